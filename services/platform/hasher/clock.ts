@@ -1,0 +1,15 @@
+/** The time the queue lives by, so that tests can turn it. */
+export interface HasherClock {
+  /** Monotonic. */
+  nowMs(): number;
+  /** Runs `act` once, later; the returned function cancels it. */
+  after(delayMs: number, act: () => void): () => void;
+}
+
+export const systemClock: HasherClock = {
+  nowMs: () => performance.now(),
+  after: (delayMs, act) => {
+    const timer = setTimeout(act, delayMs);
+    return () => clearTimeout(timer);
+  },
+};

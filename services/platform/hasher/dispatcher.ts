@@ -1,0 +1,251 @@
+import type { HasherClock } from './clock.ts';
+import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
+import { createFairQueue, type Place } from './fair-queue.ts';
+import type { Lane, LaneEnd, StartLane } from './lane.ts';
+import type { HashReply, HashRequest, ReadyMessage } from './protocol.ts';
+
+export interface Admission extends Place {
+  /** Aborted when the client leaves: a waiting job is dropped; a running one ends unheard. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a run in a child ended; `lost` means that the child died during it. */
+export type HashOutcome = 'hashed' | 'matched' | 'mismatched' | 'failed' | 'lost';
+
+export type ChildEvent =
+  | { readonly kind: 'started'; readonly pid: number | undefined }
+  | ({ readonly kind: 'ended'; readonly pid: number | undefined } & LaneEnd);
+
+export interface DispatcherOptions {
+  readonly lanes: number;
+  readonly capacity: number;
+  readonly reservedForKnown: number;
+  readonly maxWaitMs: number;
+  readonly clock: HasherClock;
+  readonly startLane: StartLane;
+  readonly onQueueWait?: ((seconds: number) => void) | undefined;
+  readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
+  readonly onChild?: ((event: ChildEvent) => void) | undefined;
+}
+
+export type FinishedReply = Exclude<HashReply, { kind: 'failed' }>;
+
+export interface Dispatcher {
+  submit(request: HashRequest, admission: Admission): Promise<FinishedReply>;
+  /** What the first child that could hash reported. */
+  readonly firstReady: Promise<ReadyMessage>;
+  counts(): { queued: number; running: number };
+  close(): Promise<void>;
+}
+
+interface Job extends Place {
+  readonly request: HashRequest;
+  readonly settle: PromiseWithResolvers<FinishedReply>;
+  readonly signal: AbortSignal | undefined;
+  stopWaiting: () => void;
+  waitingSinceMs: number;
+  lostChildren: number;
+}
+
+interface Slot {
+  lane: Lane | undefined;
+  ready: boolean;
+  job: Job | undefined;
+  startedJobMs: number;
+  failedStarts: number;
+  cancelTimer: () => void;
+}
+
+// A child that holds one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
+const stuckAfterMs = 30_000;
+const restartDelayMsMin = 100;
+const restartDelayMsMax = 5_000;
+const newestWeight = 0.2;
+const nothing = (): void => {};
+
+/** Moves jobs from the bounded queue to the lanes, keeps the lanes alive, and knows how long the queue takes. */
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { clock } = options;
+  const queue = createFairQueue<Job>(options.capacity, options.reservedForKnown);
+  const retries: Job[] = []; // At most one per lane, and before everyone: they have been served once already.
+  const slots = Array.from({ length: options.lanes }, emptySlot);
+  const firstReady = Promise.withResolvers<ReadyMessage>();
+  const allEnded = Promise.withResolvers<void>();
+  let meanHashSeconds: number | undefined;
+  let closing = false;
+  firstReady.promise.catch(nothing); // Closing before any child is ready is nobody's unhandled rejection.
+  for (const slot of slots) startLane(slot);
+
+  function submit(request: HashRequest, admission: Admission): Promise<FinishedReply> {
+    const { clientPrefix, knownDevice, signal } = admission;
+    if (closing) return Promise.reject(busy('closing'));
+    if (signal?.aborted) return Promise.reject(busy('client_left'));
+    const job: Job = {
+      clientPrefix,
+      knownDevice,
+      request,
+      settle: Promise.withResolvers<FinishedReply>(),
+      signal,
+      stopWaiting: nothing,
+      waitingSinceMs: clock.nowMs(),
+      lostChildren: 0,
+    };
+    const withoutPlace = queue.offer(job);
+    if (withoutPlace) drop(withoutPlace, 'full');
+    if (withoutPlace !== job) {
+      startWaiting(job);
+      pump();
+    }
+    return job.settle.promise;
+  }
+
+  function startWaiting(job: Job): void {
+    job.waitingSinceMs = clock.nowMs();
+    const cancelTimer = clock.after(options.maxWaitMs, () => dropWaiting(job, 'waited_too_long'));
+    const onAbort = (): void => dropWaiting(job, 'client_left');
+    job.signal?.addEventListener('abort', onAbort);
+    job.stopWaiting = () => {
+      cancelTimer();
+      job.signal?.removeEventListener('abort', onAbort);
+    };
+  }
+
+  function dropWaiting(job: Job, reason: HasherBusyReason): void {
+    queue.remove(job);
+    const index = retries.indexOf(job);
+    if (index !== -1) retries.splice(index, 1);
+    drop(job, reason);
+  }
+
+  function drop(job: Job, reason: HasherBusyReason): void {
+    job.stopWaiting();
+    job.settle.reject(busy(reason));
+  }
+
+  function busy(reason: HasherBusyReason): HasherBusyError {
+    const { queued, running } = counts();
+    const secondsAhead = ((queued + running) * (meanHashSeconds ?? 0)) / options.lanes;
+    return new HasherBusyError(reason, Math.max(1, Math.ceil(secondsAhead)));
+  }
+
+  function pump(): void {
+    for (const slot of slots) {
+      if (!slot.lane || !slot.ready || slot.job) continue;
+      const job = retries.shift() ?? queue.take();
+      if (!job) return;
+      run(slot, slot.lane, job);
+    }
+  }
+
+  function run(slot: Slot, lane: Lane, job: Job): void {
+    job.stopWaiting();
+    slot.job = job;
+    slot.startedJobMs = clock.nowMs();
+    slot.cancelTimer = clock.after(stuckAfterMs, () => lane.kill());
+    options.onQueueWait?.((slot.startedJobMs - job.waitingSinceMs) / 1000);
+    lane.send(job.request);
+  }
+
+  function finish(slot: Slot, outcome: HashOutcome): number {
+    const seconds = (clock.nowMs() - slot.startedJobMs) / 1000;
+    slot.cancelTimer();
+    slot.job = undefined;
+    options.onHash?.(seconds, outcome);
+    return seconds;
+  }
+
+  function learn(seconds: number): void {
+    meanHashSeconds = (meanHashSeconds ?? seconds) * (1 - newestWeight) + seconds * newestWeight;
+  }
+
+  function startLane(slot: Slot): void {
+    const onReady = (message: ReadyMessage): void => {
+      slot.ready = true;
+      slot.failedStarts = 0;
+      firstReady.resolve(message);
+      learn(message.hashSeconds);
+      pump();
+    };
+    const onReply = (reply: HashReply): void => {
+      const job = slot.job;
+      if (!job) return;
+      const seconds = finish(slot, outcomeOf(reply));
+      if (reply.kind === 'failed') {
+        job.settle.reject(new HasherFailedError('password hashing failed in its child process'));
+      } else {
+        learn(seconds);
+        job.settle.resolve(reply);
+      }
+      if (closing) slot.lane?.stop();
+      pump();
+    };
+    let pid: number | undefined;
+    const onEnd = (end: LaneEnd): void => {
+      options.onChild?.({ kind: 'ended', pid, ...end });
+      if (!slot.ready) slot.failedStarts += 1;
+      slot.lane = undefined;
+      slot.ready = false;
+      if (slot.job) retryLost(slot, slot.job);
+      if (closing) settleClose();
+      else slot.cancelTimer = clock.after(restartDelayMs(slot.failedStarts), () => startLane(slot));
+      pump();
+    };
+    try {
+      slot.lane = options.startLane({ onReady, onReply, onEnd });
+      pid = slot.lane.pid;
+      options.onChild?.({ kind: 'started', pid });
+    } catch {
+      onEnd({ code: null, signal: null }); // The system has no room for a process now: the next try may find some.
+    }
+  }
+
+  function retryLost(slot: Slot, job: Job): void {
+    finish(slot, 'lost');
+    job.lostChildren += 1;
+    if (closing) drop(job, 'closing');
+    else if (job.signal?.aborted) drop(job, 'client_left');
+    else if (job.lostChildren > 1) job.settle.reject(new HasherFailedError('two children died hashing one password'));
+    else {
+      startWaiting(job);
+      retries.push(job);
+    }
+  }
+
+  function counts(): { queued: number; running: number } {
+    return { queued: queue.size + retries.length, running: slots.filter((slot) => slot.job).length };
+  }
+
+  function close(): Promise<void> {
+    if (!closing) {
+      closing = true;
+      firstReady.reject(busy('closing'));
+      for (const job of [...retries.splice(0), ...queue.drain()]) drop(job, 'closing');
+      for (const slot of slots) {
+        if (slot.job) continue; // Stops after its answer.
+        slot.cancelTimer();
+        slot.lane?.stop();
+      }
+      settleClose();
+    }
+    return allEnded.promise;
+  }
+
+  function settleClose(): void {
+    if (slots.every((slot) => !slot.lane)) allEnded.resolve();
+  }
+
+  return { submit, firstReady: firstReady.promise, counts, close };
+}
+
+function emptySlot(): Slot {
+  return { lane: undefined, ready: false, job: undefined, startedJobMs: 0, failedStarts: 0, cancelTimer: nothing };
+}
+
+function restartDelayMs(failedStarts: number): number {
+  return failedStarts === 0 ? 0 : Math.min(restartDelayMsMin * 2 ** (failedStarts - 1), restartDelayMsMax);
+}
+
+function outcomeOf(reply: HashReply): HashOutcome {
+  if (reply.kind === 'verified') return reply.matches ? 'matched' : 'mismatched';
+  return reply.kind;
+}

@@ -1,0 +1,119 @@
+export interface Place {
+  /** What counts as one client: an IPv4 address, an IPv6 /64. */
+  readonly clientPrefix: string;
+  /** A device that signed in here before. */
+  readonly knownDevice: boolean;
+}
+
+export interface FairQueue<T extends Place> {
+  readonly size: number;
+  /** Seats the job and returns the one left without a place: none, the job itself, or the newest of a greedier prefix. */
+  offer(job: T): T | undefined;
+  take(): T | undefined;
+  remove(job: T): void;
+  /** Empties the queue. */
+  drain(): T[];
+}
+
+/**
+ * A bounded queue that serves prefixes in turn, and known devices in turn with unknown ones. Unknown devices never
+ * hold the reserved places. When a class is full, the newest job of its greediest prefix makes room for a prefix with
+ * fewer, so one client cannot keep the others out.
+ */
+export function createFairQueue<T extends Place>(capacity: number, reservedForKnown: number): FairQueue<T> {
+  const known = createRing<T>();
+  const unknown = createRing<T>();
+  let knownServedLast = false;
+
+  const ringOf = (job: T): Ring<T> => (job.knownDevice ? known : unknown);
+  const size = (): number => known.size + unknown.size;
+  const hasRoom = (job: T): boolean =>
+    size() < capacity && (job.knownDevice || unknown.size < capacity - reservedForKnown);
+
+  return {
+    get size() {
+      return size();
+    },
+    offer(job) {
+      const ring = ringOf(job);
+      const evicted = hasRoom(job) ? undefined : ring.evictFor(job);
+      if (evicted !== job) ring.push(job);
+      return evicted;
+    },
+    take() {
+      const [first, second] = knownServedLast ? [unknown, known] : [known, unknown];
+      const job = first.shift() ?? second.shift();
+      if (job) knownServedLast = job.knownDevice;
+      return job;
+    },
+    remove(job) {
+      ringOf(job).remove(job);
+    },
+    drain() {
+      return [...known.drain(), ...unknown.drain()];
+    },
+  };
+}
+
+interface Ring<T> {
+  readonly size: number;
+  push(job: T): void;
+  shift(): T | undefined;
+  remove(job: T): void;
+  evictFor(job: T): T;
+  drain(): T[];
+}
+
+// The map's own order is the turn: the first prefix is next, and goes to the end once served.
+function createRing<T extends Place>(): Ring<T> {
+  const jobsByPrefix = new Map<string, T[]>();
+  let size = 0;
+
+  const remove = (job: T): void => {
+    const jobs = jobsByPrefix.get(job.clientPrefix) ?? [];
+    const index = jobs.indexOf(job);
+    if (index === -1) return;
+    jobs.splice(index, 1);
+    if (jobs.length === 0) jobsByPrefix.delete(job.clientPrefix);
+    size -= 1;
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    push(job) {
+      const jobs = jobsByPrefix.get(job.clientPrefix);
+      if (jobs) jobs.push(job);
+      else jobsByPrefix.set(job.clientPrefix, [job]);
+      size += 1;
+    },
+    shift() {
+      for (const [prefix, jobs] of jobsByPrefix) {
+        jobsByPrefix.delete(prefix);
+        const job = jobs.shift();
+        if (jobs.length > 0) jobsByPrefix.set(prefix, jobs);
+        size -= 1;
+        return job;
+      }
+      return undefined;
+    },
+    remove,
+    evictFor(job) {
+      const own = jobsByPrefix.get(job.clientPrefix)?.length ?? 0;
+      let greediest: T[] = [];
+      for (const jobs of jobsByPrefix.values()) if (jobs.length > greediest.length) greediest = jobs;
+      const newest = greediest.at(-1);
+      // Only a prefix that stays at least level loses a place, or two prefixes would evict each other for ever.
+      if (!newest || greediest.length <= own + 1) return job;
+      remove(newest);
+      return newest;
+    },
+    drain() {
+      const jobs = [...jobsByPrefix.values()].flat();
+      jobsByPrefix.clear();
+      size = 0;
+      return jobs;
+    },
+  };
+}

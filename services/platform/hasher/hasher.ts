@@ -1,0 +1,105 @@
+import { availableParallelism } from 'node:os';
+import { type HasherClock, systemClock } from './clock.ts';
+import { type Admission, type ChildEvent, createDispatcher, type HashOutcome } from './dispatcher.ts';
+import { HasherFailedError } from './errors.ts';
+import { childLanes, type StartLane } from './lane.ts';
+import { normalisePassword } from './normalise-password.ts';
+import { findScheme } from './schemes.ts';
+
+export type { Admission, ChildEvent, HashOutcome } from './dispatcher.ts';
+export * from './errors.ts';
+
+export interface HasherOptions {
+  /** At least 32 bytes. Passwords over 72 bytes verify with this key only: losing it resets them. */
+  readonly pepper: Uint8Array;
+  /** Child processes; by default one per core, so that hashing alone can use the whole machine. */
+  readonly children?: number | undefined;
+  /** Waiting jobs; by default eight per child, about what they hash in two seconds. */
+  readonly capacity?: number | undefined;
+  /** A job that waited this long is dropped; 2 by default. */
+  readonly maxWaitSeconds?: number | undefined;
+  readonly clock?: HasherClock | undefined;
+  readonly startLane?: StartLane | undefined;
+  /** Called when a job leaves the queue for a child. */
+  readonly onQueueWait?: ((seconds: number) => void) | undefined;
+  /** Called when a run in a child ends. */
+  readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
+  /** Called when a child starts or ends. */
+  readonly onChild?: ((event: ChildEvent) => void) | undefined;
+}
+
+export interface Hasher {
+  /**
+   * A digest of the password: `$2b$12$…`, or `$sp1$$2b$12$…` when it has over 72 bytes or a NUL.
+   * @throws UnhashablePasswordError, HasherBusyError, HasherFailedError
+   */
+  hash(password: string, admission: Admission): Promise<string>;
+  /**
+   * Whether the digest is of this password.
+   * @throws UnhashablePasswordError, UnknownDigestError, HasherBusyError, HasherFailedError
+   */
+  verify(password: string, digest: string, admission: Admission): Promise<boolean>;
+  /**
+   * Whether a password just verified by this digest deserves a new one.
+   * @throws UnknownDigestError
+   */
+  needsUpgrade(digest: string): boolean;
+  /**
+   * A digest of a random password that nobody knows: verifying against it makes an unknown account cost what a known
+   * one does. Resolves once the first child is ready, so awaiting it at start-up awaits the hasher.
+   */
+  dummyDigest(): Promise<string>;
+  stats(): { readonly queued: number; readonly running: number; readonly capacity: number };
+  /** Refuses new jobs, drops waiting ones, lets running ones finish, and ends the children. */
+  close(): Promise<void>;
+}
+
+const pepperBytesMin = 32;
+const queuedPerChild = 8;
+
+/**
+ * Password hashing off this process: bcrypt cost 12 in children at the lowest OS priority behind a bounded, fair queue.
+ * @example
+ * const hasher = createHasher({ pepper });
+ * const digest = await hasher.hash('correct horse', { clientPrefix: '192.0.2.1', knownDevice: false });
+ */
+export function createHasher(options: HasherOptions): Hasher {
+  if (options.pepper.byteLength < pepperBytesMin) throw new RangeError('pepper must have at least 32 bytes');
+  const lanes = atLeastOne('children', options.children ?? availableParallelism());
+  const capacity = atLeastOne('capacity', options.capacity ?? lanes * queuedPerChild);
+  const dispatcher = createDispatcher({
+    lanes,
+    capacity,
+    reservedForKnown: Math.floor(capacity / 4),
+    maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
+    clock: options.clock ?? systemClock,
+    startLane: options.startLane ?? childLanes(options.pepper),
+    onQueueWait: options.onQueueWait,
+    onHash: options.onHash,
+    onChild: options.onChild,
+  });
+
+  return {
+    async hash(password, admission) {
+      const reply = await dispatcher.submit({ kind: 'hash', password: normalisePassword(password) }, admission);
+      if (reply.kind !== 'hashed') throw new HasherFailedError('a child answered another question');
+      return reply.digest;
+    },
+    async verify(password, digest, admission) {
+      findScheme(digest);
+      const request = { kind: 'verify', password: normalisePassword(password), digest } as const;
+      const reply = await dispatcher.submit(request, admission);
+      if (reply.kind !== 'verified') throw new HasherFailedError('a child answered another question');
+      return reply.matches;
+    },
+    needsUpgrade: (digest) => !findScheme(digest).isCurrent(digest),
+    dummyDigest: async () => (await dispatcher.firstReady).dummyDigest,
+    stats: () => ({ ...dispatcher.counts(), capacity }),
+    close: () => dispatcher.close(),
+  };
+}
+
+function atLeastOne(name: string, count: number): number {
+  if (!Number.isInteger(count) || count < 1) throw new RangeError(`${name} must be a whole number, at least 1`);
+  return count;
+}

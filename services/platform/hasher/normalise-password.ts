@@ -1,0 +1,20 @@
+import { UnhashablePasswordError } from './errors.ts';
+
+export const passwordBytesMax = 1024;
+
+// NFKC makes at least one byte of every two UTF-16 units, so anything longer is refused unread.
+const passwordUnitsMax = 2 * passwordBytesMax;
+
+/**
+ * The one form in which a password is hashed and compared: NFKC, 1 to 1,024 bytes of UTF-8.
+ * Lone surrogates are refused, because UTF-8 writes them all as the same character.
+ * @throws UnhashablePasswordError
+ */
+export function normalisePassword(password: string): string {
+  if (password.length > passwordUnitsMax) throw new UnhashablePasswordError('too_long');
+  if (!password.isWellFormed()) throw new UnhashablePasswordError('ill_formed');
+  const normal = password.normalize('NFKC');
+  if (normal === '') throw new UnhashablePasswordError('empty');
+  if (Buffer.byteLength(normal) > passwordBytesMax) throw new UnhashablePasswordError('too_long');
+  return normal;
+}

@@ -1,0 +1,25 @@
+/** The messages between the hasher and one child. A child has one request at a time, so replies carry no id. */
+
+export interface InitMessage {
+  readonly kind: 'init';
+  readonly pepperBase64: string;
+}
+
+export type HashRequest =
+  | { readonly kind: 'hash'; readonly password: string }
+  | { readonly kind: 'verify'; readonly password: string; readonly digest: string };
+
+/** Sent once: the digest of a random password, which also proves that this child can hash, and how long it took. */
+export interface ReadyMessage {
+  readonly kind: 'ready';
+  readonly dummyDigest: string;
+  readonly hashSeconds: number;
+}
+
+export type HashReply =
+  | { readonly kind: 'hashed'; readonly digest: string }
+  | { readonly kind: 'verified'; readonly matches: boolean }
+  | { readonly kind: 'failed' };
+
+export type ToChild = InitMessage | HashRequest;
+export type FromChild = ReadyMessage | HashReply;
