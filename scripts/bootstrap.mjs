@@ -1,0 +1,168 @@
+// Makes a bare clone runnable: dependencies installed, Prisma client generated. Runs under any Node >= 20, needs no
+// package, and costs a few milliseconds when there is nothing to do. All talk goes to stderr.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { withFileLock } from '../services/platform/local/file-lock.mjs';
+
+/** The repository's root folder. */
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+/** Node 24, from the npm package `node`. */
+export const node24 = join(root, 'node_modules/.bin/node');
+
+const depsStamp = join(root, 'node_modules/.sallyport-stamp');
+const schemaFolder = join(root, 'prisma/schema');
+const clientFolder = join(root, 'services/platform/postgres/generated');
+const clientStamp = join(clientFolder, '.stamp');
+
+const say = (/** @type {string} */ text) => process.stderr.write(`sallyport: ${text}\n`);
+
+/** @param {string} path */
+function readText(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string[]} parts */
+const sha256 = (parts) =>
+  parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex');
+
+const lockHash = () => sha256([readFileSync(join(root, 'package-lock.json'), 'utf8')]);
+
+/**
+ * Whether what npm says it installed is what package-lock.json asks for, so that a developer's own `npm install` is
+ * not thrown away. Packages for another platform, and development ones in a production install, may be absent.
+ */
+function installedMatchesLock() {
+  const installed = JSON.parse(readText(join(root, 'node_modules/.package-lock.json')) ?? 'null')?.packages;
+  if (!installed || !existsSync(node24)) return false;
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  return Object.entries(wanted).every(([path, entry]) => {
+    if (path === '') return true;
+    const found = installed[path];
+    if (!found) return entry.optional === true || entry.devOptional === true || (entry.dev === true && isProduction());
+    return found.version === entry.version && found.integrity === entry.integrity;
+  });
+}
+
+const isProduction = () => process.env.NODE_ENV === 'production';
+
+/** PATH without our own node_modules/.bin: npm must not run on the very Node that it is about to replace. */
+function outerPath() {
+  const own = join(root, 'node_modules');
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((entry) => !resolve(entry).startsWith(own))
+    .join(delimiter);
+}
+
+/**
+ * Runs a command with its output on our stderr.
+ * @param {string} command  @param {string[]} args  @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<void>}
+ */
+function run(command, args, env) {
+  return new Promise((done, fail) => {
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] });
+    child.once('error', fail);
+    child.once('exit', (code, signal) =>
+      code === 0
+        ? done()
+        : fail(new Error(`"${command} ${args.join(' ')}" ended with ${signal ?? `exit code ${code}`}`)),
+    );
+  });
+}
+
+async function installDependencies() {
+  say('installing dependencies (npm ci); the first time takes about a minute …');
+  const started = Date.now();
+  try {
+    await run('npm', ['ci', '--no-audit', '--no-fund'], { ...process.env, PATH: outerPath() });
+  } catch (err) {
+    throw new Error(
+      `${/** @type {Error} */ (err).message}. npm must reach its registry once ("npm ping"); then run "npm ci" in ${root}.`,
+    );
+  }
+  say(`dependencies installed in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+// npm links no package's own bin into its own node_modules; without this link `npx sallyport` would ask the registry.
+function linkOwnBin() {
+  const link = join(root, 'node_modules/.bin/sallyport');
+  if (lstatSync(link, { throwIfNoEntry: false })) return;
+  symlinkSync('../../scripts/sallyport.mjs', link);
+}
+
+function schemaHash() {
+  if (!existsSync(schemaFolder)) return undefined;
+  const files = readdirSync(schemaFolder, { recursive: true, encoding: 'utf8' })
+    .filter((f) => f.endsWith('.prisma'))
+    .sort();
+  if (files.length === 0) return undefined;
+  const prismaVersion = JSON.parse(readFileSync(join(root, 'node_modules/prisma/package.json'), 'utf8')).version;
+  return sha256([prismaVersion, ...files.flatMap((f) => [f, readFileSync(join(schemaFolder, f), 'utf8')])]);
+}
+
+/** @param {string} hash */
+async function generateClient(hash) {
+  // Prisma's command line insists on its native schema engine, which generating does not use. Never leave this
+  // variable set for `prisma migrate`: it would apply nothing and say nothing.
+  const env = {
+    ...process.env,
+    PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true',
+    CHECKPOINT_DISABLE: '1',
+    PRISMA_HIDE_UPDATE_MESSAGE: '1',
+  };
+  say('generating the Prisma client …');
+  rmSync(clientStamp, { force: true });
+  await run(node24, [join(root, 'node_modules/prisma/build/index.js'), 'generate', '--schema', schemaFolder], env);
+  mkdirSync(clientFolder, { recursive: true });
+  writeFileSync(clientStamp, hash);
+}
+
+/** Ensures dependencies and generated code; idempotent and safe to run twice at once. Throws with a fix in its text. */
+export async function ensureReady() {
+  const isInstalled = () => readText(depsStamp) === lockHash();
+  const isGenerated = () => {
+    const hash = schemaHash();
+    return hash === undefined || readText(clientStamp) === hash;
+  };
+  if (isInstalled() && isGenerated()) return;
+
+  mkdirSync(join(root, '.sallyport'), { recursive: true, mode: 0o711 });
+  await withFileLock(
+    join(root, '.sallyport/install.lock'),
+    async () => {
+      if (!isInstalled()) {
+        if (!installedMatchesLock()) await installDependencies();
+        linkOwnBin();
+        writeFileSync(depsStamp, lockHash());
+      }
+      const hash = schemaHash();
+      if (hash !== undefined && readText(clientStamp) !== hash) await generateClient(hash);
+    },
+    (pid) => say(`waiting for another start (pid ${pid}) to finish installing …`),
+  );
+}
+
+/** Ends this process with the error's text, without a stack. @param {unknown} err @returns {never} */
+export function fail(err) {
+  say(err instanceof Error ? err.message : String(err));
+  process.exit(1);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await ensureReady().catch(fail);

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The repository's root folder. */
+export const repositoryRoot: string = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** Where this installation keeps its state: `SALLYPORT_DATA_DIR`, else `.sallyport` in the repository; absolute. */
+export function resolveDataDir(env: NodeJS.ProcessEnv = process.env): string {
+  return env.SALLYPORT_DATA_DIR ? resolve(env.SALLYPORT_DATA_DIR) : join(repositoryRoot, '.sallyport');
+}
+
+/**
+ * Creates the data directory and its `run` folder. As root the directory may be passed through (not listed) by
+ * others, because Postgres runs as an ordinary user below it; every secret in it is a file of mode 0600.
+ */
+export function ensureDataDir(dataDir: string): void {
+  const mode = process.getuid?.() === 0 ? 0o711 : 0o700;
+  mkdirSync(dataDir, { recursive: true, mode });
+  const stat = statSync(dataDir);
+  if (stat.uid === process.getuid?.() && (stat.mode & 0o777) !== mode) chmodSync(dataDir, mode);
+  mkdirSync(join(dataDir, 'run'), { recursive: true, mode: 0o700 });
+}
+
+/** `bytes` random bytes as base64url. */
+export function randomSecret(bytes = 32): string {
+  return randomBytes(bytes).toString('base64url');
+}
+
+/**
+ * Writes `content` to `path` with mode 0600 unless the file exists, and returns what the file then holds. The whole
+ * content appears at once, so of two starters the slower reads the faster one's secret and never half of it.
+ */
+export function createSecretFile(path: string, content: string): string {
+  const candidate = `${path}.${process.pid}.${randomSecret(6)}`;
+  const file = openSync(candidate, 'wx', 0o600);
+  try {
+    writeSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  try {
+    linkSync(candidate, path);
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err;
+  } finally {
+    rmSync(candidate, { force: true });
+  }
+  return readFileSync(path, 'utf8').trim();
+}
+
+/** The development secret of Better Auth: made once per data directory, 32 random bytes as base64url. */
+export function ensureAuthSecret(dataDir: string): string {
+  return createSecretFile(join(dataDir, 'auth-secret'), randomSecret(32));
+}

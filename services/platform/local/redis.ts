@@ -1,0 +1,191 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { createSecretFile, randomSecret } from './data-dir.ts';
+import { StartError } from './errors.ts';
+import { isSameProcessAlive } from './file-lock.mjs';
+import { isPortFree, randomFreePort } from './ports.ts';
+import { recordProcess, stopProcess } from './processes.ts';
+import { ensureRedisBinary } from './redis-binary.ts';
+import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
+
+const startTimeoutMs = 30_000;
+const portAttempts = 5;
+
+export interface LocalRedisOptions {
+  /** Absolute path; created if absent. */
+  dataDir: string;
+  say: (text: string) => void;
+}
+
+interface Instance {
+  folder: string;
+  password: string;
+  configFile: string;
+  logFile: string;
+  stateFile: string;
+}
+
+interface State {
+  pid: number;
+  start?: string;
+  port: number;
+}
+
+const instanceOf = (dataDir: string, password: string): Instance => ({
+  folder: join(dataDir, 'redis'),
+  password,
+  configFile: join(dataDir, 'redis/redis.conf'),
+  logFile: join(dataDir, 'run/redis.log'),
+  stateFile: join(dataDir, 'run/redis.json'),
+});
+
+const urlOf = (password: string, port: number): string =>
+  `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}/0`;
+
+function readState(path: string): State | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as State;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The pid of the Redis at `port` if it takes our password and works in our folder; undefined otherwise. */
+async function askPid(instance: Instance, port: number): Promise<number | undefined> {
+  const client = new Redis(urlOf(instance.password, port), {
+    lazyConnect: true,
+    connectTimeout: 2_000,
+    commandTimeout: 2_000,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const [, folder] = (await client.config('GET', 'dir')) as string[];
+    if (!folder || realpathSync(folder) !== realpathSync(instance.folder)) return undefined;
+    const pid = /^process_id:(\d+)/m.exec(await client.info('server'))?.[1];
+    return pid ? Number(pid) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    client.disconnect();
+  }
+}
+
+async function adoptLive(instance: Instance): Promise<RunningServer | undefined> {
+  const state = readState(instance.stateFile);
+  if (!state || !isSameProcessAlive(state)) return undefined;
+  const deadline = performance.now() + startTimeoutMs;
+  while (isSameProcessAlive(state) && performance.now() < deadline) {
+    if ((await askPid(instance, state.port)) === state.pid) {
+      return { url: urlOf(instance.password, state.port), startedByUs: false, process: state };
+    }
+    await sleep(100);
+  }
+  return undefined;
+}
+
+/** Password and port go by file, never by argument: arguments are public on the machine. */
+function writeConfig(instance: Instance, port: number): void {
+  const lines = [
+    'bind 127.0.0.1',
+    `port ${port}`,
+    'protected-mode yes',
+    `requirepass ${instance.password}`,
+    `dir "${instance.folder}"`,
+    'daemonize no',
+    'supervised no',
+    'appendonly yes',
+    'appendfsync everysec',
+    'save ""',
+    'maxmemory-policy noeviction',
+    'logfile ""',
+  ];
+  writeFileSync(instance.configFile, `${lines.join('\n')}\n`, { mode: 0o600 });
+}
+
+async function launch(instance: Instance, binary: string, port: number): Promise<RunningServer | 'port_taken'> {
+  writeConfig(instance, port);
+  const log = openSync(instance.logFile, 'w', 0o600);
+  // Through the shell for its umask; a group of its own, so that Ctrl-C does not reach it before the API has drained.
+  const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$1"', binary, instance.configFile], {
+    cwd: instance.folder,
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' },
+  });
+  closeSync(log);
+  let ended: string | undefined;
+  child.once('error', (err) => {
+    ended = err.message;
+  });
+  child.once('exit', (code, signal) => {
+    ended = `exit ${signal ?? code}`;
+  });
+  if (child.pid)
+    writeFileSync(instance.stateFile, JSON.stringify({ ...recordProcess(child.pid), port }), { mode: 0o600 });
+  const deadline = performance.now() + startTimeoutMs;
+  while (ended === undefined && performance.now() < deadline) {
+    if (child.pid && (await askPid(instance, port)) === child.pid) {
+      child.unref();
+      return { url: urlOf(instance.password, port), startedByUs: true, process: recordProcess(child.pid) };
+    }
+    await sleep(25);
+  }
+  const tail = existsSync(instance.logFile)
+    ? readFileSync(instance.logFile, 'utf8').trim().split('\n').slice(-5).join('\n')
+    : '';
+  if (/Address already in use/i.test(tail)) return 'port_taken';
+  if (child.pid) await stopProcess(recordProcess(child.pid), [['SIGTERM', 3_000]]);
+  throw new StartError(
+    'redis_not_started',
+    `Redis did not start (${ended ?? 'no answer'}):\n${tail}`,
+    `see ${instance.logFile}; or set REDIS_URL to a server of your own`,
+  );
+}
+
+async function startOrAdopt(dataDir: string, say: (text: string) => void): Promise<RunningServer> {
+  const instance = instanceOf(dataDir, createSecretFile(join(dataDir, 'redis-password'), randomSecret(24)));
+  mkdirSync(instance.folder, { recursive: true, mode: 0o700 });
+  const adopted = await adoptLive(instance);
+  if (adopted) return adopted;
+  const binary = await ensureRedisBinary(say);
+  const remembered = readState(instance.stateFile)?.port ?? 0;
+  for (let attempt = 0; attempt < portAttempts; attempt += 1) {
+    const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
+    const running = await launch(instance, binary, reuse ? remembered : await randomFreePort());
+    if (running !== 'port_taken') return running;
+  }
+  throw new StartError('no_free_port', 'no free port on 127.0.0.1 for Redis', 'free some ports, or set REDIS_URL');
+}
+
+/**
+ * The private Redis of a data directory: adopted when a predecessor left it running, else started. It listens on
+ * 127.0.0.1 only, asks for a generated password, keeps an append-only file and evicts nothing.
+ *
+ * @throws StartError with the fix in its text
+ */
+export function startRedis({ dataDir, say }: LocalRedisOptions): Promise<LocalService> {
+  return shareServer({
+    dataDir,
+    name: 'redis',
+    say,
+    start: () => startOrAdopt(dataDir, say),
+    end: (server) => stopProcess(server.process, [['SIGTERM', 5_000]]),
+  });
+}
+
+/** The connection URL of a running private Redis of this data directory, or undefined; starts nothing. */
+export function findRedisUrl(dataDir: string): string | undefined {
+  const state = readState(join(dataDir, 'run/redis.json'));
+  if (!state || !isSameProcessAlive(state)) return undefined;
+  try {
+    return urlOf(readFileSync(join(dataDir, 'redis-password'), 'utf8').trim(), state.port);
+  } catch {
+    return undefined;
+  }
+}

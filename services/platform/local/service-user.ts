@@ -1,0 +1,66 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { StartError } from './errors.ts';
+
+/** The operating-system user that Postgres runs as. */
+export interface ServiceUser {
+  name: string;
+  uid: number;
+  gid: number;
+}
+
+function lookUp(name: string): ServiceUser | undefined {
+  const id = (flag: string): number | undefined => {
+    const answer = spawnSync('id', [flag, name], { encoding: 'utf8' });
+    return answer.status === 0 ? Number(answer.stdout.trim()) : undefined;
+  };
+  const uid = id('-u');
+  const gid = id('-g');
+  return uid === undefined || gid === undefined || uid === 0 ? undefined : { name, uid, gid };
+}
+
+const creators: readonly (readonly [string, readonly string[]])[] = [
+  ['useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'sallyport']],
+  ['adduser', ['-S', '-D', '-H', '-s', '/sbin/nologin', 'sallyport']],
+];
+
+/**
+ * Postgres refuses to run as root. Undefined when we are not root (it runs as ourselves), else the user `postgres`,
+ * else `sallyport` (created if need be), else `nobody`.
+ *
+ * @throws StartError `no_service_user` when none of them can be had
+ */
+export function postgresUser(say: (text: string) => void): ServiceUser | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const existing = lookUp('postgres') ?? lookUp('_postgres') ?? lookUp('sallyport');
+  if (existing) return existing;
+  for (const [command, args] of creators) {
+    if (spawnSync(command, args, { stdio: 'ignore' }).status !== 0) continue;
+    const created = lookUp('sallyport');
+    if (!created) continue;
+    say('created the system user "sallyport": Postgres refuses to run as root');
+    return created;
+  }
+  const nobody = lookUp('nobody');
+  if (nobody) {
+    say('running Postgres as "nobody": it refuses to run as root, and no system user could be created');
+    return nobody;
+  }
+  throw new StartError(
+    'no_service_user',
+    'Postgres refuses to run as root, and there is no ordinary user to run it as',
+    'create one with "useradd --system sallyport", or run "npm start" as an ordinary user, or set DATABASE_URL',
+  );
+}
+
+/** Whether `user` (undefined: ourselves) passes the shell's `test` with this flag (`-x`, `-r`, `-w`) on `path`. */
+export function userCan(user: ServiceUser | undefined, flag: '-r' | '-w' | '-x', path: string): boolean {
+  const identity = user ? { uid: user.uid, gid: user.gid } : {};
+  return (
+    spawnSync('/bin/sh', ['-c', `test ${flag} "$0"`, path], { ...identity, cwd: '/', stdio: 'ignore' }).status === 0
+  );
+}
+
+/** Gives a folder and everything in it to `user`. */
+export function giveTo(user: ServiceUser, path: string): void {
+  execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, path]);
+}

@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureDataDir, randomSecret } from './data-dir.ts';
+import { isSameProcessAlive, withFileLock } from './file-lock.mjs';
+import { type RecordedProcess, recordProcess } from './processes.ts';
+
+/** A local server that several supervisors of one data directory may share. */
+export interface LocalService {
+  /** Connection URL with its password: never log it. */
+  url: string;
+  /** False when a live one was found and taken over. */
+  startedByUs: boolean;
+  /** Gives it up; the last user of the data directory thereby stops it. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export interface RunningServer {
+  url: string;
+  startedByUs: boolean;
+  process: RecordedProcess;
+}
+
+export interface SharedServer {
+  dataDir: string;
+  name: 'postgres' | 'redis';
+  /** Adopts a live server or starts one; called under this service's lock. */
+  start: () => Promise<RunningServer>;
+  /** Ends the server; called under the lock, and only when nobody else uses it. */
+  end: (server: RunningServer) => Promise<void>;
+  say: (text: string) => void;
+}
+
+/** The user records of live processes; records that a killed process left behind are removed. */
+function liveUsers(folder: string, prefix: string): string[] {
+  return readdirSync(folder).filter((file) => {
+    if (!file.startsWith(prefix)) return false;
+    const path = join(folder, file);
+    try {
+      if (isSameProcessAlive(JSON.parse(readFileSync(path, 'utf8')) as RecordedProcess)) return true;
+    } catch {
+      // Unreadable: left by a process that died while writing it.
+    }
+    rmSync(path, { force: true });
+    return false;
+  });
+}
+
+/** Starts or joins the one server `name` of a data directory, and counts its users across processes. */
+export async function shareServer(server: SharedServer): Promise<LocalService> {
+  ensureDataDir(server.dataDir);
+  const folder = join(server.dataDir, 'run');
+  const lock = join(folder, `${server.name}.lock`);
+  const prefix = `${server.name}.user-`;
+  const own = join(folder, `${prefix}${process.pid}-${randomSecret(6)}`);
+  const onWait = (pid: number): void =>
+    server.say(`waiting for another start (pid ${pid}) to bring up ${server.name} …`);
+
+  const running = await withFileLock(
+    lock,
+    async () => {
+      const started = await server.start();
+      writeFileSync(own, JSON.stringify(recordProcess(process.pid)), { mode: 0o600 });
+      return started;
+    },
+    onWait,
+  );
+
+  let stopping: Promise<void> | undefined;
+  const release = (): Promise<void> =>
+    withFileLock(lock, async () => {
+      rmSync(own, { force: true });
+      if (liveUsers(folder, prefix).length === 0) await server.end(running);
+    });
+  return {
+    url: running.url,
+    startedByUs: running.startedByUs,
+    stop: () => {
+      stopping ??= release();
+      return stopping;
+    },
+  };
+}
