@@ -28,19 +28,19 @@ export interface LaneEvents {
 export type StartLane = (events: LaneEvents) => Lane;
 
 const lowestPriority = 19;
-const stopGraceMs = 5_000;
 const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 /**
  * Lanes that are child processes at the lowest OS priority.
  * @param pepper key of the pre-hash, sent over IPC so that no environment or argument list shows it
+ * @param stopGraceMs how long a child asked to stop may take before it is killed
  */
-export function childLanes(pepper: Uint8Array): StartLane {
+export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000): StartLane {
   const pepperBase64 = Buffer.from(pepper).toString('base64');
-  return (events) => startChildLane(pepperBase64, events);
+  return (events) => startChildLane(pepperBase64, stopGraceMs, events);
 }
 
-function startChildLane(pepperBase64: string, events: LaneEvents): Lane {
+function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneEvents): Lane {
   // Never detached: niceness counts only among processes of one session where the kernel groups by session.
   const child = fork(childPath, [], { env: {}, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   let ended = false;

@@ -1,0 +1,216 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ChildEvent, createHasher, type Hasher, type HashOutcome } from './hasher.ts';
+import { childLanes } from './lane.ts';
+
+const pepper = randomBytes(32);
+const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
+const patientSeconds = 60; // The machine may be busy: no test here is about the two seconds.
+
+/** Waits for a fact of the system; the test's own limit ends a wait for one that never comes. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await sleep(10);
+}
+
+function isAlive(pid: number): boolean {
+  // A dead child that its parent has not yet waited for is a zombie, not a survivor.
+  const stat = `/proc/${pid}/stat`;
+  return existsSync(stat) && statFields(stat)[0] !== 'Z';
+}
+
+/** The fields after the command's name: state first, nice as number 16. */
+function statFields(path: string): string[] {
+  try {
+    const stat = readFileSync(path, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return ['Z'];
+  }
+}
+
+describe('hasher with real children', { timeout: 120_000 }, () => {
+  let hasher: Hasher;
+  let pids: number[];
+  let events: ChildEvent[];
+  let outcomes: HashOutcome[];
+  let waits: number[];
+
+  beforeEach(async () => {
+    pids = [];
+    events = [];
+    outcomes = [];
+    waits = [];
+    process.env.SECRET_OF_THE_PARENT = 'must not be inherited';
+    hasher = createHasher({
+      pepper,
+      children: 2,
+      maxWaitSeconds: patientSeconds,
+      onChild: (event) => {
+        events.push(event);
+        if (event.kind === 'started' && event.pid !== undefined) pids.push(event.pid);
+      },
+      onHash: (_seconds, outcome) => outcomes.push(outcome),
+      onQueueWait: (seconds) => waits.push(seconds),
+    });
+    await hasher.dummyDigest();
+  });
+
+  afterEach(async () => {
+    await hasher.close();
+    delete process.env.SECRET_OF_THE_PARENT;
+  });
+
+  it('hashes with bcrypt cost 12 and tells right from wrong', async () => {
+    const digest = await hasher.hash('correct horse battery', admission);
+    expect(digest).toMatch(/^\$2b\$12\$/);
+    const verdicts = await Promise.all([
+      hasher.verify('correct horse battery', digest, admission),
+      hasher.verify('correct horse batterz', digest, admission),
+    ]);
+    expect(verdicts).toEqual([true, false]);
+    expect(hasher.needsUpgrade(digest)).toBe(false);
+    expect(outcomes.toSorted()).toEqual(['hashed', 'matched', 'mismatched']);
+    expect(waits).toHaveLength(3);
+  });
+
+  it('truncates nothing: neighbours over 72 bytes and behind a NUL differ (U2)', async () => {
+    const [long, withNul] = await Promise.all([
+      hasher.hash(`${'x'.repeat(99)}A`, admission),
+      hasher.hash('horse\0A', admission),
+    ]);
+    expect([long.slice(0, 12), withNul.slice(0, 12)]).toEqual(['$sp1$$2b$12$', '$sp1$$2b$12$']);
+    const verdicts = await Promise.all([
+      hasher.verify(`${'x'.repeat(99)}A`, long, admission),
+      hasher.verify(`${'x'.repeat(99)}B`, long, admission),
+      hasher.verify('horse\0A', withNul, admission),
+      hasher.verify('horse\0B', withNul, admission),
+    ]);
+    expect(verdicts).toEqual([true, false, true, false]);
+  });
+
+  it('lets every NFKC-equal form of a password in (U2)', async () => {
+    const digest = await hasher.hash('pa\u0308ssword \u2160', admission);
+    expect(await hasher.verify('p\u00e4ssword I', digest, admission)).toBe(true);
+  });
+
+  it('verifies an unknown account against a digest of the same scheme and cost, always in vain (U6)', async () => {
+    const dummy = await hasher.dummyDigest();
+    expect(dummy).toMatch(/^\$2b\$12\$[./A-Za-z0-9]{53}$/);
+    expect(hasher.needsUpgrade(dummy)).toBe(false);
+    expect(await hasher.verify('correct horse battery', dummy, admission)).toBe(false);
+  });
+
+  it('runs its children at the lowest priority', () => {
+    expect(pids).toHaveLength(2);
+    // Nice is field 19 of proc_pid_stat(5), 16 places after the state.
+    for (const pid of pids) expect(statFields(`/proc/${pid}/stat`)[16]).toBe('19');
+  });
+
+  it('gives its children neither the environment nor the pepper to show', () => {
+    for (const pid of pids) {
+      const visible = readFileSync(`/proc/${pid}/environ`, 'utf8') + readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      expect(visible).not.toContain('must not be inherited');
+      expect(visible).not.toContain(pepper.toString('base64'));
+      expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/(^|\0)(?!NODE_CHANNEL_)[A-Z]/);
+    }
+  });
+
+  it('retries the job of a child killed in the middle of it, with the right result, and replaces the child', async () => {
+    const digest = await hasher.hash('correct horse battery', admission);
+    // Stopped, it can only be in the middle of the job when it is killed.
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    const [right, wrong] = [
+      hasher.verify('correct horse battery', digest, admission),
+      hasher.verify('wrong horse', digest, admission),
+    ];
+    expect(hasher.stats().running).toBe(2);
+    const [first, second] = pids as [number, number];
+    process.kill(first, 'SIGKILL');
+    await until(() => outcomes.includes('lost'));
+    process.kill(second, 'SIGCONT');
+    expect(await Promise.all([right, wrong])).toEqual([true, false]);
+    await until(() => pids.length === 3);
+    expect(events).toContainEqual({ kind: 'ended', pid: first, code: null, signal: 'SIGKILL' });
+    expect(outcomes.filter((outcome) => outcome === 'lost')).toHaveLength(1);
+  });
+
+  it('goes on after every child was killed', async () => {
+    for (const pid of [...pids]) process.kill(pid, 'SIGKILL');
+    await until(() => pids.length === 4);
+    expect(await hasher.hash('correct horse battery', admission)).toMatch(/^\$2b\$12\$/);
+  });
+
+  it('keeps hashing through the SIGINT and SIGTERM of a process group, so that a drain can finish', async () => {
+    const digest = hasher.hash('correct horse battery', admission);
+    for (const pid of pids) {
+      process.kill(pid, 'SIGINT');
+      process.kill(pid, 'SIGTERM');
+    }
+    expect(await digest).toMatch(/^\$2b\$12\$/);
+    expect(events.filter(({ kind }) => kind === 'ended')).toEqual([]);
+  });
+
+  it('leaves no child behind when closed, and lets the running job finish first', async () => {
+    const running = hasher.hash('correct horse battery', admission);
+    await hasher.close();
+    expect(await running).toMatch(/^\$2b\$12\$/);
+    expect(pids.filter(isAlive)).toEqual([]);
+    expect(events.filter(({ kind }) => kind === 'ended')).toHaveLength(2);
+  });
+
+  it('leaves no child behind when closed before the children have started', async () => {
+    const early: number[] = [];
+    const shortLived = createHasher({
+      pepper,
+      children: 2,
+      onChild: (event) => event.kind === 'started' && event.pid !== undefined && early.push(event.pid),
+    });
+    const refused = expect(shortLived.dummyDigest()).rejects.toMatchObject({ reason: 'closing' });
+    await shortLived.close();
+    await refused;
+    expect(early).toHaveLength(2);
+    expect(early.filter(isAlive)).toEqual([]);
+  });
+
+  it('kills a child that does not end when asked', async () => {
+    const ended = Promise.withResolvers<unknown>();
+    const lane = childLanes(pepper, 50)({ onReady: () => {}, onReply: () => {}, onEnd: ended.resolve });
+    process.kill(lane.pid!, 'SIGSTOP');
+    lane.stop();
+    expect(await ended.promise).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('leaves no child behind when the parent is killed', async () => {
+    const parent = startParent();
+    try {
+      const orphans = await pidsOf(parent);
+      expect(orphans.filter(isAlive)).toHaveLength(2);
+      parent.kill('SIGKILL');
+      await until(() => !orphans.some(isAlive));
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  });
+});
+
+/** A process with a hasher of two ready children, one of them at work, that prints their pids. */
+function startParent(): ChildProcess {
+  const script = `
+    import { createHasher } from ${JSON.stringify(new URL('./hasher.ts', import.meta.url).href)};
+    const pids = [];
+    const hasher = createHasher({ pepper: new Uint8Array(32), children: 2, onChild: ({ pid }) => pids.push(pid) });
+    await hasher.dummyDigest();
+    hasher.hash('correct horse', { clientPrefix: 'a', knownDevice: false });
+    console.log(JSON.stringify(pids));
+  `;
+  return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+async function pidsOf(parent: ChildProcess): Promise<number[]> {
+  const [printed] = await once(parent.stdout!, 'data');
+  return JSON.parse(String(printed));
+}

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { createFakeClock, createFakeLanes, type FakeLane } from './fake-lanes.ts';
+import { createHasher, type Hasher, HasherFailedError, UnhashablePasswordError, UnknownDigestError } from './hasher.ts';
+
+const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
+const digest = `$2b$12$${'a'.repeat(53)}`;
+
+function fakeHasher(children = 1): { hasher: Hasher; lanes: FakeLane[] } {
+  const { lanes, startLane } = createFakeLanes();
+  const hasher = createHasher({ pepper: randomBytes(32), children, startLane, clock: createFakeClock() });
+  return { hasher, lanes };
+}
+
+describe('createHasher', () => {
+  it('refuses a short pepper and impossible sizes', () => {
+    const { startLane } = createFakeLanes();
+    const pepper = randomBytes(32);
+    expect(() => createHasher({ pepper: randomBytes(31), startLane })).toThrow(RangeError);
+    for (const wrong of [0, 1.5, -1, Number.NaN]) {
+      expect(() => createHasher({ pepper, startLane, children: wrong })).toThrow(RangeError);
+      expect(() => createHasher({ pepper, startLane, capacity: wrong })).toThrow(RangeError);
+    }
+  });
+
+  it('has eight places per child, a quarter of them for known devices', async () => {
+    const { hasher } = fakeHasher(2);
+    expect(hasher.stats()).toEqual({ queued: 0, running: 0, capacity: 16 });
+    for (let index = 0; index < 20; index += 1) {
+      hasher.hash('password', { clientPrefix: `${index}`, knownDevice: false }).catch(() => {});
+    }
+    await Promise.resolve();
+    expect(hasher.stats()).toEqual({ queued: 12, running: 0, capacity: 16 });
+  });
+
+  it('hands the child the normalised password, to hash and to verify', async () => {
+    const { hasher, lanes } = fakeHasher();
+    lanes[0]?.ready();
+    const hashed = hasher.hash('pa\u0308ss', admission);
+    lanes[0]?.reply({ kind: 'hashed', digest });
+    expect(await hashed).toBe(digest);
+    const verified = hasher.verify('pa\u0308ss', digest, admission);
+    lanes[0]?.reply({ kind: 'verified', matches: true });
+    expect(await verified).toBe(true);
+    expect(lanes[0]?.requests).toEqual([
+      { kind: 'hash', password: 'p\u00e4ss' },
+      { kind: 'verify', password: 'p\u00e4ss', digest },
+    ]);
+  });
+
+  it('spends no place on what cannot be hashed or verified', async () => {
+    const { hasher } = fakeHasher();
+    await expect(hasher.hash('', admission)).rejects.toBeInstanceOf(UnhashablePasswordError);
+    await expect(hasher.verify('x'.repeat(1_025), digest, admission)).rejects.toBeInstanceOf(UnhashablePasswordError);
+    await expect(hasher.verify('x', '$unknown$', admission)).rejects.toBeInstanceOf(UnknownDigestError);
+    expect(() => hasher.needsUpgrade('$unknown$')).toThrow(UnknownDigestError);
+    expect(hasher.stats().queued).toBe(0);
+  });
+
+  it('takes no answer to another question for one: never true by accident', async () => {
+    const { hasher, lanes } = fakeHasher();
+    lanes[0]?.ready();
+    const verified = hasher.verify('x', digest, admission);
+    lanes[0]?.reply({ kind: 'hashed', digest });
+    await expect(verified).rejects.toBeInstanceOf(HasherFailedError);
+    const hashed = hasher.hash('x', admission);
+    lanes[0]?.reply({ kind: 'verified', matches: true });
+    await expect(hashed).rejects.toBeInstanceOf(HasherFailedError);
+  });
+
+  it('has its dummy digest once a child is ready', async () => {
+    const { hasher, lanes } = fakeHasher(2);
+    lanes[1]?.ready();
+    lanes[0]?.ready();
+    expect(await hasher.dummyDigest()).toBe('dummy of 2');
+    expect(hasher.needsUpgrade(digest)).toBe(false);
+  });
+});

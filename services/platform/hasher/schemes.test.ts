@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto';
+import { hashSync } from '@node-rs/bcrypt';
+import { describe, expect, it } from 'vitest';
+import { UnknownDigestError } from './errors.ts';
+import { findScheme, hashPassword, verifyPassword } from './schemes.ts';
+
+const pepper = randomBytes(32);
+const bcryptPart = '[./A-Za-z0-9]{53}$';
+
+describe('digest schemes', () => {
+  it('stores bcrypt of cost 12 for up to 72 bytes (C-CRD-01), and its own prefix beyond', () => {
+    expect(hashPassword('x'.repeat(72), pepper)).toMatch(new RegExp(`^\\$2b\\$12\\$${bcryptPart}`));
+    expect(hashPassword('x'.repeat(73), pepper)).toMatch(new RegExp(`^\\$sp1\\$\\$2b\\$12\\$${bcryptPart}`));
+    expect(hashPassword('ä'.repeat(37), pepper)).toMatch(/^\$sp1\$/);
+  });
+
+  it('tells passwords apart that agree in their first 72 bytes (U2)', () => {
+    const [stored, other] = [`${'x'.repeat(99)}A`, `${'x'.repeat(99)}B`];
+    const digest = hashPassword(stored, pepper);
+    expect(verifyPassword(stored, digest, pepper)).toBe(true);
+    expect(verifyPassword(other, digest, pepper)).toBe(false);
+  });
+
+  it('tells a 72-byte password from its longer neighbours, both ways (U2)', () => {
+    const [short, long] = ['x'.repeat(72), 'x'.repeat(73)];
+    const digestOfShort = hashPassword(short, pepper);
+    expect(verifyPassword(short, digestOfShort, pepper)).toBe(true);
+    expect(verifyPassword(long, digestOfShort, pepper)).toBe(false);
+    expect(verifyPassword(short, hashPassword(long, pepper), pepper)).toBe(false);
+  });
+
+  it('tells a password from itself followed or repeated behind a NUL', () => {
+    const digest = hashPassword('horse', pepper);
+    expect(verifyPassword('horse\0', digest, pepper)).toBe(false);
+    expect(verifyPassword('horse\0horse', digest, pepper)).toBe(false);
+    const digestWithNul = hashPassword('horse\0A', pepper);
+    expect(digestWithNul).toMatch(/^\$sp1\$/);
+    expect(verifyPassword('horse\0A', digestWithNul, pepper)).toBe(true);
+    expect(verifyPassword('horse\0B', digestWithNul, pepper)).toBe(false);
+    expect(verifyPassword('horse', digestWithNul, pepper)).toBe(false);
+  });
+
+  it('needs the pepper for a pre-hashed password: a stolen table alone cannot be guessed at', () => {
+    const digest = hashPassword('x'.repeat(80), pepper);
+    expect(verifyPassword('x'.repeat(80), digest, randomBytes(32))).toBe(false);
+  });
+
+  it('verifies what other bcrypt libraries wrote, and asks for an upgrade', () => {
+    for (const version of ['2a', '2y', '2b'] as const) {
+      const digest = hashSync('imported', { cost: 4, version });
+      expect(verifyPassword('imported', digest, pepper)).toBe(true);
+      expect(verifyPassword('imposter', digest, pepper)).toBe(false);
+      expect(findScheme(digest).isCurrent(digest)).toBe(false);
+    }
+  });
+
+  it('asks for no upgrade of its own digests, and for one of a pre-hash of lower cost', () => {
+    const body = `${'a'.repeat(21)}u${'b'.repeat(31)}`;
+    const isCurrent = (digest: string): boolean => findScheme(digest).isCurrent(digest);
+    expect(isCurrent(`$2b$12$${body}`)).toBe(true);
+    expect(isCurrent(`$2a$12$${body}`)).toBe(false);
+    expect(isCurrent(`$2b$11$${body}`)).toBe(false);
+    expect(isCurrent(`$sp1$$2b$12$${body}`)).toBe(true);
+    expect(isCurrent(`$sp1$$2b$10$${body}`)).toBe(false);
+  });
+
+  it('refuses a digest of no known scheme, a broken one and one of ruinous cost, never repeating it', () => {
+    const body = 'a'.repeat(53);
+    const refused = ['', 'plain', '$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA', `$2x$12$${body}`, `$2b$12$${body}a`];
+    for (const digest of [
+      ...refused,
+      '$2b$12$short',
+      '$2b$12$',
+      `$2b$31$${body}`,
+      `$2b$03$${body}`,
+      `$2b$+4$${body}`,
+    ]) {
+      expect(() => findScheme(digest)).toThrow(UnknownDigestError);
+    }
+    expect(() => findScheme(`$sp1$${body}`)).toThrow(UnknownDigestError);
+    expect(() => findScheme(`$sp2$$2b$12$${body}`)).toThrow(UnknownDigestError);
+    expect(() => verifyPassword('any', `$sp1$$sp1$$2b$12$${body}`, pepper)).toThrow(
+      /^stored password digest is of no known scheme$/,
+    );
+  });
+});
