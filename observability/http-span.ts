@@ -1,0 +1,199 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import {
+  type Attributes,
+  type Context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api';
+import {
+  activeRequestTrace,
+  activeStore,
+  drawSample,
+  edgeSampledKey,
+  newSpanId,
+  newTraceId,
+  RequestTrace,
+  runInStore,
+} from './trace-context.ts';
+
+export type { RequestTrace } from './trace-context.ts';
+
+const tracer = trace.getTracer('sallyport');
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const traceparentForm = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|-)/;
+const traceparentLengthMax = 256;
+
+function isTraceparent(value: string): boolean {
+  if (value.length < 55 || value.length > traceparentLengthMax || !traceparentForm.test(value)) return false;
+  return value.length === 55 || !value.startsWith('00');
+}
+
+/**
+ * Opens the server span of a request; call it first in `onRequest` and keep the answer on the request.
+ * A valid `traceparent` lends its trace id and parent (W3C Trace Context §3.2); its sampled flag counts for nothing,
+ * and `tracestate` and `baggage` are dropped: they are a stranger's text.
+ *
+ * @param route the route's pattern (`/v1/tokens/:token_id`), undefined when none matched; never the path asked for
+ */
+export function startServerSpan(headers: IncomingHttpHeaders, method: string, route: string | undefined): RequestTrace {
+  const header = headers.traceparent;
+  const parent = typeof header === 'string' && isTraceparent(header) ? header : undefined;
+  if (!drawSample()) return new RequestTrace(parent === undefined ? newTraceId() : parent.slice(3, 35), undefined);
+  return startRecording(parent, methods.has(method) ? method : '_OTHER', route);
+}
+
+function startRecording(parent: string | undefined, method: string, route: string | undefined): RequestTrace {
+  let context: Context = ROOT_CONTEXT.setValue(edgeSampledKey, true);
+  if (parent !== undefined) {
+    context = trace.setSpanContext(context, {
+      traceId: parent.slice(3, 35),
+      spanId: parent.slice(36, 52),
+      traceFlags: TraceFlags.SAMPLED,
+      isRemote: true,
+    });
+  }
+  const verb = method === '_OTHER' ? 'HTTP' : method;
+  const attributes: Attributes = { 'http.request.method': method };
+  if (route !== undefined) attributes['http.route'] = route;
+  const span = tracer.startSpan(
+    route === undefined ? verb : `${verb} ${route}`,
+    { kind: SpanKind.SERVER, attributes },
+    context,
+  );
+  if (!span.isRecording()) {
+    return new RequestTrace(parent === undefined ? newTraceId() : parent.slice(3, 35), undefined);
+  }
+  return new RequestTrace(span.spanContext().traceId, span);
+}
+
+/**
+ * Closes the server span; call it in `onResponse`. Of an error only its code or class name is kept.
+ *
+ * @param status the HTTP status sent; 499 when the client left before the answer
+ */
+export function endServerSpan(requestTrace: RequestTrace, status: number, error?: unknown): void {
+  const span = requestTrace.span;
+  if (span === undefined) return;
+  span.setAttribute('http.response.status_code', status);
+  if (error !== undefined) span.setAttribute('error.type', errorType(error));
+  else if (status >= 500) span.setAttribute('error.type', String(status));
+  if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
+
+/**
+ * Runs `fn`, and whatever it awaits, as part of the request. Reading a body loses the context, so call it in
+ * `preValidation` (`(request, _reply, done) => runInSpan(request.trace, done)`), and in `onRequest` too if hooks
+ * before the body need `currentTraceId`.
+ */
+export function runInSpan<T>(requestTrace: RequestTrace, fn: () => T): T {
+  return runInStore(requestTrace, fn);
+}
+
+/** Runs `fn` as part of no request: for work that outlives the request which happened to start it. */
+export function runDetached<T>(fn: () => T): T {
+  return runInStore(undefined, fn);
+}
+
+/** The trace of the request in progress, to be handed to `withBatchSpan`; undefined outside requests. */
+export function currentRequestTrace(): RequestTrace | undefined {
+  return activeRequestTrace();
+}
+
+/** The trace id of the request or job in progress, sampled or not; undefined outside both. */
+export function currentTraceId(): string | undefined {
+  const active = activeStore();
+  if (active === undefined) return undefined;
+  return active instanceof RequestTrace ? active.traceId : trace.getSpanContext(active)?.traceId;
+}
+
+/** `traceparent` for an outbox row, a job or an outgoing request (W3C Trace Context §3.2); undefined outside requests. */
+export function currentTraceparent(): string | undefined {
+  const active = activeStore();
+  if (active === undefined) return undefined;
+  if (active instanceof RequestTrace) return traceparentOf(active);
+  const context = trace.getSpanContext(active);
+  return context && `00-${context.traceId}-${context.spanId}-${(context.traceFlags & 1) === 1 ? '01' : '00'}`;
+}
+
+/** The same for a request at hand. */
+export function traceparentOf(requestTrace: RequestTrace): string {
+  return `00-${requestTrace.traceId}-${requestTrace.spanId}-${requestTrace.sampled ? '01' : '00'}`;
+}
+
+/** A fresh unsampled `traceparent`, for work that no request started. */
+export function newTraceparent(): string {
+  return `00-${newTraceId()}-${newSpanId()}-00`;
+}
+
+/**
+ * Runs `fn` under a child span; in a request that is not sampled it is a plain call. Outside requests a new trace
+ * begins, sampled at the configured ratio. Attributes must hold no secret and no personal data; of a thrown error
+ * only its code or class name is recorded, and the error passes on unchanged.
+ */
+export function withSpan<T>(name: string, attributes: Attributes, fn: () => T): T {
+  const active = activeStore();
+  if (active instanceof RequestTrace && active.span === undefined) return fn();
+  return tracer.startActiveSpan(name, { attributes }, (span) => runAndEnd(span, fn));
+}
+
+/**
+ * Runs `fn` once on behalf of many requests (a group commit): its span is the child of the first sampled member and
+ * links to the other sampled ones. With none sampled it is a plain call outside every request.
+ */
+export function withBatchSpan<T>(
+  name: string,
+  attributes: Attributes,
+  members: readonly (RequestTrace | undefined)[],
+  fn: () => T,
+): T {
+  const sampled = members.filter((member) => member?.span !== undefined) as RequestTrace[];
+  const first = sampled[0];
+  if (first === undefined) return runDetached(fn);
+  const links = sampled.slice(1).map((member) => ({ context: (member.span as Span).spanContext() }));
+  return tracer.startActiveSpan(name, { attributes, links }, first.context, (span) => runAndEnd(span, fn));
+}
+
+function runAndEnd<T>(span: Span, fn: () => T): T {
+  let result: T;
+  try {
+    result = fn();
+  } catch (error) {
+    endFailed(span, error);
+    throw error;
+  }
+  if (!isThenable(result)) {
+    span.end();
+    return result;
+  }
+  return result.then(
+    (value) => {
+      span.end();
+      return value;
+    },
+    (error) => {
+      endFailed(span, error);
+      throw error;
+    },
+  ) as T;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
+}
+
+function endFailed(span: Span, error: unknown): void {
+  span.setAttribute('error.type', errorType(error));
+  span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
+
+function errorType(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' ? code : error.name;
+}

@@ -1,0 +1,68 @@
+const redacted = '[redacted]';
+
+/** Names, without case, dashes and underscores, whose values are never written, whatever they hold. */
+const secretNames: ReadonlySet<string> = new Set(
+  `authorization proxyauthorization cookie setcookie cookies password newpassword currentpassword passwordhash
+  passphrase token accesstoken refreshtoken idtoken sessiontoken csrftoken subjecttoken actortoken devicecode usercode
+  clientsecret clientassertion secret secrets apikey xapikey privatekey key kek pepper code otp totp backupcode
+  backupcodes codeverifier assertion proof dpop nonce mac email emailaddress phone phonenumber name username firstname
+  lastname address ip ipaddress remoteaddress useragent detail databaseurl redisurl credentials`.split(/\s+/),
+);
+
+/** Names under which `code` is an error's own, and `name` a thing's. */
+const describingNames: ReadonlySet<string> = new Set(['err', 'error', 'cause', 'errors']);
+
+/** Credentials and addresses by their shape, for text that holds them in passing. */
+const secretShapes: readonly RegExp[] = [
+  /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*/g,
+  /\bsp_[a-z]{2,}_[\w.~-]+/g,
+  /\b(?:Bearer|Basic|DPoP)\s+[\w.~+/=-]{8,}/gi,
+  /-----BEGIN [A-Z ]+-----[\s\S]*?(?:-----END [A-Z ]+-----|$)/g,
+  /(?<=:\/\/)[^\s/@:]*:[^\s/@]+(?=@)/g,
+  /[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+/g,
+];
+
+/** Control characters that JSON leaves as they are, and terminals and log readers do not. */
+const unescapedControls = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+function isSecretName(name: string): boolean {
+  return secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''));
+}
+
+/** Bounds the work of the patterns below on hostile text. */
+const textMax = 4_096;
+
+function redactText(text: string): string {
+  const bounded = text.length > textMax ? `${text.slice(0, textMax)}…` : text;
+  return secretShapes.reduce((rest, shape) => rest.replaceAll(shape, redacted), bounded);
+}
+
+function redactValue(value: unknown, describesError: boolean): unknown {
+  if (typeof value === 'string') return redactText(value);
+  if (Array.isArray(value)) return value.map((item) => redactValue(item, describesError));
+  if (typeof value !== 'object' || value === null) return value;
+  const kept: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value)) {
+    const allowed = describesError && name === 'code';
+    // Assigning to __proto__ would drop the field and keep what it holds out of sight.
+    if (name === '__proto__') continue;
+    if (isSecretName(name) && !allowed) kept[name] = redacted;
+    else kept[redactText(name)] = redactValue(field, describingNames.has(name));
+  }
+  return kept;
+}
+
+/**
+ * Takes secrets and personal data out of a finished JSON line, and leaves exactly one line: by field name at any depth,
+ * and by shape inside text. Working on the line covers fields, child bindings, messages and serializers alike.
+ */
+export function redactLine(line: string): string {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(line);
+  } catch {
+    return '{"level":"error","msg":"a log line was not JSON and is left out"}\n';
+  }
+  const text = JSON.stringify(redactValue(fields, false));
+  return `${text.replace(unescapedControls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+}

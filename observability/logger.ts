@@ -1,0 +1,93 @@
+import { type DestinationStream, destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
+import { currentTraceId } from './http-span.ts';
+import { describeError, isError } from './log-errors.ts';
+import { redactLine } from './log-redaction.ts';
+import { droppedLogLines } from './metrics/telemetry.ts';
+
+export type { Logger } from 'pino';
+
+export interface CreateLoggerOptions {
+  /** Written as `service`, such as `sallyport-api`. */
+  service: string;
+  /** `fatal` to `trace`, or `silent`; `LOG_LEVEL`, else `info`. */
+  level?: string;
+  /** Whether messages of errors not marked safe are written too. For development only. Off unless given. */
+  errorMessages?: boolean;
+  /** Where lines go; standard error, unbuffered and never blocking, unless given. */
+  stream?: DestinationStream;
+}
+
+const levels: ReadonlySet<string> = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
+/** Beyond this many characters waiting for a reader, lines are dropped and counted. */
+const pendingMax = 1_048_576;
+
+/**
+ * A pino logger writing one JSON line an event: level by name, ISO time, service, pid, and the trace id of the request
+ * in progress. Secrets and personal data are taken out of the finished line wherever they stand in it; of errors only
+ * class, code and stack frames are written. An unknown `LOG_LEVEL` counts as `info`.
+ */
+export function createLogger(options: CreateLoggerOptions): Logger {
+  const level = options.level ?? process.env.LOG_LEVEL ?? 'info';
+  const describe = (error: Error): object => describeError(error, options.errorMessages === true);
+  const settings: LoggerOptions = {
+    level: levels.has(level) ? level : 'info',
+    base: { service: options.service, pid: process.pid },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: {
+      level: (label) => ({ level: label }),
+      log: (fields) => describeErrors(fields, describe, 0) as Record<string, unknown>,
+    },
+    serializers: {
+      // The formatter has described errors already; pino's own serializer would take their messages.
+      err: (value: unknown) => (isError(value) ? describe(value) : value),
+      req: (request: { method?: string; routeOptions?: { url?: string } }) => ({
+        method: request.method,
+        route: request.routeOptions?.url,
+      }),
+      res: (response: { statusCode?: number }) => ({ status: response.statusCode }),
+    },
+    mixin: () => {
+      const traceId = currentTraceId();
+      return traceId === undefined ? {} : { trace_id: traceId };
+    },
+    hooks: {
+      logMethod(args, method) {
+        method.apply(this, withoutErrorMessages(args) as typeof args);
+      },
+      streamWrite: redactLine,
+    },
+  };
+  return pino(settings, options.stream ?? standardError());
+}
+
+/** pino and Fastify take an error's message for the line's own, and format errors into it: the class name serves. */
+function withoutErrorMessages(args: readonly unknown[]): unknown[] {
+  const [first, ...values] = args.map((value, at) => (at > 0 && isError(value) ? value.name : value));
+  const error = isError(first) ? first : (first as { err?: unknown } | null | undefined)?.err;
+  if (!isError(error)) return [first, ...values];
+  const ownMessage = isError(first) ? undefined : (first as { msg?: unknown }).msg;
+  const [message, ...rest] = values;
+  if (message !== undefined && message !== error.message) return [first, message, ...rest];
+  return ownMessage === undefined ? [first, error.name] : [first];
+}
+
+const depthMax = 6;
+
+function describeErrors(value: unknown, describe: (error: Error) => object, depth: number): unknown {
+  if (isError(value)) return describe(value);
+  if (typeof value !== 'object' || value === null || depth > depthMax) return value;
+  if (Array.isArray(value)) return value.map((item) => describeErrors(item, describe, depth + 1));
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => [name, describeErrors(field, describe, depth + 1)]),
+  );
+}
+
+function standardError(): DestinationStream {
+  const stream = destination({ fd: 2, sync: false, minLength: 0, maxLength: pendingMax });
+  stream.on('drop', () => droppedLogLines.add(1));
+  // A closed standard error must not end the process.
+  stream.on('error', () => droppedLogLines.add(1));
+  return stream;
+}

@@ -1,0 +1,15 @@
+import './audit.ts';
+import './http.ts';
+import './identity.ts';
+import './keys.ts';
+import './postgres.ts';
+import './process.ts';
+import './revocations.ts';
+import './telemetry.ts';
+import './tokens.ts';
+import { type MetricInfo, registry } from './instruments.ts';
+
+/** Every metric of the platform, by name: what the reference page, dashboards and alerts are checked against. */
+export function catalogue(): MetricInfo[] {
+  return registry.list();
+}

@@ -1,0 +1,69 @@
+import { atBoot, defineGauge, defineHistogram, type HistogramSeries } from './instruments.ts';
+
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+const statuses =
+  '200 201 202 204 302 303 304 400 401 403 404 405 406 408 409 410 412 413 414 415 422 429 431 499 500 501 502 503 504'.split(
+    ' ',
+  );
+const statusMax = 600;
+
+const requestDuration = defineHistogram({
+  name: 'http_server_request_duration_seconds',
+  help: 'Time from the request line to the last byte of the answer, by route pattern.',
+  unit: 's',
+  labels: { method: methods, route: atBoot, status: statuses },
+  buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  otel: {
+    name: 'http.server.request.duration',
+    labels: { method: 'http.request.method', route: 'http.route', status: 'http.response.status_code' },
+  },
+});
+
+/** Requests received and not yet answered. */
+export const activeRequests = defineGauge({
+  name: 'http_server_active_requests',
+  help: 'Requests received and not yet answered.',
+  otel: { name: 'http.server.active_requests' },
+});
+
+/** The duration metric of one route and method; keep it beside the route, a record is then two array reads. */
+export interface RouteMetric {
+  /**
+   * @param status the HTTP status sent, 499 when the client left
+   * @param exemplarTraceId trace id of a sampled request
+   */
+  record(status: number, seconds: number, exemplarTraceId?: string): void;
+}
+
+function routeMetric(method: string, route: string): RouteMetric {
+  const byStatus: (HistogramSeries | undefined)[] = new Array(statusMax);
+  return {
+    record(status, seconds, exemplarTraceId) {
+      const at = status >= 100 && status < statusMax ? status : 0;
+      let series = byStatus[at];
+      if (series === undefined) {
+        // A method outside the list is written as `other`, as the semantic convention writes `_OTHER`.
+        series = requestDuration.at({ method: method as (typeof methods)[number], route, status: String(at) });
+        byStatus[at] = series;
+      }
+      series.record(seconds, exemplarTraceId);
+    },
+  };
+}
+
+/** What no route answered: unknown paths all fall in this one. */
+const unmatched: ReadonlyMap<string, RouteMetric> = new Map(methods.map((method) => [method, routeMetric(method, '')]));
+const unmatchedOther = routeMetric('', '');
+
+export const httpMetrics = {
+  /** Closes the list of route patterns; once, after the last route is known and before the first request. */
+  registerRoutes(patterns: readonly string[]): void {
+    requestDuration.closeLabel('route', patterns);
+  },
+  /** The metric of a registered route. An unregistered one counts as `other`. */
+  route: routeMetric,
+  /** The metric of requests that matched no route. */
+  unmatched(method: string): RouteMetric {
+    return unmatched.get(method) ?? unmatchedOther;
+  },
+};

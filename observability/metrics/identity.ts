@@ -1,0 +1,48 @@
+import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
+
+export const logins = defineCounter({
+  name: 'sallyport_logins',
+  help: 'Attempts to sign in, by outcome and factor.',
+  labels: {
+    outcome: ['ok', 'refused', 'second_factor_asked', 'locked', 'limited', 'unavailable'],
+    factor: ['password', 'passkey', 'totp', 'backup_code', 'email_code', 'social'],
+  },
+});
+
+export const signups = defineCounter({
+  name: 'sallyport_signups',
+  help: 'Attempts to sign up, by outcome.',
+  labels: { outcome: ['ok', 'known', 'refused', 'limited', 'unavailable'] },
+});
+
+export const sessionsEnded = defineCounter({
+  name: 'sallyport_sessions_ended',
+  help: 'Sessions ended, by what ended them; unavailable when it could not be recorded.',
+  labels: { outcome: ['sign_out', 'revoked', 'unavailable'] },
+});
+
+export const hashQueueDepth = defineGauge({
+  name: 'sallyport_hash_queue_depth',
+  help: 'Passwords waiting to be hashed.',
+});
+
+export const hashQueueWait = defineHistogram({
+  name: 'sallyport_hash_queue_wait_seconds',
+  help: 'Time a password waited before its hashing began.',
+  unit: 's',
+  buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
+});
+
+export const hashDuration = defineHistogram({
+  name: 'sallyport_hash_duration_seconds',
+  help: 'Time to hash or check one password, waiting not included.',
+  unit: 's',
+  labels: { operation: ['hash', 'verify'] },
+  buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
+});
+
+export const hashJobs = defineCounter({
+  name: 'sallyport_hash_jobs',
+  help: 'Password hashing jobs by outcome; full, expired and cancelled were never begun.',
+  labels: { outcome: ['done', 'full', 'expired', 'cancelled', 'failed'] },
+});

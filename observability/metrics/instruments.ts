@@ -1,0 +1,303 @@
+import { atBoot, type LabelArguments, type LabelLists, LabelSpace } from './labels.ts';
+
+export { atBoot, type LabelArguments, type LabelLists, type LabelValues } from './labels.ts';
+
+export type Kind = 'counter' | 'gauge' | 'histogram';
+export type Unit = 's' | 'By' | '1';
+
+export interface MetricDefinition<L extends LabelLists> {
+  /** Prometheus name without `_total`: lower case, unit at the end (`sallyport_token_sign_duration_seconds`). */
+  name: string;
+  /** One sentence for operators. */
+  help: string;
+  unit?: Unit;
+  labels?: L;
+  /** Names of the OpenTelemetry semantic convention, where it has one for this metric. */
+  otel?: { name: string; labels?: Readonly<Record<string, string>> };
+}
+
+export interface HistogramDefinition<L extends LabelLists> extends MetricDefinition<L> {
+  /** Upper bounds, inclusive and rising, without infinity. */
+  buckets: readonly number[];
+}
+
+/** One counter of a metric; keep it where the labels are known, and an addition costs one array write. */
+export interface CounterSeries {
+  /** `amount` is 0 or more. */
+  add(amount: number): void;
+  /** Reads a running total kept elsewhere (never falling) when metrics are collected. */
+  observe(read: () => number | undefined): void;
+}
+
+export interface GaugeSeries {
+  set(value: number): void;
+  /** Reads the value when metrics are collected; undefined leaves the series out. */
+  observe(read: () => number | undefined): void;
+}
+
+export interface HistogramSeries {
+  /** @param exemplarTraceId trace id of a *sampled* request, shown beside the bucket when exemplars are asked for */
+  record(value: number, exemplarTraceId?: string): void;
+}
+
+export interface Counter<L extends LabelLists> {
+  add(amount: number, ...labels: LabelArguments<L>): void;
+  /** The series of these labels, from now on shown even at zero. */
+  at(...labels: LabelArguments<L>): CounterSeries;
+}
+
+export interface Gauge<L extends LabelLists> {
+  set(value: number, ...labels: LabelArguments<L>): void;
+  at(...labels: LabelArguments<L>): GaugeSeries;
+}
+
+export interface Histogram<L extends LabelLists> {
+  record(value: number, ...labels: LabelArguments<L>): void;
+  at(...labels: LabelArguments<L>): HistogramSeries;
+  /** Closes a label defined as `atBoot`; before that everything counts as `other`. */
+  closeLabel(name: keyof L & string, values: readonly string[]): void;
+}
+
+export interface Exemplar {
+  traceId: string;
+  value: number;
+  atMs: number;
+}
+
+/** State of one series at collection. For histograms `counts` has one more entry than there are bounds. */
+export interface SeriesSnapshot {
+  labels: Readonly<Record<string, string>>;
+  value: number;
+  counts?: readonly number[];
+  exemplars?: readonly (Exemplar | undefined)[];
+}
+
+export interface MetricInfo {
+  name: string;
+  help: string;
+  kind: Kind;
+  unit: Unit;
+  /** Label to its values; null where they are fixed at start-up. */
+  labels: Readonly<Record<string, readonly string[] | null>>;
+  buckets: readonly number[];
+  otel: { name: string; labels?: Readonly<Record<string, string>> } | undefined;
+}
+
+export interface CollectedMetric extends MetricInfo {
+  series: SeriesSnapshot[];
+}
+
+interface Instrument {
+  info(): MetricInfo;
+  snapshot(): SeriesSnapshot[];
+}
+
+export interface MetricRegistry {
+  defineCounter<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Counter<L>;
+  defineGauge<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Gauge<L>;
+  defineHistogram<const L extends LabelLists = Record<never, never>>(definition: HistogramDefinition<L>): Histogram<L>;
+  /** Every metric defined so far, by name. */
+  list(): MetricInfo[];
+  /** The present state of every metric, by name; reads the observed series. */
+  collect(): CollectedMetric[];
+}
+
+type GivenLabels = Readonly<Record<string, string>>;
+
+class ScalarInstrument implements Instrument {
+  readonly #space: LabelSpace;
+  readonly #values: Float64Array;
+  readonly #shown: Uint8Array;
+  readonly #reads = new Map<number, () => number | undefined>();
+  readonly #info: Omit<MetricInfo, 'labels'>;
+
+  constructor(kind: 'counter' | 'gauge', definition: MetricDefinition<LabelLists>) {
+    if (Object.values(definition.labels ?? {}).includes(atBoot)) throw new Error('only histograms close at boot');
+    this.#space = new LabelSpace(definition.labels ?? {});
+    this.#values = new Float64Array(this.#space.size);
+    this.#shown = new Uint8Array(this.#space.size);
+    this.#info = infoOf(kind, definition, []);
+    if (kind === 'counter' && this.#space.names.length < 2) this.#showDeclared();
+  }
+
+  /** A counter of one label starts with all its declared values at zero, so that its first event is a step. */
+  #showDeclared(): void {
+    const [name] = this.#space.names;
+    if (name === undefined) this.#shown[0] = 1;
+    else for (const value of this.#space.declared[name] ?? []) this.at({ [name]: value });
+  }
+
+  add(amount: number, labels?: GivenLabels): void {
+    const index = this.#space.index(labels);
+    this.#shown[index] = 1;
+    this.#values[index] = (this.#values[index] as number) + amount;
+  }
+
+  set(value: number, labels?: GivenLabels): void {
+    const index = this.#space.index(labels);
+    this.#shown[index] = 1;
+    this.#values[index] = value;
+  }
+
+  at(labels?: GivenLabels): CounterSeries & GaugeSeries {
+    const index = this.#space.index(labels);
+    const values = this.#values;
+    const shown = this.#shown;
+    if (this.#info.kind === 'counter') shown[index] = 1;
+    return {
+      add(amount) {
+        values[index] = (values[index] as number) + amount;
+      },
+      set(value) {
+        shown[index] = 1;
+        values[index] = value;
+      },
+      observe: (read) => {
+        this.#reads.set(index, read);
+      },
+    };
+  }
+
+  info(): MetricInfo {
+    return { ...this.#info, labels: this.#space.declared };
+  }
+
+  snapshot(): SeriesSnapshot[] {
+    for (const [index, read] of this.#reads) {
+      const value = readOrNothing(read);
+      this.#shown[index] = value === undefined ? 0 : 1;
+      if (value !== undefined) this.#values[index] = value;
+    }
+    const series: SeriesSnapshot[] = [];
+    for (let index = 0; index < this.#shown.length; index += 1) {
+      if (this.#shown[index] === 1) {
+        series.push({ labels: this.#space.labels(index), value: this.#values[index] as number });
+      }
+    }
+    return series;
+  }
+}
+
+function readOrNothing(read: () => number | undefined): number | undefined {
+  try {
+    const value = read();
+    return Number.isNaN(value) ? undefined : value;
+  } catch {
+    // A source that fails leaves a gap, which alerts can see; a scrape must not fail for it.
+    return undefined;
+  }
+}
+
+class HistogramSeriesState implements HistogramSeries {
+  readonly #bounds: readonly number[];
+  readonly counts: Float64Array;
+  exemplars: (Exemplar | undefined)[] | undefined;
+  sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  record(value: number, exemplarTraceId?: string): void {
+    const bounds = this.#bounds;
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket += 1;
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
+    this.sum += value;
+    if (exemplarTraceId !== undefined) {
+      this.exemplars ??= new Array(bounds.length + 1);
+      this.exemplars[bucket] = { traceId: exemplarTraceId, value, atMs: Date.now() };
+    }
+  }
+}
+
+class HistogramInstrument implements Instrument {
+  readonly #space: LabelSpace;
+  readonly #bounds: readonly number[];
+  readonly #info: Omit<MetricInfo, 'labels'>;
+  #series: (HistogramSeriesState | undefined)[];
+
+  constructor(definition: HistogramDefinition<LabelLists>) {
+    this.#space = new LabelSpace(definition.labels ?? {});
+    this.#bounds = definition.buckets;
+    if (this.#bounds.some((bound, at) => !(bound > (this.#bounds[at - 1] ?? -Infinity) && bound < Infinity))) {
+      throw new Error(`buckets of ${definition.name} must rise and be finite`);
+    }
+    this.#info = infoOf('histogram', definition, definition.buckets);
+    this.#series = new Array(this.#space.size);
+    if (this.#space.names.length === 0) this.at();
+  }
+
+  record(value: number, labels?: GivenLabels): void {
+    this.at(labels).record(value);
+  }
+
+  at(labels?: GivenLabels): HistogramSeriesState {
+    const index = this.#space.index(labels);
+    const known = this.#series[index];
+    if (known !== undefined) return known;
+    const series = new HistogramSeriesState(this.#bounds);
+    this.#series[index] = series;
+    return series;
+  }
+
+  closeLabel(name: string, values: readonly string[]): void {
+    if (this.#series.some((series) => series !== undefined)) throw new Error(`${this.#info.name} is already in use`);
+    this.#space.close(name, values);
+    this.#series = new Array(this.#space.size);
+  }
+
+  info(): MetricInfo {
+    return { ...this.#info, labels: this.#space.declared };
+  }
+
+  snapshot(): SeriesSnapshot[] {
+    const snapshots: SeriesSnapshot[] = [];
+    for (const [index, series] of this.#series.entries()) {
+      if (series === undefined) continue;
+      const { sum: value, exemplars } = series;
+      const snapshot: SeriesSnapshot = { labels: this.#space.labels(index), value, counts: [...series.counts] };
+      snapshots.push(exemplars === undefined ? snapshot : { ...snapshot, exemplars });
+    }
+    return snapshots;
+  }
+}
+
+function infoOf(
+  kind: Kind,
+  definition: MetricDefinition<LabelLists>,
+  buckets: readonly number[],
+): Omit<MetricInfo, 'labels'> {
+  const { name, help, unit = '1', otel } = definition;
+  if (!/^[a-z][a-z0-9_]*$/.test(name) || name.endsWith('_total')) throw new Error(`${name} cannot name a metric`);
+  return { name, help, kind, unit, buckets, otel };
+}
+
+/** A set of metrics of its own; the process has one, tests make theirs. */
+export function createRegistry(): MetricRegistry {
+  const instruments = new Map<string, Instrument>();
+  const keep = <I extends Instrument>(instrument: I): I => {
+    const { name } = instrument.info();
+    if (instruments.has(name)) throw new Error(`${name} is defined twice`);
+    instruments.set(name, instrument);
+    return instrument;
+  };
+  const byName = (): Instrument[] =>
+    [...instruments.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, instrument]) => instrument);
+  return {
+    // The casts add the label types, which the instruments themselves have no use for.
+    defineCounter: <L extends LabelLists>(definition: MetricDefinition<L>) =>
+      keep(new ScalarInstrument('counter', definition)) as unknown as Counter<L>,
+    defineGauge: <L extends LabelLists>(definition: MetricDefinition<L>) =>
+      keep(new ScalarInstrument('gauge', definition)) as unknown as Gauge<L>,
+    defineHistogram: <L extends LabelLists>(definition: HistogramDefinition<L>) =>
+      keep(new HistogramInstrument(definition)) as unknown as Histogram<L>,
+    list: () => byName().map((instrument) => instrument.info()),
+    collect: () => byName().map((instrument) => ({ ...instrument.info(), series: instrument.snapshot() })),
+  };
+}
+
+/** The metrics of this process. */
+export const registry: MetricRegistry = createRegistry();
+export const { defineCounter, defineGauge, defineHistogram } = registry;

@@ -1,0 +1,36 @@
+import { defineCounter, defineGauge } from './instruments.ts';
+
+export const signingKeyAge = defineGauge({
+  name: 'sallyport_signing_key_age_seconds',
+  help: 'Time since the key that signs access tokens became active.',
+  unit: 's',
+});
+
+export const nextKeyPublished = defineGauge({
+  name: 'sallyport_signing_key_next_published',
+  help: '1 when the next signing key is already in the JWKS, else 0.',
+});
+
+export const signingKeys = defineGauge({
+  name: 'sallyport_signing_keys',
+  help: 'Keys known to this copy, by state.',
+  labels: { state: ['pending', 'active', 'retiring', 'retired', 'compromised'] },
+});
+
+export const keyRingAge = defineGauge({
+  name: 'sallyport_key_ring_age_seconds',
+  help: 'Time since this copy last loaded the key ring; past its bound the copy stops signing.',
+  unit: 's',
+});
+
+export const clockOffset = defineGauge({
+  name: 'sallyport_clock_offset_seconds',
+  help: "This copy's clock minus the database's.",
+  unit: 's',
+});
+
+export const keyRotations = defineCounter({
+  name: 'sallyport_key_rotations',
+  help: 'Rotations of a signing key, by outcome.',
+  labels: { outcome: ['published', 'not_due', 'failed'] },
+});

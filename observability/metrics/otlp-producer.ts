@@ -1,0 +1,67 @@
+import { type Attributes, type HrTime, ValueType } from '@opentelemetry/api';
+import { hrTime, millisToHrTime } from '@opentelemetry/core';
+import { emptyResource } from '@opentelemetry/resources';
+import {
+  AggregationTemporality,
+  type CollectionResult,
+  DataPointType,
+  type MetricData,
+  type MetricProducer,
+} from '@opentelemetry/sdk-metrics';
+import { type CollectedMetric, registry, type SeriesSnapshot } from './instruments.ts';
+
+const startTime = millisToHrTime(Date.now());
+
+/** Hands the very numbers of the scrape to OpenTelemetry's reader, as cumulative sums, gauges and histograms. */
+export const metricProducer: MetricProducer = {
+  async collect(): Promise<CollectionResult> {
+    const endTime = hrTime();
+    const metrics = registry
+      .collect()
+      .filter((metric) => metric.series.length > 0)
+      .map((metric) => metricData(metric, endTime));
+    return {
+      resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope: { name: 'sallyport' }, metrics }] },
+      errors: [],
+    };
+  },
+};
+
+function metricData(metric: CollectedMetric, endTime: HrTime): MetricData {
+  const base = {
+    descriptor: {
+      name: metric.otel?.name ?? metric.name,
+      description: metric.help,
+      unit: metric.unit,
+      valueType: ValueType.DOUBLE,
+    },
+    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+  };
+  const point = (series: SeriesSnapshot) => ({ startTime, endTime, attributes: attributesOf(metric, series) });
+  if (metric.kind === 'histogram') {
+    return {
+      ...base,
+      dataPointType: DataPointType.HISTOGRAM,
+      dataPoints: metric.series.map((series) => ({ ...point(series), value: histogramOf(metric, series) })),
+    };
+  }
+  const dataPoints = metric.series.map((series) => ({ ...point(series), value: series.value }));
+  if (metric.kind === 'gauge') return { ...base, dataPointType: DataPointType.GAUGE, dataPoints };
+  return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints };
+}
+
+function histogramOf(metric: CollectedMetric, series: SeriesSnapshot) {
+  const counts = [...(series.counts ?? [])];
+  const count = counts.reduce((sum, each) => sum + each, 0);
+  return { buckets: { boundaries: [...metric.buckets], counts }, sum: series.value, count };
+}
+
+function attributesOf(metric: CollectedMetric, series: SeriesSnapshot): Attributes {
+  const attributes: Attributes = {};
+  for (const [label, value] of Object.entries(series.labels)) {
+    const name = metric.otel?.labels?.[label] ?? label;
+    // The convention has the status as an integer.
+    attributes[name] = name === 'http.response.status_code' && value !== 'other' ? Number(value) : value;
+  }
+  return attributes;
+}

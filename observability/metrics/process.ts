@@ -1,0 +1,110 @@
+import { constants, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
+import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
+
+const eventLoopDelay = defineGauge({
+  name: 'nodejs_eventloop_delay_seconds',
+  help: 'How late the event loop came round in the last window of 10 s, beyond the sampling interval.',
+  unit: 's',
+  labels: { quantile: ['p50', 'p99', 'max'] },
+});
+
+const eventLoopUtilization = defineGauge({
+  name: 'nodejs_eventloop_utilization_ratio',
+  help: 'Share of the last window of 10 s in which the event loop was busy.',
+  otel: { name: 'nodejs.eventloop.utilization' },
+});
+
+const cpuTime = defineCounter({
+  name: 'process_cpu_time_seconds',
+  help: 'Processor time used by the process.',
+  unit: 's',
+  labels: { mode: ['user', 'system'] },
+  otel: { name: 'process.cpu.time', labels: { mode: 'cpu.mode' } },
+});
+
+const residentMemory = defineGauge({
+  name: 'process_memory_usage_bytes',
+  help: 'Resident memory of the process.',
+  unit: 'By',
+  otel: { name: 'process.memory.usage' },
+});
+
+const uptime = defineGauge({
+  name: 'process_uptime_seconds',
+  help: 'Time since the process started.',
+  unit: 's',
+  otel: { name: 'process.uptime' },
+});
+
+const heap = defineGauge({
+  name: 'nodejs_heap_bytes',
+  help: 'JavaScript heap: used, committed, and the limit at which the process ends.',
+  unit: 'By',
+  labels: { state: ['used', 'committed', 'limit'] },
+});
+
+const gcTypes = ['minor', 'major', 'incremental', 'weakcb'] as const;
+
+const gcDuration = defineHistogram({
+  name: 'v8js_gc_duration_seconds',
+  help: 'Garbage collection pauses.',
+  unit: 's',
+  labels: { gc_type: gcTypes },
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+  otel: { name: 'v8js.gc.duration', labels: { gc_type: 'v8js.gc.type' } },
+});
+
+const gcKinds: Readonly<Record<number, (typeof gcTypes)[number]>> = {
+  [constants.NODE_PERFORMANCE_GC_MINOR]: 'minor',
+  [constants.NODE_PERFORMANCE_GC_MAJOR]: 'major',
+  [constants.NODE_PERFORMANCE_GC_INCREMENTAL]: 'incremental',
+  [constants.NODE_PERFORMANCE_GC_WEAKCB]: 'weakcb',
+};
+
+const windowMs = 10_000;
+const resolutionMs = 10;
+
+/** Begins to watch this process; answers the function that ends it. Keeps no process alive. */
+export function watchProcess(): () => void {
+  cpuTime.at({ mode: 'user' }).observe(() => process.cpuUsage().user / 1e6);
+  cpuTime.at({ mode: 'system' }).observe(() => process.cpuUsage().system / 1e6);
+  residentMemory.at().observe(() => process.memoryUsage.rss());
+  uptime.at().observe(() => process.uptime());
+  heap.at({ state: 'used' }).observe(() => getHeapStatistics().used_heap_size);
+  heap.at({ state: 'committed' }).observe(() => getHeapStatistics().total_heap_size);
+  heap.at({ state: 'limit' }).observe(() => getHeapStatistics().heap_size_limit);
+
+  const delays = monitorEventLoopDelay({ resolution: resolutionMs });
+  delays.enable();
+  let loopStart = performance.eventLoopUtilization();
+  // A window of our own rather than a reset at each reading: the scrape and OTLP both read.
+  const closeWindow = (): void => {
+    // The histogram holds the time between two rounds, of which one interval is intended.
+    const late = (ns: number): number => Math.max(0, ns / 1e9 - resolutionMs / 1e3);
+    if (delays.count > 0) {
+      eventLoopDelay.set(late(delays.percentile(50)), { quantile: 'p50' });
+      eventLoopDelay.set(late(delays.percentile(99)), { quantile: 'p99' });
+      eventLoopDelay.set(late(delays.max), { quantile: 'max' });
+      delays.reset();
+    }
+    eventLoopUtilization.set(performance.eventLoopUtilization(loopStart).utilization);
+    loopStart = performance.eventLoopUtilization();
+  };
+  const timer = setInterval(closeWindow, windowMs).unref();
+  setTimeout(closeWindow, 1_000).unref();
+
+  const collections = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      const { detail } = entry as { detail?: { kind?: number } };
+      gcDuration.record(entry.duration / 1e3, { gc_type: gcKinds[detail?.kind ?? 0] ?? 'incremental' });
+    }
+  });
+  collections.observe({ entryTypes: ['gc'] });
+
+  return () => {
+    clearInterval(timer);
+    delays.disable();
+    collections.disconnect();
+  };
+}

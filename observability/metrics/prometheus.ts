@@ -1,0 +1,98 @@
+import type { CollectedMetric, Exemplar, SeriesSnapshot } from './instruments.ts';
+
+export const prometheusContentType = 'text/plain; version=0.0.4; charset=utf-8';
+export const openMetricsContentType = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+
+export interface RenderOptions {
+  /** Labels put on every series, such as the process they come from. */
+  constantLabels?: Readonly<Record<string, string>>;
+  /** OpenMetrics 1.0 with exemplars in place of the Prometheus text format 0.0.4. */
+  exemplars?: boolean;
+}
+
+/** Writes metrics in the Prometheus text format. Metrics without a series are left out. */
+export function renderPrometheus(metrics: readonly CollectedMetric[], options: RenderOptions = {}): string {
+  const lines: string[] = [];
+  const openMetrics = options.exemplars === true;
+  for (const metric of metrics) {
+    if (metric.series.length === 0) continue;
+    const sample = metric.kind === 'counter' ? `${metric.name}_total` : metric.name;
+    const family = openMetrics ? metric.name : sample;
+    lines.push(`# HELP ${family} ${escapeHelp(metric.help)}`, `# TYPE ${family} ${metric.kind}`);
+    for (const series of metric.series) {
+      const labels = { ...series.labels, ...options.constantLabels };
+      if (series.counts === undefined) lines.push(`${sample}${renderLabels(labels)} ${renderNumber(series.value)}`);
+      else lines.push(...renderHistogram(metric, series, series.counts, labels, openMetrics));
+    }
+  }
+  if (openMetrics) lines.push('# EOF');
+  return `${lines.join('\n')}\n`;
+}
+
+function renderHistogram(
+  metric: CollectedMetric,
+  series: SeriesSnapshot,
+  counts: readonly number[],
+  labels: Readonly<Record<string, string>>,
+  openMetrics: boolean,
+): string[] {
+  const lines: string[] = [];
+  let cumulative = 0;
+  for (const [bucket, count] of counts.entries()) {
+    cumulative += count;
+    const bound = renderNumber(metric.buckets[bucket] ?? Number.POSITIVE_INFINITY);
+    const exemplar = openMetrics ? renderExemplar(series.exemplars?.[bucket]) : '';
+    lines.push(`${metric.name}_bucket${renderLabels({ ...labels, le: bound })} ${cumulative}${exemplar}`);
+  }
+  lines.push(`${metric.name}_sum${renderLabels(labels)} ${renderNumber(series.value)}`);
+  lines.push(`${metric.name}_count${renderLabels(labels)} ${cumulative}`);
+  return lines;
+}
+
+function renderExemplar(exemplar: Exemplar | undefined): string {
+  if (exemplar === undefined) return '';
+  return ` # {trace_id="${exemplar.traceId}"} ${renderNumber(exemplar.value)} ${exemplar.atMs / 1000}`;
+}
+
+/** `{a="x",b="y"}`, or nothing for no labels. */
+export function renderLabels(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabelValue(value)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function renderNumber(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return '+Inf';
+  return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+}
+
+function escapeLabelValue(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"');
+}
+
+/**
+ * Joins the texts of several processes into one exposition: each family once, with everybody's series. Nothing is
+ * added up, since a sum over processes would fall when one restarts; so each text must carry a label of its own.
+ */
+export function mergePrometheus(texts: readonly string[]): string {
+  const families = new Map<string, { head: string[]; samples: string[] }>();
+  for (const text of texts) {
+    let family: { head: string[]; samples: string[] } | undefined;
+    for (const line of text.split('\n')) {
+      if (line === '' || line === '# EOF') continue;
+      if (line.startsWith('# HELP ')) {
+        const name = line.split(' ', 3)[2] as string;
+        family = families.get(name) ?? { head: [], samples: [] };
+        families.set(name, family);
+      }
+      if (family === undefined) continue;
+      if (!line.startsWith('# ')) family.samples.push(line);
+      else if (!family.head.includes(line)) family.head.push(line);
+    }
+  }
+  const lines = [...families.values()].flatMap(({ head, samples }) => [...head, ...samples]);
+  return `${lines.join('\n')}\n`;
+}

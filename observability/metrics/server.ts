@@ -1,0 +1,64 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type CollectedMetric, registry } from './instruments.ts';
+import { openMetricsContentType, prometheusContentType, type RenderOptions, renderPrometheus } from './prometheus.ts';
+
+export interface MetricsServerOptions {
+  /** Unix socket to listen on, mode 0600; what a dead process left there is replaced. */
+  socketPath?: string;
+  /** TCP port; 0 picks a free one. */
+  port?: number;
+  /** 127.0.0.1 unless given. */
+  host?: string;
+  /** Labels put on every series, such as `{ process: 'api-0' }`. */
+  constantLabels?: RenderOptions['constantLabels'];
+  /** Whether a client that asks for OpenMetrics gets it, with exemplars. Off unless given. */
+  exemplars?: boolean;
+  /** What to serve; the metrics of this process unless given. */
+  collect?: () => readonly CollectedMetric[];
+}
+
+export interface MetricsServer {
+  /** The port listened on; undefined on a socket. */
+  port: number | undefined;
+  close(): Promise<void>;
+}
+
+/** Serves `GET /metrics`; anything else is 404 or 405. Rejects when the address is taken. */
+export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
+  const server = createServer((request, response) => answer(options, request, response));
+  server.unref();
+  if (options.socketPath !== undefined) rmSync(options.socketPath, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    const listening = (): void => resolve();
+    if (options.socketPath !== undefined) server.listen(options.socketPath, listening);
+    else server.listen(options.port ?? 0, options.host ?? '127.0.0.1', listening);
+  });
+  if (options.socketPath !== undefined) chmodSync(options.socketPath, 0o600);
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : undefined,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function answer(options: MetricsServerOptions, request: IncomingMessage, response: ServerResponse): void {
+  if (request.url?.split('?', 1)[0] !== '/metrics') {
+    response.writeHead(404).end();
+    return;
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return;
+  }
+  const exemplars = options.exemplars === true && (request.headers.accept ?? '').includes('openmetrics-text');
+  const metrics = (options.collect ?? registry.collect)();
+  const text = renderPrometheus(metrics, { exemplars, constantLabels: options.constantLabels ?? {} });
+  const contentType = exemplars ? openMetricsContentType : prometheusContentType;
+  response.writeHead(200, { 'content-type': contentType }).end(request.method === 'HEAD' ? undefined : text);
+}

@@ -1,0 +1,122 @@
+import { defineCounter, defineHistogram } from './instruments.ts';
+
+/** Why a token is not active; the words of the validate answer. `none` goes with an active one. */
+export const validationReasons = [
+  'none',
+  'malformed',
+  'unknown_key',
+  'bad_signature',
+  'wrong_type',
+  'wrong_issuer',
+  'wrong_audience',
+  'expired',
+  'not_yet_valid',
+  'revoked',
+  'session_ended',
+  'family_reused',
+  'key_compromised',
+  'binding_mismatch',
+  'insufficient_scope',
+  'unknown_id',
+  'revocation_state_stale',
+  'replay_store_unavailable',
+] as const;
+
+export const grants = [
+  'session',
+  'api',
+  'refresh_token',
+  'client_credentials',
+  'authorization_code',
+  'device_code',
+  'token_exchange',
+] as const;
+
+export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'HS256'] as const;
+
+const microseconds = [
+  0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+] as const;
+const milliseconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5] as const;
+
+export const tokenValidations = defineCounter({
+  name: 'sallyport_token_validations',
+  help: 'Tokens judged, by result and reason; unavailable when no judgement could be given.',
+  labels: { result: ['active', 'inactive', 'unavailable'], reason: validationReasons },
+});
+
+export const tokenValidationDuration = defineHistogram({
+  name: 'sallyport_token_validation_duration_seconds',
+  help: 'Time to judge one token, without HTTP.',
+  unit: 's',
+  buckets: microseconds,
+});
+
+export const tokenVerdictCache = defineCounter({
+  name: 'sallyport_token_verdict_cache',
+  help: 'Look-ups of a token in the cache of verified signatures.',
+  labels: { outcome: ['hit', 'miss'] },
+});
+
+export const tokensIssued = defineCounter({
+  name: 'sallyport_tokens_issued',
+  help: 'Requests for a token by grant and outcome.',
+  labels: { grant: grants, outcome: ['ok', 'refused', 'unavailable'] },
+});
+
+export const tokenIssueDuration = defineHistogram({
+  name: 'sallyport_token_issue_duration_seconds',
+  help: 'Time to issue a token, database and signature included.',
+  unit: 's',
+  labels: { grant: grants },
+  buckets: milliseconds,
+});
+
+export const tokenSignDuration = defineHistogram({
+  name: 'sallyport_token_sign_duration_seconds',
+  help: 'Time to sign one token, waiting for a place included.',
+  unit: 's',
+  labels: { algorithm: signingAlgorithms },
+  buckets: [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
+});
+
+export const tokenRefreshes = defineCounter({
+  name: 'sallyport_token_refreshes',
+  help: 'Refresh tokens presented, by verdict. A replay has ended its family.',
+  labels: {
+    outcome: [
+      'rotated',
+      'grace',
+      'grace_spent',
+      'replay',
+      'revoked',
+      'expired',
+      'ahead',
+      'mismatch',
+      'malformed',
+      'unavailable',
+    ],
+  },
+});
+
+export const tokenRefreshDuration = defineHistogram({
+  name: 'sallyport_token_refresh_duration_seconds',
+  help: 'Time from a presented refresh token to its answer, without HTTP.',
+  unit: 's',
+  buckets: milliseconds,
+});
+
+export const tokenRefreshBatchSize = defineHistogram({
+  name: 'sallyport_token_refresh_batch_size',
+  help: 'Refresh tokens that shared one statement.',
+  buckets: [1, 2, 4, 8, 16, 32, 64, 128],
+});
+
+export const tokenRevocations = defineCounter({
+  name: 'sallyport_token_revocations',
+  help: 'Revocations asked for, by what they name.',
+  labels: {
+    kind: ['jti', 'sid', 'family', 'user', 'client', 'key'],
+    outcome: ['ok', 'refused', 'unavailable'],
+  },
+});

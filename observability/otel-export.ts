@@ -1,0 +1,80 @@
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
+import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { envDetector, hostDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import { NodeSDK, type NodeSDKConfiguration } from '@opentelemetry/sdk-node';
+import type { SpanProcessor } from '@opentelemetry/sdk-trace';
+import {
+  ATTR_SERVICE_INSTANCE_ID,
+  ATTR_SERVICE_NAMESPACE,
+  ATTR_SERVICE_VERSION,
+} from '@opentelemetry/semantic-conventions';
+import { metricProducer } from './metrics/otlp-producer.ts';
+import { edgeSampler } from './sampling.ts';
+import { boundedSpanProcessor } from './span-export.ts';
+import { requestContextManager } from './trace-context.ts';
+
+export interface ExportOptions {
+  serviceName: string;
+  serviceVersion?: string;
+  instanceId: string;
+  instrumentations?: NodeSDKConfiguration['instrumentations'];
+  samplingRatio: number;
+  protocol: 'http/protobuf' | 'http/json';
+  exportsSpans: boolean;
+  exportsMetrics: boolean;
+}
+
+/** Loads and starts the SDK with its exporters. Only `startTelemetry` calls it, and only when there is an endpoint. */
+export function startExport(options: ExportOptions): { shutdown(): Promise<void> } {
+  const sdk = new NodeSDK({
+    serviceName: options.serviceName,
+    resource: resourceFromAttributes({
+      [ATTR_SERVICE_NAMESPACE]: 'sallyport',
+      [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,
+      ...(options.serviceVersion === undefined ? {} : { [ATTR_SERVICE_VERSION]: options.serviceVersion }),
+    }),
+    // The process detector is left out: it sends the command line, which may name secrets.
+    resourceDetectors: [envDetector, hostDetector],
+    contextManager: requestContextManager,
+    // Trace context alone: the SDK's default would also pass strangers' baggage on.
+    textMapPropagator: new W3CTraceContextPropagator(),
+    instrumentations: options.instrumentations ?? [],
+    sampler: edgeSampler(options.samplingRatio),
+    spanProcessors: options.exportsSpans ? [spanProcessor(options.protocol)] : [],
+    metricReaders: options.exportsMetrics ? [metricReader(options.protocol)] : [],
+    logRecordProcessors: [],
+  });
+  sdk.start();
+  return sdk;
+}
+
+function spanProcessor(protocol: ExportOptions['protocol']): SpanProcessor {
+  const maxPendingSpans = positiveInteger('OTEL_BSP_MAX_QUEUE_SIZE', 4_096);
+  return boundedSpanProcessor({
+    exporter: protocol === 'http/json' ? new JsonTraceExporter() : new ProtobufTraceExporter(),
+    maxPendingSpans,
+    maxBatchSpans: Math.min(maxPendingSpans, positiveInteger('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 512)),
+    scheduledDelayMs: positiveInteger('OTEL_BSP_SCHEDULE_DELAY', 2_000),
+    exportTimeoutMs: positiveInteger('OTEL_BSP_EXPORT_TIMEOUT', 10_000),
+  });
+}
+
+function metricReader(protocol: ExportOptions['protocol']): PeriodicExportingMetricReader {
+  const exportIntervalMillis = positiveInteger('OTEL_METRIC_EXPORT_INTERVAL', 15_000);
+  const exportTimeoutMillis = positiveInteger('OTEL_METRIC_EXPORT_TIMEOUT', 10_000);
+  return new PeriodicExportingMetricReader({
+    exporter: protocol === 'http/json' ? new JsonMetricExporter() : new ProtobufMetricExporter(),
+    exportIntervalMillis,
+    exportTimeoutMillis: Math.min(exportTimeoutMillis, exportIntervalMillis),
+    metricProducers: [metricProducer],
+  });
+}
+
+function positiveInteger(name: string, otherwise: number): number {
+  const value = Number(process.env[name]);
+  return Number.isInteger(value) && value > 0 ? value : otherwise;
+}

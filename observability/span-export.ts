@@ -1,0 +1,68 @@
+import type { Context } from '@opentelemetry/api';
+import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
+import {
+  BatchSpanProcessor,
+  type ReadableSpan,
+  type Span,
+  type SpanExporter,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace';
+import { exportedSpans } from './metrics/telemetry.ts';
+
+const exported = exportedSpans.at({ outcome: 'exported' });
+const failed = exportedSpans.at({ outcome: 'failed' });
+const dropped = exportedSpans.at({ outcome: 'dropped' });
+
+export interface BoundedSpanProcessorOptions {
+  exporter: SpanExporter;
+  /** Spans held at once, waiting and in flight together; the next one is dropped and counted. */
+  maxPendingSpans: number;
+  maxBatchSpans: number;
+  scheduledDelayMs: number;
+  exportTimeoutMs: number;
+}
+
+/**
+ * A batch processor which counts what became of every sampled span, and whose bound covers batches in flight too:
+ * the SDK's own queue bound does not, and its drops are only told to the diagnostic logger.
+ */
+export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): SpanProcessor {
+  let pendingSpans = 0;
+  const counting: SpanExporter = {
+    export(spans: ReadableSpan[], done: (result: ExportResult) => void) {
+      const settle = (result: ExportResult): void => {
+        pendingSpans -= spans.length;
+        (result.code === ExportResultCode.SUCCESS ? exported : failed).add(spans.length);
+        done(result);
+      };
+      try {
+        options.exporter.export(spans, settle);
+      } catch (error) {
+        settle({ code: ExportResultCode.FAILED, error: error as Error });
+      }
+    },
+    forceFlush: () => options.exporter.forceFlush?.() ?? Promise.resolve(),
+    shutdown: () => options.exporter.shutdown(),
+  };
+  const batches = new BatchSpanProcessor({
+    exporter: counting,
+    maxQueueSize: options.maxPendingSpans,
+    maxExportBatchSize: options.maxBatchSpans,
+    scheduledDelayMillis: options.scheduledDelayMs,
+    exportTimeoutMillis: options.exportTimeoutMs,
+  });
+  return {
+    onStart: (span: Span, context: Context) => batches.onStart(span, context),
+    onEnd(span: ReadableSpan) {
+      if ((span.spanContext().traceFlags & 1) === 0) return;
+      if (pendingSpans >= options.maxPendingSpans) {
+        dropped.add(1);
+        return;
+      }
+      pendingSpans += 1;
+      batches.onEnd(span);
+    },
+    forceFlush: () => batches.forceFlush(),
+    shutdown: () => batches.shutdown(),
+  };
+}
