@@ -1,0 +1,48 @@
+-- One row: what every copy polls. `revocation_epoch` is the revocation feed's order and commit order at once.
+CREATE TABLE feed_state (
+  id               boolean PRIMARY KEY DEFAULT true CHECK (id),
+  incarnation      uuid NOT NULL DEFAULT gen_random_uuid(),
+  revocation_epoch bigint NOT NULL DEFAULT 0,
+  keys_version     bigint NOT NULL DEFAULT 0,
+  access_version   bigint NOT NULL DEFAULT 0,
+  beat             bigint NOT NULL DEFAULT 0,
+  beat_at          timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+INSERT INTO feed_state DEFAULT VALUES;
+
+CREATE TABLE revocations (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  epoch       bigint UNIQUE,
+  kind        text NOT NULL CHECK (kind IN ('jti', 'sid', 'family', 'user', 'client', 'key')),
+  value       text NOT NULL,
+  -- For user and client: tokens born with a lower epoch are refused.
+  token_epoch integer CHECK ((token_epoch IS NOT NULL) = (kind IN ('user', 'client'))),
+  reason      text NOT NULL,
+  created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  expires_at  timestamptz NOT NULL
+) WITH (fillfactor = 90);
+CREATE INDEX revocations_expires_at ON revocations (expires_at);
+CREATE INDEX revocations_kind_value ON revocations (kind, value);
+
+-- Deferred to COMMIT: the counter's row lock is held from here to the end of the commit, so numbers follow
+-- commit order without gaps, and a rolled-back revocation takes none.
+CREATE FUNCTION revocation_number() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE next_epoch bigint;
+BEGIN
+  UPDATE feed_state SET revocation_epoch = revocation_epoch + 1 RETURNING revocation_epoch INTO next_epoch;
+  UPDATE revocations SET epoch = next_epoch WHERE id = NEW.id;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER revocations_number AFTER INSERT ON revocations
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION revocation_number();
+
+-- Longest token life plus leeway and five minutes, in seconds: how long a revocation must be remembered.
+-- One row, written at start-up from the settings; it only grows while older tokens may live.
+CREATE TABLE token_lifetimes (
+  id                       boolean PRIMARY KEY DEFAULT true CHECK (id),
+  revocation_keep_seconds  integer NOT NULL DEFAULT 1260
+);
+INSERT INTO token_lifetimes DEFAULT VALUES;
+
+CREATE FUNCTION revocation_keep_until() RETURNS timestamptz LANGUAGE sql STABLE AS
+$$ SELECT clock_timestamp() + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes $$;

@@ -1,0 +1,48 @@
+-- Signing keys. When a key signs is a range in its row: two signers of one purpose at once cannot be written,
+-- and every copy changes over at the same moment without a message.
+CREATE TABLE jwks (
+  id                text PRIMARY KEY,                    -- kid
+  purpose           text NOT NULL,                       -- 'access', or 'hs256:<audience>'
+  alg               text NOT NULL CHECK (alg IN ('RS256', 'ES256', 'EdDSA', 'HS256')),
+  "publicKey"       text NOT NULL,                       -- JWK; '' for HS256
+  "privateKey"      text NOT NULL,                       -- sealed under the key-encryption key; '' once destroyed
+  "createdAt"       timestamptz NOT NULL DEFAULT clock_timestamp(),
+  "expiresAt"       timestamptz,                         -- leaves the key set; null while it signs
+  signs             tstzrange NOT NULL,
+  longest_token_seconds integer NOT NULL,                -- of any token it signed
+  compromised_at    timestamptz,
+  compromise_reason text,
+  EXCLUDE USING gist (int8range(hashtextextended(purpose, 0), hashtextextended(purpose, 0), '[]') WITH &&, signs WITH &&)
+    WHERE (compromised_at IS NULL)
+);
+
+-- Symmetric secrets of the server itself: refresh MAC, password pepper, keyed hashes.
+CREATE TABLE server_secrets (
+  purpose      text NOT NULL,
+  version      smallint NOT NULL,
+  secret       text NOT NULL,                            -- sealed; '' once destroyed
+  created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  activates_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (purpose, version)
+);
+
+CREATE FUNCTION keys_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE feed_state SET keys_version = keys_version + 1;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER jwks_version AFTER INSERT OR UPDATE OR DELETE ON jwks
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keys_changed();
+CREATE CONSTRAINT TRIGGER server_secrets_version AFTER INSERT OR UPDATE OR DELETE ON server_secrets
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keys_changed();
+
+-- A compromised key is a revocation too: offline verifiers learn it from the feed.
+CREATE FUNCTION key_compromised() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.compromised_at IS NOT NULL AND OLD.compromised_at IS NULL THEN
+    INSERT INTO revocations (kind, value, reason, expires_at)
+    VALUES ('key', NEW.id, 'key_compromised', clock_timestamp() + make_interval(secs => NEW.longest_token_seconds) + (revocation_keep_until() - clock_timestamp()));
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER jwks_compromised AFTER UPDATE ON jwks FOR EACH ROW EXECUTE FUNCTION key_compromised();

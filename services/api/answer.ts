@@ -1,0 +1,26 @@
+/** What a use-case may answer beyond a body with the endpoint's first success status. */
+export class Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  constructor(status: number, body: unknown, headers: Readonly<Record<string, string | readonly string[]>> = {}) {
+    this.status = status;
+    this.body = body;
+    this.headers = headers;
+  }
+}
+
+/** An answer with its own status or headers; `set-cookie` may be a list. */
+export const answer = (
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string | readonly string[]>> = {},
+): Answer => new Answer(status, body, headers);
+
+/** JSON text already serialised: the hot path keeps it beside the verdict. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}

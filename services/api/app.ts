@@ -1,0 +1,170 @@
+import formbody from '@fastify/formbody';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '../../observability/http-span.ts';
+import type { Log } from '../domain/ports.ts';
+import type { Endpoint } from '../platform/define/endpoint.ts';
+import { type AppError, isAppError } from '../platform/define/error.ts';
+import {
+  bodyMalformed,
+  bodyTooLarge,
+  contentTypeUnsupported,
+  internalError,
+  methodNotAllowed,
+  requestInvalid,
+  routeUnknown,
+  shuttingDown,
+} from '../platform/errors.ts';
+import { errorAnswer } from '../platform/http/problem.ts';
+import { compileValidator } from '../platform/http/schema.ts';
+import { fastifyPath } from './bind.ts';
+import { sentCredential } from './credentials.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    trace: RequestTrace;
+  }
+  interface FastifyContextConfig {
+    endpoint?: Endpoint;
+  }
+}
+
+export type AppOptions = {
+  readonly log: Log;
+  /** Addresses of proxies whose X-Forwarded-For is believed; empty: the peer's address counts. */
+  readonly trustedProxies: readonly string[];
+  readonly onResponse?: (request: FastifyRequest, reply: FastifyReply) => void;
+};
+
+export type App = { readonly fastify: FastifyInstance; readonly bound: Endpoint[]; startDraining(): void };
+
+/** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
+export function createApp(options: AppOptions): App {
+  const fastify = Fastify({
+    logger: false,
+    bodyLimit: 65_536,
+    maxParamLength: 256,
+    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    return503OnClosing: false,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 72_000,
+    routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false },
+    frameworkErrors: (error, request, reply) => {
+      request.trace ??= startServerSpan(request.headers, request.method, undefined);
+      sendError(fromFramework(error), request, reply);
+    },
+  });
+  const bound: Endpoint[] = [];
+  let draining = false;
+
+  fastify.setValidatorCompiler(compileValidator);
+  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser(['application/json', 'text/plain']);
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '' && request.routeOptions.config.endpoint?.bodyOptional) done(null, undefined);
+    else parseJson(request, body as string, done);
+  });
+  fastify.register(formbody);
+
+  fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
+    if (draining && !request.url.endsWith('z'))
+      done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
+    else done();
+  });
+  fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
+  fastify.addHook('onResponse', (request, reply, done) => {
+    endServerSpan(request.trace, reply.statusCode);
+    options.onResponse?.(request, reply);
+    done();
+  });
+
+  function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+    const sent = sentCredential(request.headers);
+    const { status, headers, body } = errorAnswer(error, {
+      traceId: request.trace.traceId,
+      oauth: request.routeOptions?.config?.endpoint?.oauthErrors ?? false,
+      sent: sent.kind === 'malformed' ? 'none' : sent.kind,
+    });
+    // The text is made here: the route's own schemas describe success.
+    reply.code(status).headers(headers).serializer(String).send(JSON.stringify(body));
+  }
+
+  fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
+    const known = isAppError(error) ? error : fromFramework(error);
+    if (known.definition.status >= 500 && known.code !== 'shutting_down')
+      options.log[known.definition.status === 500 ? 'error' : 'warn'](
+        {
+          err: known.options.cause ?? error,
+          code: known.code,
+          operation: request.routeOptions.config.endpoint?.operation,
+        },
+        'request failed',
+      );
+    sendError(known, request, reply);
+  });
+
+  fastify.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
+      (method) => method !== request.method && fastify.findRoute({ method, url: path }) !== null,
+    );
+    const known = bound.filter((endpoint) => pathPattern(endpoint.path).test(path)).map((endpoint) => endpoint.method);
+    const allow = [...new Set([...allowed, ...known])].join(', ');
+    sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply);
+  });
+
+  return {
+    fastify,
+    bound,
+    startDraining: () => {
+      draining = true;
+    },
+  };
+}
+
+const patterns = new Map<string, RegExp>();
+function pathPattern(path: string): RegExp {
+  const known = patterns.get(path);
+  if (known) return known;
+  const made = new RegExp(
+    `^${fastifyPath(path)
+      .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      .replaceAll(/:\w+/g, '[^/]+')}$`,
+  );
+  patterns.set(path, made);
+  return made;
+}
+
+type FrameworkError = {
+  readonly code?: string;
+  readonly statusCode?: number;
+  readonly validation?: readonly unknown[];
+  readonly validationContext?: string;
+};
+
+/** Fastify's own errors as ours; whatever is not known to be the client's fault is ours. */
+function fromFramework(error: FrameworkError & Error): AppError {
+  if (error.validation) {
+    const [first] = error.validation as readonly {
+      instancePath?: string;
+      message?: string;
+      params?: Record<string, unknown>;
+    }[];
+    const member = first?.params?.additionalProperty ?? first?.params?.missingProperty;
+    const at = `${error.validationContext ?? 'body'}${first?.instancePath ?? ''}${typeof member === 'string' ? `/${member.slice(0, 64)}` : ''}`;
+    return requestInvalid({ problems: [{ at, why: first?.message ?? 'does not fit' }] });
+  }
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return bodyTooLarge({ headers: { connection: 'close' } });
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return contentTypeUnsupported();
+    case 'FST_ERR_BAD_URL':
+      return routeUnknown({ detail: 'The address is not valid.' });
+    default:
+      return error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500
+        ? bodyMalformed({ cause: error })
+        : internalError({ cause: error });
+  }
+}

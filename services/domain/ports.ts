@@ -1,0 +1,145 @@
+import type { Statement } from '../platform/define/statement.ts';
+
+export type Row = Record<string, unknown>;
+
+/** Runs one statement. Throws `storeUnavailable` (503) when Postgres is out of reach or past its deadline. */
+export type Sql = {
+  query<R = Row>(statement: Statement, values?: readonly unknown[]): Promise<R[]>;
+};
+
+/** An open transaction (READ COMMITTED). Short: no network, hashing or signing inside. */
+export type Tx = Sql & {
+  /** Runs once, after COMMIT; never when rolled back. The only way to enqueue or push from inside a transaction. */
+  afterCommit(action: () => void | Promise<void>): void;
+};
+
+export type Transact = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
+
+/**
+ * Redis: speed, never truth. Every call rejects within its deadline when Redis is out of reach;
+ * callers decide what that means. Keys are hash-tagged by their caches.
+ */
+export type Redis = {
+  get(key: string): Promise<string | null>;
+  getMany(keys: readonly string[]): Promise<(string | null)[]>;
+  set(key: string, value: string, ttlSeconds: number): Promise<void>;
+  /** True when the key was not there before. */
+  setIfAbsent(key: string, value: string, ttlSeconds: number): Promise<boolean>;
+  delete(...keys: string[]): Promise<void>;
+  getAndDelete(key: string): Promise<string | null>;
+  /** The count after the step; the first step starts the window. */
+  increment(key: string, ttlSeconds: number): Promise<number>;
+  /** Appends to a capped stream. */
+  append(stream: string, fields: Readonly<Record<string, string>>, maxLength: number): Promise<void>;
+  /** Calls `onEntry` for entries appended from now on; reconnects by itself. Returns the end of it. */
+  follow(stream: string, onEntry: (fields: Readonly<Record<string, string>>) => void): () => Promise<void>;
+  ping(): Promise<void>;
+};
+
+/** Wall time is for claims and rows, monotonic time for ages and deadlines. */
+export type Clock = {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds, never backwards. */
+  monotonic(): number;
+};
+
+export type Random = {
+  bytes(count: number): Buffer;
+  /** UUIDv7 (RFC 9562 §5.7). */
+  uuid(): string;
+};
+
+/** AES-256-GCM under the key-encryption key. `context` is authenticated: a value opens only where it was sealed. */
+export type Vault = {
+  seal(plain: Uint8Array, context: string): string;
+  open(sealed: string, context: string): Buffer;
+};
+
+export type HashAdmission = {
+  readonly clientPrefix: string;
+  readonly knownDevice: boolean;
+  readonly signal?: AbortSignal;
+};
+
+/** Password hashing in child processes behind a bounded queue. Throws when full (503 + Retry-After). */
+export type PasswordHasher = {
+  hash(password: string, admission: HashAdmission): Promise<string>;
+  verify(password: string, digest: string, admission: HashAdmission): Promise<boolean>;
+  needsUpgrade(digest: string): boolean;
+  dummyDigest(): string;
+};
+
+/** What a restored database must not fall behind, kept outside the database. */
+export type Marks = {
+  readonly incarnation: string;
+  readonly revocationEpoch: number;
+  readonly beat: number;
+};
+
+export type MarkStore = {
+  read(): Promise<Marks | null>;
+  /** Never lowers an epoch or beat of the same incarnation, whoever else writes. */
+  raise(marks: Marks): Promise<void>;
+  /** Replaces the marks, for `restore --accept-loss` alone. */
+  replace(marks: Marks): Promise<void>;
+};
+
+export type Log = {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+};
+
+/** The outside world, injected. Everything else is imported. */
+export type Ports = {
+  readonly transact: Transact;
+  readonly sql: Sql;
+  /** Own small pool for the hot statements: generic plans, no sequential scans, short timeouts. */
+  readonly hotSql: Sql;
+  readonly redis: Redis;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly vault: Vault;
+  readonly hasher: PasswordHasher;
+  readonly marks: MarkStore;
+  readonly log: Log;
+};
+
+/** How a request reached us, as far as a rule or an audit row may know it. */
+export type RequestContext = {
+  /** Resolved through trusted proxies only; '' when there is no peer (CLI, job). */
+  readonly ip: string;
+  readonly userAgent: string;
+  readonly traceId: string;
+  readonly traceparent: string;
+};
+
+/**
+ * Who acts. A parameter of every use-case: an audit event without an actor does not compile.
+ * `permissions` are what this credential may do, already narrowed by scope.
+ */
+export type Caller = { readonly request: RequestContext } & (
+  | { readonly kind: 'anonymous' }
+  | {
+      readonly kind: 'user';
+      readonly userId: string;
+      readonly sessionId: string | null;
+      readonly clientId: string;
+      readonly permissions: ReadonlySet<string>;
+      /** How the user was recognised; `session` came by cookie and its writes pass the CSRF check. */
+      readonly by: 'bearer' | 'session';
+      readonly tokenId: string | null;
+      readonly familyId: string | null;
+      /** Unix seconds of the login behind the credential. */
+      readonly authTime: number;
+    }
+  | {
+      readonly kind: 'client';
+      readonly clientId: string;
+      readonly permissions: ReadonlySet<string>;
+      readonly by: 'client' | 'bearer';
+    }
+  | { readonly kind: 'system'; readonly name: string }
+);

@@ -1,0 +1,27 @@
+import { defineSettings } from '../define/setting.ts';
+import { optionalText, wholeNumber } from './shapes.ts';
+
+export const identitySettings = defineSettings({
+  authSecret: {
+    env: 'BETTER_AUTH_SECRET',
+    schema: optionalText(512),
+    use: 'Signs session cookies, 32 characters or more; development makes its own.',
+    secret: true,
+    example: '',
+  },
+  sessionSeconds: {
+    env: 'SESSION_EXPIRY',
+    schema: wholeNumber(604_800, 60, 31_536_000),
+    use: 'Life of a browser session, seconds.',
+  },
+  hasherChildren: {
+    env: 'HASHER_CHILDREN',
+    schema: wholeNumber(0, 0, 64),
+    use: 'Password-hashing processes; 0: one per core.',
+  },
+  hashQueue: {
+    env: 'HASH_QUEUE',
+    schema: wholeNumber(0, 0, 10_000),
+    use: 'Logins that may wait for a hash; 0: eight per hashing process.',
+  },
+});

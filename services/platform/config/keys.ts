@@ -1,0 +1,44 @@
+import { defineSettings } from '../define/setting.ts';
+import { flag, oneOf, optionalText, wholeNumber } from './shapes.ts';
+
+export const keySettings = defineSettings({
+  algorithm: {
+    env: 'JWT_ALGORITHM',
+    schema: oneOf(['RS256', 'ES256', 'EdDSA', 'HS256'], 'RS256'),
+    use: 'Algorithm of new keys; HS256 is a shared-secret mode for access tokens only.',
+  },
+  jwtSecret: {
+    env: 'JWT_SECRET',
+    schema: optionalText(),
+    use: 'HS256 mode: the shared secret; unset: BETTER_AUTH_SECRET.',
+    secret: true,
+  },
+  allowSharedSecret: { env: 'ALLOW_HS256_IN_PRODUCTION', schema: flag(false), use: 'Accept HS256 in production.' },
+  prepublishSeconds: {
+    env: 'KEY_PREPUBLISH_SECONDS',
+    schema: wholeNumber(900, 1, 604_800),
+    use: 'A key is in the key set this long before it signs.',
+  },
+  jwksMaxAgeSeconds: {
+    env: 'JWKS_MAX_AGE_SECONDS',
+    schema: wholeNumber(300, 1, 86_400),
+    use: 'How long verifiers may cache the key set.',
+  },
+  rotationDays: { env: 'KEY_ROTATION_DAYS', schema: wholeNumber(30, 1, 3_650), use: 'A key signs this many days.' },
+  keyEncryptionKey: {
+    env: 'KEY_ENCRYPTION_KEY',
+    schema: optionalText(512),
+    use: 'Seals private keys at rest, 32 bytes or more in base64; development derives it from BETTER_AUTH_SECRET.',
+    secret: true,
+  },
+  keyEncryptionKeyFile: {
+    env: 'KEY_ENCRYPTION_KEY_FILE',
+    schema: optionalText(1_024),
+    use: 'File that holds KEY_ENCRYPTION_KEY.',
+  },
+  ringBoundSeconds: {
+    env: 'KEY_RING_BOUND_SECONDS',
+    schema: wholeNumber(30, 2, 3_600),
+    use: 'A copy whose key ring is older than this stops signing.',
+  },
+});

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Section, SettingsOf } from '../define/setting.ts';
+import { identitySettings } from './identity.ts';
+import { keySettings } from './keys.ts';
+import { serverSettings } from './server.ts';
+import { storeSettings } from './stores.ts';
+import { tokenSettings } from './tokens.ts';
+
+/** Every setting there is, by section: the only list. */
+export const sections = {
+  server: serverSettings,
+  stores: storeSettings,
+  tokens: tokenSettings,
+  keys: keySettings,
+  identity: identitySettings,
+} as const satisfies Record<string, Section>;
+
+export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };
+
+export type ConfigProblem = { readonly env: string; readonly problem: string; readonly fix: string };
+
+/** Start-up refuses what is unsafe or unreadable, naming every variable at once. */
+export class ConfigError extends Error {
+  readonly problems: readonly ConfigProblem[];
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map(({ env, problem, fix }) => `${env}: ${problem} (${fix})`).join('; '));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Reads the environment once. Throws `ConfigError` naming every bad variable. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: ConfigProblem[] = [];
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const [name, section] of Object.entries(sections)) {
+    const values: Record<string, unknown> = {};
+    for (const [key, setting] of Object.entries(section as Section)) {
+      const parsed = setting.schema.safeParse(env[setting.env]);
+      if (parsed.success) values[key] = parsed.data;
+      else
+        problems.push({
+          env: setting.env,
+          problem: parsed.error.issues[0]?.message ?? 'is not readable',
+          fix: setting.use,
+        });
+    }
+    config[name] = values;
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  const result = config as unknown as Config;
+  const unsafe = unsafeSettings(result);
+  if (unsafe.length > 0) throw new ConfigError(unsafe);
+  return result;
+}
+
+/** Combinations that must not start. `development` allows what only development can have. */
+export function unsafeSettings(config: Config): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const refuse = (env: string, problem: string, fix: string): void => {
+    problems.push({ env, problem, fix });
+  };
+  const { server, keys, identity, tokens } = config;
+  const production = server.profile === 'production';
+  if (identity.authSecret !== undefined && identity.authSecret.length < 32)
+    refuse('BETTER_AUTH_SECRET', 'is shorter than 32 characters', 'make one: openssl rand -base64 32');
+  if (server.profile !== 'development' && identity.authSecret === undefined)
+    refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
+  if (identity.authSecret !== undefined && production && new Set(identity.authSecret).size < 10)
+    refuse('BETTER_AUTH_SECRET', 'is a default or guessable value', 'make one: openssl rand -base64 32');
+  if (
+    server.profile !== 'development' &&
+    keys.keyEncryptionKey === undefined &&
+    keys.keyEncryptionKeyFile === undefined
+  )
+    refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
+  if (keys.jwtSecret !== undefined && Buffer.byteLength(keys.jwtSecret) < 32)
+    refuse('JWT_SECRET', 'is shorter than 256 bits', 'make one: openssl rand -base64 32');
+  if (production && keys.algorithm === 'HS256' && !keys.allowSharedSecret)
+    refuse(
+      'JWT_ALGORITHM',
+      'is HS256 under production',
+      'use RS256, ES256 or EdDSA, or set ALLOW_HS256_IN_PRODUCTION=true',
+    );
+  if (keys.prepublishSeconds < keys.jwksMaxAgeSeconds)
+    refuse(
+      'KEY_PREPUBLISH_SECONDS',
+      'is shorter than JWKS_MAX_AGE_SECONDS: verifiers would meet tokens of a key they have not seen',
+      'raise it, or lower JWKS_MAX_AGE_SECONDS',
+    );
+  if (tokens.refreshAbsoluteSeconds < tokens.refreshTokenSeconds)
+    refuse('JWT_REFRESH_ABSOLUTE_EXPIRY', 'is shorter than JWT_REFRESH_EXPIRY', 'raise it');
+  if (production && server.publicUrl === undefined)
+    refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
+  if (production && server.publicUrl?.startsWith('http:'))
+    refuse('BETTER_AUTH_URL', 'is not https under production', 'serve the API over TLS');
+  return problems;
+}
+
+/**
+ * The key-encryption key: from its variable, its file, or (development) from the auth secret.
+ * @returns at least 32 bytes
+ */
+export function keyEncryptionKeyOf(config: Config, authSecret: string): Buffer {
+  const given =
+    config.keys.keyEncryptionKey ??
+    (config.keys.keyEncryptionKeyFile && readFileSync(config.keys.keyEncryptionKeyFile, 'utf8').trim());
+  if (!given)
+    return createHash('sha256').update('sallyport development key-encryption key\0').update(authSecret).digest();
+  const key = Buffer.from(given, 'base64');
+  if (key.length < 32)
+    throw new ConfigError([
+      { env: 'KEY_ENCRYPTION_KEY', problem: 'is shorter than 32 bytes', fix: 'make one: openssl rand -base64 32' },
+    ]);
+  return key;
+}

@@ -1,0 +1,52 @@
+import { defineSettings } from '../define/setting.ts';
+import { list, oneOf, optionalText, optionalUrl, text, wholeNumber } from './shapes.ts';
+
+export const serverSettings = defineSettings({
+  profile: {
+    env: 'SALLYPORT_PROFILE',
+    schema: oneOf(['development', 'staging', 'production'], 'development'),
+    use: 'Which rules of safety start-up enforces.',
+  },
+  host: { env: 'HOST', schema: text('127.0.0.1', 255), use: 'Address the API listens on.' },
+  port: { env: 'PORT', schema: wholeNumber(3000, 0, 65_535), use: 'Port the API listens on.' },
+  metricsPort: {
+    env: 'METRICS_PORT',
+    schema: wholeNumber(9464, 0, 65_535),
+    use: 'Port of /metrics, all local processes merged.',
+  },
+  dataDir: {
+    env: 'SALLYPORT_DATA_DIR',
+    schema: text('./.sallyport', 1_024),
+    use: 'Where local databases, marks and development credentials live.',
+  },
+  publicUrl: {
+    env: 'BETTER_AUTH_URL',
+    schema: optionalUrl(),
+    use: 'Public URL of the API; unset: the address it listens on.',
+  },
+  corsOrigins: {
+    env: 'CORS_ORIGINS',
+    schema: list(),
+    use: 'Origins whose pages may call with cookies, comma separated.',
+  },
+  trustedProxies: {
+    env: 'TRUSTED_PROXIES',
+    schema: list(),
+    use: 'Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed, comma separated.',
+  },
+  metricsSocket: {
+    env: 'SALLYPORT_METRICS_SOCKET',
+    schema: optionalText(1_024),
+    use: 'Set by the supervisor: socket this process serves its metrics on.',
+  },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    schema: oneOf(['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    use: 'Least level logged.',
+  },
+  drainSeconds: {
+    env: 'DRAIN_SECONDS',
+    schema: wholeNumber(10, 0, 25),
+    use: 'Longest wait for in-flight requests at stop.',
+  },
+});

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+
+/** Shapes of environment values: text in, a checked value out; the default is part of the shape. */
+
+export const text = (fallback: string, maximum = 2_048) => z.string().max(maximum).default(fallback);
+
+export const optionalText = (maximum = 4_096) =>
+  z
+    .string()
+    .max(maximum)
+    .optional()
+    .transform((value) => (value === undefined || value === '' ? undefined : value));
+
+export const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((value, context) => {
+      const number = /^\d{1,12}$/.test(value.trim()) ? Number(value) : Number.NaN;
+      if (number >= minimum && number <= maximum) return number;
+      context.addIssue({ code: 'custom', message: `must be a whole number from ${minimum} to ${maximum}` });
+      return z.NEVER;
+    });
+
+export const fraction = (fallback: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((value, context) => {
+      const number = Number(value);
+      if (value.trim() !== '' && number >= 0 && number <= 1) return number;
+      context.addIssue({ code: 'custom', message: 'must be a number from 0 to 1' });
+      return z.NEVER;
+    });
+
+export const flag = (fallback: boolean) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((value, context) => {
+      const word = value.trim().toLowerCase();
+      if (['true', '1', 'yes', 'on'].includes(word)) return true;
+      if (['false', '0', 'no', 'off'].includes(word)) return false;
+      context.addIssue({ code: 'custom', message: 'must be true or false' });
+      return z.NEVER;
+    });
+
+export const oneOf = <const T extends string>(values: readonly [T, ...T[]], fallback: T) =>
+  z.string().default(fallback).pipe(z.enum(values));
+
+export const list = (fallback: readonly string[] = []) =>
+  z
+    .string()
+    .max(8_192)
+    .default(fallback.join(','))
+    .transform((value) =>
+      value
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    );
+
+/** An absolute http(s) URL without query, fragment or trailing slash; an issuer is compared byte for byte. */
+export const optionalUrl = () =>
+  z
+    .string()
+    .max(512)
+    .optional()
+    .transform((value, context) => {
+      if (value === undefined || value === '') return undefined;
+      const url = URL.canParse(value) ? new URL(value) : null;
+      if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '')
+        return value.replace(/\/+$/, '');
+      context.addIssue({ code: 'custom', message: 'must be an http or https URL without query or fragment' });
+      return z.NEVER;
+    });

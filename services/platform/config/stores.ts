@@ -1,0 +1,39 @@
+import { defineSettings } from '../define/setting.ts';
+import { optionalText, wholeNumber } from './shapes.ts';
+
+export const storeSettings = defineSettings({
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    schema: optionalText(),
+    use: 'PostgreSQL; unset: the embedded one.',
+    secret: true,
+    example: 'postgresql://username:password@localhost:5432/dbname',
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    schema: optionalText(),
+    use: 'Redis; unset: a private one.',
+    secret: true,
+    example: 'redis://localhost:6379',
+  },
+  poolConnections: {
+    env: 'DATABASE_POOL',
+    schema: wholeNumber(10, 2, 200),
+    use: 'Connections per process for ordinary statements.',
+  },
+  stalenessBoundMs: {
+    env: 'REVOCATION_STALENESS_MS',
+    schema: wholeNumber(2_000, 500, 60_000),
+    use: 'Past this age of the revocation state a copy refuses to validate.',
+  },
+  pollIntervalMs: {
+    env: 'REVOCATION_POLL_MS',
+    schema: wholeNumber(250, 50, 10_000),
+    use: 'How often every copy asks PostgreSQL for revocations, whatever Redis does.',
+  },
+  revocationBudget: {
+    env: 'REVOCATION_BUDGET',
+    schema: wholeNumber(1_000_000, 1_000, 50_000_000),
+    use: 'Revocations held one by one in memory; beyond it they collapse into epochs.',
+  },
+});

@@ -1,0 +1,59 @@
+import { defineSettings } from '../define/setting.ts';
+import { flag, optionalText, optionalUrl, wholeNumber } from './shapes.ts';
+
+export const tokenSettings = defineSettings({
+  issuer: { env: 'JWT_ISSUER', schema: optionalUrl(), use: '`iss` of every token; unset: BETTER_AUTH_URL.' },
+  audience: { env: 'JWT_AUDIENCE', schema: optionalText(512), use: 'Default `aud`; unset: BETTER_AUTH_URL.' },
+  accessTokenSeconds: {
+    env: 'JWT_ACCESS_EXPIRY',
+    schema: wholeNumber(900, 30, 86_400),
+    use: 'Life of an access token, seconds.',
+  },
+  refreshTokenSeconds: {
+    env: 'JWT_REFRESH_EXPIRY',
+    schema: wholeNumber(604_800, 60, 31_536_000),
+    use: 'A login unused for this long ends, seconds.',
+  },
+  refreshAbsoluteSeconds: {
+    env: 'JWT_REFRESH_ABSOLUTE_EXPIRY',
+    schema: wholeNumber(2_592_000, 60, 63_072_000),
+    use: 'A login ends after this long however often it is refreshed, seconds.',
+  },
+  leewaySeconds: {
+    env: 'JWT_LEEWAY',
+    schema: wholeNumber(5, 0, 60),
+    use: 'Clock skew allowed on exp, nbf and iat, seconds.',
+  },
+  graceSeconds: {
+    env: 'REFRESH_GRACE_SECONDS',
+    schema: wholeNumber(10, 0, 60),
+    use: 'How long the previous refresh token still gets the same successor.',
+  },
+  graceUses: { env: 'REFRESH_GRACE_USES', schema: wholeNumber(100, 0, 1_000), use: 'How often it does.' },
+  requireSessionBinding: { env: 'REQUIRE_SESSION_BINDING', schema: flag(true), use: 'Tokens die with their session.' },
+  enableIpValidation: {
+    env: 'ENABLE_IP_VALIDATION',
+    schema: flag(false),
+    use: 'Tokens carry a keyed hash of the client address, compared at validation.',
+  },
+  enableUserAgentValidation: {
+    env: 'ENABLE_USER_AGENT_VALIDATION',
+    schema: flag(false),
+    use: 'Tokens carry a keyed hash of the user agent, compared at validation.',
+  },
+  enableReplayProtection: {
+    env: 'ENABLE_REPLAY_PROTECTION',
+    schema: flag(true),
+    use: 'A replayed refresh token ends its family.',
+  },
+  validateReplay: {
+    env: 'VALIDATE_REPLAY_PROTECTION',
+    schema: flag(false),
+    use: 'Validation also refuses a token id seen under another context; needs Redis and refuses without it.',
+  },
+  groupCommit: {
+    env: 'GROUP_COMMIT',
+    schema: flag(true),
+    use: 'Concurrent refreshes share a statement; off only to measure what that saves.',
+  },
+});

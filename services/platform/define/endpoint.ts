@@ -1,0 +1,63 @@
+import type { z } from 'zod';
+import type { ErrorFactory } from './error.ts';
+
+/** Ways a request may prove who sends it. `client` is HTTP Basic or the OAuth form fields (RFC 6749 §2.3.1). */
+export type Credential = 'bearer' | 'session' | 'client';
+
+/**
+ * Who may call. `public` is a decision, never a default: a route without `auth` does not compile and does not boot.
+ * `optional` lets the anonymous in and leaves the decision to the use-case.
+ */
+export type EndpointAuth =
+  | 'public'
+  | { readonly accepts: readonly Credential[]; readonly permission?: string; readonly optional?: boolean };
+
+export type EndpointBody = { readonly schema: z.ZodType; readonly form?: boolean; readonly optional?: boolean };
+
+export type Endpoint<
+  Body extends z.ZodType = z.ZodType,
+  Query extends z.ZodType = z.ZodType,
+  Params extends z.ZodType = z.ZodType,
+> = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** OpenAPI form: `/v1/tokens/{token_id}`. */
+  readonly path: `/${string}`;
+  /** Verb-noun, unique: the OpenAPI operationId, the span name and the docs anchor. */
+  readonly operation: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly auth: EndpointAuth;
+  readonly body?: Body;
+  /** Body format; JSON unless said. `form` is application/x-www-form-urlencoded (OAuth). */
+  readonly bodyType?: 'json' | 'form';
+  /** True where the same endpoint works without a body. */
+  readonly bodyOptional?: boolean;
+  /** Bytes; 65,536 unless said. */
+  readonly bodyLimit?: number;
+  readonly query?: Query;
+  readonly params?: Params;
+  /** Success answers by status. `null` is an answer without a body; a string is a content type other than JSON. */
+  readonly responses: Readonly<
+    Record<number, z.ZodType | null | { readonly contentType: string; readonly schema?: z.ZodType }>
+  >;
+  readonly errors: readonly ErrorFactory[];
+  /** OAuth error form (`error`, `error_description`) instead of application/problem+json. */
+  readonly oauthErrors?: boolean;
+  /** `no-store` unless said otherwise; null leaves the header to the use-case. */
+  readonly cacheControl?: string | null;
+};
+
+/** Declares an endpoint: policy, shapes and errors beside each other, as data. */
+export function defineEndpoint<
+  Body extends z.ZodType = z.ZodType<undefined>,
+  Query extends z.ZodType = z.ZodType<undefined>,
+  Params extends z.ZodType = z.ZodType<undefined>,
+>(endpoint: Endpoint<Body, Query, Params>): Endpoint<Body, Query, Params> {
+  return endpoint;
+}
+
+/** What a use-case behind an endpoint is given. */
+export type EndpointInput<E> =
+  E extends Endpoint<infer Body, infer Query, infer Params>
+    ? { readonly body: z.output<Body>; readonly query: z.output<Query>; readonly params: z.output<Params> }
+    : never;

@@ -1,0 +1,67 @@
+/** RFC 6749 §5.2 and RFC 7009 §2.2.1 error codes this service answers with. */
+export type OAuthErrorCode =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_grant'
+  | 'invalid_scope'
+  | 'invalid_target'
+  | 'unauthorized_client'
+  | 'unsupported_grant_type'
+  | 'unsupported_token_type'
+  | 'access_denied'
+  | 'server_error'
+  | 'temporarily_unavailable';
+
+/** One entry of the error registry: everything a client, a document or an SDK needs to know of an error. */
+export type ErrorDefinition = {
+  /** Stable, snake_case, never reused for another meaning. */
+  readonly code: string;
+  readonly status: number;
+  /** Status at the OAuth endpoints where it differs (RFC 6749 answers 400 for most). */
+  readonly oauthStatus?: number;
+  readonly oauthError?: OAuthErrorCode;
+  /** Public, the same in every answer: no token, no account hint. */
+  readonly title: string;
+  readonly cause: string;
+  readonly fix: string;
+  readonly retryable: boolean;
+};
+
+export type AppErrorOptions = {
+  /** Public sentence about this occurrence; never a secret, a token or personal data. */
+  readonly detail?: string;
+  readonly retryAfterSeconds?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Which inputs were wrong, as JSON pointers with a reason each. */
+  readonly problems?: readonly { readonly at: string; readonly why: string }[];
+  /** For the log only. */
+  readonly cause?: unknown;
+};
+
+/** The one error class that becomes an answer; anything else is a 500 without words. */
+export class AppError extends Error {
+  readonly definition: ErrorDefinition;
+  readonly options: AppErrorOptions;
+  constructor(definition: ErrorDefinition, options: AppErrorOptions = {}) {
+    super(definition.code, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.definition = definition;
+    this.options = options;
+  }
+  get code(): string {
+    return this.definition.code;
+  }
+}
+
+export type ErrorFactory = ((options?: AppErrorOptions) => AppError) & { readonly definition: ErrorDefinition };
+
+/**
+ * Declares an error as a value: `throw refreshTokenReused()`.
+ * @example export const keyUnknown = defineError({ code: 'key_unknown', status: 404, … })
+ */
+export function defineError(definition: ErrorDefinition): ErrorFactory {
+  const factory = (options?: AppErrorOptions): AppError => new AppError(definition, options);
+  return Object.assign(factory, { definition });
+}
+
+export const isAppError = (value: unknown): value is AppError => value instanceof AppError;

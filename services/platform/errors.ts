@@ -1,0 +1,133 @@
+import { defineError } from './define/error.ts';
+
+/** Errors that belong to no module: the request's form and the stores behind everything. */
+
+export const requestInvalid = defineError({
+  code: 'request_invalid',
+  status: 400,
+  oauthError: 'invalid_request',
+  title: 'The request does not fit its schema',
+  cause: 'A member is missing, unknown, too long or of the wrong type.',
+  fix: 'Compare the request with the endpoint in /openapi.json; `problems` names each member.',
+  retryable: false,
+});
+
+export const bodyMalformed = defineError({
+  code: 'body_malformed',
+  status: 400,
+  oauthError: 'invalid_request',
+  title: 'The body cannot be read',
+  cause: 'The body is not valid JSON or form data, or carries a forbidden key such as __proto__.',
+  fix: 'Send a body of the declared content type.',
+  retryable: false,
+});
+
+export const bodyTooLarge = defineError({
+  code: 'body_too_large',
+  status: 413,
+  oauthError: 'invalid_request',
+  title: 'The body is too large',
+  cause: 'Bodies are limited to 64 KB, validate-batch to 2 MB.',
+  fix: 'Send less, or split the batch.',
+  retryable: false,
+});
+
+export const contentTypeUnsupported = defineError({
+  code: 'content_type_unsupported',
+  status: 415,
+  oauthError: 'invalid_request',
+  title: 'The content type is not accepted here',
+  cause: 'The endpoint reads another content type than the request declares.',
+  fix: 'Use application/json, or application/x-www-form-urlencoded at the OAuth endpoints.',
+  retryable: false,
+});
+
+export const routeUnknown = defineError({
+  code: 'route_unknown',
+  status: 404,
+  title: 'There is nothing at this address',
+  cause: 'No route has this path.',
+  fix: 'See /openapi.json for the paths there are.',
+  retryable: false,
+});
+
+export const methodNotAllowed = defineError({
+  code: 'method_not_allowed',
+  status: 405,
+  oauthError: 'invalid_request',
+  title: 'This address takes another method',
+  cause: 'The path exists under another HTTP method.',
+  fix: 'Use a method named in the Allow header.',
+  retryable: false,
+});
+
+export const storeUnavailable = defineError({
+  code: 'store_unavailable',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'The database cannot be reached',
+  cause:
+    'PostgreSQL is down, unreachable or over its deadline; nothing was changed, or the change will be found by the retry.',
+  fix: 'Try again after Retry-After; operators: check PostgreSQL and /readyz.',
+  retryable: true,
+});
+
+export const shuttingDown = defineError({
+  code: 'shutting_down',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'This copy is stopping',
+  cause: 'The process received a stop signal and drains its requests.',
+  fix: 'Try again; another copy answers.',
+  retryable: true,
+});
+
+export const internalError = defineError({
+  code: 'internal_error',
+  status: 500,
+  oauthError: 'server_error',
+  title: 'Something went wrong on our side',
+  cause: 'A defect. The log line with this trace_id says more.',
+  fix: 'Try again; if it persists, report the trace_id.',
+  retryable: true,
+});
+
+/** No usable credential. `options.detail` tells what was expected, never what was wrong with a secret. */
+export const unauthenticated = defineError({
+  code: 'unauthenticated',
+  status: 401,
+  oauthError: 'invalid_client',
+  title: 'A valid credential is needed',
+  cause: 'No credential was sent, or it is invalid, expired or revoked.',
+  fix: 'Sign in or refresh, then send the new credential.',
+  retryable: false,
+});
+
+export const clientUnauthenticated = defineError({
+  code: 'client_unauthenticated',
+  status: 401,
+  oauthError: 'invalid_client',
+  title: 'The client could not be authenticated',
+  cause: 'Client id or secret is missing or wrong, or the client is disabled.',
+  fix: 'Send client_id and client_secret by HTTP Basic or in the form.',
+  retryable: false,
+});
+
+export const permissionMissing = defineError({
+  code: 'permission_missing',
+  status: 403,
+  oauthError: 'access_denied',
+  title: 'The credential lacks a permission',
+  cause: 'The caller is known but may not do this.',
+  fix: 'Ask an administrator for the permission named in `detail`.',
+  retryable: false,
+});
+
+export const originRefused = defineError({
+  code: 'origin_refused',
+  status: 403,
+  title: 'The request comes from a foreign page',
+  cause: 'A write authenticated by cookie carried a foreign or null Origin, or no Origin and no double-submit token.',
+  fix: 'Send it from a listed origin (CORS_ORIGINS), or with the X-CSRF-Token header, or use a bearer token.',
+  retryable: false,
+});

@@ -1,0 +1,63 @@
+import type { AppError } from '../define/error.ts';
+
+export type ErrorAnswer = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, unknown>>;
+};
+
+export type ErrorAnswerContext = {
+  readonly traceId: string;
+  /** OAuth endpoints keep RFC 6749 §5.2's members. */
+  readonly oauth: boolean;
+  /** What the request carried: a challenge names an error only for a credential that was sent (RFC 6750 §3). */
+  readonly sent: 'none' | 'bearer' | 'dpop' | 'basic';
+};
+
+const PROBLEM_BASE = '/docs/errors#';
+
+function challenge(error: AppError, sent: ErrorAnswerContext['sent'], oauth: boolean): string {
+  const realm = 'realm="sallyport"';
+  if (oauth || sent === 'basic' || error.definition.oauthError === 'invalid_client') {
+    if (error.code !== 'unauthenticated' || sent === 'basic') return `Basic ${realm}`;
+  }
+  return sent === 'bearer' || sent === 'dpop' ? `Bearer ${realm}, error="invalid_token"` : `Bearer ${realm}`;
+}
+
+/** One mapping of every error: RFC 9457 problem details, or RFC 6749 §5.2 at the OAuth endpoints. */
+export function errorAnswer(error: AppError, context: ErrorAnswerContext): ErrorAnswer {
+  const { definition, options } = error;
+  const asOAuth = context.oauth && definition.oauthError !== undefined;
+  const status = asOAuth ? (definition.oauthStatus ?? definition.status) : definition.status;
+  const headers: Record<string, string> = { 'cache-control': 'no-store', ...options.headers };
+  if (status === 401) headers['www-authenticate'] = challenge(error, context.sent, context.oauth);
+  if (status === 429 || status === 503)
+    headers['retry-after'] = String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)));
+  const extras = {
+    code: definition.code,
+    retryable: definition.retryable,
+    trace_id: context.traceId,
+    ...(options.problems ? { problems: options.problems } : {}),
+  };
+  if (asOAuth) {
+    headers['content-type'] = 'application/json; charset=utf-8';
+    return {
+      status,
+      headers,
+      body: { error: definition.oauthError, error_description: options.detail ?? definition.title, ...extras },
+    };
+  }
+  headers['content-type'] = 'application/problem+json; charset=utf-8';
+  return {
+    status,
+    headers,
+    body: {
+      type: PROBLEM_BASE + definition.code,
+      title: definition.title,
+      status,
+      ...(options.detail ? { detail: options.detail } : {}),
+      fix: definition.fix,
+      ...extras,
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import AjvModule, { type ValidateFunction } from 'ajv';
+import addFormatsModule from 'ajv-formats';
+import { z } from 'zod';
+
+// Both packages are CommonJS with a default export beside it.
+const Ajv = AjvModule.default ?? AjvModule;
+const addFormats = addFormatsModule.default ?? addFormatsModule;
+
+export type JsonSchema = Record<string, unknown>;
+
+const cache = new WeakMap<z.ZodType, Map<string, JsonSchema>>();
+
+/**
+ * The JSON Schema of a zod shape, made once.
+ * `input` is what a client sends; `output` what it is answered.
+ */
+export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'): JsonSchema {
+  const byIo = cache.get(schema) ?? new Map<string, JsonSchema>();
+  cache.set(schema, byIo);
+  const known = byIo.get(io);
+  if (known) return known;
+  const { $schema: _, ...made } = z.toJSONSchema(schema, {
+    io,
+    target: 'draft-7',
+    unrepresentable: 'any',
+  }) as JsonSchema;
+  byIo.set(io, made);
+  return made;
+}
+
+// Bodies keep their types: "1" is not 1. Path and query arrive as text and are read by their schema.
+const shared = { allErrors: false, useDefaults: true, removeAdditional: false, strict: false } as const;
+const strict = new Ajv({ ...shared, coerceTypes: false });
+const reading = new Ajv({ ...shared, coerceTypes: 'array' });
+addFormats(strict);
+addFormats(reading);
+
+/** Fastify's validator compiler: unknown members are refused, never dropped in silence. */
+export function compileValidator(part: { schema: unknown; httpPart?: string }): ValidateFunction {
+  return (part.httpPart === 'body' ? strict : reading).compile(part.schema as JsonSchema);
+}

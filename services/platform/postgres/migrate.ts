@@ -1,0 +1,86 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+
+const MIGRATIONS = fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url));
+const LOCK = 72_707_369;
+
+export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' };
+
+type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
+
+async function migrationsOnDisk(): Promise<Migration[]> {
+  const entries = await readdir(MIGRATIONS, { withFileTypes: true });
+  const names = entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(`${MIGRATIONS}/${name}/migration.sql`, 'utf8');
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}
+
+async function statesOf(db: pg.Client, migrations: readonly Migration[]): Promise<MigrationState[]> {
+  const { rows } = await db.query<{ migration_name: string; checksum: string }>(
+    `SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`,
+  );
+  const applied = new Map(rows.map((row) => [row.migration_name, row.checksum]));
+  return migrations.map(({ name, checksum }) => ({
+    name,
+    state: !applied.has(name) ? 'pending' : applied.get(name) === checksum ? 'applied' : 'changed',
+  }));
+}
+
+// The table `prisma migrate` keeps, so that its commands and this runner agree.
+const HISTORY = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+  id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
+  logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`;
+
+async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
+  const db = new pg.Client({ connectionString: url, application_name: 'sallyport-migrate' });
+  await db.connect();
+  try {
+    // Session lock: a second starter waits here, then finds nothing to do.
+    await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    await db.query(HISTORY);
+    return await work(db);
+  } finally {
+    await db.end();
+  }
+}
+
+/**
+ * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
+ * @returns names applied now. Throws when an applied migration's file has changed since.
+ */
+export async function migrate(url: string): Promise<string[]> {
+  const migrations = await migrationsOnDisk();
+  return withLock(url, async (db) => {
+    const states = await statesOf(db, migrations);
+    const changed = states.find((entry) => entry.state === 'changed');
+    if (changed) throw new Error(`migration ${changed.name} was changed after it was applied; restore its file`);
+    const applied: string[] = [];
+    for (const [index, migration] of migrations.entries()) {
+      if (states[index]?.state === 'applied') continue;
+      await db.query('BEGIN');
+      await db.query(migration.sql);
+      await db.query(
+        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count) VALUES ($1, $2, now(), $3, 1)`,
+        [randomUUID(), migration.checksum, migration.name],
+      );
+      await db.query('COMMIT');
+      applied.push(migration.name);
+    }
+    return applied;
+  });
+}
+
+/** What is applied, pending or changed, without applying anything. */
+export async function migrationStates(url: string): Promise<MigrationState[]> {
+  const migrations = await migrationsOnDisk();
+  return withLock(url, (db) => statesOf(db, migrations));
+}

@@ -1,0 +1,111 @@
+import pg from 'pg';
+import type { Row, Sql, Transact, Tx } from '../../domain/ports.ts';
+import type { Statement } from '../define/statement.ts';
+import { storeUnavailable } from '../errors.ts';
+
+// int8 as number: epochs, counts and sizes stay far below 2^53.
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8
+      ? Number
+      : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
+};
+
+export type PoolSettings = {
+  readonly url: string;
+  readonly connections: number;
+  readonly applicationName: string;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  /** For statements whose plan must not follow the statistics: one generic plan, index scans only. */
+  readonly genericPlans?: boolean;
+};
+
+/** Milliseconds a caller waits for a connection before the answer is 503. */
+const CONNECT_TIMEOUT_MS = 900;
+
+export function createPool(settings: PoolSettings): pg.Pool {
+  const options = [
+    `-c statement_timeout=${settings.statementTimeoutMs}`,
+    `-c lock_timeout=${settings.lockTimeoutMs}`,
+    '-c idle_in_transaction_session_timeout=5000',
+    ...(settings.genericPlans ? ['-c plan_cache_mode=force_generic_plan', '-c enable_seqscan=off'] : []),
+  ].join(' ');
+  const pool = new pg.Pool({
+    connectionString: settings.url,
+    max: settings.connections,
+    application_name: settings.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    // A server that stops answering mid-statement must not hold a request past its deadline.
+    query_timeout: settings.statementTimeoutMs + 500,
+    keepAlive: true,
+    options,
+    types,
+  });
+  // An idle connection that dies is not an event of any request; the next one opens another.
+  pool.on('error', () => {});
+  return pool;
+}
+
+// Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 40xxx retryable.
+const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006)$/;
+
+/** True where the database, not the statement, is the trouble: the same request may succeed later. */
+export function isUnavailable(err: unknown): boolean {
+  if (!(err instanceof Error)) return false;
+  const code = (err as { code?: unknown }).code;
+  if (typeof code === 'string') return UNAVAILABLE_STATE.test(code) || /^E[A-Z]+$/.test(code);
+  return /timeout|terminated|Connection|not queryable|Cannot use a pool/i.test(err.message);
+}
+
+const translate = (err: unknown): unknown =>
+  isUnavailable(err) ? storeUnavailable({ retryAfterSeconds: 1, cause: err }) : err;
+
+async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
+  const result = await target.query({ name: statement.name, text: statement.text, values: values as unknown[] });
+  return result.rows as R[];
+}
+
+/** Single autocommit statements on a pool. */
+export function createSql(pool: pg.Pool): Sql {
+  return {
+    query: async <R = Row>(statement: Statement, values: readonly unknown[] = []) => {
+      try {
+        return await run<R>(pool, statement, values);
+      } catch (err) {
+        throw translate(err);
+      }
+    },
+  };
+}
+
+/** Transactions on a pool. `afterCommit` actions run in order once COMMIT has answered; their failures are theirs. */
+export function createTransact(pool: pg.Pool, onAfterCommitError: (err: unknown) => void): Transact {
+  return async (work) => {
+    const client = await pool.connect().catch((err: unknown) => {
+      throw translate(err);
+    });
+    const after: (() => void | Promise<void>)[] = [];
+    const tx: Tx = {
+      query: <R = Row>(statement: Statement, values: readonly unknown[] = []) => run<R>(client, statement, values),
+      afterCommit: (action) => after.push(action),
+    };
+    let result: Awaited<ReturnType<typeof work>>;
+    try {
+      await client.query('BEGIN');
+      result = await work(tx);
+      await client.query('COMMIT');
+      client.release();
+    } catch (err) {
+      // A connection in an unknown state is destroyed, not returned: the server rolls back with it.
+      const rolledBack = await client.query('ROLLBACK').then(
+        () => true,
+        () => false,
+      );
+      client.release(!rolledBack);
+      throw translate(err);
+    }
+    for (const action of after) await Promise.resolve().then(action).catch(onAfterCommitError);
+    return result;
+  };
+}

@@ -1,0 +1,84 @@
+import { Redis as Client, type RedisOptions } from 'ioredis';
+import type { Redis } from '../../domain/ports.ts';
+
+/** A command that takes longer is given up: Redis is speed, and slow speed is none. */
+const COMMAND_TIMEOUT_MS = 500;
+
+const common: RedisOptions = {
+  lazyConnect: false,
+  enableOfflineQueue: false,
+  connectTimeout: 1_000,
+  retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
+};
+
+const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n`;
+
+export type RedisConnection = Redis & { readonly isReady: () => boolean; close(): Promise<void> };
+
+/** Connects in the background; commands reject at once while there is no connection. */
+export function connectRedis(url: string, onError: (err: Error) => void): RedisConnection {
+  const client = new Client(url, { ...common, maxRetriesPerRequest: 1, commandTimeout: COMMAND_TIMEOUT_MS });
+  client.on('error', onError);
+  const followers = new Set<Client>();
+
+  const follow: Redis['follow'] = (stream, onEntry) => {
+    // A blocking read holds its connection: it gets its own, without the command deadline.
+    const reader = new Client(url, { ...common, maxRetriesPerRequest: 0 });
+    reader.on('error', onError);
+    followers.add(reader);
+    let ended = false;
+    let last = '$';
+    const loop = async (): Promise<void> => {
+      while (!ended) {
+        try {
+          const reply = await reader.xread('COUNT', 256, 'BLOCK', 5_000, 'STREAMS', stream, last);
+          for (const [id, fields] of reply?.[0]?.[1] ?? []) {
+            last = id;
+            onEntry(Object.fromEntries(pairs(fields)));
+          }
+        } catch {
+          // What was appended meanwhile is found by the caller's own poll.
+          last = '$';
+          if (!ended) await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      }
+    };
+    const running = loop();
+    return async () => {
+      ended = true;
+      followers.delete(reader);
+      reader.disconnect();
+      await running;
+    };
+  };
+
+  return {
+    isReady: () => client.status === 'ready',
+    get: (key) => client.get(key),
+    getMany: (keys) => (keys.length === 0 ? Promise.resolve([]) : client.mget([...keys])),
+    set: async (key, value, ttlSeconds) => {
+      await client.set(key, value, 'EX', ttlSeconds);
+    },
+    setIfAbsent: async (key, value, ttlSeconds) => (await client.set(key, value, 'EX', ttlSeconds, 'NX')) === 'OK',
+    delete: async (...keys) => {
+      await client.del(keys);
+    },
+    getAndDelete: (key) => client.getdel(key),
+    increment: async (key, ttlSeconds) => (await client.eval(INCREMENT, 1, key, ttlSeconds)) as number,
+    append: async (stream, fields, maxLength) => {
+      await client.xadd(stream, 'MAXLEN', '~', maxLength, '*', ...Object.entries(fields).flat());
+    },
+    follow,
+    ping: async () => {
+      await client.ping();
+    },
+    close: async () => {
+      for (const reader of followers) reader.disconnect();
+      client.disconnect();
+    },
+  };
+}
+
+function* pairs(flat: readonly string[]): Generator<[string, string]> {
+  for (let index = 0; index + 1 < flat.length; index += 2) yield [flat[index] as string, flat[index + 1] as string];
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { TEMPLATE_DATABASE } from './global-services.ts';
+
+export type TestDatabase = { readonly url: string; drop(): Promise<void> };
+
+async function onServer(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
+  const url = new URL(inject('templateUrl'));
+  url.pathname = '/postgres';
+  const admin = new pg.Client({ connectionString: url.href });
+  await admin.connect();
+  try {
+    await work(admin);
+  } finally {
+    await admin.end();
+  }
+}
+
+/** A database of one's own, cloned from the migrated template; one per test file. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const name = `t_${randomBytes(6).toString('hex')}`;
+  await onServer((admin) => admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE}`));
+  const url = new URL(inject('templateUrl'));
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    drop: () => onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+  };
+}
+
+let claimed = 0;
+
+/**
+ * URL of a Redis database of one's own: the worker's number and the file's turn choose among 16,
+ * emptied on claim by the caller when it matters.
+ */
+export function testRedisUrl(): string {
+  const url = new URL(inject('redisUrl'));
+  const worker = Number(process.env.VITEST_POOL_ID ?? '1');
+  url.pathname = `/${(worker * 4 + (claimed++ % 4)) % 16}`;
+  return url.href;
+}
