@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { findPostgresUrl } from '../services/platform/local/postgres.ts';
+import { findRedisUrl } from '../services/platform/local/redis.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+const connectTimeoutMs = 3_000;
+
+export interface Context {
+  dataDir: string;
+  /** Owner rights; never print it. */
+  databaseUrl: string;
+  redisUrl: string;
+}
+
+type Url = 'databaseUrl' | 'redisUrl';
+
+const variables = { databaseUrl: 'DATABASE_URL', redisUrl: 'REDIS_URL' } as const satisfies Record<Url, string>;
+const finders = { databaseUrl: findPostgresUrl, redisUrl: findRedisUrl } as const satisfies Record<Url, unknown>;
+const names = { databaseUrl: 'Postgres', redisUrl: 'Redis' } as const satisfies Record<Url, string>;
+
+function fromCredentials(dataDir: string, url: Url): string | undefined {
+  try {
+    const file = JSON.parse(readFileSync(join(dataDir, 'dev-credentials.json'), 'utf8')) as Record<string, unknown>;
+    const value = file[url === 'databaseUrl' ? 'database_url' : 'redis_url'];
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function probe(url: Url, value: string): Promise<void> {
+  if (url === 'databaseUrl') {
+    const client = new pg.Client({ connectionString: value, connectionTimeoutMillis: connectTimeoutMs });
+    client.on('error', () => {});
+    await client.connect();
+    await client.end();
+    return;
+  }
+  const client = new Redis(value, {
+    lazyConnect: true,
+    connectTimeout: connectTimeoutMs,
+    commandTimeout: connectTimeoutMs,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  client.on('error', () => {});
+  await client
+    .connect()
+    .then(() => client.ping())
+    .finally(() => client.disconnect());
+}
+
+/**
+ * What a verb works on: `DATABASE_URL` and `REDIS_URL` from the environment, else the running local servers of the
+ * data directory, else those named in its `dev-credentials.json`. Only what is in `needs` is looked for and tried.
+ *
+ * @throws CommandError with exit code 3 when a needed one is not known or does not answer
+ */
+export async function openContext<const N extends Url>(
+  needs: readonly N[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Pick<Context, N | 'dataDir'>> {
+  const dataDir = resolveDataDir(env);
+  const context: Partial<Context> & { dataDir: string } = { dataDir };
+  for (const url of needs) {
+    const value = env[variables[url]] || finders[url](dataDir) || fromCredentials(dataDir, url);
+    const fix = `start it with "npm start", or set ${variables[url]}`;
+    if (!value) throw new CommandError(exitCodes.unreachable, `no ${names[url]} runs for ${dataDir}`, fix);
+    try {
+      await probe(url, value);
+    } catch (cause) {
+      const reason = (cause as { code?: string }).code ?? (cause as Error).name;
+      throw new CommandError(exitCodes.unreachable, `${names[url]} does not answer (${reason})`, fix, { cause });
+    }
+    context[url] = value;
+  }
+  return context as Pick<Context, N | 'dataDir'>;
+}

@@ -1,0 +1,24 @@
+/** What a command's end means; the same for every verb. */
+export const exitCodes = {
+  ok: 0,
+  checkFailed: 1,
+  usage: 2,
+  unreachable: 3,
+  waitsForHuman: 4,
+  refused: 5,
+} as const satisfies Record<string, number>;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Ends the command with this exit code and its message on stderr; `fix` is one exact thing to do. */
+export class CommandError extends Error {
+  readonly exitCode: ExitCode;
+  readonly fix: string | undefined;
+
+  constructor(exitCode: ExitCode, message: string, fix?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'CommandError';
+    this.exitCode = exitCode;
+    this.fix = fix;
+  }
+}

@@ -1,0 +1,35 @@
+// PROCESS: the command line. A verb is a file that exports a function which adds itself to the program.
+import { Command, CommanderError } from 'commander';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { registerStart } from './start.ts';
+import { registerStatus } from './status.ts';
+
+const verbs: readonly ((program: Command) => void)[] = [registerStart, registerStatus];
+
+const program = new Command('sallyport')
+  .description('Auth platform: tokens issued, validated, refreshed and revoked.')
+  .option('--json', 'data as one line of JSON')
+  .option('-q, --quiet', 'no talk on stderr')
+  .option('-y, --yes', 'answer every question with yes')
+  .option('--dry-run', 'say what would be done, and do nothing')
+  .showHelpAfterError('(add --help for the options)')
+  .exitOverride();
+for (const register of verbs) register(program);
+for (const command of program.commands) command.exitOverride();
+
+// A reader that went away (a closed pipe) is no reason to fall.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+try {
+  await program.parseAsync();
+} catch (err) {
+  if (err instanceof CommanderError) {
+    process.exitCode = err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  } else if (err instanceof CommandError) {
+    process.stderr.write(`sallyport: ${err.message}\n${err.fix ? `  fix: ${err.fix}\n` : ''}`);
+    process.exitCode = err.exitCode;
+  } else {
+    process.stderr.write(`sallyport: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`);
+    process.exitCode = exitCodes.checkFailed;
+  }
+}

@@ -1,0 +1,31 @@
+/** Options every verb understands. */
+export interface GlobalOptions {
+  json?: boolean;
+  quiet?: boolean;
+  yes?: boolean;
+  dryRun?: boolean;
+}
+
+/** Data goes to stdout, talk to stderr. */
+export interface Output {
+  /** With `--json` the value as one line of JSON, else the lines that `render` gives. */
+  data<T>(value: T, render: (value: T) => readonly string[]): void;
+  /** Talk for people; silent under `--quiet`. */
+  say(text: string): void;
+  /** Bold text where colour is wanted: a terminal, and no NO_COLOR. */
+  bold(text: string): string;
+}
+
+export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = process.env): Output {
+  const hasColour = process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  return {
+    data: (value, render) => {
+      const text = options.json ? JSON.stringify(value) : render(value).join('\n');
+      process.stdout.write(`${text}\n`);
+    },
+    say: (text) => {
+      if (!options.quiet) process.stderr.write(`sallyport: ${text}\n`);
+    },
+    bold: (text) => (hasColour ? `\u001b[1m${text}\u001b[22m` : text),
+  };
+}

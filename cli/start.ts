@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { ConfigError } from '../services/platform/config/load.ts';
+import { repositoryRoot } from '../services/platform/local/data-dir.ts';
+import { StartError } from '../services/platform/local/errors.ts';
+import { banner, describeKeyRing, type ReadyState, readyLine } from '../services/supervisor/ready.ts';
+import { preparationSteps } from '../services/supervisor/steps.ts';
+import { listenForStop } from '../services/supervisor/stop-requests.ts';
+import { supervise } from '../services/supervisor/supervise.ts';
+import { watchSources } from '../services/supervisor/watch.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+const watchedFolders = ['services', 'observability', 'jobs'];
+
+interface StartOptions extends GlobalOptions {
+  watch?: boolean;
+}
+
+export function registerStart(program: Command): void {
+  program
+    .command('start')
+    .description('start everything here: Postgres, Redis, API; Ctrl-C stops it')
+    .option('--watch', 'start the API again when its sources change')
+    .action(async (_own, command: Command) => {
+      const options = command.optsWithGlobals<StartOptions>();
+      const output = createOutput(options);
+      try {
+        await start(options, output);
+      } catch (err) {
+        throw asCommandError(err);
+      }
+      // Whatever still holds the event loop (an abandoned step, a pool) must not hold the process.
+      process.exit(exitCodes.ok);
+    });
+}
+
+async function start(options: StartOptions, output: Output): Promise<void> {
+  const requests = listenForStop();
+  const isForPeople = process.stdout.isTTY === true && !options.json;
+  void requests.stop.then((reason) => output.say(`stopping (${reason}); waiting for requests in flight to finish …`));
+
+  let wasReady = false;
+  const onReady = (state: ReadyState): void => {
+    if (wasReady) output.say(`ready again: ${state.api}`);
+    else if (isForPeople) void describeKeyRing(state.api).then((ring) => console.log(banner(state, ring).join('\n')));
+    else process.stdout.write(`${readyLine(state)}\n`);
+    if (options.watch) output.say(`try: curl -s ${state.api}/readyz`);
+    wasReady = true;
+  };
+  const watchLoop = (restartAll: () => Promise<void>): void => {
+    const folders = watchedFolders.map((folder) => join(repositoryRoot, folder));
+    let restarting = Promise.resolve();
+    const watcher = watchSources(folders, (file) => {
+      output.say(`${file} changed`);
+      restarting = restarting.then(() => (requests.isStopping() ? undefined : restartAll()));
+    });
+    void requests.stop.then(() => watcher.close());
+  };
+  await supervise({
+    env: process.env,
+    steps: preparationSteps,
+    requests,
+    say: output.say,
+    onReady,
+    ...(options.watch ? { onRunning: watchLoop } : {}),
+  });
+}
+
+function asCommandError(err: unknown): unknown {
+  if (err instanceof StartError) return new CommandError(exitCodes.checkFailed, err.message, err.fix, { cause: err });
+  if (err instanceof ConfigError) {
+    const lines = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}`);
+    return new CommandError(exitCodes.refused, `the configuration is refused\n${lines.join('\n')}`, undefined, {
+      cause: err,
+    });
+  }
+  return err;
+}

@@ -1,0 +1,36 @@
+import { createServer, type Server } from 'node:net';
+import { isPortFree, randomFreePort } from '../platform/local/ports.ts';
+
+const tries = 200;
+
+export interface PortClaim {
+  port: number;
+  release(): void;
+}
+
+/**
+ * A port's name in the abstract namespace of Linux, held while we use the port. Copies share a port with `reusePort`,
+ * under which a second installation would bind it too, unnoticed; this name has one holder, and dies with it.
+ */
+function holdName(port: number): Promise<Server | 'taken' | undefined> {
+  if (process.platform !== 'linux') return Promise.resolve(undefined);
+  return new Promise((done) => {
+    const server = createServer();
+    server.once('error', (err: NodeJS.ErrnoException) => done(err.code === 'EADDRINUSE' ? 'taken' : undefined));
+    server.listen(`\0sallyport-port-${port}`, () => done(server.unref()));
+  });
+}
+
+/** Claims `wanted` (0: any), or the next free port above it that is not in `except`. */
+export async function claimPort(wanted: number, host: string, except: readonly number[] = []): Promise<PortClaim> {
+  for (let attempt = 0; attempt < tries; attempt += 1) {
+    const port = wanted === 0 ? await randomFreePort(host) : wanted + attempt;
+    if (port > 65_535) break;
+    if (except.includes(port)) continue;
+    const name = await holdName(port);
+    if (name === 'taken') continue;
+    if (await isPortFree(port, host)) return { port, release: () => void name?.close() };
+    name?.close();
+  }
+  throw new Error(`no free port from ${wanted} on`);
+}
