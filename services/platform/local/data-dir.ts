@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -13,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { StartError } from './errors.ts';
 
 /** The repository's root folder. */
 export const repositoryRoot: string = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -25,13 +28,26 @@ export function resolveDataDir(env: NodeJS.ProcessEnv = process.env): string {
 /**
  * Creates the data directory and its `run` folder. As root the directory may be passed through (not listed) by
  * others, because Postgres runs as an ordinary user below it; every secret in it is a file of mode 0600.
+ *
+ * @throws StartError `data_dir_not_writable`
  */
 export function ensureDataDir(dataDir: string): void {
   const mode = process.getuid?.() === 0 ? 0o711 : 0o700;
-  mkdirSync(dataDir, { recursive: true, mode });
-  const stat = statSync(dataDir);
-  if (stat.uid === process.getuid?.() && (stat.mode & 0o777) !== mode) chmodSync(dataDir, mode);
-  mkdirSync(join(dataDir, 'run'), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dataDir, { recursive: true, mode });
+    const stat = statSync(dataDir);
+    if (stat.uid === process.getuid?.() && (stat.mode & 0o777) !== mode) chmodSync(dataDir, mode);
+    mkdirSync(join(dataDir, 'run'), { recursive: true, mode: 0o700 });
+    accessSync(join(dataDir, 'run'), constants.W_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new StartError(
+      'data_dir_not_writable',
+      `cannot write to the data directory ${dataDir} (${code})`,
+      'start as the user who made it, or set SALLYPORT_DATA_DIR to a place of your own',
+      { cause },
+    );
+  }
 }
 
 /** `bytes` random bytes as base64url. */

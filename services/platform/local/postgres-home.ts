@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -18,7 +19,6 @@ import { type ServiceUser, userCan } from './service-user.ts';
 
 /** Named by the major version: a newer server refuses an older one's files. */
 const dataFolder = 'postgres-18';
-const outsideRoot = '/var/lib/sallyport';
 
 export interface PostgresHome {
   /** Folder with `bin/postgres`, `bin/initdb`, `lib`, `share`. */
@@ -46,13 +46,27 @@ function packagedBinaries(): { folder: string; version: string } {
 
 const sharedFile = (binaries: string): string => join(binaries, 'share/postgresql/postgres.bki');
 
-const makeOutsideRoot = (): void => void mkdirSync(outsideRoot, { recursive: true, mode: 0o755 });
+export interface HomeOptions {
+  dataDir: string;
+  /** Undefined: Postgres runs as ourselves, who reach everything. */
+  user: ServiceUser | undefined;
+  outsideRoot: string;
+  say: (text: string) => void;
+}
+
+/** A folder that others may pass through, whatever our umask. */
+function makePassable(folder: string, mode: number): void {
+  if (existsSync(folder)) return;
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, mode);
+}
 
 /** A readable copy of the binaries at a place that every user can reach, made once per version. */
-function reachableBinaries(folder: string, version: string, say: (text: string) => void): string {
+function reachableBinaries(folder: string, version: string, { outsideRoot, say }: HomeOptions): string {
   const target = join(outsideRoot, `postgres-binaries-${version}`);
   if (existsSync(join(target, 'bin/postgres'))) return target;
   say(`copying the Postgres binaries to ${target}: the user that Postgres runs as cannot enter ${folder}`);
+  makePassable(outsideRoot, 0o755);
   const partial = `${target}.${randomSecret(6)}`;
   cpSync(folder, partial, { recursive: true, verbatimSymlinks: true });
   execFileSync('chmod', ['-R', 'u=rwX,go=rX', partial]);
@@ -65,41 +79,46 @@ function reachableBinaries(folder: string, version: string, say: (text: string) 
   return target;
 }
 
-/**
- * Where the server's binaries and data lie, such that the user it runs as can reach them.
- *
- * Normally that is `node_modules` and `<data dir>/postgres-18`. When we are root and the path to either is closed to
- * that user (a clone under /root), the binaries are copied and the data kept under `/var/lib/sallyport`, with
- * `<data dir>/postgres-18` a symbolic link to it: no permission of an existing folder is widened.
- */
-export function postgresHome(
-  dataDir: string,
-  user: ServiceUser | undefined,
-  say: (text: string) => void,
-): PostgresHome {
-  const packaged = packagedBinaries();
+/** The data directory, linked from `<data dir>/postgres-18` to a place under `outsideRoot` when it must lie there. */
+function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOptions): string {
   const inside = join(dataDir, dataFolder);
-  const isLink = lstatSync(inside, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
-  if (!user) return { binaries: packaged.folder, data: isLink ? readlinkSync(inside) : inside };
-
-  const canRun =
-    userCan(user, '-x', join(packaged.folder, 'bin/postgres')) && userCan(user, '-r', sharedFile(packaged.folder));
-  if (!canRun) makeOutsideRoot();
-  const binaries = canRun ? packaged.folder : reachableBinaries(packaged.folder, packaged.version, say);
-  if (isLink) return { binaries, data: readlinkSync(inside) };
-  if (userCan(user, '-x', realpathSync(dataDir))) return { binaries, data: inside };
-
+  if (lstatSync(inside, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    makePassable(dirname(readlinkSync(inside)), 0o711);
+    return readlinkSync(inside);
+  }
+  if (userCan(user, '-x', realpathSync(dataDir))) return inside;
   if (existsSync(inside)) {
     throw new StartError(
       'data_dir_unreachable',
       `the user "${user.name}", which Postgres runs as, can no longer enter ${dataDir}`,
-      `let others pass through the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to a place such as ${outsideRoot}/dev`,
+      `let others pass through the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to another place`,
     );
   }
-  makeOutsideRoot();
   const data = join(outsideRoot, `data-${randomSecret(9)}`, dataFolder);
-  mkdirSync(dirname(data), { mode: 0o711 });
+  makePassable(outsideRoot, 0o755);
+  makePassable(dirname(data), 0o711);
   symlinkSync(data, inside);
-  say(`keeping Postgres data in ${data}: the user "${user.name}", which Postgres runs as, cannot enter ${dataDir}`);
-  return { binaries, data };
+  say(
+    `keeping Postgres data in ${dirname(data)} (remove it together with ${dataDir}): ` +
+      `the user "${user.name}", which Postgres runs as, cannot enter ${dataDir}`,
+  );
+  return data;
+}
+
+/**
+ * Where the server's binaries and data lie, such that the user it runs as can reach them.
+ *
+ * Normally that is `node_modules` and `<data dir>/postgres-18`. When we are root and the path to either is closed to
+ * that user (a clone under /root), the binaries are copied and the data kept under `outsideRoot`, with
+ * `<data dir>/postgres-18` a symbolic link to it: no permission of an existing folder is widened.
+ */
+export function postgresHome(options: HomeOptions): PostgresHome {
+  const { dataDir, user } = options;
+  const { folder, version } = packagedBinaries();
+  if (!user) return { binaries: folder, data: join(dataDir, dataFolder) };
+  const isUsable = userCan(user, '-x', join(folder, 'bin/postgres')) && userCan(user, '-r', sharedFile(folder));
+  return {
+    binaries: isUsable ? folder : reachableBinaries(folder, version, options),
+    data: reachableData(user, options),
+  };
 }

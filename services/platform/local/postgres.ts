@@ -1,38 +1,24 @@
-import { spawn, spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
-import { type PostgresHome, postgresHome } from './postgres-home.ts';
-import { recordProcess, stopProcess } from './processes.ts';
-import { giveTo, postgresUser, type ServiceUser } from './service-user.ts';
+import {
+  type Cluster,
+  type LocalPostgresOptions,
+  openCluster,
+  clusterOwner as owner,
+  serverEnv,
+} from './postgres-cluster.ts';
+import { commandOf, readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
-const owner = 'sallyport';
 const database = 'sallyport';
 const startTimeoutMs = 60_000;
 const portAttempts = 5;
-
-export interface LocalPostgresOptions {
-  /** Absolute path; created if absent. */
-  dataDir: string;
-  say: (text: string) => void;
-}
 
 const settings: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
@@ -50,70 +36,8 @@ const settings: Readonly<Record<string, string>> = {
   log_error_verbosity: 'terse',
 };
 
-interface Cluster {
-  home: PostgresHome;
-  user: ServiceUser | undefined;
-  password: string;
-  logFile: string;
-  portFile: string;
-}
-
 const urlOf = (cluster: Cluster, port: number, name = database): string =>
   `postgres://${owner}:${encodeURIComponent(cluster.password)}@127.0.0.1:${port}/${name}`;
-
-/** Nothing of our own environment (it may hold secrets) reaches the server. */
-const serverEnv = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
-
-/** An existing cluster runs as whoever owns it, whatever user a new one would get. */
-function clusterUser(data: string, chosen: ServiceUser | undefined): ServiceUser | undefined {
-  const stat = statSync(data, { throwIfNoEntry: false });
-  if (!stat) return chosen;
-  if (!chosen) {
-    if (stat.uid === process.getuid?.()) return undefined;
-    throw new StartError(
-      'data_dir_of_another_user',
-      `${data} belongs to another user (uid ${stat.uid})`,
-      'start as that user, or set SALLYPORT_DATA_DIR to a new place',
-    );
-  }
-  return stat.uid === 0 || stat.uid === chosen.uid ? chosen : { name: `uid ${stat.uid}`, uid: stat.uid, gid: stat.gid };
-}
-
-/** Makes a new cluster beside its final place and moves it there whole, so an interrupted one is never half there. */
-function initialise(cluster: Cluster): void {
-  const { home, user, password } = cluster;
-  const partial = `${home.data}.new-${randomSecret(6)}`;
-  const passwordFile = `${partial}.password`;
-  const identity = user ? { uid: user.uid, gid: user.gid } : {};
-  try {
-    mkdirSync(partial, { mode: 0o700 });
-    writeFileSync(passwordFile, password, { mode: 0o600, flag: 'wx' });
-    if (user) {
-      giveTo(user, partial);
-      giveTo(user, passwordFile);
-    }
-    const args = ['-D', partial, '-U', owner, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
-    args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C', '--no-instructions');
-    const result = spawnSync(join(home.binaries, 'bin/initdb'), args, {
-      ...identity,
-      cwd: '/',
-      env: serverEnv,
-      encoding: 'utf8',
-    });
-    if (result.status !== 0) {
-      const cause = result.error?.message ?? result.stderr.trim();
-      throw new StartError(
-        'initdb_failed',
-        `Postgres could not create ${home.data}: ${cause}`,
-        'mend that, or set DATABASE_URL',
-      );
-    }
-    renameSync(partial, home.data);
-  } finally {
-    rmSync(passwordFile, { force: true });
-    rmSync(partial, { recursive: true, force: true });
-  }
-}
 
 /** Pid and port of the server that last ran on this data directory, from its lock file. */
 function readPostmaster(data: string): { pid: number; port: number; status: string } | undefined {
@@ -149,29 +73,37 @@ async function askDataDirectory(cluster: Cluster, port: number): Promise<string 
   }
 }
 
+/** Whether the process in the lock file is, by all we know, the server that wrote it. */
+function isPostmaster(cluster: Cluster, pid: number): boolean {
+  const recorded = readState(cluster.stateFile);
+  if (recorded?.pid === pid && !isSameProcessAlive(recorded)) return false;
+  return /postgres/.test(commandOf(pid));
+}
+
 /** A server that a predecessor left running on our data directory, once it answers; undefined when there is none. */
 async function adoptLive(cluster: Cluster): Promise<RunningServer | undefined> {
+  const lockFile = join(cluster.home.data, 'postmaster.pid');
   const deadline = performance.now() + startTimeoutMs;
   while (performance.now() < deadline) {
     const found = readPostmaster(cluster.home.data);
     if (!found) return undefined;
     const process = recordProcess(found.pid);
     if (!isSameProcessAlive(process)) return undefined;
+    if (!isPostmaster(cluster, found.pid)) {
+      // A crash (or a restarted container) left the file, and its pid is another program's by now: Postgres itself
+      // would take that program for a live server and refuse to start.
+      rmSync(lockFile, { force: true });
+      return undefined;
+    }
     if (found.port > 0 && found.status !== 'stopping') {
       const folder = await askDataDirectory(cluster, found.port);
       if (folder && realpathSync(folder) === realpathSync(cluster.home.data)) {
         return { url: urlOf(cluster, found.port), startedByUs: false, process };
       }
-      // The pid was left in the file by a crash and belongs to something else by now: the server judges it itself.
-      if (folder || !/postgres/.test(commandOf(found.pid))) return undefined;
     }
     await sleep(100);
   }
   return undefined;
-}
-
-function commandOf(pid: number): string {
-  return spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '';
 }
 
 function logTail(cluster: Cluster): string {
@@ -211,7 +143,9 @@ async function launch(cluster: Cluster, port: number): Promise<RunningServer | '
     const folder = await askDataDirectory(cluster, port);
     if (folder && child.pid && ended === undefined) {
       child.unref();
-      return { url: urlOf(cluster, port), startedByUs: true, process: recordProcess(child.pid) };
+      const process = recordProcess(child.pid);
+      writeState(cluster.stateFile, { ...process, port });
+      return { url: urlOf(cluster, port), startedByUs: true, process };
     }
     await sleep(25);
   }
@@ -237,20 +171,8 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
   }
 }
 
-async function startOrAdopt(dataDir: string, say: (text: string) => void): Promise<RunningServer> {
-  const chosen = postgresUser(say);
-  const home = postgresHome(dataDir, chosen, say);
-  const cluster: Cluster = {
-    home,
-    user: clusterUser(home.data, chosen),
-    password: createSecretFile(join(dataDir, 'postgres-password'), randomSecret(24)),
-    logFile: join(dataDir, 'run/postgres.log'),
-    portFile: join(dataDir, 'run/postgres.port'),
-  };
-  if (!existsSync(join(home.data, 'PG_VERSION'))) {
-    say('creating the embedded Postgres …');
-    initialise(cluster);
-  }
+async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServer> {
+  const cluster = await openCluster(options);
   const adopted = await adoptLive(cluster);
   const running = adopted ?? (await launchOnFreePort(cluster));
   await ensureDatabase(cluster, running.url);
@@ -258,14 +180,12 @@ async function startOrAdopt(dataDir: string, say: (text: string) => void): Promi
 }
 
 async function launchOnFreePort(cluster: Cluster): Promise<RunningServer> {
-  const remembered = existsSync(cluster.portFile) ? Number(readFileSync(cluster.portFile, 'utf8')) : 0;
+  const remembered = readState(cluster.stateFile)?.port ?? 0;
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
     const port = reuse ? remembered : await randomFreePort();
     const running = await launch(cluster, port);
-    if (running === 'port_taken') continue;
-    writeFileSync(cluster.portFile, String(port), { mode: 0o600 });
-    return running;
+    if (running !== 'port_taken') return running;
   }
   throw new StartError(
     'no_free_port',
@@ -280,12 +200,12 @@ async function launchOnFreePort(cluster: Cluster): Promise<RunningServer> {
  *
  * @throws StartError with the fix in its text
  */
-export function startPostgres({ dataDir, say }: LocalPostgresOptions): Promise<LocalService> {
+export function startPostgres(options: LocalPostgresOptions): Promise<LocalService> {
   return shareServer({
-    dataDir,
+    dataDir: options.dataDir,
     name: 'postgres',
-    say,
-    start: () => startOrAdopt(dataDir, say),
+    say: options.say,
+    start: () => startOrAdopt(options),
     end: (server) =>
       stopProcess(server.process, [
         ['SIGINT', 6_000],

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcessAlive, processStart } from './file-lock.mjs';
 
@@ -39,4 +41,31 @@ export async function stopProcess(target: RecordedProcess, steps: readonly [Node
   }
   if (isSameProcessAlive(target)) sendSignal(target.pid, 'SIGKILL');
   await waitForExit(target, 2_000);
+}
+
+/** The command line of a process, or an empty text. */
+export function commandOf(pid: number): string {
+  try {
+    if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** A local server as it was last started. */
+export interface ServerState extends RecordedProcess {
+  port: number;
+}
+
+export function readState(path: string): ServerState | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as ServerState;
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeState(path: string, state: ServerState): void {
+  writeFileSync(path, JSON.stringify(state), { mode: 0o600 });
 }

@@ -7,7 +7,7 @@ import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
-import { recordProcess, stopProcess } from './processes.ts';
+import { readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { ensureRedisBinary } from './redis-binary.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
@@ -28,12 +28,6 @@ interface Instance {
   stateFile: string;
 }
 
-interface State {
-  pid: number;
-  start?: string;
-  port: number;
-}
-
 const instanceOf = (dataDir: string, password: string): Instance => ({
   folder: join(dataDir, 'redis'),
   password,
@@ -44,14 +38,6 @@ const instanceOf = (dataDir: string, password: string): Instance => ({
 
 const urlOf = (password: string, port: number): string =>
   `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}/0`;
-
-function readState(path: string): State | undefined {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as State;
-  } catch {
-    return undefined;
-  }
-}
 
 /** The pid of the Redis at `port` if it takes our password and works in our folder; undefined otherwise. */
 async function askPid(instance: Instance, port: number): Promise<number | undefined> {
@@ -126,8 +112,7 @@ async function launch(instance: Instance, binary: string, port: number): Promise
   child.once('exit', (code, signal) => {
     ended = `exit ${signal ?? code}`;
   });
-  if (child.pid)
-    writeFileSync(instance.stateFile, JSON.stringify({ ...recordProcess(child.pid), port }), { mode: 0o600 });
+  if (child.pid) writeState(instance.stateFile, { ...recordProcess(child.pid), port });
   const deadline = performance.now() + startTimeoutMs;
   while (ended === undefined && performance.now() < deadline) {
     if (child.pid && (await askPid(instance, port)) === child.pid) {
