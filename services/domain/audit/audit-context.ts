@@ -1,0 +1,82 @@
+import { createHmac } from 'node:crypto';
+import type { Caller, Sql } from '../ports.ts';
+import { auditContextSet } from './audit.store.ts';
+
+/** Who acted, as the outbox stores it: address and agent only as keyed hashes. */
+export type AuditActor = {
+  readonly actor_kind: Caller['kind'];
+  readonly actor_id: string | null;
+  readonly client_id: string | null;
+  readonly ip_hash: string | null;
+  readonly agent_hash: string | null;
+  readonly traceparent: string | null;
+};
+
+export type IdentifierKey = { readonly version: number; readonly key: Buffer };
+
+// The key belongs to the ring, which stands to the right of this module: the process hands it over at start.
+let identifierKey: (() => IdentifierKey) | undefined;
+
+/** Gives the newest `identifier` server secret to the hashes of this process. Without one they are null, never clear. */
+export function useIdentifierKey(read: (() => IdentifierKey) | undefined): void {
+  identifierKey = read;
+}
+
+const HASH_CHARACTERS = 22;
+
+/**
+ * Keyed hash of an identifying value: HMAC-SHA-256 under a label of its own, 128 bits in base64url.
+ * Equal values give equal hashes only for those who hold the key.
+ */
+export function keyedHash(key: Buffer, label: 'ip' | 'agent', value: string): string {
+  return createHmac('sha256', key).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
+}
+
+function identifierHash(label: 'ip' | 'agent', value: string): string | null {
+  if (identifierKey === undefined || value === '') return null;
+  const { version, key } = identifierKey();
+  return `${version}.${keyedHash(key, label, value)}`;
+}
+
+function actorId(caller: Caller): string | null {
+  switch (caller.kind) {
+    case 'anonymous':
+      return null;
+    case 'user':
+      return caller.userId;
+    case 'client':
+      return caller.clientId;
+    case 'system':
+      return caller.name;
+  }
+}
+
+/** The actor columns of an outbox row, for statements that write their audit rows themselves. */
+export function auditActor(caller: Caller): AuditActor {
+  const { request } = caller;
+  return {
+    actor_kind: caller.kind,
+    actor_id: actorId(caller),
+    client_id: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null,
+    ip_hash: identifierHash('ip', request.ip),
+    agent_hash: identifierHash('agent', request.userAgent),
+    traceparent: request.traceparent === '' ? null : request.traceparent,
+  };
+}
+
+/**
+ * Tells the row triggers of this transaction who acts and why; forgotten with the transaction.
+ * @param reason stored with sessions, families and revocations that end
+ */
+export async function setAuditContext(tx: Sql, caller: Caller, reason?: string): Promise<void> {
+  const actor = auditActor(caller);
+  await tx.query(auditContextSet, [
+    actor.actor_kind,
+    actor.actor_id ?? '',
+    actor.client_id ?? '',
+    actor.ip_hash ?? '',
+    actor.agent_hash ?? '',
+    actor.traceparent ?? '',
+    reason ?? '',
+  ]);
+}

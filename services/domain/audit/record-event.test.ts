@@ -1,0 +1,116 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+import type { Statement } from '../../platform/define/statement.ts';
+import type { Caller, RequestContext, Sql } from '../ports.ts';
+import { auditActor, keyedHash, setAuditContext, useIdentifierKey } from './audit-context.ts';
+import { auditRow, recordEvent, recordRows } from './record-event.ts';
+
+const request: RequestContext = {
+  ip: '203.0.113.9',
+  userAgent: 'agent/1',
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
+};
+const key = Buffer.alloc(32, 7);
+const event = defineAuditEvent({ type: 'test.done', durability: 'durable', outcomes: ['ok', 'refused'], meaning: 'x' });
+const user: Caller = {
+  kind: 'user',
+  userId: 'u1',
+  sessionId: 's1',
+  clientId: 'sallyport',
+  permissions: new Set(),
+  by: 'bearer',
+  tokenId: 't1',
+  familyId: null,
+  authTime: 1,
+  request,
+};
+
+const recording = (): Sql & { calls: [string, readonly unknown[]][] } => {
+  const calls: [string, readonly unknown[]][] = [];
+  return {
+    calls,
+    query: async <R>(statement: Statement, values: readonly unknown[] = []): Promise<R[]> => {
+      calls.push([statement.name, values]);
+      return [];
+    },
+  };
+};
+
+afterEach(() => useIdentifierKey(undefined));
+
+describe('actor', () => {
+  test('address and agent are stored as keyed hashes that name their key version, never in clear', () => {
+    useIdentifierKey(() => ({ version: 3, key }));
+    const actor = auditActor(user);
+    expect(actor).toEqual({
+      actor_kind: 'user',
+      actor_id: 'u1',
+      client_id: 'sallyport',
+      ip_hash: `3.${keyedHash(key, 'ip', request.ip)}`,
+      agent_hash: `3.${keyedHash(key, 'agent', request.userAgent)}`,
+      traceparent: request.traceparent,
+    });
+    expect(JSON.stringify(actor)).not.toContain(request.ip);
+    expect(JSON.stringify(actor)).not.toContain(request.userAgent);
+  });
+
+  test('without a key there is no hash rather than a clear value', () => {
+    expect(auditActor(user)).toMatchObject({ ip_hash: null, agent_hash: null });
+  });
+
+  test('the same text hashes differently as address and as agent, and under another key', () => {
+    expect(keyedHash(key, 'ip', 'x')).not.toBe(keyedHash(key, 'agent', 'x'));
+    expect(keyedHash(key, 'ip', 'x')).not.toBe(keyedHash(Buffer.alloc(32, 8), 'ip', 'x'));
+  });
+
+  test.each<[Caller, string | null, string | null]>([
+    [{ kind: 'anonymous', request }, null, null],
+    [{ kind: 'client', clientId: 'c1', permissions: new Set(), by: 'client', request }, 'c1', 'c1'],
+    [{ kind: 'system', name: 'cli', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } }, 'cli', null],
+  ])('names the actor of every kind of caller', (caller, actorId, clientId) => {
+    useIdentifierKey(() => ({ version: 1, key }));
+    expect(auditActor(caller)).toMatchObject({ actor_kind: caller.kind, actor_id: actorId, client_id: clientId });
+  });
+});
+
+describe('events', () => {
+  test('a row carries type, outcome, target, detail and the trace of the request (A-AUD-01)', async () => {
+    const tx = recording();
+    await recordEvent(tx, user, event, { outcome: 'ok', target: { kind: 'family', id: 'f1' }, detail: { n: 1 } });
+    expect(tx.calls[0]).toEqual([
+      'auditOutboxInsert',
+      [null, 'test.done', 'ok', 'user', 'u1', 'family', 'f1', 'sallyport', null, null, '{"n":1}', request.traceparent],
+    ]);
+  });
+
+  test('a hostile string cannot fail the statement it shares with others', () => {
+    const row = auditRow(user, event, {
+      outcome: 'refused',
+      target: { kind: 'token', id: 'a\0b\ud800' },
+      detail: { text: 'x\0\udc00' },
+      clientId: 'other',
+    });
+    expect(row[6]).toBe('ab\ufffd');
+    expect(JSON.parse(row[10])).toEqual({ text: 'x\ufffd' });
+    expect(row[7]).toBe('other');
+  });
+
+  test('many rows go in one statement, column by column', async () => {
+    const sql = recording();
+    const row = auditRow(user, event, { outcome: 'ok', eventId: '0190b1d4-0000-7000-8000-000000000000' });
+    await recordRows(sql, [row, row]);
+    await recordRows(sql, []);
+    expect(sql.calls).toHaveLength(1);
+    expect(sql.calls[0]?.[1]).toHaveLength(12);
+    expect(sql.calls[0]?.[1][1]).toEqual(['test.done', 'test.done']);
+  });
+
+  test('row triggers learn actor and reason through settings of the transaction', async () => {
+    const tx = recording();
+    await setAuditContext(tx, user, 'sign_out');
+    await setAuditContext(tx, { kind: 'anonymous', request: { ...request, traceparent: '' } });
+    expect(tx.calls[0]?.[1]).toEqual(['user', 'u1', 'sallyport', '', '', request.traceparent, 'sign_out']);
+    expect(tx.calls[1]?.[1]).toEqual(['anonymous', '', '', '', '', '', '']);
+  });
+});

@@ -1,0 +1,85 @@
+import type { AuditEvent } from '../../platform/define/audit-event.ts';
+import type { Caller, Sql } from '../ports.ts';
+import { auditOutboxInsert, auditOutboxInsertBatch } from './audit.store.ts';
+import { auditActor } from './audit-context.ts';
+
+export type AuditTarget = {
+  readonly kind: 'user' | 'session' | 'client' | 'family' | 'token' | 'key' | 'revocation' | 'installation';
+  readonly id: string;
+};
+
+export type AuditDetail<Outcome extends string> = {
+  readonly outcome: Outcome;
+  readonly target?: AuditTarget;
+  /** Facts without secrets, tokens or personal data; ids, codes and counts. */
+  readonly detail?: Readonly<Record<string, unknown>>;
+  /** The client concerned, where it is not the caller's own. */
+  readonly clientId?: string;
+  /** Fixes the row's id, so that a repeated write is found out by its unique index. */
+  readonly eventId?: string;
+};
+
+/** The values of one outbox row, in the order of its insert statement. */
+export type AuditRow = readonly [
+  eventId: string | null,
+  type: string,
+  outcome: string,
+  actorKind: string,
+  actorId: string | null,
+  targetKind: string | null,
+  targetId: string | null,
+  clientId: string | null,
+  ipHash: string | null,
+  agentHash: string | null,
+  detail: string,
+  traceparent: string | null,
+];
+
+// Postgres takes no NUL in text and no lone surrogate in jsonb: one odd value must not fail a batch of others.
+const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
+
+/** One event as a row, for callers that write several in one statement. */
+export function auditRow<Outcome extends string>(
+  caller: Caller,
+  event: AuditEvent<Outcome>,
+  detail: AuditDetail<Outcome>,
+): AuditRow {
+  const actor = auditActor(caller);
+  const text = JSON.stringify(detail.detail ?? {}, (_key, value: unknown) =>
+    typeof value === 'string' ? storable(value) : value,
+  );
+  return [
+    detail.eventId ?? null,
+    event.type,
+    detail.outcome,
+    actor.actor_kind,
+    actor.actor_id,
+    detail.target?.kind ?? null,
+    detail.target === undefined ? null : storable(detail.target.id),
+    detail.clientId ?? actor.client_id,
+    actor.ip_hash,
+    actor.agent_hash,
+    text,
+    actor.traceparent,
+  ];
+}
+
+/**
+ * Writes a security event in the transaction of the change it reports: either both are there or neither.
+ * @example await recordEvent(tx, caller, sessionEnded, { outcome: 'ok', target: { kind: 'session', id } })
+ */
+export async function recordEvent<Outcome extends string>(
+  tx: Sql,
+  caller: Caller,
+  event: AuditEvent<Outcome>,
+  detail: AuditDetail<Outcome>,
+): Promise<void> {
+  await tx.query(auditOutboxInsert, auditRow(caller, event, detail));
+}
+
+/** Writes the events of many requests in one statement; all or none. */
+export async function recordRows(sql: Sql, rows: readonly AuditRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const columns = Array.from({ length: 12 }, (_, column) => rows.map((row) => row[column]));
+  await sql.query(auditOutboxInsertBatch, columns);
+}
