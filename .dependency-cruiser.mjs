@@ -1,0 +1,139 @@
+// Each rule is named as the sentence it enforces. Type-only imports count (tsPreCompilationDeps).
+const modules = [
+  'audit',
+  'keys',
+  'limits',
+  'access',
+  'tokens',
+  'privacy',
+  'identity',
+  'security',
+  'agents',
+  'migration',
+  'compliance',
+  'operations',
+];
+
+const rule = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
+
+const moduleOrder = modules
+  .slice(0, -1)
+  .map((module, index) =>
+    rule(
+      `${module} imports no module to its right`,
+      { path: `^services/domain/${module}/`, pathNot: '\\.test\\.ts$' },
+      { path: `^services/domain/(${modules.slice(index + 1).join('|')})/` },
+      'Module order is acyclic; a rule that needs two modules lives in the later one.',
+    ),
+  );
+
+const notATest = '(\\.test\\.ts$|^services/platform/testing/)';
+
+export default {
+  forbidden: [
+    rule('imports form no circle', {}, { circular: true }, 'A circle is one thing cut in two at the wrong place.'),
+    rule(
+      'the domain knows no framework, store or process',
+      { path: '^services/domain/', pathNot: `(${notATest}|^services/domain/identity/)` },
+      {
+        path: 'node_modules/(fastify|@fastify|bullmq|ioredis|pg|pg-pool|@prisma|prisma|pino|commander|@sentry|better-auth|@better-auth)/',
+      },
+      'Use-cases run on ports; adapters bring the outside.',
+    ),
+    rule(
+      'only identity imports Better Auth',
+      { pathNot: '^services/domain/identity/' },
+      { path: 'node_modules/(better-auth|@better-auth)/' },
+      'One seam to replace, one place to review at each release.',
+    ),
+    rule(
+      'identity knows no HTTP framework and no other store',
+      { path: '^services/domain/identity/', pathNot: notATest },
+      { path: 'node_modules/(fastify|@fastify|bullmq|ioredis|pg|pg-pool|pino|commander)/' },
+      'Better Auth is its only library.',
+    ),
+    rule(
+      'the domain reaches the platform only through definitions',
+      { path: '^services/domain/', pathNot: `(${notATest}|^services/domain/identity/)` },
+      { path: '^services/platform/', pathNot: '^services/platform/(define/|errors\\.ts|config/)' },
+      'define/, errors and setting types are shapes; everything else of the platform is the outside world.',
+    ),
+    rule(
+      'the domain imports no process',
+      { path: '^services/domain/', pathNot: notATest },
+      { path: '^(services/(api|worker|mcp|supervisor)|cli|scripts|jobs/processors)/' },
+      'Processes compose the domain, never the other way.',
+    ),
+    rule(
+      'adapters know the domain only by its ports',
+      { path: '^services/platform/', pathNot: `(${notATest}|^services/platform/local/prepare)` },
+      { path: '^services/domain/', pathNot: '^services/domain/ports\\.ts$' },
+      'An adapter that knows a module cannot serve another.',
+    ),
+    rule(
+      'stores and caches are private to their module',
+      { path: '^services/domain/([^/]+)/', pathNot: notATest },
+      { path: '^services/domain/([^/]+)/[^/]+\\.(store|cache)\\.ts$', pathNot: '^services/domain/$1/' },
+      'SQL and Redis keys of a module change without asking others.',
+    ),
+    rule(
+      'only their module opens stores and caches',
+      { pathNot: '^services/domain/|\\.test\\.ts$|^services/platform/testing/' },
+      { path: '^services/domain/[^/]+/[^/]+\\.(store|cache)\\.ts$' },
+      'Processes call use-cases.',
+    ),
+    rule(
+      'contracts and audit events are leaves',
+      { path: '^services/domain/[^/]+/([a-z-]*contract|audit-events)\\.ts$' },
+      {
+        path: '^(services|jobs|observability|cli)/',
+        pathNot:
+          '^services/platform/(define/|errors\\.ts)|^services/domain/[^/]+/[a-z-]*(errors|contract|shapes)\\.ts$',
+      },
+      'Documentation, SDKs and tests read them without loading the product.',
+    ),
+    rule(
+      'observability imports nothing of ours',
+      { path: '^observability/' },
+      { path: '^(services|jobs|cli|prisma|scripts)/' },
+      'Telemetry starts before everything else.',
+    ),
+    rule(
+      'the API never loads a job processor',
+      { path: '^services/api/' },
+      { path: '^(jobs/processors|services/worker)/' },
+      'The hot path does no slow work.',
+    ),
+    rule(
+      'a process imports no other process',
+      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '\\.test\\.ts$' },
+      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/' },
+      'They meet over sockets and queues.',
+    ),
+    rule(
+      'load tests are black boxes',
+      { path: '^load-tests/(scenarios|lib)/' },
+      { path: '^(services|jobs|observability)/' },
+      'What they measure is what a client sees.',
+    ),
+    rule(
+      'nothing shipped imports a test or its helpers',
+      { path: '^(services|observability|cli|jobs)/', pathNot: notATest },
+      { path: '(\\.test\\.ts$|^services/platform/testing/|node_modules/(vitest|fast-check)/)' },
+      'Test code never runs in production.',
+    ),
+    ...moduleOrder,
+  ],
+  options: {
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^services/platform/postgres/generated/' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['node', 'import', 'types'],
+      extensions: ['.ts', '.mjs', '.js'],
+    },
+  },
+};

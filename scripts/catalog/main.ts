@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { openApiOf } from '../../services/platform/http/openapi.ts';
+import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
+import {
+  auditEventsPage,
+  configurationPage,
+  endpointsPage,
+  envExample,
+  errorsPage,
+  metricsPage,
+  moduleGraphPage,
+} from './pages.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+function moduleEdges(): [string, string][] {
+  const cli = resolve(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+  const run = spawnSync(
+    process.execPath,
+    [cli, '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'services/domain'],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  const { modules } = JSON.parse(run.stdout) as { modules: { source: string; dependencies: { resolved: string }[] }[] };
+  const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
+  const edges = new Set<string>();
+  for (const { source, dependencies } of modules) {
+    if (source.endsWith('.test.ts')) continue;
+    for (const { resolved } of dependencies) {
+      const [user, used] = [moduleOf(source), moduleOf(resolved)];
+      if (user && used && user !== used) edges.add(`${user} ${used}`);
+    }
+  }
+  return [...edges].sort().map((edge) => edge.split(' ') as [string, string]);
+}
+
+async function pages(): Promise<Record<string, string>> {
+  const { version } = JSON.parse(await readFile(resolve(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const [endpoints, errors, events] = [await collectEndpoints(), await collectErrors(), await collectAuditEvents()];
+  return {
+    '.env.example': envExample(),
+    'docs/reference/audit-events.md': auditEventsPage(events),
+    'docs/reference/configuration.md': configurationPage(),
+    'docs/reference/endpoints.md': endpointsPage(endpoints),
+    'docs/reference/errors.md': errorsPage(errors),
+    'docs/reference/metrics.md': metricsPage(),
+    'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
+    'docs/reference/openapi.json': `${JSON.stringify(openApiOf(endpoints, version), null, 2)}\n`,
+  };
+}
+
+const HELP = `Rewrites docs/reference and .env.example from the definitions.
+
+  npm run catalog            write
+  npm run catalog -- --check exit 1 when a page is not what the definitions say
+`;
+
+const wanted = process.argv.slice(2);
+if (wanted.includes('--help')) {
+  process.stdout.write(HELP);
+} else {
+  const check = wanted.includes('--check');
+  const stale: string[] = [];
+  for (const [path, text] of Object.entries(await pages())) {
+    const file = resolve(ROOT, path);
+    const held = await readFile(file, 'utf8').catch(() => null);
+    if (held === text) continue;
+    stale.push(path);
+    if (check) continue;
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text);
+  }
+  for (const path of stale) process.stderr.write(`${check ? 'stale' : 'wrote'} ${path}\n`);
+  if (check && stale.length > 0) {
+    process.stderr.write('The reference does not say what the definitions say. Run: npm run catalog\n');
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,105 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+// @ts-expect-error plain JavaScript without types
+import boundaries from '../../.dependency-cruiser.mjs';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const rules = (boundaries as { forbidden: { name: string }[] }).forbidden.map((rule) => rule.name);
+
+const target = 'export const value = 1;\n';
+const from = (specifier: string): string => `import { value } from '${specifier}';\nexport const use = value;\n`;
+const typeFrom = (specifier: string): string =>
+  `import type { value } from '${specifier}';\nexport type Use = typeof value;\n`;
+
+/** One planted violation per rule: files of a small tree that breaks each sentence once. */
+const planted: Record<string, string> = {
+  'services/domain/audit/a.ts': from('./b.ts'),
+  'services/domain/audit/b.ts': from('./a.ts'),
+  'services/domain/tokens/uses-fastify.ts': typeFrom('fastify'),
+  'services/domain/tokens/uses-better-auth.ts': from('better-auth'),
+  'services/domain/identity/uses-pg.ts': from('pg'),
+  'services/domain/tokens/uses-platform.ts': from('../../platform/redis/redis.ts'),
+  'services/platform/redis/redis.ts': from('../../domain/keys/key-ring.ts'),
+  'services/domain/keys/key-ring.ts': target,
+  'services/domain/tokens/uses-process.ts': from('../../api/main.ts'),
+  'services/api/main.ts': target,
+  'services/domain/keys/keys.store.ts': target,
+  'services/domain/tokens/uses-foreign-store.ts': from('../keys/keys.store.ts'),
+  'services/api/uses-store.ts': from('../domain/keys/keys.store.ts'),
+  'services/domain/keys/contract.ts': from('./key-ring.ts'),
+  'observability/uses-domain.ts': typeFrom('../services/domain/keys/key-ring.ts'),
+  'jobs/processors/keys.ts': target,
+  'services/api/uses-processor.ts': from('../../jobs/processors/keys.ts'),
+  'services/worker/uses-api.ts': from('../api/main.ts'),
+  'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
+  'services/platform/http/uses-test.ts': from('../testing/stores.ts'),
+  'services/platform/testing/stores.ts': target,
+};
+const order = [
+  'audit',
+  'keys',
+  'limits',
+  'access',
+  'tokens',
+  'privacy',
+  'identity',
+  'security',
+  'agents',
+  'migration',
+  'compliance',
+  'operations',
+];
+for (const [index, module] of order.slice(0, -1).entries()) {
+  const right = order[index + 1] as string;
+  planted[`services/domain/${module}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
+  planted[`services/domain/${right}/target.ts`] = target;
+}
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sallyport-boundaries-'));
+  for (const [path, text] of Object.entries(planted)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  for (const name of ['node_modules', 'tsconfig.json', '.dependency-cruiser.mjs', 'package.json'])
+    await symlink(join(ROOT, name), join(root, name));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const cruise = (cwd: string, ...folders: string[]) => {
+  const run = spawnSync(
+    process.execPath,
+    [
+      join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'),
+      '--config',
+      '.dependency-cruiser.mjs',
+      '--output-type',
+      'json',
+      ...folders,
+    ],
+    {
+      cwd,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  return JSON.parse(run.stdout) as {
+    summary: { violations: { rule: { name: string }; from: string }[]; totalCruised: number };
+  };
+};
+
+test('every boundary rule is broken by the violation planted for it', () => {
+  const { summary } = cruise(root, 'services', 'observability', 'jobs', 'load-tests');
+  const broken = new Set(summary.violations.map((violation) => violation.rule.name));
+  expect(rules.filter((name) => !broken.has(name))).toEqual([]);
+});
+
+test('the house itself breaks none', () => {
+  const { summary } = cruise(ROOT, 'services', 'observability', 'cli', 'load-tests');
+  expect(summary.totalCruised).toBeGreaterThan(60);
+  expect(summary.violations.map((violation) => `${violation.rule.name}: ${violation.from}`)).toEqual([]);
+});

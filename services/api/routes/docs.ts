@@ -1,0 +1,31 @@
+import { readDocsEndpoint, readErrorDocsEndpoint, readOpenApiEndpoint } from '../../domain/operations/docs-contract.ts';
+import type { ErrorDefinition } from '../../platform/define/error.ts';
+import * as commonErrors from '../../platform/errors.ts';
+import { docsPage, errorsDocsPage } from '../../platform/http/docs-page.ts';
+import { openApiOf } from '../../platform/http/openapi.ts';
+import { answer, JsonText } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+const PAGE_HEADERS = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+};
+
+/** Bind last: the pages are made, once and on first use, from everything bound before. */
+export function docsRoutes(routes: RouteContext, deps: { readonly version: string; readonly publicUrl: string }): void {
+  let openApi: JsonText | undefined;
+  let docs: string | undefined;
+  let errors: string | undefined;
+  const errorDefinitions = (): ErrorDefinition[] => {
+    const all = [...Object.values(commonErrors), ...routes.bound.flatMap((endpoint) => endpoint.errors)];
+    const byCode = new Map(all.map(({ definition }) => [definition.code, definition]));
+    return [...byCode.values()].sort((a, b) => a.code.localeCompare(b.code));
+  };
+  bind(
+    routes,
+    readOpenApiEndpoint,
+    () => (openApi ??= new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, deps.publicUrl)))),
+  );
+  bind(routes, readDocsEndpoint, () => answer(200, (docs ??= docsPage(routes.bound, deps.publicUrl)), PAGE_HEADERS));
+  bind(routes, readErrorDocsEndpoint, () => answer(200, (errors ??= errorsDocsPage(errorDefinitions())), PAGE_HEADERS));
+}
