@@ -86,9 +86,8 @@ export function endServerSpan(requestTrace: RequestTrace, status: number, error?
 }
 
 /**
- * Runs `fn`, and whatever it awaits, as part of the request. Reading a body loses the context, so call it in
- * `preValidation` (`(request, _reply, done) => runInSpan(request.trace, done)`), and in `onRequest` too if hooks
- * before the body need `currentTraceId`.
+ * Runs `fn`, and whatever it starts or awaits, as part of the request: in `onRequest`, after `startServerSpan`,
+ * `runInSpan(requestTrace, done)`. Fastify carries it over the reading of the body.
  */
 export function runInSpan<T>(requestTrace: RequestTrace, fn: () => T): T {
   return runInStore(requestTrace, fn);

@@ -1,9 +1,10 @@
+import { hostname } from 'node:os';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
-import { envDetector, hostDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { NodeSDK, type NodeSDKConfiguration } from '@opentelemetry/sdk-node';
 import type { SpanProcessor } from '@opentelemetry/sdk-trace';
@@ -30,26 +31,34 @@ export interface ExportOptions {
 
 /** Loads and starts the SDK with its exporters. Only `startTelemetry` calls it, and only when there is an endpoint. */
 export function startExport(options: ExportOptions): { shutdown(): Promise<void> } {
+  const spanProcessors = options.exportsSpans ? [spanProcessor(options.protocol)] : [];
+  const metricReaders = options.exportsMetrics ? [metricReader(options.protocol)] : [];
   const sdk = new NodeSDK({
     serviceName: options.serviceName,
     resource: resourceFromAttributes({
       [ATTR_SERVICE_NAMESPACE]: 'sallyport',
       [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,
+      'host.name': hostname(),
       ...(options.serviceVersion === undefined ? {} : { [ATTR_SERVICE_VERSION]: options.serviceVersion }),
     }),
     // The process detector is left out: it sends the command line, which may name secrets.
-    resourceDetectors: [envDetector, hostDetector],
+    resourceDetectors: [envDetector],
     contextManager: requestContextManager,
     // Trace context alone: the SDK's default would also pass strangers' baggage on.
     textMapPropagator: new W3CTraceContextPropagator(),
     instrumentations: options.instrumentations ?? [],
     sampler: edgeSampler(options.samplingRatio),
-    spanProcessors: options.exportsSpans ? [spanProcessor(options.protocol)] : [],
-    metricReaders: options.exportsMetrics ? [metricReader(options.protocol)] : [],
+    spanProcessors,
+    metricReaders,
     logRecordProcessors: [],
   });
   sdk.start();
-  return sdk;
+  return {
+    // NodeSDK's own shutdown rejects at the first failure, with the other signal's last batch still on its way.
+    async shutdown() {
+      await Promise.allSettled([...spanProcessors, ...metricReaders].map((each) => each.shutdown()));
+    },
+  };
 }
 
 function spanProcessor(protocol: ExportOptions['protocol']): SpanProcessor {

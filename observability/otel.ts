@@ -23,8 +23,8 @@ export interface Telemetry {
   samplingRatio: number;
   /** Settings that were not understood and what is done instead, to be logged once. */
   warnings: readonly string[];
-  /** Sends what is buffered, for at most `timeoutMs` (3,000). Never rejects. */
-  shutdown(timeoutMs?: number): Promise<'flushed' | 'timed_out'>;
+  /** Sends what is buffered, for at most `timeoutMs` (3,000); what could not be sent is counted. Never rejects. */
+  shutdown(timeoutMs?: number): Promise<'finished' | 'timed_out'>;
 }
 
 /**
@@ -45,7 +45,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   if (!exportsSpans && !exportsMetrics) {
     context.setGlobalContextManager(requestContextManager);
     propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-    return { exportsSpans, exportsMetrics, samplingRatio, warnings, shutdown: async () => 'flushed' };
+    return { exportsSpans, exportsMetrics, samplingRatio, warnings, shutdown: async () => 'finished' };
   }
   const load = createRequire(import.meta.url);
   const exporting = load('./otel-export.ts') as { startExport: typeof startExport };
@@ -107,16 +107,12 @@ function readSamplingRatio(warnings: string[]): number {
   return defaultRatio;
 }
 
-async function within(timeoutMs: number, work: Promise<void>): Promise<'flushed' | 'timed_out'> {
+async function within(timeoutMs: number, work: Promise<void>): Promise<'finished' | 'timed_out'> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<'timed_out'>((resolve) => {
     timer = setTimeout(() => resolve('timed_out'), timeoutMs);
   });
-  const flushed = work.then(
-    () => 'flushed' as const,
-    () => 'flushed' as const,
-  );
-  const outcome = await Promise.race([flushed, timeout]);
+  const outcome = await Promise.race([work.then(() => 'finished' as const), timeout]);
   clearTimeout(timer);
   return outcome;
 }

@@ -24,16 +24,19 @@ export interface BoundedSpanProcessorOptions {
 
 /**
  * A batch processor which counts what became of every sampled span, and whose bound covers batches in flight too:
- * the SDK's own queue bound does not, and its drops are only told to the diagnostic logger.
+ * the SDK's own queue bound does not, and its drops are only told to the diagnostic logger. Its shutdown waits for
+ * every span to be settled, so the caller must bound it.
  */
 export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): SpanProcessor {
   let pendingSpans = 0;
+  let onIdle: (() => void) | undefined;
   const counting: SpanExporter = {
     export(spans: ReadableSpan[], done: (result: ExportResult) => void) {
       const settle = (result: ExportResult): void => {
         pendingSpans -= spans.length;
         (result.code === ExportResultCode.SUCCESS ? exported : failed).add(spans.length);
         done(result);
+        if (pendingSpans === 0) onIdle?.();
       };
       try {
         options.exporter.export(spans, settle);
@@ -63,6 +66,15 @@ export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): Span
       batches.onEnd(span);
     },
     forceFlush: () => batches.forceFlush(),
-    shutdown: () => batches.shutdown(),
+    async shutdown() {
+      await batches.forceFlush().catch(() => undefined);
+      // The flush does not cover a batch already on its way, and a shutdown would cut that off.
+      if (pendingSpans > 0) {
+        await new Promise<void>((resolve) => {
+          onIdle = resolve;
+        });
+      }
+      await batches.shutdown();
+    },
   };
 }

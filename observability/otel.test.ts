@@ -1,0 +1,217 @@
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { startTelemetry } from './otel.ts';
+import { decodeMessage, type Message, nested, type OtlpReceiver, startOtlpReceiver } from './testing.ts';
+
+const run = promisify(execFile);
+const incoming = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
+const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+
+/** Runs a script in a Node process of its own, since telemetry is one per process; answers what it printed. */
+async function inProcess(script: string, settings: Record<string, string>): Promise<Record<string, unknown>> {
+  const prelude = `
+    const { startTelemetry } = await import(${module('./otel.ts')});
+    const telemetry = startTelemetry({ serviceName: 'sallyport-api', serviceVersion: '1.2.3' });
+    const spans = await import(${module('./http-span.ts')});
+    const { registry } = await import(${module('./metrics/instruments.ts')});
+    const { logins } = await import(${module('./metrics/identity.ts')});
+    const counted = () => Object.fromEntries(registry.collect()
+      .find((metric) => metric.name === 'sallyport_telemetry_spans')?.series
+      .map((series) => [series.labels.outcome, series.value]) ?? []);
+    const request = (headers = {}) => {
+      const requestTrace = spans.startServerSpan(headers, 'POST', '/v1/tokens/validate');
+      spans.runInSpan(requestTrace, () => spans.withSpan('child', { step: 1 }, () => 1));
+      spans.endServerSpan(requestTrace, 200);
+      return requestTrace.traceId;
+    };
+  `;
+  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('OTEL_')));
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', prelude + script], {
+    env: { ...environment, ...settings },
+    timeout: 30_000,
+  });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+const bytes = (message: Message | undefined, field: number) => message?.get(field)?.[0] as Buffer;
+const text = (message: Message | undefined, field: number) => bytes(message, field).toString();
+const hex = (message: Message | undefined, field: number) => bytes(message, field).toString('hex');
+const keys = (message: Message, field: number) =>
+  Object.fromEntries(nested(message, field).map((pair) => [text(pair, 1), nested(pair, 2)[0]]));
+
+let receiver: OtlpReceiver | undefined;
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await receiver?.close();
+  receiver = undefined;
+});
+
+describe('export', () => {
+  const work = `
+    const traceId = request({ traceparent: '00-${incoming.traceId}-${incoming.spanId}-00' });
+    logins.add(3, { outcome: 'ok', factor: 'password' });
+    const outcome = await telemetry.shutdown();
+    console.log(JSON.stringify({ traceId, outcome, counted: counted(), warnings: telemetry.warnings }));
+  `;
+
+  it('sends spans and metrics as OTLP/HTTP protobuf, the incoming trace id kept and sampling ours', async () => {
+    receiver = await startOtlpReceiver();
+    const printed = await inProcess(work, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+      OTEL_TRACES_SAMPLER_ARG: '1',
+      OTEL_SERVICE_NAME: 'someone-else',
+    });
+    expect(printed).toEqual({
+      traceId: incoming.traceId,
+      outcome: 'finished',
+      counted: { exported: 2, failed: 0, dropped: 0 },
+      warnings: [],
+    });
+    const of = (path: string) => receiver?.requests.filter((request) => request.path === path) ?? [];
+    expect(new Set(receiver.requests.map((request) => request.contentType))).toEqual(
+      new Set(['application/x-protobuf']),
+    );
+    // ExportTraceServiceRequest.resource_spans(1).scope_spans(2).spans(2); Span: trace_id 1, span_id 2, parent 4, name 5
+    const traces = decodeMessage(of('/v1/traces')[0]?.body as Buffer);
+    const sent = nested(traces, 1, 2, 2);
+    const server = sent.find((span) => text(span, 5) === 'POST /v1/tokens/validate');
+    const child = sent.find((span) => text(span, 5) === 'child');
+    expect(sent).toHaveLength(2);
+    expect([hex(server, 1), hex(server, 4)]).toEqual([incoming.traceId, incoming.spanId]);
+    expect([hex(child, 1), hex(child, 4)]).toEqual([incoming.traceId, hex(server, 2)]);
+    const resource = keys(nested(traces, 1, 1)[0] as Message, 1);
+    expect(text(resource['service.name'], 1)).toBe('sallyport-api');
+    expect(text(resource['service.version'], 1)).toBe('1.2.3');
+    expect(Object.keys(resource).filter((name) => name.startsWith('process.command'))).toEqual([]);
+    // ExportMetricsServiceRequest.resource_metrics(1).scope_metrics(2).metrics(2); Metric: name 1, sum 7, data_points 1
+    const metrics = of('/v1/metrics').flatMap((each) => nested(decodeMessage(each.body), 1, 2, 2));
+    const login = metrics.find((metric) => text(metric, 1) === 'sallyport_logins') as Message;
+    const [point] = nested(login, 7, 1);
+    expect(bytes(point, 4).readDoubleLE()).toBe(3);
+    expect(text(keys(point as Message, 7).factor, 1)).toBe('password');
+    // Sum: aggregation_temporality 2 = cumulative, is_monotonic 3.
+    expect(nested(login, 7)[0]?.get(2)).toEqual([2n]);
+    expect(nested(login, 7)[0]?.get(3)).toEqual([1n]);
+  });
+
+  it('sends the same as JSON when OTEL_EXPORTER_OTLP_PROTOCOL asks for it', async () => {
+    receiver = await startOtlpReceiver();
+    await inProcess(work, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_TRACES_SAMPLER: 'always_on',
+    });
+    const bodies = receiver.requests.map(({ path, body }) => [path, JSON.parse(body.toString())]);
+    const traces = bodies.find(([path]) => path === '/v1/traces')?.[1];
+    expect(traces.resourceSpans[0].scopeSpans[0].spans.map((span: { traceId: string }) => span.traceId)).toEqual([
+      incoming.traceId,
+      incoming.traceId,
+    ]);
+    const metrics = bodies.find(([path]) => path === '/v1/metrics')?.[1].resourceMetrics[0].scopeMetrics;
+    expect(JSON.stringify(metrics)).toContain('"name":"sallyport_logins"');
+  });
+
+  it('records about the configured share, whatever callers’ flags say', async () => {
+    receiver = await startOtlpReceiver();
+    const printed = await inProcess(
+      `for (let at = 0; at < 4000; at += 1) request({ traceparent: '00-${incoming.traceId}-${incoming.spanId}-01' });
+       await telemetry.shutdown();
+       console.log(JSON.stringify(counted()));`,
+      { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint, OTEL_TRACES_SAMPLER_ARG: '0.1' },
+    );
+    const sampledRequests = Number(printed.exported) / 2;
+    expect(sampledRequests).toBeGreaterThan(250);
+    expect(sampledRequests).toBeLessThan(550);
+  });
+
+  it('a collector that is down fails nothing: spans beyond the bound are dropped and every one is counted', async () => {
+    const printed = await inProcess(
+      `for (let at = 0; at < 500; at += 1) request();
+       const outcome = await telemetry.shutdown(20_000);
+       console.log(JSON.stringify({ outcome, counted: counted() }));`,
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+        OTEL_EXPORTER_OTLP_TIMEOUT: '300',
+        OTEL_TRACES_SAMPLER_ARG: '1',
+        OTEL_BSP_MAX_QUEUE_SIZE: '100',
+      },
+    );
+    expect(printed).toEqual({ outcome: 'finished', counted: { exported: 0, failed: 100, dropped: 900 } });
+  });
+
+  it('a collector that never answers does not hold up the end of the process', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as { port: number };
+    const printed = await inProcess(
+      `request();
+       const outcome = await telemetry.shutdown(200);
+       console.log(JSON.stringify({ outcome }));
+       process.exit(0);`,
+      { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_TRACES_SAMPLER_ARG: '1' },
+    );
+    expect(printed).toEqual({ outcome: 'timed_out' });
+    silent.close();
+  });
+});
+
+describe('without an endpoint', () => {
+  it('nothing of the SDK is loaded, nothing is recorded, and trace ids exist', async () => {
+    const printed = await inProcess(
+      `const { createRequire } = await import('node:module');
+       const requestTrace = spans.startServerSpan({}, 'GET', '/');
+       const seen = spans.runInSpan(requestTrace, () => spans.withSpan('child', {}, spans.currentTraceId));
+       const loaded = Object.keys(createRequire(${module('./otel.ts')}).cache).filter((path) => /sdk-node|exporter-/.test(path));
+       console.log(JSON.stringify({ same: seen === requestTrace.traceId, traceId: seen, sampled: requestTrace.sampled,
+         loaded, outcome: await telemetry.shutdown() }));`,
+      { OTEL_TRACES_SAMPLER: 'always_on' },
+    );
+    expect(printed).toEqual({
+      same: true,
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      sampled: false,
+      loaded: [],
+      outcome: 'finished',
+    });
+  });
+});
+
+describe('settings', () => {
+  it.each([
+    ['an endpoint that is no URL', { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, 'OTEL_EXPORTER_OTLP_ENDPOINT'],
+    ['another scheme', { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'grpc://c:4317' }, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
+  ])('%s exports nothing, and says which variable is at fault without repeating it', (_what, settings, name) => {
+    for (const [variable, value] of Object.entries(settings)) vi.stubEnv(variable, value);
+    const telemetry = startTelemetry({ serviceName: 'sallyport-api' });
+    expect(telemetry).toMatchObject({ exportsSpans: false, exportsMetrics: false, samplingRatio: 0 });
+    expect(telemetry.warnings[0]).toMatch(new RegExp(`^${name} `));
+    expect(telemetry.warnings.join()).not.toContain(Object.values(settings)[0]);
+  });
+
+  it('OTEL_SDK_DISABLED turns everything off', () => {
+    vi.stubEnv('OTEL_SDK_DISABLED', 'true');
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:1');
+    expect(startTelemetry({ serviceName: 'sallyport-mcp' })).toMatchObject({ exportsSpans: false, warnings: [] });
+  });
+
+  it.each([
+    [{}, 0.01, []],
+    [{ OTEL_TRACES_SAMPLER: 'parentbased_always_on' }, 1, []],
+    [{ OTEL_TRACES_SAMPLER: 'always_off' }, 0, []],
+    [{ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' }, 0.25, []],
+    [{ OTEL_TRACES_SAMPLER: 'jaeger_remote' }, 0.01, ['OTEL_TRACES_SAMPLER']],
+    [{ OTEL_TRACES_SAMPLER_ARG: '5' }, 0.01, ['OTEL_TRACES_SAMPLER_ARG']],
+    [{ OTEL_TRACES_SAMPLER_ARG: 'half' }, 0.01, ['OTEL_TRACES_SAMPLER_ARG']],
+    [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, 0.01, ['OTEL_EXPORTER_OTLP_PROTOCOL']],
+  ])('%j samples at %d and warns of %j', async (settings, samplingRatio, names) => {
+    const printed = await inProcess(
+      `console.log(JSON.stringify({ samplingRatio: telemetry.samplingRatio,
+         names: telemetry.warnings.map((warning) => warning.split(' ')[0]) }));
+       process.exit(0);`,
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...(settings as Record<string, string>) },
+    );
+    expect(printed).toEqual({ samplingRatio, names });
+  });
+});

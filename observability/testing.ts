@@ -1,0 +1,73 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** One request that reached the receiver. */
+export interface OtlpRequest {
+  path: string;
+  contentType: string;
+  body: Buffer;
+}
+
+/** A collector for tests: real HTTP on a free port of the loopback, keeping what it is sent. */
+export interface OtlpReceiver {
+  endpoint: string;
+  requests: OtlpRequest[];
+  close(): Promise<void>;
+}
+
+export async function startOtlpReceiver(): Promise<OtlpReceiver> {
+  const requests: OtlpRequest[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const contentType = request.headers['content-type'] ?? '';
+    requests.push({ path: request.url ?? '', contentType, body: Buffer.concat(chunks) });
+    response.writeHead(200, { 'content-type': contentType }).end(contentType.includes('json') ? '{}' : undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+export type Message = Map<number, (bigint | Buffer)[]>;
+
+/** Reads one protobuf message (encoding specification, wire types 0, 1, 2 and 5) into field number → values. */
+export function decodeMessage(bytes: Buffer): Message {
+  const message: Message = new Map();
+  let at = 0;
+  const varint = (): bigint => {
+    let value = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = bytes[at++] as number;
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  const take = (length: number): Buffer => {
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  while (at < bytes.length) {
+    const key = Number(varint());
+    const wireType = key & 7;
+    const value = wireType === 0 ? varint() : take(wireType === 1 ? 8 : wireType === 5 ? 4 : Number(varint()));
+    message.set(key >> 3, [...(message.get(key >> 3) ?? []), value]);
+  }
+  return message;
+}
+
+/** The messages nested under a path of field numbers. */
+export function nested(message: Message, ...path: number[]): Message[] {
+  return path.reduce(
+    (messages, field) =>
+      messages.flatMap((each) => (each.get(field) ?? []).map((value) => decodeMessage(value as Buffer))),
+    [message],
+  );
+}
