@@ -13,19 +13,23 @@ const PAGE_HEADERS = {
 
 /** Bind last: the pages are made, once and on first use, from everything bound before. */
 export function docsRoutes(routes: RouteContext, deps: { readonly version: string; readonly publicUrl: string }): void {
-  let openApi: JsonText | undefined;
-  let docs: string | undefined;
-  let errors: string | undefined;
   const errorDefinitions = (): ErrorDefinition[] => {
     const all = [...Object.values(commonErrors), ...routes.bound.flatMap((endpoint) => endpoint.errors)];
     const byCode = new Map(all.map(({ definition }) => [definition.code, definition]));
     return [...byCode.values()].sort((a, b) => a.code.localeCompare(b.code));
   };
-  bind(
-    routes,
-    readOpenApiEndpoint,
-    () => (openApi ??= new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, deps.publicUrl)))),
-  );
-  bind(routes, readDocsEndpoint, () => answer(200, (docs ??= docsPage(routes.bound, deps.publicUrl)), PAGE_HEADERS));
-  bind(routes, readErrorDocsEndpoint, () => answer(200, (errors ??= errorsDocsPage(errorDefinitions())), PAGE_HEADERS));
+  const openApi = once(() => new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, deps.publicUrl))));
+  const docs = once(() => answer(200, docsPage(routes.bound, deps.publicUrl), PAGE_HEADERS));
+  const errors = once(() => answer(200, errorsDocsPage(errorDefinitions()), PAGE_HEADERS));
+  bind(routes, readOpenApiEndpoint, openApi);
+  bind(routes, readDocsEndpoint, docs);
+  bind(routes, readErrorDocsEndpoint, errors);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

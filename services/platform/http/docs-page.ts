@@ -2,7 +2,7 @@ import type { Endpoint } from '../define/endpoint.ts';
 import type { ErrorDefinition } from '../define/error.ts';
 import { type JsonSchema, jsonSchemaOf } from './schema.ts';
 
-const escape = (text: unknown): string =>
+const escaped = (text: unknown): string =>
   String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 const STYLE = `:root{color-scheme:light dark;--line:#8884;--dim:#667;--accent:#0a58ca}@media(prefers-color-scheme:dark){:root{--dim:#a9b1bd;--accent:#7db3ff}}
@@ -13,7 +13,7 @@ table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--li
 .dim{color:var(--dim)}nav ul{columns:2;padding-left:1.2rem}@media(max-width:40rem){nav ul{columns:1}}`;
 
 const html = (title: string, body: string): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escape(title)}</title><style>${STYLE}</style></head><body>${body}</body></html>`;
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escaped(title)}</title><style>${STYLE}</style></head><body>${body}</body></html>`;
 
 function typeOf(schema: JsonSchema): string {
   const options = (schema.anyOf ?? schema.oneOf) as JsonSchema[] | undefined;
@@ -33,9 +33,9 @@ function shape(title: string, schema: JsonSchema | undefined): string {
   const required = new Set((schema.required as string[] | undefined) ?? []);
   const rows = members.map(
     ([name, member]) =>
-      `<tr><td><code>${escape(name)}</code>${required.has(name) ? '' : ' <span class="dim">optional</span>'}</td><td><code>${escape(typeOf(member))}</code></td><td>${escape(member.description ?? '')}</td></tr>`,
+      `<tr><td><code>${escaped(name)}</code>${required.has(name) ? '' : ' <span class="dim">optional</span>'}</td><td><code>${escaped(typeOf(member))}</code></td><td>${escaped(member.description ?? '')}</td></tr>`,
   );
-  return `<p class="dim">${escape(title)}</p><table>${rows.join('')}</table>`;
+  return `<p class="dim">${escaped(title)}</p><table>${rows.join('')}</table>`;
 }
 
 function curlOf(endpoint: Endpoint, api: string): string {
@@ -67,8 +67,8 @@ function operation(endpoint: Endpoint, api: string): string {
         `<a href="/docs/errors#${definition.code}"><code>${definition.code}</code></a> <span class="dim">${definition.status}</span>`,
     )
     .join(' · ');
-  return `<h3 id="${escape(endpoint.operation)}"><code>${endpoint.method} ${escape(endpoint.path)}</code></h3><p>${escape(endpoint.summary)} <span class="dim">(${escape(who)})</span></p>
-${shape('Query', endpoint.query && jsonSchemaOf(endpoint.query))}${shape('Body', endpoint.body && jsonSchemaOf(endpoint.body))}<pre>${escape(curlOf(endpoint, api))}</pre>${errors ? `<p class="dim">Errors: ${errors}</p>` : ''}`;
+  return `<h3 id="${escaped(endpoint.operation)}"><code>${endpoint.method} ${escaped(endpoint.path)}</code></h3><p>${escaped(endpoint.summary)} <span class="dim">(${escaped(who)})</span></p>
+${shape('Query', endpoint.query && jsonSchemaOf(endpoint.query))}${shape('Body', endpoint.body && jsonSchemaOf(endpoint.body))}<pre>${escaped(curlOf(endpoint, api))}</pre>${errors ? `<p class="dim">Errors: ${errors}</p>` : ''}`;
 }
 
 /** The reference page: plain HTML made once from the contracts; no script, no remote part. */
@@ -80,11 +80,11 @@ export function docsPage(endpoints: readonly Endpoint[], api: string): string {
   const index = [...endpoints]
     .map(
       ({ operation: id, method, path }) =>
-        `<li><a href="#${escape(id)}"><code>${method} ${escape(path)}</code></a></li>`,
+        `<li><a href="#${escaped(id)}"><code>${method} ${escaped(path)}</code></a></li>`,
     )
     .join('');
   const sections = [...tags]
-    .map(([tag, members]) => `<h2>${escape(tag)}</h2>${members.map((endpoint) => operation(endpoint, api)).join('')}`)
+    .map(([tag, members]) => `<h2>${escaped(tag)}</h2>${members.map((endpoint) => operation(endpoint, api)).join('')}`)
     .join('');
   return html(
     'Sallyport API',
@@ -96,7 +96,7 @@ export function docsPage(endpoints: readonly Endpoint[], api: string): string {
 export function errorsDocsPage(errors: readonly ErrorDefinition[]): string {
   const entries = errors.map(
     (error) =>
-      `<h3 id="${error.code}"><code>${error.code}</code> <span class="dim">${error.status}</span></h3><p>${escape(error.title)}.</p><p><span class="dim">Cause:</span> ${escape(error.cause)}<br><span class="dim">Fix:</span> ${escape(error.fix)}</p>`,
+      `<h3 id="${error.code}"><code>${error.code}</code> <span class="dim">${error.status}</span></h3><p>${escaped(error.title)}.</p><p><span class="dim">Cause:</span> ${escaped(error.cause)}<br><span class="dim">Fix:</span> ${escaped(error.fix)}</p>`,
   );
   return html(
     'Sallyport errors',
