@@ -1,24 +1,36 @@
 import { defineConfig } from 'vitest/config';
 
-const common = { environment: 'node', testTimeout: 60_000, hookTimeout: 120_000 } as const;
+const common = {
+  environment: 'node',
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  setupFiles: ['services/platform/testing/child-coverage.ts'],
+};
+const never = ['**/node_modules/**', '**/.sallyport/**'];
 
 export default defineConfig({
   test: {
+    coverage: {
+      provider: 'v8',
+      reporter: ['json'],
+      include: ['{services,observability,cli,jobs}/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/testing/**', '**/generated/**'],
+    },
     projects: [
       {
         test: {
           ...common,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['node_modules/**', '**/*.db.test.ts', '.sallyport/**'],
+          exclude: [...never, '**/*.db.test.ts', '**/*.integration.test.ts'],
         },
       },
       {
         test: {
           ...common,
           name: 'integration',
-          include: ['**/*.db.test.ts'],
-          exclude: ['node_modules/**', '.sallyport/**'],
+          include: ['**/*.db.test.ts', '**/*.integration.test.ts'],
+          exclude: never,
           globalSetup: ['services/platform/testing/global-services.ts'],
           // Two cores: a file with its own servers and load is enough beside one other.
           maxWorkers: 2,

@@ -1,0 +1,129 @@
+import { glob, readdir, readFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
+import { matchesGlob, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'acorn';
+import { convert } from 'ast-v8-to-istanbul';
+import coverage, { type CoverageMap, type CoverageMapData } from 'istanbul-lib-coverage';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+export type CoverageGroup = {
+  readonly name: string;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Percent that lines, functions and branches must each reach. */
+  readonly least: { readonly lines: number; readonly functions: number; readonly branches: number };
+};
+
+export type CoverageFigure = {
+  readonly group: string;
+  readonly files: number;
+  readonly lines: number;
+  readonly functions: number;
+  readonly branches: number;
+  readonly passed: boolean;
+};
+
+type V8Report = {
+  result: {
+    url: string;
+    functions: {
+      functionName: string;
+      isBlockCoverage: boolean;
+      ranges: { startOffset: number; endOffset: number; count: number }[];
+    }[];
+  }[];
+};
+
+const isOurs = (path: string): boolean =>
+  /^(services|observability|cli|jobs)\//.test(path) &&
+  path.endsWith('.ts') &&
+  !/\.test\.ts$|\/testing\/|\/generated\//.test(path);
+
+/**
+ * Coverage that child processes wrote (NODE_V8_COVERAGE). Node runs our files with types replaced by blanks,
+ * so V8's offsets are offsets of the source.
+ */
+export async function childCoverage(folder: string): Promise<CoverageMap> {
+  const map = coverage.createCoverageMap({});
+  for (const name of await readdir(folder).catch(() => [])) {
+    const report = JSON.parse(await readFile(resolve(folder, name), 'utf8')) as V8Report;
+    for (const script of report.result) {
+      if (!script.url.startsWith('file://')) continue;
+      const file = fileURLToPath(script.url);
+      if (!isOurs(relative(ROOT, file))) continue;
+      const code = stripTypeScriptTypes(await readFile(file, 'utf8'));
+      const ast = parse(code, { ecmaVersion: 'latest', sourceType: 'module' });
+      const data = await convert({
+        ast: ast as never,
+        code,
+        wrapperLength: 0,
+        coverage: script as never,
+        sourceMap: undefined,
+      });
+      map.merge(data as CoverageMapData);
+    }
+  }
+  return map;
+}
+
+/** What vitest's own provider wrote for the code its workers ran. */
+export async function vitestCoverage(file: string): Promise<CoverageMap> {
+  return coverage.createCoverageMap(JSON.parse(await readFile(file, 'utf8')) as CoverageMapData);
+}
+
+const isIn = (group: CoverageGroup, path: string): boolean =>
+  group.include.some((pattern) => matchesGlob(path, pattern)) &&
+  !group.exclude.some((pattern) => matchesGlob(path, pattern));
+
+/** Files of a group that no run loaded count as not covered: a file nobody imports hides nothing. */
+export async function figureOf(
+  map: CoverageMap,
+  group: CoverageGroup,
+): Promise<CoverageFigure & { readonly missing: readonly string[] }> {
+  const files: string[] = [];
+  for await (const path of glob('{services,observability,cli,jobs}/**/*.ts', { cwd: ROOT })) {
+    if (isOurs(path) && isIn(group, path)) files.push(path);
+  }
+  const summary = coverage.createCoverageSummary();
+  const missing: string[] = [];
+  for (const path of files.sort()) {
+    const absolute = resolve(ROOT, path);
+    if (!map.files().includes(absolute)) {
+      if (!(await isTypesOnly(absolute))) missing.push(`${path}: never loaded`);
+      continue;
+    }
+    const one = map.fileCoverageFor(absolute);
+    summary.merge(one.toSummary());
+    const { lines, functions, branches } = one.toSummary();
+    if (lines.pct < 100 || functions.pct < 100 || branches.pct < 100)
+      missing.push(
+        `${path}: lines ${lines.pct} functions ${functions.pct} branches ${branches.pct} uncovered ${one.getUncoveredLines().slice(0, 12).join(',')}`,
+      );
+  }
+  const percent = (total: number, covered: number): number =>
+    total === 0 ? 100 : Math.floor((covered / total) * 10_000) / 100;
+  const figure = {
+    lines: percent(summary.lines.total, summary.lines.covered),
+    functions: percent(summary.functions.total, summary.functions.covered),
+    branches: percent(summary.branches.total, summary.branches.covered),
+  };
+  const neverLoaded = missing.some((line) => line.endsWith('never loaded'));
+  const passed =
+    !neverLoaded &&
+    figure.lines >= group.least.lines &&
+    figure.functions >= group.least.functions &&
+    figure.branches >= group.least.branches;
+  return { group: group.name, files: files.length, ...figure, passed, missing };
+}
+
+async function isTypesOnly(file: string): Promise<boolean> {
+  const ast = parse(stripTypeScriptTypes(await readFile(file, 'utf8')), {
+    ecmaVersion: 'latest',
+    sourceType: 'module',
+  });
+  return ast.body.every(
+    (node) => node.type === 'ImportDeclaration' || (node.type === 'ExportNamedDeclaration' && !node.declaration),
+  );
+}

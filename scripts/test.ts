@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import coverage from 'istanbul-lib-coverage';
+import { type CoverageFigure, childCoverage, figureOf, vitestCoverage } from './checks/coverage.ts';
+import { coverageGroups } from './checks/coverage-groups.ts';
+
+const HELP = `Runs everything the project promises offline, and ends in a line of counts.
+
+  npm test                    all of it
+  npm test -- unit            some steps, by name: types lint catalogue dead-code unit integration coverage
+  npm test -- --gaps          also list every line no test reached
+`;
+
+const ROOT = resolve(import.meta.dirname, '..');
+const OUT = resolve(ROOT, 'coverage');
+const BIN = resolve(ROOT, 'node_modules/.bin');
+
+type Counts = { passed: number; failed: number; skipped: number };
+const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+const failedSteps: string[] = [];
+
+const run = (command: string, args: readonly string[], env: Record<string, string> = {}): Promise<number> =>
+  new Promise((done, fail) => {
+    const child = spawn(resolve(BIN, command), args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...env } });
+    child.once('error', fail).once('exit', (code) => done(code ?? 1));
+  });
+
+const node = (...args: string[]): Promise<number> => run('node', args);
+
+async function vitest(project: string): Promise<number> {
+  const folder = resolve(OUT, project);
+  const report = resolve(folder, 'tests.json');
+  const children = resolve(folder, 'children');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(children, { recursive: true });
+  const status = await run(
+    'node',
+    [
+      resolve(ROOT, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--project',
+      project,
+      '--coverage',
+      `--coverage.reportsDirectory=${resolve(folder, 'vitest')}`,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
+    { SALLYPORT_CHILD_COVERAGE: children, CI: 'true' },
+  );
+  const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as {
+    numPassedTests?: number;
+    numFailedTests?: number;
+    numPendingTests?: number;
+  };
+  counts.passed += result.numPassedTests ?? 0;
+  counts.failed += result.numFailedTests ?? 0;
+  counts.skipped += result.numPendingTests ?? 0;
+  return status;
+}
+
+const percent = (figure: CoverageFigure): string =>
+  `${figure.passed ? 'ok  ' : 'LOW '} ${figure.group}: ${figure.files} files, lines ${figure.lines} %, functions ${figure.functions} %, branches ${figure.branches} %`;
+
+async function coverageStep(): Promise<number> {
+  const map = coverage.createCoverageMap({});
+  for (const project of ['unit', 'integration']) {
+    map.merge(await vitestCoverage(resolve(OUT, project, 'vitest/coverage-final.json')));
+    map.merge(await childCoverage(resolve(OUT, project, 'children')));
+  }
+  let low = 0;
+  for (const group of coverageGroups) {
+    const figure = await figureOf(map, group);
+    process.stdout.write(
+      `${percent(figure)} (at least ${group.least.lines}/${group.least.functions}/${group.least.branches})\n`,
+    );
+    if (!figure.passed || process.argv.includes('--gaps'))
+      for (const line of figure.missing) process.stdout.write(`       ${line}\n`);
+    if (!figure.passed) low += 1;
+  }
+  return low;
+}
+
+const steps: Record<string, () => Promise<number>> = {
+  types: () => run('tsc', ['--noEmit']),
+  lint: () => run('biome', ['check', '--error-on-warnings', '--max-diagnostics=50']),
+  catalogue: () => node('scripts/catalog/main.ts', '--check'),
+  'dead-code': () => run('knip', []),
+  unit: () => vitest('unit'),
+  integration: () => vitest('integration'),
+  coverage: coverageStep,
+};
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+  const unknown = wanted.filter((word) => !(word in steps));
+  if (process.argv.includes('--help') || unknown.length > 0) {
+    process.stderr.write(unknown.length > 0 ? `No such step: ${unknown.join(', ')}\n\n${HELP}` : HELP);
+    process.exitCode = unknown.length > 0 ? 2 : 0;
+    return;
+  }
+  for (const name of wanted.length > 0 ? wanted : Object.keys(steps)) {
+    const started = performance.now();
+    process.stdout.write(`\n== ${name}\n`);
+    const status = await steps[name]?.();
+    process.stdout.write(
+      `== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${((performance.now() - started) / 1_000).toFixed(1)} s\n`,
+    );
+    if (status !== 0) failedSteps.push(name);
+  }
+  if (failedSteps.length > 0) process.stdout.write(`\nfailed steps: ${failedSteps.join(', ')}\n`);
+  process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+  process.exitCode = failedSteps.length === 0 ? 0 : 1;
+}
+
+await main();
