@@ -9,8 +9,11 @@ const secretNames: ReadonlySet<string> = new Set(
   lastname address ip ipaddress remoteaddress useragent detail databaseurl redisurl credentials`.split(/\s+/),
 );
 
-/** Names under which `code` is an error's own, and `name` a thing's. */
+/** Names under which `code` is an error's own. */
 const describingNames: ReadonlySet<string> = new Set(['err', 'error', 'cause', 'errors']);
+
+/** A `code` of our error registry (`state_stale`), which no authorization or one-time code looks like. */
+const errorCodeForm = /^[a-z]{2,}(?:_[a-z]{2,})+$/;
 
 /** Credentials and addresses by their shape, for text that holds them in passing. */
 const secretShapes: readonly RegExp[] = [
@@ -43,7 +46,7 @@ function redactValue(value: unknown, describesError: boolean): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const kept: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(value)) {
-    const allowed = describesError && name === 'code';
+    const allowed = name === 'code' && (describesError || (typeof field === 'string' && errorCodeForm.test(field)));
     // Assigning to __proto__ would drop the field and keep what it holds out of sight.
     if (name === '__proto__') continue;
     if (isSecretName(name) && !allowed) kept[name] = redacted;

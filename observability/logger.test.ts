@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { runInSpan, startServerSpan } from './http-span.ts';
 import { safeMessage } from './log-errors.ts';
+import { redactLine } from './log-redaction.ts';
 import { createLogger, type Logger } from './logger.ts';
 
 const canary = 'canary-7f3a';
@@ -60,6 +63,16 @@ describe('the logger', () => {
     expect(lines).toHaveLength(16);
     expect(lines.join('').match(new RegExp(`${canary}|77351`))).toBeNull();
     expect(lines.join('')).toContain('[redacted]');
+  });
+
+  it('keeps the stable code of an error, which is no authorization code', () => {
+    const { logger, lines } = capture();
+    logger.warn({ code: 'revocation_state_stale' }, 'refused');
+    expect(last(lines).code).toBe('revocation_state_stale');
+    for (const code of ['SplxlOBeZQQYbYS6WxSbIA', '123456', 'WDJB-MJHT', 'abcde-fghij', 'abcdefghij']) {
+      logger.warn({ code }, 'refused');
+      expect(last(lines).code).toBe('[redacted]');
+    }
   });
 
   it('takes credentials and addresses out of text by their shape', () => {
@@ -152,5 +165,30 @@ describe('the logger', () => {
     const silent = capture({ level: 'silent' });
     silent.logger.fatal('x');
     expect(silent.lines).toEqual([]);
+    expect(createLogger({ service: 'sallyport-api', level: 'silent' }).level).toBe('silent');
+  });
+
+  it('standard error that nobody reads neither blocks nor grows without bound: lines are dropped and counted', async () => {
+    const script = `
+      const { createLogger } = await import(${JSON.stringify(new URL('./logger.ts', import.meta.url).href)});
+      const { registry } = await import(${JSON.stringify(new URL('./metrics/instruments.ts', import.meta.url).href)});
+      const logger = createLogger({ service: 'sallyport-api' });
+      for (let at = 0; at < 2000; at += 1) logger.info({ text: 'x'.repeat(2000) }, 'line');
+      const dropped = registry.collect().find(({ name }) => name === 'sallyport_telemetry_log_lines_dropped');
+      process.stdout.write(String(dropped.series[0].value));
+    `;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const exited = once(child, 'exit');
+    const [dropped] = await once(child.stdout, 'data');
+    expect(Number(dropped)).toBeGreaterThan(1_000);
+    const written = (await child.stderr.toArray()).join('').trim().split('\n');
+    await exited;
+    expect(written).toHaveLength(2_000 - Number(dropped));
+    expect(JSON.parse(written.at(-1) as string)).toMatchObject({ level: 'info', msg: 'line' });
+  });
+
+  it('a line that is not JSON is replaced, not passed on', () => {
+    expect(redactLine(`password=${canary}`)).not.toContain(canary);
+    expect(JSON.parse(redactLine(`password=${canary}`))).toMatchObject({ level: 'error' });
   });
 });
