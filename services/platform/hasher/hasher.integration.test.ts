@@ -57,12 +57,12 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
       onQueueWait: (seconds) => waits.push(seconds),
     });
     await hasher.dummyDigest();
-  });
+  }, 60_000);
 
   afterEach(async () => {
     await hasher.close();
     delete process.env.SECRET_OF_THE_PARENT;
-  });
+  }, 60_000);
 
   it('hashes with bcrypt cost 12 and tells right from wrong', async () => {
     const digest = await hasher.hash('correct horse battery', admission);
