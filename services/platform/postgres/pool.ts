@@ -58,7 +58,8 @@ export function isUnavailable(err: unknown): boolean {
   return /timeout|terminated|Connection|not queryable|Cannot use a pool/i.test(err.message);
 }
 
-const translate = (err: unknown): unknown =>
+/** The error as an answer: `storeUnavailable` where the database is the trouble, itself otherwise. */
+export const translate = (err: unknown): unknown =>
   isUnavailable(err) ? storeUnavailable({ retryAfterSeconds: 1, cause: err }) : err;
 
 async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
@@ -79,8 +80,18 @@ export function createSql(pool: pg.Pool): Sql {
   };
 }
 
+type ConnectionTransact = <T>(work: (tx: Tx, connection: pg.PoolClient) => Promise<T>) => Promise<T>;
+
 /** Transactions on a pool. `afterCommit` actions run in order once COMMIT has answered; their failures are theirs. */
 export function createTransact(pool: pg.Pool, onAfterCommitError: (err: unknown) => void): Transact {
+  return createConnectionTransact(pool, onAfterCommitError);
+}
+
+/** As `createTransact`, for an adapter that must speak on the transaction's own connection. */
+export function createConnectionTransact(
+  pool: pg.Pool,
+  onAfterCommitError: (err: unknown) => void,
+): ConnectionTransact {
   return async (work) => {
     const client = await pool.connect().catch((err: unknown) => {
       throw translate(err);
@@ -93,8 +104,9 @@ export function createTransact(pool: pg.Pool, onAfterCommitError: (err: unknown)
     let result: Awaited<ReturnType<typeof work>>;
     try {
       await client.query('BEGIN');
-      result = await work(tx);
-      await client.query('COMMIT');
+      result = await work(tx, client);
+      // After a swallowed failure COMMIT rolls back, and says so only here.
+      if ((await client.query('COMMIT')).command === 'ROLLBACK') throw new Error('the transaction was rolled back');
       client.release();
     } catch (err) {
       // A connection in an unknown state is destroyed, not returned: the server rolls back with it.
