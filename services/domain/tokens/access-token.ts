@@ -1,0 +1,165 @@
+import { keyedHash } from '../audit/audit-context.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Ports, RequestContext } from '../ports.ts';
+import type { JsonObject } from './strict-json.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+
+/** Media type of an access token (RFC 9068 §2.1). */
+export const ACCESS_TOKEN_TYPE = 'at+jwt';
+
+/** The claim set of an access token (RFC 9068 §2.2 and ours); what does not apply is left out. */
+export type AccessTokenClaims = {
+  readonly iss: string;
+  readonly aud: string | readonly string[];
+  /** User id, or the client's own id for client credentials (RFC 9068 §2.2). */
+  readonly sub: string;
+  readonly client_id: string;
+  /** Unix seconds. */
+  readonly iat: number;
+  readonly exp: number;
+  readonly nbf?: number;
+  /** UUIDv7. */
+  readonly jti: string;
+  readonly sid?: string;
+  /** Family: the login this token came from. */
+  readonly fid?: string;
+  /** Space separated (RFC 6749 §3.3). */
+  readonly scope?: string;
+  readonly roles?: readonly string[];
+  readonly permissions?: readonly string[];
+  readonly email?: string;
+  readonly auth_time?: number;
+  /** Epochs of user and client at issue: a token below the current one is refused. */
+  readonly ue?: number;
+  readonly ce?: number;
+  readonly cnf?: JsonObject;
+  readonly act?: JsonObject;
+  /** Keyed hashes of the address and the user agent it was issued to, `<key version>.<hash>`. */
+  readonly bip?: string;
+  readonly bua?: string;
+};
+
+/** What a token says beyond what its issuing decides (issuer, times, id, bindings). */
+export type TokenFacts = {
+  readonly subject: string;
+  readonly clientId: string;
+  readonly audience: string;
+  readonly scope: string;
+  readonly permissions: readonly string[];
+  readonly clientEpoch: number;
+  /** Absent for client credentials: the token then speaks of the client alone. */
+  readonly user?: {
+    readonly sessionId: string | null;
+    readonly familyId: string;
+    readonly email: string;
+    readonly roles: readonly string[];
+    /** Unix seconds. */
+    readonly authTime: number;
+    readonly epoch: number;
+  };
+};
+
+export type MintedToken = {
+  readonly token: string;
+  readonly claims: AccessTokenClaims;
+  /** Seconds from issue to expiry. */
+  readonly expiresIn: number;
+};
+
+/** `<version>.<hash>` under the newest identifier key. */
+function bindingHash({ keyRing }: HasKeyRing, label: 'ip' | 'agent', value: string): string {
+  const { version, key } = keyRing.secret('identifier');
+  return `${version}.${keyedHash(key, label, value)}`;
+}
+
+/** True when the value is the one the claim was made from, under the key version the claim names. */
+export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', value: string, claim: string): boolean {
+  const dot = claim.indexOf('.');
+  const key = keyRing.secretVersion('identifier', Number(claim.slice(0, dot)));
+  return key !== undefined && keyedHash(key, label, value) === claim.slice(dot + 1);
+}
+
+/** The claims of a new token, in the order of RFC 9068; nothing is signed yet. */
+export function accessTokenClaims(
+  ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
+  facts: TokenFacts,
+  request: RequestContext,
+): AccessTokenClaims {
+  const settings = ports.tokenSettings;
+  const issuedAt = Math.floor(ports.clock.now() / 1_000);
+  const { user } = facts;
+  const claims: Record<string, unknown> = {
+    iss: settings.issuer,
+    aud: facts.audience,
+    sub: facts.subject,
+    client_id: facts.clientId,
+    iat: issuedAt,
+    exp: issuedAt + settings.accessTokenSeconds,
+    jti: ports.random.uuid(),
+  };
+  if (user?.sessionId) claims.sid = user.sessionId;
+  if (user) claims.fid = user.familyId;
+  claims.scope = facts.scope;
+  if (user) claims.roles = user.roles;
+  claims.permissions = facts.permissions;
+  if (user) {
+    claims.email = user.email;
+    claims.auth_time = user.authTime;
+    claims.ue = user.epoch;
+  }
+  claims.ce = facts.clientEpoch;
+  if (settings.enableIpValidation && request.ip !== '') claims.bip = bindingHash(ports, 'ip', request.ip);
+  if (settings.enableUserAgentValidation && request.userAgent !== '')
+    claims.bua = bindingHash(ports, 'agent', request.userAgent);
+  return claims as AccessTokenClaims;
+}
+
+/** Signs a claim set as an access token (RFC 9068 §2.1). Throws `signing_unavailable` (503). */
+export async function signAccessToken({ keyRing }: HasKeyRing, claims: AccessTokenClaims): Promise<MintedToken> {
+  const audience = typeof claims.aud === 'string' ? claims.aud : claims.aud[0];
+  const token = await keyRing.sign({ typ: ACCESS_TOKEN_TYPE }, claims, audience === undefined ? {} : { audience });
+  return { token, claims, expiresIn: claims.exp - claims.iat };
+}
+
+/** Makes and signs an access token. Call it after the transaction that made its facts true. */
+export function mintAccessToken(
+  ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
+  facts: TokenFacts,
+  request: RequestContext,
+): Promise<MintedToken> {
+  return signAccessToken(ports, accessTokenClaims(ports, facts, request));
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const isOptionalText = (value: unknown): boolean => value === undefined || isText(value);
+/** NumericDate (RFC 7519 §2): whole seconds, as we write them. */
+const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(isText);
+const isOptionalTexts = (value: unknown): boolean =>
+  value === undefined || (Array.isArray(value) && value.every((item) => typeof item === 'string'));
+const isOptionalEpoch = (value: unknown): boolean => value === undefined || isTime(value);
+
+/** The claims where all required ones are there and every one we read has its type (RFC 9068 §2.2); else null. */
+export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
+  const fits =
+    isText(claims.iss) &&
+    (isText(claims.aud) || isTexts(claims.aud)) &&
+    isText(claims.sub) &&
+    isText(claims.client_id) &&
+    isTime(claims.iat) &&
+    isTime(claims.exp) &&
+    isText(claims.jti) &&
+    (claims.nbf === undefined || isTime(claims.nbf)) &&
+    isOptionalText(claims.sid) &&
+    isOptionalText(claims.fid) &&
+    (claims.scope === undefined || typeof claims.scope === 'string') &&
+    isOptionalTexts(claims.roles) &&
+    isOptionalTexts(claims.permissions) &&
+    isOptionalText(claims.email) &&
+    (claims.auth_time === undefined || isTime(claims.auth_time)) &&
+    isOptionalEpoch(claims.ue) &&
+    isOptionalEpoch(claims.ce) &&
+    isOptionalText(claims.bip) &&
+    isOptionalText(claims.bua);
+  return fits ? (claims as unknown as AccessTokenClaims) : null;
+}

@@ -1,0 +1,52 @@
+import { isUtf8 } from 'node:buffer';
+import { type JsonObject, parseStrictObject } from './strict-json.ts';
+
+/** Longest token looked at, in characters. */
+export const MAXIMUM_TOKEN_LENGTH = 8_192;
+
+/** A token taken apart; nothing in it is believed yet. */
+export type ParsedToken = {
+  readonly header: JsonObject;
+  readonly payload: Buffer;
+  readonly signingInput: string;
+  readonly signature: Buffer;
+};
+
+/** Header members we write. Any other (crit, b64, jku, jwk, x5u, x5c, zip, p2c …) makes it somebody else's token. */
+const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
+const MAXIMUM_HEADER_LENGTH = 512;
+
+/** Bytes of unpadded base64url in its one canonical spelling, or null (RFC 7515 §2, rfc8725bis §3.14). */
+function canonicalBytes(text: string): Buffer | null {
+  const bytes = Buffer.from(text, 'base64url');
+  // Decoding forgives foreign characters, padding and stray bits; spelling the bytes again does not.
+  return bytes.length > 0 && bytes.toString('base64url') === text ? bytes : null;
+}
+
+/**
+ * Takes a compact JWS apart without believing any of it: three non-empty canonical parts, a plain header.
+ * @returns null for anything else, whatever its size or nesting
+ */
+export function parseToken(token: string): ParsedToken | null {
+  if (token.length > MAXIMUM_TOKEN_LENGTH) return null;
+  const first = token.indexOf('.');
+  const second = token.indexOf('.', first + 1);
+  if (first <= 0 || second < 0 || token.indexOf('.', second + 1) >= 0 || first > MAXIMUM_HEADER_LENGTH) return null;
+  const headerBytes = canonicalBytes(token.slice(0, first));
+  if (headerBytes === null) return null;
+  const header = parseStrictObject(headerBytes.toString('utf8'));
+  if (header === null) return null;
+  for (const name of Object.keys(header)) if (!HEADER_MEMBERS.has(name)) return null;
+  const payload = canonicalBytes(token.slice(first + 1, second));
+  const signature = canonicalBytes(token.slice(second + 1));
+  if (payload === null || signature === null) return null;
+  return { header, payload, signingInput: token.slice(0, second), signature };
+}
+
+/** The claim set as text and object; null unless UTF-8 JSON of an object with unique names. */
+export function parsePayload(payload: Buffer): { readonly text: string; readonly claims: JsonObject } | null {
+  if (!isUtf8(payload)) return null;
+  const text = payload.toString('utf8');
+  const claims = parseStrictObject(text);
+  return claims === null ? null : { text, claims };
+}

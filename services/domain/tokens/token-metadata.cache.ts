@@ -1,0 +1,80 @@
+import type { Ports } from '../ports.ts';
+import type { AccessTokenClaims } from './access-token.ts';
+
+/** What is remembered of an issued access token for its own lifetime. It authorises nothing. */
+export type TokenMetadata = {
+  readonly type: 'access';
+  /** User id; null for client credentials. */
+  readonly userId: string | null;
+  readonly subject: string;
+  readonly clientId: string;
+  readonly sessionId: string | null;
+  readonly familyId: string | null;
+  readonly scope: string;
+  /** The first of the user's roles. */
+  readonly role: string | null;
+  /** Unix seconds. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly ipHash: string | null;
+  readonly userAgentHash: string | null;
+  /** kid of the key that signed it. */
+  readonly keyVersion: string | null;
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+};
+
+const keyOf = (tokenId: string): string => `sallyport:token:${tokenId}`;
+
+/** Keeps metadata until the token expires, in seconds; rejects when Redis is out of reach. */
+export async function writeTokenMetadata(
+  redis: Ports['redis'],
+  tokenId: string,
+  metadata: TokenMetadata,
+  ttlSeconds: number,
+): Promise<void> {
+  await redis.set(keyOf(tokenId), JSON.stringify(metadata), ttlSeconds);
+}
+
+const parsed = (text: string | null): TokenMetadata | null =>
+  text === null ? null : (JSON.parse(text) as TokenMetadata);
+
+/** Metadata of many ids in one round trip, in order; null where there is none. */
+export async function readTokenMetadata(
+  redis: Ports['redis'],
+  tokenIds: readonly string[],
+): Promise<(TokenMetadata | null)[]> {
+  return (await redis.getMany(tokenIds.map(keyOf))).map(parsed);
+}
+
+/** Header segment's kid of a compact token of ours. */
+function kidOf(token: string): string | null {
+  const header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as {
+    kid?: string;
+  };
+  return header.kid ?? null;
+}
+
+export function metadataOf(
+  token: string,
+  claims: AccessTokenClaims,
+  hashes: { readonly ip: string | null; readonly agent: string | null },
+): TokenMetadata {
+  return {
+    type: 'access',
+    userId: claims.fid === undefined ? null : claims.sub,
+    subject: claims.sub,
+    clientId: claims.client_id,
+    sessionId: claims.sid ?? null,
+    familyId: claims.fid ?? null,
+    scope: claims.scope ?? '',
+    role: claims.roles?.[0] ?? null,
+    issuedAt: claims.iat,
+    expiresAt: claims.exp,
+    ipHash: hashes.ip,
+    userAgentHash: hashes.agent,
+    keyVersion: kidOf(token),
+    userEpoch: claims.ue ?? 0,
+    clientEpoch: claims.ce ?? 0,
+  };
+}

@@ -1,0 +1,188 @@
+import type { CounterSeries } from '../../../observability/metrics/instruments.ts';
+import { tokenValidations, tokenVerdictCache } from '../../../observability/metrics/tokens.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Ports } from '../ports.ts';
+import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from './access-token.ts';
+import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken } from './parse-token.ts';
+import { assertFresh, type HasRevocations, type RevocableClaims } from './revocation-set.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
+import { verifySignature } from './verify-signature.ts';
+
+/** What the asker holds a token against; each is checked only where given. */
+export type TokenExpectations = {
+  /** Instead of the default audience. */
+  readonly audience?: string | undefined;
+  /** Space separated; every one must be in the token's scope. */
+  readonly requiredScope?: string | undefined;
+  /** The address the token was presented from. */
+  readonly ip?: string | undefined;
+  readonly userAgent?: string | undefined;
+};
+
+export type Verdict =
+  | { readonly active: true; readonly claims: AccessTokenClaims }
+  | { readonly active: false; readonly reason: InactiveReason };
+
+/** What judging a token may use: no store among it, so validation cannot reach one. */
+export type ValidatePorts = Pick<Ports, 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings & HasVerifiedTokens;
+
+const NO_EXPECTATIONS: TokenExpectations = {};
+
+const active = tokenValidations.at({ result: 'active', reason: 'none' });
+const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
+const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
+
+const reasons = [
+  'malformed',
+  'unknown_key',
+  'bad_signature',
+  'wrong_type',
+  'wrong_issuer',
+  'wrong_audience',
+  'expired',
+  'not_yet_valid',
+  'revoked',
+  'session_ended',
+  'family_reused',
+  'key_compromised',
+  'binding_mismatch',
+  'insufficient_scope',
+  'unknown_id',
+] as const;
+
+/** Why a token is not active: the closed list of the validate answer. */
+export type InactiveReason = (typeof reasons)[number];
+
+const inactive = Object.fromEntries(
+  reasons.map((reason) => [reason, tokenValidations.at({ result: 'inactive', reason })]),
+) as Record<InactiveReason, CounterSeries>;
+
+const isAccessTokenType = (typ: unknown): boolean => {
+  if (typeof typ !== 'string') return false;
+  const type = typ.toLowerCase();
+  return type === ACCESS_TOKEN_TYPE || type === `application/${ACCESS_TOKEN_TYPE}`;
+};
+
+/**
+ * Form, key and signature, then type and claim types: what no clock or revocation can change.
+ * Nothing in a token is believed, or told apart to its sender, before its signature holds.
+ */
+export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string): VerifiedToken | InactiveReason {
+  const parsed = parseToken(token);
+  if (parsed === null) return 'malformed';
+  const { alg, kid, typ } = parsed.header;
+  if (typeof kid !== 'string' || typeof alg !== 'string') return 'malformed';
+  const found = ports.keyRing.find(kid);
+  if (found === undefined) return 'unknown_key';
+  if (alg !== found.key.alg || !verifySignature(found.key, parsed.signingInput, parsed.signature))
+    return 'bad_signature';
+  if (found.compromised) return 'key_compromised';
+  if (!isAccessTokenType(typ)) return 'wrong_type';
+  const payload = parsePayload(parsed.payload);
+  const claims = payload && claimsOf(payload.claims);
+  if (payload === null || claims === null) return 'malformed';
+  return {
+    claims,
+    kid,
+    key: found.key.key,
+    revocable: revocableOf(claims, ports.tokenSettings.requireSessionBinding),
+    answer: `{"active":true,"claims":${payload.text}}`,
+  };
+}
+
+const revocableOf = (claims: AccessTokenClaims, withSession: boolean): RevocableClaims => ({
+  jti: claims.jti,
+  sid: withSession ? claims.sid : undefined,
+  fid: claims.fid,
+  sub: claims.sub,
+  client_id: claims.client_id,
+  // A token without an epoch is older than any that was raised.
+  ue: claims.ue ?? 0,
+  ce: claims.ce ?? 0,
+});
+
+const names = (audience: AccessTokenClaims['aud'], expected: string): boolean =>
+  typeof audience === 'string' ? audience === expected : audience.includes(expected);
+
+function holdsScope(granted: string | undefined, required: string): boolean {
+  const scopes = (granted ?? '').split(' ');
+  return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
+}
+
+function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, userAgent }: TokenExpectations): boolean {
+  const { tokenSettings } = ports;
+  // Bound to a key the asker has shown no proof of.
+  if (claims.cnf !== undefined) return false;
+  if (tokenSettings.enableIpValidation && ip !== undefined && claims.bip !== undefined)
+    if (!matchesBinding(ports, 'ip', ip, claims.bip)) return false;
+  if (tokenSettings.enableUserAgentValidation && userAgent !== undefined && claims.bua !== undefined)
+    if (!matchesBinding(ports, 'agent', userAgent, claims.bua)) return false;
+  return true;
+}
+
+/** What time, revocation and the asker decide: judged again on every use of a verified token. */
+function objection(
+  ports: ValidatePorts,
+  verified: VerifiedToken,
+  expectations: TokenExpectations,
+): InactiveReason | null {
+  const { claims } = verified;
+  const { tokenSettings } = ports;
+  const found = ports.keyRing.find(verified.kid);
+  if (found === undefined) return 'unknown_key';
+  if (found.compromised) return 'key_compromised';
+  if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
+  if (!names(claims.aud, expectations.audience ?? tokenSettings.audience)) return 'wrong_audience';
+  // A shared secret speaks for its own audience alone.
+  if (found.key.audience !== undefined && !names(claims.aud, found.key.audience)) return 'wrong_audience';
+  const now = ports.clock.now() / 1_000;
+  if (now >= claims.exp + tokenSettings.leewaySeconds) return 'expired';
+  const latest = now + tokenSettings.leewaySeconds;
+  if (claims.iat > latest || (claims.nbf !== undefined && claims.nbf > latest)) return 'not_yet_valid';
+  const revoked = ports.revocations.check(verified.revocable);
+  if (revoked !== null) return revoked;
+  if (!bindingHolds(ports, claims, expectations)) return 'binding_mismatch';
+  if (expectations.requiredScope !== undefined && !holdsScope(claims.scope, expectations.requiredScope))
+    return 'insufficient_scope';
+  return null;
+}
+
+/** The verified form of a token seen before, unless the ring now holds another key under its kid. */
+function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
+  const known = ports.verifiedTokens.get(token);
+  return known !== undefined && ports.keyRing.find(known.kid)?.key.key === known.key ? known : undefined;
+}
+
+function refused(reason: InactiveReason): InactiveReason {
+  inactive[reason].add(1);
+  return reason;
+}
+
+/**
+ * Judges an access token from memory alone: the verified token, or why it is not active.
+ * Throws `revocation_state_stale` or `state_rewound` (503) when no judgement can be given.
+ */
+export function judgeToken(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations = NO_EXPECTATIONS,
+): VerifiedToken | InactiveReason {
+  if (token.length > MAXIMUM_TOKEN_LENGTH) return refused('malformed');
+  assertFresh(ports.revocations);
+  const known = recall(ports, token);
+  const verified = known ?? verifyToken(ports, token);
+  (known === undefined ? cacheMiss : cacheHit).add(1);
+  if (typeof verified === 'string') return refused(verified);
+  const reason = objection(ports, verified, expectations);
+  if (reason !== null) return refused(reason);
+  if (known === undefined) ports.verifiedTokens.set(token, verified);
+  active.add(1);
+  return verified;
+}
+
+/** The same as a verdict. */
+export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
+  const judged = judgeToken(ports, token, expectations);
+  return typeof judged === 'string' ? { active: false, reason: judged } : { active: true, claims: judged.claims };
+}
