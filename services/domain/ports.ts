@@ -67,7 +67,8 @@ export type PasswordHasher = {
   hash(password: string, admission: HashAdmission): Promise<string>;
   verify(password: string, digest: string, admission: HashAdmission): Promise<boolean>;
   needsUpgrade(digest: string): boolean;
-  dummyDigest(): string;
+  /** Resolves once the hashing processes are ready. */
+  dummyDigest(): Promise<string>;
 };
 
 /** What a restored database must not fall behind, kept outside the database. */
@@ -79,10 +80,11 @@ export type Marks = {
 
 export type MarkStore = {
   read(): Promise<Marks | null>;
-  /** Never lowers an epoch or beat of the same incarnation, whoever else writes. */
-  raise(marks: Marks): Promise<void>;
-  /** Replaces the marks, for `restore --accept-loss` alone. */
-  replace(marks: Marks): Promise<void>;
+  /**
+   * Never lowers an epoch or beat of the same incarnation, whoever else writes; marks of another incarnation
+   * give way only where `replaced` names it. Returns what then holds.
+   */
+  raise(marks: Marks, replaced?: readonly string[]): Promise<Marks>;
 };
 
 export type Log = {

@@ -2,6 +2,8 @@
 CREATE TABLE feed_state (
   id               boolean PRIMARY KEY DEFAULT true CHECK (id),
   incarnation      uuid NOT NULL DEFAULT gen_random_uuid(),
+  -- Incarnations whose loss was accepted: marks that name one of them give way to this database.
+  replaced         uuid[] NOT NULL DEFAULT '{}',
   revocation_epoch bigint NOT NULL DEFAULT 0,
   keys_version     bigint NOT NULL DEFAULT 0,
   access_version   bigint NOT NULL DEFAULT 0,
@@ -18,6 +20,9 @@ CREATE TABLE revocations (
   -- For user and client: tokens born with a lower epoch are refused.
   token_epoch integer CHECK ((token_epoch IS NOT NULL) = (kind IN ('user', 'client'))),
   reason      text NOT NULL,
+  -- Whose token it was, where the writer knows: a later epoch of theirs covers the row, which can then be dropped.
+  user_id     text,
+  client_id   text,
   created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at  timestamptz NOT NULL
 ) WITH (fillfactor = 90);

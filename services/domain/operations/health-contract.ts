@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+
+export const readHealthEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/healthz',
+  operation: 'read-health',
+  summary: 'Whether the process lives',
+  tag: 'Operating',
+  auth: 'public',
+  responses: { 200: z.object({ status: z.literal('ok') }) },
+  errors: [],
+});
+
+const readiness = z.object({
+  status: z.enum(['ready', 'not_ready']),
+  components: z.object({
+    api: z.enum(['ok', 'draining']),
+    postgres: z.enum(['ok', 'unreachable']),
+    keys: z.enum(['ok', 'stale']),
+    revocations: z.enum(['ok', 'stale', 'rewound']),
+    redis: z.enum(['ok', 'degraded']),
+  }),
+});
+
+export const readReadinessEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/readyz',
+  operation: 'read-readiness',
+  summary: 'Whether this copy should be sent requests, part by part',
+  tag: 'Operating',
+  auth: 'public',
+  responses: { 200: readiness, 503: readiness },
+  errors: [],
+});
