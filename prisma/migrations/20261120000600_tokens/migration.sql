@@ -4,7 +4,7 @@ CREATE TABLE refresh_families (
   generation      integer NOT NULL DEFAULT 0,
   rotated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   grace_uses      smallint NOT NULL DEFAULT 0,
-  grace_streak    smallint NOT NULL DEFAULT 0,
+  grace_streak    smallint NOT NULL DEFAULT 0,            -- contested generations running
   idle_expires_at timestamptz NOT NULL,
   expires_at      timestamptz NOT NULL,
   revoked_at      timestamptz,
@@ -24,7 +24,8 @@ CREATE TABLE refresh_families (
   audience        text NOT NULL,
   auth_time       timestamptz NOT NULL,
   device          jsonb NOT NULL DEFAULT '{}',
-  context_hash    text,                                  -- of the last context that rotated: grace from another counts
+  context_hash    text,                                  -- of the last context that rotated
+  grace_contested boolean NOT NULL DEFAULT false,        -- grace of this generation was used from another context
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 90);
 CREATE INDEX refresh_families_user_id ON refresh_families (user_id);

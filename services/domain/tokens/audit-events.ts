@@ -21,3 +21,48 @@ export const tokensValidated = defineAuditEvent({
   outcomes: ['counted'],
   meaning: 'How many tokens one copy judged in a minute, by result and reason.',
 });
+
+export const familyCreated = defineAuditEvent({
+  type: 'token.family_created',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A login began: its first refresh token was issued.',
+});
+
+export const familyEnded = defineAuditEvent({
+  type: 'token.family_ended',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A login was ended; `reason` says why.',
+});
+
+/** Written by the rotation statement itself, with the rotation. */
+export const tokenRefreshed = defineAuditEvent({
+  type: 'token.refreshed',
+  durability: 'durable',
+  outcomes: ['rotated', 'grace', 'revoked', 'expired', 'mismatch', 'unknown'],
+  meaning: 'A genuine refresh token was presented; all but rotated and grace were refused.',
+});
+
+export const tokenRefreshReused = defineAuditEvent({
+  type: 'token.refresh_reused',
+  durability: 'durable',
+  outcomes: ['replay'],
+  meaning:
+    'An outdated refresh token came back: two holders of one login. Its family has ended unless replay protection is off.',
+});
+
+export const tokenRefreshOverused = defineAuditEvent({
+  type: 'token.refresh_overused',
+  durability: 'durable',
+  outcomes: ['grace_spent'],
+  meaning:
+    'The previous refresh token was presented more often than its grace allows, within its window. Nothing ended.',
+});
+
+export const tokenStateRewound = defineAuditEvent({
+  type: 'token.state_rewound',
+  durability: 'durable',
+  outcomes: ['ahead'],
+  meaning: 'A genuine refresh token is newer than its row: the database has lost commits.',
+});

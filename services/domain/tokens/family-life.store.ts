@@ -1,0 +1,42 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+
+/** What signing needs of a new family's user and client. */
+export type NewFamilyRow = {
+  readonly email: string;
+  readonly roles: readonly string[];
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+};
+
+/** Locks the session against its end and against a second login of the same client; by primary key. */
+export const sessionLock = defineStatement(
+  'familySessionLock',
+  `SELECT 1 FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
+);
+
+/** At most one row, by refresh_families_one_live; the session's lock is held. */
+export const familyEndPrevious = defineStatement(
+  'familyEndPrevious',
+  `UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = 'superseded'
+   WHERE sid = $1 AND client_id = $2 AND revoked_at IS NULL RETURNING id`,
+);
+
+/**
+ * Inserts the family with the epochs its user and client have now; no row when either is gone or disabled. An epoch
+ * that moves before this commits is found by the first refresh, which compares again.
+ */
+export const familyInsert = defineStatement(
+  'familyInsert',
+  `WITH born AS (
+    SELECT u.email, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch
+    FROM users u, oauth_clients c
+    WHERE u.id = $11 AND u."disabledAt" IS NULL AND c."clientId" = $6 AND NOT coalesce(c.disabled, false)
+  ), inserted AS (
+    INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, jkt, x5t,
+      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device)
+    SELECT $1::uuid, now() + make_interval(secs => $2::float8), now() + make_interval(secs => $3::float8), $4::bytea, $5::int2,
+      $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb
+    FROM born RETURNING 1
+  )
+  SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch" FROM born, inserted`,
+);

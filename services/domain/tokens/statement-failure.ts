@@ -1,0 +1,36 @@
+/** What a failed statement tells about the requests that shared it. */
+export type StatementFailure =
+  /** A value of one member was refused: nothing was written. */
+  | 'member'
+  /** A lock or the time limit stopped it: nothing was written, and it may succeed alone or later. */
+  | 'blocked'
+  /** The connection went away: it may have been committed. */
+  | 'unknown'
+  /** The server refused it for reasons of its own: nothing was written. */
+  | 'refused';
+
+const SQL_STATE = /^[0-9A-Z]{5}$/;
+const SYSTEM_ERROR = /^E[A-Z]+$/;
+
+/** The SQLSTATE, system error code or nothing, of the error or what caused it. */
+function codeOf(err: unknown): string | undefined {
+  for (let at: unknown = err, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
+    const { code } = at as { code?: unknown };
+    if (typeof code === 'string' && (SQL_STATE.test(code) || SYSTEM_ERROR.test(code))) return code;
+  }
+  return undefined;
+}
+
+/** Judges by SQLSTATE; an error without one says nothing about the commit. */
+export function failureOf(err: unknown): StatementFailure {
+  const code = codeOf(err);
+  // The server never saw the statement.
+  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') return 'refused';
+  if (code === undefined || !SQL_STATE.test(code)) return 'unknown';
+  if (code.startsWith('22')) return 'member';
+  // Lock timeout, statement timeout, serialisation failure, deadlock.
+  if (code === '55P03' || code === '57014' || code === '40001' || code === '40P01') return 'blocked';
+  // Shut down or crashed mid-statement: the answer to a commit may be what was lost.
+  if (code.startsWith('57P0') || code.startsWith('08')) return 'unknown';
+  return 'refused';
+}
