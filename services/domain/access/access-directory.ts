@@ -1,0 +1,124 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Ports } from '../ports.ts';
+import {
+  type ClientRow,
+  readAccessVersion,
+  readClients,
+  readPermissions,
+  readRolePermissions,
+} from './access.store.ts';
+
+/** Our own pages and apps: a public client that may use nothing but refresh. Its row comes with the migrations. */
+export const FIRST_PARTY_CLIENT_ID = 'sallyport';
+
+export type Client = {
+  readonly clientId: string;
+  /** SHA-256 of the secret; null for a public client. */
+  readonly secretHash: Buffer | null;
+  readonly disabled: boolean;
+  readonly scopes: readonly string[];
+  readonly grantTypes: readonly string[];
+  /** What a token by client credentials may carry; those that name permissions are its permissions. */
+  readonly credentialScopes: readonly string[];
+  readonly tokenEpoch: number;
+  /** RFC 7591 §2: `client_secret_basic`, `client_secret_post`, `none`. */
+  readonly authMethod: string;
+  readonly dpopBound: boolean;
+};
+
+/** Clients, roles and permissions, in memory. Nothing but `load` does I/O. */
+export type AccessDirectory = {
+  /** Reads everything from Postgres; called at start and when `access_version` moves. */
+  load(): Promise<void>;
+  /** The state poll saw this version. False: call `load`. */
+  confirm(version: number): boolean;
+  client(clientId: string): Client | undefined;
+  /**
+   * The client this secret belongs to; null for an unknown client, a wrong secret, a disabled or a public client.
+   * All of them cost one hash and one comparison.
+   */
+  authenticateClient(clientId: string, secret: string): Client | null;
+  /** Every permission of these roles; unknown roles give none. */
+  permissionsOf(roles: readonly string[]): ReadonlySet<string>;
+  /** Every permission there is. */
+  permissions(): ReadonlySet<string>;
+  roles(): ReadonlySet<string>;
+};
+
+export type HasAccess = { readonly access: AccessDirectory };
+
+const HASH_BYTES = 32;
+const ROLE_SETS_KEPT = 1_000;
+
+/** As the OAuth provider's table stores a client secret: SHA-256, base64url. A random secret needs no slow hash. */
+export const clientSecretHash = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+
+function clientOf(row: ClientRow): Client {
+  const { clientSecret, authMethod, ...rest } = row;
+  const hash = clientSecret === null ? null : Buffer.from(clientSecret, 'base64url');
+  const secretHash = hash?.length === HASH_BYTES ? hash : null;
+  return { ...rest, secretHash, authMethod: authMethod ?? (secretHash ? 'client_secret_basic' : 'none') };
+}
+
+type Loaded = {
+  readonly version: number;
+  readonly clients: ReadonlyMap<string, Client>;
+  readonly permissions: ReadonlySet<string>;
+  readonly byRole: ReadonlyMap<string, readonly string[]>;
+};
+
+export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirectory {
+  // No secret hashes to it: what an unknown client is compared with.
+  const dummy = randomBytes(HASH_BYTES);
+  let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), byRole: new Map() };
+  let byRoles = new Map<string, ReadonlySet<string>>();
+  let loadsBegun = 0;
+  let loadShown = 0;
+
+  return {
+    async load() {
+      loadsBegun += 1;
+      const thisLoad = loadsBegun;
+      const version = await readAccessVersion(ports.sql);
+      const [clients, permissions, rolePermissions] = await Promise.all([
+        readClients(ports.sql),
+        readPermissions(ports.sql),
+        readRolePermissions(ports.sql),
+      ]);
+      // A slower load must not undo one begun after it.
+      if (thisLoad < loadShown) return;
+      loadShown = thisLoad;
+      loaded = {
+        version,
+        clients: new Map(clients.map((row) => [row.clientId, clientOf(row)])),
+        permissions: new Set(permissions),
+        byRole: groupByRole(rolePermissions),
+      };
+      byRoles = new Map();
+    },
+    confirm: (version) => loaded.version === version,
+    client: (clientId) => loaded.clients.get(clientId),
+    authenticateClient(clientId, secret) {
+      const client = loaded.clients.get(clientId);
+      const presented = createHash('sha256').update(secret).digest();
+      const matches = timingSafeEqual(presented, client?.secretHash ?? dummy);
+      return matches && client?.secretHash && !client.disabled ? client : null;
+    },
+    permissionsOf(roles) {
+      const name = roles.join(' ');
+      const known = byRoles.get(name);
+      if (known) return known;
+      const made = new Set(roles.flatMap((role) => loaded.byRole.get(role) ?? []));
+      if (byRoles.size < ROLE_SETS_KEPT) byRoles.set(name, made);
+      return made;
+    },
+    permissions: () => loaded.permissions,
+    roles: () => new Set(loaded.byRole.keys()),
+  };
+}
+
+function groupByRole(rows: readonly { readonly role: string; readonly permission: string }[]): Map<string, string[]> {
+  const byRole = new Map<string, string[]>();
+  for (const { role, permission } of rows) byRole.set(role, [...(byRole.get(role) ?? []), permission]);
+  return byRole;
+}

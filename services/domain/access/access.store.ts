@@ -1,0 +1,73 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+export type ClientRow = {
+  readonly clientId: string;
+  /** base64url SHA-256, as the OAuth provider's table stores it. */
+  readonly clientSecret: string | null;
+  readonly disabled: boolean;
+  readonly scopes: string[];
+  readonly grantTypes: string[];
+  readonly credentialScopes: string[];
+  readonly tokenEpoch: number;
+  readonly authMethod: string | null;
+  readonly dpopBound: boolean;
+};
+export type RolePermissionRow = { readonly role: string; readonly permission: string };
+
+/** Reads whole tables on purpose: copies hold them in memory and look again when `access_version` moves. */
+const versionRead = defineStatement('accessVersionRead', 'SELECT access_version AS version FROM feed_state');
+const clientsRead = defineStatement(
+  'oauthClientsRead',
+  `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
+     coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
+     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound"
+   FROM oauth_clients`,
+);
+const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');
+const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
+/** T18: a client id that equals a user id would let one speak as the other. */
+const clientInsert = defineStatement(
+  'oauthClientInsert',
+  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
+     "clientCredentialsScopes", "redirectUris")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+   ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
+);
+
+/** Version first: rows read after it are at least as new. */
+export const readAccessVersion = async (sql: Sql): Promise<number> =>
+  (await sql.query<{ version: number }>(versionRead))[0]?.version ?? 0;
+export const readClients = (sql: Sql): Promise<ClientRow[]> => sql.query<ClientRow>(clientsRead);
+export const readPermissions = async (sql: Sql): Promise<string[]> =>
+  (await sql.query<{ name: string }>(permissionsRead)).map((row) => row.name);
+export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
+  sql.query<RolePermissionRow>(rolePermissionsRead);
+
+export type NewClient = {
+  readonly id: string;
+  readonly clientId: string;
+  readonly secretHash: string | null;
+  readonly name: string;
+  readonly authMethod: string;
+  readonly grantTypes: readonly string[];
+  readonly scopes: readonly string[];
+  readonly credentialScopes: readonly string[];
+  readonly redirectUris: readonly string[];
+};
+
+/** False when the id is taken, by a client or a user. */
+export async function insertClient(tx: Sql, client: NewClient): Promise<boolean> {
+  const rows = await tx.query(clientInsert, [
+    client.id,
+    client.clientId,
+    client.secretHash,
+    client.name,
+    client.authMethod,
+    client.grantTypes,
+    client.scopes,
+    client.credentialScopes,
+    client.redirectUris,
+  ]);
+  return rows.length === 1;
+}

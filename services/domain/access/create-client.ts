@@ -1,0 +1,54 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { insertClient } from './access.store.ts';
+import { clientSecretHash } from './access-directory.ts';
+import { clientExists } from './errors.ts';
+
+export type CreateClientInput = {
+  readonly name: string;
+  /** Unset: a UUID. */
+  readonly clientId?: string;
+  /** `none` makes a public client without a secret. */
+  readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  readonly grantTypes: readonly string[];
+  readonly scopes?: readonly string[];
+  /** Scopes of client-credentials tokens; those that name permissions are what its secret may do. */
+  readonly credentialScopes?: readonly string[];
+  readonly redirectUris?: readonly string[];
+};
+
+export type CreatedClient = {
+  readonly clientId: string;
+  /** 256 random bits, shown this once; only their SHA-256 is stored. Null for a public client. */
+  readonly clientSecret: string | null;
+};
+
+/**
+ * Registers an OAuth client. The row's trigger writes the audit event.
+ * @throws clientExists (409) when a client or a user has the id: one would speak as the other
+ */
+export async function createClient(
+  ports: Pick<Ports, 'transact' | 'random'>,
+  input: CreateClientInput,
+  caller: Caller,
+): Promise<CreatedClient> {
+  const clientId = input.clientId ?? ports.random.uuid();
+  const authMethod = input.authMethod ?? 'client_secret_basic';
+  const clientSecret = authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
+  const isMade = await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller);
+    return insertClient(tx, {
+      id: ports.random.uuid(),
+      clientId,
+      secretHash: clientSecret === null ? null : clientSecretHash(clientSecret),
+      name: input.name,
+      authMethod,
+      grantTypes: input.grantTypes,
+      scopes: input.scopes ?? [],
+      credentialScopes: input.credentialScopes ?? [],
+      redirectUris: input.redirectUris ?? [],
+    });
+  });
+  if (!isMade) throw clientExists();
+  return { clientId, clientSecret };
+}

@@ -1,0 +1,117 @@
+import type { keySettings } from '../../platform/config/keys.ts';
+import type { SettingsOf } from '../../platform/define/setting.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { ensureServerSecrets } from './ensure-server-secrets.ts';
+import { ensureSharedSecret } from './ensure-shared-secret.ts';
+import { makeKeyPair } from './key-material.ts';
+import {
+  ACCESS_PURPOSE,
+  destroysAt,
+  firstSignsFrom,
+  type KeyPolicy,
+  type KeyTimes,
+  leavesAt,
+  openEnded,
+  stateOf,
+} from './key-timeline.ts';
+import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
+import { assertVaultFits, publishKey } from './publish-key.ts';
+
+export type EnsureKeysSettings = {
+  readonly keys: Pick<
+    SettingsOf<typeof keySettings>,
+    'algorithm' | 'jwtSecret' | 'prepublishSeconds' | 'rotationDays' | 'ringBoundSeconds'
+  >;
+  readonly tokens: {
+    readonly accessTokenSeconds: number;
+    readonly leewaySeconds: number;
+    readonly refreshAbsoluteSeconds: number;
+  };
+  /** BETTER_AUTH_SECRET: the shared secret of HS256 mode where JWT_SECRET is not set. */
+  readonly authSecret: string;
+  /** The default audience, which HS256 mode shares the given secret with. */
+  readonly audience: string;
+};
+
+export type EnsuredKeys = {
+  /** Kids made now; empty on every start but the first. */
+  readonly created: readonly string[];
+  /** What an operator should know; each a sentence. */
+  readonly warnings: readonly string[];
+};
+
+export function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
+  const { keys, tokens } = settings;
+  return {
+    // HS256 signs access tokens alone; ID tokens and the feed stay asymmetric beside it.
+    algorithm: keys.algorithm === 'HS256' ? 'RS256' : keys.algorithm,
+    prepublishSeconds: keys.prepublishSeconds,
+    rotationDays: keys.rotationDays,
+    longestTokenSeconds: tokens.accessTokenSeconds,
+    leewaySeconds: tokens.leewaySeconds,
+    ringBoundSeconds: keys.ringBoundSeconds,
+    refreshSeconds: tokens.refreshAbsoluteSeconds,
+  };
+}
+
+/**
+ * What every start needs: a policy, one asymmetric key, one set of server secrets, and in HS256 mode the shared
+ * secret. Copies that start at once on an empty database make one of each. Nothing rotates here.
+ * @throws KeyMaterialError when the database's keys do not open with this key-encryption key
+ */
+export async function ensureKeys(
+  ports: Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'>,
+  settings: EnsureKeysSettings,
+  caller: Caller,
+): Promise<EnsuredKeys> {
+  const policy = keyPolicyOf(settings);
+  // Made before the transaction: an RSA pair takes longer than a lock should be held.
+  const spare = openEnded(await readKeysOf(ports.sql, ACCESS_PURPOSE))
+    ? null
+    : await makeKeyPair(ports.vault, ACCESS_PURPOSE, policy.algorithm);
+  return ports.transact(async (tx) => {
+    const nowMs = await lockKeys(tx);
+    await assertVaultFits(tx, ports.vault);
+    await writePolicy(tx, policy);
+    const publication = { policy, nowMs, signsFrom: firstSignsFrom(nowMs), caller };
+    const created: string[] = [];
+    if (spare && !openEnded(await readKeysOf(tx, ACCESS_PURPOSE)))
+      created.push(await publishKey(tx, spare, publication));
+    const shared = await ensureSharedSecret(ports, tx, settings, publication);
+    await keepForLongestToken(tx, policy, nowMs);
+    await ensureServerSecrets(ports, tx, nowMs, caller);
+    const keys = await readKeysOf(tx, ACCESS_PURPOSE);
+    return {
+      created: [...created, ...shared.created],
+      warnings: [...shared.warnings, ...keyWarnings(keys, policy, nowMs)],
+    };
+  });
+}
+
+/** A longer token life than before holds for the keys that already sign. */
+async function keepForLongestToken(tx: Tx, policy: KeyPolicy, nowMs: number): Promise<void> {
+  for (const key of await readKeys(tx)) {
+    const isOver = key.compromisedAt !== null || (destroysAt(key) ?? nowMs + 1) <= nowMs;
+    if (isOver || key.longestTokenSeconds >= policy.longestTokenSeconds) continue;
+    const { signsUntil } = key;
+    const leaves = signsUntil === null ? null : leavesAt(signsUntil, policy.longestTokenSeconds, policy);
+    await setKeyRange(tx, key.kid, { ...key, leavesAt: leaves }, policy.longestTokenSeconds);
+  }
+}
+
+/** What an operator should know of these keys, a sentence each: for the log of a start and for `doctor`. */
+export function keyWarnings(keys: readonly KeyTimes[], policy: KeyPolicy, nowMs: number): string[] {
+  const active = keys.find((key) => stateOf(key, nowMs) === 'active');
+  const isSucceeded = keys.some((key) => stateOf(key, nowMs) === 'pending');
+  if (!active || isSucceeded) return [];
+  const warnings: string[] = [];
+  if (active.alg !== policy.algorithm)
+    warnings.push(
+      `The active key signs with ${active.alg}, JWT_ALGORITHM asks for ${policy.algorithm}: sallyport keys rotate`,
+    );
+  if (active.signsFrom + policy.rotationDays * 86_400_000 < nowMs)
+    warnings.push(
+      `The active key has signed longer than KEY_ROTATION_DAYS=${policy.rotationDays}: sallyport keys rotate`,
+    );
+  return warnings;
+}

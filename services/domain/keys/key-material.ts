@@ -1,0 +1,163 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPair,
+  type JsonWebKey,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Random, Vault } from '../ports.ts';
+import type { AsymmetricAlgorithm, KeyAlgorithm } from './key-timeline.ts';
+
+/** A key that verifies. `audience` is set for HS256 alone: the secret is shared with that audience and no other. */
+export type VerificationKey = {
+  readonly kid: string;
+  readonly alg: KeyAlgorithm;
+  readonly key: KeyObject;
+  readonly audience?: string;
+};
+
+/** Keys that must not or cannot be used. Ends start-up; `fix` is one thing to do. */
+export class KeyMaterialError extends Error {
+  readonly fix: string;
+  constructor(message: string, fix: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'KeyMaterialError';
+    this.fix = fix;
+  }
+}
+
+/** A key made and sealed, ready for its row. */
+export type SealedKey = {
+  readonly kid: string;
+  readonly purpose: string;
+  readonly alg: KeyAlgorithm;
+  /** JWK as JSON text; for HS256 the sealed fingerprint of the secret, by which a compromised one is known again. */
+  readonly publicKey: string;
+  readonly sealedPrivateKey: string;
+};
+
+export const RSA_MODULUS_BITS = 2_048;
+export const SHARED_SECRET_BYTES = 32;
+
+const generate = promisify(generateKeyPair);
+
+function generatePair(alg: AsymmetricAlgorithm): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
+  switch (alg) {
+    case 'RS256':
+      return generate('rsa', { modulusLength: RSA_MODULUS_BITS, publicExponent: 65_537 });
+    case 'ES256':
+      return generate('ec', { namedCurve: 'P-256' });
+    case 'EdDSA':
+      return generate('ed25519');
+  }
+}
+
+/** RFC 7638: SHA-256 over the required members in lexicographic order. */
+export function jwkThumbprint(jwk: JsonWebKey): string {
+  const members: readonly (keyof JsonWebKey & string)[] =
+    jwk.kty === 'RSA' ? ['e', 'kty', 'n'] : jwk.kty === 'EC' ? ['crv', 'kty', 'x', 'y'] : ['crv', 'kty', 'x'];
+  const required = Object.fromEntries(members.map((member) => [member, jwk[member]]));
+  return createHash('sha256').update(JSON.stringify(required)).digest('base64url');
+}
+
+const sealContext = (purpose: string, kid: string): string => `jwks:${purpose}:${kid}`;
+
+/** Makes a key pair and seals its private part (PKCS #8) for exactly this kid and purpose. */
+export async function makeKeyPair(vault: Vault, purpose: string, alg: AsymmetricAlgorithm): Promise<SealedKey> {
+  const { publicKey, privateKey } = await generatePair(alg);
+  const jwk = publicKey.export({ format: 'jwk' });
+  const kid = jwkThumbprint(jwk);
+  const sealedPrivateKey = vault.seal(privateKey.export({ format: 'der', type: 'pkcs8' }), sealContext(purpose, kid));
+  return { kid, purpose, alg, publicKey: JSON.stringify(jwk), sealedPrivateKey };
+}
+
+/** A secret shared with one audience, under a kid that says nothing of it. */
+export function sealSharedSecret(
+  ports: { readonly vault: Vault; readonly random: Random },
+  purpose: string,
+  secret: Uint8Array,
+): SealedKey {
+  assertSharedSecret(secret);
+  const kid = ports.random.bytes(16).toString('base64url');
+  const publicKey = ports.vault.seal(fingerprint(secret), fingerprintContext(purpose, kid));
+  const sealedPrivateKey = ports.vault.seal(secret, sealContext(purpose, kid));
+  return { kid, purpose, alg: 'HS256', publicKey, sealedPrivateKey };
+}
+
+const fingerprint = (secret: Uint8Array): Buffer => createHash('sha256').update(secret).digest();
+const fingerprintContext = (purpose: string, kid: string): string => `jwks_fingerprint:${purpose}:${kid}`;
+
+/** Whether an HS256 key, destroyed or not, holds exactly this secret. */
+export const isSharedSecret = (vault: Vault, key: SealedKey, secret: Uint8Array): boolean =>
+  timingSafeEqual(openSealed(vault, key.publicKey, fingerprintContext(key.purpose, key.kid)), fingerprint(secret));
+
+function assertSharedSecret(secret: Uint8Array): void {
+  if (secret.byteLength < SHARED_SECRET_BYTES)
+    throw new KeyMaterialError('an HS256 secret is shorter than 256 bits', 'set JWT_SECRET: openssl rand -base64 32');
+}
+
+/**
+ * Opens what the vault sealed, or says what it means that it does not open.
+ * @throws KeyMaterialError
+ */
+export function openSealed(vault: Vault, sealed: string, context: string): Buffer {
+  try {
+    return vault.open(sealed, context);
+  } catch (cause) {
+    throw new KeyMaterialError(
+      'the keys in this database were sealed under another key-encryption key',
+      'start with the KEY_ENCRYPTION_KEY, or the BETTER_AUTH_SECRET and SALLYPORT_DATA_DIR, this database was first started with',
+      { cause },
+    );
+  }
+}
+
+export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
+  openSealed(vault, key.sealedPrivateKey, sealContext(key.purpose, key.kid));
+
+/** The shape its algorithm asks for, and at least the strength: a weak key is refused wherever it came from (J17). */
+function assertStrength(kid: string, alg: KeyAlgorithm, key: KeyObject): void {
+  const details = key.asymmetricKeyDetails ?? {};
+  const fits = {
+    RS256: key.asymmetricKeyType === 'rsa' && (details.modulusLength ?? 0) >= RSA_MODULUS_BITS,
+    ES256: key.asymmetricKeyType === 'ec' && details.namedCurve === 'prime256v1',
+    EdDSA: key.asymmetricKeyType === 'ed25519',
+    HS256: key.type === 'secret' && (key.symmetricKeySize ?? 0) >= SHARED_SECRET_BYTES,
+  };
+  if (!fits[alg])
+    throw new KeyMaterialError(
+      `key ${kid} is too weak for ${alg} or of another kind`,
+      `mark it with: sallyport keys compromise ${kid}`,
+    );
+}
+
+export const publicJwkOf = (key: SealedKey): JsonWebKey => JSON.parse(key.publicKey) as JsonWebKey;
+
+/** The key that verifies, strength checked. Opens the sealed part only for HS256. */
+export function verificationKeyOf(vault: Vault, key: SealedKey, audience: string | undefined): VerificationKey {
+  const made =
+    key.alg === 'HS256'
+      ? createSecretKey(openPrivatePart(vault, key))
+      : createPublicKey({ key: publicJwkOf(key), format: 'jwk' });
+  assertStrength(key.kid, key.alg, made);
+  return { kid: key.kid, alg: key.alg, key: made, ...(audience === undefined ? {} : { audience }) };
+}
+
+/** The key that signs; its public half must be the published one. */
+export function signingKeyOf(vault: Vault, key: SealedKey): KeyObject {
+  const opened = openPrivatePart(vault, key);
+  if (key.alg === 'HS256') return createSecretKey(opened);
+  const made = createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' });
+  opened.fill(0);
+  if (jwkThumbprint(createPublicKey(made).export({ format: 'jwk' })) !== jwkThumbprint(publicJwkOf(key)))
+    throw new KeyMaterialError(
+      `private and public part of key ${key.kid} differ`,
+      'restore the jwks table from a backup',
+    );
+  assertStrength(key.kid, key.alg, made);
+  return made;
+}

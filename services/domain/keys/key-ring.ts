@@ -1,0 +1,249 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import type { keySettings } from '../../platform/config/keys.ts';
+import type { SettingsOf } from '../../platform/define/setting.ts';
+import type { Ports } from '../ports.ts';
+import { signingUnavailable } from './errors.ts';
+import { publicJwkOf, signingKeyOf, type VerificationKey, verificationKeyOf } from './key-material.ts';
+import { ACCESS_PURPOSE, CLOCK_BOUND_SECONDS, destroysAt, isPublished, sharedSecretPurpose } from './key-timeline.ts';
+import { type KeyView, keyViewOf } from './key-view.ts';
+import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
+import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './server-secrets.ts';
+import { createSigningLanes } from './signing-lanes.ts';
+
+export type KeyRingSettings = Pick<
+  SettingsOf<typeof keySettings>,
+  'algorithm' | 'jwksMaxAgeSeconds' | 'ringBoundSeconds'
+>;
+
+export type JwksAnswer = {
+  /** `{"keys":[…]}`, public members only. */
+  readonly body: string;
+  readonly etag: string;
+  /** Jittered, and shorter by the ring's own age: no verifier ever holds an older key set than the setting allows. */
+  readonly maxAgeSeconds: number;
+};
+
+/** This copy's keys, in memory. Nothing but `load` does I/O. */
+export type KeyRing = {
+  /** Reads everything from Postgres; calls while one runs share one more. Throws KeyMaterialError, storeUnavailable. */
+  load(): Promise<void>;
+  /**
+   * The state poll saw this version. True: the ring is as old as the poll's sending, `clock.monotonic()` at `sentAt`.
+   * False: call `load`.
+   */
+  confirm(version: number, sentAt?: number): boolean;
+  /** The key of a kid, or undefined for one never known or already retired. A Map lookup: kid may be anything. */
+  find(kid: string): { readonly key: VerificationKey; readonly compromised: boolean } | undefined;
+  /**
+   * A compact JWS (RFC 7515 §7.1) by the key whose range holds now. HS256 mode signs `at+jwt` with the audience's
+   * shared secret. Rejects with `signingUnavailable` (503), and with RangeError for a token that outlives its key.
+   */
+  sign(header: { readonly typ: string }, claims: object, options?: { readonly audience?: string }): Promise<string>;
+  jwks(): JwksAnswer;
+  /** The newest active version. */
+  secret(purpose: ServerSecretPurpose): { readonly version: number; readonly key: Buffer };
+  /** Undefined for a version never made or already destroyed. */
+  secretVersion(purpose: ServerSecretPurpose, version: number): Buffer | undefined;
+  list(): KeyView[];
+  /** Whether this copy may sign: ring within its bound, clock within 5 s of the database's. */
+  isFresh(): boolean;
+  state(): { readonly ageMs: number; readonly clockOffsetMs: number; readonly version: number };
+};
+
+export type HasKeyRing = { readonly keyRing: KeyRing };
+
+type Signer = {
+  readonly row: KeyRow;
+  readonly key: KeyObject;
+  readonly until: number;
+  /** Base64url header with its dot, by typ. */
+  readonly headers: Map<string, string>;
+};
+
+type Loaded = {
+  readonly version: number;
+  readonly rows: readonly KeyRow[];
+  readonly verifiers: ReadonlyMap<
+    string,
+    { readonly key: VerificationKey; readonly compromised: boolean; readonly until: number }
+  >;
+  readonly signers: ReadonlyMap<string, readonly Signer[]>;
+  readonly secrets: ServerSecrets;
+  /** Wall clock minus monotonic clock at load: a step of the wall clock shows as a difference. */
+  readonly wallBase: number;
+  /** Wall clock minus the database's, as measured at load. */
+  readonly offsetMs: number;
+};
+
+const TYPS_KEPT = 16;
+const SHARED_SECRET_TYP = 'at+jwt';
+
+const isAsymmetric = (row: KeyRow): boolean => row.alg !== 'HS256';
+const audienceOf = (row: KeyRow): string | undefined =>
+  isAsymmetric(row) ? undefined : row.purpose.slice(sharedSecretPurpose('').length);
+
+const encode = (text: string): string => Buffer.from(text).toString('base64url');
+
+function headerOf(signer: Signer, typ: string): string {
+  const known = signer.headers.get(typ);
+  if (known !== undefined) return known;
+  const made = `${encode(JSON.stringify({ alg: signer.row.alg, kid: signer.row.kid, typ }))}.`;
+  if (signer.headers.size < TYPS_KEPT) signer.headers.set(typ, made);
+  return made;
+}
+
+export function createKeyRing(
+  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'>,
+  settings: KeyRingSettings,
+): KeyRing {
+  const { clock, vault, sql } = ports;
+  const lanes = createSigningLanes();
+  const boundMs = settings.ringBoundSeconds * 1_000;
+  let loaded: Loaded | undefined;
+  let confirmedAt = Number.NEGATIVE_INFINITY;
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  let keySet: { readonly body: string; readonly etag: string; readonly until: number } | undefined;
+
+  const required = (): Loaded => {
+    if (!loaded) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is not loaded yet.' });
+    return loaded;
+  };
+
+  async function read(): Promise<void> {
+    const sentAt = clock.monotonic();
+    const sentWall = clock.now();
+    const { version, now } = await readVersion(sql);
+    const receivedWall = clock.now();
+    const receivedAt = clock.monotonic();
+    const rows = await readKeys(sql);
+    const secrets = openServerSecrets(vault, await readSecrets(sql));
+    // The database's reading lies between ours, or outside by at least this much: a slow answer is no offset.
+    const offsetMs = now < sentWall ? sentWall - now : now > receivedWall ? receivedWall - now : 0;
+    const verifiers = new Map<string, { key: VerificationKey; compromised: boolean; until: number }>();
+    const signers = new Map<string, Signer[]>();
+    for (const row of rows) {
+      const until = row.leavesAt ?? Number.POSITIVE_INFINITY;
+      if (until <= now) continue;
+      const compromised = row.compromisedAt !== null;
+      if (row.alg !== 'HS256' || row.sealedPrivateKey !== '')
+        verifiers.set(row.kid, { key: verificationKeyOf(vault, row, audienceOf(row)), compromised, until });
+      if (compromised || row.sealedPrivateKey === '' || (destroysAt(row) ?? until) <= now) continue;
+      const signer = {
+        row,
+        key: signingKeyOf(vault, row),
+        until: row.signsUntil ?? Number.POSITIVE_INFINITY,
+        headers: new Map<string, string>(),
+      };
+      signers.set(row.purpose, [...(signers.get(row.purpose) ?? []), signer]);
+    }
+    loaded = { version, rows, verifiers, signers, secrets, offsetMs, wallBase: receivedWall - receivedAt };
+    keySet = undefined;
+    confirmedAt = sentAt;
+  }
+
+  function load(): Promise<void> {
+    if (!running) {
+      running = read().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    // What runs may have read before the change that this call is about.
+    next ??= running
+      .catch(() => {})
+      .then(() => {
+        next = undefined;
+        return load();
+      });
+    return next;
+  }
+
+  const clockOffsetMs = (state: Loaded): number => state.offsetMs + (clock.now() - clock.monotonic() - state.wallBase);
+  const isClockRight = (state: Loaded): boolean => Math.abs(clockOffsetMs(state)) <= CLOCK_BOUND_SECONDS * 1_000;
+  const ageMs = (): number => clock.monotonic() - confirmedAt;
+
+  function signerOf(state: Loaded, purpose: string, nowMs: number): Signer | undefined {
+    const keys = state.signers.get(purpose);
+    if (keys === undefined) return undefined;
+    for (const signer of keys) if (nowMs >= signer.row.signsFrom && nowMs < signer.until) return signer;
+    return undefined;
+  }
+
+  function chooseSigner(state: Loaded, typ: string, audience: unknown, nowMs: number): Signer | undefined {
+    if (settings.algorithm === 'HS256' && typ === SHARED_SECRET_TYP && typeof audience === 'string') {
+      const shared = signerOf(state, sharedSecretPurpose(audience), nowMs);
+      if (shared) return shared;
+    }
+    return signerOf(state, ACCESS_PURPOSE, nowMs);
+  }
+
+  function signNow(typ: string, claims: object, audience: string | undefined): Promise<string> {
+    const state = required();
+    if (ageMs() > boundMs)
+      throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is older than its bound.' });
+    if (!isClockRight(state))
+      throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock is too far from the database.' });
+    const nowMs = clock.now();
+    const { aud, exp } = claims as { readonly aud?: unknown; readonly exp?: unknown };
+    const signer = chooseSigner(state, typ, audience ?? aud, nowMs);
+    if (!signer) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' });
+    const longest = nowMs / 1_000 + signer.row.longestTokenSeconds;
+    // The key would leave the key set before this token expires.
+    if (typeof exp === 'number' && exp > longest + 1)
+      throw new RangeError(
+        `a token of ${Math.ceil(exp - nowMs / 1_000)} s outlives its key's ${signer.row.longestTokenSeconds} s`,
+      );
+    return lanes.sign(headerOf(signer, typ) + encode(JSON.stringify(claims)), signer.row.alg, signer.key);
+  }
+
+  function makeKeySet(state: Loaded, nowMs: number): NonNullable<typeof keySet> {
+    const published = state.rows.filter((row) => isPublished(row, nowMs));
+    const keys = published.map((row) => {
+      const { kty, n, e, crv, x, y } = publicJwkOf(row);
+      return { kty, use: 'sig', alg: row.alg, kid: row.kid, n, e, crv, x, y };
+    });
+    const body = JSON.stringify({ keys });
+    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+    const until = Math.min(...published.map((row) => row.leavesAt ?? Number.POSITIVE_INFINITY));
+    return { body, etag, until };
+  }
+
+  return {
+    load,
+    confirm(version, sentAt = clock.monotonic()) {
+      if (loaded?.version !== version || !isClockRight(loaded)) return false;
+      confirmedAt = Math.max(confirmedAt, sentAt);
+      return true;
+    },
+    find(kid) {
+      const known = loaded?.verifiers.get(kid);
+      return known !== undefined && clock.now() < known.until ? known : undefined;
+    },
+    sign(header, claims, options) {
+      try {
+        return signNow(header.typ, claims, options?.audience);
+      } catch (err) {
+        return Promise.reject(err);
+      }
+    },
+    jwks() {
+      const state = required();
+      const nowMs = clock.now();
+      if (keySet === undefined || nowMs >= keySet.until) keySet = makeKeySet(state, nowMs);
+      const allowed = Math.max(0, settings.jwksMaxAgeSeconds - ageMs() / 1_000);
+      // Copies of one fleet should not all be asked at the same second.
+      const jitter = 0.8 + 0.2 * (ports.random.bytes(1)[0]! / 255);
+      return { body: keySet.body, etag: keySet.etag, maxAgeSeconds: Math.floor(allowed * jitter) };
+    },
+    secret: (purpose) => required().secrets.newest(purpose, clock.now()),
+    secretVersion: (purpose, version) => required().secrets.version(purpose, version),
+    list: () => required().rows.map((row) => keyViewOf(row, clock.now())),
+    isFresh: () => loaded !== undefined && ageMs() <= boundMs && isClockRight(loaded),
+    state: () => ({
+      ageMs: ageMs(),
+      clockOffsetMs: loaded ? clockOffsetMs(loaded) : 0,
+      version: loaded?.version ?? -1,
+    }),
+  };
+}

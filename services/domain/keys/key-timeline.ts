@@ -1,0 +1,139 @@
+/** Rules of a key's life as plain functions of ranges and a clock: every copy computes the same, nobody is told. */
+
+export const asymmetricAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const;
+export type AsymmetricAlgorithm = (typeof asymmetricAlgorithms)[number];
+export type KeyAlgorithm = AsymmetricAlgorithm | 'HS256';
+
+export const keyStates = ['pending', 'active', 'retiring', 'retired', 'compromised'] as const;
+export type KeyState = (typeof keyStates)[number];
+
+/** Keys of one purpose take turns; an HS256 secret has the purpose `hs256:<audience>`. */
+export const ACCESS_PURPOSE = 'access';
+export const sharedSecretPurpose = (audience: string): string => `hs256:${audience}`;
+
+/** A copy whose clock is further than this from the database's does not sign. */
+export const CLOCK_BOUND_SECONDS = 5;
+const SKEW_MS = 2 * CLOCK_BOUND_SECONDS * 1_000;
+
+/** Times are milliseconds since 1970 by the database's clock. */
+export type KeyTimes = {
+  readonly kid: string;
+  readonly alg: KeyAlgorithm;
+  readonly publishedAt: number;
+  readonly signsFrom: number;
+  /** Null: until a successor is planned. */
+  readonly signsUntil: number | null;
+  /** When it leaves the key set; null as long as `signsUntil` is. */
+  readonly leavesAt: number | null;
+  readonly longestTokenSeconds: number;
+  readonly compromisedAt: number | null;
+};
+
+export type KeyPolicy = {
+  readonly algorithm: AsymmetricAlgorithm;
+  readonly prepublishSeconds: number;
+  readonly rotationDays: number;
+  readonly longestTokenSeconds: number;
+  readonly leewaySeconds: number;
+  readonly ringBoundSeconds: number;
+  readonly refreshSeconds: number;
+};
+
+export function stateOf(key: KeyTimes, nowMs: number): KeyState {
+  if (key.compromisedAt !== null) return 'compromised';
+  if (nowMs < key.signsFrom) return 'pending';
+  if (key.signsUntil === null || nowMs < key.signsUntil) return 'active';
+  return key.leavesAt === null || nowMs < key.leavesAt ? 'retiring' : 'retired';
+}
+
+/** Whether verifiers are told of it. A shared secret never is. */
+export const isPublished = (key: KeyTimes, nowMs: number): boolean =>
+  key.alg !== 'HS256' && key.compromisedAt === null && (key.leavesAt === null || nowMs < key.leavesAt);
+
+export const signsAt = (key: KeyTimes, nowMs: number): boolean => stateOf(key, nowMs) === 'active';
+
+/** How long a key is published before it signs: verifier caches, and a writer and a signer at opposite ends of the allowed skew. */
+export const holdMs = (policy: KeyPolicy): number => policy.prepublishSeconds * 1_000 + SKEW_MS;
+
+/** A server secret is held until every copy that may still mint has loaded it. */
+export const secretHoldMs = (policy: KeyPolicy): number => policy.ringBoundSeconds * 1_000 + SKEW_MS;
+
+/** When a key that stops signing may leave the key set: its last token, seen by the slowest clock allowed. */
+export const leavesAt = (signsUntil: number, longestTokenSeconds: number, policy: KeyPolicy): number =>
+  signsUntil + (longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
+
+/** The private part outlives its range by the skew a signer may be behind; a shared secret also verifies, so it stays. */
+export function destroysAt(key: KeyTimes): number | null {
+  if (key.alg === 'HS256') return key.leavesAt;
+  return key.signsUntil === null ? null : key.signsUntil + SKEW_MS;
+}
+
+/** The first key of a purpose signs at once: nobody has cached a key set without it. Copies behind find a signer too. */
+export const firstSignsFrom = (nowMs: number): number => nowMs - SKEW_MS;
+
+/** The key with no planned end: the one that signs when all planned changes are done. */
+export const openEnded = <K extends KeyTimes>(keys: readonly K[]): K | undefined =>
+  keys.find((key) => key.compromisedAt === null && key.signsUntil === null);
+
+export type RotationPlan =
+  /** One is waiting already: it is the answer. */
+  | { readonly kind: 'pending'; readonly kid: string }
+  | { readonly kind: 'not_due'; readonly kid: string }
+  | {
+      readonly kind: 'publish';
+      readonly close: { readonly kid: string; readonly signsUntil: number; readonly leavesAt: number } | null;
+      readonly signsFrom: number;
+    };
+
+/** What rotating means now, for the keys of one purpose. At most one key waits at any time. */
+export function planRotation(
+  keys: readonly KeyTimes[],
+  policy: KeyPolicy,
+  nowMs: number,
+  onlyWhenDue: boolean,
+): RotationPlan {
+  const waiting = keys.find((key) => stateOf(key, nowMs) === 'pending');
+  if (waiting) return { kind: 'pending', kid: waiting.kid };
+  const current = openEnded(keys);
+  if (!current) return { kind: 'publish', close: null, signsFrom: firstSignsFrom(nowMs) };
+  const signsFrom = nowMs + holdMs(policy);
+  if (onlyWhenDue && signsFrom < current.signsFrom + policy.rotationDays * 86_400_000)
+    return { kind: 'not_due', kid: current.kid };
+  const longest = Math.max(current.longestTokenSeconds, policy.longestTokenSeconds);
+  return {
+    kind: 'publish',
+    close: { kid: current.kid, signsUntil: signsFrom, leavesAt: leavesAt(signsFrom, longest, policy) },
+    signsFrom,
+  };
+}
+
+export type CompromisePlan = {
+  /** Where the compromised key's own range ends; one that has not begun keeps its range. */
+  readonly signsUntil: number | null;
+  /** The key planned to follow it begins earlier instead. */
+  readonly advance: { readonly kid: string; readonly signsFrom: number } | null;
+  /** The key it was to follow is succeeded by nobody. */
+  readonly reopen: string | null;
+  /** A new key takes over this range's start, without any hold. */
+  readonly replaceFrom: number | null;
+};
+
+/**
+ * What taking one key out means now. A successor takes over the whole range of a compromised signer, so that no
+ * copy's clock finds a moment without one.
+ */
+export function planCompromise(keys: readonly KeyTimes[], key: KeyTimes, nowMs: number): CompromisePlan {
+  const unchanged = { signsUntil: key.signsUntil, advance: null, reopen: null, replaceFrom: null };
+  const others = keys.filter((other) => other.kid !== key.kid && other.compromisedAt === null);
+  if (nowMs < key.signsFrom) {
+    const before = others.find((other) => other.signsUntil === key.signsFrom);
+    return { ...unchanged, reopen: before?.kid ?? null };
+  }
+  // Just past its range a copy that is behind would still sign with it: the successor covers that too.
+  if (key.signsUntil !== null && nowMs >= key.signsUntil + SKEW_MS) return unchanged;
+  const signsUntil = Math.max(key.signsFrom + 1, Math.min(nowMs, key.signsUntil ?? nowMs));
+  const successor = others.find((other) => other.signsFrom === key.signsUntil);
+  return successor
+    ? { ...unchanged, signsUntil, advance: { kid: successor.kid, signsFrom: key.signsFrom } }
+    : { ...unchanged, signsUntil, replaceFrom: key.signsFrom };
+}

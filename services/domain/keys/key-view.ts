@@ -1,0 +1,36 @@
+import { type KeyAlgorithm, type KeyState, stateOf } from './key-timeline.ts';
+import type { KeyRow } from './keys.store.ts';
+
+/** A key as operators see it; times in ISO 8601. */
+export type KeyView = {
+  readonly kid: string;
+  readonly alg: KeyAlgorithm;
+  /** `access`, or `hs256:<audience>`. */
+  readonly purpose: string;
+  readonly state: KeyState;
+  readonly published_at: string;
+  readonly activates_at: string;
+  readonly signs_until: string | null;
+  /** When it leaves the key set. */
+  readonly leaves_at: string | null;
+  readonly compromised_at: string | null;
+  readonly compromise_reason: string | null;
+};
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
+
+/** The state is of this moment: ranges and clock, nothing stored. */
+export const keyViewOf = (key: KeyRow, nowMs: number): KeyView => ({
+  kid: key.kid,
+  alg: key.alg,
+  purpose: key.purpose,
+  state: stateOf(key, nowMs),
+  published_at: iso(key.publishedAt),
+  // A replacement takes over a range that began before it existed.
+  activates_at: iso(Math.max(key.signsFrom, key.publishedAt)),
+  signs_until: isoOrNull(key.signsUntil),
+  leaves_at: isoOrNull(key.leavesAt),
+  compromised_at: isoOrNull(key.compromisedAt),
+  compromise_reason: key.compromiseReason,
+});

@@ -1,0 +1,36 @@
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Tx, Vault } from '../ports.ts';
+import { keyPublished } from './audit-events.ts';
+import { openSealed, type SealedKey } from './key-material.ts';
+import type { KeyPolicy } from './key-timeline.ts';
+import { insertKey, readSecrets } from './keys.store.ts';
+import { serverSecretContext } from './server-secrets.ts';
+
+export type Publication = {
+  readonly policy: KeyPolicy;
+  readonly nowMs: number;
+  readonly signsFrom: number;
+  readonly caller: Caller;
+};
+
+/** Writes the row of a key made before, with its audit event. Returns its kid. */
+export async function publishKey(tx: Tx, key: SealedKey, publication: Publication): Promise<string> {
+  const { policy, nowMs, signsFrom, caller } = publication;
+  const { longestTokenSeconds } = policy;
+  await insertKey(tx, key, { publishedAt: nowMs, signsFrom, longestTokenSeconds });
+  await recordEvent(tx, caller, keyPublished, {
+    outcome: 'ok',
+    target: { kind: 'key', id: key.kid },
+    detail: { alg: key.alg, purpose: key.purpose, signs_from: new Date(Math.max(signsFrom, nowMs)).toISOString() },
+  });
+  return key.kid;
+}
+
+/**
+ * A writer with another key-encryption key would leave rows that no copy can open.
+ * @throws KeyMaterialError before anything is written
+ */
+export async function assertVaultFits(tx: Tx, vault: Vault): Promise<void> {
+  const known = (await readSecrets(tx)).find((secret) => secret.sealed !== '');
+  if (known) openSealed(vault, known.sealed, serverSecretContext(known.purpose, known.version)).fill(0);
+}

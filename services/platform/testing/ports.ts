@@ -1,0 +1,42 @@
+import type { Caller, Clock, Ports } from '../../domain/ports.ts';
+import { systemClock, systemRandom } from '../crypto/system.ts';
+import { createVault } from '../crypto/vault.ts';
+import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+
+/** What a use-case takes, on a real database. `end` closes its connections. */
+export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
+  end(): Promise<void>;
+};
+
+/** Opens ports on a database of `createTestDatabase`. An error of an `afterCommit` action fails the test. */
+export function createTestPorts(
+  url: string,
+  options: { clock?: Clock; keyEncryptionKey?: Uint8Array } = {},
+): TestPorts {
+  const pool = createPool({
+    url,
+    connections: 8,
+    applicationName: 'test',
+    statementTimeoutMs: 10_000,
+    lockTimeoutMs: 10_000,
+  });
+  const silent = (): void => {};
+  return {
+    sql: createSql(pool),
+    transact: createTransact(pool, (err) => {
+      throw err;
+    }),
+    clock: options.clock ?? systemClock,
+    random: systemRandom,
+    vault: createVault(options.keyEncryptionKey ?? Buffer.alloc(32, 7)),
+    log: { debug: silent, info: silent, warn: silent, error: silent },
+    end: () => pool.end(),
+  };
+}
+
+/** A caller for what the test does itself. */
+export const testCaller: Caller = {
+  kind: 'system',
+  name: 'test',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
