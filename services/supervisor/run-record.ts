@@ -9,6 +9,8 @@ export interface RunRecord {
   startedAt: string;
   api: string;
   metrics: string;
+  /** Temporary folder of the metrics sockets. */
+  socketFolder: string;
   /** False until every child was ready once. */
   ready: boolean;
   children: { name: string; process: RecordedProcess; ready: boolean }[];
@@ -65,5 +67,8 @@ export async function clearDeadSupervisors(
       if (!(await waitForExit(process, drainSeconds * 1_000))) sendSignal(-process.pid, 'SIGKILL');
     }),
   );
-  for (const record of dead) rmSync(pathOf(dataDir, record.supervisor.pid), { force: true });
+  for (const record of dead) {
+    rmSync(record.socketFolder, { recursive: true, force: true });
+    rmSync(pathOf(dataDir, record.supervisor.pid), { force: true });
+  }
 }

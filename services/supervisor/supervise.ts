@@ -124,6 +124,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
         startedAt,
         api: apiUrl(),
         metrics: metricsUrl,
+        socketFolder,
         ready,
         children: children.flatMap(({ name, process, isReady }) =>
           process ? [{ name, process, ready: isReady }] : [],
