@@ -40,3 +40,49 @@ export const familyInsert = defineStatement(
   )
   SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch" FROM born, inserted`,
 );
+
+/**
+ * Ends one family, by primary key, and its access tokens by a revocation; a family that ended before keeps its reason.
+ * No row: there is no such family. An UPDATE waits for a rotation in flight and then ends what it left.
+ */
+export const familyEnd = defineStatement(
+  'familyEnd',
+  `WITH found AS (
+    SELECT id, user_id, client_id, sid FROM refresh_families WHERE id = $1::uuid FOR NO KEY UPDATE
+  ), ended AS (
+    UPDATE refresh_families f SET revoked_at = clock_timestamp(), revoke_reason = $2
+    FROM found WHERE f.id = found.id AND f.revoked_at IS NULL
+  ), revoked AS (
+    INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+    SELECT 'family', id::text, $2, user_id, client_id, revocation_keep_until() FROM found
+    WHERE NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = $1::text)
+  )
+  SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM found`,
+);
+
+/** Locks in id order inside; by refresh_families_one_live. The session's row is left to its owner. */
+export const familiesEndBySession = defineStatement(
+  'familiesEndBySession',
+  `WITH ended AS MATERIALIZED (SELECT families_end_by_session($1, $2) AS count), revoked AS (
+    INSERT INTO revocations (kind, value, reason, user_id, expires_at) VALUES ('sid', $1, $2, $3, revocation_keep_until())
+  )
+  SELECT count FROM ended`,
+);
+
+/** The trigger ends the families in id order, writes the revocation and the audit row. */
+export const userEpochRaise = defineStatement(
+  'userEpochRaise',
+  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1 RETURNING "tokenEpoch" AS epoch`,
+);
+
+/** As for users. */
+export const clientEpochRaise = defineStatement(
+  'clientEpochRaise',
+  `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1 RETURNING "tokenEpoch" AS epoch`,
+);
+
+/** What the login was granted; neither ever changes. By primary key. */
+export const familyGrantRead = defineStatement(
+  'familyGrantRead',
+  `SELECT scope, audience FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,
+);

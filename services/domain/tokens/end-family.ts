@@ -1,0 +1,66 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Tx } from '../ports.ts';
+import { familyEnded } from './audit-events.ts';
+import { clientEpochRaise, familiesEndBySession, familyEnd, userEpochRaise } from './family-life.store.ts';
+
+/**
+ * Ends logins with their access tokens: families, revocation and audit row in the caller's transaction. Call
+ * `announceRevocations` after its commit. Where several families end they are locked in id order, as rotation does.
+ */
+
+export type EndedFamily = { readonly userId: string; readonly clientId: string; readonly sessionId: string | null };
+
+/** Ends one login. Null when there is no such family; ending an ended one again is no error. */
+export async function endFamily(tx: Tx, familyId: string, reason: string, caller: Caller): Promise<EndedFamily | null> {
+  const [family] = await tx.query<EndedFamily>(familyEnd, [familyId, reason]);
+  if (family === undefined) return null;
+  await recordEvent(tx, caller, familyEnded, {
+    outcome: 'ok',
+    target: { kind: 'family', id: familyId },
+    clientId: family.clientId,
+    detail: { user_id: family.userId, session_id: family.sessionId, reason },
+  });
+  return family;
+}
+
+/** Ends every login of a session and refuses its access tokens; the session row itself belongs to identity. */
+export async function endFamiliesOfSession(
+  tx: Tx,
+  session: { readonly id: string; readonly userId: string | null },
+  reason: string,
+  caller: Caller,
+): Promise<number> {
+  const [row] = await tx.query<{ count: number }>(familiesEndBySession, [session.id, reason, session.userId]);
+  const ended = row?.count ?? 0;
+  await recordEvent(tx, caller, familyEnded, {
+    outcome: 'ok',
+    target: { kind: 'session', id: session.id },
+    detail: { user_id: session.userId, reason, families: ended },
+  });
+  return ended;
+}
+
+/** Ends every login of a user and refuses every token born before. The user's new token epoch; null: no such user. */
+export async function endFamiliesOfUser(
+  tx: Tx,
+  userId: string,
+  reason: string,
+  caller: Caller,
+): Promise<number | null> {
+  await setAuditContext(tx, caller, reason);
+  const [row] = await tx.query<{ epoch: number }>(userEpochRaise, [userId]);
+  return row?.epoch ?? null;
+}
+
+/** The same for a client: logins through it and its own tokens. */
+export async function endFamiliesOfClient(
+  tx: Tx,
+  clientId: string,
+  reason: string,
+  caller: Caller,
+): Promise<number | null> {
+  await setAuditContext(tx, caller, reason);
+  const [row] = await tx.query<{ epoch: number }>(clientEpochRaise, [clientId]);
+  return row?.epoch ?? null;
+}
