@@ -29,13 +29,32 @@ CREATE TABLE revocations (
 CREATE INDEX revocations_expires_at ON revocations (expires_at);
 CREATE INDEX revocations_kind_value ON revocations (kind, value);
 
--- Deferred to COMMIT: the counter's row lock is held from here to the end of the commit, so numbers follow
--- commit order without gaps, and a rolled-back revocation takes none.
-CREATE FUNCTION revocation_number() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE next_epoch bigint;
+-- Counts the transaction's rows, so that the counter is written once however many there are: a row written n times
+-- in one transaction costs n² (20,000 revocations took 3.7 s that way). Settings roll back with their savepoint.
+CREATE FUNCTION revocation_count() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE feed_state SET revocation_epoch = revocation_epoch + 1 RETURNING revocation_epoch INTO next_epoch;
+  PERFORM set_config('sallyport.revocations_unnumbered',
+    (coalesce(nullif(current_setting('sallyport.revocations_unnumbered', true), '')::bigint, 0) + (SELECT count(*) FROM added))::text, true);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER revocations_count AFTER INSERT ON revocations
+  REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION revocation_count();
+
+-- Deferred to COMMIT: the counter's row lock is held from the first row here to the end of the commit, so numbers
+-- follow commit order without gaps, and a rolled-back revocation takes none.
+CREATE FUNCTION revocation_number() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  unnumbered bigint := nullif(current_setting('sallyport.revocations_unnumbered', true), '')::bigint;
+  next_epoch bigint;
+BEGIN
+  IF unnumbered > 0 THEN
+    UPDATE feed_state SET revocation_epoch = revocation_epoch + unnumbered RETURNING revocation_epoch - unnumbered + 1 INTO next_epoch;
+    PERFORM set_config('sallyport.revocations_unnumbered', '0', true);
+  ELSE
+    next_epoch := current_setting('sallyport.revocation_next')::bigint;
+  END IF;
   UPDATE revocations SET epoch = next_epoch WHERE id = NEW.id;
+  PERFORM set_config('sallyport.revocation_next', (next_epoch + 1)::text, true);
   RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER revocations_number AFTER INSERT ON revocations

@@ -1,0 +1,99 @@
+import type { Log, MarkStore, Redis, Sql, Transact } from '../../domain/ports.ts';
+import {
+  createRevocationSet,
+  type RevocationEntry,
+  type RevocationMemory,
+} from '../../domain/tokens/revocation-set.ts';
+import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
+import { systemClock } from '../crypto/system.ts';
+import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { connectRedis, type RedisConnection } from '../redis/redis.ts';
+
+export type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
+
+/** What an API process holds of the state, on a real database: one of several copies in a test. */
+export type StateCopy = {
+  readonly revocations: RevocationMemory;
+  readonly poll: StatePoll;
+  readonly sql: Sql;
+  readonly transact: Transact;
+  readonly redis: RedisConnection;
+  /** Everything the poll took in, in the order it came. */
+  readonly applied: RevocationEntry[];
+  readonly lines: LogLine[];
+  readonly reloads: { keys: number; access: number };
+  close(): Promise<void>;
+};
+
+export type StateCopyOptions = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly marks: MarkStore;
+  readonly pollIntervalMs?: number;
+  readonly stalenessBoundMs?: number;
+  readonly budget?: number;
+  readonly onBeat?: (copy: { readonly sql: Sql; readonly transact: Transact }) => Promise<unknown>;
+};
+
+/** Opens and starts a copy; await `poll.ready()` for its first answer. */
+export function openStateCopy(options: StateCopyOptions): StateCopy {
+  const { databaseUrl: url, marks, pollIntervalMs = 250, stalenessBoundMs = 2_000, budget = 1_000_000 } = options;
+  const lines: LogLine[] = [];
+  const at =
+    (level: LogLine['level']) =>
+    (_fields: object, message: string): void =>
+      void lines.push({ level, message });
+  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const shared = { url, applicationName: 'state-copy', statementTimeoutMs: 1_000, lockTimeoutMs: 500 };
+  const pollPool = createPool({ ...shared, connections: 1, genericPlans: true });
+  const pool = createPool({ ...shared, connections: 8, statementTimeoutMs: 20_000, lockTimeoutMs: 10_000 });
+  const sql = createSql(pool);
+  const transact = createTransact(pool, (err) => {
+    throw err;
+  });
+  const redis = connectRedis(options.redisUrl, () => {});
+  const applied: RevocationEntry[] = [];
+  const set = createRevocationSet({ clock: systemClock, log, stalenessBoundMs, budget });
+  const revocations: RevocationMemory = {
+    ...set,
+    apply: (entries) => {
+      applied.push(...entries);
+      set.apply(entries);
+    },
+  };
+  const reloads = { keys: 0, access: 0 };
+  const { onBeat } = options;
+  const poll = createStatePoll({
+    sql,
+    redis: redis satisfies Redis,
+    clock: systemClock,
+    log,
+    marks,
+    pollSql: createSql(pollPool),
+    revocations,
+    pollIntervalMs,
+    onKeysVersion: async () => {
+      reloads.keys += 1;
+    },
+    onAccessVersion: async () => {
+      reloads.access += 1;
+    },
+    ...(onBeat ? { onBeat: () => onBeat({ sql, transact }) } : {}),
+  });
+  poll.start();
+  return {
+    revocations,
+    poll,
+    sql,
+    transact,
+    redis,
+    applied,
+    lines,
+    reloads,
+    close: async () => {
+      await poll.close();
+      await redis.close();
+      await Promise.all([pool.end(), pollPool.end()]);
+    },
+  };
+}
