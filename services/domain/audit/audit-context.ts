@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Caller, Sql } from '../ports.ts';
 import { auditContextSet } from './audit.store.ts';
+import { hmacKey } from './hmac-key.ts';
 
 /** Who acted, as the outbox stores it: address and agent only as keyed hashes. */
 export type AuditActor = {
@@ -29,7 +30,7 @@ const HASH_CHARACTERS = 22;
  * Equal values give equal hashes only for those who hold the key.
  */
 export function keyedHash(key: Buffer, label: 'ip' | 'agent', value: string): string {
-  return createHmac('sha256', key).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
+  return createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
 }
 
 function identifierHash(label: 'ip' | 'agent', value: string): string | null {

@@ -1,4 +1,5 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { hmacKey } from '../audit/hmac-key.ts';
 
 /**
  * Refresh tokens: `sp_rt_<kv>.<family>.<generation>.<nonce>.<mac>`, opaque to clients, stored nowhere.
@@ -82,7 +83,7 @@ function macOf(key: Buffer, incarnation: string, parts: RefreshTokenParts, clien
   at = message.writeUInt32BE(parts.generation, at);
   parts.nonce.copy(message, at);
   if (clientId !== '') message.write(clientId, CLIENT_AT);
-  return createHmac('sha256', key).update(message).digest();
+  return createHmac('sha256', hmacKey(key)).update(message).digest();
 }
 
 /**
