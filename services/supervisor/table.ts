@@ -1,3 +1,5 @@
+import { StartError } from '../platform/local/errors.ts';
+
 /** One kind of child process. */
 export interface ChildSpec {
   name: string;
@@ -13,11 +15,16 @@ export interface ChildSpec {
 const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
 
 function copiesFrom(value: string | undefined): number {
-  const copies = Number(value ?? 1);
-  return Number.isInteger(copies) && copies >= 1 && copies <= 64 ? copies : 1;
+  const copies = Number(value || 1);
+  if (Number.isInteger(copies) && copies >= 1 && copies <= 64) return copies;
+  throw new StartError('bad_setting', `API_COPIES is "${value}"`, 'set it to a whole number from 1 to 64');
 }
 
-/** The children in the order they start; they stop one kind after the other in the same order. */
+/**
+ * The children in the order they start; they stop one kind after the other in the same order.
+ *
+ * @throws StartError when API_COPIES is no number of copies
+ */
 export function childTable(env: NodeJS.ProcessEnv, drainSeconds: number): readonly ChildSpec[] {
   return [
     {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { type PostgresHome, postgresHome } from './postgres-home.ts';
@@ -65,9 +65,18 @@ function runInitdb({ home, user }: Cluster, data: string, passwordFile: string):
   });
 }
 
+/** Removes what a making that was killed half-way left behind. */
+function sweepPartials(data: string): void {
+  const folder = dirname(data);
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(`${basename(data)}.new-`)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
 /** Makes a new cluster beside its final place and moves it there whole, so an interrupted one is never half there. */
 async function initialise(cluster: Cluster): Promise<void> {
   const { home, user, password } = cluster;
+  sweepPartials(home.data);
   const partial = `${home.data}.new-${randomSecret(6)}`;
   const passwordFile = `${partial}.password`;
   try {

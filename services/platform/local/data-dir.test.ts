@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createSecretFile, ensureAuthSecret, ensureDataDir, repositoryRoot, resolveDataDir } from './data-dir.ts';
+
+const run = promisify(execFile);
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-data-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('starters at once agree on one secret, of 32 random bytes and mode 0600', async () => {
+  const code = `import { ensureAuthSecret } from ${JSON.stringify(new URL('./data-dir.ts', import.meta.url).href)};
+    process.stdout.write(ensureAuthSecret(${JSON.stringify(folder)}));`;
+  const answers = await Promise.all(
+    Array.from({ length: 6 }, () => run(process.execPath, ['--input-type=module', '-e', code])),
+  );
+  const secrets = new Set(answers.map(({ stdout }) => stdout));
+  expect(secrets.size).toBe(1);
+  const [secret] = secrets;
+  expect(Buffer.from(secret!, 'base64url')).toHaveLength(32);
+  expect(readdirSync(folder)).toEqual(['auth-secret']);
+  expect(statSync(join(folder, 'auth-secret')).mode & 0o777).toBe(0o600);
+});
+
+test('an existing secret is kept, and another data directory gets another one', () => {
+  writeFileSync(join(folder, 'auth-secret'), 'kept-as-it-is\n');
+  expect(ensureAuthSecret(folder)).toBe('kept-as-it-is');
+  const other = join(folder, 'other');
+  ensureDataDir(other);
+  expect(ensureAuthSecret(other)).not.toBe(createSecretFile(join(folder, 'b'), ensureAuthSecret(folder)));
+});
+
+test('the data directory lets nobody list it, whatever mode it was made with', () => {
+  const path = join(folder, 'data');
+  ensureDataDir(path);
+  chmodSync(path, 0o755);
+  ensureDataDir(path);
+  expect(statSync(path).mode & 0o066).toBe(0);
+  expect(statSync(join(path, 'run')).mode & 0o777).toBe(0o700);
+});
+
+test('a data directory that cannot be made is an error with a fix, not a stack', () => {
+  writeFileSync(join(folder, 'file'), '');
+  expect(() => ensureDataDir(join(folder, 'file', 'data'))).toThrow(
+    expect.objectContaining({ code: 'data_dir_not_writable', fix: expect.stringContaining('SALLYPORT_DATA_DIR') }),
+  );
+});
+
+test('SALLYPORT_DATA_DIR names it, else it is .sallyport in the repository, from wherever one starts', () => {
+  expect(resolveDataDir({ SALLYPORT_DATA_DIR: '/some/where' })).toBe('/some/where');
+  expect(resolveDataDir({})).toBe(join(repositoryRoot, '.sallyport'));
+  expect(JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')).name).toBe('sallyport');
+});

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isSameProcessAlive, processStart, withFileLock } from './file-lock.mjs';
+
+const run = promisify(execFile);
+const module_ = new URL('./file-lock.mjs', import.meta.url).href;
+let folder: string;
+let lock: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-lock-'));
+  lock = join(folder, 'lock');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Each process reads the counter, pauses, and writes it back: any overlap loses a count. */
+const count = (times: number): Promise<unknown> =>
+  run(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `import { readFileSync, writeFileSync } from 'node:fs';
+     import { withFileLock } from ${JSON.stringify(module_)};
+     const file = ${JSON.stringify(join(folder, 'count'))};
+     for (let n = 0; n < ${times}; n += 1)
+       await withFileLock(${JSON.stringify(lock)}, async () => {
+         const value = Number(readFileSync(file, 'utf8'));
+         await new Promise((done) => setTimeout(done, 2));
+         writeFileSync(file, String(value + 1));
+       });`,
+  ]);
+
+const deadPid = async (): Promise<number> => {
+  const { stdout } = await run(process.execPath, ['-p', 'process.pid']);
+  return Number(stdout);
+};
+
+test('processes never hold it at once, even when all of them find it left by a dead one', async () => {
+  writeFileSync(join(folder, 'count'), '0');
+  writeFileSync(lock, JSON.stringify({ pid: await deadPid(), start: '1' }));
+  await Promise.all([count(20), count(20), count(20), count(20)]);
+  expect(readFileSync(join(folder, 'count'), 'utf8')).toBe('80');
+  expect(readdirSync(folder)).toEqual(['count']);
+});
+
+test('a live process with the pid of a dead holder does not keep it', async () => {
+  writeFileSync(lock, JSON.stringify({ pid: process.pid, start: 'long ago' }));
+  expect(await withFileLock(lock, () => 'held')).toBe('held');
+});
+
+test('it waits for a live holder, says so once, and is given back when the work throws', async () => {
+  const gate = Promise.withResolvers<void>();
+  const first = withFileLock(lock, async () => {
+    await gate.promise;
+    throw new Error('work failed');
+  });
+  const waits: number[] = [];
+  const order: string[] = [];
+  const second = withFileLock(
+    lock,
+    () => void order.push('second'),
+    (pid) => {
+      waits.push(pid);
+      order.push('first');
+      gate.resolve();
+    },
+  );
+  await expect(first).rejects.toThrow('work failed');
+  await second;
+  expect(waits).toEqual([process.pid]);
+  expect(order).toEqual(['first', 'second']);
+  expect(existsSync(lock)).toBe(false);
+});
+
+test('a process is known by its start, not its pid alone', async () => {
+  const start = processStart(process.pid);
+  expect(isSameProcessAlive({ pid: process.pid, start })).toBe(true);
+  expect(isSameProcessAlive({ pid: process.pid, start: `${start}0` })).toBe(false);
+  expect(isSameProcessAlive({ pid: await deadPid() })).toBe(false);
+});

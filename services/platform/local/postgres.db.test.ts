@@ -1,0 +1,190 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isSameProcessAlive } from './file-lock.mjs';
+import { findPostgresUrl, startPostgres } from './postgres.ts';
+import { readState, stopProcess } from './processes.ts';
+import type { LocalService } from './shared-service.ts';
+
+let folder: string;
+let dataDir: string;
+let said: string[];
+const services: LocalService[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'));
+  chmodSync(folder, 0o755);
+  dataDir = join(folder, 'data');
+  said = [];
+});
+afterEach(async () => {
+  for (const service of services.splice(0)) await service.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function start(): Promise<LocalService> {
+  const service = await startPostgres({ dataDir, say: (text) => said.push(text) });
+  services.push(service);
+  return service;
+}
+
+async function query<T extends pg.QueryResultRow>(url: string, sql: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<T>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/postgres.json'))!;
+const processGroup = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+};
+
+describe('embedded Postgres', { timeout: 120_000 }, () => {
+  test('it is durable, private to this machine, and asks everybody for the password', async () => {
+    const { url, startedByUs } = await start();
+    expect(startedByUs).toBe(true);
+    const rows = await query<{ name: string; setting: string }>(
+      url,
+      `SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes',
+         'data_checksums', 'listen_addresses', 'unix_socket_directories', 'server_encoding') ORDER BY name`,
+    );
+    expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
+      data_checksums: 'on',
+      fsync: 'on',
+      full_page_writes: 'on',
+      listen_addresses: '127.0.0.1',
+      server_encoding: 'UTF8',
+      synchronous_commit: 'on',
+      unix_socket_directories: '',
+    });
+    const wrong = new URL(url);
+    wrong.password = 'wrong';
+    await expect(query(wrong.href, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
+    wrong.username = 'postgres';
+    await expect(query(wrong.href, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
+    expect(statSync(join(dataDir, 'postgres-password')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(dataDir, 'postgres-18')).mode & 0o777).toBe(0o700);
+  });
+
+  test('a signal for our process group does not reach it: it leads its own', async () => {
+    await start();
+    expect(processGroup(state().pid)).toBe(state().pid);
+  });
+
+  test('values of a failed statement stay out of the log', async () => {
+    const { url } = await start();
+    await query(url, 'CREATE TABLE person (email text PRIMARY KEY)');
+    await query(url, "INSERT INTO person VALUES ('someone@example.test')");
+    await expect(query(url, "INSERT INTO person VALUES ('someone@example.test')")).rejects.toMatchObject({
+      code: '23505',
+    });
+    await expect(query(url, "SELECT 'someone@example.test' FROM absent")).rejects.toMatchObject({ code: '42P01' });
+    await services.splice(0)[0]!.stop();
+    const log = readFileSync(join(dataDir, 'run/postgres.log'), 'utf8');
+    expect(log).toContain('duplicate key');
+    expect(log).not.toContain('someone@example.test');
+  });
+
+  test('a stopped one is gone, and the next start finds its data, password and port', async () => {
+    const first = await start();
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS id');
+    await first.stop();
+    expect(isSameProcessAlive(state())).toBe(false);
+    expect(findPostgresUrl(dataDir)).toBeUndefined();
+    const second = await start();
+    expect(second).toMatchObject({ url: first.url, startedByUs: true });
+    expect(await query(second.url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
+    expect(findPostgresUrl(dataDir)).toBe(second.url);
+  });
+
+  test('when another program has the remembered port, it takes a new one', async () => {
+    const first = await start();
+    await first.stop();
+    const occupier = createServer();
+    await new Promise<void>((done) => occupier.listen(state().port, '127.0.0.1', done));
+    const second = await start();
+    expect(second.url).not.toBe(first.url);
+    expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    occupier.close();
+  });
+
+  test('a postmaster that was killed outright leaves a lock file, and the next start recovers what was committed', async () => {
+    const first = await start();
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS id');
+    await stopProcess(state(), []);
+    expect(existsSync(join(dataDir, 'postgres-18/postmaster.pid'))).toBe(true);
+    const second = await start();
+    expect(second.startedByUs).toBe(true);
+    expect(await query(second.url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
+  });
+
+  test('a lock file whose pid is another program by now does not stop the start', async () => {
+    const first = await start();
+    await first.stop();
+    const { uid, gid } = statSync(join(dataDir, 'postgres-18'));
+    const stranger = spawn('/bin/sleep', ['600'], { uid, gid, stdio: 'ignore' });
+    const lines = [stranger.pid, join(dataDir, 'postgres-18'), 1, state().port, '', '127.0.0.1', '', 'ready', ''];
+    writeFileSync(join(dataDir, 'postgres-18/postmaster.pid'), lines.join('\n'));
+    const second = await start();
+    expect(second.startedByUs).toBe(true);
+    expect(stranger.exitCode).toBeNull();
+    stranger.kill('SIGKILL');
+  });
+
+  test('of two users the first to stop leaves it running for the other', async () => {
+    const [one, two] = await Promise.all([start(), start()]);
+    expect([one.startedByUs, two.startedByUs].sort()).toEqual([false, true]);
+    expect(one.url).toBe(two.url);
+    await one.stop();
+    await one.stop();
+    expect(await query(two.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await two.stop();
+    expect(isSameProcessAlive(state())).toBe(false);
+  });
+
+  test('a making that was killed half-way is swept up, and the next start makes a whole cluster', async () => {
+    const script = `import { startPostgres } from ${JSON.stringify(new URL('./postgres.ts', import.meta.url).href)};
+      await startPostgres({ dataDir: ${JSON.stringify(dataDir)}, say: () => {} });`;
+    const options = { stdio: 'ignore', detached: true } as const;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], options);
+    const partials = (): string[] => readdirSync(dataDir).filter((name) => name.includes('.new-'));
+    while (!existsSync(dataDir) || !partials().some((name) => existsSync(join(dataDir, name, 'base')))) await sleep(5);
+    process.kill(-child.pid!, 'SIGKILL');
+    await once(child, 'exit');
+    expect(existsSync(join(dataDir, 'postgres-18'))).toBe(false);
+    expect(await query((await start()).url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(partials()).toEqual([]);
+  });
+
+  test('a lost password is named with its fix, and the cluster is left as it is', async () => {
+    const first = await start();
+    await first.stop();
+    rmSync(join(dataDir, 'postgres-password'));
+    await expect(start()).rejects.toMatchObject({
+      code: 'postgres_password_lost',
+      fix: expect.stringContaining('postgres-password'),
+    });
+    expect(existsSync(join(dataDir, 'postgres-18/PG_VERSION'))).toBe(true);
+    expect(isSameProcessAlive(state())).toBe(false);
+  });
+});

@@ -1,0 +1,130 @@
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type DemoScenario, demoScenario } from '../../../prisma/seed/demo.ts';
+import { seedDemo } from '../../domain/identity/seed-demo.ts';
+import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
+import { createKeyRing } from '../../domain/keys/key-ring.ts';
+import type { Caller, Ports } from '../../domain/ports.ts';
+import { type Config, keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
+import { systemClock, systemRandom } from '../crypto/system.ts';
+import { createVault } from '../crypto/vault.ts';
+import { createHasher } from '../hasher/hasher.ts';
+import { migrate } from '../postgres/migrate.ts';
+import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { ensureAuthSecret, randomSecret } from './data-dir.ts';
+
+export interface PrepareOptions {
+  databaseUrl: string;
+  redisUrl: string;
+  dataDir: string;
+  /** Default: BETTER_AUTH_SECRET, else the data directory's own. */
+  authSecret?: string;
+  env?: NodeJS.ProcessEnv;
+  log: (text: string) => void;
+}
+
+export interface Prepared {
+  /** Names of migrations applied now. */
+  migrations: readonly string[];
+  /** Kids of signing keys made now. */
+  keysCreated: readonly string[];
+  /** What an operator should know of the key ring, a sentence each. */
+  warnings: readonly string[];
+  /** Null except under the development profile, which alone has demo people. */
+  credentialsFile: string | null;
+}
+
+const CALLER: Caller = {
+  kind: 'system',
+  name: 'start',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
+
+/**
+ * Brings a database to where the API can start: migrations, first keys and server secrets, and under the development
+ * profile the demo people, their client and `dev-credentials.json`. Safe to run twice, and in two starts at once.
+ * @throws ConfigError, KeyMaterialError, or what Postgres says
+ */
+export async function prepare(options: PrepareOptions): Promise<Prepared> {
+  const env = options.env ?? process.env;
+  const config = loadConfig(env);
+  const authSecret = options.authSecret ?? config.identity.authSecret ?? ensureAuthSecret(options.dataDir);
+  const migrations = await migrate(options.databaseUrl);
+  for (const name of migrations) options.log(`applied migration ${name}`);
+  const pool = createPool({
+    url: options.databaseUrl,
+    connections: 4,
+    applicationName: 'sallyport-prepare',
+    statementTimeoutMs: 30_000,
+    lockTimeoutMs: 30_000,
+  });
+  try {
+    const ports = {
+      sql: createSql(pool),
+      transact: createTransact(pool, (err) => options.log(`after a commit: ${(err as Error).message}`)),
+      clock: systemClock,
+      random: systemRandom,
+      vault: createVault(keyEncryptionKeyOf(config, authSecret)),
+    };
+    const { created, warnings } = await ensureKeys(ports, keySettingsOf(config, authSecret), CALLER);
+    const credentialsFile =
+      config.server.profile === 'development' ? await prepareDemo(ports, config, authSecret, options) : null;
+    return { migrations, keysCreated: created, warnings, credentialsFile };
+  } finally {
+    await pool.end();
+  }
+}
+
+const keySettingsOf = (config: Config, authSecret: string): Parameters<typeof ensureKeys>[1] => ({
+  keys: config.keys,
+  tokens: config.tokens,
+  authSecret,
+  audience:
+    config.tokens.audience ??
+    config.tokens.issuer ??
+    config.server.publicUrl ??
+    `http://${config.server.host}:${config.server.port}`,
+});
+
+async function prepareDemo(
+  ports: Pick<Ports, 'sql' | 'transact' | 'clock' | 'random' | 'vault'>,
+  config: Config,
+  authSecret: string,
+  { databaseUrl, redisUrl, dataDir }: PrepareOptions,
+): Promise<string> {
+  const scenario = demoScenario(authSecret);
+  const keyRing = createKeyRing(ports, config.keys);
+  await keyRing.load();
+  const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children: 2 });
+  try {
+    await seedDemo({ ...ports, hasher }, { logins: [scenario.user, scenario.admin], client: scenario.client }, CALLER);
+  } finally {
+    await hasher.close();
+  }
+  return writeCredentials(dataDir, { scenario, databaseUrl, redisUrl });
+}
+
+/** `dev-credentials.json`, mode 0600, whole at once; its URLs carry owner rights. */
+function writeCredentials(
+  dataDir: string,
+  { scenario, databaseUrl, redisUrl }: { scenario: DemoScenario; databaseUrl: string; redisUrl: string },
+): string {
+  const path = join(dataDir, 'dev-credentials.json');
+  const { user, admin, client } = scenario;
+  const content = {
+    user: { email: user.email, password: user.password },
+    admin: { email: admin.email, password: admin.password },
+    client: { client_id: client.clientId, client_secret: client.clientSecret },
+    database_url: databaseUrl,
+    redis_url: redisUrl,
+  };
+  const candidate = `${path}.${process.pid}.${randomSecret(6)}`;
+  try {
+    writeFileSync(candidate, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    chmodSync(candidate, 0o600);
+    renameSync(candidate, path);
+  } finally {
+    rmSync(candidate, { force: true });
+  }
+  return path;
+}

@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isSameProcessAlive } from './file-lock.mjs';
+import { readState, stopProcess } from './processes.ts';
+import { findRedisUrl, startRedis } from './redis.ts';
+import type { LocalService } from './shared-service.ts';
+
+let dataDir: string;
+const services: LocalService[] = [];
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-redis-'));
+});
+afterEach(async () => {
+  for (const service of services.splice(0)) await service.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+async function start(): Promise<LocalService> {
+  const service = await startRedis({ dataDir, say: () => {} });
+  services.push(service);
+  return service;
+}
+
+async function ask<T>(url: string, question: (client: Redis) => Promise<T>): Promise<T> {
+  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return await question(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** The first bytes of the server's answer to one inline command. */
+const rawAnswer = (port: number, command: string): Promise<string> =>
+  new Promise((done, fail) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`));
+    socket.once('error', fail);
+    socket.once('data', (answer) => {
+      socket.destroy();
+      done(answer.toString());
+    });
+  });
+
+const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/redis.json'))!;
+
+describe('private Redis', { timeout: 60_000 }, () => {
+  test('it keeps an append-only file, evicts nothing, and answers nobody without the password', async () => {
+    const { url, startedByUs } = await start();
+    expect(startedByUs).toBe(true);
+    const settings = await ask(url, (client) => client.config('GET', 'appendonly', 'maxmemory-policy', 'bind'));
+    expect(settings).toEqual(
+      expect.arrayContaining(['appendonly', 'yes', 'maxmemory-policy', 'noeviction', 'bind', '127.0.0.1']),
+    );
+    const port = Number(new URL(url).port);
+    expect(await rawAnswer(port, 'PING')).toMatch(/^-NOAUTH/);
+    expect(await rawAnswer(port, 'AUTH wrong')).toMatch(/^-WRONGPASS/);
+  });
+
+  test('every file it writes is closed to other users, and it leads its own process group', async () => {
+    const { url } = await start();
+    await ask(url, (client) => client.set('key', 'value'));
+    const files = readdirSync(join(dataDir, 'redis'), { recursive: true, encoding: 'utf8' });
+    expect(files.length).toBeGreaterThan(1);
+    for (const file of files) expect([file, statSync(join(dataDir, 'redis', file)).mode & 0o077]).toEqual([file, 0]);
+    const group = execFileSync('ps', ['-o', 'pgid=', '-p', String(state().pid)], { encoding: 'utf8' }).trim();
+    expect(Number(group)).toBe(state().pid);
+  });
+
+  test('what was written survives a stop, and the next start has the same address', async () => {
+    const first = await start();
+    await ask(first.url, (client) => client.set('kept', '42'));
+    await first.stop();
+    expect(isSameProcessAlive(state())).toBe(false);
+    expect(findRedisUrl(dataDir)).toBeUndefined();
+    const second = await start();
+    expect(second.url).toBe(first.url);
+    expect(await ask(second.url, (client) => client.get('kept'))).toBe('42');
+    expect(findRedisUrl(dataDir)).toBe(second.url);
+  });
+
+  test('a killed one is started again; a live one is taken over and stops with its last user', async () => {
+    await start();
+    await stopProcess(state(), []);
+    const second = await start();
+    const third = await start();
+    expect([second.startedByUs, third.startedByUs]).toEqual([true, false]);
+    for (const service of services.splice(0)) await service.stop();
+    expect(isSameProcessAlive(state())).toBe(false);
+  });
+});

@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { banner, describeKeyRing, type ReadyState, readyLine, tour } from './ready.ts';
+
+const login = { email: 'demo@example.test', password: `it's "quoted" $HOME \\ and spaced` };
+let folder: string;
+let server: Server;
+let api: string;
+let seen: { path: string; bearer: string | undefined; body: string }[];
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const part of request) text += part;
+  return text;
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-ready-'));
+  seen = [];
+  server = createServer(async (request, response) => {
+    seen.push({ path: request.url ?? '', bearer: request.headers.authorization, body: await bodyOf(request) });
+    if (request.url === '/.well-known/jwks.json') response.end('{"keys":[{"kid":"k1","alg":"RS256"}]}');
+    else response.end('{"tokens":{"access_token":"abc.def-1.ghi_2","refresh_token":"other"}}');
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => {
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const state = (): ReadyState => {
+  const credentialsFile = join(folder, 'dev-credentials.json');
+  writeFileSync(credentialsFile, JSON.stringify({ user: login }));
+  return { api, metrics: 'http://127.0.0.1:1/metrics', credentialsFile, pids: { api: 1 } };
+};
+
+test('the ready line has the members of the contract and nothing else', () => {
+  const { credentialsFile } = state();
+  expect(JSON.parse(readyLine(state()))).toEqual({
+    event: 'ready',
+    api,
+    metrics: 'http://127.0.0.1:1/metrics',
+    credentials_file: credentialsFile,
+    pids: { api: 1 },
+  });
+});
+
+test('the banner has at most thirty lines and names every address, the key ring and the login', async () => {
+  const lines = banner(state(), await describeKeyRing(api));
+  expect(lines.length).toBeLessThanOrEqual(30);
+  const text = lines.join('\n');
+  for (const part of ['/docs', '/openapi.json', '/.well-known/jwks.json', ':1/metrics', 'k1 (RS256)', login.email]) {
+    expect(text).toContain(part);
+  }
+});
+
+test('without credentials the banner promises no login and no tour', () => {
+  const text = banner({ ...state(), credentialsFile: join(folder, 'absent.json') }, '').join('\n');
+  expect(text).not.toContain('login');
+  expect(text).not.toContain('TOKEN');
+});
+
+test('a key ring that cannot be read is said to be so', async () => {
+  expect(await describeKeyRing('http://127.0.0.1:1')).toMatch(/^not readable/);
+});
+
+test('the five lines, pasted into a shell, carry the login unchanged and the token through validate, revoke, validate', async () => {
+  const lines = tour(api, login);
+  expect(lines).toHaveLength(5);
+  await promisify(execFile)('/bin/sh', ['-ec', lines.join('\n')]);
+  expect(seen.map(({ path }) => path)).toEqual([
+    '/api/auth/signin',
+    '/v1/tokens/validate',
+    '/v1/tokens/revoke',
+    '/v1/tokens/validate',
+  ]);
+  expect(JSON.parse(seen[0]!.body)).toEqual(login);
+  expect(seen.slice(1).map(({ bearer }) => bearer)).toEqual(Array(3).fill('Bearer abc.def-1.ghi_2'));
+  expect(JSON.parse(seen[2]!.body)).toEqual({ token: 'abc.def-1.ghi_2', reason: 'tour' });
+});
