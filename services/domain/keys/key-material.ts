@@ -120,7 +120,7 @@ export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
   openSealed(vault, key.sealedPrivateKey, sealContext(key.purpose, key.kid));
 
 /** The shape its algorithm asks for, and at least the strength: a weak key is refused wherever it came from (J17). */
-function assertStrength(kid: string, alg: KeyAlgorithm, key: KeyObject): void {
+export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
   const details = key.asymmetricKeyDetails ?? {};
   const fits = {
     RS256: key.asymmetricKeyType === 'rsa' && (details.modulusLength ?? 0) >= RSA_MODULUS_BITS,
@@ -137,13 +137,12 @@ function assertStrength(kid: string, alg: KeyAlgorithm, key: KeyObject): void {
 
 export const publicJwkOf = (key: SealedKey): JsonWebKey => JSON.parse(key.publicKey) as JsonWebKey;
 
-/** The key that verifies, strength checked. Opens the sealed part only for HS256. */
+/** The key that verifies. Opens the sealed part only for HS256. */
 export function verificationKeyOf(vault: Vault, key: SealedKey, audience: string | undefined): VerificationKey {
   const made =
     key.alg === 'HS256'
       ? createSecretKey(openPrivatePart(vault, key))
       : createPublicKey({ key: publicJwkOf(key), format: 'jwk' });
-  assertStrength(key.kid, key.alg, made);
   return { kid: key.kid, alg: key.alg, key: made, ...(audience === undefined ? {} : { audience }) };
 }
 
@@ -158,6 +157,6 @@ export function signingKeyOf(vault: Vault, key: SealedKey): KeyObject {
       `private and public part of key ${key.kid} differ`,
       'restore the jwks table from a backup',
     );
-  assertStrength(key.kid, key.alg, made);
+  assertStrength(key, made);
   return made;
 }

@@ -1,12 +1,13 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { keySettings } from '../../platform/config/keys.ts';
 import type { SettingsOf } from '../../platform/define/setting.ts';
 import type { Ports } from '../ports.ts';
 import { signingUnavailable } from './errors.ts';
-import { publicJwkOf, signingKeyOf, type VerificationKey, verificationKeyOf } from './key-material.ts';
-import { ACCESS_PURPOSE, CLOCK_BOUND_SECONDS, destroysAt, isPublished, sharedSecretPurpose } from './key-timeline.ts';
+import { publicJwkOf, type VerificationKey } from './key-material.ts';
+import { ACCESS_PURPOSE, CLOCK_BOUND_SECONDS, isPublished, sharedSecretPurpose } from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
+import { noKeys, type OpenKeys, openKeys, type Signer, signerAt } from './open-keys.ts';
 import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './server-secrets.ts';
 import { createSigningLanes } from './signing-lanes.ts';
 
@@ -52,22 +53,10 @@ export type KeyRing = {
 
 export type HasKeyRing = { readonly keyRing: KeyRing };
 
-type Signer = {
-  readonly row: KeyRow;
-  readonly key: KeyObject;
-  readonly until: number;
-  /** Base64url header with its dot, by typ. */
-  readonly headers: Map<string, string>;
-};
-
 type Loaded = {
   readonly version: number;
   readonly rows: readonly KeyRow[];
-  readonly verifiers: ReadonlyMap<
-    string,
-    { readonly key: VerificationKey; readonly compromised: boolean; readonly until: number }
-  >;
-  readonly signers: ReadonlyMap<string, readonly Signer[]>;
+  readonly keys: OpenKeys;
   readonly secrets: ServerSecrets;
   /** Wall clock minus monotonic clock at load: a step of the wall clock shows as a difference. */
   readonly wallBase: number;
@@ -77,10 +66,6 @@ type Loaded = {
 
 const TYPS_KEPT = 16;
 const SHARED_SECRET_TYP = 'at+jwt';
-
-const isAsymmetric = (row: KeyRow): boolean => row.alg !== 'HS256';
-const audienceOf = (row: KeyRow): string | undefined =>
-  isAsymmetric(row) ? undefined : row.purpose.slice(sharedSecretPurpose('').length);
 
 const encode = (text: string): string => Buffer.from(text).toString('base64url');
 
@@ -120,24 +105,8 @@ export function createKeyRing(
     const secrets = openServerSecrets(vault, await readSecrets(sql));
     // The database's reading lies between ours, or outside by at least this much: a slow answer is no offset.
     const offsetMs = now < sentWall ? sentWall - now : now > receivedWall ? receivedWall - now : 0;
-    const verifiers = new Map<string, { key: VerificationKey; compromised: boolean; until: number }>();
-    const signers = new Map<string, Signer[]>();
-    for (const row of rows) {
-      const until = row.leavesAt ?? Number.POSITIVE_INFINITY;
-      if (until <= now) continue;
-      const compromised = row.compromisedAt !== null;
-      if (row.alg !== 'HS256' || row.sealedPrivateKey !== '')
-        verifiers.set(row.kid, { key: verificationKeyOf(vault, row, audienceOf(row)), compromised, until });
-      if (compromised || row.sealedPrivateKey === '' || (destroysAt(row) ?? until) <= now) continue;
-      const signer = {
-        row,
-        key: signingKeyOf(vault, row),
-        until: row.signsUntil ?? Number.POSITIVE_INFINITY,
-        headers: new Map<string, string>(),
-      };
-      signers.set(row.purpose, [...(signers.get(row.purpose) ?? []), signer]);
-    }
-    loaded = { version, rows, verifiers, signers, secrets, offsetMs, wallBase: receivedWall - receivedAt };
+    const keys = openKeys(vault, rows, now, loaded?.keys ?? noKeys);
+    loaded = { version, rows, keys, secrets, offsetMs, wallBase: receivedWall - receivedAt };
     keySet = undefined;
     confirmedAt = sentAt;
   }
@@ -163,19 +132,12 @@ export function createKeyRing(
   const isClockRight = (state: Loaded): boolean => Math.abs(clockOffsetMs(state)) <= CLOCK_BOUND_SECONDS * 1_000;
   const ageMs = (): number => clock.monotonic() - confirmedAt;
 
-  function signerOf(state: Loaded, purpose: string, nowMs: number): Signer | undefined {
-    const keys = state.signers.get(purpose);
-    if (keys === undefined) return undefined;
-    for (const signer of keys) if (nowMs >= signer.row.signsFrom && nowMs < signer.until) return signer;
-    return undefined;
-  }
-
-  function chooseSigner(state: Loaded, typ: string, audience: unknown, nowMs: number): Signer | undefined {
+  function chooseSigner({ keys }: Loaded, typ: string, audience: unknown, nowMs: number): Signer | undefined {
     if (settings.algorithm === 'HS256' && typ === SHARED_SECRET_TYP && typeof audience === 'string') {
-      const shared = signerOf(state, sharedSecretPurpose(audience), nowMs);
+      const shared = signerAt(keys, sharedSecretPurpose(audience), nowMs);
       if (shared) return shared;
     }
-    return signerOf(state, ACCESS_PURPOSE, nowMs);
+    return signerAt(keys, ACCESS_PURPOSE, nowMs);
   }
 
   function signNow(typ: string, claims: object, audience: string | undefined): Promise<string> {
@@ -217,7 +179,7 @@ export function createKeyRing(
       return true;
     },
     find(kid) {
-      const known = loaded?.verifiers.get(kid);
+      const known = loaded?.keys.verifiers.get(kid);
       return known !== undefined && clock.now() < known.until ? known : undefined;
     },
     sign(header, claims, options) {

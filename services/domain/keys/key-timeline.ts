@@ -58,6 +58,10 @@ export const holdMs = (policy: KeyPolicy): number => policy.prepublishSeconds * 
 /** A server secret is held until every copy that may still mint has loaded it. */
 export const secretHoldMs = (policy: KeyPolicy): number => policy.ringBoundSeconds * 1_000 + SKEW_MS;
 
+/** When a superseded server secret is over: the longest login, made by the slowest copy just before the change. */
+export const secretDestroysAt = (successorActivatesAt: number, policy: KeyPolicy): number =>
+  successorActivatesAt + (policy.refreshSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
+
 /** When a key that stops signing may leave the key set: its last token, seen by the slowest clock allowed. */
 export const leavesAt = (signsUntil: number, longestTokenSeconds: number, policy: KeyPolicy): number =>
   signsUntil + (longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
@@ -81,7 +85,12 @@ export type RotationPlan =
   | { readonly kind: 'not_due'; readonly kid: string }
   | {
       readonly kind: 'publish';
-      readonly close: { readonly kid: string; readonly signsUntil: number; readonly leavesAt: number } | null;
+      readonly close: {
+        readonly kid: string;
+        readonly signsFrom: number;
+        readonly signsUntil: number;
+        readonly leavesAt: number;
+      } | null;
       readonly signsFrom: number;
     };
 
@@ -102,7 +111,12 @@ export function planRotation(
   const longest = Math.max(current.longestTokenSeconds, policy.longestTokenSeconds);
   return {
     kind: 'publish',
-    close: { kid: current.kid, signsUntil: signsFrom, leavesAt: leavesAt(signsFrom, longest, policy) },
+    close: {
+      kid: current.kid,
+      signsFrom: current.signsFrom,
+      signsUntil: signsFrom,
+      leavesAt: leavesAt(signsFrom, longest, policy),
+    },
     signsFrom,
   };
 }

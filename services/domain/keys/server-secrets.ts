@@ -6,6 +6,9 @@ import type { SecretRow } from './keys.store.ts';
 export const serverSecretPurposes = ['refresh', 'pepper', 'identifier', 'csrf'] as const;
 export type ServerSecretPurpose = (typeof serverSecretPurposes)[number];
 
+/** Stored values depend on these for as long as they are stored: no version is ever destroyed. */
+export const isKeptForever = (purpose: string): boolean => purpose === 'pepper' || purpose === 'identifier';
+
 export const SERVER_SECRET_BYTES = 32;
 export const serverSecretContext = (purpose: string, version: number): string => `server_secret:${purpose}:${version}`;
 

@@ -1,0 +1,32 @@
+import { compromiseKey } from '../../domain/keys/compromise-key.ts';
+import {
+  compromiseKeyEndpoint,
+  listKeysEndpoint,
+  readJwksEndpoint,
+  rotateKeysEndpoint,
+} from '../../domain/keys/contract.ts';
+import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
+import { readJwks } from '../../domain/keys/read-jwks.ts';
+import { type HasKeysChanged, rotateSigningKeys } from '../../domain/keys/rotate-signing-keys.ts';
+import type { Ports } from '../../domain/ports.ts';
+import { answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+export type KeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasKeyRing & HasKeysChanged;
+
+/** The key set for everybody, the key ring for operators. */
+export function keysRoutes(routes: RouteContext, deps: KeysRoutesDeps): void {
+  bind(routes, readJwksEndpoint, (_input, _caller, request) => {
+    const { status, body, headers } = readJwks(deps, { ifNoneMatch: request.headers['if-none-match'] });
+    return answer(status, body, headers);
+  });
+  bind(routes, listKeysEndpoint, () => ({ keys: deps.keyRing.list() }));
+  bind(routes, rotateKeysEndpoint, async (_input, caller) => {
+    const { outcome, key } = await rotateSigningKeys(deps, {}, caller);
+    return { ...key, already_pending: outcome === 'pending' };
+  });
+  bind(routes, compromiseKeyEndpoint, async ({ params, body }, caller) => {
+    const { key, signer, notice } = await compromiseKey(deps, { kid: params.kid, reason: body.reason }, caller);
+    return { ...key, signer, notice };
+  });
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+
+const TAG = 'Discovery';
+const CACHE = 'public, max-age=300';
+const url = z.url();
+
+/** RFC 8414 §2; what does not exist here is not named. */
+const serverMetadata = z.object({
+  issuer: url,
+  token_endpoint: url,
+  introspection_endpoint: url,
+  revocation_endpoint: url,
+  jwks_uri: url,
+  service_documentation: url,
+  grant_types_supported: z.array(z.string()),
+  response_types_supported: z.array(z.string()),
+  scopes_supported: z.array(z.string()),
+  token_endpoint_auth_methods_supported: z.array(z.string()),
+  introspection_endpoint_auth_methods_supported: z.array(z.string()),
+  revocation_endpoint_auth_methods_supported: z.array(z.string()),
+});
+
+export const readServerMetadataEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/.well-known/oauth-authorization-server',
+  operation: 'readAuthorizationServerMetadata',
+  summary: 'What this authorization server offers (RFC 8414)',
+  tag: TAG,
+  auth: 'public',
+  responses: { 200: serverMetadata },
+  errors: [],
+  cacheControl: CACHE,
+});
+
+export const readOpenIdConfigurationEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/.well-known/openid-configuration',
+  operation: 'readOpenIdConfiguration',
+  summary: 'The same as OpenID Connect discovery',
+  tag: TAG,
+  auth: 'public',
+  responses: {
+    200: serverMetadata.extend({
+      subject_types_supported: z.array(z.string()),
+      id_token_signing_alg_values_supported: z.array(z.string()),
+    }),
+  },
+  errors: [],
+  cacheControl: CACHE,
+});
+
+export const readResourceMetadataEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/.well-known/oauth-protected-resource',
+  operation: 'readProtectedResourceMetadata',
+  summary: 'Which authorization server this API trusts and how tokens reach it (RFC 9728)',
+  tag: TAG,
+  auth: 'public',
+  responses: {
+    200: z.object({
+      resource: url,
+      authorization_servers: z.array(url),
+      jwks_uri: url,
+      scopes_supported: z.array(z.string()),
+      bearer_methods_supported: z.array(z.string()),
+      resource_name: z.string(),
+      resource_documentation: url,
+    }),
+  },
+  errors: [],
+  cacheControl: CACHE,
+});

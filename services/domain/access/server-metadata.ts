@@ -1,0 +1,90 @@
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
+
+export type HasPublicAddress = {
+  /** `iss` of every token; written into the documents byte for byte (RFC 8414 §3.3). */
+  readonly issuer: string;
+  /** Where this API is reached, without a trailing slash. */
+  readonly publicUrl: string;
+};
+
+const CONFIDENTIAL = ['client_secret_basic', 'client_secret_post'] as const;
+
+/** Permissions, and what a login's tokens carry. */
+const scopesOf = ({ access }: HasAccess): string[] =>
+  [...new Set([...(access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? []), ...access.permissions()])].sort();
+
+export type ServerMetadata = {
+  readonly issuer: string;
+  readonly token_endpoint: string;
+  readonly introspection_endpoint: string;
+  readonly revocation_endpoint: string;
+  readonly jwks_uri: string;
+  readonly service_documentation: string;
+  readonly grant_types_supported: readonly string[];
+  readonly response_types_supported: readonly string[];
+  readonly scopes_supported: readonly string[];
+  readonly token_endpoint_auth_methods_supported: readonly string[];
+  readonly introspection_endpoint_auth_methods_supported: readonly string[];
+  readonly revocation_endpoint_auth_methods_supported: readonly string[];
+};
+
+/** Authorization server metadata (RFC 8414 §2): only what can be called. */
+export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetadata {
+  const { issuer, publicUrl } = ports;
+  return {
+    issuer,
+    token_endpoint: `${publicUrl}/oauth2/token`,
+    introspection_endpoint: `${publicUrl}/oauth2/introspect`,
+    revocation_endpoint: `${publicUrl}/oauth2/revoke`,
+    jwks_uri: `${publicUrl}/.well-known/jwks.json`,
+    service_documentation: `${publicUrl}/docs`,
+    grant_types_supported: ['client_credentials', 'refresh_token'],
+    // Required by RFC 8414 §2, and empty: nothing here answers an authorization request.
+    response_types_supported: [],
+    scopes_supported: scopesOf(ports),
+    // `none` is a public client that refreshes by its client_id.
+    token_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
+    introspection_endpoint_auth_methods_supported: CONFIDENTIAL,
+    revocation_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
+  };
+}
+
+/** OpenID Connect discovery 1.0 §3, as far as it exists: algorithms of the keys that sign or will. */
+export function openIdConfiguration(ports: HasAccess & HasPublicAddress & HasKeyRing): ServerMetadata & {
+  readonly subject_types_supported: readonly string[];
+  readonly id_token_signing_alg_values_supported: readonly string[];
+} {
+  const signing = ports.keyRing.list().filter(({ state }) => state === 'active' || state === 'pending');
+  const algorithms = new Set<string>(signing.map((key) => key.alg));
+  algorithms.delete('HS256');
+  return {
+    ...serverMetadata(ports),
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [...algorithms].sort(),
+  };
+}
+
+export type ResourceMetadata = {
+  readonly resource: string;
+  readonly authorization_servers: readonly string[];
+  readonly jwks_uri: string;
+  readonly scopes_supported: readonly string[];
+  readonly bearer_methods_supported: readonly string[];
+  readonly resource_name: string;
+  readonly resource_documentation: string;
+};
+
+/** Protected resource metadata (RFC 9728 §2); `resource` equals the URL it is reached under (§3.3). */
+export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceMetadata {
+  const { issuer, publicUrl } = ports;
+  return {
+    resource: publicUrl,
+    authorization_servers: [issuer],
+    jwks_uri: `${publicUrl}/.well-known/jwks.json`,
+    scopes_supported: scopesOf(ports),
+    bearer_methods_supported: ['header'],
+    resource_name: 'Sallyport',
+    resource_documentation: `${publicUrl}/docs`,
+  };
+}

@@ -1,0 +1,102 @@
+import { withSpan } from '../../../observability/http-span.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { keyCompromised } from './audit-events.ts';
+import { sealRandom } from './ensure-shared-secret.ts';
+import { keyUnknown } from './errors.ts';
+import { makeKeyPair, type SealedKey } from './key-material.ts';
+import { type CompromisePlan, type KeyPolicy, leavesAt, planCompromise, signsAt } from './key-timeline.ts';
+import { type KeyView, keyViewOf } from './key-view.ts';
+import { type KeyRow, lockKeys, markCompromised, readKey, readKeysOf, setKeyRange } from './keys.store.ts';
+import { assertVaultFits, publishKey } from './publish-key.ts';
+import { type HasKeysChanged, requirePolicy } from './rotate-signing-keys.ts';
+
+type CompromisePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasKeysChanged;
+
+export type CompromiseAnswer = {
+  readonly key: KeyView;
+  /** The key of the same purpose that signs now; null where the mode of that purpose has ended. */
+  readonly signer: KeyView | null;
+  /** What that means for verifiers, as a sentence. */
+  readonly notice: string;
+};
+
+/**
+ * The emergency path: in one transaction the key leaves the key set, its private part is destroyed, the revocation
+ * row and the audit event are written, and another key signs at once. There is no hold: a compromised key must not
+ * sign for as long as caches live. Repeated, it answers the same and changes nothing.
+ * @throws keyUnknown (404), KeyMaterialError
+ */
+export function compromiseKey(
+  ports: CompromisePorts,
+  input: { readonly kid: string; readonly reason: string },
+  caller: Caller,
+): Promise<CompromiseAnswer> {
+  return withSpan('compromise-key', {}, async () => {
+    const known = await readKey(ports.sql, input.kid);
+    if (!known) throw keyUnknown();
+    const policy = await requirePolicy(ports.sql);
+    // Made before the transaction, though it may not be needed.
+    const spare = known.compromisedAt === null ? await replacementFor(ports, known, policy) : null;
+    return ports.transact(async (tx) => {
+      const nowMs = await lockKeys(tx);
+      await assertVaultFits(tx, ports.vault);
+      const keys = await readKeysOf(tx, known.purpose);
+      const key = keys.find((candidate) => candidate.kid === input.kid);
+      if (!key) throw keyUnknown();
+      if (key.compromisedAt === null && spare) {
+        const plan = planCompromise(keys, key, nowMs);
+        await markCompromised(tx, key.kid, {
+          at: nowMs,
+          reason: input.reason,
+          signsUntil: plan.signsUntil,
+          leavesAt: leavesAt(nowMs, key.longestTokenSeconds, policy),
+        });
+        const replacedBy = await putIn(tx, keys, plan, spare, { policy, nowMs, caller });
+        await recordEvent(tx, caller, keyCompromised, {
+          outcome: 'ok',
+          target: { kind: 'key', id: key.kid },
+          detail: { reason: input.reason, replaced_by: replacedBy },
+        });
+        tx.afterCommit(ports.keysChanged);
+      }
+      return answerOf(await readKeysOf(tx, known.purpose), key.kid, nowMs);
+    });
+  });
+}
+
+const replacementFor = (ports: CompromisePorts, key: KeyRow, policy: KeyPolicy): SealedKey | Promise<SealedKey> =>
+  key.alg === 'HS256' ? sealRandom(ports, key.purpose) : makeKeyPair(ports.vault, key.purpose, policy.algorithm);
+
+/** Returns the kid that signs in the compromised one's place; null where it did not sign. */
+async function putIn(
+  tx: Tx,
+  keys: readonly KeyRow[],
+  plan: CompromisePlan,
+  spare: SealedKey,
+  at: { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller },
+): Promise<string | null> {
+  const { advance, reopen, replaceFrom } = plan;
+  const move = async (kid: string, range: Partial<KeyRow>): Promise<string> => {
+    const key = { ...(keys.find((candidate) => candidate.kid === kid) as KeyRow), ...range };
+    await setKeyRange(tx, kid, key, key.longestTokenSeconds);
+    return kid;
+  };
+  if (advance) return move(advance.kid, { signsFrom: advance.signsFrom });
+  if (reopen) return move(reopen, { signsUntil: null, leavesAt: null });
+  return replaceFrom === null ? null : publishKey(tx, spare, { ...at, signsFrom: replaceFrom });
+}
+
+function answerOf(keys: readonly KeyRow[], kid: string, nowMs: number): CompromiseAnswer {
+  const key = keys.find((candidate) => candidate.kid === kid) as KeyRow;
+  const signer = keys.find((candidate) => signsAt(candidate, nowMs));
+  // Who took over a compromised signer's place has taken over its whole range.
+  const isReplaced = keys.some((other) => other.compromisedAt === null && other.signsFrom === key.signsFrom);
+  return {
+    key: keyViewOf(key, nowMs),
+    signer: signer ? keyViewOf(signer, nowMs) : null,
+    notice: isReplaced
+      ? 'The replacement signs at once, without the hold: a verifier with a cached key set must fetch it again when it meets the new kid.'
+      : 'The key did not sign; the signer is unchanged.',
+  };
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { permissionMissing, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { keyUnknown, signingUnavailable } from './errors.ts';
+
+const TAG = 'Keys';
+
+const instant = z.iso.datetime();
+
+const publicJwk = z.object({
+  kty: z.enum(['RSA', 'EC', 'OKP']),
+  use: z.literal('sig'),
+  alg: z.enum(['RS256', 'ES256', 'EdDSA']),
+  kid: z.string(),
+  n: z.string().optional(),
+  e: z.string().optional(),
+  crv: z.string().optional(),
+  x: z.string().optional(),
+  y: z.string().optional(),
+});
+
+export const keyView = z.object({
+  kid: z.string(),
+  alg: z.enum(['RS256', 'ES256', 'EdDSA', 'HS256']),
+  purpose: z.string(),
+  state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
+  published_at: instant,
+  activates_at: instant,
+  signs_until: instant.nullable(),
+  leaves_at: instant.nullable(),
+  compromised_at: instant.nullable(),
+  compromise_reason: z.string().nullable(),
+});
+
+/** RFC 7517 §5. `Cache-Control` is the use-case's: its max-age is jittered. */
+export const readJwksEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/.well-known/jwks.json',
+  operation: 'readJwks',
+  summary: 'The public keys that verify tokens (RFC 7517)',
+  tag: TAG,
+  auth: 'public',
+  responses: { 200: z.object({ keys: z.array(publicJwk) }), 304: null },
+  errors: [signingUnavailable],
+  cacheControl: null,
+});
+
+export const listKeysEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/keys',
+  operation: 'listKeys',
+  summary: 'Every key with its state and times',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:read' },
+  responses: { 200: z.object({ keys: z.array(keyView) }) },
+  errors: [unauthenticated, permissionMissing, signingUnavailable],
+});
+
+export const rotateKeysEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/keys/rotate',
+  operation: 'rotateSigningKeys',
+  summary: 'Publish the next signing key now; it signs after the hold',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage' },
+  body: z.strictObject({}),
+  bodyOptional: true,
+  // `already_pending`: one was waiting, and it is the answer.
+  responses: { 202: keyView.extend({ already_pending: z.boolean() }) },
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
+});
+
+export const compromiseKeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/keys/{kid}/compromise',
+  operation: 'compromiseKey',
+  summary: 'Take a key out at once: its tokens are refused and another key signs without any hold',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage' },
+  params: z.strictObject({ kid: z.string().regex(/^[\w-]{1,128}$/) }),
+  body: z.strictObject({ reason: z.string().min(1).max(500) }),
+  responses: { 202: keyView.extend({ signer: keyView.nullable(), notice: z.string() }) },
+  errors: [unauthenticated, permissionMissing, keyUnknown, storeUnavailable],
+});

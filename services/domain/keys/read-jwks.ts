@@ -1,0 +1,24 @@
+import type { HasKeyRing } from './key-ring.ts';
+
+export type JwksReply = {
+  readonly status: 200 | 304;
+  /** JSON text; null with 304. */
+  readonly body: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+};
+
+/** RFC 9110 §13.1.2: `*`, or a list of tags compared weakly. */
+export function isNoneMatch(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return true;
+  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return !tags.includes(etag) && !tags.includes('*');
+}
+
+/** The key set as verifiers and caches want it: made once, with a tag, and 304 for who has it already. */
+export function readJwks(ports: HasKeyRing, input: { readonly ifNoneMatch: string | undefined }): JwksReply {
+  const { body, etag, maxAgeSeconds } = ports.keyRing.jwks();
+  const headers = { etag, 'cache-control': `public, max-age=${maxAgeSeconds}` };
+  return isNoneMatch(input.ifNoneMatch, etag)
+    ? { status: 200, body, headers: { ...headers, 'content-type': 'application/json; charset=utf-8' } }
+    : { status: 304, body: null, headers };
+}
