@@ -18,6 +18,7 @@ import {
   type RefreshSecrets,
   uuidFromBytes,
 } from './refresh-token-format.ts';
+import type { HasRevocationPush } from './revocation-set.ts';
 
 /** Who presents a refresh token, as far as proved before any query. */
 export type PresentedBy = {
@@ -67,7 +68,6 @@ export type RefreshFamilies = Batcher<PresentedToken, Rotation>;
 export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };
 export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
 export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
-export type HasRevocationPush = { readonly announceRevocations: () => void };
 
 const BATCH_MAX = 128;
 const BATCH_LANES = 2;

@@ -1,0 +1,86 @@
+import { tokenIssueDuration, tokenRefreshDuration, tokensIssued } from '../../../observability/metrics/tokens.ts';
+import { isAppError } from '../../platform/define/error.ts';
+import type { HasAccess } from '../access/access-directory.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports, Sql } from '../ports.ts';
+import { mintAccessToken } from './access-token.ts';
+import { familyGrantRead } from './family-life.store.ts';
+import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from './family-token.ts';
+import { resourceForeign, scopeExceeded } from './refresh-errors.ts';
+import { type CheckedRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
+import { checkPresented, type HasRefreshFamilies, type PresentedBy, rotateFamily } from './rotate-families.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+
+export type RefreshTokenInput = {
+  readonly refreshToken: string;
+  /** Clients that have a secret are authenticated before this is called. */
+  readonly presentedBy: PresentedBy;
+  /** A part of the login's scope, for this access token alone (RFC 6749 §6). */
+  readonly scope?: string | undefined;
+  /** RFC 8707 §2.2: the login's own audience or nothing. */
+  readonly resource?: string | undefined;
+};
+
+export type RefreshTokenPorts = Pick<Ports, 'hotSql' | 'redis' | 'clock' | 'random'> &
+  HasRefreshFamilies &
+  HasKeyRing &
+  HasAccess &
+  HasRevocations &
+  HasTokenSettings;
+
+const GRANT = { grant: 'refresh_token' } as const;
+const issuedCounters = {
+  ok: tokensIssued.at({ ...GRANT, outcome: 'ok' }),
+  refused: tokensIssued.at({ ...GRANT, outcome: 'refused' }),
+  unavailable: tokensIssued.at({ ...GRANT, outcome: 'unavailable' }),
+};
+
+/**
+ * Exchanges a refresh token for a whole new pair; presented again within its grace, it gives the same refresh token.
+ * Durable before the answer; signed after the commit, so that a failed signature costs a retry and nothing else.
+ * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401; RFC 6749 §5.2
+ * `invalid_grant` at the OAuth endpoints), `scope_exceeded`, `resource_foreign` (400), `refresh_grace_spent` (429),
+ * `store_unavailable`, `signing_unavailable`, `key_ring_behind`, `state_rewound` (503).
+ */
+export async function refreshToken(
+  ports: RefreshTokenPorts,
+  input: RefreshTokenInput,
+  caller: Caller,
+): Promise<TokenPairAnswer> {
+  const startedAt = ports.clock.monotonic();
+  try {
+    const answer = await exchange(ports, input, caller);
+    issuedCounters.ok.add(1);
+    const seconds = (ports.clock.monotonic() - startedAt) / 1_000;
+    tokenRefreshDuration.record(seconds);
+    tokenIssueDuration.record(seconds, GRANT);
+    return answer;
+  } catch (err) {
+    issuedCounters[isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable'].add(1);
+    throw err;
+  }
+}
+
+async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, caller: Caller): Promise<TokenPairAnswer> {
+  assertNotRewound(ports.revocations);
+  const checked = checkPresented(ports, input);
+  if (input.scope !== undefined || input.resource !== undefined) await assertWithinGrant(ports.hotSql, checked, input);
+  const family = await rotateFamily(ports, checked, input.presentedBy, caller);
+  const granted = input.scope === undefined ? family : { ...family, scope: input.scope };
+  const minted = await mintAccessToken(ports, familyTokenFacts(ports.access, granted), caller.request);
+  rememberToken(ports, minted, caller);
+  return pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
+}
+
+/** Before the rotation: a request refused for what it asks must not use up the token. */
+async function assertWithinGrant(sql: Sql, checked: CheckedRefreshToken, input: RefreshTokenInput): Promise<void> {
+  const [grant] = await sql.query<{ scope: string; audience: string }>(familyGrantRead, [
+    uuidFromBytes(checked.familyBytes),
+    checked.nonceHash,
+  ]);
+  if (grant === undefined) return;
+  const granted = new Set(grant.scope.split(' '));
+  if (input.scope?.split(' ').some((scope) => !granted.has(scope))) throw scopeExceeded();
+  if (input.resource !== undefined && input.resource !== grant.audience) throw resourceForeign();
+}
