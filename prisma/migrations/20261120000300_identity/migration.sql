@@ -88,6 +88,8 @@ DECLARE why text := coalesce(audit_context('reason'), 'user_changed');
 BEGIN
   IF NEW."disabledAt" IS NOT NULL AND OLD."disabledAt" IS NULL AND NEW."tokenEpoch" = OLD."tokenEpoch" THEN
     UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = NEW.id;
+    -- After the families, which the epoch has just locked in id order.
+    DELETE FROM sessions WHERE "userId" = NEW.id;
     PERFORM audit_record('user.disabled', 'ok', 'user', NEW.id, jsonb_build_object('reason', why));
   END IF;
   IF NEW."tokenEpoch" > OLD."tokenEpoch" THEN
@@ -103,15 +105,16 @@ BEGIN
 END $$;
 CREATE TRIGGER users_changed AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION user_changed();
 
+-- Before the row goes: the cascade ends sessions one by one, and their families must be locked in id order first.
 CREATE FUNCTION user_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM families_end_by_user(OLD.id, 'user_deleted');
   INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
   VALUES ('user', OLD.id, OLD."tokenEpoch" + 1, 'user_deleted', revocation_keep_until());
   PERFORM audit_record('user.deleted', 'ok', 'user', OLD.id);
-  RETURN NULL;
+  RETURN OLD;
 END $$;
-CREATE TRIGGER users_deleted AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION user_deleted();
+CREATE TRIGGER users_deleted BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION user_deleted();
 
 CREATE FUNCTION account_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE event text; target text;

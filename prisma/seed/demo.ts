@@ -1,0 +1,55 @@
+import { createHmac } from 'node:crypto';
+
+export type DemoLogin = {
+  readonly email: string;
+  readonly name: string;
+  readonly password: string;
+  readonly roles: readonly string[];
+};
+
+export type DemoScenario = {
+  readonly user: DemoLogin;
+  readonly admin: DemoLogin;
+  readonly client: {
+    readonly clientId: string;
+    readonly clientSecret: string;
+    readonly name: string;
+    readonly grantTypes: readonly string[];
+    /** What a login through the client may ask for. */
+    readonly scopes: readonly string[];
+    /** What its client-credentials tokens may carry; those that name permissions are its own. */
+    readonly credentialScopes: readonly string[];
+  };
+};
+
+const PERMISSIONS = [
+  'tokens:issue',
+  'tokens:read',
+  'tokens:revoke',
+  'tokens:introspect',
+  'revocations:read',
+  'keys:read',
+  'keys:manage',
+];
+const DEMO_SCOPES = ['tasks:read', 'tasks:write'];
+
+/**
+ * The demo people and client. Their secrets come from the installation's own secret, so that every start with the
+ * same secret names the same ones and no two installations share any.
+ */
+export function demoScenario(authSecret: string): DemoScenario {
+  const secretOf = (of: string): string =>
+    createHmac('sha256', authSecret).update(`sallyport demo ${of}\0`).digest('base64url').slice(0, 32);
+  return {
+    user: { email: 'demo@sallyport.example', name: 'Demo', password: secretOf('user'), roles: [] },
+    admin: { email: 'admin@sallyport.example', name: 'Demo admin', password: secretOf('admin'), roles: ['admin'] },
+    client: {
+      clientId: 'sallyport-demo',
+      clientSecret: secretOf('client'),
+      name: 'Demo client',
+      grantTypes: ['refresh_token', 'client_credentials'],
+      scopes: ['openid', 'profile', 'email', 'offline_access', ...DEMO_SCOPES],
+      credentialScopes: [...PERMISSIONS, ...DEMO_SCOPES],
+    },
+  };
+}

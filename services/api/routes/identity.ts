@@ -1,0 +1,43 @@
+import {
+  getSessionEndpoint,
+  readSessionEndpoint,
+  signInEmailEndpoint,
+  signInEndpoint,
+  signOutAliasEndpoint,
+  signOutEndpoint,
+  signUpEmailEndpoint,
+  signUpEndpoint,
+} from '../../domain/identity/contract.ts';
+import { assertOwnPage, clearedCookies } from '../../domain/identity/csrf.ts';
+import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+import { readSession } from '../../domain/identity/read-session.ts';
+import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
+import { signOut } from '../../domain/identity/sign-out.ts';
+import { signUp } from '../../domain/identity/sign-up.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+export type IdentityRoutesDeps = LoginPorts;
+
+const withCookies = (status: number, { body, setCookie }: LoginAnswer): Answer =>
+  answer(status, body, { 'set-cookie': setCookie });
+
+/** People and sessions under our names and Better Auth's own (D-API-10); nothing else of Better Auth is reachable. */
+export function identityRoutes(routes: RouteContext, deps: IdentityRoutesDeps): void {
+  for (const endpoint of [signUpEndpoint, signUpEmailEndpoint])
+    bind(routes, endpoint, async (input, caller, request) => {
+      assertOwnPage(deps, request.headers);
+      return withCookies(201, await signUp(deps, { ...input.body, signal: request.signal }, caller));
+    });
+  for (const endpoint of [signInEndpoint, signInEmailEndpoint])
+    bind(routes, endpoint, async (input, caller, request) => {
+      assertOwnPage(deps, request.headers);
+      return withCookies(200, await signIn(deps, { ...input.body, signal: request.signal }, caller));
+    });
+  for (const endpoint of [signOutEndpoint, signOutAliasEndpoint])
+    bind(routes, endpoint, async (input, caller) =>
+      answer(200, await signOut(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
+    );
+  for (const endpoint of [readSessionEndpoint, getSessionEndpoint])
+    bind(routes, endpoint, (_input, _caller, request) => readSession(deps, { cookie: request.headers.cookie }));
+}

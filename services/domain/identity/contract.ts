@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { tokenPair } from '../tokens/contract.ts';
+import {
+  emailTaken,
+  hashingBusy,
+  loginRefused,
+  passwordIllFormed,
+  passwordTooLong,
+  passwordTooShort,
+} from './errors.ts';
+
+// RFC 5321 §4.5.3.1.3 leaves 254 for an address.
+const email = z.email().max(254);
+// Only a bound for the parser: the policy answers with codes of its own.
+const password = z.string().max(4_096);
+const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
+
+export const userShape = z.object({
+  id: z.string(),
+  email: z.string(),
+  emailVerified: z.boolean(),
+  name: z.string().nullable(),
+  image: z.string().nullable(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+
+/** Better Auth's session without its token: that is the cookie's alone. */
+export const sessionShape = z.object({
+  id: z.string(),
+  userId: z.string(),
+  expiresAt: z.string(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  ipAddress: z.string().nullable(),
+  userAgent: z.string().nullable(),
+});
+
+const loginShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
+const sessionAnswer = z.object({ user: userShape, session: sessionShape });
+
+export type UserView = z.output<typeof userShape>;
+export type SessionView = z.output<typeof sessionShape>;
+export type LoginView = z.output<typeof loginShape>;
+
+const tag = 'People and sessions';
+
+export const signUpEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/signup',
+  operation: 'signUp',
+  summary: 'Make an account, a session and a token pair.',
+  tag,
+  auth: 'public',
+  body: z.strictObject({ email, password, name: z.string().max(128).regex(NO_CONTROLS).optional() }),
+  responses: { 201: loginShape },
+  errors: [
+    requestInvalid,
+    passwordTooShort,
+    passwordTooLong,
+    passwordIllFormed,
+    emailTaken,
+    originRefused,
+    hashingBusy,
+    storeUnavailable,
+  ],
+});
+
+export const signInEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/signin',
+  operation: 'signIn',
+  summary: 'Exchange e-mail and password for a session and a token pair.',
+  tag,
+  auth: 'public',
+  body: z.strictObject({ email, password }),
+  responses: { 200: loginShape },
+  errors: [requestInvalid, loginRefused, originRefused, hashingBusy, storeUnavailable],
+});
+
+export const signOutEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/signout',
+  operation: 'signOut',
+  summary: 'End the session with its families and access tokens.',
+  tag,
+  auth: { accepts: ['session'] },
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 200: z.object({ success: z.literal(true) }) },
+  errors: [requestInvalid, unauthenticated, originRefused, storeUnavailable],
+});
+
+export const readSessionEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/session',
+  operation: 'readSession',
+  summary: 'The user and session of the cookie.',
+  tag,
+  auth: 'public',
+  responses: { 200: sessionAnswer },
+  errors: [unauthenticated, storeUnavailable],
+});
+
+/** The same endpoints under Better Auth's own names (D-API-10). */
+export const signUpEmailEndpoint = defineEndpoint({
+  ...signUpEndpoint,
+  path: '/api/auth/sign-up/email',
+  operation: 'signUpEmail',
+});
+export const signInEmailEndpoint = defineEndpoint({
+  ...signInEndpoint,
+  path: '/api/auth/sign-in/email',
+  operation: 'signInEmail',
+});
+export const signOutAliasEndpoint = defineEndpoint({
+  ...signOutEndpoint,
+  path: '/api/auth/sign-out',
+  operation: 'signOutAlias',
+});
+export const getSessionEndpoint = defineEndpoint({
+  ...readSessionEndpoint,
+  path: '/api/auth/get-session',
+  operation: 'getSession',
+});

@@ -1,0 +1,56 @@
+import { defineError } from '../../platform/define/error.ts';
+
+/** The same for a wrong password, an unknown account and a disabled one. */
+export const loginRefused = defineError({
+  code: 'login_refused',
+  status: 401,
+  title: 'E-mail or password is wrong',
+  cause: 'No account has this e-mail with this password.',
+  fix: 'Check both and try again.',
+  retryable: false,
+});
+
+export const emailTaken = defineError({
+  code: 'email_taken',
+  status: 409,
+  title: 'An account with this e-mail exists',
+  cause: 'Somebody signed up with this address before.',
+  fix: 'Sign in instead.',
+  retryable: false,
+});
+
+export const passwordTooShort = defineError({
+  code: 'password_too_short',
+  status: 400,
+  title: 'The password is too short',
+  cause: 'Passwords have at least 12 characters.',
+  fix: 'Choose a longer one; a few words will do.',
+  retryable: false,
+});
+
+export const passwordTooLong = defineError({
+  code: 'password_too_long',
+  status: 400,
+  title: 'The password is too long',
+  cause: 'Passwords have at most 256 characters and 1,024 bytes.',
+  fix: 'Choose a shorter one.',
+  retryable: false,
+});
+
+export const passwordIllFormed = defineError({
+  code: 'password_ill_formed',
+  status: 400,
+  title: 'The password is not well-formed text',
+  cause: 'It holds half of a surrogate pair, which has no bytes of its own.',
+  fix: 'Send well-formed Unicode.',
+  retryable: false,
+});
+
+export const hashingBusy = defineError({
+  code: 'hashing_busy',
+  status: 503,
+  title: 'Too many logins at once',
+  cause: 'The queue of passwords to hash is full, or the wait in it was too long. Nothing was changed.',
+  fix: 'Try again after Retry-After.',
+  retryable: true,
+});

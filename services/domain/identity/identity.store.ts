@@ -1,0 +1,26 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+export type Credential = { readonly userId: string; readonly digest: string | null; readonly isDisabled: boolean };
+
+/** Served by users_email_key and accounts_user_id. An account without a password (social sign-in) has no digest. */
+const credentialFindByEmail = defineStatement(
+  'credentialFindByEmail',
+  `SELECT u.id AS "userId", a.password AS digest, u."disabledAt" IS NOT NULL AS "isDisabled"
+   FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id
+   WHERE u.email = $1`,
+);
+
+/** The row triggers end the families, write the revocation and the audit row in the same transaction. */
+const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sessions WHERE id = $1 RETURNING token`);
+
+export async function findCredential(sql: Sql, email: string): Promise<Credential | undefined> {
+  const [row] = await sql.query<Credential>(credentialFindByEmail, [email]);
+  return row;
+}
+
+/** The token of the session that ended, or undefined when there was none: it had ended before. */
+export async function deleteSession(tx: Sql, sessionId: string): Promise<string | undefined> {
+  const [row] = await tx.query<{ token: string }>(sessionDeleteById, [sessionId]);
+  return row?.token;
+}

@@ -1,0 +1,90 @@
+import { tokensIssued } from '../../../observability/metrics/tokens.ts';
+import type { HasAccess } from '../access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from '../tokens/access-token.ts';
+import { type CreatedFamily, createFamily, type NewFamily } from '../tokens/create-family.ts';
+import { familyTokenFacts, pairAnswer, rememberToken } from '../tokens/family-token.ts';
+import type { HasRevocations } from '../tokens/revocation-set.ts';
+import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import type { LiveSession, OpenedSession } from './auth.ts';
+import type { LoginView } from './contract.ts';
+import { csrfSetCookie, type HasCsrf } from './csrf.ts';
+import { liveSessionView } from './views.ts';
+
+export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
+  HasAccess &
+  HasKeyRing &
+  HasRevocations &
+  HasTokenSettings;
+
+/** A session and its token family, committed; nothing of it is signed yet. */
+export type Login = OpenedSession & {
+  readonly claims: AccessTokenClaims;
+  readonly family: Pick<CreatedFamily, 'refreshToken' | 'refreshExpiresInSeconds'>;
+};
+
+export type LoginAnswer = { readonly body: LoginView; readonly setCookie: readonly string[] };
+
+const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
+
+/** Begins the token family of a session in the transaction that makes the session: both or neither. */
+export async function beginLogin(
+  tx: Tx,
+  ports: SessionTokenPorts,
+  opened: OpenedSession,
+  caller: Caller,
+): Promise<Login> {
+  const { user, session } = opened;
+  const begun: NewFamily = {
+    userId: user.id,
+    sessionId: session.id,
+    clientId: FIRST_PARTY_CLIENT_ID,
+    isClientBound: false,
+    scope: (ports.access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? []).join(' '),
+    audience: ports.tokenSettings.audience,
+    authTime: unixSeconds(session.createdAt),
+  };
+  const family = await createFamily(tx, ports, begun, caller);
+  const facts = familyTokenFacts(ports.access, { ...begun, ...family });
+  return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
+}
+
+/** Signs the pair of a committed login and makes the answer. Throws `signing_unavailable` (503). */
+export async function finishLogin(
+  ports: SessionTokenPorts & HasCsrf,
+  login: Login,
+  caller: Caller,
+): Promise<LoginAnswer> {
+  const minted = await signAccessToken(ports, login.claims);
+  rememberToken(ports, minted, caller);
+  tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
+  const { session, family } = login;
+  const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - session.createdAt.getTime()) / 1_000));
+  return {
+    body: {
+      ...liveSessionView(login),
+      tokens: pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds),
+    },
+    setCookie: login.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
+  };
+}
+
+/** The caller whom a live session speaks for. */
+export const sessionCallerOf = (
+  { user, session }: LiveSession,
+  { access }: HasAccess,
+  caller: Pick<Caller, 'request'>,
+): Caller => ({
+  kind: 'user',
+  userId: user.id,
+  sessionId: session.id,
+  clientId: FIRST_PARTY_CLIENT_ID,
+  permissions: access.permissionsOf(user.roles),
+  by: 'session',
+  tokenId: null,
+  familyId: null,
+  authTime: unixSeconds(session.createdAt),
+  request: caller.request,
+});

@@ -1,0 +1,36 @@
+import { unauthenticated } from '../../platform/errors.ts';
+import type { HasAccess } from '../access/access-directory.ts';
+import type { Caller, RequestContext } from '../ports.ts';
+import type { HasAuth, LiveSession } from './auth.ts';
+import type { SessionView, UserView } from './contract.ts';
+import { cookieValue } from './csrf.ts';
+import { sessionCallerOf } from './open-session.ts';
+import { liveSessionView } from './views.ts';
+
+async function findByCookie({ auth }: HasAuth, cookieHeader: string | undefined): Promise<LiveSession | null> {
+  if (cookieHeader === undefined || cookieValue(cookieHeader, auth.sessionCookie) === undefined) return null;
+  return auth.findSession(cookieHeader);
+}
+
+/**
+ * The user and session of a signed cookie (D-API-04).
+ * @throws unauthenticated (401), storeUnavailable (503) when neither Redis nor Postgres can tell
+ */
+export async function readSession(
+  ports: HasAuth,
+  input: { readonly cookie: string | undefined },
+): Promise<{ user: UserView; session: SessionView }> {
+  const found = await findByCookie(ports, input.cookie);
+  if (!found) throw unauthenticated();
+  return liveSessionView(found);
+}
+
+/** The caller of a signed session cookie, or null. */
+export async function sessionCaller(
+  ports: HasAuth & HasAccess,
+  cookieHeader: string | undefined,
+  request: RequestContext,
+): Promise<Caller | null> {
+  const found = await findByCookie(ports, cookieHeader);
+  return found && sessionCallerOf(found, ports, { request });
+}

@@ -1,0 +1,105 @@
+import { logins } from '../../../observability/metrics/identity.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { setAuditContext } from '../audit/audit-context.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
+import { userLogin } from './audit-events.ts';
+import type { HasAuth } from './auth.ts';
+import type { HasCsrf } from './csrf.ts';
+import { identifierHash, normaliseEmail } from './email.ts';
+import { endSession } from './end-session.ts';
+import { loginRefused } from './errors.ts';
+import { admissionOf, inQueue } from './hash-password.ts';
+import { type Credential, findCredential } from './identity.store.ts';
+import { beginLogin, finishLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
+import { isHashable } from './password-policy.ts';
+
+export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher'> &
+  SessionTokenPorts &
+  HasAuth &
+  HasCsrf &
+  HasRevocationPush;
+
+export type SignInInput = {
+  readonly email: string;
+  readonly password: string;
+  /** Aborted when the client leaves: its place in the hashing queue is given up. */
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * E-mail and password for a new session and its token pair (D-API-02). Nothing of a session that came with the
+ * request is used (no fixation).
+ * @throws loginRefused (401, alike for unknown, disabled and wrong), hashingBusy, storeUnavailable (503)
+ */
+export async function signIn(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
+  try {
+    const answer = await attempt(ports, input, caller);
+    logins.add(1, { outcome: 'ok', factor: 'password' });
+    return answer;
+  } catch (err) {
+    const isRefused = (err as { code?: unknown }).code === loginRefused.definition.code;
+    logins.add(1, { outcome: isRefused ? 'refused' : 'unavailable', factor: 'password' });
+    throw err;
+  }
+}
+
+async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
+  assertNotRewound(ports.revocations);
+  const email = normaliseEmail(input.email);
+  const credential = await findCredential(ports.sql, email);
+  const identifier = identifierHash(ports.keyRing.secret('identifier'), email);
+  const proven = await provePassword(ports, input, credential, caller);
+  if (!proven) {
+    await recordEvent(ports.sql, caller, userLogin, {
+      outcome: 'refused',
+      ...(credential ? { target: { kind: 'user', id: credential.userId } as const } : {}),
+      detail: { factor: 'password', identifier },
+    });
+    throw loginRefused();
+  }
+  const actor = userCaller(proven.userId, caller);
+  const login = await ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, actor, 'sign_in');
+    const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
+    await recordEvent(tx, actor, userLogin, {
+      outcome: 'ok',
+      target: { kind: 'user', id: proven.userId },
+      detail: { factor: 'password', identifier, session_id: opened.session.id },
+    });
+    return beginLogin(tx, ports, opened, actor);
+  });
+  return finishLogin(ports, login, actor).catch(async (err: unknown) => {
+    // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.
+    await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, actor).catch(() => {});
+    throw err;
+  });
+}
+
+/** The credential when the password is its; costs one verification in every case, known account or not. */
+async function provePassword(
+  ports: Pick<Ports, 'hasher'>,
+  { password, signal }: SignInInput,
+  credential: Credential | undefined,
+  caller: Caller,
+): Promise<{ readonly userId: string; readonly digest: string } | undefined> {
+  const digest = credential?.digest ?? (await ports.hasher.dummyDigest());
+  const candidate = isHashable(password) ? password : 'no password has this form';
+  const matches = await inQueue(ports.hasher.verify(candidate, digest, admissionOf(caller, signal)));
+  if (!matches || !credential?.digest || credential.isDisabled || candidate !== password) return undefined;
+  return { userId: credential.userId, digest: credential.digest };
+}
+
+const userCaller = (userId: string, { request }: Caller): Caller => ({
+  kind: 'user',
+  userId,
+  sessionId: null,
+  clientId: FIRST_PARTY_CLIENT_ID,
+  permissions: new Set(),
+  by: 'session',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});

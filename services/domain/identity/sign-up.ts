@@ -1,0 +1,64 @@
+import { signups } from '../../../observability/metrics/identity.ts';
+import { setAuditContext } from '../audit/audit-context.ts';
+import type { Caller } from '../ports.ts';
+import { assertNotRewound } from '../tokens/revocation-set.ts';
+import { normaliseEmail } from './email.ts';
+import { endSession } from './end-session.ts';
+import { emailTaken } from './errors.ts';
+import { admissionOf, inQueue } from './hash-password.ts';
+import { beginLogin, finishLogin, type LoginAnswer } from './open-session.ts';
+import { assertPasswordAllowed } from './password-policy.ts';
+import type { LoginPorts } from './sign-in.ts';
+
+export type SignUpInput = {
+  readonly email: string;
+  readonly password: string;
+  readonly name?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+const EMAIL_UNIQUE = 'users_email_key';
+
+/**
+ * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it.
+ * @throws passwordTooShort, passwordTooLong, passwordIllFormed (400), emailTaken (409), hashingBusy, storeUnavailable
+ */
+export async function signUp(ports: LoginPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer> {
+  try {
+    const answer = await attempt(ports, input, caller);
+    signups.add(1, { outcome: 'ok' });
+    return answer;
+  } catch (err) {
+    const status = (err as { definition?: { status?: number } }).definition?.status ?? 500;
+    signups.add(1, { outcome: status === 409 ? 'known' : status < 500 ? 'refused' : 'unavailable' });
+    throw err;
+  }
+}
+
+async function attempt(ports: LoginPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer> {
+  assertNotRewound(ports.revocations);
+  assertPasswordAllowed(input.password);
+  const email = normaliseEmail(input.email);
+  const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
+  const login = await ports.auth
+    .transact(async (tx) => {
+      await setAuditContext(tx, caller, 'sign_up');
+      const opened = await ports.auth.signUp({ email, name: input.name ?? '', digest }, caller.request);
+      return beginLogin(tx, ports, opened, caller);
+    })
+    .catch((err: unknown) => {
+      throw isEmailTaken(err) ? emailTaken({ cause: err }) : err;
+    });
+  return finishLogin(ports, login, caller).catch(async (err: unknown) => {
+    // The account stays and can sign in; the session, whose cookie has not left, ends.
+    await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, caller).catch(() => {});
+    throw err;
+  });
+}
+
+/** Better Auth saw the address, or a concurrent sign-up was faster and the unique index saw it. */
+function isEmailTaken(err: unknown): boolean {
+  const { code, constraint, body } = err as { code?: unknown; constraint?: unknown; body?: { code?: unknown } };
+  if (code === '23505') return constraint === EMAIL_UNIQUE;
+  return body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL';
+}

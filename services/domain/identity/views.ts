@@ -1,0 +1,28 @@
+import type { AuthSession, AuthUser, LiveSession } from './auth.ts';
+import type { SessionView, UserView } from './contract.ts';
+
+const userView = (user: AuthUser): UserView => ({
+  id: user.id,
+  email: user.email,
+  emailVerified: user.emailVerified,
+  name: user.name ?? null,
+  image: user.image ?? null,
+  createdAt: user.createdAt.toISOString(),
+  updatedAt: user.updatedAt.toISOString(),
+});
+
+const sessionView = (session: AuthSession): SessionView => ({
+  id: session.id,
+  userId: session.userId,
+  expiresAt: session.expiresAt.toISOString(),
+  createdAt: session.createdAt.toISOString(),
+  updatedAt: session.updatedAt.toISOString(),
+  ipAddress: session.ipAddress ?? null,
+  userAgent: session.userAgent ?? null,
+});
+
+/** Better Auth's objects as clients see them: what is not named here stays inside, the session token above all. */
+export const liveSessionView = ({ user, session }: LiveSession): { user: UserView; session: SessionView } => ({
+  user: userView(user),
+  session: sessionView(session),
+});
