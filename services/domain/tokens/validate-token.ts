@@ -33,7 +33,7 @@ const active = tokenValidations.at({ result: 'active', reason: 'none' });
 const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
 const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
 
-const reasons = [
+export const inactiveReasons = [
   'malformed',
   'unknown_key',
   'bad_signature',
@@ -52,10 +52,10 @@ const reasons = [
 ] as const;
 
 /** Why a token is not active: the closed list of the validate answer. */
-export type InactiveReason = (typeof reasons)[number];
+export type InactiveReason = (typeof inactiveReasons)[number];
 
 const inactive = Object.fromEntries(
-  reasons.map((reason) => [reason, tokenValidations.at({ result: 'inactive', reason })]),
+  inactiveReasons.map((reason) => [reason, tokenValidations.at({ result: 'inactive', reason })]),
 ) as Record<InactiveReason, CounterSeries>;
 
 const isAccessTokenType = (typ: unknown): boolean => {

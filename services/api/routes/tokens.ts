@@ -1,0 +1,55 @@
+import {
+  issueTokensEndpoint,
+  readTokenEndpoint,
+  readTokenStatisticsEndpoint,
+  refreshTokensEndpoint,
+  revokeTokenEndpoint,
+  validateTokenEndpoint,
+  validateTokensEndpoint,
+} from '../../domain/tokens/contract.ts';
+import { type IssuePorts, issuePair } from '../../domain/tokens/issue-pair.ts';
+import { readToken } from '../../domain/tokens/read-token.ts';
+import { type RefreshTokenPorts, refreshToken } from '../../domain/tokens/refresh-token.ts';
+import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/tokens/revoke-token.ts';
+import { readTokenStatistics } from '../../domain/tokens/token-statistics.store.ts';
+import { answerValidate, type ValidateAnswerPorts } from '../../domain/tokens/validate-answer.ts';
+import { validateBatch } from '../../domain/tokens/validate-batch.ts';
+import { JsonText } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { extractTokenFromRequest } from '../credentials.ts';
+
+export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts;
+
+/** The anonymous side of refresh: the token itself is the credential. */
+const BY_NOBODY = { clientId: null, isAuthenticated: false } as const;
+
+/** Exactly one member beside `reason`: the schema has seen to it. */
+function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
+  const { reason, ...named } = body;
+  const [[kind, value] = ['token', '']] = Object.entries(named);
+  return { kind: kind as RevokeInput['kind'], value, reason: reason ?? '' };
+}
+
+export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): void {
+  bind(routes, issueTokensEndpoint, ({ body }, caller, { headers }) => {
+    const idempotencyKey = headers['idempotency-key'] as string | undefined;
+    return issuePair(ports, { ...body, userId: body?.user_id, idempotencyKey }, caller);
+  });
+  bind(routes, refreshTokensEndpoint, ({ body }, caller) =>
+    refreshToken(ports, { refreshToken: body.refresh_token, presentedBy: BY_NOBODY, scope: body.scope }, caller),
+  );
+  bind(
+    routes,
+    validateTokenEndpoint,
+    async ({ body }, _caller, request) =>
+      new JsonText(await answerValidate(ports, body ?? { token: extractTokenFromRequest(request) ?? '' })),
+  );
+  bind(
+    routes,
+    validateTokensEndpoint,
+    async ({ body }, caller) => new JsonText(await validateBatch(ports, body, caller)),
+  );
+  bind(routes, revokeTokenEndpoint, ({ body }, caller) => revokeToken(ports, revokeInput(body), caller));
+  bind(routes, readTokenStatisticsEndpoint, () => readTokenStatistics(ports.sql));
+  bind(routes, readTokenEndpoint, ({ params }) => readToken(ports, params.token_id));
+}

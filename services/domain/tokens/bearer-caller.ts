@@ -1,0 +1,30 @@
+import type { Caller, RequestContext } from '../ports.ts';
+import { judgeToken, type ValidatePorts } from './validate-token.ts';
+
+/**
+ * The caller behind an access token of ours, with the permissions it carries; null when the token is not active here.
+ * Throws `revocation_state_stale` or `state_rewound` (503) when that cannot be told.
+ */
+export function bearerCaller(ports: ValidatePorts, token: string, request: RequestContext): Caller | null {
+  const judged = judgeToken(ports, token, { ip: request.ip, userAgent: request.userAgent });
+  if (typeof judged === 'string') return null;
+  const { claims } = judged;
+  const permissions = new Set(claims.permissions ?? []);
+  // A token without a login speaks for the client alone (RFC 9068 §2.2).
+  if (claims.fid === undefined)
+    return claims.sub === claims.client_id
+      ? { kind: 'client', clientId: claims.client_id, permissions, by: 'bearer', request }
+      : null;
+  return {
+    kind: 'user',
+    userId: claims.sub,
+    sessionId: claims.sid ?? null,
+    clientId: claims.client_id,
+    permissions,
+    by: 'bearer',
+    tokenId: claims.jti,
+    familyId: claims.fid,
+    authTime: claims.auth_time ?? claims.iat,
+    request,
+  };
+}

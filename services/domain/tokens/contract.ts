@@ -1,0 +1,332 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { clientUnauthenticated, permissionMissing, storeUnavailable } from '../../platform/errors.ts';
+import { signingUnavailable } from '../keys/errors.ts';
+import {
+  clientUnknown,
+  grantNotAllowed,
+  grantTypeUnsupported,
+  idempotencyKeyReused,
+  replayStoreUnavailable,
+  scopeInvalid,
+  targetInvalid,
+  tokenMetadataUnavailable,
+  tokenOfAnotherClient,
+  tokenUnknown,
+  userUnknown,
+} from './errors.ts';
+import {
+  keyRingBehind,
+  refreshGraceSpent,
+  refreshTokenExpired,
+  refreshTokenInvalid,
+  refreshTokenReused,
+  resourceForeign,
+  scopeExceeded,
+  sessionEnded,
+} from './refresh-errors.ts';
+import { revocationStateStale, stateRewound } from './revocations-contract.ts';
+
+const TAG = 'Tokens';
+
+/** Longer than any token that is looked at; the body limit holds too. */
+const tokenText = z.string().min(1).max(65_536);
+const identifier = z.string().min(1).max(255);
+/** RFC 6749 §3.3: printable ASCII without quote and backslash, single spaces. */
+export const scopeText = z
+  .string()
+  .max(2_048)
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/);
+const audienceText = z.string().min(1).max(512);
+/** A token in the address would end in logs (RFC 9700 §4.3): these endpoints take no query at all. */
+const noQuery = z.strictObject({});
+
+export const tokenPair = z.object({
+  access_token: z.string(),
+  refresh_token: z.string(),
+  token_type: z.literal('Bearer'),
+  expires_in: z.int(),
+  refresh_expires_in: z.int(),
+  scope: z.string(),
+});
+
+export const device = z.strictObject({
+  id: z.string().min(1).max(128).optional(),
+  name: z.string().min(1).max(128).optional(),
+});
+
+export const issueTokensEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/tokens',
+  operation: 'issueTokens',
+  summary: 'Issue a token pair for the session of the cookie, or for a user by a caller with tokens:issue',
+  tag: TAG,
+  auth: { accepts: ['session', 'client', 'bearer'] },
+  body: z.strictObject({
+    user_id: identifier.optional(),
+    audience: audienceText.optional(),
+    scope: scopeText.optional(),
+    device: device.optional(),
+  }),
+  bodyOptional: true,
+  query: noQuery,
+  responses: { 201: tokenPair },
+  errors: [
+    permissionMissing,
+    userUnknown,
+    scopeInvalid,
+    targetInvalid,
+    idempotencyKeyReused,
+    signingUnavailable,
+    sessionEnded,
+    stateRewound,
+    storeUnavailable,
+  ],
+});
+
+const verdict = z.union([
+  z.object({ active: z.literal(true), claims: z.record(z.string(), z.unknown()) }),
+  z.object({ active: z.literal(false), reason: z.string() }),
+]);
+
+export const validateTokenEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/tokens/validate',
+  operation: 'validateToken',
+  summary: 'Tell whether an access token is active; the token is in the body or, without a body, the Bearer header',
+  tag: TAG,
+  auth: 'public',
+  body: z.strictObject({
+    token: tokenText,
+    audience: audienceText.optional(),
+    required_scope: scopeText.optional(),
+    context: z
+      .strictObject({
+        ip: z.string().min(1).max(64).optional(),
+        user_agent: z.string().min(1).max(512).optional(),
+        dpop: z
+          .strictObject({
+            proof: z.string().min(1).max(8_192),
+            htm: z.string().min(1).max(16),
+            htu: z.string().min(1).max(2_048),
+          })
+          .optional(),
+      })
+      .optional(),
+  }),
+  bodyOptional: true,
+  query: noQuery,
+  responses: { 200: verdict },
+  errors: [revocationStateStale, stateRewound, replayStoreUnavailable],
+});
+
+export const BATCH_LIMIT = 1_000;
+
+export const validateTokensEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/tokens/validate-batch',
+  operation: 'validateTokens',
+  summary: 'Tell which of up to 1,000 tokens, or token ids, are active, in order',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], optional: true },
+  body: z.union([
+    z.strictObject({ tokens: z.array(tokenText).max(BATCH_LIMIT) }),
+    z.strictObject({ token_ids: z.array(identifier).max(BATCH_LIMIT) }),
+  ]),
+  bodyLimit: 2_097_152,
+  query: noQuery,
+  responses: { 200: z.object({ results: z.array(verdict) }) },
+  errors: [permissionMissing, tokenMetadataUnavailable, revocationStateStale, stateRewound],
+});
+
+const reason = z.string().min(1).max(256);
+const one = <const Name extends string>(name: Name, value: z.ZodString) =>
+  z.strictObject({ [name]: value, reason } as { [K in Name]: z.ZodString } & { reason: z.ZodString });
+
+export const revokeTokenEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/tokens/revoke',
+  operation: 'revokeToken',
+  summary: 'End a token, session, family, or everything of a user or client',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'] },
+  body: z.union([
+    one('token', tokenText),
+    one('token_id', identifier),
+    one('session_id', identifier),
+    one('family_id', identifier),
+    one('user_id', identifier),
+    one('client_id', identifier),
+  ]),
+  query: noQuery,
+  responses: { 200: z.object({ epoch: z.int() }) },
+  errors: [permissionMissing, userUnknown, clientUnknown, storeUnavailable],
+});
+
+export const tokenMetadata = z.object({
+  token_id: z.string(),
+  type: z.literal('access'),
+  subject: z.string(),
+  user_id: z.string().nullable(),
+  client_id: z.string(),
+  session_id: z.string().nullable(),
+  family_id: z.string().nullable(),
+  scope: z.string(),
+  role: z.string().nullable(),
+  issued_at: z.string(),
+  expires_at: z.string(),
+  key_id: z.string().nullable(),
+  revoked: z.boolean(),
+});
+
+export const readTokenEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/tokens/{token_id}',
+  operation: 'readToken',
+  summary: 'Read what is known of a token that has not expired',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
+  params: z.strictObject({ token_id: identifier }),
+  query: noQuery,
+  responses: { 200: tokenMetadata },
+  errors: [permissionMissing, tokenUnknown, tokenMetadataUnavailable],
+});
+
+export const tokenStatistics = z.object({
+  issued: z.int(),
+  active: z.int(),
+  refreshed: z.int(),
+  revoked: z.int(),
+  expired: z.int(),
+  replays: z.int(),
+});
+
+export const readTokenStatisticsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/tokens/stats',
+  operation: 'readTokenStatistics',
+  summary: 'Count what was issued, refreshed, revoked, expired and replayed',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
+  query: noQuery,
+  responses: { 200: tokenStatistics },
+  errors: [permissionMissing, storeUnavailable],
+});
+
+export const refreshTokensEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/tokens/refresh',
+  operation: 'refreshTokens',
+  summary: 'Exchange a refresh token for a whole new pair',
+  tag: TAG,
+  auth: 'public',
+  body: z.strictObject({ refresh_token: z.string().min(1).max(8_192), scope: scopeText.optional() }),
+  query: noQuery,
+  responses: { 200: tokenPair },
+  errors: [
+    refreshTokenReused,
+    refreshTokenExpired,
+    refreshTokenInvalid,
+    sessionEnded,
+    refreshGraceSpent,
+    scopeExceeded,
+    keyRingBehind,
+    signingUnavailable,
+    stateRewound,
+    storeUnavailable,
+  ],
+});
+
+const OAUTH = 'OAuth';
+
+/** Unrecognised parameters are ignored (RFC 6749 §3.2); a repeated one is no string and refused. */
+const optionalParameter = (maximum: number) => z.string().max(maximum).optional();
+
+export const oauthTokenEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/token',
+  operation: 'grantToken',
+  summary: 'Token endpoint (RFC 6749 §3.2): refresh_token, client_credentials',
+  tag: OAUTH,
+  auth: { accepts: ['client'], optional: true },
+  bodyType: 'form',
+  body: z.looseObject({
+    grant_type: z.string().max(128),
+    refresh_token: optionalParameter(8_192),
+    scope: optionalParameter(2_048),
+    resource: optionalParameter(512),
+    audience: optionalParameter(512),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  query: noQuery,
+  responses: {
+    200: z.object({
+      access_token: z.string(),
+      token_type: z.literal('Bearer'),
+      expires_in: z.int(),
+      scope: z.string(),
+      refresh_token: z.string().optional(),
+      refresh_expires_in: z.int().optional(),
+    }),
+  },
+  errors: [
+    clientUnauthenticated,
+    grantTypeUnsupported,
+    grantNotAllowed,
+    scopeInvalid,
+    scopeExceeded,
+    targetInvalid,
+    resourceForeign,
+    refreshTokenReused,
+    refreshTokenExpired,
+    refreshTokenInvalid,
+    sessionEnded,
+    refreshGraceSpent,
+    keyRingBehind,
+    signingUnavailable,
+    stateRewound,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
+});
+
+export const introspectTokenEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/introspect',
+  operation: 'introspectToken',
+  summary: 'Introspect an access or refresh token (RFC 7662)',
+  tag: OAUTH,
+  auth: { accepts: ['client'], permission: 'tokens:introspect' },
+  bodyType: 'form',
+  body: z.looseObject({
+    token: tokenText,
+    token_type_hint: optionalParameter(64),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  query: noQuery,
+  responses: { 200: z.looseObject({ active: z.boolean() }) },
+  errors: [clientUnauthenticated, permissionMissing, revocationStateStale, stateRewound, storeUnavailable],
+  oauthErrors: true,
+});
+
+export const revokeOAuthTokenEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/revoke',
+  operation: 'revokeOAuthToken',
+  summary: 'Revoke an access or refresh token of the client (RFC 7009)',
+  tag: OAUTH,
+  auth: { accepts: ['client'], optional: true },
+  bodyType: 'form',
+  body: z.looseObject({
+    token: tokenText,
+    token_type_hint: optionalParameter(64),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  query: noQuery,
+  responses: { 200: null },
+  errors: [clientUnauthenticated, tokenOfAnotherClient, storeUnavailable],
+  oauthErrors: true,
+});

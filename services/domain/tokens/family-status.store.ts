@@ -1,0 +1,35 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+/** A login as introspection sees it; nothing moves by looking. */
+export type FamilyStatus = {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  readonly generation: number;
+  /** Unix seconds. */
+  readonly authTime: number;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly isLive: boolean;
+};
+
+// By primary key of families and users, unique client id; locks nothing.
+const familyStatusRead = defineStatement(
+  'familyStatusRead',
+  `SELECT f.user_id AS "userId", f.client_id AS "clientId", f.sid AS "sessionId", f.scope, f.audience, f.generation,
+     extract(epoch FROM f.auth_time)::float8 AS "authTime", extract(epoch FROM f.created_at)::float8 AS "createdAt",
+     extract(epoch FROM least(f.idle_expires_at, f.expires_at))::float8 AS "expiresAt",
+     f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
+       AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive"
+   FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
+   WHERE f.id = $1::uuid AND f.nonce_hash = $2::bytea`,
+);
+
+export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Buffer): Promise<FamilyStatus | null> {
+  const [row] = await sql.query<FamilyStatus>(familyStatusRead, [familyId, nonceHash]);
+  return row ?? null;
+}

@@ -1,0 +1,81 @@
+import type { AccessDirectory } from '../access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { auditActor } from '../audit/audit-context.ts';
+import type { Caller, Ports } from '../ports.ts';
+import type { MintedToken, TokenFacts } from './access-token.ts';
+import { metadataOf, writeTokenMetadata } from './token-metadata.cache.ts';
+
+/** What a login's access token says: of a new family and of a rotated one alike. */
+export type FamilyFacts = {
+  readonly familyId: string;
+  readonly userId: string;
+  readonly sessionId: string | null;
+  readonly clientId: string;
+  readonly scope: string;
+  readonly audience: string;
+  readonly email: string;
+  readonly roles: readonly string[];
+  /** Unix seconds. */
+  readonly authTime: number;
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+};
+
+/** Our own pages act for the user in full; another client only as far as its scope names a permission the user has. */
+function permissionsFor(access: AccessDirectory, family: FamilyFacts): string[] {
+  const held = [...access.permissionsOf(family.roles)].sort();
+  if (family.clientId === FIRST_PARTY_CLIENT_ID) return held;
+  const scopes = new Set(family.scope.split(' '));
+  return held.filter((permission) => scopes.has(permission));
+}
+
+export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
+  return {
+    subject: family.userId,
+    clientId: family.clientId,
+    audience: family.audience,
+    scope: family.scope,
+    permissions: permissionsFor(access, family),
+    clientEpoch: family.clientEpoch,
+    user: {
+      sessionId: family.sessionId,
+      familyId: family.familyId,
+      email: family.email,
+      roles: family.roles,
+      authTime: family.authTime,
+      epoch: family.userEpoch,
+    },
+  };
+}
+
+/** An RFC 6749 §5.1 token answer with the refresh token's remaining life beside it. */
+export type TokenPairAnswer = {
+  readonly access_token: string;
+  readonly refresh_token: string;
+  readonly token_type: 'Bearer';
+  readonly expires_in: number;
+  readonly refresh_expires_in: number;
+  readonly scope: string;
+};
+
+export const pairAnswer = (
+  minted: MintedToken,
+  refreshToken: string,
+  refreshExpiresInSeconds: number,
+): TokenPairAnswer => ({
+  access_token: minted.token,
+  refresh_token: refreshToken,
+  token_type: 'Bearer',
+  expires_in: minted.expiresIn,
+  refresh_expires_in: refreshExpiresInSeconds,
+  scope: minted.claims.scope ?? '',
+});
+
+/** Remembers an issued token for its lifetime; nobody waits for it and nothing depends on it. */
+export function rememberToken(ports: Pick<Ports, 'redis' | 'clock'>, minted: MintedToken, caller: Caller): void {
+  const ttlSeconds = Math.ceil(minted.claims.exp - ports.clock.now() / 1_000);
+  if (ttlSeconds <= 0) return;
+  const actor = auditActor(caller);
+  const metadata = metadataOf(minted.token, minted.claims, { ip: actor.ip_hash, agent: actor.agent_hash });
+  writeTokenMetadata(ports.redis, minted.claims.jti, metadata, ttlSeconds).catch(() => {});
+}

@@ -1,0 +1,72 @@
+import type { Caller, Ports } from '../ports.ts';
+import { readFamilyStatus } from './family-status.store.ts';
+import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import { judgeToken, type ValidatePorts } from './validate-token.ts';
+
+/** RFC 7662 §2.2; an inactive token is told nothing more of. */
+export type Introspection =
+  | { readonly active: false }
+  | {
+      readonly active: true;
+      readonly token_type?: 'Bearer';
+      readonly scope: string;
+      readonly client_id: string;
+      readonly sub: string;
+      readonly aud: string | readonly string[];
+      readonly iss: string;
+      readonly exp: number;
+      readonly iat: number;
+      readonly [member: string]: unknown;
+    };
+
+const INACTIVE: Introspection = { active: false };
+const REFRESH_PREFIX = 'sp_rt_';
+
+/**
+ * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours are inactive to
+ * it (§4). A refresh token is looked up and stays as it is; only its current generation is active.
+ * Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function introspectToken(
+  ports: ValidatePorts & Pick<Ports, 'sql'>,
+  token: string,
+  caller: Caller,
+): Promise<Introspection> {
+  return token.startsWith(REFRESH_PREFIX)
+    ? introspectRefreshToken(ports, token, caller)
+    : introspectAccessToken(ports, token);
+}
+
+function introspectAccessToken(ports: ValidatePorts, token: string): Introspection {
+  const judged = judgeToken(ports, token);
+  if (typeof judged === 'string') return INACTIVE;
+  const { claims } = judged;
+  return { active: true, token_type: 'Bearer', ...claims, scope: claims.scope ?? '' };
+}
+
+async function introspectRefreshToken(
+  ports: ValidatePorts & Pick<Ports, 'sql'>,
+  token: string,
+  caller: Caller,
+): Promise<Introspection> {
+  const bound = caller.kind === 'client' ? ['', caller.clientId] : [''];
+  const checked = checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation);
+  if (checked === null) return INACTIVE;
+  const familyId = uuidFromBytes(checked.familyBytes);
+  const family = await readFamilyStatus(ports.sql, familyId, checked.nonceHash);
+  if (family === null || !family.isLive || family.generation !== checked.generation) return INACTIVE;
+  if (family.audience !== ports.tokenSettings.audience) return INACTIVE;
+  return {
+    active: true,
+    scope: family.scope,
+    client_id: family.clientId,
+    sub: family.userId,
+    aud: family.audience,
+    iss: ports.tokenSettings.issuer,
+    exp: Math.floor(family.expiresAt),
+    iat: Math.floor(family.createdAt),
+    fid: familyId,
+    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
+    auth_time: Math.floor(family.authTime),
+  };
+}

@@ -1,0 +1,140 @@
+import { tokenIssueDuration, tokensIssued } from '../../../observability/metrics/tokens.ts';
+import { permissionMissing, requestInvalid } from '../../platform/errors.ts';
+import type { HasAccess } from '../access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from './access-token.ts';
+import { tokenIssued } from './audit-events.ts';
+import { createFamily, type NewFamily } from './create-family.ts';
+import { scopeInvalid, userUnknown } from './errors.ts';
+import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from './family-token.ts';
+import { earlierResult, type IdempotentRequest, idempotentRequest, keepResult } from './idempotency.ts';
+import { sessionEnded } from './refresh-errors.ts';
+import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+
+export type IssuePairInput = {
+  /** Another user than the caller: needs tokens:issue. */
+  readonly userId?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly scope?: string | undefined;
+  readonly device?: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
+  readonly idempotencyKey?: string | undefined;
+};
+
+export type IssuePorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
+  HasKeyRing &
+  HasAccess &
+  HasRevocations &
+  HasTokenSettings;
+
+/** What the transaction made: signed after it, and again for a retry with the same idempotency key. */
+type Draft = {
+  readonly claims: AccessTokenClaims;
+  readonly refreshToken: string;
+  readonly refreshExpiresInSeconds: number;
+};
+
+type Login = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
+
+/** Whose pair it is to be, or null when the caller may not have it. */
+function loginFor(clock: Ports['clock'], input: IssuePairInput, caller: Caller): Login | null {
+  const isOwn = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
+  if (isOwn && caller.by === 'session' && caller.sessionId !== null)
+    return {
+      userId: caller.userId,
+      sessionId: caller.sessionId,
+      clientId: FIRST_PARTY_CLIENT_ID,
+      authTime: caller.authTime,
+    };
+  if ((caller.kind !== 'user' && caller.kind !== 'client') || !caller.permissions.has('tokens:issue')) return null;
+  if (input.userId === undefined)
+    throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'name the user the pair is for' }] });
+  return {
+    userId: input.userId,
+    sessionId: null,
+    clientId: caller.clientId,
+    authTime: Math.floor(clock.now() / 1_000),
+  };
+}
+
+function scopeFor({ access }: HasAccess, clientId: string, requested: string | undefined): string {
+  const registered = access.client(clientId)?.scopes ?? [];
+  if (requested === undefined) return registered.join(' ');
+  if (requested.split(' ').every((scope) => registered.includes(scope))) return requested;
+  throw scopeInvalid();
+}
+
+async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<never> {
+  const target = input.userId === undefined ? {} : { target: { kind: 'user' as const, id: input.userId } };
+  await recordEvent(ports.sql, caller, tokenIssued, { outcome: 'refused', ...target, detail: { grant: 'api' } });
+  throw permissionMissing({ detail: 'This needs the permission tokens:issue, or a session cookie for one’s own.' });
+}
+
+async function draftPair(tx: Tx, ports: IssuePorts, family: NewFamily, caller: Caller): Promise<Draft> {
+  const created = await createFamily(tx, ports, family, caller);
+  const facts = familyTokenFacts(ports.access, { ...family, ...created });
+  return {
+    claims: accessTokenClaims(ports, facts, caller.request),
+    refreshToken: created.refreshToken,
+    refreshExpiresInSeconds: created.refreshExpiresInSeconds,
+  };
+}
+
+/**
+ * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
+ * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
+ * Throws `permission_missing` (403), `user_unknown` (404), `scope_invalid` (400), `session_ended` (401),
+ * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
+  assertNotRewound(ports.revocations);
+  const startedAt = ports.clock.monotonic();
+  const login = loginFor(ports.clock, input, caller) ?? (await refuse(ports, input, caller));
+  const grant = login.sessionId === null ? 'api' : 'session';
+  const family: NewFamily = {
+    ...login,
+    isClientBound: false,
+    scope: scopeFor(ports, login.clientId, input.scope),
+    audience: input.audience ?? ports.tokenSettings.audience,
+    ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
+  };
+  const { idempotencyKey, ...body } = input;
+  const retry =
+    idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'issueTokens', body);
+  const draft = await ports
+    .transact((tx) =>
+      retry === null ? draftPair(tx, ports, family, caller) : draftOnce(tx, ports, family, caller, retry),
+    )
+    .catch((err: unknown) => {
+      tokensIssued.add(1, { grant, outcome: 'unavailable' });
+      // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
+      throw login.sessionId === null && (err as { code?: unknown }).code === sessionEnded.definition.code
+        ? userUnknown()
+        : err;
+    });
+  const minted = await signAccessToken(ports, draft.claims);
+  rememberToken(ports, minted, caller);
+  tokensIssued.add(1, { grant, outcome: 'ok' });
+  tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant });
+  return pairAnswer(minted, draft.refreshToken, draft.refreshExpiresInSeconds);
+}
+
+async function draftOnce(
+  tx: Tx,
+  ports: IssuePorts,
+  family: NewFamily,
+  caller: Caller,
+  retry: IdempotentRequest,
+): Promise<Draft> {
+  const earlier = await earlierResult<Draft>(tx, retry);
+  if (earlier !== null) return earlier;
+  const draft = await draftPair(tx, ports, family, caller);
+  await keepResult(tx, ports.random, retry, 201, draft);
+  return draft;
+}
+
+const deviceOf = (device: { readonly id?: string | undefined; readonly name?: string | undefined }) =>
+  Object.fromEntries(Object.entries(device).filter(([, value]) => value !== undefined)) as Record<string, string>;

@@ -1,0 +1,211 @@
+import { tokenRevocations } from '../../../observability/metrics/tokens.ts';
+import { permissionMissing } from '../../platform/errors.ts';
+import { setAuditContext } from '../audit/audit-context.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { tokenRevoked } from './audit-events.ts';
+import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
+import { clientUnknown, userUnknown } from './errors.ts';
+import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import type { HasRevocationPush, HasRevocations, RevocationKind } from './revocation-set.ts';
+import {
+  deleteSession,
+  insertTokenRevocation,
+  readFamilyOwner,
+  readRevocationEpoch,
+  readSessionOwner,
+} from './token-revocation.store.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+import { verifyToken } from './validate-token.ts';
+
+export type RevokePorts = Pick<Ports, 'transact' | 'sql' | 'clock'> &
+  HasKeyRing &
+  HasRevocations &
+  HasRevocationPush &
+  HasTokenSettings;
+
+/** What the asker names; exactly one thing. */
+export type RevokeInput = {
+  readonly kind: 'token' | 'token_id' | 'session_id' | 'family_id' | 'user_id' | 'client_id';
+  readonly value: string;
+  readonly reason: string;
+};
+
+/** The thing itself, and whose it is as far as that is known. */
+export type RevokeTarget = {
+  readonly kind: Exclude<RevocationKind, 'key'>;
+  readonly value: string;
+  readonly userId: string | null;
+  readonly clientId: string | null;
+  /** Unix seconds, of a token at hand. */
+  readonly expiresAt?: number;
+};
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Beyond expiry and leeway a revocation is kept for clocks that are slow. */
+const KEPT_AFTER_EXPIRY_SECONDS = 300;
+
+/**
+ * The login of a refresh token or the id of an access token, both genuine; null for anything else, and for what no
+ * longer lives: there is nothing to end then.
+ */
+export async function targetOfToken(
+  ports: RevokePorts,
+  token: string,
+  clientId: string | null,
+): Promise<RevokeTarget | null> {
+  const { incarnation } = ports.revocations.state();
+  const refresh = checkRefreshToken(token, clientId === null ? [''] : ['', clientId], ports.keyRing, incarnation);
+  if (refresh !== null) return targetOfFamily(ports, uuidFromBytes(refresh.familyBytes));
+  const verified = verifyToken(ports, token);
+  if (typeof verified === 'string') return null;
+  const { claims } = verified;
+  const until = claims.exp + ports.tokenSettings.leewaySeconds;
+  if (ports.clock.now() / 1_000 >= until) return null;
+  return {
+    kind: 'jti',
+    value: claims.jti,
+    userId: claims.fid === undefined ? null : claims.sub,
+    clientId: claims.client_id,
+    expiresAt: until + KEPT_AFTER_EXPIRY_SECONDS,
+  };
+}
+
+async function targetOfFamily({ sql }: Pick<Ports, 'sql'>, familyId: string): Promise<RevokeTarget> {
+  const owner = UUID.test(familyId) ? await readFamilyOwner(sql, familyId) : null;
+  return { kind: 'family', value: familyId, userId: owner?.userId ?? null, clientId: owner?.clientId ?? null };
+}
+
+async function targetOf(
+  ports: RevokePorts,
+  { kind, value }: RevokeInput,
+  caller: Caller,
+): Promise<RevokeTarget | null> {
+  switch (kind) {
+    case 'token':
+      return targetOfToken(ports, value, caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null);
+    case 'token_id': {
+      const isOwn = caller.kind === 'user' && caller.tokenId === value;
+      return { kind: 'jti', value, userId: isOwn ? caller.userId : null, clientId: null };
+    }
+    case 'session_id':
+      return { kind: 'sid', value, userId: await readSessionOwner(ports.sql, value), clientId: null };
+    case 'family_id':
+      return targetOfFamily(ports, value);
+    case 'user_id':
+      return { kind: 'user', value, userId: value, clientId: null };
+    case 'client_id':
+      return { kind: 'client', value, userId: null, clientId: null };
+  }
+}
+
+/** One's own: what carries the caller's own `sub`. */
+function isOwn(target: RevokeTarget, caller: Caller): boolean {
+  if (caller.kind === 'user') return target.userId === caller.userId;
+  // A token of the client's own; a user's login through the client is the user's.
+  return caller.kind === 'client' && target.userId === null && target.clientId === caller.clientId;
+}
+
+/** Ends the target in the transaction, with its audit row. Throws `user_unknown` or `client_unknown` (404). */
+export async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: Caller): Promise<void> {
+  switch (target.kind) {
+    case 'jti': {
+      const { value: tokenId, userId, clientId, expiresAt = null } = target;
+      await insertTokenRevocation(tx, { tokenId, reason, userId, clientId, expiresAt });
+      await recordEvent(tx, caller, tokenRevoked, {
+        outcome: 'ok',
+        target: { kind: 'token', id: tokenId },
+        detail: { reason, user_id: userId, client_id: clientId },
+      });
+      return;
+    }
+    case 'family':
+      // A family that is gone has no live token left: its rows outlive them.
+      if (UUID.test(target.value)) await endFamily(tx, target.value, reason, caller);
+      return;
+    case 'sid':
+      await setAuditContext(tx, caller, reason);
+      if (await deleteSession(tx, target.value)) return;
+      await endFamiliesOfSession(tx, { id: target.value, userId: target.userId }, reason, caller);
+      return;
+    case 'user':
+      if ((await endFamiliesOfUser(tx, target.value, reason, caller)) === null) throw userUnknown();
+      return;
+    case 'client':
+      if ((await endFamiliesOfClient(tx, target.value, reason, caller)) === null) throw clientUnknown();
+      return;
+  }
+}
+
+/** How long the answer waits for this copy to have read its own revocation. */
+const APPLY_WAIT_MS = 250;
+
+/** Resolves when this copy's memory has the epoch, or after a short wait: the poll brings it in any case. */
+function applied({ revocations }: HasRevocations, epoch: number): Promise<void> {
+  if (revocations.state().epoch >= epoch) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(finish, APPLY_WAIT_MS);
+    const stop = revocations.onConfirmed(() => {
+      if (revocations.state().epoch >= epoch) finish();
+    });
+  });
+}
+
+/** Row, commit, push, then the feed number it got at commit. */
+export async function commitRevocation(
+  ports: RevokePorts,
+  target: RevokeTarget,
+  reason: string,
+  caller: Caller,
+): Promise<{ readonly epoch: number }> {
+  await ports.transact(async (tx) => {
+    await endTarget(tx, target, reason, caller);
+    tx.afterCommit(ports.announceRevocations);
+  });
+  const written = await readRevocationEpoch(ports.sql, target.kind, target.value);
+  if (written !== undefined) await applied(ports, written);
+  tokenRevocations.add(1, { kind: target.kind, outcome: 'ok' });
+  return { epoch: written ?? ports.revocations.state().epoch };
+}
+
+const metricKinds = {
+  token: 'jti',
+  token_id: 'jti',
+  session_id: 'sid',
+  family_id: 'family',
+  user_id: 'user',
+  client_id: 'client',
+} as const satisfies Record<RevokeInput['kind'], RevocationKind>;
+
+/**
+ * Ends a token, session, family, or everything of a user or client: one's own by right, others' by tokens:revoke.
+ * What is not known, or no longer lives, is ended already and no error (RFC 7009 §2.2); a user or client that does
+ * not exist is, to those who may know. Returns the revocation's number in the feed: a copy at or past it refuses.
+ * Throws `permission_missing` (403), alike for what exists and what does not; `user_unknown`, `client_unknown` (404),
+ * `store_unavailable` (503).
+ */
+export async function revokeToken(
+  ports: RevokePorts,
+  input: RevokeInput,
+  caller: Caller,
+): Promise<{ readonly epoch: number }> {
+  const target = await targetOf(ports, input, caller);
+  // Whoever sent it: what verifies nowhere is no token of anybody.
+  if (target === null) return { epoch: ports.revocations.state().epoch };
+  const mayRevokeAll = (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:revoke');
+  if (!mayRevokeAll && caller.kind !== 'system' && !isOwn(target, caller)) {
+    tokenRevocations.add(1, { kind: metricKinds[input.kind], outcome: 'refused' });
+    await recordEvent(ports.sql, caller, tokenRevoked, {
+      outcome: 'refused',
+      target: { kind: 'revocation', id: `${target.kind}:${target.value}` },
+    });
+    throw permissionMissing({ detail: 'What is not one’s own takes the permission tokens:revoke.' });
+  }
+  return commitRevocation(ports, target, input.reason, caller);
+}

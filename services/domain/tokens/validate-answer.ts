@@ -1,0 +1,43 @@
+import type { Ports } from '../ports.ts';
+import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
+import { inactiveAnswer } from './inactive-answer.ts';
+import { judgeToken, type ValidatePorts } from './validate-token.ts';
+import type { VerifiedToken } from './verified-token-cache.ts';
+
+/** The validate request as it arrives. */
+export type ValidateRequest = {
+  readonly token: string;
+  readonly audience?: string | undefined;
+  readonly required_scope?: string | undefined;
+  readonly context?: { readonly ip?: string | undefined; readonly user_agent?: string | undefined } | undefined;
+};
+
+/** Redis is for the replay switch alone, which is off unless asked for. */
+export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'>;
+
+/**
+ * The validate answer as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
+ * Throws `revocation_state_stale`, `state_rewound`, `replay_store_unavailable` (503).
+ */
+export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {
+  const { context } = request;
+  const judged = judgeToken(ports, request.token, {
+    audience: request.audience,
+    requiredScope: request.required_scope,
+    ip: context?.ip,
+    userAgent: context?.user_agent,
+  });
+  if (typeof judged === 'string') return inactiveAnswer(judged);
+  if (ports.tokenSettings.validateReplay && context !== undefined)
+    return answerUnlessReplayed(ports, judged, { ip: context.ip, userAgent: context.user_agent });
+  return judged.answer;
+}
+
+async function answerUnlessReplayed(
+  ports: ValidateAnswerPorts,
+  verified: VerifiedToken,
+  context: ReplayContext,
+): Promise<string> {
+  const isReplayed = await detectReplayAttack(ports, verified.claims, context);
+  return isReplayed ? inactiveAnswer('binding_mismatch') : verified.answer;
+}
