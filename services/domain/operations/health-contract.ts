@@ -4,10 +4,11 @@ import { defineEndpoint } from '../../platform/define/endpoint.ts';
 export const readHealthEndpoint = defineEndpoint({
   method: 'GET',
   path: '/healthz',
-  operation: 'read-health',
+  operation: 'readHealth',
   summary: 'Whether the process lives',
   tag: 'Operating',
   auth: 'public',
+  answersWhileDraining: true,
   responses: { 200: z.object({ status: z.literal('ok') }) },
   errors: [],
 });
@@ -26,10 +27,11 @@ const readiness = z.object({
 export const readReadinessEndpoint = defineEndpoint({
   method: 'GET',
   path: '/readyz',
-  operation: 'read-readiness',
+  operation: 'readReadiness',
   summary: 'Whether this copy should be sent requests, part by part',
   tag: 'Operating',
   auth: 'public',
+  answersWhileDraining: true,
   responses: { 200: readiness, 503: readiness },
   errors: [],
 });

@@ -1,0 +1,19 @@
+import { readRevocations } from '../../domain/tokens/read-revocations.ts';
+import type { HasRevocationFeed } from '../../domain/tokens/revocation-feed.ts';
+import { type HasRevocationStreams, questionOfEventId } from '../../domain/tokens/revocation-stream.ts';
+import { readRevocationsEndpoint, streamRevocationsEndpoint } from '../../domain/tokens/revocations-contract.ts';
+import { answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+/** The revocation feed for other people's verifiers. */
+export function revocationsRoutes(routes: RouteContext, deps: HasRevocationFeed & HasRevocationStreams): void {
+  bind(routes, readRevocationsEndpoint, async ({ query }) =>
+    answer(200, await readRevocations(deps, query), { 'content-type': 'application/revocations+jwt' }),
+  );
+  bind(routes, streamRevocationsEndpoint, ({ query }, _caller, request) =>
+    answer(200, deps.revocationStreams.open(questionOfEventId(request.headers['last-event-id']) ?? query), {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'x-accel-buffering': 'no',
+    }),
+  );
+}
