@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '../../observability/http-span.ts';
+import { activeRequests, httpMetrics, type RouteMetric } from '../../observability/metrics/http.ts';
 import type { Log } from '../domain/ports.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
@@ -25,6 +26,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     endpoint?: Endpoint;
+    metric?: RouteMetric;
   }
 }
 
@@ -32,10 +34,17 @@ export type AppOptions = {
   readonly log: Log;
   /** Addresses of proxies whose X-Forwarded-For is believed; empty: the peer's address counts. */
   readonly trustedProxies: readonly string[];
-  readonly onResponse?: (request: FastifyRequest, reply: FastifyReply) => void;
 };
 
-export type App = { readonly fastify: FastifyInstance; readonly bound: Endpoint[]; startDraining(): void };
+export type App = {
+  readonly fastify: FastifyInstance;
+  readonly bound: Endpoint[];
+  readonly isDraining: () => boolean;
+  /** Not ready from now on; new requests are refused with 503, running ones go on. */
+  startDraining(): void;
+  /** Waits for running requests, at most this long, then closes every connection. */
+  drain(longestMs: number): Promise<void>;
+};
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
@@ -55,6 +64,8 @@ export function createApp(options: AppOptions): App {
   });
   const bound: Endpoint[] = [];
   let draining = false;
+  let activeCount = 0;
+  activeRequests.at().observe(() => activeCount);
 
   fastify.setValidatorCompiler(compileValidator);
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -75,7 +86,18 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);
-    options.onResponse?.(request, reply);
+    activeCount -= 1;
+    const { config } = request.routeOptions;
+    if (config.endpoint === undefined)
+      httpMetrics.unmatched(request.method).record(reply.statusCode, reply.elapsedTime / 1_000);
+    else {
+      config.metric ??= httpMetrics.route(config.endpoint.method, config.endpoint.path);
+      config.metric.record(
+        reply.statusCode,
+        reply.elapsedTime / 1_000,
+        request.trace.sampled ? request.trace.traceId : undefined,
+      );
+    }
     done();
   });
 
@@ -117,8 +139,14 @@ export function createApp(options: AppOptions): App {
   return {
     fastify,
     bound,
+    isDraining: () => draining,
     startDraining: () => {
       draining = true;
+    },
+    drain: async (longestMs) => {
+      const cut = setTimeout(() => fastify.server.closeAllConnections(), longestMs);
+      await fastify.close();
+      clearTimeout(cut);
     },
   };
 }

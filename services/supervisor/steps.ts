@@ -1,3 +1,5 @@
+import { prepare } from '../platform/local/prepare.ts';
+
 /** What a preparation step is given; `log` takes talk for people. */
 export interface PrepareInput {
   databaseUrl: string;
@@ -14,4 +16,6 @@ export interface PreparationStep {
 }
 
 /** The steps of a start, in order: the one place to add to. */
-export const preparationSteps: readonly PreparationStep[] = [];
+export const preparationSteps: readonly PreparationStep[] = [
+  { name: 'the database to be migrated, given keys and seeded', run: prepare },
+];

@@ -43,6 +43,8 @@ export type Endpoint<
   readonly errors: readonly ErrorFactory[];
   /** OAuth error form (`error`, `error_description`) instead of application/problem+json. */
   readonly oauthErrors?: boolean;
+  /** Answers while the process stops: health and nothing else. */
+  readonly answersWhileDraining?: boolean;
   /** `no-store` unless said otherwise; null leaves the header to the use-case. */
   readonly cacheControl?: string | null;
 };

@@ -1,0 +1,50 @@
+import { ConfigError } from '../platform/config/load.ts';
+
+export type FatalMessage = {
+  readonly type: 'fatal';
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+};
+
+/** Errors of a start that another try would not mend, as their classes name themselves. */
+const FIXES: Readonly<Record<string, { readonly code: string; readonly fix: string }>> = {
+  KeyMaterialError: {
+    code: 'key_material_unreadable',
+    fix: 'use the KEY_ENCRYPTION_KEY (or, in development, the BETTER_AUTH_SECRET or data directory) this database was made with',
+  },
+  MarksUnreadableError: {
+    code: 'marks_unreadable',
+    fix: 'restore marks.json in the data directory, or remove it to trust the database as it is',
+  },
+};
+
+/** What to tell the supervisor of a failed start. `code: 'start_failed'` is worth another try. */
+export function fatalOf(err: unknown): FatalMessage {
+  if (err instanceof ConfigError)
+    return {
+      type: 'fatal',
+      code: 'configuration',
+      message: err.problems.map(({ env, problem }) => `${env} ${problem}`).join('; '),
+      fix: err.problems.map(({ env, fix }) => `${env}: ${fix}`).join('; '),
+    };
+  const { name, message, code } =
+    err instanceof Error
+      ? (err as Error & { code?: unknown })
+      : { name: 'Error', message: String(err), code: undefined };
+  if (code === 'EADDRINUSE') return { type: 'fatal', code: 'port_taken', message, fix: 'free the port or set PORT' };
+  const known = FIXES[name];
+  return {
+    type: 'fatal',
+    code: known?.code ?? 'start_failed',
+    message,
+    fix: known?.fix ?? 'see the log line above; check PostgreSQL and the settings',
+  };
+}
+
+/** True where starting again could help: the supervisor's back-off decides then. */
+export const isWorthAnotherTry = (fatal: FatalMessage): boolean => fatal.code === 'start_failed';
+
+export function tellSupervisor(message: FatalMessage | { readonly type: 'ready' }): void {
+  if (process.connected && !(message.type === 'fatal' && isWorthAnotherTry(message))) process.send?.(message);
+}

@@ -1,0 +1,39 @@
+import {
+  clockOffset,
+  keyRingAge,
+  nextKeyPublished,
+  signingKeyAge,
+  signingKeys,
+} from '../../observability/metrics/keys.ts';
+import { poolConnections } from '../../observability/metrics/postgres.ts';
+import {
+  revocationEntries,
+  revocationEntriesMax,
+  revocationStaleness,
+} from '../../observability/metrics/revocations.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Composed } from './compose.ts';
+
+/** Gauges that are read when metrics are collected. */
+export function observeGauges({ ports, stores }: Composed, config: Config): void {
+  const { keyRing, revocations } = ports;
+  const inState = (state: string) => keyRing.list().filter((key) => key.state === state);
+  signingKeyAge.at().observe(() => {
+    const [active] = inState('active');
+    return active && (Date.now() - Date.parse(active.activates_at)) / 1_000;
+  });
+  nextKeyPublished.at().observe(() => (inState('pending').length > 0 ? 1 : 0));
+  for (const state of ['pending', 'active', 'retiring', 'retired', 'compromised'] as const)
+    signingKeys.at({ state }).observe(() => inState(state).length);
+  keyRingAge.at().observe(() => keyRing.state().ageMs / 1_000);
+  clockOffset.at().observe(() => keyRing.state().clockOffsetMs / 1_000);
+  revocationStaleness.at().observe(() => revocations.state().ageMs / 1_000);
+  revocationEntries.at().observe(() => revocations.state().entries);
+  revocationEntriesMax.at().set(config.stores.revocationBudget);
+  for (const pool of ['main', 'refresh', 'revocations', 'identity'] as const) {
+    const of = stores.pools[pool];
+    poolConnections.at({ pool, state: 'used' }).observe(() => of.totalCount - of.idleCount);
+    poolConnections.at({ pool, state: 'idle' }).observe(() => of.idleCount);
+    poolConnections.at({ pool, state: 'waiting' }).observe(() => of.waitingCount);
+  }
+}

@@ -1,0 +1,22 @@
+import { hashDuration, hashJobs, hashQueueDepth, hashQueueWait } from '../../observability/metrics/identity.ts';
+import type { Config } from '../platform/config/load.ts';
+import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
+
+/** The password hasher of this process, with its metrics. */
+export function createHasherOf(config: Config, pepper: Buffer): Hasher {
+  const { hasherChildren, hashQueue } = config.identity;
+  const wait = hashQueueWait.at();
+  const hasher = createHasher({
+    pepper,
+    ...(hasherChildren > 0 ? { children: hasherChildren } : {}),
+    ...(hashQueue > 0 ? { capacity: hashQueue } : {}),
+    onQueueWait: (seconds) => wait.record(seconds),
+    onHash: (seconds, outcome) => {
+      const failed = outcome === 'failed' || outcome === 'lost';
+      hashJobs.add(1, { outcome: failed ? 'failed' : 'done' });
+      if (!failed) hashDuration.record(seconds, { operation: outcome === 'hashed' ? 'hash' : 'verify' });
+    },
+  });
+  hashQueueDepth.at().observe(() => hasher.stats().queued);
+  return hasher;
+}

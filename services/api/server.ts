@@ -1,0 +1,40 @@
+import { httpMetrics } from '../../observability/metrics/http.ts';
+import type { Config } from '../platform/config/load.ts';
+import { type App, createApp } from './app.ts';
+import type { RouteContext } from './bind.ts';
+import { createCallerResolver } from './caller.ts';
+import type { Composed } from './compose.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { healthRoutes } from './routes/health.ts';
+import { identityRoutes } from './routes/identity.ts';
+import { keysRoutes } from './routes/keys.ts';
+import { metadataRoutes } from './routes/metadata.ts';
+import { oauthRoutes } from './routes/oauth.ts';
+import { revocationsRoutes } from './routes/revocations.ts';
+import { tokensRoutes } from './routes/tokens.ts';
+
+/** The whole API over composed ports, ready to listen. */
+export function createServer(
+  composed: Composed,
+  config: Config,
+  about: { readonly publicUrl: string; readonly version: string },
+): App {
+  const { ports, authenticators, stores } = composed;
+  const app = createApp({ log: ports.log, trustedProxies: config.server.trustedProxies });
+  const routes: RouteContext = { app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound };
+  healthRoutes(routes, {
+    revocations: ports.revocations,
+    isKeyRingFresh: () => ports.keyRing.isFresh(),
+    isRedisReady: () => stores.redis.isReady(),
+    isDraining: app.isDraining,
+  });
+  metadataRoutes(routes, ports);
+  keysRoutes(routes, ports);
+  identityRoutes(routes, ports);
+  tokensRoutes(routes, ports);
+  oauthRoutes(routes, ports);
+  revocationsRoutes(routes, ports);
+  docsRoutes(routes, about);
+  httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
+  return app;
+}

@@ -1,0 +1,78 @@
+import type pg from 'pg';
+import type { Log, Sql, Transact } from '../domain/ports.ts';
+import type { Config } from '../platform/config/load.ts';
+import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
+import { createPrismaDatabase, type PrismaDatabase } from '../platform/postgres/prisma.ts';
+import { connectRedis, type RedisConnection } from '../platform/redis/redis.ts';
+
+/** The stores of one API process: four pools of Postgres, each with its own purpose, and Redis. */
+export type Stores = {
+  readonly sql: Sql;
+  readonly transact: Transact;
+  readonly hotSql: Sql;
+  readonly pollSql: Sql;
+  readonly authDatabase: PrismaDatabase;
+  readonly redis: RedisConnection;
+  readonly pools: Readonly<Record<'main' | 'refresh' | 'revocations' | 'identity', pg.Pool>>;
+  close(): Promise<void>;
+};
+
+/** Two lanes of the group commit, and two for the members of a batch that failed. */
+const REFRESH_CONNECTIONS = 4;
+/** One statement per request wants as many as it may have in flight. */
+const REFRESH_CONNECTIONS_SINGLE = 8;
+
+export function openStores(
+  config: Config,
+  log: Log,
+  urls: { readonly database: string; readonly redis: string },
+): Stores {
+  const open = (
+    name: string,
+    connections: number,
+    statementTimeoutMs: number,
+    lockTimeoutMs: number,
+    genericPlans = false,
+  ): pg.Pool =>
+    createPool({
+      url: urls.database,
+      connections,
+      applicationName: `sallyport-${name}`,
+      statementTimeoutMs,
+      lockTimeoutMs,
+      genericPlans,
+    });
+  const pools = {
+    main: open('main', config.stores.poolConnections, 2_000, 1_000),
+    refresh: open(
+      'refresh',
+      config.tokens.groupCommit ? REFRESH_CONNECTIONS : REFRESH_CONNECTIONS_SINGLE,
+      1_000,
+      200,
+      true,
+    ),
+    revocations: open('revocations', 1, 1_000, 200),
+    identity: open('identity', config.stores.poolConnections, 2_000, 1_000),
+  };
+  const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
+  let lastRedisError = 0;
+  const redis = connectRedis(urls.redis, (err) => {
+    // One line a minute: a missing Redis is a state, not a stream of events.
+    const now = performance.now();
+    if (lastRedisError !== 0 && now - lastRedisError < 60_000) return;
+    lastRedisError = now;
+    log.warn({ err }, 'redis is out of reach: going on without it');
+  });
+  return {
+    sql: createSql(pools.main),
+    transact: createTransact(pools.main, onAfterCommitError),
+    hotSql: createSql(pools.refresh),
+    pollSql: createSql(pools.revocations),
+    authDatabase: createPrismaDatabase(pools.identity, onAfterCommitError),
+    redis,
+    pools,
+    close: async () => {
+      await Promise.allSettled([redis.close(), ...Object.values(pools).map((pool) => pool.end())]);
+    },
+  };
+}
