@@ -1,10 +1,12 @@
 // PROCESS: the command line. A verb is a file that exports a function which adds itself to the program.
 import { Command, CommanderError } from 'commander';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { registerKeys } from './keys.ts';
+import { registerRestore } from './restore.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
 
-const verbs: readonly ((program: Command) => void)[] = [registerStart, registerStatus];
+const verbs: readonly ((program: Command) => void)[] = [registerStart, registerStatus, registerKeys, registerRestore];
 
 const program = new Command('sallyport')
   .description('Auth platform: tokens issued, validated, refreshed and revoked.')

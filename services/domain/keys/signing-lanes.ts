@@ -84,13 +84,19 @@ export function createSigningLanes(): SigningLanes {
 
   function startRsa(work: Work): void {
     inFlight += 1;
-    signBytes('sha256', Buffer.from(work.input, 'latin1'), work.key, (err, signature) => {
+    const end = (err: Error | null, signature?: Buffer): void => {
       inFlight -= 1;
       const next = waitingRsa.shift();
       if (next) startRsa(next);
-      if (err) work.reject(err);
+      if (err || !signature) work.reject(err);
       else finish(work, signature.toString('base64url'));
-    });
+    };
+    try {
+      signBytes('sha256', Buffer.from(work.input, 'latin1'), work.key, end);
+    } catch (err) {
+      // A key it cannot use throws at once, before any callback.
+      end(err as Error);
+    }
   }
 
   function nextTurn(): void {

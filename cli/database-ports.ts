@@ -1,0 +1,62 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Caller, Ports } from '../services/domain/ports.ts';
+import { keyEncryptionKeyOf, loadConfig } from '../services/platform/config/load.ts';
+import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
+import { createVault } from '../services/platform/crypto/vault.ts';
+import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { openContext } from './context.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+/** What a verb needs to run use-cases directly on the database. */
+export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'>;
+
+/** The actor of what a command does. */
+export const systemCaller = (name: string): Caller => ({
+  kind: 'system',
+  name,
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+});
+
+/** The development secret, as the API of this data directory uses it; never made here. */
+function authSecretOf(dataDir: string, given: string | undefined): string {
+  const file = join(dataDir, 'auth-secret');
+  return given ?? (existsSync(file) ? readFileSync(file, 'utf8').trim() : '');
+}
+
+/**
+ * Runs `work` with ports on the running or named database, and closes them.
+ * @throws CommandError (3) when the database does not answer, (5) without the key-encryption key; ConfigError
+ */
+export async function withDatabase<T>(
+  work: (ports: DatabasePorts) => Promise<T>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<T> {
+  const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
+  const config = loadConfig(env);
+  const authSecret = authSecretOf(dataDir, config.identity.authSecret);
+  if (authSecret === '' && !config.keys.keyEncryptionKey && !config.keys.keyEncryptionKeyFile)
+    throw new CommandError(
+      exitCodes.refused,
+      `no key-encryption key for ${dataDir}`,
+      'set KEY_ENCRYPTION_KEY or BETTER_AUTH_SECRET as the API has them, or SALLYPORT_DATA_DIR',
+    );
+  const pool = createPool({
+    url: databaseUrl,
+    connections: 2,
+    applicationName: 'sallyport-cli',
+    statementTimeoutMs: 10_000,
+    lockTimeoutMs: 5_000,
+  });
+  try {
+    return await work({
+      sql: createSql(pool),
+      transact: createTransact(pool, () => {}),
+      vault: createVault(keyEncryptionKeyOf(config, authSecret)),
+      clock: systemClock,
+      random: systemRandom,
+    });
+  } finally {
+    await pool.end();
+  }
+}

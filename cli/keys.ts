@@ -1,0 +1,125 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { compromiseKey } from '../services/domain/keys/compromise-key.ts';
+import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
+import type { KeyView } from '../services/domain/keys/key-view.ts';
+import { keyTimeline, listKeys } from '../services/domain/keys/list-keys.ts';
+import { retireKeys } from '../services/domain/keys/retire-keys.ts';
+import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
+import { isAppError } from '../services/platform/define/error.ts';
+import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+const caller = systemCaller('sallyport keys');
+// Running copies see the change at their next poll, a quarter of a second away.
+const keysChanged = (): void => {};
+
+type Work<O> = (ports: DatabasePorts, output: Output, options: GlobalOptions & O) => Promise<void>;
+
+const run = async <O>(command: Command, work: Work<O>): Promise<void> => {
+  const options = command.optsWithGlobals<GlobalOptions & O>();
+  try {
+    await withDatabase((ports) => work(ports, createOutput(options), options));
+  } catch (err) {
+    throw asCommandError(err);
+  }
+};
+
+/** `sallyport keys list|rotate|compromise|timeline`, directly on the database. */
+export function registerKeys(program: Command): void {
+  const keys = program.command('keys').description('signing keys: list, rotate, compromise, timeline');
+  keys
+    .command('list')
+    .description('every key with its state')
+    .action((_own, command: Command) => run(command, list));
+  keys
+    .command('timeline')
+    .description('what happened to the keys and what is planned, in order')
+    .action((_own, command: Command) => run(command, timeline));
+  keys
+    .command('rotate')
+    .description('publish the next signing key now; it signs after the hold')
+    .option('--when-due', 'only when KEY_ROTATION_DAYS are over')
+    .action((_own, command: Command) => run(command, rotate));
+  keys
+    .command('compromise')
+    .description('take a key out at once: its tokens are refused everywhere, another key signs')
+    .argument('<kid>', 'which key')
+    .requiredOption('--reason <text>', 'why, for the audit log')
+    .action((kid: string, _own, command: Command) =>
+      run<{ reason: string }>(command, (ports, output, options) => compromise(ports, output, options, kid)),
+    );
+}
+
+const list: Work<object> = async (ports, output) => {
+  output.data({ keys: await listKeys(ports) }, ({ keys }) => keys.map(line));
+};
+
+const timeline: Work<object> = async (ports, output) => {
+  output.data({ events: keyTimeline(await listKeys(ports)) }, ({ events }) =>
+    events.map(({ at, event, kid, alg }) => `${at}  ${event.padEnd(18)}  ${alg.padEnd(5)}  ${kid}`),
+  );
+};
+
+const rotate: Work<{ whenDue?: boolean }> = async (ports, output, options) => {
+  if (options.dryRun) {
+    const waiting = (await listKeys(ports)).find((key) => key.state === 'pending');
+    output.say(waiting ? `nothing to do: ${waiting.kid} is waiting` : 'would publish the next key; nothing was done');
+    return;
+  }
+  const input = { onlyWhenDue: options.whenDue ?? false };
+  const { outcome, key } = await rotateSigningKeys({ ...ports, keysChanged }, input, caller);
+  const retired = await retireKeys(ports, caller);
+  const said = {
+    publish: `published; it signs from ${key.activates_at}`,
+    pending: `one is waiting already; it signs from ${key.activates_at}`,
+    not_due: 'not due yet; the key goes on signing',
+  };
+  output.say(said[outcome]);
+  output.data({ outcome, key, destroyed: retired }, () => [line(key)]);
+};
+
+async function compromise(
+  ports: DatabasePorts,
+  output: Output,
+  options: GlobalOptions & { reason: string },
+  kid: string,
+): Promise<void> {
+  if (options.reason.length === 0 || options.reason.length > 500)
+    throw new CommandError(exitCodes.usage, '--reason takes 1 to 500 characters');
+  const key = (await listKeys(ports)).find((candidate) => candidate.kid === kid);
+  if (!key) throw new CommandError(exitCodes.usage, 'there is no such key', 'sallyport keys list');
+  if (options.dryRun) return output.say(`would take out the ${key.state} key ${kid}; nothing was done`);
+  if (!options.yes) await confirm(`Refuse every token signed by the ${key.state} key ${kid}?`);
+  const result = await compromiseKey({ ...ports, keysChanged }, { kid, reason: options.reason }, caller);
+  output.say(result.notice);
+  output.data(result, () => [line(result.key), ...(result.signer ? [line(result.signer)] : [])]);
+}
+
+const line = (key: KeyView): string =>
+  [
+    key.state.padEnd(11),
+    key.alg.padEnd(5),
+    key.kid,
+    `signs ${key.activates_at} to ${key.signs_until ?? 'open'}`,
+    ...(key.alg === 'HS256' ? [key.purpose] : []),
+  ].join('  ');
+
+async function confirm(question: string): Promise<void> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY)
+    throw new CommandError(exitCodes.waitsForHuman, 'this asks a person', 'add --yes');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const reply = await terminal.question(`${question} [y/N] `);
+  terminal.close();
+  if (!/^y(es)?$/i.test(reply.trim())) throw new CommandError(exitCodes.refused, 'nothing was done');
+}
+
+function asCommandError(err: unknown): unknown {
+  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
+  if (isAppError(err)) {
+    const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.checkFailed;
+    return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
+  }
+  return err;
+}

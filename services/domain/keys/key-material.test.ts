@@ -1,0 +1,104 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { calculateJwkThumbprint, type JWK } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { systemRandom } from '../../platform/crypto/system.ts';
+import { createVault } from '../../platform/crypto/vault.ts';
+import {
+  assertStrength,
+  isSharedSecret,
+  jwkThumbprint,
+  KeyMaterialError,
+  makeKeyPair,
+  openPrivatePart,
+  publicJwkOf,
+  type SealedKey,
+  sealSharedSecret,
+  signingKeyOf,
+  verificationKeyOf,
+} from './key-material.ts';
+
+const vault = createVault(Buffer.alloc(32, 7));
+const ports = { vault, random: systemRandom };
+
+const weakRsa = (): SealedKey => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+  const sealedPrivateKey = vault.seal(privateKey.export({ format: 'der', type: 'pkcs8' }), 'jwks:access:weak');
+  const jwk = publicKey.export({ format: 'jwk' });
+  return { kid: 'weak', purpose: 'access', alg: 'RS256', publicKey: JSON.stringify(jwk), sealedPrivateKey };
+};
+
+describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
+  test('the kid is the RFC 7638 thumbprint, as another implementation computes it', async () => {
+    const key = await makeKeyPair(vault, 'access', alg);
+    expect(key.kid).toBe(await calculateJwkThumbprint(publicJwkOf(key) as JWK));
+    expect(jwkThumbprint(publicJwkOf(key))).toBe(key.kid);
+  });
+
+  test('a sealed private part opens only for its own kid and purpose', async () => {
+    const key = await makeKeyPair(vault, 'access', alg);
+    expect(signingKeyOf(vault, key).type).toBe('private');
+    expect(() => signingKeyOf(vault, { ...key, kid: 'other' })).toThrow(KeyMaterialError);
+    expect(() => signingKeyOf(vault, { ...key, purpose: 'other' })).toThrow(KeyMaterialError);
+  });
+
+  test('a public half that is not its own is refused', async () => {
+    const [key, other] = await Promise.all([makeKeyPair(vault, 'access', alg), makeKeyPair(vault, 'access', alg)]);
+    expect(() => signingKeyOf(vault, { ...key, publicKey: other.publicKey })).toThrow(/differ/);
+  });
+});
+
+describe('strength', () => {
+  test('RSA below 2048 bits is refused for signing and verifying (J17)', () => {
+    const weak = weakRsa();
+    expect(() => signingKeyOf(vault, weak)).toThrow(KeyMaterialError);
+    expect(() => assertStrength(weak, verificationKeyOf(vault, weak, undefined).key)).toThrow(/too weak for RS256/);
+  });
+
+  test('an HS256 secret below 256 bits is refused (J17)', () => {
+    expect(() => sealSharedSecret(ports, 'hs256:a', Buffer.alloc(31, 1))).toThrow(/shorter than 256 bits/);
+    const sealedPrivateKey = vault.seal(Buffer.alloc(31, 1), 'jwks:hs256:a:short');
+    const short = { kid: 'short', purpose: 'hs256:a', alg: 'HS256', publicKey: '', sealedPrivateKey } as const;
+    expect(() => assertStrength(short, verificationKeyOf(vault, short, 'a').key)).toThrow(KeyMaterialError);
+  });
+
+  test('a key serves one algorithm: P-256 is no RS256, RSA is no EdDSA (J16)', async () => {
+    const ec = await makeKeyPair(vault, 'access', 'ES256');
+    const rsa = await makeKeyPair(vault, 'access', 'RS256');
+    const publicOf = (key: SealedKey) => createPublicKey({ key: publicJwkOf(key), format: 'jwk' });
+    expect(() => assertStrength({ ...ec, alg: 'RS256' }, publicOf(ec))).toThrow(KeyMaterialError);
+    expect(() => assertStrength({ ...ec, alg: 'EdDSA' }, publicOf(ec))).toThrow(KeyMaterialError);
+    expect(() => assertStrength({ ...rsa, alg: 'EdDSA' }, publicOf(rsa))).toThrow(KeyMaterialError);
+    expect(() => assertStrength({ ...rsa, alg: 'ES256' }, publicOf(rsa))).toThrow(KeyMaterialError);
+    expect(() => assertStrength({ ...rsa, alg: 'HS256' }, publicOf(rsa))).toThrow(KeyMaterialError);
+  });
+});
+
+describe('shared secrets', () => {
+  test('are known again by a sealed fingerprint, under a kid that says nothing of them', () => {
+    const secret = Buffer.alloc(32, 3);
+    const [one, other] = [sealSharedSecret(ports, 'hs256:a', secret), sealSharedSecret(ports, 'hs256:a', secret)];
+    expect(one.kid).not.toBe(other.kid);
+    expect(isSharedSecret(vault, one, secret)).toBe(true);
+    expect(isSharedSecret(vault, { ...one, sealedPrivateKey: '' }, Buffer.alloc(32, 4))).toBe(false);
+    expect(openPrivatePart(vault, one).equals(secret)).toBe(true);
+    expect(JSON.stringify(one)).not.toContain(secret.toString('base64url'));
+  });
+
+  test('verify for their own audience alone', () => {
+    const key = sealSharedSecret(ports, 'hs256:a', Buffer.alloc(32, 3));
+    expect(verificationKeyOf(vault, key, 'a')).toMatchObject({ alg: 'HS256', audience: 'a' });
+    expect(signingKeyOf(vault, key).symmetricKeySize).toBe(32);
+  });
+});
+
+test('keys sealed under another key-encryption key say so, with a fix and without a secret', async () => {
+  const key = await makeKeyPair(vault, 'access', 'EdDSA');
+  const other = createVault(Buffer.alloc(32, 8));
+  expect(() => signingKeyOf(other, key)).toThrow(
+    expect.objectContaining({
+      name: 'KeyMaterialError',
+      message: 'the keys in this database were sealed under another key-encryption key',
+      fix: expect.stringContaining('KEY_ENCRYPTION_KEY'),
+    }),
+  );
+});

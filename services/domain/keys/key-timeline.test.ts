@@ -1,0 +1,321 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  CLOCK_BOUND_SECONDS,
+  destroysAt,
+  firstSignsFrom,
+  holdMs,
+  isPublished,
+  type KeyPolicy,
+  type KeyTimes,
+  leavesAt,
+  openEnded,
+  planCompromise,
+  planRotation,
+  secretDestroysAt,
+  secretHoldMs,
+  signsAt,
+  stateOf,
+} from './key-timeline.ts';
+
+const START = 1_800_000_000_000;
+const DAY = 86_400_000;
+const SKEW = CLOCK_BOUND_SECONDS * 1_000;
+
+const policy: KeyPolicy = {
+  algorithm: 'RS256',
+  prepublishSeconds: 60,
+  rotationDays: 30,
+  longestTokenSeconds: 900,
+  leewaySeconds: 5,
+  ringBoundSeconds: 30,
+  refreshSeconds: 3_600,
+};
+
+const keyWith = (times: Partial<KeyTimes> & Pick<KeyTimes, 'kid'>): KeyTimes => ({
+  alg: 'RS256',
+  publishedAt: START,
+  signsFrom: START,
+  signsUntil: null,
+  leavesAt: null,
+  longestTokenSeconds: 900,
+  compromisedAt: null,
+  ...times,
+});
+
+describe('states', () => {
+  const key = keyWith({ kid: 'k', signsFrom: START + 10, signsUntil: START + 20, leavesAt: START + 30 });
+
+  test('follow from ranges and clock alone: pending, active, retiring, retired', () => {
+    expect([9, 10, 19, 20, 29, 30].map((ms) => stateOf(key, START + ms))).toEqual([
+      'pending',
+      'active',
+      'active',
+      'retiring',
+      'retiring',
+      'retired',
+    ]);
+    expect(stateOf({ ...key, signsUntil: null, leavesAt: null }, START + DAY)).toBe('active');
+    expect(stateOf({ ...key, leavesAt: null }, START + DAY)).toBe('retiring');
+  });
+
+  test('a compromised key is nothing else, and never published', () => {
+    const compromised = { ...key, compromisedAt: START };
+    expect(stateOf(compromised, START + 15)).toBe('compromised');
+    expect(isPublished(compromised, START + 15)).toBe(false);
+  });
+
+  test('a key is published from its making until its last token has expired (D-KEY-07)', () => {
+    expect([0, 10, 29, 30].map((ms) => isPublished(key, START + ms))).toEqual([true, true, true, false]);
+  });
+
+  test('a shared secret is never published (D-KEY-05)', () => {
+    expect(isPublished({ ...key, alg: 'HS256' }, START)).toBe(false);
+  });
+
+  test('a private part outlives its range by the skew of a copy that is behind; a shared secret also verifies', () => {
+    expect(destroysAt(key)).toBe(START + 20 + 2 * SKEW);
+    expect(destroysAt({ ...key, signsUntil: null })).toBeNull();
+    expect(destroysAt({ ...key, alg: 'HS256' })).toBe(key.leavesAt);
+  });
+});
+
+describe('rotation', () => {
+  const current = keyWith({ kid: 'current' });
+
+  test('the next key signs after the hold, and the current range ends at exactly that moment', () => {
+    const signsFrom = START + DAY + (60 + 2 * CLOCK_BOUND_SECONDS) * 1_000;
+    expect(holdMs(policy)).toBe(signsFrom - START - DAY);
+    expect(planRotation([current], policy, START + DAY, false)).toEqual({
+      kind: 'publish',
+      close: {
+        kid: 'current',
+        signsFrom: START,
+        signsUntil: signsFrom,
+        leavesAt: signsFrom + (900 + 5 + 2 * CLOCK_BOUND_SECONDS) * 1_000,
+      },
+      signsFrom,
+    });
+  });
+
+  test('a second rotation while one is pending answers that one: never a third key', () => {
+    const waiting = keyWith({ kid: 'next', signsFrom: START + 100 });
+    const closed = keyWith({ kid: 'current', signsUntil: START + 100 });
+    expect(planRotation([closed, waiting], policy, START + 50, false)).toEqual({ kind: 'pending', kid: 'next' });
+  });
+
+  test('without any key the first one signs at once, for copies that are behind as well', () => {
+    const gone = keyWith({ kid: 'gone', compromisedAt: START });
+    const plan = { kind: 'publish', close: null, signsFrom: START - 2 * SKEW };
+    expect(planRotation([gone], policy, START, true)).toEqual(plan);
+    expect(firstSignsFrom(START)).toBe(plan.signsFrom);
+  });
+
+  test('a scheduled rotation waits until the days are over when the next key would sign (A-KEY-02)', () => {
+    const due = START + 30 * DAY - holdMs(policy);
+    expect(planRotation([current], policy, due - 1, true)).toEqual({ kind: 'not_due', kid: 'current' });
+    expect(planRotation([current], policy, due, true)).toMatchObject({ kind: 'publish', signsFrom: START + 30 * DAY });
+  });
+
+  test('a key whose tokens live longer than the policy now says stays for those', () => {
+    const long = keyWith({ kid: 'long', longestTokenSeconds: 3_600 });
+    const plan = planRotation([long], policy, START + DAY, false);
+    const signsUntil = START + DAY + holdMs(policy);
+    expect(plan).toMatchObject({ close: { leavesAt: leavesAt(signsUntil, 3_600, policy) } });
+  });
+
+  test('a server secret is held for a ring at its bound and kept for the longest login', () => {
+    expect(secretHoldMs(policy)).toBe(30_000 + 2 * SKEW);
+    expect(secretDestroysAt(START, policy)).toBe(START + (3_600 + 5) * 1_000 + 2 * SKEW);
+  });
+});
+
+describe('compromise', () => {
+  const before = keyWith({ kid: 'before', signsUntil: START + 1_000, leavesAt: START + 2_000 });
+  const active = keyWith({ kid: 'active', signsFrom: START + 1_000 });
+
+  test('the replacement of a signer takes over its whole range', () => {
+    expect(planCompromise([before, active], active, START + DAY)).toEqual({
+      signsUntil: START + DAY,
+      advance: null,
+      reopen: null,
+      replaceFrom: START + 1_000,
+    });
+  });
+
+  test('a successor that waits is brought forward instead of a third key', () => {
+    const closed = { ...active, signsUntil: START + DAY };
+    const next = keyWith({ kid: 'next', signsFrom: START + DAY });
+    expect(planCompromise([before, closed, next], closed, START + 5_000)).toEqual({
+      signsUntil: START + 5_000,
+      advance: { kid: 'next', signsFrom: START + 1_000 },
+      reopen: null,
+      replaceFrom: null,
+    });
+  });
+
+  test('without its pending successor the active key goes on signing', () => {
+    const closed = { ...active, signsUntil: START + DAY };
+    const next = keyWith({ kid: 'next', signsFrom: START + DAY });
+    expect(planCompromise([closed, next], next, START + 5_000)).toMatchObject({ reopen: 'active', replaceFrom: null });
+    expect(planCompromise([next], next, START + 5_000)).toMatchObject({ reopen: null, replaceFrom: null });
+  });
+
+  test('a key that no longer signs anywhere needs no replacement', () => {
+    const unchanged = { signsUntil: START + 1_000, advance: null, reopen: null, replaceFrom: null };
+    expect(planCompromise([before, active], before, START + 1_000 + 2 * SKEW)).toEqual(unchanged);
+  });
+
+  test('a key compromised in the millisecond it began keeps a range that can be written', () => {
+    expect(planCompromise([active], active, START + 1_000).signsUntil).toBe(START + 1_001);
+  });
+});
+
+/** A model of the table: the plans applied as the use-cases write them, and every version of it by commit time. */
+class Model {
+  nowMs = START;
+  keys: KeyTimes[] = [keyWith({ kid: 'k0', signsFrom: firstSignsFrom(START) })];
+  readonly versions: { at: number; keys: readonly KeyTimes[] }[] = [{ at: START, keys: this.keys }];
+  #made = 1;
+
+  #commit(keys: KeyTimes[]): void {
+    this.keys = keys;
+    this.versions.push({ at: this.nowMs, keys });
+  }
+  #new(signsFrom: number): KeyTimes {
+    this.#made += 1;
+    return keyWith({ kid: `k${this.#made}`, publishedAt: this.nowMs, signsFrom });
+  }
+  rotate(onlyWhenDue: boolean): void {
+    const plan = planRotation(this.keys, policy, this.nowMs, onlyWhenDue);
+    if (plan.kind !== 'publish') return;
+    const kept = this.keys.map((key) => (key.kid === plan.close?.kid ? { ...key, ...plan.close } : key));
+    this.#commit([...kept, this.#new(plan.signsFrom)]);
+  }
+  compromise(index: number): void {
+    const key = this.keys[index % this.keys.length] as KeyTimes;
+    if (key.compromisedAt !== null) return;
+    const { signsUntil, advance, reopen, replaceFrom } = planCompromise(this.keys, key, this.nowMs);
+    const changed = this.keys.map((other) => {
+      if (other.kid === key.kid) return { ...other, signsUntil, compromisedAt: this.nowMs };
+      if (other.kid === advance?.kid) return { ...other, signsFrom: advance.signsFrom };
+      return other.kid === reopen ? { ...other, signsUntil: null, leavesAt: null } : other;
+    });
+    this.#commit(replaceFrom === null ? changed : [...changed, this.#new(replaceFrom)]);
+  }
+  at(ms: number): readonly KeyTimes[] {
+    return this.versions.findLast((version) => version.at <= ms)?.keys ?? [];
+  }
+}
+
+type Step = { readonly kind: 'rotate' | 'due' | 'compromise'; readonly after: number; readonly index: number };
+
+const stepsOf = (kinds: readonly Step['kind'][]): fc.Arbitrary<Step[]> =>
+  fc.array(
+    fc.record({
+      kind: fc.constantFrom(...kinds),
+      after: fc.oneof(fc.integer({ min: 0, max: 30_000 }), fc.integer({ min: 0, max: 40 * DAY })),
+      index: fc.nat(20),
+    }),
+    { minLength: 1, maxLength: 12 },
+  );
+
+function play(steps: readonly Step[]): Model {
+  const model = new Model();
+  for (const { kind, after, index } of steps) {
+    model.nowMs += after;
+    if (kind === 'compromise') model.compromise(index);
+    else model.rotate(kind === 'due');
+  }
+  return model;
+}
+
+/** Every moment at which something changes, its neighbours, and the far ends of the skew around it. */
+const momentsOf = (model: Model): number[] => {
+  const edges = model.versions.flatMap(({ at, keys }) => [
+    at,
+    ...keys.flatMap((key) => [key.signsFrom, key.signsUntil ?? at, key.leavesAt ?? at]),
+  ]);
+  return edges.flatMap((edge) => [-2 * SKEW, -SKEW, -1, 0, 1, SKEW, 2 * SKEW].map((offset) => edge + offset));
+};
+
+describe('for any history of rotations and compromises', () => {
+  test('exactly one key signs at every instant, on every copy within the allowed skew', () => {
+    fc.assert(
+      fc.property(stepsOf(['rotate', 'due', 'compromise']), (steps) => {
+        const model = play(steps);
+        for (const moment of momentsOf(model).filter((ms) => ms >= START))
+          for (const offset of [-SKEW, 0, SKEW]) {
+            const signers = model.at(moment).filter((key) => signsAt(key, moment + offset));
+            if (signers.length !== 1) expect.fail(`${signers.length} signers at ${moment - START}, offset ${offset}`);
+          }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('ranges of keys that are not compromised never overlap, meet within the skew of now, and one is open', () => {
+    fc.assert(
+      fc.property(stepsOf(['rotate', 'due', 'compromise']), (steps) => {
+        const model = play(steps);
+        const good = model.keys
+          .filter((key) => key.compromisedAt === null)
+          .sort((one, other) => one.signsFrom - other.signsFrom);
+        for (const [index, key] of good.entries()) {
+          const next = good[index + 1]?.signsFrom ?? null;
+          // A key compromised long after its range leaves a gap there, where no copy's clock can be.
+          if (next !== null && next <= model.nowMs - 2 * SKEW) expect(key.signsUntil).toBeLessThanOrEqual(next);
+          else expect(key.signsUntil).toBe(next);
+        }
+        expect(openEnded(good)).toBe(good.at(-1));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('every signed token is verifiable by any verifier whose key set is at most the pre-publication old (D-KEY-06)', () => {
+    fc.assert(
+      fc.property(
+        stepsOf(['rotate', 'due']),
+        fc.integer({ min: 0, max: policy.prepublishSeconds * 1_000 }),
+        fc.constantFrom(-SKEW, 0, SKEW),
+        fc.constantFrom(-SKEW, 0, SKEW),
+        (steps, keySetAge, signerOffset, publisherOffset) => {
+          const model = play(steps);
+          for (const moment of momentsOf(model)) {
+            const fetchedAt = moment - keySetAge;
+            if (fetchedAt < START) continue;
+            const signer = model.at(moment).find((key) => signsAt(key, moment + signerOffset));
+            const keySet = model.at(fetchedAt).filter((key) => isPublished(key, fetchedAt + publisherOffset));
+            expect(keySet.map((key) => key.kid)).toContain(signer?.kid);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a key set fetched while any of its tokens is still accepted has the key that signed it (D-KEY-07)', () => {
+    fc.assert(
+      fc.property(
+        stepsOf(['rotate', 'due']),
+        fc.constantFrom(-SKEW, 0, SKEW),
+        fc.constantFrom(-SKEW, 0, SKEW),
+        (steps, signerOffset, publisherOffset) => {
+          const model = play(steps);
+          for (const moment of momentsOf(model).filter((ms) => ms >= START)) {
+            const signer = model.at(moment).find((key) => signsAt(key, moment + signerOffset)) as KeyTimes;
+            // exp by the signer's clock, accepted with leeway by a verifier as far behind as allowed.
+            const acceptedUntil =
+              moment + signerOffset + (policy.longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW;
+            const keySet = model
+              .at(acceptedUntil - 1)
+              .filter((key) => isPublished(key, acceptedUntil - 1 + publisherOffset));
+            expect(keySet.map((key) => key.kid)).toContain(signer.kid);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

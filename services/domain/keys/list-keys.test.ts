@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import type { KeyView } from './key-view.ts';
+import { keyTimeline } from './list-keys.ts';
+
+const view = (kid: string, times: Partial<KeyView>): KeyView => ({
+  kid,
+  alg: 'RS256',
+  purpose: 'access',
+  state: 'active',
+  published_at: '2030-01-01T00:00:00.000Z',
+  activates_at: '2030-01-02T00:00:00.000Z',
+  signs_until: null,
+  leaves_at: null,
+  compromised_at: null,
+  compromise_reason: null,
+  ...times,
+});
+
+const lines = (keys: readonly KeyView[]): string[] =>
+  keyTimeline(keys).map(({ at, kid, event }) => `${at.slice(0, 10)} ${kid} ${event}`);
+
+test('the timeline has every moment of every key in order, planned ones included', () => {
+  const one = view('one', { signs_until: '2030-02-01T00:00:00.000Z', leaves_at: '2030-02-02T00:00:00.000Z' });
+  const two = view('two', { published_at: '2030-01-31T00:00:00.000Z', activates_at: '2030-02-01T00:00:00.000Z' });
+  expect(lines([one, two])).toEqual([
+    '2030-01-01 one published',
+    '2030-01-02 one signs',
+    '2030-01-31 two published',
+    '2030-02-01 one stops signing',
+    '2030-02-01 two signs',
+    '2030-02-02 one leaves the key set',
+  ]);
+});
+
+test('a compromise ends a key there; one that never signed is not said to have signed', () => {
+  const signed = view('signed', { compromised_at: '2030-01-05T00:00:00.000Z', leaves_at: '2030-02-02T00:00:00.000Z' });
+  const never = view('never', { compromised_at: '2030-01-01T12:00:00.000Z' });
+  expect(lines([signed])).toEqual([
+    '2030-01-01 signed published',
+    '2030-01-02 signed signs',
+    '2030-01-05 signed compromised',
+  ]);
+  expect(lines([never])).toEqual(['2030-01-01 never published', '2030-01-01 never compromised']);
+});

@@ -1,0 +1,34 @@
+import type { Ports } from '../ports.ts';
+import { type KeyView, keyViewOf } from './key-view.ts';
+import { readDatabaseClock, readKeys } from './keys.store.ts';
+
+/** Every key as the database has it now, for a caller without a ring. */
+export async function listKeys(ports: Pick<Ports, 'sql'>): Promise<KeyView[]> {
+  const nowMs = await readDatabaseClock(ports.sql);
+  return (await readKeys(ports.sql)).map((key) => keyViewOf(key, nowMs));
+}
+
+export type KeyMoment = {
+  readonly at: string;
+  readonly kid: string;
+  readonly alg: string;
+  readonly event: 'published' | 'signs' | 'stops signing' | 'leaves the key set' | 'compromised';
+};
+
+/** What happened to the keys and what is planned, in order. */
+export function keyTimeline(keys: readonly KeyView[]): KeyMoment[] {
+  const moments = keys.flatMap((key) => {
+    const plan: readonly (readonly [string | null, KeyMoment['event']])[] = [
+      [key.published_at, 'published'],
+      [isBefore(key.activates_at, key.compromised_at) ? key.activates_at : null, 'signs'],
+      [key.compromised_at, 'compromised'],
+      [key.compromised_at ? null : key.signs_until, 'stops signing'],
+      [key.compromised_at ? null : key.leaves_at, 'leaves the key set'],
+    ];
+    return plan.flatMap(([at, event]) => (at === null ? [] : [{ at, kid: key.kid, alg: key.alg, event }]));
+  });
+  // The sort is stable: what falls on one moment keeps the order of a key's life.
+  return moments.sort((one, other) => one.at.localeCompare(other.at));
+}
+
+const isBefore = (at: string, end: string | null): boolean => end === null || at < end;
