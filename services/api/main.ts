@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createLogger } from '../../observability/logger.ts';
+import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { type Config, ConfigError, loadConfig } from '../platform/config/load.ts';
@@ -39,6 +40,7 @@ async function start(config: Config): Promise<void> {
     log,
   });
   const app = createServer(composed, config, { publicUrl, version });
+  httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   const metrics = config.server.metricsSocket

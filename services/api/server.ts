@@ -1,4 +1,3 @@
-import { httpMetrics } from '../../observability/metrics/http.ts';
 import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
@@ -35,6 +34,5 @@ export function createServer(
   oauthRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   docsRoutes(routes, about);
-  httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
   return app;
 }
