@@ -11,7 +11,7 @@ import { type IssuePorts, issuePair } from '../../domain/tokens/issue-pair.ts';
 import { readToken } from '../../domain/tokens/read-token.ts';
 import { type RefreshTokenPorts, refreshToken } from '../../domain/tokens/refresh-token.ts';
 import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/tokens/revoke-token.ts';
-import { readTokenStatistics } from '../../domain/tokens/token-statistics.store.ts';
+import { readTokenStatistics } from '../../domain/tokens/read-token-statistics.ts';
 import { answerValidate, type ValidateAnswerPorts } from '../../domain/tokens/validate-answer.ts';
 import { validateBatch } from '../../domain/tokens/validate-batch.ts';
 import { JsonText } from '../answer.ts';
@@ -50,6 +50,6 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
     async ({ body }, caller) => new JsonText(await validateBatch(ports, body, caller)),
   );
   bind(routes, revokeTokenEndpoint, ({ body }, caller) => revokeToken(ports, revokeInput(body), caller));
-  bind(routes, readTokenStatisticsEndpoint, () => readTokenStatistics(ports.sql));
+  bind(routes, readTokenStatisticsEndpoint, () => readTokenStatistics(ports));
   bind(routes, readTokenEndpoint, ({ params }) => readToken(ports, params.token_id));
 }

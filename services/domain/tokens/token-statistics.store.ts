@@ -41,7 +41,7 @@ const tokenStatisticsRead = defineStatement(
 );
 
 /** Counts since installation, from one snapshot. */
-export async function readTokenStatistics(sql: Sql): Promise<TokenStatistics> {
+export async function countTokens(sql: Sql): Promise<TokenStatistics> {
   const [row] = await sql.query<TokenStatistics>(tokenStatisticsRead);
   return row!;
 }

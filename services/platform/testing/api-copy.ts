@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Composed, compose } from '../../api/compose.ts';
+import { createServer } from '../../api/server.ts';
+import { createClient } from '../../domain/access/create-client.ts';
+import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
+import type { Log } from '../../domain/ports.ts';
+import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
+import { systemRandom } from '../crypto/system.ts';
+import { createVault } from '../crypto/vault.ts';
+import { createFileMarks } from '../marks/file-marks.ts';
+import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { testCaller } from './ports.ts';
+
+export const API_URL = 'http://api.sallyport.test';
+
+export type ApiCopyOptions = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  /** Shared by copies of one installation. */
+  readonly authSecret: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where the marks lie that copies and restarts share; a folder of the copy's own unless given. */
+  readonly marksDir?: string;
+};
+
+/** One whole API copy on real stores, listening on a free port. */
+export type ApiCopy = Composed & { readonly url: string; stop(): Promise<void> };
+
+const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
+
+export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
+  const { databaseUrl, redisUrl, authSecret } = options;
+  const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: API_URL, ...options.env });
+  await prepare(options, config);
+  const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
+  const composed = await compose({
+    config,
+    databaseUrl,
+    redisUrl,
+    authSecret,
+    publicUrl: API_URL,
+    marks: createFileMarks(marksDir),
+    log: quiet,
+  });
+  const app = createServer(composed, config, { publicUrl: API_URL, version: 'test' });
+  composed.poll.start();
+  await Promise.all([composed.poll.ready(), composed.ports.hasher.dummyDigest()]);
+  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.fastify.server.address() as AddressInfo;
+  return {
+    ...composed,
+    url: `http://127.0.0.1:${port}`,
+    stop: async () => {
+      await app.fastify.close();
+      await composed.close();
+      if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Keys, as a start makes them. */
+async function prepare(options: ApiCopyOptions, config: ReturnType<typeof loadConfig>): Promise<void> {
+  const pool = createPool({
+    url: options.databaseUrl,
+    connections: 2,
+    applicationName: 'test-prepare',
+    statementTimeoutMs: 5_000,
+    lockTimeoutMs: 5_000,
+  });
+  const vault = createVault(keyEncryptionKeyOf(config, options.authSecret));
+  const ports = { sql: createSql(pool), transact: createTransact(pool, () => {}), vault, random: systemRandom };
+  const settings = { ...config, authSecret: options.authSecret, audience: config.tokens.audience ?? API_URL };
+  await ensureKeys(ports, settings, testCaller);
+  await pool.end();
+}
+
+export type TestClient = { readonly clientId: string; readonly clientSecret: string; readonly basic: string };
+
+/** A confidential client with these client-credentials scopes; known to the copy when this resolves. */
+export async function newClient(
+  copy: ApiCopy,
+  credentialScopes: readonly string[],
+  scopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access'],
+): Promise<TestClient> {
+  const grantTypes = ['client_credentials', 'refresh_token'];
+  const made = await createClient(copy.ports, { name: 'test', grantTypes, scopes, credentialScopes }, testCaller);
+  await copy.ports.access.load();
+  const clientSecret = made.clientSecret as string;
+  const basic = `Basic ${Buffer.from(`${made.clientId}:${clientSecret}`).toString('base64')}`;
+  return { clientId: made.clientId, clientSecret, basic };
+}
+
+/** One form post, as OAuth clients send it. */
+export async function postForm(
+  copy: { readonly url: string },
+  path: string,
+  form: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>> = {},
+  // biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
+): Promise<{ readonly status: number; readonly headers: Headers; readonly body: any }> {
+  const response = await fetch(copy.url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body: new URLSearchParams(form).toString(),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+}
