@@ -1,0 +1,126 @@
+import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import { requireClean, streamOf } from '../lib/generator.ts';
+import type { LoadResult, StreamSpec } from '../lib/load-loop.ts';
+import type { Product } from '../lib/product.ts';
+import { alternate, medianOf, type Rounds } from '../lib/rounds.ts';
+import { accounts, demoUserId, fill, loadPassword, measureClosed } from './setup.ts';
+
+const validatesPerSecond = 1_000;
+const refreshesPerSecond = 500;
+const stormFactor = 2;
+const connections = 64;
+const leastSeconds = 10;
+const warmUpSeconds = 2;
+
+type Phase = 'quiet' | 'storm' | 'refresh' | 'refreshStorm';
+
+const storms: readonly Phase[] = ['storm', 'refreshStorm'];
+
+/** Streams beside validate must answer as expected; a storm's logins may also be told to come back. */
+function requireOnlyBusyLogins(result: LoadResult): void {
+  requireClean({ ...result, streams: result.streams.filter(({ name }) => name !== 'login') });
+  for (const { name, failures, dropped } of result.streams.filter(({ name: each }) => each === 'login')) {
+    const others = Object.keys(failures).filter((outcome) => !/^503 (?!.*without Retry-After)/.test(outcome));
+    if (others.length > 0 || dropped > 0) throw new Error(`${name}: ${dropped} dropped, ${JSON.stringify(failures)}`);
+  }
+}
+
+const validateP99Ms = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
+
+function figure(
+  name: string,
+  rounds: Rounds<Phase, LoadResult>,
+  [quiet, storm]: readonly [Phase, Phase],
+  measured: object,
+): Figure {
+  const logins = rounds.map((round) => streamOf(round[storm], 'login'));
+  const ok = logins.reduce((sum, each) => sum + each.ok, 0);
+  const busy = logins.reduce((sum, each) => sum + Object.values(each.failures).reduce((all, one) => all + one, 0), 0);
+  return {
+    name,
+    unit: 'p99 ratio',
+    value: medianOf(rounds, (round) => validateP99Ms(round[storm]) / validateP99Ms(round[quiet])),
+    target: { atMost: 1.25 },
+    measured,
+    detail: `p99 ${medianOf(rounds, (round) => validateP99Ms(round[storm])).toFixed(2)} ms against ${medianOf(rounds, (round) => validateP99Ms(round[quiet])).toFixed(2)} ms; logins ${ok} in, ${busy} answered 503`,
+  };
+}
+
+async function storm(context: BenchContext): Promise<readonly Figure[]> {
+  const product = await context.product();
+  const { api, apiPid } = product;
+  const emails = await accounts(context, product, 32);
+  const userId = await demoUserId(product);
+  const pairs = { kind: 'issue', client: product.credentials.client, userId } as const;
+  await fill(context, 'storm-tokens', 1_000, { ...pairs, collect: 'storm-tokens', member: 'access_token' });
+  await fill(context, 'storm-families', connections, { ...pairs, collect: 'storm-families' });
+  const capacity = await loginCapacity(context, product, emails);
+  const loginsPerSecond = stormFactor * capacity;
+  context.say(`login capacity ${capacity.toFixed(2)}/s; the storm is ${loginsPerSecond.toFixed(2)}/s`);
+
+  const open = (perSecond: number, slots = connections) => ({ kind: 'open', connections: slots, perSecond }) as const;
+  const validate: StreamSpec = {
+    name: 'validate',
+    api,
+    workload: { kind: 'validate', stock: 'storm-tokens' },
+    arrival: open(validatesPerSecond),
+  };
+  const refresh: StreamSpec = {
+    name: 'refresh',
+    api,
+    workload: { kind: 'refresh', stock: 'storm-families' },
+    arrival: open(refreshesPerSecond),
+  };
+  const logins: StreamSpec = {
+    name: 'login',
+    api,
+    workload: { kind: 'login', emails, password: loadPassword },
+    arrival: open(loginsPerSecond, 512),
+  };
+  const phase = (streams: readonly StreamSpec[]) => async (): Promise<LoadResult> => {
+    const seconds = Math.max(leastSeconds, context.seconds);
+    const result = await context.generator().run({ streams, warmUpSeconds, seconds, pid: apiPid });
+    requireOnlyBusyLogins(result);
+    return result;
+  };
+  const rounds = await alternate<Phase, LoadResult>(
+    context.rounds,
+    {
+      quiet: phase([validate]),
+      storm: phase([validate, logins]),
+      refresh: phase([validate, refresh]),
+      refreshStorm: phase([validate, refresh, logins]),
+    },
+    (round, results) =>
+      context.say(
+        `round ${round}: validate p99 ${Object.entries(results)
+          .map(([name, result]) => `${name} ${validateP99Ms(result).toFixed(2)} ms`)
+          .join(', ')}`,
+      ),
+  );
+  for (const each of rounds.flatMap((round) => storms.map((name) => round[name])))
+    if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm turned nobody away');
+  const measured = { validatesPerSecond, refreshesPerSecond, capacity, loginsPerSecond, rounds };
+  return [
+    figure('validate at 1,000/s: p99 in a login storm ÷ without', rounds, ['quiet', 'storm'], measured),
+    figure('the same beside 500 refreshes/s', rounds, ['refresh', 'refreshStorm'], {}),
+  ];
+}
+
+/** Logins a second with as many waiting as the queue takes. */
+const loginCapacity = async (context: BenchContext, product: Product, emails: string): Promise<number> =>
+  (
+    await measureClosed(
+      context,
+      { api: product.api, pid: product.apiPid },
+      { kind: 'login', emails, password: loadPassword },
+      8,
+      leastSeconds,
+    )
+  ).perSecond;
+
+export const loginStorm: Bench = {
+  name: 'login-storm',
+  about: 'validate at 1,000/s beside twice as many logins as can be hashed, and beside refreshes',
+  run: storm,
+};

@@ -1,0 +1,95 @@
+import { issue } from '../lib/api-client.ts';
+import type { Bench, BenchContext } from '../lib/bench.ts';
+import type { Product } from '../lib/product.ts';
+import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, raw } from './setup.ts';
+
+const connections = 64;
+const signaturesInFlight = 4;
+
+/** A login for every connection: each has a chain of its own and no token is shown twice. */
+async function families(context: BenchContext, product: Product, stock: string): Promise<void> {
+  const workload = {
+    kind: 'issue',
+    client: product.credentials.client,
+    userId: await demoUserId(product),
+    collect: stock,
+  } as const;
+  await fill(context, stock, connections, workload, { product });
+}
+
+const refreshing = (context: BenchContext, product: Product, stock: string): Promise<Speed> =>
+  measureClosed(context, { api: product.api, pid: product.apiPid }, { kind: 'refresh', stock }, connections);
+
+export const refreshAgainstSigning: Bench = {
+  name: 'refresh',
+  about: 'POST /v1/tokens/refresh, durable, against raw RS256 signing',
+  async run(context) {
+    const product = await context.product();
+    await families(context, product, 'families');
+    const pair = await issue(product.api, product.credentials.client, await demoUserId(product));
+    const bytes = pair.access_token.lastIndexOf('.');
+    const crypto = context.baseline('raw-crypto.ts');
+    const rounds = await alternate(
+      context.rounds,
+      {
+        sign: () =>
+          raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: signaturesInFlight }),
+        ours: () => refreshing(context, product, 'families'),
+      },
+      (round, { sign, ours }) => context.say(`round ${round}: ${ratioDetail(ours, sign)}`),
+    );
+    return [
+      {
+        name: 'refresh ÷ raw RS256 signing',
+        unit: 'per CPU-second',
+        value: medianOf(rounds, ({ sign, ours }) => ours.perCpuSecond / sign.perCpuSecond),
+        target: { atLeast: 0.5 },
+        measured: { connections, bytes, rounds },
+        detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'sign')),
+      },
+    ];
+  },
+};
+
+export const refreshGroupCommit: Bench = {
+  name: 'refresh-group-commit',
+  about: 'refresh with ES256 keys: shared statements against one statement a request',
+  async run(context) {
+    const shared = await context.start({ JWT_ALGORITHM: 'ES256' });
+    const single = await context.start({ JWT_ALGORITHM: 'ES256', GROUP_COMMIT: 'false' });
+    try {
+      await families(context, shared, 'families-shared');
+      await families(context, single, 'families-single');
+      const rounds = await alternate(
+        context.rounds,
+        {
+          single: () => refreshing(context, single, 'families-single'),
+          shared: () => refreshing(context, shared, 'families-shared'),
+        },
+        (round, { shared: ours, single: base }) => context.say(`round ${round}: ${ratioDetail(ours, base)}`),
+      );
+      const detail = ratioDetail(middleSpeed(rounds, 'shared'), middleSpeed(rounds, 'single'));
+      return [
+        {
+          name: 'refresh (ES256) with group commit ÷ without',
+          unit: 'per CPU-second',
+          value: medianOf(rounds, ({ shared: ours, single: base }) => ours.perCpuSecond / base.perCpuSecond),
+          target: { atLeast: 2 },
+          measured: { connections, rounds },
+          detail,
+        },
+        {
+          name: 'the same, throughput',
+          unit: 'per second',
+          value: medianOf(rounds, ({ shared: ours, single: base }) => ours.perSecond / base.perSecond),
+          measured: {},
+          detail: `p99 ${middleSpeed(rounds, 'shared').p99Ms?.toFixed(1)} ms against ${middleSpeed(rounds, 'single').p99Ms?.toFixed(1)} ms`,
+        },
+      ];
+    } finally {
+      await shared.stop();
+      await single.stop();
+    }
+  },
+};

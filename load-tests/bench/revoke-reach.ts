@@ -1,0 +1,132 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { clientToken, revoke, validate } from '../lib/api-client.ts';
+import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import { type Answer, HttpConnection, requestBytes } from '../lib/http-connection.ts';
+import { LatencyHistogram, type LatencySummary } from '../lib/latency-histogram.ts';
+import type { Product } from '../lib/product.ts';
+
+const revocations = 120;
+const longestReachMs = 10_000;
+const stalenessBoundMs = 2_000;
+
+/** Passes connections on to a store until it is cut. */
+async function passThrough(context: BenchContext, target: URL): Promise<{ url: string; cut: () => Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      from.pipe(to);
+    }
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String(address.port);
+  const cut = async (): Promise<void> => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  context.onClose(cut);
+  return { url: url.href, cut };
+}
+
+interface Reach {
+  readonly fromSent: LatencySummary;
+  readonly fromAnswer: LatencySummary;
+}
+
+/** Revokes at one copy and asks the other without a pause until it refuses. */
+async function reach(one: Product, other: Product, count: number): Promise<Reach> {
+  const fromSent = new LatencyHistogram();
+  const fromAnswer = new LatencyHistogram();
+  const url = new URL(other.api);
+  const connection = new HttpConnection(url);
+  const ask = (request: Buffer): Promise<boolean> =>
+    new Promise((done, fail) =>
+      connection.send(request, (answer: Answer | Error) => {
+        if (answer instanceof Error) return fail(answer);
+        if (answer.status !== 200) return fail(new Error(`validate: ${answer.status} ${answer.body}`));
+        done(answer.body.includes('"active":true'));
+      }),
+    );
+  try {
+    for (let at = 0; at < count; at += 1) {
+      const token = await clientToken(one.api, one.credentials.client);
+      const request = requestBytes(
+        'POST',
+        url,
+        '/v1/tokens/validate',
+        { 'content-type': 'application/json' },
+        JSON.stringify({ token }),
+      );
+      if (!(await ask(request))) throw new Error('the other copy refuses a token before it is revoked');
+      const sentMs = performance.now();
+      let answeredMs = sentMs;
+      const revoked = revoke(one.api, one.credentials.client, token).then(() => {
+        answeredMs = performance.now();
+      });
+      while (await ask(request))
+        if (performance.now() - sentMs > longestReachMs) throw new Error('a revocation never reached the other copy');
+      const refusedMs = performance.now();
+      await revoked;
+      fromSent.record(refusedMs - sentMs);
+      fromAnswer.record(Math.max(0, refusedMs - answeredMs));
+    }
+  } finally {
+    connection.close();
+  }
+  return { fromSent: fromSent.summary(), fromAnswer: fromAnswer.summary() };
+}
+
+const figure = (name: string, atMost: number, measured: Reach): Figure => ({
+  name,
+  unit: 'ms, p99',
+  value: measured.fromSent.p99Ms,
+  target: { atMost },
+  measured: { revocations, ...measured },
+  detail: `from the request: p50 ${measured.fromSent.p50Ms.toFixed(2)} ms, most ${measured.fromSent.maxMs.toFixed(1)} ms; from its answer: p50 ${measured.fromAnswer.p50Ms.toFixed(2)} ms, p99 ${measured.fromAnswer.p99Ms.toFixed(1)} ms`,
+});
+
+export const revokeReach: Bench = {
+  name: 'revoke-reach',
+  about: 'from a revocation at one copy of the API to the refusal at another, with and without Redis',
+  async run(context) {
+    const one = await context.product();
+    const redis = await passThrough(context, new URL(one.credentials.redis_url));
+    const other = await context.start(
+      {
+        DATABASE_URL: one.credentials.database_url,
+        REDIS_URL: redis.url,
+        BETTER_AUTH_URL: one.api,
+      },
+      { dataDir: one.dataDir },
+    );
+    try {
+      const token = await clientToken(one.api, one.credentials.client);
+      if (!(await validate(other.api, token)).active) throw new Error('the copies do not accept one another’s tokens');
+      await reach(one, other, 10);
+      const withRedis = await reach(one, other, revocations);
+      context.say(`with Redis: p99 ${withRedis.fromSent.p99Ms.toFixed(1)} ms`);
+      await redis.cut();
+      const without = await reach(one, other, revocations);
+      context.say(`without Redis: p99 ${without.fromSent.p99Ms.toFixed(1)} ms`);
+      return [
+        figure('revoke to refusal at another copy', 50, withRedis),
+        figure('the same with Redis out of reach', stalenessBoundMs, without),
+      ];
+    } finally {
+      await other.stop();
+    }
+  },
+};

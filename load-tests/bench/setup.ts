@@ -1,0 +1,92 @@
+// What several benches share: filling stocks, measuring one stream, asking a raw baseline.
+import type { RawSpeed } from '../baselines/raw-crypto.ts';
+import { signIn } from '../lib/api-client.ts';
+import type { BenchContext } from '../lib/bench.ts';
+import { requireClean } from '../lib/generator.ts';
+import type { Product } from '../lib/product.ts';
+import { type Speed, speed, speedOf } from '../lib/rounds.ts';
+import type { WorkerProcess } from '../lib/worker-process.ts';
+import type { WorkloadSpec } from '../lib/workloads.ts';
+
+const longestFillSeconds = 300;
+const warmUpSeconds = 1;
+
+export type Target = { readonly api: string; readonly pid: number };
+
+/** The demo user's id, by one sign-in a product. */
+export async function demoUserId(product: Product): Promise<string> {
+  const known = userIds.get(product.api) ?? signIn(product.api, product.credentials.user).then(({ user }) => user.id);
+  userIds.set(product.api, known);
+  return known;
+}
+const userIds = new Map<string, Promise<string>>();
+
+/** Asks `workload` exactly `count` times, so that its stock holds as many items more. */
+export async function fill(
+  context: BenchContext,
+  name: string,
+  count: number,
+  workload: WorkloadSpec,
+  options: { readonly product?: Product; readonly connections?: number } = {},
+): Promise<void> {
+  const { api } = options.product ?? (await context.product());
+  const result = await context.generator().run({
+    warmUpSeconds: 0,
+    seconds: longestFillSeconds,
+    streams: [
+      { name, api, workload, arrival: { kind: 'closed', connections: options.connections ?? 32, requests: count } },
+    ],
+  });
+  requireClean(result);
+  const { ok } = result.streams[0]!;
+  if (ok !== count) throw new Error(`${name}: ${ok} of ${count} in ${longestFillSeconds} s`);
+}
+
+/** One closed-loop run of one stream, after a warm-up; every answer must be the expected one. */
+export async function measureClosed(
+  context: BenchContext,
+  target: Target,
+  workload: WorkloadSpec,
+  connections: number,
+  seconds: number = context.seconds,
+): Promise<Speed> {
+  const result = await context.generator().run({
+    warmUpSeconds,
+    seconds,
+    pid: target.pid,
+    streams: [{ name: workload.kind, api: target.api, workload, arrival: { kind: 'closed', connections } }],
+  });
+  return speedOf(requireClean(result));
+}
+
+export async function raw(
+  worker: WorkerProcess,
+  command: { operation: string; seconds: number; bytes: number; inFlight: number },
+): Promise<Speed> {
+  const { operations, seconds, cpuSeconds } = await worker.ask<RawSpeed>(command);
+  return speed(operations, seconds, cpuSeconds);
+}
+
+const per = ({ perCpuSecond, perSecond, cores }: Speed): string =>
+  `${perCpuSecond >= 100 ? perCpuSecond.toFixed(0) : perCpuSecond.toFixed(2)} a CPU-s (${perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(2)}/s on ${cores.toFixed(2)} cores)`;
+
+export const ratioDetail = (ours: Speed, base: Speed): string => `${per(ours)} against ${per(base)}`;
+
+/** The password of every account made for load. */
+export const loadPassword = 'a long and boring passphrase, 4 load';
+
+/** Makes sure of a stock of at least `count` accounts of the product; resolves to its name. */
+export async function accounts(context: BenchContext, product: Product, count: number): Promise<string> {
+  const stock = `accounts of ${product.api}`;
+  const missing = count - (await context.generator().take(stock)).length;
+  if (missing <= 0) return stock;
+  context.say(`signing up ${missing} accounts`);
+  const workload = {
+    kind: 'sign_up',
+    prefix: `load-${Date.now().toString(36)}`,
+    password: loadPassword,
+    collect: stock,
+  } as const;
+  await fill(context, stock, missing, workload, { product, connections: 4 });
+  return stock;
+}

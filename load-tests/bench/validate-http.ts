@@ -1,0 +1,128 @@
+import { validate as validateOnce } from '../lib/api-client.ts';
+import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import { requireClean } from '../lib/generator.ts';
+import { alternate, medianOf, middleSpeed, type Speed, speedOf } from '../lib/rounds.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, raw } from './setup.ts';
+
+const connections = 64;
+const repeatedTokens = 1_000;
+const freshTokensPerSecond = 3_000;
+
+/** Bytes that a token's signature covers. */
+const signedBytes = (token: string): number => token.lastIndexOf('.');
+
+/** A bare route that answers as the product does for this token; resolves to its address and pid. */
+async function bareRoute(context: BenchContext, api: string, token: string): Promise<{ api: string; pid: number }> {
+  const answer = await validateOnce(api, token);
+  if (!answer.active) throw new Error(`the product refuses its own token: ${answer.reason}`);
+  const bare = context.baseline('bare-route.ts');
+  return { api: await bare.ask<string>({ answer }), pid: bare.pid };
+}
+
+/** Tokens of a thousand logins, asked again and again. */
+async function repeated(context: BenchContext): Promise<readonly Figure[]> {
+  const product = await context.product();
+  const generator = context.generator();
+  await fill(context, 'users', repeatedTokens, {
+    kind: 'issue',
+    client: product.credentials.client,
+    userId: await demoUserId(product),
+    collect: 'users',
+    member: 'access_token',
+  });
+  const [token] = await generator.take('users');
+  const bare = await bareRoute(context, product.api, token!);
+  const workload = { kind: 'validate', stock: 'users' } as const;
+  const rounds = await alternate(
+    context.rounds,
+    {
+      bare: () => measureClosed(context, bare, workload, connections),
+      ours: () => measureClosed(context, { api: product.api, pid: product.apiPid }, workload, connections),
+    },
+    (round, { bare: base, ours }) => context.say(`round ${round}: ${ratioDetail(ours, base)}`),
+  );
+  return [
+    {
+      name: 'validate, repeated tokens ÷ bare Fastify route',
+      unit: 'per CPU-second',
+      value: medianOf(rounds, ({ bare: base, ours }) => ours.perCpuSecond / base.perCpuSecond),
+      target: { atLeast: 0.75 },
+      measured: { connections, tokens: repeatedTokens, bytes: token!.length, rounds },
+      detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'bare')),
+    },
+  ];
+}
+
+/** Tokens that no request has shown before. */
+async function fresh(context: BenchContext): Promise<readonly Figure[]> {
+  const product = await context.product();
+  const generator = context.generator();
+  const ours = { api: product.api, pid: product.apiPid };
+  const mint = { kind: 'client_credentials', client: product.credentials.client } as const;
+  await fill(context, 'known', repeatedTokens, { ...mint, collect: 'known' });
+  const [token] = await generator.take('known');
+  const bare = await bareRoute(context, product.api, token!);
+  const crypto = context.baseline('raw-crypto.ts');
+  const repeat = { kind: 'validate', stock: 'known' } as const;
+  const count = freshTokensPerSecond * context.seconds;
+  let minted = 0;
+
+  const rounds = await alternate(
+    context.rounds,
+    {
+      bare: () => measureClosed(context, bare, repeat, connections),
+      verify: () =>
+        raw(crypto, { operation: 'rs256-verify', seconds: context.seconds, bytes: signedBytes(token!), inFlight: 1 }),
+      ours: async () => {
+        minted += 1;
+        const stock = `fresh-${minted}`;
+        context.say(`minting ${count} tokens`);
+        await fill(context, stock, count, { ...mint, collect: stock });
+        await measureClosed(context, ours, repeat, connections, 1);
+        const result = await generator.run({
+          warmUpSeconds: 0,
+          seconds: 120,
+          pid: ours.pid,
+          streams: [
+            {
+              name: 'fresh',
+              api: ours.api,
+              workload: { kind: 'validate', stock, once: true },
+              arrival: { kind: 'closed', connections },
+            },
+          ],
+        });
+        await generator.put(stock, []);
+        return speedOf(requireClean(result));
+      },
+    },
+    (round, { bare: base, verify, ours: us }) =>
+      context.say(
+        `round ${round}: bare ${base.perCpuSecond.toFixed(0)}, verify ${verify.perCpuSecond.toFixed(0)}, ours ${us.perCpuSecond.toFixed(0)} a CPU-second`,
+      ),
+  );
+  const ceiling = (round: { bare: Speed; verify: Speed }): number =>
+    1 / (1 / round.bare.perCpuSecond + 1 / round.verify.perCpuSecond);
+  return [
+    {
+      name: 'validate, never-seen RS256 tokens ÷ ceiling 1/(1/bare + 1/verify)',
+      unit: 'per CPU-second',
+      value: medianOf(rounds, (round) => round.ours.perCpuSecond / ceiling(round)),
+      target: { atLeast: 0.8 },
+      measured: { connections, tokensPerRound: count, bytes: token!.length, rounds },
+      detail: `${medianOf(rounds, ({ ours: us }) => us.perCpuSecond).toFixed(0)} against ${medianOf(rounds, ceiling).toFixed(0)} a CPU-second`,
+    },
+  ];
+}
+
+export const validateRepeated: Bench = {
+  name: 'validate',
+  about: 'POST /v1/tokens/validate, repeated tokens, against a bare Fastify route',
+  run: repeated,
+};
+
+export const validateFresh: Bench = {
+  name: 'validate-fresh',
+  about: 'POST /v1/tokens/validate, never-seen RS256 tokens, against bare route plus raw verification',
+  run: fresh,
+};

@@ -1,0 +1,54 @@
+import { basic, type ClientCredentials } from './workloads.ts';
+
+export interface Tokens {
+  readonly access_token: string;
+  readonly refresh_token: string;
+}
+
+async function post(url: string, headers: Record<string, string>, body: string, expected: number): Promise<unknown> {
+  const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
+  const text = await answer.text();
+  if (answer.status !== expected)
+    throw new Error(`POST ${new URL(url).pathname}: ${answer.status} ${text.slice(0, 300)}`);
+  return JSON.parse(text);
+}
+
+const json = { 'content-type': 'application/json' };
+
+/** Calls that prepare a measurement; each throws when it is not answered as expected. */
+export const signIn = (
+  api: string,
+  login: { readonly email: string; readonly password: string },
+): Promise<{ user: { id: string }; tokens: Tokens }> =>
+  post(
+    `${api}/api/auth/signin`,
+    json,
+    JSON.stringify({ email: login.email, password: login.password }),
+    200,
+  ) as Promise<{
+    user: { id: string };
+    tokens: Tokens;
+  }>;
+
+export const clientToken = async (api: string, client: ClientCredentials): Promise<string> => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', ...basic(client) };
+  const answer = await post(`${api}/oauth2/token`, headers, 'grant_type=client_credentials', 200);
+  return (answer as Tokens).access_token;
+};
+
+export const issue = (api: string, client: ClientCredentials, userId: string): Promise<Tokens> =>
+  post(`${api}/v1/tokens`, { ...json, ...basic(client) }, JSON.stringify({ user_id: userId }), 201) as Promise<Tokens>;
+
+export const validate = (
+  api: string,
+  token: string,
+): Promise<{ active: boolean; reason?: string; claims?: Record<string, unknown> }> =>
+  post(`${api}/v1/tokens/validate`, json, JSON.stringify({ token }), 200) as Promise<{ active: boolean }>;
+
+export const revoke = (api: string, client: ClientCredentials, token: string): Promise<{ epoch: number }> =>
+  post(
+    `${api}/v1/tokens/revoke`,
+    { ...json, ...basic(client) },
+    JSON.stringify({ token, reason: 'load test' }),
+    200,
+  ) as Promise<{ epoch: number }>;

@@ -1,0 +1,91 @@
+import { LoadGenerator } from './generator.ts';
+import { type Product, startProduct } from './product.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** One measured number with what it must be. */
+export interface Figure {
+  readonly name: string;
+  /** What the number is, in a few words: `ratio per CPU-second`. */
+  readonly unit: string;
+  readonly value: number;
+  /** Without a target the figure is shown for its own sake. */
+  readonly target?: { readonly atLeast: number } | { readonly atMost: number };
+  /** Every round and whatever explains the number; goes into the JSON result. */
+  readonly measured: unknown;
+  /** The same in one line, for the table. */
+  readonly detail: string;
+}
+
+export const isMet = ({ value, target }: Figure): boolean | undefined => {
+  if (!target) return undefined;
+  return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
+};
+
+/** What a bench may use; everything it starts is stopped with it. */
+export class BenchContext {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly say: (text: string) => void;
+  readonly #closing: (() => Promise<void> | void)[] = [];
+  #product: Promise<Product> | undefined;
+  #generator: LoadGenerator | undefined;
+
+  constructor(options: { rounds: number; seconds: number; say: (text: string) => void }) {
+    this.rounds = options.rounds;
+    this.seconds = options.seconds;
+    this.say = options.say;
+  }
+
+  /** The product as it ships, shared by all benches of a run. */
+  product(): Promise<Product> {
+    this.#product ??= this.start();
+    return this.#product;
+  }
+
+  /** Another start of the product, with settings of its own; stopped at the end unless stopped before. */
+  async start(
+    settings: Readonly<Record<string, string>> = {},
+    options: { readonly dataDir?: string } = {},
+  ): Promise<Product> {
+    const named = Object.entries(settings).filter(([name]) => !name.endsWith('_URL'));
+    this.say(`starting the product ${named.map(([name, value]) => `${name}=${value}`).join(' ')}`);
+    const product = await startProduct(settings, options);
+    let stopped: Promise<void> | undefined;
+    const stop = (): Promise<void> => {
+      stopped ??= product.stop();
+      return stopped;
+    };
+    this.#closing.push(stop);
+    return { ...product, stop };
+  }
+
+  generator(): LoadGenerator {
+    if (!this.#generator) {
+      const generator = new LoadGenerator();
+      this.#generator = generator;
+      this.#closing.push(() => generator.close());
+    }
+    return this.#generator;
+  }
+
+  /** A baseline in a process of its own. */
+  baseline(file: string, env: Readonly<Record<string, string>> = {}): WorkerProcess {
+    const worker = new WorkerProcess(new URL(`../baselines/${file}`, import.meta.url), env);
+    this.#closing.push(() => worker.close());
+    return worker;
+  }
+
+  onClose(close: () => Promise<void> | void): void {
+    this.#closing.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closing.splice(0).reverse()) await close();
+  }
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly about: string;
+  run(context: BenchContext): Promise<readonly Figure[]>;
+}

@@ -1,0 +1,39 @@
+import type { LoadResult, LoadSpec, StreamResult } from './load-loop.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** Sends load from a process of its own; stocks of tokens stay there. */
+export class LoadGenerator {
+  readonly #worker = new WorkerProcess(new URL('./generator-process.ts', import.meta.url));
+
+  run(load: LoadSpec): Promise<LoadResult> {
+    return this.#worker.ask({ kind: 'run', load });
+  }
+
+  put(stock: string, items: readonly string[]): Promise<void> {
+    return this.#worker.ask({ kind: 'put', stock, items });
+  }
+
+  take(stock: string): Promise<string[]> {
+    return this.#worker.ask({ kind: 'take', stock });
+  }
+
+  close(): void {
+    this.#worker.close();
+  }
+}
+
+/** The single stream of a run, or the named one. */
+export function streamOf(result: LoadResult, name?: string): StreamResult {
+  const found = name === undefined ? result.streams[0] : result.streams.find((stream) => stream.name === name);
+  if (!found) throw new Error(`no stream ${name}`);
+  return found;
+}
+
+/** Throws, with the outcomes, when an answer was not the expected one. */
+export function requireClean(result: LoadResult): LoadResult {
+  for (const { name, ok, failures, dropped } of result.streams) {
+    if (ok === 0 || dropped > 0 || Object.keys(failures).length > 0)
+      throw new Error(`${name}: ${ok} as expected, ${dropped} dropped, others ${JSON.stringify(failures)}`);
+  }
+  return result;
+}

@@ -1,0 +1,63 @@
+import type { LoadResult } from './load-loop.ts';
+
+/** What one measured run did. CPU-seconds are those of the process under test and its descendants. */
+export interface Speed {
+  readonly count: number;
+  readonly perSecond: number;
+  readonly perCpuSecond: number;
+  /** CPU-seconds a second: how busy it was; a ratio between two that were not both busy says less. */
+  readonly cores: number;
+  readonly p99Ms?: number;
+}
+
+export function speed(count: number, seconds: number, cpuSeconds: number, p99Ms?: number): Speed {
+  return {
+    count,
+    perSecond: count / seconds,
+    perCpuSecond: count / cpuSeconds,
+    cores: cpuSeconds / seconds,
+    ...(p99Ms === undefined ? {} : { p99Ms }),
+  };
+}
+
+/** The speed of a run's single stream. */
+export function speedOf({ streams: [stream], seconds, cpuSeconds }: LoadResult): Speed {
+  return speed(stream!.ok, seconds, cpuSeconds, stream!.latency.p99Ms);
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export type Rounds<Name extends string, T> = Readonly<Record<Name, T>>[];
+
+/** Runs every case once a round, in turn and every second round backwards, so that a drift favours none. */
+export async function alternate<Name extends string, T>(
+  rounds: number,
+  cases: Readonly<Record<Name, () => Promise<T>>>,
+  onRound: (round: number, results: Readonly<Record<Name, T>>) => void = () => {},
+): Promise<Rounds<Name, T>> {
+  const names = Object.keys(cases) as Name[];
+  const measured: Readonly<Record<Name, T>>[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const results = {} as Record<Name, T>;
+    for (const name of round % 2 === 1 ? names : names.toReversed()) results[name] = await cases[name]();
+    onRound(round, results);
+    measured.push(results);
+  }
+  return measured;
+}
+
+/** Median over the rounds of what `value` makes of each. */
+export const medianOf = <Name extends string, T>(
+  rounds: Rounds<Name, T>,
+  value: (round: Readonly<Record<Name, T>>) => number,
+): number => median(rounds.map(value));
+
+/** The middle one of a case's speeds, for a table. */
+export const middleSpeed = <Name extends string>(rounds: Rounds<Name, Speed>, name: Name): Speed =>
+  rounds.map((round) => round[name]).toSorted((a, b) => a.perCpuSecond - b.perCpuSecond)[
+    Math.floor(rounds.length / 2)
+  ]!;

@@ -1,0 +1,184 @@
+import { type Answer, requestBytes } from './http-connection.ts';
+
+export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
+
+/** Lists of tokens or e-mail addresses that live in the generator's process, by name. */
+export type Stocks = Map<string, string[]>;
+
+/** What one stream of requests asks. Stocks are named; `collect` names the one that answers go into. */
+export type WorkloadSpec =
+  /** Validates the tokens of a stock: over and over, or each exactly once. */
+  | { readonly kind: 'validate'; readonly stock: string; readonly once?: boolean }
+  | { readonly kind: 'client_credentials'; readonly client: ClientCredentials; readonly collect?: string }
+  /** Pairs for a user by a client with `tokens:issue`; collects one token of each pair. */
+  | {
+      readonly kind: 'issue';
+      readonly client: ClientCredentials;
+      readonly userId: string;
+      readonly collect?: string;
+      readonly member?: 'access_token' | 'refresh_token';
+    }
+  /** Every refresh token of the stock is the head of a chain of its own; never replayed. */
+  | { readonly kind: 'refresh'; readonly stock: string }
+  | { readonly kind: 'login'; readonly emails: string; readonly password: string }
+  | { readonly kind: 'sign_up'; readonly prefix: string; readonly password: string; readonly collect: string };
+
+export interface Workload {
+  /** The next request of a slot, or undefined when there is none. A slot has one request at a time. */
+  next(slot: number): Buffer | undefined;
+  /** `ok`, or what went wrong by status and code. The body is valid only during the call. */
+  judge(slot: number, answer: Answer): string;
+}
+
+const json = { 'content-type': 'application/json' };
+const form = { 'content-type': 'application/x-www-form-urlencoded' };
+
+export const basic = ({ client_id, client_secret }: ClientCredentials): Record<string, string> => ({
+  authorization: `Basic ${Buffer.from(`${encodeURIComponent(client_id)}:${encodeURIComponent(client_secret)}`).toString('base64')}`,
+});
+
+const isActive = Buffer.from('{"active":true');
+const quote = 0x22;
+
+/** The text of a string member, found without parsing; tokens hold nothing that JSON escapes. */
+export function textMember(body: Buffer, name: string): string | undefined {
+  const label = `"${name}":"`;
+  const start = body.indexOf(label);
+  if (start < 0) return undefined;
+  const from = start + label.length;
+  return body.toString('latin1', from, body.indexOf(quote, from));
+}
+
+function failureOf({ status, body, retryAfterSeconds }: Answer): string {
+  const code = textMember(body, 'code') ?? textMember(body, 'reason') ?? textMember(body, 'error') ?? '';
+  const missing = (status === 429 || status === 503) && retryAfterSeconds === undefined ? ' without Retry-After' : '';
+  return `${status} ${code}${missing}`.trim();
+}
+
+function stockOf(stocks: Stocks, name: string): string[] {
+  const stock = stocks.get(name);
+  if (!stock || stock.length === 0) throw new Error(`stock ${name} is empty`);
+  return stock;
+}
+
+function collector(stocks: Stocks, name: string | undefined): (text: string) => void {
+  if (name === undefined) return () => {};
+  const stock = stocks.get(name) ?? [];
+  stocks.set(name, stock);
+  return (text) => stock.push(text);
+}
+
+function constant(request: Buffer, status: number, member: string, collect: (text: string) => void): Workload {
+  return {
+    next: () => request,
+    judge: (_slot, answer) => {
+      const text = answer.status === status ? textMember(answer.body, member) : undefined;
+      if (text === undefined) return failureOf(answer);
+      collect(text);
+      return 'ok';
+    },
+  };
+}
+
+function validate(url: URL, tokens: readonly string[], once: boolean): Workload {
+  const requests = tokens.map((token) =>
+    requestBytes('POST', url, '/v1/tokens/validate', json, JSON.stringify({ token })),
+  );
+  let at = 0;
+  return {
+    next: () => {
+      if (at === requests.length) {
+        if (once) return undefined;
+        at = 0;
+      }
+      at += 1;
+      return requests[at - 1];
+    },
+    judge: (_slot, answer) =>
+      answer.status === 200 && answer.body.subarray(0, isActive.length).equals(isActive) ? 'ok' : failureOf(answer),
+  };
+}
+
+function refresh(url: URL, heads: string[]): Workload {
+  const ended = new Set<number>();
+  return {
+    next: (slot) =>
+      heads[slot] === undefined || ended.has(slot)
+        ? undefined
+        : requestBytes('POST', url, '/v1/tokens/refresh', json, JSON.stringify({ refresh_token: heads[slot] })),
+    judge: (slot, answer) => {
+      const successor = answer.status === 200 ? textMember(answer.body, 'refresh_token') : undefined;
+      if (successor === heads[slot]) return 'same token again';
+      if (successor === undefined) {
+        // A busy store is tried again with the same token; a refused chain has ended.
+        if (answer.status < 500 && answer.status !== 429) ended.add(slot);
+        return failureOf(answer);
+      }
+      heads[slot] = successor;
+      return 'ok';
+    },
+  };
+}
+
+function login(url: URL, emails: readonly string[], password: string): Workload {
+  const requests = emails.map((email) =>
+    requestBytes('POST', url, '/api/auth/signin', json, JSON.stringify({ email, password })),
+  );
+  let at = 0;
+  return {
+    next: () => requests[at++ % requests.length],
+    judge: (_slot, answer) =>
+      answer.status === 200 && textMember(answer.body, 'access_token') !== undefined ? 'ok' : failureOf(answer),
+  };
+}
+
+function signUp(url: URL, prefix: string, password: string, collect: (email: string) => void): Workload {
+  let count = 0;
+  const emails = new Map<number, string>();
+  return {
+    next: (slot) => {
+      count += 1;
+      const email = `${prefix}-${count}@example.test`;
+      emails.set(slot, email);
+      return requestBytes('POST', url, '/api/auth/signup', json, JSON.stringify({ email, password, name: 'Load' }));
+    },
+    judge: (slot, answer) => {
+      if (answer.status !== 201) return failureOf(answer);
+      collect(emails.get(slot)!);
+      return 'ok';
+    },
+  };
+}
+
+export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Workload {
+  switch (spec.kind) {
+    case 'validate':
+      return validate(url, stockOf(stocks, spec.stock), spec.once ?? false);
+    case 'client_credentials':
+      return constant(
+        requestBytes('POST', url, '/oauth2/token', { ...form, ...basic(spec.client) }, 'grant_type=client_credentials'),
+        200,
+        'access_token',
+        collector(stocks, spec.collect),
+      );
+    case 'issue':
+      return constant(
+        requestBytes(
+          'POST',
+          url,
+          '/v1/tokens',
+          { ...json, ...basic(spec.client) },
+          JSON.stringify({ user_id: spec.userId }),
+        ),
+        201,
+        spec.member ?? 'refresh_token',
+        collector(stocks, spec.collect),
+      );
+    case 'refresh':
+      return refresh(url, stockOf(stocks, spec.stock));
+    case 'login':
+      return login(url, stockOf(stocks, spec.emails), spec.password);
+    case 'sign_up':
+      return signUp(url, spec.prefix, spec.password, collector(stocks, spec.collect));
+  }
+}
