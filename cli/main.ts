@@ -1,12 +1,27 @@
 // PROCESS: the command line. A verb is a file that exports a function which adds itself to the program.
 import { Command, CommanderError } from 'commander';
+import { registerConfig } from './config.ts';
+import { registerDemo } from './demo.ts';
+import { registerDoctor } from './doctor.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { registerKeys } from './keys.ts';
+import { registerMigrate } from './migrate.ts';
 import { registerRestore } from './restore.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
+import { registerToken } from './token.ts';
 
-const verbs: readonly ((program: Command) => void)[] = [registerStart, registerStatus, registerKeys, registerRestore];
+const verbs: readonly ((program: Command) => void)[] = [
+  registerStart,
+  registerStatus,
+  registerDoctor,
+  registerKeys,
+  registerToken,
+  registerRestore,
+  registerMigrate,
+  registerConfig,
+  registerDemo,
+];
 
 const program = new Command('sallyport')
   .description('Auth platform: tokens issued, validated, refreshed and revoked.')

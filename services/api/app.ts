@@ -51,12 +51,11 @@ export function createApp(options: AppOptions): App {
   const fastify = Fastify({
     logger: false,
     bodyLimit: 65_536,
-    maxParamLength: 256,
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
     return503OnClosing: false,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
-    routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false },
+    routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: 256 },
     frameworkErrors: (error, request, reply) => {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
       sendError(fromFramework(error), request, reply);

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { ConfigError, loadConfig, sections } from '../services/platform/config/load.ts';
+import type { Section } from '../services/platform/define/setting.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+const REDACTED = '[redacted]';
+
+type Row = { readonly env: string; readonly value: unknown; readonly set: boolean; readonly use: string };
+
+function rows(): Row[] {
+  return Object.values(sections).flatMap((section) =>
+    Object.values(section as Section).map((setting) => {
+      const given = process.env[setting.env];
+      const parsed = setting.schema.safeParse(given);
+      const value = parsed.success ? parsed.data : `unreadable: ${parsed.error.issues[0]?.message}`;
+      return {
+        env: setting.env,
+        value: setting.secret && given ? REDACTED : (value ?? null),
+        set: given !== undefined,
+        use: setting.use,
+      };
+    }),
+  );
+}
+
+function print(options: GlobalOptions): void {
+  const all = rows();
+  createOutput(options).data({ settings: all }, () =>
+    all.map(({ env, value, set }) => `${set ? '*' : ' '} ${env}=${value ?? ''}`),
+  );
+  try {
+    loadConfig(process.env);
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err;
+    throw new CommandError(exitCodes.checkFailed, err.message);
+  }
+}
+
+function explain(name: string, options: GlobalOptions): void {
+  const row = rows().find(({ env }) => env === name.toUpperCase());
+  if (!row) throw new CommandError(exitCodes.usage, `there is no setting ${name}`, 'sallyport config print lists them');
+  createOutput(options).data(row, () => [`${row.env}=${row.value ?? ''}${row.set ? '' : '  (default)'}`, row.use]);
+}
+
+/** `sallyport config print|explain`: secrets are never printed. */
+export function registerConfig(program: Command): void {
+  const config = program.command('config').description('settings as this environment gives them: print, explain');
+  config
+    .command('print')
+    .description('every setting with its value; * marks what is set; exit code 1 when a start would refuse')
+    .action((_own, command: Command) => print(command.optsWithGlobals()));
+  config
+    .command('explain')
+    .description('one setting and what it does')
+    .argument('<variable>')
+    .action((name: string, _own, command: Command) => explain(name, command.optsWithGlobals()));
+}

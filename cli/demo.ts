@@ -1,0 +1,47 @@
+import type { Command } from 'commander';
+import { prepare } from '../services/platform/local/prepare.ts';
+import { findApi, readCredentials } from './api-client.ts';
+import { openContext } from './context.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+function env(options: GlobalOptions & { readonly api?: string }): void {
+  const { user, admin, client, file } = readCredentials();
+  const values = {
+    API: findApi(options.api),
+    DEMO_EMAIL: user.email,
+    DEMO_PASSWORD: user.password,
+    ADMIN_EMAIL: admin.email,
+    ADMIN_PASSWORD: admin.password,
+    CLIENT_ID: client.client_id,
+    CLIENT_SECRET: client.client_secret,
+    CREDENTIALS_FILE: file,
+  };
+  createOutput(options).data(values, () =>
+    Object.entries(values).map(([name, value]) => `export ${name}=${shellQuoted(value)}`),
+  );
+}
+
+async function seed(options: GlobalOptions): Promise<void> {
+  const output = createOutput(options);
+  const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
+  const { credentialsFile, migrations } = await prepare({ databaseUrl, redisUrl, dataDir, log: output.say });
+  output.data({ credentials_file: credentialsFile, migrations }, () => [
+    credentialsFile ?? 'only the development profile has demo people',
+  ]);
+}
+
+/** `sallyport demo env|seed`. */
+export function registerDemo(program: Command): void {
+  const demo = program.command('demo').description('the demo people and their client: env, seed');
+  demo
+    .command('env')
+    .description('shell variables for the tour: eval "$(npx sallyport demo env)"')
+    .option('--api <url>', 'where the API is; default: what runs here')
+    .action((_own, command: Command) => env(command.optsWithGlobals()));
+  demo
+    .command('seed')
+    .description('make the demo people again where they are missing')
+    .action((_own, command: Command) => seed(command.optsWithGlobals()));
+}

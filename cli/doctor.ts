@@ -1,0 +1,181 @@
+import { statSync } from 'node:fs';
+import type { Command } from 'commander';
+import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
+import { defineStatement } from '../services/platform/define/statement.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createFileMarks } from '../services/platform/marks/file-marks.ts';
+import { migrationStates } from '../services/platform/postgres/migrate.ts';
+import { findApi } from './api-client.ts';
+import { openContext } from './context.ts';
+import { withDatabase } from './database-ports.ts';
+import { type CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
+type Check = { readonly name: string; readonly run: () => Promise<Result> };
+
+const pass = (evidence: string): Result => ({ result: 'pass', evidence });
+const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });
+const fail = (evidence: string, fix: string): Result => ({ result: 'fail', evidence, fix });
+
+const LEAST_POSTGRES = 150_000;
+const CLOCK_BOUND_MS = 5_000;
+
+const serverFacts = defineStatement(
+  'doctorServerFacts',
+  `SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
+     current_setting('synchronous_commit') AS synchronous_commit, current_setting('synchronous_standby_names') AS standbys,
+     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms`,
+);
+const stateFacts = defineStatement(
+  'doctorStateFacts',
+  `SELECT incarnation::text, revocation_epoch AS epoch, beat FROM feed_state`,
+);
+const keyFacts = defineStatement(
+  'doctorKeyFacts',
+  `SELECT count(*) FILTER (WHERE signs @> now() AND compromised_at IS NULL) AS signing, count(*) AS keys FROM jwks WHERE purpose = 'access'`,
+);
+
+type ServerFacts = { version: number; fsync: string; synchronous_commit: string; standbys: string; now_ms: number };
+
+const checks: readonly Check[] = [
+  {
+    name: 'configuration',
+    run: async () => {
+      try {
+        const config = loadConfig(process.env);
+        return pass(`profile ${config.server.profile}, every variable readable and safe`);
+      } catch (err) {
+        if (!(err instanceof ConfigError)) throw err;
+        const [first] = err.problems;
+        return fail(
+          err.problems.map(({ env, problem }) => `${env} ${problem}`).join('; '),
+          `${first?.env}: ${first?.fix}`,
+        );
+      }
+    },
+  },
+  {
+    name: 'data directory',
+    run: async () => {
+      const dataDir = resolveDataDir(process.env);
+      const mode = statSync(dataDir, { throwIfNoEntry: false })?.mode;
+      if (mode === undefined) return warn(`${dataDir} is not there yet`, 'npm start makes it');
+      return mode & 0o022 ? fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`) : pass(dataDir);
+    },
+  },
+  {
+    name: 'redis',
+    run: async () => {
+      await openContext(['redisUrl']);
+      return pass('answers');
+    },
+  },
+  {
+    name: 'postgres',
+    run: () =>
+      withDatabase(async ({ sql }) => {
+        const [facts] = await sql.query<ServerFacts>(serverFacts);
+        if (!facts) return fail('gives no answer', 'check DATABASE_URL');
+        const evidence = `version ${Math.floor(facts.version / 10_000)}, fsync ${facts.fsync}, synchronous_commit ${facts.synchronous_commit}`;
+        if (facts.version < LEAST_POSTGRES) return fail(evidence, 'use PostgreSQL 15 or newer');
+        if (facts.fsync !== 'on' || facts.synchronous_commit === 'off')
+          return fail(evidence, 'set fsync = on and synchronous_commit = on');
+        if (facts.standbys === '')
+          return warn(
+            `${evidence}, no synchronous standby`,
+            'losing nothing when a server is lost needs synchronous_standby_names',
+          );
+        return pass(evidence);
+      }),
+  },
+  {
+    name: 'clock',
+    run: () =>
+      withDatabase(async ({ sql }) => {
+        const before = Date.now();
+        const [facts] = await sql.query<ServerFacts>(serverFacts);
+        const offsetMs = Math.round((facts?.now_ms ?? 0) - (before + Date.now()) / 2);
+        const evidence = `${offsetMs} ms from the database's`;
+        return Math.abs(offsetMs) > CLOCK_BOUND_MS ? fail(evidence, 'synchronise the clocks (NTP)') : pass(evidence);
+      }),
+  },
+  {
+    name: 'migrations',
+    run: async () => {
+      const { databaseUrl } = await openContext(['databaseUrl']);
+      const open = (await migrationStates(databaseUrl)).filter(({ state }) => state !== 'applied');
+      return open.length === 0
+        ? pass('all applied')
+        : fail(open.map(({ name, state }) => `${name} ${state}`).join(', '), 'npx sallyport migrate up');
+    },
+  },
+  {
+    name: 'signing keys',
+    run: () =>
+      withDatabase(async ({ sql }) => {
+        const [facts] = await sql.query<{ signing: number; keys: number }>(keyFacts);
+        const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}`;
+        return facts?.signing === 1 ? pass(evidence) : fail(evidence, 'npx sallyport keys rotate');
+      }),
+  },
+  {
+    name: 'marks',
+    run: () =>
+      withDatabase(async ({ sql }) => {
+        const marks = await createFileMarks(resolveDataDir(process.env)).read();
+        const [state] = await sql.query<{ incarnation: string; epoch: number; beat: number }>(stateFacts);
+        if (!marks)
+          return warn('none yet: the database is trusted as it is', 'start the API once from this data directory');
+        const isBehind =
+          state?.incarnation !== marks.incarnation || state.epoch < marks.revocationEpoch || state.beat < marks.beat;
+        return isBehind
+          ? fail(
+              `the database is behind its marks (epoch ${state?.epoch} of ${marks.revocationEpoch})`,
+              'restore the newer database, or npx sallyport restore --accept-loss',
+            )
+          : pass(`epoch ${state.epoch}, not behind`);
+      }),
+  },
+  {
+    name: 'api',
+    run: async () => {
+      const api = findApi(undefined);
+      const answer = await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(3_000) });
+      const { components } = (await answer.json()) as { components: Record<string, string> };
+      const evidence = Object.entries(components)
+        .map(([name, state]) => `${name} ${state}`)
+        .join(', ');
+      return answer.ok ? pass(evidence) : fail(evidence, 'see the API log for the component that is not ok');
+    },
+  },
+];
+
+async function outcomeOf(check: Check): Promise<Result> {
+  try {
+    return await check.run();
+  } catch (err) {
+    const { message, fix } = err as CommandError;
+    return fail(message, fix ?? 'see the message');
+  }
+}
+
+async function doctor(output: Output): Promise<void> {
+  const results: ({ name: string } & Result)[] = [];
+  for (const check of checks) results.push({ name: check.name, ...(await outcomeOf(check)) });
+  output.data({ checks: results }, () =>
+    results.flatMap(({ name, result, evidence, fix }) => [
+      `${output.bold(result.padEnd(4))}  ${name.padEnd(14)}  ${evidence}`,
+      ...(fix ? [`      ${' '.repeat(14)}  fix: ${fix}`] : []),
+    ]),
+  );
+  if (results.some(({ result }) => result === 'fail')) process.exitCode = exitCodes.checkFailed;
+}
+
+/** `sallyport doctor`: per check pass, warn or fail, the evidence and one exact fix; exit code 1 on a fail. */
+export function registerDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('check settings, stores, keys and the running API')
+    .action((_own, command: Command) => doctor(createOutput(command.optsWithGlobals<GlobalOptions>())));
+}

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { migrate, migrationStates } from '../services/platform/postgres/migrate.ts';
+import { openContext } from './context.ts';
+import { exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+async function status(options: GlobalOptions): Promise<void> {
+  const { databaseUrl } = await openContext(['databaseUrl']);
+  const migrations = await migrationStates(databaseUrl);
+  createOutput(options).data({ migrations }, () => migrations.map(({ name, state }) => `${state.padEnd(8)} ${name}`));
+  if (migrations.some(({ state }) => state !== 'applied')) process.exitCode = exitCodes.checkFailed;
+}
+
+async function up(options: GlobalOptions): Promise<void> {
+  if (options.dryRun) return status(options);
+  const { databaseUrl } = await openContext(['databaseUrl']);
+  const applied = await migrate(databaseUrl);
+  createOutput(options).data({ applied }, () => (applied.length > 0 ? applied : ['nothing to do']));
+}
+
+/** `sallyport migrate status|up`. */
+export function registerMigrate(program: Command): void {
+  const command = program.command('migrate').description('the database schema: status, up');
+  command
+    .command('status')
+    .description('what is applied, pending or changed; exit code 1 unless all is applied')
+    .action((_own, own: Command) => status(own.optsWithGlobals()));
+  command
+    .command('up')
+    .description('apply what is pending')
+    .action((_own, own: Command) => up(own.optsWithGlobals()));
+}

@@ -1,0 +1,121 @@
+import { text } from 'node:stream/consumers';
+import { type Command, Option } from 'commander';
+import { callApi, clientAuthorization, findApi } from './api-client.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+type TokenOptions = GlobalOptions & {
+  readonly api?: string;
+  readonly user?: string;
+  readonly scope?: string;
+  readonly audience?: string;
+  readonly requiredScope?: string;
+  readonly reason?: string;
+};
+
+const optionsOf = (command: Command): TokenOptions => command.optsWithGlobals<TokenOptions>();
+
+/** Tokens come by standard input, never by argument: arguments show in process lists and shell histories. */
+async function tokenFrom(argument: string): Promise<string> {
+  if (argument !== '-')
+    throw new CommandError(exitCodes.usage, 'a token is read from standard input', 'pass `-` and pipe the token in');
+  const token = (await text(process.stdin)).trim();
+  if (token === '') throw new CommandError(exitCodes.usage, 'standard input held no token', 'pipe one in');
+  return token;
+}
+
+const decoded = (part: string | undefined): unknown =>
+  JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
+
+async function issue(command: Command): Promise<void> {
+  const options = optionsOf(command);
+  const api = findApi(options.api);
+  const authorization = clientAuthorization();
+  const scope: Record<string, string> = options.scope === undefined ? {} : { scope: options.scope };
+  const audience: Record<string, string> = options.audience === undefined ? {} : { audience: options.audience };
+  const { body } = options.user
+    ? await callApi(api, '/v1/tokens', { json: { user_id: options.user, ...scope, ...audience }, authorization })
+    : await callApi(api, '/oauth2/token', {
+        form: {
+          grant_type: 'client_credentials',
+          ...scope,
+          ...(options.audience ? { resource: options.audience } : {}),
+        },
+        authorization,
+      });
+  createOutput(options).data(body, () => [String(body.access_token)]);
+}
+
+async function inspect(command: Command, argument: string): Promise<void> {
+  const token = await tokenFrom(argument);
+  const parts = token.split('.');
+  let view: { header: unknown; claims: unknown };
+  try {
+    view = { header: decoded(parts[0]), claims: decoded(parts[1]) };
+  } catch {
+    throw new CommandError(exitCodes.checkFailed, 'this is not a JWT; a refresh token shows nothing by design');
+  }
+  const output = createOutput(optionsOf(command));
+  output.say('read, not verified: `sallyport token validate -` verifies');
+  output.data(view, () => [JSON.stringify(view, null, 2)]);
+}
+
+async function validate(command: Command, argument: string): Promise<void> {
+  const options = optionsOf(command);
+  const { body } = await callApi(findApi(options.api), '/v1/tokens/validate', {
+    json: {
+      token: await tokenFrom(argument),
+      ...(options.audience ? { audience: options.audience } : {}),
+      ...(options.requiredScope ? { required_scope: options.requiredScope } : {}),
+    },
+  });
+  createOutput(options).data(body, () =>
+    body.active ? ['active', JSON.stringify(body.claims, null, 2)] : [`inactive: ${body.reason}`],
+  );
+  if (!body.active) process.exitCode = exitCodes.checkFailed;
+}
+
+async function revoke(command: Command, argument: string): Promise<void> {
+  const options = optionsOf(command);
+  const token = await tokenFrom(argument);
+  if (options.dryRun) return createOutput(options).say('would revoke this token; nothing was done');
+  const { body } = await callApi(findApi(options.api), '/v1/tokens/revoke', {
+    json: { token, reason: options.reason ?? 'revoked by hand' },
+    authorization: clientAuthorization(),
+  });
+  createOutput(options).data(body, () => [`revoked at epoch ${body.epoch}`]);
+}
+
+/** `sallyport token issue|inspect|validate|revoke`, over HTTP as the client CLIENT_ID or the demo client. */
+export function registerToken(program: Command): void {
+  const token = program.command('token').description('tokens: issue, inspect, validate, revoke');
+  const api = (): Option => new Option('--api <url>', 'where the API is; default: what runs here');
+  token
+    .command('issue')
+    .description('an access token for the client itself, or a pair for a user')
+    .addOption(api())
+    .option('--user <id>', 'a pair for this user (needs tokens:issue)')
+    .option('--scope <scopes>', 'space separated')
+    .option('--audience <uri>', 'who the token is for')
+    .action((_own, command: Command) => issue(command));
+  token
+    .command('inspect')
+    .description('header and claims as they stand, not verified')
+    .argument('<token>', '`-`: standard input')
+    .action((argument: string, _own, command: Command) => inspect(command, argument));
+  token
+    .command('validate')
+    .description('whether the token is active, and if not why; exit code 1 when it is not')
+    .argument('<token>', '`-`: standard input')
+    .addOption(api())
+    .option('--audience <uri>', 'expected audience')
+    .option('--required-scope <scopes>', 'space separated')
+    .action((argument: string, _own, command: Command) => validate(command, argument));
+  token
+    .command('revoke')
+    .description('end an access token, or the family of a refresh token')
+    .argument('<token>', '`-`: standard input')
+    .addOption(api())
+    .option('--reason <text>', 'why, for the audit log')
+    .action((argument: string, _own, command: Command) => revoke(command, argument));
+}
