@@ -6,12 +6,11 @@ import { failureOf } from './statement-failure.ts';
 export type BatcherOptions<Item, Result> = {
   /** Span name of one statement. */
   readonly name: string;
-  /** Runs one statement for all items; results in their order. All or nothing: it throws only when none took effect,
-   * or when nobody can tell. */
+  /** Runs one statement for all items; results in their order. It throws when none took effect, or when nobody can tell. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly clock: Clock;
   readonly maxBatch: number;
-  /** Statements in flight at once, before a batch grows instead. */
+  /** Statements in flight at once; beyond it a batch grows instead. */
   readonly lanes: number;
   /** From submission to 503, milliseconds. */
   readonly deadlineMs: number;
@@ -19,7 +18,7 @@ export type BatcherOptions<Item, Result> = {
   readonly maxWaiting: number;
   /**
    * Whether a statement whose outcome nobody knows (connection lost after sending) may be sent once more.
-   * Only where a second run of a committed one changes nothing that matters.
+   * Only where running a committed one again changes nothing that matters.
    */
   readonly isRepeatable: (elapsedMs: number) => boolean;
   readonly onBatch?: (size: number) => void;
@@ -27,7 +26,7 @@ export type BatcherOptions<Item, Result> = {
 
 /** Group commit: concurrent items share a statement, and its commit. */
 export type Batcher<Item, Result> = {
-  /** Rejects with `storeUnavailable` (503) at the deadline or when too many wait; any other error is the item's own. */
+  /** Rejects with `store_unavailable` (503) at the deadline or when too many wait; any other error is the item's own. */
   submit(item: Item): Promise<Result>;
   /** Refuses new items and waits for those submitted. */
   close(): Promise<void>;
@@ -36,22 +35,28 @@ export type Batcher<Item, Result> = {
 type Member<Item, Result> = {
   readonly item: Item;
   readonly trace: RequestTrace | undefined;
-  readonly submittedAt: number;
+  readonly deadlineAt: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (err: unknown) => void;
+  isSettled: boolean;
 };
 
-/** Members of a failed batch that run on their own at once, beside the lanes: a blocked one must not hold up the rest. */
+/** Members of a failed batch run on their own beside the lanes: a blocked one must not hold up the rest. */
 const SINGLES_AT_ONCE = 2;
+/** How late after its deadline a refusal may be. */
+const SWEEP_MS = 100;
 
 /**
- * No timer: a batch leaves at the end of the turn when a lane is free, else it grows, so that a lone item waits for
- * nothing. When a member is at fault (bad value) or blocked (row lock), the members run singly and only it suffers.
+ * No timer decides when a batch leaves: it does so at the end of the turn when a lane is free, else it grows, so that
+ * a lone item waits for nothing. When a member is at fault (a value the store refuses) or blocked (a row lock), the
+ * members run singly and only it suffers: at its deadline it is refused, though what it started may still commit.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { clock, maxBatch, lanes, deadlineMs, maxWaiting } = options;
   let waiting: Member<Item, Result>[] = [];
-  const singles: Member<Item, Result>[] = [];
+  let singles: Member<Item, Result>[] = [];
+  /** Everyone not yet known to be settled, oldest first. */
+  let unsettled: Member<Item, Result>[] = [];
   let inFlight = 0;
   let singlesInFlight = 0;
   let isScheduled = false;
@@ -59,11 +64,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let sweep: NodeJS.Timeout | undefined;
   let onIdle: (() => void) | undefined;
 
-  const hasExpired = (member: Member<Item, Result>): boolean => clock.monotonic() - member.submittedAt >= deadlineMs;
-  const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
-    member.reject(storeUnavailable({ retryAfterSeconds: 1, cause }));
+  const isIdle = (): boolean => waiting.length + singles.length + inFlight + singlesInFlight === 0;
 
-  const send = async (members: readonly Member<Item, Result>[]): Promise<void> => {
+  function fail(member: Member<Item, Result>, err: unknown): void {
+    member.isSettled = true;
+    member.reject(err);
+  }
+  const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
+    fail(member, storeUnavailable({ retryAfterSeconds: 1, cause }));
+
+  async function send(members: readonly Member<Item, Result>[]): Promise<void> {
     options.onBatch?.(members.length);
     const results = await withBatchSpan(
       options.name,
@@ -71,11 +81,15 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       members.map((member) => member.trace),
       () => options.run(members.map((member) => member.item)),
     );
-    for (const [index, member] of members.entries()) member.resolve(results[index] as Result);
-  };
+    for (let index = 0; index < members.length; index += 1) {
+      const member = members[index] as Member<Item, Result>;
+      member.isSettled = true;
+      member.resolve(results[index] as Result);
+    }
+  }
 
   /** Sends, and once more when the outcome is unknown and a repetition harmless. */
-  const sendOrRepeat = async (members: readonly Member<Item, Result>[]): Promise<void> => {
+  async function sendOrRepeat(members: readonly Member<Item, Result>[]): Promise<void> {
     const sentAt = clock.monotonic();
     try {
       await send(members);
@@ -83,7 +97,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       if (failureOf(err) !== 'unknown' || !options.isRepeatable(clock.monotonic() - sentAt)) throw err;
       await send(members);
     }
-  };
+  }
 
   async function runBatch(members: readonly Member<Item, Result>[]): Promise<void> {
     inFlight += 1;
@@ -92,12 +106,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     } catch (err) {
       const failure = failureOf(err);
       if (failure === 'member' || failure === 'blocked') singles.push(...members);
-      else for (const member of members) member.reject(failure === 'unknown' ? storeUnavailableOf(err) : err);
-      drainSingles();
-    } finally {
-      inFlight -= 1;
-      schedule();
+      else for (const member of members) failure === 'unknown' ? refuse(member, err) : fail(member, err);
     }
+    inFlight -= 1;
+    drain();
   }
 
   async function runSingle(member: Member<Item, Result>): Promise<void> {
@@ -106,70 +118,69 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       await sendOrRepeat([member]);
     } catch (err) {
       const failure = failureOf(err);
-      if (failure === 'blocked' && !hasExpired(member)) singles.push(member);
-      else member.reject(failure === 'blocked' || failure === 'unknown' ? storeUnavailableOf(err) : err);
-    } finally {
-      singlesInFlight -= 1;
-      drainSingles();
-      schedule();
+      // Blocked again: the others first, then again until the deadline.
+      if (failure === 'blocked' && !member.isSettled) singles.push(member);
+      else if (failure === 'unknown') refuse(member, err);
+      else fail(member, err);
     }
+    singlesInFlight -= 1;
+    drain();
   }
 
-  const storeUnavailableOf = (cause: unknown): Error => storeUnavailable({ retryAfterSeconds: 1, cause });
-
-  function drainSingles(): void {
-    while (singlesInFlight < SINGLES_AT_ONCE) {
-      const member = singles.shift();
-      if (member === undefined) return;
-      if (hasExpired(member)) refuse(member);
-      else void runSingle(member);
+  function drain(): void {
+    while (singles.length > 0 && singlesInFlight < SINGLES_AT_ONCE) {
+      const member = singles.shift() as Member<Item, Result>;
+      if (!member.isSettled) void runSingle(member);
     }
-  }
-
-  /** Refuses at their deadline those who wait while every lane is held. */
-  function refuseExpired(): void {
-    sweep = undefined;
-    while (waiting[0] !== undefined && hasExpired(waiting[0])) refuse(waiting.shift() as Member<Item, Result>);
-    armSweep();
-  }
-
-  function armSweep(): void {
-    const oldest = waiting[0];
-    if (oldest === undefined || sweep !== undefined) return;
-    sweep = setTimeout(refuseExpired, Math.max(1, oldest.submittedAt + deadlineMs - clock.monotonic()));
+    if (waiting.length > 0 && inFlight < lanes && !isScheduled) {
+      isScheduled = true;
+      setImmediate(flush);
+    }
+    if (isIdle()) onIdle?.();
   }
 
   function flush(): void {
     isScheduled = false;
     while (waiting.length > 0 && inFlight < lanes) {
-      const members = waiting.length <= maxBatch ? waiting : waiting.slice(0, maxBatch);
-      waiting = waiting.length <= maxBatch ? [] : waiting.slice(maxBatch);
+      const members = waiting.splice(0, maxBatch);
       void runBatch(members);
     }
-    armSweep();
   }
 
-  function schedule(): void {
-    if (waiting.length === 0) {
-      if (inFlight + singlesInFlight + singles.length === 0) onIdle?.();
-      return;
+  /** Refuses those whose deadline has passed, wherever they are, and forgets the settled. */
+  function refuseExpired(): void {
+    const now = clock.monotonic();
+    let kept = 0;
+    while (kept < unsettled.length) {
+      const member = unsettled[kept] as Member<Item, Result>;
+      if (!member.isSettled) {
+        if (member.deadlineAt > now) break;
+        refuse(member);
+      }
+      kept += 1;
     }
-    if (isScheduled || inFlight >= lanes) return;
-    isScheduled = true;
-    setImmediate(flush);
+    unsettled = unsettled.slice(kept);
+    waiting = waiting.filter((member) => !member.isSettled);
+    singles = singles.filter((member) => !member.isSettled);
+    sweep = unsettled.length === 0 ? undefined : setTimeout(refuseExpired, SWEEP_MS);
+    drain();
   }
 
   return {
     submit: (item) => {
       if (isClosed || waiting.length >= maxWaiting) return Promise.reject(storeUnavailable({ retryAfterSeconds: 1 }));
       return new Promise((resolve, reject) => {
-        waiting.push({ item, trace: currentRequestTrace(), submittedAt: clock.monotonic(), resolve, reject });
-        schedule();
+        const deadlineAt = clock.monotonic() + deadlineMs;
+        const member = { item, trace: currentRequestTrace(), deadlineAt, resolve, reject, isSettled: false };
+        waiting.push(member);
+        unsettled.push(member);
+        sweep ??= setTimeout(refuseExpired, SWEEP_MS);
+        drain();
       });
     },
     close: async () => {
       isClosed = true;
-      if (waiting.length + inFlight + singlesInFlight + singles.length > 0)
+      if (!isIdle())
         await new Promise<void>((resolve) => {
           onIdle = resolve;
         });

@@ -23,6 +23,8 @@ function codeOf(err: unknown): string | undefined {
 
 /** Judges by SQLSTATE; an error without one says nothing about the commit. */
 export function failureOf(err: unknown): StatementFailure {
+  // It could not even be put into a statement.
+  if (err instanceof RangeError || err instanceof TypeError) return 'member';
   const code = codeOf(err);
   // The server never saw the statement.
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') return 'refused';

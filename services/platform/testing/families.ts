@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import type { Caller, Clock, Log } from '../../domain/ports.ts';
+import type { Caller, Clock, Log, Sql } from '../../domain/ports.ts';
 import {
   type CreatedFamily,
   type CreateFamilyPorts,
@@ -53,7 +53,11 @@ export type FamilyCopyOptions = {
   readonly settings?: typeof refreshSettings;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** Of the hot statements. */
   readonly statementTimeoutMs?: number;
+  readonly lockTimeoutMs?: number;
+  /** Stands between the group commit and its pool. */
+  readonly around?: (hotSql: Sql) => Sql;
 };
 
 /** One API copy as far as refresh tokens go: its own pools and group commit. */
@@ -76,11 +80,16 @@ export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
   const settings = options.settings ?? refreshSettings;
   const shared = { url: options.url, applicationName: 'test', statementTimeoutMs: options.statementTimeoutMs ?? 1_000 };
   const pool = createPool({ ...shared, connections: 4, lockTimeoutMs: 5_000, statementTimeoutMs: 10_000 });
-  const hotPool = createPool({ ...shared, connections: 8, lockTimeoutMs: 200, genericPlans: true });
+  const hotPool = createPool({
+    ...shared,
+    connections: 8,
+    lockTimeoutMs: options.lockTimeoutMs ?? 200,
+    genericPlans: true,
+  });
   const transact = createTransact(pool, (err) => {
     throw err;
   });
-  const hotSql = createSql(hotPool);
+  const hotSql = (options.around ?? ((sql) => sql))(createSql(hotPool));
   let statements = 0;
   let announced = 0;
   const common = {

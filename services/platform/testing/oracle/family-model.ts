@@ -1,0 +1,122 @@
+/**
+ * One refresh-token family, one request at a time: what the statement must do however many share it.
+ * Times are milliseconds of one clock.
+ */
+
+export type ModelPolicy = {
+  readonly graceMs: number;
+  readonly graceUses: number;
+  readonly endsOnReplay: boolean;
+  readonly idleMs: number;
+};
+
+export type ModelFamily = {
+  generation: number;
+  rotatedAt: number;
+  graceUses: number;
+  graceStreak: number;
+  isContested: boolean;
+  context: string | null;
+  kv: number;
+  prevKv: number;
+  revokeReason: string | null;
+  idleExpiresAt: number;
+  expiresAt: number;
+};
+
+export type ModelRequest = {
+  readonly generation: number;
+  readonly kv: number;
+  /** Nonce, client and binding are the family's. */
+  readonly fits: boolean;
+  readonly context: string | null;
+};
+
+export type ModelVerdict =
+  | 'rotated'
+  | 'grace'
+  | 'grace_spent'
+  | 'replay'
+  | 'revoked'
+  | 'expired'
+  | 'ahead'
+  | 'mismatch'
+  | 'unknown';
+
+/** Contested generations running that end a family. */
+const STREAK_LIMIT = 3;
+
+function replay(family: ModelFamily, policy: ModelPolicy): ModelVerdict {
+  if (policy.endsOnReplay) family.revokeReason = 'refresh_token_reused';
+  return 'replay';
+}
+
+function rotate(
+  family: ModelFamily,
+  request: ModelRequest,
+  now: number,
+  policy: ModelPolicy,
+  newestKv: number,
+): ModelVerdict {
+  family.generation += 1;
+  family.rotatedAt = now;
+  family.prevKv = family.kv;
+  family.kv = newestKv;
+  family.graceUses = 0;
+  if (!family.isContested) family.graceStreak = 0;
+  family.isContested = false;
+  family.context = request.context;
+  family.idleExpiresAt = Math.min(now + policy.idleMs, family.expiresAt);
+  return 'rotated';
+}
+
+function grace(family: ModelFamily, request: ModelRequest, policy: ModelPolicy): ModelVerdict {
+  if (family.graceUses >= policy.graceUses) return 'grace_spent';
+  const isForeign = request.context !== null && family.context !== null && request.context !== family.context;
+  if (isForeign && !family.isContested) {
+    family.isContested = true;
+    family.graceStreak += 1;
+    if (family.graceStreak >= STREAK_LIMIT && policy.endsOnReplay) return replay(family, policy);
+  }
+  family.graceUses += 1;
+  return 'grace';
+}
+
+/** Judges one request and changes the family. */
+export function presentToModel(
+  family: ModelFamily | undefined,
+  request: ModelRequest,
+  now: number,
+  policy: ModelPolicy,
+  newestKv: number,
+): ModelVerdict {
+  if (family === undefined) return 'unknown';
+  if (!request.fits) return 'mismatch';
+  if (request.generation > family.generation) return 'ahead';
+  if (family.revokeReason !== null) return 'revoked';
+  if (now >= Math.min(family.expiresAt, family.idleExpiresAt)) return 'expired';
+  const age = family.generation - request.generation;
+  if ((age === 0 && request.kv !== family.kv) || (age === 1 && request.kv !== family.prevKv)) return 'mismatch';
+  if (age === 0) return rotate(family, request, now, policy, newestKv);
+  const hasGrace = policy.graceUses > 0 && policy.graceMs > 0;
+  if (age === 1 && hasGrace && now < family.rotatedAt + policy.graceMs) return grace(family, request, policy);
+  return replay(family, policy);
+}
+
+const NO_CHANGE = 0;
+
+/** The order in which requests of one family in one batch act: replays, retries, the current one; then by arrival. */
+export function batchRank(
+  family: ModelFamily | undefined,
+  request: ModelRequest,
+  now: number,
+  policy: ModelPolicy,
+): number {
+  const verdict = presentToModel(family && { ...family }, request, now, policy, family?.kv ?? 1);
+  if (verdict === 'rotated') return 3;
+  const age = (family?.generation ?? 0) - request.generation;
+  const isRetry = age === 1 && ['grace', 'grace_spent', 'replay'].includes(verdict);
+  const hasGrace = policy.graceUses > 0 && policy.graceMs > 0;
+  if (isRetry && hasGrace && family !== undefined && now < family.rotatedAt + policy.graceMs) return 2;
+  return verdict === 'replay' ? 1 : NO_CHANGE;
+}
