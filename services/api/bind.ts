@@ -48,10 +48,11 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
   if (result instanceof Answer) {
     reply.code(result.status);
     for (const [name, value] of Object.entries(result.headers)) reply.header(name, value as string | string[]);
-    return result.body ?? null;
+    return result.body ?? '';
   }
   reply.code(successStatus);
-  return result ?? null;
+  // An answer without a body is empty, not the JSON text null.
+  return result ?? '';
 }
 
 /**
