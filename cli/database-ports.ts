@@ -31,6 +31,7 @@ function authSecretOf(dataDir: string, given: string | undefined): string {
 export async function withDatabase<T>(
   work: (ports: DatabasePorts) => Promise<T>,
   env: NodeJS.ProcessEnv = process.env,
+  statementTimeoutMs = 10_000,
 ): Promise<T> {
   const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
   const config = loadConfig(env);
@@ -45,7 +46,7 @@ export async function withDatabase<T>(
     url: databaseUrl,
     connections: 2,
     applicationName: 'sallyport-cli',
-    statementTimeoutMs: 10_000,
+    statementTimeoutMs,
     lockTimeoutMs: 5_000,
   });
   try {

@@ -1,8 +1,3 @@
-import {
-  revocationEntries,
-  revocationEntriesMax,
-  revocationStaleness,
-} from '../../../observability/metrics/revocations.ts';
 import type { Clock, Log } from '../ports.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 
@@ -136,10 +131,6 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
   const entries = (): number => jti.size + sid.size + family.size + user.size + client.size + key.size;
   const ageMs = (): number => clock.monotonic() - confirmedAt;
   const isCurrent = (entry: RevocationEntry): boolean => maps[entry.kind].get(entry.value) === entry;
-
-  revocationEntriesMax.at().observe(() => budget);
-  revocationEntries.at().observe(entries);
-  revocationStaleness.at().observe(() => (confirmedAt === Number.NEGATIVE_INFINITY ? undefined : ageMs() / 1_000));
 
   function merged(known: RevocationEntry | undefined, entry: RevocationEntry): RevocationEntry {
     if (known === undefined) return entry;

@@ -1,0 +1,103 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
+import { planRestore, type RestorePlan, restoreAcceptLoss } from '../services/domain/operations/restore-accept-loss.ts';
+import type { MarkStore } from '../services/domain/ports.ts';
+import { isAppError } from '../services/platform/define/error.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createFileMarks, MarksUnreadableError } from '../services/platform/marks/file-marks.ts';
+import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+const caller = systemCaller('sallyport restore');
+
+/** Ending every login of a large installation is one long transaction. */
+const STATEMENT_TIMEOUT_MS = 3_600_000;
+
+type RestoreOptions = GlobalOptions & { acceptLoss?: boolean; force?: boolean };
+
+const STANDING_TEXT = {
+  new: 'there are no marks for it: whether something was lost cannot be told',
+  current: 'it is at its marks: nothing was lost',
+  replaced: 'the loss of what its marks name has been accepted',
+  rewound: 'it is older than its marks, or of another history: nothing is issued or validated',
+} as const satisfies Record<RestorePlan['standing'], string>;
+
+/** `sallyport restore [--accept-loss]`, directly on the database. */
+export function registerRestore(program: Command): void {
+  program
+    .command('restore')
+    .description('after a backup was put back: how the database stands, and (--accept-loss) end everything old')
+    .option('--accept-loss', 'end every session, login and token, replace all keys, and go on')
+    .option('--force', 'even where the database shows no loss')
+    .action(async (_own, command: Command) => {
+      const options = command.optsWithGlobals<RestoreOptions>();
+      try {
+        await withDatabase(
+          (ports) => restore({ ...ports, marks: createFileMarks(resolveDataDir()) }, options),
+          process.env,
+          STATEMENT_TIMEOUT_MS,
+        );
+      } catch (err) {
+        throw asCommandError(err);
+      }
+    });
+}
+
+async function restore(ports: DatabasePorts & { readonly marks: MarkStore }, options: RestoreOptions): Promise<void> {
+  const output = createOutput(options);
+  const plan = await planRestore(ports);
+  if (!options.acceptLoss || options.dryRun) return report(output, plan, options);
+  if (!options.yes) await confirm(output, plan);
+  const done = await restoreAcceptLoss(ports, { isForced: options.force ?? false }, caller);
+  output.say('running copies go on by themselves within a second; everybody signs in again');
+  output.data(done, ({ incarnation, ended, keysCompromised, keysCreated }) => [
+    `incarnation   ${incarnation}`,
+    ...countLines('ended', ended),
+    `keys          ${keysCompromised.length} compromised, ${keysCreated.length} made`,
+  ]);
+}
+
+function report(output: Output, plan: RestorePlan, options: RestoreOptions): void {
+  output.data(plan, ({ standing, database, marks, live }) => [
+    `database      ${STANDING_TEXT[standing]}`,
+    `database at   ${place(database)}`,
+    `marks at      ${marks ? place(marks) : 'none'}`,
+    ...countLines('live', live),
+  ]);
+  if (options.acceptLoss) output.say('nothing was done');
+  else if (plan.standing === 'rewound')
+    throw new CommandError(
+      exitCodes.checkFailed,
+      'the database is rewound',
+      'restore the newest state; or, when it is lost: sallyport restore --accept-loss',
+    );
+}
+
+const place = (at: { incarnation: string; revocationEpoch: number; beat: number }): string =>
+  `incarnation ${at.incarnation}, revocation epoch ${at.revocationEpoch}, beat ${at.beat}`;
+
+const countLines = (word: string, { sessions, families, users, clients }: RestorePlan['live']): string[] => [
+  `${word.padEnd(13)} ${sessions} sessions, ${families} logins`,
+  `epochs        of ${users} users, ${clients} clients`,
+];
+
+async function confirm(output: Output, { standing, live }: RestorePlan): Promise<void> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY)
+    throw new CommandError(exitCodes.waitsForHuman, 'this asks a person', 'add --yes');
+  output.say(`the database: ${STANDING_TEXT[standing]}`);
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const reply = await terminal.question(`End ${live.sessions} sessions, every login and every token? [y/N] `);
+  terminal.close();
+  if (!/^y(es)?$/i.test(reply.trim())) throw new CommandError(exitCodes.refused, 'nothing was done');
+}
+
+function asCommandError(err: unknown): unknown {
+  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
+  if (err instanceof MarksUnreadableError)
+    return new CommandError(exitCodes.refused, err.message, 'see that file', { cause: err });
+  if (!isAppError(err)) return err;
+  const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.refused;
+  return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
+}

@@ -1,0 +1,9 @@
+import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+
+export const restoreAccepted = defineAuditEvent({
+  type: 'operations.restore_accepted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An operator accepted that what a restored database has lost is lost: a new incarnation began, every session, login and token before it ended.',
+});

@@ -1,0 +1,70 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import { makeReplacements, replaceAllKeys } from '../keys/replace-all-keys.ts';
+import type { Caller, Marks, Ports } from '../ports.ts';
+import { type Standing, standingOf } from '../tokens/state-poll-marks.ts';
+import { restoreAccepted } from './audit-events.ts';
+import { nothingToAccept } from './errors.ts';
+import { beginIncarnation, endEverything, type LoginCounts, readLoginCounts, readStanding } from './restore.store.ts';
+
+const REASON = 'restore_accepted';
+
+export type RestorePlan = {
+  readonly standing: Standing;
+  readonly database: Marks;
+  readonly marks: Marks | null;
+  /** What would end. */
+  readonly live: LoginCounts;
+};
+
+export type AcceptedLoss = {
+  readonly incarnation: string;
+  readonly replaced: string;
+  readonly ended: LoginCounts;
+  readonly keysCompromised: readonly string[];
+  readonly keysCreated: readonly string[];
+};
+
+type RestorePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'marks'>;
+
+/** How the database stands to its marks, and what accepting its loss would end. Changes nothing. */
+export async function planRestore(ports: Pick<Ports, 'sql' | 'marks'>): Promise<RestorePlan> {
+  const marks = await ports.marks.read();
+  const { replaced, ...database } = await readStanding(ports.sql);
+  const standing = standingOf({ ...database, replaced }, marks);
+  return { standing, database, marks, live: await readLoginCounts(ports.sql) };
+}
+
+/**
+ * Makes a rewound database usable again by ending everything that could be old. In one transaction: every family and
+ * session ends, the epochs of all users and clients go up, every key is marked compromised and replaced, a new
+ * incarnation begins, and each of it is audited. The marks follow; until then the new incarnation itself says which
+ * one it replaces, so a crash between leaves nothing undone, and copies elsewhere move their own marks.
+ *
+ * @throws nothingToAccept (409) at a database that is at its marks, unless forced; KeyMaterialError; storeUnavailable
+ */
+export async function restoreAcceptLoss(
+  ports: RestorePorts,
+  input: { readonly isForced: boolean },
+  caller: Caller,
+): Promise<AcceptedLoss> {
+  const { standing, marks, database } = await planRestore(ports);
+  if ((standing === 'current' || standing === 'replaced') && !input.isForced) throw nothingToAccept();
+  const replacements = await makeReplacements(ports);
+  const done = await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, REASON);
+    const ended = await endEverything(tx, REASON);
+    const { compromised, created } = await replaceAllKeys(ports, tx, replacements, REASON, caller);
+    await beginIncarnation(tx, marks);
+    const { incarnation } = await readStanding(tx);
+    await recordEvent(tx, caller, restoreAccepted, {
+      outcome: 'ok',
+      target: { kind: 'installation', id: incarnation },
+      detail: { replaced: database.incarnation, marks, ended, keys: compromised.length },
+    });
+    return { incarnation, replaced: database.incarnation, ended, keysCompromised: compromised, keysCreated: created };
+  });
+  const { replaced, ...begun } = await readStanding(ports.sql);
+  await ports.marks.raise(begun, replaced);
+  return done;
+}
