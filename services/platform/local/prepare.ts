@@ -5,10 +5,12 @@ import { seedDemo } from '../../domain/identity/seed-demo.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Ports } from '../../domain/ports.ts';
+import { claimUnusedDatabase } from '../../domain/tokens/claim-unused-database.ts';
 import { type Config, keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
 import { createHasher } from '../hasher/hasher.ts';
+import { createFileMarks } from '../marks/file-marks.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { ensureAuthSecret, randomSecret } from './data-dir.ts';
@@ -66,6 +68,8 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
       random: systemRandom,
       vault: createVault(keyEncryptionKeyOf(config, authSecret)),
     };
+    // Before the first key: a database that never issued anything cannot be rewound, whatever the marks named before.
+    await claimUnusedDatabase({ ...ports, marks: createFileMarks(options.dataDir) });
     const { created, warnings } = await ensureKeys(ports, keySettingsOf(config, authSecret), CALLER);
     const credentialsFile =
       config.server.profile === 'development' ? await prepareDemo(ports, config, authSecret, options) : null;
@@ -95,7 +99,7 @@ async function prepareDemo(
   const scenario = demoScenario(authSecret);
   const keyRing = createKeyRing(ports, config.keys);
   await keyRing.load();
-  const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children: 2 });
+  const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children: 2, maxWaitSeconds: 60 });
   try {
     await seedDemo({ ...ports, hasher }, { logins: [scenario.user, scenario.admin], client: scenario.client }, CALLER);
   } finally {
