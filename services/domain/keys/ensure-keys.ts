@@ -7,11 +7,11 @@ import { makeKeyPair } from './key-material.ts';
 import {
   ACCESS_PURPOSE,
   destroysAt,
-  firstSignsFrom,
   type KeyPolicy,
   type KeyTimes,
   leavesAt,
   openEnded,
+  signsAtOnceFrom,
   stateOf,
 } from './key-timeline.ts';
 import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
@@ -29,8 +29,8 @@ export type EnsureKeysSettings = {
   };
   /** BETTER_AUTH_SECRET: the shared secret of HS256 mode where JWT_SECRET is not set. */
   readonly authSecret: string;
-  /** The default audience, which HS256 mode shares the given secret with. */
-  readonly audience: string;
+  /** The default audience, which HS256 mode shares the given secret with; null where it is not known yet. */
+  readonly audience: string | null;
 };
 
 export type EnsuredKeys = {
@@ -73,11 +73,11 @@ export async function ensureKeys(
     const nowMs = await lockKeys(tx);
     await assertVaultFits(tx, ports.vault);
     await writePolicy(tx, policy);
-    const publication = { policy, nowMs, signsFrom: firstSignsFrom(nowMs), caller };
     const created: string[] = [];
-    if (spare && !openEnded(await readKeysOf(tx, ACCESS_PURPOSE)))
-      created.push(await publishKey(tx, spare, publication));
-    const shared = await ensureSharedSecret(ports, tx, settings, publication);
+    const present = await readKeysOf(tx, ACCESS_PURPOSE);
+    if (spare && !openEnded(present))
+      created.push(await publishKey(tx, spare, { policy, nowMs, signsFrom: signsAtOnceFrom(present, nowMs), caller }));
+    const shared = await ensureSharedSecret(ports, tx, settings, { policy, nowMs, caller });
     await keepForLongestToken(tx, policy, nowMs);
     await ensureServerSecrets(ports, tx, nowMs, caller);
     const keys = await readKeysOf(tx, ACCESS_PURPOSE);

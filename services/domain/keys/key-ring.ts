@@ -29,10 +29,10 @@ export type KeyRing = {
   /** Reads everything from Postgres; calls while one runs share one more. Throws KeyMaterialError, storeUnavailable. */
   load(): Promise<void>;
   /**
-   * The state poll saw this version. True: the ring is as old as the poll's sending, `clock.monotonic()` at `sentAt`.
-   * False: call `load`.
+   * The state poll saw this version and this clock of the database. True: the ring is as old as the poll's sending,
+   * `clock.monotonic()` at `sentAtMs`. False: call `load`.
    */
-  confirm(version: number, sentAt?: number): boolean;
+  confirm(version: number, sentAtMs?: number, databaseNowMs?: number): boolean;
   /** The key of a kid, or undefined for one never known or already retired. A Map lookup: kid may be anything. */
   find(kid: string): { readonly key: VerificationKey; readonly compromised: boolean } | undefined;
   /**
@@ -58,10 +58,13 @@ type Loaded = {
   readonly rows: readonly KeyRow[];
   readonly keys: OpenKeys;
   readonly secrets: ServerSecrets;
-  /** Wall clock minus monotonic clock at load: a step of the wall clock shows as a difference. */
-  readonly wallBase: number;
-  /** Wall clock minus the database's, as measured at load. */
+};
+
+type ClockReading = {
+  /** Wall clock minus the database's. */
   readonly offsetMs: number;
+  /** Wall clock minus monotonic clock at that time: a later step of the wall clock shows as a difference. */
+  readonly wallBaseMs: number;
 };
 
 const TYPS_KEPT = 16;
@@ -85,6 +88,7 @@ export function createKeyRing(
   const lanes = createSigningLanes();
   const boundMs = settings.ringBoundSeconds * 1_000;
   let loaded: Loaded | undefined;
+  let reading: ClockReading = { offsetMs: 0, wallBaseMs: clock.now() - clock.monotonic() };
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
@@ -95,20 +99,24 @@ export function createKeyRing(
     return loaded;
   };
 
+  /** The database's clock was read between `sentAtMs` (monotonic) and now. A slow answer is no offset. */
+  function readClock(databaseNowMs: number, sentAtMs: number): void {
+    const wall = clock.now();
+    const monotonic = clock.monotonic();
+    const sentWall = wall - (monotonic - sentAtMs);
+    const offsetMs = databaseNowMs < sentWall ? sentWall - databaseNowMs : Math.min(0, wall - databaseNowMs);
+    reading = { offsetMs, wallBaseMs: wall - monotonic };
+  }
+
   async function read(): Promise<void> {
-    const sentAt = clock.monotonic();
-    const sentWall = clock.now();
+    const sentAtMs = clock.monotonic();
     const { version, now } = await readVersion(sql);
-    const receivedWall = clock.now();
-    const receivedAt = clock.monotonic();
+    readClock(now, sentAtMs);
     const rows = await readKeys(sql);
     const secrets = openServerSecrets(vault, await readSecrets(sql));
-    // The database's reading lies between ours, or outside by at least this much: a slow answer is no offset.
-    const offsetMs = now < sentWall ? sentWall - now : now > receivedWall ? receivedWall - now : 0;
-    const keys = openKeys(vault, rows, now, loaded?.keys ?? noKeys);
-    loaded = { version, rows, keys, secrets, offsetMs, wallBase: receivedWall - receivedAt };
+    loaded = { version, rows, keys: openKeys(vault, rows, now, loaded?.keys ?? noKeys), secrets };
     keySet = undefined;
-    confirmedAt = sentAt;
+    confirmedAt = sentAtMs;
   }
 
   function load(): Promise<void> {
@@ -128,8 +136,8 @@ export function createKeyRing(
     return next;
   }
 
-  const clockOffsetMs = (state: Loaded): number => state.offsetMs + (clock.now() - clock.monotonic() - state.wallBase);
-  const isClockRight = (state: Loaded): boolean => Math.abs(clockOffsetMs(state)) <= CLOCK_BOUND_SECONDS * 1_000;
+  const clockOffsetMs = (): number => reading.offsetMs + (clock.now() - clock.monotonic() - reading.wallBaseMs);
+  const isClockRight = (): boolean => Math.abs(clockOffsetMs()) <= CLOCK_BOUND_SECONDS * 1_000;
   const ageMs = (): number => clock.monotonic() - confirmedAt;
 
   function chooseSigner({ keys }: Loaded, typ: string, audience: unknown, nowMs: number): Signer | undefined {
@@ -144,7 +152,7 @@ export function createKeyRing(
     const state = required();
     if (ageMs() > boundMs)
       throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is older than its bound.' });
-    if (!isClockRight(state))
+    if (!isClockRight())
       throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock is too far from the database.' });
     const nowMs = clock.now();
     const { aud, exp } = claims as { readonly aud?: unknown; readonly exp?: unknown };
@@ -173,9 +181,10 @@ export function createKeyRing(
 
   return {
     load,
-    confirm(version, sentAt = clock.monotonic()) {
-      if (loaded?.version !== version || !isClockRight(loaded)) return false;
-      confirmedAt = Math.max(confirmedAt, sentAt);
+    confirm(version, sentAtMs = clock.monotonic(), databaseNowMs) {
+      if (databaseNowMs !== undefined) readClock(databaseNowMs, sentAtMs);
+      if (loaded?.version !== version) return false;
+      confirmedAt = Math.max(confirmedAt, sentAtMs);
       return true;
     },
     find(kid) {
@@ -201,10 +210,10 @@ export function createKeyRing(
     secret: (purpose) => required().secrets.newest(purpose, clock.now()),
     secretVersion: (purpose, version) => required().secrets.version(purpose, version),
     list: () => required().rows.map((row) => keyViewOf(row, clock.now())),
-    isFresh: () => loaded !== undefined && ageMs() <= boundMs && isClockRight(loaded),
+    isFresh: () => loaded !== undefined && ageMs() <= boundMs && isClockRight(),
     state: () => ({
       ageMs: ageMs(),
-      clockOffsetMs: loaded ? clockOffsetMs(loaded) : 0,
+      clockOffsetMs: clockOffsetMs(),
       version: loaded?.version ?? -1,
     }),
   };

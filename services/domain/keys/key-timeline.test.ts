@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import {
   CLOCK_BOUND_SECONDS,
   destroysAt,
-  firstSignsFrom,
   holdMs,
   isPublished,
   type KeyPolicy,
@@ -15,6 +14,7 @@ import {
   secretDestroysAt,
   secretHoldMs,
   signsAt,
+  signsAtOnceFrom,
   stateOf,
 } from './key-timeline.ts';
 
@@ -108,7 +108,13 @@ describe('rotation', () => {
     const gone = keyWith({ kid: 'gone', compromisedAt: START });
     const plan = { kind: 'publish', close: null, signsFrom: START - 2 * SKEW };
     expect(planRotation([gone], policy, START, true)).toEqual(plan);
-    expect(firstSignsFrom(START)).toBe(plan.signsFrom);
+    expect(signsAtOnceFrom([], START)).toBe(plan.signsFrom);
+  });
+
+  test('a key that follows nobody never signs beside one whose range still holds', () => {
+    const stopped = keyWith({ kid: 'stopped', signsUntil: START - 1, leavesAt: START + DAY });
+    expect(signsAtOnceFrom([stopped], START)).toBe(START - 1);
+    expect(signsAtOnceFrom([{ ...stopped, compromisedAt: START }], START)).toBe(START - 2 * SKEW);
   });
 
   test('a scheduled rotation waits until the days are over when the next key would sign (A-KEY-02)', () => {
@@ -174,7 +180,7 @@ describe('compromise', () => {
 /** A model of the table: the plans applied as the use-cases write them, and every version of it by commit time. */
 class Model {
   nowMs = START;
-  keys: KeyTimes[] = [keyWith({ kid: 'k0', signsFrom: firstSignsFrom(START) })];
+  keys: KeyTimes[] = [keyWith({ kid: 'k0', signsFrom: signsAtOnceFrom([], START) })];
   readonly versions: { at: number; keys: readonly KeyTimes[] }[] = [{ at: START, keys: this.keys }];
   #made = 1;
 

@@ -72,8 +72,16 @@ export function destroysAt(key: KeyTimes): number | null {
   return key.signsUntil === null ? null : key.signsUntil + SKEW_MS;
 }
 
-/** The first key of a purpose signs at once: nobody has cached a key set without it. Copies behind find a signer too. */
-export const firstSignsFrom = (nowMs: number): number => nowMs - SKEW_MS;
+/**
+ * From when a key signs that follows nobody: at once, since nobody has cached a key set without it, and for copies
+ * that are behind as well; but never beside one whose range still holds.
+ */
+export function signsAtOnceFrom(keys: readonly KeyTimes[], nowMs: number): number {
+  const ends = keys.flatMap(({ compromisedAt, signsUntil }) =>
+    compromisedAt === null && signsUntil !== null ? [signsUntil] : [],
+  );
+  return Math.max(nowMs - SKEW_MS, ...ends);
+}
 
 /** The key with no planned end: the one that signs when all planned changes are done. */
 export const openEnded = <K extends KeyTimes>(keys: readonly K[]): K | undefined =>
@@ -104,7 +112,7 @@ export function planRotation(
   const waiting = keys.find((key) => stateOf(key, nowMs) === 'pending');
   if (waiting) return { kind: 'pending', kid: waiting.kid };
   const current = openEnded(keys);
-  if (!current) return { kind: 'publish', close: null, signsFrom: firstSignsFrom(nowMs) };
+  if (!current) return { kind: 'publish', close: null, signsFrom: signsAtOnceFrom(keys, nowMs) };
   const signsFrom = nowMs + holdMs(policy);
   if (onlyWhenDue && signsFrom < current.signsFrom + policy.rotationDays * 86_400_000)
     return { kind: 'not_due', kid: current.kid };

@@ -3,8 +3,8 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import { keyCompromised } from './audit-events.ts';
 import { sealRandom } from './ensure-shared-secret.ts';
 import { makeKeyPair, type SealedKey } from './key-material.ts';
-import { firstSignsFrom, type KeyPolicy, leavesAt, planCompromise } from './key-timeline.ts';
-import { type KeyRow, lockKeys, markCompromised, readKeys } from './keys.store.ts';
+import { type KeyPolicy, leavesAt, planCompromise, signsAtOnceFrom } from './key-timeline.ts';
+import { type KeyRow, lockKeys, markCompromised, readKeys, readKeysOf } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 import { requirePolicy } from './rotate-signing-keys.ts';
 
@@ -53,7 +53,8 @@ export async function replaceAllKeys(
   const created: string[] = [];
   for (const purpose of new Set(live.filter((key) => key.signsUntil === null).map((key) => key.purpose))) {
     const key = byPurpose.get(purpose);
-    if (key) created.push(await publishKey(tx, key, { policy, nowMs, signsFrom: firstSignsFrom(nowMs), caller }));
+    const signsFrom = signsAtOnceFrom(await readKeysOf(tx, purpose), nowMs);
+    if (key) created.push(await publishKey(tx, key, { policy, nowMs, signsFrom, caller }));
   }
   return { compromised: live.map((key) => key.kid), created };
 }
