@@ -83,11 +83,8 @@ const keySettingsOf = (config: Config, authSecret: string): Parameters<typeof en
   keys: config.keys,
   tokens: config.tokens,
   authSecret,
-  audience:
-    config.tokens.audience ??
-    config.tokens.issuer ??
-    config.server.publicUrl ??
-    `http://${config.server.host}:${config.server.port}`,
+  // Null: only the API itself knows the address it will answer under.
+  audience: config.tokens.audience ?? config.tokens.issuer ?? config.server.publicUrl ?? null,
 });
 
 async function prepareDemo(
