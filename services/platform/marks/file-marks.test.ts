@@ -1,0 +1,97 @@
+import { fork } from 'node:child_process';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createFileMarks, MarksUnreadableError } from './file-marks.ts';
+
+let dataDir: string;
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-marks-'));
+});
+afterEach(() => rm(dataDir, { recursive: true, force: true }));
+
+const one = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
+
+test('there are no marks before the first are raised', async () => {
+  const marks = createFileMarks(dataDir);
+  expect(await marks.read()).toBeNull();
+  expect(await marks.raise(one)).toEqual(one);
+  expect(await marks.read()).toEqual(one);
+});
+
+test('marks never fall, each counter for itself, and whoever raises learns what holds', async () => {
+  const marks = createFileMarks(dataDir);
+  await marks.raise(one);
+  expect(await marks.raise({ ...one, revocationEpoch: 4, beat: 11 })).toEqual({ ...one, beat: 11 });
+  expect(await marks.raise({ ...one, revocationEpoch: 1, beat: 1 })).toEqual({ ...one, beat: 11 });
+  expect(await marks.read()).toEqual({ ...one, beat: 11 });
+});
+
+test('another incarnation takes over only where it names the one it replaces', async () => {
+  const marks = createFileMarks(dataDir);
+  await marks.raise(one);
+  const two = { incarnation: 'i2', revocationEpoch: 1, beat: 1 };
+  expect(await marks.raise(two)).toEqual(one);
+  expect(await marks.raise(two, ['i0'])).toEqual(one);
+  expect(await marks.raise(two, ['i0', 'i1'])).toEqual(two);
+  // A straggler of the old one changes nothing.
+  expect(await marks.raise({ ...one, revocationEpoch: 99 })).toEqual(two);
+});
+
+test.each([
+  ['half a file', '{"incarnation":"i1","revo'],
+  ['nothing', ''],
+  ['a number too low', '{"incarnation":"i1","revocation_epoch":-1,"beat":1}'],
+  ['a member too many', '{"incarnation":"i1","revocation_epoch":1,"beat":1,"x":1}'],
+])('unreadable marks are an error, never taken for none: %s', async (_what, text) => {
+  await writeFile(join(dataDir, 'marks.json'), text);
+  const marks = createFileMarks(dataDir);
+  await expect(marks.read()).rejects.toThrow(MarksUnreadableError);
+  await expect(marks.raise(one)).rejects.toThrow(MarksUnreadableError);
+});
+
+test('the file is its owner’s alone, and nothing is left beside it', async () => {
+  const marks = createFileMarks(dataDir);
+  await Promise.all(Array.from({ length: 20 }, (_, beat) => marks.raise({ ...one, beat })));
+  expect((await stat(join(dataDir, 'marks.json'))).mode & 0o777).toBe(0o600);
+  expect((await readdir(dataDir)).sort()).toEqual(['marks.json', 'run']);
+  expect((await marks.read())?.beat).toBe(19);
+});
+
+test('several processes raising at once never lower the marks', async () => {
+  const child = fileURLToPath(new URL('raise-marks-child.ts', import.meta.url));
+  const marks = createFileMarks(dataDir);
+  await marks.raise({ incarnation: 'i1', revocationEpoch: 0, beat: 0 });
+  let isRunning = true;
+  const watching = (async () => {
+    let seen = { revocationEpoch: 0, beat: 0 };
+    let reads = 0;
+    while (isRunning) {
+      const now = (await marks.read())!;
+      expect(now.revocationEpoch).toBeGreaterThanOrEqual(seen.revocationEpoch);
+      expect(now.beat).toBeGreaterThanOrEqual(seen.beat);
+      seen = now;
+      reads += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return reads;
+  })();
+  const codes = await Promise.all(
+    [1, 2, 3].map(
+      (seed) =>
+        new Promise((resolve) =>
+          fork(child, [dataDir, String(seed)], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }).once(
+            'exit',
+            resolve,
+          ),
+        ),
+    ),
+  );
+  isRunning = false;
+  expect(codes).toEqual([0, 0, 0]);
+  expect(await watching).toBeGreaterThan(10);
+  // The highest that any of them gave, though it came early from one and never from the others.
+  expect(await marks.read()).toEqual({ incarnation: 'i1', revocationEpoch: 303, beat: 1_003 });
+});
