@@ -17,8 +17,8 @@ export type BatcherOptions<Item, Result> = {
   /** Items waiting at once; more are refused with 503. */
   readonly maxWaiting: number;
   /**
-   * Whether a statement whose outcome nobody knows (connection lost after sending) may be sent once more.
-   * Only where running a committed one again changes nothing that matters.
+   * Whether a statement sent this long ago, of which nobody knows whether it took effect, may be sent again: by us
+   * once when the connection is lost, or by whoever was refused. Only where doing it twice changes nothing that matters.
    */
   readonly isRepeatable: (elapsedMs: number) => boolean;
   readonly onBatch?: (size: number) => void;
@@ -38,7 +38,7 @@ type Member<Item, Result> = {
   readonly deadlineAt: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (err: unknown) => void;
-  isSettled: boolean;
+  state: 'waiting' | 'sent' | 'settled';
 };
 
 /** Members of a failed batch run on their own beside the lanes: a blocked one must not hold up the rest. */
@@ -49,10 +49,12 @@ const SWEEP_MS = 100;
 /**
  * No timer decides when a batch leaves: it does so at the end of the turn when a lane is free, else it grows, so that
  * a lone item waits for nothing. When a member is at fault (a value the store refuses) or blocked (a row lock), the
- * members run singly and only it suffers: at its deadline it is refused, though what it started may still commit.
+ * members run singly and only it suffers. At its deadline an item is refused even in mid-statement, which may still
+ * take effect; where it could not be repeated then, it waits for its answer instead.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { clock, maxBatch, lanes, deadlineMs, maxWaiting } = options;
+  const { clock, maxBatch, lanes, deadlineMs, maxWaiting, isRepeatable } = options;
+  const refusesInFlight = isRepeatable(deadlineMs);
   let waiting: Member<Item, Result>[] = [];
   let singles: Member<Item, Result>[] = [];
   /** Everyone not yet known to be settled, oldest first. */
@@ -67,7 +69,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const isIdle = (): boolean => waiting.length + singles.length + inFlight + singlesInFlight === 0;
 
   function fail(member: Member<Item, Result>, err: unknown): void {
-    member.isSettled = true;
+    member.state = 'settled';
     member.reject(err);
   }
   const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
@@ -75,6 +77,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   async function send(members: readonly Member<Item, Result>[]): Promise<void> {
     options.onBatch?.(members.length);
+    for (const member of members) if (member.state === 'waiting') member.state = 'sent';
     const results = await withBatchSpan(
       options.name,
       { 'db.operation.batch.size': members.length },
@@ -83,7 +86,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     );
     for (let index = 0; index < members.length; index += 1) {
       const member = members[index] as Member<Item, Result>;
-      member.isSettled = true;
+      member.state = 'settled';
       member.resolve(results[index] as Result);
     }
   }
@@ -94,9 +97,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     try {
       await send(members);
     } catch (err) {
-      if (failureOf(err) !== 'unknown' || !options.isRepeatable(clock.monotonic() - sentAt)) throw err;
+      if (failureOf(err) !== 'unknown' || !isRepeatable(clock.monotonic() - sentAt)) throw err;
       await send(members);
     }
+  }
+
+  function runAlone(member: Member<Item, Result>): void {
+    if (member.state === 'settled') return;
+    member.state = 'waiting';
+    if (clock.monotonic() >= member.deadlineAt) refuse(member);
+    else singles.push(member);
   }
 
   async function runBatch(members: readonly Member<Item, Result>[]): Promise<void> {
@@ -105,7 +115,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       await sendOrRepeat(members);
     } catch (err) {
       const failure = failureOf(err);
-      if (failure === 'member' || failure === 'blocked') singles.push(...members);
+      if (failure === 'member' || failure === 'blocked') for (const member of members) runAlone(member);
       else for (const member of members) failure === 'unknown' ? refuse(member, err) : fail(member, err);
     }
     inFlight -= 1;
@@ -119,7 +129,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     } catch (err) {
       const failure = failureOf(err);
       // Blocked again: the others first, then again until the deadline.
-      if (failure === 'blocked' && !member.isSettled) singles.push(member);
+      if (failure === 'blocked') runAlone(member);
       else if (failure === 'unknown') refuse(member, err);
       else fail(member, err);
     }
@@ -129,8 +139,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function drain(): void {
     while (singles.length > 0 && singlesInFlight < SINGLES_AT_ONCE) {
-      const member = singles.shift() as Member<Item, Result>;
-      if (!member.isSettled) void runSingle(member);
+      void runSingle(singles.shift() as Member<Item, Result>);
     }
     if (waiting.length > 0 && inFlight < lanes && !isScheduled) {
       isScheduled = true;
@@ -141,27 +150,20 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function flush(): void {
     isScheduled = false;
-    while (waiting.length > 0 && inFlight < lanes) {
-      const members = waiting.splice(0, maxBatch);
-      void runBatch(members);
-    }
+    while (waiting.length > 0 && inFlight < lanes) void runBatch(waiting.splice(0, maxBatch));
   }
 
-  /** Refuses those whose deadline has passed, wherever they are, and forgets the settled. */
+  /** Refuses those whose deadline has passed and forgets the settled. */
   function refuseExpired(): void {
     const now = clock.monotonic();
-    let kept = 0;
-    while (kept < unsettled.length) {
-      const member = unsettled[kept] as Member<Item, Result>;
-      if (!member.isSettled) {
-        if (member.deadlineAt > now) break;
-        refuse(member);
-      }
-      kept += 1;
+    const isWaiting = (member: Member<Item, Result>): boolean => member.state === 'waiting';
+    for (const member of unsettled) {
+      if (member.deadlineAt > now) break;
+      if (member.state === 'waiting' || (member.state === 'sent' && refusesInFlight)) refuse(member);
     }
-    unsettled = unsettled.slice(kept);
-    waiting = waiting.filter((member) => !member.isSettled);
-    singles = singles.filter((member) => !member.isSettled);
+    unsettled = unsettled.filter((member) => member.state !== 'settled');
+    waiting = waiting.filter(isWaiting);
+    singles = singles.filter(isWaiting);
     sweep = unsettled.length === 0 ? undefined : setTimeout(refuseExpired, SWEEP_MS);
     drain();
   }
@@ -171,7 +173,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       if (isClosed || waiting.length >= maxWaiting) return Promise.reject(storeUnavailable({ retryAfterSeconds: 1 }));
       return new Promise((resolve, reject) => {
         const deadlineAt = clock.monotonic() + deadlineMs;
-        const member = { item, trace: currentRequestTrace(), deadlineAt, resolve, reject, isSettled: false };
+        const trace = currentRequestTrace();
+        const member: Member<Item, Result> = { item, trace, deadlineAt, resolve, reject, state: 'waiting' };
         waiting.push(member);
         unsettled.push(member);
         sweep ??= setTimeout(refuseExpired, SWEEP_MS);

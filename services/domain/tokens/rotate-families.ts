@@ -99,6 +99,7 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
 export function createRefreshFamilies(
   ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> & HasRefreshSecrets & HasRevocationPush,
   settings: RefreshFamilySettings,
+  deadlineMs = DEADLINE_MS,
 ): RefreshFamilies {
   const graceMs = policyOf(settings, 1).graceSeconds * 1_000;
   return createBatcher<PresentedToken, Rotation>({
@@ -106,7 +107,7 @@ export function createRefreshFamilies(
     clock: ports.clock,
     maxBatch: settings.groupCommit ? BATCH_MAX : 1,
     lanes: settings.groupCommit ? BATCH_LANES : SINGLE_LANES,
-    deadlineMs: DEADLINE_MS,
+    deadlineMs,
     maxWaiting: WAITING_MAX,
     isRepeatable: (elapsedMs) => elapsedMs + REPEAT_MARGIN_MS < graceMs,
     onBatch: (size) => tokenRefreshBatchSize.record(size),

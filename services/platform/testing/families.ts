@@ -56,6 +56,7 @@ export type FamilyCopyOptions = {
   /** Of the hot statements. */
   readonly statementTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
+  readonly deadlineMs?: number;
   /** Stands between the group commit and its pool. */
   readonly around?: (hotSql: Sql) => Sql;
 };
@@ -112,6 +113,7 @@ export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
       },
     },
     settings,
+    options.deadlineMs,
   );
   const ports = { ...common, refreshFamilies };
   const copy: FamilyCopy = {
