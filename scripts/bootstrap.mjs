@@ -26,6 +26,8 @@ const schemaFolder = join(root, 'prisma/schema');
 const clientFolder = join(root, 'services/platform/postgres/generated');
 const clientStamp = join(clientFolder, '.stamp');
 
+const wordsKept = 4_000;
+
 const say = (/** @type {string} */ text) => process.stderr.write(`sallyport: ${text}\n`);
 
 /** @param {string} path */
@@ -70,20 +72,34 @@ function outerPath() {
     .join(delimiter);
 }
 
+// Prisma's installer and command line insist on a native schema engine, which nothing here uses. Never leave this set
+// for `prisma migrate`: it would apply nothing and say nothing.
+const noSchemaEngine = {
+  PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true',
+  CHECKPOINT_DISABLE: '1',
+  PRISMA_HIDE_UPDATE_MESSAGE: '1',
+};
+
 /**
- * Runs a command with its output on our stderr.
+ * Runs a command quietly; its words are part of the error when it fails.
  * @param {string} command  @param {string[]} args  @param {NodeJS.ProcessEnv} env
  * @returns {Promise<void>}
  */
 function run(command, args, env) {
   return new Promise((done, fail) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] });
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let words = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (part) => {
+        words = (words + part).slice(-wordsKept);
+      });
+    }
     child.once('error', fail);
-    child.once('exit', (code, signal) =>
-      code === 0
-        ? done()
-        : fail(new Error(`"${command} ${args.join(' ')}" ended with ${signal ?? `exit code ${code}`}`)),
-    );
+    child.once('close', (code, signal) => {
+      if (code === 0) done();
+      else
+        fail(new Error(`"${command} ${args.join(' ')}" ended with ${signal ?? `exit code ${code}`}\n${words.trim()}`));
+    });
   });
 }
 
@@ -91,10 +107,14 @@ async function installDependencies() {
   say('installing dependencies (npm ci); the first time takes about a minute …');
   const started = Date.now();
   try {
-    await run('npm', ['ci', '--no-audit', '--no-fund'], { ...process.env, PATH: outerPath() });
+    await run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], {
+      ...process.env,
+      ...noSchemaEngine,
+      PATH: outerPath(),
+    });
   } catch (err) {
     throw new Error(
-      `${/** @type {Error} */ (err).message}. npm must reach its registry once ("npm ping"); then run "npm ci" in ${root}.`,
+      `${/** @type {Error} */ (err).message}\n  fix: npm must reach its registry once ("npm ping"); then "npm ci" in ${root}`,
     );
   }
   say(`dependencies installed in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -119,17 +139,12 @@ function schemaHash() {
 
 /** @param {string} hash */
 async function generateClient(hash) {
-  // Prisma's command line insists on its native schema engine, which generating does not use. Never leave this
-  // variable set for `prisma migrate`: it would apply nothing and say nothing.
-  const env = {
-    ...process.env,
-    PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true',
-    CHECKPOINT_DISABLE: '1',
-    PRISMA_HIDE_UPDATE_MESSAGE: '1',
-  };
   say('generating the Prisma client …');
   rmSync(clientStamp, { force: true });
-  await run(node24, [join(root, 'node_modules/prisma/build/index.js'), 'generate', '--schema', schemaFolder], env);
+  await run(node24, [join(root, 'node_modules/prisma/build/index.js'), 'generate', '--schema', schemaFolder], {
+    ...process.env,
+    ...noSchemaEngine,
+  });
   mkdirSync(clientFolder, { recursive: true });
   writeFileSync(clientStamp, hash);
 }

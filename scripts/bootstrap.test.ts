@@ -1,0 +1,185 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { root } from './bootstrap.mjs';
+
+const run = promisify(execFile);
+let clone: string;
+
+/**
+ * A clone in small: our real scripts, and a package whose only dependency is a local folder named `node` that runs this
+ * very Node, so that npm installs it without a network.
+ */
+beforeEach(() => {
+  clone = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-clone-')));
+  for (const path of ['scripts/bootstrap.mjs', 'scripts/sallyport.mjs', 'services/platform/local/file-lock.mjs']) {
+    cpSync(join(root, path), join(clone, path));
+  }
+  write('vendor/node/package.json', JSON.stringify({ name: 'node', version: '1.0.0', bin: { node: 'node.sh' } }));
+  write('vendor/node/node.sh', `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
+  chmodSync(join(clone, 'vendor/node/node.sh'), 0o755);
+  writeLock('1.0.0');
+  write(
+    'cli/main.ts',
+    `console.log(JSON.stringify(process.argv.slice(2)), (process.versions as { node: string }).node);\n`,
+  );
+});
+afterEach(() => rmSync(clone, { recursive: true, force: true }));
+
+function write(path: string, content: string): void {
+  mkdirSync(join(clone, path, '..'), { recursive: true });
+  writeFileSync(join(clone, path), content);
+}
+
+function writeLock(version: string): void {
+  const own = { name: 'small', version, dependencies: { node: 'file:vendor/node' } };
+  write('package.json', JSON.stringify({ ...own, type: 'module', private: true }));
+  const packages = {
+    '': own,
+    'node_modules/node': { resolved: 'vendor/node', link: true },
+    'vendor/node': { name: 'node', version: '1.0.0', bin: { node: 'node.sh' } },
+  };
+  write('package-lock.json', JSON.stringify({ name: 'small', version, lockfileVersion: 3, requires: true, packages }));
+}
+
+const sallyport = (...args: string[]): Promise<{ stdout: string; stderr: string }> =>
+  run(process.execPath, [join(clone, 'scripts/sallyport.mjs'), ...args], { cwd: clone });
+
+describe('a bare clone', { timeout: 60_000 }, () => {
+  test('the first run installs, aloud, and passes its arguments on; the second says nothing and installs nothing', async () => {
+    const first = await sallyport('start', '--a b');
+    expect(first.stdout).toBe(`["start","--a b"] ${process.versions.node}\n`);
+    expect(first.stderr).toMatch(/installing dependencies[\s\S]*dependencies installed/);
+    const installedAt = statSync(join(clone, 'node_modules/.package-lock.json')).mtimeMs;
+    const second = await sallyport('start', '--a b');
+    expect(second).toEqual({ stdout: first.stdout, stderr: '' });
+    expect(statSync(join(clone, 'node_modules/.package-lock.json')).mtimeMs).toBe(installedAt);
+  });
+
+  test('two first runs at once install once', async () => {
+    const [one, two] = await Promise.all([sallyport(), sallyport()]);
+    expect((one.stderr + two.stderr).match(/dependencies installed/g)).toHaveLength(1);
+    expect(one.stdout).toBe(two.stdout);
+  });
+
+  test('a changed lock installs again, unless what is installed already is what it asks for', async () => {
+    await sallyport();
+    writeLock('1.0.1');
+    expect((await sallyport()).stderr).toBe('');
+    writeFileSync(
+      join(clone, 'package-lock.json'),
+      readFileSync(join(clone, 'package-lock.json'), 'utf8').replace(
+        '"version":"1.0.0","bin"',
+        '"version":"1.0.2","bin"',
+      ),
+    );
+    write('vendor/node/package.json', JSON.stringify({ name: 'node', version: '1.0.2', bin: { node: 'node.sh' } }));
+    expect((await sallyport()).stderr).toContain('dependencies installed');
+  });
+
+  test('afterwards npx finds the command without a registry', async () => {
+    await sallyport();
+    const answer = await run('npx', ['--offline', 'sallyport', 'status'], { cwd: clone });
+    expect(answer.stdout).toBe(`["status"] ${process.versions.node}\n`);
+  });
+
+  test('an installation that fails names its fix, ends with 1 and is tried again by the next run', async () => {
+    const lock = readFileSync(join(clone, 'package-lock.json'), 'utf8');
+    write('package-lock.json', JSON.stringify({ lockfileVersion: 3, packages: {} }));
+    await expect(sallyport()).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('fix: npm must reach'),
+    });
+    write('package-lock.json', lock);
+    expect((await sallyport()).stdout).toContain('[]');
+  });
+
+  test('the client is generated once per schema, by the Prisma of node_modules without its engine', async () => {
+    await sallyport();
+    write('node_modules/prisma/package.json', '{"version":"7.0.0"}');
+    write(
+      'node_modules/prisma/build/index.js',
+      `require('node:fs').appendFileSync(${JSON.stringify(join(clone, 'generated.log'))},
+        process.argv.slice(2).join(' ') + ' ' + process.env.PRISMA_SCHEMA_ENGINE_BINARY + '\\n');`,
+    );
+    write('prisma/schema/a.prisma', 'model A {}');
+    const generated = (): number => readFileSync(join(clone, 'generated.log'), 'utf8').trim().split('\n').length;
+    expect((await sallyport()).stderr).toContain('generating the Prisma client');
+    expect(readFileSync(join(clone, 'generated.log'), 'utf8')).toBe(
+      `generate --schema ${join(clone, 'prisma/schema')} /bin/true\n`,
+    );
+    expect((await sallyport()).stderr).toBe('');
+    expect(generated()).toBe(1);
+    write('prisma/schema/nested/b.prisma', 'model B {}');
+    await sallyport();
+    expect(generated()).toBe(2);
+  });
+});
+
+describe('the launcher', { timeout: 60_000 }, () => {
+  /** Counts the signals it gets, and ends with the exit code 40 + count when told to by SIGUSR2 or a closed channel. */
+  const counter = `
+    let count = 0;
+    const end = (why: string): void => { console.log(why, count); process.exit(40 + count); };
+    process.on('SIGTERM', () => { count += 1; console.log('got one'); });
+    process.on('SIGINT', () => { count += 1; console.log('got one'); });
+    process.on('SIGHUP', () => end('ended'));
+    process.on('disconnect', () => end('disconnected'));
+    setInterval(() => {}, 1000);
+    console.log('up', process.pid);
+  `;
+  let launcher: ChildProcess;
+  let out: string;
+
+  beforeEach(async () => {
+    write('cli/main.ts', counter);
+    await run(process.execPath, [join(clone, 'scripts/bootstrap.mjs')]);
+    launcher = spawn(process.execPath, [join(clone, 'scripts/sallyport.mjs')], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    out = '';
+    launcher.stdout!.on('data', (part: Buffer) => {
+      out += part;
+    });
+    await said(/up \d+/);
+  });
+
+  async function said(pattern: RegExp): Promise<void> {
+    while (!pattern.test(out)) await once(launcher.stdout!, 'data');
+  }
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s to it or to its group reaches the command exactly once, and its exit code comes back',
+    async (signal) => {
+      process.kill(-launcher.pid!, signal);
+      await said(/got one/);
+      launcher.kill(signal);
+      await said(/got one\s+got one/);
+      launcher.kill('SIGHUP');
+      expect(await once(launcher, 'exit')).toEqual([42, null]);
+      expect(out).toContain('ended 2');
+    },
+  );
+
+  test('killed outright, it does not leave the command running', async () => {
+    process.kill(-launcher.pid!, 'SIGKILL');
+    await said(/disconnected 0/);
+    // The command alone still holds the pipe: it closes when the command is gone.
+    if (!launcher.stdout!.closed) await once(launcher.stdout!, 'close');
+  });
+});
