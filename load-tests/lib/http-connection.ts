@@ -4,7 +4,8 @@ export type Answer = { readonly status: number; readonly body: Buffer; readonly 
 type OnAnswer = (answer: Answer | Error) => void;
 
 const headEnd = Buffer.from('\r\n\r\n');
-const closeHeader = Buffer.from('connection: close');
+/** As Node writes its own headers, and as a handler's are written. */
+const closeHeaders = ['Connection: close', 'connection: close'].map((text) => Buffer.from(text));
 const readBufferBytes = 65_536;
 
 /** The whole request as bytes, so that a hot loop only writes them. */
@@ -22,8 +23,8 @@ export function requestBytes(
 }
 
 /**
- * One keep-alive HTTP/1.1 connection with one request at a time, as cheap as a socket allows: header names of answers
- * are expected in lower case, as Node sends them. Connects again by itself where the server closed it.
+ * One keep-alive HTTP/1.1 connection with one request at a time, as cheap as a socket allows: it reads the answers of
+ * Node servers, header names spelled as those spell them. Connects again by itself where the server closed it.
  */
 export class HttpConnection {
   readonly #host: string;
@@ -92,14 +93,14 @@ export class HttpConnection {
       return;
     }
     this.#partial = undefined;
-    const closes = includesBefore(data, closeHeader, bodyAt);
+    const closes = closeHeaders.some((header) => includesBefore(data, header, bodyAt));
     if (closes) this.close();
     this.#finish(found);
   }
 }
 
 const contentLength = Buffer.from('\r\ncontent-length: ');
-const chunked = Buffer.from('\r\ntransfer-encoding: chunked');
+const chunked = Buffer.from('\r\nTransfer-Encoding: chunked');
 const retryAfter = Buffer.from('\r\nretry-after: ');
 
 function includesBefore(data: Buffer, text: Buffer, end: number): boolean {
