@@ -1,40 +1,374 @@
-import { createLocalJWKSet, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { generateKeyPairSync } from 'node:crypto';
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { defineStatement } from '../../platform/define/statement.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import type { Clock, Sql } from '../ports.ts';
+import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
-import { createKeyRing } from './key-ring.ts';
+import { KeyMaterialError } from './key-material.ts';
+import { createKeyRing, type KeyRing, type KeyRingSettings } from './key-ring.ts';
+import { readJwks } from './read-jwks.ts';
+import { rotateServerSecret } from './rotate-server-secret.ts';
+import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-const settingsWith = (algorithm: EnsureKeysSettings['keys']['algorithm']): EnsureKeysSettings => ({
+const AUDIENCE = 'https://api.example.test';
+type Algorithm = EnsureKeysSettings['keys']['algorithm'];
+const settingsWith = (algorithm: Algorithm = 'EdDSA'): EnsureKeysSettings => ({
   keys: { algorithm, jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
   tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 2_592_000 },
   authSecret: 'a-secret-of-more-than-thirty-two-characters',
-  audience: 'https://api.example.test',
+  audience: AUDIENCE,
 });
-const ringSettings = { algorithm: 'RS256', jwksMaxAgeSeconds: 300, ringBoundSeconds: 30 } as const;
+const ringSettings = (algorithm: Algorithm = 'EdDSA'): KeyRingSettings => ({
+  algorithm,
+  jwksMaxAgeSeconds: 300,
+  ringBoundSeconds: 30,
+});
+
+/** The system's clocks, moved by hand: `wall` for steps, `both` for time that passes. */
+const movedClock = () => {
+  const moved = { wall: 0, both: 0 };
+  const clock: Clock = {
+    now: () => Date.now() + moved.wall + moved.both,
+    monotonic: () => performance.now() + moved.both,
+  };
+  return { moved, clock };
+};
+
+let database: TestDatabase;
+let ports: TestPorts & { keysChanged: () => void };
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = { ...createTestPorts(database.url), keysChanged: () => {} };
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+});
+const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
+  ports.sql.query<R>(defineStatement('', text), values);
+beforeEach(() => raw('TRUNCATE jwks, server_secrets, key_policy'));
+
+const claimsFor = (seconds: number, nowMs = Date.now()) => ({
+  sub: 'u1',
+  aud: AUDIENCE,
+  exp: Math.floor(nowMs / 1_000) + seconds,
+});
+const kidOf = (token: string): string | undefined => decodeProtectedHeader(token).kid;
+
+async function startedRing(algorithm: Algorithm = 'EdDSA', clock?: Clock): Promise<KeyRing> {
+  await ensureKeys(ports, settingsWith(algorithm), testCaller);
+  const ring = createKeyRing(clock ? { ...ports, clock } : ports, ringSettings(algorithm));
+  await ring.load();
+  return ring;
+}
 
 describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
-  let database: TestDatabase;
-  let ports: TestPorts;
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    ports = createTestPorts(database.url);
-  });
-  afterAll(async () => {
-    await ports.end();
-    await database.drop();
-  });
-
   test('a fresh database uses the configured algorithm, and jose verifies its tokens by the key set alone', async () => {
-    const { created } = await ensureKeys(ports, settingsWith(alg), testCaller);
-    expect(created).toHaveLength(1);
-    const ring = createKeyRing(ports, { ...ringSettings, algorithm: alg });
-    await ring.load();
-    const exp = Math.floor(Date.now() / 1_000) + 900;
-    const token = await ring.sign({ typ: 'at+jwt' }, { sub: 'u1', aud: 'https://api.example.test', exp });
+    const ring = await startedRing(alg);
+    const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const keySet = createLocalJWKSet(JSON.parse(ring.jwks().body));
     const { payload, protectedHeader } = await jwtVerify(token, keySet, { algorithms: [alg], typ: 'at+jwt' });
     expect(payload.sub).toBe('u1');
-    expect(protectedHeader).toEqual({ alg, kid: created[0], typ: 'at+jwt' });
+    expect(protectedHeader).toEqual({ alg, kid: ring.list()[0]?.kid, typ: 'at+jwt' });
+  });
+
+  test('the key set has public members only (D-KEY-05)', async () => {
+    const { keys } = JSON.parse((await startedRing(alg)).jwks().body) as { keys: Record<string, string>[] };
+    const members = { RS256: ['n', 'e'], ES256: ['crv', 'x', 'y'], EdDSA: ['crv', 'x'] }[alg];
+    expect(Object.keys(keys[0] ?? {}).sort()).toEqual(['kty', 'use', 'alg', 'kid', ...members].sort());
+    expect(keys).toMatchObject([{ use: 'sig', alg }]);
+  });
+});
+
+describe('HS256 mode', () => {
+  test('access tokens are signed with the secret of their audience; everything else with the asymmetric key', async () => {
+    const ring = await startedRing('HS256');
+    const access = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
+    const secret = new TextEncoder().encode(settingsWith().authSecret);
+    await expect(jwtVerify(access, secret, { algorithms: ['HS256'], typ: 'at+jwt' })).resolves.toBeDefined();
+    const alg = async (typ: string, audience?: string) =>
+      decodeProtectedHeader(await ring.sign({ typ }, { sub: 'u1' }, audience === undefined ? undefined : { audience }))
+        .alg;
+    expect(await alg('at+jwt', AUDIENCE)).toBe('HS256');
+    expect(await alg('at+jwt', 'https://other.example.test')).toBe('RS256');
+    expect(await alg('at+jwt')).toBe('RS256');
+    expect(await alg('JWT', AUDIENCE)).toBe('RS256');
+    expect(await alg('revocations+jwt')).toBe('RS256');
+  });
+
+  test('a shared secret is never in the key set and verifies for its own audience alone (D-KEY-05)', async () => {
+    const ring = await startedRing('HS256');
+    const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
+    expect(ring.jwks().body).not.toContain(kid);
+    expect(JSON.parse(ring.jwks().body).keys).toMatchObject([{ kty: 'RSA' }]);
+    expect(ring.find(kid)?.key).toMatchObject({ alg: 'HS256', audience: AUDIENCE });
+  });
+
+  test('a compromised shared secret verifies nothing: its own bytes are gone', async () => {
+    const ring = await startedRing('HS256');
+    const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
+    await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
+    await ring.load();
+    expect(ring.find(kid)).toBeUndefined();
+    const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
+    expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'HS256' });
+    expect(kidOf(token)).not.toBe(kid);
+  });
+});
+
+describe('look-up', () => {
+  test('a hostile kid finds nothing and reaches neither file nor statement (J3, J4)', async () => {
+    await ensureKeys(ports, settingsWith(), testCaller);
+    let queries = 0;
+    const counting: Sql = {
+      query: (statement, values) => {
+        queries += 1;
+        return ports.sql.query(statement, values);
+      },
+    };
+    const ring = createKeyRing({ ...ports, sql: counting }, ringSettings());
+    expect(ring.find('anything')).toBeUndefined();
+    await ring.load();
+    queries = 0;
+    const hostile = ['../../dev/null', "' OR 1=1--", '{"not":""}', '__proto__', 'constructor', '', 'k'.repeat(10_240)];
+    for (const kid of hostile) expect(ring.find(kid)).toBeUndefined();
+    expect(ring.find(undefined as unknown as string)).toBeUndefined();
+    expect(queries).toBe(0);
+  });
+
+  test('a key object outlives a reload, so that verdicts cached by key stay good', async () => {
+    const ring = await startedRing();
+    const kid = ring.list()[0]?.kid ?? '';
+    const before = ring.find(kid)?.key.key;
+    await rotateSigningKeys(ports, {}, testCaller);
+    await ring.load();
+    expect(ring.find(kid)?.key.key).toBe(before);
+    await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(900))).resolves.toBeDefined();
+  });
+
+  test('a compromised key is found as compromised, is out of the key set, and another one signs', async () => {
+    const ring = await startedRing();
+    const kid = ring.list()[0]?.kid ?? '';
+    await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
+    await ring.load();
+    expect(ring.find(kid)).toMatchObject({ compromised: true });
+    expect(ring.jwks().body).not.toContain(kid);
+    expect(kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900)))).not.toBe(kid);
+  });
+
+  test('an RSA key below 2048 bits in the database is refused at load (J17)', async () => {
+    await ensureKeys(ports, settingsWith('RS256'), testCaller);
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+    await raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
+    await expect(createKeyRing(ports, ringSettings()).load()).rejects.toThrow(KeyMaterialError);
+  });
+
+  test('a database sealed under another key-encryption key says so at load', async () => {
+    await ensureKeys(ports, settingsWith(), testCaller);
+    const stranger = createTestPorts(database.url, { keyEncryptionKey: Buffer.alloc(32, 9) });
+    const ring = createKeyRing(stranger, ringSettings());
+    await expect(ring.load()).rejects.toThrow(/sealed under another key-encryption key/);
+    await stranger.end();
+    expect(ring.isFresh()).toBe(false);
+    expect(() => ring.jwks()).toThrow('signing_unavailable');
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+  });
+});
+
+describe('the change of signers', () => {
+  test('two copies with one clock change over in the same millisecond, without a reload', async () => {
+    let at = Date.now();
+    const frozen: Clock = { now: () => at, monotonic: () => performance.now() };
+    await ensureKeys(ports, settingsWith(), testCaller);
+    const { key: next } = await rotateSigningKeys(ports, {}, testCaller);
+    const copies = [
+      createKeyRing({ ...ports, clock: frozen }, ringSettings()),
+      createKeyRing({ ...ports, clock: frozen }, ringSettings()),
+    ];
+    await Promise.all(copies.map((copy) => copy.load()));
+    const current = copies[0]?.list().find((key) => key.state === 'active')?.kid;
+    const boundary = Date.parse(next.activates_at);
+    const kids = async (): Promise<(string | undefined)[]> => {
+      // Time that passed, not a clock that stepped.
+      for (const copy of copies) copy.confirm(copy.state().version, frozen.monotonic(), at);
+      return Promise.all(copies.map(async (copy) => kidOf(await copy.sign({ typ: 'at+jwt' }, claimsFor(900, at)))));
+    };
+    at = boundary - 1;
+    expect(await kids()).toEqual([current, current]);
+    at = boundary;
+    expect(await kids()).toEqual([next.kid, next.kid]);
+  });
+
+  test('the old key stays in the key set until its last token has expired, then leaves it without a reload', async () => {
+    let at = Date.now();
+    const clock: Clock = { now: () => at, monotonic: () => performance.now() };
+    await ensureKeys(ports, settingsWith(), testCaller);
+    await rotateSigningKeys(ports, {}, testCaller);
+    const ring = createKeyRing({ ...ports, clock }, ringSettings());
+    await ring.load();
+    const [old, next] = ring.list();
+    const kids = (): string[] => JSON.parse(ring.jwks().body).keys.map((key: { kid: string }) => key.kid);
+    const tag = ring.jwks().etag;
+    expect(kids()).toEqual([old?.kid, next?.kid]);
+    at = Date.parse(old?.leaves_at ?? '') - 1;
+    expect(kids()).toEqual([old?.kid, next?.kid]);
+    expect(ring.find(old?.kid ?? '')).toBeDefined();
+    at += 1;
+    expect(kids()).toEqual([next?.kid]);
+    expect(ring.find(old?.kid ?? '')).toBeUndefined();
+    expect(ring.jwks().etag).not.toBe(tag);
+  });
+
+  test('a token that would outlive its key in the key set is refused as the defect it is', async () => {
+    const ring = await startedRing();
+    await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(902))).rejects.toThrow(RangeError);
+    await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(900))).resolves.toBeDefined();
+  });
+
+  test('where no key signs, nothing is signed', async () => {
+    const ring = await startedRing();
+    await raw('DELETE FROM jwks');
+    await ring.load();
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+  });
+});
+
+describe('freshness', () => {
+  test('a ring older than its bound stops signing; a poll that saw its version makes it fresh again', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await startedRing('EdDSA', clock);
+    moved.both = 29_000;
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+    moved.both = 31_000;
+    expect(ring.isFresh()).toBe(false);
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+    expect(ring.confirm(ring.state().version)).toBe(true);
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+  });
+
+  test('a poll that saw another version confirms nothing; an older poll does not make the ring older', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await startedRing('EdDSA', clock);
+    moved.both = 20_000;
+    expect(ring.confirm(ring.state().version + 1)).toBe(false);
+    expect(ring.state().ageMs).toBeGreaterThan(19_000);
+    expect(ring.confirm(ring.state().version, clock.monotonic())).toBe(true);
+    expect(ring.confirm(ring.state().version, clock.monotonic() - 15_000)).toBe(true);
+    expect(ring.state().ageMs).toBeLessThan(15_000);
+  });
+
+  test.each([
+    ['ahead', 6_000],
+    ['behind', -6_000],
+  ])('a copy whose clock is %s of the database by more than 5 s does not sign', async (_, wall) => {
+    const { moved, clock } = movedClock();
+    moved.wall = wall;
+    const ring = await startedRing('EdDSA', clock);
+    expect(ring.isFresh()).toBe(false);
+    expect(Math.sign(ring.state().clockOffsetMs)).toBe(Math.sign(wall));
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+    moved.wall = 0;
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+  });
+
+  test('a clock that steps while running is noticed before the next poll, and forgiven when the poll agrees', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await startedRing('EdDSA', clock);
+    moved.wall = 2 * 86_400_000;
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+    // As after a suspended machine: the monotonic clock stood still, the wall clock is right.
+    ring.confirm(ring.state().version, clock.monotonic(), clock.now());
+    expect(ring.isFresh()).toBe(true);
+  });
+
+  test('loads asked for while one runs share one more', async () => {
+    await ensureKeys(ports, settingsWith(), testCaller);
+    let versionReads = 0;
+    const counting: Sql = {
+      query: (statement, values) => {
+        if (statement.name === 'keysVersionRead') versionReads += 1;
+        return ports.sql.query(statement, values);
+      },
+    };
+    const ring = createKeyRing({ ...ports, sql: counting }, ringSettings());
+    await Promise.all(Array.from({ length: 10 }, () => ring.load()));
+    expect(versionReads).toBe(2);
+  });
+
+  test('a failed load leaves the ring as it was, and the load that waited behind it runs', async () => {
+    await ensureKeys(ports, settingsWith(), testCaller);
+    let failures = 0;
+    const failing: Sql = {
+      query: (statement, values) => {
+        failures -= 1;
+        return failures >= 0 ? Promise.reject(new Error('down')) : ports.sql.query(statement, values);
+      },
+    };
+    const ring = createKeyRing({ ...ports, sql: failing }, ringSettings());
+    await ring.load();
+    failures = 1;
+    const failed = ring.load();
+    const waited = ring.load();
+    await expect(failed).rejects.toThrow('down');
+    await expect(waited).resolves.toBeUndefined();
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+  });
+});
+
+describe('the key set over HTTP caches', () => {
+  test('max-age is jittered, never above the setting, and shorter by the age of the ring', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await startedRing('EdDSA', clock);
+    const ages = Array.from({ length: 200 }, () => ring.jwks().maxAgeSeconds);
+    expect(Math.max(...ages)).toBeLessThanOrEqual(300);
+    expect(Math.min(...ages)).toBeGreaterThanOrEqual(239);
+    expect(new Set(ages).size).toBeGreaterThan(10);
+    moved.both = 290_000;
+    expect(ring.jwks().maxAgeSeconds).toBeLessThanOrEqual(10);
+    moved.both = 400_000;
+    expect(ring.jwks().maxAgeSeconds).toBe(0);
+  });
+
+  test('who has the current tag is answered 304 without a body', async () => {
+    const ring = await startedRing();
+    const first = readJwks({ keyRing: ring }, { ifNoneMatch: undefined });
+    expect(first).toMatchObject({ status: 200, body: ring.jwks().body });
+    expect(first.headers['cache-control']).toMatch(/^public, max-age=\d+$/);
+    expect(readJwks({ keyRing: ring }, { ifNoneMatch: first.headers.etag })).toMatchObject({ status: 304, body: null });
+    await rotateSigningKeys(ports, {}, testCaller);
+    await ring.load();
+    expect(readJwks({ keyRing: ring }, { ifNoneMatch: first.headers.etag }).status).toBe(200);
+  });
+});
+
+describe('server secrets', () => {
+  test('a new version is known at once, used after its hold, and old versions still open what they made', async () => {
+    let at = Date.now();
+    const clock: Clock = { now: () => at, monotonic: () => performance.now() };
+    await ensureKeys(ports, settingsWith(), testCaller);
+    const { activatesAt } = await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
+    const ring = createKeyRing({ ...ports, clock }, ringSettings());
+    await ring.load();
+    expect(ring.secretVersion('refresh', 2)).toHaveLength(32);
+    expect(ring.secret('refresh').version).toBe(1);
+    at = activatesAt - 1;
+    expect(ring.secret('refresh').version).toBe(1);
+    at = activatesAt;
+    expect(ring.secret('refresh')).toEqual({ version: 2, key: ring.secretVersion('refresh', 2), activatesAt });
+    expect(ring.secretVersion('refresh', 1)).toHaveLength(32);
+    expect(ring.secretVersion('refresh', 3)).toBeUndefined();
+    expect(ring.secret('csrf').key.equals(ring.secret('pepper').key)).toBe(false);
+  });
+
+  test('a destroyed version opens nothing, and a purpose without any is a defect that says so', async () => {
+    const ring = await startedRing();
+    await raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
+    await raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);
+    await ring.load();
+    expect(ring.secretVersion('csrf', 1)).toBeUndefined();
+    expect(() => ring.secret('csrf')).toThrow('ensureKeys has not run');
   });
 });

@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defineStatement } from '../../platform/define/statement.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import type { Sql } from '../ports.ts';
+import {
+  type AccessDirectory,
+  clientSecretHash,
+  createAccessDirectory,
+  FIRST_PARTY_CLIENT_ID,
+} from './access-directory.ts';
+import { clientCaller } from './client-caller.ts';
+import { createClient } from './create-client.ts';
+
+let database: TestDatabase;
+let ports: TestPorts;
+let access: AccessDirectory;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+  access = createAccessDirectory(ports);
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+});
+const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
+  ports.sql.query<R>(defineStatement('', text), values);
+const versionOf = async (): Promise<number> =>
+  (await raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
+const { request } = testCaller;
+
+describe('clients', () => {
+  test('before the first load there is nobody', () => {
+    expect(access.client(FIRST_PARTY_CLIENT_ID)).toBeUndefined();
+    expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, '')).toBeNull();
+    expect(access.confirm(0)).toBe(false);
+  });
+
+  test('our own pages are a public client that nobody can authenticate as', async () => {
+    await access.load();
+    const own = access.client(FIRST_PARTY_CLIENT_ID);
+    expect(own).toMatchObject({ secretHash: null, authMethod: 'none', grantTypes: ['refresh_token'], disabled: false });
+    expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, '')).toBeNull();
+    expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, 'null')).toBeNull();
+  });
+
+  test('a new client authenticates with the secret it was shown once; the table holds its SHA-256', async () => {
+    const { clientId, clientSecret } = await createClient(
+      ports,
+      { name: 'Worker', grantTypes: ['client_credentials'], credentialScopes: ['tokens:read', 'tasks:write'] },
+      testCaller,
+    );
+    expect(access.client(clientId)).toBeUndefined();
+    await access.load();
+    expect(access.client(clientId)).toMatchObject({
+      authMethod: 'client_secret_basic',
+      tokenEpoch: 0,
+      dpopBound: false,
+    });
+    expect(access.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);
+    expect(access.authenticateClient(clientId, `${clientSecret}x`)).toBeNull();
+    expect(access.authenticateClient('nobody', clientSecret ?? '')).toBeNull();
+    expect(access.authenticateClient('__proto__', clientSecret ?? '')).toBeNull();
+    const [row] = await raw<{ clientSecret: string }>(
+      'SELECT "clientSecret" FROM oauth_clients WHERE "clientId" = $1',
+      [clientId],
+    );
+    expect(row?.clientSecret).toBe(clientSecretHash(clientSecret ?? ''));
+    const events = await raw('SELECT actor_id FROM audit_outbox WHERE type = $1 AND target_id = $2', [
+      'client.created',
+      clientId,
+    ]);
+    expect(events).toEqual([{ actor_id: 'test' }]);
+  });
+
+  test('its permissions are the client-credentials scopes that name permissions', async () => {
+    const { clientId, clientSecret } = await createClient(
+      ports,
+      { name: 'Reader', grantTypes: [], credentialScopes: ['tokens:read', 'tasks:write'] },
+      testCaller,
+    );
+    await access.load();
+    const caller = clientCaller(access, clientId, clientSecret ?? '', request);
+    expect(caller).toMatchObject({ kind: 'client', clientId, by: 'client', permissions: new Set(['tokens:read']) });
+    expect(clientCaller(access, clientId, 'wrong', request)).toBeNull();
+  });
+
+  test('a disabled client is refused, and its tokens end', async () => {
+    const { clientId, clientSecret } = await createClient(ports, { name: 'Old', grantTypes: [] }, testCaller);
+    await raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
+    await access.load();
+    expect(access.authenticateClient(clientId, clientSecret ?? '')).toBeNull();
+    expect(access.client(clientId)).toMatchObject({ disabled: true, tokenEpoch: 1 });
+  });
+
+  test('a public client has no secret, and a stored value that is no SHA-256 authenticates nobody', async () => {
+    const { clientId, clientSecret } = await createClient(
+      ports,
+      { name: 'Page', clientId: 'page', authMethod: 'none', grantTypes: ['refresh_token'] },
+      testCaller,
+    );
+    expect([clientId, clientSecret]).toEqual(['page', null]);
+    await raw(
+      `INSERT INTO oauth_clients (id, "clientId", "clientSecret") VALUES ('broken', 'broken', 'c2hvcnQ'), ('bare', 'bare', NULL)`,
+    );
+    await access.load();
+    expect(access.authenticateClient('broken', 'short')).toBeNull();
+    expect(access.client('broken')).toMatchObject({ secretHash: null, authMethod: 'none', scopes: [], grantTypes: [] });
+    expect(access.authenticateClient('bare', '')).toBeNull();
+  });
+
+  test('an id taken by a client or a user is refused: one would speak as the other (T18)', async () => {
+    await raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
+    for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
+      await expect(createClient(ports, { name: 'X', clientId, grantTypes: [] }, testCaller)).rejects.toMatchObject({
+        code: 'client_exists',
+      });
+  });
+});
+
+describe('roles', () => {
+  test('the admin holds every permission, an unknown role none', () => {
+    expect(access.permissionsOf(['admin'])).toEqual(access.permissions());
+    expect(access.permissions().has('keys:manage')).toBe(true);
+    expect(access.permissionsOf(['user', 'nobody', '__proto__']).size).toBe(0);
+    expect(access.permissionsOf(['admin'])).toBe(access.permissionsOf(['admin']));
+    expect(access.roles()).toEqual(new Set(['admin']));
+  });
+
+  test('a changed right moves the version, and the next load has it', async () => {
+    const before = await versionOf();
+    expect(access.confirm(before)).toBe(true);
+    await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`);
+    expect(await versionOf()).toBeGreaterThan(before);
+    expect(access.confirm(await versionOf())).toBe(false);
+    await access.load();
+    expect(access.permissionsOf(['user'])).toEqual(new Set(['tokens:read']));
+  });
+
+  test('however many different sets of roles are asked for, each answer is right', async () => {
+    for (let index = 0; index < 1_200; index += 1)
+      expect(access.permissionsOf(['user', `role-${index}`])).toEqual(new Set(['tokens:read']));
+  });
+});
+
+test('a load that ends late does not undo one begun after it', async () => {
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let isFirst = true;
+  const slow: Sql = {
+    query: async (statement, values) => {
+      const rows = await ports.sql.query(statement, values);
+      if (statement.name === 'accessVersionRead' && isFirst) {
+        isFirst = false;
+        await held;
+      }
+      return rows as never;
+    },
+  };
+  const directory = createAccessDirectory({ sql: slow });
+  const late = directory.load();
+  await raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
+  await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);
+  await directory.load();
+  const version = await versionOf();
+  release();
+  await late;
+  expect(directory.confirm(version)).toBe(true);
+});
