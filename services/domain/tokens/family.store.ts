@@ -52,15 +52,15 @@ export const refreshFamilyRotateBatch = defineStatement(
     CASE class WHEN 'retry' THEN context <> context_hash
       WHEN 'current' THEN context <> first_value(context) OVER arrival END AS is_foreign
   FROM classed c WINDOW arrival AS (PARTITION BY family_id, class ORDER BY n)
-), weighed AS ( -- first_… is the request by which a generation becomes contested
+), weighed AS ( -- …_contest is the request by which a generation becomes contested
   SELECT r.*, $15::bool AND bool_or(class = 'replay') OVER family AS any_replay,
-    min(n) FILTER (WHERE class = 'retry' AND is_foreign AND nth <= uses_left AND NOT grace_contested) OVER family AS first_retry,
-    min(n) FILTER (WHERE class = 'current' AND is_foreign AND nth - 1 <= $14::int4) OVER family AS first_current
+    min(n) FILTER (WHERE class = 'retry' AND is_foreign AND nth <= uses_left AND NOT grace_contested) OVER family AS retry_contest,
+    min(n) FILTER (WHERE class = 'current' AND is_foreign AND nth - 1 <= $14::int4) OVER family AS current_contest
   FROM ranked r WINDOW family AS (PARTITION BY family_id)
-), streaked AS (
-  SELECT w.*, CASE WHEN $15::bool AND grace_streak >= 2 THEN first_retry END AS retry_kill,
-    CASE WHEN $15::bool AND grace_streak + (first_retry IS NOT NULL)::int >= 2 AND (grace_contested OR first_retry IS NOT NULL)
-      THEN first_current END AS current_kill
+), streaked AS ( -- the third contested generation running ends the family
+  SELECT w.*, CASE WHEN $15::bool AND grace_streak >= 2 THEN retry_contest END AS retry_kill,
+    CASE WHEN $15::bool AND (grace_contested OR retry_contest IS NOT NULL)
+      AND grace_streak + (retry_contest IS NOT NULL)::int4 >= 2 THEN current_contest END AS current_kill
   FROM weighed w
 ), judged AS MATERIALIZED (
   SELECT s.*, CASE class
@@ -77,8 +77,8 @@ export const refreshFamilyRotateBatch = defineStatement(
     count(*) FILTER (WHERE verdict = 'grace' AND class = 'current')::int2 AS doubled,
     count(*) FILTER (WHERE verdict = 'grace' AND class = 'retry')::int2 AS retried,
     min(context) FILTER (WHERE verdict = 'rotated') AS context,
-    bool_or(first_retry IS NOT NULL) AS retry_contests,
-    bool_or(first_current IS NOT NULL) AS current_contests
+    bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
+    bool_or(current_contest IS NOT NULL) AS current_contests
   FROM judged WHERE verdict IN ('rotated', 'grace') OR verdict = 'replay' AND $15::bool GROUP BY family_id
 ), changed AS (
   UPDATE refresh_families f SET
