@@ -34,6 +34,8 @@ export type AppOptions = {
   readonly log: Log;
   /** Addresses of proxies whose X-Forwarded-For is believed; empty: the peer's address counts. */
   readonly trustedProxies: readonly string[];
+  /** URL of the protected resource metadata, named by Bearer challenges. */
+  readonly resourceMetadata?: string;
 };
 
 export type App = {
@@ -106,6 +108,7 @@ export function createApp(options: AppOptions): App {
       traceId: request.trace.traceId,
       oauth: request.routeOptions?.config?.endpoint?.oauthErrors ?? false,
       sent: sent.kind === 'malformed' ? 'none' : sent.kind,
+      resourceMetadata: options.resourceMetadata,
     });
     // The text is made here: the route's own schemas describe success.
     reply.code(status).headers(headers).serializer(String).send(JSON.stringify(body));

@@ -19,7 +19,11 @@ export function createServer(
   about: { readonly publicUrl: string; readonly version: string },
 ): App {
   const { ports, authenticators, stores } = composed;
-  const app = createApp({ log: ports.log, trustedProxies: config.server.trustedProxies });
+  const app = createApp({
+    log: ports.log,
+    trustedProxies: config.server.trustedProxies,
+    resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
+  });
   const routes: RouteContext = { app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound };
   healthRoutes(routes, {
     revocations: ports.revocations,

@@ -12,16 +12,20 @@ export type ErrorAnswerContext = {
   readonly oauth: boolean;
   /** What the request carried: a challenge names an error only for a credential that was sent (RFC 6750 §3). */
   readonly sent: 'none' | 'bearer' | 'dpop' | 'basic';
+  /** Where this resource describes itself (RFC 9728 §5.1), for Bearer challenges. */
+  readonly resourceMetadata?: string | undefined;
 };
 
 const PROBLEM_BASE = '/docs/errors#';
 
-function challenge(error: AppError, sent: ErrorAnswerContext['sent'], oauth: boolean): string {
+function challenge(error: AppError, { sent, oauth, resourceMetadata }: ErrorAnswerContext): string {
   const realm = 'realm="sallyport"';
   if (oauth || sent === 'basic' || error.definition.oauthError === 'invalid_client') {
     if (error.code !== 'unauthenticated' || sent === 'basic') return `Basic ${realm}`;
   }
-  return sent === 'bearer' || sent === 'dpop' ? `Bearer ${realm}, error="invalid_token"` : `Bearer ${realm}`;
+  const metadata = resourceMetadata === undefined ? '' : `, resource_metadata="${resourceMetadata}"`;
+  const invalid = sent === 'bearer' || sent === 'dpop' ? ', error="invalid_token"' : '';
+  return `Bearer ${realm}${invalid}${metadata}`;
 }
 
 /** One mapping of every error: RFC 9457 problem details, or RFC 6749 §5.2 at the OAuth endpoints. */
@@ -30,7 +34,7 @@ export function errorAnswer(error: AppError, context: ErrorAnswerContext): Error
   const asOAuth = context.oauth && definition.oauthError !== undefined;
   const status = asOAuth ? (definition.oauthStatus ?? definition.status) : definition.status;
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...options.headers };
-  if (status === 401) headers['www-authenticate'] = challenge(error, context.sent, context.oauth);
+  if (status === 401) headers['www-authenticate'] = challenge(error, context);
   if (status === 429 || status === 503)
     headers['retry-after'] = String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)));
   const extras = {
