@@ -66,3 +66,11 @@ export const tokenStateRewound = defineAuditEvent({
   outcomes: ['ahead'],
   meaning: 'A genuine refresh token is newer than its row: the database has lost commits.',
 });
+
+export const revocationsCollapsed = defineAuditEvent({
+  type: 'revocations.collapsed',
+  durability: 'durable',
+  outcomes: ['user', 'client', 'global'],
+  meaning:
+    'Single revocations passed REVOCATION_BUDGET: epochs were raised in their place, which refuses more than they did.',
+});

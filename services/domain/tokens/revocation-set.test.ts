@@ -210,6 +210,105 @@ describe('budget', () => {
   });
 });
 
+describe('relief near the budget', () => {
+  const single = (value: string, more: Partial<RevocationEntry> = {}): RevocationEntry =>
+    entry('jti', value, { userId: 'u', clientId: 'c', ...more });
+
+  test('what a later epoch of its user or client covers goes, and stays refused', () => {
+    const set = make(4);
+    set.apply([single('a'), single('b', { userId: null }), entry('family', 'f', { userId: 'u', clientId: 'x' })]);
+    set.apply([entry('user', 'u'), entry('client', 'c')]);
+    expect(set.state().entries).toBe(2);
+    expect(set.since(0, 10).map(({ kind }) => kind)).toEqual(['user', 'client']);
+    for (const jti of ['a', 'b']) expect(set.check(token({ jti, fid: undefined, sid: undefined }))).toBe('revoked');
+  });
+
+  test('what is not covered stays: earlier or shorter epochs, others’ entries, sessions under a client’s epoch', () => {
+    const set = make(4);
+    set.apply([
+      entry('user', 'u'),
+      single('later', { clientId: null }),
+      single('longer', { userId: 'v', clientId: null, expiresAtMs: 20_000_000 }),
+      single('other', { userId: 'w', clientId: null }),
+      single('nobody', { userId: null, clientId: null }),
+      entry('sid', 's', { clientId: 'c' }),
+      entry('user', 'v'),
+      entry('client', 'c'),
+    ]);
+    expect(set.state().entries).toBe(8);
+  });
+
+  test('far below the budget nothing is looked through, and near it no more than once in five seconds', () => {
+    const set = make(10);
+    set.apply([single('a'), entry('user', 'u')]);
+    expect(set.state().entries).toBe(2);
+    set.apply(Array.from({ length: 6 }, (_, at) => single(`n${at}`, { userId: 'v', clientId: null })));
+    expect(set.state().entries).toBe(7);
+    set.apply([entry('user', 'v', { tokenEpoch: 2 })]);
+    monotonicMs = 4_999;
+    set.sweep(0);
+    expect(set.state().entries).toBe(8);
+    monotonicMs = 5_000;
+    set.sweep(0);
+    expect(set.state().entries).toBe(2);
+  });
+
+  test('a token once refused is refused for as long as its entry would have lived, whatever is relieved', () => {
+    const step = fc.oneof(
+      fc.record({ what: fc.constant('mint' as const), user: fc.nat(2) }),
+      fc.record({
+        what: fc.constant('revoke' as const),
+        pick: fc.nat(99),
+        lifeMinutes: fc.integer({ min: 1, max: 20 }),
+      }),
+      fc.record({ what: fc.constant('raise' as const), user: fc.nat(2), lifeMinutes: fc.integer({ min: 1, max: 20 }) }),
+      fc.record({ what: fc.constant('pass' as const), minutes: fc.integer({ min: 0, max: 6 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const set = make(3);
+        const epochs = [0, 0, 0];
+        const minted: { claims: RevocableClaims; refusedUntilMinute: number }[] = [];
+        let epoch = 0;
+        let minute = 0;
+        monotonicMs = 0;
+        for (const one of steps) {
+          epoch += 1;
+          if (one.what === 'mint') {
+            const claims = token({
+              jti: `j${epoch}`,
+              sid: undefined,
+              fid: undefined,
+              sub: `u${one.user}`,
+              ue: epochs[one.user]!,
+            });
+            minted.push({ claims, refusedUntilMinute: 0 });
+          } else if (one.what === 'revoke') {
+            const chosen = minted[one.pick % Math.max(1, minted.length)];
+            if (!chosen) continue;
+            chosen.refusedUntilMinute = Math.max(chosen.refusedUntilMinute, minute + one.lifeMinutes);
+            const expiresAtMs = (minute + one.lifeMinutes) * 60_000;
+            set.apply([
+              { ...single(chosen.claims.jti, { userId: chosen.claims.sub, clientId: null, expiresAtMs }), epoch },
+            ]);
+          } else if (one.what === 'raise') {
+            epochs[one.user]! += 1;
+            const expiresAtMs = (minute + one.lifeMinutes) * 60_000;
+            set.apply([{ ...entry('user', `u${one.user}`, { tokenEpoch: epochs[one.user]!, expiresAtMs }), epoch }]);
+          } else {
+            minute += one.minutes;
+            monotonicMs += one.minutes * 60_000;
+            set.sweep(minute * 60_000);
+          }
+          for (const { claims, refusedUntilMinute } of minted)
+            if (minute < refusedUntilMinute) expect(set.check(claims)).toBe('revoked');
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
 describe('feed', () => {
   test('gives what lies above an epoch, in order, up to a limit', () => {
     const set = make();

@@ -95,6 +95,8 @@ export function assertNotRewound(revocations: RevocationSet): void {
 const BUCKET_MS = 60_000;
 /** Entries forgotten per sweep: a full bucket must not hold the event loop. */
 const SWEEP_LIMIT = 5_000;
+/** Looking through everything costs tens of milliseconds at a million entries. */
+const RELIEF_INTERVAL_MS = 5_000;
 
 export type RevocationSetOptions = {
   readonly clock: Clock;
@@ -126,6 +128,8 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
   let confirmedWallMs = 0;
   let rewound = false;
   let alerted = false;
+  let hasNewCuts = false;
+  let relievedAt = Number.NEGATIVE_INFINITY;
   const listeners = new Set<() => void>();
 
   const entries = (): number => jti.size + sid.size + family.size + user.size + client.size + key.size;
@@ -148,6 +152,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     const entry = merged(map.get(given.value), given);
     map.set(entry.value, entry);
     ordered.push(entry);
+    if (entry.tokenEpoch !== null) hasNewCuts = true;
     const minute = Math.floor(entry.expiresAtMs / BUCKET_MS);
     const bucket = buckets.get(minute);
     if (bucket) bucket.push(entry);
@@ -156,6 +161,30 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
 
   function compact(): void {
     if (ordered.length > 2 * entries() + 1_024) ordered = ordered.filter(isCurrent);
+  }
+
+  // A later epoch of its user or client refuses every token that the entry names, for at least as long. A session is
+  // more than its tokens: only its user's epoch speaks for it.
+  function isCovered(entry: RevocationEntry): boolean {
+    if (entry.kind !== 'jti' && entry.kind !== 'sid' && entry.kind !== 'family') return false;
+    const covers = (cut: RevocationEntry | undefined): boolean =>
+      cut !== undefined && cut.epoch > entry.epoch && cut.expiresAtMs >= entry.expiresAtMs;
+    if (entry.userId !== null && covers(user.get(entry.userId))) return true;
+    return entry.kind !== 'sid' && entry.clientId !== null && covers(client.get(entry.clientId));
+  }
+
+  /** Near the budget, what an epoch has made superfluous goes. */
+  function relieve(): void {
+    const now = clock.monotonic();
+    if (!hasNewCuts || entries() < budget * 0.8 || now - relievedAt < RELIEF_INTERVAL_MS) return;
+    relievedAt = now;
+    hasNewCuts = false;
+    ordered = ordered.filter((entry) => {
+      if (!isCurrent(entry)) return false;
+      if (!isCovered(entry)) return true;
+      maps[entry.kind].delete(entry.value);
+      return false;
+    });
   }
 
   function alert(): void {
@@ -234,6 +263,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     },
     apply(rows) {
       for (const entry of rows) if (entry.expiresAtMs > sweptAtMs) hold(entry);
+      relieve();
       compact();
       alert();
     },
@@ -258,6 +288,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
         if (bucket.length === 0) buckets.delete(minute);
         if (left <= 0) break;
       }
+      relieve();
       compact();
       alert();
     },

@@ -1,4 +1,4 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement, type Statement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-set.ts';
 
@@ -62,6 +62,66 @@ const expiredDelete = defineStatement(
    RETURNING id`,
 );
 
+const collapseLock = defineStatement(
+  'revocationCollapseLock',
+  'SELECT pg_try_advisory_xact_lock(72707371) AS "isMine"',
+);
+
+// Reads the whole table, as the next two do, which is why they are asked past the budget alone.
+const liveCounts = defineStatement(
+  'revocationLiveCounts',
+  `SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS "ofTokens"
+   FROM revocations WHERE expires_at > clock_timestamp()`,
+);
+
+// The join leaves out who is gone: the row of their end covers theirs already.
+const crowdedUsers = defineStatement(
+  'revocationCrowdedUsers',
+  `SELECT r.user_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
+   FROM revocations r JOIN users u ON u.id = r.user_id
+   WHERE r.kind IN ('jti', 'sid', 'family') AND r.expires_at > clock_timestamp()
+   GROUP BY r.user_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.user_id LIMIT $1`,
+);
+const crowdedClients = defineStatement(
+  'revocationCrowdedClients',
+  `SELECT r.client_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
+   FROM revocations r JOIN oauth_clients c ON c."clientId" = r.client_id
+   WHERE r.kind IN ('jti', 'family') AND r.user_id IS NULL AND r.expires_at > clock_timestamp()
+   GROUP BY r.client_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.client_id LIMIT $1`,
+);
+
+// In id order, as every writer of many rows; the row triggers end the families and write revocation and audit rows.
+const userEpochsRaise = defineStatement(
+  'revocationUserEpochsRaise',
+  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1
+   WHERE id IN (SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE) RETURNING id, "tokenEpoch" AS epoch`,
+);
+const clientEpochsRaise = defineStatement(
+  'revocationClientEpochsRaise',
+  `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1
+   WHERE id IN (SELECT id FROM oauth_clients WHERE "clientId" = ANY($1::text[]) OR $1::text[] IS NULL ORDER BY id FOR NO KEY UPDATE)
+   RETURNING "clientId" AS id, "tokenEpoch" AS epoch`,
+);
+
+// Index: revocations_kind_value. The epoch must refuse for as long as any row it stands for would have.
+const cutsExtend = defineStatement(
+  'revocationCutsExtend',
+  `UPDATE revocations r SET expires_at = greatest(r.expires_at, to_timestamp(c.expires_at_ms / 1000))
+   FROM unnest($2::text[], $3::int[], $4::float8[]) AS c(value, token_epoch, expires_at_ms)
+   WHERE r.kind = $1 AND r.value = c.value AND r.token_epoch = c.token_epoch`,
+);
+
+// What was revoked before the epoch went up: rows of this very transaction have no number yet.
+const singlesOfUsersDelete = defineStatement(
+  'revocationSinglesOfUsersDelete',
+  `DELETE FROM revocations WHERE kind IN ('jti', 'sid', 'family') AND user_id = ANY($1) AND epoch IS NOT NULL RETURNING 1`,
+);
+const singlesOfClientsDelete = defineStatement(
+  'revocationSinglesOfClientsDelete',
+  `DELETE FROM revocations WHERE kind IN ('jti', 'family') AND (client_id = ANY($1::text[]) AND user_id IS NULL OR $1::text[] IS NULL)
+     AND epoch IS NOT NULL RETURNING 1`,
+);
+
 type FeedRow = Omit<FeedPage, 'entries'> & {
   readonly rows: readonly [
     epoch: number,
@@ -111,3 +171,53 @@ export async function isDatabaseUnused(sql: Sql): Promise<boolean> {
 export async function deleteExpiredRevocations(sql: Sql, limit: number): Promise<number> {
   return (await sql.query(expiredDelete, [limit])).length;
 }
+
+/** Whose single revocations are many, the most crowded first. */
+export type Crowd = { readonly id: string; readonly entries: number; readonly expiresAtMs: number };
+
+/** One collapse at a time over all copies; let go at commit. */
+export async function lockCollapse(tx: Sql): Promise<boolean> {
+  const [row] = await tx.query<{ isMine: boolean }>(collapseLock);
+  return row?.isMine === true;
+}
+
+/** Rows that live, and those among them that name a token or a login. */
+export async function readLiveCounts(tx: Sql): Promise<{ readonly live: number; readonly ofTokens: number }> {
+  const [row] = await tx.query<{ live: number; ofTokens: number }>(liveCounts);
+  return row ?? { live: 0, ofTokens: 0 };
+}
+
+export const readCrowdedUsers = (tx: Sql, limit: number): Promise<Crowd[]> => tx.query<Crowd>(crowdedUsers, [limit]);
+export const readCrowdedClients = (tx: Sql, limit: number): Promise<Crowd[]> =>
+  tx.query<Crowd>(crowdedClients, [limit]);
+
+type RaisedEpoch = { readonly id: string; readonly epoch: number };
+
+export type Collapsed = {
+  /** Users or clients whose epoch went up. */
+  readonly raised: number;
+  /** Single revocations that went. */
+  readonly collapsed: number;
+};
+
+async function collapse(
+  tx: Sql,
+  kind: 'user' | 'client',
+  crowds: readonly Crowd[] | null,
+  statements: { readonly raise: Statement; readonly remove: Statement },
+): Promise<Collapsed> {
+  const until = new Map(crowds?.map(({ id, expiresAtMs }) => [id, expiresAtMs]));
+  const raised = await tx.query<RaisedEpoch>(statements.raise, [crowds && [...until.keys()]]);
+  const ids = raised.map(({ id }) => id);
+  const epochs = raised.map(({ epoch }) => epoch);
+  await tx.query(cutsExtend, [kind, ids, epochs, ids.map((id) => until.get(id) ?? 0)]);
+  return { raised: ids.length, collapsed: (await tx.query(statements.remove, [crowds && ids])).length };
+}
+
+/** Raises the users' epochs in place of their single revocations. */
+export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collapsed> =>
+  collapse(tx, 'user', crowds, { raise: userEpochsRaise, remove: singlesOfUsersDelete });
+
+/** The same for clients' own tokens; null: for every client, which refuses every token there is. */
+export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
+  collapse(tx, 'client', crowds, { raise: clientEpochsRaise, remove: singlesOfClientsDelete });
