@@ -27,12 +27,18 @@ export function identityRoutes(routes: RouteContext, deps: IdentityRoutesDeps): 
   for (const endpoint of [signUpEndpoint, signUpEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
-      return withCookies(201, await signUp(deps, { ...input.body, signal: request.signal }, caller));
+      return withCookies(
+        201,
+        await signUp(deps, { ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
+      );
     });
   for (const endpoint of [signInEndpoint, signInEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
-      return withCookies(200, await signIn(deps, { ...input.body, signal: request.signal }, caller));
+      return withCookies(
+        200,
+        await signIn(deps, { ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
+      );
     });
   for (const endpoint of [signOutEndpoint, signOutAliasEndpoint])
     bind(routes, endpoint, async (input, caller) =>

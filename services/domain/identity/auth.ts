@@ -2,9 +2,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { runWithTransaction } from '@better-auth/core/context';
 import { prismaAdapter } from '@better-auth/prisma-adapter';
 import { betterAuth } from 'better-auth';
-import { createAuthMiddleware } from 'better-auth/api';
-import type { Random, Redis, RequestContext, Transact } from '../ports.ts';
-import { assertNotRewound, type RevocationSet } from '../tokens/revocation-set.ts';
+import { createAuthMiddleware, isAPIError } from 'better-auth/api';
+import { internalError } from '../../platform/errors.ts';
+import type { Ports, RequestContext, Transact } from '../ports.ts';
+import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import { emailTaken, loginRefused } from './errors.ts';
 import { createSessionCache, type SecondaryStorage } from './session.cache.ts';
 
 export type AuthSettings = {
@@ -12,6 +14,8 @@ export type AuthSettings = {
   /** Origin of the API, fixed at boot: no request sets it. */
   readonly baseUrl: string;
   readonly sessionSeconds: number;
+  /** CORS_ORIGINS: whose pages may write with the session cookie, beside our own. */
+  readonly corsOrigins: readonly string[];
   /** `__Host-` and `Secure`; off only under the development profile. */
   readonly secureCookies: boolean;
 };
@@ -51,9 +55,17 @@ export type AuthSession = {
 export type LiveSession = { readonly user: AuthUser; readonly session: AuthSession };
 export type OpenedSession = LiveSession & { readonly setCookie: readonly string[] };
 
+/** What pages may do with the session cookie. */
+export type BrowserPolicy = {
+  readonly sessionCookie: string;
+  /** Own origin and the listed ones, compared byte for byte. */
+  readonly trustedOrigins: ReadonlySet<string>;
+  readonly secureCookies: boolean;
+};
+
 /** What our use-cases use of Better Auth; its own errors and names stay behind this. */
 export type Auth = {
-  readonly sessionCookie: string;
+  readonly browser: BrowserPolicy;
   /** Better Auth's writes and ours in one transaction; what it caches is written after the commit. */
   readonly transact: Transact;
   /** User, account and session. The digest is made before; call inside `transact`. */
@@ -84,27 +96,27 @@ const NEVER_TOO_LONG = 4_096;
 
 /** Better Auth on Postgres and Redis: one call at boot. */
 export function createAuth(
-  ports: {
-    readonly redis: Redis;
-    readonly random: Random;
-    readonly revocations: RevocationSet;
-    readonly authDatabase: AuthDatabase;
-  },
+  ports: Pick<Ports, 'redis' | 'random' | 'vault'> & HasRevocations & { readonly authDatabase: AuthDatabase },
   settings: AuthSettings,
 ): Auth {
   const { revocations, authDatabase } = ports;
   const handover = new AsyncLocalStorage<Handover>();
-  const cache = createSessionCache(ports.redis, (session, user) => {
+  const cache = createSessionCache(ports, ({ session, user }) => {
     // A copy that may not know the latest revocations believes no cache.
     if (revocations.refusal() !== null || revocations.isSessionEnded(session.id)) return false;
     return (revocations.userEpoch(user.id) ?? 0) <= user.tokenEpoch;
   });
-  const sessionCookie = `${settings.secureCookies ? '__Host-' : ''}better-auth.session_token`;
+  const browser: BrowserPolicy = {
+    sessionCookie: `${settings.secureCookies ? '__Host-' : ''}better-auth.session_token`,
+    trustedOrigins: new Set([new URL(settings.baseUrl).origin, ...settings.corsOrigins]),
+    secureCookies: settings.secureCookies,
+  };
 
   const engine = betterAuth({
     secret: settings.authSecret,
     baseURL: settings.baseUrl,
     basePath: '/api/auth',
+    trustedOrigins: [...browser.trustedOrigins],
     database: prismaAdapter(authDatabase.client, { provider: 'postgresql', transaction: true }),
     secondaryStorage: inTransactions(cache, handover),
     emailAndPassword: {
@@ -124,10 +136,11 @@ export function createAuth(
         disabledAt: { type: 'date', input: false, required: false },
       },
     },
-    // A fixed life from login on: reading a session writes nothing.
+    // A fixed life from login on, and reading a session writes nothing.
     session: {
       expiresIn: settings.sessionSeconds,
       disableSessionRefresh: true,
+      deferSessionRefresh: true,
       storeSessionInDatabase: true,
       cookieCache: { enabled: false },
     },
@@ -147,7 +160,7 @@ export function createAuth(
       ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
       useSecureCookies: false,
       defaultCookieAttributes: { secure: settings.secureCookies, httpOnly: true, sameSite: 'lax', path: '/' },
-      cookies: { session_token: { name: sessionCookie } },
+      cookies: { session_token: { name: browser.sessionCookie } },
     },
   });
 
@@ -166,12 +179,14 @@ export function createAuth(
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ): Promise<OpenedSession> {
     const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
-    const { headers } = await handover.run(store, call);
+    const { headers } = await handover.run(store, call).catch((err: unknown) => {
+      throw ownError(err);
+    });
     return { ...required(store.opened), setCookie: headers?.getSetCookie() ?? [] };
   }
 
   return {
-    sessionCookie,
+    browser,
     transact,
     signUp: ({ email, name, digest }, request) =>
       open({ digest }, () =>
@@ -204,6 +219,14 @@ export function createAuth(
       await engine.$context;
     },
   };
+}
+
+/** Better Auth's errors carry a status: they would pass for the client's fault where they are a defect of ours. */
+function ownError(err: unknown): unknown {
+  if (!isAPIError(err)) return err;
+  if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();
+  if (err.body?.code === 'INVALID_EMAIL_OR_PASSWORD') return loginRefused();
+  return internalError({ cause: err });
 }
 
 /** Stands where Better Auth expects the password, which it never needs. */

@@ -1,18 +1,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { originRefused } from '../../platform/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
+import type { HasAuth } from './auth.ts';
 
 /** Cookie and header of the double-submit token; a page of ours reads the one and sends the other. */
 export const CSRF_COOKIE = 'sallyport.csrf';
 
-export type CsrfPolicy = {
-  readonly sessionCookie: string;
-  /** Own origin and CORS_ORIGINS, compared byte for byte. */
-  readonly trustedOrigins: ReadonlySet<string>;
-  readonly secureCookies: boolean;
-};
-
-export type HasCsrf = { readonly csrf: CsrfPolicy; readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
+export type HasCsrf = HasAuth & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
 /** The request headers these rules read. */
 export type BrowserHeaders = {
@@ -45,8 +39,8 @@ export function csrfTokenOf(keyRing: HasCsrf['keyRing'], sessionCookieValue: str
   return `${version}.${macOf(key, sessionCookieValue)}`;
 }
 
-function isTokenOf({ csrf, keyRing }: HasCsrf, token: string, cookieHeader: string | undefined): boolean {
-  const session = cookieValue(cookieHeader, csrf.sessionCookie);
+function isTokenOf({ auth, keyRing }: HasCsrf, token: string, cookieHeader: string | undefined): boolean {
+  const session = cookieValue(cookieHeader, auth.browser.sessionCookie);
   const [, version, mac] = /^(\d{1,5})\.([\w-]{43})$/.exec(token) ?? [];
   const key = version === undefined ? undefined : keyRing.secretVersion('csrf', Number(version));
   if (session === undefined || key === undefined || mac === undefined) return false;
@@ -58,25 +52,25 @@ function isTokenOf({ csrf, keyRing }: HasCsrf, token: string, cookieHeader: stri
  * without Origin the double-submit token. Call it once the session is known to live.
  */
 export function csrfPasses(deps: HasCsrf, headers: BrowserHeaders): boolean {
-  if (headers.origin !== undefined) return deps.csrf.trustedOrigins.has(headers.origin);
+  if (headers.origin !== undefined) return deps.auth.browser.trustedOrigins.has(headers.origin);
   const token = headers['x-csrf-token'];
   return typeof token === 'string' && isTokenOf(deps, token, headers.cookie);
 }
 
 /** A foreign page must not sign a visitor in as somebody else. Throws `origin_refused` (403); no Origin is no page. */
-export function assertOwnPage({ csrf }: HasCsrf, headers: BrowserHeaders): void {
-  if (headers.origin !== undefined && !csrf.trustedOrigins.has(headers.origin)) throw originRefused();
+export function assertOwnPage({ auth }: HasAuth, headers: BrowserHeaders): void {
+  if (headers.origin !== undefined && !auth.browser.trustedOrigins.has(headers.origin)) throw originRefused();
 }
 
 /** `Set-Cookie` of the double-submit token that belongs to the session cookie just set; scripts may read it. */
-export function csrfSetCookie({ csrf, keyRing }: HasCsrf, sessionSetCookie: string, maxAgeSeconds: number): string {
+export function csrfSetCookie({ auth, keyRing }: HasCsrf, sessionSetCookie: string, maxAgeSeconds: number): string {
   const [pair = ''] = sessionSetCookie.split(';', 1);
-  const token = csrfTokenOf(keyRing, cookieValue(pair, csrf.sessionCookie) ?? '');
-  return `${CSRF_COOKIE}=${token}; Path=/; Max-Age=${maxAgeSeconds}; SameSite=Lax${csrf.secureCookies ? '; Secure' : ''}`;
+  const token = csrfTokenOf(keyRing, cookieValue(pair, auth.browser.sessionCookie) ?? '');
+  return `${CSRF_COOKIE}=${token}; Path=/; Max-Age=${maxAgeSeconds}; SameSite=Lax${auth.browser.secureCookies ? '; Secure' : ''}`;
 }
 
 /** `Set-Cookie` lines that make a browser forget the session. */
-export function clearedCookies({ csrf }: HasCsrf): string[] {
-  const end = `; Path=/; Max-Age=0; SameSite=Lax${csrf.secureCookies ? '; Secure' : ''}`;
-  return [`${csrf.sessionCookie}=; HttpOnly${end}`, `${CSRF_COOKIE}=${end}`];
+export function clearedCookies({ auth }: HasAuth): string[] {
+  const end = `; Path=/; Max-Age=0; SameSite=Lax${auth.browser.secureCookies ? '; Secure' : ''}`;
+  return [`${auth.browser.sessionCookie}=; HttpOnly${end}`, `${CSRF_COOKIE}=${end}`];
 }

@@ -7,8 +7,9 @@ import { cookieValue } from './csrf.ts';
 import { sessionCallerOf } from './open-session.ts';
 import { liveSessionView } from './views.ts';
 
-async function findByCookie({ auth }: HasAuth, cookieHeader: string | undefined): Promise<LiveSession | null> {
-  if (cookieHeader === undefined || cookieValue(cookieHeader, auth.sessionCookie) === undefined) return null;
+/** The live session of a signed cookie, or null. */
+export async function findByCookie({ auth }: HasAuth, cookieHeader: string | undefined): Promise<LiveSession | null> {
+  if (cookieHeader === undefined || cookieValue(cookieHeader, auth.browser.sessionCookie) === undefined) return null;
   return auth.findSession(cookieHeader);
 }
 

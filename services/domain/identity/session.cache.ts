@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Redis } from '../ports.ts';
+import type { Redis, Vault } from '../ports.ts';
 
 /** What Better Auth calls secondary storage: it asks by its own keys, session tokens among them. */
 export type SecondaryStorage = {
@@ -18,63 +18,67 @@ export type SessionCache = SecondaryStorage & {
   }): Promise<void>;
 };
 
-/** Judges a cached session: false makes it a miss, and Postgres is asked. */
-export type SessionTrust = (
-  session: { readonly id: string },
-  user: { readonly id: string; readonly tokenEpoch: number },
-) => boolean;
+export type CachedSession = {
+  readonly session: { readonly id: string };
+  readonly user: { readonly id: string; readonly tokenEpoch: number };
+};
 
-type CachedSession = { session: { id: string; token?: string }; user: { id: string; tokenEpoch: number } };
-
-/** What Better Auth keeps per user to list sessions; we list from Postgres. */
+/** What Better Auth keeps per user to list sessions; ours are listed from Postgres. */
 const LIST_PREFIX = 'active-sessions-';
+const SESSION_PREFIX = '{"session":';
 const DEFAULT_TTL_SECONDS = 604_800;
 
 // Session tokens are keys: only their hash goes to Redis, in a hash tag so that Cluster keeps one key in one slot.
 const redisKey = (key: string): string => `auth:{${createHash('sha256').update(key).digest('base64url')}}`;
 
-function parseSession(value: string): CachedSession | null {
-  try {
-    const parsed = JSON.parse(value) as Partial<CachedSession> | null;
-    if (typeof parsed?.session?.id !== 'string' || typeof parsed.user?.id !== 'string') return null;
-    return parsed as CachedSession;
-  } catch {
-    return null;
-  }
-}
+const isSession = (value: unknown): value is CachedSession => {
+  const { session, user } = (value ?? {}) as Partial<CachedSession>;
+  return typeof session?.id === 'string' && typeof user?.id === 'string' && Number.isInteger(user.tokenEpoch);
+};
 
 /**
- * Redis as Better Auth's secondary storage. Never throws: without Redis every read is a miss and Postgres answers.
+ * Redis as Better Auth's secondary storage. Values are sealed to their key: who reads Redis learns nothing, and who
+ * writes it can put nobody in another's place. Never throws: without Redis every read is a miss and Postgres answers.
  * A cached session that `isTrusted` refuses is a miss too, so a stale copy revives nothing.
  */
-export function createSessionCache(redis: Redis, isTrusted: SessionTrust): SessionCache {
-  const quietly = async <T>(work: Promise<T>, otherwise: T): Promise<T> => work.catch(() => otherwise);
+export function createSessionCache(
+  { redis, vault }: { readonly redis: Redis; readonly vault: Vault },
+  isTrusted: (cached: CachedSession) => boolean,
+): SessionCache {
+  const quietly = <T>(work: Promise<T>, otherwise: T): Promise<T> => work.catch(() => otherwise);
+
+  const opened = (key: string, sealed: string | null): string | null => {
+    if (sealed === null) return null;
+    try {
+      const value = vault.open(sealed, key).toString('utf8');
+      if (!value.startsWith(SESSION_PREFIX)) return value;
+      const cached: unknown = JSON.parse(value);
+      return isSession(cached) && isTrusted(cached) ? value : null;
+    } catch {
+      return null;
+    }
+  };
 
   const storage: SecondaryStorage = {
-    get: async (key) => {
-      if (key.startsWith(LIST_PREFIX)) return null;
-      const value = await quietly(redis.get(redisKey(key)), null);
-      if (value === null || !value.startsWith('{"session":')) return value;
-      const cached = parseSession(value);
-      if (!cached || !isTrusted(cached.session, cached.user)) return null;
-      cached.session.token = key;
-      return JSON.stringify(cached);
+    get: async (name) => {
+      if (name.startsWith(LIST_PREFIX)) return null;
+      const key = redisKey(name);
+      return opened(key, await quietly(redis.get(key), null));
     },
-    set: async (key, value, ttlSeconds = DEFAULT_TTL_SECONDS) => {
-      if (key.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
-      const cached = value.startsWith('{"session":') ? parseSession(value) : null;
-      // The value of a session names everything but its token: a reader of Redis learns none.
-      if (cached) delete cached.session.token;
-      await quietly(
-        redis.set(redisKey(key), cached ? JSON.stringify(cached) : value, Math.ceil(ttlSeconds)),
-        undefined,
-      );
+    set: async (name, value, ttlSeconds = DEFAULT_TTL_SECONDS) => {
+      if (name.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
+      const key = redisKey(name);
+      await quietly(redis.set(key, vault.seal(Buffer.from(value), key), Math.ceil(ttlSeconds)), undefined);
     },
-    delete: (key) => quietly(redis.delete(redisKey(key)), undefined),
-    getAndDelete: (key) => quietly(redis.getAndDelete(redisKey(key)), null),
+    delete: (name) => quietly(redis.delete(redisKey(name)), undefined),
+    getAndDelete: async (name) => {
+      const key = redisKey(name);
+      return opened(key, await quietly(redis.getAndDelete(key), null));
+    },
     // A counter that cannot be read is over every limit.
-    increment: (key, ttlSeconds) => quietly(redis.increment(redisKey(key), ttlSeconds), Number.MAX_SAFE_INTEGER),
+    increment: (name, ttlSeconds) => quietly(redis.increment(redisKey(name), ttlSeconds), Number.MAX_SAFE_INTEGER),
   };
+
   return {
     ...storage,
     keepSession: ({ session, user }) =>

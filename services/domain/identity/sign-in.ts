@@ -8,12 +8,13 @@ import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
 import type { HasCsrf } from './csrf.ts';
 import { identifierHash, normaliseEmail } from './email.ts';
-import { endSession } from './end-session.ts';
+import { endSession, endSessionIn } from './end-session.ts';
 import { loginRefused } from './errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
 import { beginLogin, finishLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
 import { isHashable } from './password-policy.ts';
+import { findByCookie } from './read-session.ts';
 
 export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher'> &
   SessionTokenPorts &
@@ -24,13 +25,14 @@ export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher'> &
 export type SignInInput = {
   readonly email: string;
   readonly password: string;
+  /** The Cookie header: a session it names ends as the new one begins (no fixation). */
+  readonly cookie?: string | undefined;
   /** Aborted when the client leaves: its place in the hashing queue is given up. */
   readonly signal?: AbortSignal;
 };
 
 /**
- * E-mail and password for a new session and its token pair (D-API-02). Nothing of a session that came with the
- * request is used (no fixation).
+ * E-mail and password for a new session and its token pair (D-API-02).
  * @throws loginRefused (401, alike for unknown, disabled and wrong), hashingBusy, storeUnavailable (503)
  */
 export async function signIn(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
@@ -39,11 +41,12 @@ export async function signIn(ports: LoginPorts, input: SignInInput, caller: Call
     logins.add(1, { outcome: 'ok', factor: 'password' });
     return answer;
   } catch (err) {
-    const isRefused = (err as { code?: unknown }).code === loginRefused.definition.code;
-    logins.add(1, { outcome: isRefused ? 'refused' : 'unavailable', factor: 'password' });
+    logins.add(1, { outcome: isRefused(err) ? 'refused' : 'unavailable', factor: 'password' });
     throw err;
   }
 }
+
+const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === loginRefused.definition.code;
 
 async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   assertNotRewound(ports.revocations);
@@ -51,25 +54,31 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   const credential = await findCredential(ports.sql, email);
   const identifier = identifierHash(ports.keyRing.secret('identifier'), email);
   const proven = await provePassword(ports, input, credential, caller);
-  if (!proven) {
+  const refuse = async (): Promise<never> => {
     await recordEvent(ports.sql, caller, userLogin, {
       outcome: 'refused',
       ...(credential ? { target: { kind: 'user', id: credential.userId } as const } : {}),
       detail: { factor: 'password', identifier },
     });
     throw loginRefused();
-  }
+  };
+  if (!proven) return refuse();
   const actor = userCaller(proven.userId, caller);
-  const login = await ports.auth.transact(async (tx) => {
-    await setAuditContext(tx, actor, 'sign_in');
-    const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
-    await recordEvent(tx, actor, userLogin, {
-      outcome: 'ok',
-      target: { kind: 'user', id: proven.userId },
-      detail: { factor: 'password', identifier, session_id: opened.session.id },
-    });
-    return beginLogin(tx, ports, opened, actor);
-  });
+  const replaced = await findByCookie(ports, input.cookie);
+  const login = await ports.auth
+    .transact(async (tx) => {
+      await setAuditContext(tx, actor, 'sign_in');
+      if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+      const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
+      await recordEvent(tx, actor, userLogin, {
+        outcome: 'ok',
+        target: { kind: 'user', id: proven.userId },
+        detail: { factor: 'password', identifier, session_id: opened.session.id },
+      });
+      return beginLogin(tx, ports, opened, actor);
+    })
+    // The account or its password went away between the proof and the transaction.
+    .catch((err: unknown) => (isRefused(err) ? refuse() : Promise.reject(err)));
   return finishLogin(ports, login, actor).catch(async (err: unknown) => {
     // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.
     await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, actor).catch(() => {});

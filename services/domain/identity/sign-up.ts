@@ -3,17 +3,20 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
 import { assertNotRewound } from '../tokens/revocation-set.ts';
 import { normaliseEmail } from './email.ts';
-import { endSession } from './end-session.ts';
+import { endSession, endSessionIn } from './end-session.ts';
 import { emailTaken } from './errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { beginLogin, finishLogin, type LoginAnswer } from './open-session.ts';
 import { assertPasswordAllowed } from './password-policy.ts';
+import { findByCookie } from './read-session.ts';
 import type { LoginPorts } from './sign-in.ts';
 
 export type SignUpInput = {
   readonly email: string;
   readonly password: string;
   readonly name?: string | undefined;
+  /** The Cookie header: a session it names ends as the new one begins. */
+  readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };
 
@@ -40,14 +43,16 @@ async function attempt(ports: LoginPorts, input: SignUpInput, caller: Caller): P
   assertPasswordAllowed(input.password);
   const email = normaliseEmail(input.email);
   const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
+  const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, caller, 'sign_up');
+      if (replaced) await endSessionIn(tx, ports, replaced.session.id);
       const opened = await ports.auth.signUp({ email, name: input.name ?? '', digest }, caller.request);
       return beginLogin(tx, ports, opened, caller);
     })
     .catch((err: unknown) => {
-      throw isEmailTaken(err) ? emailTaken({ cause: err }) : err;
+      throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });
   return finishLogin(ports, login, caller).catch(async (err: unknown) => {
     // The account stays and can sign in; the session, whose cookie has not left, ends.
@@ -56,9 +61,8 @@ async function attempt(ports: LoginPorts, input: SignUpInput, caller: Caller): P
   });
 }
 
-/** Better Auth saw the address, or a concurrent sign-up was faster and the unique index saw it. */
-function isEmailTaken(err: unknown): boolean {
-  const { code, constraint, body } = err as { code?: unknown; constraint?: unknown; body?: { code?: unknown } };
-  if (code === '23505') return constraint === EMAIL_UNIQUE;
-  return body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL';
+/** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */
+function isUniqueEmail(err: unknown): boolean {
+  const { code, constraint } = err as { code?: unknown; constraint?: unknown };
+  return code === '23505' && constraint === EMAIL_UNIQUE;
 }

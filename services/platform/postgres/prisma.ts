@@ -44,9 +44,12 @@ export function createPrismaDatabase(pool: pg.Pool, onAfterCommitError: (err: un
   });
 
   const inScope = async <T>(scope: Scope, work: () => Promise<T>): Promise<T> => {
-    const result = await scopes.run(scope, work).catch((err: unknown) => {
-      throw scope.failure ?? err;
-    });
+    // A query of Prisma begins when it is awaited: that must happen inside the scope.
+    const result = await scopes
+      .run(scope, async () => await work())
+      .catch((err: unknown) => {
+        throw scope.failure ?? err;
+      });
     // A swallowed failure inside a transaction would let COMMIT roll back in silence.
     if (scope.failure !== undefined) throw scope.failure;
     return result;

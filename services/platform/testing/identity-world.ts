@@ -17,7 +17,7 @@ import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
-import { loadConfig } from '../config/load.ts';
+import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
 import { createHasher, type Hasher } from '../hasher/hasher.ts';
@@ -40,6 +40,8 @@ export type IdentityWorldOptions = {
   readonly secureCookies?: boolean;
   readonly trustedOrigins?: readonly string[];
   readonly log?: Log;
+  /** Places and patience of the hashing queue; the default refuses nobody however slow the machine. */
+  readonly hashQueue?: { readonly capacity: number; readonly maxWaitSeconds: number };
   /** Puts something between the use-cases and a real part. */
   readonly around?: {
     readonly keyRing?: (real: KeyRing) => KeyRing;
@@ -77,7 +79,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const redis = connectRedis(options.redisUrl, () => {});
   const clock = systemClock;
   const random = systemRandom;
-  const vault = createVault(Buffer.from(authSecret));
+  const vault = createVault(keyEncryptionKeyOf(config, authSecret));
   const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-marks-'));
 
   const url = 'http://api.sallyport.test';
@@ -106,13 +108,22 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   });
   poll.start();
   await Promise.all([keyRing.load(), access.load(), poll.ready()]);
-  const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children: 2 });
+  const hasher = createHasher({
+    pepper: keyRing.secret('pepper').key,
+    children: 2,
+    ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
+  });
   const portHasher: PasswordHasher = hasher;
   const authDatabase = createPrismaDatabase(pool, onAfterCommitError);
-  const secureCookies = options.secureCookies ?? false;
   const auth = createAuth(
-    { redis: options.around?.redis?.(redis) ?? redis, random, revocations, authDatabase },
-    { authSecret, baseUrl: url, sessionSeconds: config.identity.sessionSeconds, secureCookies },
+    { redis: options.around?.redis?.(redis) ?? redis, random, vault, revocations, authDatabase },
+    {
+      authSecret,
+      baseUrl: url,
+      sessionSeconds: config.identity.sessionSeconds,
+      corsOrigins: options.trustedOrigins ?? [],
+      secureCookies: options.secureCookies ?? false,
+    },
   );
   await Promise.all([auth.ready(), hasher.dummyDigest()]);
 
@@ -129,11 +140,6 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     revocations,
     announceRevocations: () => poll.announce(),
     tokenSettings: { ...config.tokens, issuer: url, audience: url },
-    csrf: {
-      sessionCookie: auth.sessionCookie,
-      secureCookies,
-      trustedOrigins: new Set([url, ...(options.trustedOrigins ?? [])]),
-    },
   };
   const app = createApp({ log, trustedProxies: [] });
   const callers = createCallerResolver({

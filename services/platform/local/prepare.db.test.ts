@@ -1,0 +1,111 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { newPerson, send, startIdentityWorld } from '../testing/identity-world.ts';
+import { testRedisUrl } from '../testing/stores.ts';
+import { ensureAuthSecret } from './data-dir.ts';
+import { prepare } from './prepare.ts';
+
+let admin: pg.Client;
+let databaseUrl: string;
+let dataDir: string;
+const redisUrl = testRedisUrl();
+const log = (): void => {};
+
+beforeAll(async () => {
+  const url = new URL(inject('templateUrl'));
+  url.pathname = '/postgres';
+  admin = new pg.Client({ connectionString: url.href });
+  await admin.connect();
+});
+afterAll(() => admin.end());
+beforeEach(async () => {
+  const name = `prepare_${newPerson().password.replaceAll(/\W/g, '').toLowerCase()}`;
+  await admin.query(`CREATE DATABASE ${name}`);
+  const url = new URL(inject('templateUrl'));
+  url.pathname = `/${name}`;
+  databaseUrl = url.href;
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-prepare-'));
+});
+afterEach(async () => {
+  await admin.query(`DROP DATABASE ${new URL(databaseUrl).pathname.slice(1)} WITH (FORCE)`);
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const start = (env: Record<string, string> = {}) => prepare({ databaseUrl, redisUrl, dataDir, env, log });
+const credentials = async () => JSON.parse(await readFile(join(dataDir, 'dev-credentials.json'), 'utf8'));
+async function rows(text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  const answer = await client.query(text);
+  await client.end();
+  return answer.rows;
+}
+
+test('two starts at once on an empty database: one migration run, one key, one of each demo row', async () => {
+  const [one, two] = await Promise.all([start(), start()]);
+  expect(one.migrations.length + two.migrations.length).toBe((await rows('SELECT 1 FROM _prisma_migrations')).length);
+  expect(one.keysCreated.length + two.keysCreated.length).toBe(1);
+  expect(one.credentialsFile).toBe(join(dataDir, 'dev-credentials.json'));
+  expect(await rows('SELECT roles FROM users ORDER BY email')).toEqual([
+    { roles: ['admin', 'user'] },
+    { roles: ['user'] },
+  ]);
+  expect(await rows(`SELECT count(*)::int FROM accounts`)).toEqual([{ count: 2 }]);
+});
+
+test('the credentials work, are 0600, and are the same at the next start, which changes nothing', async () => {
+  await start();
+  const first = await credentials();
+  expect((await stat(join(dataDir, 'dev-credentials.json'))).mode & 0o777).toBe(0o600);
+  expect(Object.keys(first)).toEqual(['user', 'admin', 'client', 'database_url', 'redis_url']);
+  expect([first.database_url, first.redis_url]).toEqual([databaseUrl, redisUrl]);
+  const events = await rows('SELECT count(*) FROM audit_outbox');
+  const again = await start();
+  expect([again.migrations, again.keysCreated]).toEqual([[], []]);
+  expect(await credentials()).toEqual(first);
+  expect(await rows('SELECT count(*) FROM audit_outbox')).toEqual(events);
+
+  const world = await startIdentityWorld({
+    databaseUrl,
+    redisUrl,
+    authSecret: ensureAuthSecret(dataDir),
+  });
+  try {
+    for (const login of [first.user, first.admin])
+      expect((await send(world, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);
+    const client = world.access.authenticateClient(first.client.client_id, first.client.client_secret);
+    expect(client?.grantTypes).toEqual(['refresh_token', 'client_credentials']);
+    for (const scope of ['tokens:issue', 'tokens:introspect', 'revocations:read', 'keys:manage', 'tasks:read'])
+      expect(client?.credentialScopes).toContain(scope);
+  } finally {
+    await world.close();
+  }
+});
+
+test('another secret means other passwords, and the database follows it', async () => {
+  await start({ BETTER_AUTH_SECRET: 'a'.repeat(40), KEY_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') });
+  const first = await credentials();
+  await start({ BETTER_AUTH_SECRET: 'b'.repeat(40), KEY_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') });
+  const second = await credentials();
+  expect(second.user.password).not.toBe(first.user.password);
+  expect(second.client.client_secret).not.toBe(first.client.client_secret);
+  expect(await rows(`SELECT count(*)::int FROM audit_outbox WHERE type = 'account.password_changed'`)).toEqual([
+    { count: 2 },
+  ]);
+});
+
+test('outside the development profile there are keys, and no demo people, client or file', async () => {
+  const prepared = await start({
+    SALLYPORT_PROFILE: 'staging',
+    BETTER_AUTH_SECRET: 'c'.repeat(40),
+    KEY_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'),
+  });
+  expect(prepared.credentialsFile).toBeNull();
+  expect(prepared.keysCreated).toHaveLength(1);
+  expect(await rows('SELECT 1 FROM users')).toEqual([]);
+  expect(await rows(`SELECT 1 FROM oauth_clients WHERE "clientId" <> 'sallyport'`)).toEqual([]);
+  await expect(stat(join(dataDir, 'dev-credentials.json'))).rejects.toThrow('ENOENT');
+});

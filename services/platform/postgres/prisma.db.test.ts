@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { defineStatement } from '../define/statement.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/stores.ts';
+import { startTcpProxy, type TcpProxy } from '../testing/tcp-proxy.ts';
+import type { PrismaClient } from './generated/client.ts';
+import { createPool } from './pool.ts';
+import { createPrismaDatabase, type PrismaDatabase } from './prisma.ts';
+
+let database: TestDatabase;
+let proxy: TcpProxy;
+let pool: pg.Pool;
+let prisma: PrismaDatabase;
+let client: PrismaClient;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  proxy = await startTcpProxy(database.url);
+  pool = createPool({
+    url: proxy.url,
+    connections: 3,
+    applicationName: 'test',
+    statementTimeoutMs: 1_000,
+    lockTimeoutMs: 500,
+  });
+  prisma = createPrismaDatabase(pool, (err) => {
+    throw err;
+  });
+  client = prisma.client as PrismaClient;
+});
+afterAll(async () => {
+  await prisma.close();
+  await pool.end();
+  await proxy.cut();
+  await database.drop();
+});
+
+const userById = defineStatement('testUserById', `SELECT email, "emailVerified" FROM users WHERE id = $1`);
+const person = () => {
+  const id = randomUUID();
+  return { id, email: `${id}@people.test` };
+};
+// Better Auth's adapter writes booleans where the column is a timestamp.
+const verified = (isVerified: boolean) => isVerified as unknown as Date;
+
+test('its queries and ours share one transaction: both or neither', async () => {
+  const ada = person();
+  const work = prisma.transact(async (tx) => {
+    await client.user.create({ data: ada });
+    expect(await tx.query(userById, [ada.id])).toMatchObject([{ email: ada.email }]);
+    expect(prisma.currentTx()).toBe(tx);
+    throw new Error('no');
+  });
+  await expect(work).rejects.toThrow('no');
+  expect(await client.user.findFirst({ where: { id: ada.id } })).toBeNull();
+  await client.$transaction(async (inner) => {
+    await inner.user.create({ data: ada });
+    await prisma.transact((tx) => tx.query(userById, [ada.id]));
+  });
+  expect(await client.user.findFirst({ where: { id: ada.id } })).toMatchObject(ada);
+  expect(() => prisma.currentTx()).toThrow('no transaction');
+});
+
+test('transactions at once stay apart: neither sees what the other has not committed', async () => {
+  const people = Array.from({ length: 12 }, person);
+  await Promise.all(
+    people.map((one, index) =>
+      prisma
+        .transact(async () => {
+          await client.user.create({ data: one });
+          expect(await client.user.findMany({ where: { id: { in: people.map(({ id }) => id) } } })).toContainEqual(
+            expect.objectContaining({ id: one.id }),
+          );
+          if (index % 2 === 1) throw new Error('odd');
+        })
+        .catch((err: Error) => expect(err.message).toBe('odd')),
+    ),
+  );
+  const kept = await client.user.findMany({ where: { id: { in: people.map(({ id }) => id) } } });
+  expect(kept.map(({ id }) => id).sort()).toEqual(
+    people
+      .filter((_, index) => index % 2 === 0)
+      .map(({ id }) => id)
+      .sort(),
+  );
+});
+
+test('D-DAT-01 a boolean is written as the moment of proof, and read as one, by create, update, where and join', async () => {
+  const ada = person();
+  const made = await client.user.create({ data: { ...ada, emailVerified: verified(true) } });
+  expect(made.emailVerified).toBe(true);
+  const [row] = await prisma.transact((tx) => tx.query<{ emailVerified: Date }>(userById, [ada.id]));
+  expect(Math.abs(Date.now() - (row?.emailVerified.getTime() ?? 0))).toBeLessThan(60_000);
+  const session = { id: randomUUID(), token: randomUUID(), userId: ada.id, expiresAt: new Date(Date.now() + 60_000) };
+  await client.session.create({ data: session });
+  const joined = await client.session.findFirst({ where: { id: session.id }, include: { user: true } });
+  expect(joined?.user.emailVerified).toBe(true);
+  const found = await client.user.findMany({ where: { emailVerified: verified(true) } });
+  expect(found.map(({ id }) => id)).toContain(ada.id);
+  const changed = await client.user.update({ where: { id: ada.id }, data: { emailVerified: verified(false) } });
+  expect(changed.emailVerified).toBe(false);
+  const unproven = await client.user.findMany({ where: { emailVerified: verified(false) } });
+  expect(unproven.map(({ id }) => id)).toContain(ada.id);
+});
+
+test('a failure that the library swallows or hides is still the transaction’s, and nothing commits', async () => {
+  const ada = person();
+  await client.user.create({ data: ada });
+  const other = person();
+  for (const hide of [() => undefined, () => Promise.reject(new Error('something went wrong'))]) {
+    const work = prisma.transact(async () => {
+      await client.user.create({ data: other });
+      await client.user.create({ data: { ...person(), email: ada.email } }).catch(hide);
+    });
+    await expect(work).rejects.toMatchObject({ code: '23505', constraint: 'users_email_key' });
+  }
+  expect(await client.user.findFirst({ where: { id: other.id } })).toBeNull();
+  const masked = prisma.unmask(() => client.user.create({ data: { ...person(), email: ada.email } }));
+  await expect(masked).rejects.toMatchObject({ constraint: 'users_email_key' });
+});
+
+test('Postgres out of reach is store_unavailable, inside and outside of a transaction', async () => {
+  await proxy.cut();
+  const hidden = () =>
+    client.user.findFirst({ where: { id: 'x' } }).catch(() => Promise.reject(new Error('something went wrong')));
+  await expect(prisma.unmask(hidden)).rejects.toMatchObject({ code: 'store_unavailable' });
+  await expect(prisma.transact(hidden)).rejects.toMatchObject({ code: 'store_unavailable' });
+  await proxy.restore();
+  await expect.poll(() => prisma.unmask(hidden).catch(() => 'away'), { timeout: 10_000 }).toBeNull();
+});
+
+test('what Prisma would run on another connection is refused', async () => {
+  await expect(client.user.findUnique({ where: { id: 'x' } })).rejects.toThrow('findFirst');
+});
