@@ -3,10 +3,15 @@ import type { ErrorDefinition } from '../define/error.ts';
 import {
   bodyMalformed,
   bodyTooLarge,
+  clientUnauthenticated,
   contentTypeUnsupported,
   internalError,
+  originRefused,
+  permissionMissing,
   requestInvalid,
   shuttingDown,
+  storeUnavailable,
+  unauthenticated,
 } from '../errors.ts';
 import { type JsonSchema, jsonSchemaOf } from './schema.ts';
 
@@ -54,11 +59,25 @@ const SECURITY = {
 
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
 
+/** Errors of reading the caller, by what the endpoint accepts. */
+function callerErrors({ auth, method }: Endpoint): Endpoint['errors'] {
+  if (auth === 'public') return [];
+  const accepts = new Set(auth.accepts);
+  return [
+    ...(accepts.has('bearer') || accepts.has('session') ? [unauthenticated] : []),
+    ...(accepts.has('client') ? [clientUnauthenticated] : []),
+    ...(auth.permission ? [permissionMissing] : []),
+    ...(accepts.has('session') ? [storeUnavailable] : []),
+    ...(accepts.has('session') && method !== 'GET' ? [originRefused] : []),
+  ];
+}
+
 /** Errors any endpoint may answer with, by what it reads. */
 function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
   const reads = endpoint.body || endpoint.query || endpoint.params;
   const factories = [
     ...endpoint.errors,
+    ...callerErrors(endpoint),
     ...(reads ? [requestInvalid] : []),
     ...(BODY_METHODS.has(endpoint.method) ? [bodyMalformed, bodyTooLarge, contentTypeUnsupported] : []),
     shuttingDown,
