@@ -1,0 +1,80 @@
+// For tests only: whether answers are what /openapi.json promises.
+import AjvModule, { type ValidateFunction } from 'ajv';
+import addFormatsModule from 'ajv-formats';
+import { expect } from 'vitest';
+import type { Json, Received } from './http-client.ts';
+
+const Ajv = AjvModule.default ?? AjvModule;
+const addFormats = addFormatsModule.default ?? addFormatsModule;
+
+export type Operation = {
+  readonly method: string;
+  readonly path: string;
+  readonly operationId: string;
+  /** Empty for public ones; `{}` among them: the credential may be left out. */
+  readonly security: readonly Readonly<Record<string, unknown>>[];
+  readonly bodyType: string | undefined;
+  readonly bodySchema: Json;
+  readonly isBodyRequired: boolean;
+  readonly parameters: readonly { readonly name: string; readonly in: string; readonly schema: Json }[];
+  readonly responses: Readonly<Record<string, Json>>;
+};
+
+export function operationsOf(openApi: Json): Operation[] {
+  return Object.entries(openApi.paths as Json).flatMap(([path, methods]) =>
+    Object.entries(methods as Json).map(([method, operation]): Operation => {
+      const { operationId, security, requestBody, parameters = [], responses } = operation as Json;
+      const [bodyType] = Object.keys(requestBody?.content ?? {});
+      return {
+        method: method.toUpperCase(),
+        path,
+        operationId,
+        security,
+        bodyType,
+        bodySchema: bodyType === undefined ? undefined : requestBody.content[bodyType].schema,
+        isBodyRequired: requestBody?.required === true,
+        parameters,
+        responses,
+      };
+    }),
+  );
+}
+
+/** True where a request without any credential must be refused. */
+export const needsCredential = ({ security }: Operation): boolean =>
+  security.length > 0 && security.every((way) => Object.keys(way).length > 0);
+
+const patternOf = (path: string): RegExp =>
+  new RegExp(`^${path.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+
+/** A check that an answer's status, content type and body are documented for its operation. */
+export function createAnswerCheck(openApi: Json): (method: string, path: string, answer: Received) => void {
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  addFormats(ajv);
+  ajv.addSchema({ $id: 'openapi', components: openApi.components });
+  const validators = new Map<string, ValidateFunction>();
+  const operations = operationsOf(openApi).sort((a, b) => Number(a.path.includes('{')) - Number(b.path.includes('{')));
+
+  return (method, target, answer) => {
+    const [path = ''] = target.split('?');
+    const operation = operations.find((each) => each.method === method && patternOf(each.path).test(path));
+    expect(operation, `${method} ${path} is documented`).toBeDefined();
+    const label = `${operation!.operationId} ${answer.status}: ${answer.text.slice(0, 300)}`;
+    const documented = operation!.responses[answer.status];
+    expect(documented, `documented: ${label}`).toBeDefined();
+    const contentType = answer.headers.get('content-type')?.split(';', 1)[0] ?? '';
+    if (documented.content === undefined) return expect(answer.text, label).toBe('');
+    const [, { schema } = undefined as Json] =
+      Object.entries<Json>(documented.content).find(([type]) => type.split(';', 1)[0] === contentType) ?? [];
+    expect(schema, `${label} has a documented content type, not ${contentType}`).toBeDefined();
+    const value = contentType.endsWith('json') ? answer.body : answer.text;
+    const key = `${operation!.operationId} ${answer.status} ${contentType}`;
+    const validate = validators.get(key) ?? ajv.compile(located(schema));
+    validators.set(key, validate);
+    expect(validate(value) ? [] : validate.errors, label).toEqual([]);
+  };
+}
+
+/** References within the document as references to it. */
+const located = (schema: Json): Json =>
+  JSON.parse(JSON.stringify(schema).replaceAll('"$ref":"#/', '"$ref":"openapi#/'));

@@ -1,0 +1,218 @@
+// For tests only: the product as a user starts it (supervisor, stores, API), in processes of their own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { readRunRecords } from '../../supervisor/run-record.ts';
+import { repositoryRoot } from '../local/data-dir.ts';
+import { isSameProcessAlive } from '../local/file-lock.mjs';
+import { randomFreePort } from '../local/ports.ts';
+import { readState, recordProcess, sendSignal, waitForExit } from '../local/processes.ts';
+
+export type Login = { readonly email: string; readonly password: string };
+export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
+
+/** What `dev-credentials.json` holds. */
+export type Credentials = {
+  readonly user: Login;
+  readonly admin: Login;
+  readonly client: ClientCredentials;
+  readonly database_url: string;
+  readonly redis_url: string;
+};
+
+export type ReadyLine = {
+  readonly event: 'ready';
+  readonly api: string;
+  readonly metrics: string;
+  readonly credentials_file: string;
+  readonly pids: { readonly api: number };
+};
+
+export type ProductOptions = {
+  /** Settings over what a start without any would do. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Given stores; without them the product brings its own into its data directory. */
+  readonly stores?: { readonly databaseUrl: string; readonly redisUrl: string };
+  /** A data directory to use and leave; without it a temporary one. */
+  readonly dataDir?: string;
+};
+
+export type Product = {
+  readonly api: string;
+  readonly metrics: string;
+  readonly dataDir: string;
+  readonly credentials: Credentials;
+  readonly ready: ReadyLine;
+  readonly supervisorPid: number;
+  /** The API process of now: another one after a crash. */
+  apiPid(): number | undefined;
+  /** Of the stores the product brought; undefined for given ones. */
+  storePid(store: 'postgres' | 'redis'): number | undefined;
+  /** Everything the product wrote to its two outputs. */
+  output(): string;
+  /** Exit code of the supervisor, or the signal that ended it; waits for it. */
+  ended(): Promise<number | string>;
+  /** Signals the whole process group, as a terminal's Ctrl-C does, and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<number | string>;
+  /** Ends whatever is left, and removes a temporary data directory. */
+  dispose(): Promise<void>;
+};
+
+/** A test's own patience: no guarantee of speed. */
+export const PATIENCE_MS = 60_000;
+
+/** Polls until `ask` gives something other than undefined or false. */
+export async function eventually<T>(what: string, ask: () => T | Promise<T>): Promise<Exclude<T, undefined | false>> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await ask();
+    if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
+    if (performance.now() > deadline) throw new Error(`never came: ${what}`);
+    await sleep(25);
+  }
+}
+
+const STORES = ['postgres', 'redis'] as const;
+
+/** Settings of the one who runs the tests must not reach the product. */
+function ownEnv(): NodeJS.ProcessEnv {
+  const kept = /^(PATH|HOME|USER|LANG|TZ|TMPDIR|LC_.*|NODE_V8_COVERAGE|NODE_EXTRA_CA_CERTS)$/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));
+}
+
+function spawnProduct(env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), ['cli/main.ts', 'start'], {
+    cwd: repositoryRoot,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  });
+}
+
+async function endStores(dataDir: string): Promise<void> {
+  for (const store of STORES) {
+    const state = readState(join(dataDir, 'run', `${store}.json`));
+    if (!state || !isSameProcessAlive(state)) continue;
+    sendSignal(state.pid, 'SIGCONT');
+    sendSignal(state.pid, store === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
+    if (!(await waitForExit(state, 10_000))) sendSignal(state.pid, 'SIGKILL');
+  }
+}
+
+/**
+ * Starts the product on free ports and resolves when it says that it is ready.
+ * @throws when it ends before, with its last words
+ */
+export async function startProduct(options: ProductOptions = {}): Promise<Product> {
+  const folder = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'sallyport-product-')) : undefined;
+  // As root, Postgres runs as another user, who must be able to pass through.
+  if (folder) chmodSync(folder, 0o755);
+  const dataDir = options.dataDir ?? join(folder!, 'data');
+  const child = spawnProduct({
+    ...ownEnv(),
+    PORT: String(await randomFreePort()),
+    METRICS_PORT: String(await randomFreePort()),
+    SALLYPORT_DATA_DIR: dataDir,
+    RATE_LIMIT_PROFILE: 'load',
+    ...(options.stores ? { DATABASE_URL: options.stores.databaseUrl, REDIS_URL: options.stores.redisUrl } : {}),
+    ...options.env,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (part: Buffer) => {
+    stdout += part;
+  });
+  child.stderr?.on('data', (part: Buffer) => {
+    stderr += part;
+  });
+  let ending: number | string | undefined;
+  const ended = new Promise<number | string>((done) => {
+    child.once('exit', (code, signal) => {
+      ending = signal ?? code ?? -1;
+      done(ending);
+    });
+  });
+  const killGroup = (): void => sendSignal(-child.pid!, 'SIGKILL');
+  process.once('exit', killGroup);
+
+  const children = () =>
+    readRunRecords(dataDir)
+      .filter((record) => record.supervisor.pid === child.pid)
+      .flatMap((record) => record.children);
+
+  const dispose = async (): Promise<void> => {
+    const left = children();
+    if (ending === undefined) killGroup();
+    await ended;
+    for (const { process: own } of left) if (isSameProcessAlive(own)) sendSignal(own.pid, 'SIGKILL');
+    for (const { process: own } of left) await waitForExit(own, 10_000);
+    process.off('exit', killGroup);
+    if (!folder) return;
+    await endStores(dataDir);
+    rmSync(folder, { recursive: true, force: true });
+  };
+
+  let ready: ReadyLine;
+  try {
+    ready = await eventually('the ready line', () => {
+      const line = stdout.split('\n').find((text) => text.startsWith('{"event":"ready"') && text.endsWith('}'));
+      if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending}):\n${stderr}`);
+      return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
+    });
+  } catch (err) {
+    await dispose();
+    throw err;
+  }
+  return {
+    api: ready.api,
+    metrics: ready.metrics,
+    dataDir,
+    credentials: JSON.parse(readFileSync(ready.credentials_file, 'utf8')) as Credentials,
+    ready,
+    supervisorPid: child.pid!,
+    apiPid: () =>
+      children().find(({ name, process: own }) => name.startsWith('api') && isSameProcessAlive(own))?.process.pid,
+    storePid: (store) => readState(join(dataDir, 'run', `${store}.json`))?.pid,
+    output: () => stdout + stderr,
+    ended: () => ended,
+    stop: async (signal = 'SIGTERM') => {
+      if (ending === undefined) sendSignal(-child.pid!, signal);
+      return ended;
+    },
+    dispose,
+  };
+}
+
+/** Whether a process with this pid lives now. */
+export const isAlive = (pid: number): boolean => recordProcess(pid).start !== undefined;
+
+/** Descendants of a process, by the kernel's own list. */
+export function descendantsOf(pid: number): number[] {
+  let text = '';
+  try {
+    text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  } catch {
+    return [];
+  }
+  const own = text.trim().split(/\s+/).filter(Boolean).map(Number);
+  return own.flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+/** Rows of one statement, with the owner rights of `dev-credentials.json`. */
+export async function queryRows<R extends pg.QueryResultRow>(
+  databaseUrl: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return (await client.query<R>(text, [...values])).rows;
+  } finally {
+    await client.end();
+  }
+}
