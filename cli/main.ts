@@ -32,7 +32,6 @@ const program = new Command('sallyport')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride();
 for (const register of verbs) register(program);
-for (const command of program.commands) command.exitOverride();
 
 // A reader that went away (a closed pipe) is no reason to fall.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});

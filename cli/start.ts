@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError } from '../services/platform/config/load.ts';
-import { repositoryRoot } from '../services/platform/local/data-dir.ts';
+import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
+import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { banner, describeKeyRing, type ReadyState, readyLine } from '../services/supervisor/ready.ts';
 import { preparationSteps } from '../services/supervisor/steps.ts';
 import { listenForStop } from '../services/supervisor/stop-requests.ts';
 import { supervise } from '../services/supervisor/supervise.ts';
+import { childTable } from '../services/supervisor/table.ts';
 import { watchSources } from '../services/supervisor/watch.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -26,6 +27,7 @@ export function registerStart(program: Command): void {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);
       try {
+        if (options.dryRun) return describeStart(output);
         await start(options, output);
       } catch (err) {
         throw asCommandError(err);
@@ -65,6 +67,23 @@ async function start(options: StartOptions, output: Output): Promise<void> {
     onReady,
     ...(options.watch ? { onRunning: watchLoop } : {}),
   });
+}
+
+/** What a start would use, without starting it. @throws ConfigError */
+function describeStart(output: Output): void {
+  const { env } = process;
+  const { server } = loadConfig(env);
+  const plan = {
+    data_dir: resolveDataDir(env),
+    profile: server.profile,
+    port: server.port,
+    metrics_port: server.metricsPort,
+    postgres: env.DATABASE_URL ? 'DATABASE_URL' : 'embedded',
+    redis: env.REDIS_URL ? 'REDIS_URL' : 'private',
+    preparation: preparationSteps.map((step) => step.name),
+    children: childTable(env, server.drainSeconds).map(({ name, copies }) => ({ name, copies })),
+  };
+  output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }
 
 function asCommandError(err: unknown): unknown {

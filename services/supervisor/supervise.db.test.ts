@@ -152,6 +152,39 @@ describe('crash', { timeout: 120_000 }, () => {
     expect(run.err).toMatch(/exit code 3\); starting it again in 0\.02 s[\s\S]*in 0\.04 s[\s\S]*in 0\.08 s/);
     expect(await textOf(metrics)).toContain('sallyport_child_restarts_total{process="api-1"} 3\n');
   });
+
+  test('a child whose port was taken while it was down waits for it, because its address is the issuer', async () => {
+    const run = await bench.start();
+    const { api } = await run.ready();
+    const port = Number(new URL(api).port);
+    const thief = createServer();
+    // The delay before the restart grows with each crash: by the third it is long enough for a thief.
+    for (const nth of [2, 3]) {
+      await fetch(`${api}/crash`).catch(() => {});
+      await run.ready(nth);
+    }
+    await fetch(`${api}/crash`).catch(() => {});
+    await eventually('the port', () => {
+      const attempt = Promise.withResolvers<true | undefined>();
+      thief.once('error', () => attempt.resolve(undefined));
+      thief.listen(port, '127.0.0.1', () => attempt.resolve(true));
+      return attempt.promise;
+    });
+    await run.said(`port ${port} of api-1 is taken: trying again`);
+    thief.close();
+    expect((await run.ready(4)).api).toBe(api);
+  });
+
+  test('a restart on request drains, keeps the port and is ready again', async () => {
+    const run = await bench.start();
+    const { api, pids } = await run.ready();
+    run.process.kill('SIGUSR2');
+    const again = await run.ready(2);
+    expect(again.api).toBe(api);
+    expect(again.pids.api).not.toBe(pids.api);
+    expect(await textOf(api)).toBe(String(again.pids.api));
+    expect(readFileSync(join(run.folder, 'drained'), 'utf8')).toBe('fulfilled fulfilled');
+  });
 });
 
 describe('stop', { timeout: 120_000 }, () => {

@@ -22,6 +22,7 @@ const slowStepMs = 3_000;
 /** From a stop request: a child still draining then is killed, which leaves the stores their time within 40 s. */
 const drainBudgetMs = 28_000;
 const storeStopMs = 9_000;
+const portRetryMs = 1_000;
 const longestSocketFolder = 80;
 
 export interface SuperviseOptions {
@@ -148,9 +149,17 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
       if (!requests.isStopping()) for (const child of children) child.start();
     }
   };
-  const onFatal = async (message: FatalMessage): Promise<void> => {
+  const onFatal = async (child: SupervisedChild, message: FatalMessage): Promise<void> => {
     const isPortTaken = message.code === 'port_taken' || message.code === 'EADDRINUSE';
-    if (!isPortTaken || wasReady) return failed.reject(new StartError(message.code, message.message, message.fix));
+    if (!isPortTaken) return failed.reject(new StartError(message.code, message.message, message.fix));
+    if (wasReady) {
+      // Its address is the issuer of tokens in use: it waits for its port rather than move.
+      say(`port ${claim.port} of ${child.name} is taken: trying again in ${portRetryMs / 1_000} s`);
+      await Promise.race([sleep(portRetryMs), requests.stop]);
+      await child.stop();
+      if (!requests.isStopping()) child.start();
+      return;
+    }
     const next = await claimPort(claim.port + 1, host, [metrics.port]);
     claim.release();
     tellMove(say, 'port', claim.port, next.port);
@@ -177,7 +186,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
       backoff: options.backoff ?? defaultBackoff,
       ownGroup: true,
       say,
-      onFatal: (_child, message) => void onFatal(message),
+      onFatal: (child, message) => void onFatal(child, message),
       onChange,
       onRestarted: (name) => void (restarts.has(name) && restarts.set(name, restarts.get(name)! + 1)),
     });

@@ -109,6 +109,7 @@ try {
     say: (text) => process.stderr.write(text + '\\n'),
     onReady: (state) => process.stdout.write(readyLine(state) + '\\n'),
     children: [JSON.parse(TEST_CHILD)],
+    onRunning: (restartAll) => process.on('SIGUSR2', restartAll),
     backoff: { firstMs: 20, capMs: 80, healthyAfterMs: 1e9 },
   });
   process.exit(0);

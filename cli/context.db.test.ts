@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { randomFreePort } from '../services/platform/local/ports.ts';
+import { startPostgres } from '../services/platform/local/postgres.ts';
+import { startRedis } from '../services/platform/local/redis.ts';
+import type { LocalService } from '../services/platform/local/shared-service.ts';
+import { openContext } from './context.ts';
+
+let dataDir: string;
+const services: LocalService[] = [];
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-context-'));
+});
+afterEach(async () => {
+  for (const service of services.splice(0)) await service.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+const credentials = (urls: Record<string, string>): void =>
+  writeFileSync(join(dataDir, 'dev-credentials.json'), JSON.stringify(urls));
+
+describe('what a verb works on', { timeout: 60_000 }, () => {
+  test('the environment comes first, then the running local servers, then the credentials file', async () => {
+    const given = {
+      databaseUrl: inject('templateUrl').replace('sallyport_template', 'postgres'),
+      redisUrl: inject('redisUrl'),
+    };
+    credentials({ database_url: given.databaseUrl, redis_url: given.redisUrl });
+    const env = { SALLYPORT_DATA_DIR: dataDir };
+    expect(await openContext(['databaseUrl', 'redisUrl'], env)).toEqual({ dataDir, ...given });
+
+    const say = (): void => {};
+    services.push(await startRedis({ dataDir, say }), await startPostgres({ dataDir, say }));
+    const [redis, postgres] = services;
+    expect(await openContext(['databaseUrl', 'redisUrl'], env)).toEqual({
+      dataDir,
+      databaseUrl: postgres!.url,
+      redisUrl: redis!.url,
+    });
+    const set = { ...env, DATABASE_URL: given.databaseUrl, REDIS_URL: given.redisUrl };
+    expect(await openContext(['databaseUrl', 'redisUrl'], set)).toEqual({ dataDir, ...given });
+  });
+
+  test('nothing known is exit code 3 with a fix, and only for what the verb needs', async () => {
+    const env = { SALLYPORT_DATA_DIR: dataDir, REDIS_URL: inject('redisUrl') };
+    await expect(openContext(['databaseUrl'], env)).rejects.toMatchObject({
+      exitCode: 3,
+      fix: expect.stringContaining('DATABASE_URL'),
+    });
+    expect(await openContext(['redisUrl'], env)).toEqual({ dataDir, redisUrl: env.REDIS_URL });
+    expect(await openContext([], env)).toEqual({ dataDir });
+  });
+
+  test('a server that does not answer is exit code 3, and its password is not in the message', async () => {
+    const port = await randomFreePort();
+    const env = {
+      SALLYPORT_DATA_DIR: dataDir,
+      DATABASE_URL: `postgres://u:hidden-word@127.0.0.1:${port}/d`,
+      REDIS_URL: `redis://:hidden-word@127.0.0.1:${port}`,
+    };
+    for (const need of ['databaseUrl', 'redisUrl'] as const) {
+      const err = await openContext([need], env).catch((cause: unknown) => cause);
+      expect(err).toMatchObject({ exitCode: 3 });
+      expect(String((err as Error).message)).not.toContain('hidden-word');
+    }
+  });
+});

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const main = new URL('./main.ts', import.meta.url).pathname;
+let dataDir: string;
+beforeEach(() => {
+  dataDir = join(mkdtempSync(join(tmpdir(), 'sallyport-cli-')), 'data');
+});
+afterEach(() => rmSync(join(dataDir, '..'), { recursive: true, force: true }));
+
+/** Runs the command line; an ending is an answer, not an error. */
+function sallyport(
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { DATABASE_URL: _database, REDIS_URL: _redis, ...own } = process.env;
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      [main, ...args],
+      { env: { ...own, SALLYPORT_DATA_DIR: dataDir, ...env } },
+      (err, stdout, stderr) => done({ code: err ? Number(err.code) : 0, stdout, stderr }),
+    );
+  });
+}
+
+describe('exit codes', { timeout: 60_000 }, () => {
+  test.each([
+    [['nonsense']],
+    [['status', '--nonsense']],
+    [['--nonsense']],
+    [['keys', 'nonsense']],
+    [['keys', 'list', '--nonsense']],
+  ])('%j is a usage error: 2, and nothing on stdout', async (args) => {
+    const answer = await sallyport(args);
+    expect([answer.code, answer.stdout]).toEqual([2, '']);
+    expect(answer.stderr).not.toBe('');
+  });
+
+  test('--help is no error', async () => {
+    const answer = await sallyport(['--help']);
+    expect(answer.code).toBe(0);
+    for (const verb of ['start', 'status', 'doctor', 'keys', 'token']) expect(answer.stdout).toContain(`\n  ${verb}`);
+  });
+
+  test('status of what does not run is 3, with its state as one line of JSON on stdout and the fix on stderr', async () => {
+    const answer = await sallyport(['--json', 'status']);
+    expect(answer.code).toBe(3);
+    expect(JSON.parse(answer.stdout)).toEqual({
+      data_dir: dataDir,
+      running: [],
+      postgres: 'not running here',
+      redis: 'not running here',
+    });
+    expect(answer.stdout.trimEnd().split('\n')).toHaveLength(1);
+    expect(answer.stderr).toContain('npm start');
+  });
+
+  test('a start that its profile refuses is 5, names the variable and its fix, and touches nothing', async () => {
+    const answer = await sallyport(['start'], { SALLYPORT_PROFILE: 'production', BETTER_AUTH_SECRET: '' });
+    expect([answer.code, answer.stdout]).toEqual([5, '']);
+    expect(answer.stderr).toMatch(/BETTER_AUTH_SECRET is not set under production\n {2}fix: make one/);
+    expect(existsSync(dataDir)).toBe(false);
+  });
+
+  test('a value that cannot be read stops the start by its name (A-CFG-01)', async () => {
+    const answer = await sallyport(['start'], { PORT: 'many' });
+    expect(answer.code).toBe(5);
+    expect(answer.stderr).toMatch(/PORT .*whole number/);
+  });
+
+  test('start --dry-run says what would be done and does nothing', async () => {
+    const answer = await sallyport(['start', '--dry-run', '--json']);
+    expect(answer.code).toBe(0);
+    expect(JSON.parse(answer.stdout)).toMatchObject({ data_dir: dataDir, postgres: 'embedded', redis: 'private' });
+    expect(existsSync(dataDir)).toBe(false);
+    const given = await sallyport(['start', '--dry-run', '--json'], {
+      DATABASE_URL: 'postgres://u:secret@h/d',
+      REDIS_URL: 'redis://h',
+    });
+    expect(JSON.parse(given.stdout)).toMatchObject({ postgres: 'DATABASE_URL', redis: 'REDIS_URL' });
+    expect(given.stdout).not.toContain('secret');
+  });
+});
