@@ -47,6 +47,11 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
   });
 });
 
+test('no kid begins like an option of a command line', async () => {
+  const keys = await Promise.all(Array.from({ length: 400 }, () => makeKeyPair(vault, 'access', 'EdDSA')));
+  expect(keys.filter((key) => key.kid.startsWith('-'))).toEqual([]);
+});
+
 describe('strength', () => {
   test('RSA below 2048 bits is refused for signing and verifying (J17)', () => {
     const weak = weakRsa();

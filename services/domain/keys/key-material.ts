@@ -71,6 +71,8 @@ export async function makeKeyPair(vault: Vault, purpose: string, alg: Asymmetric
   const { publicKey, privateKey } = await generatePair(alg);
   const jwk = publicKey.export({ format: 'jwk' });
   const kid = jwkThumbprint(jwk);
+  // Command lines would take it for an option.
+  if (kid.startsWith('-')) return makeKeyPair(vault, purpose, alg);
   const sealedPrivateKey = vault.seal(privateKey.export({ format: 'der', type: 'pkcs8' }), sealContext(purpose, kid));
   return { kid, purpose, alg, publicKey: JSON.stringify(jwk), sealedPrivateKey };
 }
@@ -82,7 +84,7 @@ export function sealSharedSecret(
   secret: Uint8Array,
 ): SealedKey {
   assertSharedSecret(secret);
-  const kid = ports.random.bytes(16).toString('base64url');
+  const kid = ports.random.bytes(16).toString('hex');
   const publicKey = ports.vault.seal(fingerprint(secret), fingerprintContext(purpose, kid));
   const sealedPrivateKey = ports.vault.seal(secret, sealContext(purpose, kid));
   return { kid, purpose, alg: 'HS256', publicKey, sealedPrivateKey };

@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
+import { defineStatement } from '../services/platform/define/statement.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+
+const KEK = Buffer.alloc(32, 5);
+const ROOT = join(import.meta.dirname, '..');
+
+let database: TestDatabase;
+let ports: TestPorts;
+let dataDir: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url, { keyEncryptionKey: KEK });
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-keys-'));
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
+beforeEach(async () => {
+  await raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
+  await ensureKeys(
+    ports,
+    {
+      keys: { algorithm: 'EdDSA', jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
+      tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600 },
+      authSecret: 'a-secret-of-more-than-thirty-two-characters',
+      audience: null,
+    },
+    testCaller,
+  );
+});
+
+type Run = { readonly code: number | null; readonly out: string; readonly err: string };
+function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  const own = {
+    DATABASE_URL: database.url,
+    SALLYPORT_DATA_DIR: dataDir,
+    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
+  };
+  const { PATH = '', NODE_V8_COVERAGE } = process.env;
+  const child = spawn(process.execPath, ['cli/main.ts', 'keys', ...args], {
+    cwd: ROOT,
+    env: { PATH, ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}), ...own, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (part: Buffer) => {
+    out += part;
+  });
+  child.stderr.on('data', (part: Buffer) => {
+    err += part;
+  });
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err })));
+}
+const json = async (args: readonly string[]) => {
+  const { code, out, err } = await sallyport([...args, '--json']);
+  expect(code, err).toBe(0);
+  return JSON.parse(out);
+};
+const kids = async (): Promise<string[]> =>
+  (await raw<{ id: string }>('SELECT id FROM jwks ORDER BY signs')).map((row) => row.id);
+
+describe('sallyport keys', () => {
+  test('list prints data on stdout: one JSON line, or a line per key', async () => {
+    const [kid] = await kids();
+    expect(await json(['list'])).toMatchObject({ keys: [{ kid, state: 'active', alg: 'EdDSA' }] });
+    const { out, err } = await sallyport(['list']);
+    expect(out).toMatch(new RegExp(`^active +EdDSA +${kid} +signs \\S+ to open\\n$`));
+    expect(err).toBe('');
+  });
+
+  test('rotate follows what the running API was configured with, not the environment of the command', async () => {
+    const first = await json(['rotate']);
+    expect(first).toMatchObject({ outcome: 'publish', key: { state: 'pending', alg: 'EdDSA' } });
+    const held = Date.parse(first.key.activates_at) - Date.parse(first.key.published_at);
+    expect(held).toBe(70_000);
+    expect(await json(['rotate'])).toMatchObject({ outcome: 'pending', key: { kid: first.key.kid } });
+    expect((await json(['timeline'])).events.map((moment: { event: string }) => moment.event)).toEqual([
+      'published',
+      'signs',
+      'published',
+      'stops signing',
+      'signs',
+      'leaves the key set',
+    ]);
+    expect((await sallyport(['timeline'])).out.trim().split('\n')).toHaveLength(6);
+    const actors = await raw(
+      `SELECT DISTINCT actor_kind, actor_id FROM audit_outbox WHERE target_id = '${first.key.kid}'`,
+    );
+    expect(actors).toEqual([{ actor_kind: 'system', actor_id: 'sallyport keys' }]);
+  });
+
+  test('rotate before its day, or as a rehearsal, does nothing', async () => {
+    expect(await json(['rotate', '--when-due'])).toMatchObject({ outcome: 'not_due' });
+    expect((await sallyport(['rotate', '--dry-run'])).err).toMatch(/would publish the next key; nothing was done/);
+    expect(await kids()).toHaveLength(1);
+    await sallyport(['rotate']);
+    expect((await sallyport(['rotate', '--dry-run'])).err).toMatch(/nothing to do: .* is waiting/);
+  });
+
+  test('compromise asks a person, and says who signs now', async () => {
+    const [kid = ''] = await kids();
+    const asked = await sallyport(['compromise', kid, '--reason', 'leaked']);
+    expect(asked).toMatchObject({ code: 4, out: '' });
+    expect(asked.err).toMatch(/add --yes/);
+    expect((await sallyport(['compromise', kid, '--reason', 'leaked', '--dry-run'])).err).toMatch(
+      /would take out the active key/,
+    );
+    expect(await kids()).toHaveLength(1);
+    const answer = await json(['compromise', kid, '--reason', 'leaked', '--yes']);
+    expect(answer).toMatchObject({ key: { kid, state: 'compromised' }, signer: { state: 'active' } });
+    expect((await sallyport(['compromise', kid, '--reason', 'again', '--yes'])).err).toMatch(/without the hold/);
+  });
+
+  test.each([
+    ['an unknown key', ['compromise', 'nobody', '--reason', 'x', '--yes'], {}, 2, /sallyport keys list/],
+    ['no reason', ['compromise', 'nobody'], {}, 2, /--reason/],
+    ['an empty reason', ['compromise', 'nobody', '--reason', '', '--yes'], {}, 2, /1 to 500 characters/],
+    [
+      'another key-encryption key',
+      ['rotate'],
+      { KEY_ENCRYPTION_KEY: Buffer.alloc(32, 6).toString('base64') },
+      5,
+      /fix: start with the KEY_ENCRYPTION_KEY/,
+    ],
+    ['no key-encryption key', ['rotate'], { KEY_ENCRYPTION_KEY: '' }, 5, /SALLYPORT_DATA_DIR/],
+    ['no database', ['list'], { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }, 3, /does not answer/],
+  ])('%s ends with its exit code and one fix', async (_, args, env, code, message) => {
+    const run = await sallyport(args, env as Record<string, string>);
+    expect(run.err).toMatch(message);
+    expect(run).toMatchObject({ code, out: '' });
+    expect(await kids()).toHaveLength(1);
+  });
+});
