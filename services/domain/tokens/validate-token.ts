@@ -176,7 +176,7 @@ export function judgeToken(
   if (typeof verified === 'string') return refused(verified);
   const reason = objection(ports, verified, expectations);
   if (reason !== null) return refused(reason);
-  if (known === undefined) ports.verifiedTokens.set(token, verified);
+  if (known === undefined) ports.verifiedTokens.offer(token, verified);
   active.add(1);
   return verified;
 }

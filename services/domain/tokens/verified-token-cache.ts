@@ -17,7 +17,8 @@ export type VerifiedToken = {
 /** Verified tokens by their whole text: two that differ in one character never share a verdict. */
 export type VerifiedTokenCache = {
   get(token: string): VerifiedToken | undefined;
-  set(token: string, verified: VerifiedToken): void;
+  /** Keeps the token if it was offered before. */
+  offer(token: string, verified: VerifiedToken): void;
   readonly size: number;
 };
 
@@ -25,17 +26,30 @@ export type HasVerifiedTokens = { readonly verifiedTokens: VerifiedTokenCache };
 
 export const DEFAULT_CACHE_ENTRIES = 50_000;
 
+/** Marks of tokens seen once; a power of two. */
+const SEEN_SLOTS = 131_072;
+
+/** 32 bits of a token's last characters, which are random: they end its signature. */
+function fingerprintOf(token: string): number {
+  let fingerprint = 0;
+  for (let at = token.length - 8; at < token.length; at += 1)
+    fingerprint = (Math.imul(fingerprint, 31) + token.charCodeAt(at)) | 0;
+  return fingerprint;
+}
+
 /**
  * A bounded cache in two generations: when the young one is full it becomes the old one, and what is still used moves
- * back. Only tokens with our signature get in, so strangers cannot flood it.
+ * back. A token is kept from its second use on: most are shown once to one copy, and keeping those costs more
+ * than verifying the others twice. Only tokens with our signature get in, so strangers cannot flood it.
  * @param maximumEntries of both generations together
  */
 export function createVerifiedTokenCache(maximumEntries: number = DEFAULT_CACHE_ENTRIES): VerifiedTokenCache {
   const generationEntries = Math.max(1, Math.floor(maximumEntries / 2));
+  const seen = new Int32Array(SEEN_SLOTS);
   let young = new Map<string, VerifiedToken>();
   let old = new Map<string, VerifiedToken>();
 
-  const set = (token: string, verified: VerifiedToken): void => {
+  const keep = (token: string, verified: VerifiedToken): void => {
     if (young.size >= generationEntries) {
       old = young;
       young = new Map();
@@ -48,10 +62,16 @@ export function createVerifiedTokenCache(maximumEntries: number = DEFAULT_CACHE_
       const recent = young.get(token);
       if (recent !== undefined) return recent;
       const earlier = old.get(token);
-      if (earlier !== undefined) set(token, earlier);
+      if (earlier !== undefined) keep(token, earlier);
       return earlier;
     },
-    set,
+    offer(token, verified) {
+      const fingerprint = fingerprintOf(token);
+      const slot = fingerprint & (SEEN_SLOTS - 1);
+      // Two tokens on one slot only put off being kept.
+      if (seen[slot] === fingerprint) keep(token, verified);
+      else seen[slot] = fingerprint;
+    },
     get size() {
       return young.size + old.size;
     },
