@@ -155,11 +155,13 @@ function markdown(report: BenchReport): string {
   ].join('\n');
 }
 
-/** Writes `results/<date>-<commit>[-<only>].json` and `.md`; returns their paths from the repository root. */
+/** Writes `results/<date>-<commit>[-<what was chosen>].json` and `.md`; returns their paths from the repository root. */
 export function saveReport(report: BenchReport, only: readonly string[]): string[] {
   const folder = join(root, 'load-tests/results');
   mkdirSync(folder, { recursive: true });
-  const name = [report.date.slice(0, 10), report.commit, ...only].join('-');
+  // A name for a few; more than that are told apart by what is inside.
+  const part = only.length > 3 ? ['part'] : only;
+  const name = [report.date.slice(0, 10), report.commit, ...part].join('-');
   const files = { [`${name}.json`]: `${JSON.stringify(report, null, 2)}\n`, [`${name}.md`]: markdown(report) };
   return Object.entries(files).map(([file, content]) => {
     writeFileSync(join(folder, file), content);
