@@ -106,21 +106,24 @@ export type RevocationSetOptions = {
   readonly budget: number;
 };
 
+/** As it is held: current until a newer entry of its name, or its end, takes its place. */
+type Held = RevocationEntry & { isCurrent: boolean };
+
 export function createRevocationSet(options: RevocationSetOptions): RevocationMemory {
   const { clock, log, stalenessBoundMs, budget } = options;
   const maps = {
-    jti: new Map<string, RevocationEntry>(),
-    sid: new Map<string, RevocationEntry>(),
-    family: new Map<string, RevocationEntry>(),
-    user: new Map<string, RevocationEntry>(),
-    client: new Map<string, RevocationEntry>(),
-    key: new Map<string, RevocationEntry>(),
-  } as const satisfies Record<RevocationKind, Map<string, RevocationEntry>>;
+    jti: new Map<string, Held>(),
+    sid: new Map<string, Held>(),
+    family: new Map<string, Held>(),
+    user: new Map<string, Held>(),
+    client: new Map<string, Held>(),
+    key: new Map<string, Held>(),
+  } as const satisfies Record<RevocationKind, Map<string, Held>>;
   const { jti, sid, family, user, client, key } = maps;
   /** Every entry in epoch order, some superseded or expired until the next compaction. */
-  let ordered: RevocationEntry[] = [];
+  let ordered: Held[] = [];
   /** Entries by the minute they expire in. */
-  const buckets = new Map<number, RevocationEntry[]>();
+  const buckets = new Map<number, Held[]>();
   let sweptAtMs = 0;
   let epoch = 0;
   let incarnation = '';
@@ -134,16 +137,22 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
 
   const entries = (): number => jti.size + sid.size + family.size + user.size + client.size + key.size;
   const ageMs = (): number => clock.monotonic() - confirmedAt;
-  const isCurrent = (entry: RevocationEntry): boolean => maps[entry.kind].get(entry.value) === entry;
 
-  function merged(known: RevocationEntry | undefined, entry: RevocationEntry): RevocationEntry {
-    if (known === undefined) return entry;
-    const tokenEpoch = Math.max(known.tokenEpoch ?? 0, entry.tokenEpoch ?? 0);
+  function forget(entry: Held): void {
+    entry.isCurrent = false;
+    maps[entry.kind].delete(entry.value);
+  }
+
+  /** Never weaker than what was held under the same name. */
+  function merged(known: Held | undefined, entry: RevocationEntry): Held {
+    if (known === undefined) return { ...entry, isCurrent: true };
+    known.isCurrent = false;
     return {
       ...entry,
-      tokenEpoch: entry.tokenEpoch === null ? null : tokenEpoch,
+      tokenEpoch: entry.tokenEpoch === null ? null : Math.max(known.tokenEpoch ?? 0, entry.tokenEpoch),
       isReuse: known.isReuse || entry.isReuse,
       expiresAtMs: Math.max(known.expiresAtMs, entry.expiresAtMs),
+      isCurrent: true,
     };
   }
 
@@ -160,7 +169,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
   }
 
   function compact(): void {
-    if (ordered.length > 2 * entries() + 1_024) ordered = ordered.filter(isCurrent);
+    if (ordered.length > 2 * entries() + 1_024) ordered = ordered.filter(({ isCurrent }) => isCurrent);
   }
 
   // A later epoch of its user or client refuses every token that the entry names, for at least as long. A session is
@@ -180,10 +189,8 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     relievedAt = now;
     hasNewCuts = false;
     ordered = ordered.filter((entry) => {
-      if (!isCurrent(entry)) return false;
-      if (!isCovered(entry)) return true;
-      maps[entry.kind].delete(entry.value);
-      return false;
+      if (entry.isCurrent && isCovered(entry)) forget(entry);
+      return entry.isCurrent;
     });
   }
 
@@ -244,7 +251,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
       const found: RevocationEntry[] = [];
       for (let index = firstAbove(threshold); index < ordered.length && found.length < limit; index += 1) {
         const entry = ordered[index]!;
-        if (isCurrent(entry)) found.push(entry);
+        if (entry.isCurrent) found.push(entry);
       }
       return found;
     },
@@ -283,7 +290,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
         if ((minute + 1) * BUCKET_MS > sweptAtMs) continue;
         for (let entry = bucket.pop(); entry; entry = left > 0 ? bucket.pop() : undefined) {
           left -= 1;
-          if (isCurrent(entry)) maps[entry.kind].delete(entry.value);
+          if (entry.isCurrent) forget(entry);
         }
         if (bucket.length === 0) buckets.delete(minute);
         if (left <= 0) break;
