@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../platform/testing/identity-world.ts';
@@ -55,6 +56,12 @@ const redisKeyOf = (cookie: string): string => {
   const token = decodeURIComponent(/session_token=([^;]+)/.exec(cookie)?.[1] ?? '').split('.')[0] ?? '';
   return `auth:{${createHash('sha256').update(token).digest('base64url')}}`;
 };
+async function cachedSessions(): Promise<string[]> {
+  const client = new Redis(redis.url);
+  const keys = await client.keys('auth:*');
+  client.disconnect();
+  return keys.sort();
+}
 const isRedisGone = () => expect.poll(() => world.redis.isReady(), { timeout: 10_000 }).toBe(false);
 
 describe('Redis out of reach', () => {
@@ -163,6 +170,7 @@ describe('half-done logins', () => {
         (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families) AS families,
         (SELECT count(*) FROM audit_outbox) AS events`);
       const before = await counts();
+      const cached = await cachedSessions();
       await rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN IF NEW.type = '${type}' THEN RAISE 'no room'; END IF; RETURN NEW; END $$`);
       await rows(
@@ -172,6 +180,7 @@ describe('half-done logins', () => {
         const answer = await attempt();
         expect([answer.status, answer.body.code, answer.headers.getSetCookie()]).toEqual([500, 'internal_error', []]);
         expect(await counts()).toEqual(before);
+        expect(await cachedSessions()).toEqual(cached);
       } finally {
         await rows('DROP FUNCTION refuse_event CASCADE');
       }
