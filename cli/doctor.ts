@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
+import { readKeyWarnings } from '../services/domain/keys/key-warnings.ts';
 import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
@@ -116,7 +117,9 @@ const checks: readonly Check[] = [
       withDatabase(async ({ sql }) => {
         const [facts] = await sql.query<{ signing: number; keys: number }>(keyFacts);
         const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}`;
-        return facts?.signing === 1 ? pass(evidence) : fail(evidence, 'npx sallyport keys rotate');
+        if (facts?.signing !== 1) return fail(evidence, 'npx sallyport keys rotate');
+        const [warning] = await readKeyWarnings({ sql });
+        return warning === undefined ? pass(evidence) : warn(warning, 'npx sallyport keys rotate');
       }),
   },
   {

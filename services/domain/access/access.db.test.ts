@@ -108,6 +108,9 @@ describe('clients', () => {
     expect(access.authenticateClient('broken', 'short')).toBeNull();
     expect(access.client('broken')).toMatchObject({ secretHash: null, authMethod: 'none', scopes: [], grantTypes: [] });
     expect(access.authenticateClient('bare', '')).toBeNull();
+    await raw(`UPDATE oauth_clients SET "clientSecret" = $1 WHERE "clientId" = 'bare'`, [clientSecretHash('a-secret')]);
+    await access.load();
+    expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ authMethod: 'client_secret_basic' });
   });
 
   test('an id taken by a client or a user is refused: one would speak as the other (T18)', async () => {

@@ -4,16 +4,8 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import { ensureServerSecrets } from './ensure-server-secrets.ts';
 import { ensureSharedSecret } from './ensure-shared-secret.ts';
 import { makeKeyPair } from './key-material.ts';
-import {
-  ACCESS_PURPOSE,
-  destroysAt,
-  type KeyPolicy,
-  type KeyTimes,
-  leavesAt,
-  openEnded,
-  signsAtOnceFrom,
-  stateOf,
-} from './key-timeline.ts';
+import { ACCESS_PURPOSE, destroysAt, type KeyPolicy, leavesAt, openEnded, signsAtOnceFrom } from './key-timeline.ts';
+import { keyWarnings } from './key-warnings.ts';
 import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 
@@ -97,21 +89,4 @@ async function keepForLongestToken(tx: Tx, policy: KeyPolicy, nowMs: number): Pr
     const leaves = signsUntil === null ? null : leavesAt(signsUntil, policy.longestTokenSeconds, policy);
     await setKeyRange(tx, key.kid, { ...key, leavesAt: leaves }, policy.longestTokenSeconds);
   }
-}
-
-/** What an operator should know of these keys, a sentence each: for the log of a start and for `doctor`. */
-export function keyWarnings(keys: readonly KeyTimes[], policy: KeyPolicy, nowMs: number): string[] {
-  const active = keys.find((key) => stateOf(key, nowMs) === 'active');
-  const isSucceeded = keys.some((key) => stateOf(key, nowMs) === 'pending');
-  if (!active || isSucceeded) return [];
-  const warnings: string[] = [];
-  if (active.alg !== policy.algorithm)
-    warnings.push(
-      `The active key signs with ${active.alg}, JWT_ALGORITHM asks for ${policy.algorithm}: sallyport keys rotate`,
-    );
-  if (active.signsFrom + policy.rotationDays * 86_400_000 < nowMs)
-    warnings.push(
-      `The active key has signed longer than KEY_ROTATION_DAYS=${policy.rotationDays}: sallyport keys rotate`,
-    );
-  return warnings;
 }

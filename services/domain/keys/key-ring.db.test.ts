@@ -119,6 +119,12 @@ describe('HS256 mode', () => {
   });
 });
 
+test('every typ has its own header, however many there are', async () => {
+  const ring = await startedRing();
+  for (let index = 0; index < 20; index += 1)
+    expect(decodeProtectedHeader(await ring.sign({ typ: `type-${index}` }, {})).typ).toBe(`type-${index}`);
+});
+
 describe('look-up', () => {
   test('a hostile kid finds nothing and reaches neither file nor statement (J3, J4)', async () => {
     await ensureKeys(ports, settingsWith(), testCaller);
@@ -173,6 +179,7 @@ describe('look-up', () => {
     await expect(ring.load()).rejects.toThrow(/sealed under another key-encryption key/);
     await stranger.end();
     expect(ring.isFresh()).toBe(false);
+    expect(ring.state()).toMatchObject({ version: -1, ageMs: Number.POSITIVE_INFINITY });
     expect(() => ring.jwks()).toThrow('signing_unavailable');
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
   });
@@ -198,6 +205,8 @@ describe('the change of signers', () => {
     };
     at = boundary - 1;
     expect(await kids()).toEqual([current, current]);
+    at = Date.parse(next.published_at) - 10 * 60_000;
+    await expect(kids()).rejects.toMatchObject({ code: 'signing_unavailable' });
     at = boundary;
     expect(await kids()).toEqual([next.kid, next.kid]);
   });

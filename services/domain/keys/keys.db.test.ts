@@ -8,6 +8,7 @@ import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
+import { readKeyWarnings } from './key-warnings.ts';
 import { listKeys } from './list-keys.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { retireKeys } from './retire-keys.ts';
@@ -147,7 +148,12 @@ describe('first start', () => {
     await age(31 * 86_400);
     const { warnings } = await ensureKeys(ports, settingsWith(), testCaller);
     expect(warnings).toEqual(['The active key has signed longer than KEY_ROTATION_DAYS=30: sallyport keys rotate']);
+    expect(await readKeyWarnings(ports)).toEqual(warnings);
     expect(await keyRows()).toHaveLength(1);
+  });
+
+  test('a database without keys has nothing to warn of', async () => {
+    expect(await readKeyWarnings(ports)).toEqual([]);
   });
 
   test('a longer token life than before keeps the present keys longer', async () => {

@@ -1,0 +1,27 @@
+import type { Ports } from '../ports.ts';
+import { ACCESS_PURPOSE, type KeyPolicy, type KeyTimes, stateOf } from './key-timeline.ts';
+import { readDatabaseClock, readKeysOf, readPolicy } from './keys.store.ts';
+
+/** What an operator should know of these keys, a sentence each: for the log of a start and for `doctor`. */
+export function keyWarnings(keys: readonly KeyTimes[], policy: KeyPolicy, nowMs: number): string[] {
+  const active = keys.find((key) => stateOf(key, nowMs) === 'active');
+  const isSucceeded = keys.some((key) => stateOf(key, nowMs) === 'pending');
+  if (!active || isSucceeded) return [];
+  const warnings: string[] = [];
+  if (active.alg !== policy.algorithm)
+    warnings.push(
+      `The active key signs with ${active.alg}, JWT_ALGORITHM asks for ${policy.algorithm}: sallyport keys rotate`,
+    );
+  if (active.signsFrom + policy.rotationDays * 86_400_000 < nowMs)
+    warnings.push(
+      `The active key has signed longer than KEY_ROTATION_DAYS=${policy.rotationDays}: sallyport keys rotate`,
+    );
+  return warnings;
+}
+
+/** The same for the keys of a database, by the policy its API last started with. */
+export async function readKeyWarnings(ports: Pick<Ports, 'sql'>): Promise<string[]> {
+  const policy = await readPolicy(ports.sql);
+  if (!policy) return [];
+  return keyWarnings(await readKeysOf(ports.sql, ACCESS_PURPOSE), policy, await readDatabaseClock(ports.sql));
+}
