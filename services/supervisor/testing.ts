@@ -1,6 +1,6 @@
 // For tests only: a real supervisor in a process of its own, over a tiny child written to a temporary folder.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -186,10 +186,15 @@ export class TestBench {
   readonly #supervisors: TestSupervisor[] = [];
   #started = 0;
 
-  constructor() {
+  readonly #identity: { uid?: number; gid?: number };
+
+  /** With `identity` (root only) the supervisors run as that user. */
+  constructor(identity: { uid?: number; gid?: number } = {}) {
+    this.#identity = identity;
     this.folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
     // As root, Postgres runs as another user, who must be able to pass through.
     chmodSync(this.folder, 0o755);
+    this.#give(this.folder);
     this.dataDir = join(this.folder, 'data');
     writeFileSync(join(this.folder, 'child.mjs'), childSource);
     writeFileSync(join(this.folder, 'runner.mjs'), runnerSource);
@@ -202,6 +207,7 @@ export class TestBench {
     this.#started += 1;
     const folder = join(this.folder, `run-${this.#started}`);
     mkdirSync(folder);
+    this.#give(folder);
     const spec = {
       name: 'api',
       entry: join(this.folder, 'child.mjs'),
@@ -218,6 +224,7 @@ export class TestBench {
       ...own
     } = process.env;
     const process_ = spawn(process.execPath, [join(this.folder, 'runner.mjs')], {
+      ...this.#identity,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -235,6 +242,11 @@ export class TestBench {
     const supervisor = new TestSupervisor(process_, folder);
     this.#supervisors.push(supervisor);
     return supervisor;
+  }
+
+  #give(path: string): void {
+    const { uid, gid } = this.#identity;
+    if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
   }
 
   /** Whether the data directory's Postgres and Redis live, by their recorded processes. */

@@ -12,6 +12,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { randomSecret, repositoryRoot } from './data-dir.ts';
 import { StartError } from './errors.ts';
@@ -94,8 +95,11 @@ function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOpt
       `let others pass through the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to another place`,
     );
   }
-  const data = join(outsideRoot, `data-${randomSecret(9)}`, dataFolder);
-  makePassable(outsideRoot, 0o755);
+  // What belongs to a temporary directory stays temporary.
+  const temporary = realpathSync(tmpdir());
+  const isTemporary = realpathSync(dataDir).startsWith(`${temporary}/`) && userCan(user, '-x', temporary);
+  const data = join(isTemporary ? temporary : outsideRoot, `sallyport-data-${randomSecret(9)}`, dataFolder);
+  makePassable(dirname(dirname(data)), 0o755);
   makePassable(dirname(data), 0o711);
   symlinkSync(data, inside);
   say(

