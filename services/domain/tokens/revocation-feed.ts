@@ -2,7 +2,7 @@ import type { HasKeyRing } from '../keys/key-ring.ts';
 import { assertFresh, type HasRevocations, type RevocationEntry } from './revocation-set.ts';
 
 /** Explicit type of a feed answer (RFC 8725 §3.11): it can never be taken for an access token, nor the reverse. */
-export const REVOCATIONS_TYPE = 'revocations+jwt';
+const REVOCATIONS_TYPE = 'revocations+jwt';
 
 /** Entries per answer: about 600 KB, signed without holding the event loop. */
 export const FEED_ANSWER_LIMIT = 5_000;
@@ -16,7 +16,7 @@ export type FeedQuestion = {
   readonly incarnation?: string | undefined;
 };
 
-export type FeedAnswer = {
+type FeedAnswer = {
   /** Compact JWS (RFC 7515 §7.1). */
   readonly jws: string;
   readonly incarnation: string;

@@ -29,9 +29,9 @@ export type RevocableClaims = {
   readonly ce: number;
 };
 
-export type RevocationReason = 'revoked' | 'session_ended' | 'family_reused';
+type RevocationReason = 'revoked' | 'session_ended' | 'family_reused';
 
-export type RevocationState = {
+type RevocationState = {
   readonly fresh: boolean;
   readonly rewound: boolean;
   /** Since the last complete answer of the database was asked for; infinite before the first. */

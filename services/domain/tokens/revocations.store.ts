@@ -20,7 +20,7 @@ export type FeedPage = {
   readonly entries: readonly FeedEntry[];
 };
 
-export type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
+type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
 
 /** Entries per statement: reading a page must not hold the event loop. */
 export const FEED_PAGE_SIZE = 2_000;
