@@ -131,7 +131,8 @@ function objection(
   const { tokenSettings } = ports;
   const found = ports.keyRing.find(verified.kid);
   if (found === undefined) return 'unknown_key';
-  if (found.compromised) return 'key_compromised';
+  // The feed tells of a compromise before the ring has been read again.
+  if (found.compromised || ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
   if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
   if (!names(claims.aud, expectations.audience ?? tokenSettings.audience)) return 'wrong_audience';
   // A shared secret speaks for its own audience alone.
