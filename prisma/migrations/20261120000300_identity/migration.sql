@@ -82,13 +82,20 @@ BEGIN
 END $$;
 CREATE TRIGGER users_created AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION user_created();
 
+-- Lock order everywhere: user, sessions by id, families by id. Ending sessions one by one would take families out of
+-- order, and taking families first would meet a sign-out, which holds its session.
+CREATE FUNCTION user_sessions_lock(subject text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM sessions WHERE "userId" = subject ORDER BY id FOR UPDATE;
+END $$;
+
 -- A higher epoch ends every family of the user and refuses every token born before it.
 CREATE FUNCTION user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE why text := coalesce(audit_context('reason'), 'user_changed');
 BEGIN
   IF NEW."disabledAt" IS NOT NULL AND OLD."disabledAt" IS NULL AND NEW."tokenEpoch" = OLD."tokenEpoch" THEN
+    PERFORM user_sessions_lock(NEW.id);
     UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = NEW.id;
-    -- After the families, which the epoch has just locked in id order.
     DELETE FROM sessions WHERE "userId" = NEW.id;
     PERFORM audit_record('user.disabled', 'ok', 'user', NEW.id, jsonb_build_object('reason', why));
   END IF;
@@ -105,9 +112,10 @@ BEGIN
 END $$;
 CREATE TRIGGER users_changed AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION user_changed();
 
--- Before the row goes: the cascade ends sessions one by one, and their families must be locked in id order first.
+-- Before the row goes: the cascade then finds everything locked in order.
 CREATE FUNCTION user_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM user_sessions_lock(OLD.id);
   PERFORM families_end_by_user(OLD.id, 'user_deleted');
   INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
   VALUES ('user', OLD.id, OLD."tokenEpoch" + 1, 'user_deleted', revocation_keep_until());

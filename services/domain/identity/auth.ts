@@ -56,7 +56,7 @@ export type LiveSession = { readonly user: AuthUser; readonly session: AuthSessi
 export type OpenedSession = LiveSession & { readonly setCookie: readonly string[] };
 
 /** What pages may do with the session cookie. */
-export type BrowserPolicy = {
+type BrowserPolicy = {
   readonly sessionCookie: string;
   /** Own origin and the listed ones, compared byte for byte. */
   readonly trustedOrigins: ReadonlySet<string>;
@@ -125,7 +125,11 @@ export function createAuth(
       maxPasswordLength: NEVER_TOO_LONG,
       password: {
         // Hashing waits in a queue: it stays outside of Better Auth, whose calls may run inside a transaction.
-        hash: async () => required(handover.getStore()?.digest),
+        // At a sign-in it hashes only to hide an unknown account, which the use-case has seen to.
+        hash: async () => {
+          const given = handover.getStore();
+          return required(given?.digest ?? given?.provenDigest);
+        },
         verify: async ({ hash }) => hash === required(handover.getStore()?.provenDigest),
       },
     },

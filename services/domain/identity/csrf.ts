@@ -4,7 +4,7 @@ import type { KeyRing } from '../keys/key-ring.ts';
 import type { HasAuth } from './auth.ts';
 
 /** Cookie and header of the double-submit token; a page of ours reads the one and sends the other. */
-export const CSRF_COOKIE = 'sallyport.csrf';
+const CSRF_COOKIE = 'sallyport.csrf';
 
 export type HasCsrf = HasAuth & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 

@@ -240,19 +240,24 @@ describe('half-done logins', () => {
     expect((await signIn(newcomer)).status).toBe(200);
   });
 
-  test('a password changed between its proof and the session refuses the login', async () => {
+  test.each([
+    ['with another password by then', `UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`],
+    ['disabled by then', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
+    ['deleted by then', `DELETE FROM users WHERE id = $1`],
+  ])('an account whose password was right, %s, is refused like any other', async (_what, change) => {
     const person = newPerson();
     const { body } = await signUp(person);
     const { verify } = world.deps.hasher;
     Object.assign(world.deps.hasher, {
       verify: async (...args: Parameters<typeof verify>) => {
         const matches = await verify(...args);
-        await rows(`UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`, [body.user.id]);
+        await rows(change, [body.user.id]);
         return matches;
       },
     });
     try {
-      expect((await signIn(person)).status).toBe(401);
+      const answer = await signIn(person);
+      expect([answer.status, answer.body.code]).toEqual([401, 'login_refused']);
     } finally {
       Object.assign(world.deps.hasher, { verify });
     }
@@ -260,6 +265,27 @@ describe('half-done logins', () => {
       body.user.id,
     ]);
     expect(events).toEqual([{ outcome: 'refused' }]);
+    expect(
+      await rows(`SELECT 1 FROM sessions WHERE "userId" = $1 AND id <> $2`, [body.user.id, body.session.id]),
+    ).toEqual([]);
+  });
+
+  test('users deleted and disabled while their sessions sign out: no deadlock, nothing left alive', async () => {
+    const opened = await Promise.all(Array.from({ length: 6 }, () => signUp()));
+    const answers = await Promise.all(
+      opened.flatMap(({ cookie, body }, index) => [
+        signOut(cookie).then(({ status }) => status),
+        rows(index % 2 ? 'DELETE FROM users WHERE id = $1' : 'UPDATE users SET "disabledAt" = now() WHERE id = $1', [
+          body.user.id,
+        ]).then(() => 200),
+      ]),
+    );
+    expect(answers.filter((status) => status !== 200 && status !== 401)).toEqual([]);
+    const ids = opened.map(({ body }) => body.user.id);
+    expect(await rows(`SELECT 1 FROM sessions WHERE "userId" = ANY ($1)`, [ids])).toEqual([]);
+    expect(await rows('SELECT 1 FROM refresh_families WHERE user_id = ANY ($1) AND revoked_at IS NULL', [ids])).toEqual(
+      [],
+    );
   });
 });
 

@@ -70,6 +70,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       await setAuditContext(tx, actor, 'sign_in');
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
+      if (opened.user.disabledAt !== null) throw loginRefused();
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',
         target: { kind: 'user', id: proven.userId },
@@ -77,7 +78,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       });
       return beginLogin(tx, ports, opened, actor);
     })
-    // The account or its password went away between the proof and the transaction.
+    // The account was disabled or deleted, or its password changed, between the proof and the transaction.
     .catch((err: unknown) => (isRefused(err) ? refuse() : Promise.reject(err)));
   return finishLogin(ports, login, actor).catch(async (err: unknown) => {
     // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.

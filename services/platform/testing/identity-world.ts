@@ -26,7 +26,7 @@ import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { createPrismaDatabase } from '../postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '../redis/redis.ts';
 
-export const systemCaller: Caller = {
+const systemCaller: Caller = {
   kind: 'system',
   name: 'test',
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
