@@ -2,7 +2,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { familyEnded } from './audit-events.ts';
-import { clientEpochRaise, familiesEndBySession, familyEnd, userEpochRaise } from './family-life.store.ts';
+import { clientEpochRaise, familiesEndBySession, familyEnd, familyLock, userEpochRaise } from './family-life.store.ts';
 
 /**
  * Ends logins with their access tokens: families, revocation and audit row in the caller's transaction. Call
@@ -13,8 +13,9 @@ export type EndedFamily = { readonly userId: string; readonly clientId: string; 
 
 /** Ends one login. Null when there is no such family; ending an ended one again is no error. */
 export async function endFamily(tx: Tx, familyId: string, reason: string, caller: Caller): Promise<EndedFamily | null> {
-  const [family] = await tx.query<EndedFamily>(familyEnd, [familyId, reason]);
+  const [family] = await tx.query<EndedFamily>(familyLock, [familyId]);
   if (family === undefined) return null;
+  await tx.query(familyEnd, [familyId, reason]);
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'family', id: familyId },

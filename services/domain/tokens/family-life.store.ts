@@ -41,23 +41,25 @@ export const familyInsert = defineStatement(
   SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch" FROM born, inserted`,
 );
 
+/** Waits for a rotation in flight; by primary key. No row: there is no such family. */
+export const familyLock = defineStatement(
+  'familyLock',
+  `SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM refresh_families WHERE id = $1::uuid
+   FOR NO KEY UPDATE`,
+);
+
 /**
- * Ends one family, by primary key, and its access tokens by a revocation; a family that ended before keeps its reason.
- * No row: there is no such family. An UPDATE waits for a rotation in flight and then ends what it left.
+ * Ends the locked family and, by a revocation, its access tokens; what ended before keeps its reason. A statement of
+ * its own: the snapshot of the one that waited would not show what a replay has written meanwhile.
  */
 export const familyEnd = defineStatement(
   'familyEnd',
-  `WITH found AS (
-    SELECT id, user_id, client_id, sid FROM refresh_families WHERE id = $1::uuid FOR NO KEY UPDATE
-  ), ended AS (
-    UPDATE refresh_families f SET revoked_at = clock_timestamp(), revoke_reason = $2
-    FROM found WHERE f.id = found.id AND f.revoked_at IS NULL
-  ), revoked AS (
-    INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
-    SELECT 'family', id::text, $2, user_id, client_id, revocation_keep_until() FROM found
-    WHERE NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = $1::text)
+  `WITH ended AS (
+    UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1::uuid AND revoked_at IS NULL
   )
-  SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM found`,
+  INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+  SELECT 'family', id::text, $2, user_id, client_id, revocation_keep_until() FROM refresh_families
+  WHERE id = $1::uuid AND NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = $1::text)`,
 );
 
 /** Locks in id order inside; by refresh_families_one_live. The session's row is left to its owner. */

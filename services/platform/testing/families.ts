@@ -48,6 +48,7 @@ export const refreshSettings: RefreshFamilySettings & CreateFamilyPorts['tokenSe
 
 export type FamilyCopyOptions = {
   readonly url: string;
+  readonly applicationName?: string;
   readonly secrets: RefreshSecrets;
   readonly incarnation: string;
   readonly settings?: typeof refreshSettings;
@@ -79,7 +80,11 @@ export const publicClient: PresentedBy = { clientId: null, isAuthenticated: fals
 
 export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
   const settings = options.settings ?? refreshSettings;
-  const shared = { url: options.url, applicationName: 'test', statementTimeoutMs: options.statementTimeoutMs ?? 1_000 };
+  const shared = {
+    url: options.url,
+    applicationName: options.applicationName ?? 'test',
+    statementTimeoutMs: options.statementTimeoutMs ?? 1_000,
+  };
   const pool = createPool({ ...shared, connections: 4, lockTimeoutMs: 5_000, statementTimeoutMs: 10_000 });
   const hotPool = createPool({
     ...shared,
