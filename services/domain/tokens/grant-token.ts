@@ -33,6 +33,7 @@ export async function grantToken(
   const resource = given(input.resource);
   switch (input.grant_type) {
     case 'client_credentials':
+      oauthClient(ports, given(input.client_id), caller);
       return issueClientToken(ports, { scope, resource, audience: given(input.audience) }, caller);
     case 'refresh_token': {
       const client = oauthClient(ports, given(input.client_id), caller);
