@@ -87,6 +87,10 @@ export async function verdictOn({ api }: Api, token: string, members: object = {
   return body?.active === true ? 'active' : (body?.reason ?? body?.code ?? text);
 }
 
+/** Waits for a verdict that comes with the next poll of the revocations, as after a replay. */
+export const untilVerdict = (api: Api, token: string, expected: string): Promise<true> =>
+  eventually(`the verdict ${expected}`, async () => (await verdictOn(api, token)) === expected);
+
 export const revoke = (
   { api, credentials }: Pick<Product, 'api' | 'credentials'>,
   selector: Readonly<Record<string, string>>,
