@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis, Vault } from '../ports.ts';
+import type { HasRevocations } from '../tokens/revocation-set.ts';
 
 /** What Better Auth calls secondary storage: it asks by its own keys, session tokens among them. */
 export type SecondaryStorage = {
@@ -39,18 +40,21 @@ const isSession = (value: unknown): value is CachedSession => {
 /**
  * Redis as Better Auth's secondary storage. Values are sealed to their key: who reads Redis learns nothing, and who
  * writes it can put nobody in another's place. Never throws: without Redis every read is a miss and Postgres answers.
- * A cached session that `isTrusted` refuses is a miss too, so a stale copy revives nothing.
+ * A cached session that `isTrusted` refuses is a miss too, so a stale copy revives nothing; nor does one of another
+ * incarnation: what a restored database does not know must not live on here.
  */
 export function createSessionCache(
-  { redis, vault }: { readonly redis: Redis; readonly vault: Vault },
+  { redis, vault, revocations }: { readonly redis: Redis; readonly vault: Vault } & HasRevocations,
   isTrusted: (cached: CachedSession) => boolean,
 ): SessionCache {
   const quietly = <T>(work: Promise<T>, otherwise: T): Promise<T> => work.catch(() => otherwise);
 
+  const contextOf = (key: string): string => `${revocations.state().incarnation} ${key}`;
+
   const opened = (key: string, sealed: string | null): string | null => {
     if (sealed === null) return null;
     try {
-      const value = vault.open(sealed, key).toString('utf8');
+      const value = vault.open(sealed, contextOf(key)).toString('utf8');
       if (!value.startsWith(SESSION_PREFIX)) return value;
       const cached: unknown = JSON.parse(value);
       return isSession(cached) && isTrusted(cached) ? value : null;
@@ -68,7 +72,7 @@ export function createSessionCache(
     set: async (name, value, ttlSeconds = DEFAULT_TTL_SECONDS) => {
       if (name.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
       const key = redisKey(name);
-      await quietly(redis.set(key, vault.seal(Buffer.from(value), key), Math.ceil(ttlSeconds)), undefined);
+      await quietly(redis.set(key, vault.seal(Buffer.from(value), contextOf(key)), Math.ceil(ttlSeconds)), undefined);
     },
     delete: (name) => quietly(redis.delete(redisKey(name)), undefined),
     getAndDelete: async (name) => {

@@ -8,6 +8,7 @@ import { defineStatement } from '../../platform/define/statement.ts';
 import { repositoryRoot } from '../../platform/local/data-dir.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import {
+  API_URL,
   type ApiCopy,
   newAuthSecret,
   newClient,
@@ -126,15 +127,15 @@ async function marksReach(copy: ApiCopy, beats: number): Promise<void> {
   const { epoch } = copy.ports.revocations.state();
   const from = (await marks.read())?.beat ?? 0;
   await expect
-    .poll(async () => (await marks.read())?.beat ?? 0, { timeout: 20_000 })
+    .poll(async () => (await marks.read())?.beat ?? 0, { timeout: 60_000 })
     .toBeGreaterThanOrEqual(from + beats);
   await expect.poll(async () => (await marks.read())?.revocationEpoch).toBeGreaterThanOrEqual(epoch);
 }
 
 const isRewound = (copy: ApiCopy): Promise<unknown> =>
-  expect.poll(() => copy.ports.revocations.state().rewound, { timeout: 20_000 }).toBe(true);
+  expect.poll(() => copy.ports.revocations.state().rewound, { timeout: 60_000 }).toBe(true);
 const isBack = (copy: ApiCopy): Promise<unknown> =>
-  expect.poll(async () => (await fetch(`${copy.url}/readyz`)).status, { timeout: 20_000 }).toBe(200);
+  expect.poll(async () => (await fetch(`${copy.url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
 
 beforeAll(async () => {
   marksDir = await mkdtemp(join(tmpdir(), 'sallyport-restore-'));
@@ -164,7 +165,7 @@ async function refusesEverything(copy: ApiCopy, pair: Pair, client: TestClient):
   expect((await call(copy, '/healthz')).status).toBe(200);
 }
 
-describe('an older backup is restored', () => {
+describe('an older backup is restored', { timeout: 240_000 }, () => {
   test('nothing is issued or validated until told, under a running copy and at a start; then nothing old is alive', async () => {
     const first = await startCopy();
     const client = await newClient(first, ['tokens:issue', 'tokens:revoke']);
@@ -215,6 +216,34 @@ describe('an older backup is restored', () => {
     await refusesEverything(second, next, client);
   });
 
+  test('a session of the lost time does not live on in Redis, however long after', async () => {
+    const first = await startCopy();
+    await takeBackup();
+    await isBack(first);
+    const signedUp = await fetch(`${first.url}/api/auth/signup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: API_URL },
+      body: JSON.stringify({ email: 'lost@example.test', password: 'correct horse battery staple' }),
+    });
+    expect(signedUp.status).toBe(201);
+    const cookie = signedUp.headers
+      .getSetCookie()
+      .map((line) => line.split(';', 1)[0])
+      .join('; ');
+    const sessionStatus = async (copy: ApiCopy): Promise<number> =>
+      (await fetch(`${copy.url}/api/auth/session`, { headers: { cookie } })).status;
+    await expect.poll(() => sessionStatus(first)).toBe(200);
+    await marksReach(first, 2);
+    await restoreBackup();
+    await isRewound(first);
+    expect((await sallyport(['--yes', 'restore', '--accept-loss'])).code).toBe(0);
+    await isBack(first);
+    expect(await sessionStatus(first)).toBe(401);
+    // As it is when the revocations of the restore have expired.
+    await first.ports.sql.query(defineStatement('testRestoreForget', 'DELETE FROM revocations'));
+    expect(await sessionStatus(await startCopy())).toBe(401);
+  });
+
   test('a copy with marks of its own moves them when the loss was accepted elsewhere', async () => {
     const first = await startCopy();
     await marksReach(first, 1);
@@ -259,7 +288,7 @@ describe('an older backup is restored', () => {
   });
 });
 
-describe('accepting', () => {
+describe('accepting', { timeout: 240_000 }, () => {
   test('ends every session and login with an audit row each, in one transaction, and moves the counters past the marks', async () => {
     const copy = await startCopy();
     const client = await newClient(copy, ['tokens:issue']);

@@ -193,6 +193,6 @@ test('the beat goes on by one copy at a time, and the marks follow it', async ()
   const [one] = await Promise.all([openCopy(), openCopy(), openCopy()]);
   const marks = createFileMarks(dataDir);
   await one!.sql.query(insert, ['x']);
-  await expect.poll(async () => (await marks.read())?.beat ?? 0, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+  await expect.poll(async () => (await marks.read())?.beat ?? 0, { timeout: 60_000 }).toBeGreaterThanOrEqual(3);
   await expect.poll(async () => (await marks.read())?.revocationEpoch).toBe(1);
 });

@@ -46,9 +46,9 @@ const revoke = async (copy: StateCopy, jti: string): Promise<void> => {
   copy.poll.announce();
 };
 const reaches = (copy: StateCopy, jti: string): Promise<unknown> =>
-  expect.poll(() => isRevoked(copy, jti), { timeout: 20_000 }).toBe(true);
+  expect.poll(() => isRevoked(copy, jti), { timeout: 60_000 }).toBe(true);
 const becomes = (copy: StateCopy, refusal: string | null): Promise<unknown> =>
-  expect.poll(() => copy.revocations.refusal(), { timeout: 20_000 }).toBe(refusal);
+  expect.poll(() => copy.revocations.refusal(), { timeout: 60_000 }).toBe(refusal);
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-stores-'));
@@ -89,7 +89,7 @@ test('Redis stopped and started again: revocations reach the other copy before, 
   await reaches(there, 'redis-down');
   expect([here.revocations.refusal(), there.revocations.refusal()]).toEqual([null, null]);
   redis = await startRedis({ dataDir, say });
-  await expect.poll(() => here.redis.isReady() && there.redis.isReady(), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => here.redis.isReady() && there.redis.isReady(), { timeout: 60_000 }).toBe(true);
   await revoke(here, 'redis-back');
   await reaches(there, 'redis-back');
 });
