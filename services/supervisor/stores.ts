@@ -1,15 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgres } from '../platform/local/postgres.ts';
 import { startRedis } from '../platform/local/redis.ts';
 import type { LocalService } from '../platform/local/shared-service.ts';
+import { type BackoffPolicy, backoffMs } from './backoff.ts';
+
+const lookMs = 500;
 
 export interface Stores {
-  databaseUrl: string;
-  redisUrl: string;
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  /**
+   * Starts a local store again whenever it has died, until `stop`. `onMoved` is called when one had to take another
+   * port, so that whoever was given its URL must be started again.
+   */
+  keepAlive(backoff: BackoffPolicy, onMoved: () => Promise<void>): void;
   /** Gives up the local ones; what was given by URL is left alone. */
   stop(): Promise<void>;
 }
 
-const given = (url: string): LocalService => ({ url, startedByUs: false, stop: async () => {} });
+const given = (url: string): LocalService => ({
+  url,
+  startedByUs: false,
+  revive: async () => 'alive',
+  stop: async () => {},
+});
 
 /** Both stores, side by side: as given by `DATABASE_URL` and `REDIS_URL`, else the local ones of the data directory. */
 export async function startStores(
@@ -21,12 +35,48 @@ export async function startStores(
     env.DATABASE_URL ? given(env.DATABASE_URL) : startPostgres({ dataDir, say }),
     env.REDIS_URL ? given(env.REDIS_URL) : startRedis({ dataDir, say }),
   ]);
+  let isStopped = false;
   const stop = async (): Promise<void> => {
+    isStopped = true;
     await Promise.all([postgres, redis].map((service) => service.status === 'fulfilled' && service.value.stop()));
   };
   if (postgres.status === 'rejected' || redis.status === 'rejected') {
     await stop();
     throw (postgres.status === 'rejected' ? postgres : (redis as PromiseRejectedResult)).reason;
   }
-  return { databaseUrl: postgres.value.url, redisUrl: redis.value.url, stop };
+
+  const keepOneAlive = async (
+    name: string,
+    service: LocalService,
+    backoff: BackoffPolicy,
+    onMoved: () => Promise<void>,
+  ): Promise<void> => {
+    let failures = 0;
+    while (!isStopped) {
+      await sleep(failures === 0 ? lookMs : backoffMs(backoff, failures), undefined, { ref: false });
+      if (isStopped) return;
+      try {
+        const state = await service.revive();
+        failures = 0;
+        if (state !== 'alive') say(`${name} had ended: started again`);
+        if (state === 'moved') await onMoved();
+      } catch (err) {
+        failures += 1;
+        say(`${name} has ended and does not start again: ${(err as Error).message}`);
+      }
+    }
+  };
+  return {
+    get databaseUrl() {
+      return postgres.value.url;
+    },
+    get redisUrl() {
+      return redis.value.url;
+    },
+    keepAlive: (backoff, onMoved) => {
+      void keepOneAlive('Postgres', postgres.value, backoff, onMoved);
+      void keepOneAlive('Redis', redis.value, backoff, onMoved);
+    },
+    stop,
+  };
 }

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -20,6 +20,15 @@ async function occupyPort(): Promise<{ port: number; close: () => void }> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
 }
+
+/** Listens on a port as soon as its owner lets go of it. */
+const takePort = (server: Server, port: number): Promise<true> =>
+  eventually(`port ${port}`, () => {
+    const attempt = Promise.withResolvers<true | undefined>();
+    server.once('error', () => attempt.resolve(undefined));
+    server.listen(port, '127.0.0.1', () => attempt.resolve(true));
+    return attempt.promise;
+  });
 
 async function runSql(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
@@ -158,21 +167,13 @@ describe('crash', { timeout: 120_000 }, () => {
     const { api } = await run.ready();
     const port = Number(new URL(api).port);
     const thief = createServer();
-    // The delay before the restart grows with each crash: by the third it is long enough for a thief.
-    for (const nth of [2, 3]) {
-      await fetch(`${api}/crash`).catch(() => {});
-      await run.ready(nth);
-    }
+    run.process.kill('SIGSTOP');
     await fetch(`${api}/crash`).catch(() => {});
-    await eventually('the port', () => {
-      const attempt = Promise.withResolvers<true | undefined>();
-      thief.once('error', () => attempt.resolve(undefined));
-      thief.listen(port, '127.0.0.1', () => attempt.resolve(true));
-      return attempt.promise;
-    });
+    await takePort(thief, port);
+    run.process.kill('SIGCONT');
     await run.said(`port ${port} of api-1 is taken: trying again`);
     thief.close();
-    expect((await run.ready(4)).api).toBe(api);
+    expect((await run.ready(2)).api).toBe(api);
   });
 
   test('a restart on request drains, keeps the port and is ready again', async () => {
@@ -184,6 +185,42 @@ describe('crash', { timeout: 120_000 }, () => {
     expect(again.pids.api).not.toBe(pids.api);
     expect(await textOf(api)).toBe(String(again.pids.api));
     expect(readFileSync(join(run.folder, 'drained'), 'utf8')).toBe('fulfilled fulfilled');
+  });
+});
+
+describe('a store that dies', { timeout: 120_000 }, () => {
+  test.each(['postgres', 'redis'] as const)('%s is started again at the same address, with its data', async (name) => {
+    const run = await bench.start();
+    const { api, pids } = await run.ready();
+    const url = await textOf(`${api}/env?DATABASE_URL`);
+    await runSql(url, 'CREATE TABLE kept AS SELECT 42 AS id');
+    const { pid } = bench.state(name)!;
+    process.kill(pid, 'SIGKILL');
+    await run.said('had ended: started again');
+    expect(bench.state(name)?.pid).not.toBe(pid);
+    expect(bench.stores()).toEqual(bothAlive);
+    expect(await runSql(url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
+    expect(await textOf(api)).toBe(String(pids.api));
+    run.process.kill('SIGTERM');
+    expect(await run.end()).toBe(0);
+    expect(readFileSync(join(run.folder, 'drained'), 'utf8')).toBe('fulfilled fulfilled');
+    expect(bench.stores()).toEqual(nothingLeft);
+  });
+
+  test('a store that must move to another port takes its children with it', async () => {
+    const run = await bench.start();
+    const { api } = await run.ready();
+    const { pid, port } = bench.state('redis')!;
+    const thief = createServer((socket) => socket.destroy());
+    run.process.kill('SIGSTOP');
+    process.kill(pid, 'SIGKILL');
+    await takePort(thief, port);
+    run.process.kill('SIGCONT');
+    await run.ready(2);
+    const url = new URL(await textOf(`${api}/env?REDIS_URL`));
+    expect(Number(url.port)).not.toBe(port);
+    expect(Number(url.port)).toBe(bench.state('redis')?.port);
+    thief.close();
   });
 });
 

@@ -60,7 +60,14 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     if (!(err instanceof Stopped)) throw err;
   } finally {
     options.requests.request('the start failed');
-    for (const step of undo.reverse()) await step();
+    for (const step of undo.reverse()) {
+      // Whatever goes wrong in one step, the ones after it stop processes.
+      try {
+        await step();
+      } catch (err) {
+        options.say(`while stopping: ${(err as Error).message}`);
+      }
+    }
   }
 }
 
@@ -73,9 +80,10 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
   const starting = startStores(env, dataDir, say);
-  undo.push(() => Promise.race([starting.then((stores) => stores.stop()).catch(() => {}), sleep(storeStopMs)]));
-  const { databaseUrl, redisUrl } = await awaitStep('Postgres and Redis', starting, options);
+  undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
+  const stores = await awaitStep('Postgres and Redis', starting, options);
   for (const { name, run } of options.steps) {
+    const { databaseUrl, redisUrl } = stores;
     await awaitStep(name, run({ databaseUrl, redisUrl, dataDir, log: say }), options);
   }
 
@@ -105,8 +113,8 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     ...withoutEmpty(env),
     HOST: host,
     PORT: String(claim.port),
-    DATABASE_URL: databaseUrl,
-    REDIS_URL: redisUrl,
+    DATABASE_URL: stores.databaseUrl,
+    REDIS_URL: stores.redisUrl,
     SALLYPORT_DATA_DIR: dataDir,
   });
 
@@ -198,6 +206,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     Promise.race([allReady.promise, failed.promise]),
     options,
   );
+  stores.keepAlive(options.backoff ?? defaultBackoff, restartAll);
   options.onRunning?.(restartAll);
   await Promise.race([requests.stop, failed.promise]);
 }

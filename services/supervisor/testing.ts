@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcessAlive } from '../platform/local/file-lock.mjs';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { readState, recordProcess, sendSignal } from '../platform/local/processes.ts';
+import { readState, recordProcess, type ServerState, sendSignal } from '../platform/local/processes.ts';
 import { readRunRecords } from './run-record.ts';
 
 const here = new URL('.', import.meta.url).pathname;
@@ -258,8 +258,12 @@ export class TestBench {
     return { postgres: isAlive('postgres'), redis: isAlive('redis') };
   }
 
+  state(name: 'postgres' | 'redis'): ServerState | undefined {
+    return readState(join(this.dataDir, 'run', `${name}.json`));
+  }
+
   postgresPid(): number | undefined {
-    return readState(join(this.dataDir, 'run/postgres.json'))?.pid;
+    return this.state('postgres')?.pid;
   }
 
   async dispose(): Promise<void> {

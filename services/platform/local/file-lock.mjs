@@ -1,7 +1,8 @@
 // Plain JavaScript, because the bootstrap takes this lock under the system's Node before anything is installed.
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 const pollMs = 50;
 const abandonedBreakMs = 10_000;
@@ -57,6 +58,13 @@ function tryLink(path, candidate) {
   }
 }
 
+/** What a process that was killed while waiting or holding left beside the lock. @param {string} path  @param {number} pid */
+function removeCandidates(path, pid) {
+  for (const name of readdirSync(dirname(path))) {
+    if (name.startsWith(`${basename(path)}.${pid}.`)) rmSync(join(dirname(path), name), { force: true });
+  }
+}
+
 /**
  * Removes a lock whose holder is dead. Two waiters may come to that verdict at once, and the slower must not remove
  * the faster one's new lock: so the verdict is repeated under a second, momentary lock.
@@ -74,7 +82,10 @@ function breakAbandoned(path, candidate) {
   }
   try {
     const holder = readHolder(path);
-    if (holder && !isSameProcessAlive(holder)) rmSync(path, { force: true });
+    if (holder && !isSameProcessAlive(holder)) {
+      rmSync(path, { force: true });
+      if (processStart(holder.pid) === undefined) removeCandidates(path, holder.pid);
+    }
   } finally {
     rmSync(breaker, { force: true });
   }

@@ -39,7 +39,9 @@ const deadPid = async (): Promise<number> => {
 
 test('processes never hold it at once, even when all of them find it left by a dead one', async () => {
   writeFileSync(join(folder, 'count'), '0');
-  writeFileSync(lock, JSON.stringify({ pid: await deadPid(), start: '1' }));
+  const dead = await deadPid();
+  for (const name of [lock, `${lock}.${dead}.candidate`])
+    writeFileSync(name, JSON.stringify({ pid: dead, start: '1' }));
   await Promise.all([count(20), count(20), count(20), count(20)]);
   expect(readFileSync(join(folder, 'count'), 'utf8')).toBe('80');
   expect(readdirSync(folder)).toEqual(['count']);

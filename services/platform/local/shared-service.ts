@@ -6,10 +6,12 @@ import { type RecordedProcess, recordProcess } from './processes.ts';
 
 /** A local server that several supervisors of one data directory may share. */
 export interface LocalService {
-  /** Connection URL with its password: never log it. */
-  url: string;
+  /** Connection URL with its password: never log it. Changes only when `revive` answers `moved`. */
+  readonly url: string;
   /** False when a live one was found and taken over. */
-  startedByUs: boolean;
+  readonly startedByUs: boolean;
+  /** Starts it again if it has died: `moved` when it had to take another port, so that `url` is a new one. */
+  revive(): Promise<'alive' | 'revived' | 'moved'>;
   /** Gives it up; the last user of the data directory thereby stops it. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -55,7 +57,7 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
   const onWait = (pid: number): void =>
     server.say(`waiting for another start (pid ${pid}) to bring up ${server.name} …`);
 
-  const running = await withFileLock(
+  let running = await withFileLock(
     lock,
     async () => {
       const started = await server.start();
@@ -71,9 +73,21 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
       rmSync(own, { force: true });
       if (liveUsers(folder, prefix).length === 0) await server.end(running);
     });
+  const revive = (): Promise<'alive' | 'revived' | 'moved'> =>
+    withFileLock(lock, async () => {
+      if (stopping || isSameProcessAlive(running.process)) return 'alive';
+      const before = running.url;
+      running = await server.start();
+      return running.url === before ? 'revived' : 'moved';
+    });
   return {
-    url: running.url,
-    startedByUs: running.startedByUs,
+    get url() {
+      return running.url;
+    },
+    get startedByUs() {
+      return running.startedByUs;
+    },
+    revive: async () => (isSameProcessAlive(running.process) ? 'alive' : revive()),
     stop: () => {
       stopping ??= release();
       return stopping;
