@@ -44,6 +44,9 @@ export function createPool(settings: PoolSettings): pg.Pool {
   });
   // An idle connection that dies is not an event of any request; the next one opens another.
   pool.on('error', () => {});
+  // Nor is one that dies between two statements of a transaction: without a listener it would end the process; the
+  // next statement reports it.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
