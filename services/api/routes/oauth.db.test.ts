@@ -38,7 +38,11 @@ const introspect = (value: string, client: TestClient = service) =>
 const revoke = (value: string, client: TestClient) => postForm(api, '/oauth2/revoke', { token: value }, basic(client));
 
 async function signUp() {
-  const { body } = await send(api, 'POST', '/api/auth/signup', { body: newPerson(), headers: { origin: API_URL } });
+  const { status, body } = await send(api, 'POST', '/api/auth/signup', {
+    body: newPerson(),
+    headers: { origin: API_URL },
+  });
+  expect(status).toBe(201);
   return body as {
     user: { id: string };
     session: { id: string };

@@ -15,6 +15,13 @@ export const tokenRevoked = defineAuditEvent({
   meaning: 'Somebody asked to end a token, session, family, user’s or client’s tokens.',
 });
 
+export const tokenReplayDetected = defineAuditEvent({
+  type: 'token.replay_detected',
+  durability: 'durable',
+  outcomes: ['replay'],
+  meaning: 'A token was shown by somebody else than its first holder, or a refresh token after its successor was used.',
+});
+
 export const tokensValidated = defineAuditEvent({
   type: 'token.validations',
   durability: 'counted',

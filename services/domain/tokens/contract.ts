@@ -169,6 +169,7 @@ export const tokenMetadata = z.object({
   subject: z.string(),
   user_id: z.string().nullable(),
   client_id: z.string(),
+  audience: z.string(),
   session_id: z.string().nullable(),
   family_id: z.string().nullable(),
   scope: z.string(),

@@ -9,6 +9,15 @@ export const userUnknown = defineError({
   retryable: false,
 });
 
+export const roleNotHeld = defineError({
+  code: 'role_not_held',
+  status: 403,
+  title: 'The user does not have the role',
+  cause: 'A pair was asked for under a role that is not among the user’s.',
+  fix: 'Grant the role first, or ask under one the user has.',
+  retryable: false,
+});
+
 export const clientUnknown = defineError({
   code: 'client_unknown',
   status: 404,

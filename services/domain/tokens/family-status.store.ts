@@ -33,3 +33,16 @@ export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Bu
   const [row] = await sql.query<FamilyStatus>(familyStatusRead, [familyId, nonceHash]);
   return row ?? null;
 }
+
+// By primary key. Two generations back there is no grace: whoever shows one is the second holder.
+const familySupersededRead = defineStatement(
+  'familySupersededRead',
+  `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS "isSuperseded"
+   FROM refresh_families WHERE id = $1::uuid`,
+);
+
+/** Whether a generation of a login is older than any retry could be, or the login ended by such a one. */
+export async function isGenerationSuperseded(sql: Sql, familyId: string, generation: number): Promise<boolean> {
+  const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
+  return row?.isSuperseded ?? false;
+}

@@ -1,6 +1,5 @@
 import type { Caller, Ports } from '../ports.ts';
-import { readFamilyStatus } from './family-status.store.ts';
-import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import { readRefreshToken } from './read-refresh-token.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
 /** RFC 7662 §2.2; an inactive token is told nothing more of. */
@@ -49,24 +48,19 @@ async function introspectRefreshToken(
   token: string,
   caller: Caller,
 ): Promise<Introspection> {
-  const bound = caller.kind === 'client' ? ['', caller.clientId] : [''];
-  const checked = checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation);
-  if (checked === null) return INACTIVE;
-  const familyId = uuidFromBytes(checked.familyBytes);
-  const family = await readFamilyStatus(ports.sql, familyId, checked.nonceHash);
-  if (family === null || !family.isLive || family.generation !== checked.generation) return INACTIVE;
-  if (family.audience !== ports.tokenSettings.audience) return INACTIVE;
+  const login = await readRefreshToken(ports, token, caller.kind === 'client' ? caller.clientId : null);
+  if (!login?.isCurrent || login.audience !== ports.tokenSettings.audience) return INACTIVE;
   return {
     active: true,
-    scope: family.scope,
-    client_id: family.clientId,
-    sub: family.userId,
-    aud: family.audience,
+    scope: login.scope,
+    client_id: login.clientId,
+    sub: login.userId,
+    aud: login.audience,
     iss: ports.tokenSettings.issuer,
-    exp: Math.floor(family.expiresAt),
-    iat: Math.floor(family.createdAt),
-    fid: familyId,
-    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
-    auth_time: Math.floor(family.authTime),
+    exp: Math.floor(login.expiresAt),
+    iat: Math.floor(login.createdAt),
+    fid: login.familyId,
+    ...(login.sessionId === null ? {} : { sid: login.sessionId }),
+    auth_time: Math.floor(login.authTime),
   };
 }

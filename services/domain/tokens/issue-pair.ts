@@ -8,7 +8,7 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from './access-token.ts';
 import { tokenIssued } from './audit-events.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
-import { scopeInvalid, userUnknown } from './errors.ts';
+import { roleNotHeld, scopeInvalid, userUnknown } from './errors.ts';
 import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from './family-token.ts';
 import { earlierResult, type IdempotentRequest, idempotentRequest, keepResult } from './idempotency.ts';
 import { sessionEnded } from './refresh-errors.ts';
@@ -21,6 +21,8 @@ export type IssuePairInput = {
   readonly audience?: string | undefined;
   readonly scope?: string | undefined;
   readonly device?: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
+  /** A role the user must have; the token carries all of the user's. */
+  readonly role?: string | undefined;
   readonly idempotencyKey?: string | undefined;
 };
 
@@ -39,6 +41,11 @@ type Draft = {
 
 type Login = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
 
+/** The process itself, or a caller with tokens:issue. */
+const mayIssueForAnyone = (caller: Caller): boolean =>
+  caller.kind === 'system' ||
+  ((caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:issue'));
+
 /** Whose pair it is to be, or null when the caller may not have it. */
 function loginFor(clock: Ports['clock'], input: IssuePairInput, caller: Caller): Login | null {
   const isOwn = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
@@ -49,13 +56,13 @@ function loginFor(clock: Ports['clock'], input: IssuePairInput, caller: Caller):
       clientId: FIRST_PARTY_CLIENT_ID,
       authTime: caller.authTime,
     };
-  if ((caller.kind !== 'user' && caller.kind !== 'client') || !caller.permissions.has('tokens:issue')) return null;
+  if (!mayIssueForAnyone(caller)) return null;
   if (input.userId === undefined)
     throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'name the user the pair is for' }] });
   return {
     userId: input.userId,
     sessionId: null,
-    clientId: caller.clientId,
+    clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : FIRST_PARTY_CLIENT_ID,
     authTime: Math.floor(clock.now() / 1_000),
   };
 }
@@ -73,8 +80,11 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
   throw permissionMissing({ detail: 'This needs the permission tokens:issue, or a session cookie for one’s own.' });
 }
 
-async function draftPair(tx: Tx, ports: IssuePorts, family: NewFamily, caller: Caller): Promise<Draft> {
+type Plan = { readonly family: NewFamily; readonly role: string | undefined };
+
+async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
   const created = await createFamily(tx, ports, family, caller);
+  if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
   return {
     claims: accessTokenClaims(ports, facts, caller.request),
@@ -86,7 +96,7 @@ async function draftPair(tx: Tx, ports: IssuePorts, family: NewFamily, caller: C
 /**
  * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
  * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
- * Throws `permission_missing` (403), `user_unknown` (404), `scope_invalid` (400), `session_ended` (401),
+ * Throws `permission_missing`, `role_not_held` (403), `user_unknown` (404), `scope_invalid` (400), `session_ended` (401),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
@@ -101,13 +111,12 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
     audience: input.audience ?? ports.tokenSettings.audience,
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };
+  const plan: Plan = { family, role: input.role };
   const { idempotencyKey, ...body } = input;
   const retry =
     idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'issueTokens', body);
   const draft = await ports
-    .transact((tx) =>
-      retry === null ? draftPair(tx, ports, family, caller) : draftOnce(tx, ports, family, caller, retry),
-    )
+    .transact((tx) => (retry === null ? draftPair(tx, ports, plan, caller) : draftOnce(tx, ports, plan, caller, retry)))
     .catch((err: unknown) => {
       tokensIssued.add(1, { grant, outcome: 'unavailable' });
       // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
@@ -125,13 +134,13 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
 async function draftOnce(
   tx: Tx,
   ports: IssuePorts,
-  family: NewFamily,
+  plan: Plan,
   caller: Caller,
   retry: IdempotentRequest,
 ): Promise<Draft> {
   const earlier = await earlierResult<Draft>(tx, retry);
   if (earlier !== null) return earlier;
-  const draft = await draftPair(tx, ports, family, caller);
+  const draft = await draftPair(tx, ports, plan, caller);
   await keepResult(tx, ports.random, retry, 201, draft);
   return draft;
 }

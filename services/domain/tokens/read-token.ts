@@ -9,6 +9,7 @@ export type TokenView = {
   readonly subject: string;
   readonly user_id: string | null;
   readonly client_id: string;
+  readonly audience: string;
   readonly session_id: string | null;
   readonly family_id: string | null;
   readonly scope: string;
@@ -46,6 +47,7 @@ export async function readToken(ports: Pick<Ports, 'redis'> & HasRevocations, to
     subject: known.subject,
     user_id: known.userId,
     client_id: known.clientId,
+    audience: known.audience,
     session_id: known.sessionId,
     family_id: known.familyId,
     scope: known.scope,

@@ -8,6 +8,7 @@ export type TokenMetadata = {
   readonly userId: string | null;
   readonly subject: string;
   readonly clientId: string;
+  readonly audience: string;
   readonly sessionId: string | null;
   readonly familyId: string | null;
   readonly scope: string;
@@ -65,6 +66,7 @@ export function metadataOf(
     userId: claims.fid === undefined ? null : claims.sub,
     subject: claims.sub,
     clientId: claims.client_id,
+    audience: typeof claims.aud === 'string' ? claims.aud : claims.aud.join(' '),
     sessionId: claims.sid ?? null,
     familyId: claims.fid ?? null,
     scope: claims.scope ?? '',

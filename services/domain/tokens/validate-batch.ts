@@ -10,7 +10,7 @@ import { type InactiveReason, judgeToken, type ValidatePorts } from './validate-
 /** Claims as far as metadata has them. */
 export type KnownClaims = Pick<
   AccessTokenClaims,
-  'jti' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
+  'jti' | 'aud' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
 >;
 
 export type IdVerdict =
@@ -27,6 +27,7 @@ export function validateTokens(ports: ValidatePorts, tokens: readonly string[]):
 
 const claimsOf = (tokenId: string, known: TokenMetadata): KnownClaims => ({
   jti: tokenId,
+  aud: known.audience,
   sub: known.subject,
   client_id: known.clientId,
   iat: known.issuedAt,

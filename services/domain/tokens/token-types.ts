@@ -1,0 +1,78 @@
+import type { Config } from '../../platform/config/load.ts';
+import type { AccessTokenClaims } from './access-token.ts';
+
+export type { CleanupResult } from './clean-up-expired-tokens.ts';
+export type { TokenStatistics } from './read-token-statistics.ts';
+export type { TokenMetadata } from './token-metadata.cache.ts';
+
+/** Types of the token service as its callers in TypeScript know them; times in seconds unless named otherwise. */
+
+export type UserRole = string;
+
+/** From where and on what a token is asked for; device facts are shown to the user, never trusted. */
+export type ClientInfo = {
+  readonly ip: string;
+  readonly userAgent: string;
+  readonly deviceId?: string;
+  readonly deviceName?: string;
+};
+
+export type TokenType = 'access' | 'refresh';
+
+export type TokenPair = {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly tokenType: 'Bearer';
+  readonly expiresIn: number;
+  readonly refreshExpiresIn: number;
+  /** `jti` of the access token. */
+  readonly tokenId: string;
+};
+
+/** Claims of an access token. Of a refresh token: its login, with `generation`, and `jti` naming the family. */
+export type JWTPayload = AccessTokenClaims & { readonly generation?: number };
+
+export type TokenValidationResult = {
+  readonly valid: boolean;
+  readonly payload: JWTPayload | null;
+  /** Null for a valid token, else one of the reasons of the validate answer. */
+  readonly reason: string | null;
+};
+
+export type TokenSecurityConfig = {
+  /** Of new keys; a key keeps its own. */
+  readonly algorithm: 'RS256' | 'ES256' | 'EdDSA' | 'HS256';
+  readonly accessTokenExpiry: number;
+  readonly refreshTokenExpiry: number;
+  readonly issuer: string;
+  readonly audience: string;
+  /** Days. */
+  readonly keyRotationInterval: number;
+  /** Every key has its own kid. */
+  readonly keyVersioning: true;
+  /** Private parts are sealed at rest. */
+  readonly secureKeyStorage: true;
+  readonly requireSessionBinding: boolean;
+  readonly enableIPValidation: boolean;
+  readonly enableUserAgentValidation: boolean;
+  readonly enableReplayProtection: boolean;
+};
+
+/** @param publicUrl issuer and audience where none is configured */
+export function tokenSecurityConfigOf({ tokens, keys }: Config, publicUrl: string): TokenSecurityConfig {
+  const issuer = tokens.issuer ?? publicUrl;
+  return {
+    algorithm: keys.algorithm,
+    accessTokenExpiry: tokens.accessTokenSeconds,
+    refreshTokenExpiry: tokens.refreshTokenSeconds,
+    issuer,
+    audience: tokens.audience ?? issuer,
+    keyRotationInterval: keys.rotationDays,
+    keyVersioning: true,
+    secureKeyStorage: true,
+    requireSessionBinding: tokens.requireSessionBinding,
+    enableIPValidation: tokens.enableIpValidation,
+    enableUserAgentValidation: tokens.enableUserAgentValidation,
+    enableReplayProtection: tokens.enableReplayProtection,
+  };
+}
