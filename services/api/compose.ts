@@ -4,9 +4,12 @@ import { useIdentifierKey } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/auth.ts';
 import { csrfPasses } from '../domain/identity/csrf.ts';
 import { sessionCaller } from '../domain/identity/read-session.ts';
+import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
-import type { Log, MarkStore } from '../domain/ports.ts';
+import { retireKeys } from '../domain/keys/retire-keys.ts';
+import type { Caller, Log, MarkStore } from '../domain/ports.ts';
 import { bearerCaller } from '../domain/tokens/bearer-caller.ts';
+import { collapseRevocations } from '../domain/tokens/collapse-revocations.ts';
 import { createClientTokenLog } from '../domain/tokens/issue-client-token.ts';
 import { createRevocationFeed } from '../domain/tokens/revocation-feed.ts';
 import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
@@ -20,6 +23,12 @@ import { createVault } from '../platform/crypto/vault.ts';
 import type { Authenticators } from './caller.ts';
 import { createHasherOf } from './hasher.ts';
 import { openStores } from './stores.ts';
+
+const STARTING: Caller = {
+  kind: 'system',
+  name: 'start',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
 
 export type ComposeInput = {
   readonly config: Config;
@@ -54,9 +63,14 @@ export async function compose(input: ComposeInput) {
     pollIntervalMs: config.stores.pollIntervalMs,
     onKeysVersion: () => keyRing.load(),
     onAccessVersion: () => access.load(),
-    onConfirmed: ({ keysVersion, sentAtMs }) => void keyRing.confirm(keysVersion, sentAtMs),
+    onConfirmed: ({ keysVersion, sentAtMs, databaseNowMs }) => keyRing.confirm(keysVersion, sentAtMs, databaseNowMs),
+    onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
   const announceRevocations = (): void => poll.announce();
+  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: tokenSettings.audience };
+  const { warnings } = await ensureKeys(outside, keySettings, STARTING);
+  for (const warning of warnings) log.warn({ warning }, 'key ring');
+  await retireKeys(outside, STARTING);
   await Promise.all([keyRing.load(), access.load()]);
   useIdentifierKey(() => keyRing.secret('identifier'));
   const hasher = createHasherOf(config, keyRing.secret('pepper').key);
@@ -64,7 +78,13 @@ export async function compose(input: ComposeInput) {
   const secureCookies = config.server.profile !== 'development';
   const auth = createAuth(
     { ...outside, revocations },
-    { authSecret, baseUrl: publicUrl, sessionSeconds: config.identity.sessionSeconds, secureCookies },
+    {
+      authSecret,
+      baseUrl: publicUrl,
+      corsOrigins: config.server.corsOrigins,
+      sessionSeconds: config.identity.sessionSeconds,
+      secureCookies,
+    },
   );
   const revocationFeed = createRevocationFeed({
     revocations,
@@ -91,13 +111,12 @@ export async function compose(input: ComposeInput) {
     tokenSettings,
     auth,
     announceRevocations,
-    keysChanged: () => poll.wake(),
-    verifiedTokens: createVerifiedTokenCache(),
-    csrf: {
-      sessionCookie: auth.sessionCookie,
-      trustedOrigins: new Set([new URL(publicUrl).origin, ...config.server.corsOrigins]),
-      secureCookies,
+    // This copy before the answer, the others at once where a revocation was written, else at their next poll.
+    keysChanged: async () => {
+      await keyRing.load();
+      poll.announce();
     },
+    verifiedTokens: createVerifiedTokenCache(),
     clientTokenLog: createClientTokenLog(outside),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, config.tokens),
   };
