@@ -38,6 +38,10 @@ const copyWith = (settings: Partial<typeof refreshSettings> = {}): FamilyCopy =>
     secrets,
     incarnation,
     log,
+    // Patient: a busy machine changes no verdict.
+    deadlineMs: 30_000,
+    statementTimeoutMs: 30_000,
+    lockTimeoutMs: 30_000,
     settings: { ...refreshSettings, ...settings },
   });
   copies.push(made);
@@ -220,6 +224,7 @@ describe('rotation', () => {
       url: database.url,
       secrets: refreshSecrets(new Map([[1, keys.get(1) as Buffer]]), () => 1),
       incarnation,
+      deadlineMs: 30_000,
     });
     copies.push(behind);
     expect(await outcome(behind, refreshToken)).toBe('key_ring_behind');
