@@ -31,13 +31,15 @@ const TAG = 'Tokens';
 
 /** Longer than any token that is looked at; the body limit holds too. */
 const tokenText = z.string().min(1).max(65_536);
-const identifier = z.string().min(1).max(255);
+/** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
+const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
+const identifier = z.string().min(1).max(255).regex(PLAIN);
 /** RFC 6749 §3.3: printable ASCII without quote and backslash, single spaces. */
 export const scopeText = z
   .string()
   .max(2_048)
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/);
-const audienceText = z.string().min(1).max(512);
+const audienceText = z.string().min(1).max(512).regex(PLAIN);
 /** A token in the address would end in logs (RFC 9700 §4.3): these endpoints take no query at all. */
 const noQuery = z.strictObject({});
 
@@ -51,8 +53,8 @@ export const tokenPair = z.object({
 });
 
 export const device = z.strictObject({
-  id: z.string().min(1).max(128).optional(),
-  name: z.string().min(1).max(128).optional(),
+  id: z.string().min(1).max(128).regex(PLAIN).optional(),
+  name: z.string().min(1).max(128).regex(PLAIN).optional(),
 });
 
 export const issueTokensEndpoint = defineEndpoint({
@@ -139,7 +141,7 @@ export const validateTokensEndpoint = defineEndpoint({
   errors: [permissionMissing, tokenMetadataUnavailable, revocationStateStale, stateRewound],
 });
 
-const reason = z.string().min(1).max(256);
+const reason = z.string().min(1).max(256).regex(PLAIN);
 const one = <const Name extends string>(name: Name, value: z.ZodString) =>
   z.strictObject({ [name]: value, reason } as { [K in Name]: z.ZodString } & { reason: z.ZodString });
 
@@ -241,7 +243,7 @@ export const refreshTokensEndpoint = defineEndpoint({
 const OAUTH = 'OAuth';
 
 /** Unrecognised parameters are ignored (RFC 6749 §3.2); a repeated one is no string and refused. */
-const optionalParameter = (maximum: number) => z.string().max(maximum).optional();
+const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
 
 export const oauthTokenEndpoint = defineEndpoint({
   method: 'POST',
