@@ -78,7 +78,14 @@ export const compromiseKeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage' },
   params: z.strictObject({ kid: z.string().regex(/^[\w-]{1,128}$/) }),
-  body: z.strictObject({ reason: z.string().min(1).max(500) }),
+  // PostgreSQL stores neither NUL nor halves of surrogate pairs.
+  body: z.strictObject({
+    reason: z
+      .string()
+      .min(1)
+      .max(500)
+      .regex(/^[^\p{Cc}\p{Cs}]*$/u),
+  }),
   responses: { 202: keyView.extend({ signer: keyView.nullable(), notice: z.string() }) },
   errors: [unauthenticated, permissionMissing, keyUnknown, storeUnavailable],
 });
