@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import formbody from '@fastify/formbody';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '../../observability/http-span.ts';
@@ -19,6 +20,7 @@ import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
 import { fastifyPath } from './bind.ts';
 import { sentCredential } from './credentials.ts';
+import { answerUnreadable } from './unreadable.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -62,6 +64,7 @@ export function createApp(options: AppOptions): App {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
       sendError(fromFramework(error), request, reply);
     },
+    clientErrorHandler: answerUnreadable,
   });
   const bound: Endpoint[] = [];
   let draining = false;
@@ -71,16 +74,20 @@ export function createApp(options: AppOptions): App {
   fastify.setValidatorCompiler(compileValidator);
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser(['application/json', 'text/plain']);
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '' && request.routeOptions.config.endpoint?.bodyOptional) done(null, undefined);
-    else parseJson(request, body as string, done);
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const bytes = body as Buffer;
+    if (bytes.length === 0 && request.routeOptions.config.endpoint?.bodyOptional) done(null, undefined);
+    // RFC 8259 §8.1: JSON is UTF-8; decoding would put U+FFFD in place of whatever is not.
+    else if (!isUtf8(bytes)) done(bodyMalformed());
+    else parseJson(request, bytes.toString('utf8'), done);
   });
   fastify.register(formbody);
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
   fastify.addHook('onRequest', (request, _reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
-    if (draining && !request.url.endsWith('z'))
+    activeCount += 1;
+    if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
     else done();
   });

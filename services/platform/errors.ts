@@ -32,6 +32,33 @@ export const bodyTooLarge = defineError({
   retryable: false,
 });
 
+export const requestUnreadable = defineError({
+  code: 'request_unreadable',
+  status: 400,
+  title: 'This is not an HTTP request',
+  cause: 'Request line, headers or framing of the body break RFC 9112, or contradict each other.',
+  fix: 'Look at what stands between client and server; the connection was closed.',
+  retryable: false,
+});
+
+export const headersTooLarge = defineError({
+  code: 'headers_too_large',
+  status: 431,
+  title: 'The headers are too large',
+  cause: 'Headers are limited to 16 KB together.',
+  fix: 'Send fewer or shorter ones; cookies of other services count too.',
+  retryable: false,
+});
+
+export const requestTooSlow = defineError({
+  code: 'request_too_slow',
+  status: 408,
+  title: 'The request did not arrive in time',
+  cause: 'A whole request must arrive within ten seconds.',
+  fix: 'Send it again over a better connection.',
+  retryable: true,
+});
+
 export const contentTypeUnsupported = defineError({
   code: 'content_type_unsupported',
   status: 415,
