@@ -1,12 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../platform/testing/identity-world.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
 
 let database: TestDatabase;
 let postgres: TcpProxy;
@@ -41,8 +43,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   canSign = true;
-  await expect.poll(() => world.redis.isReady(), { timeout: 10_000 }).toBe(true);
-  await expect.poll(() => world.revocations.refusal(), { timeout: 10_000 }).toBeNull();
+  await expect.poll(() => world.redis.isReady(), { timeout: 60_000 }).toBe(true);
+  await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBeNull();
 });
 
 const rows = async (text: string, values: unknown[] = []) => (await db.query(text, values)).rows;
@@ -62,7 +64,7 @@ async function cachedSessions(): Promise<string[]> {
   client.disconnect();
   return keys.sort();
 }
-const isRedisGone = () => expect.poll(() => world.redis.isReady(), { timeout: 10_000 }).toBe(false);
+const isRedisGone = () => expect.poll(() => world.redis.isReady(), { timeout: 60_000 }).toBe(false);
 
 describe('Redis out of reach', () => {
   test('Postgres answers for sessions; signing up, in and out go on', async () => {
@@ -87,7 +89,7 @@ describe('Redis out of reach', () => {
     await isRedisGone();
     expect((await signOut(cookie)).status).toBe(200);
     await redis.restore();
-    await expect.poll(() => world.redis.isReady(), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => world.redis.isReady(), { timeout: 60_000 }).toBe(true);
     expect(await world.redis.get(redisKeyOf(cookie))).not.toBeNull();
     expect((await readSession(cookie)).status).toBe(401);
     await world.poll.wake();
@@ -96,7 +98,7 @@ describe('Redis out of reach', () => {
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
     const later = await startIdentityWorld({ databaseUrl: database.url, redisUrl: redis.url, authSecret });
     try {
-      await expect.poll(() => later.redis.isReady(), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => later.redis.isReady(), { timeout: 60_000 }).toBe(true);
       expect((await send(later, 'GET', '/api/auth/session', { cookie })).status).toBe(401);
     } finally {
       await later.close();
@@ -127,7 +129,7 @@ describe('Postgres out of reach', () => {
     expect((await signIn(newPerson())).status).toBe(503);
     expect((await signUp()).status).toBe(503);
     await postgres.restore();
-    await expect.poll(async () => (await readSession(cookie)).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await readSession(cookie)).status, { timeout: 60_000 }).toBe(200);
     expect(await rows('SELECT revoked_at FROM refresh_families WHERE sid = $1', [body.session.id])).toEqual([
       { revoked_at: null },
     ]);
@@ -138,13 +140,13 @@ describe('Postgres out of reach', () => {
   test('a copy that may not know the latest revocations believes no cached session: 503, then the truth', async () => {
     const { cookie, body } = await signUp();
     await postgres.cut();
-    await expect.poll(() => world.revocations.refusal(), { timeout: 10_000 }).toBe('revocation_state_stale');
+    await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBe('revocation_state_stale');
     const stale = await readSession(cookie);
     expect([stale.status, stale.body.code]).toEqual([503, 'store_unavailable']);
     // Ended elsewhere meanwhile.
     await rows('DELETE FROM sessions WHERE id = $1', [body.session.id]);
     await postgres.restore();
-    await expect.poll(() => world.revocations.refusal(), { timeout: 10_000 }).toBeNull();
+    await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBeNull();
     expect((await readSession(cookie)).status).toBe(401);
   });
 });

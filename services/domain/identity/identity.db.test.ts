@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../platform/testing/identity-world.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import type { PasswordHasher } from '../ports.ts';
 import { sessionCaller } from './read-session.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
 
 let database: TestDatabase;
 let redisUrl: string;
@@ -15,7 +17,13 @@ beforeAll(async () => {
   database = await createTestDatabase();
   redisUrl = testRedisUrl();
   db = new pg.Pool({ connectionString: database.url, max: 2 });
-  world = await startIdentityWorld({ databaseUrl: database.url, redisUrl, around: { hasher: watched } });
+  world = await startIdentityWorld({
+    databaseUrl: database.url,
+    redisUrl,
+    around: { hasher: watched },
+    // A poll may wait for a busy machine.
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
 });
 afterAll(async () => {
   await world.close();
@@ -327,17 +335,24 @@ describe('sessions', () => {
       queries++;
       return connect.apply(world.pool, args);
     }) as typeof connect;
+    // On a busy machine a command may miss its deadline, which is Redis lost: one read of many must do without Postgres.
+    const readWithoutQuery = () =>
+      expect.poll(
+        async () => {
+          queries = 0;
+          const answer = await readSession(cookie);
+          return [answer.body.session?.id, queries];
+        },
+        { timeout: 30_000 },
+      );
     try {
-      expect((await readSession(cookie)).body.session.id).toBe(body.session.id);
-      expect(queries).toBe(0);
+      await readWithoutQuery().toEqual([body.session.id, 0]);
       await flush();
+      queries = 0;
       expect((await readSession(cookie)).body.session.id).toBe(body.session.id);
       expect(queries).toBeGreaterThan(0);
-      // The answer of Postgres is put back.
-      await expect.poll(async () => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
-      queries = 0;
-      expect((await readSession(cookie)).status).toBe(200);
-      expect(queries).toBe(0);
+      // The answer of Postgres was put back.
+      await readWithoutQuery().toEqual([body.session.id, 0]);
     } finally {
       world.pool.query = query;
       world.pool.connect = connect;

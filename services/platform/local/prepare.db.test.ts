@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
 import { newPerson, send, startIdentityWorld } from '../testing/identity-world.ts';
 import { testRedisUrl } from '../testing/stores.ts';
 import { ensureAuthSecret } from './data-dir.ts';
@@ -11,6 +11,9 @@ import { prepare } from './prepare.ts';
 let admin: pg.Client;
 let databaseUrl: string;
 let dataDir: string;
+// Each start hashes or checks two passwords: slow on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 300_000 });
+
 const redisUrl = testRedisUrl();
 const log = (): void => {};
 

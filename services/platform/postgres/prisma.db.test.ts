@@ -18,10 +18,10 @@ beforeAll(async () => {
   proxy = await startTcpProxy(database.url);
   pool = createPool({
     url: proxy.url,
-    connections: 3,
+    connections: 12,
     applicationName: 'test',
-    statementTimeoutMs: 1_000,
-    lockTimeoutMs: 500,
+    statementTimeoutMs: 10_000,
+    lockTimeoutMs: 10_000,
   });
   prisma = createPrismaDatabase(pool, (err) => {
     throw err;

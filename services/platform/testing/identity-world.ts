@@ -70,8 +70,8 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const authSecret = options.authSecret ?? randomBytes(32).toString('base64url');
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...options.env });
   const log = options.log ?? quiet;
-  const shared = { url: options.databaseUrl, statementTimeoutMs: 1_000, lockTimeoutMs: 500 };
-  const pool = createPool({ ...shared, connections: 8, applicationName: 'test' });
+  const shared = { url: options.databaseUrl, statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 };
+  const pool = createPool({ ...shared, connections: 16, applicationName: 'test' });
   const pollPool = createPool({ ...shared, connections: 1, applicationName: 'test-poll' });
   const sql = createSql(pool);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'after a commit');
