@@ -4,6 +4,8 @@ const common = {
   environment: 'node',
   testTimeout: 60_000,
   hookTimeout: 120_000,
+  // What is waited for comes when it comes on a busy machine: only its absence is a failure.
+  expect: { poll: { timeout: 30_000 } },
   setupFiles: ['services/platform/testing/child-coverage.ts'],
 };
 const never = ['**/node_modules/**', '**/.sallyport/**'];

@@ -55,7 +55,13 @@ beforeEach(async () => {
   await rm(join(dataDir, 'marks.json'), { force: true });
   const redisUrl = testRedisUrl();
   const open = () =>
-    openStateCopy({ databaseUrl: database.url, redisUrl, marks: createFileMarks(dataDir), budget: BUDGET });
+    openStateCopy({
+      databaseUrl: database.url,
+      redisUrl,
+      marks: createFileMarks(dataDir),
+      budget: BUDGET,
+      stalenessBoundMs: 60_000,
+    });
   copies = [open(), open()];
   await Promise.all(copies.map(({ poll }) => poll.ready()));
   await copies[0]!.sql.query(usersInsert);
@@ -129,6 +135,7 @@ test('past it, the users with most single revocations get an epoch instead: all 
     redisUrl: testRedisUrl(),
     marks: createFileMarks(dataDir),
     budget: BUDGET,
+    stalenessBoundMs: 60_000,
   });
   copies.push(late);
   await late.poll.ready();

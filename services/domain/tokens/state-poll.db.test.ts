@@ -30,7 +30,13 @@ let copies: StateCopy[] = [];
 const redisUrl = testRedisUrl();
 
 async function openCopy(options: Partial<StateCopyOptions> = {}): Promise<StateCopy> {
-  const copy = openStateCopy({ databaseUrl: database.url, redisUrl, marks: createFileMarks(dataDir), ...options });
+  const copy = openStateCopy({
+    databaseUrl: database.url,
+    redisUrl,
+    marks: createFileMarks(dataDir),
+    stalenessBoundMs: 60_000,
+    ...options,
+  });
   copies.push(copy);
   await copy.poll.ready();
   return copy;

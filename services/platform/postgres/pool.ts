@@ -17,6 +17,8 @@ export type PoolSettings = {
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
+  /** How long a caller waits for a connection; 900 unless said. */
+  readonly connectTimeoutMs?: number;
   /** For statements whose plan must not follow the statistics: one generic plan, index scans only. */
   readonly genericPlans?: boolean;
 };
@@ -35,7 +37,7 @@ export function createPool(settings: PoolSettings): pg.Pool {
     connectionString: settings.url,
     max: settings.connections,
     application_name: settings.applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     // A server that stops answering mid-statement must not hold a request past its deadline.
     query_timeout: settings.statementTimeoutMs + 500,
     keepAlive: true,

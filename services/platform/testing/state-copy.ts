@@ -46,7 +46,9 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const shared = { url, applicationName: 'state-copy', statementTimeoutMs: 1_000, lockTimeoutMs: 500 };
   const pollPool = createPool({ ...shared, connections: 1, genericPlans: true });
-  const pool = createPool({ ...shared, connections: 8, statementTimeoutMs: 20_000, lockTimeoutMs: 10_000 });
+  // What the test itself writes waits as long as a busy machine needs; the poll keeps its deadlines.
+  const patient = { statementTimeoutMs: 60_000, lockTimeoutMs: 60_000, connectTimeoutMs: 60_000 };
+  const pool = createPool({ ...shared, ...patient, connections: 24 });
   const sql = createSql(pool);
   const transact = createTransact(pool, (err) => {
     throw err;
