@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { randomFreePort } from '../services/platform/local/ports.ts';
 
 const main = new URL('./main.ts', import.meta.url).pathname;
 let dataDir: string;
@@ -70,6 +71,17 @@ describe('exit codes', { timeout: 60_000 }, () => {
     const answer = await sallyport(['start'], { PORT: 'many' });
     expect(answer.code).toBe(5);
     expect(answer.stderr).toMatch(/PORT .*whole number/);
+  });
+
+  test('a given database that does not answer is 3, named without its password', async () => {
+    const port = await randomFreePort();
+    const answer = await sallyport(['start'], {
+      DATABASE_URL: `postgres://u:hidden-word@127.0.0.1:${port}/d`,
+      REDIS_URL: `redis://127.0.0.1:${port}`,
+    });
+    expect([answer.code, answer.stdout]).toEqual([3, '']);
+    expect(answer.stderr).toMatch(/DATABASE_URL does not let us in \(ECONNREFUSED\)\n {2}fix: /);
+    expect(answer.stderr).not.toContain('hidden-word');
   });
 
   test('start --dry-run says what would be done and does nothing', async () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
+import { isAppError } from '../services/platform/define/error.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { banner, describeKeyRing, type ReadyState, readyLine } from '../services/supervisor/ready.ts';
@@ -86,6 +87,10 @@ function describeStart(output: Output): void {
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }
 
+// PostgreSQL's own words for "not for you": wrong password or role, no such database.
+const refusedByPostgres = /^(28P01|28000|3D000)$/;
+const networkFailure = /^E[A-Z]+$/;
+
 function asCommandError(err: unknown): unknown {
   if (err instanceof StartError) return new CommandError(exitCodes.checkFailed, err.message, err.fix, { cause: err });
   if (err instanceof ConfigError) {
@@ -93,6 +98,17 @@ function asCommandError(err: unknown): unknown {
     return new CommandError(exitCodes.refused, `the configuration is refused\n${lines.join('\n')}`, undefined, {
       cause: err,
     });
+  }
+  if (isAppError(err)) {
+    const { title, fix } = err.definition;
+    const exitCode = err.code === 'store_unavailable' ? exitCodes.unreachable : exitCodes.checkFailed;
+    return new CommandError(exitCode, title, fix, { cause: err });
+  }
+  const code = String((err as { code?: unknown } | undefined)?.code ?? '');
+  if (process.env.DATABASE_URL && (networkFailure.test(code) || refusedByPostgres.test(code))) {
+    const message = `the database given by DATABASE_URL does not let us in (${code})`;
+    const fix = 'start it or mend the URL; without DATABASE_URL an embedded one is used';
+    return new CommandError(exitCodes.unreachable, message, fix, { cause: err });
   }
   return err;
 }

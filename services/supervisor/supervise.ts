@@ -13,7 +13,7 @@ import { claimPort } from './port-claim.ts';
 import type { FatalMessage } from './protocol.ts';
 import type { ReadyState } from './ready.ts';
 import { clearDeadSupervisors, removeRunRecord, writeRunRecord } from './run-record.ts';
-import type { PreparationStep } from './steps.ts';
+import { type PreparationStep, runStep } from './steps.ts';
 import type { StopRequests } from './stop-requests.ts';
 import { startStores } from './stores.ts';
 import { type ChildSpec, childTable } from './table.ts';
@@ -82,9 +82,14 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
-  for (const { name, run } of options.steps) {
+  for (const step of options.steps) {
     const { databaseUrl, redisUrl } = stores;
-    await awaitStep(name, run({ databaseUrl, redisUrl, dataDir, log: say }), options);
+    const input = { databaseUrl, redisUrl, dataDir, log: say };
+    await awaitStep(
+      step.name,
+      runStep(step, input, () => !requests.isStopping()),
+      options,
+    );
   }
 
   let claim = await claimPort(config.server.port, host);
