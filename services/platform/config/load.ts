@@ -91,6 +91,12 @@ export function unsafeSettings(config: Config): ConfigProblem[] {
     );
   if (tokens.refreshAbsoluteSeconds < tokens.refreshTokenSeconds)
     refuse('JWT_REFRESH_ABSOLUTE_EXPIRY', 'is shorter than JWT_REFRESH_EXPIRY', 'raise it');
+  // Without grace a lost answer ends the login; only clients that prove a key with each refresh could go without.
+  for (const [env, value] of [
+    ['REFRESH_GRACE_SECONDS', tokens.graceSeconds],
+    ['REFRESH_GRACE_USES', tokens.graceUses],
+  ] as const)
+    if (value === 0) refuse(env, 'is 0 while refresh tokens are not bound to a key of their client', 'set it above 0');
   if (production && server.publicUrl === undefined)
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
   if (production && server.publicUrl?.startsWith('http:'))
