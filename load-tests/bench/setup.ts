@@ -49,9 +49,10 @@ export async function measureClosed(
   workload: WorkloadSpec,
   connections: number,
   seconds: number = context.seconds,
+  warmUp: number = warmUpSeconds,
 ): Promise<Speed> {
   const result = await context.generator().run({
-    warmUpSeconds,
+    warmUpSeconds: warmUp,
     seconds,
     pid: target.pid,
     streams: [{ name: workload.kind, api: target.api, workload, arrival: { kind: 'closed', connections } }],

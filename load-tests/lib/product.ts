@@ -85,7 +85,8 @@ function readyLineOf(child: ChildProcess, said: string[]): Promise<ReadyLine> {
       done(JSON.parse(line) as ReadyLine);
     });
     child.once('error', fail);
-    child.once('exit', (code, signal) => {
+    // Not at `exit`: its last words may still be on the way.
+    child.once('close', (code, signal) => {
       clearTimeout(timer);
       fail(new Error(`npm start ended with ${signal ?? `exit code ${code}`}:\n${tail()}`));
     });
