@@ -1,8 +1,8 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Caller } from '../domain/ports.ts';
 import type { Endpoint, EndpointInput } from '../platform/define/endpoint.ts';
 import { contentTypeUnsupported } from '../platform/errors.ts';
-import { jsonSchemaOf } from '../platform/http/schema.ts';
+import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './caller.ts';
 
@@ -55,19 +55,11 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
   return result ?? '';
 }
 
-/**
- * Binds a contract to its use-case: compiled schemas, caller, content type, errors and headers, once at boot.
- * @example bind(routes, validateTokenEndpoint, (input, caller) => validateToken(ports, input.body, caller))
- */
-export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: Work<E>): void {
+/** What every route of a contract has: address, limits, schemas, content type. */
+function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
-  const { app, callers } = routes;
-  routes.bound.push(endpoint);
-  const successStatus = Number(Object.keys(endpoint.responses)[0]);
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
-  const cacheControl = endpoint.cacheControl === undefined ? 'no-store' : endpoint.cacheControl;
-  const resolve = callers.forEndpoint(endpoint);
-  app.route({
+  return {
     method: endpoint.method,
     url: fastifyPath(endpoint.path),
     bodyLimit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT,
@@ -79,9 +71,28 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       response: responseSchemas(endpoint),
     },
     onRequest: (request, _reply, done) => {
-      const wrong = sendsBody(request) && mediaType(request.headers['content-type']) !== expected;
+      const sent = request.headers['content-type'];
+      const wrong = sent !== expected && sendsBody(request) && mediaType(sent) !== expected;
       done(wrong ? contentTypeUnsupported({ detail: `Expected ${expected}.` }) : undefined);
     },
+  };
+}
+
+const cacheControlOf = (endpoint: AnyEndpoint): string | null =>
+  endpoint.cacheControl === undefined ? 'no-store' : endpoint.cacheControl;
+
+/**
+ * Binds a contract to its use-case: compiled schemas, caller, content type, errors and headers, once at boot.
+ * @example bind(routes, validateTokenEndpoint, (input, caller) => validateToken(ports, input.body, caller))
+ */
+export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: Work<E>): void {
+  const { app, callers } = routes;
+  routes.bound.push(endpoint);
+  const successStatus = Number(Object.keys(endpoint.responses)[0]);
+  const cacheControl = cacheControlOf(endpoint);
+  const resolve = callers.forEndpoint(endpoint);
+  app.route({
+    ...routeOf(endpoint),
     handler: async (request, reply) => {
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
       if (endpoint.bodyOptional && endpoint.body && request.body !== undefined) validateOptionalBody(request, endpoint);
@@ -89,6 +100,54 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
       return send(reply, await work(input, caller, request), successStatus);
     },
+  });
+}
+
+/** The body as its contract has it; undefined where none was sent. Throws 400 for anything else. */
+type ParseBody<E> = () => EndpointInput<E>['body'] | undefined;
+
+/**
+ * Binds a public contract whose answer is made thousands of times a second: the work gets the body as text, parses it
+ * only where it must, and gives the answer as JSON text, without a promise unless it has one.
+ */
+export function bindText<E extends AnyEndpoint>(
+  { app, bound }: RouteContext,
+  endpoint: E,
+  work: (text: string, parsed: ParseBody<E>, request: FastifyRequest) => string | Promise<string>,
+): void {
+  if (endpoint.auth !== 'public' || !endpoint.body || !endpoint.bodyOptional)
+    throw new Error(`${endpoint.operation} is not public with an optional body`);
+  bound.push(endpoint);
+  const cacheControl = cacheControlOf(endpoint);
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  const validate = compileValidator({ schema: jsonSchemaOf(endpoint.body), httpPart: 'body' });
+
+  function parse(request: FastifyRequest, text: string): EndpointInput<E>['body'] | undefined {
+    if (text === '') return undefined;
+    let body: unknown;
+    let failure: Error | null = null;
+    parseJson(request, text, (err, value) => {
+      failure = err;
+      body = value;
+    });
+    if (failure !== null) throw failure;
+    if (!validate(body))
+      throw Object.assign(new Error('body'), { validation: validate.errors, validationContext: 'body' });
+    return body as EndpointInput<E>['body'];
+  }
+
+  app.register(async (scope) => {
+    scope.removeContentTypeParser('application/json');
+    scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => done(null, text));
+    scope.route({
+      ...routeOf(endpoint),
+      handler: (request, reply) => {
+        reply.header('content-type', 'application/json; charset=utf-8');
+        if (cacheControl !== null) reply.header('cache-control', cacheControl);
+        const text = (request.body as string | undefined) ?? '';
+        return work(text, () => parse(request, text), request);
+      },
+    });
   });
 }
 

@@ -7,21 +7,29 @@ import {
   validateTokenEndpoint,
   validateTokensEndpoint,
 } from '../../domain/tokens/contract.ts';
+import { inactiveAnswer } from '../../domain/tokens/inactive-answer.ts';
 import { type IssuePorts, issuePair } from '../../domain/tokens/issue-pair.ts';
 import { readToken } from '../../domain/tokens/read-token.ts';
+import { readTokenStatistics } from '../../domain/tokens/read-token-statistics.ts';
 import { type RefreshTokenPorts, refreshToken } from '../../domain/tokens/refresh-token.ts';
 import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/tokens/revoke-token.ts';
-import { readTokenStatistics } from '../../domain/tokens/read-token-statistics.ts';
-import { answerValidate, type ValidateAnswerPorts } from '../../domain/tokens/validate-answer.ts';
+import {
+  answerToken,
+  answerValidate,
+  plainTokenOf,
+  type ValidateAnswerPorts,
+} from '../../domain/tokens/validate-answer.ts';
 import { validateBatch } from '../../domain/tokens/validate-batch.ts';
 import { JsonText } from '../answer.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindText, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../credentials.ts';
 
 export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts;
 
 /** The anonymous side of refresh: the token itself is the credential. */
 const BY_NOBODY = { clientId: null, isAuthenticated: false } as const;
+
+const MALFORMED = inactiveAnswer('malformed');
 
 /** Exactly one member beside `reason`: the schema has seen to it. */
 function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
@@ -38,12 +46,14 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
   bind(routes, refreshTokensEndpoint, ({ body }, caller) =>
     refreshToken(ports, { refreshToken: body.refresh_token, presentedBy: BY_NOBODY, scope: body.scope }, caller),
   );
-  bind(
-    routes,
-    validateTokenEndpoint,
-    async ({ body }, _caller, request) =>
-      new JsonText(await answerValidate(ports, body ?? { token: extractTokenFromRequest(request) ?? '' })),
-  );
+  bindText(routes, validateTokenEndpoint, (text, parsed, request) => {
+    const token = plainTokenOf(text);
+    if (token === null) return answerValidate(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
+    const verdict = answerToken(ports, token);
+    // Only a token of three good parts proves that the text around it was JSON.
+    if (verdict === MALFORMED) parsed();
+    return verdict;
+  });
   bind(
     routes,
     validateTokensEndpoint,

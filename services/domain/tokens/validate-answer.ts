@@ -15,6 +15,22 @@ export type ValidateRequest = {
 /** Redis is for the replay switch alone, which is off unless asked for. */
 export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'>;
 
+const PLAIN_START = '{"token":"';
+
+/** The token of a body that is `{"token":"…"}` and nothing else, without parsing it; null for any other text. */
+export function plainTokenOf(body: string): string | null {
+  const end = body.length - 2;
+  if (!body.startsWith(PLAIN_START) || body.charCodeAt(end + 1) !== 0x7d) return null;
+  if (body.indexOf('"', PLAIN_START.length) !== end || body.includes('\\')) return null;
+  return body.slice(PLAIN_START.length, end);
+}
+
+/** The validate answer for a token against the default audience and nothing else, as JSON text. */
+export function answerToken(ports: ValidatePorts, token: string): string {
+  const judged = judgeToken(ports, token);
+  return typeof judged === 'string' ? inactiveAnswer(judged) : judged.answer;
+}
+
 /**
  * The validate answer as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
  * Throws `revocation_state_stale`, `state_rewound`, `replay_store_unavailable` (503).
