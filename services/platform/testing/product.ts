@@ -1,5 +1,6 @@
 // For tests only: the product as a user starts it (supervisor, stores, API), in processes of their own.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -215,4 +216,17 @@ export async function queryRows<R extends pg.QueryResultRow>(
   } finally {
     await client.end();
   }
+}
+
+/** A new database on the server of this one, with nothing in it at all. */
+export async function createEmptyDatabase(serverUrl: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
+  const name = `t_${randomBytes(6).toString('hex')}`;
+  const [admin, url] = [new URL(serverUrl), new URL(serverUrl)];
+  admin.pathname = '/postgres';
+  url.pathname = `/${name}`;
+  await queryRows(admin.href, `CREATE DATABASE ${name}`);
+  return {
+    url: url.href,
+    drop: async () => void (await queryRows(admin.href, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+  };
 }
