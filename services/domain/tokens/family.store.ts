@@ -127,7 +127,7 @@ FROM judged j LEFT JOIN held f ON f.id = j.family_id
 ORDER BY j.n`,
 );
 
-export type Verdict =
+type Verdict =
   | 'rotated'
   | 'grace'
   | 'grace_spent'

@@ -9,7 +9,8 @@ import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } fro
 import { resourceForeign, scopeExceeded } from './refresh-errors.ts';
 import { type CheckedRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
 import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
-import { checkPresented, type HasRefreshFamilies, type PresentedBy, rotateFamily } from './rotate-families.ts';
+import type { HasRefreshFamilies } from './rotate-families.ts';
+import { checkPresented, type PresentedBy, rotateFamily } from './rotate-family.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 export type RefreshTokenInput = {

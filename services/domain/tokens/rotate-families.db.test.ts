@@ -17,7 +17,7 @@ import { useIdentifierKey } from '../audit/audit-context.ts';
 import type { Log } from '../ports.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
-import type { PresentedBy } from './rotate-families.ts';
+import type { PresentedBy } from './rotate-family.ts';
 
 const incarnation = randomUUID();
 const keys = new Map([

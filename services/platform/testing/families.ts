@@ -9,16 +9,18 @@ import {
 } from '../../domain/tokens/create-family.ts';
 import type { CheckedRefreshToken, RefreshSecrets } from '../../domain/tokens/refresh-token-format.ts';
 import {
-  checkPresented,
   createRefreshFamilies,
-  type HasIncarnation,
   type HasRefreshFamilies,
   type HasRefreshSecrets,
-  type PresentedBy,
   type RefreshFamilySettings,
+} from '../../domain/tokens/rotate-families.ts';
+import {
+  checkPresented,
+  type HasIncarnation,
+  type PresentedBy,
   type RotatedFamily,
   rotateFamily,
-} from '../../domain/tokens/rotate-families.ts';
+} from '../../domain/tokens/rotate-family.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 
