@@ -6,7 +6,7 @@ const scrapeTimeoutMs = 1_000;
 const answerLimitBytes = 8 * 1024 * 1024;
 
 /** A local process that serves its own Prometheus text on a unix socket. */
-export interface MetricsSource {
+interface MetricsSource {
   process: string;
   socketPath: string;
 }
@@ -19,7 +19,7 @@ export interface MetricsServerOptions {
 }
 
 /** One process's text; rejects when it does not answer within a second. */
-export function scrape(source: MetricsSource): Promise<ProcessMetrics> {
+function scrape(source: MetricsSource): Promise<ProcessMetrics> {
   return new Promise((done, fail) => {
     const signal = AbortSignal.timeout(scrapeTimeoutMs);
     const call = request({ socketPath: source.socketPath, path: '/metrics', signal, agent: false }, (answer) => {

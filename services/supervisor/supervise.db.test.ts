@@ -350,6 +350,14 @@ describe('several', { timeout: 120_000 }, () => {
     expect(bench.stores()).toEqual(nothingLeft);
   });
 
+  test('metrics are served even where the data directory has too long a path for a unix socket', async () => {
+    const run = await bench.start({ SALLYPORT_DATA_DIR: join(bench.dataDir, 'x'.repeat(90)) });
+    const { metrics } = await run.ready();
+    expect(await textOf(metrics)).toContain('sample{process="api-1",kind="a"} 1\n');
+    run.process.kill('SIGTERM');
+    expect(await run.end()).toBe(0);
+  });
+
   test('a process that does not answer a scrape is left out and counted', async () => {
     const run = await bench.start({ TEST_MUTE_METRICS: '1' });
     const { metrics } = await run.ready();

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadConfig } from '../platform/config/load.ts';
@@ -97,7 +96,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   tellMove(say, 'port', config.server.port, claim.port);
   const apiUrl = (): string => httpUrl(host, claim.port);
 
-  const socketFolder = mkdtempSync(join(tmpdir().length > longestSocketFolder ? '/tmp' : tmpdir(), 'sallyport-'));
+  const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
 
   const specs = options.children ?? childTable(env, drainSeconds);
@@ -214,6 +213,15 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   stores.keepAlive(options.backoff ?? defaultBackoff, restartAll);
   options.onRunning?.(restartAll);
   await Promise.race([requests.stop, failed.promise]);
+}
+
+/** In the data directory, or under /tmp where that path is too long for a unix socket (some 104 bytes). */
+function makeSocketFolder(dataDir: string): string {
+  const inside = join(dataDir, 'run', `metrics-${process.pid}`);
+  if (Buffer.byteLength(inside) > longestSocketFolder) return mkdtempSync('/tmp/sallyport-');
+  rmSync(inside, { recursive: true, force: true });
+  mkdirSync(inside, { mode: 0o700 });
+  return inside;
 }
 
 /** Waits for one step of the start, says so when it takes long, and leaves it at a stop request. */

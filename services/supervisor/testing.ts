@@ -232,7 +232,6 @@ export class TestBench {
         NODE_OPTIONS: '',
         PORT: String(await randomFreePort()),
         METRICS_PORT: '0',
-        TMPDIR: this.folder,
         SALLYPORT_DATA_DIR: this.dataDir,
         TEST_FOLDER: folder,
         TEST_CHILD: JSON.stringify(spec),

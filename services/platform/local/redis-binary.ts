@@ -43,7 +43,7 @@ const packageManagers: readonly PackageManager[] = [
 ];
 
 /** The first of `names` that is an executable file in a folder of `path`. */
-export function findExecutable(names: readonly string[], path: string): string | undefined {
+function findExecutable(names: readonly string[], path: string): string | undefined {
   for (const folder of path.split(delimiter).filter(Boolean)) {
     for (const name of names) {
       try {
