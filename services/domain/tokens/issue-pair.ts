@@ -1,4 +1,5 @@
 import { tokenIssueDuration, tokensIssued } from '../../../observability/metrics/tokens.ts';
+import { isAppError } from '../../platform/define/error.ts';
 import { permissionMissing, requestInvalid } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
@@ -100,10 +101,22 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
-  assertNotRewound(ports.revocations);
   const startedAt = ports.clock.monotonic();
+  const grant = caller.kind === 'user' && caller.by === 'session' ? 'session' : 'api';
+  try {
+    const answer = await issue(ports, input, caller);
+    tokensIssued.add(1, { grant, outcome: 'ok' });
+    tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant });
+    return answer;
+  } catch (err) {
+    tokensIssued.add(1, { grant, outcome: isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable' });
+    throw err;
+  }
+}
+
+async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
+  assertNotRewound(ports.revocations);
   const login = loginFor(ports.clock, input, caller) ?? (await refuse(ports, input, caller));
-  const grant = login.sessionId === null ? 'api' : 'session';
   const family: NewFamily = {
     ...login,
     isClientBound: false,
@@ -118,16 +131,12 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
   const draft = await ports
     .transact((tx) => (retry === null ? draftPair(tx, ports, plan, caller) : draftOnce(tx, ports, plan, caller, retry)))
     .catch((err: unknown) => {
-      tokensIssued.add(1, { grant, outcome: 'unavailable' });
       // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
-      throw login.sessionId === null && (err as { code?: unknown }).code === sessionEnded.definition.code
-        ? userUnknown()
-        : err;
+      const isUserGone = login.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
+      throw isUserGone ? userUnknown() : err;
     });
   const minted = await signAccessToken(ports, draft.claims);
   rememberToken(ports, minted, caller);
-  tokensIssued.add(1, { grant, outcome: 'ok' });
-  tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant });
   return pairAnswer(minted, draft.refreshToken, draft.refreshExpiresInSeconds);
 }
 

@@ -7,6 +7,8 @@ export const MAXIMUM_TOKEN_LENGTH = 8_192;
 /** A token taken apart; nothing in it is believed yet. */
 export type ParsedToken = {
   readonly header: JsonObject;
+  /** The header's segment where it was read for the first time; null where a token before had the same. */
+  readonly newHeader: string | null;
   readonly payload: Buffer;
   readonly signingInput: string;
   readonly signature: Buffer;
@@ -16,11 +18,28 @@ export type ParsedToken = {
 const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
 const MAXIMUM_HEADER_LENGTH = 512;
 
+/** Header segments of tokens whose signature held, already read: every token of a key has the same one. */
+const knownHeaders = new Map<string, JsonObject>();
+const KNOWN_HEADERS_MAXIMUM = 64;
+
 /** Bytes of unpadded base64url in its one canonical spelling, or null (RFC 7515 §2, rfc8725bis §3.14). */
 function canonicalBytes(text: string): Buffer | null {
   const bytes = Buffer.from(text, 'base64url');
   // Decoding forgives foreign characters, padding and stray bits; spelling the bytes again does not.
   return bytes.length > 0 && bytes.toString('base64url') === text ? bytes : null;
+}
+
+function parseHeader(segment: string): JsonObject | null {
+  const bytes = segment.length > MAXIMUM_HEADER_LENGTH ? null : canonicalBytes(segment);
+  const header = bytes && parseStrictObject(bytes.toString('utf8'));
+  if (header === null) return null;
+  for (const name of Object.keys(header)) if (!HEADER_MEMBERS.has(name)) return null;
+  return header;
+}
+
+/** Saves reading the header of a verified token again; strangers' headers are never remembered. */
+export function rememberHeader({ newHeader, header }: ParsedToken): void {
+  if (newHeader !== null && knownHeaders.size < KNOWN_HEADERS_MAXIMUM) knownHeaders.set(newHeader, header);
 }
 
 /**
@@ -31,16 +50,16 @@ export function parseToken(token: string): ParsedToken | null {
   if (token.length > MAXIMUM_TOKEN_LENGTH) return null;
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
-  if (first <= 0 || second < 0 || token.indexOf('.', second + 1) >= 0 || first > MAXIMUM_HEADER_LENGTH) return null;
-  const headerBytes = canonicalBytes(token.slice(0, first));
-  if (headerBytes === null) return null;
-  const header = parseStrictObject(headerBytes.toString('utf8'));
+  if (first <= 0 || second < 0 || token.indexOf('.', second + 1) >= 0) return null;
+  const segment = token.slice(0, first);
+  const known = knownHeaders.get(segment);
+  const header = known ?? parseHeader(segment);
   if (header === null) return null;
-  for (const name of Object.keys(header)) if (!HEADER_MEMBERS.has(name)) return null;
   const payload = canonicalBytes(token.slice(first + 1, second));
   const signature = canonicalBytes(token.slice(second + 1));
   if (payload === null || signature === null) return null;
-  return { header, payload, signingInput: token.slice(0, second), signature };
+  const newHeader = known === undefined ? segment : null;
+  return { header, newHeader, payload, signingInput: token.slice(0, second), signature };
 }
 
 /** The claim set as text and object; null unless UTF-8 JSON of an object with unique names. */

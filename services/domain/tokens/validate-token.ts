@@ -3,7 +3,7 @@ import { tokenValidations, tokenVerdictCache } from '../../../observability/metr
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from './access-token.ts';
-import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken } from './parse-token.ts';
+import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from './parse-token.ts';
 import { assertFresh, type HasRevocations, type RevocableClaims } from './revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
@@ -77,6 +77,7 @@ export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string)
   if (found === undefined) return 'unknown_key';
   if (alg !== found.key.alg || !verifySignature(found.key, parsed.signingInput, parsed.signature))
     return 'bad_signature';
+  rememberHeader(parsed);
   if (found.compromised) return 'key_compromised';
   if (!isAccessTokenType(typ)) return 'wrong_type';
   const payload = parsePayload(parsed.payload);

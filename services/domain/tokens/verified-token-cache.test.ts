@@ -1,0 +1,65 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { createVerifiedTokenCache, type VerifiedToken } from './verified-token-cache.ts';
+
+const verified = (kid = 'k'): VerifiedToken => ({
+  claims: { iss: 'i', aud: 'a', sub: 's', client_id: 'c', iat: 1, exp: 2, jti: 'j' },
+  kid,
+  key: createSecretKey(Buffer.alloc(32)),
+  revocable: { jti: 'j', sub: 's', client_id: 'c', ue: 0, ce: 0 },
+  answer: '{}',
+});
+const token = (): string => randomBytes(64).toString('base64url');
+
+test('a token is kept from its second offer on', () => {
+  const cache = createVerifiedTokenCache();
+  const text = token();
+  cache.offer(text, verified());
+  expect(cache.get(text)).toBeUndefined();
+  const entry = verified();
+  cache.offer(text, entry);
+  expect(cache.get(text)).toBe(entry);
+  expect(cache.size).toBe(1);
+});
+
+test('tokens that differ only in their signature never share a verdict, though their last characters are alike', () => {
+  const cache = createVerifiedTokenCache();
+  const [head, tail] = [token(), token().slice(-12)];
+  const [one, two] = [`${head}A${tail}`, `${head}B${tail}`];
+  cache.offer(one, verified('one'));
+  cache.offer(one, verified('one'));
+  expect(cache.get(two)).toBeUndefined();
+  expect(cache.get(one)?.kid).toBe('one');
+});
+
+test('tokens shown once leave nothing behind, and no number of tokens makes it grow beyond its bound', () => {
+  const cache = createVerifiedTokenCache(100);
+  for (let shown = 0; shown < 10_000; shown += 1) cache.offer(token(), verified());
+  expect(cache.size).toBe(0);
+  for (let shown = 0; shown < 10_000; shown += 1) {
+    const text = token();
+    cache.offer(text, verified());
+    cache.offer(text, verified());
+    expect(cache.size).toBeLessThanOrEqual(100);
+  }
+});
+
+test('what is used stays while others come and go', () => {
+  const cache = createVerifiedTokenCache(100);
+  const used = token();
+  cache.offer(used, verified('used'));
+  cache.offer(used, verified('used'));
+  for (let shown = 0; shown < 1_000; shown += 1) {
+    const text = token();
+    cache.offer(text, verified());
+    cache.offer(text, verified());
+    if (shown % 20 === 0) expect(cache.get(used)?.kid).toBe('used');
+  }
+});
+
+test('short texts are taken as they are', () => {
+  const cache = createVerifiedTokenCache();
+  cache.offer('a', verified());
+  cache.offer('a', verified());
+  expect(cache.get('a')).toBeDefined();
+});
