@@ -160,12 +160,12 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   try {
     ready = await eventually('the ready line', () => {
       const line = stdout.split('\n').find((text) => text.startsWith('{"event":"ready"') && text.endsWith('}'));
-      if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending}):\n${stderr}`);
+      if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending})`);
       return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
     });
-  } catch (err) {
+  } catch (cause) {
     await dispose();
-    throw err;
+    throw new Error(`${(cause as Error).message}\n${stderr}`, { cause });
   }
   return {
     api: ready.api,
