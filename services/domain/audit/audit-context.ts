@@ -17,10 +17,12 @@ export type IdentifierKey = { readonly version: number; readonly key: Buffer };
 
 // The key belongs to the ring, which stands to the right of this module: the process hands it over at start.
 let identifierKey: (() => IdentifierKey) | undefined;
+let knownActors = new WeakMap<Caller, AuditActor>();
 
 /** Gives the newest `identifier` server secret to the hashes of this process. Without one they are null, never clear. */
 export function useIdentifierKey(read: (() => IdentifierKey) | undefined): void {
   identifierKey = read;
+  knownActors = new WeakMap();
 }
 
 const HASH_CHARACTERS = 22;
@@ -52,8 +54,16 @@ function actorId(caller: Caller): string | null {
   }
 }
 
-/** The actor columns of an outbox row, for statements that write their audit rows themselves. */
+/** The actor columns of an outbox row, for statements that write their audit rows themselves. Made once for a caller. */
 export function auditActor(caller: Caller): AuditActor {
+  const known = knownActors.get(caller);
+  if (known !== undefined) return known;
+  const actor = actorOf(caller);
+  knownActors.set(caller, actor);
+  return actor;
+}
+
+function actorOf(caller: Caller): AuditActor {
   const { request } = caller;
   return {
     actor_kind: caller.kind,

@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject, sign as signBytes } from 'node:crypto';
 import { tokenSignDuration } from '../../../observability/metrics/tokens.ts';
+import { signEs256 } from './ecdsa-signature.ts';
 import { signingUnavailable } from './errors.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
 
@@ -57,8 +58,7 @@ function signatureOf({ alg, input, key }: Work): string {
   if (alg === 'HS256') return createHmac('sha256', key).update(input).digest('base64url');
   const data = Buffer.from(input, 'latin1');
   if (alg === 'EdDSA') return signBytes(null, data, key).toString('base64url');
-  // RFC 7518 §3.4: R and S side by side, not DER.
-  return signBytes('sha256', data, { key, dsaEncoding: 'ieee-p1363' }).toString('base64url');
+  return signEs256(data, key).toString('base64url');
 }
 
 function signInPlace(work: Work): void {
