@@ -149,6 +149,7 @@ beforeEach(() => {
   make();
 });
 afterEach(() => {
+  isAutomatic = true;
   for (const { answer } of asked) answer();
   return poll.close();
 });
@@ -197,6 +198,7 @@ describe('age', () => {
     for (let index = 0; index < FEED_PAGE_SIZE + 1; index += 1) revoke(`j${index}`);
     isAutomatic = false;
     poll.start();
+    await turn();
     asked[0]!.answer();
     await turn();
     expect(isRevoked('j0')).toBe(true);
@@ -385,6 +387,37 @@ describe('marks', () => {
     await poll.wake();
     await turn();
     expect(set.refusal()).toBeNull();
+    await poll.wake();
+    expect(set.refusal()).toBe('state_rewound');
+  });
+
+  test('an answer that was under way while another process raised the marks is not behind them', async () => {
+    await started();
+    isAutomatic = false;
+    let raised: () => void = () => {};
+    const working = marks.raise;
+    marks.raise = async (next) => {
+      await new Promise<void>((resolve) => {
+        raised = resolve;
+      });
+      return working(next);
+    };
+    db.beat = 2;
+    const first = poll.wake();
+    asked[0]!.answer();
+    await first;
+    const second = poll.wake();
+    await turn();
+    // Sent, and seeing beat 2, when another process sees 3 and marks it.
+    stored = { incarnation: 'i1', revocationEpoch: 0, beat: 3 };
+    marks.raise = working;
+    raised();
+    await turn();
+    asked[1]!.answer();
+    await second;
+    expect(set.refusal()).toBeNull();
+    // The next one is sent after it, and still shows 2: that is behind.
+    isAutomatic = true;
     await poll.wake();
     expect(set.refusal()).toBe('state_rewound');
   });

@@ -95,10 +95,10 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     access.forget();
   }
 
-  function rewind(shown: ShownState): void {
+  function rewind(shown: ShownState, marks: Marks | null): void {
     if (!isRewound)
       log.error(
-        { shown, marks: high },
+        { shown, marks },
         'state_rewound: the database is older than its marks; nothing is issued or validated. Restore the newest state, or run: sallyport restore --accept-loss',
       );
     isRewound = true;
@@ -106,20 +106,24 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     settle();
   }
 
-  /** Judges the database by its marks. False: it is rewound, and nothing of it may be used. */
-  async function isTrusted(shown: ShownState): Promise<boolean> {
-    if (!areMarksRead || isRewound) {
-      const held = await deps.marks.read();
-      areMarksRead = true;
-      if (held) high = higherMarks(high, held);
-    }
-    const before = high?.incarnation;
-    const standing = standingOf(shown, high);
+  async function readMarks(): Promise<void> {
+    const held = await deps.marks.read();
+    areMarksRead = true;
+    if (held) high = higherMarks(high, held);
+  }
+
+  /**
+   * Judges the database by what was known before it was asked: other processes raise the marks meanwhile, and an
+   * answer that was under way is not behind them. False: it is rewound, and nothing of it may be used.
+   */
+  async function isTrusted(shown: ShownState, marks: Marks | null): Promise<boolean> {
+    const before = marks?.incarnation;
+    const standing = standingOf(shown, marks);
     if (standing === 'rewound' && !(shown.incarnation !== before && (await isDatabaseUnused(deps.pollSql)))) {
-      rewind(shown);
+      rewind(shown, marks);
       return false;
     }
-    if (standing !== 'current' || shown.incarnation !== before) await adopt(shown, before);
+    if (standing !== 'current') await adopt(shown, before);
     if (isRewound) {
       isRewound = false;
       log.warn({ incarnation: shown.incarnation }, 'the database is at its marks again; loading its state');
@@ -188,6 +192,8 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
   /** Reads pages until one is not full; only then is the set complete as of that page's sending. */
   async function readAll(source: Source): Promise<void> {
     for (;;) {
+      if (!areMarksRead || isRewound) await readMarks();
+      const marks = high;
       const sentAtMs = clock.monotonic();
       const sentAtWallMs = clock.now();
       const from = cursor;
@@ -201,7 +207,7 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
         beat: page.beat,
         replaced: page.replaced,
       };
-      if (!(await isTrusted(shown))) return;
+      if (!(await isTrusted(shown, marks))) return;
       // The set was emptied: this page began where the old one ended.
       if (cursor !== from) continue;
       revocations.apply(page.entries);
