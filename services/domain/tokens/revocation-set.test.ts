@@ -384,8 +384,8 @@ test('the set equals a plain list of revocations under any interleaving of delta
             of(kind, value).some((one) => born < one.tokenEpoch!);
           const family = of('family', claims.fid);
           let expected: unknown = null;
-          if (cuts('client', claims.client_id, claims.ce) || cuts('user', claims.sub, claims.ue)) expected = 'revoked';
           if (of('sid', claims.sid).length > 0) expected = 'session_ended';
+          if (cuts('client', claims.client_id, claims.ce) || cuts('user', claims.sub, claims.ue)) expected = 'revoked';
           if (family.length > 0) expected = family.some((one) => one.isReuse) ? 'family_reused' : 'revoked';
           if (of('jti', claims.jti).length > 0) expected = 'revoked';
           expect(set.check(claims)).toBe(expected);

@@ -222,11 +222,12 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
         const ended = family.get(claims.fid);
         if (ended !== undefined) return ended.isReuse ? 'family_reused' : 'revoked';
       }
-      if (claims.sid !== undefined && sid.has(claims.sid)) return 'session_ended';
       const userCut = user.get(claims.sub);
       if (userCut !== undefined && claims.ue < userCut.tokenEpoch!) return 'revoked';
       const clientCut = client.get(claims.client_id);
       if (clientCut !== undefined && claims.ce < clientCut.tokenEpoch!) return 'revoked';
+      // Last: a user's cut-off ends the sessions too, and is the better reason.
+      if (claims.sid !== undefined && sid.has(claims.sid)) return 'session_ended';
       return null;
     },
     isSessionEnded: (id) => sid.has(id),
