@@ -247,8 +247,12 @@ test(`${OPERATIONS} operations over two processes with kill -9: every verdict, a
   const { rows: database } = await copy.pool.query(
     'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
   );
+  const { rows: unheard } = await copy.pool.query(
+    'SELECT count(*)::int FROM audit_outbox WHERE substr(traceparent, 4, 32) = ANY ($1)',
+    [[...attempts].flatMap(([trace, attempt]) => (attempt.outcome === null ? [trace] : []))],
+  );
   console.info(
-    `${operations} operations in ${seconds.toFixed(1)} s, ${killed} kills, ${lost} unanswered, ${userOf.size} logins:`,
+    `${operations} operations in ${seconds.toFixed(1)} s, ${killed} kills, ${lost} unanswered of which ${unheard[0].count} committed, ${userOf.size} logins:`,
     Object.fromEntries(outcomes.map((row) => [row.outcome, row.count])),
   );
   expect([...new Set(faults)].slice(0, 10)).toEqual([]);
