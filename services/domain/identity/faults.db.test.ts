@@ -335,9 +335,9 @@ test('U9 outside development the cookies are Secure and the session’s is __Hos
     const opened = await send(secure, 'POST', '/api/auth/signup', { body: person });
     const [session, csrf] = opened.headers.getSetCookie();
     expect(session).toMatch(
-      /^__Host-better-auth\.session_token=.+; Max-Age=604800; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+      /^__Host-better-auth\.session_token=.+; Max-Age=2592000; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
     );
-    expect(csrf).toMatch(/^sallyport\.csrf=.+; Path=\/; Max-Age=604800; SameSite=Lax; Secure$/);
+    expect(csrf).toMatch(/^sallyport\.csrf=.+; Path=\/; Max-Age=2592000; SameSite=Lax; Secure$/);
     expect((await send(secure, 'GET', '/api/auth/session', { cookie: opened.cookie })).status).toBe(200);
     const plain = opened.cookie.replaceAll('__Host-', '');
     expect((await send(secure, 'GET', '/api/auth/session', { cookie: plain })).status).toBe(401);

@@ -74,7 +74,7 @@ describe('signing up', () => {
     const claims = claimsOf(answer.body.tokens.access_token);
     expect(claims).toMatchObject({ sub: answer.body.user.id, sid: answer.body.session.id, client_id: 'sallyport' });
     const [line] = answer.headers.getSetCookie();
-    expect(line).toMatch(/^better-auth\.session_token=.+; Max-Age=604800; Path=\/; HttpOnly; SameSite=Lax$/);
+    expect(line).toMatch(/^better-auth\.session_token=.+; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Lax$/);
     const [account] = await rows(`SELECT password, "providerId" FROM accounts WHERE "userId" = $1`, [
       answer.body.user.id,
     ]);

@@ -58,14 +58,18 @@ export async function createFamily(
   const { graceSeconds, graceUses, refreshTokenSeconds, refreshAbsoluteSeconds } = ports.tokenSettings;
   const isSenderConstrained = family.jkt !== undefined || family.x5t !== undefined;
   if ((graceSeconds === 0 || graceUses === 0) && !isSenderConstrained) throw refreshGraceRequired();
-  if (family.sessionId !== null) await takeSession(tx, family.sessionId, family, caller);
+  // No login outlives the session it belongs to.
+  const longestSeconds =
+    family.sessionId === null ? Number.POSITIVE_INFINITY : await takeSession(tx, family.sessionId, family, caller);
+  const lifeSeconds = Math.min(refreshAbsoluteSeconds, longestSeconds);
+  const idleSeconds = Math.min(refreshTokenSeconds, lifeSeconds);
   const familyId = ports.random.uuid();
   const nonce = ports.random.bytes(32);
   const { version: kv, key } = ports.keyRing.secret('refresh');
   const [row] = await tx.query<NewFamilyRow>(familyInsert, [
     familyId,
-    Math.min(refreshTokenSeconds, refreshAbsoluteSeconds),
-    refreshAbsoluteSeconds,
+    idleSeconds,
+    lifeSeconds,
     nonceHashOf(nonce),
     kv,
     family.clientId,
@@ -92,21 +96,25 @@ export async function createFamily(
     familyId,
     refreshToken: mintRefreshToken(key, incarnation, parts, family.isClientBound ? family.clientId : ''),
     generation: 0,
-    refreshExpiresInSeconds: Math.min(refreshTokenSeconds, refreshAbsoluteSeconds),
+    refreshExpiresInSeconds: idleSeconds,
     ...row,
   };
 }
 
-/** Holds the session until commit, so that it cannot end unseen, and ends the login it had with this client. */
-async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<void> {
-  const [session] = await tx.query(sessionLock, [sessionId, family.userId]);
+/**
+ * Holds the session until commit, so that it cannot end unseen, and ends the login it had with this client.
+ * Returns the seconds the session has left.
+ */
+async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<number> {
+  const [session] = await tx.query<{ secondsLeft: number }>(sessionLock, [sessionId, family.userId]);
   if (session === undefined) throw sessionEnded();
   const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.clientId]);
-  if (previous === undefined) return;
+  if (previous === undefined) return session.secondsLeft;
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'family', id: previous.id },
     clientId: family.clientId,
     detail: { user_id: family.userId, session_id: sessionId, reason: 'superseded' },
   });
+  return session.secondsLeft;
 }

@@ -100,6 +100,20 @@ describe('a new family', () => {
     ]);
   });
 
+  test('never outlives the session it belongs to', async () => {
+    const userId = await insertUser(copy.pool);
+    const sessionId = await insertSession(copy.pool, userId);
+    await copy.pool.query(`UPDATE sessions SET "expiresAt" = now() + interval '90 seconds' WHERE id = $1`, [sessionId]);
+    const created = await copy.create({ userId, sessionId });
+    expect(created.refreshExpiresInSeconds).toBeLessThanOrEqual(90);
+    const { rows } = await copy.pool.query<{ capped: boolean }>(
+      `SELECT f.expires_at <= s."expiresAt" AND f.idle_expires_at <= f.expires_at AS capped
+       FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.id = $1`,
+      [created.familyId],
+    );
+    expect(rows).toEqual([{ capped: true }]);
+  });
+
   test('keeps nothing a refresh token could be made from', async () => {
     const { familyId, refreshToken } = await login();
     const parts = checkRefreshToken(refreshToken, [''], secrets, incarnation);

@@ -11,6 +11,7 @@ import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
 import type { HasRevocationPush, HasRevocations, RevocationKind } from './revocation-set.ts';
 import {
   deleteSession,
+  deleteUserSessions,
   insertTokenRevocation,
   readFamilyOwner,
   readRevocationEpoch,
@@ -130,6 +131,9 @@ export async function endTarget(tx: Tx, target: RevokeTarget, reason: string, ca
       await endFamiliesOfSession(tx, { id: target.value, userId: target.userId }, reason, caller);
       return;
     case 'user':
+      // A session left alive would make new tokens at once.
+      await setAuditContext(tx, caller, reason);
+      await deleteUserSessions(tx, target.value);
       if ((await endFamiliesOfUser(tx, target.value, reason, caller)) === null) throw userUnknown();
       return;
     case 'client':

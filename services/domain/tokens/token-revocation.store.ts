@@ -19,6 +19,12 @@ const revocationEpochRead = defineStatement(
 );
 // The trigger ends the families in id order, writes revocation and audit row. By primary key.
 const sessionDelete = defineStatement('tokenSessionDelete', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
+// User, sessions, families: the order in which every writer of the three locks them.
+const userLock = defineStatement(
+  'tokenUserLock',
+  `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) locked`,
+);
+const userSessionsDelete = defineStatement('tokenUserSessionsDelete', `DELETE FROM sessions WHERE "userId" = $1`);
 const sessionOwnerRead = defineStatement(
   'tokenSessionOwnerRead',
   `SELECT "userId" AS "userId" FROM sessions WHERE id = $1`,
@@ -63,4 +69,10 @@ export type FamilyOwner = { readonly userId: string; readonly clientId: string }
 export async function readFamilyOwner(sql: Sql, familyId: string): Promise<FamilyOwner | null> {
   const [row] = await sql.query<FamilyOwner>(familyOwnerRead, [familyId]);
   return row ?? null;
+}
+
+/** Ends every browser session of a user, each with its revocation and audit row (by trigger). */
+export async function deleteUserSessions(tx: Sql, userId: string): Promise<void> {
+  await tx.query(userLock, [userId]);
+  await tx.query(userSessionsDelete, [userId]);
 }

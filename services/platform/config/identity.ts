@@ -11,8 +11,8 @@ export const identitySettings = defineSettings({
   },
   sessionSeconds: {
     env: 'SESSION_EXPIRY',
-    schema: wholeNumber(604_800, 60, 31_536_000),
-    use: 'Life of a browser session, seconds.',
+    schema: wholeNumber(2_592_000, 60, 31_536_000),
+    use: 'Life of a browser session, seconds; no login of it lives longer.',
   },
   hasherChildren: {
     env: 'HASHER_CHILDREN',

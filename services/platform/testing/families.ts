@@ -166,7 +166,7 @@ export async function insertUser(pool: pg.Pool, id: string = randomUUID()): Prom
 export async function insertSession(pool: pg.Pool, userId: string): Promise<string> {
   const id = randomUUID();
   await pool.query(
-    `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $3)`,
+    `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '40 days', $3)`,
     [id, userId, randomBytes(16).toString('hex')],
   );
   return id;
