@@ -16,6 +16,7 @@ import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
 import { createRevocationStreams } from '../domain/tokens/revocation-stream.ts';
 import { createRefreshFamilies } from '../domain/tokens/rotate-families.ts';
 import { createStatePoll } from '../domain/tokens/state-poll.ts';
+import { createValidationSummary } from '../domain/tokens/summarise-validations.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.ts';
 import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
@@ -120,6 +121,8 @@ export async function compose(input: ComposeInput) {
     clientTokenLog: createClientTokenLog(outside),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, config.tokens),
   };
+  const validationSummary = createValidationSummary(outside);
+  validationSummary.start();
   const authenticators: Authenticators = {
     bearer: (token, request) => bearerCaller(ports, token, request),
     client: (id, secret, request) => clientCaller(access, id, secret, request),
@@ -132,6 +135,7 @@ export async function compose(input: ComposeInput) {
     poll,
     stores,
     close: async () => {
+      await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close(), validationSummary.close()]);
       await poll.close();
       await hasher.close();
       await stores.close();

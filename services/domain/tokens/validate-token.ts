@@ -1,4 +1,3 @@
-import type { CounterSeries } from '../../../observability/metrics/instruments.ts';
 import { tokenValidations, tokenVerdictCache } from '../../../observability/metrics/tokens.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
@@ -29,7 +28,6 @@ export type ValidatePorts = Pick<Ports, 'clock'> & HasKeyRing & HasRevocations &
 
 const NO_EXPECTATIONS: TokenExpectations = {};
 
-const active = tokenValidations.at({ result: 'active', reason: 'none' });
 const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
 const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
 
@@ -54,9 +52,17 @@ export const inactiveReasons = [
 /** Why a token is not active: the closed list of the validate answer. */
 export type InactiveReason = (typeof inactiveReasons)[number];
 
-const inactive = Object.fromEntries(
-  inactiveReasons.map((reason) => [reason, tokenValidations.at({ result: 'inactive', reason })]),
-) as Record<InactiveReason, CounterSeries>;
+/** Verdicts of this process since it started. */
+export type VerdictTotals = Readonly<Record<'active' | InactiveReason, number>>;
+
+const totals = Object.fromEntries(['active', ...inactiveReasons].map((verdict) => [verdict, 0])) as Record<
+  'active' | InactiveReason,
+  number
+>;
+tokenValidations.at({ result: 'active', reason: 'none' }).observe(() => totals.active);
+for (const reason of inactiveReasons) tokenValidations.at({ result: 'inactive', reason }).observe(() => totals[reason]);
+
+export const verdictTotals = (): VerdictTotals => ({ ...totals });
 
 const isAccessTokenType = (typ: unknown): boolean => {
   if (typeof typ !== 'string') return false;
@@ -157,7 +163,7 @@ function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined 
 }
 
 function refused(reason: InactiveReason): InactiveReason {
-  inactive[reason].add(1);
+  totals[reason] += 1;
   return reason;
 }
 
@@ -179,7 +185,7 @@ export function judgeToken(
   const reason = objection(ports, verified, expectations);
   if (reason !== null) return refused(reason);
   if (known === undefined) ports.verifiedTokens.offer(token, verified);
-  active.add(1);
+  totals.active += 1;
   return verified;
 }
 
