@@ -110,8 +110,10 @@ async function main(): Promise<number> {
 
   const report = startReport(`npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`);
   const context = new BenchContext({ rounds, seconds, say });
+  let isStopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
+      isStopping = true;
       say('stopping');
       stopRunningProducts();
       void context.close().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
@@ -128,6 +130,8 @@ async function main(): Promise<number> {
           say(`${figure.name}: ${shown(figure.value)} ${figure.unit}${isMet(figure) === false ? ' (MISSED)' : ''}`);
         }
       } catch (err) {
+        // The signal's handler ends the process once everything is stopped; half a run is no report.
+        if (isStopping) return await new Promise<never>(() => {});
         errors.push({ bench: bench.name, error: (err as Error).message });
         say(`${bench.name} failed: ${(err as Error).stack}`);
       }
