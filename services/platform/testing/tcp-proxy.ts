@@ -9,6 +9,9 @@ export type TcpProxy = {
   restore(): Promise<void>;
   /** Holds every byte in both directions: connected, and silent. */
   freeze(): void;
+  /** Holds what the server answers to a message that contains this text, and all that follows it on its connection. */
+  holdAnswersTo(text: string): void;
+  /** Ends freezing and holding. */
   thaw(): void;
 };
 
@@ -17,6 +20,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
   let isFrozen = false;
+  let heldText: string | null = null;
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
@@ -25,7 +29,10 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     ] as const) {
       sockets.add(from);
       from.setNoDelay(true);
-      from.on('data', (bytes) => void to.write(bytes));
+      from.on('data', (bytes) => {
+        if (from === client && heldText !== null && bytes.includes(heldText)) upstream.pause();
+        to.write(bytes);
+      });
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);
@@ -54,8 +61,12 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       isFrozen = true;
       for (const socket of sockets) socket.pause();
     },
+    holdAnswersTo: (text) => {
+      heldText = text;
+    },
     thaw: () => {
       isFrozen = false;
+      heldText = null;
       for (const socket of sockets) socket.resume();
     },
   };
