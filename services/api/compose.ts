@@ -11,6 +11,7 @@ import type { Caller, Log, MarkStore } from '../domain/ports.ts';
 import { bearerCaller } from '../domain/tokens/bearer-caller.ts';
 import { collapseRevocations } from '../domain/tokens/collapse-revocations.ts';
 import { createClientTokenLog } from '../domain/tokens/issue-client-token.ts';
+import { keepRevocations } from '../domain/tokens/keep-revocations.ts';
 import { createRevocationFeed } from '../domain/tokens/revocation-feed.ts';
 import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
 import { createRevocationStreams } from '../domain/tokens/revocation-stream.ts';
@@ -68,6 +69,7 @@ export async function compose(input: ComposeInput) {
     onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
   const announceRevocations = (): void => poll.announce();
+  await keepRevocations(outside, config.tokens);
   const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: tokenSettings.audience };
   const { warnings } = await ensureKeys(outside, keySettings, STARTING);
   for (const warning of warnings) log.warn({ warning }, 'key ring');

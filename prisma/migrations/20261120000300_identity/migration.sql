@@ -68,7 +68,7 @@ DECLARE why text := coalesce(audit_context('reason'), 'session_deleted');
 BEGIN
   PERFORM families_end_by_session(OLD.id, why);
   INSERT INTO revocations (kind, value, reason, user_id, expires_at)
-  VALUES ('sid', OLD.id, why, OLD."userId", greatest(revocation_keep_until(), OLD."expiresAt" + interval '5 minutes'));
+  VALUES ('sid', OLD.id, why, OLD."userId", revocation_keep_until());
   PERFORM audit_record('session.ended', 'ok', 'session', OLD.id, jsonb_build_object('user_id', OLD."userId", 'reason', why));
   RETURN NULL;
 END $$;

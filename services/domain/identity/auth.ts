@@ -96,7 +96,7 @@ const NEVER_TOO_LONG = 4_096;
 
 /** Better Auth on Postgres and Redis: one call at boot. */
 export function createAuth(
-  ports: Pick<Ports, 'redis' | 'random' | 'vault'> & HasRevocations & { readonly authDatabase: AuthDatabase },
+  ports: Pick<Ports, 'redis' | 'random' | 'vault' | 'clock'> & HasRevocations & { readonly authDatabase: AuthDatabase },
   settings: AuthSettings,
 ): Auth {
   const { revocations, authDatabase } = ports;

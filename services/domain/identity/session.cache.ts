@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Redis, Vault } from '../ports.ts';
+import type { Clock, Redis, Vault } from '../ports.ts';
 import type { HasRevocations } from '../tokens/revocation-set.ts';
 
 /** What Better Auth calls secondary storage: it asks by its own keys, session tokens among them. */
@@ -28,6 +28,11 @@ export type CachedSession = {
 const LIST_PREFIX = 'active-sessions-';
 const SESSION_PREFIX = '{"session":';
 const DEFAULT_TTL_SECONDS = 604_800;
+/**
+ * A session is believed from here this long, by our clock, before Postgres is asked again. Shorter than any revocation
+ * is remembered (five minutes beyond the longest access token): a stale copy is gone before its revocation is.
+ */
+const SESSION_SECONDS = 300;
 
 // Session tokens are keys: only their hash goes to Redis, in a hash tag so that Cluster keeps one key in one slot.
 const redisKey = (key: string): string => `auth:{${createHash('sha256').update(key).digest('base64url')}}`;
@@ -44,7 +49,12 @@ const isSession = (value: unknown): value is CachedSession => {
  * incarnation: what a restored database does not know must not live on here.
  */
 export function createSessionCache(
-  { redis, vault, revocations }: { readonly redis: Redis; readonly vault: Vault } & HasRevocations,
+  {
+    redis,
+    vault,
+    clock,
+    revocations,
+  }: { readonly redis: Redis; readonly vault: Vault; readonly clock: Clock } & HasRevocations,
   isTrusted: (cached: CachedSession) => boolean,
 ): SessionCache {
   const quietly = <T>(work: Promise<T>, otherwise: T): Promise<T> => work.catch(() => otherwise);
@@ -54,7 +64,10 @@ export function createSessionCache(
   const opened = (key: string, sealed: string | null): string | null => {
     if (sealed === null) return null;
     try {
-      const value = vault.open(sealed, contextOf(key)).toString('utf8');
+      const text = vault.open(sealed, contextOf(key)).toString('utf8');
+      const end = text.indexOf('\n');
+      if (clock.now() >= Number(text.slice(0, end))) return null;
+      const value = text.slice(end + 1);
       if (!value.startsWith(SESSION_PREFIX)) return value;
       const cached: unknown = JSON.parse(value);
       return isSession(cached) && isTrusted(cached) ? value : null;
@@ -72,7 +85,10 @@ export function createSessionCache(
     set: async (name, value, ttlSeconds = DEFAULT_TTL_SECONDS) => {
       if (name.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
       const key = redisKey(name);
-      await quietly(redis.set(key, vault.seal(Buffer.from(value), contextOf(key)), Math.ceil(ttlSeconds)), undefined);
+      const seconds = Math.ceil(value.startsWith(SESSION_PREFIX) ? Math.min(ttlSeconds, SESSION_SECONDS) : ttlSeconds);
+      // The end is sealed in: a Redis put back from a backup does not make a value younger.
+      const sealed = vault.seal(Buffer.from(`${clock.now() + seconds * 1_000}\n${value}`), contextOf(key));
+      await quietly(redis.set(key, sealed, seconds), undefined);
     },
     delete: (name) => quietly(redis.delete(redisKey(name)), undefined),
     getAndDelete: async (name) => {
@@ -86,6 +102,10 @@ export function createSessionCache(
   return {
     ...storage,
     keepSession: ({ session, user }) =>
-      storage.set(session.token, JSON.stringify({ session, user }), (session.expiresAt.getTime() - Date.now()) / 1_000),
+      storage.set(
+        session.token,
+        JSON.stringify({ session, user }),
+        (session.expiresAt.getTime() - clock.now()) / 1_000,
+      ),
   };
 }

@@ -221,3 +221,14 @@ export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collap
 /** The same for clients' own tokens; null: for every client, which refuses every token there is. */
 export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
   collapse(tx, 'client', crowds, { raise: clientEpochsRaise, remove: singlesOfClientsDelete });
+
+// One row; waits for nobody but another start.
+const revocationKeepRaise = defineStatement(
+  'revocationKeepRaise',
+  `UPDATE token_lifetimes SET revocation_keep_seconds = $1 WHERE revocation_keep_seconds < $1`,
+);
+
+/** How long revocations written from now on are kept, at least. */
+export async function raiseRevocationKeep(sql: Sql, seconds: number): Promise<void> {
+  await sql.query(revocationKeepRaise, [seconds]);
+}

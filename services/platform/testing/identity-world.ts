@@ -116,7 +116,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const portHasher: PasswordHasher = hasher;
   const authDatabase = createPrismaDatabase(pool, onAfterCommitError);
   const auth = createAuth(
-    { redis: options.around?.redis?.(redis) ?? redis, random, vault, revocations, authDatabase },
+    { redis: options.around?.redis?.(redis) ?? redis, random, vault, clock: systemClock, revocations, authDatabase },
     {
       authSecret,
       baseUrl: url,
