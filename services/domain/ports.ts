@@ -23,6 +23,10 @@ export type Redis = {
   get(key: string): Promise<string | null>;
   getMany(keys: readonly string[]): Promise<(string | null)[]>;
   set(key: string, value: string, ttlSeconds: number): Promise<void>;
+  /** Many in one round trip; not atomic. */
+  setMany(
+    entries: readonly { readonly key: string; readonly value: string; readonly ttlSeconds: number }[],
+  ): Promise<void>;
   /** True when the key was not there before. */
   setIfAbsent(key: string, value: string, ttlSeconds: number): Promise<boolean>;
   delete(...keys: string[]): Promise<void>;

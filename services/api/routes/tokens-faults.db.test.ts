@@ -86,7 +86,11 @@ describe('stores', () => {
     const { main, refresh, identity } = api.stores.pools;
     for (const pool of [main, refresh, identity]) watch(pool, ['query', 'connect'], 'postgres');
     const { redis } = api.stores;
-    watch(redis, ['get', 'getMany', 'set', 'setIfAbsent', 'delete', 'getAndDelete', 'increment', 'append'], 'redis');
+    watch(
+      redis,
+      ['get', 'getMany', 'set', 'setMany', 'setIfAbsent', 'delete', 'getAndDelete', 'increment', 'append'],
+      'redis',
+    );
     const bearer = { authorization: `Bearer ${access_token}` };
     const body = { tokens: [access_token, 'rubbish'] };
     for (let turn = 0; turn < 5; turn += 1) {

@@ -3,7 +3,7 @@ import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { auditActor } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { MintedToken, TokenFacts } from './access-token.ts';
-import { metadataOf, writeTokenMetadata } from './token-metadata.cache.ts';
+import { metadataOf, postTokenMetadata } from './token-metadata.cache.ts';
 
 /** What a login's access token says: of a new family and of a rotated one alike. */
 export type FamilyFacts = {
@@ -77,5 +77,5 @@ export function rememberToken(ports: Pick<Ports, 'redis' | 'clock'>, minted: Min
   if (ttlSeconds <= 0) return;
   const actor = auditActor(caller);
   const metadata = metadataOf(minted.token, minted.claims, { ip: actor.ip_hash, agent: actor.agent_hash });
-  writeTokenMetadata(ports.redis, minted.claims.jti, metadata, ttlSeconds).catch(() => {});
+  postTokenMetadata(ports.redis, minted.claims.jti, metadata, ttlSeconds);
 }

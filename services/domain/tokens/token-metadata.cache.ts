@@ -37,6 +37,33 @@ export async function writeTokenMetadata(
   await redis.set(keyOf(tokenId), JSON.stringify(metadata), ttlSeconds);
 }
 
+type Entry = Parameters<Ports['redis']['setMany']>[0][number];
+const waiting = new WeakMap<Ports['redis'], Entry[]>();
+
+/**
+ * The same without waiting: what one turn of the event loop issues goes in one round trip, before any later question
+ * on the same connection. Lost while Redis is out of reach.
+ */
+export function postTokenMetadata(
+  redis: Ports['redis'],
+  tokenId: string,
+  metadata: TokenMetadata,
+  ttlSeconds: number,
+): void {
+  const entry = { key: keyOf(tokenId), value: JSON.stringify(metadata), ttlSeconds };
+  const others = waiting.get(redis);
+  if (others !== undefined) {
+    others.push(entry);
+    return;
+  }
+  const entries = [entry];
+  waiting.set(redis, entries);
+  setImmediate(() => {
+    waiting.delete(redis);
+    redis.setMany(entries).catch(() => {});
+  });
+}
+
 const parsed = (text: string | null): TokenMetadata | null =>
   text === null ? null : (JSON.parse(text) as TokenMetadata);
 
@@ -48,12 +75,18 @@ export async function readTokenMetadata(
   return (await redis.getMany(tokenIds.map(keyOf))).map(parsed);
 }
 
-/** Header segment's kid of a compact token of ours. */
+const knownKids = new Map<string, string | null>();
+const KNOWN_KIDS_MAXIMUM = 64;
+
+/** kid of a compact token of ours; every token of a key has the same header. */
 function kidOf(token: string): string | null {
-  const header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as {
-    kid?: string;
-  };
-  return header.kid ?? null;
+  const segment = token.slice(0, token.indexOf('.'));
+  const known = knownKids.get(segment);
+  if (known !== undefined) return known;
+  const header = JSON.parse(Buffer.from(segment, 'base64url').toString()) as { kid?: string };
+  const kid = header.kid ?? null;
+  if (knownKids.size < KNOWN_KIDS_MAXIMUM) knownKids.set(segment, kid);
+  return kid;
 }
 
 export function metadataOf(

@@ -59,6 +59,11 @@ export function connectRedis(url: string, onError: (err: Error) => void): RedisC
     set: async (key, value, ttlSeconds) => {
       await client.set(key, value, 'EX', ttlSeconds);
     },
+    setMany: async (entries) => {
+      const pipeline = client.pipeline();
+      for (const { key, value, ttlSeconds } of entries) pipeline.set(key, value, 'EX', ttlSeconds);
+      for (const [err] of (await pipeline.exec()) ?? []) if (err) throw err;
+    },
     setIfAbsent: async (key, value, ttlSeconds) => (await client.set(key, value, 'EX', ttlSeconds, 'NX')) === 'OK',
     delete: async (...keys) => {
       await client.del(keys);
