@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
@@ -41,8 +42,14 @@ export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000): StartLane {
 }
 
 function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneEvents): Lane {
-  // Never detached: niceness counts only among processes of one session where the kernel groups by session.
-  const child = fork(childPath, [], { env: {}, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  // In a session of its own: where the kernel schedules by session, a child's work would else be charged to ours, and
+  // ours would wait for its turn like the child itself.
+  const child = fork(childPath, [], {
+    env: {},
+    execArgv: [],
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   let ended = false;
   let stopTimer: NodeJS.Timeout | undefined;
 
@@ -69,6 +76,7 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
 
   if (child.pid !== undefined) {
     if (!holdsLowestPriority(child.pid)) child.kill('SIGKILL');
+    lowerSession(child.pid);
     send({ kind: 'init', pepperBase64 });
   }
 
@@ -83,6 +91,22 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
       child.kill('SIGKILL');
     },
   };
+}
+
+/**
+ * Of the session's weight (sched(7), autogroup), without which the child's niceness means nothing to other sessions:
+ * ten steps leave it a tenth of the processor while others want all of it, so that logins slow down and do not stop.
+ */
+const SESSION_NICE = 10;
+
+function lowerSession(pid: number, triesLeft = 20): void {
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, String(SESSION_NICE));
+  } catch (err) {
+    // The kernel takes ten such changes a second from all unprivileged processes together; some kernels have none.
+    const isBusy = (err as NodeJS.ErrnoException).code === 'EAGAIN';
+    if (isBusy && triesLeft > 0) setTimeout(() => lowerSession(pid, triesLeft - 1), 150).unref();
+  }
 }
 
 // Set from here and before the child has run a line, so that the threads it makes inherit it.
