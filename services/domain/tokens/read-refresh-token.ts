@@ -2,7 +2,7 @@ import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
 import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
-import type { HasRevocations } from './revocation-set.ts';
+import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
 
 /** The login of a genuine refresh token, and the generation that was shown. */
 export type PresentedLogin = FamilyStatus & {
@@ -16,7 +16,7 @@ export type ReadRefreshTokenPorts = Pick<Ports, 'sql'> & HasKeyRing & HasRevocat
 
 /**
  * Looks at a refresh token without using it. Null for what was not made here, or belongs to another client; costs no
- * query then. Throws `store_unavailable` (503).
+ * query then. Throws `store_unavailable`, `state_rewound` (503).
  * @param clientId of the client that asks: logins bound to it are found beside those bound to none
  */
 export async function readRefreshToken(
@@ -24,6 +24,7 @@ export async function readRefreshToken(
   token: string,
   clientId: string | null,
 ): Promise<PresentedLogin | null> {
+  assertNotRewound(ports.revocations);
   const bound = clientId === null ? [''] : ['', clientId];
   const checked = checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation);
   if (checked === null) return null;
