@@ -165,7 +165,10 @@ describe('the route table is the contract', () => {
       const body = bodyType === undefined ? {} : { json: exampleOf(bodySchema) };
       const answer = await send(product.api, method, pathOf(operation), { ...body, bearer: 'nobody' });
       expectProblem(answer, 401, 'unauthenticated');
-      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm="sallyport", error="invalid_token"/);
+      const metadata = `resource_metadata="${product.api}/.well-known/oauth-protected-resource"`;
+      expect(answer.headers.get('www-authenticate')).toBe(
+        `Bearer realm="sallyport", error="invalid_token", ${metadata}`,
+      );
     }
   });
 
