@@ -38,6 +38,15 @@ export type AuditRow = readonly [
 // Postgres takes no NUL in text and no lone surrogate in jsonb: one odd value must not fail a batch of others.
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
 
+/** How JSON spells what Postgres does not take; a backslash before it makes it harmless text, which costs one look more. */
+const UNSTORABLE = /\\u(?:0000|d[89a-f])/;
+
+function storableJson(value: object): string {
+  const text = JSON.stringify(value);
+  if (!UNSTORABLE.test(text)) return text;
+  return JSON.stringify(value, (_key, member: unknown) => (typeof member === 'string' ? storable(member) : member));
+}
+
 /** One event as a row, for callers that write several in one statement. */
 export function auditRow<Outcome extends string>(
   caller: Caller,
@@ -45,9 +54,6 @@ export function auditRow<Outcome extends string>(
   detail: AuditDetail<Outcome>,
 ): AuditRow {
   const actor = auditActor(caller);
-  const text = JSON.stringify(detail.detail ?? {}, (_key, value: unknown) =>
-    typeof value === 'string' ? storable(value) : value,
-  );
   return [
     detail.eventId ?? null,
     event.type,
@@ -59,7 +65,7 @@ export function auditRow<Outcome extends string>(
     detail.clientId ?? actor.client_id,
     actor.ip_hash,
     actor.agent_hash,
-    text,
+    detail.detail === undefined ? '{}' : storableJson(detail.detail),
     actor.traceparent,
   ];
 }
