@@ -3,7 +3,7 @@ import type { Caller, Sql } from '../ports.ts';
 import { auditOutboxInsert, auditOutboxInsertBatch } from './audit.store.ts';
 import { auditActor } from './audit-context.ts';
 
-export type AuditTarget = {
+type AuditTarget = {
   readonly kind: 'user' | 'session' | 'client' | 'family' | 'token' | 'key' | 'revocation' | 'installation';
   readonly id: string;
 };

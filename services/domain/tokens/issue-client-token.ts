@@ -15,7 +15,7 @@ import type { HasTokenSettings } from './token-settings.ts';
 
 /** Group commit of the audit rows of client tokens: durable before the answer, one commit for many. */
 export type ClientTokenLog = Batcher<AuditRow, void>;
-export type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
+type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
 export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>): ClientTokenLog {
   let turn = 0;

@@ -109,7 +109,7 @@ function isOwn(target: RevokeTarget, caller: Caller): boolean {
 }
 
 /** Ends the target in the transaction, with its audit row. Throws `user_unknown` or `client_unknown` (404). */
-export async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: Caller): Promise<void> {
+async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: Caller): Promise<void> {
   switch (target.kind) {
     case 'jti': {
       const { value: tokenId, userId, clientId, expiresAt = null } = target;

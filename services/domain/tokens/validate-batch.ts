@@ -8,7 +8,7 @@ import { readTokenMetadata, type TokenMetadata } from './token-metadata.cache.ts
 import { type InactiveReason, judgeToken, type ValidatePorts } from './validate-token.ts';
 
 /** Claims as far as metadata has them. */
-export type KnownClaims = Pick<
+type KnownClaims = Pick<
   AccessTokenClaims,
   'jti' | 'aud' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
 >;
@@ -18,7 +18,7 @@ export type IdVerdict =
   | { readonly active: false; readonly reason: InactiveReason };
 
 /** Tokens against the default audience, each as its ready JSON answer, in order. */
-export function validateTokens(ports: ValidatePorts, tokens: readonly string[]): string[] {
+function validateTokens(ports: ValidatePorts, tokens: readonly string[]): string[] {
   return tokens.map((token) => {
     const judged = judgeToken(ports, token);
     return typeof judged === 'string' ? inactiveAnswer(judged) : judged.answer;

@@ -24,7 +24,7 @@ export type VerifiedTokenCache = {
 
 export type HasVerifiedTokens = { readonly verifiedTokens: VerifiedTokenCache };
 
-export const DEFAULT_CACHE_ENTRIES = 50_000;
+const DEFAULT_CACHE_ENTRIES = 50_000;
 
 /** Marks of tokens seen once; a power of two. */
 const SEEN_SLOTS = 131_072;

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../platform/config/load.ts';
+import {
+  type CleanupResult,
+  type TokenSecurityConfig,
+  type TokenStatistics,
+  type TokenValidationResult,
+  tokenSecurityConfigOf,
+} from './token-types.ts';
+
+test('A-CFG-01 to 04: the configuration is RS256, 900 s, 604,800 s, 30 days, with four switches, unless set', () => {
+  const config: TokenSecurityConfig = tokenSecurityConfigOf(loadConfig({}), 'https://auth.test');
+  expect(config).toEqual({
+    algorithm: 'RS256',
+    accessTokenExpiry: 900,
+    refreshTokenExpiry: 604_800,
+    issuer: 'https://auth.test',
+    audience: 'https://auth.test',
+    keyRotationInterval: 30,
+    keyVersioning: true,
+    secureKeyStorage: true,
+    requireSessionBinding: true,
+    enableIPValidation: false,
+    enableUserAgentValidation: false,
+    enableReplayProtection: true,
+  });
+});
+
+test('A-CFG-02, A-CFG-04: each setting has its own variable', () => {
+  const env = {
+    JWT_ALGORITHM: 'EdDSA',
+    JWT_ACCESS_EXPIRY: '60',
+    JWT_REFRESH_EXPIRY: '3600',
+    JWT_ISSUER: 'https://issuer.test',
+    JWT_AUDIENCE: 'tasks',
+    KEY_ROTATION_DAYS: '7',
+    REQUIRE_SESSION_BINDING: 'false',
+    ENABLE_IP_VALIDATION: 'true',
+    ENABLE_USER_AGENT_VALIDATION: 'true',
+    ENABLE_REPLAY_PROTECTION: 'false',
+  };
+  expect(tokenSecurityConfigOf(loadConfig(env), 'https://auth.test')).toMatchObject({
+    algorithm: 'EdDSA',
+    accessTokenExpiry: 60,
+    refreshTokenExpiry: 3_600,
+    issuer: 'https://issuer.test',
+    audience: 'tasks',
+    keyRotationInterval: 7,
+    requireSessionBinding: false,
+    enableIPValidation: true,
+    enableUserAgentValidation: true,
+    enableReplayProtection: false,
+  });
+});
+
+test('results have the shapes their names promise', () => {
+  const result: TokenValidationResult = { valid: false, payload: null, reason: 'expired' };
+  const cleanup: CleanupResult = { scanned: 0, removed: 0, errors: 0, durationMs: 0 };
+  const counts: TokenStatistics = { issued: 0, active: 0, refreshed: 0, revoked: 0, expired: 0, replays: 0 };
+  expect([Object.keys(result), Object.keys(cleanup), Object.keys(counts)]).toEqual([
+    ['valid', 'payload', 'reason'],
+    ['scanned', 'removed', 'errors', 'durationMs'],
+    ['issued', 'active', 'refreshed', 'revoked', 'expired', 'replays'],
+  ]);
+});
