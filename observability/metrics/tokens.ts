@@ -19,6 +19,7 @@ export const validationReasons = [
   'insufficient_scope',
   'unknown_id',
   'revocation_state_stale',
+  'state_rewound',
   'replay_store_unavailable',
 ] as const;
 

@@ -62,6 +62,11 @@ const totals = Object.fromEntries(['active', ...inactiveReasons].map((verdict) =
 tokenValidations.at({ result: 'active', reason: 'none' }).observe(() => totals.active);
 for (const reason of inactiveReasons) tokenValidations.at({ result: 'inactive', reason }).observe(() => totals[reason]);
 
+const unjudged = {
+  revocation_state_stale: tokenValidations.at({ result: 'unavailable', reason: 'revocation_state_stale' }),
+  state_rewound: tokenValidations.at({ result: 'unavailable', reason: 'state_rewound' }),
+};
+
 export const verdictTotals = (): VerdictTotals => ({ ...totals });
 
 const isAccessTokenType = (typ: unknown): boolean => {
@@ -177,7 +182,11 @@ export function judgeToken(
   expectations: TokenExpectations = NO_EXPECTATIONS,
 ): VerifiedToken | InactiveReason {
   if (token.length > MAXIMUM_TOKEN_LENGTH) return refused('malformed');
-  assertFresh(ports.revocations);
+  const refusal = ports.revocations.refusal();
+  if (refusal !== null) {
+    unjudged[refusal].add(1);
+    assertFresh(ports.revocations);
+  }
   const known = recall(ports, token);
   const verified = known ?? verifyToken(ports, token);
   (known === undefined ? cacheMiss : cacheHit).add(1);
