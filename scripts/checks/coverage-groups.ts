@@ -16,7 +16,9 @@ const OUTSIDE = [
 /** What decides who gets in: every line, function and branch. */
 const AUTHENTICATION = [
   'services/api/{caller,credentials}.ts',
-  'services/domain/tokens/{validate-token,compact-jws,refresh-token-format,refresh-token,revocation-set}.ts',
+  'services/domain/tokens/{validate-token,parse-token,strict-json,verify-signature,access-token,validate-answer}.ts',
+  'services/domain/tokens/{bearer-caller,verified-token-cache,idempotency,validate-token-security}.ts',
+  'services/domain/tokens/{refresh-token-format,refresh-token,revocation-set}.ts',
   'services/domain/access/access-directory.ts',
   'services/domain/keys/key-ring.ts',
 ];

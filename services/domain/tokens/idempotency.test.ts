@@ -25,7 +25,7 @@ const user = (userId: string, sessionId: string | null): Caller => ({
   request,
 });
 const { ports } = tokenWorld();
-const of = (caller: Caller, key: string, body: unknown = {}, operation = 'op') =>
+const of = (caller: Caller, key: string, body: object = {}, operation = 'op') =>
   idempotentRequest(ports, caller, key, operation, body);
 
 /** The table, as one row at most. */

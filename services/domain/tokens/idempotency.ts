@@ -27,7 +27,7 @@ export function idempotentRequest(
   caller: Caller,
   key: string,
   operation: string,
-  body: unknown,
+  body: object,
 ): IdempotentRequest {
   if (!KEY_FORM.test(key))
     throw requestInvalid({ problems: [{ at: 'header/idempotency-key', why: '1 to 255 visible ASCII characters' }] });
@@ -35,7 +35,7 @@ export function idempotentRequest(
   const scope = `idempotency\0${operation}\0${callerId(caller)}\0`;
   return {
     keyHash: createHmac('sha256', secret).update(scope).update(key).digest(),
-    requestHash: hash('sha256', JSON.stringify(body ?? null), 'buffer'),
+    requestHash: hash('sha256', JSON.stringify(body), 'buffer'),
     sealingKey: Buffer.from(hkdfSync('sha256', key, secret, scope, 32)),
   };
 }

@@ -1,4 +1,4 @@
-import { tokenValidations, tokenVerdictCache } from '../../../observability/metrics/tokens.ts';
+import { tokenValidationDuration, tokenValidations, tokenVerdictCache } from '../../../observability/metrics/tokens.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from './access-token.ts';
@@ -30,6 +30,7 @@ const NO_EXPECTATIONS: TokenExpectations = {};
 
 const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
 const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
+const duration = tokenValidationDuration.at();
 
 export const inactiveReasons = [
   'malformed',
@@ -98,6 +99,7 @@ export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string)
     claims,
     kid,
     key: found.key.key,
+    keyAudience: found.key.audience,
     revocable: revocableOf(claims, ports.tokenSettings.requireSessionBinding),
     answer: `{"active":true,"claims":${payload.text}}`,
   };
@@ -139,16 +141,14 @@ function objection(
   verified: VerifiedToken,
   expectations: TokenExpectations,
 ): InactiveReason | null {
-  const { claims } = verified;
+  const { claims, keyAudience } = verified;
   const { tokenSettings } = ports;
-  const found = ports.keyRing.find(verified.kid);
-  if (found === undefined) return 'unknown_key';
   // The feed tells of a compromise before the ring has been read again.
-  if (found.compromised || ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
+  if (ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
   if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
   if (!names(claims.aud, expectations.audience ?? tokenSettings.audience)) return 'wrong_audience';
   // A shared secret speaks for its own audience alone.
-  if (found.key.audience !== undefined && !names(claims.aud, found.key.audience)) return 'wrong_audience';
+  if (keyAudience !== undefined && !names(claims.aud, keyAudience)) return 'wrong_audience';
   const now = ports.clock.now() / 1_000;
   if (now >= claims.exp + tokenSettings.leewaySeconds) return 'expired';
   const latest = now + tokenSettings.leewaySeconds;
@@ -161,15 +161,25 @@ function objection(
   return null;
 }
 
-/** The verified form of a token seen before, unless the ring now holds another key under its kid. */
+/** The verified form of a token seen before, while the ring holds the very key that verified it. */
 function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
   const known = ports.verifiedTokens.get(token);
-  return known !== undefined && ports.keyRing.find(known.kid)?.key.key === known.key ? known : undefined;
+  if (known === undefined) return undefined;
+  const found = ports.keyRing.find(known.kid);
+  return found !== undefined && found.key.key === known.key && !found.compromised ? known : undefined;
 }
 
-function refused(reason: InactiveReason): InactiveReason {
-  totals[reason] += 1;
-  return reason;
+function judge(ports: ValidatePorts, token: string, expectations: TokenExpectations): VerifiedToken | InactiveReason {
+  // Before the cache: it would hash every character.
+  if (token.length > MAXIMUM_TOKEN_LENGTH) return 'malformed';
+  const known = recall(ports, token);
+  const verified = known ?? verifyToken(ports, token);
+  (known === undefined ? cacheMiss : cacheHit).add(1);
+  if (typeof verified === 'string') return verified;
+  const reason = objection(ports, verified, expectations);
+  if (reason !== null) return reason;
+  if (known === undefined) ports.verifiedTokens.offer(token, verified);
+  return verified;
 }
 
 /**
@@ -181,21 +191,16 @@ export function judgeToken(
   token: string,
   expectations: TokenExpectations = NO_EXPECTATIONS,
 ): VerifiedToken | InactiveReason {
-  if (token.length > MAXIMUM_TOKEN_LENGTH) return refused('malformed');
   const refusal = ports.revocations.refusal();
   if (refusal !== null) {
     unjudged[refusal].add(1);
     assertFresh(ports.revocations);
   }
-  const known = recall(ports, token);
-  const verified = known ?? verifyToken(ports, token);
-  (known === undefined ? cacheMiss : cacheHit).add(1);
-  if (typeof verified === 'string') return refused(verified);
-  const reason = objection(ports, verified, expectations);
-  if (reason !== null) return refused(reason);
-  if (known === undefined) ports.verifiedTokens.offer(token, verified);
-  totals.active += 1;
-  return verified;
+  const startedAt = ports.clock.monotonic();
+  const judged = judge(ports, token, expectations);
+  totals[typeof judged === 'string' ? judged : 'active'] += 1;
+  duration.record((ports.clock.monotonic() - startedAt) / 1_000);
+  return judged;
 }
 
 /** The same as a verdict. */

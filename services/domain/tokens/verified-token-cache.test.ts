@@ -6,6 +6,7 @@ const verified = (kid = 'k'): VerifiedToken => ({
   claims: { iss: 'i', aud: 'a', sub: 's', client_id: 'c', iat: 1, exp: 2, jti: 'j' },
   kid,
   key: createSecretKey(Buffer.alloc(32)),
+  keyAudience: undefined,
   revocable: { jti: 'j', sub: 's', client_id: 'c', ue: 0, ce: 0 },
   answer: '{}',
 });

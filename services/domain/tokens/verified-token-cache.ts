@@ -8,6 +8,8 @@ export type VerifiedToken = {
   readonly kid: string;
   /** The key that verified it: a ring that now holds another under the same kid makes it unverified. */
   readonly key: KeyObject;
+  /** The one audience a shared secret speaks for. */
+  readonly keyAudience: string | undefined;
   /** What a revocation may name, ready for the look-up. */
   readonly revocable: RevocableClaims;
   /** The validate answer for the plain question, ready to send. */

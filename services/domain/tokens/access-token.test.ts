@@ -1,0 +1,222 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { registry } from '../../../observability/metrics/instruments.ts';
+import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenWorld } from '../../platform/testing/token-world.ts';
+import type { RequestContext } from '../ports.ts';
+import {
+  type AccessTokenClaims,
+  accessTokenClaims,
+  mintAccessToken,
+  signAccessToken,
+  type TokenFacts,
+} from './access-token.ts';
+import { bearerCaller } from './bearer-caller.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+import { validateToken } from './validate-token.ts';
+import { validateTokenSecurity } from './validate-token-security.ts';
+
+const request: RequestContext = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
+const facts: TokenFacts = {
+  subject: 'u1',
+  clientId: 'sallyport',
+  audience: AUDIENCE,
+  scope: 'openid',
+  permissions: ['keys:read'],
+  clientEpoch: 1,
+  user: {
+    sessionId: 's1',
+    familyId: 'f1',
+    email: 'somebody@people.test',
+    roles: ['user'],
+    authTime: NOW - 60,
+    epoch: 3,
+  },
+};
+const ofClient: TokenFacts = {
+  subject: 'c1',
+  clientId: 'c1',
+  audience: AUDIENCE,
+  scope: 'a:b',
+  permissions: ['a:b'],
+  clientEpoch: 0,
+};
+
+/** A world that can sign, with the RS256 key. */
+function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
+  const world = tokenWorld(settings);
+  const signed: { typ: string; audience?: string }[] = [];
+  let ids = 0;
+  const keyRing = {
+    ...world.ports.keyRing,
+    sign: async ({ typ }: { typ: string }, claims: object, options?: { audience?: string }) => {
+      signed.push({ typ, ...options });
+      return jws(world.keys.RS256, { ...headerOf(world.keys.RS256), typ }, claims);
+    },
+  };
+  const random = { bytes: () => Buffer.alloc(0), uuid: () => `id-${ids++}` };
+  return { ...world, signed, ports: { ...world.ports, keyRing, random } };
+}
+
+describe('claims', () => {
+  test('RFC 9068 §2.2: a login’s token has the claims of the list, in their order, and no empty ones', () => {
+    const claims = accessTokenClaims(minting().ports, facts, request);
+    expect(claims).toEqual({
+      iss: ISSUER,
+      aud: AUDIENCE,
+      sub: 'u1',
+      client_id: 'sallyport',
+      iat: NOW,
+      exp: NOW + 900,
+      jti: 'id-0',
+      sid: 's1',
+      fid: 'f1',
+      scope: 'openid',
+      roles: ['user'],
+      permissions: ['keys:read'],
+      email: 'somebody@people.test',
+      auth_time: NOW - 60,
+      ue: 3,
+      ce: 1,
+    });
+    expect(Object.keys(claims).slice(0, 7)).toEqual(['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti']);
+  });
+
+  test('a login without a browser session has no sid; a client’s own token speaks of no user', () => {
+    const withoutSession = { ...facts, user: { ...facts.user!, sessionId: null } };
+    expect(accessTokenClaims(minting().ports, withoutSession, request)).not.toHaveProperty('sid');
+    const claims = accessTokenClaims(minting().ports, ofClient, request);
+    expect(Object.keys(claims)).toEqual([
+      'iss',
+      'aud',
+      'sub',
+      'client_id',
+      'iat',
+      'exp',
+      'jti',
+      'scope',
+      'permissions',
+      'ce',
+    ]);
+  });
+
+  test('address and agent are bound only where switched on and known, and never in clear', () => {
+    const on = { enableIpValidation: true, enableUserAgentValidation: true };
+    const claims = accessTokenClaims(minting(on).ports, facts, request);
+    expect([claims.bip, claims.bua]).toEqual([
+      expect.stringMatching(/^1\.[\w-]{22}$/),
+      expect.stringMatching(/^1\.[\w-]{22}$/),
+    ]);
+    const unknown = accessTokenClaims(minting(on).ports, facts, { ...request, ip: '', userAgent: '' });
+    expect([unknown.bip, unknown.bua]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('minting', () => {
+  test('B-TOK-16: a minted token is at+jwt, lives 900 s, and validates', async () => {
+    const world = minting();
+    const minted = await mintAccessToken(world.ports, facts, request);
+    expect(minted.expiresIn).toBe(900);
+    expect(decodeProtectedHeader(minted.token)).toEqual({ alg: 'RS256', kid: 'rs', typ: 'at+jwt' });
+    expect(decodeJwt(minted.token)).toEqual(minted.claims);
+    expect(validateToken(world.ports, minted.token)).toEqual({ active: true, claims: minted.claims });
+    expect(world.signed).toEqual([{ typ: 'at+jwt', audience: AUDIENCE }]);
+  });
+
+  test('a key is chosen by the first audience of several, and by none where there is none', async () => {
+    const world = minting();
+    const claims = accessTokenClaims(world.ports, facts, request);
+    await signAccessToken(world.ports, { ...claims, aud: ['one', 'two'] });
+    await signAccessToken(world.ports, { ...claims, aud: [] });
+    expect(world.signed).toEqual([{ typ: 'at+jwt', audience: 'one' }, { typ: 'at+jwt' }]);
+  });
+});
+
+describe('bearer', () => {
+  const callerOf = async (given: TokenFacts, settings = {}, from = request) => {
+    const world = minting(settings);
+    const { token } = await mintAccessToken(world.ports, given, request);
+    return bearerCaller(world.ports, token, from);
+  };
+
+  test('B-TOK-17: a login’s token is its user, with the permissions it carries', async () => {
+    expect(await callerOf(facts)).toEqual({
+      kind: 'user',
+      userId: 'u1',
+      sessionId: 's1',
+      clientId: 'sallyport',
+      permissions: new Set(['keys:read']),
+      by: 'bearer',
+      tokenId: 'id-0',
+      familyId: 'f1',
+      authTime: NOW - 60,
+      request,
+    });
+    const withoutSession = { ...facts, user: { ...facts.user!, sessionId: null } };
+    expect(await callerOf(withoutSession)).toMatchObject({ kind: 'user', sessionId: null });
+  });
+
+  test('a client’s own token is the client', async () => {
+    expect(await callerOf(ofClient)).toEqual({
+      kind: 'client',
+      clientId: 'c1',
+      permissions: new Set(['a:b']),
+      by: 'bearer',
+      request,
+    });
+  });
+
+  test('a token of no login whose subject is not its client is nobody', async () => {
+    expect(await callerOf({ ...ofClient, subject: 'somebody' })).toBeNull();
+  });
+
+  test('what is not active, or comes from elsewhere than it is bound to, is nobody', async () => {
+    const world = minting();
+    expect(bearerCaller(world.ports, 'rubbish', request)).toBeNull();
+    expect(await callerOf(facts, { enableIpValidation: true }, { ...request, ip: '192.0.2.2' })).toBeNull();
+    expect(await callerOf(facts, { enableIpValidation: true })).not.toBeNull();
+  });
+
+  test('claims that are left out are read as none', () => {
+    const world = tokenWorld();
+    const token = world.token({ permissions: undefined, auth_time: undefined });
+    expect(bearerCaller(world.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: NOW });
+  });
+});
+
+describe('security of a payload (A-TOK-06)', () => {
+  const metadata = { sessionId: 's1', ipHash: '1.a', userAgentHash: '1.b' };
+  const payload: Pick<AccessTokenClaims, 'sid' | 'bip' | 'bua'> = { sid: 's1', bip: '1.a', bua: '1.b' };
+  const off = { requireSessionBinding: false, enableIpValidation: false, enableUserAgentValidation: false };
+
+  test.each([
+    ['requireSessionBinding', { sid: 's2' }],
+    ['enableIpValidation', { bip: '1.x' }],
+    ['enableUserAgentValidation', { bua: undefined }],
+  ] as const)('%s alone refuses its own mismatch and no other', (name, mismatch) => {
+    const on = { ...off, [name]: true };
+    expect(validateTokenSecurity(on, payload, metadata)).toBe(true);
+    expect(validateTokenSecurity(on, { ...payload, ...mismatch }, metadata)).toBe(false);
+    expect(validateTokenSecurity(off, { ...payload, ...mismatch }, metadata)).toBe(true);
+  });
+
+  test('a token without a session has none in its metadata either', () => {
+    const on = { ...off, requireSessionBinding: true };
+    expect(validateTokenSecurity(on, {}, { ...metadata, sessionId: null })).toBe(true);
+    expect(validateTokenSecurity(on, {}, metadata)).toBe(false);
+    const address = { ...off, enableIpValidation: true };
+    expect(validateTokenSecurity(address, {}, { ...metadata, ipHash: null })).toBe(true);
+  });
+});
+
+test('verdicts are counted by result and reason', () => {
+  const counted = (reason: string) =>
+    registry
+      .collect()
+      .find(({ name }) => name === 'sallyport_token_validations')
+      ?.series.find(({ labels }) => labels.reason === reason)?.value ?? 0;
+  const before = [counted('none'), counted('malformed')];
+  const { ports, token } = tokenWorld();
+  validateToken(ports, token());
+  validateToken(ports, 'rubbish');
+  expect([counted('none'), counted('malformed')]).toEqual([before[0]! + 1, before[1]! + 1]);
+});
