@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Caller } from '../domain/ports.ts';
 import type { Endpoint, EndpointInput } from '../platform/define/endpoint.ts';
-import { contentTypeUnsupported } from '../platform/errors.ts';
+import { bodyMalformed, contentTypeUnsupported } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './caller.ts';
@@ -124,6 +124,8 @@ export function bindText<E extends AnyEndpoint>(
 
   function parse(request: FastifyRequest, text: string): EndpointInput<E>['body'] | undefined {
     if (text === '') return undefined;
+    // What decoding leaves of bytes that are no UTF-8 (RFC 8259 §8.1).
+    if (text.includes('\ufffd')) throw bodyMalformed();
     let body: unknown;
     let failure: Error | null = null;
     parseJson(request, text, (err, value) => {
