@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { signUp, type TestUser } from '../platform/testing/flows.ts';
+import { claimsIn, signIn, signUp, type TestUser } from '../platform/testing/flows.ts';
 import {
   expectErrorForm,
   expectProblem,
@@ -12,7 +12,7 @@ import {
 } from '../platform/testing/http-client.ts';
 import { evaluateInside, INSPECTABLE } from '../platform/testing/inside.ts';
 import { type Operation, operationsOf } from '../platform/testing/openapi-check.ts';
-import { type Product, startProduct } from '../platform/testing/product.ts';
+import { type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 
 let database: TestDatabase;
@@ -576,6 +576,75 @@ describe('one thing, one way to it', () => {
       expectProblem(answer, 405, 'method_not_allowed');
     }
   });
+});
+
+test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy change neither issuer, links, session nor audit address', async () => {
+  const forged: Record<string, string> = {
+    'x-forwarded-host': 'evil.example',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-port': '443',
+    'x-forwarded-for': '203.0.113.77, 127.0.0.1',
+    'x-forwarded-prefix': '/evil',
+    forwarded: 'for=203.0.113.77;host=evil.example;proto=https',
+    'x-real-ip': '203.0.113.77',
+    'x-client-ip': '203.0.113.77',
+    'cf-connecting-ip': '203.0.113.77',
+    'true-client-ip': '203.0.113.77',
+    'x-original-url': '/v1/keys',
+    'x-rewrite-url': '/v1/keys',
+    'x-sallyport-address': '203.0.113.77',
+  };
+  for (const path of [
+    '/.well-known/oauth-authorization-server',
+    '/.well-known/openid-configuration',
+    '/.well-known/oauth-protected-resource',
+    '/openapi.json',
+    '/docs',
+  ]) {
+    const [plain, lied] = [
+      await send(product.api, 'GET', path),
+      await send(product.api, 'GET', path, { headers: forged }),
+    ];
+    expect([lied.status, lied.text]).toEqual([plain.status, plain.text]);
+  }
+  // Nor does another Host.
+  const asked = await sendBytes(
+    product.api,
+    'GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: evil.example\r\n\r\n',
+  );
+  expect(asked?.body.issuer).toBe(product.api);
+  const login = { json: product.credentials.user };
+  const [plain, lied] = [
+    await send(product.api, 'POST', '/api/auth/signin', login),
+    await send(product.api, 'POST', '/api/auth/signin', { ...login, headers: forged }),
+  ];
+  for (const { body } of [plain, lied]) {
+    expect(claimsIn(body.tokens.access_token).iss).toBe(product.api);
+    expect(body.session.ipAddress).toBe('127.0.0.1');
+  }
+  const [, ...cookieAttributes] = lied.headers.getSetCookie()[0]!.split(';');
+  expect(cookieAttributes.join(';')).not.toMatch(/secure|domain/i);
+  const logins = await queryRows<{ ip_hash: string }>(
+    database.url,
+    `SELECT ip_hash FROM audit_outbox WHERE type = 'user.login' AND outcome = 'ok' ORDER BY id DESC LIMIT 2`,
+  );
+  expect(logins).toHaveLength(2);
+  expect(logins[0]).toEqual(logins[1]);
+  expect(logins[0]!.ip_hash).not.toContain('127.0.0.1');
+  // A route named in a header is not the route that is asked.
+  expect((await send(product.api, 'GET', '/healthz', { headers: forged })).body).toEqual({ status: 'ok' });
+});
+
+test('U9: an origin that only looks like ours is foreign, whatever Host or forwarding headers say', async () => {
+  const person = await signIn(product, product.credentials.user);
+  const disguises: Record<string, string>[] = [
+    { origin: 'http://evil.example', 'x-forwarded-host': 'evil.example' },
+    { origin: 'http://evil.example', host: 'evil.example' },
+  ];
+  for (const headers of disguises) {
+    const answer = await send(product.api, 'POST', '/v1/tokens', { cookie: person.cookie, headers });
+    expectProblem(answer, 403, 'origin_refused');
+  }
 });
 
 test('L2: nothing a stranger sent begins a log line of its own or reaches the terminal', async () => {
