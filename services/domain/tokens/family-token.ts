@@ -3,7 +3,7 @@ import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { auditActor } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { MintedToken, TokenFacts } from './access-token.ts';
-import { metadataOf, postTokenMetadata } from './token-metadata.cache.ts';
+import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
 /** What a login's access token says: of a new family and of a rotated one alike. */
 export type FamilyFacts = {
@@ -72,10 +72,14 @@ export const pairAnswer = (
 });
 
 /** Remembers an issued token for its lifetime; nobody waits for it and nothing depends on it. */
-export function rememberToken(ports: Pick<Ports, 'redis' | 'clock'>, minted: MintedToken, caller: Caller): void {
+export function rememberToken(
+  ports: Pick<Ports, 'clock'> & TokenMetadataPorts,
+  minted: MintedToken,
+  caller: Caller,
+): void {
   const ttlSeconds = Math.ceil(minted.claims.exp - ports.clock.now() / 1_000);
   if (ttlSeconds <= 0) return;
   const actor = auditActor(caller);
   const metadata = metadataOf(minted.token, minted.claims, { ip: actor.ip_hash, agent: actor.agent_hash });
-  postTokenMetadata(ports.redis, minted.claims.jti, metadata, ttlSeconds);
+  postTokenMetadata(ports, minted.claims.jti, metadata, ttlSeconds);
 }

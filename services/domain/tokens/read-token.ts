@@ -1,7 +1,6 @@
-import type { Ports } from '../ports.ts';
 import { tokenMetadataUnavailable, tokenUnknown } from './errors.ts';
 import type { HasRevocations } from './revocation-set.ts';
-import { readTokenMetadata, type TokenMetadata } from './token-metadata.cache.ts';
+import { readTokenMetadata, type TokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
 export type TokenView = {
   readonly token_id: string;
@@ -36,8 +35,8 @@ export const isRevoked = ({ revocations }: HasRevocations, tokenId: string, know
   }) !== null;
 
 /** Metadata of a token id. Throws `token_unknown` (404), `token_metadata_unavailable` (503). */
-export async function readToken(ports: Pick<Ports, 'redis'> & HasRevocations, tokenId: string): Promise<TokenView> {
-  const [known] = await readTokenMetadata(ports.redis, [tokenId]).catch((err: unknown) => {
+export async function readToken(ports: TokenMetadataPorts & HasRevocations, tokenId: string): Promise<TokenView> {
+  const [known] = await readTokenMetadata(ports, [tokenId]).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });
   if (!known) throw tokenUnknown();

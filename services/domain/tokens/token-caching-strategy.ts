@@ -26,12 +26,12 @@ export class TokenCachingStrategy {
   /** Rejects when Redis is out of reach; an expired token is not stored. */
   async storeTokenMetadata(tokenId: string, metadata: TokenMetadata): Promise<void> {
     const ttlSeconds = Math.ceil(metadata.expiresAt - this.#ports.clock.now() / 1_000);
-    if (ttlSeconds > 0) await writeTokenMetadata(this.#ports.redis, tokenId, metadata, ttlSeconds);
+    if (ttlSeconds > 0) await writeTokenMetadata(this.#ports, tokenId, metadata, ttlSeconds);
   }
 
   /** Null for an unknown id, and while Redis is out of reach: never an error (A-TOK-09). */
   async getTokenMetadata(tokenId: string): Promise<TokenMetadata | null> {
-    const [known] = await readTokenMetadata(this.#ports.redis, [tokenId]).catch(() => []);
+    const [known] = await readTokenMetadata(this.#ports, [tokenId]).catch(() => []);
     return known ?? null;
   }
 

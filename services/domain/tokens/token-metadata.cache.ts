@@ -1,4 +1,7 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { runDetached } from '../../../observability/http-span.ts';
+import { hmacKey } from '../audit/hmac-key.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 
@@ -26,16 +29,42 @@ export type TokenMetadata = {
   readonly clientEpoch: number;
 };
 
+export type TokenMetadataPorts = Pick<Ports, 'redis'> & HasKeyRing;
+
 const keyOf = (tokenId: string): string => `sallyport:token:${tokenId}`;
+
+const macOf = (key: Buffer, tokenId: string, text: string): Buffer =>
+  createHmac('sha256', hmacKey(key)).update(`token metadata\0${tokenId}\0${text}`).digest();
+
+/**
+ * `<key version>.<mac>.<JSON>`. The MAC names the token: who writes Redis can take metadata away, but neither invent a
+ * token nor cut a living one loose from the login and epochs by which it is revoked.
+ */
+function signed({ keyRing }: HasKeyRing, tokenId: string, metadata: TokenMetadata): string {
+  const { version, key } = keyRing.secret('identifier');
+  const text = JSON.stringify(metadata);
+  return `${version}.${macOf(key, tokenId, text).toString('base64url')}.${text}`;
+}
+
+const SIGNED = /^(\d{1,5})\.([\w-]{43})\.(.*)$/s;
+
+/** Null for what was not written here for this token: the same as no metadata. */
+function opened({ keyRing }: HasKeyRing, tokenId: string, value: string | null): TokenMetadata | null {
+  const [, version, mac, text] = SIGNED.exec(value ?? '') ?? [];
+  const key = version === undefined ? undefined : keyRing.secretVersion('identifier', Number(version));
+  if (key === undefined || mac === undefined || text === undefined) return null;
+  if (!timingSafeEqual(Buffer.from(mac, 'base64url'), macOf(key, tokenId, text))) return null;
+  return JSON.parse(text) as TokenMetadata;
+}
 
 /** Keeps metadata until the token expires, in seconds; rejects when Redis is out of reach. */
 export async function writeTokenMetadata(
-  redis: Ports['redis'],
+  ports: TokenMetadataPorts,
   tokenId: string,
   metadata: TokenMetadata,
   ttlSeconds: number,
 ): Promise<void> {
-  await redis.set(keyOf(tokenId), JSON.stringify(metadata), ttlSeconds);
+  await ports.redis.set(keyOf(tokenId), signed(ports, tokenId, metadata), ttlSeconds);
 }
 
 type Entry = Parameters<Ports['redis']['setMany']>[0][number];
@@ -57,12 +86,13 @@ function flush(redis: Ports['redis']): void {
  * anything this copy asks. Lost while Redis is out of reach.
  */
 export function postTokenMetadata(
-  redis: Ports['redis'],
+  ports: TokenMetadataPorts,
   tokenId: string,
   metadata: TokenMetadata,
   ttlSeconds: number,
 ): void {
-  const entry = { key: keyOf(tokenId), value: JSON.stringify(metadata), ttlSeconds };
+  const { redis } = ports;
+  const entry = { key: keyOf(tokenId), value: signed(ports, tokenId, metadata), ttlSeconds };
   const others = waiting.get(redis);
   if (others === undefined) {
     waiting.set(redis, [entry]);
@@ -70,16 +100,14 @@ export function postTokenMetadata(
   } else if (others.push(entry) >= COMPANY_MAXIMUM) flush(redis);
 }
 
-const parsed = (text: string | null): TokenMetadata | null =>
-  text === null ? null : (JSON.parse(text) as TokenMetadata);
-
 /** Metadata of many ids in one round trip, in order; null where there is none. */
 export async function readTokenMetadata(
-  redis: Ports['redis'],
+  ports: TokenMetadataPorts,
   tokenIds: readonly string[],
 ): Promise<(TokenMetadata | null)[]> {
-  flush(redis);
-  return (await redis.getMany(tokenIds.map(keyOf))).map(parsed);
+  flush(ports.redis);
+  const values = await ports.redis.getMany(tokenIds.map(keyOf));
+  return tokenIds.map((tokenId, index) => opened(ports, tokenId, values[index] ?? null));
 }
 
 const knownKids = new Map<string, string | null>();

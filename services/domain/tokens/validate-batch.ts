@@ -67,7 +67,7 @@ export async function batchValidateTokens(
   tokenIds: readonly string[],
 ): Promise<IdVerdict[]> {
   assertFresh(ports.revocations);
-  const known = await readTokenMetadata(ports.redis, tokenIds).catch((err: unknown) => {
+  const known = await readTokenMetadata(ports, tokenIds).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });
   return tokenIds.map((tokenId, index) => judgeId(ports, tokenId, known[index] ?? null));
