@@ -150,6 +150,34 @@ describe('issue', () => {
   });
 });
 
+describe('rights', () => {
+  test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {
+    const { access } = api.ports;
+    const { load } = access;
+    const sql = (text: string) => api.stores.pools.main.query(text);
+    const permissionsOf = (token: string) => decodeJwt(token).permissions;
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:read')`);
+    await load();
+    const before = await signUp();
+    expect(permissionsOf(before.answer.body.tokens.access_token)).toEqual(['keys:read']);
+    // What the poll calls: from now on this copy hears of nothing.
+    access.load = async () => {};
+    try {
+      await sql(`DELETE FROM role_permissions WHERE role = 'user' AND permission = 'keys:read'`);
+      expect(access.permissionsOf(['user'])).toEqual(new Set(['keys:read']));
+      const pair = await send(api, 'POST', '/v1/tokens', {
+        cookie: before.cookie,
+        headers: own,
+        body: {},
+      });
+      expect([pair.status, permissionsOf(pair.body.access_token)]).toEqual([201, []]);
+    } finally {
+      access.load = load;
+      await load();
+    }
+  });
+});
+
 describe('idempotency', () => {
   /** As clients do: a 503 is tried again with the same key. */
   const issueWith = async (key: string, body: object, client = trusted): Promise<HttpAnswer> => {

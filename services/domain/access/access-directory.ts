@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Ports } from '../ports.ts';
+import type { Ports, Sql } from '../ports.ts';
 import {
   type ClientRow,
   readAccessVersion,
@@ -30,6 +30,11 @@ export type Client = {
 export type AccessDirectory = {
   /** Reads everything from Postgres; called at start and when `access_version` moves. */
   load(): Promise<void>;
+  /**
+   * Loads unless what is held is of this version or later: a right taken away is in no token made after, whether or not
+   * the poll has told. Inside a transaction give it: waiting there for another connection could exhaust the pool.
+   */
+  atLeast(version: number, sql?: Sql): Promise<void>;
   /** The state poll saw this version. False: call `load`. */
   confirm(version: number): boolean;
   client(clientId: string): Client | undefined;
@@ -75,26 +80,30 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
   let loadsBegun = 0;
   let loadShown = 0;
 
+  async function loadWith(sql: Sql): Promise<void> {
+    loadsBegun += 1;
+    const thisLoad = loadsBegun;
+    const version = await readAccessVersion(sql);
+    // One after the other: a transaction is one connection.
+    const clients = await readClients(sql);
+    const permissions = await readPermissions(sql);
+    const rolePermissions = await readRolePermissions(sql);
+    // A slower load must not undo one begun after it.
+    if (thisLoad < loadShown) return;
+    loadShown = thisLoad;
+    loaded = {
+      version,
+      clients: new Map(clients.map((row) => [row.clientId, clientOf(row)])),
+      permissions: new Set(permissions),
+      byRole: groupByRole(rolePermissions),
+    };
+    byRoles = new Map();
+  }
+
   return {
-    async load() {
-      loadsBegun += 1;
-      const thisLoad = loadsBegun;
-      const version = await readAccessVersion(ports.sql);
-      const [clients, permissions, rolePermissions] = await Promise.all([
-        readClients(ports.sql),
-        readPermissions(ports.sql),
-        readRolePermissions(ports.sql),
-      ]);
-      // A slower load must not undo one begun after it.
-      if (thisLoad < loadShown) return;
-      loadShown = thisLoad;
-      loaded = {
-        version,
-        clients: new Map(clients.map((row) => [row.clientId, clientOf(row)])),
-        permissions: new Set(permissions),
-        byRole: groupByRole(rolePermissions),
-      };
-      byRoles = new Map();
+    load: () => loadWith(ports.sql),
+    async atLeast(version, sql = ports.sql) {
+      if (loaded.version < version) await loadWith(sql);
     },
     confirm: (version) => loaded.version === version,
     client: (clientId) => loaded.clients.get(clientId),

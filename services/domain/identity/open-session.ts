@@ -47,6 +47,7 @@ export async function beginLogin(
     authTime: unixSeconds(session.createdAt),
   };
   const family = await createFamily(tx, ports, begun, caller);
+  await ports.access.atLeast(family.accessVersion, tx);
   const facts = familyTokenFacts(ports.access, { ...begun, ...family });
   return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
 }

@@ -32,6 +32,8 @@ export type CreatedFamily = {
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
+  /** Bring the access directory to it before roles become permissions. */
+  readonly accessVersion: number;
 };
 
 export type CreateFamilyPorts = Pick<Ports, 'random'> & {

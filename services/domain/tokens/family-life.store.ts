@@ -6,6 +6,8 @@ export type NewFamilyRow = {
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
+  /** Of roles and clients, as of the epochs: what is in memory must not be older. */
+  readonly accessVersion: number;
 };
 
 /** Locks the session against its end and against a second login of the same client; by primary key. */
@@ -38,7 +40,8 @@ export const familyInsert = defineStatement(
       $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb
     FROM born RETURNING 1
   )
-  SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch" FROM born, inserted`,
+  SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch",
+    (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
 );
 
 /** Waits for a rotation in flight; by primary key. No row: there is no such family. */

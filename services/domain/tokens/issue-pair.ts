@@ -86,6 +86,7 @@ type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
   const created = await createFamily(tx, ports, family, caller);
   if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
+  await ports.access.atLeast(created.accessVersion, tx);
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
   return {
     claims: accessTokenClaims(ports, facts, caller.request),
