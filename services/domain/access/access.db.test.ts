@@ -94,6 +94,29 @@ describe('clients', () => {
     expect(access.client(clientId)).toMatchObject({ disabled: true, tokenEpoch: 1 });
   });
 
+  test('a scope or grant taken away from a client raises its epoch and ends its logins; one added does not', async () => {
+    const scopes = ['tasks:read', 'tasks:write'];
+    const input = { name: 'Shrinking', grantTypes: ['refresh_token'], scopes, credentialScopes: ['tokens:read'] };
+    const { clientId } = await createClient(ports, input, testCaller);
+    const change = async (set: string): Promise<number | undefined> => {
+      await raw(`UPDATE oauth_clients SET ${set} WHERE "clientId" = $1`, [clientId]);
+      const [row] = await raw<{ epoch: number }>(
+        'SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1',
+        [clientId],
+      );
+      return row?.epoch;
+    };
+    expect(await change(`scopes = scopes || '{email}', name = 'Growing'`)).toBe(0);
+    expect(await change(`"clientCredentialsScopes" = '{}'`)).toBe(1);
+    expect(await change(`scopes = '{email,tasks:read}'`)).toBe(2);
+    expect(await change(`"grantTypes" = NULL`)).toBe(3);
+    const cuts = await raw(
+      `SELECT token_epoch FROM revocations WHERE kind = 'client' AND value = $1 ORDER BY token_epoch`,
+      [clientId],
+    );
+    expect(cuts).toEqual([{ token_epoch: 1 }, { token_epoch: 2 }, { token_epoch: 3 }]);
+  });
+
   test('a public client has no secret, and a stored value that is no SHA-256 authenticates nobody', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
@@ -129,6 +152,20 @@ describe('roles', () => {
     expect(access.permissionsOf(['user', 'nobody', '__proto__']).size).toBe(0);
     expect(access.permissionsOf(['admin'])).toBe(access.permissionsOf(['admin']));
     expect(access.roles()).toEqual(new Set(['admin']));
+  });
+
+  test('a right exchanged for another ends what was issued with it, as one taken away does', async () => {
+    await raw(`INSERT INTO users (id, email) VALUES ('holder', 'holder@example.test')`);
+    const epochOf = async () => (await raw(`SELECT "tokenEpoch" FROM users WHERE id = 'holder'`))[0];
+    await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:manage')`);
+    expect(await epochOf()).toEqual({ tokenEpoch: 0 });
+    await raw(
+      `UPDATE role_permissions SET permission = 'keys:read' WHERE role = 'user' AND permission = 'keys:manage'`,
+    );
+    expect(await epochOf()).toEqual({ tokenEpoch: 1 });
+    await raw(`DELETE FROM role_permissions WHERE role = 'user'`);
+    expect(await epochOf()).toEqual({ tokenEpoch: 2 });
+    await access.load();
   });
 
   test('a changed right moves the version, and the next load has it', async () => {
