@@ -15,6 +15,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       reporter: ['json'],
+      reportOnFailure: true,
       include: ['{services,observability,cli,jobs}/**/*.ts'],
       exclude: ['**/*.test.ts', '**/testing/**', '**/generated/**'],
     },
