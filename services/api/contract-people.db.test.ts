@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword, refresh, signIn, signUp, type TestUser, verdictOn } from '../platform/testing/flows.ts';
+import {
+  newEmail,
+  newPassword,
+  patiently,
+  refresh,
+  signIn,
+  signUp,
+  type TestUser,
+  verdictOn,
+} from '../platform/testing/flows.ts';
 import { cookieOf, expectProblem, type Received, type Sent, send } from '../platform/testing/http-client.ts';
 import { createAnswerCheck } from '../platform/testing/openapi-check.ts';
 import { type Product, queryRows, startProduct } from '../platform/testing/product.ts';
@@ -30,7 +39,8 @@ async function call(method: string, path: string, sent: Sent = {}): Promise<Rece
   check(method, path, answer);
   return answer;
 }
-const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> => call('POST', path, { json, ...sent });
+const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> =>
+  patiently(() => call('POST', path, { json, ...sent }));
 
 /** What two answers to the same question may differ in. */
 const shapeOf = ({ status, headers, body }: Received): unknown => ({

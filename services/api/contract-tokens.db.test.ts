@@ -513,6 +513,7 @@ describe('metadata and statistics', () => {
       subject: user.id,
       user_id: user.id,
       client_id: product.credentials.client.client_id,
+      audience: product.api,
       session_id: null,
       family_id: claims.fid,
       scope: 'openid',

@@ -36,8 +36,16 @@ const userOf = (answer: Received, email: string, password: string): TestUser => 
   tokens: answer.body.tokens,
 });
 
+/** As a client that is told to come again: on a busy machine a 503 is no more than that. */
+export async function patiently(ask: () => Promise<Received>): Promise<Received> {
+  return eventually('an answer other than 503', async () => {
+    const answer = await ask();
+    return answer.status !== 503 && answer;
+  });
+}
+
 export async function signUp({ api }: Api, email = newEmail(), password = newPassword()): Promise<TestUser> {
-  const answer = await send(api, 'POST', '/api/auth/signup', { json: { email, password } });
+  const answer = await patiently(() => send(api, 'POST', '/api/auth/signup', { json: { email, password } }));
   expect(answer.status, answer.text).toBe(201);
   return userOf(answer, email, password);
 }
@@ -47,7 +55,7 @@ export async function signIn(
   login: { readonly email: string; readonly password: string },
 ): Promise<TestUser> {
   const { email, password } = login;
-  const answer = await send(api, 'POST', '/api/auth/signin', { json: { email, password } });
+  const answer = await patiently(() => send(api, 'POST', '/api/auth/signin', { json: { email, password } }));
   expect(answer.status, answer.text).toBe(200);
   return userOf(answer, email, password);
 }
