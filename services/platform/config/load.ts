@@ -75,6 +75,12 @@ export function unsafeSettings(config: Config): ConfigProblem[] {
     keys.keyEncryptionKeyFile === undefined
   )
     refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
+  for (const [env, secret] of [
+    ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey],
+    ['JWT_SECRET', keys.jwtSecret],
+  ] as const)
+    if (secret !== undefined && production && new Set(secret).size < 10)
+      refuse(env, 'is a default or guessable value', 'make one: openssl rand -base64 32');
   if (keys.jwtSecret !== undefined && Buffer.byteLength(keys.jwtSecret) < 32)
     refuse('JWT_SECRET', 'is shorter than 256 bits', 'make one: openssl rand -base64 32');
   if (production && keys.algorithm === 'HS256' && !keys.allowSharedSecret)

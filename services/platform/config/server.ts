@@ -1,5 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
-import { list, oneOf, optionalText, optionalUrl, text, wholeNumber } from './shapes.ts';
+import { oneOf, optionalText, optionalUrl, originList, proxyRangeList, text, wholeNumber } from './shapes.ts';
 
 export const serverSettings = defineSettings({
   profile: {
@@ -26,12 +26,12 @@ export const serverSettings = defineSettings({
   },
   corsOrigins: {
     env: 'CORS_ORIGINS',
-    schema: list(),
+    schema: originList(),
     use: 'Origins whose pages may call with cookies, comma separated.',
   },
   trustedProxies: {
     env: 'TRUSTED_PROXIES',
-    schema: list(),
+    schema: proxyRangeList(),
     use: 'Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed, comma separated.',
   },
   metricsSocket: {

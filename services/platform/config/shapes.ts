@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /** Shapes of environment values: text in, a checked value out; the default is part of the shape. */
@@ -59,6 +60,38 @@ export const list = (fallback: readonly string[] = []) =>
         .map((item) => item.trim())
         .filter((item) => item !== ''),
     );
+
+const refusing = (isGood: (item: string) => boolean, message: (item: string) => string) =>
+  list().transform((items, context) => {
+    const bad = items.find((item) => !isGood(item));
+    if (bad === undefined) return items;
+    context.addIssue({ code: 'custom', message: message(bad) });
+    return z.NEVER;
+  });
+
+const isOrigin = (text: string): boolean =>
+  /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+
+/** Origins as browsers send them (RFC 6454 §6.1). `null` is what every sandboxed frame sends, so it names nobody. */
+export const originList = () =>
+  refusing(isOrigin, (item) => `"${item.slice(0, 64)}" is no origin; write it as https://app.example.com`);
+
+const PROXY_RANGE_NAMES = new Set(['loopback', 'linklocal', 'uniquelocal']);
+
+/** A range wide enough to hold a client would let it name its own address, as would an IPv4 range spelt in IPv6. */
+function isProxyRange(text: string): boolean {
+  if (PROXY_RANGE_NAMES.has(text)) return true;
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  if (prefix === undefined) return true;
+  if (!/^[1-9]\d{0,2}$/.test(prefix) || Number(prefix) > (version === 4 ? 32 : 128)) return false;
+  return !/^::ffff:/i.test(address) || Number(prefix) >= 96;
+}
+
+/** Addresses and CIDR ranges of proxies. */
+export const proxyRangeList = () =>
+  refusing(isProxyRange, (item) => `"${item.slice(0, 64)}" is no address or CIDR range of a proxy`);
 
 /** An absolute http(s) URL without query, fragment or trailing slash; an issuer is compared byte for byte. */
 export const optionalUrl = () =>

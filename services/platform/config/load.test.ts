@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, keyEncryptionKeyOf, loadConfig } from './load.ts';
+
+const secret = (bytes = 32): string => randomBytes(bytes).toString('base64');
+const production = (): Record<string, string> => ({
+  SALLYPORT_PROFILE: 'production',
+  BETTER_AUTH_SECRET: secret(),
+  BETTER_AUTH_URL: 'https://auth.example.test',
+  KEY_ENCRYPTION_KEY: secret(),
+});
+
+/** The variables a start is refused for; empty where it is not. */
+function refused(env: Record<string, string>): string[] {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err;
+    return [...new Set(err.problems.map((problem) => problem.env))];
+  }
+}
+
+describe('J17: what is unsafe does not start', () => {
+  test('a proper production configuration starts, and so does nothing at all in development', () => {
+    expect(refused(production())).toEqual([]);
+    expect(refused({})).toEqual([]);
+  });
+
+  test.each([
+    ['BETTER_AUTH_SECRET', 'short'],
+    ['BETTER_AUTH_SECRET', 'a'.repeat(44)],
+    ['BETTER_AUTH_URL', 'http://auth.example.test'],
+    ['KEY_ENCRYPTION_KEY', 'A'.repeat(44)],
+    ['JWT_SECRET', 'short'],
+    ['JWT_SECRET', '0123'.repeat(16)],
+    ['JWT_ALGORITHM', 'HS256'],
+    ['REFRESH_GRACE_SECONDS', '0'],
+    ['JWT_LEEWAY', '61'],
+  ])('production refuses %s=%s by name', (env, value) => {
+    expect(refused({ ...production(), [env]: value })).toEqual([env]);
+  });
+
+  test('production names every secret that is not set', () => {
+    expect(refused({ SALLYPORT_PROFILE: 'production' })).toEqual([
+      'BETTER_AUTH_SECRET',
+      'KEY_ENCRYPTION_KEY',
+      'BETTER_AUTH_URL',
+    ]);
+  });
+
+  test('a key-encryption key below 32 bytes is refused', () => {
+    const config = loadConfig({ ...production(), KEY_ENCRYPTION_KEY: secret(31) });
+    expect(() => keyEncryptionKeyOf(config, '')).toThrow(ConfigError);
+  });
+});
+
+describe('U9: whose pages may write', () => {
+  test.each([
+    'null',
+    '*',
+    'https://*.example.test',
+    'https://app.example.test/',
+    'https://App.example.test',
+    'javascript:x',
+  ])('CORS_ORIGINS=%s is refused: no origin a browser sends for one site', (origin) => {
+    expect(refused({ CORS_ORIGINS: `https://good.example.test,${origin}` })).toEqual(['CORS_ORIGINS']);
+  });
+
+  test('origins with a port are kept as written', () => {
+    const { server } = loadConfig({ CORS_ORIGINS: 'https://a.example.test, http://localhost:5173' });
+    expect(server.corsOrigins).toEqual(['https://a.example.test', 'http://localhost:5173']);
+  });
+});
+
+describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
+  test.each([
+    'nonsense',
+    '0.0.0.0/0',
+    '::/0',
+    '10.0.0.0/33',
+    '10.0.0.0/8/8',
+    '::ffff:10.0.0.0/8',
+    '10.0.0/8',
+    '10.0.0.0/',
+  ])('TRUSTED_PROXIES=%s is refused', (range) => {
+    expect(refused({ TRUSTED_PROXIES: range })).toEqual(['TRUSTED_PROXIES']);
+  });
+
+  test('addresses, ranges and the names of local ranges are kept', () => {
+    const ranges = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::ffff:10.0.0.0/104', 'loopback'];
+    expect(loadConfig({ TRUSTED_PROXIES: ranges.join(', ') }).server.trustedProxies).toEqual(ranges);
+  });
+});
