@@ -28,6 +28,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   [postgres, redis] = await Promise.all([startTcpProxy(database.url), startTcpProxy(testRedisUrl())]);
   db = new pg.Pool({ connectionString: database.url, max: 2 });
+  db.on('error', () => {}).on('connect', (client) => client.on('error', () => {}));
   world = await startIdentityWorld({
     databaseUrl: postgres.url,
     redisUrl: redis.url,

@@ -17,6 +17,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   redisUrl = testRedisUrl();
   db = new pg.Pool({ connectionString: database.url, max: 2 });
+  db.on('error', () => {}).on('connect', (client) => client.on('error', () => {}));
   world = await startIdentityWorld({
     databaseUrl: database.url,
     redisUrl,
