@@ -151,6 +151,27 @@ describe('issue', () => {
 });
 
 describe('rights', () => {
+  test('P-API-11: tokens:issue alone begins a login for no one who may do more than its holder', async () => {
+    const sql = (text: string, values: unknown[] = []) => api.stores.pools.main.query(text, values);
+    await sql(`INSERT INTO roles (name, description) VALUES ('support', 'Issues')`);
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('support', 'tokens:issue')`);
+    const [support, admin, plain] = await Promise.all([signUp(), signUp(), signUp()]);
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'support'), ($2, 'admin')`, [
+      support.userId,
+      admin.userId,
+    ]);
+    const { rows } = await sql('SELECT count(*) FROM refresh_families WHERE user_id = $1', [admin.userId]);
+    await api.ports.access.load();
+    const again = { refresh_token: support.answer.body.tokens.refresh_token };
+    const { access_token } = (await send(api, 'POST', '/v1/tokens/refresh', { body: again })).body;
+    const issueFor = async (user_id: string) =>
+      (await send(api, 'POST', '/v1/tokens', { headers: bearer(access_token), body: { user_id } })).status;
+    expect([await issueFor(plain.userId), await issueFor(admin.userId)]).toEqual([201, 403]);
+    expect((await sql('SELECT count(*) FROM refresh_families WHERE user_id = $1', [admin.userId])).rows).toEqual(rows);
+    const refused = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [admin.userId]);
+    expect(refused).toHaveLength(1);
+  });
+
   test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {
     const { access } = api.ports;
     const { load } = access;

@@ -83,10 +83,25 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
 
 type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 
+/**
+ * A pair by a user for another acts for that one in full, as our own pages do: tokens:issue must not give its holder
+ * rights that the holder lacks. A client's pair is bounded by its scopes.
+ */
+function mayActAs(
+  access: HasAccess['access'],
+  roles: readonly string[],
+  { sessionId }: NewFamily,
+  caller: Caller,
+): boolean {
+  if (caller.kind !== 'user' || sessionId !== null || caller.clientId !== FIRST_PARTY_CLIENT_ID) return true;
+  return [...access.permissionsOf(roles)].every((permission) => caller.permissions.has(permission));
+}
+
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
   const created = await createFamily(tx, ports, family, caller);
   if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
   await ports.access.atLeast(created.accessVersion, tx);
+  if (!mayActAs(ports.access, created.roles, family, caller)) throw permissionMissing();
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
   return {
     claims: accessTokenClaims(ports, facts, caller.request),
@@ -132,6 +147,7 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   const draft = await ports
     .transact((tx) => (retry === null ? draftPair(tx, ports, plan, caller) : draftOnce(tx, ports, plan, caller, retry)))
     .catch((err: unknown) => {
+      if (isAppError(err) && err.code === permissionMissing.definition.code) return refuse(ports, input, caller);
       // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
       const isUserGone = login.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
       throw isUserGone ? userUnknown() : err;
