@@ -68,7 +68,7 @@ export async function compose(input: ComposeInput) {
     onConfirmed: ({ keysVersion, sentAtMs, databaseNowMs }) => keyRing.confirm(keysVersion, sentAtMs, databaseNowMs),
     onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
-  const announceRevocations = (): void => poll.announce();
+  const announceRevocations = (): Promise<void> => poll.announce();
   await keepRevocations(outside, config.tokens);
   const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: tokenSettings.audience };
   const { warnings } = await ensureKeys(outside, keySettings, STARTING);
@@ -117,7 +117,7 @@ export async function compose(input: ComposeInput) {
     // This copy before the answer, the others at once where a revocation was written, else at their next poll.
     keysChanged: async () => {
       await keyRing.load();
-      poll.announce();
+      void poll.announce();
     },
     verifiedTokens: createVerifiedTokenCache(),
     clientTokenLog: createClientTokenLog(outside),

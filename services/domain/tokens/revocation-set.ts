@@ -75,8 +75,11 @@ export type RevocationMemory = RevocationSet & {
 
 export type HasRevocations = { readonly revocations: RevocationSet };
 
-/** After a commit that wrote revocations: this copy reads them at once, the others are told. Never throws. */
-export type HasRevocationPush = { readonly announceRevocations: () => void };
+/**
+ * After a commit that wrote revocations: this copy reads them at once, and who waits answers when it has; the others
+ * are told. Never throws.
+ */
+export type HasRevocationPush = { readonly announceRevocations: () => void | Promise<void> };
 
 /** Throws `stateRewound` or `revocationStateStale` (503) unless a token can be judged now. */
 export function assertFresh(revocations: RevocationSet): void {

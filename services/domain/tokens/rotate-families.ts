@@ -69,7 +69,7 @@ export function createRefreshFamilies(
         else if (verdict === 'ahead')
           ports.log.error({ event: 'state_rewound' }, 'a refresh token is ahead of its row: the database lost commits');
       }
-      if (hasEnded) ports.announceRevocations();
+      if (hasEnded) void ports.announceRevocations();
       return rotations;
     },
   });

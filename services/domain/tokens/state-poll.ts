@@ -38,8 +38,11 @@ export type StatePoll = {
   start(): void;
   /** A poll sent from now on has been answered, or has failed. Any number of callers share one. */
   wake(): Promise<void>;
-  /** Reads at once here, and tells the other copies. For after a commit that wrote revocations. Never throws. */
-  announce(): void;
+  /**
+   * For after a commit that wrote revocations. Resolves when this copy has read them, or could not within its
+   * deadline; the others are told, and not waited for. Never rejects.
+   */
+  announce(): Promise<void>;
   /** Resolves when the state is known: everything is loaded, or the database is rewound. */
   ready(): Promise<void>;
   close(): Promise<void>;
@@ -258,7 +261,7 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     if (epoch <= announcedEpoch) return;
     announcedEpoch = epoch;
     // Redis down: every copy polls anyway.
-    await deps.redis.append(REVOCATION_STREAM, { epoch: String(epoch) }, STREAM_LENGTH).catch(() => {});
+    deps.redis.append(REVOCATION_STREAM, { epoch: String(epoch) }, STREAM_LENGTH).catch(() => {});
   }
 
   return {
@@ -274,7 +277,7 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       });
     },
     wake: () => poll('push'),
-    announce: () => void announce(),
+    announce,
     ready: () => known,
     async close() {
       closed = true;
