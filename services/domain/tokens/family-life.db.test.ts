@@ -84,6 +84,7 @@ describe('a new family', () => {
       roles: ['user'],
       userEpoch: 0,
       clientEpoch: 0,
+      accessVersion: expect.any(Number),
     });
     expect(checkRefreshToken(refreshToken, [''], secrets, incarnation)).not.toBeNull();
     const row = await rowOf(familyId);
