@@ -393,6 +393,7 @@ describe('POST /v1/tokens/revoke', () => {
       expect(await verdictOn(product, access_token)).toBe('revoked');
       expectProblem(await refresh(product, refresh_token), 401, 'session_ended');
     }
+    expect((await call('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(401);
     expect(await verdictOn(product, (await issueFor(product, person.id)).access_token)).toBe('active');
     expectProblem(await post('/v1/tokens/revoke', { user_id: 'nobody', reason: 'x' }, byClient()), 404, 'user_unknown');
   });
