@@ -21,11 +21,17 @@ export type FamilyFacts = {
   readonly clientEpoch: number;
 };
 
-/** Our own pages act for the user in full; another client only as far as its scope names a permission the user has. */
+/**
+ * Our own pages act for the user in full, unless they ask for less than their whole scope; another client only as far
+ * as its scope names a permission the user has.
+ */
 function permissionsFor(access: AccessDirectory, family: FamilyFacts): string[] {
   const held = [...access.permissionsOf(family.roles)].sort();
-  if (family.clientId === FIRST_PARTY_CLIENT_ID) return held;
   const scopes = new Set(family.scope.split(' '));
+  if (family.clientId === FIRST_PARTY_CLIENT_ID) {
+    const whole = access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? [];
+    if (whole.every((scope) => scopes.has(scope))) return held;
+  }
   return held.filter((permission) => scopes.has(permission));
 }
 

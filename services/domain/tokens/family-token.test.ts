@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import type { AccessDirectory } from '../access/access-directory.ts';
+import { familyTokenFacts } from './family-token.ts';
+
+const access = {
+  permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
+  client: () => ({ scopes: ['openid', 'email'] }),
+} as unknown as AccessDirectory;
+
+const family = {
+  familyId: 'f',
+  userId: 'u',
+  sessionId: 's',
+  audience: 'https://api.test',
+  email: 'u@people.test',
+  roles: ['admin'],
+  authTime: 0,
+  userEpoch: 0,
+  clientEpoch: 0,
+};
+const permissions = (clientId: string, scope: string): readonly string[] =>
+  familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]).permissions ?? [];
+
+test('our own pages act with every permission of the user, and with fewer when they ask for less', () => {
+  expect(permissions('sallyport', 'email openid')).toEqual(['keys:manage', 'tokens:read']);
+  expect(permissions('sallyport', 'openid')).toEqual([]);
+  expect(permissions('sallyport', 'openid tokens:read')).toEqual(['tokens:read']);
+});
+
+test('another client acts with what its scope names and the user holds', () => {
+  expect(permissions('other', 'openid email')).toEqual([]);
+  expect(permissions('other', 'tokens:read tokens:issue')).toEqual(['tokens:read']);
+});
