@@ -110,7 +110,7 @@ describe('a refresh', () => {
   });
 
   test('a right that was added is in the next access token; one that was taken ends the login', async () => {
-    const login = await newLogin();
+    const login = await newLogin({ scope: 'openid profile email offline_access' });
     await query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [login.userId]);
     const pair = await refresh(login.refreshToken);
     expect(decodeJwt(pair.access_token)).toMatchObject({ roles: ['admin', 'user'], ue: 0 });
