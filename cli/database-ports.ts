@@ -33,8 +33,8 @@ export async function withDatabase<T>(
   env: NodeJS.ProcessEnv = process.env,
   statementTimeoutMs = 10_000,
 ): Promise<T> {
-  const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
   const config = loadConfig(env);
+  const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
   const authSecret = authSecretOf(dataDir, config.identity.authSecret);
   if (authSecret === '' && !config.keys.keyEncryptionKey && !config.keys.keyEncryptionKeyFile)
     throw new CommandError(

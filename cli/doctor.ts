@@ -158,6 +158,8 @@ async function outcomeOf(check: Check): Promise<Result> {
   try {
     return await check.run();
   } catch (err) {
+    if (err instanceof ConfigError)
+      return fail('not checked: the configuration is refused', 'mend it first (see above)');
     const { message, fix } = err as CommandError;
     return fail(message, fix ?? 'see the message');
   }

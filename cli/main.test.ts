@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +67,24 @@ describe('exit codes', { timeout: 60_000 }, () => {
     expect(answer.stderr).toMatch(/BETTER_AUTH_SECRET is not set under production\n {2}fix: make one/);
     expect(existsSync(dataDir)).toBe(false);
   });
+
+  test.each(['start', 'keys'])(
+    '%s with an unreadable setting ends as refused, under a launcher that holds a channel',
+    async (verb) => {
+      const child = spawn(process.execPath, [main, ...(verb === 'keys' ? ['keys', 'list'] : ['start'])], {
+        env: { ...process.env, SALLYPORT_DATA_DIR: dataDir, JWT_ACCESS_EXPIRY: 'abc' },
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      });
+      let said = '';
+      child.stderr?.on('data', (part) => {
+        said += part;
+      });
+      const [code] = await once(child, 'close');
+      expect(said).toMatch(/JWT_ACCESS_EXPIRY must be a whole number.*\n {2}fix: /);
+      expect(said).not.toContain('    at ');
+      expect(code).toBe(5);
+    },
+  );
 
   test('a value that cannot be read stops the start by its name (A-CFG-01)', async () => {
     const answer = await sallyport(['start'], { PORT: 'many' });

@@ -1,9 +1,10 @@
 // PROCESS: the command line. A verb is a file that exports a function which adds itself to the program.
 import { Command, CommanderError } from 'commander';
+import { ConfigError } from '../services/platform/config/load.ts';
 import { registerConfig } from './config.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
+import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { registerKeys } from './keys.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerRestore } from './restore.ts';
@@ -39,13 +40,22 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 try {
   await program.parseAsync();
 } catch (err) {
-  if (err instanceof CommanderError) {
-    process.exitCode = err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  } else if (err instanceof CommandError) {
-    process.stderr.write(`sallyport: ${err.message}\n${err.fix ? `  fix: ${err.fix}\n` : ''}`);
-    process.exitCode = err.exitCode;
-  } else {
-    process.stderr.write(`sallyport: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`);
-    process.exitCode = exitCodes.checkFailed;
+  // Whatever still holds the event loop (a pool, the launcher's channel) must not hold the process.
+  process.exit(tell(err));
+}
+
+/** Says on stderr what went wrong, and gives the exit code. */
+function tell(err: unknown): ExitCode {
+  if (err instanceof CommanderError) return err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  if (err instanceof ConfigError) {
+    const lines = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}\n`);
+    process.stderr.write(`sallyport: the configuration is refused\n${lines.join('')}`);
+    return exitCodes.refused;
   }
+  if (err instanceof CommandError) {
+    process.stderr.write(`sallyport: ${err.message}\n${err.fix ? `  fix: ${err.fix}\n` : ''}`);
+    return err.exitCode;
+  }
+  process.stderr.write(`sallyport: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`);
+  return exitCodes.checkFailed;
 }

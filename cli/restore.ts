@@ -52,15 +52,17 @@ async function restore(ports: DatabasePorts & { readonly marks: MarkStore }, opt
   if (!options.yes) await confirm(output, plan);
   const done = await restoreAcceptLoss(ports, { isForced: options.force ?? false }, caller);
   output.say('running copies go on by themselves within a second; everybody signs in again');
-  output.data(done, ({ incarnation, ended, keysCompromised, keysCreated }) => [
-    `incarnation   ${incarnation}`,
-    ...countLines('ended', ended),
+  const { keysCompromised, keysCreated, ...rest } = done;
+  output.data({ ...rest, keys_compromised: keysCompromised, keys_created: keysCreated }, () => [
+    `incarnation   ${done.incarnation}`,
+    ...countLines('ended', done.ended),
     `keys          ${keysCompromised.length} compromised, ${keysCreated.length} made`,
   ]);
 }
 
 function report(output: Output, plan: RestorePlan, options: RestoreOptions): void {
-  output.data(plan, ({ standing, database, marks, live }) => [
+  const { standing, database, marks, live } = plan;
+  output.data({ standing, database: placeJson(database), marks: marks && placeJson(marks), live }, () => [
     `database      ${STANDING_TEXT[standing]}`,
     `database at   ${place(database)}`,
     `marks at      ${marks ? place(marks) : 'none'}`,
@@ -75,7 +77,15 @@ function report(output: Output, plan: RestorePlan, options: RestoreOptions): voi
     );
 }
 
-const place = (at: { incarnation: string; revocationEpoch: number; beat: number }): string =>
+type Place = { readonly incarnation: string; readonly revocationEpoch: number; readonly beat: number };
+
+const placeJson = ({ incarnation, revocationEpoch, beat }: Place): Record<string, unknown> => ({
+  incarnation,
+  revocation_epoch: revocationEpoch,
+  beat,
+});
+
+const place = (at: Place): string =>
   `incarnation ${at.incarnation}, revocation epoch ${at.revocationEpoch}, beat ${at.beat}`;
 
 const countLines = (word: string, { sessions, families, users, clients }: RestorePlan['live']): string[] => [

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
@@ -93,12 +93,6 @@ const networkFailure = /^E[A-Z]+$/;
 
 function asCommandError(err: unknown): unknown {
   if (err instanceof StartError) return new CommandError(exitCodes.checkFailed, err.message, err.fix, { cause: err });
-  if (err instanceof ConfigError) {
-    const lines = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}`);
-    return new CommandError(exitCodes.refused, `the configuration is refused\n${lines.join('\n')}`, undefined, {
-      cause: err,
-    });
-  }
   if (isAppError(err)) {
     const { title, fix } = err.definition;
     const exitCode = err.code === 'store_unavailable' ? exitCodes.unreachable : exitCodes.checkFailed;

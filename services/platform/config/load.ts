@@ -43,7 +43,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         problems.push({
           env: setting.env,
           problem: parsed.error.issues[0]?.message ?? 'is not readable',
-          fix: setting.use,
+          fix: `mend or unset it: ${setting.use}`,
         });
     }
     config[name] = values;
@@ -56,7 +56,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 }
 
 /** Combinations that must not start. `development` allows what only development can have. */
-export function unsafeSettings(config: Config): ConfigProblem[] {
+function unsafeSettings(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });
