@@ -1,4 +1,3 @@
-import './audit.ts';
 import './http.ts';
 import './identity.ts';
 import './keys.ts';

@@ -1,7 +1,7 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 /** The pools of a process, each with its own purpose and size. */
-export const poolNames = ['main', 'refresh', 'revocations', 'identity'] as const;
+const poolNames = ['main', 'refresh', 'revocations', 'identity'] as const;
 
 export const poolWait = defineHistogram({
   name: 'sallyport_postgres_pool_wait_seconds',

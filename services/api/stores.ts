@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import type { Log, Sql, Transact } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
@@ -28,20 +29,27 @@ export function openStores(
   urls: { readonly database: string; readonly redis: string },
 ): Stores {
   const open = (
-    name: string,
+    pool: keyof Stores['pools'],
     connections: number,
     statementTimeoutMs: number,
     lockTimeoutMs: number,
     genericPlans = false,
-  ): pg.Pool =>
-    createPool({
+  ): pg.Pool => {
+    const wait = poolWait.at({ pool });
+    const timeouts = poolTimeouts.at({ pool });
+    return createPool({
       url: urls.database,
       connections,
-      applicationName: `sallyport-${name}`,
+      applicationName: `sallyport-${pool}`,
       statementTimeoutMs,
       lockTimeoutMs,
       genericPlans,
+      onWait: (waitMs, isGivenUp) => {
+        wait.record(waitMs / 1_000);
+        if (isGivenUp) timeouts.add(1);
+      },
     });
+  };
   const pools = {
     main: open('main', config.stores.poolConnections, 2_000, 1_000),
     refresh: open(

@@ -21,6 +21,8 @@ export type PoolSettings = {
   readonly connectTimeoutMs?: number;
   /** For statements whose plan must not follow the statistics: one generic plan, index scans only. */
   readonly genericPlans?: boolean;
+  /** Told how long each caller waited for a connection, and whether the wait was given up. */
+  readonly onWait?: (waitMs: number, isGivenUp: boolean) => void;
 };
 
 /** Milliseconds a caller waits for a connection before the answer is 503. */
@@ -49,14 +51,39 @@ export function createPool(settings: PoolSettings): pg.Pool {
   // Nor is one that dies between two statements of a transaction: without a listener it would end the process; the
   // next statement reports it.
   pool.on('connect', (client) => client.on('error', () => {}));
+  if (settings.onWait) watchWaits(pool, settings.onWait);
   return pool;
+}
+
+/** `pool.query` takes its connection through `connect` with a callback, transactions through the promise. */
+function watchWaits(pool: pg.Pool, onWait: NonNullable<PoolSettings['onWait']>): void {
+  type Callback = Parameters<pg.Pool['connect']>[0];
+  const connect = pool.connect.bind(pool);
+  const connectWatched = (callback?: Callback): Promise<pg.PoolClient> | undefined => {
+    const startedAt = performance.now();
+    const settled = (err?: Error): void => {
+      const isGivenUp = err !== undefined && /^timeout exceeded/.test(err.message);
+      if (!err || isGivenUp) onWait(performance.now() - startedAt, isGivenUp);
+    };
+    if (callback) {
+      connect((err, client, done) => {
+        settled(err ?? undefined);
+        callback(err, client, done);
+      });
+      return undefined;
+    }
+    const connected = connect();
+    connected.then(() => settled(), settled);
+    return connected;
+  };
+  pool.connect = connectWatched as pg.Pool['connect'];
 }
 
 // Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 40xxx retryable.
 const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006)$/;
 
 /** True where the database, not the statement, is the trouble: the same request may succeed later. */
-export function isUnavailable(err: unknown): boolean {
+function isUnavailable(err: unknown): boolean {
   if (!(err instanceof Error)) return false;
   const code = (err as { code?: unknown }).code;
   if (typeof code === 'string') return UNAVAILABLE_STATE.test(code) || /^E[A-Z]+$/.test(code);
