@@ -6,7 +6,7 @@ import type { startExport } from './otel-export.ts';
 import { readTelemetrySettings, type TelemetrySettings } from './otel-settings.ts';
 import { requestContextManager, setSamplingRatio } from './trace-context.ts';
 
-export type ServiceName = 'sallyport-api' | 'sallyport-worker' | 'sallyport-mcp';
+type ServiceName = 'sallyport-api' | 'sallyport-worker' | 'sallyport-mcp';
 
 export interface TelemetryOptions {
   serviceName: ServiceName;

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One request that reached the receiver. */
-export interface OtlpRequest {
+interface OtlpRequest {
   path: string;
   contentType: string;
   body: Buffer;

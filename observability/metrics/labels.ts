@@ -13,7 +13,7 @@ export type LabelValues<L extends LabelLists> = {
 export type LabelArguments<L extends LabelLists> = [keyof L] extends [never] ? [] : [labels: LabelValues<L>];
 
 /** What takes the place of a value outside the list. */
-export const otherValue = 'other';
+const otherValue = 'other';
 
 const seriesMax = 100_000;
 

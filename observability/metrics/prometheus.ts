@@ -55,7 +55,7 @@ function renderExemplar(exemplar: Exemplar | undefined): string {
 }
 
 /** `{a="x",b="y"}`, or nothing for no labels. */
-export function renderLabels(labels: Readonly<Record<string, string>>): string {
+function renderLabels(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabelValue(value)}"`);
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }

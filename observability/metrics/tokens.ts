@@ -23,7 +23,7 @@ export const validationReasons = [
   'replay_store_unavailable',
 ] as const;
 
-export const grants = [
+const grants = [
   'session',
   'api',
   'refresh_token',
@@ -33,7 +33,7 @@ export const grants = [
   'token_exchange',
 ] as const;
 
-export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'HS256'] as const;
+const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'HS256'] as const;
 
 const microseconds = [
   0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,

@@ -47,7 +47,7 @@ class LazyRequestContext implements RequestContext {
   }
 }
 
-export const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);
+const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);
 
 export function createCallerResolver(authenticators: Authenticators): CallerResolver {
   const anonymous = (context: RequestContext): Caller => ({ kind: 'anonymous', request: context });

@@ -43,7 +43,7 @@ export function fatalOf(err: unknown): FatalMessage {
 }
 
 /** True where starting again could help: the supervisor's back-off decides then. */
-export const isWorthAnotherTry = (fatal: FatalMessage): boolean => fatal.code === 'start_failed';
+const isWorthAnotherTry = (fatal: FatalMessage): boolean => fatal.code === 'start_failed';
 
 export function tellSupervisor(message: FatalMessage | { readonly type: 'ready' }): void {
   if (process.connected && !(message.type === 'fatal' && isWorthAnotherTry(message))) process.send?.(message);

@@ -32,7 +32,7 @@ export type EnsuredKeys = {
   readonly warnings: readonly string[];
 };
 
-export function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
+function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
   const { keys, tokens } = settings;
   return {
     // HS256 signs access tokens alone; ID tokens and the feed stay asymmetric beside it.

@@ -40,8 +40,8 @@ export type SealedKey = {
   readonly sealedPrivateKey: string;
 };
 
-export const RSA_MODULUS_BITS = 2_048;
-export const SHARED_SECRET_BYTES = 32;
+const RSA_MODULUS_BITS = 2_048;
+const SHARED_SECRET_BYTES = 32;
 
 const generate = promisify(generateKeyPair);
 

@@ -16,7 +16,7 @@ export type KeyRingSettings = Pick<
   'algorithm' | 'jwksMaxAgeSeconds' | 'ringBoundSeconds'
 >;
 
-export type JwksAnswer = {
+type JwksAnswer = {
   /** `{"keys":[…]}`, public members only. */
   readonly body: string;
   readonly etag: string;

@@ -1,11 +1,9 @@
 /** Rules of a key's life as plain functions of ranges and a clock: every copy computes the same, nobody is told. */
 
-export const asymmetricAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const;
-export type AsymmetricAlgorithm = (typeof asymmetricAlgorithms)[number];
+export type AsymmetricAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
 export type KeyAlgorithm = AsymmetricAlgorithm | 'HS256';
 
-export const keyStates = ['pending', 'active', 'retiring', 'retired', 'compromised'] as const;
-export type KeyState = (typeof keyStates)[number];
+export type KeyState = 'pending' | 'active' | 'retiring' | 'retired' | 'compromised';
 
 /** Keys of one purpose take turns; an HS256 secret has the purpose `hs256:<audience>`. */
 export const ACCESS_PURPOSE = 'access';

@@ -4,7 +4,7 @@ import { assertStrength, signingKeyOf, type VerificationKey, verificationKeyOf }
 import { destroysAt, sharedSecretPurpose } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 
-export type Verifier = {
+type Verifier = {
   readonly key: VerificationKey;
   readonly compromised: boolean;
   /** Milliseconds; known no longer. */

@@ -23,17 +23,6 @@ export const wholeNumber = (fallback: number, minimum: number, maximum: number) 
       return z.NEVER;
     });
 
-export const fraction = (fallback: number) =>
-  z
-    .string()
-    .default(String(fallback))
-    .transform((value, context) => {
-      const number = Number(value);
-      if (value.trim() !== '' && number >= 0 && number <= 1) return number;
-      context.addIssue({ code: 'custom', message: 'must be a number from 0 to 1' });
-      return z.NEVER;
-    });
-
 export const flag = (fallback: boolean) =>
   z
     .string()
@@ -49,11 +38,11 @@ export const flag = (fallback: boolean) =>
 export const oneOf = <const T extends string>(values: readonly [T, ...T[]], fallback: T) =>
   z.string().default(fallback).pipe(z.enum(values));
 
-export const list = (fallback: readonly string[] = []) =>
+const list = () =>
   z
     .string()
     .max(8_192)
-    .default(fallback.join(','))
+    .default('')
     .transform((value) =>
       value
         .split(',')

@@ -4,7 +4,7 @@ import type { Vault } from '../../domain/ports.ts';
 const FORMAT = 'v1';
 
 /** Raised when a sealed value does not open: another key-encryption key, another context, or changed bytes. */
-export class VaultOpenError extends Error {
+class VaultOpenError extends Error {
   constructor(context: string) {
     super(`sealed value for ${context} does not open with this key-encryption key`);
     this.name = 'VaultOpenError';

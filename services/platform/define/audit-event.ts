@@ -2,7 +2,7 @@
  * How sure an event is before the answer leaves.
  * `durable`: its row is committed before the answer. `counted`: a metric and a per-minute summary row.
  */
-export type AuditDurability = 'durable' | 'counted';
+type AuditDurability = 'durable' | 'counted';
 
 /** An audit event: closed outcomes, so that every row can be counted and every claim tested. */
 export type AuditEvent<Outcome extends string = string> = {

@@ -8,11 +8,9 @@ export type Credential = 'bearer' | 'session' | 'client';
  * Who may call. `public` is a decision, never a default: a route without `auth` does not compile and does not boot.
  * `optional` lets the anonymous in and leaves the decision to the use-case.
  */
-export type EndpointAuth =
+type EndpointAuth =
   | 'public'
   | { readonly accepts: readonly Credential[]; readonly permission?: string; readonly optional?: boolean };
-
-export type EndpointBody = { readonly schema: z.ZodType; readonly form?: boolean; readonly optional?: boolean };
 
 export type Endpoint<
   Body extends z.ZodType = z.ZodType,

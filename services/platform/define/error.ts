@@ -1,5 +1,5 @@
 /** RFC 6749 §5.2 and RFC 7009 §2.2.1 error codes this service answers with. */
-export type OAuthErrorCode =
+type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
   | 'invalid_grant'

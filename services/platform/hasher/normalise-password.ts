@@ -1,6 +1,6 @@
 import { UnhashablePasswordError } from './errors.ts';
 
-export const passwordBytesMax = 1024;
+const passwordBytesMax = 1024;
 
 // NFKC makes at least one byte of every two UTF-16 units, so anything longer is refused unread.
 const passwordUnitsMax = 2 * passwordBytesMax;

@@ -1,6 +1,6 @@
 /** The messages between the hasher and one child. A child has one request at a time, so replies carry no id. */
 
-export interface InitMessage {
+interface InitMessage {
   readonly kind: 'init';
   readonly pepperBase64: string;
 }

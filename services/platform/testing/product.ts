@@ -12,11 +12,11 @@ import { isSameProcessAlive } from '../local/file-lock.mjs';
 import { randomFreePort } from '../local/ports.ts';
 import { readState, recordProcess, sendSignal, waitForExit } from '../local/processes.ts';
 
-export type Login = { readonly email: string; readonly password: string };
+type Login = { readonly email: string; readonly password: string };
 export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
 
 /** What `dev-credentials.json` holds. */
-export type Credentials = {
+type Credentials = {
   readonly user: Login;
   readonly admin: Login;
   readonly client: ClientCredentials;
@@ -24,7 +24,7 @@ export type Credentials = {
   readonly redis_url: string;
 };
 
-export type ReadyLine = {
+type ReadyLine = {
   readonly event: 'ready';
   readonly api: string;
   readonly metrics: string;
@@ -63,7 +63,7 @@ export type Product = {
 };
 
 /** A test's own patience: no guarantee of speed. */
-export const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 60_000;
 
 /** Polls until `ask` gives something other than undefined or false. */
 export async function eventually<T>(what: string, ask: () => T | Promise<T>): Promise<Exclude<T, undefined | false>> {

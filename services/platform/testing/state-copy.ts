@@ -9,7 +9,7 @@ import { systemClock } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { connectRedis, type RedisConnection } from '../redis/redis.ts';
 
-export type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
+type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
 
 /** What an API process holds of the state, on a real database: one of several copies in a test. */
 export type StateCopy = {
