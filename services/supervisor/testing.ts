@@ -36,8 +36,8 @@ const require = createRequire(${JSON.stringify(here)});
 const folder = process.env.TEST_FOLDER;
 const at = (name) => folder + '/' + name;
 if (process.env.TEST_FATAL) {
-  process.send({ type: 'fatal', code: 'bad_setting', message: 'SETTING is bad', fix: 'set SETTING=good' });
   fs.appendFileSync(at('starts'), 'x');
+  process.send({ type: 'fatal', code: 'bad_setting', message: 'SETTING is bad', fix: 'set SETTING=good' });
   process.exit(1);
 }
 if (process.env.TEST_BROKEN) {
