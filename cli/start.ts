@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
@@ -82,7 +83,7 @@ function describeStart(output: Output): void {
     postgres: env.DATABASE_URL ? 'DATABASE_URL' : 'embedded',
     redis: env.REDIS_URL ? 'REDIS_URL' : 'private',
     preparation: preparationSteps.map((step) => step.name),
-    children: childTable(env, server.drainSeconds).map(({ name, copies }) => ({ name, copies })),
+    children: childTable(server).map(({ name, copies }) => ({ name, copies })),
   };
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }
@@ -93,6 +94,7 @@ const networkFailure = /^E[A-Z]+$/;
 
 function asCommandError(err: unknown): unknown {
   if (err instanceof StartError) return new CommandError(exitCodes.checkFailed, err.message, err.fix, { cause: err });
+  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
   if (isAppError(err)) {
     const { title, fix } = err.definition;
     const exitCode = err.code === 'store_unavailable' ? exitCodes.unreachable : exitCodes.checkFailed;

@@ -14,6 +14,11 @@ export const serverSettings = defineSettings({
     schema: wholeNumber(9464, 0, 65_535),
     use: 'Port of /metrics, all local processes merged.',
   },
+  apiCopies: {
+    env: 'API_COPIES',
+    schema: wholeNumber(1, 1, 64),
+    use: 'API processes that share the port, here under one supervisor.',
+  },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',
     schema: text('./.sallyport', 1_024),
