@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readKeyWarnings } from '../services/domain/keys/key-warnings.ts';
+import { assertVaultFits } from '../services/domain/keys/publish-key.ts';
 import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
@@ -114,8 +115,9 @@ const checks: readonly Check[] = [
   {
     name: 'signing keys',
     run: () =>
-      withDatabase(async ({ sql }) => {
+      withDatabase(async ({ sql, transact, vault }) => {
         const [facts] = await sql.query<{ signing: number; keys: number }>(keyFacts);
+        await transact((tx) => assertVaultFits(tx, vault));
         const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}`;
         if (facts?.signing !== 1) return fail(evidence, 'npx sallyport keys rotate');
         const [warning] = await readKeyWarnings({ sql });
