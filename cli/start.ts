@@ -14,7 +14,7 @@ import { watchSources } from '../services/supervisor/watch.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
-const watchedFolders = ['services', 'observability', 'jobs'];
+const watchedFolders = ['services', 'observability'];
 
 interface StartOptions extends GlobalOptions {
   watch?: boolean;
