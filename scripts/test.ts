@@ -8,7 +8,7 @@ import { coverageGroups } from './checks/coverage-groups.ts';
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
 
   npm test                    all of it
-  npm test -- unit            some steps, by name: types lint catalogue dead-code unit integration coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code unit integration coverage
   npm test -- --gaps          also list every line no test reached
 `;
 
@@ -85,6 +85,8 @@ async function coverageStep(): Promise<number> {
 const steps: Record<string, () => Promise<number>> = {
   types: () => run('tsc', ['--noEmit']),
   lint: () => run('biome', ['check', '--error-on-warnings', '--max-diagnostics=50']),
+  boundaries: () =>
+    run('depcruise', ['--config', '.dependency-cruiser.mjs', 'services', 'observability', 'cli', 'load-tests']),
   catalogue: () => node('scripts/catalog/main.ts', '--check'),
   'dead-code': () => run('knip', []),
   unit: () => vitest('unit'),
@@ -110,7 +112,8 @@ async function main(): Promise<void> {
     if (status !== 0) failedSteps.push(name);
   }
   if (failedSteps.length > 0) process.stdout.write(`\nfailed steps: ${failedSteps.join(', ')}\n`);
-  process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+  if (counts.passed + counts.failed > 0)
+    process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
   process.exitCode = failedSteps.length === 0 ? 0 : 1;
 }
 

@@ -4,6 +4,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '../../observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '../../observability/metrics/http.ts';
 import type { Log } from '../domain/ports.ts';
+import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
 import {
@@ -20,6 +21,7 @@ import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
 import { fastifyPath } from './bind.ts';
 import { sentCredential } from './credentials.ts';
+import { createFailureLog } from './failure-log.ts';
 import { answerUnreadable } from './unreadable.ts';
 
 declare module 'fastify' {
@@ -67,6 +69,7 @@ export function createApp(options: AppOptions): App {
     clientErrorHandler: answerUnreadable,
   });
   const bound: Endpoint[] = [];
+  const logFailure = createFailureLog(options.log, systemClock);
   let draining = false;
   let activeCount = 0;
   activeRequests.at().observe(() => activeCount);
@@ -124,14 +127,7 @@ export function createApp(options: AppOptions): App {
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
     if (known.definition.status >= 500 && known.code !== 'shutting_down')
-      options.log[known.definition.status === 500 ? 'error' : 'warn'](
-        {
-          err: known.options.cause ?? error,
-          code: known.code,
-          operation: request.routeOptions.config.endpoint?.operation,
-        },
-        'request failed',
-      );
+      logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     sendError(known, request, reply);
   });
 
