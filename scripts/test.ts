@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import coverage from 'istanbul-lib-coverage';
-import { type CoverageFigure, childCoverage, figureOf, vitestCoverage } from './checks/coverage.ts';
+import { betterOf, type CoverageFigure, childCoverage, figureOf, vitestCoverage } from './checks/coverage.ts';
 import { coverageGroups } from './checks/coverage-groups.ts';
 
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
@@ -64,11 +64,12 @@ const percent = (figure: CoverageFigure): string =>
   `${figure.passed ? 'ok  ' : 'LOW '} ${figure.group}: ${figure.files} files, lines ${figure.lines} %, functions ${figure.functions} %, branches ${figure.branches} %`;
 
 async function coverageStep(): Promise<number> {
-  const map = coverage.createCoverageMap({});
+  const [workers, children] = [coverage.createCoverageMap({}), coverage.createCoverageMap({})];
   for (const project of ['unit', 'integration']) {
-    map.merge(await vitestCoverage(resolve(OUT, project, 'vitest/coverage-final.json')));
-    map.merge(await childCoverage(resolve(OUT, project, 'children')));
+    workers.merge(await vitestCoverage(resolve(OUT, project, 'vitest/coverage-final.json')));
+    children.merge(await childCoverage(resolve(OUT, project, 'children')));
   }
+  const map = betterOf(workers, children);
   let low = 0;
   for (const group of coverageGroups) {
     const figure = await figureOf(map, group);

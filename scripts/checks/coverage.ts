@@ -77,6 +77,22 @@ const isIn = (group: CoverageGroup, path: string): boolean =>
   group.include.some((pattern) => matchesGlob(path, pattern)) &&
   !group.exclude.some((pattern) => matchesGlob(path, pattern));
 
+/**
+ * Of each file the better of two measurements. They are not added up: the same function or branch has other columns
+ * after vite's transform than as Node runs it, and would count twice.
+ */
+export function betterOf(first: CoverageMap, second: CoverageMap): CoverageMap {
+  const map = coverage.createCoverageMap({});
+  for (const file of new Set([...first.files(), ...second.files()])) {
+    const [one, other] = [first, second].map((from) =>
+      from.files().includes(file) ? from.fileCoverageFor(file) : undefined,
+    );
+    const percent = (data: typeof one): number => (data === undefined ? -1 : data.toSummary().statements.pct);
+    map.addFileCoverage((percent(one) >= percent(other) ? one : other) as NonNullable<typeof one>);
+  }
+  return map;
+}
+
 /** Files of a group that no run loaded count as not covered: a file nobody imports hides nothing. */
 export async function figureOf(
   map: CoverageMap,

@@ -132,7 +132,7 @@ describe('operating', () => {
         active: false,
         reason: 'key_compromised',
       });
-    expect(await keySetKids(other)).not.toContain(kid);
+    await expect.poll(() => keySetKids(other), { timeout: 30_000 }).not.toContain(kid);
     const fresh = await clientToken(other);
     expect(decodeProtectedHeader(fresh).kid).toBe(answer.body.signer.kid);
     expect((await validate(fresh, api)).body.active).toBe(true);

@@ -195,8 +195,8 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     const cli = await sallyport(['--json', '--yes', 'restore', '--accept-loss']);
     expect(cli.code, cli.stderr).toBe(0);
     const told = JSON.parse(cli.stdout);
-    expect(told).toMatchObject({ ended: { families: 1, users: 1 }, keysCompromised: [expect.any(String)] });
-    expect(told.keysCreated).toHaveLength(1);
+    expect(told).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
+    expect(told.keys_created).toHaveLength(1);
 
     await Promise.all([isBack(first), isBack(second)]);
     for (const copy of [first, second]) {
