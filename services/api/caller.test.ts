@@ -1,0 +1,127 @@
+import type { FastifyRequest } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Caller, RequestContext } from '../domain/ports.ts';
+import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
+import { type Authenticators, createCallerResolver } from './caller.ts';
+
+const client = (permissions: readonly string[], request: RequestContext): Caller => ({
+  kind: 'client',
+  clientId: 'c',
+  permissions: new Set(permissions),
+  by: 'client',
+  request,
+});
+const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({
+  kind: 'user',
+  userId: 'u',
+  sessionId: 's',
+  clientId: 'sallyport',
+  permissions: new Set(['tokens:read']),
+  by,
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});
+
+let csrf = true;
+const authenticators: Authenticators = {
+  bearer: (token, request) => (token === 'good' ? person('bearer', request) : null),
+  client: (id, secret, request) => (id === 'c' && secret === 's' ? client(['keys:read'], request) : null),
+  session: async (request, context) => (request.headers.cookie === 'good' ? person('session', context) : null),
+  csrfPasses: () => csrf,
+};
+const endpoint = (auth: Endpoint['auth']): Endpoint =>
+  defineEndpoint({
+    method: 'POST',
+    path: '/x',
+    operation: 'x',
+    summary: '',
+    tag: '',
+    auth,
+    responses: { 200: z.object({}) },
+    errors: [],
+  }) as unknown as Endpoint;
+
+type Sent = { authorization?: string; cookie?: string; 'user-agent'?: string };
+const resolve = async (
+  auth: Endpoint['auth'],
+  headers: Sent = {},
+  body?: unknown,
+  method = 'POST',
+): Promise<Caller> => {
+  const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: false };
+  const request = { headers, body, method, ip: '192.0.2.1', trace } as unknown as FastifyRequest;
+  return createCallerResolver(authenticators).forEndpoint(endpoint(auth))(request);
+};
+const codeOf = (work: Promise<Caller>): Promise<string> =>
+  work.then(
+    (caller) => caller.kind,
+    (err: { code: string }) => err.code,
+  );
+const basic = `Basic ${Buffer.from('c:s').toString('base64')}`;
+const everything = { accepts: ['bearer', 'client', 'session'] } as const;
+
+describe('who calls', () => {
+  test('a public endpoint asks for nobody, and its caller knows how the request came', async () => {
+    const caller = await resolve('public', { authorization: 'Bearer bad', 'user-agent': 'x'.repeat(600) });
+    expect(caller.kind).toBe('anonymous');
+    expect(caller.request).toMatchObject({ ip: '192.0.2.1', traceId: 'a'.repeat(32) });
+    expect(caller.request.userAgent).toHaveLength(512);
+    expect(caller.request.traceparent).toBe(`00-${'a'.repeat(32)}-${'b'.repeat(16)}-00`);
+    expect((await resolve('public')).request.userAgent).toBe('');
+  });
+
+  test('each credential names its caller', async () => {
+    expect(await resolve(everything, { authorization: 'Bearer good' })).toMatchObject({ kind: 'user', by: 'bearer' });
+    expect(await resolve(everything, { authorization: 'DPoP good' })).toMatchObject({ kind: 'user', by: 'bearer' });
+    expect(await resolve(everything, { authorization: basic })).toMatchObject({ kind: 'client' });
+    expect(await resolve(everything, {}, { client_id: 'c', client_secret: 's' })).toMatchObject({ kind: 'client' });
+    expect(await resolve(everything, { cookie: 'good' })).toMatchObject({ kind: 'user', by: 'session' });
+  });
+
+  test('a bad credential is never covered by a good cookie, nor by being optional', async () => {
+    expect(await codeOf(resolve(everything, { authorization: 'Bearer bad', cookie: 'good' }))).toBe('unauthenticated');
+    expect(await codeOf(resolve(everything, { authorization: 'Digest x', cookie: 'good' }))).toBe('unauthenticated');
+    expect(await codeOf(resolve({ ...everything, optional: true }, { authorization: 'Bearer bad' }))).toBe(
+      'unauthenticated',
+    );
+    expect(await codeOf(resolve(everything, {}, { client_id: 'c', client_secret: 'x' }))).toBe('unauthenticated');
+  });
+
+  test('nobody is anonymous only where that is allowed', async () => {
+    expect(await codeOf(resolve({ ...everything, optional: true }))).toBe('anonymous');
+    expect(await codeOf(resolve(everything))).toBe('unauthenticated');
+    expect(await codeOf(resolve(everything, { cookie: 'bad' }))).toBe('unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'] }))).toBe('client_unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'] }, {}, { client_id: 'c' }))).toBe('client_unauthenticated');
+    expect(await codeOf(resolve(everything, { authorization: `Basic ${Buffer.from('c:x').toString('base64')}` }))).toBe(
+      'client_unauthenticated',
+    );
+    expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: basic }))).toBe('unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'] }, { authorization: 'Bearer good' }))).toBe(
+      'client_unauthenticated',
+    );
+  });
+
+  test('U9 a write by cookie from a foreign page is refused, a read is not', async () => {
+    csrf = false;
+    expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }))).toBe('origin_refused');
+    expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }, undefined, 'GET'))).toBe('user');
+    csrf = true;
+  });
+
+  test('B-MWA-13 a known caller without the permission is 403', async () => {
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:read' }, { authorization: basic }))).toBe('client');
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:manage' }, { authorization: basic }))).toBe(
+      'permission_missing',
+    );
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:read' }, { authorization: 'Bearer good' }))).toBe(
+      'permission_missing',
+    );
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:read', optional: true }))).toBe(
+      'permission_missing',
+    );
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest';
+import { extractTokenFromRequest, sentCredential } from './credentials.ts';
+
+const sent = (authorization?: string) => sentCredential(authorization === undefined ? {} : { authorization });
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
+
+describe('A-MWA-06 reading a credential never throws', () => {
+  test('the bearer token, whatever the case of its scheme', () => {
+    expect(sent('Bearer a.b-c_d~e+f/g==')).toEqual({ kind: 'bearer', token: 'a.b-c_d~e+f/g==' });
+    expect(sent('bEaReR  x')).toEqual({ kind: 'bearer', token: 'x' });
+    expect(sent('DPoP x')).toEqual({ kind: 'dpop', token: 'x' });
+    expect(extractTokenFromRequest({ headers: { authorization: 'Bearer x' } })).toBe('x');
+    expect(extractTokenFromRequest({ headers: { authorization: 'dpop x' } })).toBe('x');
+  });
+
+  test('no header is no credential', () => {
+    expect(sent()).toEqual({ kind: 'none' });
+    expect(extractTokenFromRequest({ headers: {} })).toBeNull();
+  });
+
+  test.each([
+    '',
+    'Bearer',
+    'Bearer ',
+    'Bearer a b',
+    'Bearer ä',
+    'Digest x',
+    'Basic',
+    'Basic ***',
+    `Bearer ${'x'.repeat(20_000)}`,
+  ])('a header of another form is null, not guessed at: %.20j', (header) => {
+    expect(sent(header)).toEqual({ kind: 'malformed' });
+    expect(extractTokenFromRequest({ headers: { authorization: header } })).toBeNull();
+  });
+
+  test('client id and secret are form-encoded before Base64 (RFC 6749 §2.3.1)', () => {
+    expect(sent(basic('a%3Ab+c:s%25+d:e'))).toEqual({ kind: 'basic', clientId: 'a:b c', clientSecret: 's% d:e' });
+    expect(extractTokenFromRequest({ headers: { authorization: basic('a:b') } })).toBeNull();
+  });
+
+  test.each(['no colon', '%zz:secret', 'id:%zz'])('a pair that does not decode is malformed: %s', (pair) => {
+    expect(sent(basic(pair))).toEqual({ kind: 'malformed' });
+  });
+});

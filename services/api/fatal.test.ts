@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { ConfigError } from '../platform/config/load.ts';
+import { MarksUnreadableError } from '../platform/marks/file-marks.ts';
+import { fatalOf } from './fatal.ts';
+
+test('a start that another try would not mend names its cause and fix', () => {
+  const config = new ConfigError([
+    { env: 'PORT', problem: 'must be a number', fix: 'set one' },
+    { env: 'HOST', problem: 'is empty', fix: 'unset it' },
+  ]);
+  expect(fatalOf(config)).toEqual({
+    type: 'fatal',
+    code: 'configuration',
+    message: 'PORT must be a number; HOST is empty',
+    fix: 'PORT: set one; HOST: unset it',
+  });
+  expect(fatalOf(new MarksUnreadableError('/x/marks.json', null))).toMatchObject({ code: 'marks_unreadable' });
+  expect(fatalOf(Object.assign(new Error('taken'), { code: 'EADDRINUSE' }))).toMatchObject({ code: 'port_taken' });
+});
+
+test('anything else is worth another try', () => {
+  expect(fatalOf(new Error('no answer'))).toMatchObject({ code: 'start_failed', message: 'no answer' });
+  expect(fatalOf('text')).toMatchObject({ code: 'start_failed', message: 'text' });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { defineEndpoint, type Endpoint } from '../define/endpoint.ts';
+import { permissionMissing, unauthenticated } from '../errors.ts';
+import { docsPage, errorsDocsPage } from './docs-page.ts';
+import { openApiOf } from './openapi.ts';
+
+const read = defineEndpoint({
+  method: 'GET',
+  path: '/v1/things/{id}',
+  operation: 'readThing',
+  summary: 'A <thing>.',
+  tag: 'Things',
+  auth: { accepts: ['bearer', 'session'], permission: 'things:read' },
+  params: z.strictObject({ id: z.string().max(10) }),
+  query: z.strictObject({ full: z.enum(['yes', 'no']).optional(), limit: z.int().optional() }),
+  responses: { 200: z.object({ name: z.string() }) },
+  errors: [permissionMissing],
+});
+const make = defineEndpoint({
+  method: 'POST',
+  path: '/v1/things',
+  operation: 'makeThing',
+  summary: 'Makes one.',
+  tag: 'Things',
+  auth: { accepts: ['client'], optional: true },
+  body: z.union([
+    z.strictObject({ name: z.string(), tags: z.array(z.string()).optional() }),
+    z.strictObject({ kind: z.literal('plain') }),
+  ]),
+  responses: { 201: { contentType: 'text/plain' }, 204: null },
+  errors: [],
+});
+const grant = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/grant',
+  operation: 'grant',
+  summary: 'Grants.',
+  tag: 'OAuth',
+  auth: 'public',
+  bodyType: 'form',
+  body: z.strictObject({ grant_type: z.string() }),
+  responses: { 200: { contentType: 'application/jwt', schema: z.string() } },
+  errors: [unauthenticated],
+  oauthErrors: true,
+});
+const session = defineEndpoint({
+  method: 'DELETE',
+  path: '/v1/session',
+  operation: 'endSession',
+  summary: 'Ends.',
+  tag: 'People',
+  auth: { accepts: ['session'] },
+  responses: { 200: z.object({}) },
+  errors: [],
+});
+const own = defineEndpoint({ ...session, method: 'GET', operation: 'readOwn', auth: { accepts: ['bearer'] } });
+const endpoints = [read, make, grant, session, own] as unknown as Endpoint[];
+
+type Operation = {
+  security: unknown;
+  parameters?: { name: string; in: string; required: boolean }[];
+  responses: Record<string, { content?: Record<string, unknown> }>;
+  requestBody?: { required: boolean; content: object };
+};
+const document = openApiOf(endpoints, '1.0.0', 'https://api.test') as {
+  paths: Record<string, Record<string, Operation>>;
+  servers: unknown;
+};
+const operation = (path: string, method: string): Operation => document.paths[path]?.[method] as Operation;
+
+describe('the OpenAPI document', () => {
+  test('has every endpoint with its parameters, body and ways in', () => {
+    expect(Object.keys(document.paths)).toEqual(['/oauth2/grant', '/v1/session', '/v1/things', '/v1/things/{id}']);
+    expect(operation('/v1/things/{id}', 'get').parameters?.map((one) => [one.name, one.in, one.required])).toEqual([
+      ['id', 'path', true],
+      ['full', 'query', false],
+      ['limit', 'query', false],
+    ]);
+    expect(operation('/v1/things/{id}', 'get').security).toEqual([{ bearer: [] }, { session: [] }]);
+    expect(operation('/v1/things', 'post').security).toEqual([{}, { client: [] }]);
+    expect(operation('/oauth2/grant', 'post').security).toEqual([]);
+    expect(Object.keys(operation('/oauth2/grant', 'post').requestBody?.content ?? {})).toEqual([
+      'application/x-www-form-urlencoded',
+    ]);
+  });
+
+  test('names every error an endpoint may answer with, in its form', () => {
+    expect(Object.keys(operation('/v1/things/{id}', 'get').responses)).toEqual(
+      expect.arrayContaining(['200', '400', '403', '500', '503']),
+    );
+    expect(Object.keys(operation('/v1/things', 'post').responses)).toEqual(
+      expect.arrayContaining(['201', '204', '413', '415']),
+    );
+    expect(Object.keys(operation('/oauth2/grant', 'post').responses['401']?.content ?? {})).toEqual([
+      'application/json',
+    ]);
+    expect(openApiOf(endpoints, '1.0.0')).not.toHaveProperty('servers');
+  });
+});
+
+test('the page shows each operation with a command line, and no markup of a definition comes through', () => {
+  const page = docsPage(endpoints, 'https://api.test');
+  for (const { operation: id } of endpoints) expect(page).toContain(`id="${id}"`);
+  expect(page).toContain('A &lt;thing&gt;.');
+  expect(page).not.toContain('<thing>');
+  expect(page).toContain('curl -sS -X POST https://api.test/oauth2/grant');
+  expect(page).toContain('-b cookies.txt');
+  expect(page).toContain('authorization: Bearer $ACCESS_TOKEN');
+});
+
+test('every error has an anchor where its type points', () => {
+  expect(errorsDocsPage([permissionMissing.definition])).toContain('id="permission_missing"');
+});
