@@ -152,7 +152,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     known.isCurrent = false;
     return {
       ...entry,
-      tokenEpoch: entry.tokenEpoch === null ? null : Math.max(known.tokenEpoch ?? 0, entry.tokenEpoch),
+      tokenEpoch: entry.tokenEpoch === null ? null : Math.max(known.tokenEpoch!, entry.tokenEpoch),
       isReuse: known.isReuse || entry.isReuse,
       expiresAtMs: Math.max(known.expiresAtMs, entry.expiresAtMs),
       isCurrent: true,
