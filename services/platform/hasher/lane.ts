@@ -1,5 +1,4 @@
-import { fork } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { fork, spawnSync } from 'node:child_process';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
@@ -42,12 +41,10 @@ export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000): StartLane {
 }
 
 function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneEvents): Lane {
-  // In a session of its own: where the kernel schedules by session, a child's work would else be charged to ours, and
-  // ours would wait for its turn like the child itself.
+  // Never detached: its policy counts only among processes of one session where the kernel groups by session.
   const child = fork(childPath, [], {
     env: {},
     execArgv: [],
-    detached: true,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   let ended = false;
@@ -76,7 +73,7 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
 
   if (child.pid !== undefined) {
     if (!holdsLowestPriority(child.pid)) child.kill('SIGKILL');
-    lowerSession(child.pid);
+    yieldAtOnce(child.pid);
     send({ kind: 'init', pepperBase64 });
   }
 
@@ -94,19 +91,11 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
 }
 
 /**
- * Of the session's weight (sched(7), autogroup), without which the child's niceness means nothing to other sessions:
- * ten steps leave it a tenth of the processor while others want all of it, so that logins slow down and do not stop.
+ * The idle policy of Linux (sched(7)): a niced process keeps its slice of some milliseconds when the API wakes, an idle
+ * one gives way at once. Where `chrt` is missing the lowest priority has to do.
  */
-const SESSION_NICE = 10;
-
-function lowerSession(pid: number, triesLeft = 20): void {
-  try {
-    writeFileSync(`/proc/${pid}/autogroup`, String(SESSION_NICE));
-  } catch (err) {
-    // The kernel takes ten such changes a second from all unprivileged processes together; some kernels have none.
-    const isBusy = (err as NodeJS.ErrnoException).code === 'EAGAIN';
-    if (isBusy && triesLeft > 0) setTimeout(() => lowerSession(pid, triesLeft - 1), 150).unref();
-  }
+function yieldAtOnce(pid: number): void {
+  spawnSync('chrt', ['--idle', '--pid', '0', String(pid)], { stdio: 'ignore', timeout: 1_000 });
 }
 
 // Set from here and before the child has run a line, so that the threads it makes inherit it.
