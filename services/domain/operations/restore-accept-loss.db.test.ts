@@ -214,7 +214,7 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
 
     // A backup from before the accepted loss is of a replaced incarnation, whatever its counters say.
     await restoreBackup();
-    await isRewound(first);
+    await Promise.all([isRewound(first), isRewound(second)]);
     await refusesEverything(second, next, client);
   });
 
