@@ -30,11 +30,11 @@ export const coverageGroups: readonly CoverageGroup[] = [
     exclude: [],
     least: { lines: 100, functions: 100, branches: 100 },
   },
-  { name: 'rules', include: ['**/*.ts'], exclude: OUTSIDE, least: { lines: 95, functions: 95, branches: 85 } },
+  { name: 'rules', include: ['**/*.ts'], exclude: OUTSIDE, least: { lines: 95, functions: 95, branches: 90 } },
   {
     name: 'stores, caches, routes, processes, adapters',
     include: OUTSIDE,
     exclude: [],
-    least: { lines: 90, functions: 85, branches: 70 },
+    least: { lines: 90, functions: 90, branches: 75 },
   },
 ];

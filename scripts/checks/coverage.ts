@@ -41,6 +41,15 @@ const isOurs = (path: string): boolean =>
   path.endsWith('.ts') &&
   !/\.test\.ts$|\/testing\/|\/generated\//.test(path);
 
+/** Nothing, for a process that was killed while it wrote. */
+function scriptsOf(text: string): V8Report['result'] {
+  try {
+    return (JSON.parse(text) as V8Report).result;
+  } catch {
+    return [];
+  }
+}
+
 /**
  * Coverage that child processes wrote (NODE_V8_COVERAGE). Node runs our files with types replaced by blanks,
  * so V8's offsets are offsets of the source.
@@ -48,8 +57,7 @@ const isOurs = (path: string): boolean =>
 export async function childCoverage(folder: string): Promise<CoverageMap> {
   const map = coverage.createCoverageMap({});
   for (const name of await readdir(folder).catch(() => [])) {
-    const report = JSON.parse(await readFile(resolve(folder, name), 'utf8')) as V8Report;
-    for (const script of report.result) {
+    for (const script of scriptsOf(await readFile(resolve(folder, name), 'utf8'))) {
       if (!script.url.startsWith('file://')) continue;
       const file = fileURLToPath(script.url);
       if (!isOurs(relative(ROOT, file))) continue;
