@@ -3,12 +3,14 @@ import './identity.ts';
 import './keys.ts';
 import './postgres.ts';
 import './process.ts';
+import './readiness.ts';
 import './revocations.ts';
 import './telemetry.ts';
 import './tokens.ts';
 import { type MetricInfo, registry } from './instruments.ts';
+import { childRestarts, scrapeFailures } from './supervisor.ts';
 
 /** Every metric of the platform, by name: what the reference page, dashboards and alerts are checked against. */
 export function catalogue(): MetricInfo[] {
-  return registry.list();
+  return [...registry.list(), scrapeFailures, childRestarts].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

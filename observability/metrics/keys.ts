@@ -6,6 +6,12 @@ export const signingKeyAge = defineGauge({
   unit: 's',
 });
 
+export const signingKeyAgeMax = defineGauge({
+  name: 'sallyport_signing_key_age_max_seconds',
+  help: 'Age at which the signing key is due to be replaced, as configured.',
+  unit: 's',
+});
+
 export const nextKeyPublished = defineGauge({
   name: 'sallyport_signing_key_next_published',
   help: '1 when the next signing key is already in the JWKS, else 0.',
@@ -20,6 +26,12 @@ export const signingKeys = defineGauge({
 export const keyRingAge = defineGauge({
   name: 'sallyport_key_ring_age_seconds',
   help: 'Time since this copy last loaded the key ring; past its bound the copy stops signing.',
+  unit: 's',
+});
+
+export const keyRingAgeMax = defineGauge({
+  name: 'sallyport_key_ring_age_max_seconds',
+  help: 'Age of the key ring past which a copy stops signing, as configured.',
   unit: 's',
 });
 

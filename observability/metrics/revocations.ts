@@ -14,6 +14,12 @@ export const revocationStaleness = defineGauge({
   unit: 's',
 });
 
+export const revocationStalenessMax = defineGauge({
+  name: 'sallyport_revocation_staleness_max_seconds',
+  help: 'Age of the revocation state past which a copy refuses to validate, as configured.',
+  unit: 's',
+});
+
 export const revocationEntries = defineGauge({
   name: 'sallyport_revocation_entries',
   help: 'Revocations held in memory by this copy.',

@@ -1,16 +1,21 @@
 import {
   clockOffset,
   keyRingAge,
+  keyRingAgeMax,
   nextKeyPublished,
   signingKeyAge,
+  signingKeyAgeMax,
   signingKeys,
 } from '../../observability/metrics/keys.ts';
 import { poolConnections } from '../../observability/metrics/postgres.ts';
+import { componentReady, stateRewound } from '../../observability/metrics/readiness.ts';
 import {
   revocationEntries,
   revocationEntriesMax,
   revocationStaleness,
+  revocationStalenessMax,
 } from '../../observability/metrics/revocations.ts';
+import { readReadiness } from '../domain/operations/readiness.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Composed } from './compose.ts';
 
@@ -25,11 +30,23 @@ export function observeGauges({ ports, stores }: Composed, config: Config): void
   nextKeyPublished.at().observe(() => (inState('pending').length > 0 ? 1 : 0));
   for (const state of ['pending', 'active', 'retiring', 'retired', 'compromised'] as const)
     signingKeys.at({ state }).observe(() => inState(state).length);
+  signingKeyAgeMax.at().set(config.keys.rotationDays * 86_400);
+  keyRingAgeMax.at().set(config.keys.ringBoundSeconds);
   keyRingAge.at().observe(() => keyRing.state().ageMs / 1_000);
   clockOffset.at().observe(() => keyRing.state().clockOffsetMs / 1_000);
   revocationStaleness.at().observe(() => revocations.state().ageMs / 1_000);
+  revocationStalenessMax.at().set(config.stores.stalenessBoundMs / 1_000);
   revocationEntries.at().observe(() => revocations.state().entries);
   revocationEntriesMax.at().set(config.stores.revocationBudget);
+  stateRewound.at().observe(() => Number(revocations.state().rewound));
+  const sources = {
+    revocations,
+    isKeyRingFresh: () => keyRing.isFresh(),
+    isRedisReady: () => stores.redis.isReady(),
+    isDraining: () => false,
+  };
+  for (const component of ['postgres', 'keys', 'revocations', 'redis'] as const)
+    componentReady.at({ component }).observe(() => Number(readReadiness(sources).components[component] === 'ok'));
   for (const pool of ['main', 'refresh', 'revocations', 'identity'] as const) {
     const of = stores.pools[pool];
     poolConnections.at({ pool, state: 'used' }).observe(() => of.totalCount - of.idleCount);

@@ -1,4 +1,6 @@
 import { createServer, request, type Server } from 'node:http';
+import type { MetricInfo } from '../../observability/metrics/instruments.ts';
+import { childRestarts, scrapeFailures } from '../../observability/metrics/supervisor.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import { claimPort } from './port-claim.ts';
 
@@ -41,9 +43,9 @@ function scrape(source: MetricsSource): Promise<ProcessMetrics> {
   });
 }
 
-function family(name: string, help: string, type: string, label: string, values: ReadonlyMap<string, number>): string {
-  const samples = [...values].map(([value, count]) => `${name}{${label}="${value}"} ${count}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples.join('')}`;
+function family({ name, help }: MetricInfo, byProcess: ReadonlyMap<string, number>): string {
+  const samples = [...byProcess].map(([process, count]) => `${name}_total{process="${process}"} ${count}\n`);
+  return `# HELP ${name}_total ${help}\n# TYPE ${name}_total counter\n${samples.join('')}`;
 }
 
 function createMetricsServer(options: MetricsServerOptions): Server {
@@ -58,23 +60,7 @@ function createMetricsServer(options: MetricsServerOptions): Server {
       if (answer.status === 'fulfilled') texts.push(answer.value);
       else failures.set(name, (failures.get(name) ?? 0) + 1);
     });
-    return [
-      mergeMetrics(texts),
-      family(
-        'sallyport_scrape_failures_total',
-        'Scrapes that a process did not answer.',
-        'counter',
-        'process',
-        failures,
-      ),
-      family(
-        'sallyport_child_restarts_total',
-        'Times a child was started again.',
-        'counter',
-        'process',
-        options.restarts(),
-      ),
-    ].join('');
+    return [mergeMetrics(texts), family(scrapeFailures, failures), family(childRestarts, options.restarts())].join('');
   };
   return createServer((req, res) => {
     if (req.method !== 'GET' || req.url?.split('?')[0] !== '/metrics') {

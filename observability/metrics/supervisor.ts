@@ -1,0 +1,9 @@
+import type { MetricInfo } from './instruments.ts';
+
+/** Counted by the supervisor itself, about the processes it runs; their names are known only to it. */
+function processCounter(name: string, help: string): MetricInfo {
+  return { name, help, kind: 'counter', unit: '1', labels: { process: null }, buckets: [], otel: undefined };
+}
+
+export const scrapeFailures = processCounter('sallyport_scrape_failures', 'Scrapes that a process did not answer.');
+export const childRestarts = processCounter('sallyport_child_restarts', 'Times a child was started again.');
