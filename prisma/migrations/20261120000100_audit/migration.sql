@@ -1,7 +1,8 @@
--- Every security event, written in the transaction of the change it reports. Sealing takes rows from here.
+-- Every security event, written in the transaction of the change it reports. Sealing numbers rows from here; sealed rows
+-- leave with their day's partition.
 CREATE TABLE audit_outbox (
-  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id     uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,
+  id           bigint GENERATED ALWAYS AS IDENTITY,
+  event_id     uuid NOT NULL DEFAULT gen_random_uuid(),
   type         text NOT NULL,
   outcome      text NOT NULL,
   actor_kind   text NOT NULL CHECK (actor_kind IN ('anonymous', 'user', 'client', 'system')),
@@ -13,8 +14,33 @@ CREATE TABLE audit_outbox (
   agent_hash   text,
   detail       jsonb NOT NULL DEFAULT '{}',
   traceparent  text,
-  occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+  occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  seq          bigint,                                   -- place in the sealed log; null: not sealed yet
+  PRIMARY KEY (id, occurred_at),
+  -- A given id (UUIDv7) fixes the row's time too, so that a repeated write meets its first; see audit_event_at().
+  UNIQUE (event_id, occurred_at)
+) PARTITION BY RANGE (occurred_at);
+CREATE INDEX audit_outbox_unsealed ON audit_outbox (id) WHERE seq IS NULL;
+
+-- Rows of days that nobody made a partition for. Should stay empty: a partition cannot be added over rows in here.
+CREATE TABLE audit_outbox_default PARTITION OF audit_outbox DEFAULT;
+
+-- The partition of one day (UTC). Does nothing where it exists. True when made now.
+CREATE FUNCTION audit_outbox_partition(day date) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  name text := 'audit_outbox_' || to_char(day, 'YYYYMMDD');
+BEGIN
+  IF to_regclass(name) IS NOT NULL THEN RETURN false; END IF;
+  EXECUTE format('CREATE TABLE %I PARTITION OF audit_outbox FOR VALUES FROM (%L) TO (%L)', name,
+    to_char(day, 'YYYY-MM-DD') || ' 00:00:00+00', to_char(day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
+  RETURN true;
+END $$;
+SELECT audit_outbox_partition((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(-1, 7) AS ahead;
+
+-- When an event happened: the time inside a UUIDv7 (RFC 9562 5.7) that its writer fixed, else now.
+CREATE FUNCTION audit_event_at(event_id uuid) RETURNS timestamptz LANGUAGE sql VOLATILE AS
+$$ SELECT CASE WHEN event_id IS NULL THEN clock_timestamp()
+  ELSE to_timestamp(('x' || translate(left(event_id::text, 13), '-', ''))::bit(48)::bigint::numeric / 1000) END $$;
 
 -- The actor and trace of row triggers: settings of the transaction, absent when a row changes behind our back.
 CREATE FUNCTION audit_context(field text) RETURNS text LANGUAGE sql STABLE AS

@@ -15,7 +15,7 @@ export type AuditDetail<Outcome extends string> = {
   readonly detail?: Readonly<Record<string, unknown>>;
   /** The client concerned, where it is not the caller's own. */
   readonly clientId?: string;
-  /** Fixes the row's id, so that a repeated write is found out by its unique index. */
+  /** UUIDv7. Fixes the row's id and its time, so that a repeated write is found out by their unique index. */
   readonly eventId?: string;
 };
 
