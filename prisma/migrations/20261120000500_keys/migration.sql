@@ -24,7 +24,7 @@ CREATE TABLE key_policy (
   id                    boolean PRIMARY KEY DEFAULT true CHECK (id),
   algorithm             text NOT NULL CHECK (algorithm IN ('RS256', 'ES256', 'EdDSA')),  -- of new asymmetric keys
   prepublish_seconds    integer NOT NULL,
-  rotation_days         integer NOT NULL,
+  rotation_days         double precision NOT NULL,
   longest_token_seconds integer NOT NULL,
   leeway_seconds        integer NOT NULL,
   ring_bound_seconds    integer NOT NULL,

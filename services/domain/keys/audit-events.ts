@@ -28,6 +28,13 @@ export const keyStopped = defineAuditEvent({
   meaning: 'A shared secret stopped signing because the configuration no longer uses it.',
 });
 
+export const keyEncryptionChanged = defineAuditEvent({
+  type: 'key_encryption.changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'All sealed keys and secrets were sealed again under another key-encryption key; `values` says how many.',
+});
+
 export const serverSecretCreated = defineAuditEvent({
   type: 'server_secret.created',
   durability: 'durable',

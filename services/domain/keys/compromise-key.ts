@@ -52,7 +52,7 @@ export function compromiseKey(
           signsUntil: plan.signsUntil,
           leavesAt: leavesAt(nowMs, key.longestTokenSeconds, policy),
         });
-        const replacedBy = await putIn(tx, keys, plan, spare, { policy, nowMs, caller });
+        const replacedBy = await putIn(tx, { keys, key, plan, spare }, { policy, nowMs, caller });
         await recordEvent(tx, caller, keyCompromised, {
           outcome: 'ok',
           target: { kind: 'key', id: key.kid },
@@ -71,19 +71,28 @@ const replacementFor = (ports: CompromisePorts, key: KeyRow, policy: KeyPolicy):
 /** Returns the kid that signs in the compromised one's place; null where it did not sign. */
 async function putIn(
   tx: Tx,
-  keys: readonly KeyRow[],
-  plan: CompromisePlan,
-  spare: SealedKey,
+  change: {
+    readonly keys: readonly KeyRow[];
+    readonly key: KeyRow;
+    readonly plan: CompromisePlan;
+    readonly spare: SealedKey;
+  },
   at: { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller },
 ): Promise<string | null> {
-  const { advance, reopen, replaceFrom } = plan;
-  const move = async (kid: string, range: Partial<KeyRow>): Promise<string> => {
-    const key = { ...(keys.find((candidate) => candidate.kid === kid) as KeyRow), ...range };
-    await setKeyRange(tx, kid, key, key.longestTokenSeconds);
+  const { keys, key: compromised, plan, spare } = change;
+  const { signsUntil } = compromised;
+  const { advance, extend, replaceFrom } = plan;
+  const move = async (kid: string, range: (key: KeyRow) => Partial<KeyRow>): Promise<string> => {
+    const key = keys.find((candidate) => candidate.kid === kid) as KeyRow;
+    await setKeyRange(tx, kid, { ...key, ...range(key) }, key.longestTokenSeconds);
     return kid;
   };
-  if (advance) return move(advance.kid, { signsFrom: advance.signsFrom });
-  if (reopen) return move(reopen, { signsUntil: null, leavesAt: null });
+  if (advance) return move(advance.kid, () => ({ signsFrom: advance.signsFrom }));
+  if (extend)
+    return move(extend, ({ longestTokenSeconds }) => ({
+      signsUntil,
+      leavesAt: signsUntil === null ? null : leavesAt(signsUntil, longestTokenSeconds, at.policy),
+    }));
   return replaceFrom === null ? null : publishKey(tx, spare, { ...at, signsFrom: replaceFrom });
 }
 

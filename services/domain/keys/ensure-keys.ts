@@ -1,6 +1,6 @@
 import type { keySettings } from '../../platform/config/keys.ts';
 import type { SettingsOf } from '../../platform/define/setting.ts';
-import type { Caller, Ports, Tx } from '../ports.ts';
+import type { Caller, Ports, Tx, Vault } from '../ports.ts';
 import { ensureServerSecrets } from './ensure-server-secrets.ts';
 import { ensureSharedSecret } from './ensure-shared-secret.ts';
 import { makeKeyPair } from './key-material.ts';
@@ -8,6 +8,7 @@ import { ACCESS_PURPOSE, destroysAt, type KeyPolicy, leavesAt, openEnded, signsA
 import { keyWarnings } from './key-warnings.ts';
 import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
+import { rewrapSealedValues } from './rewrap-sealed-values.ts';
 
 export type EnsureKeysSettings = {
   readonly keys: Pick<
@@ -23,6 +24,8 @@ export type EnsureKeysSettings = {
   readonly authSecret: string;
   /** The default audience, which HS256 mode shares the given secret with; null where it is not known yet. */
   readonly audience: string | null;
+  /** Of the key-encryption key until now: what it sealed is sealed again before anything else. */
+  readonly previousVault?: Vault | undefined;
 };
 
 export type EnsuredKeys = {
@@ -49,7 +52,7 @@ function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
 /**
  * What every start needs: a policy, one asymmetric key, one set of server secrets, and in HS256 mode the shared
  * secret. Copies that start at once on an empty database make one of each. Nothing rotates here.
- * @throws KeyMaterialError when the database's keys do not open with this key-encryption key
+ * @throws KeyMaterialError when a sealed value opens neither with this key-encryption key nor with the previous one
  */
 export async function ensureKeys(
   ports: Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'>,
@@ -57,6 +60,7 @@ export async function ensureKeys(
   caller: Caller,
 ): Promise<EnsuredKeys> {
   const policy = keyPolicyOf(settings);
+  await rewrapSealedValues(ports, { previous: settings.previousVault }, caller);
   // Made before the transaction: an RSA pair takes longer than a lock should be held.
   const spare = openEnded(await readKeysOf(ports.sql, ACCESS_PURPOSE))
     ? null

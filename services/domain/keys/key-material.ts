@@ -64,7 +64,7 @@ export function jwkThumbprint(jwk: JsonWebKey): string {
   return createHash('sha256').update(JSON.stringify(required)).digest('base64url');
 }
 
-const sealContext = (purpose: string, kid: string): string => `jwks:${purpose}:${kid}`;
+export const sealContext = (purpose: string, kid: string): string => `jwks:${purpose}:${kid}`;
 
 /** Makes a key pair and seals its private part (PKCS #8) for exactly this kid and purpose. */
 export async function makeKeyPair(vault: Vault, purpose: string, alg: AsymmetricAlgorithm): Promise<SealedKey> {
@@ -91,7 +91,7 @@ export function sealSharedSecret(
 }
 
 const fingerprint = (secret: Uint8Array): Buffer => createHash('sha256').update(secret).digest();
-const fingerprintContext = (purpose: string, kid: string): string => `jwks_fingerprint:${purpose}:${kid}`;
+export const fingerprintContext = (purpose: string, kid: string): string => `jwks_fingerprint:${purpose}:${kid}`;
 
 /** Whether an HS256 key, destroyed or not, holds exactly this secret. */
 export const isSharedSecret = (vault: Vault, key: SealedKey, secret: Uint8Array): boolean =>
@@ -110,13 +110,16 @@ export function openSealed(vault: Vault, sealed: string, context: string): Buffe
   try {
     return vault.open(sealed, context);
   } catch (cause) {
-    throw new KeyMaterialError(
-      'the keys in this database were sealed under another key-encryption key',
-      'start with the KEY_ENCRYPTION_KEY, or the BETTER_AUTH_SECRET and SALLYPORT_DATA_DIR, this database was first started with',
-      { cause },
-    );
+    throw anotherKeyEncryptionKey({ cause });
   }
 }
+
+export const anotherKeyEncryptionKey = (options?: ErrorOptions): KeyMaterialError =>
+  new KeyMaterialError(
+    'the keys in this database were sealed under another key-encryption key',
+    'start with the KEY_ENCRYPTION_KEY, or the BETTER_AUTH_SECRET and SALLYPORT_DATA_DIR, this database was first started with; to change it, give that one as KEY_ENCRYPTION_KEY_PREVIOUS',
+    options,
+  );
 
 export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
   openSealed(vault, key.sealedPrivateKey, sealContext(key.purpose, key.kid));

@@ -113,7 +113,7 @@ export function createKeyRing(
     const { version, now } = await readVersion(sql);
     readClock(now, sentAtMs);
     const rows = await readKeys(sql);
-    const secrets = openServerSecrets(vault, await readSecrets(sql));
+    const secrets = openServerSecrets(vault, await readSecrets(sql), loaded?.secrets);
     loaded = { version, rows, keys: openKeys(vault, rows, now, loaded?.keys ?? noKeys), secrets };
     keySet = undefined;
     confirmedAt = sentAtMs;

@@ -13,6 +13,7 @@ import {
   planRotation,
   secretDestroysAt,
   secretHoldMs,
+  secretRotatesAt,
   signsAt,
   signsAtOnceFrom,
   stateOf,
@@ -123,6 +124,40 @@ describe('rotation', () => {
     expect(planRotation([current], policy, due, true)).toMatchObject({ kind: 'publish', signsFrom: START + 30 * DAY });
   });
 
+  test('days shorter than the hold: several keys wait, each published a whole hold before it signs', () => {
+    const often = { ...policy, rotationDays: 5_000 / DAY };
+    const waiting = keyWith({ kid: 'waiting', signsFrom: START + holdMs(often) });
+    const closed = keyWith({ kid: 'current', signsUntil: waiting.signsFrom });
+    expect(planRotation([closed, waiting], often, START + 4_999, true)).toEqual({ kind: 'not_due', kid: 'waiting' });
+    expect(planRotation([closed, waiting], often, START + 5_000, true)).toMatchObject({
+      kind: 'publish',
+      close: { kid: 'waiting', signsUntil: waiting.signsFrom + 5_000 },
+      signsFrom: waiting.signsFrom + 5_000,
+    });
+    expect(planRotation([closed, waiting], often, START + 5_000, false)).toEqual({ kind: 'pending', kid: 'waiting' });
+  });
+
+  test('a database clock that leaps two days ahead and back publishes one key for it, not one a run (security.md §5)', () => {
+    let keys = [current];
+    let published = 0;
+    const day = START + 29 * DAY;
+    for (const nowMs of [day, day + 2 * DAY, day + 2 * DAY, day, day, day - 2 * DAY, day + 2 * DAY, day]) {
+      const plan = planRotation(keys, policy, nowMs, true);
+      if (plan.kind !== 'publish') continue;
+      published += 1;
+      const { close, signsFrom } = plan;
+      keys = keys.map((key) => (key.kid === close?.kid ? { ...key, ...close } : key));
+      keys.push(keyWith({ kid: `k${published}`, publishedAt: nowMs, signsFrom }));
+    }
+    expect(published).toBe(1);
+  });
+
+  test('a server secret gives way by the same days, but never so often that too many versions live at once', () => {
+    expect(secretRotatesAt(START, policy)).toBe(START + 30 * DAY);
+    const often = { ...policy, rotationDays: 1 / DAY };
+    expect(secretRotatesAt(START, often)).toBe(START + 3_600_000 / 32);
+  });
+
   test('a key whose tokens live longer than the policy now says stays for those', () => {
     const long = keyWith({ kid: 'long', longestTokenSeconds: 3_600 });
     const plan = planRotation([long], policy, START + DAY, false);
@@ -144,7 +179,7 @@ describe('compromise', () => {
     expect(planCompromise([before, active], active, START + DAY)).toEqual({
       signsUntil: START + DAY,
       advance: null,
-      reopen: null,
+      extend: null,
       replaceFrom: START + 1_000,
     });
   });
@@ -155,7 +190,7 @@ describe('compromise', () => {
     expect(planCompromise([before, closed, next], closed, START + 5_000)).toEqual({
       signsUntil: START + 5_000,
       advance: { kid: 'next', signsFrom: START + 1_000 },
-      reopen: null,
+      extend: null,
       replaceFrom: null,
     });
   });
@@ -163,12 +198,12 @@ describe('compromise', () => {
   test('without its pending successor the active key goes on signing', () => {
     const closed = { ...active, signsUntil: START + DAY };
     const next = keyWith({ kid: 'next', signsFrom: START + DAY });
-    expect(planCompromise([closed, next], next, START + 5_000)).toMatchObject({ reopen: 'active', replaceFrom: null });
-    expect(planCompromise([next], next, START + 5_000)).toMatchObject({ reopen: null, replaceFrom: null });
+    expect(planCompromise([closed, next], next, START + 5_000)).toMatchObject({ extend: 'active', replaceFrom: null });
+    expect(planCompromise([next], next, START + 5_000)).toMatchObject({ extend: null, replaceFrom: null });
   });
 
   test('a key that no longer signs anywhere needs no replacement', () => {
-    const unchanged = { signsUntil: START + 1_000, advance: null, reopen: null, replaceFrom: null };
+    const unchanged = { signsUntil: START + 1_000, advance: null, extend: null, replaceFrom: null };
     expect(planCompromise([before, active], before, START + 1_000 + 2 * SKEW)).toEqual(unchanged);
   });
 
@@ -180,10 +215,14 @@ describe('compromise', () => {
 /** A model of the table: the plans applied as the use-cases write them, and every version of it by commit time. */
 class Model {
   nowMs = START;
+  readonly #policy: KeyPolicy;
   keys: KeyTimes[] = [keyWith({ kid: 'k0', signsFrom: signsAtOnceFrom([], START) })];
   readonly versions: { at: number; keys: readonly KeyTimes[] }[] = [{ at: START, keys: this.keys }];
   #made = 1;
 
+  constructor(by: KeyPolicy) {
+    this.#policy = by;
+  }
   #commit(keys: KeyTimes[]): void {
     this.keys = keys;
     this.versions.push({ at: this.nowMs, keys });
@@ -193,7 +232,7 @@ class Model {
     return keyWith({ kid: `k${this.#made}`, publishedAt: this.nowMs, signsFrom });
   }
   rotate(onlyWhenDue: boolean): void {
-    const plan = planRotation(this.keys, policy, this.nowMs, onlyWhenDue);
+    const plan = planRotation(this.keys, this.#policy, this.nowMs, onlyWhenDue);
     if (plan.kind !== 'publish') return;
     const kept = this.keys.map((key) => (key.kid === plan.close?.kid ? { ...key, ...plan.close } : key));
     this.#commit([...kept, this.#new(plan.signsFrom)]);
@@ -201,11 +240,11 @@ class Model {
   compromise(index: number): void {
     const key = this.keys[index % this.keys.length] as KeyTimes;
     if (key.compromisedAt !== null) return;
-    const { signsUntil, advance, reopen, replaceFrom } = planCompromise(this.keys, key, this.nowMs);
+    const { signsUntil, advance, extend, replaceFrom } = planCompromise(this.keys, key, this.nowMs);
     const changed = this.keys.map((other) => {
       if (other.kid === key.kid) return { ...other, signsUntil, compromisedAt: this.nowMs };
       if (other.kid === advance?.kid) return { ...other, signsFrom: advance.signsFrom };
-      return other.kid === reopen ? { ...other, signsUntil: null, leavesAt: null } : other;
+      return other.kid === extend ? { ...other, signsUntil: key.signsUntil, leavesAt: key.leavesAt } : other;
     });
     this.#commit(replaceFrom === null ? changed : [...changed, this.#new(replaceFrom)]);
   }
@@ -226,8 +265,8 @@ const stepsOf = (kinds: readonly Step['kind'][]): fc.Arbitrary<Step[]> =>
     { minLength: 1, maxLength: 12 },
   );
 
-function play(steps: readonly Step[]): Model {
-  const model = new Model();
+function play(steps: readonly Step[], by: KeyPolicy): Model {
+  const model = new Model(by);
   for (const { kind, after, index } of steps) {
     model.nowMs += after;
     if (kind === 'compromise') model.compromise(index);
@@ -245,11 +284,14 @@ const momentsOf = (model: Model): number[] => {
   return edges.flatMap((edge) => [-2 * SKEW, -SKEW, -1, 0, 1, SKEW, 2 * SKEW].map((offset) => edge + offset));
 };
 
-describe('for any history of rotations and compromises', () => {
+describe.each([
+  ['by days', policy],
+  ['faster than the hold', { ...policy, rotationDays: 5_000 / DAY }],
+])('for any history of rotations and compromises, %s', (_name, by) => {
   test('exactly one key signs at every instant, on every copy within the allowed skew', () => {
     fc.assert(
       fc.property(stepsOf(['rotate', 'due', 'compromise']), (steps) => {
-        const model = play(steps);
+        const model = play(steps, by);
         for (const moment of momentsOf(model).filter((ms) => ms >= START))
           for (const offset of [-SKEW, 0, SKEW]) {
             const signers = model.at(moment).filter((key) => signsAt(key, moment + offset));
@@ -263,7 +305,7 @@ describe('for any history of rotations and compromises', () => {
   test('ranges of keys that are not compromised never overlap, meet within the skew of now, and one is open', () => {
     fc.assert(
       fc.property(stepsOf(['rotate', 'due', 'compromise']), (steps) => {
-        const model = play(steps);
+        const model = play(steps, by);
         const good = model.keys
           .filter((key) => key.compromisedAt === null)
           .sort((one, other) => one.signsFrom - other.signsFrom);
@@ -287,7 +329,7 @@ describe('for any history of rotations and compromises', () => {
         fc.constantFrom(-SKEW, 0, SKEW),
         fc.constantFrom(-SKEW, 0, SKEW),
         (steps, keySetAge, signerOffset, publisherOffset) => {
-          const model = play(steps);
+          const model = play(steps, by);
           for (const moment of momentsOf(model)) {
             const fetchedAt = moment - keySetAge;
             if (fetchedAt < START) continue;
@@ -308,7 +350,7 @@ describe('for any history of rotations and compromises', () => {
         fc.constantFrom(-SKEW, 0, SKEW),
         fc.constantFrom(-SKEW, 0, SKEW),
         (steps, signerOffset, publisherOffset) => {
-          const model = play(steps);
+          const model = play(steps, by);
           for (const moment of momentsOf(model).filter((ms) => ms >= START)) {
             const signer = model.at(moment).find((key) => signsAt(key, moment + signerOffset)) as KeyTimes;
             // exp by the signer's clock, accepted with leeway by a verifier as far behind as allowed.

@@ -12,6 +12,7 @@ export const sharedSecretPurpose = (audience: string): string => `hs256:${audien
 /** A copy whose clock is further than this from the database's does not sign. */
 export const CLOCK_BOUND_SECONDS = 5;
 const SKEW_MS = 2 * CLOCK_BOUND_SECONDS * 1_000;
+const DAY_MS = 86_400_000;
 
 /** Times are milliseconds since 1970 by the database's clock. */
 export type KeyTimes = {
@@ -85,6 +86,17 @@ export function signsAtOnceFrom(keys: readonly KeyTimes[], nowMs: number): numbe
 export const openEnded = <K extends KeyTimes>(keys: readonly K[]): K | undefined =>
   keys.find((key) => key.compromisedAt === null && key.signsUntil === null);
 
+/** When the successor of the open-ended key is to sign; it is published a hold earlier. */
+export const rotatesAt = (current: KeyTimes, policy: KeyPolicy): number =>
+  current.signsFrom + policy.rotationDays * DAY_MS;
+
+/** All versions of a server secret that tokens may still need are in memory: this many at most, however short the days. */
+const SECRET_VERSIONS = 32;
+
+/** When a version of a server secret gives way to the next. */
+export const secretRotatesAt = (activatesAt: number, policy: KeyPolicy): number =>
+  activatesAt + Math.max(policy.rotationDays * DAY_MS, (policy.refreshSeconds * 1_000) / SECRET_VERSIONS);
+
 export type RotationPlan =
   /** One is waiting already: it is the answer. */
   | { readonly kind: 'pending'; readonly kid: string }
@@ -100,7 +112,10 @@ export type RotationPlan =
       readonly signsFrom: number;
     };
 
-/** What rotating means now, for the keys of one purpose. At most one key waits at any time. */
+/**
+ * What rotating means now, for the keys of one purpose. Asked for, it waits for the key that is waiting. By schedule it
+ * looks at the last key alone: where the hold is longer than the days, several wait, each published its whole hold ahead.
+ */
 export function planRotation(
   keys: readonly KeyTimes[],
   policy: KeyPolicy,
@@ -108,12 +123,11 @@ export function planRotation(
   onlyWhenDue: boolean,
 ): RotationPlan {
   const waiting = keys.find((key) => stateOf(key, nowMs) === 'pending');
-  if (waiting) return { kind: 'pending', kid: waiting.kid };
+  if (waiting && !onlyWhenDue) return { kind: 'pending', kid: waiting.kid };
   const current = openEnded(keys);
   if (!current) return { kind: 'publish', close: null, signsFrom: signsAtOnceFrom(keys, nowMs) };
   const signsFrom = nowMs + holdMs(policy);
-  if (onlyWhenDue && signsFrom < current.signsFrom + policy.rotationDays * 86_400_000)
-    return { kind: 'not_due', kid: current.kid };
+  if (onlyWhenDue && signsFrom < rotatesAt(current, policy)) return { kind: 'not_due', kid: current.kid };
   const longest = Math.max(current.longestTokenSeconds, policy.longestTokenSeconds);
   return {
     kind: 'publish',
@@ -132,8 +146,8 @@ export type CompromisePlan = {
   readonly signsUntil: number | null;
   /** The key planned to follow it begins earlier instead. */
   readonly advance: { readonly kid: string; readonly signsFrom: number } | null;
-  /** The key it was to follow is succeeded by nobody. */
-  readonly reopen: string | null;
+  /** The key it was to follow signs until the compromised one would have stopped. */
+  readonly extend: string | null;
   /** A new key takes over this range's start, without any hold. */
   readonly replaceFrom: number | null;
 };
@@ -143,11 +157,11 @@ export type CompromisePlan = {
  * copy's clock finds a moment without one.
  */
 export function planCompromise(keys: readonly KeyTimes[], key: KeyTimes, nowMs: number): CompromisePlan {
-  const unchanged = { signsUntil: key.signsUntil, advance: null, reopen: null, replaceFrom: null };
+  const unchanged = { signsUntil: key.signsUntil, advance: null, extend: null, replaceFrom: null };
   const others = keys.filter((other) => other.kid !== key.kid && other.compromisedAt === null);
   if (nowMs < key.signsFrom) {
     const before = others.find((other) => other.signsUntil === key.signsFrom);
-    return { ...unchanged, reopen: before?.kid ?? null };
+    return { ...unchanged, extend: before?.kid ?? null };
   }
   // Just past its range a copy that is behind would still sign with it: the successor covers that too.
   if (key.signsUntil !== null && nowMs >= key.signsUntil + SKEW_MS) return unchanged;

@@ -20,12 +20,17 @@ export type ServerSecrets = {
   version(purpose: ServerSecretPurpose, version: number): Buffer | undefined;
 };
 
-/** Opens every secret that is not destroyed. Throws KeyMaterialError. */
-export function openServerSecrets(vault: Vault, rows: readonly SecretRow[]): ServerSecrets {
+/**
+ * Opens every secret that is not destroyed. What was open before is kept: a copy that runs on while another seals
+ * everything under a new key-encryption key needs nothing from the new one. Throws KeyMaterialError.
+ */
+export function openServerSecrets(vault: Vault, rows: readonly SecretRow[], before?: ServerSecrets): ServerSecrets {
   const versions = new Map<string, Version[]>(serverSecretPurposes.map((purpose) => [purpose, []]));
   for (const { purpose, version, sealed, activatesAt } of rows) {
     if (sealed === '') continue;
-    const key = openSealed(vault, sealed, serverSecretContext(purpose, version));
+    const key =
+      before?.version(purpose as ServerSecretPurpose, version) ??
+      openSealed(vault, sealed, serverSecretContext(purpose, version));
     versions.get(purpose)?.push({ version, key, activatesAt });
   }
   const of = (purpose: string): Version[] => versions.get(purpose) ?? [];

@@ -1,5 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
-import { flag, oneOf, optionalText, wholeNumber } from './shapes.ts';
+import { decimalNumber, flag, oneOf, optionalText, wholeNumber } from './shapes.ts';
 
 export const keySettings = defineSettings({
   algorithm: {
@@ -24,7 +24,11 @@ export const keySettings = defineSettings({
     schema: wholeNumber(300, 1, 86_400),
     use: 'How long verifiers may cache the key set.',
   },
-  rotationDays: { env: 'KEY_ROTATION_DAYS', schema: wholeNumber(30, 1, 3_650), use: 'A key signs this many days.' },
+  rotationDays: {
+    env: 'KEY_ROTATION_DAYS',
+    schema: decimalNumber(30, 0.00001, 3_650),
+    use: 'A key signs this many days, fractions allowed; then its successor, published ahead, takes over.',
+  },
   keyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY',
     schema: optionalText(512),
@@ -35,6 +39,17 @@ export const keySettings = defineSettings({
     env: 'KEY_ENCRYPTION_KEY_FILE',
     schema: optionalText(1_024),
     use: 'File that holds KEY_ENCRYPTION_KEY.',
+  },
+  previousKeyEncryptionKey: {
+    env: 'KEY_ENCRYPTION_KEY_PREVIOUS',
+    schema: optionalText(512),
+    use: 'The KEY_ENCRYPTION_KEY until now: a start seals everything again under the new one. Unset it afterwards.',
+    secret: true,
+  },
+  previousKeyEncryptionKeyFile: {
+    env: 'KEY_ENCRYPTION_KEY_PREVIOUS_FILE',
+    schema: optionalText(1_024),
+    use: 'File that holds KEY_ENCRYPTION_KEY_PREVIOUS.',
   },
   ringBoundSeconds: {
     env: 'KEY_RING_BOUND_SECONDS',

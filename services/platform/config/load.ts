@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { identitySettings } from './identity.ts';
+import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
 import { serverSettings } from './server.ts';
 import { storeSettings } from './stores.ts';
@@ -14,6 +15,7 @@ export const sections = {
   tokens: tokenSettings,
   keys: keySettings,
   identity: identitySettings,
+  jobs: jobSettings,
 } as const satisfies Record<string, Section>;
 
 export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };
@@ -115,15 +117,25 @@ function unsafeSettings(config: Config): ConfigProblem[] {
  * @returns at least 32 bytes
  */
 export function keyEncryptionKeyOf(config: Config, authSecret: string): Buffer {
-  const given =
-    config.keys.keyEncryptionKey ??
-    (config.keys.keyEncryptionKeyFile && readFileSync(config.keys.keyEncryptionKeyFile, 'utf8').trim());
-  if (!given)
-    return createHash('sha256').update('sallyport development key-encryption key\0').update(authSecret).digest();
+  const { keyEncryptionKey, keyEncryptionKeyFile } = config.keys;
+  return givenKey('KEY_ENCRYPTION_KEY', keyEncryptionKey, keyEncryptionKeyFile) ?? derivedKeyEncryptionKey(authSecret);
+}
+
+/** The key-encryption key until now, where one is given; what it sealed is sealed again under the present one. */
+export function previousKeyEncryptionKeyOf(config: Config): Buffer | undefined {
+  const { previousKeyEncryptionKey, previousKeyEncryptionKeyFile } = config.keys;
+  return givenKey('KEY_ENCRYPTION_KEY_PREVIOUS', previousKeyEncryptionKey, previousKeyEncryptionKeyFile);
+}
+
+/** What a start without KEY_ENCRYPTION_KEY seals with. */
+export const derivedKeyEncryptionKey = (authSecret: string): Buffer =>
+  createHash('sha256').update('sallyport development key-encryption key\0').update(authSecret).digest();
+
+function givenKey(env: string, value: string | undefined, file: string | undefined): Buffer | undefined {
+  const given = value ?? (file && readFileSync(file, 'utf8').trim());
+  if (!given) return undefined;
   const key = Buffer.from(given, 'base64');
   if (key.length < 32)
-    throw new ConfigError([
-      { env: 'KEY_ENCRYPTION_KEY', problem: 'is shorter than 32 bytes', fix: 'make one: openssl rand -base64 32' },
-    ]);
+    throw new ConfigError([{ env, problem: 'is shorter than 32 bytes', fix: 'make one: openssl rand -base64 32' }]);
   return key;
 }

@@ -23,6 +23,18 @@ export const wholeNumber = (fallback: number, minimum: number, maximum: number) 
       return z.NEVER;
     });
 
+/** Digits with at most nine after the point; no sign, no exponent. */
+export const decimalNumber = (fallback: number, minimum: number, maximum: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((value, context) => {
+      const number = /^\d{1,12}(\.\d{1,9})?$/.test(value.trim()) ? Number(value) : Number.NaN;
+      if (number >= minimum && number <= maximum) return number;
+      context.addIssue({ code: 'custom', message: `must be a number from ${minimum} to ${maximum}` });
+      return z.NEVER;
+    });
+
 export const flag = (fallback: boolean) =>
   z
     .string()

@@ -11,12 +11,12 @@ export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'v
 /** Opens ports on a database of `createTestDatabase`. An error of an `afterCommit` action fails the test. */
 export function createTestPorts(
   url: string,
-  options: { clock?: Clock; keyEncryptionKey?: Uint8Array } = {},
+  options: { clock?: Clock; keyEncryptionKey?: Uint8Array; applicationName?: string } = {},
 ): TestPorts {
   const pool = createPool({
     url,
     connections: 8,
-    applicationName: 'test',
+    applicationName: options.applicationName ?? 'test',
     statementTimeoutMs: 10_000,
     lockTimeoutMs: 10_000,
   });
