@@ -1,0 +1,1082 @@
+#!/usr/bin/env node
+// Verifies a Sallyport audit log, or any log in the C2SP tlog-tiles form, from its published bytes alone.
+// One file, Node 20 or newer, no dependency, and no line shared with the code that seals: hand it to an auditor.
+import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto';
+import { mkdirSync, openSync, readdirSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const HELP = `Usage:
+  verify-audit-log.mjs SOURCE [options]
+  verify-audit-log.mjs --proof FILE --leaf FILE --vkey KEY [options]
+
+SOURCE   a folder written by "sallyport audit export", a tar of it, or the public address of a running log
+         (https://HOST/v1/audit/log)
+
+Every entry is read, the tree is built again from the entries, and compared with the tiles and the signed checkpoints.
+
+Options:
+  --vkey KEY        a key to trust, as text or as a file of one key per line; may be repeated.
+                    Without it: the key in the state file, else the one beside the log, trusted on first use
+  --origin NAME     the log that is expected (default: the name in the key)
+  --state FILE      what was last seen of the log: its key, size and root. A log that shrank or forked is found out.
+                    Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
+  --no-state        neither read nor write one
+  --witness KEY     key of a witness whose cosignature counts; may be repeated
+  --quorum N        how many of them must have signed (default: all that are named)
+  --max-age SECONDS how old their cosignatures may be
+  --complete        fail when entries of the log are left out of the export
+  --raw             entries are bytes of any kind: do not read them as events
+  --proof FILE      a .tlog-proof of one entry
+  --leaf FILE       that entry: its exact bytes
+  --json            the result as one line of JSON
+  -q, --quiet       nothing on stderr
+  -h, --help        this text
+
+Exit codes: 0 verified · 1 something is wrong, each fault is named · 2 usage · 3 out of reach`;
+
+const EXIT = { ok: 0, faulty: 1, usage: 2, unreachable: 3 };
+const TILE = 256;
+const HASH = 32;
+const LARGEST_BUNDLE = TILE * (2 + 65_535);
+const LARGEST_NOTE = 1_000_000;
+/** Of one kind of fault this many are named, the rest counted. */
+const NAMED = 20;
+
+class UsageError extends Error {}
+class UnreachableError extends Error {}
+/** Bytes that are not what they claim to be. `code` is stable; `place` says where: a file, an index. */
+class Fault extends Error {
+  constructor(code, message, place = {}) {
+    super(message);
+    this.code = code;
+    this.place = place;
+  }
+}
+
+// ---------------------------------------------------------------- Merkle tree (RFC 6962 section 2.1)
+
+const sha256 = (...parts) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+const LEAF_PREFIX = Buffer.from([0]);
+const NODE_PREFIX = Buffer.from([1]);
+const leafHash = (data) => sha256(LEAF_PREFIX, data);
+const nodeHash = (left, right) => sha256(NODE_PREFIX, left, right);
+
+/** Roots of the complete subtrees over these hashes, widest first. */
+function completeSubtrees(hashes) {
+  const roots = [];
+  let at = 0;
+  for (let width = 256; width >= 1; width /= 2) {
+    if ((hashes.length & width) === 0) continue;
+    let row = hashes.slice(at, at + width);
+    at += width;
+    while (row.length > 1) row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i], row[2 * i + 1]));
+    roots.push(row[0]);
+  }
+  return roots;
+}
+
+/** The tree as it grows: at each level the hashes of the open tile, and above the leaves those of full tiles too. */
+class Tree {
+  constructor() {
+    this.size = 0;
+    this.levels = [];
+    this.full = [];
+  }
+
+  with(hash) {
+    this.size += 1;
+    let carried = hash;
+    for (let level = 0; ; level += 1) {
+      this.levels[level] ??= { n: 0, hashes: [] };
+      const open = this.levels[level];
+      open.hashes.push(carried);
+      if (open.hashes.length < TILE) return this;
+      [carried] = completeSubtrees(open.hashes);
+      if (level > 0) this.full.push({ level, n: open.n, hashes: open.hashes });
+      open.n += 1;
+      open.hashes = [];
+    }
+  }
+
+  /** Every tile above the leaves. */
+  tilesAbove() {
+    const open = this.levels.map(({ n, hashes }, level) => ({ level, n, hashes }));
+    return [...this.full, ...open.filter(({ level, hashes }) => level > 0 && hashes.length > 0)];
+  }
+
+  /** A copy that goes its own way from here. */
+  forked() {
+    const copy = new Tree();
+    copy.size = this.size;
+    copy.levels = this.levels.map(({ n, hashes }) => ({ n, hashes: [...hashes] }));
+    copy.full = [...this.full];
+    return copy;
+  }
+
+  root() {
+    const roots = [...this.levels].reverse().flatMap(({ hashes }) => completeSubtrees(hashes));
+    if (roots.length === 0) return sha256();
+    return roots.reduceRight((right, left) => nodeHash(left, right));
+  }
+}
+
+/** RFC 9162 section 2.1.3.2: the root that this leaf and this path lead to, or null where the path does not fit. */
+function rootOfInclusion(index, size, hash, path) {
+  let [fn, sn, root] = [BigInt(index), BigInt(size) - 1n, hash];
+  for (const sibling of path) {
+    if (sn === 0n) return null;
+    if (fn & 1n || fn === sn) {
+      root = nodeHash(sibling, root);
+      while (!(fn & 1n) && fn !== 0n) [fn, sn] = [fn >> 1n, sn >> 1n];
+    } else root = nodeHash(root, sibling);
+    [fn, sn] = [fn >> 1n, sn >> 1n];
+  }
+  return sn === 0n ? root : null;
+}
+
+// ---------------------------------------------------------------- signed notes and checkpoints (C2SP)
+
+/** Base64 in its one canonical spelling, or null. */
+function base64(text, bytes) {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null;
+  const value = Buffer.from(text, 'base64');
+  if (value.toString('base64') !== text) return null;
+  return bytes === undefined || value.length === bytes ? value : null;
+}
+
+const KINDS = { 1: 'ed25519', 4: 'cosignature' };
+const isKeyName = (name) => name !== '' && !/[\s+\p{Cc}]/u.test(name);
+
+/** `name+id+base64(type, public key)`. */
+function parseVkey(text) {
+  const parts = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text);
+  const bytes = parts && base64(parts[3]);
+  if (!parts || !bytes || bytes.length !== 1 + 32 || !(bytes[0] in KINDS) || !isKeyName(parts[1]))
+    throw new Fault('key_malformed', `not a verifier key: ${printable(text)}`);
+  const id = sha256(`${parts[1]}\n`, bytes).subarray(0, 4);
+  if (id.toString('hex') !== parts[2])
+    throw new Fault('key_malformed', `the key's id is not that of its bytes: ${printable(text)}`);
+  const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes.subarray(1)]);
+  return {
+    text,
+    name: parts[1],
+    id: id.toString('hex'),
+    kind: KINDS[bytes[0]],
+    key: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
+  };
+}
+
+const printable = (text) => JSON.stringify(String(text).slice(0, 120));
+
+/** Text and signatures of a note; throws `note_malformed`. */
+function parseNote(bytes, where) {
+  const bad = (why) => new Fault('note_malformed', `${where} is no signed note: ${why}`, { file: where });
+  const note = bytes.toString('utf8');
+  if (Buffer.from(note, 'utf8').compare(bytes) !== 0) throw bad('not UTF-8');
+  if (bytes.length > LARGEST_NOTE) throw bad('too long');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\u0000-\u0009\u000b-\u001f\u007f]/.test(note)) throw bad('control characters');
+  const split = note.lastIndexOf('\n\n');
+  if (split < 0 || !note.endsWith('\n')) throw bad('text and signatures are not apart');
+  const text = note.slice(0, split + 1);
+  const lines = note.slice(split + 2, -1).split('\n');
+  if (lines.length > 100) throw bad('more than 100 signatures');
+  const signatures = lines.map((line) => {
+    const parts = /^\u2014 (\S+) (\S+)$/u.exec(line);
+    const value = parts && base64(parts[2]);
+    if (!parts || !value || value.length < 5 || !isKeyName(parts[1])) throw bad('a signature line is malformed');
+    return { name: parts[1], id: value.subarray(0, 4).toString('hex'), bytes: value.subarray(4) };
+  });
+  return { note, text, signatures };
+}
+
+/** Origin, size and root of a checkpoint with its signatures; throws `note_malformed` or `checkpoint_malformed`. */
+function parseCheckpoint(bytes, where) {
+  const { note, text, signatures } = parseNote(bytes, where);
+  const [origin, size, root, ...extensions] = text.slice(0, -1).split('\n');
+  const rootBytes = base64(root ?? '', HASH);
+  const isSize = /^(0|[1-9]\d{0,15})$/.test(size ?? '') && Number.isSafeInteger(Number(size));
+  if (!origin || !isSize || !rootBytes || extensions.includes(''))
+    throw new Fault('checkpoint_malformed', `${where} is a note, but no checkpoint`, { file: where });
+  return { where, origin, size: Number(size), root: rootBytes, note, text, signatures };
+}
+
+/** The keys that signed; a signature under a known name and id that does not verify is a fault. */
+function signersOf(checkpoint, keys) {
+  const signers = [];
+  for (const { name, id, bytes } of checkpoint.signatures) {
+    const key = keys.find((known) => known.name === name && known.id === id);
+    if (!key || signers.some((signer) => signer.key === key)) continue;
+    const isCosignature = key.kind === 'cosignature';
+    const time = isCosignature && bytes.length === 72 ? bytes.readBigUInt64BE(0) : null;
+    const signed = isCosignature ? `cosignature/v1\ntime ${time}\n${checkpoint.text}` : checkpoint.text;
+    const value = isCosignature ? bytes.subarray(8) : bytes;
+    if (value.length !== 64 || !verifySignature(null, Buffer.from(signed), key.key, value))
+      throw new Fault('signature_wrong', `${checkpoint.where}: the signature of ${name} does not verify`, {
+        file: checkpoint.where,
+      });
+    signers.push({ key, time: time === null ? null : Number(time) });
+  }
+  return signers;
+}
+
+function assertSigned(checkpoint, { origin, keys, witnesses, quorum, maxAgeSeconds }) {
+  const { where } = checkpoint;
+  const expected = origin ?? keys[0]?.name;
+  if (checkpoint.origin !== expected)
+    throw new Fault(
+      'origin_unexpected',
+      `${where} is of the log ${printable(checkpoint.origin)}, not ${printable(expected)}`,
+      { file: where },
+    );
+  if (signersOf(checkpoint, keys).length === 0)
+    throw new Fault(
+      'signature_missing',
+      `${where} is not signed by the trusted key ${keys.map((key) => key.text).join(', ')}`,
+      { file: where },
+    );
+  const oldest = maxAgeSeconds === undefined ? 0 : Date.now() / 1_000 - maxAgeSeconds;
+  const fresh = signersOf(checkpoint, witnesses).filter(({ time }) => time === null || time >= oldest);
+  if (fresh.length < quorum)
+    throw new Fault('cosignatures_missing', `${where} has ${fresh.length} of ${quorum} cosignatures wanted`, {
+      file: where,
+    });
+  return fresh.length;
+}
+
+// ---------------------------------------------------------------- tiles (C2SP tlog-tiles)
+
+/** 1234067 is x001/x234/067. */
+function indexPath(n) {
+  const groups = [String(n % 1_000).padStart(3, '0')];
+  for (let rest = Math.floor(n / 1_000); rest > 0; rest = Math.floor(rest / 1_000))
+    groups.unshift(`x${String(rest % 1_000).padStart(3, '0')}`);
+  return groups.join('/');
+}
+const tilePath = (level, n, width) => `tile/${level}/${indexPath(n)}${width === TILE ? '' : `.p/${width}`}`;
+
+/** The file, or a wider one that holds it: a log may drop partial tiles once the full one is there. */
+async function readTile(source, level, n, width) {
+  const path = tilePath(level, n, width);
+  const exact = await source.read(path, LARGEST_BUNDLE);
+  if (exact || width === TILE) return { path, bytes: exact, isExact: true };
+  const full = tilePath(level, n, TILE);
+  const bytes = await source.read(full, LARGEST_BUNDLE);
+  return { path: bytes ? full : path, bytes, isExact: false };
+}
+
+/** The hashes of a tile; throws `tile_missing` or `tile_malformed`, naming the file. */
+async function readHashes(source, level, n, width) {
+  const { path, bytes, isExact } = await readTile(source, level, n, width);
+  if (!bytes) throw new Fault('tile_missing', `${path} is missing`, { file: path });
+  const expected = (isExact ? width : TILE) * HASH;
+  if (bytes.length !== expected)
+    throw new Fault('tile_malformed', `${path} has ${bytes.length} bytes, not ${expected}`, { file: path });
+  return { path, hashes: Array.from({ length: width }, (_, i) => bytes.subarray(i * HASH, (i + 1) * HASH)) };
+}
+
+/** The entries of a bundle, or null where it is not there; throws `bundle_malformed`, naming the file. */
+async function readEntries(source, n, width) {
+  const { path, bytes, isExact } = await readTile(source, 'entries', n, width);
+  if (!bytes) return { path, entries: null };
+  const bad = (why) => new Fault('bundle_malformed', `${path} ${why}`, { file: path });
+  const entries = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + 2 > bytes.length) throw bad('ends inside an entry');
+    const end = at + 2 + bytes.readUInt16BE(at);
+    if (end > bytes.length) throw bad('ends inside an entry');
+    entries.push(bytes.subarray(at + 2, end));
+    at = end;
+  }
+  if (entries.length > TILE) throw bad(`has ${entries.length} entries`);
+  return { path, entries: isExact ? entries : entries.slice(0, width) };
+}
+
+// ---------------------------------------------------------------- events
+
+/** RFC 8785: members in the order of their UTF-16 code units, no space, numbers and strings as ECMAScript writes them. */
+function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const members = Object.keys(value).sort((a, b) => (a < b ? -1 : 1));
+  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(',')}}`;
+}
+
+/** An entry as an event; throws `leaf_malformed`. */
+function parseEvent(bytes, index) {
+  const bad = (why) => new Fault('leaf_malformed', `entry ${index} is no event: ${why}`, { index });
+  let event;
+  try {
+    event = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw bad('not JSON');
+  }
+  if (event === null || typeof event !== 'object' || !Number.isSafeInteger(event.seq)) throw bad('no seq');
+  if (Buffer.from(canonical(event), 'utf8').compare(bytes) !== 0) throw bad('not in canonical form (RFC 8785)');
+  return event;
+}
+
+const COMMITMENT_DOMAIN = 'sallyport/audit/personal/v1';
+
+/** What a leaf holds in place of a personal value. */
+const commitmentOf = (field, salt, value) =>
+  sha256(`${COMMITMENT_DOMAIN}\0${field}\0`, salt, Buffer.from(`\0${value}`, 'utf8'));
+
+/** Disclosed personal values, by event; throws `disclosure_malformed`. */
+async function readDisclosures(source) {
+  const bytes = await source.read('personal.jsonl', Number.MAX_SAFE_INTEGER);
+  const byEvent = new Map();
+  for (const line of (bytes?.toString('utf8') ?? '').split('\n').filter(Boolean)) {
+    let disclosed;
+    try {
+      disclosed = JSON.parse(line);
+    } catch {}
+    const { event_id: id, field, salt, value } = disclosed ?? {};
+    const saltBytes = typeof salt === 'string' ? base64(salt, HASH) : null;
+    if ([id, field, value].some((text) => typeof text !== 'string') || !saltBytes)
+      throw new Fault('disclosure_malformed', `personal.jsonl: ${printable(line)}`, { file: 'personal.jsonl' });
+    byEvent.set(id, [...(byEvent.get(id) ?? []), { field, salt: saltBytes, value }]);
+  }
+  return byEvent;
+}
+
+// ---------------------------------------------------------------- where a log is read from
+
+/** Reads files by their path below the log; null where there is none. */
+function folderSource(folder) {
+  return {
+    label: folder,
+    isLive: false,
+    read: async (path) => {
+      try {
+        return readFileSync(join(folder, path));
+      } catch (err) {
+        if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(err.code)) return null;
+        throw new UnreachableError(`${join(folder, path)}: ${err.code}`);
+      }
+    },
+    list: async (path) => {
+      try {
+        return readdirSync(join(folder, path)).sort();
+      } catch {
+        return [];
+      }
+    },
+  };
+}
+
+const tarText = (header, from, length) => header.toString('utf8', from, from + length).replace(/\0.*$/s, '');
+
+/** A POSIX tar: an index of its names, read in place. */
+function tarSource(file) {
+  const handle = openSync(file, 'r');
+  const { size } = statSync(file);
+  const files = new Map();
+  const readAt = (offset, length) => {
+    const bytes = Buffer.alloc(length);
+    const got = readSync(handle, bytes, 0, length, offset);
+    if (got !== length) throw new Fault('archive_malformed', `${file} ends inside a file`, { file });
+    return bytes;
+  };
+  let longName = null;
+  for (let at = 0; at + 512 <= size; ) {
+    const header = readAt(at, 512);
+    if (header[0] === 0) break;
+    const length = Number.parseInt(tarText(header, 124, 12).trim(), 8);
+    const type = String.fromCharCode(header[156] || 48);
+    if (tarText(header, 257, 5) !== 'ustar' || !Number.isSafeInteger(length))
+      throw new Fault('archive_malformed', `${file} is no tar (a compressed one must be unpacked first)`, { file });
+    const prefix = header[262] === 0 ? tarText(header, 345, 155) : '';
+    const name = longName ?? (prefix === '' ? '' : `${prefix}/`) + tarText(header, 0, 100);
+    longName = null;
+    if (type === 'L') longName = tarText(readAt(at + 512, length), 0, length);
+    else if (type === 'x') longName = /^\d+ path=(.*)$/m.exec(readAt(at + 512, length).toString('utf8'))?.[1] ?? null;
+    else if (type === '0') files.set(name.replace(/^\.\//, ''), { offset: at + 512, length });
+    at += 512 + Math.ceil(length / 512) * 512;
+  }
+  const names = [...files.keys()];
+  const top =
+    names
+      .map((name) => /^(|.*\/)checkpoint$/.exec(name))
+      .filter(Boolean)
+      .sort((a, b) => a[1].length - b[1].length)[0]?.[1] ?? '';
+  return {
+    label: file,
+    isLive: false,
+    read: async (path) => {
+      const found = files.get(top + path);
+      return found ? readAt(found.offset, found.length) : null;
+    },
+    list: async (path) => {
+      const below = names.filter((name) => name.startsWith(`${top}${path}/`));
+      return [...new Set(below.map((name) => name.slice(top.length + path.length + 1).split('/')[0]))].sort();
+    },
+  };
+}
+
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** A running log. An answer is believed as little as a file. */
+function addressSource(address) {
+  const prefix = address.replace(/\/+$/, '');
+  const get = async (path) => {
+    for (let attempt = 1; ; attempt += 1) {
+      let why;
+      try {
+        const answer = await fetch(`${prefix}/${path}`, {
+          redirect: 'error',
+          signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+        });
+        if (answer.status < 500 && answer.status !== 429) return answer;
+        why = `status ${answer.status}`;
+        await answer.body?.cancel();
+      } catch (err) {
+        why = err.cause?.code ?? err.name;
+      }
+      if (attempt === 3) throw new UnreachableError(`${prefix}/${path}: ${why}`);
+      await new Promise((done) => setTimeout(done, attempt * 500));
+    }
+  };
+  return {
+    label: prefix,
+    isLive: true,
+    read: async (path, longest) => {
+      const answer = await get(path);
+      if (answer.status === 404) return null;
+      if (!answer.ok) throw new UnreachableError(`${prefix}/${path}: status ${answer.status}`);
+      const parts = [];
+      let length = 0;
+      for await (const part of answer.body) {
+        length += part.length;
+        if (length > longest)
+          throw new Fault('answer_too_long', `${prefix}/${path} is longer than ${longest} bytes`, { file: path });
+        parts.push(part);
+      }
+      return Buffer.concat(parts);
+    },
+    list: async () => [],
+  };
+}
+
+const below = (source, folder) => ({
+  ...source,
+  label: `${source.label}/${folder}`,
+  read: (path, longest) => source.read(`${folder}/${path}`, longest),
+  list: (path) => source.list(`${folder}/${path}`),
+});
+
+function openSource(text) {
+  if (/^https?:\/\//.test(text)) return addressSource(text);
+  const stat = statSync(text, { throwIfNoEntry: false });
+  if (!stat) throw new UsageError(`${text} is not there`);
+  return stat.isDirectory() ? folderSource(text) : tarSource(text);
+}
+
+// ---------------------------------------------------------------- what was last seen
+
+function readState(file) {
+  let text;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (err) {
+    if (err.code === 'ENOENT') return null;
+    throw new UnreachableError(`${file}: ${err.code}`);
+  }
+  try {
+    const { vkeys, checkpoint } = JSON.parse(text);
+    const keys = vkeys.map(parseVkey);
+    const seen = parseCheckpoint(Buffer.from(checkpoint, 'utf8'), file);
+    if (signersOf(seen, keys).length === 0) throw new Error('not signed by its own key');
+    return { keys, seen };
+  } catch (err) {
+    throw new UsageError(
+      `${file} is not a state of this verifier (${err.message}); put it back, or remove it to trust anew`,
+    );
+  }
+}
+
+function writeState(file, keys, checkpoint) {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const state = { vkeys: keys.map((key) => key.text), checkpoint: checkpoint.note, seen_at: new Date().toISOString() };
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+/** Two statements of one log that cannot both be true are the proof against it: kept beside the state. */
+function keepEvidence(file, faults) {
+  for (const fault of faults.filter(({ checkpoints }) => checkpoints)) {
+    const name = `${file}.${fault.code}.${sha256(...fault.checkpoints)
+      .toString('hex')
+      .slice(0, 8)}.json`;
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(name, `${JSON.stringify({ code: fault.code, checkpoints: fault.checkpoints }, null, 2)}\n`, {
+      mode: 0o600,
+    });
+    fault.kept = name;
+  }
+}
+
+const stateHome = () => process.env.XDG_STATE_HOME || join(homedir(), '.local/state');
+const defaultState = (address) =>
+  join(
+    stateHome(),
+    'sallyport/audit-log',
+    `${address.replace(/^https?:\/\//, '').replaceAll(/[^A-Za-z0-9.-]+/g, '_')}.json`,
+  );
+
+// ---------------------------------------------------------------- the whole log
+
+const READ_AHEAD = 8;
+
+/** What a read gives: its value, or the fault that it is; anything else is thrown. */
+const tried = (reading) =>
+  reading.then(
+    (value) => ({ value }),
+    (err) => ({ err }),
+  );
+
+/** Hash tiles of level 0 with their entries, in order, a few read ahead. */
+async function* readLeaves(source, size) {
+  const count = Math.ceil(size / TILE);
+  const under = new Map();
+  for (let n = 0; n < count; n += 1) {
+    for (let ahead = n; ahead < Math.min(count, n + READ_AHEAD); ahead += 1) {
+      const width = Math.min(TILE, size - ahead * TILE);
+      if (!under.has(ahead))
+        under.set(ahead, {
+          width,
+          hashes: tried(readHashes(source, 0, ahead, width)),
+          entries: tried(readEntries(source, ahead, width)),
+        });
+    }
+    const { width, hashes, entries } = under.get(n);
+    under.delete(n);
+    yield { n, width, hashes: await hashes, entries: await entries };
+  }
+}
+
+/** The faults of a log, each kind named a bounded number of times and counted beyond. */
+class Findings {
+  constructor() {
+    this.faults = [];
+    this.counts = {};
+  }
+
+  add(code, message, place = {}) {
+    this.counts[code] = (this.counts[code] ?? 0) + 1;
+    if (this.counts[code] <= NAMED) this.faults.push({ code, message, ...place });
+  }
+
+  /** Takes a Fault in; throws everything else on. */
+  take(err) {
+    if (!(err instanceof Fault)) throw err;
+    this.add(err.code, err.message, err.place);
+  }
+
+  get isEmpty() {
+    return this.faults.length === 0;
+  }
+}
+
+/** More differing places than this are not told apart. */
+const COMPARED = 100_000;
+
+/**
+ * Reads every leaf once. Two trees grow: one from the entries, one from the tiles; they are one until a place differs.
+ * @returns the trees (none once a leaf was unknown), roots at the sizes asked for, places that differ, counts
+ */
+async function readTree(source, size, sizes, findings, onEntry) {
+  const read = {
+    entries: new Tree(),
+    tiles: null,
+    roots: new Map(),
+    differing: [],
+    entryCount: 0,
+    leftOut: 0,
+    tileCount: 0,
+  };
+  const wanted = new Set(sizes);
+  if (wanted.has(0)) read.roots.set(0, rootsOf(read));
+  for await (const { n, width, hashes, entries } of readLeaves(source, size)) {
+    for (const { err } of [hashes, entries]) if (err) findings.take(err);
+    if (hashes.value) read.tileCount += 1;
+    const bundle = entries.value?.entries;
+    if (bundle && bundle.length > width)
+      findings.add('bundle_malformed', `${entries.value.path} has ${bundle.length} entries, not ${width}`, {
+        file: entries.value.path,
+      });
+    // Left out of the export: its tile stands for it. Missing from a bundle, or with a broken one: nothing does.
+    const isLeftOut = !bundle && !entries.err;
+    if (isLeftOut) read.leftOut += width;
+    for (let i = 0; i < width; i += 1) {
+      const index = n * TILE + i;
+      const entry = bundle?.[i];
+      const tileHash = hashes.value?.hashes[i] ?? null;
+      const entryHash = entry ? leafHash(entry) : isLeftOut ? tileHash : null;
+      if (entry) {
+        read.entryCount += 1;
+        onEntry(index, entry);
+      }
+      grow(read, { index, entryHash, tileHash, isKnown: !entries.err });
+      if (!read.entries && !read.tiles) return read;
+      if (wanted.has(index + 1)) read.roots.set(index + 1, rootsOf(read));
+    }
+  }
+  return read;
+}
+
+/** One leaf more in both trees, as far as each knows it. */
+function grow(read, { index, entryHash, tileHash, isKnown }) {
+  const isSame = entryHash !== null && tileHash !== null && entryHash.compare(tileHash) === 0;
+  if (!isSame && tileHash !== null && isKnown && read.differing.length < COMPARED)
+    read.differing.push({ index, entry: entryHash?.toString('hex') ?? null, tile: tileHash.toString('hex') });
+  if (!isSame && read.entries && read.tiles === null) read.tiles = read.entries.forked();
+  if (read.tiles) read.tiles = tileHash !== null && read.tiles.with(tileHash);
+  if (read.entries) read.entries = entryHash === null ? null : read.entries.with(entryHash);
+}
+
+/** Roots of both trees; `tiles` null means that nothing differed so far. */
+function rootsOf({ entries, tiles }) {
+  const own = entries ? entries.root() : null;
+  return { entries: own, tiles: tiles ? tiles.root() : tiles === null ? own : null };
+}
+
+async function compareTile(source, { level, n, hashes }, findings) {
+  try {
+    const { path, hashes: published } = await readHashes(source, level, n, hashes.length);
+    const at = hashes.findIndex((hash, i) => hash.compare(published[i]) !== 0);
+    if (at >= 0)
+      findings.add('tile_wrong', `${path} is not what the tiles below it give, from its hash ${at} on`, { file: path });
+    return 1;
+  } catch (err) {
+    findings.take(err);
+    return 0;
+  }
+}
+
+/** Says of each place where entry and tile differ what happened to the entry, given that the tiles are the signed ones. */
+function nameEntries(differing, findings) {
+  const byTile = new Map(differing.map((place) => [place.tile, place]));
+  const byEntry = new Map(differing.map((place) => [place.entry, place]));
+  for (let at = 0; at < differing.length; at += 1) {
+    const place = differing[at];
+    const { index } = place;
+    const from = byTile.get(place.entry);
+    const follows = (step) =>
+      differing[at + 1]?.index === differing[at].index + 1 && step(differing[at], differing[at + 1]);
+    const movedUp = (one, next) => one.entry === next.tile;
+    const movedDown = (one, next) => next.entry === one.tile;
+    if (from && byEntry.get(place.tile) === from) {
+      const other = from.index;
+      if (other > index) findings.add('entries_swapped', `entries ${index} and ${other} are swapped`, { index, other });
+    } else if (follows(movedUp)) {
+      // One fault, not one for each that moved.
+      findings.add('entry_missing', `entry ${index} is missing: those behind it moved up`, { index });
+      while (follows(movedUp)) at += 1;
+    } else if (follows(movedDown)) {
+      findings.add('entry_added', `entry ${index} is none of the log: those behind it moved down`, { index });
+      while (follows(movedDown)) at += 1;
+    } else if (place.entry === null) findings.add('entry_missing', `entry ${index} is missing`, { index });
+    else if (from)
+      findings.add('entry_moved', `entry ${index} holds what belongs at ${from.index}`, { index, other: from.index });
+    else findings.add('entry_changed', `entry ${index} is not what was sealed`, { index });
+  }
+}
+
+const sameRoot = (one, other) => one !== null && one !== undefined && one.compare(other) === 0;
+
+/** The tree against the checkpoint that signs it: which side is damaged, and where. */
+async function judgeTree(source, read, checkpoint, earlier, findings) {
+  if (!read.entries && !read.tiles) return;
+  const { entries, tiles } = rootsOf(read);
+  const wrongTiles = [...new Set(read.differing.map(({ index }) => Math.floor(index / TILE)))];
+  if (sameRoot(entries, checkpoint.root)) {
+    for (const n of wrongTiles) {
+      const path = tilePath(0, n, Math.min(TILE, checkpoint.size - n * TILE));
+      findings.add('tile_wrong', `${path} is not what its entries give`, { file: path });
+    }
+  } else if (sameRoot(tiles, checkpoint.root)) nameEntries(read.differing, findings);
+  else {
+    nameEntries(read.differing, findings);
+    const good = earlier.filter(({ size, root }) => size > 0 && sameRoot(read.roots.get(size)?.tiles, root)).at(-1);
+    const bad = [...earlier, checkpoint].find(
+      ({ size, root }) => !sameRoot(read.roots.get(size)?.tiles ?? (size === checkpoint.size ? tiles : null), root),
+    );
+    const [from, to] = [good?.size ?? 0, (bad ?? checkpoint).size];
+    findings.add(
+      'root_mismatch',
+      `the tree does not have the root that ${checkpoint.where} signs: something in entries ${from} to ${to - 1} was changed, added or removed, and the tiles made to fit`,
+      { file: checkpoint.where, from, to: to - 1 },
+    );
+  }
+  const tree =
+    read.entries && (read.tiles === null || sameRoot(entries, checkpoint.root))
+      ? read.entries
+      : read.tiles || read.entries;
+  for (const tile of tree.tilesAbove()) read.tileCount += await compareTile(source, tile, findings);
+}
+
+/** Checkpoints that lie beside the log, the newest last. Two of one size with two roots are a fork. */
+async function readCheckpoints(source, trust, findings) {
+  const found = [];
+  const take = async (path) => {
+    const bytes = await source.read(path, LARGEST_NOTE);
+    if (!bytes) return null;
+    const checkpoint = parseCheckpoint(bytes, path);
+    checkpoint.cosignatures = assertSigned(checkpoint, path === 'checkpoint' ? trust : { ...trust, quorum: 0 });
+    found.push(checkpoint);
+    return checkpoint;
+  };
+  const newest = await take('checkpoint');
+  if (!newest) throw new Fault('checkpoint_missing', 'there is no checkpoint', { file: 'checkpoint' });
+  for (const name of await source.list('checkpoints'))
+    await take(`checkpoints/${name}`).catch((err) => findings.take(err));
+  found.sort((a, b) => a.size - b.size);
+  for (const [at, checkpoint] of found.entries()) {
+    const before = found[at - 1];
+    if (before?.size === checkpoint.size && !sameRoot(before.root, checkpoint.root))
+      contradict('log_forked', before, checkpoint, findings);
+  }
+  const largest = found.at(-1);
+  if (largest.size > newest.size)
+    findings.add('log_shorter', `the log was signed with ${largest.size} entries and shows ${newest.size}`, {
+      checkpoints: [largest.note, newest.note],
+    });
+  return { newest, earlier: found.filter(({ size }) => size < newest.size), count: found.length };
+}
+
+function contradict(code, one, other, findings) {
+  const said =
+    code === 'log_forked'
+      ? `two roots are signed for ${one.size} entries`
+      : `what was signed for ${one.size} entries is no beginning of the ${other.size} shown`;
+  findings.add(code, `${said} (${one.where}, ${other.where}): keep both, they prove it`, {
+    checkpoints: [one.note, other.note],
+  });
+}
+
+/** The log against what was last seen of it. */
+function compareWithSeen(seen, newest, findings) {
+  if (seen.size > newest.size)
+    findings.add(
+      'log_shorter',
+      `${seen.size} entries were seen, and there are ${newest.size}: entries were taken away, or an old state was put back`,
+      {
+        checkpoints: [seen.note, newest.note],
+      },
+    );
+  else if (seen.size === newest.size && !sameRoot(seen.root, newest.root))
+    contradict('log_forked', seen, newest, findings);
+}
+
+async function trustOf(source, options, state) {
+  const offered = async () => {
+    const bytes = await source.read('vkey', 10_000);
+    if (!bytes) throw new Fault('key_missing', 'there is no vkey beside the log: give --vkey', { file: 'vkey' });
+    return bytes.toString('utf8').split('\n').filter(Boolean).map(parseVkey);
+  };
+  if (options.vkeys.length > 0) return { keys: options.vkeys, trust: 'pinned' };
+  if (state) return { keys: state.keys, trust: 'seen before' };
+  return { keys: await offered(), trust: options.stateFile ? 'first use' : 'unpinned' };
+}
+
+/** Reads entries as events: each in its place, and every disclosed value against its commitment. */
+function eventReader(disclosures, findings) {
+  const seen = { first: null, disclosed: 0, misplaced: 0 };
+  return {
+    seen,
+    onEntry(index, bytes) {
+      let event;
+      try {
+        event = parseEvent(bytes, index);
+      } catch (err) {
+        return findings.take(err);
+      }
+      seen.first ??= event.seq - index;
+      if (event.seq !== seen.first + index && seen.misplaced++ === 0)
+        findings.add(
+          'entry_misplaced',
+          `entry ${index} says that it is event ${event.seq}, not ${seen.first + index}`,
+          { index, seq: event.seq },
+        );
+      for (const { field, salt, value } of disclosures.get(event.event_id) ?? []) {
+        const committed = event.personal?.[field];
+        if (committed === commitmentOf(field, salt, value).toString('base64')) seen.disclosed += 1;
+        else
+          findings.add('disclosure_wrong', `the disclosed ${field} of entry ${index} is not what was committed to`, {
+            index,
+            field,
+          });
+      }
+      disclosures.delete(event.event_id);
+    },
+  };
+}
+
+async function verifyLog(source, options) {
+  const findings = new Findings();
+  const result = {
+    log: source.label,
+    origin: null,
+    first_seq: null,
+    size: null,
+    root: null,
+    key: null,
+    seen: null,
+    checked: null,
+    faults: findings.faults,
+  };
+  const state = options.stateFile ? readState(options.stateFile) : null;
+  try {
+    const { keys, trust } = await trustOf(source, options, state);
+    result.key = { vkeys: keys.map((key) => key.text), trust };
+    const { newest, earlier, count } = await readCheckpoints(source, { ...options, keys }, findings);
+    Object.assign(result, { origin: newest.origin, size: newest.size, root: newest.root.toString('base64') });
+    if (state) {
+      result.seen = { size: state.seen.size };
+      compareWithSeen(state.seen, newest, findings);
+    }
+    const before = [...earlier, ...(state && state.seen.size < newest.size ? [state.seen] : [])].sort(
+      (a, b) => a.size - b.size,
+    );
+    const events = eventReader(options.isRaw ? new Map() : await readDisclosures(source), findings);
+    const read = await readTree(
+      source,
+      newest.size,
+      before.map(({ size }) => size),
+      findings,
+      options.isRaw ? () => {} : events.onEntry,
+    );
+    await judgeTree(source, read, newest, before, findings);
+    if (sameRoot(rootsOf(read).tiles, newest.root) || sameRoot(rootsOf(read).entries, newest.root))
+      for (const one of before) if (!isRootAt(read, one)) contradict('log_inconsistent', one, newest, findings);
+    if (options.isComplete && read.leftOut > 0)
+      findings.add('entries_left_out', `${read.leftOut} entries are not in this export`);
+    result.first_seq = events.seen.first;
+    result.checked = {
+      entries: read.entryCount,
+      left_out: read.leftOut,
+      tiles: read.tileCount,
+      checkpoints: count,
+      cosignatures: newest.cosignatures,
+      disclosures: events.seen.disclosed,
+    };
+    if (options.stateFile && findings.isEmpty) writeState(options.stateFile, keys, newest);
+  } catch (err) {
+    findings.take(err);
+  }
+  if (options.stateFile) keepEvidence(options.stateFile, findings.faults);
+  return { ...result, more: moreOf(findings) };
+}
+
+const isRootAt = (read, { size, root }) => {
+  const at = read.roots.get(size);
+  return sameRoot(at?.tiles, root) || sameRoot(at?.entries, root);
+};
+
+/** How many faults of each kind were found beyond those named. */
+const moreOf = ({ counts }) =>
+  Object.fromEntries(Object.entries(counts).flatMap(([code, count]) => (count > NAMED ? [[code, count - NAMED]] : [])));
+
+// ---------------------------------------------------------------- one entry and its proof
+
+function parseProof(bytes, where) {
+  const bad = (why) => new Fault('proof_malformed', `${where} is no .tlog-proof: ${why}`, { file: where });
+  const text = bytes.toString('utf8');
+  const split = text.indexOf('\n\n');
+  if (split < 0) throw bad('no blank line before the checkpoint');
+  const [header, ...lines] = text.slice(0, split).split('\n');
+  if (header !== 'c2sp.org/tlog-proof@v1') throw bad('another first line');
+  if (lines[0]?.startsWith('extra ') && base64(lines.shift().slice('extra '.length)) === null)
+    throw bad('extra data is not base64');
+  const index = /^index (0|[1-9]\d{0,15})$/.exec(lines.shift() ?? '')?.[1];
+  const path = lines.map((line) => base64(line, HASH));
+  if (index === undefined || path.includes(null) || path.length > 63) throw bad('index or hashes');
+  return { index: Number(index), path, checkpoint: parseCheckpoint(Buffer.from(text.slice(split + 2), 'utf8'), where) };
+}
+
+function verifyProof(options) {
+  const findings = new Findings();
+  const result = {
+    log: options.proof,
+    origin: null,
+    index: null,
+    size: null,
+    key: { vkeys: options.vkeys.map((key) => key.text), trust: 'pinned' },
+    faults: findings.faults,
+  };
+  try {
+    const { index, path, checkpoint } = parseProof(readFileSync(options.proof), options.proof);
+    Object.assign(result, { origin: checkpoint.origin, index, size: checkpoint.size });
+    assertSigned(checkpoint, { ...options, keys: options.vkeys });
+    const leaf = readFileSync(options.leaf);
+    const root = index < checkpoint.size ? rootOfInclusion(index, checkpoint.size, leafHash(leaf), path) : null;
+    if (!root || !sameRoot(root, checkpoint.root))
+      findings.add('proof_wrong', `${options.leaf} is not entry ${index} of the log that the checkpoint signs`, {
+        index,
+      });
+    else if (!options.isRaw) result.event = parseEvent(leaf, index);
+  } catch (err) {
+    if (err.code === 'ENOENT') throw new UsageError(`${err.path} is not there`);
+    findings.take(err);
+  }
+  return { ...result, more: {} };
+}
+
+// ---------------------------------------------------------------- command line
+
+function keysOf(values) {
+  return (values ?? []).flatMap((value) => {
+    const isFile = statSync(value, { throwIfNoEntry: false })?.isFile();
+    const lines = (isFile ? readFileSync(value, 'utf8') : value).split('\n').filter(Boolean);
+    try {
+      return lines.map(parseVkey);
+    } catch (err) {
+      throw new UsageError(err.message);
+    }
+  });
+}
+
+function wholeNumber(text, name) {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,10}$/.test(text)) throw new UsageError(`${name} takes a whole number`);
+  return Number(text);
+}
+
+function readOptions(args) {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        vkey: { type: 'string', multiple: true },
+        witness: { type: 'string', multiple: true },
+        origin: { type: 'string' },
+        state: { type: 'string' },
+        'no-state': { type: 'boolean' },
+        quorum: { type: 'string' },
+        'max-age': { type: 'string' },
+        complete: { type: 'boolean' },
+        raw: { type: 'boolean' },
+        proof: { type: 'string' },
+        leaf: { type: 'string' },
+        json: { type: 'boolean' },
+        quiet: { type: 'boolean', short: 'q' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (err) {
+    throw new UsageError(err.message);
+  }
+  const { values, positionals } = parsed;
+  const witnesses = keysOf(values.witness);
+  const options = {
+    ...values,
+    source: positionals[0],
+    vkeys: keysOf(values.vkey),
+    witnesses,
+    quorum: wholeNumber(values.quorum, '--quorum') ?? witnesses.length,
+    maxAgeSeconds: wholeNumber(values['max-age'], '--max-age'),
+    isRaw: values.raw ?? false,
+    isComplete: values.complete ?? false,
+  };
+  if (values.help) return options;
+  if (witnesses.some(({ kind }) => kind !== 'cosignature') || options.vkeys.some(({ kind }) => kind !== 'ed25519'))
+    throw new UsageError('--vkey takes keys of logs (type 01), --witness those of witnesses (type 04)');
+  if (options.quorum > witnesses.length) throw new UsageError('--quorum is more than the witnesses named');
+  if (values.proof !== undefined) {
+    if (values.leaf === undefined || options.vkeys.length === 0 || positionals.length > 0)
+      throw new UsageError('--proof needs --leaf and --vkey, and no SOURCE');
+  } else if (positionals.length !== 1) throw new UsageError('one SOURCE is needed');
+  return options;
+}
+
+async function run(options) {
+  if (options.proof !== undefined) return [verifyProof(options)];
+  const source = openSource(options.source);
+  const isStateless = options['no-state'] ?? false;
+  const stateFile = isStateless
+    ? undefined
+    : (options.state ?? (source.isLive ? defaultState(source.label) : undefined));
+  const logs = [await verifyLog(source, { ...options, stateFile })];
+  // Logs that this one continues. A key pinned for one counts for all of them, under each one's name.
+  for (const name of await source.list('origins'))
+    logs.push(await verifyEarlier(below(source, `origins/${name}`), options));
+  return logs;
+}
+
+async function verifyEarlier(source, options) {
+  const own = { ...options, stateFile: undefined, origin: undefined, witnesses: [], quorum: 0 };
+  const bytes = await source.read('vkey', 10_000);
+  const offered = (bytes?.toString('utf8') ?? '')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      try {
+        return parseVkey(line);
+      } catch {
+        return null;
+      }
+    });
+  const pinned = offered.filter((key) => key && options.vkeys.some((known) => known.key.equals(key.key)));
+  return verifyLog(source, {
+    ...own,
+    vkeys: options.vkeys.length === 0 ? [] : pinned.length > 0 ? pinned : options.vkeys,
+  });
+}
+
+function describe(log) {
+  const { checked } = log;
+  const what = log.index !== undefined ? `entry ${log.index} of ${log.size}` : `${log.size} entries`;
+  return [
+    ...log.faults.map(({ code, message, kept }) => `FAULT ${code}: ${message}${kept ? ` (kept in ${kept})` : ''}`),
+    ...Object.entries(log.more).map(([code, count]) => `FAULT ${code}: ${count} more of this kind`),
+    ...(log.faults.length === 0
+      ? [`verified ${log.origin ?? log.log}: ${what}${log.root ? `, root ${log.root}` : ''}`]
+      : []),
+    ...(checked
+      ? [
+          `checked  ${Object.entries(checked)
+            .map(([name, count]) => `${count} ${name.replace('_', ' ')}`)
+            .join(', ')}`,
+        ]
+      : []),
+    ...(log.key ? [`key      ${log.key.vkeys.join(' ')} (${log.key.trust})`] : []),
+    ...(log.seen ? [`seen     ${log.seen.size} entries when last verified`] : []),
+  ];
+}
+
+async function main() {
+  const options = readOptions(process.argv.slice(2));
+  const say = (text) => options.quiet || process.stderr.write(`verify-audit-log: ${text}\n`);
+  if (options.help) return process.stdout.write(`${HELP}\n`);
+  const logs = await run(options);
+  const isOk = logs.every(({ faults }) => faults.length === 0);
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ ok: isOk, logs })}\n` : `${logs.flatMap(describe).join('\n')}\n`,
+  );
+  if (logs.some(({ key }) => key?.trust === 'unpinned'))
+    say('the key came with the log and proves nothing by itself: compare it, then give it with --vkey');
+  if (logs.some(({ key }) => key?.trust === 'first use'))
+    say('the key was taken on trust, this first time; from now on it must stay');
+  process.exitCode = isOk ? EXIT.ok : EXIT.faulty;
+}
+
+try {
+  await main();
+} catch (err) {
+  const isKnown = err instanceof UsageError || err instanceof UnreachableError || err instanceof Fault;
+  process.stderr.write(
+    `verify-audit-log: ${isKnown ? err.message : err.stack}\n${err instanceof UsageError ? '(add --help for the options)\n' : ''}`,
+  );
+  process.exitCode =
+    err instanceof UsageError ? EXIT.usage : err instanceof UnreachableError ? EXIT.unreachable : EXIT.faulty;
+}
