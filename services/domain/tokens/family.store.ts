@@ -1,6 +1,6 @@
 import { defineStatement } from '../../platform/define/statement.ts';
+import { booleanArray, bytesArray, integerArray, textArray } from '../binary-arrays.ts';
 import type { Sql } from '../ports.ts';
-import { booleanArray, bytesArray, integerArray, textArray } from './binary-arrays.ts';
 
 /**
  * Judges and rotates a batch of presented refresh tokens: lock, judge the locked values, update. A conditional UPDATE

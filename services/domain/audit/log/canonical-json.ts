@@ -1,0 +1,16 @@
+/** What JSON.parse gives. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json };
+
+/**
+ * The one text of a JSON value (RFC 8785): members in the order of their UTF-16 units, no spaces, numbers and strings
+ * as ECMAScript writes them.
+ */
+export function canonicalJson(value: Json): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const object = value as { readonly [member: string]: Json };
+  const members = Object.keys(object)
+    .sort()
+    .map((member) => `${JSON.stringify(member)}:${canonicalJson(object[member] as Json)}`);
+  return `{${members.join(',')}}`;
+}

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson, type Json } from './canonical-json.ts';
+
+/** The most a leaf may have: its length takes two bytes in a bundle. */
+export const LEAF_BYTES_MAX = 65_535;
+// Three ids, each unit of which JSON may spell with six characters, and the detail fit in a leaf.
+const DETAIL_BYTES_MAX = 32_000;
+const ID_UNITS_MAX = 1_024;
+export const SALT_BYTES = 32;
+
+const COMMITMENT_DOMAIN = 'sallyport/audit/personal/v1';
+
+/** A value that can be forgotten: the leaf holds its commitment, the value and its salt lie beside the log. */
+export type PersonalValue = { readonly field: string; readonly salt: Uint8Array; readonly value: string };
+
+/** SHA-256(domain ‖ 0 ‖ field ‖ 0 ‖ salt ‖ value). Without its 32-byte salt nobody can try values. */
+export const commitmentOf = ({ field, salt, value }: PersonalValue): Buffer =>
+  createHash('sha256').update(`${COMMITMENT_DOMAIN}\0${field}\0`).update(salt).update(value).digest();
+
+/** An event as it is sealed. Times in RFC 3339, UTC, microseconds. Null members are left out of the leaf. */
+export type LeafEvent = {
+  readonly seq: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: string;
+  readonly actorKind: string;
+  readonly actorId: string | null;
+  readonly targetKind: string | null;
+  readonly targetId: string | null;
+  readonly clientId: string | null;
+  readonly detail: Json;
+  readonly traceId: string | null;
+  readonly occurredAt: string;
+  readonly sealedAt: string;
+  readonly personal: readonly PersonalValue[];
+};
+
+/**
+ * The exact bytes that are sealed: RFC 8785 JSON with `v` 1. Personal fields are there as commitments, in base64.
+ * Ids are what `sealableId` gave, the detail what `sealableDetail` gave.
+ */
+export function leafOf(event: LeafEvent): Buffer {
+  const leaf: Record<string, Json> = {
+    actor: idAndKind(event.actorId, event.actorKind),
+    detail: event.detail,
+    event_id: event.eventId,
+    occurred_at: event.occurredAt,
+    outcome: event.outcome,
+    sealed_at: event.sealedAt,
+    seq: event.seq,
+    type: event.type,
+    v: 1,
+  };
+  if (event.clientId !== null) leaf.client_id = event.clientId;
+  if (event.targetKind !== null) leaf.target = idAndKind(event.targetId, event.targetKind);
+  if (event.traceId !== null) leaf.trace_id = event.traceId;
+  if (event.personal.length > 0)
+    leaf.personal = Object.fromEntries(event.personal.map((one) => [one.field, commitmentOf(one).toString('base64')]));
+  return Buffer.from(canonicalJson(leaf));
+}
+
+const idAndKind = (id: string | null, kind: string): Json => (id === null ? { kind } : { id, kind });
+
+/** An id as it is sealed: one that is far longer than any of ours, such as a stranger's text, by its digest alone. */
+export const sealableId = (id: string | null): string | null =>
+  id === null || id.length <= ID_UNITS_MAX ? id : `sha256-${createHash('sha256').update(id).digest('base64')}`;
+
+/** The detail as it is sealed: one too large for a leaf is there by its digest alone, never cut short. */
+export function sealableDetail(detail: Json): Json {
+  const text = canonicalJson(detail);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= DETAIL_BYTES_MAX) return detail;
+  return { omitted_bytes: bytes, omitted_sha256: createHash('sha256').update(text).digest('base64') };
+}
