@@ -105,6 +105,18 @@ export default {
       'The hot path does no slow work.',
     ),
     rule(
+      'only the queue adapter imports BullMQ',
+      { pathNot: '(\\.test\\.ts$|^services/platform/queue/)' },
+      { path: 'node_modules/bullmq/' },
+      'One place that knows its locks, its options and its failures.',
+    ),
+    rule(
+      'job contracts are leaves',
+      { path: '^jobs/contracts/' },
+      { path: '^(services|jobs|observability|cli)/', pathNot: '^services/platform/define/' },
+      'Whoever enqueues a job loads nothing of what runs it.',
+    ),
+    rule(
       'a process imports no other process',
       { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '\\.test\\.ts$' },
       { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/' },

@@ -14,7 +14,7 @@ import { watchSources } from '../services/supervisor/watch.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
-const watchedFolders = ['services', 'observability'];
+const watchedFolders = ['services', 'observability', 'jobs'];
 
 interface StartOptions extends GlobalOptions {
   watch?: boolean;
@@ -23,8 +23,8 @@ interface StartOptions extends GlobalOptions {
 export function registerStart(program: Command): void {
   program
     .command('start')
-    .description('start everything here: Postgres, Redis, API; Ctrl-C stops it')
-    .option('--watch', 'start the API again when its sources change')
+    .description('start everything here: Postgres, Redis, API, worker; Ctrl-C stops it')
+    .option('--watch', 'start API and worker again when their sources change')
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);
@@ -74,7 +74,8 @@ async function start(options: StartOptions, output: Output): Promise<void> {
 /** What a start would use, without starting it. @throws ConfigError */
 function describeStart(output: Output): void {
   const { env } = process;
-  const { server } = loadConfig(env);
+  const config = loadConfig(env);
+  const { server } = config;
   const plan = {
     data_dir: resolveDataDir(env),
     profile: server.profile,
@@ -83,7 +84,7 @@ function describeStart(output: Output): void {
     postgres: env.DATABASE_URL ? 'DATABASE_URL' : 'embedded',
     redis: env.REDIS_URL ? 'REDIS_URL' : 'private',
     preparation: preparationSteps.map((step) => step.name),
-    children: childTable(server).map(({ name, copies }) => ({ name, copies })),
+    children: childTable(config).map(({ name, copies }) => ({ name, copies })),
   };
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }

@@ -185,7 +185,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
 }
 
-function endFailed(span: Span, error: unknown): void {
+export function endFailed(span: Span, error: unknown): void {
   span.setAttribute('error.type', errorType(error));
   span.setStatus({ code: SpanStatusCode.ERROR });
   span.end();

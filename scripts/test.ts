@@ -87,7 +87,7 @@ const steps: Record<string, () => Promise<number>> = {
   types: () => run('tsc', ['--noEmit']),
   lint: () => run('biome', ['check', '--error-on-warnings', '--max-diagnostics=50']),
   boundaries: () =>
-    run('depcruise', ['--config', '.dependency-cruiser.mjs', 'services', 'observability', 'cli', 'load-tests']),
+    run('depcruise', ['--config', '.dependency-cruiser.mjs', 'services', 'observability', 'cli', 'jobs', 'load-tests']),
   catalogue: () => node('scripts/catalog/main.ts', '--check'),
   'dead-code': () => run('knip', []),
   unit: () => vitest('unit'),

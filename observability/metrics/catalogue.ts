@@ -3,6 +3,7 @@ import './identity.ts';
 import './keys.ts';
 import './postgres.ts';
 import './process.ts';
+import './queue.ts';
 import './readiness.ts';
 import './revocations.ts';
 import './telemetry.ts';

@@ -16,6 +16,8 @@ export interface MetricsServerOptions {
   exemplars?: boolean;
   /** What to serve; the metrics of this process unless given. */
   collect?: () => readonly CollectedMetric[];
+  /** Answers `GET /healthz` too: 200 or 503 with this body as JSON. */
+  health?: () => { ok: boolean; body: object };
 }
 
 export interface MetricsServer {
@@ -24,7 +26,7 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** Serves `GET /metrics`; anything else is 404 or 405. Rejects when the address is taken. */
+/** Serves `GET /metrics`, and `/healthz` where asked to; anything else is 404 or 405. Rejects when the address is taken. */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
   const server = createServer((request, response) => answer(options, request, response));
   server.unref();
@@ -48,12 +50,20 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
 }
 
 function answer(options: MetricsServerOptions, request: IncomingMessage, response: ServerResponse): void {
-  if (request.url?.split('?', 1)[0] !== '/metrics') {
+  const path = request.url?.split('?', 1)[0];
+  const isHealth = path === '/healthz' && options.health !== undefined;
+  if (path !== '/metrics' && !isHealth) {
     response.writeHead(404).end();
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return;
+  }
+  if (isHealth) {
+    const { ok, body } = (options.health as NonNullable<typeof options.health>)();
+    const json = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+    response.writeHead(ok ? 200 : 503, json).end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
     return;
   }
   const exemplars = options.exemplars === true && (request.headers.accept ?? '').includes('openmetrics-text');

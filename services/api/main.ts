@@ -9,7 +9,7 @@ import { type Config, ConfigError, loadConfig } from '../platform/config/load.ts
 import { ensureAuthSecret } from '../platform/local/data-dir.ts';
 import { createFileMarks } from '../platform/marks/file-marks.ts';
 import { compose } from './compose.ts';
-import { fatalOf, tellSupervisor } from './fatal.ts';
+import { fatalOf, tellSupervisor } from '../platform/process/fatal.ts';
 import { observeGauges } from './gauges.ts';
 import { createServer } from './server.ts';
 import { telemetry } from './telemetry.ts';

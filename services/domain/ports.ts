@@ -98,6 +98,30 @@ export type Log = {
   error(fields: object, message: string): void;
 };
 
+/**
+ * Which run of a job this is. A job that writes calls `hold` first in each of its transactions, so that a worker that
+ * stalled past its lock changes nothing when it wakes up.
+ */
+export type Fence = {
+  readonly number: number;
+  /** Throws `runSuperseded` when a newer run has begun; none begins before this transaction ends. */
+  hold(tx: Tx): Promise<void>;
+};
+
+/** One run of a job, as its use-case may know it. */
+export type JobRun = {
+  readonly jobId: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly fence: Fence;
+  /** Aborts when the run must end: past its time, lock lost, or the process stops. Look at it between batches. */
+  readonly signal: AbortSignal;
+  /** Shown with the job; 0 to 100. */
+  progress(percent: number): Promise<void>;
+  /** The job as an actor, in its trace. */
+  readonly caller: Caller & { readonly kind: 'system' };
+};
+
 /** The outside world, injected. Everything else is imported. */
 export type Ports = {
   readonly transact: Transact;

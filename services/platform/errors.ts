@@ -99,6 +99,25 @@ export const storeUnavailable = defineError({
   retryable: true,
 });
 
+export const queueUnavailable = defineError({
+  code: 'queue_unavailable',
+  status: 503,
+  title: 'The job queue cannot be reached',
+  cause: 'Redis is down or unreachable. What must happen is a row first, and is done once Redis is back.',
+  fix: 'Try again after Retry-After; operators: check Redis.',
+  retryable: true,
+});
+
+/** A worker past its lock: another run of the same job has begun, and this one must change nothing any more. */
+export const runSuperseded = defineError({
+  code: 'run_superseded',
+  status: 409,
+  title: 'A newer run of this job has begun',
+  cause: 'The worker stalled past its lock, and the job was given to another.',
+  fix: 'Nothing: the newer run does the work.',
+  retryable: false,
+});
+
 export const shuttingDown = defineError({
   code: 'shutting_down',
   status: 503,

@@ -99,7 +99,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
 
-  const specs = options.children ?? childTable(config.server);
+  const specs = options.children ?? childTable(config);
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
   const metrics = await listenForMetrics(config.server.metricsPort, [claim.port], {
     host,

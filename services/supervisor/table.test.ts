@@ -3,10 +3,19 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../platform/config/load.ts';
 import { childTable } from './table.ts';
 
-test('one API copy by default, else as many as API_COPIES says', () => {
-  const copies = (value?: string): number | undefined =>
-    childTable(loadConfig({ API_COPIES: value }).server)[0]?.copies;
-  expect([copies(), copies('3')]).toEqual([1, 3]);
+const settings = (env: Record<string, string> = {}) => loadConfig(env);
+
+test('one API and one worker by default, else as many as API_COPIES and WORKER_COPIES say', () => {
+  const copies = (env?: Record<string, string>) => childTable(settings(env)).map((spec) => [spec.name, spec.copies]);
+  expect(copies()).toEqual([
+    ['api', 1],
+    ['worker', 1],
+  ]);
+  expect(copies({ API_COPIES: '3', WORKER_COPIES: '2' })).toEqual([
+    ['api', 3],
+    ['worker', 2],
+  ]);
+  expect(copies({ WORKER_COPIES: '0' })).toEqual([['api', 1]]);
 });
 
 test.each(['0', '2.5', 'many', '65', '-1'])('API_COPIES=%s stops the start by its name', (value) => {
@@ -14,11 +23,10 @@ test.each(['0', '2.5', 'many', '65', '-1'])('API_COPIES=%s stops the start by it
 });
 
 test('a child is killed only after its own drain time', () => {
-  const specs = childTable({ apiCopies: 1, drainSeconds: 25 });
+  const specs = childTable(settings({ DRAIN_SECONDS: '25', WORKER_DRAIN_SECONDS: '25' }));
   expect(specs.every((spec) => spec.drainSeconds > 25 && spec.drainSeconds <= 28)).toBe(true);
 });
 
 test('every entry in the table is a file', () => {
-  for (const spec of childTable({ apiCopies: 1, drainSeconds: 10 }))
-    expect([spec.entry, existsSync(spec.entry)]).toEqual([spec.entry, true]);
+  for (const spec of childTable(settings())) expect([spec.entry, existsSync(spec.entry)]).toEqual([spec.entry, true]);
 });

@@ -10,19 +10,31 @@ export interface ChildSpec {
   drainSeconds: number;
 }
 
-type ChildSettings = { readonly apiCopies: number; readonly drainSeconds: number };
+/** The settings the table follows. */
+export type ChildSettings = {
+  readonly server: { readonly apiCopies: number; readonly drainSeconds: number };
+  readonly jobs: { readonly workerCopies: number; readonly workerDrainSeconds: number };
+};
 
 const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
 
 /** The children in the order they start; they stop one kind after the other in the same order. */
-export function childTable({ apiCopies, drainSeconds }: ChildSettings): readonly ChildSpec[] {
-  return [
+export function childTable({ server, jobs }: ChildSettings): readonly ChildSpec[] {
+  const children = [
     {
       name: 'api',
       entry: entryOf('api/main.ts'),
-      copies: apiCopies,
+      copies: server.apiCopies,
       readyTimeoutSeconds: 60,
-      drainSeconds: drainSeconds + 3,
+      drainSeconds: server.drainSeconds + 3,
+    },
+    {
+      name: 'worker',
+      entry: entryOf('worker/main.ts'),
+      copies: jobs.workerCopies,
+      readyTimeoutSeconds: 60,
+      drainSeconds: jobs.workerDrainSeconds + 3,
     },
   ];
+  return children.filter(({ copies }) => copies > 0);
 }

@@ -1,4 +1,4 @@
-import { ConfigError } from '../platform/config/load.ts';
+import { ConfigError } from '../config/load.ts';
 
 export type FatalMessage = {
   readonly type: 'fatal';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { ConfigError } from '../platform/config/load.ts';
-import { MarksUnreadableError } from '../platform/marks/file-marks.ts';
+import { ConfigError } from '../config/load.ts';
+import { MarksUnreadableError } from '../marks/file-marks.ts';
 import { fatalOf } from './fatal.ts';
 
 test('a start that another try would not mend names its cause and fix', () => {

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { defineJob } from '../../services/platform/define/job.ts';
+
+export const cleanUpExpiredTokensJob = defineJob({
+  name: 'clean-up-expired-tokens',
+  queue: 'token-cleanup',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 30,
+  schedule: { everySeconds: 3_600 },
+  staleAfterSeconds: 3 * 3_600,
+  timeoutSeconds: 900,
+  meaning: 'Removes expired logins, revocations and idempotency keys, in batches.',
+});

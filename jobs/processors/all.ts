@@ -1,0 +1,5 @@
+import type { Processor } from './run.ts';
+import { tokensProcessors } from './tokens.ts';
+
+/** What a worker runs. */
+export const processors: readonly Processor[] = [...tokensProcessors];

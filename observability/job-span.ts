@@ -1,0 +1,44 @@
+import { type Attributes, type Context, isSpanContextValid, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
+import { currentTraceparent, endFailed, newTraceparent } from './http-span.ts';
+import { requestContextManager } from './trace-context.ts';
+
+const tracer = trace.getTracer('sallyport');
+
+/** `traceparent` of ours (00, checked by the caller) as the parent of what runs in this context. */
+function contextOf(traceparent: string): Context {
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId: traceparent.slice(3, 35),
+    spanId: traceparent.slice(36, 52),
+    traceFlags: traceparent.endsWith('1') ? 1 : 0,
+    isRemote: true,
+  });
+}
+
+/**
+ * Runs one try of a job under a consumer span, child of the trace that asked for it; without one a new trace begins,
+ * sampled at the configured ratio. `fn` gets the run's own traceparent. Of a thrown error only its code or class name
+ * is recorded.
+ *
+ * @param traceparent W3C form, or '' for none
+ */
+export async function withJobSpan<T>(
+  name: string,
+  attributes: Attributes,
+  traceparent: string,
+  fn: (traceparent: string) => Promise<T>,
+): Promise<T> {
+  const parent = traceparent === '' ? ROOT_CONTEXT : contextOf(traceparent);
+  const span = tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes }, parent);
+  // Without an SDK there is no span; a trace id there is all the same.
+  const context = isSpanContextValid(span.spanContext()) ? trace.setSpan(parent, span) : contextOf(newTraceparent());
+  return requestContextManager.with(context, async () => {
+    try {
+      const result = await fn(currentTraceparent() as string);
+      span.end();
+      return result;
+    } catch (err) {
+      endFailed(span, err);
+      throw err;
+    }
+  });
+}

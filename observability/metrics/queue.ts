@@ -1,0 +1,87 @@
+import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
+
+/** Every queue there is. */
+export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal'] as const;
+/** Every job there is; a contract of another name does not compile. */
+export const jobNames = ['rotate-signing-keys', 'clean-up-expired-tokens', 'seal-audit-events'] as const;
+
+export type QueueName = (typeof queueNames)[number];
+export type JobName = (typeof jobNames)[number];
+
+const labels = { queue: queueNames, job: jobNames } as const;
+
+export const jobRuns = defineCounter({
+  name: 'sallyport_jobs',
+  help: 'Runs of jobs by outcome: completed, to be tried again, dead (kept as a dead letter), superseded by a newer run, or interrupted by a stop.',
+  labels: { ...labels, outcome: ['completed', 'retried', 'dead', 'superseded', 'interrupted'] },
+});
+
+export const jobDuration = defineHistogram({
+  name: 'sallyport_job_duration_seconds',
+  help: 'Time a run of a job took, whatever its outcome.',
+  unit: 's',
+  labels,
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  otel: {
+    name: 'messaging.process.duration',
+    labels: { queue: 'messaging.destination.name', job: 'messaging.operation.name' },
+  },
+});
+
+export const jobWait = defineHistogram({
+  name: 'sallyport_job_wait_seconds',
+  help: 'Time from when a job was due until a worker began its first attempt.',
+  unit: 's',
+  labels,
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+});
+
+export const jobsStalled = defineCounter({
+  name: 'sallyport_jobs_stalled',
+  help: 'Jobs taken back from a worker that had lost its lock on them.',
+  labels: { queue: queueNames },
+});
+
+export const jobsEnqueued = defineCounter({
+  name: 'sallyport_jobs_enqueued',
+  help: 'Jobs handed to Redis, and those that could not be because Redis was out of reach.',
+  labels: { queue: queueNames, outcome: ['added', 'unreachable'] },
+});
+
+export const queueJobs = defineGauge({
+  name: 'sallyport_queue_jobs',
+  help: 'Jobs in a queue by state; dead letters stay until they are tried again or age out.',
+  labels: { queue: queueNames, state: ['waiting', 'active', 'delayed', 'dead'] },
+});
+
+export const queueOldestAge = defineGauge({
+  name: 'sallyport_queue_oldest_job_age_seconds',
+  help: 'Age of the job that has waited longest in a queue; 0 when none waits.',
+  unit: 's',
+  labels: { queue: queueNames },
+});
+
+export const scheduleLastSuccess = defineGauge({
+  name: 'sallyport_job_schedule_last_success_timestamp_seconds',
+  help: 'Unix time of the last successful scheduled run of a job.',
+  unit: 's',
+  labels: { job: jobNames },
+});
+
+export const scheduleNextRun = defineGauge({
+  name: 'sallyport_job_schedule_next_run_timestamp_seconds',
+  help: 'Unix time of the next scheduled run of a job.',
+  unit: 's',
+  labels: { job: jobNames },
+});
+
+export const scheduleStale = defineGauge({
+  name: 'sallyport_job_schedule_stale',
+  help: 'Whether the last successful scheduled run of a job is older than its contract allows.',
+  labels: { job: jobNames },
+});
+
+export const workerHealthy = defineGauge({
+  name: 'sallyport_worker_healthy',
+  help: 'Whether this worker sees the jobs of its queues move.',
+});

@@ -1,0 +1,106 @@
+import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import type { QueueName } from '../../../observability/metrics/queue.ts';
+import { connectConsumer, QUEUE_PREFIX } from './connection.ts';
+import type { JobData } from './job-data.ts';
+
+/** One try of one job. */
+export type Delivery = {
+  readonly id: string;
+  readonly name: string;
+  readonly data: unknown;
+  /** From 1. */
+  readonly attempt: number;
+  readonly attempts: number;
+  /** Unix milliseconds by the clock of whoever added it. */
+  readonly dueAtMs: number;
+  /** Aborts when the lock is lost: another worker may have the job. */
+  readonly signal: AbortSignal;
+  progress(percent: number): Promise<void>;
+};
+
+/** `code` is stored with the job: an error code or class name, never a message. */
+export type Verdict =
+  | { readonly kind: 'done' }
+  /** Back to the head of the queue; counts as no try. */
+  | { readonly kind: 'later' }
+  | { readonly kind: 'retry'; readonly code: string }
+  | { readonly kind: 'dead'; readonly code: string };
+
+export type ConsumerOptions = {
+  readonly queue: QueueName;
+  readonly redisUrl: string;
+  /** A worker silent for longer loses its jobs to another. */
+  readonly lockMs: number;
+  readonly handle: (delivery: Delivery) => Promise<Verdict>;
+  /** A job that ended as a dead letter without a run here: its workers died too often. */
+  readonly onStalledToDeath: (name: string, id: string) => void;
+  readonly onStalled: () => void;
+  readonly onError: (err: Error) => void;
+};
+
+export type Consumer = {
+  readonly queue: QueueName;
+  readonly isRunning: () => boolean;
+  /** Takes no more jobs; resolves when the running ones have ended. */
+  close(): Promise<void>;
+};
+
+/** How often a job may take its worker down before it is the job that is at fault. */
+const STALLS_MAX = 3;
+
+/** Takes jobs of one queue, one at a time, until closed; waits for Redis as long as it takes. */
+export function startConsumer(options: ConsumerOptions): Consumer {
+  const { queue, lockMs, onError } = options;
+  const connection = connectConsumer(options.redisUrl, onError);
+  // BullMQ hands over a signal only to a function that declares three parameters.
+  const process = async (job: BullJob<JobData>, token?: string, signal?: AbortSignal): Promise<void> => {
+    const verdict = await options.handle({
+      id: job.id as string,
+      name: job.name,
+      data: job.data,
+      attempt: job.attemptsMade + 1,
+      attempts: job.opts.attempts ?? 1,
+      dueAtMs: job.timestamp + (job.opts.delay ?? 0),
+      signal: signal as AbortSignal,
+      progress: (percent) => job.updateProgress(percent),
+    });
+    if (verdict.kind === 'done') return;
+    if (verdict.kind === 'later') {
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }
+    const failure = verdict.kind === 'dead' ? new UnrecoverableError(verdict.code) : new Error(verdict.code);
+    // Stored in Redis with the job: no frames, no paths.
+    failure.stack = verdict.code;
+    throw failure;
+  };
+  const worker = new Worker<JobData>(queue, process, {
+    connection,
+    prefix: QUEUE_PREFIX,
+    skipVersionCheck: true,
+    concurrency: 1,
+    lockDuration: lockMs,
+    stalledInterval: Math.max(100, Math.floor(lockMs / 3)),
+    maxStalledCount: STALLS_MAX,
+    // Seconds a free worker waits before it looks again, and milliseconds after a lost connection.
+    drainDelay: 2,
+    runRetryDelay: 500,
+  });
+  worker.on('error', onError);
+  worker.on('stalled', options.onStalled);
+  worker.on('lockRenewalFailed', (ids: string[]) => {
+    for (const id of ids) worker.cancelJob(id, 'lock lost');
+  });
+  worker.on('failed', (job, err) => {
+    if (job && err instanceof UnrecoverableError && /^job (stalled|started) more/.test(err.message))
+      options.onStalledToDeath(job.name, job.id as string);
+  });
+  return {
+    queue,
+    isRunning: () => worker.isRunning() && !worker.closing,
+    close: async () => {
+      await worker.close();
+      connection.disconnect();
+    },
+  };
+}

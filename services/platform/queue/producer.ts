@@ -1,0 +1,75 @@
+import { type JobsOptions, Queue } from 'bullmq';
+import { currentTraceparent } from '../../../observability/http-span.ts';
+import { jobsEnqueued, type QueueName } from '../../../observability/metrics/queue.ts';
+import type { Enqueue, Job } from '../define/job.ts';
+import { queueUnavailable } from '../errors.ts';
+import { connectProducer, QUEUE_PREFIX } from './connection.ts';
+import type { JobData } from './job-data.ts';
+
+/** Of finished jobs a few are kept, to look at and to tell a repeated id; dead letters for a month. */
+const KEEP_COMPLETED = { age: 86_400, count: 200 };
+const KEEP_DEAD = { age: 30 * 86_400, count: 10_000 };
+
+export type Producer = {
+  readonly enqueue: Enqueue;
+  /** The queue of this name, for looking at it; its commands fail fast too. */
+  readonly queue: (name: QueueName) => Queue<JobData>;
+  readonly isReady: () => boolean;
+  close(): Promise<void>;
+};
+
+const optionsOf = (job: Job): JobsOptions => ({
+  attempts: job.attempts,
+  backoff: { type: 'exponential', delay: job.backoffSeconds * 1_000, jitter: 0.5 },
+  removeOnComplete: KEEP_COMPLETED,
+  removeOnFail: KEEP_DEAD,
+  stackTraceLimit: 0,
+  sizeLimit: 65_536,
+});
+
+/** Connects in the background; while Redis is out of reach, adding fails within half a second and nothing is kept. */
+export function createProducer(redisUrl: string, onError: (err: Error) => void): Producer {
+  const connection = connectProducer(redisUrl, onError);
+  const queues = new Map<QueueName, Queue<JobData>>();
+  const queue = (name: QueueName): Queue<JobData> => {
+    let known = queues.get(name);
+    if (known === undefined) {
+      // Without skipWaitingForReady, adding waits for a Redis that was never there.
+      known = new Queue<JobData>(name, {
+        connection,
+        prefix: QUEUE_PREFIX,
+        skipVersionCheck: true,
+        skipWaitingForReady: true,
+        skipMetasUpdate: true,
+      });
+      known.on('error', onError);
+      queues.set(name, known);
+    }
+    return known;
+  };
+  const enqueue: Enqueue = async (job, payload, options = {}) => {
+    const data: JobData = { payload, traceparent: options.traceparent ?? currentTraceparent() ?? '' };
+    try {
+      const added = await queue(job.queue).add(job.name, data, {
+        ...optionsOf(job),
+        ...(options.jobId === undefined ? {} : { jobId: options.jobId }),
+        ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
+        ...(options.dedupe === undefined ? {} : { deduplication: { id: options.dedupe, keepLastIfActive: true } }),
+      });
+      jobsEnqueued.add(1, { queue: job.queue, outcome: 'added' });
+      return { jobId: added.id as string };
+    } catch (cause) {
+      jobsEnqueued.add(1, { queue: job.queue, outcome: 'unreachable' });
+      throw queueUnavailable({ retryAfterSeconds: 1, cause });
+    }
+  };
+  return {
+    enqueue,
+    queue,
+    isReady: () => connection.status === 'ready',
+    close: async () => {
+      await Promise.allSettled([...queues.values()].map((each) => each.close()));
+      connection.disconnect();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import type { Sql, Tx } from '../../domain/ports.ts';
+import type { ScheduledJob } from '../define/job.ts';
+import { defineStatement } from '../define/statement.ts';
+
+/** One line of the timetable; times in Unix milliseconds by the database's clock. */
+export type ScheduleRow = {
+  readonly job: string;
+  readonly queue: string;
+  readonly everySeconds: number;
+  readonly nextRunAtMs: number;
+  /** Negative when overdue. */
+  readonly dueInMs: number;
+  readonly lastStartedAtMs: number | null;
+  readonly lastFinishedAtMs: number | null;
+  readonly lastSucceededAtMs: number | null;
+  readonly lastOutcome: 'completed' | 'dead' | null;
+  /** Since the last success, or since the row was made. */
+  readonly sinceSuccessMs: number;
+};
+
+/** One reconciliation at a time, over all workers; held for four short statements. */
+const jobScheduleLock = defineStatement(
+  'jobScheduleLock',
+  `SELECT pg_advisory_xact_lock(hashtext('sallyport/job_schedules'))`,
+);
+
+/** A run further away than its interval is what a stepped clock or a shortened interval leaves: it is drawn near. */
+const jobScheduleDeclare = defineStatement(
+  'jobScheduleDeclare',
+  `INSERT INTO job_schedules AS s (job, queue, every_seconds, next_run_at)
+   SELECT job, queue, every_seconds, clock_timestamp()
+   FROM unnest($1::text[], $2::text[], $3::int[]) AS declared(job, queue, every_seconds)
+   ON CONFLICT (job) DO UPDATE SET queue = EXCLUDED.queue, every_seconds = EXCLUDED.every_seconds,
+     declared_at = clock_timestamp(),
+     next_run_at = least(s.next_run_at, clock_timestamp() + make_interval(secs => EXCLUDED.every_seconds))`,
+);
+
+/** Those which no running worker's contracts hold any more; a few dozen rows at most. */
+const jobScheduleForget = defineStatement(
+  'jobScheduleForget',
+  `DELETE FROM job_schedules WHERE declared_at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)
+   RETURNING job`,
+);
+
+const jobScheduleList = defineStatement(
+  'jobScheduleList',
+  `SELECT job, queue, every_seconds AS "everySeconds",
+     (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs",
+     (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS "dueInMs",
+     (extract(epoch FROM last_started_at) * 1000)::bigint AS "lastStartedAtMs",
+     (extract(epoch FROM last_finished_at) * 1000)::bigint AS "lastFinishedAtMs",
+     (extract(epoch FROM last_succeeded_at) * 1000)::bigint AS "lastSucceededAtMs",
+     last_outcome AS "lastOutcome",
+     (extract(epoch FROM clock_timestamp() - coalesce(last_succeeded_at, created_at)) * 1000)::bigint AS "sinceSuccessMs"
+   FROM job_schedules ORDER BY job`,
+);
+
+/** Compares the slot, so that a run told twice moves the timetable once. By the primary key. */
+const jobScheduleFinish = defineStatement(
+  'jobScheduleFinish',
+  `UPDATE job_schedules SET
+     next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
+     last_started_at = clock_timestamp() - make_interval(secs => $4::float8 / 1000),
+     last_finished_at = clock_timestamp(),
+     last_succeeded_at = CASE WHEN $3 = 'completed' THEN clock_timestamp() ELSE last_succeeded_at END,
+     last_outcome = $3
+   WHERE job = $1 AND next_run_at = to_timestamp($2::float8 / 1000)::timestamptz(3)
+   RETURNING (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs", every_seconds AS "everySeconds"`,
+);
+
+/** Writes the timetable of these contracts, forgets what nobody declares, and gives what then holds. */
+export async function declareSchedules(
+  tx: Tx,
+  jobs: readonly ScheduledJob[],
+  forgetAfterMs: number,
+): Promise<{ readonly rows: ScheduleRow[]; readonly forgotten: readonly string[] }> {
+  await tx.query(jobScheduleLock);
+  await tx.query(jobScheduleDeclare, [
+    jobs.map((job) => job.name),
+    jobs.map((job) => job.queue),
+    jobs.map((job) => job.schedule.everySeconds),
+  ]);
+  const forgotten = await tx.query<{ job: string }>(jobScheduleForget, [forgetAfterMs]);
+  return { rows: await tx.query<ScheduleRow>(jobScheduleList), forgotten: forgotten.map(({ job }) => job) };
+}
+
+/** The timetable as it is. */
+export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<ScheduleRow>(jobScheduleList);
+
+/** Notes the end of a scheduled run and names the next slot; undefined when this slot was over already. */
+export async function finishScheduledRun(
+  sql: Sql,
+  run: {
+    readonly job: string;
+    readonly slotMs: number;
+    readonly outcome: 'completed' | 'dead';
+    readonly tookMs: number;
+  },
+): Promise<{ readonly nextRunAtMs: number; readonly everySeconds: number } | undefined> {
+  const rows = await sql.query<{ nextRunAtMs: number; everySeconds: number }>(jobScheduleFinish, [
+    run.job,
+    run.slotMs,
+    run.outcome,
+    run.tookMs,
+  ]);
+  return rows[0];
+}

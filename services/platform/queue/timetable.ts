@@ -1,0 +1,125 @@
+import { scheduleLastSuccess, scheduleNextRun, scheduleStale } from '../../../observability/metrics/queue.ts';
+import type { Log, Ports } from '../../domain/ports.ts';
+import type { ScheduledJob } from '../define/job.ts';
+import { scheduledRunId, slotOf } from './job-data.ts';
+import type { Producer } from './producer.ts';
+import { declareSchedules, finishScheduledRun, type ScheduleRow } from './schedule-rows.ts';
+
+export type Timetable = {
+  /** Writes the timetable, and sees to it that the next run of each job is in Redis. Never rejects. */
+  reconcile(): Promise<void>;
+  /** Notes the end of the run with this job id and puts the next one in place; nothing for ids that are no slot. */
+  finish(job: string, jobId: string, outcome: 'completed' | 'dead', tookMs: number): Promise<void>;
+  /** As last read; undefined before the first time. */
+  rows(): readonly ScheduleRow[] | undefined;
+  start(): void;
+  close(): Promise<void>;
+};
+
+export type TimetableOptions = {
+  readonly ports: Pick<Ports, 'transact' | 'sql'>;
+  readonly producer: Producer;
+  readonly jobs: readonly ScheduledJob[];
+  readonly checkMs: number;
+  readonly log: Log;
+};
+
+/** So many checks without a word from any worker, and a job is no longer scheduled. */
+const FORGET_AFTER_CHECKS = 4;
+
+/**
+ * The timetable is a table; Redis holds one delayed job for the next slot of each line, under the slot's own id. Any
+ * number of workers may add it, and add it again after Redis was lost; it moves on when a run has ended, and only once.
+ */
+export function createTimetable({ ports, producer, jobs, checkMs, log }: TimetableOptions): Timetable {
+  const byName = new Map<string, ScheduledJob>(jobs.map((job) => [job.name, job]));
+  let rows: readonly ScheduleRow[] | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let isClosed = false;
+  let wasFailing = false;
+
+  const place = async (job: ScheduledJob, slotMs: number, delayMs: number): Promise<void> => {
+    const jobId = scheduledRunId(job.name, slotMs);
+    await producer.enqueue(job, {}, { jobId, delayMs: Math.max(0, delayMs), traceparent: '' });
+  };
+
+  const finish: Timetable['finish'] = async (name, jobId, outcome, tookMs) => {
+    const [job, slotMs] = [byName.get(name), slotOf(name, jobId)];
+    if (job === undefined || slotMs === undefined) return;
+    const next = await finishScheduledRun(ports.sql, { job: name, slotMs, outcome, tookMs });
+    // Should Redis be away just now, the next check places it.
+    if (next) await place(job, next.nextRunAtMs, next.everySeconds * 1_000).catch(() => {});
+  };
+
+  /** A slot that is well past due may sit in Redis behind a stepped clock, or have ended without a word to us. */
+  const unblock = async (job: ScheduledJob, slotMs: number): Promise<void> => {
+    const jobId = scheduledRunId(job.name, slotMs);
+    const placed = await producer.queue(job.queue).getJob(jobId);
+    const state = await placed?.getState();
+    if (state === 'delayed' && placed?.attemptsMade === 0) await placed.promote();
+    if (state === 'completed') await finish(job.name, jobId, 'completed', 0);
+    if (state === 'failed') await finish(job.name, jobId, 'dead', 0);
+  };
+
+  const check = async (): Promise<void> => {
+    const declared = await ports.transact((tx) => declareSchedules(tx, jobs, checkMs * FORGET_AFTER_CHECKS));
+    rows = declared.rows;
+    show(rows, byName);
+    for (const job of declared.forgotten) log.info({ job }, 'job is no longer scheduled');
+    // Lost with Redis, like the jobs themselves: one at a time, over all workers.
+    for (const name of new Set(jobs.map((job) => job.queue))) await producer.queue(name).setGlobalConcurrency(1);
+    for (const row of rows) {
+      const job = byName.get(row.job);
+      if (job === undefined) continue;
+      await place(job, row.nextRunAtMs, row.dueInMs);
+      if (row.dueInMs < -checkMs) await unblock(job, row.nextRunAtMs);
+    }
+  };
+
+  const reconcile = async (): Promise<void> => {
+    try {
+      await check();
+      if (wasFailing) log.info({}, 'the timetable is kept again');
+      wasFailing = false;
+    } catch (err) {
+      // One line for a state, not one for each check.
+      if (!wasFailing) log.warn({ err }, 'the timetable cannot be kept; trying on');
+      wasFailing = true;
+    }
+  };
+
+  return {
+    reconcile,
+    finish,
+    rows: () => rows,
+    start: () => {
+      const next = (): void => {
+        running = reconcile();
+        void running.then(() => {
+          if (!isClosed) timer = setTimeout(next, wasFailing ? Math.min(checkMs, 1_000) : checkMs);
+        });
+      };
+      next();
+    },
+    close: async () => {
+      isClosed = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}
+
+function show(rows: readonly ScheduleRow[], jobs: ReadonlyMap<string, ScheduledJob>): void {
+  for (const row of rows) {
+    const job = jobs.get(row.job);
+    if (job === undefined) continue;
+    scheduleNextRun.set(row.nextRunAtMs / 1_000, { job: job.name });
+    if (row.lastSucceededAtMs !== null) scheduleLastSuccess.set(row.lastSucceededAtMs / 1_000, { job: job.name });
+    scheduleStale.set(isStale(row, job) ? 1 : 0, { job: job.name });
+  }
+}
+
+/** Whether the last success is older than the contract allows. */
+export const isStale = (row: ScheduleRow, job: ScheduledJob): boolean =>
+  row.sinceSuccessMs > job.staleAfterSeconds * 1_000;

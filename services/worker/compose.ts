@@ -1,0 +1,127 @@
+import { processors } from '../../jobs/processors/all.ts';
+import { jobs, scheduledJobs } from '../../jobs/schedules.ts';
+import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
+import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
+import { useIdentifierKey } from '../domain/audit/audit-context.ts';
+import { createKeyRing } from '../domain/keys/key-ring.ts';
+import type { Log, MarkStore } from '../domain/ports.ts';
+import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
+import { systemClock, systemRandom } from '../platform/crypto/system.ts';
+import { createVault } from '../platform/crypto/vault.ts';
+import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
+import { type Consumer, startConsumer } from '../platform/queue/consumer.ts';
+import { createProducer } from '../platform/queue/producer.ts';
+import { createTimetable } from '../platform/queue/timetable.ts';
+import { connectRedis } from '../platform/redis/redis.ts';
+import { createJobHandler } from './consume.ts';
+import { createHealth } from './health.ts';
+import type { WorkerPorts } from './ports.ts';
+
+export type ComposeInput = {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly authSecret: string;
+  readonly marks: MarkStore;
+  readonly log: Log;
+};
+
+/** Statements of jobs may take longer than those of requests; batches keep each short all the same. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+const SAMPLE_MS = 5_000;
+
+/** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
+export function compose(input: ComposeInput) {
+  const { config, log } = input;
+  const pool = createPool({
+    url: input.databaseUrl,
+    connections: config.stores.poolConnections,
+    applicationName: 'sallyport-worker',
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: 5_000,
+    connectTimeoutMs: 5_000,
+    onWait: (waitMs, isGivenUp) => {
+      poolWait.record(waitMs / 1_000, { pool: 'main' });
+      if (isGivenUp) poolTimeouts.add(1, { pool: 'main' });
+    },
+  });
+  const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is out of reach: jobs wait'));
+  const redis = connectRedis(input.redisUrl, onRedisError);
+  const producer = createProducer(input.redisUrl, onRedisError);
+  const ports: WorkerPorts = {
+    sql: createSql(pool),
+    transact: createTransact(pool, (err) => log.error({ err }, 'an action after a commit failed')),
+    redis,
+    clock: systemClock,
+    random: systemRandom,
+    vault: createVault(keyEncryptionKeyOf(config, input.authSecret)),
+    marks: input.marks,
+    log,
+    config,
+    enqueue: producer.enqueue,
+    keysChanged: () => {},
+  };
+  const keyRing = createKeyRing(ports, config.keys);
+  const checkMs = config.jobs.scheduleCheckMs;
+  const timetable = createTimetable({ ports, producer, jobs: scheduledJobs, checkMs, log });
+  const stopping = new AbortController();
+  const handle = createJobHandler({ ...ports, ports, processors, timetable, stopping: stopping.signal });
+  const consumers: Consumer[] = [];
+  const queues = [...new Set(jobs.map((job) => job.queue))];
+  const health = createHealth({
+    producer,
+    consumers,
+    timetable,
+    jobs,
+    clock: systemClock,
+    stallSeconds: config.jobs.stallSeconds,
+    sampleMs: SAMPLE_MS,
+  });
+  return {
+    health,
+    /** Resolves once Postgres has answered; Redis may come later. */
+    start: async () => {
+      await keyRing.load();
+      useIdentifierKey(() => keyRing.secret('identifier'));
+      await timetable.reconcile();
+      timetable.start();
+      for (const queue of queues)
+        consumers.push(
+          startConsumer({
+            queue,
+            redisUrl: input.redisUrl,
+            lockMs: config.jobs.lockMs,
+            handle,
+            onStalled: () => jobsStalled.add(1, { queue }),
+            onStalledToDeath: (name, id) => {
+              const job = jobs.find((each) => each.name === name);
+              if (job) jobRuns.add(1, { queue, job: job.name, outcome: 'dead' });
+              log.error({ job: job?.name, job_id: id }, 'a job took its workers down and is kept as a dead letter');
+            },
+            onError: onRedisError,
+          }),
+        );
+      health.start();
+    },
+    /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */
+    drain: async (longestMs: number) => {
+      const cut = setTimeout(() => stopping.abort(), longestMs);
+      await Promise.allSettled(consumers.map((consumer) => consumer.close()));
+      clearTimeout(cut);
+      health.close();
+      await timetable.close();
+      await Promise.allSettled([producer.close(), redis.close(), pool.end()]);
+    },
+  };
+}
+
+/** A missing Redis is a state, not a stream of events. */
+function oncePerMinute(say: (err: Error) => void): (err: Error) => void {
+  let saidAt: number | undefined;
+  return (err) => {
+    const now = performance.now();
+    if (saidAt !== undefined && now - saidAt < 60_000) return;
+    saidAt = now;
+    say(err);
+  };
+}

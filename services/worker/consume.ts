@@ -1,0 +1,157 @@
+import type { Processor } from '../../jobs/processors/run.ts';
+import { withJobSpan } from '../../observability/job-span.ts';
+import { jobDuration, jobRuns, jobWait } from '../../observability/metrics/queue.ts';
+import type { Clock, JobRun, Log, Sql } from '../domain/ports.ts';
+import { isAppError } from '../platform/define/error.ts';
+import type { Job } from '../platform/define/job.ts';
+import { runSuperseded } from '../platform/errors.ts';
+import type { Delivery, Verdict } from '../platform/queue/consumer.ts';
+import { takeFence } from '../platform/queue/fences.ts';
+import { jobDataSchema } from '../platform/queue/job-data.ts';
+import type { Timetable } from '../platform/queue/timetable.ts';
+import type { WorkerPorts } from './ports.ts';
+
+type Outcome = 'completed' | 'retried' | 'dead' | 'superseded' | 'interrupted';
+
+export type ConsumeDeps = {
+  readonly processors: readonly Processor[];
+  readonly ports: WorkerPorts;
+  readonly sql: Sql;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly timetable: Timetable;
+  /** Aborts when the process has no more time for its running jobs. */
+  readonly stopping: AbortSignal;
+};
+
+/** How long a run that was told to stop may take to do so before it is left behind. */
+const SETTLE_MS = 2_000;
+
+/** A run that was told to stop, and did. */
+class RunStopped extends Error {
+  readonly code: 'job_timed_out' | 'job_interrupted' | 'job_lock_lost';
+  constructor(code: RunStopped['code']) {
+    super(code);
+    this.name = 'RunStopped';
+    this.code = code;
+  }
+}
+
+/** The one wrapper round every job: payload, fence, span, time limit, outcome, metrics, timetable. Never rejects. */
+export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<Verdict> {
+  const { clock, log } = deps;
+  const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
+
+  return async (delivery) => {
+    const processor = byName.get(delivery.name);
+    const data = jobDataSchema.safeParse(delivery.data);
+    if (processor === undefined || !data.success || !processor.job.payload.safeParse(data.data.payload).success) {
+      const code = processor === undefined ? 'job_unknown' : 'job_payload_invalid';
+      log.error({ job: processor?.job.name, code }, 'a job that cannot be run was set aside');
+      if (processor) jobRuns.add(1, labelsOf(processor.job, 'dead'));
+      return { kind: 'dead', code };
+    }
+    const { job } = processor;
+    if (delivery.attempt === 1)
+      jobWait.record(Math.max(0, clock.now() - delivery.dueAtMs) / 1_000, { queue: job.queue, job: job.name });
+    const startedAt = clock.monotonic();
+    let failure: unknown;
+    try {
+      await withJobSpan(job.name, attributesOf(job, delivery), data.data.traceparent, (traceparent) =>
+        runOnce(deps, processor, data.data.payload, delivery, traceparent, startedAt),
+      );
+    } catch (err) {
+      failure = err;
+    }
+    const tookMs = clock.monotonic() - startedAt;
+    jobDuration.record(tookMs / 1_000, { queue: job.queue, job: job.name });
+    const outcome = failure === undefined ? 'completed' : outcomeOf(failure, delivery);
+    jobRuns.add(1, labelsOf(job, outcome));
+    if (outcome === 'completed' || outcome === 'superseded') return { kind: 'done' };
+    const code = codeOf(failure);
+    const fields = { err: failure, job: job.name, job_id: delivery.id, attempt: delivery.attempt };
+    if (outcome === 'interrupted') return { kind: 'later' };
+    if (outcome === 'retried') {
+      log.warn(fields, 'a job did not succeed and is tried again');
+      return { kind: 'retry', code };
+    }
+    log.error(fields, 'a job failed for good and is kept as a dead letter');
+    // Should this fail too, the timetable finds the dead letter and moves on.
+    await deps.timetable.finish(job.name, delivery.id, 'dead', tookMs).catch(() => {});
+    return { kind: 'dead', code };
+  };
+}
+
+async function runOnce(
+  deps: ConsumeDeps,
+  { job, work }: Processor,
+  payload: unknown,
+  delivery: Delivery,
+  traceparent: string,
+  startedAt: number,
+): Promise<void> {
+  const limit = AbortSignal.timeout(job.timeoutSeconds * 1_000);
+  const stop = AbortSignal.any([delivery.signal, deps.stopping, limit]);
+  const run: JobRun = {
+    jobId: delivery.id,
+    attempt: delivery.attempt,
+    fence: await takeFence(deps.sql, job.name),
+    signal: stop,
+    progress: delivery.progress,
+    caller: {
+      kind: 'system',
+      name: job.name,
+      request: { ip: '', userAgent: '', traceId: traceparent.slice(3, 35), traceparent },
+    },
+  };
+  await settled(work(deps.ports, payload, run), stop);
+  // Work that stopped early because it was told to is not done.
+  if (delivery.signal.aborted) throw new RunStopped('job_lock_lost');
+  if (deps.stopping.aborted) throw new RunStopped('job_interrupted');
+  if (limit.aborted) throw new RunStopped('job_timed_out');
+  await deps.timetable.finish(job.name, delivery.id, 'completed', deps.clock.monotonic() - startedAt);
+}
+
+/** Waits for the work's own end; of work told to stop, only so long. */
+async function settled(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const left = new Promise<void>((resolve) => {
+    const leave = (): void => {
+      timer = setTimeout(resolve, SETTLE_MS);
+    };
+    if (stop.aborted) leave();
+    else stop.addEventListener('abort', leave, { once: true });
+  });
+  try {
+    await Promise.race([work, left]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What says of itself that it may pass, and what says nothing, is tried again; a refusal is not. */
+function outcomeOf(failure: unknown, delivery: Delivery): Outcome {
+  if (isAppError(failure) && failure.definition === runSuperseded.definition) return 'superseded';
+  if (failure instanceof RunStopped && failure.code === 'job_lock_lost') return 'superseded';
+  if (failure instanceof RunStopped && failure.code === 'job_interrupted') return 'interrupted';
+  if (isAppError(failure) && !failure.definition.retryable) return 'dead';
+  return delivery.attempt >= delivery.attempts ? 'dead' : 'retried';
+}
+
+/** An error code or class name; messages may hold what must not be stored. */
+function codeOf(failure: unknown): string {
+  if (!(failure instanceof Error)) return typeof failure;
+  const { code } = failure as { code?: unknown };
+  return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : failure.name;
+}
+
+const labelsOf = <O extends Outcome>(job: Job, outcome: O) => ({ queue: job.queue, job: job.name, outcome });
+
+const attributesOf = (job: Job, delivery: Delivery) => ({
+  'messaging.system': 'bullmq',
+  'messaging.operation.type': 'process',
+  'messaging.operation.name': job.name,
+  'messaging.destination.name': job.queue,
+  'messaging.message.id': delivery.id,
+  'sallyport.job.attempt': delivery.attempt,
+});

@@ -1,0 +1,87 @@
+import { type QueueName, queueJobs, queueOldestAge, workerHealthy } from '../../observability/metrics/queue.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { Job } from '../platform/define/job.ts';
+import { isScheduled } from '../platform/define/job.ts';
+import type { Consumer } from '../platform/queue/consumer.ts';
+import type { Producer } from '../platform/queue/producer.ts';
+import { lookAtQueue, type QueueState } from '../platform/queue/queue-state.ts';
+import { isStale, type Timetable } from '../platform/queue/timetable.ts';
+
+export type Health = {
+  readonly status: 'ok' | 'stalled';
+  /** What does not move, a phrase each. */
+  readonly reasons: readonly string[];
+};
+
+export type HealthDeps = {
+  readonly producer: Producer;
+  readonly consumers: readonly Consumer[];
+  readonly timetable: Timetable;
+  readonly jobs: readonly Job[];
+  readonly clock: Clock;
+  readonly stallSeconds: number;
+  readonly sampleMs: number;
+};
+
+/**
+ * Healthy means that jobs move: nothing due waits too long, no schedule is stale, Redis answers. For alerts and people;
+ * no reason to end a process, which would only take its running jobs down.
+ */
+export function createHealth(deps: HealthDeps) {
+  const { clock, sampleMs, stallSeconds } = deps;
+  const queues = [...new Set(deps.jobs.map((job) => job.queue))];
+  const states = new Map<QueueName, { readonly state: QueueState; readonly atMs: number }>();
+  const startedAt = clock.monotonic();
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  const sample = async (): Promise<void> => {
+    await Promise.allSettled(
+      queues.map(async (name) => {
+        const state = await lookAtQueue(deps.producer.queue(name), clock.now());
+        states.set(name, { state, atMs: clock.monotonic() });
+        for (const each of ['waiting', 'active', 'delayed', 'dead'] as const)
+          queueJobs.set(state[each], { queue: name, state: each });
+        queueOldestAge.set(state.oldestAgeMs / 1_000, { queue: name });
+      }),
+    );
+  };
+
+  const reasonsOf = (name: QueueName): string[] => {
+    const known = states.get(name);
+    const silentMs = clock.monotonic() - (known?.atMs ?? startedAt);
+    if (silentMs > stallSeconds * 1_000) return [`${name}: Redis is out of reach`];
+    if (known && known.state.oldestAgeMs > stallSeconds * 1_000) return [`${name}: jobs wait and none is taken`];
+    return [];
+  };
+
+  const read = (): Health => {
+    const rows = deps.timetable.rows() ?? [];
+    const reasons = [
+      ...deps.consumers.filter((consumer) => !consumer.isRunning()).map(({ queue }) => `${queue}: not consumed here`),
+      ...queues.flatMap(reasonsOf),
+      ...deps.jobs.filter(isScheduled).flatMap((job) => {
+        const row = rows.find((each) => each.job === job.name);
+        return row && isStale(row, job) ? [`${job.name}: no successful run in time`] : [];
+      }),
+    ];
+    return { status: reasons.length === 0 ? 'ok' : 'stalled', reasons };
+  };
+
+  return {
+    read,
+    start: () => {
+      workerHealthy.at().observe(() => (read().status === 'ok' ? 1 : 0));
+      const next = (): void => {
+        void sample().then(() => {
+          if (!isClosed) timer = setTimeout(next, sampleMs).unref();
+        });
+      };
+      next();
+    },
+    close: () => {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+// Telemetry above, everything it measures below.
+
+import { resolve } from 'node:path';
+import { createLogger } from '../../observability/logger.ts';
+import { watchProcess } from '../../observability/metrics/process.ts';
+import { serveMetrics } from '../../observability/metrics/server.ts';
+import { type Config, ConfigError, loadConfig } from '../platform/config/load.ts';
+import { ensureAuthSecret } from '../platform/local/data-dir.ts';
+import { createFileMarks } from '../platform/marks/file-marks.ts';
+import { fatalOf, tellSupervisor } from '../platform/process/fatal.ts';
+import { compose } from './compose.ts';
+import { telemetry } from './telemetry.ts';
+
+/** Of the drain time, what remains for work that was told to stop. */
+const STOP_MS = 2_500;
+
+function required(value: string | undefined, env: string): string {
+  if (value) return value;
+  throw new ConfigError([
+    { env, problem: 'is not set', fix: 'start with `npm start`, which brings its own, or set it' },
+  ]);
+}
+
+async function start(config: Config): Promise<void> {
+  const log = createLogger({ service: 'sallyport-worker', level: config.server.logLevel });
+  for (const warning of telemetry.warnings) log.warn({ warning }, 'telemetry setting ignored');
+  const dataDir = resolve(config.server.dataDir);
+  const worker = compose({
+    config,
+    databaseUrl: required(config.stores.databaseUrl, 'DATABASE_URL'),
+    redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
+    authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
+    marks: createFileMarks(dataDir),
+    log,
+  });
+  const stopWatching = watchProcess();
+  const { metricsSocket } = config.server;
+  const { workerPort, workerDrainSeconds } = config.jobs;
+  const health = (): { ok: boolean; body: object } => {
+    const state = worker.health.read();
+    return { ok: state.status === 'ok', body: state };
+  };
+  const servers = await Promise.all([
+    ...(metricsSocket ? [serveMetrics({ socketPath: metricsSocket, health })] : []),
+    ...(workerPort ? [serveMetrics({ port: workerPort, host: config.server.host, health })] : []),
+  ]);
+  await worker.start();
+  tellSupervisor({ type: 'ready' });
+
+  let isStopping = false;
+  const stop = async (): Promise<void> => {
+    if (isStopping) return;
+    isStopping = true;
+    // What still runs then is given to another worker once its lock is over.
+    setTimeout(() => process.exit(), workerDrainSeconds * 1_000).unref();
+    await worker.drain(Math.max(0, workerDrainSeconds * 1_000 - STOP_MS));
+    await Promise.all(servers.map((server) => server.close()));
+    stopWatching();
+    await telemetry.shutdown();
+    process.exit();
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('disconnect', stop);
+  // A rejection nobody awaited is a defect: logged, drained, started again by the supervisor.
+  process.on('unhandledRejection', (err) => {
+    log.error({ err }, 'unhandled rejection');
+    process.exitCode = 1;
+    void stop();
+  });
+}
+
+try {
+  await start(loadConfig(process.env));
+} catch (err) {
+  const fatal = fatalOf(err);
+  tellSupervisor(fatal);
+  process.stderr.write(`sallyport-worker: ${fatal.message}\n  fix: ${fatal.fix}\n`);
+  process.exit(1);
+}

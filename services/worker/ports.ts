@@ -1,0 +1,11 @@
+import type { Ports } from '../domain/ports.ts';
+import type { Config } from '../platform/config/load.ts';
+import type { Enqueue } from '../platform/define/job.ts';
+
+/** What the use-cases of jobs are given. */
+export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> & {
+  readonly config: Config;
+  readonly enqueue: Enqueue;
+  /** Running copies of the API see new keys at their next poll. */
+  readonly keysChanged: () => void;
+};
