@@ -4,10 +4,10 @@ import type { CoverageGroup } from './coverage.ts';
 const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
-  'services/api/{main,compose}.ts',
+  'services/{api,worker}/{main,compose}.ts',
   'services/api/routes/**',
   'services/supervisor/**',
-  'services/platform/{local,postgres,redis,hasher,marks}/**',
+  'services/platform/{local,postgres,redis,queue,hasher,marks}/**',
   'services/domain/identity/better-auth/**',
   'observability/{otel,otel-export}.ts',
   'cli/**',

@@ -1,13 +1,12 @@
 import { processors } from '../../jobs/processors/all.ts';
-import { jobs, scheduledJobs } from '../../jobs/schedules.ts';
+import type { Processor } from '../../jobs/processors/run.ts';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
-import { useIdentifierKey } from '../domain/audit/audit-context.ts';
-import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
+import { isScheduled } from '../platform/define/job.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { type Consumer, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
@@ -24,6 +23,8 @@ export type ComposeInput = {
   readonly authSecret: string;
   readonly marks: MarkStore;
   readonly log: Log;
+  /** What it runs; the product's own jobs unless given. */
+  readonly processors?: readonly Processor[];
 };
 
 /** Statements of jobs may take longer than those of requests; batches keep each short all the same. */
@@ -33,6 +34,8 @@ const SAMPLE_MS = 5_000;
 /** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
 export function compose(input: ComposeInput) {
   const { config, log } = input;
+  const work = input.processors ?? processors;
+  const jobs = work.map(({ job }) => job);
   const pool = createPool({
     url: input.databaseUrl,
     connections: config.stores.poolConnections,
@@ -61,11 +64,10 @@ export function compose(input: ComposeInput) {
     enqueue: producer.enqueue,
     keysChanged: () => {},
   };
-  const keyRing = createKeyRing(ports, config.keys);
   const checkMs = config.jobs.scheduleCheckMs;
-  const timetable = createTimetable({ ports, producer, jobs: scheduledJobs, checkMs, log });
+  const timetable = createTimetable({ ports, producer, jobs: jobs.filter(isScheduled), checkMs, log });
   const stopping = new AbortController();
-  const handle = createJobHandler({ ...ports, ports, processors, timetable, stopping: stopping.signal });
+  const handle = createJobHandler({ ...ports, ports, processors: work, timetable, stopping: stopping.signal });
   const consumers: Consumer[] = [];
   const queues = [...new Set(jobs.map((job) => job.queue))];
   const health = createHealth({
@@ -79,10 +81,8 @@ export function compose(input: ComposeInput) {
   });
   return {
     health,
-    /** Resolves once Postgres has answered; Redis may come later. */
+    /** Postgres and Redis may come later. */
     start: async () => {
-      await keyRing.load();
-      useIdentifierKey(() => keyRing.secret('identifier'));
       await timetable.reconcile();
       timetable.start();
       for (const queue of queues)
@@ -114,6 +114,8 @@ export function compose(input: ComposeInput) {
     },
   };
 }
+
+export type Composed = ReturnType<typeof compose>;
 
 /** A missing Redis is a state, not a stream of events. */
 function oncePerMinute(say: (err: Error) => void): (err: Error) => void {

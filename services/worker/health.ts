@@ -51,7 +51,9 @@ export function createHealth(deps: HealthDeps) {
     const known = states.get(name);
     const silentMs = clock.monotonic() - (known?.atMs ?? startedAt);
     if (silentMs > stallSeconds * 1_000) return [`${name}: Redis is out of reach`];
-    if (known && known.state.oldestAgeMs > stallSeconds * 1_000) return [`${name}: jobs wait and none is taken`];
+    // Behind a running job it only waits its turn; how long that may take is the running job's own limit.
+    const isLate = known !== undefined && known.state.oldestAgeMs > stallSeconds * 1_000;
+    if (isLate && known.state.active === 0) return [`${name}: jobs wait and none is taken`];
     return [];
   };
 

@@ -1,24 +1,27 @@
-import { Queue } from 'bullmq';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct({ env: { JOB_SCHEDULE_CHECK_MS: '200' } });
+  product = await startProduct();
 });
 afterAll(() => product?.dispose());
 
-test('the worker runs beside the API and does its scheduled job', async () => {
+test('a start brings a worker that does its scheduled jobs, tells of them, and ends after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });
   const [row] = await eventually('the first scheduled run', async () => {
-    const rows = await queryRows(product.credentials.database_url, 'SELECT * FROM job_schedules');
-    return rows[0]?.last_outcome ? rows : undefined;
+    const rows = await queryRows(
+      product.credentials.database_url,
+      `SELECT job, last_outcome, next_run_at - last_finished_at AS pause FROM job_schedules
+       WHERE job = 'clean-up-expired-tokens' AND last_outcome IS NOT NULL`,
+    );
+    return rows.length > 0 && rows;
   });
-  expect(row).toMatchObject({ job: 'clean-up-expired-tokens', last_outcome: 'completed' });
-  const connection = new Redis(product.credentials.redis_url, { maxRetriesPerRequest: null });
-  const queue = new Queue('token-cleanup', { connection, prefix: '{sallyport}' });
-  await queue.close();
-  connection.disconnect();
-  const text = await (await fetch(product.metrics)).text();
+  expect(row).toMatchObject({ last_outcome: 'completed', pause: { hours: 1 } });
+  const run = `sallyport_jobs_total{process="worker-1",queue="token-cleanup",job="clean-up-expired-tokens",outcome="completed"} 1`;
+  const metrics = await (await fetch(product.metrics)).text();
+  expect(metrics).toContain(run);
+  expect(metrics).toContain('sallyport_worker_healthy{process="worker-1"} 1');
+  expect(await product.stop()).toBe(0);
+  expect(product.output()).not.toMatch(/did not drain|killing/);
 });

@@ -5,7 +5,7 @@ export type QueueState = {
   readonly active: number;
   readonly delayed: number;
   readonly dead: number;
-  /** How long the job at the head has waited; 0 when none waits, or while one runs. */
+  /** How long the job at the head of the queue has waited; 0 when none waits. */
   readonly oldestAgeMs: number;
 };
 

@@ -17,6 +17,7 @@ export type OwnStores = {
   revive(store: 'postgres' | 'redis'): Promise<void>;
   /** Stops every process of Postgres where it stands: connections stay open and nothing answers. */
   freezePostgres(): () => void;
+  freezeRedis(): () => void;
   dispose(): Promise<void>;
 };
 
@@ -52,6 +53,11 @@ export async function startOwnStores(): Promise<OwnStores> {
       return () => {
         for (const pid of frozen) sendSignal(pid, 'SIGCONT');
       };
+    },
+    freezeRedis: () => {
+      const pid = pidOf('redis');
+      sendSignal(pid, 'SIGSTOP');
+      return () => sendSignal(pid, 'SIGCONT');
     },
     dispose: async () => {
       await Promise.all([postgres.stop(), redis.stop()]);
