@@ -1,15 +1,41 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Caller, Ports } from '../services/domain/ports.ts';
-import { keyEncryptionKeyOf, loadConfig } from '../services/platform/config/load.ts';
+import type { Caller, Ports, Vault } from '../services/domain/ports.ts';
+import {
+  derivedKeyEncryptionKey,
+  keyEncryptionKeyOf,
+  loadConfig,
+  previousKeyEncryptionKeyOf,
+} from '../services/platform/config/load.ts';
 import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
 import { createVault } from '../services/platform/crypto/vault.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 /** What a verb needs to run use-cases directly on the database. */
 export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'>;
+
+/**
+ * The vault of the key-encryption key until now: KEY_ENCRYPTION_KEY_PREVIOUS, or what a start without any derives
+ * from the auth secret.
+ * @throws CommandError (2) when there is none
+ */
+export function previousVault(fromAuthSecret: boolean, env: NodeJS.ProcessEnv = process.env): Vault {
+  const config = loadConfig(env);
+  const given = previousKeyEncryptionKeyOf(config);
+  if (given && !fromAuthSecret) return createVault(given);
+  const authSecret = authSecretOf(resolveDataDir(env), config.identity.authSecret);
+  if (fromAuthSecret && authSecret !== '') return createVault(derivedKeyEncryptionKey(authSecret));
+  throw new CommandError(
+    exitCodes.usage,
+    fromAuthSecret ? 'there is no auth secret here' : 'KEY_ENCRYPTION_KEY_PREVIOUS is not set',
+    fromAuthSecret
+      ? 'set BETTER_AUTH_SECRET, or SALLYPORT_DATA_DIR'
+      : 'set it to the KEY_ENCRYPTION_KEY until now, or pass --from-auth-secret where there was none',
+  );
+}
 
 /** The actor of what a command does. */
 export const systemCaller = (name: string): Caller => ({

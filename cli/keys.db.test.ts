@@ -122,6 +122,34 @@ describe('sallyport keys', () => {
     expect((await sallyport(['compromise', kid, '--reason', 'again', '--yes'])).err).toMatch(/without the hold/);
   });
 
+  test('rewrap seals everything again under the new key-encryption key, once, and says what to do next', async () => {
+    const [fresh, previous] = [Buffer.alloc(32, 6).toString('base64'), KEK.toString('base64')];
+    const env = { KEY_ENCRYPTION_KEY: fresh, KEY_ENCRYPTION_KEY_PREVIOUS: previous };
+    expect((await sallyport(['rewrap', '--dry-run'], env)).err).toMatch(/would seal 5 of 5 values again/);
+    const done = await sallyport(['rewrap', '--json'], env);
+    expect(JSON.parse(done.out)).toEqual({ sealed: 5, rewrapped: 5 });
+    expect(done.err).toMatch(/unset KEY_ENCRYPTION_KEY_PREVIOUS/);
+    expect((await sallyport(['rewrap'], env)).err).toMatch(/nothing to do: KEY_ENCRYPTION_KEY opens all 5 values/);
+    expect(await sallyport(['rotate'], { KEY_ENCRYPTION_KEY: fresh })).toMatchObject({ code: 0 });
+    expect(await sallyport(['rotate'])).toMatchObject({ code: 5 });
+  });
+
+  test('rewrap takes over from the key that a start without any derives from the auth secret', async () => {
+    const env = { KEY_ENCRYPTION_KEY: '', BETTER_AUTH_SECRET: 'a-secret-of-more-than-thirty-two-characters' };
+    const back = { ...env, KEY_ENCRYPTION_KEY_PREVIOUS: KEK.toString('base64') };
+    expect(await sallyport(['rewrap'], back)).toMatchObject({ code: 0 });
+    expect(await sallyport(['rotate'], env)).toMatchObject({ code: 0 });
+    const { KEY_ENCRYPTION_KEY: _none, ...secret } = env;
+    expect((await sallyport(['rewrap', '--from-auth-secret'], secret)).err).toMatch(/sealed 6 of 6 values again/);
+    expect(await sallyport(['list'])).toMatchObject({ code: 0 });
+  });
+
+  test('rewrap without a previous key-encryption key says which variable to set', async () => {
+    const run = await sallyport(['rewrap']);
+    expect(run).toMatchObject({ code: 2, out: '' });
+    expect(run.err).toMatch(/KEY_ENCRYPTION_KEY_PREVIOUS is not set/);
+  });
+
   test.each([
     ['an unknown key', ['compromise', 'nobody', '--reason', 'x', '--yes'], {}, 2, /sallyport keys list/],
     ['no reason', ['compromise', 'nobody'], {}, 2, /--reason/],

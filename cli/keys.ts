@@ -5,9 +5,10 @@ import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import type { KeyView } from '../services/domain/keys/key-view.ts';
 import { keyTimeline, listKeys } from '../services/domain/keys/list-keys.ts';
 import { retireKeys } from '../services/domain/keys/retire-keys.ts';
+import { rewrapSealedValues } from '../services/domain/keys/rewrap-sealed-values.ts';
 import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
 import { isAppError } from '../services/platform/define/error.ts';
-import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
+import { type DatabasePorts, previousVault, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
@@ -26,9 +27,9 @@ const run = async <O>(command: Command, work: Work<O>): Promise<void> => {
   }
 };
 
-/** `sallyport keys list|rotate|compromise|timeline`, directly on the database. */
+/** `sallyport keys list|rotate|compromise|timeline|rewrap`, directly on the database. */
 export function registerKeys(program: Command): void {
-  const keys = program.command('keys').description('signing keys: list, rotate, compromise, timeline');
+  const keys = program.command('keys').description('signing keys: list, rotate, compromise, timeline, rewrap');
   keys
     .command('list')
     .description('every key with its state')
@@ -42,6 +43,11 @@ export function registerKeys(program: Command): void {
     .description('publish the next signing key now; it signs after the hold')
     .option('--when-due', 'only when KEY_ROTATION_DAYS are over')
     .action((_own, command: Command) => run(command, rotate));
+  keys
+    .command('rewrap')
+    .description('seal everything again under KEY_ENCRYPTION_KEY that KEY_ENCRYPTION_KEY_PREVIOUS sealed')
+    .option('--from-auth-secret', 'there was no KEY_ENCRYPTION_KEY: it was derived from the auth secret')
+    .action((_own, command: Command) => run(command, rewrap));
   keys
     .command('compromise')
     .description('take a key out at once: its tokens are refused everywhere, another key signs')
@@ -78,6 +84,17 @@ const rotate: Work<{ whenDue?: boolean }> = async (ports, output, options) => {
   };
   output.say(said[outcome]);
   output.data({ outcome, key, destroyed: retired }, () => [line(key)]);
+};
+
+const rewrap: Work<{ fromAuthSecret?: boolean }> = async (ports, output, options) => {
+  const previous = previousVault(options.fromAuthSecret ?? false);
+  const onlyLook = options.dryRun ?? false;
+  const answer = await rewrapSealedValues(ports, { previous, onlyLook }, caller);
+  const { sealed, rewrapped } = answer;
+  if (rewrapped === 0) output.say(`nothing to do: KEY_ENCRYPTION_KEY opens all ${sealed} values`);
+  else if (onlyLook) output.say(`would seal ${rewrapped} of ${sealed} values again; nothing was done`);
+  else output.say(`sealed ${rewrapped} of ${sealed} values again; unset KEY_ENCRYPTION_KEY_PREVIOUS`);
+  output.data(answer, () => [`sealed ${sealed}  rewrapped ${rewrapped}`]);
 };
 
 async function compromise(

@@ -17,9 +17,15 @@ export const nextKeyPublished = defineGauge({
   help: '1 when the next signing key is already in the JWKS, else 0.',
 });
 
+export const signingKeyRotationDue = defineGauge({
+  name: 'sallyport_signing_key_rotation_due_seconds',
+  help: 'Time until the days of the newest signing key are over and its successor signs; below zero it is overdue.',
+  unit: 's',
+});
+
 export const signingKeys = defineGauge({
   name: 'sallyport_signing_keys',
-  help: 'Keys known to this copy, by state.',
+  help: 'Keys for access tokens known to this copy, by state.',
   labels: { state: ['pending', 'active', 'retiring', 'retired', 'compromised'] },
 });
 

@@ -19,9 +19,9 @@ import { createRefreshFamilies } from '../domain/tokens/rotate-families.ts';
 import { createStatePoll } from '../domain/tokens/state-poll.ts';
 import { createValidationSummary } from '../domain/tokens/summarise-validations.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.ts';
-import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
+import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
-import { createVault } from '../platform/crypto/vault.ts';
+import { vaultsOf } from '../platform/crypto/vaults.ts';
 import type { Authenticators } from './caller.ts';
 import { createHasherOf } from './hasher.ts';
 import { openStores } from './stores.ts';
@@ -47,7 +47,7 @@ export type ComposeInput = {
 export async function compose(input: ComposeInput) {
   const { config, log, authSecret, publicUrl, marks } = input;
   const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
-  const vault = createVault(keyEncryptionKeyOf(config, authSecret));
+  const { vault, previousVault } = vaultsOf(config, authSecret);
   const issuer = config.tokens.issuer ?? publicUrl;
   const tokenSettings = { ...config.tokens, issuer, audience: config.tokens.audience ?? issuer };
   const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
@@ -70,7 +70,8 @@ export async function compose(input: ComposeInput) {
   });
   const announceRevocations = (): Promise<void> => poll.announce();
   await keepRevocations(outside, config.tokens);
-  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: tokenSettings.audience };
+  const { audience } = tokenSettings;
+  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
   const { warnings } = await ensureKeys(outside, keySettings, STARTING);
   for (const warning of warnings) log.warn({ warning }, 'key ring');
   await retireKeys(outside, STARTING);

@@ -5,6 +5,7 @@ import {
   nextKeyPublished,
   signingKeyAge,
   signingKeyAgeMax,
+  signingKeyRotationDue,
   signingKeys,
 } from '../../observability/metrics/keys.ts';
 import { poolConnections } from '../../observability/metrics/postgres.ts';
@@ -15,6 +16,7 @@ import {
   revocationStaleness,
   revocationStalenessMax,
 } from '../../observability/metrics/revocations.ts';
+import { ACCESS_PURPOSE } from '../domain/keys/key-timeline.ts';
 import { readReadiness } from '../domain/operations/readiness.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Composed } from './compose.ts';
@@ -22,10 +24,15 @@ import type { Composed } from './compose.ts';
 /** Gauges that are read when metrics are collected. */
 export function observeGauges({ ports, stores }: Composed, config: Config): void {
   const { keyRing, revocations } = ports;
-  const inState = (state: string) => keyRing.list().filter((key) => key.state === state);
+  const accessKeys = () => keyRing.list().filter((key) => key.purpose === ACCESS_PURPOSE);
+  const inState = (state: string) => accessKeys().filter((key) => key.state === state);
   signingKeyAge.at().observe(() => {
     const [active] = inState('active');
     return active && (Date.now() - Date.parse(active.activates_at)) / 1_000;
+  });
+  signingKeyRotationDue.at().observe(() => {
+    const newest = accessKeys().find((key) => key.signs_until === null && key.compromised_at === null);
+    return newest && (Date.parse(newest.activates_at) - Date.now()) / 1_000 + config.keys.rotationDays * 86_400;
   });
   nextKeyPublished.at().observe(() => (inState('pending').length > 0 ? 1 : 0));
   for (const state of ['pending', 'active', 'retiring', 'retired', 'compromised'] as const)

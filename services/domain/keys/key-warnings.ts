@@ -1,5 +1,5 @@
 import type { Ports } from '../ports.ts';
-import { ACCESS_PURPOSE, type KeyPolicy, type KeyTimes, stateOf } from './key-timeline.ts';
+import { ACCESS_PURPOSE, type KeyPolicy, type KeyTimes, rotatesAt, stateOf } from './key-timeline.ts';
 import { readDatabaseClock, readKeysOf, readPolicy } from './keys.store.ts';
 
 /** What an operator should know of these keys, a sentence each: for the log of a start and for `doctor`. */
@@ -12,9 +12,9 @@ export function keyWarnings(keys: readonly KeyTimes[], policy: KeyPolicy, nowMs:
     warnings.push(
       `The active key signs with ${active.alg}, JWT_ALGORITHM asks for ${policy.algorithm}: sallyport keys rotate`,
     );
-  if (active.signsFrom + policy.rotationDays * 86_400_000 < nowMs)
+  if (rotatesAt(active, policy) < nowMs)
     warnings.push(
-      `The active key has signed longer than KEY_ROTATION_DAYS=${policy.rotationDays}: sallyport keys rotate`,
+      `The active key has signed longer than KEY_ROTATION_DAYS=${policy.rotationDays}: start a worker, or sallyport keys rotate`,
     );
   return warnings;
 }

@@ -6,9 +6,9 @@ import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Ports } from '../../domain/ports.ts';
 import { claimUnusedDatabase } from '../../domain/tokens/claim-unused-database.ts';
-import { type Config, keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
+import { type Config, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
-import { createVault } from '../crypto/vault.ts';
+import { vaultsOf } from '../crypto/vaults.ts';
 import { createHasher } from '../hasher/hasher.ts';
 import { createFileMarks } from '../marks/file-marks.ts';
 import { migrate } from '../postgres/migrate.ts';
@@ -61,16 +61,21 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     lockTimeoutMs: 30_000,
   });
   try {
+    const { vault, previousVault } = vaultsOf(config, authSecret);
     const ports = {
       sql: createSql(pool),
       transact: createTransact(pool, (err) => options.log(`after a commit: ${(err as Error).message}`)),
       clock: systemClock,
       random: systemRandom,
-      vault: createVault(keyEncryptionKeyOf(config, authSecret)),
+      vault,
     };
     // Before the first key: a database that never issued anything cannot be rewound, whatever the marks named before.
     await claimUnusedDatabase({ ...ports, marks: createFileMarks(options.dataDir) });
-    const { created, warnings } = await ensureKeys(ports, keySettingsOf(config, authSecret), CALLER);
+    const { created, warnings } = await ensureKeys(
+      ports,
+      { ...keySettingsOf(config, authSecret), previousVault },
+      CALLER,
+    );
     const credentialsFile =
       config.server.profile === 'development' ? await prepareDemo(ports, config, authSecret, options) : null;
     return { migrations, keysCreated: created, warnings, credentialsFile };

@@ -1,0 +1,15 @@
+import type { Vault } from '../../domain/ports.ts';
+import { type Config, keyEncryptionKeyOf, previousKeyEncryptionKeyOf } from '../config/load.ts';
+import { createVault } from './vault.ts';
+
+/** The vault of these settings, and the one whose values a start seals again. @throws ConfigError */
+export function vaultsOf(
+  config: Config,
+  authSecret: string,
+): { readonly vault: Vault; readonly previousVault: Vault | undefined } {
+  const previous = previousKeyEncryptionKeyOf(config);
+  return {
+    vault: createVault(keyEncryptionKeyOf(config, authSecret)),
+    previousVault: previous && createVault(previous),
+  };
+}
