@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { dashboardFiles } from '../../observability/dashboards/all.ts';
 import { openApiOf } from '../../services/platform/http/openapi.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import {
@@ -42,7 +43,9 @@ function moduleEdges(): [string, string][] {
 async function pages(): Promise<Record<string, string>> {
   const { version } = JSON.parse(await readFile(resolve(ROOT, 'package.json'), 'utf8')) as { version: string };
   const [endpoints, errors, events] = [await collectEndpoints(), await collectErrors(), await collectAuditEvents()];
+  const dashboards = [...dashboardFiles()].map(([file, text]) => [`observability/dashboards/${file}`, text]);
   return {
+    ...Object.fromEntries(dashboards),
     '.env.example': envExample(),
     'docs/reference/audit-events.md': auditEventsPage(events),
     'docs/reference/configuration.md': configurationPage(),
@@ -54,7 +57,7 @@ async function pages(): Promise<Record<string, string>> {
   };
 }
 
-const HELP = `Rewrites docs/reference and .env.example from the definitions.
+const HELP = `Rewrites docs/reference, the dashboards and .env.example from the definitions.
 
   npm run catalog            write
   npm run catalog -- --check exit 1 when a page is not what the definitions say

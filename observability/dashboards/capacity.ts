@@ -1,0 +1,266 @@
+import type { DashboardDefinition } from './define.ts';
+
+const p99 = (metric: string, by = ''): string =>
+  `histogram_quantile(0.99, sum by (le${by}) (rate(${metric}_bucket[$__rate_interval])))`;
+
+export const capacity: DashboardDefinition = {
+  uid: 'sallyport-capacity',
+  title: 'Sallyport · capacity by cost driver',
+  description: 'What each kind of work costs and how near its limit is: processor, hashing, database, signing, memory.',
+  rows: [
+    {
+      title: 'Processor: validation and everything else',
+      panels: [
+        {
+          title: 'Event loop busy',
+          description:
+            'Share of time in which the event loop of a process was busy. Above 0.8 latency grows fast: add a copy.',
+          unit: 'percentunit',
+          warnFrom: 0.7,
+          badFrom: 0.85,
+          min: 0,
+          max: 1,
+          queries: [{ expr: 'nodejs_eventloop_utilization_ratio', legend: '{{instance}} {{process}}' }],
+        },
+        {
+          title: 'Event loop delay',
+          description:
+            'How late the event loop came round in the last 10 s. A p99 above 50 ms delays every request of that copy.',
+          unit: 's',
+          warnFrom: 0.05,
+          badFrom: 0.1,
+          queries: [
+            { expr: 'nodejs_eventloop_delay_seconds{quantile="p99"}', legend: 'p99 {{instance}} {{process}}' },
+            { expr: 'nodejs_eventloop_delay_seconds{quantile="max"}', legend: 'max {{instance}} {{process}}' },
+          ],
+        },
+        {
+          title: 'Processor time',
+          description: 'Cores used by each process. Hashing runs in children of its own and is not counted here.',
+          unit: 'cores',
+          queries: [
+            {
+              expr: 'sum by (instance, process) (rate(process_cpu_time_seconds_total[$__rate_interval]))',
+              legend: '{{instance}} {{process}}',
+            },
+          ],
+        },
+        {
+          title: 'Processor time per request',
+          description:
+            'Seconds of one core for each request of the API. A step without a release means that the mix of requests changed.',
+          unit: 's',
+          queries: [
+            {
+              expr: 'sum by (instance) (rate(process_cpu_time_seconds_total{process=~"api.*"}[$__rate_interval])) / sum by (instance) (rate(http_server_request_duration_seconds_count[$__rate_interval]))',
+              legend: '{{instance}}',
+            },
+          ],
+        },
+        {
+          title: 'Validation, without HTTP',
+          description:
+            'Time to judge one token. Cached signatures take microseconds; a rise goes with the cache missing.',
+          unit: 's',
+          queries: [
+            { expr: p99('sallyport_token_validation_duration_seconds'), legend: 'p99' },
+            {
+              expr: 'histogram_quantile(0.5, sum by (le) (rate(sallyport_token_validation_duration_seconds_bucket[$__rate_interval])))',
+              legend: 'p50',
+            },
+          ],
+          traces: '{ span.http.route = "/v1/tokens/validate" }',
+        },
+        {
+          title: 'Signatures found in the cache',
+          description:
+            'Share of validations whose signature was verified before. Low with short-lived or single-use tokens.',
+          unit: 'percentunit',
+          min: 0,
+          max: 1,
+          queries: [
+            {
+              expr: 'sum(rate(sallyport_token_verdict_cache_total{outcome="hit"}[$__rate_interval])) / sum(rate(sallyport_token_verdict_cache_total[$__rate_interval]))',
+              legend: 'hits',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Hashing: sign-in and sign-up',
+      panels: [
+        {
+          title: 'Passwords waiting',
+          description:
+            'Passwords waiting to be hashed. A queue that stays is more logins than cores: add cores, not copies.',
+          unit: 'short',
+          queries: [
+            { expr: 'sum by (instance, process) (sallyport_hash_queue_depth)', legend: '{{instance}} {{process}}' },
+          ],
+        },
+        {
+          title: 'Wait and work, p99',
+          description: 'Time a password waited, and time its hashing took. Waits end at 2 s with 503.',
+          unit: 's',
+          badFrom: 2,
+          queries: [
+            { expr: p99('sallyport_hash_queue_wait_seconds'), legend: 'wait' },
+            { expr: p99('sallyport_hash_duration_seconds', ', operation'), legend: '{{operation}}' },
+          ],
+          traces: '{ span.http.route =~ "/api/auth/sign.*" }',
+        },
+        {
+          title: 'Hashing by outcome',
+          description: 'Hashing jobs a second. Full and expired are logins turned away with 503.',
+          unit: 'ops',
+          queries: [
+            { expr: 'sum by (outcome) (rate(sallyport_hash_jobs_total[$__rate_interval]))', legend: '{{outcome}}' },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Database: refresh, issue, revoke',
+      panels: [
+        {
+          title: 'Connections in use',
+          description:
+            'Connections of each pool at work. A pool at its size with statements waiting is the limit of this copy.',
+          unit: 'short',
+          queries: [
+            { expr: 'sum by (pool) (sallyport_postgres_pool_connections{state="used"})', legend: '{{pool}} used' },
+            {
+              expr: 'sum by (pool) (sallyport_postgres_pool_connections{state="waiting"})',
+              legend: '{{pool}} waiting',
+            },
+          ],
+        },
+        {
+          title: 'Wait for a connection, p99',
+          description:
+            'Time a statement waited for a connection of its pool. Above 100 ms the database is slow or the pool small.',
+          unit: 's',
+          warnFrom: 0.1,
+          badFrom: 0.9,
+          queries: [{ expr: p99('sallyport_postgres_pool_wait_seconds', ', pool'), legend: '{{pool}}' }],
+          traces: '{ resource.service.namespace = "sallyport" && span.db.system.name = "postgresql" }',
+        },
+        {
+          title: 'Statements given up',
+          description: 'Statements that got no connection in time; their requests were answered with 503.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (pool) (rate(sallyport_postgres_pool_timeouts_total[$__rate_interval]))',
+              legend: '{{pool}}',
+            },
+          ],
+        },
+        {
+          title: 'Refreshes that share a statement',
+          description:
+            'Refresh tokens in one statement: 1 at rest, more under load. Larger batches cost the database less each.',
+          unit: 'none',
+          queries: [
+            {
+              expr: 'sum(rate(sallyport_token_refresh_batch_size_sum[$__rate_interval])) / sum(rate(sallyport_token_refresh_batch_size_count[$__rate_interval]))',
+              legend: 'mean',
+            },
+            { expr: p99('sallyport_token_refresh_batch_size'), legend: 'p99' },
+          ],
+        },
+        {
+          title: 'Refresh, p99',
+          description:
+            'Time from a presented refresh token to its answer, without HTTP: one shared statement and one signature.',
+          unit: 's',
+          queries: [{ expr: p99('sallyport_token_refresh_duration_seconds'), legend: 'p99' }],
+          traces: '{ span.http.route = "/v1/tokens/refresh" }',
+        },
+        {
+          title: 'Signing, p99 by algorithm',
+          description:
+            'Time to sign one token, waiting for a place included. RS256 costs ten times what EdDSA and ES256 do.',
+          unit: 's',
+          queries: [{ expr: p99('sallyport_token_sign_duration_seconds', ', algorithm'), legend: '{{algorithm}}' }],
+        },
+      ],
+    },
+    {
+      title: 'Memory',
+      panels: [
+        {
+          title: 'Resident memory',
+          description: 'Memory of each process as the system counts it.',
+          unit: 'bytes',
+          queries: [{ expr: 'process_memory_usage_bytes', legend: '{{instance}} {{process}}' }],
+        },
+        {
+          title: 'JavaScript heap against its limit',
+          description: 'Share of the heap limit in use. At 1 the process ends; a saw-tooth below 0.7 is healthy.',
+          unit: 'percentunit',
+          min: 0,
+          max: 1,
+          badFrom: 0.9,
+          queries: [
+            {
+              expr: 'max by (instance, process) (nodejs_heap_bytes{state="used"}) / max by (instance, process) (nodejs_heap_bytes{state="limit"})',
+              legend: '{{instance}} {{process}}',
+            },
+          ],
+        },
+        {
+          title: 'Time in garbage collection',
+          description:
+            'Share of time spent in pauses, by kind. Above a few percent the heap is too small for the work.',
+          unit: 'percentunit',
+          queries: [
+            {
+              expr: 'sum by (instance, process, gc_type) (rate(v8js_gc_duration_seconds_sum[$__rate_interval]))',
+              legend: '{{gc_type}} {{instance}} {{process}}',
+            },
+          ],
+        },
+        {
+          title: 'Revocations held, and where a day leads',
+          description:
+            'Share of the memory budget for revocations in use, now and in a day if the last six hours go on.',
+          unit: 'percentunit',
+          min: 0,
+          badFrom: 0.8,
+          queries: [
+            { expr: 'max(sallyport_revocation_entries / sallyport_revocation_entries_max)', legend: 'now' },
+            {
+              expr: 'max(predict_linear(sallyport_revocation_entries[6h], 86400) / sallyport_revocation_entries_max)',
+              legend: 'in a day',
+            },
+          ],
+        },
+        {
+          title: 'Spans exported and lost',
+          description:
+            'Sampled spans by what became of them. Failed and dropped mean that the collector is away or too slow; requests do not wait for it.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (outcome) (rate(sallyport_telemetry_spans_total[$__rate_interval]))',
+              legend: '{{outcome}}',
+            },
+          ],
+        },
+        {
+          title: 'Log lines thrown away',
+          description: 'Log lines lost because standard error was not read fast enough.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (instance, process) (rate(sallyport_telemetry_log_lines_dropped_total[$__rate_interval]))',
+              legend: '{{instance}} {{process}}',
+            },
+          ],
+        },
+      ],
+    },
+  ],
+};

@@ -1,0 +1,222 @@
+import type { DashboardDefinition, PanelDefinition } from './define.ts';
+
+const requests = 'http_server_request_duration_seconds';
+const served = `${requests}_count{route!~"/healthz|/readyz"}`;
+const validate = 'route="/v1/tokens/validate"';
+
+const percentiles = (matchers: string, by = ''): PanelDefinition['queries'] =>
+  [0.5, 0.95, 0.99].map((quantile) => ({
+    expr: `histogram_quantile(${quantile}, sum by (le${by}) (rate(${requests}_bucket{${matchers}}[$__rate_interval])))`,
+    legend: `p${quantile * 100}${by === '' ? '' : ' {{route}}'}`,
+    exemplar: true,
+  }));
+
+export const serviceSlo: DashboardDefinition = {
+  uid: 'sallyport-service-slo',
+  title: 'Sallyport · service SLO',
+  description: 'Whether the promises to callers are kept: requests answered, validation fast. Start here.',
+  rows: [
+    {
+      title: 'Objectives',
+      panels: [
+        {
+          title: 'Requests answered, 3 days',
+          description: 'Share of requests without a 5xx over three days; the objective is 99.9 %. Probes do not count.',
+          unit: 'percentunit',
+          kind: 'stat',
+          width: 6,
+          queries: [{ expr: '1 - sallyport:http_requests_failed:ratio_rate3d', legend: 'answered' }],
+        },
+        {
+          title: 'Validations within 10 ms, 3 days',
+          description:
+            'Share of POST /v1/tokens/validate answered within 10 ms over three days; the objective is 99 %.',
+          unit: 'percentunit',
+          kind: 'stat',
+          width: 6,
+          queries: [{ expr: '1 - sallyport:validate_slow:ratio_rate3d', legend: 'fast' }],
+        },
+        {
+          title: 'Copies ready',
+          description:
+            'API copies that find everything they need in order. A copy that is not ready is sent no requests.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          queries: [
+            {
+              expr: 'sum(min by (instance, process) (sallyport_component_ready{component!="redis"}))',
+              legend: 'ready',
+            },
+          ],
+        },
+        {
+          title: 'Requests in progress',
+          description:
+            'Requests received and not yet answered, over all copies. A rise without more traffic means that answers take longer.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          queries: [{ expr: 'sum(http_server_active_requests)', legend: 'requests' }],
+        },
+        {
+          title: 'Error budget burn, availability',
+          description:
+            'How many times faster than allowed the 0.1 % budget is used. Pages at 14.4 over 1 h and at 6 over 6 h.',
+          unit: 'none',
+          width: 12,
+          badFrom: 14.4,
+          warnFrom: 6,
+          min: 0,
+          queries: [
+            { expr: 'sallyport:http_requests_failed:ratio_rate1h / 0.001', legend: '1 h' },
+            { expr: 'sallyport:http_requests_failed:ratio_rate6h / 0.001', legend: '6 h' },
+            { expr: 'sallyport:http_requests_failed:ratio_rate3d / 0.001', legend: '3 d' },
+          ],
+          traces: '{ resource.service.name = "sallyport-api" && status = error }',
+          logs: '{service_namespace="sallyport"} | json | level=~"warn|error"',
+        },
+        {
+          title: 'Error budget burn, validation latency',
+          description: 'How many times faster than allowed the 1 % budget of slow validations is used.',
+          unit: 'none',
+          width: 12,
+          badFrom: 14.4,
+          warnFrom: 6,
+          min: 0,
+          queries: [
+            { expr: 'sallyport:validate_slow:ratio_rate1h / 0.01', legend: '1 h' },
+            { expr: 'sallyport:validate_slow:ratio_rate6h / 0.01', legend: '6 h' },
+            { expr: 'sallyport:validate_slow:ratio_rate3d / 0.01', legend: '3 d' },
+          ],
+          traces: '{ span.http.route = "/v1/tokens/validate" && duration > 10ms }',
+        },
+      ],
+    },
+    {
+      title: 'Rate, errors, duration by route',
+      panels: [
+        {
+          title: 'Requests by route',
+          description:
+            'Requests a second by route pattern. An empty route is a path that exists nowhere: scanners, or a client with a wrong address.',
+          unit: 'reqps',
+          queries: [{ expr: `sum by (route) (rate(${requests}_count[$__rate_interval]))`, legend: '{{route}}' }],
+        },
+        {
+          title: 'Failures by route',
+          description:
+            'Answers with a 5xx by route and status. 503 is a part out of reach or full; 500 is a defect: open its trace.',
+          unit: 'reqps',
+          queries: [
+            {
+              expr: `sum by (route, status) (rate(${requests}_count{status=~"5.."}[$__rate_interval]))`,
+              legend: '{{status}} {{route}}',
+            },
+          ],
+          traces: '{ resource.service.name = "sallyport-api" && status = error }',
+          logs: '{service_namespace="sallyport"} | json | msg="request failed"',
+        },
+        {
+          title: 'Refusals by route',
+          description:
+            'Answers with a 4xx by route and status. 401 and 429 by the dozen belong to the security dashboard.',
+          unit: 'reqps',
+          queries: [
+            {
+              expr: `sum by (route, status) (rate(${requests}_count{status=~"4.."}[$__rate_interval]))`,
+              legend: '{{status}} {{route}}',
+            },
+          ],
+        },
+        {
+          title: 'Duration, all routes',
+          description:
+            'Percentiles over every request but probes. Dots are sampled requests: click one to open its trace.',
+          unit: 's',
+          queries: percentiles('route!~"/healthz|/readyz"'),
+        },
+        {
+          title: 'p99 duration by route',
+          description: 'Where the time goes. Sign-in and sign-up include bcrypt and are two orders above the rest.',
+          unit: 's',
+          queries: percentiles('route!~"/healthz|/readyz"', ', route').slice(2),
+        },
+        {
+          title: 'Duration of validate',
+          description:
+            'POST /v1/tokens/validate as callers see it. It does no I/O: a rise is a busy event loop or a full machine.',
+          unit: 's',
+          badFrom: 0.01,
+          queries: percentiles(validate),
+          traces: '{ span.http.route = "/v1/tokens/validate" }',
+        },
+        {
+          title: 'Served requests',
+          description: 'Requests that count for the availability objective, over all copies.',
+          unit: 'reqps',
+          width: 12,
+          queries: [{ expr: `sum(rate(${served}[$__rate_interval]))`, legend: 'requests' }],
+        },
+        {
+          title: 'Restarts and unanswered scrapes',
+          description:
+            'Processes started again after a crash, and scrapes that a process did not answer. Both should be flat.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            {
+              expr: 'sum by (instance, process) (increase(sallyport_child_restarts_total[$__rate_interval]))',
+              legend: 'restart {{instance}} {{process}}',
+            },
+            {
+              expr: 'sum by (instance, process) (increase(sallyport_scrape_failures_total[$__rate_interval]))',
+              legend: 'no answer {{instance}} {{process}}',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'What tokens cost',
+      panels: [
+        {
+          title: 'Validations by result',
+          description:
+            'Tokens judged a second. Unavailable means that no judgement could be given, which callers see as 503.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (result) (rate(sallyport_token_validations_total[$__rate_interval]))',
+              legend: '{{result}}',
+            },
+          ],
+          traces: '{ span.http.route = "/v1/tokens/validate" }',
+        },
+        {
+          title: 'Refresh by outcome',
+          description: 'Refresh tokens presented a second, by verdict. Anything but rotated and grace was refused.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (outcome) (rate(sallyport_token_refreshes_total[$__rate_interval]))',
+              legend: '{{outcome}}',
+            },
+          ],
+          traces: '{ span.http.route = "/v1/tokens/refresh" }',
+        },
+        {
+          title: 'p99 to issue, by grant',
+          description: 'Time to issue a token, database and signature included.',
+          unit: 's',
+          queries: [
+            {
+              expr: 'histogram_quantile(0.99, sum by (le, grant) (rate(sallyport_token_issue_duration_seconds_bucket[$__rate_interval])))',
+              legend: '{{grant}}',
+            },
+          ],
+        },
+      ],
+    },
+  ],
+};
