@@ -1,6 +1,7 @@
-import { fork, spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { type GiveWay, giveWay } from './give-way.ts';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
 
 /** One worker that does one request at a time, for one life: a lane that ended is replaced, never revived. */
@@ -28,6 +29,8 @@ export interface LaneEvents {
 export type StartLane = (events: LaneEvents) => Lane;
 
 const lowestPriority = 19;
+/** A hash takes a quarter of a second where it may run. */
+const starvingMs = 1_000;
 const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 /**
@@ -37,11 +40,12 @@ const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
  */
 export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000): StartLane {
   const pepperBase64 = Buffer.from(pepper).toString('base64');
-  return (events) => startChildLane(pepperBase64, stopGraceMs, events);
+  const yielding = giveWay();
+  return (events) => startChildLane(pepperBase64, stopGraceMs, yielding, events);
 }
 
-function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneEvents): Lane {
-  // Never detached: its policy counts only among processes of one session where the kernel groups by session.
+function startChildLane(pepperBase64: string, stopGraceMs: number, yielding: GiveWay, events: LaneEvents): Lane {
+  // Never detached: without a group of its own its policy counts only among processes of one session.
   const child = fork(childPath, [], {
     env: {},
     execArgv: [],
@@ -49,11 +53,25 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
   });
   let ended = false;
   let stopTimer: NodeJS.Timeout | undefined;
+  let starvingTimer: NodeJS.Timeout | undefined;
+  let givesWay = false;
 
+  const giveWayAgain = (pid: number): void => {
+    clearTimeout(starvingTimer);
+    if (givesWay) return;
+    givesWay = true;
+    yielding.start(pid);
+  };
+  const endWaiting = (pid: number): void => {
+    givesWay = false;
+    yielding.stop(pid);
+  };
   const end = (detail: LaneEnd): void => {
     if (ended) return;
     ended = true;
     clearTimeout(stopTimer);
+    clearTimeout(starvingTimer);
+    yielding.close();
     events.onEnd(detail);
   };
   // A message to a child that just died fails here; its end is reported by 'exit'.
@@ -67,19 +85,23 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
   });
   child.on('message', (message: FromChild) => {
     if (ended) return;
+    // Not before: where a busy machine lets it never run, it would never be ready.
+    giveWayAgain(child.pid!);
     if (message.kind === 'ready') events.onReady(message);
     else events.onReply(message);
   });
 
   if (child.pid !== undefined) {
     if (!holdsLowestPriority(child.pid)) child.kill('SIGKILL');
-    yieldAtOnce(child.pid);
     send({ kind: 'init', pepperBase64 });
   }
 
   return {
     pid: child.pid,
-    send,
+    send: (request) => {
+      starvingTimer = setTimeout(endWaiting, starvingMs, child.pid!);
+      send(request);
+    },
     stop: () => {
       if (child.connected) child.disconnect();
       stopTimer ??= setTimeout(() => child.kill('SIGKILL'), stopGraceMs);
@@ -88,14 +110,6 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, events: LaneE
       child.kill('SIGKILL');
     },
   };
-}
-
-/**
- * The idle policy of Linux (sched(7)): a niced process keeps its slice of some milliseconds when the API wakes, an idle
- * one gives way at once. Where `chrt` is missing the lowest priority has to do.
- */
-function yieldAtOnce(pid: number): void {
-  spawnSync('chrt', ['--idle', '--pid', '0', String(pid)], { stdio: 'ignore', timeout: 1_000 });
 }
 
 // Set from here and before the child has run a line, so that the threads it makes inherit it.
