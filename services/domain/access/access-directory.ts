@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Ports, Sql } from '../ports.ts';
 import {
   type ClientRow,
@@ -56,12 +56,12 @@ const HASH_BYTES = 32;
 const ROLE_SETS_KEPT = 1_000;
 
 /** As the OAuth provider's table stores a client secret: SHA-256, base64url. A random secret needs no slow hash. */
-export const clientSecretHash = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+export const clientSecretHash = (secret: string): string => hash('sha256', secret, 'base64url');
 
 function clientOf(row: ClientRow): Client {
   const { clientSecret, authMethod, ...rest } = row;
-  const hash = clientSecret === null ? null : Buffer.from(clientSecret, 'base64url');
-  const secretHash = hash?.length === HASH_BYTES ? hash : null;
+  const stored = clientSecret === null ? null : Buffer.from(clientSecret, 'base64url');
+  const secretHash = stored?.length === HASH_BYTES ? stored : null;
   return { ...rest, secretHash, authMethod: authMethod ?? (secretHash ? 'client_secret_basic' : 'none') };
 }
 
@@ -109,7 +109,7 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
     client: (clientId) => loaded.clients.get(clientId),
     authenticateClient(clientId, secret) {
       const client = loaded.clients.get(clientId);
-      const presented = createHash('sha256').update(secret).digest();
+      const presented = hash('sha256', secret, 'buffer');
       const matches = timingSafeEqual(presented, client?.secretHash ?? dummy);
       return matches && client?.secretHash && !client.disabled ? client : null;
     },

@@ -26,6 +26,11 @@ export function useIdentifierKey(read: (() => IdentifierKey) | undefined): void 
 }
 
 const HASH_CHARACTERS = 22;
+/** Few addresses and agents send most requests; those beyond are hashed again. */
+const KNOWN_HASHES_MAXIMUM = 4_096;
+const KNOWN_VALUE_MAXIMUM = 256;
+let knownHashes = new Map<string, string>();
+let knownUnder: Buffer | undefined;
 
 /**
  * Keyed hash of an identifying value: HMAC-SHA-256 under a label of its own, 128 bits in base64url.
@@ -38,7 +43,18 @@ export function keyedHash(key: Buffer, label: 'ip' | 'agent', value: string): st
 function identifierHash(label: 'ip' | 'agent', value: string): string | null {
   if (identifierKey === undefined || value === '') return null;
   const { version, key } = identifierKey();
-  return `${version}.${keyedHash(key, label, value)}`;
+  if (knownUnder !== key || knownHashes.size >= KNOWN_HASHES_MAXIMUM) {
+    knownUnder = key;
+    knownHashes = new Map();
+  }
+  if (value.length > KNOWN_VALUE_MAXIMUM) return `${version}.${keyedHash(key, label, value)}`;
+  const name = `${label}\0${value}`;
+  let hash = knownHashes.get(name);
+  if (hash === undefined) {
+    hash = `${version}.${keyedHash(key, label, value)}`;
+    knownHashes.set(name, hash);
+  }
+  return hash;
 }
 
 function actorId(caller: Caller): string | null {
