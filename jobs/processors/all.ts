@@ -1,5 +1,6 @@
+import { keysProcessors } from './keys.ts';
 import type { Processor } from './run.ts';
 import { tokensProcessors } from './tokens.ts';
 
 /** What a worker runs. */
-export const processors: readonly Processor[] = [...tokensProcessors];
+export const processors: readonly Processor[] = [...keysProcessors, ...tokensProcessors];

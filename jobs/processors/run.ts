@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { JobRun } from '../../services/domain/ports.ts';
+import type { Fence, JobRun } from '../../services/domain/ports.ts';
 import type { Job } from '../../services/platform/define/job.ts';
 import type { WorkerPorts } from '../../services/worker/ports.ts';
 
@@ -19,3 +19,13 @@ export function run<Payload extends z.ZodType>(
 ): Processor {
   return { job, work: (ports, payload, jobRun) => work(ports, job.payload.parse(payload), jobRun) };
 }
+
+/** The same ports for a use-case that knows no fence: none of its transactions commits once a newer run has begun. */
+export const fenced = <P extends Pick<WorkerPorts, 'transact'>>(ports: P, fence: Fence): P => ({
+  ...ports,
+  transact: (work) =>
+    ports.transact(async (tx) => {
+      await fence.hold(tx);
+      return work(tx);
+    }),
+});

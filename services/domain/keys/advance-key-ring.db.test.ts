@@ -60,9 +60,11 @@ type Row = { id: string; from: number; until: number | null; published: number; 
 const keyRows = (): Promise<Row[]> =>
   raw(`SELECT id, (extract(epoch FROM lower(signs)) * 1000)::bigint AS "from",
     (extract(epoch FROM upper(signs)) * 1000)::bigint AS until, (extract(epoch FROM "createdAt") * 1000)::bigint AS published,
-    (extract(epoch FROM "expiresAt") * 1000)::bigint AS leaves, "privateKey" <> '' AS open FROM jwks ORDER BY signs`);
+    (extract(epoch FROM "expiresAt") * 1000)::bigint AS leaves, "privateKey" <> '' AS open FROM jwks WHERE purpose = 'access' ORDER BY signs`);
 const countOf = async (type: string): Promise<number> =>
-  (await raw('SELECT 1 FROM audit_outbox WHERE type = $1', [type])).length;
+  // Of the audit log's keys others speak.
+  (await raw(`SELECT 1 FROM audit_outbox WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log'`, [type]))
+    .length;
 const databaseNow = async (): Promise<number> =>
   (await raw<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'))[0]!.now;
 const refreshVersions = (): Promise<{ version: number; open: boolean }[]> =>
@@ -121,7 +123,7 @@ describe('one run', () => {
   test('does all that is due: publishes ahead, renews the refresh secret, destroys what has ended', async () => {
     const [first, second] = await keyRows();
     const answer = await advanceKeyRing(ports, testCaller);
-    expect(answer).toEqual({
+    expect(answer).toMatchObject({
       published: (await keyRows())[2]?.id,
       refreshSecret: 3,
       destroyed: { keys: [first?.id], secrets: ['refresh:1'] },
@@ -133,7 +135,7 @@ describe('one run', () => {
 
   test('a second delivery of the same job changes nothing', async () => {
     await advanceKeyRing(ports, testCaller);
-    expect(await advanceKeyRing(ports, testCaller)).toEqual({
+    expect(await advanceKeyRing(ports, testCaller)).toMatchObject({
       published: null,
       refreshSecret: null,
       destroyed: { keys: [], secrets: [] },

@@ -11,7 +11,7 @@ export type FatalMessage = {
 const FIXES: Readonly<Record<string, { readonly code: string; readonly fix: string }>> = {
   KeyMaterialError: {
     code: 'key_material_unreadable',
-    fix: 'use the KEY_ENCRYPTION_KEY (or, in development, the BETTER_AUTH_SECRET or data directory) this database was made with',
+    fix: 'use the KEY_ENCRYPTION_KEY (or, in development, the BETTER_AUTH_SECRET or data directory) this database was made with; to change it, give that one as KEY_ENCRYPTION_KEY_PREVIOUS',
   },
   MarksUnreadableError: {
     code: 'marks_unreadable',
