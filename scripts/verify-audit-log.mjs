@@ -319,6 +319,7 @@ function parseEvent(bytes, index) {
     throw bad('not JSON');
   }
   if (event === null || typeof event !== 'object' || !Number.isSafeInteger(event.seq)) throw bad('no seq');
+  if (event.v !== 1) throw bad(`of version ${printable(event.v)}, which this verifier does not know`);
   if (Buffer.from(canonical(event), 'utf8').compare(bytes) !== 0) throw bad('not in canonical form (RFC 8785)');
   return event;
 }
@@ -327,7 +328,7 @@ const COMMITMENT_DOMAIN = 'sallyport/audit/personal/v1';
 
 /** What a leaf holds in place of a personal value. */
 const commitmentOf = (field, salt, value) =>
-  sha256(`${COMMITMENT_DOMAIN}\0${field}\0`, salt, Buffer.from(`\0${value}`, 'utf8'));
+  sha256(`${COMMITMENT_DOMAIN}\0${field}\0`, salt, Buffer.from(value, 'utf8'));
 
 /** Disclosed personal values, by event; throws `disclosure_malformed`. */
 async function readDisclosures(source) {
@@ -461,7 +462,13 @@ function addressSource(address) {
       }
       return Buffer.concat(parts);
     },
-    list: async () => [],
+    // Earlier logs of the installation; an address without any has no such list.
+    list: async (path) => {
+      if (path !== 'origins') return [];
+      const answer = await get(path);
+      const listed = answer.ok ? await answer.json().catch(() => ({})) : {};
+      return (listed.origins ?? []).filter(({ closed_at: closedAt }) => closedAt).map(({ number }) => String(number));
+    },
   };
 }
 
@@ -723,33 +730,49 @@ async function judgeTree(source, read, checkpoint, earlier, findings) {
   for (const tile of tree.tilesAbove()) read.tileCount += await compareTile(source, tile, findings);
 }
 
-/** Checkpoints that lie beside the log, the newest last. Two of one size with two roots are a fork. */
+/** The newest checkpoint, signed by a key that is trusted, and those that lie beside it: signed by whom is seen later. */
 async function readCheckpoints(source, trust, findings) {
-  const found = [];
   const take = async (path) => {
     const bytes = await source.read(path, LARGEST_NOTE);
-    if (!bytes) return null;
-    const checkpoint = parseCheckpoint(bytes, path);
-    checkpoint.cosignatures = assertSigned(checkpoint, path === 'checkpoint' ? trust : { ...trust, quorum: 0 });
-    found.push(checkpoint);
-    return checkpoint;
+    return bytes && parseCheckpoint(bytes, path);
   };
   const newest = await take('checkpoint');
   if (!newest) throw new Fault('checkpoint_missing', 'there is no checkpoint', { file: 'checkpoint' });
-  for (const name of await source.list('checkpoints'))
-    await take(`checkpoints/${name}`).catch((err) => findings.take(err));
-  found.sort((a, b) => a.size - b.size);
-  for (const [at, checkpoint] of found.entries()) {
-    const before = found[at - 1];
-    if (before?.size === checkpoint.size && !sameRoot(before.root, checkpoint.root))
-      contradict('log_forked', before, checkpoint, findings);
+  newest.cosignatures = assertSigned(newest, trust);
+  const others = [];
+  for (const name of await source.list('checkpoints')) {
+    const read = await tried(take(`checkpoints/${name}`));
+    if (read.err) findings.take(read.err);
+    else if (read.value) others.push(read.value);
   }
-  const largest = found.at(-1);
-  if (largest.size > newest.size)
+  return { newest, others: others.sort((a, b) => a.size - b.size) };
+}
+
+/** Checkpoints of the log that a trusted key signed; throws nothing, names what is wrong with the rest. */
+function signedOnes(checkpoints, origin, keys, findings) {
+  return checkpoints.filter((checkpoint) => {
+    try {
+      assertSigned(checkpoint, { origin, keys, witnesses: [], quorum: 0 });
+      return true;
+    } catch (err) {
+      findings.take(err);
+      return false;
+    }
+  });
+}
+
+/** What signed checkpoints say against each other. */
+function compareCheckpoints(newest, others, findings) {
+  for (const [at, checkpoint] of others.entries()) {
+    const other = checkpoint.size === newest.size ? newest : others[at - 1];
+    if (other?.size === checkpoint.size && !sameRoot(other.root, checkpoint.root))
+      contradict('log_forked', other, checkpoint, findings);
+  }
+  const largest = others.at(-1);
+  if (largest && largest.size > newest.size)
     findings.add('log_shorter', `the log was signed with ${largest.size} entries and shows ${newest.size}`, {
       checkpoints: [largest.note, newest.note],
     });
-  return { newest, earlier: found.filter(({ size }) => size < newest.size), count: found.length };
 }
 
 function contradict(code, one, other, findings) {
@@ -777,19 +800,24 @@ function compareWithSeen(seen, newest, findings) {
 }
 
 async function trustOf(source, options, state) {
-  const offered = async () => {
-    const bytes = await source.read('vkey', 10_000);
-    if (!bytes) throw new Fault('key_missing', 'there is no vkey beside the log: give --vkey', { file: 'vkey' });
-    return bytes.toString('utf8').split('\n').filter(Boolean).map(parseVkey);
-  };
-  if (options.vkeys.length > 0) return { keys: options.vkeys, trust: 'pinned' };
-  if (state) return { keys: state.keys, trust: 'seen before' };
-  return { keys: await offered(), trust: options.stateFile ? 'first use' : 'unpinned' };
+  const bytes = await source.read('vkey', 10_000);
+  const offered = (bytes?.toString('utf8') ?? '').split('\n').filter(Boolean).map(parseVkey);
+  if (options.vkeys.length > 0) return { keys: options.vkeys, trust: 'pinned', offered };
+  if (state) return { keys: state.keys, trust: 'seen before', offered };
+  if (offered.length === 0)
+    throw new Fault('key_missing', 'there is no vkey beside the log: give --vkey', { file: 'vkey' });
+  return { keys: offered, trust: options.stateFile ? 'first use' : 'unpinned', offered };
+}
+
+/** RFC 7638: the id under which the log tells of a key of its own. */
+function thumbprintOf({ key }) {
+  const { crv, kty, x } = key.export({ format: 'jwk' });
+  return sha256(JSON.stringify({ crv, kty, x })).toString('base64url');
 }
 
 /** Reads entries as events: each in its place, and every disclosed value against its commitment. */
 function eventReader(disclosures, findings) {
-  const seen = { first: null, disclosed: 0, misplaced: 0 };
+  const seen = { first: null, disclosed: 0, misplaced: 0, logKeys: new Set() };
   return {
     seen,
     onEntry(index, bytes) {
@@ -806,6 +834,10 @@ function eventReader(disclosures, findings) {
           `entry ${index} says that it is event ${event.seq}, not ${seen.first + index}`,
           { index, seq: event.seq },
         );
+      if (event.target?.kind === 'key') {
+        if (event.type === 'key.published' && event.detail?.purpose === 'audit-log') seen.logKeys.add(event.target.id);
+        if (event.type === 'key.compromised') seen.logKeys.delete(event.target.id);
+      }
       for (const { field, salt, value } of disclosures.get(event.event_id) ?? []) {
         const committed = event.personal?.[field];
         if (committed === commitmentOf(field, salt, value).toString('base64')) seen.disclosed += 1;
@@ -835,40 +867,44 @@ async function verifyLog(source, options) {
   };
   const state = options.stateFile ? readState(options.stateFile) : null;
   try {
-    const { keys, trust } = await trustOf(source, options, state);
+    const { keys, trust, offered } = await trustOf(source, options, state);
     result.key = { vkeys: keys.map((key) => key.text), trust };
-    const { newest, earlier, count } = await readCheckpoints(source, { ...options, keys }, findings);
+    const { newest, others } = await readCheckpoints(source, { ...options, keys }, findings);
     Object.assign(result, { origin: newest.origin, size: newest.size, root: newest.root.toString('base64') });
     if (state) {
       result.seen = { size: state.seen.size };
       compareWithSeen(state.seen, newest, findings);
     }
-    const before = [...earlier, ...(state && state.seen.size < newest.size ? [state.seen] : [])].sort(
-      (a, b) => a.size - b.size,
-    );
+    const before = [...others, ...(state ? [state.seen] : [])]
+      .filter(({ size }) => size < newest.size)
+      .sort((a, b) => a.size - b.size);
     const events = eventReader(options.isRaw ? new Map() : await readDisclosures(source), findings);
-    const read = await readTree(
-      source,
-      newest.size,
-      before.map(({ size }) => size),
-      findings,
-      options.isRaw ? () => {} : events.onEntry,
-    );
+    const sizes = before.map(({ size }) => size);
+    const read = await readTree(source, newest.size, sizes, findings, options.isRaw ? () => {} : events.onEntry);
     await judgeTree(source, read, newest, before, findings);
-    if (sameRoot(rootsOf(read).tiles, newest.root) || sameRoot(rootsOf(read).entries, newest.root))
-      for (const one of before) if (!isRootAt(read, one)) contradict('log_inconsistent', one, newest, findings);
+    const isWhole = isRootAt({ roots: new Map([[newest.size, rootsOf(read)]]) }, newest);
+    // A log under a trusted signature vouches for the keys that it says were made for it.
+    const named = isWhole ? offered.filter((key) => events.seen.logKeys.has(thumbprintOf(key))) : [];
+    const trusted = [...keys, ...named.filter((key) => !keys.some(({ text }) => text === key.text))];
+    const signed = signedOnes(others, newest.origin, trusted, findings);
+    compareCheckpoints(newest, signed, findings);
+    for (const one of isWhole ? before : [])
+      if ((one === state?.seen || signed.includes(one)) && !isRootAt(read, one))
+        contradict('log_inconsistent', one, newest, findings);
     if (options.isComplete && read.leftOut > 0)
       findings.add('entries_left_out', `${read.leftOut} entries are not in this export`);
+    const signers = signersOf(newest, trusted).map(({ key }) => key);
     result.first_seq = events.seen.first;
+    result.key.learned = signers.filter((key) => !keys.includes(key)).map((key) => key.text);
     result.checked = {
       entries: read.entryCount,
       left_out: read.leftOut,
       tiles: read.tileCount,
-      checkpoints: count,
+      checkpoints: 1 + signed.length,
       cosignatures: newest.cosignatures,
       disclosures: events.seen.disclosed,
     };
-    if (options.stateFile && findings.isEmpty) writeState(options.stateFile, keys, newest);
+    if (options.stateFile && findings.isEmpty) writeState(options.stateFile, signers, newest);
   } catch (err) {
     findings.take(err);
   }
@@ -1050,6 +1086,7 @@ function describe(log) {
         ]
       : []),
     ...(log.key ? [`key      ${log.key.vkeys.join(' ')} (${log.key.trust})`] : []),
+    ...(log.key?.learned ?? []).map((vkey) => `new key  ${vkey} (the log itself tells of it: pin it too)`),
     ...(log.seen ? [`seen     ${log.seen.size} entries when last verified`] : []),
   ];
 }

@@ -376,6 +376,7 @@ describe('what was last seen', () => {
     files.set('checkpoints/200.1', buildTlog(other, signer).get('checkpoint')!);
     const faults = faultsOf(await verifyFiles(files, raw));
     expect(faults.map(({ code }) => code)).toEqual(['log_forked', 'log_inconsistent']);
+    expect(faults[0].checkpoints).toHaveLength(2);
   });
 
   test('a longer log with another past is no continuation', async () => {
@@ -401,6 +402,95 @@ describe('what was last seen', () => {
     const run = await verifyFiles(buildTlog(plainLeaves(3), signer), raw, ...state());
     expect(run.code).toBe(2);
     expect(run.err).toMatch(/put it back, or remove it/);
+  });
+});
+
+/** Event `seq`, in canonical form: members in order, no spaces. */
+const eventLeaf = (seq: number, more = ''): Buffer =>
+  Buffer.from(
+    `{"actor":{"kind":"system"},"detail":{},"event_id":"${`${seq}`.padStart(8, '0')}-0000-7000-8000-000000000000",${more}"seq":${seq},"type":"test.done","v":1}`,
+  );
+
+describe('entries as events', () => {
+  const events = Array.from({ length: 300 }, (_, i) => eventLeaf(1_000 + i));
+
+  test('each is in its place, wherever the count began', async () => {
+    const run = await verifyFiles(buildTlog(events, signer));
+    expect(run.report.logs[0]).toMatchObject({ first_seq: 1_000, checked: { entries: 300 }, faults: [] });
+  });
+
+  test('a log rebuilt and signed again without an event says so itself', async () => {
+    const run = await verifyFiles(buildTlog(events.toSpliced(200, 1), signer));
+    expect(faultsOf(run)).toMatchObject([{ code: 'entry_misplaced', index: 200, seq: 1_201 }]);
+  });
+
+  test.each([
+    ['no JSON', 'nonsense', /not JSON/],
+    ['another spelling', '{"seq": 1005, "v":1}', /canonical/],
+    ['members out of order', '{"v":1,"seq":1005}', /canonical/],
+    ['no number', '{"v":1}', /no seq/],
+    ['another version', '{"seq":1005,"v":2}', /version/],
+  ])('%s is named', async (_, text, message) => {
+    const run = await verifyFiles(buildTlog(events.with(5, Buffer.from(text)), signer));
+    expect(faultsOf(run)).toMatchObject([
+      { code: 'leaf_malformed', index: 5, message: expect.stringMatching(message) },
+    ]);
+  });
+
+  test('a disclosed value fits its commitment or is named; an erased one leaves the log whole (V9)', async () => {
+    const salt = Buffer.alloc(32, 3);
+    const committed = createHash('sha256')
+      .update(Buffer.concat([Buffer.from('sallyport/audit/personal/v1\0ip_hash\0'), salt, Buffer.from('1.abc')]))
+      .digest('base64');
+    const leaf = eventLeaf(1_007, `"personal":{"ip_hash":"${committed}"},`);
+    const files = buildTlog(events.with(7, leaf), signer);
+    const event_id = JSON.parse(leaf.toString()).event_id;
+    const disclose = (value: string): void =>
+      void files.set(
+        'personal.jsonl',
+        Buffer.from(`${JSON.stringify({ event_id, field: 'ip_hash', salt: salt.toString('base64'), value })}\n`),
+      );
+    expect((await verifyFiles(files)).report.logs[0]).toMatchObject({ checked: { disclosures: 0 }, faults: [] });
+    disclose('1.abc');
+    expect((await verifyFiles(files)).report.logs[0]).toMatchObject({ checked: { disclosures: 1 }, faults: [] });
+    disclose('1.abd');
+    expect(faultsOf(await verifyFiles(files))).toMatchObject([
+      { code: 'disclosure_wrong', index: 7, field: 'ip_hash' },
+    ]);
+  });
+
+  test('V11: a key that the log itself tells of is trusted from then on, and no other', async () => {
+    const next = tlogSigner(signer.name, 9);
+    const x = Buffer.from(next.vkey.split('+').slice(2).join('+'), 'base64').subarray(1).toString('base64url');
+    const kid = createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url');
+    const telling = Buffer.from(
+      `{"actor":{"kind":"system"},"detail":{"purpose":"audit-log"},"event_id":"x","seq":1300,"target":{"id":"${kid}","kind":"key"},"type":"key.published","v":1}`,
+    );
+    const state = ['--state', join(folder, 'state.json')];
+    const at = join(folder, 'log');
+    const put = (
+      leaves: readonly Buffer[],
+      signers: readonly (typeof signer)[],
+      offered: readonly (typeof signer)[],
+    ) => {
+      const files = buildTlog(leaves, signer);
+      const text = `${files.get('checkpoint')!.toString().split('\n\n')[0]}\n`;
+      files.set('checkpoint', Buffer.from(`${text}\n${signers.map((each) => signatureLine(each, text)).join('')}`));
+      files.set('vkey', Buffer.from(offered.map(({ vkey }) => `${vkey}\n`).join('')));
+      rmSync(at, { recursive: true, force: true });
+      writeTlog(at, files);
+    };
+    put(events, [signer], [signer]);
+    expect((await verify(at, ...state)).code).toBe(0);
+    // Offered and signing, but the log says nothing of it: not taken up.
+    put(events, [signer, next], [signer, next]);
+    expect((await verify(at, ...state)).report.logs[0].key.learned).toEqual([]);
+    put([...events, telling], [signer, next], [signer, next]);
+    expect((await verify(at, ...state)).report.logs[0].key.learned).toEqual([next.vkey]);
+    put([...events, telling, eventLeaf(1_301)], [next], [signer, next]);
+    expect((await verify(at, ...state)).code).toBe(0);
+    put([...events, telling, eventLeaf(1_301), eventLeaf(1_302)], [signer], [signer, next]);
+    expect(faultsOf(await verify(at, ...state))).toMatchObject([{ code: 'signature_missing' }]);
   });
 });
 
