@@ -1,3 +1,5 @@
+import './audit.ts';
+import './cleanup.ts';
 import './http.ts';
 import './identity.ts';
 import './keys.ts';

@@ -3,7 +3,7 @@
  * Layout: dimensions, null flag, element type, length, lower bound, then each element with its length (-1: null).
  */
 
-const TYPE_OIDS = { bool: 16, bytea: 17, int2: 21, int4: 23, text: 25, uuid: 2950 } as const;
+const TYPE_OIDS = { bool: 16, bytea: 17, int2: 21, int4: 23, int8: 20, text: 25, uuid: 2950 } as const;
 type ElementType = keyof typeof TYPE_OIDS;
 const HEADER_BYTES = 20;
 
@@ -25,6 +25,17 @@ export function integerArray<T>(type: 'int2' | 'int4', items: readonly T[], read
   for (const item of items) {
     at = array.writeInt32BE(bytes, at);
     at = bytes === 2 ? array.writeInt16BE(read(item), at) : array.writeInt32BE(read(item), at);
+  }
+  return array;
+}
+
+/** `int8[]` of safe integers. */
+export function bigintArray<T>(items: readonly T[], read: (item: T) => number): Buffer {
+  const array = start('int8', items.length, 8 * items.length);
+  let at = HEADER_BYTES;
+  for (const item of items) {
+    at = array.writeInt32BE(8, at);
+    at = array.writeBigInt64BE(BigInt(read(item)), at);
   }
   return array;
 }
@@ -55,6 +66,18 @@ export function bytesArray<T>(
     at += elementBytes;
   }
   return array;
+}
+
+/** `bytea[]` of any lengths. */
+export function blobArray<T>(items: readonly T[], read: (item: T) => Uint8Array): Buffer {
+  const array = start('bytea', items.length, 0);
+  const elements = items.flatMap((item) => {
+    const bytes = read(item);
+    const length = Buffer.allocUnsafe(4);
+    length.writeInt32BE(bytes.byteLength);
+    return [length, bytes];
+  });
+  return Buffer.concat([array.subarray(0, HEADER_BYTES), ...elements]);
 }
 
 /** `text[]`; null and undefined are null. Text must be well-formed and free of NUL, or Postgres refuses the statement. */

@@ -91,6 +91,53 @@ export type MarkStore = {
   raise(marks: Marks, replaced?: readonly string[]): Promise<Marks>;
 };
 
+/** The newest head of the sealed log. */
+export type LogMark = {
+  readonly origin: string;
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+};
+
+/** Where the newest head is kept outside the database, so that a restored one cannot sign another history. */
+export type LogMarkStore = {
+  read(): Promise<LogMark | null>;
+  /** Durable once it resolves. False, and nothing changed, when another mark than `expected` is held. */
+  swap(expected: LogMark | null, next: LogMark): Promise<boolean>;
+};
+
+/** A signed head of the sealed log, on its way outside. */
+export type OutgoingCheckpoint = LogMark & {
+  /** The signed note. */
+  readonly note: string;
+  /** That the tree of `oldSize` leaves begins this one. */
+  consistencyProof(oldSize: number): Promise<readonly Uint8Array[]>;
+};
+
+/** A place outside the database that is told of checkpoints: the digest must leave it to be worth something. */
+export type CheckpointSink = {
+  readonly name: string;
+  readonly kind: 'file' | 'witness' | 's3';
+  /** It is told this often at most; what comes between is covered by the next. */
+  readonly intervalMs: number;
+  /**
+   * Told again of what it has, it changes nothing.
+   * @returns lines to add to the note: cosignatures
+   * @throws CheckpointForkError where it holds another root for the same size, or a longer log that does not extend this
+   */
+  publish(checkpoint: OutgoingCheckpoint, signal: AbortSignal): Promise<readonly string[]>;
+};
+
+/** Two histories of one log: `held` is the proof of it. */
+export class CheckpointForkError extends Error {
+  readonly held: string;
+  constructor(held: string) {
+    super('another history of this log is known outside');
+    this.name = 'CheckpointForkError';
+    this.held = held;
+  }
+}
+
 export type Log = {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -12,7 +12,7 @@ CREATE TABLE audit_outbox (
   client_id    text,
   ip_hash      text,
   agent_hash   text,
-  detail       jsonb NOT NULL DEFAULT '{}',
+  detail       jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(detail) = 'object'),
   traceparent  text,
   occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   seq          bigint,                                   -- place in the sealed log; null: not sealed yet
@@ -20,7 +20,7 @@ CREATE TABLE audit_outbox (
   -- A given id (UUIDv7) fixes the row's time too, so that a repeated write meets its first; see audit_event_at().
   UNIQUE (event_id, occurred_at)
 ) PARTITION BY RANGE (occurred_at);
-CREATE INDEX audit_outbox_unsealed ON audit_outbox (id) WHERE seq IS NULL;
+CREATE INDEX audit_outbox_unsealed ON audit_outbox (occurred_at, id) WHERE seq IS NULL;
 
 -- Rows of days that nobody made a partition for. Should stay empty: a partition cannot be added over rows in here.
 CREATE TABLE audit_outbox_default PARTITION OF audit_outbox DEFAULT;

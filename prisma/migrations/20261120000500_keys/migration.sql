@@ -2,7 +2,7 @@
 -- and every copy changes over at the same moment without a message.
 CREATE TABLE jwks (
   id                text PRIMARY KEY,                    -- kid
-  purpose           text NOT NULL,                       -- 'access', or 'hs256:<audience>'
+  purpose           text NOT NULL,                       -- 'access', 'audit-log', or 'hs256:<audience>'
   alg               text NOT NULL CHECK (alg IN ('RS256', 'ES256', 'EdDSA', 'HS256')),
   "publicKey"       text NOT NULL,                       -- JWK; for HS256 the sealed fingerprint of the secret
   "privateKey"      text NOT NULL,                       -- sealed under the key-encryption key; '' once destroyed

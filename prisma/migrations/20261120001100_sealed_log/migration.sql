@@ -8,7 +8,12 @@ CREATE TABLE audit_log (
   root       bytea NOT NULL CHECK (length(root) = 32),
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   closed_at  timestamptz,
-  previous   text,                                       -- origin that it continues
+  previous   text,                                       -- origin of the head it takes the place of
+  previous_size bigint,
+  previous_root bytea,
+  stopped_at timestamptz,                                -- since when nothing is sealed, and why
+  stopped_reason text,
+  erasures   bigint NOT NULL DEFAULT 0,                  -- a batch read before one of them is not written after it
   EXCLUDE USING btree ((closed_at IS NULL) WITH =) WHERE (closed_at IS NULL)
 ) WITH (fillfactor = 50);
 
@@ -52,6 +57,9 @@ CREATE TABLE audit_tiles (
   hashes bytea NOT NULL CHECK (length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0),
   PRIMARY KEY (origin, level, n)
 );
+
+-- Hashes do not compress.
+ALTER TABLE audit_tiles ALTER hashes SET STORAGE EXTERNAL;
 
 -- Signed tree heads. Two roots of one size are the proof of a fork: both are kept.
 CREATE TABLE audit_checkpoints (

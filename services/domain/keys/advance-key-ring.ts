@@ -1,5 +1,6 @@
 import { withSpan } from '../../../observability/http-span.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { advanceLogKey } from './advance-log-key.ts';
 import { type RetiredKeys, retireKeys } from './retire-keys.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { type HasKeysChanged, rotateSigningKeys } from './rotate-signing-keys.ts';
@@ -9,6 +10,8 @@ export type AdvancedKeyRing = {
   readonly published: string | null;
   /** Version of the refresh secret made now, used once every copy knows it; null where none was due. */
   readonly refreshSecret: number | null;
+  /** Kid of the audit log's next key, which signs beside the present one from now on; null where none was due. */
+  readonly logKey: string | null;
   readonly destroyed: RetiredKeys;
 };
 
@@ -31,6 +34,7 @@ export function advanceKeyRing(
     return {
       published: outcome === 'publish' ? key.kid : null,
       refreshSecret: secret.outcome === 'created' ? secret.version : null,
+      logKey: await advanceLogKey(ports, { onlyWhenDue: true }, caller),
       destroyed: await retireKeys(ports, caller),
     };
   });

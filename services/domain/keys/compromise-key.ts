@@ -5,7 +5,7 @@ import { keyCompromised } from './audit-events.ts';
 import { sealRandom } from './ensure-shared-secret.ts';
 import { keyUnknown } from './errors.ts';
 import { makeKeyPair, type SealedKey } from './key-material.ts';
-import { type CompromisePlan, type KeyPolicy, leavesAt, planCompromise, signsAt } from './key-timeline.ts';
+import { type CompromisePlan, type KeyPolicy, LOG_PURPOSE, leavesAt, planCompromise, signsAt } from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, lockKeys, markCompromised, readKey, readKeysOf, setKeyRange } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
@@ -66,7 +66,9 @@ export function compromiseKey(
 }
 
 const replacementFor = (ports: CompromisePorts, key: KeyRow, policy: KeyPolicy): SealedKey | Promise<SealedKey> =>
-  key.alg === 'HS256' ? sealRandom(ports, key.purpose) : makeKeyPair(ports.vault, key.purpose, policy.algorithm);
+  key.alg === 'HS256'
+    ? sealRandom(ports, key.purpose)
+    : makeKeyPair(ports.vault, key.purpose, key.purpose === LOG_PURPOSE ? 'EdDSA' : policy.algorithm);
 
 /** Returns the kid that signs in the compromised one's place; null where it did not sign. */
 async function putIn(

@@ -7,6 +7,7 @@ import { makeKeyPair } from './key-material.ts';
 import { ACCESS_PURPOSE, destroysAt, type KeyPolicy, leavesAt, openEnded, signsAtOnceFrom } from './key-timeline.ts';
 import { keyWarnings } from './key-warnings.ts';
 import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
+import { makeLogKey, publishLogKey } from './log-keys.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 import { rewrapSealedValues } from './rewrap-sealed-values.ts';
 
@@ -65,6 +66,7 @@ export async function ensureKeys(
   const spare = openEnded(await readKeysOf(ports.sql, ACCESS_PURPOSE))
     ? null
     : await makeKeyPair(ports.vault, ACCESS_PURPOSE, policy.algorithm);
+  const spareLogKey = await makeLogKey(ports);
   return ports.transact(async (tx) => {
     const nowMs = await lockKeys(tx);
     await assertVaultFits(tx, ports.vault);
@@ -75,6 +77,7 @@ export async function ensureKeys(
       created.push(await publishKey(tx, spare, { policy, nowMs, signsFrom: signsAtOnceFrom(present, nowMs), caller }));
     const shared = await ensureSharedSecret(ports, tx, settings, { policy, nowMs, caller });
     await keepForLongestToken(tx, policy, nowMs);
+    await publishLogKey(tx, spareLogKey, { policy, nowMs, caller });
     await ensureServerSecrets(ports, tx, nowMs, caller);
     const keys = await readKeysOf(tx, ACCESS_PURPOSE);
     return {

@@ -7,6 +7,8 @@ export type KeyState = 'pending' | 'active' | 'retiring' | 'retired' | 'compromi
 
 /** Keys of one purpose take turns; an HS256 secret has the purpose `hs256:<audience>`. */
 export const ACCESS_PURPOSE = 'access';
+/** Signs checkpoints of the audit log and nothing else: no token, and never in the key set. */
+export const LOG_PURPOSE = 'audit-log';
 export const sharedSecretPurpose = (audience: string): string => `hs256:${audience}`;
 
 /** A copy whose clock is further than this from the database's does not sign. */

@@ -1,7 +1,7 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { SealedKey } from './key-material.ts';
-import type { KeyPolicy, KeyTimes } from './key-timeline.ts';
+import { type KeyPolicy, type KeyTimes, LOG_PURPOSE } from './key-timeline.ts';
 
 export type KeyRow = SealedKey & KeyTimes & { readonly compromiseReason: string | null };
 export type SecretRow = {
@@ -28,11 +28,15 @@ const versionRead = defineStatement(
   'keysVersionRead',
   `SELECT keys_version AS version, ${ms('clock_timestamp()')} AS now FROM feed_state`,
 );
-/** A few rows a year: no index, no limit. History older than the window is for the audit log. */
+/**
+ * A few rows a year: no index, no limit. History older than the window is for the audit log. Its own keys are no keys
+ * of tokens: a ring that does not know them cannot sign, verify or publish with them.
+ */
 const keysRead = defineStatement(
   'keysRead',
   `SELECT ${KEY_COLUMNS} FROM jwks
-   WHERE "expiresAt" IS NULL OR "expiresAt" > clock_timestamp() - interval '90 days' ORDER BY lower(signs), id`,
+   WHERE ("expiresAt" IS NULL OR "expiresAt" > clock_timestamp() - interval '90 days') AND purpose <> '${LOG_PURPOSE}'
+   ORDER BY lower(signs), id`,
 );
 const keysOfPurpose = defineStatement(
   'keysOfPurpose',
@@ -60,9 +64,11 @@ const keyPrivatePartDestroy = defineStatement(
   'keyPrivatePartDestroy',
   `UPDATE jwks SET "privateKey" = '' WHERE id = $1`,
 );
+/** Not of the audit log's: they verify old proofs for as long as there are any. */
 const keyHistoryDelete = defineStatement(
   'keyHistoryDelete',
-  `DELETE FROM jwks WHERE compromised_at IS NULL AND "expiresAt" < clock_timestamp() - interval '400 days'`,
+  `DELETE FROM jwks WHERE compromised_at IS NULL AND "expiresAt" < clock_timestamp() - interval '400 days'
+     AND purpose <> '${LOG_PURPOSE}'`,
 );
 const policyWrite = defineStatement(
   'keyPolicyWrite',
