@@ -30,6 +30,7 @@ const PERMISSIONS = [
   'revocations:read',
   'keys:read',
   'keys:manage',
+  'audit:read',
 ];
 const DEMO_SCOPES = ['tasks:read', 'tasks:write'];
 

@@ -136,7 +136,7 @@ export function createApp(options: AppOptions): App {
     const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
       (method) => method !== request.method && fastify.findRoute({ method, url: path }) !== null,
     );
-    const known = bound.filter((endpoint) => pathPattern(endpoint.path).test(path)).map((endpoint) => endpoint.method);
+    const known = bound.filter((endpoint) => pathPattern(endpoint).test(path)).map((endpoint) => endpoint.method);
     const allow = [...new Set([...allowed, ...known])].join(', ');
     sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply);
   });
@@ -156,16 +156,17 @@ export function createApp(options: AppOptions): App {
   };
 }
 
-const patterns = new Map<string, RegExp>();
-function pathPattern(path: string): RegExp {
-  const known = patterns.get(path);
+const patterns = new WeakMap<Endpoint, RegExp>();
+function pathPattern(endpoint: Endpoint): RegExp {
+  const known = patterns.get(endpoint);
   if (known) return known;
   const made = new RegExp(
-    `^${fastifyPath(path)
-      .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-      .replaceAll(/:\w+/g, '[^/]+')}$`,
+    `^${fastifyPath(endpoint)
+      .replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')
+      .replaceAll(/:\w+/g, '[^/]+')
+      .replace(/\*$/, '.+')}$`,
   );
-  patterns.set(path, made);
+  patterns.set(endpoint, made);
   return made;
 }
 

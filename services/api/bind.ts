@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import type { Caller } from '../domain/ports.ts';
 import type { Endpoint, EndpointInput } from '../platform/define/endpoint.ts';
 import { bodyMalformed, contentTypeUnsupported } from '../platform/errors.ts';
@@ -20,8 +20,9 @@ type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest
 const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-urlencoded' } as const;
 const DEFAULT_BODY_LIMIT = 65_536;
 
-/** OpenAPI's `{name}` as Fastify's `:name`. */
-export const fastifyPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
+/** OpenAPI's `{name}` as Fastify's `:name`, and the rest of a path as its `*`. */
+export const fastifyPath = ({ path, rest }: Pick<Endpoint, 'path' | 'rest'>): string =>
+  (rest === undefined ? path : path.replace(`{${rest}}`, '*')).replaceAll(/\{(\w+)\}/g, ':$1');
 
 const sendsBody = (request: FastifyRequest): boolean =>
   request.headers['transfer-encoding'] !== undefined || (request.headers['content-length'] ?? '0') !== '0';
@@ -61,7 +62,7 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
   return {
     method: endpoint.method,
-    url: fastifyPath(endpoint.path),
+    url: fastifyPath(endpoint),
     bodyLimit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT,
     config: { endpoint },
     schema: {
@@ -70,6 +71,7 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
       ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
       response: responseSchemas(endpoint),
     },
+    ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
       const sent = request.headers['content-type'];
       const wrong = sent !== expected && sendsBody(request) && mediaType(sent) !== expected;
@@ -77,6 +79,14 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     },
   };
 }
+
+const namesRest =
+  (name: string): preValidationHookHandler =>
+  (request, _reply, done) => {
+    const { '*': rest, ...params } = request.params as Record<string, unknown>;
+    request.params = { ...params, [name]: rest };
+    done();
+  };
 
 const cacheControlOf = (endpoint: AnyEndpoint): string | null =>
   endpoint.cacheControl === undefined ? 'no-store' : endpoint.cacheControl;

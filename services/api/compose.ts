@@ -6,6 +6,7 @@ import { csrfPasses } from '../domain/identity/csrf.ts';
 import { sessionCaller } from '../domain/identity/read-session.ts';
 import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
+import { readLogKeys } from '../domain/keys/log-keys.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
 import type { Caller, Log, MarkStore } from '../domain/ports.ts';
 import { bearerCaller } from '../domain/tokens/bearer-caller.ts';
@@ -115,6 +116,7 @@ export async function compose(input: ComposeInput) {
     tokenSettings,
     auth,
     announceRevocations,
+    auditLogKeys: (origin: string) => readLogKeys(outside, origin),
     // This copy before the answer, the others at once where a revocation was written, else at their next poll.
     keysChanged: async () => {
       await keyRing.load();

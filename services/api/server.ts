@@ -3,6 +3,7 @@ import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { identityRoutes } from './routes/identity.ts';
@@ -37,6 +38,7 @@ export function createServer(
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   revocationsRoutes(routes, ports);
+  auditRoutes(routes, ports);
   docsRoutes(routes, about);
   return app;
 }

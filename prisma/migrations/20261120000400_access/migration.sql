@@ -25,11 +25,14 @@ INSERT INTO permissions (name, description) VALUES
   ('tokens:introspect', 'Introspect tokens (RFC 7662)'),
   ('revocations:read', 'Read the signed revocation feed'),
   ('keys:read', 'Read the key ring'),
-  ('keys:manage', 'Rotate and compromise signing keys');
+  ('keys:manage', 'Rotate and compromise signing keys'),
+  ('audit:read', 'Read sealed security events and their proofs');
 INSERT INTO roles (name, description) VALUES
   ('user', 'Everybody with an account'),
+  ('auditor', 'Reads what was recorded, and changes nothing'),
   ('admin', 'Runs the installation');
 INSERT INTO role_permissions (role, permission) SELECT 'admin', name FROM permissions;
+INSERT INTO role_permissions (role, permission) VALUES ('auditor', 'audit:read');
 
 -- The OAuth provider's client table. `tokenEpoch` and the trigger below are ours.
 CREATE TABLE oauth_clients (

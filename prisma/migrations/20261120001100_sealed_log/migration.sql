@@ -35,7 +35,7 @@ CREATE TABLE audit_events (
   leaf        bytea NOT NULL CHECK (length(leaf) <= 65535)  -- the sealed bytes; the columns beside it are for reading
 );
 CREATE UNIQUE INDEX audit_events_event_id ON audit_events (event_id);
-CREATE INDEX audit_events_occurred_at ON audit_events (occurred_at);
+CREATE INDEX audit_events_occurred_at ON audit_events (occurred_at, seq);
 CREATE INDEX audit_events_type ON audit_events (type, seq);
 
 -- Values behind the salted commitments of a leaf. What is deleted here is forgotten, and every proof stays good.

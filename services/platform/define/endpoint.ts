@@ -20,6 +20,8 @@ export type Endpoint<
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** OpenAPI form: `/v1/tokens/{token_id}`. */
   readonly path: `/${string}`;
+  /** The parameter at the end of the path that takes all that is left of it, slashes included. */
+  readonly rest?: string;
   /** Verb-noun, unique: the OpenAPI operationId, the span name and the docs anchor. */
   readonly operation: string;
   readonly summary: string;

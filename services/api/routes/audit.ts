@@ -1,0 +1,76 @@
+import {
+  listAuditEventsEndpoint,
+  listLogOriginsEndpoint,
+  proveAuditEventEndpoint,
+  readAuditEventEndpoint,
+  readLogCheckpointEndpoint,
+  readLogKeyEndpoint,
+  readLogTileEndpoint,
+  readOriginCheckpointEndpoint,
+  readOriginKeyEndpoint,
+  readOriginTileEndpoint,
+} from '../../domain/audit/contract.ts';
+import { listEvents } from '../../domain/audit/list-events.ts';
+import { proveEvent } from '../../domain/audit/prove-event.ts';
+import { readEvent } from '../../domain/audit/read-event.ts';
+import {
+  type HasAuditLogKeys,
+  type LogChoice,
+  listOrigins,
+  readCheckpoint,
+  readLogTile,
+  readVkeys,
+} from '../../domain/audit/read-log.ts';
+import type { Ports } from '../../domain/ports.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+export type AuditRoutesDeps = Pick<Ports, 'sql'> & HasAuditLogKeys;
+
+const text = (body: string, cacheControl: string): Answer =>
+  answer(200, body, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': cacheControl });
+
+const HEAD_CACHE = 'public, max-age=1';
+const KEY_CACHE = 'public, max-age=300';
+// A tile never changes. The address of the log in use means another log once that one is continued: no cache keeps it long.
+const CURRENT_TILE_CACHE = 'public, max-age=3600, immutable';
+const ORIGIN_TILE_CACHE = 'public, max-age=31536000, immutable';
+const PARTIAL_TILE_CACHE = 'public, max-age=60';
+
+async function tileAnswer(deps: AuditRoutesDeps, choice: LogChoice, path: string): Promise<Answer> {
+  const { bytes, isFull } = await readLogTile(deps, choice, path);
+  const fullCache = choice === 'current' ? CURRENT_TILE_CACHE : ORIGIN_TILE_CACHE;
+  return answer(200, bytes, {
+    'content-type': 'application/octet-stream',
+    'cache-control': isFull ? fullCache : PARTIAL_TILE_CACHE,
+  });
+}
+
+/** Events and proofs for auditors; the log itself, in C2SP forms, for everybody. */
+export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
+  bind(routes, listAuditEventsEndpoint, ({ query }) => listEvents(deps, query));
+  bind(routes, readAuditEventEndpoint, ({ params }) => readEvent(deps, params.seq));
+  bind(routes, proveAuditEventEndpoint, async ({ params }) => text(await proveEvent(deps, params.seq), 'no-store'));
+
+  bind(routes, readLogCheckpointEndpoint, async () => text(await readCheckpoint(deps, 'current'), HEAD_CACHE));
+  bind(routes, readLogKeyEndpoint, async () => text(await readVkeys(deps, 'current'), KEY_CACHE));
+  bind(routes, readLogTileEndpoint, ({ params }) => tileAnswer(deps, 'current', params.tile));
+
+  bind(routes, listLogOriginsEndpoint, async () => {
+    const origins = (await listOrigins(deps)).map((log) => ({
+      number: log.number,
+      origin: log.origin,
+      first_seq: log.firstSeq,
+      size: log.size,
+      started_at: log.startedAt,
+      closed_at: log.closedAt,
+      previous: log.previous,
+    }));
+    return answer(200, { origins }, { 'cache-control': HEAD_CACHE });
+  });
+  bind(routes, readOriginCheckpointEndpoint, async ({ params }) =>
+    text(await readCheckpoint(deps, params.origin), HEAD_CACHE),
+  );
+  bind(routes, readOriginKeyEndpoint, async ({ params }) => text(await readVkeys(deps, params.origin), KEY_CACHE));
+  bind(routes, readOriginTileEndpoint, ({ params }) => tileAnswer(deps, params.origin, params.tile));
+}

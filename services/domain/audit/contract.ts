@@ -1,0 +1,203 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { storeUnavailable } from '../../platform/errors.ts';
+import {
+  auditCursorInvalid,
+  auditEventUnknown,
+  auditLogDamaged,
+  auditLogEmpty,
+  auditOriginUnknown,
+  auditProofPending,
+  auditTileUnknown,
+} from './errors.ts';
+
+const TAG = 'Audit';
+const READER = { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' } as const;
+const noQuery = z.strictObject({});
+
+/** RFC 3339, microseconds kept. */
+const instant = z.iso.datetime({ offset: true }).max(40);
+const eventType = z
+  .string()
+  .max(64)
+  .regex(/^[a-z_]+(\.[a-z_]+)+$/);
+
+export const auditEventView = z.object({
+  /** Place in the log over all its origins: 0, 1, 2 … without gaps. */
+  seq: z.int(),
+  event_id: z.uuid(),
+  type: z.string(),
+  outcome: z.string(),
+  actor: z.object({ kind: z.string(), id: z.string().nullable() }),
+  target: z.object({ kind: z.string(), id: z.string().nullable() }).nullable(),
+  client_id: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+  trace_id: z.string().nullable(),
+  occurred_at: z.string(),
+  sealed_at: z.string(),
+});
+
+export const listAuditEventsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/audit/events',
+  operation: 'listAuditEvents',
+  summary: 'Sealed security events, newest first: by seq, or by occurred_at where `from` or `to` is given (inclusive)',
+  tag: TAG,
+  auth: READER,
+  query: z.strictObject({
+    limit: z.int().min(1).max(100).default(50),
+    cursor: z
+      .string()
+      .max(64)
+      .regex(/^[\w-]+$/)
+      .optional(),
+    type: eventType.optional(),
+    from: instant.optional(),
+    to: instant.optional(),
+  }),
+  responses: { 200: z.object({ events: z.array(auditEventView), next: z.string().nullable() }) },
+  errors: [auditCursorInvalid, storeUnavailable],
+});
+
+const bySeq = z.strictObject({ seq: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
+
+export const readAuditEventEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/audit/events/{seq}',
+  operation: 'readAuditEvent',
+  summary: 'One event with its sealed bytes, its place in its log, and what is known behind its commitments',
+  tag: TAG,
+  auth: READER,
+  params: bySeq,
+  query: noQuery,
+  responses: {
+    200: auditEventView.extend({
+      /** Base64 of the exact bytes that were sealed. */
+      leaf: z.string(),
+      origin: z.string(),
+      /** Leaf number in that origin's tree. */
+      index: z.int(),
+      personal: z.array(z.object({ field: z.string(), salt: z.string(), value: z.string() })),
+    }),
+  },
+  errors: [auditEventUnknown, storeUnavailable],
+});
+
+export const proveAuditEventEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/audit/events/{seq}/proof',
+  operation: 'proveAuditEvent',
+  summary: 'Proof that the event is in the log, with a signed checkpoint (c2sp.org/tlog-proof)',
+  tag: TAG,
+  auth: READER,
+  params: bySeq,
+  query: noQuery,
+  responses: { 200: { contentType: 'text/plain; charset=utf-8' } },
+  errors: [auditEventUnknown, auditProofPending, auditLogDamaged, storeUnavailable],
+});
+
+const TEXT = { 200: { contentType: 'text/plain; charset=utf-8' } } as const;
+const BYTES = { 200: { contentType: 'application/octet-stream' } } as const;
+
+/** Where the log in use answers, and where each log that ever was does. */
+const PREFIX = '/v1/audit/log';
+const ORIGIN_PREFIX = '/v1/audit/log/origins/{origin}';
+const origin = z.int().min(1).max(1_000_000);
+const tile = z.string().max(64);
+
+export const readLogCheckpointEndpoint = defineEndpoint({
+  method: 'GET',
+  path: `${PREFIX}/checkpoint`,
+  operation: 'readLogCheckpoint',
+  summary: 'The newest signed head of the log (c2sp.org/tlog-checkpoint)',
+  tag: TAG,
+  auth: 'public',
+  query: noQuery,
+  responses: TEXT,
+  errors: [auditLogEmpty, storeUnavailable],
+  cacheControl: null,
+});
+
+export const readLogKeyEndpoint = defineEndpoint({
+  method: 'GET',
+  path: `${PREFIX}/vkey`,
+  operation: 'readLogKey',
+  summary: 'The keys that sign the log, one verifier key a line: pin it once, out of band',
+  tag: TAG,
+  auth: 'public',
+  query: noQuery,
+  responses: TEXT,
+  errors: [auditLogEmpty, storeUnavailable],
+  cacheControl: null,
+});
+
+export const readLogTileEndpoint = defineEndpoint({
+  method: 'GET',
+  path: `${PREFIX}/tile/{tile}`,
+  rest: 'tile',
+  operation: 'readLogTile',
+  summary: 'Hashes `<level>/<n>[.p/<width>]` or leaves `entries/<n>[.p/<width>]` of the log (c2sp.org/tlog-tiles)',
+  tag: TAG,
+  auth: 'public',
+  params: z.strictObject({ tile }),
+  query: noQuery,
+  responses: BYTES,
+  errors: [auditTileUnknown, auditLogEmpty, auditLogDamaged, storeUnavailable],
+  cacheControl: null,
+});
+
+export const listLogOriginsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: `${PREFIX}/origins`,
+  operation: 'listLogOrigins',
+  summary: 'Every log there ever was, the oldest first: another one begins only where leaves were lost',
+  tag: TAG,
+  auth: 'public',
+  query: noQuery,
+  responses: {
+    200: z.object({
+      origins: z.array(
+        z.object({
+          number: z.int(),
+          origin: z.string(),
+          first_seq: z.int(),
+          size: z.int(),
+          started_at: z.string(),
+          closed_at: z.string().nullable(),
+          previous: z.string().nullable(),
+        }),
+      ),
+    }),
+  },
+  errors: [storeUnavailable],
+  cacheControl: null,
+});
+
+const ofOrigin = z.strictObject({ origin });
+
+export const readOriginCheckpointEndpoint = defineEndpoint({
+  ...readLogCheckpointEndpoint,
+  path: `${ORIGIN_PREFIX}/checkpoint`,
+  operation: 'readOriginCheckpoint',
+  summary: 'The newest signed head of one log of the installation',
+  params: ofOrigin,
+  errors: [auditOriginUnknown, auditLogEmpty, storeUnavailable],
+});
+
+export const readOriginKeyEndpoint = defineEndpoint({
+  ...readLogKeyEndpoint,
+  path: `${ORIGIN_PREFIX}/vkey`,
+  operation: 'readOriginKey',
+  summary: 'The keys that sign, or signed, that log',
+  params: ofOrigin,
+  errors: [auditOriginUnknown, auditLogEmpty, storeUnavailable],
+});
+
+export const readOriginTileEndpoint = defineEndpoint({
+  ...readLogTileEndpoint,
+  path: `${ORIGIN_PREFIX}/tile/{tile}`,
+  operation: 'readOriginTile',
+  summary: 'Hashes or leaves of that log; these addresses never mean another one',
+  params: z.strictObject({ origin, tile }),
+  errors: [auditOriginUnknown, auditTileUnknown, auditLogEmpty, auditLogDamaged, storeUnavailable],
+});

@@ -1,0 +1,111 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+/** A sealed event, times in RFC 3339 with microseconds. */
+export type EventRow = {
+  readonly seq: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: string;
+  readonly actorKind: string;
+  readonly actorId: string | null;
+  readonly targetKind: string | null;
+  readonly targetId: string | null;
+  readonly clientId: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly traceId: string | null;
+  readonly occurredAt: string;
+  readonly sealedAt: string;
+};
+
+export const rfc3339 = (expression: string): string =>
+  `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_kind AS "actorKind", actor_id AS "actorId",
+  target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId", detail, trace_id AS "traceId",
+  ${rfc3339('occurred_at')} AS "occurredAt", ${rfc3339('sealed_at')} AS "sealedAt"`;
+
+/** Backwards along the primary key. */
+export const auditEventsBefore = defineStatement(
+  'auditEventsBefore',
+  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE seq < $1 ORDER BY seq DESC LIMIT $2`,
+);
+
+/** Backwards along audit_events_type. */
+export const auditEventsBeforeOfType = defineStatement(
+  'auditEventsBeforeOfType',
+  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE type = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2`,
+);
+
+/** Backwards along audit_events_occurred_at; a page costs its rows wherever in time it lies. Ends inclusive. */
+export const auditEventsBetween = defineStatement(
+  'auditEventsBetween',
+  `SELECT ${EVENT_COLUMNS} FROM audit_events
+   WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
+   ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
+);
+
+/** As `auditEventsBetween`; of a rare type along audit_events_type instead. */
+export const auditEventsBetweenOfType = defineStatement(
+  'auditEventsBetweenOfType',
+  `SELECT ${EVENT_COLUMNS} FROM audit_events
+   WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4) AND type = $6
+   ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
+);
+
+const auditEventsAfter = defineStatement(
+  'auditEventsAfter',
+  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
+);
+
+/** With its log: the one that the event's place falls into. */
+const auditEventRead = defineStatement(
+  'auditEventRead',
+  `SELECT ${EVENT_COLUMNS}, leaf, log.origin, seq - log.first_seq AS index
+   FROM audit_events, LATERAL (
+     SELECT origin, first_seq FROM audit_log WHERE first_seq <= seq ORDER BY first_seq DESC, started_at DESC LIMIT 1) log
+   WHERE seq = $1`,
+);
+
+const auditPersonalRead = defineStatement(
+  'auditPersonalRead',
+  `SELECT field, encode(salt, 'base64') AS salt, value FROM audit_personal WHERE event_id = $1 ORDER BY field`,
+);
+
+export type PlacedEventRow = EventRow & { readonly leaf: Buffer; readonly origin: string; readonly index: number };
+export type PersonalRow = { readonly field: string; readonly salt: string; readonly value: string };
+
+export type EventFilter = {
+  readonly type: string | undefined;
+  /** Inclusive, RFC 3339. Both or none. */
+  readonly between: { readonly from: string; readonly to: string } | undefined;
+};
+/** What comes before this in the list was shown. */
+export type EventPlace = { readonly seq: number; readonly occurredAt: string };
+
+const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurredAt: 'infinity' };
+
+/** A page of the list, newest first. */
+export function readEventsPage(
+  sql: Sql,
+  { type, between }: EventFilter,
+  before: EventPlace = FIRST_PLACE,
+  limit: number,
+): Promise<EventRow[]> {
+  const ofType = type === undefined ? [] : [type];
+  if (between === undefined)
+    return sql.query(type === undefined ? auditEventsBefore : auditEventsBeforeOfType, [before.seq, limit, ...ofType]);
+  const place = [between.from, between.to, before.occurredAt, before.seq, limit];
+  return sql.query(type === undefined ? auditEventsBetween : auditEventsBetweenOfType, [...place, ...ofType]);
+}
+
+export const readEventsAfter = (sql: Sql, seq: number, limit: number): Promise<EventRow[]> =>
+  sql.query(auditEventsAfter, [seq, limit]);
+
+export async function readPlacedEvent(sql: Sql, seq: number): Promise<PlacedEventRow | null> {
+  const [row] = await sql.query<PlacedEventRow>(auditEventRead, [seq]);
+  return row ?? null;
+}
+
+export const readPersonal = (sql: Sql, eventId: string): Promise<PersonalRow[]> =>
+  sql.query(auditPersonalRead, [eventId]);

@@ -1,0 +1,56 @@
+import type { Ports } from '../ports.ts';
+import { auditCursorInvalid } from './errors.ts';
+import { type AuditEventView, viewOf } from './event-view.ts';
+import { type EventFilter, type EventPlace, readEventsAfter, readEventsPage } from './events.store.ts';
+
+export type ListEventsInput = {
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  readonly type?: string | undefined;
+  /** RFC 3339, both inclusive. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+};
+
+export type EventsPage = { readonly events: AuditEventView[]; readonly next: string | null };
+
+/**
+ * Sealed events, newest first: by seq, or by time where one is asked for.
+ * Throws `auditCursorInvalid` (400) for a cursor of another list.
+ */
+export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsInput): Promise<EventsPage> {
+  const isByTime = input.from !== undefined || input.to !== undefined;
+  const filter: EventFilter = {
+    type: input.type,
+    between: isByTime ? { from: input.from ?? '-infinity', to: input.to ?? 'infinity' } : undefined,
+  };
+  const before = input.cursor === undefined ? undefined : placeOf(input.cursor, isByTime);
+  const rows = await readEventsPage(sql, filter, before, input.limit + 1);
+  const shown = rows.slice(0, input.limit);
+  const last = rows.length > input.limit ? shown.at(-1) : undefined;
+  return { events: shown.map(viewOf), next: last === undefined ? null : cursorOf(last, isByTime) };
+}
+
+/** Events after a place, oldest first, for one who follows. */
+export const followEvents = async (
+  { sql }: Pick<Ports, 'sql'>,
+  afterSeq: number,
+  limit: number,
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(viewOf);
+
+/** A cursor says only where to go on: made up, it shows nothing that its sender may not read. */
+const cursorOf = ({ seq, occurredAt }: EventPlace, isByTime: boolean): string =>
+  Buffer.from(isByTime ? `${occurredAt} ${seq}` : String(seq)).toString('base64url');
+
+const CURSOR = /^(?:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) )?(0|[1-9]\d{0,15})$/;
+
+function placeOf(cursor: string, isByTime: boolean): EventPlace {
+  const text = Buffer.from(cursor, 'base64url').toString('latin1');
+  const [, occurredAt, digits] = CURSOR.exec(text) ?? [];
+  const seq = Number(digits);
+  const isTime = occurredAt === undefined ? !isByTime : isByTime && !Number.isNaN(Date.parse(occurredAt));
+  const isWhole = Buffer.from(text, 'latin1').toString('base64url') === cursor;
+  if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw auditCursorInvalid();
+  return { seq, occurredAt: occurredAt ?? 'infinity' };
+}

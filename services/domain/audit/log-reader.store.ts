@@ -1,0 +1,92 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import { rfc3339 } from './events.store.ts';
+
+export type LogRow = {
+  /** 1 for the first, in the order they were started. */
+  readonly number: number;
+  readonly origin: string;
+  readonly firstSeq: number;
+  readonly size: number;
+  readonly root: Buffer;
+  readonly startedAt: string;
+  readonly closedAt: string | null;
+  readonly previous: string | null;
+};
+export type CheckpointRow = {
+  readonly origin: string;
+  readonly size: number;
+  readonly root: Buffer;
+  readonly note: string;
+  readonly createdAt: string;
+};
+
+/** A handful of rows for ever: another log begins only where leaves were lost. */
+const auditLogsRead = defineStatement(
+  'auditLogsRead',
+  `SELECT row_number() OVER (ORDER BY started_at, origin) AS number, origin, first_seq AS "firstSeq", size, root,
+     ${rfc3339('started_at')} AS "startedAt", ${rfc3339('closed_at')} AS "closedAt", previous
+   FROM audit_log ORDER BY started_at, origin`,
+);
+
+const CHECKPOINT = `origin, size, root, note, ${rfc3339('created_at')} AS "createdAt"`;
+
+/** Along the primary key. */
+const auditCheckpointNewest = defineStatement(
+  'auditCheckpointNewest',
+  `SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC, root LIMIT 1`,
+);
+const auditCheckpointsAfter = defineStatement(
+  'auditCheckpointsAfter',
+  `SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 AND (size, root) > ($2, $3)
+   ORDER BY size, root LIMIT $4`,
+);
+const auditTileRead = defineStatement(
+  'auditTileRead',
+  `SELECT hashes FROM audit_tiles WHERE origin = $1 AND level = $2 AND n = $3`,
+);
+/** Each place by the primary key. */
+const auditTilesRead = defineStatement(
+  'auditTilesRead',
+  `SELECT wanted.level, wanted.n, hashes FROM unnest($2::smallint[], $3::bigint[]) AS wanted(level, n)
+   JOIN audit_tiles t ON t.origin = $1 AND t.level = wanted.level AND t.n = wanted.n`,
+);
+const auditLeavesRead = defineStatement(
+  'auditLeavesRead',
+  `SELECT seq, leaf FROM audit_events WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
+);
+
+export const readLogs = (sql: Sql): Promise<LogRow[]> => sql.query(auditLogsRead);
+
+export async function readNewestCheckpoint(sql: Sql, origin: string): Promise<CheckpointRow | null> {
+  const [row] = await sql.query<CheckpointRow>(auditCheckpointNewest, [origin]);
+  return row ?? null;
+}
+
+/** Checkpoints of a log above a place, the smallest first. Two of one size are a fork, and both are there. */
+export const readCheckpointsAfter = (
+  sql: Sql,
+  origin: string,
+  after: { readonly size: number; readonly root: Buffer },
+  limit: number,
+): Promise<CheckpointRow[]> => sql.query(auditCheckpointsAfter, [origin, after.size, after.root, limit]);
+
+export async function readTile(sql: Sql, origin: string, level: number, n: number): Promise<Buffer | null> {
+  const [row] = await sql.query<{ hashes: Buffer }>(auditTileRead, [origin, level, n]);
+  return row?.hashes ?? null;
+}
+
+type TileRow = { readonly level: number; readonly n: number; readonly hashes: Buffer };
+
+export const readTiles = (
+  sql: Sql,
+  origin: string,
+  tiles: readonly { readonly level: number; readonly n: number }[],
+): Promise<TileRow[]> => sql.query(auditTilesRead, [origin, tiles.map(({ level }) => level), tiles.map(({ n }) => n)]);
+
+/** Sealed bytes of `fromSeq` up to, not including, `toSeq`; what is missing is missing. */
+export const readLeaves = (
+  sql: Sql,
+  fromSeq: number,
+  toSeq: number,
+): Promise<{ readonly seq: number; readonly leaf: Buffer }[]> => sql.query(auditLeavesRead, [fromSeq, toSeq]);

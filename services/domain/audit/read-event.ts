@@ -1,0 +1,22 @@
+import type { Ports } from '../ports.ts';
+import { auditEventUnknown } from './errors.ts';
+import { type AuditEventView, viewOf } from './event-view.ts';
+import { type PersonalRow, readPersonal, readPlacedEvent } from './events.store.ts';
+
+export type PlacedEvent = AuditEventView & {
+  /** Base64 of the exact sealed bytes. */
+  readonly leaf: string;
+  readonly origin: string;
+  readonly index: number;
+  /** Values behind the leaf's commitments that have not been erased. */
+  readonly personal: readonly PersonalRow[];
+};
+
+/** One sealed event with its place in its log. Throws `auditEventUnknown` (404). */
+export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<PlacedEvent> {
+  const row = await readPlacedEvent(sql, seq);
+  if (row === null) throw auditEventUnknown();
+  const personal = await readPersonal(sql, row.eventId);
+  const { leaf, origin, index } = row;
+  return { ...viewOf(row), leaf: leaf.toString('base64'), origin, index, personal };
+}

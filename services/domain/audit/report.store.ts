@@ -1,0 +1,36 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import { EVENT_COLUMNS, type EventPlace, type EventRow } from './events.store.ts';
+
+/** Forwards along audit_events_occurred_at, a page at a time: no snapshot outlives a page. Ends inclusive. */
+const WITHIN = `occurred_at >= $1 AND occurred_at <= $2 AND seq <= $3 AND (occurred_at, seq) > ($4, $5)`;
+
+export const auditReportPage = defineStatement(
+  'auditReportPage',
+  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY occurred_at, seq LIMIT $6`,
+);
+const auditNewestSeq = defineStatement('auditNewestSeq', `SELECT coalesce(max(seq), -1) AS seq FROM audit_events`);
+/** Along audit_outbox_unsealed: as many rows as wait. */
+const auditUnsealedWithin = defineStatement(
+  'auditUnsealedWithin',
+  `SELECT count(*) AS waiting FROM audit_outbox WHERE seq IS NULL AND occurred_at >= $1 AND occurred_at <= $2`,
+);
+
+export type ReportRange = { readonly start: string; readonly end: string; readonly throughSeq: number };
+
+export const readReportPage = (
+  sql: Sql,
+  { start, end, throughSeq }: ReportRange,
+  after: EventPlace,
+  limit: number,
+): Promise<EventRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurredAt, after.seq, limit]);
+
+export async function readNewestSeq(sql: Sql): Promise<number> {
+  const [row] = await sql.query<{ seq: number }>(auditNewestSeq);
+  return row?.seq ?? -1;
+}
+
+export async function countUnsealed(sql: Sql, start: string, end: string): Promise<number> {
+  const [row] = await sql.query<{ waiting: number }>(auditUnsealedWithin, [start, end]);
+  return row?.waiting ?? 0;
+}
