@@ -36,6 +36,7 @@ export function compose(input: ComposeInput) {
   const { config, log } = input;
   const work = input.processors ?? processors;
   const jobs = work.map(({ job }) => job);
+  const queues = [...new Set(jobs.map((job) => job.queue))];
   const pool = createPool({
     url: input.databaseUrl,
     connections: config.stores.poolConnections,
@@ -65,11 +66,10 @@ export function compose(input: ComposeInput) {
     keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;
-  const timetable = createTimetable({ ports, producer, jobs: jobs.filter(isScheduled), checkMs, log });
+  const timetable = createTimetable({ ports, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
   const stopping = new AbortController();
   const handle = createJobHandler({ ...ports, ports, processors: work, timetable, stopping: stopping.signal });
   const consumers: Consumer[] = [];
-  const queues = [...new Set(jobs.map((job) => job.queue))];
   const health = createHealth({
     producer,
     consumers,

@@ -94,6 +94,14 @@ test('Redis down at boot: a producer fails at once, a worker starts, and both wo
   await late.close();
 });
 
+test('a worker stops at once while Redis is away and nothing runs', async () => {
+  const worker = await startWorker();
+  await untilRuns(1);
+  await stores.end('redis', 'SIGKILL');
+  await worker.drain(60_000);
+  await stores.revive('redis');
+});
+
 test('a frozen Redis holds nobody who adds a job', async () => {
   await eventually('redis', () => producer.isReady());
   const thaw = stores.freezeRedis();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { QueueName } from '../../../observability/metrics/queue.ts';
 import { connectConsumer, QUEUE_PREFIX } from './connection.ts';
@@ -52,8 +53,10 @@ const STALLS_MAX = 3;
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { queue, lockMs, onError } = options;
   const connection = connectConsumer(options.redisUrl, onError);
+  let runningCount = 0;
   // BullMQ hands over a signal only to a function that declares three parameters.
   const process = async (job: BullJob<JobData>, token?: string, signal?: AbortSignal): Promise<void> => {
+    runningCount += 1;
     const verdict = await options.handle({
       id: job.id as string,
       name: job.name,
@@ -64,6 +67,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       signal: signal as AbortSignal,
       progress: (percent) => job.updateProgress(percent),
     });
+    runningCount -= 1;
     if (verdict.kind === 'done') return;
     if (verdict.kind === 'later') {
       await job.moveToWait(token);
@@ -99,7 +103,13 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     queue,
     isRunning: () => worker.isRunning() && !worker.closing,
     close: async () => {
-      await worker.close();
+      const closed = worker.close().catch(onError);
+      // BullMQ waits for a Redis that is away; with nothing running there is nothing to tell it.
+      const isPointless = async (): Promise<void> => {
+        while (runningCount > 0 || connection.status === 'ready') await sleep(50);
+      };
+      await Promise.race([closed, isPointless()]);
+      await worker.getBackend().disconnectBlocking(false);
       connection.disconnect();
     },
   };

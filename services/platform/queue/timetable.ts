@@ -1,4 +1,9 @@
-import { scheduleLastSuccess, scheduleNextRun, scheduleStale } from '../../../observability/metrics/queue.ts';
+import {
+  type QueueName,
+  scheduleLastSuccess,
+  scheduleNextRun,
+  scheduleStale,
+} from '../../../observability/metrics/queue.ts';
 import type { Log, Ports } from '../../domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { scheduledRunId, slotOf } from './job-data.ts';
@@ -20,6 +25,8 @@ export type TimetableOptions = {
   readonly ports: Pick<Ports, 'transact' | 'sql'>;
   readonly producer: Producer;
   readonly jobs: readonly ScheduledJob[];
+  /** Every queue consumed here, with or without schedules. */
+  readonly queues: readonly QueueName[];
   readonly checkMs: number;
   readonly log: Log;
 };
@@ -31,7 +38,7 @@ const FORGET_AFTER_CHECKS = 4;
  * The timetable is a table; Redis holds one delayed job for the next slot of each line, under the slot's own id. Any
  * number of workers may add it, and add it again after Redis was lost; it moves on when a run has ended, and only once.
  */
-export function createTimetable({ ports, producer, jobs, checkMs, log }: TimetableOptions): Timetable {
+export function createTimetable({ ports, producer, jobs, queues, checkMs, log }: TimetableOptions): Timetable {
   const byName = new Map<string, ScheduledJob>(jobs.map((job) => [job.name, job]));
   let rows: readonly ScheduleRow[] | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -68,7 +75,7 @@ export function createTimetable({ ports, producer, jobs, checkMs, log }: Timetab
     show(rows, byName);
     for (const job of declared.forgotten) log.info({ job }, 'job is no longer scheduled');
     // Lost with Redis, like the jobs themselves: one at a time, over all workers.
-    for (const name of new Set(jobs.map((job) => job.queue))) await producer.queue(name).setGlobalConcurrency(1);
+    for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
     for (const row of rows) {
       const job = byName.get(row.job);
       if (job === undefined) continue;
