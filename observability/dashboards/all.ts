@@ -1,10 +1,19 @@
 import { capacity } from './capacity.ts';
+import { compliance } from './compliance.ts';
 import { buildDashboard, type DashboardDefinition } from './define.ts';
 import { keysAndRevocation } from './keys-and-revocation.ts';
+import { queues } from './queues.ts';
 import { security } from './security.ts';
 import { serviceSlo } from './service-slo.ts';
 
-export const dashboards: readonly DashboardDefinition[] = [serviceSlo, capacity, security, keysAndRevocation];
+export const dashboards: readonly DashboardDefinition[] = [
+  serviceSlo,
+  capacity,
+  security,
+  keysAndRevocation,
+  queues,
+  compliance,
+];
 
 /** File name to its text, as committed beside the definitions. */
 export function dashboardFiles(): Map<string, string> {

@@ -1,0 +1,204 @@
+import type { DashboardDefinition } from './define.ts';
+
+const jobTraces = '{ resource.service.name = "sallyport-worker" && kind = consumer }';
+const jobLogs = '{service_name="sallyport-worker"}';
+
+const quantile = (q: number, metric: string, by: string): string =>
+  `histogram_quantile(${q}, sum by (le, ${by}) (rate(${metric}_bucket[$__rate_interval])))`;
+
+export const queues: DashboardDefinition = {
+  uid: 'sallyport-queues',
+  title: 'Sallyport · queues',
+  description: 'Whether jobs move: what waits, what runs, what failed for good, and what the timetable says.',
+  rows: [
+    {
+      title: 'At a glance',
+      panels: [
+        {
+          title: 'Workers that see jobs move',
+          description:
+            'Workers whose /healthz is ok. One is enough to work; none means that the outbox grows and keys age.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          queries: [{ expr: 'sum(sallyport_worker_healthy)', legend: 'workers' }],
+          logs: jobLogs,
+        },
+        {
+          title: 'Oldest waiting job',
+          description: 'Age of the job that has waited longest in any queue. Pages at one minute.',
+          unit: 's',
+          kind: 'stat',
+          width: 6,
+          warnFrom: 5,
+          badFrom: 60,
+          queries: [{ expr: 'max(sallyport_queue_oldest_job_age_seconds)', legend: 'age' }],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Dead letters',
+          description: 'Jobs that failed for good and are kept to be looked at: `sallyport queue list`, then `retry`.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          badFrom: 1,
+          queries: [{ expr: 'sum(max by (queue) (sallyport_queue_jobs{state="dead"}))', legend: 'jobs' }],
+          traces: `${jobTraces.slice(0, -2)} && status = error }`,
+          logs: `${jobLogs} | json | level="error"`,
+        },
+        {
+          title: 'Schedules not kept',
+          description: 'Jobs whose last scheduled success is older than their contract allows.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          badFrom: 1,
+          queries: [{ expr: 'sum(max by (job) (sallyport_job_schedule_stale))', legend: 'jobs' }],
+          logs: jobLogs,
+        },
+      ],
+    },
+    {
+      title: 'Queues',
+      panels: [
+        {
+          title: 'Jobs by queue and state',
+          description: 'What each queue holds. Every worker counts the same queues, so the largest count is shown.',
+          unit: 'short',
+          queries: [{ expr: 'max by (queue, state) (sallyport_queue_jobs)', legend: '{{queue}} {{state}}' }],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Oldest job by queue',
+          description:
+            'Age of the job that has waited longest. It rises while the one before it runs, and falls with it.',
+          unit: 's',
+          badFrom: 60,
+          queries: [{ expr: 'max by (queue) (sallyport_queue_oldest_job_age_seconds)', legend: '{{queue}}' }],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Wait from due to begun',
+          description: 'Percentiles by queue. The aim is a p99 of one second at normal load.',
+          unit: 's',
+          badFrom: 1,
+          queries: [0.5, 0.95, 0.99].map((q) => ({
+            expr: quantile(q, 'sallyport_job_wait_seconds', 'queue'),
+            legend: `p${q * 100} {{queue}}`,
+          })),
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Handed to Redis',
+          description:
+            'Jobs added a second, and those that could not be because Redis was out of reach: their rows wait in Postgres.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (queue, outcome) (rate(sallyport_jobs_enqueued_total[$__rate_interval]))',
+              legend: '{{queue}} {{outcome}}',
+            },
+          ],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Taken back from a lost worker',
+          description:
+            'Jobs whose worker had lost its lock, in ten minutes. Its late write changes nothing; a rise means that workers hang.',
+          unit: 'short',
+          queries: [{ expr: 'sum by (queue) (increase(sallyport_jobs_stalled_total[10m]))', legend: '{{queue}}' }],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Workers: event loop busy',
+          description:
+            'Share of time in which the event loop of a worker was busy. Jobs wait for the database more than for it.',
+          unit: 'percentunit',
+          min: 0,
+          max: 1,
+          queries: [
+            { expr: 'nodejs_eventloop_utilization_ratio{process=~"worker.*"}', legend: '{{instance}} {{process}}' },
+          ],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+      ],
+    },
+    {
+      title: 'Rate, errors, duration by job',
+      panels: [
+        {
+          title: 'Runs by job and outcome',
+          description:
+            'Runs a second. Superseded means that a newer run had taken over, which is in order; dead needs a person.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (job, outcome) (rate(sallyport_jobs_total[$__rate_interval]))',
+              legend: '{{job}} {{outcome}}',
+            },
+          ],
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Runs that did not complete, 1 h',
+          description: 'Runs in the last hour that ended in another try, for good, or in a stop.',
+          unit: 'short',
+          queries: [
+            {
+              expr: 'sum by (job, outcome) (increase(sallyport_jobs_total{outcome!="completed"}[1h]))',
+              legend: '{{job}} {{outcome}}',
+            },
+          ],
+          traces: `${jobTraces.slice(0, -2)} && status = error }`,
+          logs: `${jobLogs} | json | level=~"warn|error"`,
+        },
+        {
+          title: 'Duration by job',
+          description: 'p50 and p99 of a run, whatever its outcome.',
+          unit: 's',
+          queries: [0.5, 0.99].map((q) => ({
+            expr: quantile(q, 'sallyport_job_duration_seconds', 'job'),
+            legend: `p${q * 100} {{job}}`,
+          })),
+          traces: jobTraces,
+          logs: jobLogs,
+        },
+        {
+          title: 'Since the last scheduled success',
+          description:
+            'Time since each job last succeeded on schedule. Compare with its interval in the reference of jobs.',
+          unit: 's',
+          width: 12,
+          queries: [
+            {
+              expr: 'time() - max by (job) (sallyport_job_schedule_last_success_timestamp_seconds)',
+              legend: '{{job}}',
+            },
+          ],
+          logs: jobLogs,
+        },
+        {
+          title: 'Until the next scheduled run',
+          description: 'Time until each job is due. Below zero it is overdue by so much.',
+          unit: 's',
+          width: 12,
+          queries: [
+            {
+              expr: 'min by (job) (sallyport_job_schedule_next_run_timestamp_seconds) - time()',
+              legend: '{{job}}',
+            },
+          ],
+          logs: jobLogs,
+        },
+      ],
+    },
+  ],
+};

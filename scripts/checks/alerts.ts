@@ -1,0 +1,22 @@
+/** The alert rules are valid, and do what their tests say: `promtool check rules` and `promtool test rules`. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ensurePromtool } from './promtool.ts';
+
+const folder = resolve(import.meta.dirname, '../../observability/alerts');
+const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
+const tests = files.filter((file) => file.endsWith('.test.yaml'));
+const rules = files.filter((file) => !tests.includes(file));
+
+try {
+  const promtool = ensurePromtool();
+  for (const args of [
+    ['check', 'rules', ...rules],
+    ['test', 'rules', ...tests],
+  ])
+    if (spawnSync(promtool, args, { cwd: folder, stdio: 'inherit' }).status !== 0) process.exitCode = 1;
+} catch (err) {
+  process.stderr.write(`alerts: ${(err as Error).message}\n`);
+  process.exitCode = 1;
+}
