@@ -63,12 +63,3 @@ export const auditLogDamaged = defineError({
   fix: 'Operators: `sallyport audit verify` names the place.',
   retryable: false,
 });
-
-export const auditLogKeyMissing = defineError({
-  code: 'audit_log_key_missing',
-  status: 503,
-  title: 'There is no key yet to sign the log with',
-  cause: 'No API has been started on this database, and the first start makes the key.',
-  fix: 'Start the API; sealing goes on by itself.',
-  retryable: true,
-});
