@@ -35,7 +35,7 @@ export const auditLogSize = defineGauge({
 
 export const auditCheckpointAge = defineGauge({
   name: 'sallyport_audit_checkpoint_age_seconds',
-  help: 'Age of the oldest event that no published checkpoint covers; 0 when all are covered.',
+  help: 'Time that there have been leaves which no signed checkpoint covers; 0 when all are covered.',
   unit: 's',
 });
 

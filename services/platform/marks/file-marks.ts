@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { MarkStore, Marks } from '../../domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { withFileLock } from '../local/file-lock.mjs';
+import { writeDurably } from './durable-file.ts';
 
 const FILE_NAME = 'marks.json';
 
@@ -36,29 +36,8 @@ async function readMarks(path: string): Promise<Marks | null> {
   }
 }
 
-async function synced(open: Promise<FileHandle>, work: (file: FileHandle) => Promise<unknown>): Promise<void> {
-  const file = await open;
-  try {
-    await work(file);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Whole or not at all, and on the disk before it returns: file, then name. */
-async function writeMarks(path: string, marks: Marks): Promise<void> {
-  const candidate = `${path}.${process.pid}.${randomUUID()}`;
-  const { incarnation, revocationEpoch, beat } = marks;
-  const text = `${JSON.stringify({ incarnation, revocation_epoch: revocationEpoch, beat })}\n`;
-  try {
-    await synced(open(candidate, 'wx', 0o600), (file) => file.writeFile(text));
-    await rename(candidate, path);
-  } catch (err) {
-    await rm(candidate, { force: true });
-    throw err;
-  }
-  await synced(open(dirname(path), 'r'), async () => {});
+function writeMarks(path: string, { incarnation, revocationEpoch, beat }: Marks): Promise<void> {
+  return writeDurably(path, `${JSON.stringify({ incarnation, revocation_epoch: revocationEpoch, beat })}\n`);
 }
 
 /**

@@ -1,0 +1,38 @@
+import {
+  type Attributes,
+  context,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  SpanKind,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api';
+
+const tracer = trace.getTracer('sallyport');
+const SAMPLED = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
+
+/**
+ * The last part of each sampled request's trace: its event has its place in the sealed log. Each span is a child of
+ * the event's own traceparent and links to the job that sealed it.
+ *
+ * @param startMs wall clock, when the batch was begun; `endMs` when it was committed
+ */
+export function recordSealedSpans(
+  events: readonly { readonly traceparent: string | null; readonly attributes: Attributes }[],
+  startMs: number,
+  endMs: number,
+): void {
+  const job = trace.getSpanContext(context.active());
+  const links = job !== undefined && isSpanContextValid(job) ? [{ context: job }] : [];
+  for (const { traceparent, attributes } of events) {
+    if (traceparent === null || !SAMPLED.test(traceparent)) continue;
+    const parent = trace.setSpanContext(ROOT_CONTEXT, {
+      traceId: traceparent.slice(3, 35),
+      spanId: traceparent.slice(36, 52),
+      traceFlags: TraceFlags.SAMPLED,
+      isRemote: true,
+    });
+    const options = { kind: SpanKind.INTERNAL, attributes, links, startTime: startMs };
+    tracer.startSpan('seal audit event', options, parent).end(endMs);
+  }
+}

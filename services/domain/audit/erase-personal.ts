@@ -1,0 +1,32 @@
+import type { Caller, Ports } from '../ports.ts';
+import { auditPersonalErased } from './audit-events.ts';
+import { eraseSubject } from './erase.store.ts';
+import { countErasure, lockLog } from './log.store.ts';
+import { recordEvent } from './record-event.ts';
+import { PERSONAL_MEMBERS } from './sealable-event.ts';
+
+export type ErasedPersonal = { readonly values: number; readonly unsealed: number };
+
+/**
+ * Forgets the personal values of a user's events, sealed or not, and records that. The leaves hold commitments only,
+ * so every proof stays good; without its salt a commitment says nothing. A batch that was read before is not written
+ * after it.
+ * @param input `subject` is the user's id
+ */
+export function erasePersonal(
+  ports: Pick<Ports, 'transact'>,
+  input: { readonly subject: string },
+  caller: Caller,
+): Promise<ErasedPersonal> {
+  return ports.transact(async (tx) => {
+    await lockLog(tx);
+    await countErasure(tx);
+    const erased = await eraseSubject(tx, input.subject, PERSONAL_MEMBERS);
+    await recordEvent(tx, caller, auditPersonalErased, {
+      outcome: 'ok',
+      target: { kind: 'user', id: input.subject },
+      detail: erased,
+    });
+    return erased;
+  });
+}

@@ -1,0 +1,27 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+/** Along audit_personal_subject. */
+const auditPersonalErase = defineStatement(
+  'auditPersonalErase',
+  'DELETE FROM audit_personal WHERE subject = $1 RETURNING 1',
+);
+
+/** Reads what is unsealed, which is seconds of events. Sealed rows hold nothing personal any more. */
+const auditOutboxErase = defineStatement(
+  'auditOutboxErase',
+  `UPDATE audit_outbox SET ip_hash = NULL, agent_hash = NULL, detail = detail - $2::text[]
+   WHERE seq IS NULL AND (actor_kind = 'user' AND actor_id = $1 OR target_kind = 'user' AND target_id = $1 OR detail->>'user_id' = $1)
+   RETURNING 1`,
+);
+
+/** Returns how many values and unsealed rows there were. */
+export async function eraseSubject(
+  tx: Sql,
+  subject: string,
+  personalMembers: readonly string[],
+): Promise<{ values: number; unsealed: number }> {
+  const values = await tx.query(auditPersonalErase, [subject]);
+  const unsealed = await tx.query(auditOutboxErase, [subject, personalMembers]);
+  return { values: values.length, unsealed: unsealed.length };
+}

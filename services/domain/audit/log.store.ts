@@ -1,0 +1,90 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { LogMark, Sql } from '../ports.ts';
+import { emptyRoot } from './log/merkle.ts';
+import type { LogHead, StopReason } from './log-standing.ts';
+
+export type OpenLog = LogHead & {
+  readonly firstSeq: number;
+  readonly erasures: number;
+  readonly stoppedReason: StopReason | null;
+};
+
+/** One sealer, continuer or eraser writes at a time; let go at commit. Their statements find rows by index alone. */
+const auditLogLock = defineStatement(
+  'auditLogLock',
+  `SELECT pg_advisory_xact_lock(72707371), set_config('enable_hashjoin', 'off', true),
+     set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)`,
+);
+
+/** A handful of rows for ever. */
+const auditLogOpenRead = defineStatement(
+  'auditLogOpenRead',
+  `SELECT origin, size, encode(root, 'base64') AS root, first_seq AS "firstSeq", erasures, stopped_reason AS "stoppedReason",
+     previous AS "previousOrigin", previous_size AS "previousSize", encode(previous_root, 'base64') AS "previousRoot"
+   FROM audit_log WHERE closed_at IS NULL`,
+);
+
+/** Nothing where a log is open already: the exclusion constraint lets only one be. */
+const auditLogOpen = defineStatement(
+  'auditLogOpen',
+  `INSERT INTO audit_log (origin, first_seq, root, previous, previous_size, previous_root)
+   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+);
+
+/** Changes nothing when the log has grown, was closed, or a subject was erased since it was read. */
+const auditLogGrow = defineStatement(
+  'auditLogGrow',
+  `UPDATE audit_log SET size = $4, root = decode($5, 'base64')
+   WHERE origin = $1 AND size = $2 AND erasures = $3 AND closed_at IS NULL RETURNING 1`,
+);
+
+const auditLogClose = defineStatement(
+  'auditLogClose',
+  'UPDATE audit_log SET closed_at = clock_timestamp() WHERE origin = $1 AND closed_at IS NULL RETURNING 1',
+);
+
+/** A row only where the reason is another than before. */
+const auditLogStop = defineStatement(
+  'auditLogStop',
+  `UPDATE audit_log SET stopped_reason = $2, stopped_at = CASE WHEN $2::text IS NULL THEN NULL ELSE clock_timestamp() END
+   WHERE origin = $1 AND stopped_reason IS DISTINCT FROM $2 RETURNING 1`,
+);
+
+const auditLogErasureCount = defineStatement(
+  'auditLogErasureCount',
+  'UPDATE audit_log SET erasures = erasures + 1 WHERE closed_at IS NULL',
+);
+
+type OpenLogRow = Omit<OpenLog, 'previous'> & {
+  readonly previousOrigin: string | null;
+  readonly previousSize: number;
+  readonly previousRoot: string;
+};
+
+export const lockLog = (tx: Sql): Promise<unknown> => tx.query(auditLogLock);
+
+export async function readOpenLog(sql: Sql): Promise<OpenLog | null> {
+  const [row] = await sql.query<OpenLogRow>(auditLogOpenRead);
+  if (row === undefined) return null;
+  const { previousOrigin, previousSize, previousRoot, ...log } = row;
+  const previous = previousOrigin === null ? null : { origin: previousOrigin, size: previousSize, root: previousRoot };
+  return { ...log, previous };
+}
+
+export async function openLog(tx: Sql, origin: string, firstSeq: number, previous: LogMark | null): Promise<void> {
+  const root = previous === null ? null : Buffer.from(previous.root, 'base64');
+  await tx.query(auditLogOpen, [origin, firstSeq, emptyRoot(), previous?.origin, previous?.size, root]);
+}
+
+/** False: the log is not any more as it was read. */
+export const growLog = async (tx: Sql, log: OpenLog, size: number, root: string): Promise<boolean> =>
+  (await tx.query(auditLogGrow, [log.origin, log.size, log.erasures, size, root])).length === 1;
+
+export const closeLog = async (tx: Sql, origin: string): Promise<boolean> =>
+  (await tx.query(auditLogClose, [origin])).length === 1;
+
+/** True when that was not so before. Null: sealing goes on. */
+export const noteStop = async (tx: Sql, origin: string, reason: StopReason | null): Promise<boolean> =>
+  (await tx.query(auditLogStop, [origin, reason])).length === 1;
+
+export const countErasure = (tx: Sql): Promise<unknown> => tx.query(auditLogErasureCount);

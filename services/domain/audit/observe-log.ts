@@ -1,0 +1,37 @@
+import {
+  auditCheckpointAge,
+  auditLogSize,
+  auditOutboxBacklog,
+  auditOutboxOldestAge,
+  auditOutboxStray,
+} from '../../../observability/metrics/audit.ts';
+import type { Clock, Ports } from '../ports.ts';
+import { readBacklog } from './backlog.store.ts';
+
+/** Since when there are leaves that no signed head covers; monotonic milliseconds. */
+let uncoveredSince: number | undefined;
+
+export function noteSealed(clock: Clock): void {
+  uncoveredSince ??= clock.monotonic();
+}
+
+export function noteSigned(): void {
+  uncoveredSince = undefined;
+}
+
+/**
+ * Shows what waits and what there is, as of now; until the next look the ages of what waits go on growing.
+ * @returns events that wait, counted up to 100,000
+ */
+export async function observeLog({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, size: number): Promise<number> {
+  const { backlog, oldestAgeSeconds, stray } = await readBacklog(sql);
+  const since = clock.monotonic() - Math.max(0, oldestAgeSeconds) * 1_000;
+  auditOutboxOldestAge.at().observe(() => (backlog === 0 ? 0 : (clock.monotonic() - since) / 1_000));
+  auditCheckpointAge
+    .at()
+    .observe(() => (uncoveredSince === undefined ? 0 : (clock.monotonic() - uncoveredSince) / 1_000));
+  auditOutboxBacklog.set(backlog);
+  auditOutboxStray.set(stray);
+  auditLogSize.set(size);
+  return backlog;
+}
