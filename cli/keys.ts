@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { compromiseKey } from '../services/domain/keys/compromise-key.ts';
 import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
@@ -8,6 +7,7 @@ import { retireKeys } from '../services/domain/keys/retire-keys.ts';
 import { rewrapSealedValues } from '../services/domain/keys/rewrap-sealed-values.ts';
 import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
 import { isAppError } from '../services/platform/define/error.ts';
+import { confirm } from './confirm.ts';
 import { type DatabasePorts, previousVault, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -122,15 +122,6 @@ const line = (key: KeyView): string =>
     `signs ${key.activates_at} to ${key.signs_until ?? 'open'}`,
     ...(key.alg === 'HS256' ? [key.purpose] : []),
   ].join('  ');
-
-async function confirm(question: string): Promise<void> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw new CommandError(exitCodes.waitsForHuman, 'this asks a person', 'add --yes');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const reply = await terminal.question(`${question} [y/N] `);
-  terminal.close();
-  if (!/^y(es)?$/i.test(reply.trim())) throw new CommandError(exitCodes.refused, 'nothing was done');
-}
 
 function asCommandError(err: unknown): unknown {
   if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });

@@ -7,6 +7,7 @@ import { registerDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { registerKeys } from './keys.ts';
 import { registerMigrate } from './migrate.ts';
+import { registerQueue } from './queue.ts';
 import { registerRestore } from './restore.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
@@ -18,6 +19,7 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerDoctor,
   registerKeys,
   registerToken,
+  registerQueue,
   registerRestore,
   registerMigrate,
   registerConfig,

@@ -10,6 +10,7 @@ import {
   composeWorker,
   createEffectTables,
   effectJob,
+  effectJobId,
   effectProcessor,
   openGate,
 } from '../platform/testing/job-world.ts';
@@ -50,9 +51,11 @@ async function startWorker(work: Work | undefined, job: Job = effectJob): Promis
   return worker;
 }
 
-const read = async (jobId: string) => {
-  const job = await producer.queue('audit-seal').getJob(jobId);
-  return { state: await job?.getState(), attempts: job?.attemptsMade, reason: job?.failedReason, job: job?.toJSON() };
+const read = async (ownId: string) => {
+  // The state first: what is read after it can only be newer.
+  const state = await producer.queue('audit-seal').getJobState(effectJobId(ownId));
+  const job = await producer.queue('audit-seal').getJob(effectJobId(ownId));
+  return { state, attempts: job?.attemptsMade, reason: job?.failedReason, job: job?.toJSON() };
 };
 const untilState = (jobId: string, state: string) =>
   eventually(`${jobId} to be ${state}`, async () => {
@@ -81,7 +84,7 @@ test('an error that may pass is tried again with back-off, and the job succeeds'
 
 test('an error that will not pass is a dead letter at the first try; tries used up make one too', async () => {
   await startWorker(async ({ jobId }) => {
-    throw jobId === 'refused' ? permissionMissing({ detail: 'secret-detail' }) : internalError();
+    throw jobId === effectJobId('refused') ? permissionMissing({ detail: 'secret-detail' }) : internalError();
   });
   await producer.enqueue(effectJob, {}, { jobId: 'refused' });
   await producer.enqueue(effectJob, {}, { jobId: 'exhausted' });
@@ -110,8 +113,8 @@ test.each([
   await startWorker(async () => {
     ran += 1;
   });
-  const job = await producer.queue('audit-seal').add(name, data, { attempts: 5 });
-  expect(await untilState(job.id as string, 'failed')).toMatchObject({ attempts: 1 });
+  await producer.queue('audit-seal').add(name, data, { attempts: 5, jobId: effectJobId('forged') });
+  expect(await untilState('forged', 'failed')).toMatchObject({ attempts: 1 });
   expect(ran).toBe(0);
 });
 
@@ -119,7 +122,7 @@ test('the same job delivered twice has its effect once', async () => {
   await startWorker(undefined);
   await producer.enqueue(effectJob, { effect: 'twice' }, { jobId: 'twice' });
   await untilState('twice', 'completed');
-  const again = await producer.queue('audit-seal').getJob('twice');
+  const again = await producer.queue('audit-seal').getJob(effectJobId('twice'));
   await again?.retry('completed');
   await eventually('the second run', async () => {
     const ended = await queryRows(database.url, "SELECT 1 FROM ended WHERE effect = 'twice'");

@@ -57,7 +57,7 @@ test('kill -9 in the middle of a job: another worker takes it, and its effect is
   await eventually('the second run', async () => (await begun(effect)).length > 1);
   await openGate(database.url, effect);
   await eventually('the end', () => isDone(jobId));
-  expect(await effects(effect)).toEqual([{ fence: '2', job_id: 'killed' }]);
+  expect(await effects(effect)).toEqual([{ fence: '2', job_id: jobId }]);
   expect(await ended(effect)).toEqual([{ pid: heir.pid, outcome: 'written' }]);
 });
 

@@ -9,7 +9,7 @@ import { ensureAuthSecret } from '../platform/local/data-dir.ts';
 import { createFileMarks } from '../platform/marks/file-marks.ts';
 import { fatalOf, tellSupervisor } from '../platform/process/fatal.ts';
 import { compose } from './compose.ts';
-import { telemetry } from './telemetry.ts';
+import { errorReports, telemetry } from './telemetry.ts';
 
 /** Of the drain time, what remains for work that was told to stop. */
 const STOP_MS = 2_500;
@@ -22,8 +22,13 @@ function required(value: string | undefined, env: string): string {
 }
 
 async function start(config: Config): Promise<void> {
-  const log = createLogger({ service: 'sallyport-worker', level: config.server.logLevel });
-  for (const warning of telemetry.warnings) log.warn({ warning }, 'telemetry setting ignored');
+  const log = createLogger({
+    service: 'sallyport-worker',
+    level: config.server.logLevel,
+    onError: errorReports.report,
+  });
+  for (const warning of [...telemetry.warnings, ...errorReports.warnings])
+    log.warn({ warning }, 'telemetry setting ignored');
   const dataDir = resolve(config.server.dataDir);
   const worker = compose({
     config,
@@ -56,16 +61,17 @@ async function start(config: Config): Promise<void> {
     await worker.drain(Math.max(0, workerDrainSeconds * 1_000 - STOP_MS));
     await Promise.all(servers.map((server) => server.close()));
     stopWatching();
-    await telemetry.shutdown();
+    await Promise.all([telemetry.shutdown(), errorReports.close()]);
     process.exit();
   };
   process.on('SIGTERM', stop).on('SIGINT', stop).on('disconnect', stop);
-  // A rejection nobody awaited is a defect: logged, drained, started again by the supervisor.
-  process.on('unhandledRejection', (err) => {
-    log.error({ err }, 'unhandled rejection');
+  // A defect: logged without its words, drained, started again by the supervisor.
+  const onDefect = (err: unknown): void => {
+    log.error({ err }, 'unhandled error');
     process.exitCode = 1;
     void stop();
-  });
+  };
+  process.on('unhandledRejection', onDefect).on('uncaughtException', onDefect);
 }
 
 try {

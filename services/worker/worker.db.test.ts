@@ -17,7 +17,7 @@ test('a start brings a worker that does its scheduled jobs, tells of them, and e
     );
     return rows.length > 0 && rows;
   });
-  expect(row).toMatchObject({ last_outcome: 'completed', pause: { hours: 1 } });
+  expect(row).toMatchObject({ last_outcome: 'completed', pause: { minutes: 5 } });
   const run = `sallyport_jobs_total{process="worker-1",queue="token-cleanup",job="clean-up-expired-tokens",outcome="completed"} 1`;
   const metrics = await (await fetch(product.metrics)).text();
   expect(metrics).toContain(run);

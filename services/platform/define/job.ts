@@ -31,7 +31,7 @@ export function defineJob<Payload extends z.ZodType>(job: Job<Payload>): Job<Pay
 export const isScheduled = (job: Job): job is ScheduledJob => job.schedule !== undefined;
 
 export type EnqueueOptions = {
-  /** The same id is added once, for as long as the job is known. No `:`. */
+  /** The same id of the same job is added once, for as long as it is known: letters, digits, `.`, `-`, `_`. */
   readonly jobId?: string;
   /** While one of this name waits no other is added; while one runs, one more is. */
   readonly dedupe?: string;

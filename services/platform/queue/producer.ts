@@ -1,10 +1,11 @@
+import { once } from 'node:events';
 import { type JobsOptions, Queue } from 'bullmq';
 import { currentTraceparent } from '../../../observability/http-span.ts';
 import { jobsEnqueued, type QueueName } from '../../../observability/metrics/queue.ts';
 import type { Enqueue, Job } from '../define/job.ts';
 import { queueUnavailable } from '../errors.ts';
 import { connectProducer, QUEUE_PREFIX } from './connection.ts';
-import type { JobData } from './job-data.ts';
+import { type JobData, jobIdOf } from './job-data.ts';
 
 /** Of finished jobs a few are kept, to look at and to tell a repeated id; dead letters for a month. */
 const KEEP_COMPLETED = { age: 86_400, count: 200 };
@@ -15,6 +16,8 @@ export type Producer = {
   /** The queue of this name, for looking at it; its commands fail fast too. */
   readonly queue: (name: QueueName) => Queue<JobData>;
   readonly isReady: () => boolean;
+  /** Resolves once Redis answers. @throws queueUnavailable after so long */
+  ready(withinMs: number): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -52,7 +55,7 @@ export function createProducer(redisUrl: string, onError: (err: Error) => void):
     try {
       const added = await queue(job.queue).add(job.name, data, {
         ...optionsOf(job),
-        ...(options.jobId === undefined ? {} : { jobId: options.jobId }),
+        ...(options.jobId === undefined ? {} : { jobId: jobIdOf(job.name, options.jobId) }),
         ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
         ...(options.dedupe === undefined ? {} : { deduplication: { id: options.dedupe, keepLastIfActive: true } }),
       });
@@ -67,6 +70,12 @@ export function createProducer(redisUrl: string, onError: (err: Error) => void):
     enqueue,
     queue,
     isReady: () => connection.status === 'ready',
+    ready: async (withinMs) => {
+      if (connection.status === 'ready') return;
+      await once(connection, 'ready', { signal: AbortSignal.timeout(withinMs) }).catch((cause: unknown) => {
+        throw queueUnavailable({ cause });
+      });
+    },
     close: async () => {
       await Promise.allSettled([...queues.values()].map((each) => each.close()));
       connection.disconnect();

@@ -6,7 +6,7 @@ import {
 } from '../../../observability/metrics/queue.ts';
 import type { Log, Ports } from '../../domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
-import { scheduledRunId, slotOf } from './job-data.ts';
+import { jobIdOf, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';
 import { declareSchedules, finishScheduledRun, type ScheduleRow } from './schedule-rows.ts';
 
@@ -47,8 +47,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
   let wasFailing = false;
 
   const place = async (job: ScheduledJob, slotMs: number, delayMs: number): Promise<void> => {
-    const jobId = scheduledRunId(job.name, slotMs);
-    await producer.enqueue(job, {}, { jobId, delayMs: Math.max(0, delayMs), traceparent: '' });
+    await producer.enqueue(job, {}, { jobId: slotIdOf(slotMs), delayMs: Math.max(0, delayMs), traceparent: '' });
   };
 
   const finish: Timetable['finish'] = async (name, jobId, outcome, tookMs) => {
@@ -61,7 +60,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
 
   /** A slot that is well past due may sit in Redis behind a stepped clock, or have ended without a word to us. */
   const unblock = async (job: ScheduledJob, slotMs: number): Promise<void> => {
-    const jobId = scheduledRunId(job.name, slotMs);
+    const jobId = jobIdOf(job.name, slotIdOf(slotMs));
     const placed = await producer.queue(job.queue).getJob(jobId);
     const state = await placed?.getState();
     if (state === 'delayed' && placed?.attemptsMade === 0) await placed.promote();

@@ -21,6 +21,9 @@ export const effectJob = defineJob({
   meaning: 'Writes one row, once.',
 });
 
+/** The id in Redis of an effect job with this id of its own. */
+export const effectJobId = (ownId: string): string => `${effectJob.name}-${ownId}`;
+
 export const scheduledEffectJob: Job = { ...effectJob, schedule: { everySeconds: 3_600 } };
 
 const effectInsert = defineStatement('effectInsert', 'INSERT INTO effects (effect, fence, job_id) VALUES ($1, $2, $3)');

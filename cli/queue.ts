@@ -1,0 +1,162 @@
+import type { Command } from 'commander';
+import { scheduledJobs } from '../jobs/schedules.ts';
+import {
+  type DeadLetter,
+  drainQueue,
+  type QueueAdmin,
+  retryDeadLetters,
+} from '../services/domain/operations/manage-queues.ts';
+import type { Ports } from '../services/domain/ports.ts';
+import { isAppError } from '../services/platform/define/error.ts';
+import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { createQueueAdmin, isQueueName } from '../services/platform/queue/admin.ts';
+import { createProducer } from '../services/platform/queue/producer.ts';
+import { readSchedules, type ScheduleRow } from '../services/platform/queue/schedule-rows.ts';
+import { isStale } from '../services/platform/queue/timetable.ts';
+import { confirm } from './confirm.ts';
+import { openContext } from './context.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+const caller = systemCaller('sallyport queue');
+const deadMax = 1_000;
+const connectMs = 3_000;
+
+type QueuePorts = Pick<Ports, 'transact' | 'sql'> & { readonly queueAdmin: QueueAdmin };
+type Options = GlobalOptions & { readonly queue?: string; readonly all?: boolean; readonly dead?: string };
+
+/** `sallyport queue list|retry|drain`, directly on Redis and the database. */
+export function registerQueue(program: Command): void {
+  const queue = program.command('queue').description('jobs and schedules: list, retry dead letters, drain');
+  queue
+    .command('list')
+    .description('queues, the timetable, and the newest dead letters')
+    .option('--queue <name>', 'dead letters of this queue only')
+    .option('--dead <count>', `how many dead letters at most, up to ${deadMax}`, '20')
+    .action((_own, command: Command) => run(command, list));
+  queue
+    .command('retry')
+    .description('give dead letters their tries again: one by its id, or --all')
+    .argument('[job_id]', 'as `queue list` shows it')
+    .option('--all', 'every dead letter')
+    .option('--queue <name>', 'of this queue only')
+    .action((jobId: string | undefined, _own, command: Command) =>
+      run(command, (ports, output, options) => retry(ports, output, options, jobId)),
+    );
+  queue
+    .command('drain')
+    .description('remove what waits in a queue; what runs goes on, and scheduled runs come back')
+    .argument('<queue>')
+    .action((name: string, _own, command: Command) =>
+      run(command, (ports, output, options) => drain(ports, output, options, name)),
+    );
+}
+
+async function run(
+  command: Command,
+  work: (ports: QueuePorts, output: Output, options: Options) => Promise<void>,
+): Promise<void> {
+  const options = command.optsWithGlobals<Options>();
+  if (options.queue !== undefined) requireQueue(options.queue);
+  const { databaseUrl, redisUrl } = await openContext(['databaseUrl', 'redisUrl']);
+  const pool = createPool({
+    url: databaseUrl,
+    connections: 1,
+    applicationName: 'sallyport-cli',
+    statementTimeoutMs: 10_000,
+    lockTimeoutMs: 5_000,
+  });
+  const producer = createProducer(redisUrl, () => {});
+  try {
+    await producer.ready(connectMs);
+    const ports = { sql: createSql(pool), transact: createTransact(pool, () => {}) };
+    await work({ ...ports, queueAdmin: createQueueAdmin(producer) }, createOutput(options), options);
+  } catch (err) {
+    throw asCommandError(err);
+  } finally {
+    await Promise.all([producer.close(), pool.end()]);
+  }
+}
+
+const iso = (unixMs: number | null): string | null => (unixMs === null ? null : new Date(unixMs).toISOString());
+
+function scheduleView(row: ScheduleRow) {
+  const job = scheduledJobs.find(({ name }) => name === row.job);
+  return {
+    job: row.job,
+    queue: row.queue,
+    every_seconds: row.everySeconds,
+    next_run_at: iso(row.nextRunAtMs),
+    last_started_at: iso(row.lastStartedAtMs),
+    last_finished_at: iso(row.lastFinishedAtMs),
+    last_succeeded_at: iso(row.lastSucceededAtMs),
+    last_outcome: row.lastOutcome,
+    stale: job !== undefined && isStale(row, job),
+  };
+}
+
+async function list(ports: QueuePorts, output: Output, options: Options): Promise<void> {
+  const limit = Number(options.dead);
+  if (!Number.isInteger(limit) || limit < 1 || limit > deadMax)
+    throw new CommandError(exitCodes.usage, `--dead takes a whole number from 1 to ${deadMax}`);
+  const state = {
+    queues: await ports.queueAdmin.queues(),
+    schedules: (await readSchedules(ports.sql)).map(scheduleView),
+    dead: await ports.queueAdmin.deadLetters(limit, options.queue),
+  };
+  output.data(state, ({ queues, schedules, dead }) => [
+    ...queues.map(
+      (queue) =>
+        `${queue.name.padEnd(18)}  waiting ${queue.waiting}  active ${queue.active}  delayed ${queue.delayed}  dead ${queue.dead}  workers ${queue.workers}`,
+    ),
+    ...schedules.map(
+      (row) =>
+        `${row.job.padEnd(26)}  every ${row.every_seconds} s  next ${row.next_run_at}  last ${row.last_finished_at ?? 'never'} ${row.last_outcome ?? ''}${row.stale ? '  STALE' : ''}`,
+    ),
+    ...dead.map(deadLine),
+  ]);
+}
+
+const deadLine = (letter: DeadLetter): string =>
+  `dead  ${letter.queue}  ${letter.job_id}  ${letter.job}  ${letter.code}  after ${letter.attempts}  ${letter.failed_at}`;
+
+async function retry(ports: QueuePorts, output: Output, options: Options, jobId?: string): Promise<void> {
+  if ((jobId === undefined) === (options.all !== true))
+    throw new CommandError(exitCodes.usage, 'name one dead letter or say --all', 'sallyport queue list');
+  const letters = (await ports.queueAdmin.deadLetters(deadMax, options.queue)).filter(
+    (letter) => jobId === undefined || letter.job_id === jobId,
+  );
+  if (jobId !== undefined && letters.length === 0)
+    throw new CommandError(exitCodes.usage, 'there is no such dead letter', 'sallyport queue list');
+  if (options.dryRun) {
+    output.say(`would retry ${letters.length}; nothing was done`);
+    return output.data({ retried: [], would_retry: letters }, ({ would_retry }) => would_retry.map(deadLine));
+  }
+  const retried = await retryDeadLetters(ports, letters, caller);
+  output.say(`${retried.length} of ${letters.length} are back in their queues`);
+  output.data({ retried }, () => retried.map(({ queue, job_id }) => `${queue}  ${job_id}`));
+}
+
+async function drain(ports: QueuePorts, output: Output, options: Options, name: string): Promise<void> {
+  requireQueue(name);
+  const { waiting = 0, delayed = 0 } = (await ports.queueAdmin.queues()).find((queue) => queue.name === name) ?? {};
+  if (options.dryRun) {
+    output.say(`would remove ${waiting + delayed}; nothing was done`);
+    return output.data({ queue: name, removed: 0, would_remove: waiting + delayed }, () => []);
+  }
+  if (!options.yes) await confirm(`Remove ${waiting + delayed} waiting jobs of ${name}?`);
+  const removed = await drainQueue(ports, name, caller);
+  output.say('scheduled runs come back with the next check of the timetable');
+  output.data({ queue: name, removed }, () => [`${name}  removed ${removed}`]);
+}
+
+function requireQueue(name: string): void {
+  if (!isQueueName(name)) throw new CommandError(exitCodes.usage, `there is no queue ${name}`, 'sallyport queue list');
+}
+
+function asCommandError(err: unknown): unknown {
+  if (!isAppError(err)) return err;
+  const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.checkFailed;
+  return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
+}
