@@ -4,7 +4,7 @@ import { auditOutboxInsert, auditOutboxInsertBatch } from './audit.store.ts';
 import { auditActor } from './audit-context.ts';
 
 type AuditTarget = {
-  readonly kind: 'user' | 'session' | 'client' | 'family' | 'token' | 'key' | 'revocation' | 'installation';
+  readonly kind: 'user' | 'session' | 'client' | 'family' | 'token' | 'key' | 'revocation' | 'installation' | 'queue';
   readonly id: string;
 };
 
