@@ -120,21 +120,44 @@ export type CheckpointSink = {
   readonly kind: 'file' | 'witness' | 's3';
   /** It is told this often at most; what comes between is covered by the next. */
   readonly intervalMs: number;
+  /** Verifier key of who cosigns; without a good cosignature of it the checkpoint counts as not taken. */
+  readonly cosigner?: string;
   /**
    * Told again of what it has, it changes nothing.
-   * @returns lines to add to the note: cosignatures
-   * @throws CheckpointForkError where it holds another root for the same size, or a longer log that does not extend this
+   * @returns signature lines to add to the note; not verified
+   * @throws CheckpointForkError, SinkAheadError, SinkRefusedError; anything else is a sink out of reach
    */
   publish(checkpoint: OutgoingCheckpoint, signal: AbortSignal): Promise<readonly string[]>;
 };
 
-/** Two histories of one log: `held` is the proof of it. */
+/** Two histories of one log: the sink holds another root for this size, or a head that this one does not extend. */
 export class CheckpointForkError extends Error {
+  /** What the sink says, as proof. */
   readonly held: string;
   constructor(held: string) {
     super('another history of this log is known outside');
     this.name = 'CheckpointForkError';
     this.held = held;
+  }
+}
+
+/** The sink has a later head: another worker was faster, or this database has lost leaves. */
+export class SinkAheadError extends Error {
+  readonly size: number;
+  constructor(size: number) {
+    super('a later head of this log is known outside');
+    this.name = 'SinkAheadError';
+    this.size = size;
+  }
+}
+
+/** The sink is there and will not have it: wrong credentials, an origin or key it does not know. */
+export class SinkRefusedError extends Error {
+  readonly code: string;
+  constructor(code: string) {
+    super('the sink refuses the checkpoint');
+    this.name = 'SinkRefusedError';
+    this.code = code;
   }
 }
 

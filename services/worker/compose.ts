@@ -12,6 +12,7 @@ import { type Consumer, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
 import { connectRedis } from '../platform/redis/redis.ts';
+import { composeAuditLog } from './audit-log.ts';
 import { createJobHandler } from './consume.ts';
 import { createHealth } from './health.ts';
 import type { WorkerPorts } from './ports.ts';
@@ -22,6 +23,8 @@ export type ComposeInput = {
   readonly redisUrl: string;
   readonly authSecret: string;
   readonly marks: MarkStore;
+  /** Where marks and checkpoints lie, outside the database. */
+  readonly dataDir: string;
   readonly log: Log;
   /** What it runs; the product's own jobs unless given. */
   readonly processors?: readonly Processor[];
@@ -52,7 +55,7 @@ export function compose(input: ComposeInput) {
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is out of reach: jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
-  const ports: WorkerPorts = {
+  const outside = {
     sql: createSql(pool),
     transact: createTransact(pool, (err) => log.error({ err }, 'an action after a commit failed')),
     redis,
@@ -61,6 +64,10 @@ export function compose(input: ComposeInput) {
     vault: createVault(keyEncryptionKeyOf(config, input.authSecret)),
     marks: input.marks,
     log,
+  };
+  const ports: WorkerPorts = {
+    ...outside,
+    ...composeAuditLog(outside, config, input.dataDir),
     config,
     enqueue: producer.enqueue,
     keysChanged: () => {},
@@ -110,6 +117,7 @@ export function compose(input: ComposeInput) {
       clearTimeout(cut);
       health.close();
       await timetable.close();
+      await ports.checkpointOutbox.close();
       await Promise.allSettled([producer.close(), redis.close(), pool.end()]);
     },
   };

@@ -36,6 +36,7 @@ async function start(config: Config): Promise<void> {
     redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
     authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
     marks: createFileMarks(dataDir),
+    dataDir,
     log,
   });
   const stopWatching = watchProcess();

@@ -1,11 +1,19 @@
+import type { HasCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
+import type { HasLogSigner } from '../domain/audit/log-signer.ts';
+import type { HasLogMark } from '../domain/audit/settle-log.ts';
 import type { Ports } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 
 /** What the use-cases of jobs are given. */
-export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> & {
-  readonly config: Config;
-  readonly enqueue: Enqueue;
-  /** Running copies of the API see new keys at their next poll. */
-  readonly keysChanged: () => void;
-};
+export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> &
+  HasLogMark &
+  HasLogSigner &
+  HasCheckpointOutbox & {
+    /** Name of the first audit log. */
+    readonly auditOrigin: string;
+    readonly config: Config;
+    readonly enqueue: Enqueue;
+    /** Running copies of the API see new keys at their next poll. */
+    readonly keysChanged: () => void;
+  };

@@ -1,14 +1,17 @@
 import { auditSinkFailures, auditSinkSize, auditSinkSkipped } from '../../../observability/metrics/audit.ts';
-import { isAppError } from '../../platform/define/error.ts';
 import {
   CheckpointForkError,
   type CheckpointSink,
   type Clock,
   type Log,
   type OutgoingCheckpoint,
+  SinkAheadError,
+  SinkRefusedError,
   type Sql,
 } from '../ports.ts';
 import { addCosignature, noteSinkFailed, noteSinkReached, readSinks } from './checkpoints.store.ts';
+import { goodSignatures, parseNote, parseVkey } from './log/note.ts';
+import { readOpenLog } from './log.store.ts';
 
 /** What is told outside, beside sealing: never waited for. */
 export type CheckpointOutbox = {
@@ -90,13 +93,14 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
     const { sink } = lane;
     try {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(PUBLISH_TIMEOUT_MS)]);
-      const lines = await sink.publish(checkpoint, signal);
+      const lines = cosignatures(sink, checkpoint, await sink.publish(checkpoint, signal));
       lane.reached = checkpoint;
       lane.failures = 0;
       for (const line of lines) await addCosignature(sql, checkpoint, line);
       await noteSinkReached(sql, sink.name, checkpoint);
       await showSizes();
     } catch (err) {
+      if (err instanceof SinkAheadError && (await readOpenLog(sql))!.size >= err.size) return;
       lane.pending ??= checkpoint;
       if (stopping.signal.aborted) return;
       lane.failures += 1;
@@ -142,7 +146,16 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
 const isSameHead = (one: OutgoingCheckpoint, other: OutgoingCheckpoint): boolean =>
   one.origin === other.origin && one.size === other.size && one.root === other.root;
 
+/** The good ones. Throws SinkRefusedError where a cosigner gave none. */
+function cosignatures({ cosigner }: CheckpointSink, { note }: OutgoingCheckpoint, lines: readonly string[]): string[] {
+  if (cosigner === undefined) return [];
+  const good = goodSignatures(parseVkey(cosigner), parseNote(note).text, lines);
+  if (good.length === 0) throw new SinkRefusedError('cosignature_invalid');
+  return good;
+}
+
 function reasonOf(err: unknown): 'forked' | 'refused' | 'unavailable' {
-  if (err instanceof CheckpointForkError) return 'forked';
-  return isAppError(err) && !err.definition.retryable ? 'refused' : 'unavailable';
+  // A head beyond our own log is one that we have lost, or that somebody else has signed.
+  if (err instanceof CheckpointForkError || err instanceof SinkAheadError) return 'forked';
+  return err instanceof SinkRefusedError ? 'refused' : 'unavailable';
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Section, SettingsOf } from '../define/setting.ts';
+import { auditProblems, auditSettings } from './audit.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
@@ -16,6 +17,7 @@ export const sections = {
   keys: keySettings,
   identity: identitySettings,
   jobs: jobSettings,
+  audit: auditSettings,
 } as const satisfies Record<string, Section>;
 
 export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };
@@ -59,7 +61,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
 /** Combinations that must not start. `development` allows what only development can have. */
 function unsafeSettings(config: Config): ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
+  const problems: ConfigProblem[] = [...auditProblems(config.audit, config.server.profile === 'production')];
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });
   };

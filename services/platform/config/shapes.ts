@@ -108,3 +108,38 @@ export const optionalUrl = () =>
       context.addIssue({ code: 'custom', message: 'must be an http or https URL without query or fragment' });
       return z.NEVER;
     });
+
+/** Some of these words, separated by commas. */
+export const someOf = <const T extends string>(values: readonly T[], fallback: string) =>
+  z
+    .string()
+    .max(256)
+    .default(fallback)
+    .transform((text, context) => {
+      const words = text.split(',').map((word) => word.trim());
+      const chosen = words.filter((word): word is T => values.some((value) => value === word));
+      if (chosen.length === words.filter((word) => word !== '').length) return chosen;
+      context.addIssue({ code: 'custom', message: `must be some of ${values.join(', ')}, separated by commas` });
+      return z.NEVER;
+    });
+
+/** Pairs `vkey url`, separated by commas. */
+export const witnessList = () =>
+  z
+    .string()
+    .max(8_192)
+    .default('')
+    .transform((text, context) => {
+      const pairs = text.split(',').flatMap((pair) => (pair.trim() === '' ? [] : [pair.trim().split(/\s+/)]));
+      const isPair = ([vkey = '', url = '', ...rest]: string[]): boolean =>
+        rest.length === 0 &&
+        /^[^+\s]+\+[0-9a-f]{8}\+B[A-P][A-Za-z0-9+/]{42}$/.test(vkey) &&
+        /^https?:\/\//.test(url) &&
+        URL.canParse(url);
+      if (pairs.every(isPair)) return pairs.map(([vkey = '', url = '']) => ({ vkey, url: url.replace(/\/+$/, '') }));
+      context.addIssue({
+        code: 'custom',
+        message: 'must be pairs of a cosignature/v1 vkey and a URL, separated by commas',
+      });
+      return z.NEVER;
+    });

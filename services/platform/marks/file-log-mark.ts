@@ -29,15 +29,16 @@ const isSame = (one: LogMark | null, other: LogMark | null): boolean =>
  * Throws `MarksUnreadableError` where the file is there and cannot be understood.
  */
 export function createFileLogMark(dataDir: string): LogMarkStore {
-  ensureDataDir(dataDir);
   const path = join(dataDir, FILE_NAME);
   return {
     read: () => readMark(path),
-    swap: (expected, next) =>
-      withFileLock(`${path}.lock`, async () => {
+    swap: (expected, next) => {
+      ensureDataDir(dataDir);
+      return withFileLock(`${path}.lock`, async () => {
         if (!isSame(await readMark(path), expected)) return false;
         await writeDurably(path, `${JSON.stringify(next)}\n`);
         return true;
-      }),
+      });
+    },
   };
 }

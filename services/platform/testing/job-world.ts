@@ -1,4 +1,6 @@
 // For tests only: real workers with jobs that a test holds, lets go and watches.
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Processor, run } from '../../../jobs/processors/run.ts';
@@ -86,6 +88,7 @@ export const composeWorker = (options: WorldOptions): Composed =>
     databaseUrl: options.databaseUrl,
     redisUrl: options.redisUrl,
     authSecret: 'x'.repeat(43),
+    dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
     marks: { read: async () => null, raise: async (marks) => marks },
     log: options.log ?? quiet,
     processors: options.processors,

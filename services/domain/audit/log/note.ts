@@ -115,6 +115,19 @@ export function verifiesNote(key: NoteKey, text: string, { signature }: NoteSign
   return verify(null, Buffer.from(message), publicKeyOf(key), signature.subarray(COSIGNATURE_TIME_BYTES));
 }
 
+/**
+ * Of lines that somebody sent, those that are this key's good signatures over the text.
+ * @returns whole lines, each with its LF
+ */
+export function goodSignatures(key: NoteKey, text: string, lines: readonly string[]): string[] {
+  return lines.flatMap((line) => {
+    if (!SIGNATURE_LINE.test(line)) return [];
+    const signature = parseSignatureLine(line);
+    const isOurs = signature.name === key.name && signature.id.equals(key.id);
+    return isOurs && verifiesNote(key, text, signature) ? [`${line}\n`] : [];
+  });
+}
+
 /** Unix seconds inside a cosignature/v1. */
 export const cosignatureTime = ({ signature }: NoteSignature): number => Number(signature.readBigUInt64BE());
 

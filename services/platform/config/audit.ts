@@ -1,0 +1,65 @@
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { optionalText, optionalUrl, someOf, text, witnessList } from './shapes.ts';
+
+export const auditSettings = defineSettings({
+  logOrigin: {
+    env: 'AUDIT_LOG_ORIGIN',
+    schema: optionalText(128),
+    use: 'Name of the audit log, without spaces or +, for ever: a log that exists keeps its own. Unset: host of BETTER_AUTH_URL and /audit.',
+    example: 'auth.example.com/audit',
+  },
+  sinks: {
+    env: 'AUDIT_CHECKPOINT_SINKS',
+    schema: someOf(['file', 'witness', 's3'], 'file'),
+    use: 'Where signed heads of the audit log are sent: some of file, witness, s3.',
+  },
+  folder: {
+    env: 'AUDIT_CHECKPOINT_DIR',
+    schema: optionalText(1_024),
+    use: 'Folder of the file sink; unset: audit/checkpoints in SALLYPORT_DATA_DIR.',
+  },
+  witnesses: {
+    env: 'AUDIT_WITNESSES',
+    schema: witnessList(),
+    use: 'Witnesses that cosign: pairs of verifier key and URL, separated by commas.',
+  },
+  s3Url: {
+    env: 'AUDIT_S3_URL',
+    schema: optionalUrl(),
+    use: 'Bucket and prefix of the s3 sink.',
+    example: 'https://bucket.s3.eu-central-1.amazonaws.com/audit',
+  },
+  s3Region: { env: 'AUDIT_S3_REGION', schema: text('us-east-1', 64), use: 'Region of the bucket.' },
+  s3AccessKeyId: { env: 'AUDIT_S3_ACCESS_KEY_ID', schema: optionalText(256), use: 'Credentials of the s3 sink.' },
+  s3SecretAccessKey: {
+    env: 'AUDIT_S3_SECRET_ACCESS_KEY',
+    schema: optionalText(256),
+    use: 'Credentials of the s3 sink.',
+    secret: true,
+  },
+});
+
+/** What makes audit settings unusable or worth nothing. */
+export function auditProblems(
+  audit: SettingsOf<typeof auditSettings>,
+  isProduction: boolean,
+): { readonly env: string; readonly problem: string; readonly fix: string }[] {
+  const problems: { env: string; problem: string; fix: string }[] = [];
+  const refuse = (env: string, problem: string, fix: string): void => {
+    problems.push({ env, problem, fix });
+  };
+  if (audit.logOrigin !== undefined && !/^[^\s+\p{Cc}]+$/u.test(audit.logOrigin))
+    refuse('AUDIT_LOG_ORIGIN', 'has a space, a plus sign or a control character', 'write it as auth.example.com/audit');
+  if (isProduction && audit.sinks.length === 0)
+    refuse('AUDIT_CHECKPOINT_SINKS', 'is empty under production', 'name file, witness or s3');
+  if (audit.sinks.includes('witness') && audit.witnesses.length === 0)
+    refuse('AUDIT_WITNESSES', 'is not set while AUDIT_CHECKPOINT_SINKS names witness', 'set `<vkey> <url>`');
+  if (!audit.sinks.includes('s3')) return problems;
+  for (const [env, value] of [
+    ['AUDIT_S3_URL', audit.s3Url],
+    ['AUDIT_S3_ACCESS_KEY_ID', audit.s3AccessKeyId],
+    ['AUDIT_S3_SECRET_ACCESS_KEY', audit.s3SecretAccessKey],
+  ] as const)
+    if (value === undefined) refuse(env, 'is not set while AUDIT_CHECKPOINT_SINKS names s3', 'set it, or leave s3 out');
+  return problems;
+}

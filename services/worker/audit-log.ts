@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { createCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
+import { createLogSigner } from '../domain/keys/log-keys.ts';
+import type { CheckpointSink, Ports } from '../domain/ports.ts';
+import { createFileSink } from '../platform/checkpoints/file-sink.ts';
+import { createS3Sink } from '../platform/checkpoints/s3-sink.ts';
+import { createWitnessSink } from '../platform/checkpoints/witness-sink.ts';
+import type { Config } from '../platform/config/load.ts';
+import { createFileLogMark } from '../platform/marks/file-log-mark.ts';
+
+/** What sealing is given beside the ports of every job. */
+export function composeAuditLog(
+  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'log'>,
+  config: Config,
+  dataDir: string,
+) {
+  return {
+    logMark: createFileLogMark(dataDir),
+    logSigner: createLogSigner(ports),
+    checkpointOutbox: createCheckpointOutbox({ ...ports, checkpointSinks: sinksOf(config, dataDir) }),
+    auditOrigin: config.audit.logOrigin ?? defaultOrigin(config),
+  };
+}
+
+const defaultOrigin = ({ server }: Config): string =>
+  `${server.publicUrl === undefined ? 'sallyport.local' : new URL(server.publicUrl).host}/audit`;
+
+function sinksOf({ audit }: Config, dataDir: string): CheckpointSink[] {
+  const makers: Record<CheckpointSink['kind'], () => CheckpointSink[]> = {
+    file: () => [createFileSink(audit.folder ?? join(dataDir, 'audit', 'checkpoints'))],
+    witness: () => audit.witnesses.map(createWitnessSink),
+    s3: () => [createS3Sink(s3SettingsOf(audit))],
+  };
+  return audit.sinks.flatMap((kind) => makers[kind]());
+}
+
+// That all are set is checked when settings are read.
+const s3SettingsOf = (audit: Config['audit']) => ({
+  url: audit.s3Url as string,
+  region: audit.s3Region,
+  credentials: {
+    accessKeyId: audit.s3AccessKeyId as string,
+    secretAccessKey: audit.s3SecretAccessKey as string,
+  },
+});
