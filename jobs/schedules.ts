@@ -1,9 +1,10 @@
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
+import * as audit from './contracts/audit.ts';
 import * as keys from './contracts/keys.ts';
 import * as tokens from './contracts/tokens.ts';
 
 /** Every job there is. */
-export const jobs: readonly Job[] = [...Object.values(keys), ...Object.values(tokens)];
+export const jobs: readonly Job[] = [...Object.values(audit), ...Object.values(keys), ...Object.values(tokens)];
 
 /** The timetable: every job whose contract says when. */
 export const scheduledJobs: readonly ScheduledJob[] = jobs.filter(isScheduled);

@@ -1,6 +1,7 @@
+import { auditProcessors } from './audit.ts';
 import { keysProcessors } from './keys.ts';
 import type { Processor } from './run.ts';
 import { tokensProcessors } from './tokens.ts';
 
 /** What a worker runs. */
-export const processors: readonly Processor[] = [...keysProcessors, ...tokensProcessors];
+export const processors: readonly Processor[] = [...auditProcessors, ...keysProcessors, ...tokensProcessors];
