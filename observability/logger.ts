@@ -1,4 +1,5 @@
 import { type DestinationStream, destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
+import type { ErrorReportTags } from './error-reports.ts';
 import { currentTraceId } from './http-span.ts';
 import { describeError, isError } from './log-errors.ts';
 import { redactLine } from './log-redaction.ts';
@@ -13,6 +14,8 @@ export interface CreateLoggerOptions {
   level?: string;
   /** Whether messages of errors not marked safe are written too. For development only. Off unless given. */
   errorMessages?: boolean;
+  /** Told of every error logged at `error` or above, with the line's own `code`, `operation` and `job`. */
+  onError?: (error: Error, tags: ErrorReportTags) => void;
   /** Where lines go; standard error, unbuffered and never blocking, unless given. */
   stream?: DestinationStream;
 }
@@ -51,13 +54,29 @@ export function createLogger(options: CreateLoggerOptions): Logger {
       return traceId === undefined ? {} : { trace_id: traceId };
     },
     hooks: {
-      logMethod(args, method) {
+      logMethod(args, method, level) {
+        if (level >= errorLevel) reportError(args[0], options.onError);
         method.apply(this, withoutErrorMessages(args) as typeof args);
       },
       streamWrite: redactLine,
     },
   };
   return pino(settings, options.stream ?? standardError());
+}
+
+const errorLevel = 50;
+const tagForm = /^[\w.-]{1,64}$/;
+
+function reportError(first: unknown, onError: CreateLoggerOptions['onError']): void {
+  if (onError === undefined) return;
+  const fields = (isError(first) ? { err: first } : (first ?? {})) as Record<string, unknown>;
+  if (!isError(fields.err)) return;
+  const tags: ErrorReportTags = {};
+  for (const name of ['code', 'operation', 'job'] as const) {
+    const value = fields[name];
+    if (typeof value === 'string' && tagForm.test(value)) tags[name] = value;
+  }
+  onError(fields.err, tags);
 }
 
 /** pino and Fastify take an error's message for the line's own, and format errors into it: the class name serves. */

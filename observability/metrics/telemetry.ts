@@ -12,3 +12,10 @@ export const droppedLogLines = defineCounter({
   name: 'sallyport_telemetry_log_lines_dropped',
   help: 'Log lines thrown away because standard error was not read fast enough.',
 });
+
+/** What became of error reports. */
+export const errorReports = defineCounter({
+  name: 'sallyport_telemetry_error_reports',
+  help: 'Errors by what became of their report: reported, refused by Sentry, dropped because it was out of reach or too slow, or not sent because the same one just was.',
+  labels: { outcome: ['reported', 'failed', 'dropped', 'repeated'] },
+});

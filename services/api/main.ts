@@ -1,22 +1,18 @@
 // Telemetry above, everything it measures below.
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createLogger } from '../../observability/logger.ts';
 import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
+import { version } from '../../observability/version.ts';
 import { type Config, ConfigError, loadConfig } from '../platform/config/load.ts';
 import { ensureAuthSecret } from '../platform/local/data-dir.ts';
 import { createFileMarks } from '../platform/marks/file-marks.ts';
-import { compose } from './compose.ts';
 import { fatalOf, tellSupervisor } from '../platform/process/fatal.ts';
+import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { createServer } from './server.ts';
-import { telemetry } from './telemetry.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+import { errorReports, telemetry } from './telemetry.ts';
 
 function required(value: string | undefined, env: string): string {
   if (value) return value;
@@ -26,8 +22,13 @@ function required(value: string | undefined, env: string): string {
 }
 
 async function start(config: Config): Promise<void> {
-  const log = createLogger({ service: 'sallyport-api', level: config.server.logLevel });
-  for (const warning of telemetry.warnings) log.warn({ warning }, 'telemetry setting ignored');
+  const log = createLogger({
+    service: 'sallyport-api',
+    level: config.server.logLevel,
+    onError: errorReports.report,
+  });
+  for (const warning of [...telemetry.warnings, ...errorReports.warnings])
+    log.warn({ warning }, 'telemetry setting ignored');
   const dataDir = resolve(config.server.dataDir);
   const publicUrl = config.server.publicUrl ?? `http://${config.server.host}:${config.server.port}`;
   const composed = await compose({
@@ -44,7 +45,7 @@ async function start(config: Config): Promise<void> {
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   const metrics = config.server.metricsSocket
-    ? await serveMetrics({ socketPath: config.server.metricsSocket })
+    ? await serveMetrics({ socketPath: config.server.metricsSocket, exemplars: true })
     : undefined;
   composed.poll.start();
   await Promise.all([composed.poll.ready(), composed.ports.hasher.dummyDigest()]);
@@ -68,16 +69,17 @@ async function start(config: Config): Promise<void> {
     await composed.close();
     await metrics?.close();
     stopWatching();
-    await telemetry.shutdown();
+    await Promise.all([telemetry.shutdown(), errorReports.close()]);
     process.exit();
   };
   process.on('SIGTERM', stop).on('SIGINT', stop).on('disconnect', stop);
-  // A rejection nobody awaited is a defect: logged, drained, started again by the supervisor.
-  process.on('unhandledRejection', (err) => {
-    log.error({ err }, 'unhandled rejection');
+  // A defect: logged without its words, drained, started again by the supervisor.
+  const onDefect = (err: unknown): void => {
+    log.error({ err }, 'unhandled error');
     process.exitCode = 1;
     void stop();
-  });
+  };
+  process.on('unhandledRejection', onDefect).on('uncaughtException', onDefect);
 }
 
 try {

@@ -1,4 +1,9 @@
 // Imported first: what loads after it is measured from its first line.
+import { startErrorReports } from '../../observability/error-reports.ts';
 import { startTelemetry } from '../../observability/otel.ts';
+import { version } from '../../observability/version.ts';
 
-export const telemetry = startTelemetry({ serviceName: 'sallyport-api' });
+const about = { serviceName: 'sallyport-api', serviceVersion: version } as const;
+
+export const telemetry = startTelemetry(about);
+export const errorReports = startErrorReports(about);

@@ -64,3 +64,19 @@ test('values, timestamps and exemplars pass unchanged', () => {
     'a_bucket{process="p",le="0.5"} 4 1700000000000 # {trace_id="ab"} 0.3\nb{process="p"} NaN\nc{process="p"} -Inf\nd{process="p"} 1.5e-07\n',
   );
 });
+
+test('OpenMetrics keeps its exemplars and its counters’ family names', () => {
+  const text = `# HELP jobs Jobs.
+# TYPE jobs counter
+jobs_total 3
+# TYPE wait_seconds histogram
+wait_seconds_bucket{le="+Inf"} 2 # {trace_id="0af7"} 0.5 1763600000.5
+# EOF
+`;
+  expect(mergeMetrics([{ process: 'api-1', text }])).toBe(`# HELP jobs Jobs.
+# TYPE jobs counter
+jobs_total{process="api-1"} 3
+# TYPE wait_seconds histogram
+wait_seconds_bucket{process="api-1",le="+Inf"} 2 # {trace_id="0af7"} 0.5 1763600000.5
+`);
+});

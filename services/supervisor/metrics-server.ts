@@ -1,5 +1,6 @@
 import { createServer, request, type Server } from 'node:http';
 import type { MetricInfo } from '../../observability/metrics/instruments.ts';
+import { openMetricsContentType, prometheusContentType } from '../../observability/metrics/prometheus.ts';
 import { childRestarts, scrapeFailures } from '../../observability/metrics/supervisor.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import { claimPort } from './port-claim.ts';
@@ -21,10 +22,11 @@ export interface MetricsServerOptions {
 }
 
 /** One process's text; rejects when it does not answer within a second. */
-function scrape(source: MetricsSource): Promise<ProcessMetrics> {
+function scrape(source: MetricsSource, accept: string): Promise<ProcessMetrics> {
   return new Promise((done, fail) => {
     const signal = AbortSignal.timeout(scrapeTimeoutMs);
-    const call = request({ socketPath: source.socketPath, path: '/metrics', signal, agent: false }, (answer) => {
+    const to = { socketPath: source.socketPath, path: '/metrics', headers: { accept }, signal, agent: false };
+    const call = request(to, (answer) => {
       const parts: Buffer[] = [];
       let bytes = 0;
       answer.on('data', (part: Buffer) => {
@@ -43,32 +45,42 @@ function scrape(source: MetricsSource): Promise<ProcessMetrics> {
   });
 }
 
-function family({ name, help }: MetricInfo, byProcess: ReadonlyMap<string, number>): string {
+function family({ name, help }: MetricInfo, byProcess: ReadonlyMap<string, number>, isOpen: boolean): string {
   const samples = [...byProcess].map(([process, count]) => `${name}_total{process="${process}"} ${count}\n`);
-  return `# HELP ${name}_total ${help}\n# TYPE ${name}_total counter\n${samples.join('')}`;
+  const named = isOpen ? name : `${name}_total`;
+  return `# HELP ${named} ${help}\n# TYPE ${named} counter\n${samples.join('')}`;
 }
 
 function createMetricsServer(options: MetricsServerOptions): Server {
   const failures = new Map<string, number>();
-  const collect = async (): Promise<string> => {
+  const collect = async (accept: string, isOpen: boolean): Promise<string> => {
     const sources = options.sources();
     for (const { process } of sources) if (!failures.has(process)) failures.set(process, 0);
-    const answers = await Promise.allSettled(sources.map(scrape));
+    const answers = await Promise.allSettled(sources.map((source) => scrape(source, accept)));
     const texts: ProcessMetrics[] = [];
     answers.forEach((answer, index) => {
       const name = sources[index]!.process;
       if (answer.status === 'fulfilled') texts.push(answer.value);
       else failures.set(name, (failures.get(name) ?? 0) + 1);
     });
-    return [mergeMetrics(texts), family(scrapeFailures, failures), family(childRestarts, options.restarts())].join('');
+    return [
+      mergeMetrics(texts),
+      family(scrapeFailures, failures, isOpen),
+      family(childRestarts, options.restarts(), isOpen),
+      isOpen ? '# EOF\n' : '',
+    ].join('');
   };
   return createServer((req, res) => {
     if (req.method !== 'GET' || req.url?.split('?')[0] !== '/metrics') {
       res.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
       return;
     }
-    collect().then(
-      (text) => res.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text),
+    const accept = req.headers.accept ?? '';
+    // Exemplars travel in OpenMetrics alone; Prometheus asks for it.
+    const isOpen = accept.includes('openmetrics-text');
+    const contentType = isOpen ? openMetricsContentType : prometheusContentType;
+    collect(accept, isOpen).then(
+      (text) => res.writeHead(200, { 'content-type': contentType }).end(text),
       () => res.writeHead(500).end(),
     );
   });

@@ -47,8 +47,8 @@ async function start(config: Config): Promise<void> {
     return { ok: state.status === 'ok', body: state };
   };
   const servers = await Promise.all([
-    ...(metricsSocket ? [serveMetrics({ socketPath: metricsSocket, health })] : []),
-    ...(workerPort ? [serveMetrics({ port: workerPort, host: config.server.host, health })] : []),
+    ...(metricsSocket ? [serveMetrics({ socketPath: metricsSocket, exemplars: true, health })] : []),
+    ...(workerPort ? [serveMetrics({ port: workerPort, host: config.server.host, exemplars: true, health })] : []),
   ]);
   await worker.start();
   tellSupervisor({ type: 'ready' });

@@ -7,6 +7,7 @@ import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
 import { serverSettings } from './server.ts';
 import { storeSettings } from './stores.ts';
+import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 
 /** Every setting there is, by section: the only list. */
@@ -18,6 +19,7 @@ export const sections = {
   identity: identitySettings,
   jobs: jobSettings,
   audit: auditSettings,
+  telemetry: telemetrySettings,
 } as const satisfies Record<string, Section>;
 
 export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };

@@ -1,0 +1,50 @@
+import { createRequire } from 'node:module';
+import type { startSentry } from './sentry.ts';
+
+/** Names of ours that a report may carry beside the error: never a value of a request. */
+export interface ErrorReportTags {
+  code?: string;
+  operation?: string;
+  job?: string;
+}
+
+export interface ErrorReports {
+  /** Whether reports leave this process. */
+  isOn: boolean;
+  /** What was not understood, to be logged once. Values are not repeated. */
+  warnings: readonly string[];
+  /** Hands an error over and returns at once. Never throws. */
+  report(error: Error, tags: ErrorReportTags): void;
+  /** Sends what waits, for at most `timeoutMs` (2,000). Never rejects. */
+  close(timeoutMs?: number): Promise<void>;
+}
+
+export interface ErrorReportOptions {
+  serviceName: string;
+  serviceVersion?: string;
+}
+
+const off = (warnings: readonly string[]): ErrorReports => ({
+  isOn: false,
+  warnings,
+  report: () => undefined,
+  close: async () => undefined,
+});
+
+/** Loads Sentry's client, half a second of a start, only for a process that reports. */
+function loadSentry(): { startSentry: typeof startSentry } {
+  return createRequire(import.meta.url)('./sentry.ts');
+}
+
+/**
+ * Error reports to Sentry; off, and nothing loaded, without `SENTRY_DSN`. A report holds class, code and stack frames
+ * of an error, the tags above and the trace id: no message, request, header, cookie, token or person.
+ */
+export function startErrorReports(options: ErrorReportOptions, load = loadSentry): ErrorReports {
+  const dsn = process.env.SENTRY_DSN?.trim();
+  if (!dsn) return off([]);
+  if (!/^https?:\/\/[^\s/@]+@[^\s/]+\/(?:[^\s/]+\/)*\d+$/.test(dsn)) {
+    return off(['SENTRY_DSN is not of the form https://<key>@<host>/<project>: errors are not reported']);
+  }
+  return { isOn: true, warnings: [], ...load().startSentry({ ...options, dsn }) };
+}

@@ -1,0 +1,126 @@
+import { relative, resolve } from 'node:path';
+import { defaultStackParser, type ErrorEvent, makeNodeTransport, NodeClient, Scope } from '@sentry/node';
+import type { ErrorReportOptions, ErrorReports, ErrorReportTags } from './error-reports.ts';
+import { currentTraceId } from './http-span.ts';
+import { describeError, type ErrorDescription } from './log-errors.ts';
+import { errorReports } from './metrics/telemetry.ts';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** The same defect is told once in this time, and how many were like it the next time. */
+const quietMs = 10_000;
+const fingerprintsMax = 200;
+
+const reported = errorReports.at({ outcome: 'reported' });
+const failed = errorReports.at({ outcome: 'failed' });
+const dropped = errorReports.at({ outcome: 'dropped' });
+const repeated = errorReports.at({ outcome: 'repeated' });
+
+type SentryFrame = NonNullable<NonNullable<ErrorException['stacktrace']>['frames']>[number];
+type ErrorException = NonNullable<NonNullable<ErrorEvent['exception']>['values']>[number];
+
+/** Frames as Sentry reads them, oldest first, with paths from the repository's root. */
+function framesOf(description: ErrorDescription): SentryFrame[] {
+  const parsed = defaultStackParser(['Error', ...(description.stack ?? []).map((frame) => `    ${frame}`)].join('\n'));
+  return parsed.map(({ filename, function: name, lineno, colno, in_app }) => {
+    const frame: SentryFrame = {};
+    if (filename !== undefined) frame.filename = pathOf(filename);
+    if (name !== undefined) frame.function = name;
+    if (lineno !== undefined) frame.lineno = lineno;
+    if (colno !== undefined) frame.colno = colno;
+    if (in_app !== undefined) frame.in_app = in_app;
+    return frame;
+  });
+}
+
+function pathOf(filename: string): string {
+  const path = filename.replace(/^file:\/\//, '');
+  return path.startsWith('/') ? relative(root, path) : path;
+}
+
+/** An error and its causes, the innermost first as Sentry wants them; a message only where its class is marked safe. */
+function exceptionsOf(description: ErrorDescription): ErrorException[] {
+  const own: ErrorException = {
+    type: description.type,
+    value: String(description.message ?? description.code ?? description.type),
+    stacktrace: { frames: framesOf(description) },
+  };
+  return [...(description.cause === undefined ? [] : exceptionsOf(description.cause)), own];
+}
+
+/** Whatever the SDK put in by itself stays here: of its event only what is named goes out. */
+function onlyOurs(event: ErrorEvent): ErrorEvent {
+  const kept: ErrorEvent = { type: undefined };
+  for (const name of [
+    'event_id',
+    'timestamp',
+    'level',
+    'platform',
+    'release',
+    'environment',
+    'exception',
+    'tags',
+  ] as const) {
+    if (event[name] !== undefined) Object.assign(kept, { [name]: event[name] });
+  }
+  if (event.contexts?.trace !== undefined) kept.contexts = { trace: event.contexts.trace };
+  return kept;
+}
+
+/** Starts the client. Only `startErrorReports` calls it. Nothing global is patched: no hooks, no second tracer. */
+export function startSentry(options: ErrorReportOptions & { dsn: string }): Pick<ErrorReports, 'report' | 'close'> {
+  const client = new NodeClient({
+    dsn: options.dsn,
+    stackParser: defaultStackParser,
+    integrations: [],
+    sendClientReports: false,
+    // Without a limit the SDK's transport would hold 64; a report that finds no place is dropped and counted.
+    transportOptions: { bufferSize: 32 },
+    transport: (transport) => makeNodeTransport({ ...transport, recordDroppedEvent: () => dropped.add(1) }),
+    beforeSend: onlyOurs,
+    ...(options.serviceVersion === undefined ? {} : { release: options.serviceVersion }),
+    environment: process.env.SALLYPORT_PROFILE ?? 'development',
+  });
+  client.init();
+  client.on('afterSendEvent', (_event, answer) => {
+    const { statusCode } = answer;
+    if (statusCode === undefined) return;
+    (statusCode < 300 ? reported : failed).add(1);
+  });
+  const quiet = new Map<string, { until: number; likeIt: number }>();
+
+  const report = (error: Error, tags: ErrorReportTags): void => {
+    try {
+      const description = describeError(error);
+      const key = [description.type, description.code, tags.code, description.stack?.[0]].join('\n');
+      const state = quiet.get(key);
+      if (state !== undefined && performance.now() < state.until) {
+        state.likeIt += 1;
+        repeated.add(1);
+        return;
+      }
+      if (quiet.size >= fingerprintsMax) quiet.clear();
+      quiet.set(key, { until: performance.now() + quietMs, likeIt: 0 });
+      const traceId = currentTraceId();
+      const scope = new Scope();
+      client.captureEvent(
+        {
+          level: 'error',
+          exception: { values: exceptionsOf(description) },
+          tags: { service: options.serviceName, ...tags, ...(state?.likeIt ? { like_it: state.likeIt } : {}) },
+          ...(traceId === undefined ? {} : { contexts: { trace: { trace_id: traceId, span_id: traceId.slice(16) } } }),
+        },
+        undefined,
+        scope,
+      );
+    } catch {
+      dropped.add(1);
+    }
+  };
+  return {
+    report,
+    close: async (timeoutMs = 2_000) => {
+      await Promise.resolve(client.close(timeoutMs)).catch(() => false);
+    },
+  };
+}
