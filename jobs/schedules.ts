@@ -1,10 +1,16 @@
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
 import * as audit from './contracts/audit.ts';
+import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as tokens from './contracts/tokens.ts';
 
 /** Every job there is. */
-export const jobs: readonly Job[] = [...Object.values(audit), ...Object.values(keys), ...Object.values(tokens)];
+export const jobs: readonly Job[] = [
+  ...Object.values(audit),
+  ...Object.values(keys),
+  ...Object.values(tokens),
+  ...Object.values(identity),
+];
 
 /** The timetable: every job whose contract says when. */
 export const scheduledJobs: readonly ScheduledJob[] = jobs.filter(isScheduled);

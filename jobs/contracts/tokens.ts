@@ -7,8 +7,8 @@ export const cleanUpExpiredTokensJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
-  schedule: { everySeconds: 3_600 },
-  staleAfterSeconds: 3 * 3_600,
-  timeoutSeconds: 900,
+  schedule: { everySeconds: 300 },
+  staleAfterSeconds: 3_600,
+  timeoutSeconds: 280,
   meaning: 'Removes expired logins, revocations and idempotency keys, in batches.',
 });

@@ -1,7 +1,13 @@
 import { auditProcessors } from './audit.ts';
+import { identityProcessors } from './identity.ts';
 import { keysProcessors } from './keys.ts';
 import type { Processor } from './run.ts';
 import { tokensProcessors } from './tokens.ts';
 
 /** What a worker runs. */
-export const processors: readonly Processor[] = [...auditProcessors, ...keysProcessors, ...tokensProcessors];
+export const processors: readonly Processor[] = [
+  ...auditProcessors,
+  ...keysProcessors,
+  ...tokensProcessors,
+  ...identityProcessors,
+];

@@ -1,5 +1,10 @@
-import { cleanUpExpiredTokens } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
+import { purgeOnSchedule } from '../../services/domain/purge.ts';
+import { tokenPurges } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
-import { run } from './run.ts';
+import { fenced, run } from './run.ts';
 
-export const tokensProcessors = [run(cleanUpExpiredTokensJob, (ports) => cleanUpExpiredTokens(ports))];
+export const tokensProcessors = [
+  run(cleanUpExpiredTokensJob, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), tokenPurges, signal),
+  ),
+];

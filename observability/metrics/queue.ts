@@ -3,7 +3,12 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 /** Every queue there is. */
 export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal'] as const;
 /** Every job there is; a contract of another name does not compile. */
-export const jobNames = ['advance-key-ring', 'clean-up-expired-tokens', 'seal-audit-events'] as const;
+export const jobNames = [
+  'advance-key-ring',
+  'clean-up-expired-tokens',
+  'clean-up-expired-sessions',
+  'seal-audit-events',
+] as const;
 
 export type QueueName = (typeof queueNames)[number];
 export type JobName = (typeof jobNames)[number];

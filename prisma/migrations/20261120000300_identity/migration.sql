@@ -63,9 +63,15 @@ BEGIN
 END $$;
 CREATE TRIGGER sessions_created AFTER INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION session_created();
 
+-- A session whose time ran out so long ago that no token of it can live has ended by itself: its row goes in silence.
 CREATE FUNCTION session_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE why text := coalesce(audit_context('reason'), 'session_deleted');
 BEGIN
+  IF OLD."expiresAt" < clock_timestamp() - (SELECT make_interval(secs => revocation_keep_seconds) FROM token_lifetimes)
+    AND NOT EXISTS (SELECT FROM refresh_families WHERE sid = OLD.id AND revoked_at IS NULL AND expires_at > clock_timestamp())
+  THEN
+    RETURN NULL;
+  END IF;
   PERFORM families_end_by_session(OLD.id, why);
   INSERT INTO revocations (kind, value, reason, user_id, expires_at)
   VALUES ('sid', OLD.id, why, OLD."userId", revocation_keep_until());

@@ -1,5 +1,6 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
 
 export type Credential = { readonly userId: string; readonly digest: string | null; readonly isDisabled: boolean };
 
@@ -13,6 +14,27 @@ const credentialFindByEmail = defineStatement(
 
 /** The row triggers end the families, write the revocation and the audit row in the same transaction. */
 const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sessions WHERE id = $1 RETURNING token`);
+
+/**
+ * Sessions that ran out so long ago that no token of theirs can live: their row triggers write nothing then. Index:
+ * sessions_expires_at.
+ */
+export const sessionPurge = definePurge({
+  kind: 'sessions',
+  table: 'sessions',
+  id: 'id',
+  ends: '"expiresAt"',
+  stays: `SELECT interval '1 day' + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes`,
+});
+
+/** Links and codes that nobody can use any more. Index: verifications_expires_at. */
+export const verificationPurge = definePurge({
+  kind: 'verifications',
+  table: 'verifications',
+  id: 'id',
+  ends: '"expiresAt"',
+  stays: `interval '1 hour'`,
+});
 
 export async function findCredential(sql: Sql, email: string): Promise<Credential | undefined> {
   const [row] = await sql.query<Credential>(credentialFindByEmail, [email]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { runKeyWriter } from '../../platform/testing/key-writer.ts';
+import { runKillable } from '../../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
@@ -194,7 +194,7 @@ describe('kill -9 and company (security.md §5)', () => {
     for (const moment of ['before', 'after'] as const)
       for (let statement = 1; ; statement += 1) {
         await everythingDue();
-        const answer = await runKeyWriter({ ...writer, url: database.url, killPoint: { statement, moment } });
+        const answer = await runKillable({ ...writer, url: database.url, killPoint: { statement, moment } });
         if (answer !== null) {
           expect(statement).toBeGreaterThan(20);
           break;
@@ -209,9 +209,7 @@ describe('kill -9 and company (security.md §5)', () => {
   test('four workers at once do everything once', async () => {
     for (let round = 0; round < 3; round += 1) {
       await everythingDue();
-      const answers = await Promise.all(
-        Array.from({ length: 4 }, () => runKeyWriter({ ...writer, url: database.url })),
-      );
+      const answers = await Promise.all(Array.from({ length: 4 }, () => runKillable({ ...writer, url: database.url })));
       expect(answers.filter((answer) => answer?.advanced?.published)).toHaveLength(1);
       expect(answers.filter((answer) => answer?.advanced?.refreshSecret)).toHaveLength(1);
       await expectEverythingDoneOnce();
@@ -223,13 +221,13 @@ describe("the worker's own clock", () => {
   test('two days ahead or behind, or stepping between runs, it publishes and destroys nothing early and nothing twice', async () => {
     await everythingDue();
     for (const clockOffsetMs of [TWO_DAYS_MS, -TWO_DAYS_MS, 0, TWO_DAYS_MS, -TWO_DAYS_MS])
-      await runKeyWriter({ ...writer, url: database.url, clockOffsetMs });
+      await runKillable({ ...writer, url: database.url, clockOffsetMs });
     await expectEverythingDoneOnce();
     // Not due by the database's clock, whatever the worker believes.
     await raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
     await ensureKeys(ports, settingsWith({ rotationDays: 1 }), testCaller);
     for (const clockOffsetMs of [TWO_DAYS_MS, TWO_DAYS_MS, -TWO_DAYS_MS, TWO_DAYS_MS])
-      await runKeyWriter({ ...writer, url: database.url, clockOffsetMs });
+      await runKillable({ ...writer, url: database.url, clockOffsetMs });
     expect(await keyRows()).toHaveLength(1);
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
 import { createVault } from '../../platform/crypto/vault.ts';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { runKeyWriter } from '../../platform/testing/key-writer.ts';
+import { runKillable } from '../../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
@@ -180,7 +180,7 @@ test('killed before or after any statement, everything opens under one of the tw
   for (const moment of ['before', 'after'] as const)
     for (let statement = 1; ; statement += 1) {
       const options = { url: database.url, work: 'rewrap', killPoint: { statement, moment } } as const;
-      const answer = await runKeyWriter({ ...options, ...keys });
+      const answer = await runKillable({ ...options, ...keys });
       if (answer !== null) break;
       kills += 1;
       const { rewrapped, sealed } = await rewrapSealedValues(fresh, { previous, onlyLook: true }, testCaller);
@@ -188,7 +188,7 @@ test('killed before or after any statement, everything opens under one of the tw
       // Two starts at once: one finishes it, and the other finds nothing to do.
       const two = await Promise.all([1, 2].map(() => rewrapSealedValues(fresh, { previous }, testCaller)));
       expect(two.reduce((sum, each) => sum + each.rewrapped, 0)).toBe(rewrapped);
-      await runKeyWriter({ url: database.url, work: 'rewrap', ...back });
+      await runKillable({ url: database.url, work: 'rewrap', ...back });
     }
   expect(kills).toBeGreaterThan(12);
 }, 300_000);

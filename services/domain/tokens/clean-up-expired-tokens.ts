@@ -1,7 +1,10 @@
-import type { Ports } from '../ports.ts';
-import { deleteExpiredIdempotencyKeys } from './idempotency.store.ts';
-import { deleteExpiredRevocations } from './revocations.store.ts';
-import { deleteExpiredFamilies } from './token-statistics.store.ts';
+import { type PurgePorts, purge } from '../purge.ts';
+import { idempotencyKeyPurge } from './idempotency.store.ts';
+import { revocationPurge } from './revocations.store.ts';
+import { familyPurge } from './token-statistics.store.ts';
+
+/** What this module removes once its time is over. */
+export const tokenPurges = [familyPurge, revocationPurge, idempotencyKeyPurge] as const;
 
 export type CleanupResult = {
   /** Rows looked at: each was past its end. */
@@ -12,24 +15,11 @@ export type CleanupResult = {
   readonly durationMs: number;
 };
 
-const BATCH_LIMIT = 1_000;
-
 /**
- * Removes expired logins, revocations and idempotency keys, 1,000 to a statement, so that no lock lasts.
- * Live rows and revocations still needed stay; running it twice, or twice at once, is harmless.
+ * Removes expired logins, revocations and idempotency keys, so that no lock lasts. Live rows and revocations still
+ * needed stay; running it twice, or twice at once, is harmless.
  */
-export async function cleanUpExpiredTokens(ports: Pick<Ports, 'sql' | 'clock' | 'log'>): Promise<CleanupResult> {
-  const startedAt = ports.clock.monotonic();
-  let removed = 0;
-  let errors = 0;
-  for (const remove of [deleteExpiredFamilies, deleteExpiredRevocations, deleteExpiredIdempotencyKeys]) {
-    try {
-      for (let batch = BATCH_LIMIT; batch === BATCH_LIMIT; removed += batch)
-        batch = await remove(ports.sql, BATCH_LIMIT);
-    } catch (err) {
-      errors += 1;
-      ports.log.error({ err, what: remove.name }, 'expired rows could not be removed');
-    }
-  }
-  return { scanned: removed, removed, errors, durationMs: ports.clock.monotonic() - startedAt };
+export async function cleanUpExpiredTokens(ports: PurgePorts): Promise<CleanupResult> {
+  const { picked, removed, failures, durationMs } = await purge(ports, tokenPurges);
+  return { scanned: picked, removed, errors: failures.length, durationMs };
 }

@@ -1,5 +1,6 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
 
 /** Hours an answer is kept for its key. */
 const KEPT_HOURS = 24;
@@ -22,13 +23,14 @@ const idempotencyKeyAnswer = defineStatement(
   'idempotencyKeyAnswer',
   `UPDATE idempotency_keys SET status = $2, response = $3 WHERE key_hash = $1`,
 );
-// Index: idempotency_keys_expires_at.
-const idempotencyKeyDeleteExpired = defineStatement(
-  'idempotencyKeyDeleteExpired',
-  `DELETE FROM idempotency_keys WHERE key_hash IN (
-     SELECT key_hash FROM idempotency_keys WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-   RETURNING 1`,
-);
+/** Index: idempotency_keys_expires_at. */
+export const idempotencyKeyPurge = definePurge({
+  kind: 'idempotency_keys',
+  table: 'idempotency_keys',
+  id: 'key_hash',
+  ends: 'expires_at',
+  stays: `interval '0'`,
+});
 
 export type KeptRequest = { readonly requestHash: Buffer; readonly response: Buffer | null };
 
@@ -44,9 +46,4 @@ export async function readIdempotencyKey(tx: Sql, keyHash: Buffer): Promise<Kept
 
 export async function writeIdempotencyAnswer(tx: Sql, keyHash: Buffer, status: number, sealed: Buffer): Promise<void> {
   await tx.query(idempotencyKeyAnswer, [keyHash, status, sealed]);
-}
-
-/** Deletes at most `limit` expired keys; returns how many. */
-export async function deleteExpiredIdempotencyKeys(sql: Sql, limit: number): Promise<number> {
-  return (await sql.query(idempotencyKeyDeleteExpired, [limit])).length;
 }

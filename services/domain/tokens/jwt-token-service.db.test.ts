@@ -172,7 +172,7 @@ describe('JWTTokenService', () => {
   });
 
   test('A-TOK-08: a store that fails is an error of the result, not of the caller', async () => {
-    const failing = { ...api.ports, sql: { query: () => Promise.reject(new Error('down')) } };
+    const failing = { ...api.ports, transact: () => Promise.reject(new Error('down')) };
     expect(await new JWTTokenService(failing).cleanupExpiredTokens()).toMatchObject({ removed: 0, errors: 3 });
   });
 });

@@ -1,5 +1,6 @@
 import { defineStatement, type Statement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-set.ts';
 
 /** The one row every copy polls, and what was committed above an epoch: one snapshot. */
@@ -54,13 +55,14 @@ const databaseIsUnused = defineStatement(
      AND NOT EXISTS (SELECT FROM refresh_families) AS "isUnused"`,
 );
 
-// Index: revocations_expires_at. An hour past its use: no copy can be that late and still trusted.
-const expiredDelete = defineStatement(
-  'revocationExpiredDelete',
-  `DELETE FROM revocations WHERE id IN (SELECT id FROM revocations
-     WHERE expires_at < clock_timestamp() - interval '1 hour' ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-   RETURNING id`,
-);
+/** Index: revocations_expires_at. An hour past its use no copy can be that late and still trusted. */
+export const revocationPurge = definePurge({
+  kind: 'revocations',
+  table: 'revocations',
+  id: 'id',
+  ends: 'expires_at',
+  stays: `interval '1 hour'`,
+});
 
 const collapseLock = defineStatement(
   'revocationCollapseLock',
@@ -165,11 +167,6 @@ export async function beatFeed(sql: Sql): Promise<void> {
 export async function isDatabaseUnused(sql: Sql): Promise<boolean> {
   const [row] = await sql.query<{ isUnused: boolean }>(databaseIsUnused);
   return row?.isUnused === true;
-}
-
-/** Deletes at most `limit` rows that no living token can need. @returns how many */
-export async function deleteExpiredRevocations(sql: Sql, limit: number): Promise<number> {
-  return (await sql.query(expiredDelete, [limit])).length;
 }
 
 /** Whose single revocations are many, the most crowded first. */

@@ -1,5 +1,6 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
 
 export type TokenStatistics = {
   /** Logins begun and tokens issued to clients themselves. */
@@ -46,26 +47,20 @@ export async function countTokens(sql: Sql): Promise<TokenStatistics> {
   return row!;
 }
 
-// Locks what it deletes and skips what others hold. Index: refresh_families_expires_at. A day past the absolute end:
-// no access token of the login lives any more, and a late refresh token still learns why it is refused.
-const familyDeleteExpired = defineStatement(
-  'familyDeleteExpired',
-  `WITH gone AS (
-     DELETE FROM refresh_families WHERE id IN (
-       SELECT id FROM refresh_families WHERE expires_at < now() - interval '1 day' ORDER BY expires_at LIMIT $1
-       FOR UPDATE SKIP LOCKED)
-     RETURNING *
-   ), counted AS (SELECT ${COUNTED_FAMILIES} FROM gone
-   ), kept AS (
-     UPDATE token_totals t SET issued = t.issued + c.issued, refreshed = t.refreshed + c.refreshed,
-       revoked = t.revoked + c.revoked, expired = t.expired + c.expired, replays = t.replays + c.replays
-     FROM counted c WHERE t.slot = 0
-   )
-   SELECT issued AS count FROM counted`,
-);
-
-/** Deletes at most `limit` families past their end, keeping their count; returns how many. */
-export async function deleteExpiredFamilies(sql: Sql, limit: number): Promise<number> {
-  const [row] = await sql.query<{ count: number }>(familyDeleteExpired, [limit]);
-  return row?.count ?? 0;
-}
+/**
+ * Expired logins; their count stays. Index: refresh_families_expires_at. A day past the absolute end no access token of
+ * the login lives any more, and a late refresh token has still learnt why it is refused.
+ */
+export const familyPurge = definePurge({
+  kind: 'families',
+  table: 'refresh_families',
+  id: 'id',
+  ends: 'expires_at',
+  stays: `interval '1 day'`,
+  also: `, counted AS (SELECT ${COUNTED_FAMILIES} FROM gone
+     ), kept AS (
+       UPDATE token_totals t SET issued = t.issued + c.issued, refreshed = t.refreshed + c.refreshed,
+         revoked = t.revoked + c.revoked, expired = t.expired + c.expired, replays = t.replays + c.replays
+       FROM counted c WHERE t.slot = 0
+     )`,
+});

@@ -1,0 +1,345 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { purgeKinds } from '../../observability/metrics/cleanup.ts';
+import { registry } from '../../observability/metrics/instruments.ts';
+import { defineStatement } from '../platform/define/statement.ts';
+import { createPool } from '../platform/postgres/pool.ts';
+import {
+  createFamilyCopy,
+  type FamilyCopy,
+  insertSession,
+  insertUser,
+  refreshSecrets,
+} from '../platform/testing/families.ts';
+import { runKillable } from '../platform/testing/killable.ts';
+import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
+import { sessionPurges } from './identity/session-purges.ts';
+import { purge, purgeOnSchedule } from './purge.ts';
+import { tokenPurges } from './tokens/clean-up-expired-tokens.ts';
+import { countTokens } from './tokens/token-statistics.store.ts';
+
+const purges = [...tokenPurges, ...sessionPurges];
+const WEEK = `interval '7 days'`;
+
+let database: TestDatabase;
+let ports: TestPorts;
+let copy: FamilyCopy;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+  const secrets = refreshSecrets(new Map([[1, randomBytes(32)]]), () => 1);
+  copy = createFamilyCopy({ url: database.url, secrets, incarnation: randomUUID(), deadlineMs: 60_000 });
+});
+afterAll(async () => {
+  await copy.close();
+  await ports.end();
+  await database.drop();
+});
+beforeEach(() =>
+  raw(`TRUNCATE refresh_families, sessions, revocations, idempotency_keys, verifications, audit_outbox`),
+);
+
+const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
+  ports.sql.query<R>(defineStatement('', text), values);
+const countOf = async (table: string): Promise<number> =>
+  (await raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
+
+/** `count` rows of each kind that ran out in the course of a week which ended two days ago, ids in no order. */
+async function insertExpired(count: number): Promise<void> {
+  const end = `now() - interval '2 days' - ${WEEK} * n / $1`;
+  const series = 'FROM generate_series(1, $1::int) n';
+  await raw(
+    `INSERT INTO refresh_families (id, generation, idle_expires_at, expires_at, revoked_at, revoke_reason, nonce_hash, kv, prev_kv,
+       client_id, client_bound, sid, user_id, user_epoch, client_epoch, scope, audience, auth_time)
+     SELECT gen_random_uuid(), n % 40, ${end}, ${end}, CASE WHEN n % 10 = 0 THEN ${end} END,
+       CASE WHEN n % 20 = 0 THEN 'refresh_token_reused' WHEN n % 10 = 0 THEN 'logout' END, sha256(n::text::bytea), 1, 1,
+       'sallyport', false, 'gone-' || n, 'u' || n % 1000, 0, 0, 'openid', 'aud', now() ${series}`,
+    [count],
+  );
+  await raw(
+    `INSERT INTO users (id, email) SELECT 'u' || n, n || '@expired.test' FROM generate_series(0, 999) n ON CONFLICT DO NOTHING`,
+  );
+  await raw(
+    `INSERT INTO sessions (id, "userId", "expiresAt", token) SELECT 'gone-' || n, 'u' || n % 1000, ${end}, gen_random_uuid() ${series}`,
+    [count],
+  );
+  await raw(
+    `INSERT INTO verifications (id, identifier, value, "expiresAt") SELECT gen_random_uuid(), n, 'x', ${end} ${series}`,
+    [count],
+  );
+  await raw(
+    `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) SELECT sha256(n::text::bytea), 'x', ${end} ${series}`,
+    [count],
+  );
+  await raw(
+    `INSERT INTO revocations (kind, value, reason, expires_at) SELECT 'jti', gen_random_uuid(), 'x', ${end} ${series}`,
+    [count],
+  );
+}
+const tables = ['refresh_families', 'sessions', 'verifications', 'idempotency_keys', 'revocations'] as const;
+
+async function login(): Promise<string> {
+  const userId = await insertUser(copy.pool);
+  return (await copy.create({ userId, sessionId: await insertSession(copy.pool, userId) })).refreshToken;
+}
+
+describe('what goes', () => {
+  test('rows past their time of every kind; live ones stay, and statistics count what went', async () => {
+    await insertExpired(2_500);
+    const token = await login();
+    await raw(
+      `INSERT INTO verifications (id, identifier, value, "expiresAt") VALUES ('live', 'x', 'x', now() - interval '59 minutes')`,
+    );
+    await raw(
+      `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('live', 'x', now() + interval '1 minute')`,
+    );
+    await raw(
+      `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`,
+    );
+    const before = await countTokens(ports.sql);
+    expect(await purge(ports, purges)).toMatchObject({ picked: 12_500, removed: 12_500, failures: [] });
+    for (const table of tables) expect([table, await countOf(table)]).toEqual([table, 1]);
+    expect(await countTokens(ports.sql)).toEqual(before);
+    expect((await copy.refresh(token)).verdict).toBe('rotated');
+    expect(await purge(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
+  });
+
+  test('a session that ran out long ago goes in silence: no revocation, no audit row, no log-out', async () => {
+    await insertExpired(1_200);
+    const [{ epoch } = { epoch: -1 }] = await raw<{ epoch: number }>(
+      'SELECT revocation_epoch AS epoch FROM feed_state',
+    );
+    await raw('TRUNCATE audit_outbox, revocations');
+    await purge(ports, purges);
+    expect(await countOf('sessions')).toBe(0);
+    expect(await countOf('audit_outbox')).toBe(0);
+    expect(await countOf('revocations')).toBe(0);
+    expect(await raw('SELECT revocation_epoch AS epoch FROM feed_state')).toEqual([{ epoch }]);
+  });
+
+  test.each([
+    ['still runs', `interval '-1 hour'`],
+    ['ran out while tokens of it may live', `interval '10 minutes'`],
+  ])('ending a session that %s is an event and a revocation, as ever', async (_name, ago) => {
+    const userId = await insertUser(copy.pool);
+    const id = await insertSession(copy.pool, userId);
+    await raw(`UPDATE sessions SET "expiresAt" = now() - ${ago} WHERE id = $1`, [id]);
+    await purge(ports, purges);
+    expect(await countOf('sessions')).toBe(1);
+    await raw('DELETE FROM sessions WHERE id = $1', [id]);
+    expect(await raw(`SELECT value FROM revocations WHERE kind = 'sid'`)).toEqual([{ value: id }]);
+    expect(await raw(`SELECT target_id FROM audit_outbox WHERE type = 'session.ended'`)).toEqual([{ target_id: id }]);
+  });
+
+  test('a session with a login that lives on ends it, however long ago it ran out', async () => {
+    const token = await login();
+    await raw(`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`);
+    await purge(ports, purges);
+    expect(await countOf('sessions')).toBe(0);
+    await expect(copy.refresh(token)).rejects.toMatchObject({ code: 'session_ended' });
+    expect(await countOf('revocations')).toBe(1);
+  });
+});
+
+describe('in whose company', () => {
+  test('a row that somebody holds is left to the next run, and nobody waits for it', async () => {
+    await insertExpired(1_500);
+    const holder = await copy.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query(
+      `SELECT 1 FROM refresh_families WHERE ctid IN (SELECT ctid FROM refresh_families LIMIT 7) FOR UPDATE`,
+    );
+    expect(await purge(ports, tokenPurges)).toMatchObject({ failures: [] });
+    expect(await countOf('refresh_families')).toBe(7);
+    await holder.query('ROLLBACK');
+    holder.release();
+    expect(await purge(ports, tokenPurges)).toMatchObject({ removed: 7 });
+  });
+
+  test('when all rows of a batch are held the run ends', async () => {
+    await insertExpired(1_000);
+    const holder = await copy.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM refresh_families FOR UPDATE');
+    expect(await purge(ports, tokenPurges)).toMatchObject({ picked: 3_000, removed: 2_000, failures: [] });
+    await holder.query('ROLLBACK');
+    holder.release();
+  });
+
+  test('four runs at once remove every row once', async () => {
+    await insertExpired(4_000);
+    const before = await countTokens(ports.sql);
+    const runs = await Promise.all(Array.from({ length: 4 }, () => purge(ports, purges)));
+    await purge(ports, purges);
+    expect(runs.flatMap(({ failures }) => failures)).toEqual([]);
+    for (const table of tables) expect([table, await countOf(table)]).toEqual([table, 0]);
+    expect(await countTokens(ports.sql)).toEqual(before);
+  });
+
+  test('while statements of the API take long it waits between batches, and goes on all the same', async () => {
+    const pauses = (): number => totalOf('sallyport_cleanup_pauses');
+    await insertExpired(2_500);
+    const before = pauses();
+    const pool = createPool({
+      url: database.url,
+      connections: 1,
+      applicationName: 'sallyport-main',
+      statementTimeoutMs: 60_000,
+      lockTimeoutMs: 1_000,
+    });
+    const slow = pool.query('SELECT pg_sleep(2)');
+    expect(await purge(ports, tokenPurges)).toMatchObject({ removed: 7_500 });
+    await slow;
+    await pool.end();
+    expect(pauses()).toBeGreaterThan(before);
+  });
+
+  test('told to stop, it stops between two batches; what is left is the next run’s', async () => {
+    await insertExpired(3_000);
+    const stop = new AbortController();
+    const stopping = {
+      ...ports,
+      transact: async <T>(work: Parameters<typeof ports.transact<T>>[0]): Promise<T> => {
+        const result = await ports.transact(work);
+        stop.abort();
+        return result;
+      },
+    };
+    expect(await purge(stopping, purges, { signal: stop.signal })).toMatchObject({ removed: 1_000, failures: [] });
+    expect(await purge(ports, purges, { longestMs: -1 })).toMatchObject({ picked: 0 });
+    expect(await purge(ports, purges)).toMatchObject({ removed: 14_000 });
+  });
+
+  test('a kind that fails does not keep the others, and fails the scheduled run', async () => {
+    await insertExpired(10);
+    await raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
+    await raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
+    try {
+      await expect(purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
+      for (const table of tables)
+        expect([table, await countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
+    } finally {
+      await raw('DROP FUNCTION refuse CASCADE');
+    }
+  });
+});
+
+const totalOf = (name: string): number =>
+  registry
+    .collect()
+    .find((metric) => metric.name === name)
+    ?.series.reduce((sum, { value }) => sum + value, 0) ?? 0;
+
+test('killed before or after any statement, nothing is lost from the counts and the next run finishes', async () => {
+  await insertExpired(60);
+  const before = await countTokens(ports.sql);
+  let kills = 0;
+  for (const moment of ['before', 'after'] as const)
+    for (let statement = 1; ; statement += 1) {
+      const killPoint = { statement, moment };
+      const answer = await runKillable({ url: database.url, work: 'purge', killPoint });
+      if (answer !== null) break;
+      kills += 1;
+      const counted = await countTokens(ports.sql);
+      expect(counted).toEqual(before);
+      await purge(ports, purges);
+      expect(await countTokens(ports.sql)).toEqual(before);
+      for (const table of tables) expect([table, await countOf(table)]).toEqual([table, 0]);
+      // As many again, which must be counted as well.
+      await insertExpired(60);
+      Object.assign(before, await countTokens(ports.sql));
+    }
+  expect(kills).toBeGreaterThan(25);
+}, 300_000);
+
+test('how late it is: 0 with nothing overdue, the age of the oldest row past its time otherwise', async () => {
+  const overdueSeconds = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        purges.map(async (each) => [each.kind, Math.round(((await each.readOverdueMs(ports.sql)) ?? 0) / 1_000)]),
+      ),
+    );
+  expect(await overdueSeconds()).toEqual({
+    families: 0,
+    revocations: 0,
+    idempotency_keys: 0,
+    sessions: 0,
+    verifications: 0,
+  });
+  await insertExpired(7);
+  const week = 7 * 86_400;
+  expect(await overdueSeconds()).toEqual({
+    families: week + 86_400,
+    revocations: week + 2 * 86_400 - 3_600,
+    idempotency_keys: week + 2 * 86_400,
+    sessions: week + 86_400 - 1_260,
+    verifications: week + 2 * 86_400 - 3_600,
+  });
+  expect(purgeKinds).toEqual(expect.arrayContaining(Object.keys(await overdueSeconds())));
+});
+
+describe('a week of expired rows', () => {
+  test('goes while logins are refreshed and ended: no live row is touched, no statement deadlocks, every count holds', async () => {
+    await insertExpired(100_000);
+    const tokens = await Promise.all(Array.from({ length: 24 }, login));
+    const before = await countTokens(ports.sql);
+    let isOver = false;
+    let rotations = 0;
+    let ended = 0;
+    // Each client goes on to the end, so that all of the clean-up happens beside it.
+    const clients = tokens.map(async (first) => {
+      let token = first;
+      while (!isOver) {
+        const { verdict, refreshToken } = await copy.refresh(token);
+        expect(verdict).toBe('rotated');
+        token = refreshToken;
+        rotations += 1;
+      }
+    });
+    const leaver = (async () => {
+      for (; !isOver; ended += 1) {
+        const userId = await insertUser(copy.pool);
+        const sessionId = await insertSession(copy.pool, userId);
+        const { refreshToken } = await copy.create({ userId, sessionId });
+        await raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
+        await expect(copy.refresh(refreshToken)).rejects.toMatchObject({ code: 'session_ended' });
+      }
+    })();
+    const runs = await Promise.all([purge(ports, purges), purge(ports, purges)]).finally(() => {
+      isOver = true;
+    });
+    await Promise.all([...clients, leaver]);
+    expect(runs.flatMap(({ failures }) => failures)).toEqual([]);
+    await purge(ports, purges);
+    expect(await countOf('refresh_families')).toBe(24 + ended);
+    expect(await countOf('refresh_families WHERE revoked_at IS NULL')).toBe(24);
+    expect(await countOf('sessions')).toBe(24);
+    const after = await countTokens(ports.sql);
+    expect(after).toEqual({
+      ...before,
+      issued: before.issued + ended,
+      revoked: before.revoked + ended,
+      refreshed: before.refreshed + rotations,
+    });
+    expect(rotations).toBeGreaterThan(100);
+  }, 240_000);
+
+  test('week after week the tables grow no further', async () => {
+    const sizes: Record<string, number[]> = {};
+    for (let week = 0; week < 5; week += 1) {
+      await insertExpired(10_000);
+      await purge(ports, purges);
+      for (const table of tables) {
+        await raw(`VACUUM ${table}`);
+        const [row] = await raw<{ bytes: number }>(`SELECT pg_total_relation_size($1::regclass)::float8 AS bytes`, [
+          table,
+        ]);
+        sizes[table] = [...(sizes[table] ?? []), row!.bytes];
+      }
+    }
+    // Index pages that one vacuum empties can be used again after the next: the third week finds all it needs.
+    for (const [table, bytes] of Object.entries(sizes))
+      expect([table, bytes[4]! <= bytes[2]! * 1.02]).toEqual([table, true]);
+  }, 240_000);
+});

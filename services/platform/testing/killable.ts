@@ -1,0 +1,95 @@
+// For tests only: the work of a job as a process of its own, which may be killed at any statement.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { sessionPurges } from '../../domain/identity/session-purges.ts';
+import { type AdvancedKeyRing, advanceKeyRing } from '../../domain/keys/advance-key-ring.ts';
+import { type RewrapAnswer, rewrapSealedValues } from '../../domain/keys/rewrap-sealed-values.ts';
+import { purge } from '../../domain/purge.ts';
+import { tokenPurges } from '../../domain/tokens/clean-up-expired-tokens.ts';
+import { createVault } from '../crypto/vault.ts';
+import { dieAt, type KillPoint } from './kill-points.ts';
+import { createTestPorts, type TestPorts, testCaller } from './ports.ts';
+import { queryRows } from './product.ts';
+
+type WorkOptions = {
+  readonly url: string;
+  readonly work: 'advance' | 'rewrap' | 'purge';
+  /** Base64. */
+  readonly keyEncryptionKey?: string;
+  readonly previousKeyEncryptionKey?: string;
+  readonly killPoint?: KillPoint;
+  /** How wrong the process's own clock is. */
+  readonly clockOffsetMs?: number;
+};
+
+type WorkAnswer = {
+  readonly statements: number;
+  readonly advanced?: AdvancedKeyRing;
+  readonly rewrap?: RewrapAnswer;
+  readonly purged?: number;
+};
+
+/** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
+export async function runKillable(options: WorkOptions): Promise<WorkAnswer | null> {
+  const child = fork(fileURLToPath(import.meta.url), {
+    execArgv: [],
+    env: { PATH: process.env.PATH, KILLABLE_WORK: JSON.stringify(options) },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  let answer: WorkAnswer | null = null;
+  child.on('message', (message: WorkAnswer) => {
+    answer = message;
+  });
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  if (signal !== 'SIGKILL' && code !== 0) throw new Error(`the process ended with ${signal ?? code}`);
+  const sessions = 'SELECT 1 FROM pg_stat_activity WHERE application_name = $1';
+  while (signal === 'SIGKILL' && (await queryRows(options.url, sessions, [sessionName(child.pid!)])).length > 0);
+  return answer;
+}
+
+const sessionName = (pid: number): string => `killable-${pid}`;
+
+function moveClock(offsetMs: number): void {
+  const Real = Date;
+  globalThis.Date = class extends Real {
+    constructor(...args: [] | [string | number]) {
+      super(args.length === 0 ? Real.now() + offsetMs : args[0]);
+    }
+    static override now = (): number => Real.now() + offsetMs;
+  } as DateConstructor;
+}
+
+async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAnswer, 'statements'>> {
+  const previous = options.previousKeyEncryptionKey;
+  switch (options.work) {
+    case 'advance':
+      return { advanced: await advanceKeyRing({ ...ports, keysChanged: () => {} }, testCaller) };
+    case 'rewrap':
+      return {
+        rewrap: await rewrapSealedValues(
+          ports,
+          { previous: previous === undefined ? undefined : createVault(Buffer.from(previous, 'base64')) },
+          testCaller,
+        ),
+      };
+    case 'purge':
+      return { purged: (await purge(ports, [...tokenPurges, ...sessionPurges])).removed };
+  }
+}
+
+async function work(options: WorkOptions): Promise<void> {
+  const statements = dieAt(options.killPoint ?? null);
+  if (options.clockOffsetMs) moveClock(options.clockOffsetMs);
+  const ports = createTestPorts(options.url, {
+    ...(options.keyEncryptionKey ? { keyEncryptionKey: Buffer.from(options.keyEncryptionKey, 'base64') } : {}),
+    applicationName: sessionName(process.pid),
+  });
+  const answer = await done(ports, options);
+  process.send?.({ statements: statements(), ...answer });
+  await ports.end();
+  process.disconnect?.();
+}
+
+const given = process.env.KILLABLE_WORK;
+if (given !== undefined) await work(JSON.parse(given) as WorkOptions);
