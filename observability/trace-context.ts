@@ -51,6 +51,8 @@ export class RequestTrace {
   readonly traceId: string;
   /** The recording span; undefined when this request is not sampled. */
   readonly span: Span | undefined;
+  /** Set where this request writes security events, which are sealed soon after. */
+  writesAudit = false;
   #spanId: string | undefined;
   #context: Context | undefined;
 

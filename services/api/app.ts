@@ -40,6 +40,8 @@ export type AppOptions = {
   readonly trustedProxies: readonly string[];
   /** URL of the protected resource metadata, named by Bearer challenges. */
   readonly resourceMetadata?: string;
+  /** Called after the answer of a request that wrote security events: they are committed then. */
+  readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
 
 export type App = {
@@ -97,6 +99,7 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);
+    if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
     activeCount -= 1;
     const { config } = request.routeOptions;
     if (config.endpoint === undefined)

@@ -23,8 +23,10 @@ import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.
 import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
+import { createProducer } from '../platform/queue/producer.ts';
 import type { Authenticators } from './caller.ts';
 import { createHasherOf } from './hasher.ts';
+import { createSealingWake } from './sealing-wake.ts';
 import { openStores } from './stores.ts';
 
 const STARTING: Caller = {
@@ -126,6 +128,8 @@ export async function compose(input: ComposeInput) {
     clientTokenLog: createClientTokenLog(outside),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, config.tokens),
   };
+  const producer = createProducer(input.redisUrl, stores.onRedisError);
+  const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(outside);
   validationSummary.start();
   const authenticators: Authenticators = {
@@ -139,10 +143,14 @@ export async function compose(input: ComposeInput) {
     authenticators,
     poll,
     stores,
+    producer,
+    wakeSealing: sealing.wake,
     close: async () => {
+      sealing.close();
       await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close(), validationSummary.close()]);
       await poll.close();
       await hasher.close();
+      await producer.close();
       await stores.close();
     },
   };

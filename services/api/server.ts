@@ -24,6 +24,7 @@ export function createServer(
     log: ports.log,
     trustedProxies: config.server.trustedProxies,
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
+    onAuditWritten: composed.wakeSealing,
   });
   const routes: RouteContext = { app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound };
   healthRoutes(routes, {

@@ -14,6 +14,8 @@ export type Stores = {
   readonly pollSql: Sql;
   readonly authDatabase: PrismaDatabase;
   readonly redis: RedisConnection;
+  /** Says once a minute that Redis is away, whichever connection notices. */
+  readonly onRedisError: (err: Error) => void;
   readonly pools: Readonly<Record<'main' | 'refresh' | 'revocations' | 'identity', pg.Pool>>;
   close(): Promise<void>;
 };
@@ -64,13 +66,14 @@ export function openStores(
   };
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
   let lastRedisError = 0;
-  const redis = connectRedis(urls.redis, (err) => {
+  const onRedisError = (err: Error): void => {
     // One line a minute: a missing Redis is a state, not a stream of events.
     const now = performance.now();
     if (lastRedisError !== 0 && now - lastRedisError < 60_000) return;
     lastRedisError = now;
     log.warn({ err }, 'redis is out of reach: going on without it');
-  });
+  };
+  const redis = connectRedis(urls.redis, onRedisError);
   return {
     sql: createSql(pools.main),
     transact: createTransact(pools.main, onAfterCommitError),
@@ -78,6 +81,7 @@ export function openStores(
     pollSql: createSql(pools.revocations),
     authDatabase: createPrismaDatabase(pools.identity, onAfterCommitError),
     redis,
+    onRedisError,
     pools,
     close: async () => {
       await Promise.allSettled([redis.close(), ...Object.values(pools).map((pool) => pool.end())]);

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { currentRequestTrace } from '../../../observability/http-span.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { auditContextSet } from './audit.store.ts';
 import { hmacKey } from './hmac-key.ts';
@@ -72,6 +73,8 @@ function actorId(caller: Caller): string | null {
 
 /** The actor columns of an outbox row, for statements that write their audit rows themselves. Made once for a caller. */
 export function auditActor(caller: Caller): AuditActor {
+  const requestTrace = currentRequestTrace();
+  if (requestTrace !== undefined) requestTrace.writesAudit = true;
   const known = knownActors.get(caller);
   if (known !== undefined) return known;
   const actor = actorOf(caller);

@@ -1,0 +1,39 @@
+import { sealAuditEventsJob } from '../../jobs/contracts/audit.ts';
+import { type RequestTrace, traceparentOf } from '../../observability/http-span.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { Enqueue } from '../platform/define/job.ts';
+
+/** So often at most, a process asks for sealing. */
+const WAKE_EVERY_MS = 250;
+
+/**
+ * Asks for sealing soon: at once after a quiet time, else at the end of the current interval, in the trace of the
+ * request that asked. Never waits and never fails: without Redis the timetable seals all the same.
+ */
+export function createSealingWake({ enqueue, clock }: { readonly enqueue: Enqueue; readonly clock: Clock }) {
+  let lastAtMs = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+
+  const send = (traceparent: string): void => {
+    lastAtMs = clock.monotonic();
+    enqueue(sealAuditEventsJob, {}, { dedupe: 'wake', traceparent }).catch(() => {});
+  };
+
+  return {
+    wake: (trace: RequestTrace): void => {
+      // The wake under way comes after these events too.
+      if (timer !== undefined) return;
+      const waitMs = lastAtMs + WAKE_EVERY_MS - clock.monotonic();
+      const traceparent = traceparentOf(trace);
+      if (waitMs <= 0) {
+        send(traceparent);
+        return;
+      }
+      timer = setTimeout(() => {
+        timer = undefined;
+        send(traceparent);
+      }, waitMs).unref();
+    },
+    close: (): void => clearTimeout(timer),
+  };
+}
