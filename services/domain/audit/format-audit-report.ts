@@ -1,5 +1,6 @@
 import type { AuditEventView } from './event-view.ts';
 import type { AuditReport } from './generate-audit-report.ts';
+import { canonicalJson, type Json } from './log/canonical-json.ts';
 
 /** A report as one JSON document, a part at a time. */
 export async function* auditReportJson(report: AuditReport): AsyncGenerator<string> {
@@ -27,7 +28,7 @@ const COLUMNS: readonly (readonly [string, (event: AuditEventView) => string | n
   ['target_id', (event) => event.target?.id ?? null],
   ['client_id', (event) => event.client_id],
   ['trace_id', (event) => event.trace_id],
-  ['detail', (event) => JSON.stringify(event.detail)],
+  ['detail', (event) => canonicalJson(event.detail as Json)],
 ];
 
 /** A report as RFC 4180 CSV with a header line, a line at a time. */

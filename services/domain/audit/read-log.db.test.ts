@@ -3,14 +3,25 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defineStatement, type Statement } from '../../platform/define/statement.ts';
 import { createTestPorts, type TestPorts } from '../../platform/testing/ports.ts';
 import { noteSigner, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import {
+  auditEventsBefore,
+  auditEventsBeforeOfType,
+  auditEventsBetween,
+  auditEventsBetweenOfType,
+} from './events.store.ts';
+import { auditReportCsv, auditReportJson } from './format-audit-report.ts';
+import { generateAuditReport } from './generate-audit-report.ts';
 import { leafOf } from './log/leaf.ts';
 import { vkeyOf } from './log/note.ts';
 import { proveEvent } from './prove-event.ts';
 import { readEvent } from './read-event.ts';
 import { readCheckpoint } from './read-log.ts';
+import { auditReportPage } from './report.store.ts';
+import { validateAuditTrail } from './validate-audit-trail.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');
 const SIZE = 70_000;
@@ -24,6 +35,7 @@ beforeAll(async () => {
   ports = createTestPorts(database.url);
   folder = mkdtempSync(join(tmpdir(), 'sallyport-proofs-'));
   await sealInBulk(ports.sql, { signer, batches: [SIZE] });
+  await ports.sql.query(defineStatement('', 'ANALYZE audit_events'));
 });
 afterAll(async () => {
   await ports.end();
@@ -63,4 +75,135 @@ describe('a proof', () => {
     await expect(proveEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
     await expect(readEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
   });
+});
+
+type PlanNode = { readonly 'Node Type': string; readonly 'Relation Name'?: string; readonly Plans?: PlanNode[] };
+async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+const nodesOf = (node: PlanNode): string[] => [
+  [node['Node Type'], node['Relation Name']].filter(Boolean).join(' of '),
+  ...(node.Plans ?? []).flatMap(nodesOf),
+];
+
+describe('a page of the list', () => {
+  const plan = async ({ text }: Statement): Promise<string[]> => {
+    const [row] = await ports.sql.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+      defineStatement('', `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`),
+    );
+    return nodesOf(row!['QUERY PLAN'][0].Plan);
+  };
+
+  test.each([auditEventsBefore, auditEventsBeforeOfType, auditEventsBetween, auditReportPage])(
+    'is read along an index, in its order, without a sort: $name',
+    async (statement) => {
+      expect(await plan(statement)).toEqual(['Limit', 'Index Scan of audit_events']);
+    },
+  );
+
+  test('of one type in a stretch of time reads an index, whichever is less', async () => {
+    const nodes = await plan(auditEventsBetweenOfType);
+    expect(nodes.filter((node) => node.includes('audit_events'))).toEqual([
+      expect.stringMatching(/^(Index|Bitmap Heap) Scan of audit_events$/),
+    ]);
+  });
+});
+
+describe('generateAuditReport (A-AUD-02)', () => {
+  const [start, end] = [plainEvent(1_000).occurredAt, plainEvent(4_499).occurredAt];
+  const textOf = async (parts: AsyncIterable<string>): Promise<string> => (await listOf(parts)).join('');
+
+  test('holds every row of the time, both ends inclusive, and its counts equal its rows', async () => {
+    const report = await generateAuditReport(ports, { start, end });
+    const rows = await listOf(report.rows());
+    expect(rows.map(({ seq }) => seq)).toEqual(Array.from({ length: 3_500 }, (_, i) => 1_000 + i));
+    expect(report).toMatchObject({ start, end, total: 3_500, unsealed: 0, throughSeq: SIZE - 1 });
+    const logins = rows.filter(({ type }) => type === 'user.login').length;
+    expect(report.counts).toEqual([
+      { type: 'token.issued', outcome: 'ok', count: 3_500 - logins },
+      { type: 'user.login', outcome: 'refused', count: logins },
+    ]);
+    const [{ count } = { count: -1 }] = await ports.sql.query<{ count: number }>(
+      defineStatement('', 'SELECT count(*) FROM audit_events WHERE occurred_at BETWEEN $1 AND $2'),
+      [start, end],
+    );
+    expect(report.total).toBe(count);
+  });
+
+  test('an end a microsecond earlier leaves the last row out', async () => {
+    const before = `${new Date(Date.parse(end) - 1).toISOString().slice(0, -1)}999Z`;
+    expect((await generateAuditReport(ports, { start, end })).total).toBe(3_500);
+    expect((await generateAuditReport(ports, { start, end: before })).total).toBe(3_499);
+    expect((await generateAuditReport(ports, { start: new Date(start), end: new Date(end) })).total).toBe(3_500);
+  });
+
+  test('as JSON and as CSV it says the same', async () => {
+    const report = await generateAuditReport(ports, { start, end: plainEvent(1_009).occurredAt });
+    const json = JSON.parse(await textOf(auditReportJson(report)));
+    expect(json).toMatchObject({ start, total: 10, counts: report.counts });
+    expect(json.events).toEqual(await listOf(report.rows()));
+    const lines = (await textOf(auditReportCsv(report))).split('\r\n');
+    expect(lines).toHaveLength(12);
+    expect(lines[0]).toMatch(/^seq,event_id,occurred_at,/);
+    expect(lines[2]).toBe(
+      `1001,${plainEvent(1_001).eventId},${plainEvent(1_001).occurredAt},${plainEvent(1_001).sealedAt},token.issued,ok,client,client-1,token,${plainEvent(1_001).targetId},client-1,${plainEvent(1_001).traceId},"{""grant"":""client_credentials"",""n"":1001}"`,
+    );
+  });
+
+  test('what is not sealed yet is counted apart, and nothing of it is in the report', async () => {
+    await ports.sql.query(
+      defineStatement(
+        '',
+        `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at) VALUES ('test.done', 'ok', 'system', $1)`,
+      ),
+      [start],
+    );
+    expect(await generateAuditReport(ports, { start, end })).toMatchObject({ total: 3_500, unsealed: 1 });
+  });
+
+  test('what is no time is refused', async () => {
+    await expect(generateAuditReport(ports, { start: 'yesterday', end })).rejects.toThrow(RangeError);
+  });
+});
+
+test('a report is safe to open in a spreadsheet: no cell begins a formula, quotes and lines stay inside theirs', async () => {
+  const event = {
+    seq: 1,
+    event_id: 'e',
+    type: 'test.done',
+    outcome: 'ok',
+    actor: { kind: 'user', id: '=1+1' },
+    target: { kind: 'session', id: 'a"b\r\nc,d' },
+    client_id: '@sum',
+    detail: {},
+    trace_id: null,
+    occurred_at: '2026-01-01T00:00:00.000000Z',
+    sealed_at: '2026-01-01T00:00:00.000000Z',
+  };
+  const lines = await listOf(
+    auditReportCsv({
+      start: '',
+      end: '',
+      generatedAt: '',
+      throughSeq: 1,
+      total: 1,
+      counts: [],
+      unsealed: 0,
+      rows: async function* () {
+        yield event;
+      },
+    }),
+  );
+  expect(lines[1]).toBe(
+    `1,e,2026-01-01T00:00:00.000000Z,2026-01-01T00:00:00.000000Z,test.done,ok,user,'=1+1,session,"a""b\r\nc,d",'@sum,,{}\r\n`,
+  );
+});
+
+test('the whole trail of 70,000 rows is validated in pages', async () => {
+  const startedAt = performance.now();
+  const result = await validateAuditTrail({ sql: ports.sql, auditLogKeys: async () => [signer.key] });
+  console.info(`validated ${result.checked} rows in ${Math.round(performance.now() - startedAt)} ms`);
+  expect(result).toMatchObject({ valid: true, checked: SIZE });
 });
