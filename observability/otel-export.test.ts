@@ -105,6 +105,34 @@ describe('startExport', () => {
 });
 
 describe('boundedSpanProcessor', () => {
+  it('lets no message of an error leave, only its type', async () => {
+    const sent: ReadableSpan[] = [];
+    const exporter: SpanExporter = {
+      export: (spans, done) => {
+        sent.push(...spans);
+        done({ code: ExportResultCode.SUCCESS });
+      },
+      shutdown: async () => undefined,
+    };
+    const provider = new TracerProvider({ spanProcessors: [boundedSpanProcessor({ exporter, ...limits })] });
+    const span = provider
+      .getTracer('test')
+      .startSpan('pg.query', { root: true, attributes: { 'error.type': '22P02' } });
+    span.recordException(new Error('invalid input syntax for type uuid: "hunter2"'));
+    span.setStatus({ code: 2, message: 'invalid input syntax for type uuid: "hunter2"' });
+    span.end();
+    await provider.shutdown();
+    const [one] = sent as [ReadableSpan];
+    expect([one.name, one.status, one.events, one.attributes]).toEqual([
+      'pg.query',
+      { code: 2 },
+      [],
+      { 'error.type': '22P02' },
+    ]);
+    expect(one.spanContext()).toEqual(span.spanContext());
+    expect(one.duration).toBeDefined();
+  });
+
   const limits = { maxPendingSpans: 10, maxBatchSpans: 5, scheduledDelayMs: 60_000, exportTimeoutMs: 50 };
 
   function begin(exporter: SpanExporter): { spans(count: number): void; shutdown(): Promise<void> } {

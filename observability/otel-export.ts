@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
@@ -6,7 +7,7 @@ import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-
 import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import { NodeSDK, type NodeSDKConfiguration } from '@opentelemetry/sdk-node';
+import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { SpanProcessor } from '@opentelemetry/sdk-trace';
 import {
   ATTR_SERVICE_INSTANCE_ID,
@@ -16,13 +17,14 @@ import {
 import { metricProducer } from './metrics/otlp-producer.ts';
 import { edgeSampler } from './sampling.ts';
 import { boundedSpanProcessor } from './span-export.ts';
+import type { storeInstrumentations } from './store-spans.ts';
 import { requestContextManager } from './trace-context.ts';
 
 export interface ExportOptions {
   serviceName: string;
   serviceVersion?: string;
   instanceId: string;
-  instrumentations?: NodeSDKConfiguration['instrumentations'];
+  storeSpans?: boolean;
   samplingRatio: number;
   protocol: 'http/protobuf' | 'http/json';
   exportsSpans: boolean;
@@ -46,7 +48,7 @@ export function startExport(options: ExportOptions): { shutdown(): Promise<void>
     contextManager: requestContextManager,
     // Trace context alone: the SDK's default would also pass strangers' baggage on.
     textMapPropagator: new W3CTraceContextPropagator(),
-    instrumentations: options.instrumentations ?? [],
+    instrumentations: options.storeSpans === true && options.exportsSpans ? loadStoreSpans() : [],
     sampler: edgeSampler(options.samplingRatio),
     spanProcessors,
     metricReaders,
@@ -59,6 +61,14 @@ export function startExport(options: ExportOptions): { shutdown(): Promise<void>
       await Promise.allSettled([...spanProcessors, ...metricReaders].map((each) => each.shutdown()));
     },
   };
+}
+
+/** Loaded only where it is used. */
+function loadStoreSpans(): ReturnType<typeof storeInstrumentations> {
+  const load = createRequire(import.meta.url)('./store-spans.ts') as {
+    storeInstrumentations: typeof storeInstrumentations;
+  };
+  return load.storeInstrumentations();
 }
 
 function spanProcessor(protocol: ExportOptions['protocol']): SpanProcessor {

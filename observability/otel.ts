@@ -12,8 +12,8 @@ export interface TelemetryOptions {
   serviceName: ServiceName;
   /** Release shown as `service.version`. */
   serviceVersion?: string;
-  /** Automatic instrumentations, for workers; the API takes none (HTTP instrumentation halves its throughput). */
-  instrumentations?: Parameters<typeof startExport>[0]['instrumentations'];
+  /** Whether statements and Redis commands get spans too: for workers; the API has no time for them. */
+  storeSpans?: boolean;
 }
 
 export interface Telemetry extends TelemetrySettings {

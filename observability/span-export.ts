@@ -23,6 +23,18 @@ export interface BoundedSpanProcessorOptions {
 }
 
 /**
+ * Instrumentations record an error's message, which may quote a value (`invalid input syntax for type uuid: "…"`): of a
+ * failed span the status and `error.type` leave, and no event.
+ */
+function withoutWords(span: ReadableSpan): ReadableSpan {
+  if (span.status.message === undefined && span.events.length === 0) return span;
+  return Object.create(span, {
+    status: { value: { code: span.status.code } },
+    events: { value: [] },
+  }) as ReadableSpan;
+}
+
+/**
  * A batch processor which counts what became of every sampled span, and whose bound covers batches in flight too:
  * the SDK's own queue bound does not, and its drops are only told to the diagnostic logger. Its shutdown waits for
  * every span to be settled, so the caller must bound it.
@@ -39,7 +51,7 @@ export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): Span
         if (pendingSpans === 0) onIdle?.();
       };
       try {
-        options.exporter.export(spans, settle);
+        options.exporter.export(spans.map(withoutWords), settle);
       } catch (error) {
         settle({ code: ExportResultCode.FAILED, error: error as Error });
       }

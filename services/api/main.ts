@@ -1,3 +1,4 @@
+import './telemetry.ts';
 // Telemetry above, everything it measures below.
 import { resolve } from 'node:path';
 import { createLogger } from '../../observability/logger.ts';

@@ -1,5 +1,5 @@
+import './telemetry.ts';
 // Telemetry above, everything it measures below.
-
 import { resolve } from 'node:path';
 import { createLogger } from '../../observability/logger.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';

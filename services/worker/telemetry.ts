@@ -5,5 +5,5 @@ import { version } from '../../observability/version.ts';
 
 const about = { serviceName: 'sallyport-worker', serviceVersion: version } as const;
 
-export const telemetry = startTelemetry(about);
+export const telemetry = startTelemetry({ ...about, storeSpans: true });
 export const errorReports = startErrorReports(about);

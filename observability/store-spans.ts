@@ -1,0 +1,16 @@
+import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis';
+import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
+
+/**
+ * Spans of statements and Redis commands, for processes that have time for them: the API does without. Only within a
+ * trace, so that polling makes none. Values are left out: of a statement its text with placeholders, of a command its
+ * name.
+ */
+export function storeInstrumentations() {
+  // The stable names (db.query.text) in place of the old; read when an instrumentation is made.
+  process.env.OTEL_SEMCONV_STABILITY_OPT_IN ??= 'database';
+  return [
+    new PgInstrumentation({ requireParentSpan: true, enhancedDatabaseReporting: false }),
+    new IORedisInstrumentation({ requireParentSpan: true, dbStatementSerializer: (command) => command }),
+  ];
+}
