@@ -17,7 +17,7 @@ import { readOpenLog } from './log.store.ts';
 export type CheckpointOutbox = {
   /** Takes the place of any that still waits: a later head covers it. */
   offer(checkpoint: OutgoingCheckpoint): void;
-  /** Resolves when every sink has what was offered last, or has failed to take it. */
+  /** Resolves when no sink is being told: each has what was offered last, or waits for its time to be told. */
   settled(): Promise<void>;
   /** Ends what is under way. What was not published is offered again by the next sealing run, anywhere. */
   close(): Promise<void>;
@@ -133,7 +133,7 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
       }
     },
     async settled() {
-      await Promise.all(lanes.map(({ running }) => running));
+      while (lanes.some(({ running }) => running)) await Promise.all(lanes.map(({ running }) => running));
     },
     async close() {
       stopping.abort();
