@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { defineJob } from '../../services/platform/define/job.ts';
 
+export const maintainAuditOutboxJob = defineJob({
+  name: 'maintain-audit-outbox',
+  queue: 'token-cleanup',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 1_800 },
+  staleAfterSeconds: 86_400,
+  timeoutSeconds: 120,
+  meaning: 'Makes the partitions of the days to come in the audit outbox, and drops days that are sealed and old.',
+});
+
 export const sealAuditEventsJob = defineJob({
   name: 'seal-audit-events',
   queue: 'audit-seal',

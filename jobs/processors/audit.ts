@@ -1,7 +1,11 @@
+import { maintainAuditOutbox } from '../../services/domain/audit/maintain-audit-outbox.ts';
 import { sealEvents } from '../../services/domain/audit/seal-events.ts';
-import { sealAuditEventsJob } from '../contracts/audit.ts';
-import { run } from './run.ts';
+import { maintainAuditOutboxJob, sealAuditEventsJob } from '../contracts/audit.ts';
+import { fenced, run } from './run.ts';
 
 export const auditProcessors = [
+  run(maintainAuditOutboxJob, (ports, _payload, { fence, signal }) =>
+    maintainAuditOutbox(fenced(ports, fence), { outboxDays: ports.config.audit.outboxDays }, signal),
+  ),
   run(sealAuditEventsJob, (ports, _payload, { fence, signal, caller }) => sealEvents(ports, { fence, signal }, caller)),
 ];

@@ -7,6 +7,7 @@ export const jobNames = [
   'advance-key-ring',
   'clean-up-expired-tokens',
   'clean-up-expired-sessions',
+  'maintain-audit-outbox',
   'seal-audit-events',
 ] as const;
 

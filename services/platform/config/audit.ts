@@ -1,5 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
-import { optionalText, optionalUrl, someOf, text, witnessList } from './shapes.ts';
+import { optionalText, optionalUrl, someOf, text, wholeNumber, witnessList } from './shapes.ts';
 
 export const auditSettings = defineSettings({
   logOrigin: {
@@ -7,6 +7,11 @@ export const auditSettings = defineSettings({
     schema: optionalText(128),
     use: 'Name of the audit log, without spaces or +, for ever: a log that exists keeps its own. Unset: host of BETTER_AUTH_URL and /audit.',
     example: 'auth.example.com/audit',
+  },
+  outboxDays: {
+    env: 'AUDIT_OUTBOX_DAYS',
+    schema: wholeNumber(3, 1, 90),
+    use: 'Events stay in the outbox this many days after their own, once they are in the sealed log.',
   },
   sinks: {
     env: 'AUDIT_CHECKPOINT_SINKS',

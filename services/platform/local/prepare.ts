@@ -1,6 +1,7 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DemoScenario, demoScenario } from '../../../prisma/seed/demo.ts';
+import { makeOutboxPartitions } from '../../domain/audit/maintain-audit-outbox.ts';
 import { seedDemo } from '../../domain/identity/seed-demo.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../../domain/keys/key-ring.ts';
@@ -69,6 +70,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
       random: systemRandom,
       vault,
     };
+    await makeOutboxPartitions(ports);
     // Before the first key: a database that never issued anything cannot be rewound, whatever the marks named before.
     await claimUnusedDatabase({ ...ports, marks: createFileMarks(options.dataDir) });
     const { created, warnings } = await ensureKeys(

@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { type MaintainedOutbox, maintainAuditOutbox } from '../../domain/audit/maintain-audit-outbox.ts';
 import { sessionPurges } from '../../domain/identity/session-purges.ts';
 import { type AdvancedKeyRing, advanceKeyRing } from '../../domain/keys/advance-key-ring.ts';
 import { type RewrapAnswer, rewrapSealedValues } from '../../domain/keys/rewrap-sealed-values.ts';
@@ -14,7 +15,7 @@ import { queryRows } from './product.ts';
 
 type WorkOptions = {
   readonly url: string;
-  readonly work: 'advance' | 'rewrap' | 'purge';
+  readonly work: 'advance' | 'rewrap' | 'purge' | 'maintain';
   /** Base64. */
   readonly keyEncryptionKey?: string;
   readonly previousKeyEncryptionKey?: string;
@@ -28,6 +29,7 @@ type WorkAnswer = {
   readonly advanced?: AdvancedKeyRing;
   readonly rewrap?: RewrapAnswer;
   readonly purged?: number;
+  readonly maintained?: MaintainedOutbox;
 };
 
 /** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
@@ -73,6 +75,8 @@ async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAn
           testCaller,
         ),
       };
+    case 'maintain':
+      return { maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, new AbortController().signal) };
     case 'purge':
       return { purged: (await purge(ports, [...tokenPurges, ...sessionPurges])).removed };
   }
