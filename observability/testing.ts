@@ -71,3 +71,61 @@ export function nested(message: Message, ...path: number[]): Message[] {
     [message],
   );
 }
+
+/** A span as it reached the receiver in JSON. */
+export interface ReceivedSpan {
+  service: string;
+  name: string;
+  traceId: string;
+  spanId: string;
+  parentSpanId: string;
+  statusCode: number;
+  statusMessage: string;
+  eventCount: number;
+  links: { traceId: string; spanId: string }[];
+  attributes: Record<string, unknown>;
+}
+
+interface JsonAttribute {
+  key: string;
+  value: Record<string, unknown>;
+}
+
+interface JsonTraces {
+  resourceSpans: {
+    resource: { attributes: JsonAttribute[] };
+    scopeSpans: {
+      spans: (Omit<ReceivedSpan, 'attributes' | 'service'> & {
+        attributes?: JsonAttribute[];
+        events?: unknown[];
+        status?: { code?: number; message?: string };
+      })[];
+    }[];
+  }[];
+}
+
+const attributesOf = (attributes: readonly JsonAttribute[] = []): Record<string, unknown> =>
+  Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
+
+/** Every span the receiver was sent as OTLP/JSON. */
+export function receivedSpans(receiver: OtlpReceiver): ReceivedSpan[] {
+  return receiver.requests
+    .filter(({ path, contentType }) => path === '/v1/traces' && contentType.includes('json'))
+    .flatMap(({ body }) => (JSON.parse(body.toString()) as JsonTraces).resourceSpans)
+    .flatMap(({ resource, scopeSpans }) =>
+      scopeSpans.flatMap(({ spans }) =>
+        spans.map((span) => ({
+          service: String(attributesOf(resource.attributes)['service.name']),
+          name: span.name,
+          traceId: span.traceId,
+          spanId: span.spanId,
+          parentSpanId: span.parentSpanId ?? '',
+          statusCode: span.status?.code ?? 0,
+          statusMessage: span.status?.message ?? '',
+          eventCount: span.events?.length ?? 0,
+          links: span.links ?? [],
+          attributes: attributesOf(span.attributes),
+        })),
+      ),
+    );
+}

@@ -55,30 +55,37 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
     if (delivery.attempt === 1)
       jobWait.record(Math.max(0, clock.now() - delivery.dueAtMs) / 1_000, { queue: job.queue, job: job.name });
     const startedAt = clock.monotonic();
-    let failure: unknown;
-    try {
-      await withJobSpan(job.name, attributesOf(job, delivery), data.data.traceparent, (traceparent) =>
-        runOnce(deps, processor, data.data.payload, delivery, traceparent, startedAt),
-      );
-    } catch (err) {
-      failure = err;
-    }
-    const tookMs = clock.monotonic() - startedAt;
-    jobDuration.record(tookMs / 1_000, { queue: job.queue, job: job.name });
-    const outcome = failure === undefined ? 'completed' : outcomeOf(failure, delivery);
-    jobRuns.add(1, labelsOf(job, outcome));
-    if (outcome === 'completed' || outcome === 'superseded') return { kind: 'done' };
-    const code = codeOf(failure);
-    const fields = { err: failure, job: job.name, job_id: delivery.id, attempt: delivery.attempt };
-    if (outcome === 'interrupted') return { kind: 'later' };
-    if (outcome === 'retried') {
-      log.warn(fields, 'a job did not succeed and is tried again');
-      return { kind: 'retry', code };
-    }
-    log.error(fields, 'a job failed for good and is kept as a dead letter');
-    // Should this fail too, the timetable finds the dead letter and moves on.
-    await deps.timetable.finish(job.name, delivery.id, 'dead', tookMs).catch(() => {});
-    return { kind: 'dead', code };
+    const conclude = async (failure: unknown): Promise<Verdict> => {
+      const tookMs = clock.monotonic() - startedAt;
+      jobDuration.record(tookMs / 1_000, { queue: job.queue, job: job.name });
+      const outcome = failure === undefined ? 'completed' : outcomeOf(failure, delivery);
+      jobRuns.add(1, labelsOf(job, outcome));
+      if (outcome === 'completed' || outcome === 'superseded') return { kind: 'done' };
+      const code = codeOf(failure);
+      const fields = { err: failure, job: job.name, job_id: delivery.id, attempt: delivery.attempt };
+      if (outcome === 'interrupted') return { kind: 'later' };
+      if (outcome === 'retried') {
+        log.warn(fields, 'a job did not succeed and is tried again');
+        return { kind: 'retry', code };
+      }
+      log.error(fields, 'a job failed for good and is kept as a dead letter');
+      // Should this fail too, the timetable finds the dead letter and moves on.
+      await deps.timetable.finish(job.name, delivery.id, 'dead', tookMs).catch(() => {});
+      return { kind: 'dead', code };
+    };
+    let verdict: Verdict = { kind: 'done' };
+    // What is said of a run is said in its trace; its failure is the span's too.
+    await withJobSpan(job.name, attributesOf(job, delivery), data.data.traceparent, async (traceparent) => {
+      let failure: unknown;
+      try {
+        await runOnce(deps, processor, data.data.payload, delivery, traceparent, startedAt);
+      } catch (err) {
+        failure = err;
+      }
+      verdict = await conclude(failure);
+      if (failure !== undefined) throw failure;
+    }).catch(() => {});
+    return verdict;
   };
 }
 
