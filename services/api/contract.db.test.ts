@@ -72,13 +72,14 @@ const CONTRACT = [
   'GET /v1/keys',
   'POST /v1/keys/rotate',
   'POST /v1/keys/{kid}/compromise',
+  'GET /v1/admin/queues',
 ];
 
 describe('the ready line', () => {
   test('names a living API, its metrics and a file of credentials that only its owner reads', async () => {
     const { ready } = product;
     expect(Object.keys(ready).sort()).toEqual(['api', 'credentials_file', 'event', 'metrics', 'pids']);
-    expect(ready.pids).toEqual({ api: expect.any(Number) });
+    expect(ready.pids).toEqual({ api: expect.any(Number), worker: expect.any(Number) });
     expect(ready.api).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(ready.metrics).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
     expect(ready.credentials_file).toBe(`${product.dataDir}/dev-credentials.json`);

@@ -3,6 +3,7 @@ import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
+import type { People } from './people/people.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -10,6 +11,7 @@ import { identityRoutes } from './routes/identity.ts';
 import { keysRoutes } from './routes/keys.ts';
 import { metadataRoutes } from './routes/metadata.ts';
 import { oauthRoutes } from './routes/oauth.ts';
+import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { tokensRoutes } from './routes/tokens.ts';
 
@@ -18,6 +20,7 @@ export function createServer(
   composed: Composed,
   config: Config,
   about: { readonly publicUrl: string; readonly version: string },
+  people?: People,
 ): App {
   const { ports, authenticators, stores } = composed;
   const app = createApp({
@@ -35,11 +38,12 @@ export function createServer(
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
-  identityRoutes(routes, ports);
+  identityRoutes(routes, ports, people);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, ports);
+  queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, about);
   return app;
 }

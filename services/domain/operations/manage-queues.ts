@@ -38,11 +38,23 @@ export type QueueAdmin = {
 
 type QueuePorts = Pick<Ports, 'transact'> & { readonly queueAdmin: QueueAdmin };
 
-const record = (ports: QueuePorts, caller: Caller, detail: Readonly<Record<string, unknown>>, queue: string) =>
-  // Before the deed: Redis and PostgreSQL commit apart, and none shall happen unsaid.
-  ports.transact((tx) =>
-    recordEvent(tx, caller, queueChanged, { outcome: 'requested', target: { kind: 'queue', id: queue }, detail }),
-  );
+export type QueueChange = {
+  /** `retry`, `drain`, `clean`, `promote`, `pause`, `resume`. */
+  readonly action: string;
+  readonly queue: string;
+  readonly jobId?: string | undefined;
+};
+
+/** Says in the audit log what is about to be asked of Redis: the two commit apart, and no change shall go unsaid. */
+export async function recordQueueChange(
+  ports: Pick<Ports, 'transact'>,
+  { action, queue, jobId }: QueueChange,
+  caller: Caller,
+): Promise<void> {
+  const detail = { action, ...(jobId === undefined ? {} : { job_id: jobId.slice(0, 200) }) };
+  const target = { kind: 'queue', id: queue.slice(0, 64) } as const;
+  await ports.transact((tx) => recordEvent(tx, caller, queueChanged, { outcome: 'requested', target, detail }));
+}
 
 /** Gives dead letters their tries again. @returns those that are back in their queue */
 export async function retryDeadLetters(
@@ -52,7 +64,7 @@ export async function retryDeadLetters(
 ): Promise<DeadLetter[]> {
   const retried: DeadLetter[] = [];
   for (const letter of letters) {
-    await record(ports, caller, { action: 'retry', job: letter.job, job_id: letter.job_id }, letter.queue);
+    await recordQueueChange(ports, { action: 'retry', queue: letter.queue, jobId: letter.job_id }, caller);
     if (await ports.queueAdmin.retry(letter)) retried.push(letter);
   }
   return retried;
@@ -60,6 +72,6 @@ export async function retryDeadLetters(
 
 /** Removes the jobs that wait in a queue. Scheduled ones come back with the next check of the timetable. */
 export async function drainQueue(ports: QueuePorts, queue: string, caller: Caller): Promise<number> {
-  await record(ports, caller, { action: 'drain' }, queue);
+  await recordQueueChange(ports, { action: 'drain', queue }, caller);
   return ports.queueAdmin.drain(queue);
 }

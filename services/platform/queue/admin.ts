@@ -7,7 +7,8 @@ import { lookAtQueue } from './queue-state.ts';
 
 export const isQueueName = (text: string): text is QueueName => (queueNames as readonly string[]).includes(text);
 
-const reach = async <T>(work: () => Promise<T>): Promise<T> => {
+/** Whatever goes wrong between us and Redis, as an answer. */
+export const reach = async <T>(work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
   } catch (cause) {

@@ -29,7 +29,7 @@ type ReadyLine = {
   readonly api: string;
   readonly metrics: string;
   readonly credentials_file: string;
-  readonly pids: { readonly api: number };
+  readonly pids: { readonly api: number; readonly worker?: number };
 };
 
 export type ProductOptions = {
