@@ -31,10 +31,12 @@ const ORIGIN = 'http://auth.sallyport.test';
 
 let stores: OwnStores;
 let collector: OtlpReceiver;
+/** Keeps what it is sent, as Sentry would. */
+let sentry: OtlpReceiver;
 let product: Product;
 
 beforeAll(async () => {
-  [stores, collector] = await Promise.all([startOwnStores(), startOtlpReceiver()]);
+  [stores, collector, sentry] = await Promise.all([startOwnStores(), startOtlpReceiver(), startOtlpReceiver()]);
   product = await startProduct({
     stores,
     env: {
@@ -45,13 +47,14 @@ beforeAll(async () => {
       OTEL_TRACES_SAMPLER_ARG: '1',
       OTEL_BSP_SCHEDULE_DELAY: '100',
       OTEL_METRIC_EXPORT_INTERVAL: '500',
+      SENTRY_DSN: sentry.endpoint.replace('://', '://publickey@').concat('/1'),
     },
   });
 });
 afterAll(async () => {
   await product?.dispose();
   await stores?.dispose();
-  await collector?.close();
+  await Promise.all([collector?.close(), sentry?.close()]);
 });
 
 const exported = (signal: 'traces' | 'metrics'): Buffer =>
@@ -319,7 +322,9 @@ describe('redaction', () => {
     return contents;
   }
 
-  test('no secret planted through any route, errors included, is in logs, metrics, spans, Redis or a dump; addresses are in their tables alone', async () => {
+  const sentryText = (): string => sentry.requests.map(({ body }) => body.toString()).join('\n');
+
+  test('no secret planted through any route, errors included, is in logs, metrics, spans, error reports, Redis, job data or a dump; addresses are in their tables alone', async () => {
     const email = `${canary('email')}@example.test`;
     const secrets = new Map<string, string>();
     const plant = (kind: string, value = canary(kind)): string => {
@@ -405,6 +410,8 @@ describe('redaction', () => {
       { refresh_token: tampered(person.tokens.refresh_token) },
       { tokens: [loose, person.tokens.access_token] },
       { [loose]: loose },
+      // Larger than any body may be.
+      { email, password: loose.repeat(2_000), token: loose.repeat(2_000) },
       { password: { secret: loose }, email: [email], token: { value: loose }, refresh_token: [loose] },
     ];
     const forms: Record<string, string>[] = [
@@ -476,6 +483,18 @@ describe('redaction', () => {
     }
     await eventually('readiness', isReady);
     expect(product.output()).toMatch(/"level":"warn".*store_unavailable/);
+
+    // And while something is broken: defects are logged and reported, in the API and in the worker.
+    await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox RENAME TO audit_outbox_gone');
+    try {
+      await send(product.api, 'POST', '/api/auth/signin', { json: { email, password }, headers });
+      await refresh(product, person.tokens.refresh_token);
+      await send(product.api, 'POST', '/v1/tokens', { basic: client, json: { user_id: person.id } });
+      for (const service of ['api', 'worker'])
+        await eventually(`a report of the ${service}`, () => sentryText().includes(`"service":"sallyport-${service}"`));
+    } finally {
+      await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox_gone RENAME TO audit_outbox');
+    }
     await send(product.api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: ORIGIN } });
     const spansBefore = collector.requests.length;
     await eventually('the last spans', () => collector.requests.length > spansBefore + 3);
@@ -486,12 +505,16 @@ describe('redaction', () => {
       ['metrics', await metricsText()],
       ['spans', exported('traces').toString('latin1')],
       ['exported metrics', exported('metrics').toString('latin1')],
-      ['Redis', await redisContents()],
+      ['Redis and job data', await redisContents()],
+      ['error reports', sentryText()],
     ]);
     expect(places.get('logs')).toContain('request failed');
     expect(places.get('metrics')).toContain('/v1/tokens/refresh');
     expect(places.get('spans')).toContain('/api/auth/signin');
-    expect(places.get('Redis')).toContain('auth:{');
+    expect(places.get('spans')).toContain('INSERT INTO audit_events');
+    expect(places.get('Redis and job data')).toContain('auth:{');
+    expect(places.get('Redis and job data')).toContain('seal-audit-events');
+    expect(places.get('error reports')).toContain('42P01');
     const tables = await databaseContents();
     expect(tables.get('users')).toContain(email);
 
@@ -502,7 +525,7 @@ describe('redaction', () => {
     for (const [place, content] of places) {
       for (const [kind, value] of secrets) search(place, content, kind, value);
       search(place, content, 'session token', sessionToken);
-      for (const [kind, value] of personal) if (place !== 'Redis') search(place, content, kind, value);
+      for (const [kind, value] of personal) search(place, content, kind, value);
       search(place, content, 'client address given', '203.0.113.77');
     }
     for (const [table, content] of tables) {
