@@ -14,6 +14,8 @@ export interface TelemetryOptions {
   serviceVersion?: string;
   /** Whether statements and Redis commands get spans too: for workers; the API has no time for them. */
   storeSpans?: boolean;
+  /** Off in a thread whose counts its process shows among its own. */
+  metrics?: boolean;
 }
 
 export interface Telemetry extends TelemetrySettings {
@@ -36,7 +38,8 @@ function loadExport(): { startExport: typeof startExport } {
  * loaded, recorded or sent; trace ids exist all the same.
  */
 export function startTelemetry(options: TelemetryOptions, load = loadExport): Telemetry {
-  const settings = readTelemetrySettings(process.env);
+  const read = readTelemetrySettings(process.env);
+  const settings = { ...read, exportsMetrics: read.exportsMetrics && options.metrics !== false };
   setSamplingRatio(settings.samplingRatio);
   if (!settings.exportsSpans && !settings.exportsMetrics) {
     context.setGlobalContextManager(requestContextManager);

@@ -2,8 +2,26 @@ import { hashDuration, hashJobs, hashQueueDepth, hashQueueWait } from '../../obs
 import type { Config } from '../platform/config/load.ts';
 import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
 
-/** The password hasher of this process, with its metrics. */
-export function createHasherOf(config: Config, pepper: Buffer): Hasher {
+/** The password hasher of this thread, with its metrics. Its children start when it is first asked for something. */
+export function createHasherOf(
+  config: Config,
+  pepper: Buffer,
+): Pick<Hasher, 'hash' | 'verify' | 'needsUpgrade' | 'dummyDigest' | 'close'> {
+  let started: Hasher | undefined;
+  const get = (): Hasher => {
+    started ??= start(config, pepper);
+    return started;
+  };
+  return {
+    hash: (password, admission) => get().hash(password, admission),
+    verify: (password, digest, admission) => get().verify(password, digest, admission),
+    needsUpgrade: (digest) => get().needsUpgrade(digest),
+    dummyDigest: () => get().dummyDigest(),
+    close: async () => started?.close(),
+  };
+}
+
+function start(config: Config, pepper: Buffer): Hasher {
   const { hasherChildren, hashQueue } = config.identity;
   const wait = hashQueueWait.at();
   const hasher = createHasher({

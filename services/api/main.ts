@@ -1,26 +1,18 @@
 import './telemetry.ts';
 // Telemetry above, everything it measures below.
-import { resolve } from 'node:path';
 import { createLogger } from '../../observability/logger.ts';
 import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
-import { type Config, ConfigError, loadConfig } from '../platform/config/load.ts';
-import { ensureAuthSecret } from '../platform/local/data-dir.ts';
-import { createFileMarks } from '../platform/marks/file-marks.ts';
+import { type Config, loadConfig } from '../platform/config/load.ts';
 import { fatalOf, tellSupervisor } from '../platform/process/fatal.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
+import { inputsOf } from './inputs.ts';
+import { startPeopleThread } from './people/people-thread.ts';
 import { createServer } from './server.ts';
 import { errorReports, telemetry } from './telemetry.ts';
-
-function required(value: string | undefined, env: string): string {
-  if (value) return value;
-  throw new ConfigError([
-    { env, problem: 'is not set', fix: 'start with `npm start`, which brings its own, or set it' },
-  ]);
-}
 
 async function start(config: Config): Promise<void> {
   const log = createLogger({
@@ -30,26 +22,24 @@ async function start(config: Config): Promise<void> {
   });
   for (const warning of [...telemetry.warnings, ...errorReports.warnings])
     log.warn({ warning }, 'telemetry setting ignored');
-  const dataDir = resolve(config.server.dataDir);
-  const publicUrl = config.server.publicUrl ?? `http://${config.server.host}:${config.server.port}`;
-  const composed = await compose({
-    config,
-    databaseUrl: required(config.stores.databaseUrl, 'DATABASE_URL'),
-    redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
-    authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
-    publicUrl,
-    marks: createFileMarks(dataDir),
+  const inputs = inputsOf(config, log);
+  const composed = await compose(inputs);
+  const { poll, ports } = composed;
+  const people = startPeopleThread({
     log,
+    caughtUp: async (epoch) => {
+      if (ports.revocations.state().epoch < epoch) await poll.wake();
+    },
   });
-  const app = createServer(composed, config, { publicUrl, version });
+  const app = createServer(composed, config, { publicUrl: inputs.publicUrl, version }, people);
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   const metrics = config.server.metricsSocket
     ? await serveMetrics({ socketPath: config.server.metricsSocket, exemplars: true })
     : undefined;
-  composed.poll.start();
-  await Promise.all([composed.poll.ready(), composed.ports.hasher.dummyDigest()]);
+  poll.start();
+  await Promise.all([poll.ready(), people.ready()]);
   // Copies on one machine share the port; Fastify hands every option on to net.Server.listen.
   const address = {
     host: config.server.host,
@@ -64,9 +54,10 @@ async function start(config: Config): Promise<void> {
     if (isStopping) return;
     isStopping = true;
     app.startDraining();
-    composed.ports.revocationStreams.close();
+    ports.revocationStreams.close();
     setTimeout(() => process.exit(0), (config.server.drainSeconds + 2) * 1_000).unref();
     await app.drain(config.server.drainSeconds * 1_000);
+    await people.close();
     await composed.close();
     await metrics?.close();
     stopWatching();

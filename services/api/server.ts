@@ -3,6 +3,7 @@ import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
+import type { People } from './people/people.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -19,6 +20,7 @@ export function createServer(
   composed: Composed,
   config: Config,
   about: { readonly publicUrl: string; readonly version: string },
+  people?: People,
 ): App {
   const { ports, authenticators, stores } = composed;
   const app = createApp({
@@ -36,7 +38,7 @@ export function createServer(
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
-  identityRoutes(routes, ports);
+  identityRoutes(routes, ports, people);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   revocationsRoutes(routes, ports);

@@ -11,11 +11,11 @@ import {
 import { assertOwnPage, clearedCookies } from '../../domain/identity/csrf.ts';
 import type { LoginAnswer } from '../../domain/identity/open-session.ts';
 import { readSession } from '../../domain/identity/read-session.ts';
-import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
+import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { signOut } from '../../domain/identity/sign-out.ts';
-import { signUp } from '../../domain/identity/sign-up.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { type People, peopleHere } from '../people/people.ts';
 
 export type IdentityRoutesDeps = LoginPorts;
 
@@ -23,13 +23,17 @@ const withCookies = (status: number, { body, setCookie }: LoginAnswer): Answer =
   answer(status, body, { 'set-cookie': setCookie });
 
 /** People and sessions under our names and Better Auth's own (D-API-10); nothing else of Better Auth is reachable. */
-export function identityRoutes(routes: RouteContext, deps: IdentityRoutesDeps): void {
+export function identityRoutes(
+  routes: RouteContext,
+  deps: IdentityRoutesDeps,
+  people: People = peopleHere(deps),
+): void {
   for (const endpoint of [signUpEndpoint, signUpEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
       return withCookies(
         201,
-        await signUp(deps, { ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
+        await people.signUp({ ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
       );
     });
   for (const endpoint of [signInEndpoint, signInEmailEndpoint])
@@ -37,7 +41,7 @@ export function identityRoutes(routes: RouteContext, deps: IdentityRoutesDeps): 
       assertOwnPage(deps, request.headers);
       return withCookies(
         200,
-        await signIn(deps, { ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
+        await people.signIn({ ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
       );
     });
   for (const endpoint of [signOutEndpoint, signOutAliasEndpoint])

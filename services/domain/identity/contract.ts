@@ -6,6 +6,7 @@ import {
   emailTaken,
   hashingBusy,
   loginRefused,
+  loginUnavailable,
   passwordIllFormed,
   passwordTooLong,
   passwordTooShort,
@@ -64,6 +65,7 @@ export const signUpEndpoint = defineEndpoint({
     emailTaken,
     originRefused,
     hashingBusy,
+    loginUnavailable,
     storeUnavailable,
   ],
 });
@@ -77,7 +79,7 @@ export const signInEndpoint = defineEndpoint({
   auth: 'public',
   body: z.strictObject({ email, password }),
   responses: { 200: loginShape },
-  errors: [requestInvalid, loginRefused, originRefused, hashingBusy, storeUnavailable],
+  errors: [requestInvalid, loginRefused, originRefused, hashingBusy, loginUnavailable, storeUnavailable],
 });
 
 export const signOutEndpoint = defineEndpoint({

@@ -1,0 +1,136 @@
+import { Worker } from 'node:worker_threads';
+import { currentRequestTrace } from '../../../observability/http-span.ts';
+import { createJoined } from '../../../observability/metrics/joined.ts';
+import { loginUnavailable } from '../../domain/identity/errors.ts';
+import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+import type { Caller, Log } from '../../domain/ports.ts';
+import type { People } from './people.ts';
+import { errorOf, type FromThread, type ToThread } from './protocol.ts';
+
+export type PeopleThread = People & {
+  /** Resolves when the first thread works; rejects when it ended before. */
+  ready(): Promise<void>;
+  /** After the last request: the thread ends by itself, or is ended. */
+  close(): Promise<void>;
+};
+
+export type PeopleThreadDeps = {
+  readonly log: Log;
+  /** Resolves once this thread, too, has read the revocations up to an epoch that a login may have written. */
+  readonly caughtUp: (epoch: number) => Promise<void>;
+  readonly entry?: URL;
+  /** What the thread is configured by; the environment of the process unless given. */
+  readonly env?: NodeJS.ProcessEnv;
+};
+
+type Waiting = {
+  readonly settle: PromiseWithResolvers<LoginAnswer>;
+  readonly end: () => void;
+};
+
+const restartMsMin = 100;
+const restartMsMax = 5_000;
+const closeMs = 3_000;
+
+/**
+ * Logins and sign-ups in a thread of their own, with connections, caches and heap of its own: what they cost delays no
+ * other request of the process. A thread that dies is started again; what it had in hand is answered 503.
+ */
+export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
+  const waiting = new Map<number, Waiting>();
+  const metrics = createJoined();
+  const firstReady = Promise.withResolvers<void>();
+  firstReady.promise.catch(() => {});
+  let thread: Worker | undefined;
+  let isReady = false;
+  let wasReady = false;
+  let failedStarts = 0;
+  let nextId = 0;
+  let closing: Promise<void> | undefined;
+  let ended = Promise.withResolvers<void>();
+
+  function start(): void {
+    ended = Promise.withResolvers<void>();
+    thread = new Worker(deps.entry ?? new URL('./thread.ts', import.meta.url), {
+      name: 'people',
+      env: deps.env ?? process.env,
+    });
+    thread.on('message', onMessage);
+    thread.on('error', (err) => deps.log.error({ err }, 'the thread of logins failed'));
+    thread.on('exit', onExit);
+  }
+
+  function onMessage(message: FromThread): void {
+    if (message.kind === 'ready') {
+      isReady = true;
+      wasReady = true;
+      failedStarts = 0;
+      firstReady.resolve();
+    } else if (message.kind === 'metrics') metrics.show(message.metrics);
+    else void answer(message);
+  }
+
+  async function answer(message: Extract<FromThread, { id: number }>): Promise<void> {
+    const call = waiting.get(message.id);
+    if (call === undefined) return;
+    waiting.delete(message.id);
+    call.end();
+    await deps.caughtUp(message.epoch);
+    if (message.kind === 'done') call.settle.resolve(message.answer);
+    else call.settle.reject(errorOf(message.error));
+  }
+
+  function onExit(): void {
+    thread = undefined;
+    isReady = false;
+    metrics.keep();
+    ended.resolve();
+    for (const call of waiting.values()) {
+      call.end();
+      call.settle.reject(loginUnavailable({ retryAfterSeconds: 1 }));
+    }
+    waiting.clear();
+    if (closing) return;
+    if (!wasReady) firstReady.reject(new Error('the thread of logins ended before it was ready'));
+    failedStarts += 1;
+    const waitMs = Math.min(restartMsMin * 2 ** (failedStarts - 1), restartMsMax);
+    setTimeout(() => closing ?? start(), waitMs).unref();
+  }
+
+  function call(
+    name: keyof People,
+    { signal, ...input }: Parameters<People['signIn']>[0],
+    caller: Caller,
+  ): Promise<LoginAnswer> {
+    if (thread === undefined || !isReady || closing) return Promise.reject(loginUnavailable({ retryAfterSeconds: 1 }));
+    const trace = currentRequestTrace();
+    if (trace !== undefined) trace.writesAudit = true;
+    const id = nextId++;
+    const post = (message: ToThread): void => thread?.postMessage(message);
+    const onAbort = (): void => post({ kind: 'abort', id });
+    signal?.addEventListener('abort', onAbort);
+    const settle = Promise.withResolvers<LoginAnswer>();
+    waiting.set(id, { settle, end: () => signal?.removeEventListener('abort', onAbort) });
+    const { ip, userAgent, traceId, traceparent } = caller.request;
+    post({ kind: 'call', id, name, input, request: { ip, userAgent, traceId, traceparent } });
+    return settle.promise;
+  }
+
+  async function close(): Promise<void> {
+    thread?.postMessage({ kind: 'close' } satisfies ToThread);
+    const cut = setTimeout(() => void thread?.terminate(), closeMs);
+    if (thread) await ended.promise;
+    clearTimeout(cut);
+  }
+
+  start();
+  return {
+    signUp: (input, caller) => call('signUp', input, caller),
+    signIn: (input, caller) => call('signIn', input, caller),
+    ready: () => firstReady.promise,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import type { SeriesSnapshot } from '../../../observability/metrics/instruments.ts';
+import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+import type { RequestContext } from '../../domain/ports.ts';
+import { AppError, type AppErrorOptions, type ErrorDefinition, isAppError } from '../../platform/define/error.ts';
+import { internalError } from '../../platform/errors.ts';
+import type { People } from './people.ts';
+
+/** What goes to the thread. Inputs and answers are plain data; a signal becomes an `abort`. */
+export type ToThread =
+  | {
+      readonly kind: 'call';
+      readonly id: number;
+      readonly name: keyof People;
+      readonly input: { readonly email: string; readonly password: string };
+      readonly request: RequestContext;
+    }
+  | { readonly kind: 'abort'; readonly id: number }
+  | { readonly kind: 'close' };
+
+export type MetricSnapshot = { readonly name: string; readonly series: readonly SeriesSnapshot[] };
+
+/** What comes from it. `epoch` is the revocation epoch that the thread had read when it answered. */
+export type FromThread =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'done'; readonly id: number; readonly epoch: number; readonly answer: LoginAnswer }
+  | { readonly kind: 'failed'; readonly id: number; readonly epoch: number; readonly error: SentError }
+  /** Running totals of what the thread counted, for the one list of metrics of the process. */
+  | { readonly kind: 'metrics'; readonly metrics: readonly MetricSnapshot[] };
+
+export type SentError = { readonly definition: ErrorDefinition; readonly options: AppErrorOptions };
+
+/** An error as plain data; one that is no answer becomes `internal_error`, with itself as the cause for the log. */
+export function sentError(err: unknown): SentError {
+  const { definition, options } = isAppError(err) ? err : internalError({ cause: err });
+  const { cause, ...rest } = options;
+  return { definition, options: cause instanceof Error ? { ...rest, cause } : rest };
+}
+
+export const errorOf = ({ definition, options }: SentError): AppError => new AppError(definition, options);
