@@ -2,7 +2,10 @@ import { processors } from '../../jobs/processors/all.ts';
 import type { Processor } from '../../jobs/processors/run.ts';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
+import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
+import { sessionPurges } from '../domain/identity/session-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
+import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
@@ -13,6 +16,7 @@ import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
 import { connectRedis } from '../platform/redis/redis.ts';
 import { composeAuditLog } from './audit-log.ts';
+import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
 import { createHealth } from './health.ts';
 import type { WorkerPorts } from './ports.ts';
@@ -33,6 +37,7 @@ export type ComposeInput = {
 /** Statements of jobs may take longer than those of requests; batches keep each short all the same. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 const SAMPLE_MS = 5_000;
+const CLEANUP_SAMPLE_MS = 30_000;
 
 /** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
 export function compose(input: ComposeInput) {
@@ -86,6 +91,7 @@ export function compose(input: ComposeInput) {
     stallSeconds: config.jobs.stallSeconds,
     sampleMs: SAMPLE_MS,
   });
+  let cleanup: { close(): void } | undefined;
   return {
     health,
     /** Postgres and Redis may come later. */
@@ -109,6 +115,8 @@ export function compose(input: ComposeInput) {
           }),
         );
       health.start();
+      const purges = [...tokenPurges, ...sessionPurges, ...outboxPurges(config.audit.outboxDays)];
+      cleanup = watchCleanup(ports, purges, CLEANUP_SAMPLE_MS);
     },
     /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */
     drain: async (longestMs: number) => {
@@ -116,6 +124,7 @@ export function compose(input: ComposeInput) {
       await Promise.allSettled(consumers.map((consumer) => consumer.close()));
       clearTimeout(cut);
       health.close();
+      cleanup?.close();
       await timetable.close();
       await ports.checkpointOutbox.close();
       await Promise.allSettled([producer.close(), redis.close(), pool.end()]);

@@ -24,6 +24,9 @@ export type MaintainedOutbox = {
   readonly stray: readonly string[];
 };
 
+/** What this module removes once its time is over. */
+export const outboxPurges = (outboxDays: number) => [outboxPurge(outboxDays)] as const;
+
 /**
  * Makes the partitions of the next days in the audit outbox, and drops the days that are older than `outboxDays` and
  * sealed to the last event. Sealed strays of the DEFAULT partition go by rows. No event that is not sealed ever goes.
@@ -47,7 +50,7 @@ export function maintainAuditOutbox(
       if (isSealed === false) unsealed.push(day);
       else if (await ports.transact((tx) => dropDay(tx, day))) dropped.push(day);
     }
-    await purgeOnSchedule(ports, [outboxPurge(outboxDays)], signal);
+    await purgeOnSchedule(ports, outboxPurges(outboxDays), signal);
     return { made, dropped, unsealed, stray };
   });
 }

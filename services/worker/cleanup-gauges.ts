@@ -1,0 +1,32 @@
+import { cleanupLag } from '../../observability/metrics/cleanup.ts';
+import type { Clock, Sql } from '../domain/ports.ts';
+import type { Purge } from '../domain/purge.store.ts';
+
+/**
+ * Shows how late each kind of clean-up is, whoever does it. Asked of the database now and then; in between, and while
+ * it does not answer, what is overdue goes on getting older.
+ */
+export function watchCleanup(
+  { sql, clock }: { readonly sql: Sql; readonly clock: Clock },
+  purges: readonly Purge[],
+  everyMs: number,
+): { close(): void } {
+  const known = new Map<string, { readonly overdueMs: number; readonly atMs: number }>();
+  for (const { kind } of purges)
+    cleanupLag.at({ kind }).observe(() => {
+      const reading = known.get(kind);
+      return reading && Math.max(0, reading.overdueMs + clock.monotonic() - reading.atMs) / 1_000;
+    });
+  const look = async (): Promise<void> => {
+    for (const purge of purges) {
+      const atMs = clock.monotonic();
+      // Without rows nothing becomes overdue before the next look.
+      const overdueMs = (await purge.readOverdueMs(sql)) ?? Number.NEGATIVE_INFINITY;
+      known.set(purge.kind, { overdueMs, atMs });
+    }
+  };
+  const next = (): void => void look().catch(() => {});
+  next();
+  const timer = setInterval(next, everyMs).unref();
+  return { close: () => clearInterval(timer) };
+}
