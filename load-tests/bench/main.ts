@@ -35,6 +35,7 @@ const parts: Readonly<Record<string, string>> = {
   'span-hooks': 'the span hooks of one request',
   validate: 'validateToken without HTTP',
   revocation: 'the revocation set',
+  audit: 'sealing the audit log',
 };
 const fileOf = (part: string): string => join(import.meta.dirname, `${part}.ts`);
 const presentParts = Object.keys(parts).filter((part) => existsSync(fileOf(part)));

@@ -3,7 +3,16 @@
  * Layout: dimensions, null flag, element type, length, lower bound, then each element with its length (-1: null).
  */
 
-const TYPE_OIDS = { bool: 16, bytea: 17, int2: 21, int4: 23, int8: 20, text: 25, uuid: 2950 } as const;
+const TYPE_OIDS = {
+  bool: 16,
+  bytea: 17,
+  int2: 21,
+  int4: 23,
+  int8: 20,
+  text: 25,
+  timestamptz: 1184,
+  uuid: 2950,
+} as const;
 type ElementType = keyof typeof TYPE_OIDS;
 const HEADER_BYTES = 20;
 
@@ -36,6 +45,19 @@ export function bigintArray<T>(items: readonly T[], read: (item: T) => number): 
   for (const item of items) {
     at = array.writeInt32BE(8, at);
     at = array.writeBigInt64BE(BigInt(read(item)), at);
+  }
+  return array;
+}
+
+const MICROS_1970_TO_2000 = 946_684_800_000_000n;
+
+/** `timestamptz[]`, given as microseconds since 1970. */
+export function instantArray<T>(items: readonly T[], readMicros: (item: T) => number): Buffer {
+  const array = start('timestamptz', items.length, 8 * items.length);
+  let at = HEADER_BYTES;
+  for (const item of items) {
+    at = array.writeInt32BE(8, at);
+    at = array.writeBigInt64BE(BigInt(readMicros(item)) - MICROS_1970_TO_2000, at);
   }
   return array;
 }

@@ -9,11 +9,14 @@ export type OpenLog = LogHead & {
   readonly stoppedReason: StopReason | null;
 };
 
-/** One sealer, continuer or eraser writes at a time; let go at commit. Their statements find rows by index alone. */
+/**
+ * One sealer, continuer or eraser writes at a time; let go at commit. Their statements find each row by its key: any
+ * other plan reads the whole backlog for every batch, and statistics that are minutes old are no reason to.
+ */
 const auditLogLock = defineStatement(
   'auditLogLock',
-  `SELECT pg_advisory_xact_lock(72707371), set_config('enable_hashjoin', 'off', true),
-     set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)`,
+  `SELECT pg_advisory_xact_lock(72707371), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+     set_config('enable_material', 'off', true), set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`,
 );
 
 /** A handful of rows for ever. */

@@ -20,7 +20,7 @@ export type SealPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock' | 'l
   };
 
 export type SealInput = {
-  /** Events at most; without it, until none is left. */
+  /** Events at most; without it, all that are there. */
   readonly limit?: number;
   readonly fence?: Fence;
   /** Looked at between batches. */
@@ -50,6 +50,7 @@ export async function sealEvents(ports: SealPorts, input: SealInput, caller: Cal
   await ensureLog(ports);
   let settled = await settleLog(ports, caller);
   let sealed = 0;
+  let isDrained = false;
   while (settled.kind === 'settled') {
     // A head that was not published before a crash, too.
     if (!(await publishCheckpoint(ports, settled.log, caller))) {
@@ -58,7 +59,7 @@ export async function sealEvents(ports: SealPorts, input: SealInput, caller: Cal
     }
     noteSigned();
     const limit = Math.min(BATCH, (input.limit ?? Number.POSITIVE_INFINITY) - sealed);
-    if (limit <= 0 || input.signal?.aborted) break;
+    if (isDrained || limit <= 0 || input.signal?.aborted) break;
     const startedAtMs = ports.clock.now();
     const startedAt = ports.clock.monotonic();
     const batch = await sealBatch(ports, settled.log, limit, input.fence);
@@ -71,6 +72,8 @@ export async function sealEvents(ports: SealPorts, input: SealInput, caller: Cal
       sealed += batch.events.length;
       noteSealed(ports.clock);
       measure(batch.events, startedAtMs, ports.clock.monotonic() - startedAt);
+      // What comes meanwhile is the next run's: leaf by leaf each would cost what a batch does.
+      isDrained = batch.rows < limit;
     }
     settled = await settleLog(ports, caller);
   }

@@ -1,5 +1,5 @@
 import { defineStatement } from '../../platform/define/statement.ts';
-import { bigintArray, blobArray, bytesArray, integerArray, textArray } from '../binary-arrays.ts';
+import { bigintArray, blobArray, bytesArray, instantArray, integerArray, textArray } from '../binary-arrays.ts';
 import type { Sql } from '../ports.ts';
 import type { Json } from './log/canonical-json.ts';
 import type { GrownTile } from './log/grow-tree.ts';
@@ -68,13 +68,13 @@ const auditEventsInsert = defineStatement(
      LATERAL (SELECT convert_from(leaf, 'UTF8')::jsonb AS j OFFSET 0) read`,
 );
 
-// By the primary key of each row's partition. What is personal goes: from here on it lies in audit_personal alone.
+// By the primary key of each row's partition, which the lock statement leaves the planner as its only way; written so
+// that the index of unsealed rows is none. What is personal goes: from here on it lies in audit_personal alone.
 const auditOutboxSeal = defineStatement(
   'auditOutboxSeal',
   `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL, detail = o.detail - $4::text[]
-   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS v(id, micros, seq)
-   WHERE o.id = v.id AND o.occurred_at = timestamptz 'epoch' + v.micros * interval '1 microsecond' AND o.seq IS NULL
-   RETURNING 1`,
+   FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS v(id, occurred_at, seq)
+   WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
 );
 
 const auditPersonalInsert = defineStatement(
@@ -113,7 +113,7 @@ export async function markSealed(
 ): Promise<boolean> {
   const marked = await tx.query(auditOutboxSeal, [
     bigintArray(rows, ({ row }) => row.id),
-    bigintArray(rows, ({ row }) => row.occurredAtMicros),
+    instantArray(rows, ({ row }) => row.occurredAtMicros),
     bigintArray(rows, ({ seq }) => seq),
     personalMembers,
   ]);

@@ -1,0 +1,127 @@
+/**
+ * How fast events are sealed when many wait, how long each waits at a steady rate, and how large a proof is. Starts a
+ * Postgres of its own; seals in this process as a worker does.
+ *
+ *   node load-tests/bench/audit.ts [backlog = 60000] [events a second = 500] [seconds = 20]
+ *
+ * Lag is from the answer to the event's COMMIT to the answer to the COMMIT of its leaf, by one clock.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { proveEvent } from '../../services/domain/audit/prove-event.ts';
+import { sealEvents } from '../../services/domain/audit/seal-events.ts';
+import { startPostgres } from '../../services/platform/local/postgres.ts';
+import { migrate } from '../../services/platform/postgres/migrate.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/log-world.ts';
+import { testCaller } from '../../services/platform/testing/ports.ts';
+
+const BACKLOG_TARGET_PER_SECOND = 5_000;
+const LAG_TARGET_SECONDS = 5;
+const PROOF_TARGET_BYTES = 2_048;
+const SEAL_EVERY_MS = 1_000;
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const number = (at: number, fallback: number): number => Number(process.argv[at] ?? fallback);
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
+
+const seal = (world: LogWorld) => sealEvents(world, {}, testCaller);
+
+async function drainBacklog(world: LogWorld, count: number) {
+  for (let left = count; left > 0; left -= 10_000)
+    await world.emit(Math.min(left, 10_000), {
+      traceparent,
+      detail: { user_id: 'u1', reason: 'bench', identifier: '1.x' },
+    });
+  const cpu = process.cpuUsage();
+  const startedAt = performance.now();
+  const { sealed } = await seal(world);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { sealed, seconds, perSecond: sealed / seconds, cpuShare: (user + system) / 1e6 / seconds };
+}
+
+/** Single events as requests write them, each in its own transaction, while sealing runs every second. */
+async function steadyLag(world: LogWorld, perSecond: number, seconds: number): Promise<number[]> {
+  const committedAt = new Map<string, number>();
+  const lags: number[] = [];
+  const total = perSecond * seconds;
+  let written = 0;
+  const write = async (): Promise<void> => {
+    const [id] = await world.emit(1, { traceparent });
+    committedAt.set(id as string, performance.now());
+    written += 1;
+  };
+  const writing = (async () => {
+    const startedAt = performance.now();
+    const open = new Set<Promise<void>>();
+    for (let sent = 0; sent < total; ) {
+      const due = Math.min(total, Math.floor(((performance.now() - startedAt) / 1_000) * perSecond));
+      for (; sent < due; sent += 1) {
+        const one = write().finally(() => open.delete(one));
+        open.add(one);
+      }
+      await sleep(2);
+    }
+    await Promise.all(open);
+  })();
+  let from = (await world.head()).size;
+  while (lags.length < total) {
+    const begunAt = performance.now();
+    await seal(world);
+    const now = performance.now();
+    const rows = await world.raw<{ event_id: string; seq: number }>(
+      'SELECT event_id, seq FROM audit_events WHERE seq >= $1 ORDER BY seq',
+      [from],
+    );
+    for (const { event_id, seq } of rows) {
+      const at = committedAt.get(event_id);
+      // Sealed before our own clock has seen its commit.
+      lags.push(at === undefined ? 0 : (now - at) / 1_000);
+      from = seq + 1;
+    }
+    await sleep(Math.max(0, SEAL_EVERY_MS - (performance.now() - begunAt)));
+  }
+  await writing;
+  if (written !== total) throw new Error(`${written} of ${total} events written`);
+  return lags.sort((a, b) => a - b);
+}
+
+async function proofBytes(world: LogWorld): Promise<{ proof: number; checkpoint: number }> {
+  const { size, note } = await world.head();
+  const sizes = await Promise.all(
+    [0, Math.floor(size / 3), size - 1].map(async (seq) => Buffer.byteLength(await proveEvent(world, seq))),
+  );
+  return { proof: Math.max(...sizes) - Buffer.byteLength(note), checkpoint: Buffer.byteLength(note) };
+}
+
+const dataDir = await mkdtemp(join(tmpdir(), 'sallyport-bench-audit-'));
+const postgres = await startPostgres({ dataDir, say });
+let isMet = true;
+try {
+  await migrate(postgres.url);
+  const world = await createLogWorld(postgres.url, { dataDir });
+  await giveKeys(world);
+  await seal(world);
+  say(`${availableParallelism()} cores; backlog of ${number(2, 60_000)}`);
+  const drained = await drainBacklog(world, number(2, 60_000));
+  say(
+    `sealed ${drained.sealed} in ${drained.seconds.toFixed(2)} s: ${drained.perSecond.toFixed(0)} events/s (this process ${drained.cpuShare.toFixed(2)} cores)`,
+  );
+  const lags = await steadyLag(world, number(3, 500), number(4, 20));
+  const at = (share: number): number => lags[Math.min(lags.length - 1, Math.floor(lags.length * share))] ?? Number.NaN;
+  say(
+    `${number(3, 500)} events/s for ${number(4, 20)} s: lag p50 ${at(0.5).toFixed(3)} s, p99 ${at(0.99).toFixed(3)} s, most ${at(1).toFixed(3)} s`,
+  );
+  const { proof, checkpoint } = await proofBytes(world);
+  const { size } = await world.head();
+  say(`proof at ${size} leaves: ${proof} bytes and a checkpoint of ${checkpoint}`);
+  isMet =
+    drained.perSecond >= BACKLOG_TARGET_PER_SECOND && at(0.99) <= LAG_TARGET_SECONDS && proof <= PROOF_TARGET_BYTES;
+  await world.end();
+} finally {
+  await postgres.stop();
+  await rm(dataDir, { recursive: true, force: true });
+}
+process.exitCode = isMet ? 0 : 1;
