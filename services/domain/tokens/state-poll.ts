@@ -1,8 +1,10 @@
 import { revocationVisibility } from '../../../observability/metrics/revocations.ts';
-import type { Marks, Ports, Sql } from '../ports.ts';
+import type { Ports, Sql } from '../ports.ts';
+import { createMarkKeeper } from './mark-keeper.ts';
 import type { RevocationMemory } from './revocation-set.ts';
-import { beatFeed, FEED_PAGE_SIZE, type FeedPage, isDatabaseUnused, readFeed } from './revocations.store.ts';
-import { higherMarks, type ShownState, standingOf } from './state-poll-marks.ts';
+import { beatFeed, FEED_PAGE_SIZE, type FeedPage, readFeed } from './revocations.store.ts';
+import { createSharedTurns } from './shared-turns.ts';
+import type { ShownState } from './state-poll-marks.ts';
 import { createVersionFollower } from './version-follower.ts';
 
 /** Carries the epoch and nothing else: the row in Postgres is what counts, so a forged entry only causes a poll. */
@@ -49,45 +51,69 @@ export type StatePoll = {
 };
 
 type Source = 'push' | 'poll';
+/** When a statement was sent: by the monotonic and the wall clock, milliseconds. */
+type Sent = { readonly atMs: number; readonly atWallMs: number };
 
 /** Keeps the revocation set, and the versions beside it, as the database has them. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
   const { clock, log, revocations } = deps;
+  const marks = createMarkKeeper({ marks: deps.marks, sql: deps.pollSql, log });
   const keys = createVersionFollower('keys', deps.onKeysVersion, log);
   const access = createVersionFollower('access', deps.onAccessVersion, log);
-  const visibility = {
-    push: revocationVisibility.at({ source: 'push' }),
-    poll: revocationVisibility.at({ source: 'poll' }),
-  };
+  const trustedNow = createTrustedTime();
+  const recordVisibility = createVisibilityRecord();
   let cursor = 0;
-  /** The highest state ever seen, here or in the mark store; null before the marks were read. */
-  let high: Marks | null = null;
-  let areMarksRead = false;
-  let isRewound = false;
   let isLoaded = false;
   let hasFailed = false;
-  /** When the first answer came, by the database and by this process: see `trustedNow`. */
-  let anchor: { readonly databaseMs: number; readonly monotonicMs: number } | null = null;
   let closed = false;
-  let inFlight: Promise<void> | null = null;
-  let queued: Promise<void> | null = null;
-  let raising: Promise<void> | null = null;
   let beating: Promise<void> | null = null;
   let announcedEpoch = 0;
   let timer: NodeJS.Timeout | undefined;
   let unfollow: (() => Promise<void>) | undefined;
-  let settle: () => void = () => {};
-  const known = new Promise<void>((resolve) => {
-    settle = resolve;
+  const known = Promise.withResolvers<void>();
+  // Shared: a poll under way may have looked before the commit that woke us, but the next one cannot have.
+  const turns = createSharedTurns<Source>(async (source) => {
+    try {
+      await readAll(source);
+      if (hasFailed) log.info({}, 'revocations are read again');
+      hasFailed = false;
+    } catch (err) {
+      if (!hasFailed && !closed) log.warn({ err }, 'revocations could not be read');
+      hasFailed = true;
+    }
   });
 
-  /**
-   * The database's time, but never ahead of what has passed here since the first answer: a clock that leaps and
-   * returns must not make this copy forget revocations of tokens that live again.
-   */
-  function trustedNow(page: FeedPage, sentAtMs: number): number {
-    anchor ??= { databaseMs: page.nowMs, monotonicMs: sentAtMs };
-    return Math.min(page.nowMs, anchor.databaseMs + (sentAtMs - anchor.monotonicMs));
+  /** Reads pages until one is not full; only then is the set complete as of that page's sending. */
+  async function readAll(source: Source): Promise<void> {
+    for (;;) {
+      const before = marks.known() ?? (await marks.read());
+      const sent = { atMs: clock.monotonic(), atWallMs: clock.now() };
+      const from = cursor;
+      const page = await readFeed(deps.pollSql, from);
+      if (closed) return;
+      if (page.isStandby)
+        throw new Error('the database asked for revocations is a standby; DATABASE_URL must name the primary');
+
+      const trust = await marks.judge(shownBy(page), before);
+      if (trust === 'rewound') return refuse();
+      if (trust === 'returned' || revocations.state().incarnation !== page.incarnation) reset(page.incarnation);
+      revocations.setRewound(false);
+      // The set was emptied: this page began where the old one ended.
+      if (cursor !== from) continue;
+
+      revocations.apply(page.entries);
+      cursor = page.entries.at(-1)?.epoch ?? cursor;
+      if (page.entries.length === FEED_PAGE_SIZE) continue;
+
+      cursor = Math.max(cursor, page.epoch);
+      if (isLoaded) recordVisibility(page, clock.monotonic() - sent.atMs, source);
+      return confirm(page, sent);
+    }
+  }
+
+  function refuse(): void {
+    revocations.setRewound(true);
+    known.resolve();
   }
 
   function reset(incarnation: string): void {
@@ -98,72 +124,18 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     access.forget();
   }
 
-  function rewind(shown: ShownState, marks: Marks | null): void {
-    if (!isRewound)
-      log.error(
-        { shown, marks },
-        'state_rewound: the database is older than its marks; nothing is issued or validated. Restore the newest state, or run: sallyport restore --accept-loss',
-      );
-    isRewound = true;
-    revocations.setRewound(true);
-    settle();
-  }
-
-  async function readMarks(): Promise<void> {
-    const held = await deps.marks.read();
-    areMarksRead = true;
-    if (held) high = higherMarks(high, held);
-  }
-
-  /**
-   * Judges the database by what was known before it was asked: other processes raise the marks meanwhile, and an
-   * answer that was under way is not behind them. False: it is rewound, and nothing of it may be used.
-   */
-  async function isTrusted(shown: ShownState, marks: Marks | null): Promise<boolean> {
-    const before = marks?.incarnation;
-    const standing = standingOf(shown, marks);
-    if (standing === 'rewound' && !(shown.incarnation !== before && (await isDatabaseUnused(deps.pollSql)))) {
-      rewind(shown, marks);
-      return false;
-    }
-    if (standing !== 'current') await adopt(shown, before);
-    if (isRewound) {
-      isRewound = false;
-      log.warn({ incarnation: shown.incarnation }, 'the database is at its marks again; loading its state');
-      reset(shown.incarnation);
-    }
-    revocations.setRewound(false);
-    if (revocations.state().incarnation !== shown.incarnation) reset(shown.incarnation);
-    return true;
-  }
-
-  async function adopt(shown: ShownState, before: string | undefined): Promise<void> {
-    const message =
-      before === undefined ? 'no marks yet: trusting the database as it is' : 'marks moved to a new incarnation';
-    log.warn({ incarnation: shown.incarnation, before, epoch: shown.revocationEpoch }, message);
-    const next = higherMarks(null, shown);
-    high = await deps.marks.raise(next, before === undefined ? shown.replaced : [...shown.replaced, before]);
-  }
-
-  /** Raised only to what was seen: a commit is visible no sooner than it is durable. */
-  function raiseMarks(): void {
-    if (raising || high === null) return;
-    const next = high;
-    raising = deps.marks
-      .raise(next)
-      .then((held) => {
-        high = high === null || held.incarnation !== high.incarnation ? held : higherMarks(high, held);
-        raising = null;
-        if (
-          high.incarnation === next.incarnation &&
-          (high.revocationEpoch > next.revocationEpoch || high.beat > next.beat)
-        )
-          raiseMarks();
-      })
-      .catch((err: unknown) => {
-        raising = null;
-        log.error({ err }, 'marks could not be raised: a rewound database may go unnoticed after a restart');
-      });
+  function confirm(page: FeedPage, sent: Sent): void {
+    revocations.sweep(trustedNow(page.nowMs, sent.atMs));
+    revocations.confirm(cursor, sent.atMs, sent.atWallMs);
+    isLoaded = true;
+    marks.raise(shownBy(page));
+    if (page.isBeatDue) beat();
+    const { incarnation, keysVersion, accessVersion, nowMs: databaseNowMs } = page;
+    deps.onConfirmed?.({ incarnation, keysVersion, accessVersion, databaseNowMs, sentAtMs: sent.atMs });
+    const followed = Promise.all([keys.see(keysVersion), access.see(accessVersion)]);
+    void followed.then(([isKeysLoaded, isAccessLoaded]) => {
+      if (isKeysLoaded && isAccessLoaded) known.resolve();
+    });
   }
 
   function beat(): void {
@@ -176,87 +148,8 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       });
   }
 
-  function confirm(page: FeedPage, epoch: number, sentAtMs: number, sentAtWallMs: number): void {
-    const before = high;
-    high = higherMarks(high, { incarnation: page.incarnation, revocationEpoch: page.epoch, beat: page.beat });
-    revocations.sweep(trustedNow(page, sentAtMs));
-    revocations.confirm(epoch, sentAtMs, sentAtWallMs);
-    isLoaded = true;
-    if (before?.revocationEpoch !== high.revocationEpoch || before.beat !== high.beat) raiseMarks();
-    if (page.isBeatDue) beat();
-    const { incarnation, keysVersion, accessVersion, nowMs: databaseNowMs } = page;
-    deps.onConfirmed?.({ incarnation, keysVersion, accessVersion, databaseNowMs, sentAtMs });
-    const followed = Promise.all([keys.see(keysVersion), access.see(accessVersion)]);
-    void followed.then(([isKeysLoaded, isAccessLoaded]) => {
-      if (isKeysLoaded && isAccessLoaded) settle();
-    });
-  }
-
-  /** Reads pages until one is not full; only then is the set complete as of that page's sending. */
-  async function readAll(source: Source): Promise<void> {
-    for (;;) {
-      if (!areMarksRead || isRewound) await readMarks();
-      const marks = high;
-      const sentAtMs = clock.monotonic();
-      const sentAtWallMs = clock.now();
-      const from = cursor;
-      const page = await readFeed(deps.pollSql, from);
-      if (closed) return;
-      if (page.isStandby)
-        throw new Error('the database asked for revocations is a standby; DATABASE_URL must name the primary');
-      const shown = {
-        incarnation: page.incarnation,
-        revocationEpoch: page.epoch,
-        beat: page.beat,
-        replaced: page.replaced,
-      };
-      if (!(await isTrusted(shown, marks))) return;
-      // The set was emptied: this page began where the old one ended.
-      if (cursor !== from) continue;
-      revocations.apply(page.entries);
-      cursor = page.entries.at(-1)?.epoch ?? cursor;
-      if (page.entries.length === FEED_PAGE_SIZE) continue;
-      cursor = Math.max(cursor, page.epoch);
-      if (isLoaded) recordVisibility(page, clock.monotonic() - sentAtMs, source);
-      confirm(page, cursor, sentAtMs, sentAtWallMs);
-      return;
-    }
-  }
-
-  // Both times are the database's, so no two clocks are compared; the way here is added.
-  function recordVisibility(page: FeedPage, tookMs: number, source: Source): void {
-    for (const entry of page.entries)
-      visibility[source].record(Math.max(0, page.nowMs - entry.createdAtMs + tookMs) / 1_000);
-  }
-
-  async function run(source: Source): Promise<void> {
-    try {
-      await readAll(source);
-      if (hasFailed) log.info({}, 'revocations are read again');
-      hasFailed = false;
-    } catch (err) {
-      if (!hasFailed && !closed) log.warn({ err }, 'revocations could not be read');
-      hasFailed = true;
-    }
-  }
-
-  function poll(source: Source): Promise<void> {
-    if (inFlight === null) {
-      inFlight = run(source).finally(() => {
-        inFlight = null;
-      });
-      return inFlight;
-    }
-    // The one in flight may have looked before the commit that woke us: one more, shared by all who ask meanwhile.
-    queued ??= inFlight.then(() => {
-      queued = null;
-      return closed ? undefined : poll(source);
-    });
-    return queued;
-  }
-
   async function announce(): Promise<void> {
-    await poll('push');
+    await turns.take('push');
     const { epoch } = revocations.state();
     if (epoch <= announcedEpoch) return;
     announcedEpoch = epoch;
@@ -266,23 +159,53 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
 
   return {
     start() {
-      void poll('poll');
+      void turns.take('poll');
       timer = setInterval(() => {
-        if (inFlight === null) void poll('poll');
+        if (turns.isIdle()) void turns.take('poll');
       }, deps.pollIntervalMs);
       unfollow = deps.redis.follow(REVOCATION_STREAM, ({ epoch }) => {
         const told = Number(epoch);
         // Behind what is known: our own, or an old one. Anything else is looked up.
-        if (!(told <= revocations.state().epoch)) void poll('push');
+        if (!(told <= revocations.state().epoch)) void turns.take('push');
       });
     },
-    wake: () => poll('push'),
+    wake: () => turns.take('push'),
     announce,
-    ready: () => known,
+    ready: () => known.promise,
     async close() {
       closed = true;
       clearInterval(timer);
-      await Promise.all([unfollow?.(), inFlight, queued, raising, beating]);
+      await Promise.all([unfollow?.(), turns.close(), marks.close(), beating]);
     },
+  };
+}
+
+const shownBy = ({ incarnation, epoch, beat, replaced }: FeedPage): ShownState => ({
+  incarnation,
+  revocationEpoch: epoch,
+  beat,
+  replaced,
+});
+
+/**
+ * The database's time, but never ahead of what has passed here since its first answer: a clock that leaps and
+ * returns must not make this copy forget revocations of tokens that live again.
+ */
+function createTrustedTime(): (databaseMs: number, sentAtMs: number) => number {
+  let first: { readonly databaseMs: number; readonly sentAtMs: number } | undefined;
+  return (databaseMs, sentAtMs) => {
+    first ??= { databaseMs, sentAtMs };
+    return Math.min(databaseMs, first.databaseMs + (sentAtMs - first.sentAtMs));
+  };
+}
+
+/** From commit to effect here. Both times are the database's, so no two clocks are compared; the way here is added. */
+function createVisibilityRecord(): (page: FeedPage, tookMs: number, source: Source) => void {
+  const visibility = {
+    push: revocationVisibility.at({ source: 'push' }),
+    poll: revocationVisibility.at({ source: 'poll' }),
+  };
+  return ({ entries, nowMs }, tookMs, source) => {
+    for (const { createdAtMs } of entries) visibility[source].record(Math.max(0, nowMs - createdAtMs + tookMs) / 1_000);
   };
 }

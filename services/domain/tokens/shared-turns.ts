@@ -1,0 +1,38 @@
+export type SharedTurns<T> = {
+  /** Resolves after a run that began no earlier than this call. Never rejects if `run` does not. */
+  take(given: T): Promise<void>;
+  isIdle(): boolean;
+  /** Waits for the run under way; whoever waits for another gets none. */
+  close(): Promise<void>;
+};
+
+/** Runs one at a time: all who come while one is under way share the next, as the first of them gave it. */
+export function createSharedTurns<T>(run: (given: T) => Promise<void>): SharedTurns<T> {
+  let running: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  let closed = false;
+
+  function take(given: T): Promise<void> {
+    if (running === null) {
+      running = run(given).finally(() => {
+        running = null;
+      });
+      return running;
+    }
+    // The one under way may have looked before what this caller wants seen.
+    next ??= running.then(() => {
+      next = null;
+      return closed ? undefined : take(given);
+    });
+    return next;
+  }
+
+  return {
+    take,
+    isIdle: () => running === null,
+    async close() {
+      closed = true;
+      await Promise.all([running, next]);
+    },
+  };
+}
