@@ -47,8 +47,11 @@ export const readCheckpoint = async (ports: ReadPorts, choice: LogChoice): Promi
   (await newestCheckpoint(ports, await chosenLog(ports, choice))).note;
 
 /** One verifier key a line. */
-export async function readVkeys(ports: ReadPorts & HasAuditLogKeys, choice: LogChoice): Promise<string> {
-  const keys = await ports.auditLogKeys((await chosenLog(ports, choice)).origin);
+export const readVkeys = async (ports: ReadPorts & HasAuditLogKeys, choice: LogChoice): Promise<string> =>
+  readVkeysOf(ports, (await chosenLog(ports, choice)).origin);
+
+export async function readVkeysOf({ auditLogKeys }: HasAuditLogKeys, origin: string): Promise<string> {
+  const keys = await auditLogKeys(origin);
   if (keys.length === 0) throw auditLogEmpty();
   return keys.map((key) => `${vkeyOf(key)}\n`).join('');
 }

@@ -26,7 +26,11 @@ describe('a log as it is sealed', () => {
     await world.end();
     await database.drop();
   });
-  const validate = () => validateAuditTrail({ ...world, auditLogKeys: (origin: string) => readLogKeys(world, origin) });
+  const validate = async () => {
+    const head = await world.logMark.read();
+    const ports = { sql: world.sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };
+    return validateAuditTrail(ports, head ? [{ where: 'the mark', head }] : []);
+  };
 
   test('is valid, also after a subject was erased (A-AUD-03, V9)', async () => {
     await world.emit(300, { userId: 'u1', detail: { identifier: 'x' } });

@@ -1,10 +1,15 @@
-import type { Ports } from '../ports.ts';
+import type { LogMark, Ports, Sql } from '../ports.ts';
 import { checkLogTrail } from './check-log-trail.ts';
+import { readOpenLog } from './log.store.ts';
 import { readLogs } from './log-reader.store.ts';
+import { logStanding } from './log-standing.ts';
+import { readRootAt } from './log-tiles.ts';
 import type { HasAuditLogKeys } from './read-log.ts';
-import { type HasLogMark, readStanding } from './settle-log.ts';
 import { readForks, readStrayRows } from './trail.store.ts';
 import { type TrailFault, TrailFindings, type TrailGap } from './trail-findings.ts';
+
+/** A head of the log as somebody outside the database knows it: the mark, a sink. */
+export type OutsideHead = { readonly where: string; readonly head: LogMark };
 
 export type AuditValidationResult = {
   /** True when every row is what was sealed, none is missing or added, and the tree has the roots that were signed. */
@@ -28,16 +33,15 @@ export type AuditValidationResult = {
 
 /**
  * Reads the whole sealed log, every origin of it: rows against their sealed bytes, those against the tiles, the tiles
- * against signed roots all along, the newest head against the mark outside (where the caller has it).
+ * against signed roots all along, the log against the heads that are known outside.
  * In pages, so that no snapshot lasts; what is sealed after it began is not looked at.
  */
 export async function validateAuditTrail(
-  ports: Pick<Ports, 'sql'> & HasAuditLogKeys & Partial<HasLogMark>,
+  { sql, auditLogKeys }: Pick<Ports, 'sql'> & HasAuditLogKeys,
+  outside: readonly OutsideHead[] = [],
 ): Promise<AuditValidationResult> {
-  const { sql, auditLogKeys, logMark } = ports;
   const findings = new TrailFindings();
-  // The mark first: whoever seals meanwhile only moves the log ahead of it.
-  if (logMark) await checkMark({ sql, logMark }, findings);
+  for (const head of outside) await compareWithOutside(sql, head, findings);
   const logs = await readLogs(sql);
   let end = 0;
   for (const log of logs) {
@@ -60,16 +64,22 @@ export async function validateAuditTrail(
   };
 }
 
-async function checkMark(ports: Pick<Ports, 'sql'> & HasLogMark, findings: TrailFindings): Promise<void> {
-  const found = await readStanding(ports);
-  if (found === null || found.mark === null) return;
-  const { log, mark, standing } = found;
+async function compareWithOutside(sql: Sql, { where, head }: OutsideHead, findings: TrailFindings): Promise<void> {
+  const log = await readOpenLog(sql);
+  if (log === null)
+    return findings.add(
+      'log_behind_mark',
+      null,
+      `there is no log, and ${where} knows ${head.size} events of ${head.origin}`,
+    );
+  // Tiles that do not give a root any more are named by the trail itself.
+  const standing = await logStanding(log, head, (size) => readRootAt(sql, log.origin, size)).catch(() => null);
   if (standing === 'database_behind')
     findings.add(
       'log_behind_mark',
       null,
-      `the database has ${log.size} events of ${log.origin}; the mark outside knows ${mark.size} of ${mark.origin}: it was restored, or its newest rows were removed`,
+      `the database has ${log.size} events of ${log.origin}, and ${where} knows ${head.size} of ${head.origin}: it was restored, or its newest rows were removed`,
     );
   if (standing === 'forked')
-    findings.add('log_beside_mark', null, `${log.origin} has another root at ${mark.size} than the mark outside`);
+    findings.add('log_beside_mark', null, `at ${head.size} events ${log.origin} has another root than ${where} knows`);
 }

@@ -1,0 +1,107 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Command } from 'commander';
+import { exportAuditLog, seqRangeOfTime } from '../services/domain/audit/export-audit-log.ts';
+import { auditReportCsv, auditReportJson } from '../services/domain/audit/format-audit-report.ts';
+import { generateAuditReport } from '../services/domain/audit/generate-audit-report.ts';
+import { type AuditPorts, instantOf, seqOf, withAuditLog } from './audit-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+type ExportOptions = GlobalOptions & { out: string; from?: string; to?: string; personal: boolean };
+type ReportOptions = GlobalOptions & { start: string; end: string; format?: string; out?: string };
+
+/** `sallyport audit export` and `report`. */
+export function registerAuditExport(audit: Command): void {
+  audit
+    .command('export')
+    .description('the log as files that verify offline: entries, tiles, checkpoints, keys, personal values')
+    .requiredOption('--out <dir>', 'a new or empty folder')
+    .option('--from <seq or time>', 'entries from here on; the tree is always whole')
+    .option('--to <seq or time>', 'entries up to here, inclusive')
+    .option('--no-personal', 'leave out the values behind the commitments')
+    .action((_own, command: Command) => {
+      const options = command.optsWithGlobals<ExportOptions>();
+      return withAuditLog((ports) => exportLog(ports, createOutput(options), options));
+    });
+  audit
+    .command('report')
+    .description('every event of a time, with counts; both ends inclusive')
+    .requiredOption('--start <time>', 'a day (UTC) or a time')
+    .requiredOption('--end <time>', 'a day (UTC) or a time')
+    .option('--format <format>', 'json or csv', 'json')
+    .option('--out <file>', 'a file instead of standard output')
+    .action((_own, command: Command) => {
+      const options = command.optsWithGlobals<ReportOptions>();
+      return withAuditLog((ports) => report(ports, createOutput(options), options));
+    });
+}
+
+async function exportLog(ports: AuditPorts, output: Output, options: ExportOptions): Promise<void> {
+  const range = await rangeOf(ports, options);
+  if (options.dryRun) return output.say(`would write events ${range.fromSeq} to ${range.toSeq}; nothing was done`);
+  await mkdir(options.out, { recursive: true, mode: 0o700 });
+  if ((await readdir(options.out)).length > 0)
+    throw new CommandError(exitCodes.usage, `${options.out} is not empty`, 'name a new folder');
+  const written = { files: 0, bytes: 0 };
+  for await (const { path, bytes } of exportAuditLog(ports, { ...range, personal: options.personal })) {
+    const file = join(options.out, path);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(file, path === 'personal.jsonl' || path.endsWith('/personal.jsonl') ? 'a' : 'wx', 0o600);
+    try {
+      if ((await handle.stat()).size === 0) written.files += 1;
+      await handle.writeFile(bytes);
+    } finally {
+      await handle.close();
+    }
+    written.bytes += bytes.byteLength;
+  }
+  output.say(`check it with: sallyport audit verify ${options.out} --vkey <a key you had before>`);
+  output.data({ out: options.out, ...written }, () => [
+    `${options.out}  ${written.files} files, ${written.bytes} bytes`,
+  ]);
+}
+
+/** Numbers as they are; times as the events of that time. */
+async function rangeOf(
+  ports: AuditPorts,
+  { from, to }: ExportOptions,
+): Promise<{ readonly fromSeq: number; readonly toSeq: number }> {
+  const isSeq = (text: string | undefined): boolean => text === undefined || /^\d+$/.test(text);
+  if (isSeq(from) && isSeq(to))
+    return {
+      fromSeq: from === undefined ? 0 : seqOf(from, '--from'),
+      toSeq: to === undefined ? Number.MAX_SAFE_INTEGER - 1 : seqOf(to, '--to'),
+    };
+  if ((from !== undefined && isSeq(from)) || (to !== undefined && isSeq(to)))
+    throw new CommandError(exitCodes.usage, '--from and --to are both numbers or both times');
+  const range = await seqRangeOfTime(
+    ports,
+    from === undefined ? '-infinity' : instantOf(from, '--from', 'first'),
+    to === undefined ? 'infinity' : instantOf(to, '--to', 'last'),
+  );
+  if (range === null) throw new CommandError(exitCodes.usage, 'no event was sealed of that time');
+  return { fromSeq: range.first, toSeq: range.last };
+}
+
+const formats = { json: auditReportJson, csv: auditReportCsv } as const;
+
+async function report(ports: AuditPorts, output: Output, options: ReportOptions): Promise<void> {
+  const format = options.format as keyof typeof formats;
+  if (!Object.hasOwn(formats, format)) throw new CommandError(exitCodes.usage, '--format takes json or csv');
+  const [start, end] = [instantOf(options.start, '--start', 'first'), instantOf(options.end, '--end', 'last')];
+  const made = await generateAuditReport(ports, { start, end });
+  if (made.unsealed > 0) output.say(`${made.unsealed} events of that time are not sealed yet and not in the report`);
+  const parts = Readable.from(formats[format](made));
+  if (options.out === undefined) return pipeline(parts, process.stdout, { end: false });
+  await pipeline(parts, createWriteStream(options.out, { flags: 'wx', mode: 0o600 })).catch((cause) => {
+    if (cause.code !== 'EEXIST') throw cause;
+    throw new CommandError(exitCodes.usage, `${options.out} is there already`, 'name a new file', { cause });
+  });
+  output.data({ out: options.out, total: made.total, counts: made.counts }, () => [
+    `${options.out}  ${made.total} events`,
+  ]);
+}

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { Command } from 'commander';
+import { proveEvent } from '../services/domain/audit/prove-event.ts';
+import { readEvent } from '../services/domain/audit/read-event.ts';
+import { readVkeysOf } from '../services/domain/audit/read-log.ts';
+import { type AuditValidationResult, validateAuditTrail } from '../services/domain/audit/validate-audit-trail.ts';
+import { repositoryRoot } from '../services/platform/local/data-dir.ts';
+import { type AuditPorts, seqOf, withAuditLog } from './audit-ports.ts';
+import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+const VERIFIER = join(repositoryRoot, 'scripts/verify-audit-log.mjs');
+
+type VerifyOptions = GlobalOptions & {
+  readonly vkey?: string[];
+  readonly state?: string;
+  readonly complete?: boolean;
+};
+
+/** `sallyport audit verify [FILE]` and `prove <seq>`. */
+export function registerAuditVerify(audit: Command): void {
+  audit
+    .command('verify')
+    .description('the running log, all of it; or an export (folder, tar) or an address, as the offline verifier does')
+    .argument('[file]', 'an export, or https://HOST/v1/audit/log')
+    .option('--vkey <key...>', 'of an export: keys to trust')
+    .option('--state <file>', 'of an export: what was last seen of the log')
+    .option('--complete', 'of an export: fail when entries are left out')
+    .action((file: string | undefined, _own, command: Command) => {
+      const options = command.optsWithGlobals<VerifyOptions>();
+      if (file !== undefined) return verifyFile(file, options);
+      if (options.vkey || options.state || options.complete)
+        throw new CommandError(exitCodes.usage, '--vkey, --state and --complete belong to an export', 'name it');
+      return withAuditLog((ports) => verifyRunning(ports, createOutput(options)));
+    });
+  audit
+    .command('prove')
+    .description('leaf, proof and key of one event as files, and the command that checks them offline')
+    .argument('<seq>', 'number of the event')
+    .option('--out <dir>', 'where to', '.')
+    .action((seq: string, _own, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { out: string }>();
+      return withAuditLog((ports) => prove(ports, createOutput(options), seqOf(seq, 'prove'), options.out));
+    });
+}
+
+async function verifyRunning(ports: AuditPorts, output: Output): Promise<void> {
+  const result = await validateAuditTrail(ports, await ports.outsideHeads());
+  output.data(resultJson(result), () => resultLines(result));
+  if (!result.valid) throw new CommandError(exitCodes.checkFailed, faultOf(result));
+}
+
+const resultJson = (result: AuditValidationResult): object => ({
+  valid: result.valid,
+  checked: result.checked,
+  first_bad_id: result.firstBadId,
+  gaps: result.gaps,
+  faults: result.faults,
+  fault_count: result.faultCount,
+  logs: result.logs.map(({ origin, firstSeq, size, root }) => ({ origin, first_seq: firstSeq, size, root })),
+});
+
+const gapText = ({ from, to }: { from: number; to: number }): string =>
+  from === to ? `event ${from} is missing` : `events ${from} to ${to} are missing`;
+
+const faultOf = ({ gaps, faults, firstBadId }: AuditValidationResult): string => {
+  const gap = gaps.find(({ from }) => from === firstBadId);
+  return gap
+    ? gapText(gap)
+    : ((faults.find(({ seq }) => seq === firstBadId) ?? faults[0])?.message ?? 'the log is damaged');
+};
+
+const resultLines = ({ valid, checked, logs, gaps, faults, faultCount }: AuditValidationResult): string[] => [
+  `${valid ? 'valid' : 'INVALID'}    ${checked} events`,
+  ...logs.map(
+    ({ origin, firstSeq, size, root }) => `log      ${origin}  from event ${firstSeq}, ${size} events, root ${root}`,
+  ),
+  ...gaps.map((gap) => `GAP      ${gapText(gap)}`),
+  ...faults.map(({ code, message }) => `FAULT    ${code}: ${message}`),
+  ...(faultCount > faults.length ? [`FAULT    and ${faultCount - faults.length} more`] : []),
+];
+
+/** The verifier that shares no code with the sealer, with its own exit code. */
+function verifyFile(file: string, options: VerifyOptions): Promise<void> {
+  const args = [
+    ...(options.vkey ?? []).flatMap((key) => ['--vkey', key]),
+    ...(options.state ? ['--state', options.state] : []),
+    ...(options.complete ? ['--complete'] : []),
+    ...(options.json ? ['--json'] : []),
+    ...(options.quiet ? ['--quiet'] : []),
+  ];
+  const child = spawn(process.execPath, [VERIFIER, ...args, '--', file], { stdio: 'inherit' });
+  return new Promise((done, fail) => {
+    child.once('error', fail).once('close', (code) => {
+      process.exitCode = (code ?? exitCodes.checkFailed) as ExitCode;
+      done();
+    });
+  });
+}
+
+async function prove(ports: AuditPorts, output: Output, seq: number, out: string): Promise<void> {
+  const event = await readEvent(ports, seq);
+  const contents = {
+    leaf: Buffer.from(event.leaf, 'base64'),
+    proof: Buffer.from(await proveEvent(ports, seq)),
+    vkey: Buffer.from(await readVkeysOf(ports, event.origin)),
+  };
+  const files = {
+    leaf: join(out, `${seq}.leaf`),
+    proof: join(out, `${seq}.tlog-proof`),
+    vkey: join(out, `${seq}.vkey`),
+  };
+  await mkdir(out, { recursive: true });
+  for (const name of ['leaf', 'proof', 'vkey'] as const) await writeFile(files[name], contents[name]);
+  const script = relative(process.cwd(), VERIFIER);
+  const verify = ['node', script, '--proof', files.proof, '--leaf', files.leaf, '--vkey', files.vkey]
+    .map(quoted)
+    .join(' ');
+  output.say(`event ${seq} is entry ${event.index} of ${event.origin}; check it offline with:`);
+  output.data({ seq, origin: event.origin, index: event.index, files, verify }, () => [verify]);
+}
+
+const quoted = (text: string): string => (/^[\w./:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { continueLog, planContinue } from '../services/domain/audit/continue-log.ts';
+import { erasePersonal } from '../services/domain/audit/erase-personal.ts';
+import type { AuditEventView } from '../services/domain/audit/event-view.ts';
+import { followEvents, listEvents } from '../services/domain/audit/list-events.ts';
+import { isAppError } from '../services/platform/define/error.ts';
+import { registerAuditExport } from './audit-export.ts';
+import { type AuditPorts, withAuditLog } from './audit-ports.ts';
+import { registerAuditVerify } from './audit-verify.ts';
+import { confirm } from './confirm.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
+
+const caller = systemCaller('sallyport audit');
+
+/** `sallyport audit tail|verify|prove|export|report|continue|erase`, directly on the database. */
+export function registerAudit(program: Command): void {
+  const audit = program.command('audit').description('the sealed log: read, verify, prove, export, mend');
+  audit
+    .command('tail')
+    .description('the newest events, oldest of them first')
+    .option('-n, --lines <count>', 'how many, up to 100', '20')
+    .option('--type <type>', 'events of this type only')
+    .option('-f, --follow', 'go on with every event as it is sealed')
+    .action((_own, command: Command) => {
+      const options = command.optsWithGlobals<TailOptions>();
+      return withAuditLog((ports) => tail(ports, createOutput(options), options));
+    });
+  registerAuditVerify(audit);
+  registerAuditExport(audit);
+  audit
+    .command('continue')
+    .description('after leaves were lost (a restored backup): begin a new log whose first leaf names the lost head')
+    .requiredOption('--reason <text>', 'why, for the log')
+    .action((_own, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { reason: string }>();
+      return withAuditLog((ports) => goOn(ports, createOutput(options), options));
+    });
+  audit
+    .command('erase')
+    .description('forget the personal values of a user’s events; events and proofs stay as they are')
+    .argument('<user_id>')
+    .action((userId: string, _own, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      return withAuditLog((ports) => erase(ports, createOutput(options), options, userId));
+    });
+}
+
+type TailOptions = GlobalOptions & { readonly lines: string; readonly type?: string; readonly follow?: boolean };
+
+const POLL_MS = 500;
+const FOLLOW_PAGE = 500;
+
+async function tail(ports: AuditPorts, output: Output, options: TailOptions): Promise<void> {
+  const limit = Number(options.lines);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 100)
+    throw new CommandError(exitCodes.usage, '--lines takes a whole number from 1 to 100');
+  // Read before the list: what is sealed in between is then in the list, and nothing is in both or in neither.
+  const [newest] = (await listEvents(ports, { limit: 1 })).events;
+  const { events } = await listEvents(ports, { limit, type: options.type });
+  const shown = events.reverse();
+  if (!options.follow) return output.data({ events: shown }, () => shown.map(lineOf));
+  const show = (event: AuditEventView): void => {
+    if (options.type === undefined || event.type === options.type) output.data(event, () => [lineOf(event)]);
+  };
+  shown.forEach(show);
+  await follow(ports, Math.max(newest?.seq ?? -1, shown.at(-1)?.seq ?? -1), show, output);
+}
+
+/** Until the process is told to stop. A database out of reach is waited for. */
+async function follow(
+  ports: AuditPorts,
+  afterSeq: number,
+  show: (event: AuditEventView) => void,
+  output: Output,
+): Promise<void> {
+  let isAway = false;
+  for (let last = afterSeq; ; ) {
+    try {
+      const events = await followEvents(ports, last, FOLLOW_PAGE);
+      events.forEach(show);
+      last = events.at(-1)?.seq ?? last;
+      isAway = false;
+    } catch (err) {
+      if (!isAppError(err) || !err.definition.retryable) throw err;
+      if (!isAway) output.say('Postgres does not answer; waiting for it');
+      isAway = true;
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+const lineOf = (event: AuditEventView): string =>
+  [
+    String(event.seq).padStart(8),
+    event.occurred_at,
+    event.type.padEnd(24),
+    event.outcome.padEnd(9),
+    `${event.actor.kind}${event.actor.id === null ? '' : `:${printable(event.actor.id)}`}`,
+    ...(event.target ? [`-> ${event.target.kind}:${printable(event.target.id ?? '')}`] : []),
+    ...(event.trace_id ? [`trace ${event.trace_id}`] : []),
+  ].join('  ');
+
+// An id of anybody's choosing must not move the cursor or change colours.
+const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?');
+
+async function goOn(ports: AuditPorts, output: Output, options: GlobalOptions & { reason: string }): Promise<void> {
+  if (options.reason.length === 0 || options.reason.length > 500)
+    throw new CommandError(exitCodes.usage, '--reason takes 1 to 500 characters');
+  const loss = await planContinue(ports);
+  if (loss === null)
+    throw new CommandError(exitCodes.refused, 'the log has lost nothing; there is nothing to continue');
+  const lines = [
+    `held  ${loss.held.origin}  ${loss.held.size} events  ${loss.held.root}`,
+    `lost  ${loss.lost.origin}  ${loss.lost.size} events  ${loss.lost.root}`,
+  ];
+  if (options.dryRun) {
+    output.say('would close the log and begin another; nothing was done');
+    return output.data(loss, () => lines);
+  }
+  for (const line of lines) output.say(line);
+  if (!options.yes) await confirm('Accept that what lies between is lost, and begin a new log?');
+  const { origin, firstSeq, held, lost } = await continueLog(ports, { reason: options.reason }, caller);
+  output.say('sealing goes on by itself; tell whoever pins the log its new name');
+  output.data({ origin, first_seq: firstSeq, held, lost }, () => [`log   ${origin}  from event ${firstSeq}`]);
+}
+
+async function erase(ports: AuditPorts, output: Output, options: GlobalOptions, userId: string): Promise<void> {
+  if (userId.length === 0 || userId.length > 255)
+    throw new CommandError(exitCodes.usage, 'this takes the id of a user');
+  if (options.dryRun) return output.say(`would forget the personal values of ${userId}; nothing was done`);
+  if (!options.yes) await confirm(`Forget the personal values of every event of ${userId}? It cannot be undone.`);
+  const { values, unsealed } = await erasePersonal(ports, { subject: userId }, caller);
+  output.data({ user_id: userId, values, unsealed }, () => [
+    `erased  ${values} values, of ${unsealed} events not sealed yet`,
+  ]);
+}
