@@ -18,8 +18,8 @@ const labels = { queue: queueNames, job: jobNames } as const;
 
 export const jobRuns = defineCounter({
   name: 'sallyport_jobs',
-  help: 'Runs of jobs by outcome: completed, to be tried again, dead (kept as a dead letter), superseded by a newer run, or interrupted by a stop.',
-  labels: { ...labels, outcome: ['completed', 'retried', 'dead', 'superseded', 'interrupted'] },
+  help: 'Runs of jobs by outcome: completed, to be tried again, dead (kept as a dead letter), superseded by a newer run, interrupted by a stop, or too early to be run.',
+  labels: { ...labels, outcome: ['completed', 'retried', 'dead', 'superseded', 'interrupted', 'early'] },
 });
 
 export const jobDuration = defineHistogram({

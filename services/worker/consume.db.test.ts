@@ -150,7 +150,7 @@ test('a run past its time is told to stop and tried again under a new fence', as
   const reasons: unknown[] = [];
   const impatient = { ...effectJob, timeoutSeconds: 0.05, attempts: 2 };
   await startWorker(async ({ signal }) => {
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
     reasons.push(signal.reason);
   }, impatient);
   await producer.enqueue(impatient, {}, { jobId: 'slow' });

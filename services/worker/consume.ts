@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Processor } from '../../jobs/processors/run.ts';
 import { withJobSpan } from '../../observability/job-span.ts';
 import { jobDuration, jobRuns, jobWait } from '../../observability/metrics/queue.ts';
@@ -11,7 +12,7 @@ import { jobDataSchema } from '../platform/queue/job-data.ts';
 import type { Timetable } from '../platform/queue/timetable.ts';
 import type { WorkerPorts } from './ports.ts';
 
-type Outcome = 'completed' | 'retried' | 'dead' | 'superseded' | 'interrupted';
+type Outcome = 'completed' | 'retried' | 'dead' | 'superseded' | 'interrupted' | 'early';
 
 export type ConsumeDeps = {
   readonly processors: readonly Processor[];
@@ -26,10 +27,12 @@ export type ConsumeDeps = {
 
 /** How long a run that was told to stop may take to do so before it is left behind. */
 const SETTLE_MS = 2_000;
+/** A scheduled run that comes this early waits; an earlier one is left to the timetable, which brings it again. */
+const EARLY_MAX_MS = 2_000;
 
-/** A run that was told to stop, and did. */
+/** A run that was told to stop, and did; or that should not have begun. */
 class RunStopped extends Error {
-  readonly code: 'job_timed_out' | 'job_interrupted' | 'job_lock_lost';
+  readonly code: 'job_timed_out' | 'job_interrupted' | 'job_lock_lost' | 'job_early';
   constructor(code: RunStopped['code']) {
     super(code);
     this.name = 'RunStopped';
@@ -60,7 +63,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
       jobDuration.record(tookMs / 1_000, { queue: job.queue, job: job.name });
       const outcome = failure === undefined ? 'completed' : outcomeOf(failure, delivery);
       jobRuns.add(1, labelsOf(job, outcome));
-      if (outcome === 'completed' || outcome === 'superseded') return { kind: 'done' };
+      if (outcome === 'completed' || outcome === 'superseded' || outcome === 'early') return { kind: 'done' };
       const code = codeOf(failure);
       const fields = { err: failure, job: job.name, job_id: delivery.id, attempt: delivery.attempt };
       if (outcome === 'interrupted') return { kind: 'later' };
@@ -97,6 +100,7 @@ async function runOnce(
   traceparent: string,
   startedAt: number,
 ): Promise<void> {
+  await untilDue(deps, job, delivery);
   const limit = AbortSignal.timeout(job.timeoutSeconds * 1_000);
   const stop = AbortSignal.any([delivery.signal, deps.stopping, limit]);
   const run: JobRun = {
@@ -117,6 +121,13 @@ async function runOnce(
   if (deps.stopping.aborted) throw new RunStopped('job_interrupted');
   if (limit.aborted) throw new RunStopped('job_timed_out');
   await deps.timetable.finish(job.name, delivery.id, 'completed', deps.clock.monotonic() - startedAt);
+}
+
+/** Redis promotes by the clock of whichever worker asks; when a slot is due, the database says. */
+async function untilDue(deps: ConsumeDeps, job: Job, delivery: Delivery): Promise<void> {
+  const dueInMs = await deps.timetable.dueInMs(job.name, delivery.id);
+  if (dueInMs > EARLY_MAX_MS) throw new RunStopped('job_early');
+  if (dueInMs > 0) await sleep(dueInMs, undefined, { signal: deps.stopping }).catch(() => {});
 }
 
 /** Waits for the work's own end; of work told to stop, only so long. */
@@ -141,6 +152,7 @@ function outcomeOf(failure: unknown, delivery: Delivery): Outcome {
   if (isAppError(failure) && failure.definition === runSuperseded.definition) return 'superseded';
   if (failure instanceof RunStopped && failure.code === 'job_lock_lost') return 'superseded';
   if (failure instanceof RunStopped && failure.code === 'job_interrupted') return 'interrupted';
+  if (failure instanceof RunStopped && failure.code === 'job_early') return 'early';
   if (isAppError(failure) && !failure.definition.retryable) return 'dead';
   return delivery.attempt >= delivery.attempts ? 'dead' : 'retried';
 }

@@ -55,6 +55,13 @@ const jobScheduleList = defineStatement(
    FROM job_schedules ORDER BY job`,
 );
 
+/** By the primary key; no row when the slot is over. */
+const jobScheduleDueIn = defineStatement(
+  'jobScheduleDueIn',
+  `SELECT (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS "dueInMs"
+   FROM job_schedules WHERE job = $1 AND next_run_at = to_timestamp($2::float8 / 1000)::timestamptz(3)`,
+);
+
 /** Compares the slot, so that a run told twice moves the timetable once. By the primary key. */
 const jobScheduleFinish = defineStatement(
   'jobScheduleFinish',
@@ -86,6 +93,12 @@ export async function declareSchedules(
 
 /** The timetable as it is. */
 export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<ScheduleRow>(jobScheduleList);
+
+/** How long until a slot is due; undefined when it is over. */
+export async function readDueIn(sql: Sql, job: string, slotMs: number): Promise<number | undefined> {
+  const [row] = await sql.query<{ dueInMs: number }>(jobScheduleDueIn, [job, slotMs]);
+  return row?.dueInMs;
+}
 
 /** Notes the end of a scheduled run and names the next slot; undefined when this slot was over already. */
 export async function finishScheduledRun(

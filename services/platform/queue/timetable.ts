@@ -8,13 +8,15 @@ import type { Log, Ports } from '../../domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';
-import { declareSchedules, finishScheduledRun, type ScheduleRow } from './schedule-rows.ts';
+import { declareSchedules, finishScheduledRun, readDueIn, type ScheduleRow } from './schedule-rows.ts';
 
 export type Timetable = {
   /** Writes the timetable, and sees to it that the next run of each job is in Redis. Never rejects. */
   reconcile(): Promise<void>;
   /** Notes the end of the run with this job id and puts the next one in place; nothing for ids that are no slot. */
   finish(job: string, jobId: string, outcome: 'completed' | 'dead', tookMs: number): Promise<void>;
+  /** How long until the slot with this job id is due; not above 0 for any other id, and for slots that are over. */
+  dueInMs(job: string, jobId: string): Promise<number>;
   /** As last read; undefined before the first time. */
   rows(): readonly ScheduleRow[] | undefined;
   start(): void;
@@ -58,14 +60,19 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     if (next) await place(job, next.nextRunAtMs, next.everySeconds * 1_000).catch(() => {});
   };
 
-  /** A slot that is well past due may sit in Redis behind a stepped clock, or have ended without a word to us. */
-  const unblock = async (job: ScheduledJob, slotMs: number): Promise<void> => {
-    const jobId = jobIdOf(job.name, slotIdOf(slotMs));
+  /** A slot past due may sit in Redis behind a stepped clock, have come too early, or have died without a word to us. */
+  const unblock = async (job: ScheduledJob, row: ScheduleRow): Promise<void> => {
+    const jobId = jobIdOf(job.name, slotIdOf(row.nextRunAtMs));
     const placed = await producer.queue(job.queue).getJob(jobId);
     const state = await placed?.getState();
-    if (state === 'delayed' && placed?.attemptsMade === 0) await placed.promote();
-    if (state === 'completed') await finish(job.name, jobId, 'completed', 0);
+    if (state === 'delayed' && placed?.attemptsMade === 0 && row.dueInMs < -checkMs) await placed.promote();
     if (state === 'failed') await finish(job.name, jobId, 'dead', 0);
+    // A run that was done moved the timetable on before it was completed; asked after that, the slot is over. One that
+    // is not over was too early, and not done.
+    if (state === 'completed' && (await readDueIn(ports.sql, job.name, row.nextRunAtMs)) !== undefined) {
+      await placed?.remove();
+      await place(job, row.nextRunAtMs, 0);
+    }
   };
 
   const check = async (): Promise<void> => {
@@ -79,7 +86,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
       const job = byName.get(row.job);
       if (job === undefined) continue;
       await place(job, row.nextRunAtMs, row.dueInMs);
-      if (row.dueInMs < -checkMs) await unblock(job, row.nextRunAtMs);
+      if (row.dueInMs < 0) await unblock(job, row);
     }
   };
 
@@ -98,6 +105,10 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
   return {
     reconcile,
     finish,
+    dueInMs: async (name, jobId) => {
+      const slotMs = byName.has(name) ? slotOf(name, jobId) : undefined;
+      return slotMs === undefined ? 0 : ((await readDueIn(ports.sql, name, slotMs)) ?? 0);
+    },
     rows: () => rows,
     start: () => {
       const next = (): void => {

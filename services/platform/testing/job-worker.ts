@@ -1,7 +1,10 @@
-// For tests only: PROCESS. A worker that runs `effectJob` until it is told to stop; tests kill and freeze it.
+// For tests only: PROCESS. A worker that runs `effectJob` until it is told to stop; tests kill it, freeze it, and give
+// it a clock that is off.
 import { composeWorker, effectJob, effectProcessor, scheduledEffectJob } from './job-world.ts';
 
-const { DATABASE_URL = '', REDIS_URL = '', SCHEDULED } = process.env;
+const { DATABASE_URL = '', REDIS_URL = '', SCHEDULED, CLOCK_STEP_MS = '0' } = process.env;
+const systemNow = Date.now;
+Date.now = () => systemNow() + Number(CLOCK_STEP_MS);
 const worker = composeWorker({
   databaseUrl: DATABASE_URL,
   redisUrl: REDIS_URL,
