@@ -10,14 +10,17 @@ export type OpenLog = LogHead & {
 };
 
 /**
- * One sealer, continuer or eraser writes at a time; let go at commit. Their statements find each row by its key: any
- * other plan reads the whole backlog for every batch, and statistics that are minutes old are no reason to.
+ * For the transaction: rows are found by index, one at a time and in its order. Any other plan reads the whole backlog for
+ * every batch, and statistics that are minutes old are no reason to.
  */
-const auditLogLock = defineStatement(
-  'auditLogLock',
-  `SELECT pg_advisory_xact_lock(72707371), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-     set_config('enable_material', 'off', true), set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`,
+export const auditPlansByIndex = defineStatement(
+  'auditPlansByIndex',
+  `SELECT set_config(name, 'off', true) FROM unnest('{enable_hashjoin,enable_mergejoin,enable_material,enable_seqscan,
+     enable_bitmapscan,enable_sort}'::text[]) AS name`,
 );
+
+/** One sealer, continuer or eraser writes at a time; let go at commit. */
+const auditLogLock = defineStatement('auditLogLock', 'SELECT pg_advisory_xact_lock(72707371)');
 
 /** A handful of rows for ever. */
 const auditLogOpenRead = defineStatement(
@@ -64,7 +67,12 @@ type OpenLogRow = Omit<OpenLog, 'previous'> & {
   readonly previousRoot: string;
 };
 
-export const lockLog = (tx: Sql): Promise<unknown> => tx.query(auditLogLock);
+export const planByIndex = (tx: Sql): Promise<unknown> => tx.query(auditPlansByIndex);
+
+export async function lockLog(tx: Sql): Promise<void> {
+  await tx.query(auditLogLock);
+  await planByIndex(tx);
+}
 
 export async function readOpenLog(sql: Sql): Promise<OpenLog | null> {
   const [row] = await sql.query<OpenLogRow>(auditLogOpenRead);

@@ -1,7 +1,7 @@
 import type { Fence, Ports, Tx } from '../ports.ts';
 import { edgeRoot, type GrownTile, growTree, type TreeEdge } from './log/grow-tree.ts';
 import { hashLeaf } from './log/merkle.ts';
-import { growLog, lockLog, type OpenLog } from './log.store.ts';
+import { growLog, lockLog, type OpenLog, planByIndex } from './log.store.ts';
 import { readEdge } from './log-tiles.ts';
 import {
   insertEvents,
@@ -34,7 +34,10 @@ export async function sealBatch(
   limit: number,
   fence: Fence | undefined,
 ): Promise<SealedBatch> {
-  const rows = await readUnsealed(ports.sql, limit);
+  const rows = await ports.transact(async (tx) => {
+    await planByIndex(tx);
+    return readUnsealed(tx, limit);
+  });
   if (rows.length === 0) return { kind: 'sealed', rows: 0, events: [] };
   const edge = await readEdge(ports.sql, log.origin, log.size);
   if (edgeRoot(edge).toString('base64') !== log.root) return { kind: 'tiles_damaged' };

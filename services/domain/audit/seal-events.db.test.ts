@@ -169,7 +169,8 @@ describe('more than one sealer', () => {
     const late = {
       ...stalled,
       transact: (async (work) => {
-        if (overtaken++ === 0) {
+        // Its first transaction reads, the second writes.
+        if (overtaken++ === 1) {
           await seal();
           await world.emit(7);
         }

@@ -44,7 +44,7 @@ const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS "occurredAtMicros", even
 
 // Along audit_outbox_unsealed, which no other index can stand in for: its order is its own. Whatever is visible and
 // unsealed is taken, in whichever order it was committed.
-const auditOutboxUnsealed = defineStatement(
+export const auditOutboxUnsealed = defineStatement(
   'auditOutboxUnsealed',
   `SELECT ${OUTBOX_COLUMNS}
    FROM (SELECT * FROM audit_outbox WHERE seq IS NULL ORDER BY occurred_at, id LIMIT $1) o ORDER BY occurred_at, id`,
@@ -70,7 +70,7 @@ const auditEventsInsert = defineStatement(
 
 // By the primary key of each row's partition, which the lock statement leaves the planner as its only way; written so
 // that the index of unsealed rows is none. What is personal goes: from here on it lies in audit_personal alone.
-const auditOutboxSeal = defineStatement(
+export const auditOutboxSeal = defineStatement(
   'auditOutboxSeal',
   `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL, detail = o.detail - $4::text[]
    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS v(id, occurred_at, seq)

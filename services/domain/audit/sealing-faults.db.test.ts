@@ -294,12 +294,11 @@ describe('forgetting (V9)', () => {
   test('a batch read before an erasure does not bring back what was erased', async () => {
     await world.emit(3, { userId: 'gone' });
     const { transact } = world;
-    let erased = false;
+    let begun = 0;
     const late = {
       ...world,
       transact: (async (work) => {
-        if (!erased) {
-          erased = true;
+        if (begun++ === 1) {
           await erasePersonal({ transact }, { subject: 'gone' }, testCaller);
         }
         return transact(work);
