@@ -39,7 +39,7 @@ afterEach(() => {
 const state = (): ReadyState => {
   const credentialsFile = join(folder, 'dev-credentials.json');
   writeFileSync(credentialsFile, JSON.stringify({ user: login }));
-  return { api, metrics: 'http://127.0.0.1:1/metrics', credentialsFile, pids: { api: 1 } };
+  return { api, metrics: 'http://127.0.0.1:1/metrics', credentialsFile, pids: { api: 1, worker: 2 }, workers: 1 };
 };
 
 test('the ready line has the members of the contract and nothing else', () => {
@@ -49,17 +49,29 @@ test('the ready line has the members of the contract and nothing else', () => {
     api,
     metrics: 'http://127.0.0.1:1/metrics',
     credentials_file: credentialsFile,
-    pids: { api: 1 },
+    pids: { api: 1, worker: 2 },
   });
 });
 
-test('the banner has at most thirty lines and names every address, the key ring and the login', async () => {
+test('the banner has at most thirty lines and names every address, the key ring, the workers and the login', async () => {
   const lines = banner(state(), await describeKeyRing(api));
   expect(lines.length).toBeLessThanOrEqual(30);
   const text = lines.join('\n');
-  for (const part of ['/docs', '/openapi.json', '/.well-known/jwks.json', ':1/metrics', 'k1 (RS256)', login.email]) {
+  for (const part of [
+    '/docs',
+    '/openapi.json',
+    '/.well-known/jwks.json',
+    ':1/metrics',
+    'k1 (RS256)',
+    '1 alive',
+    login.email,
+  ]) {
     expect(text).toContain(part);
   }
+});
+
+test('a start without workers says that jobs wait', () => {
+  expect(banner({ ...state(), workers: 0 }, '').join('\n')).toContain('workers   none here');
 });
 
 test('without credentials the banner promises no login and no tour', () => {

@@ -6,6 +6,8 @@ export interface ReadyState {
   metrics: string;
   credentialsFile: string;
   pids: Readonly<Record<string, number>>;
+  /** Worker processes that are ready. */
+  workers: number;
 }
 
 /** The one line on stdout without a terminal. */
@@ -77,6 +79,7 @@ export function banner(state: ReadyState, keyRing: string): string[] {
     `  JWKS      ${state.api}/.well-known/jwks.json`,
     `  metrics   ${state.metrics}`,
     `  key ring  ${keyRing}`,
+    `  workers   ${state.workers > 0 ? `${state.workers} alive` : 'none here: jobs wait for workers elsewhere'}`,
     ...(login ? [`  login     ${login.email}  ${login.password}  (more in ${state.credentialsFile})`] : []),
     ...(login
       ? ['', 'Paste this: a token is validated, revoked, and then refused.', '', ...tour(state.api, login)]

@@ -149,7 +149,8 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
         wasReady = true;
         allReady.resolve();
         const pids = Object.fromEntries(fleets.map(({ spec, children: [first] }) => [spec.name, first!.process!.pid]));
-        options.onReady({ api: apiUrl(), metrics: metricsUrl, credentialsFile, pids });
+        const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
+        options.onReady({ api: apiUrl(), metrics: metricsUrl, credentialsFile, pids, workers });
       }
     }
     isAllReady = ready;
