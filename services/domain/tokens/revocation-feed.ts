@@ -1,5 +1,6 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
-import { assertFresh, type HasRevocations, type RevocationEntry } from './revocation-set.ts';
+import type { RevocationEntry } from './revocation-log.ts';
+import { assertFresh, type HasRevocations } from './revocation-set.ts';
 
 /** Explicit type of a feed answer (RFC 8725 §3.11): it can never be taken for an access token, nor the reverse. */
 const REVOCATIONS_TYPE = 'revocations+jwt';

@@ -1,13 +1,12 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Log } from '../ports.ts';
+import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 import {
   assertFresh,
   assertNotRewound,
   createRevocationSet,
   type RevocableClaims,
-  type RevocationEntry,
-  type RevocationKind,
   type RevocationMemory,
 } from './revocation-set.ts';
 

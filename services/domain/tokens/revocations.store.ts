@@ -1,7 +1,7 @@
 import { defineStatement, type Statement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../purge.store.ts';
-import type { RevocationEntry, RevocationKind } from './revocation-set.ts';
+import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 
 /** The one row every copy polls, and what was committed above an epoch: one snapshot. */
 export type FeedPage = {

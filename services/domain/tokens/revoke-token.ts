@@ -8,7 +8,8 @@ import { tokenRevoked } from './audit-events.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
 import { clientUnknown, userUnknown } from './errors.ts';
 import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
-import type { HasRevocationPush, HasRevocations, RevocationKind } from './revocation-set.ts';
+import type { RevocationKind } from './revocation-log.ts';
+import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
 import {
   deleteSession,
   deleteUserSessions,

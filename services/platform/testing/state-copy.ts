@@ -1,9 +1,6 @@
 import type { Log, MarkStore, Redis, Sql, Transact } from '../../domain/ports.ts';
-import {
-  createRevocationSet,
-  type RevocationEntry,
-  type RevocationMemory,
-} from '../../domain/tokens/revocation-set.ts';
+import type { RevocationEntry } from '../../domain/tokens/revocation-log.ts';
+import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
 import { systemClock } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
