@@ -36,6 +36,7 @@ export type ComposeInput = {
 
 /** Statements of jobs may take longer than those of requests; batches keep each short all the same. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** Or a quarter of the time after which a queue counts as stalled. */
 const SAMPLE_MS = 5_000;
 const CLEANUP_SAMPLE_MS = 30_000;
 
@@ -89,7 +90,7 @@ export function compose(input: ComposeInput) {
     jobs,
     clock: systemClock,
     stallSeconds: config.jobs.stallSeconds,
-    sampleMs: SAMPLE_MS,
+    sampleMs: Math.min(SAMPLE_MS, config.jobs.stallSeconds * 250),
   });
   let cleanup: { close(): void } | undefined;
   return {

@@ -1,0 +1,47 @@
+import { glob } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, test } from 'vitest';
+import { jobNames, queueNames } from '../observability/metrics/queue.ts';
+import type { Job } from '../services/platform/define/job.ts';
+import { processors } from './processors/all.ts';
+import { jobs, scheduledJobs } from './schedules.ts';
+
+const names = (list: readonly Job[]): string[] => list.map(({ name }) => name).sort();
+
+async function exportsOf(folder: string): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for await (const file of glob(`${folder}/*.ts`, { cwd: import.meta.dirname }))
+    found.push(...Object.values(await import(pathToFileURL(join(import.meta.dirname, file)).href)));
+  return found;
+}
+
+test('every contract is in the list of jobs, and every job has exactly one processor', async () => {
+  const declared = (await exportsOf('contracts')) as Job[];
+  expect(names(jobs)).toEqual(names(declared));
+  expect(names(processors.map(({ job }) => job))).toEqual(names(jobs));
+});
+
+test('names are declared once, and the metrics know no job or queue that is not there', () => {
+  expect(new Set(names(jobs)).size).toBe(jobs.length);
+  expect([...jobNames].sort()).toEqual(names(jobs));
+  expect([...queueNames].sort()).toEqual([...new Set(jobs.map(({ queue }) => queue))].sort());
+});
+
+test.each(jobs.map((job) => [job.name, job] as const))('%s: its bounds fit each other', (_name, job) => {
+  expect(job.attempts).toBeGreaterThan(0);
+  expect(job.backoffSeconds).toBeGreaterThan(0);
+  expect(job.timeoutSeconds).toBeGreaterThan(0);
+  // One missed run is no alarm.
+  expect(job.staleAfterSeconds).toBeGreaterThan(2 * (job.schedule?.everySeconds ?? 0));
+  expect(job.meaning).toMatch(/^[A-Z].*\.$/);
+});
+
+test.each(scheduledJobs.map((job) => [job.name, job] as const))('%s: the timetable gives it nothing', (_name, job) => {
+  expect(job.payload.safeParse({}).success).toBe(true);
+});
+
+test.each(jobs.map((job) => [job.name, job] as const))('%s refuses what it does not know', (_name, job) => {
+  expect(job.payload.safeParse({ tenant: 'other' }).success).toBe(false);
+  expect(job.payload.safeParse('text').success).toBe(false);
+});
