@@ -74,8 +74,10 @@ test('a start without workers says that jobs wait', () => {
   expect(banner({ ...state(), workers: 0 }, '').join('\n')).toContain('workers   none here');
 });
 
-test('without credentials the banner promises no login and no tour', () => {
-  const text = banner({ ...state(), credentialsFile: join(folder, 'absent.json') }, '').join('\n');
+test('without credentials nothing names their file, promises a login or a tour', () => {
+  const absent = { ...state(), credentialsFile: join(folder, 'absent.json') };
+  expect(JSON.parse(readyLine(absent))).not.toHaveProperty('credentials_file');
+  const text = banner(absent, '').join('\n');
   expect(text).not.toContain('login');
   expect(text).not.toContain('TOKEN');
 });

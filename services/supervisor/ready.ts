@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** What a start that succeeded tells its reader. */
 export interface ReadyState {
@@ -10,13 +10,13 @@ export interface ReadyState {
   workers: number;
 }
 
-/** The one line on stdout without a terminal. */
+/** The one line on stdout without a terminal. Credentials are there under the development profile alone. */
 export function readyLine(state: ReadyState): string {
   return JSON.stringify({
     event: 'ready',
     api: state.api,
     metrics: state.metrics,
-    credentials_file: state.credentialsFile,
+    ...(existsSync(state.credentialsFile) ? { credentials_file: state.credentialsFile } : {}),
     pids: state.pids,
   });
 }
