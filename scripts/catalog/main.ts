@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { jobs } from '../../jobs/schedules.ts';
 import { dashboardFiles } from '../../observability/dashboards/all.ts';
 import { openApiOf } from '../../services/platform/http/openapi.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
@@ -10,6 +11,7 @@ import {
   endpointsPage,
   envExample,
   errorsPage,
+  jobsPage,
   metricsPage,
   moduleGraphPage,
 } from './pages.ts';
@@ -51,6 +53,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
     'docs/reference/errors.md': errorsPage(errors),
+    'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'docs/reference/openapi.json': `${JSON.stringify(openApiOf(endpoints, version), null, 2)}\n`,
