@@ -10,15 +10,10 @@ import { migrationStates } from '../services/platform/postgres/migrate.ts';
 import { findApi } from './api-client.ts';
 import { openContext } from './context.ts';
 import { withDatabase } from './database-ports.ts';
+import { auditChecks } from './doctor-audit.ts';
+import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
 import { type CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
-
-type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
-type Check = { readonly name: string; readonly run: () => Promise<Result> };
-
-const pass = (evidence: string): Result => ({ result: 'pass', evidence });
-const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });
-const fail = (evidence: string, fix: string): Result => ({ result: 'fail', evidence, fix });
 
 const LEAST_POSTGRES = 150_000;
 const CLOCK_BOUND_MS = 5_000;
@@ -142,6 +137,7 @@ const checks: readonly Check[] = [
           : pass(`epoch ${state.epoch}, not behind`);
       }),
   },
+  ...auditChecks,
   {
     name: 'api',
     run: async () => {

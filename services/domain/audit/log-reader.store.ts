@@ -56,6 +56,23 @@ const auditLeavesRead = defineStatement(
   `SELECT seq, leaf FROM audit_events WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
 );
 
+const auditSinkStates = defineStatement(
+  'auditSinkStates',
+  `SELECT sink, origin, size, ${rfc3339('published_at')} AS "publishedAt", ${rfc3339('failing_since')} AS "failingSince"
+   FROM audit_sinks ORDER BY sink`,
+);
+
+/** How far a place outside has been told, and since when it cannot be. */
+export type SinkState = {
+  readonly sink: string;
+  readonly origin: string;
+  readonly size: number;
+  readonly publishedAt: string | null;
+  readonly failingSince: string | null;
+};
+
+export const readSinkStates = (sql: Sql): Promise<SinkState[]> => sql.query(auditSinkStates);
+
 export const readLogs = (sql: Sql): Promise<LogRow[]> => sql.query(auditLogsRead);
 
 export async function readNewestCheckpoint(sql: Sql, origin: string): Promise<CheckpointRow | null> {

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sealEvents } from '../services/domain/audit/seal-events.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../services/platform/testing/log-world.ts';
+import { testCaller } from '../services/platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+
+let database: TestDatabase;
+let folder: string;
+let world: LogWorld;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-doctor-audit-'));
+  world = await createLogWorld(database.url, { dataDir: folder });
+  await giveKeys(world);
+});
+afterAll(async () => {
+  await world.end();
+  await database.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+type Judged = { readonly result: string; readonly evidence: string; readonly fix?: string };
+
+/** What doctor says of the log and of its sinks. */
+async function doctor(env: Readonly<Record<string, string>> = {}): Promise<{ log: Judged; sinks: Judged }> {
+  const { PATH = '', NODE_V8_COVERAGE } = process.env;
+  const child = spawn(process.execPath, ['cli/main.ts', 'doctor', '--json'], {
+    cwd: join(import.meta.dirname, '..'),
+    env: {
+      PATH,
+      ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}),
+      DATABASE_URL: database.url,
+      SALLYPORT_DATA_DIR: folder,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let out = '';
+  child.stdout.on('data', (part: Buffer) => {
+    out += part;
+  });
+  await new Promise((done) => child.once('close', done));
+  const checks = JSON.parse(out).checks as (Judged & { name: string })[];
+  const named = (name: string): Judged => checks.find((check) => check.name === name) as Judged;
+  return { log: named('audit log'), sinks: named('audit sinks') };
+}
+
+test('says that nothing is sealed yet, then what is, and how far each sink was told', async () => {
+  expect((await doctor()).log).toMatchObject({ result: 'warn', evidence: 'nothing has been sealed yet' });
+  await world.emit(5);
+  const { size } = await sealEvents(world, {}, testCaller);
+  await world.checkpointOutbox.settled();
+  const { log, sinks } = await doctor();
+  expect(log).toEqual({
+    name: 'audit log',
+    result: 'pass',
+    evidence: `sallyport.test/audit has ${size} events, ${size} of them signed, 0 waiting`,
+  });
+  expect(sinks).toMatchObject({ result: 'pass', evidence: `file; file knows ${size}` });
+});
+
+test('warns where heads go nowhere, or stay on one machine under production', async () => {
+  expect((await doctor({ AUDIT_CHECKPOINT_SINKS: '' })).sinks).toMatchObject({
+    result: 'warn',
+    fix: 'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
+  });
+});
+
+test('fails where a sink cannot be told, events wait too long, or sealing has stopped', async () => {
+  await world.raw(`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`);
+  expect((await doctor()).sinks).toMatchObject({
+    result: 'fail',
+    evidence: 'file has failed since 2026-01-01T00:00:00.000000Z',
+  });
+  await world.raw('UPDATE audit_sinks SET failing_since = NULL');
+  await world.raw(
+    `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at) VALUES ('test.late', 'ok', 'system', clock_timestamp() - interval '5 minutes')`,
+  );
+  expect((await doctor()).log).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringMatching(/oldest for (29|30|31|32)\d s$|oldest for \d{3} s$/),
+  });
+  await sealEvents(world, {}, testCaller);
+  const mark = (await world.logMark.read())!;
+  await world.logMark.swap(mark, { ...mark, size: mark.size + 3 });
+  expect((await doctor()).log).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringMatching(/sealing has stopped \(database_behind\)$/),
+    fix: expect.stringContaining('sallyport audit continue'),
+  });
+});

@@ -1,0 +1,62 @@
+import { describeLog, type LogDescription } from '../services/domain/audit/describe-log.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { withAuditLog } from './audit-ports.ts';
+import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+
+/** Sealing runs every second: what waits longer than this waits for something. */
+const WAIT_BOUND_SECONDS = 60;
+
+const FIX = {
+  database_behind: 'restore the newer database, or accept the loss: npx sallyport audit continue --reason …',
+  forked: 'find out who wrote another history, then: npx sallyport audit continue --reason …',
+  tiles_damaged: 'npx sallyport audit verify names the place',
+} as const;
+
+function judgeLog(log: LogDescription | null): Result {
+  if (log === null) return warn('nothing has been sealed yet', 'npm start runs a worker, which seals');
+  const { head, standing, stoppedReason, signedSize, waiting } = log;
+  const evidence = `${head.origin} has ${head.size} events, ${signedSize ?? 0} of them signed, ${waiting.backlog} waiting`;
+  const stopped = stoppedReason ?? (standing === 'current' || standing === 'swap' ? null : standing);
+  if (stopped !== null) return fail(`${evidence}; sealing has stopped (${stopped})`, FIX[stopped]);
+  if (waiting.oldestAgeSeconds > WAIT_BOUND_SECONDS)
+    return fail(
+      `${evidence}, the oldest for ${Math.round(waiting.oldestAgeSeconds)} s`,
+      'see that a worker runs and Redis answers: npx sallyport queue list',
+    );
+  if (waiting.stray > 0)
+    return warn(
+      `${evidence}, ${waiting.stray} in no day's partition`,
+      'see that the clean-up job runs: npx sallyport queue list',
+    );
+  return pass(evidence);
+}
+
+function judgeSinks(log: LogDescription | null): Result {
+  const { audit, server } = loadConfig(process.env);
+  if (audit.sinks.length === 0)
+    return warn(
+      'none: whoever can write to the database can rewrite the log unseen',
+      'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
+    );
+  const states = log?.sinks ?? [];
+  const failing = states.find(({ failingSince }) => failingSince !== null);
+  if (failing)
+    return fail(`${failing.sink} has failed since ${failing.failingSince}`, 'see the worker log for why, and mend it');
+  const told = states.map(({ sink, size }) => `${sink} knows ${size}`).join(', ');
+  const evidence = `${audit.sinks.join(', ')}${told === '' ? '; not told anything yet' : `; ${told}`}`;
+  if (server.profile === 'production' && audit.sinks.every((sink) => sink === 'file'))
+    return warn(
+      `${evidence}; on this machine alone`,
+      'add witness or s3, or carry AUDIT_CHECKPOINT_DIR off the machine',
+    );
+  return pass(evidence);
+}
+
+const described = (judge: (log: LogDescription | null) => Result) => (): Promise<Result> =>
+  withAuditLog(async (ports) => judge(await describeLog(ports)));
+
+/** The sealed log and the places outside that its heads are sent to. */
+export const auditChecks: readonly Check[] = [
+  { name: 'audit log', run: described(judgeLog) },
+  { name: 'audit sinks', run: described(judgeSinks) },
+];

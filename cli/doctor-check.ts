@@ -1,0 +1,6 @@
+export type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
+export type Check = { readonly name: string; readonly run: () => Promise<Result> };
+
+export const pass = (evidence: string): Result => ({ result: 'pass', evidence });
+export const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });
+export const fail = (evidence: string, fix: string): Result => ({ result: 'fail', evidence, fix });
