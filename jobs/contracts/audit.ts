@@ -13,6 +13,18 @@ export const maintainAuditOutboxJob = defineJob({
   meaning: 'Makes the partitions of the days to come in the audit outbox, and drops days that are sealed and old.',
 });
 
+export const thinAuditCheckpointsJob = defineJob({
+  name: 'thin-audit-checkpoints',
+  queue: 'token-cleanup',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 30,
+  schedule: { everySeconds: 21_600 },
+  staleAfterSeconds: 172_800,
+  timeoutSeconds: 120,
+  meaning: 'Of signed heads of the audit log that are over a week old keeps one an hour.',
+});
+
 export const sealAuditEventsJob = defineJob({
   name: 'seal-audit-events',
   queue: 'audit-seal',

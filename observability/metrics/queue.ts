@@ -9,6 +9,7 @@ export const jobNames = [
   'clean-up-expired-sessions',
   'maintain-audit-outbox',
   'seal-audit-events',
+  'thin-audit-checkpoints',
 ] as const;
 
 export type QueueName = (typeof queueNames)[number];

@@ -7,3 +7,74 @@ export const userLogin = defineAuditEvent({
   meaning:
     'Somebody tried to sign in. `refused` is committed before its 401; `detail.identifier` is a keyed hash of the e-mail.',
 });
+
+// Written by row triggers, in whichever transaction changes the row (migration identity).
+export const userCreated = defineAuditEvent({
+  type: 'user.created',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account was made.',
+});
+
+export const userDisabled = defineAuditEvent({
+  type: 'user.disabled',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account was disabled: its sessions and logins ended with it.',
+});
+
+export const userDeleted = defineAuditEvent({
+  type: 'user.deleted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account was deleted: its sessions and logins ended with it.',
+});
+
+export const userEmailChanged = defineAuditEvent({
+  type: 'user.email_changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'The e-mail address of an account changed; neither address is in the event.',
+});
+
+export const userTokensRevoked = defineAuditEvent({
+  type: 'user.tokens_revoked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'Every token and login of a user from before was ended; `reason` says why.',
+});
+
+export const sessionCreated = defineAuditEvent({
+  type: 'session.created',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A browser session began.',
+});
+
+export const sessionEnded = defineAuditEvent({
+  type: 'session.ended',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A browser session was ended, and its logins with it; `reason` says why.',
+});
+
+export const accountLinked = defineAuditEvent({
+  type: 'account.linked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A way to sign in was added to an account: a password, or an account elsewhere.',
+});
+
+export const accountUnlinked = defineAuditEvent({
+  type: 'account.unlinked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A way to sign in was taken from an account.',
+});
+
+export const accountPasswordChanged = defineAuditEvent({
+  type: 'account.password_changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'The password of an account changed.',
+});

@@ -1,0 +1,59 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { LogMark } from '../../domain/ports.ts';
+import { createFileLogMark } from './file-log-mark.ts';
+import { MarksUnreadableError } from './file-marks.ts';
+
+let dataDir: string;
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-log-mark-'));
+});
+afterEach(() => rm(dataDir, { recursive: true, force: true }));
+
+const markOf = (size: number, byte = size % 251): LogMark => ({
+  origin: 'a.example/log',
+  size,
+  root: Buffer.alloc(32, byte).toString('base64'),
+});
+
+test('is swapped only from what is held, whichever part of it differs', async () => {
+  const mark = createFileLogMark(dataDir);
+  expect(await mark.read()).toBeNull();
+  expect(await mark.swap(markOf(1), markOf(2))).toBe(false);
+  expect(await mark.swap(null, markOf(1))).toBe(true);
+  expect(await mark.swap(null, markOf(2))).toBe(false);
+  expect(await mark.swap(markOf(1, 9), markOf(2))).toBe(false);
+  expect(await mark.swap({ ...markOf(1), origin: 'b' }, markOf(2))).toBe(false);
+  expect(await mark.swap(markOf(1), markOf(2))).toBe(true);
+  expect(await createFileLogMark(dataDir).read()).toEqual(markOf(2));
+});
+
+test('of any number who swap at once from one mark, one succeeds', async () => {
+  await createFileLogMark(dataDir).swap(null, markOf(0));
+  for (let round = 0; round < 20; round += 1) {
+    const stores = Array.from({ length: 8 }, () => createFileLogMark(dataDir));
+    const done = await Promise.all(stores.map((store, at) => store.swap(markOf(round), markOf(round + 1, at + 1))));
+    expect(done.filter(Boolean)).toHaveLength(1);
+    const held = (await stores[0]!.read())!;
+    expect(held.root).toBe(markOf(round + 1, done.indexOf(true) + 1).root);
+    await stores[0]!.swap(held, markOf(round + 1));
+  }
+});
+
+test('is its owner’s alone, and nothing is left beside it', async () => {
+  await createFileLogMark(dataDir).swap(null, markOf(1));
+  expect((await readdir(dataDir)).filter((name) => name.startsWith('audit'))).toEqual(['audit-mark.json']);
+  expect((await stat(join(dataDir, 'audit-mark.json'))).mode & 0o777).toBe(0o600);
+});
+
+test.each(['', '{', '{"origin":"a","size":-1,"root":""}', '[]', '{"origin":"a","size":1,"root":"AA=="}'])(
+  'unreadable (%j) it is no mark at all, and says which file',
+  async (text) => {
+    await writeFile(join(dataDir, 'audit-mark.json'), text);
+    const mark = createFileLogMark(dataDir);
+    await expect(mark.read()).rejects.toBeInstanceOf(MarksUnreadableError);
+    await expect(mark.swap(null, markOf(1))).rejects.toThrow('audit-mark.json');
+  },
+);
