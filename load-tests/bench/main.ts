@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { type Bench, BenchContext, type Figure, isMet } from '../lib/bench.ts';
 import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
+import { cleanup } from './cleanup.ts';
 import { clientCredentials } from './client-credentials.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
@@ -26,6 +27,7 @@ const benches: readonly Bench[] = [
   login,
   loginStorm,
   loginTiming,
+  cleanup,
 ];
 
 /** Parts measured alone, in their own files; they print their own lines. */
