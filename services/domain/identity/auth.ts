@@ -1,67 +1,31 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { runWithTransaction } from '@better-auth/core/context';
-import { prismaAdapter } from '@better-auth/prisma-adapter';
-import { betterAuth } from 'better-auth';
-import { createAuthMiddleware, isAPIError } from 'better-auth/api';
+import { isAPIError } from 'better-auth/api';
 import { internalError } from '../../platform/errors.ts';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import {
+  type AuthDatabase,
+  type BrowserPolicy,
+  createAuthEngine,
+  type EngineSettings,
+  engineHeaders,
+  HANDED_OVER,
+  type Handover,
+  required,
+} from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';
-import { createSessionCache, type SecondaryStorage } from './session.cache.ts';
+import type { LiveSession } from './live-session.ts';
+import { createSessionCache } from './session.cache.ts';
 
-export type AuthSettings = {
-  readonly authSecret: string;
-  /** Origin of the API, fixed at boot: no request sets it. */
-  readonly baseUrl: string;
-  readonly sessionSeconds: number;
+export type AuthSettings = EngineSettings & {
   /** CORS_ORIGINS: whose pages may write with the session cookie, beside our own. */
   readonly corsOrigins: readonly string[];
   /** `__Host-` and `Secure`; off only under the development profile. */
   readonly secureCookies: boolean;
 };
 
-/** The database as Better Auth's adapter needs it; see platform/postgres/prisma.ts. */
-export type AuthDatabase = {
-  readonly client: object;
-  readonly transact: Transact;
-  currentTx(): Parameters<Parameters<Transact>[0]>[0];
-  unmask<T>(work: () => Promise<T>): Promise<T>;
-};
-
-export type AuthUser = {
-  readonly id: string;
-  readonly email: string;
-  readonly emailVerified: boolean;
-  readonly name: string | null;
-  readonly image: string | null;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-  readonly roles: readonly string[];
-  readonly tokenEpoch: number;
-  readonly disabledAt: Date | null;
-};
-
-export type AuthSession = {
-  readonly id: string;
-  readonly token: string;
-  readonly userId: string;
-  readonly expiresAt: Date;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-  readonly ipAddress: string | null;
-  readonly userAgent: string | null;
-};
-
-export type LiveSession = { readonly user: AuthUser; readonly session: AuthSession };
 export type OpenedSession = LiveSession & { readonly setCookie: readonly string[] };
-
-/** What pages may do with the session cookie. */
-type BrowserPolicy = {
-  readonly sessionCookie: string;
-  /** Own origin and the listed ones, compared byte for byte. */
-  readonly trustedOrigins: ReadonlySet<string>;
-  readonly secureCookies: boolean;
-};
 
 /** What our use-cases use of Better Auth; its own errors and names stay behind this. */
 export type Auth = {
@@ -82,18 +46,6 @@ export type Auth = {
 
 export type HasAuth = { readonly auth: Auth };
 
-/** What one call hands through Better Auth, which has no parameter for it. */
-type Handover = {
-  readonly digest?: string;
-  readonly provenDigest?: string;
-  readonly afterCommit: (() => Promise<void>)[] | null;
-  opened?: LiveSession;
-  isCached?: boolean;
-};
-
-const ADDRESS_HEADER = 'x-sallyport-address';
-const NEVER_TOO_LONG = 4_096;
-
 /** Better Auth on Postgres and Redis: one call at boot. */
 export function createAuth(
   ports: Pick<Ports, 'redis' | 'random' | 'vault' | 'clock'> & HasRevocations & { readonly authDatabase: AuthDatabase },
@@ -111,62 +63,7 @@ export function createAuth(
     trustedOrigins: new Set([new URL(settings.baseUrl).origin, ...settings.corsOrigins]),
     secureCookies: settings.secureCookies,
   };
-
-  const engine = betterAuth({
-    secret: settings.authSecret,
-    baseURL: settings.baseUrl,
-    basePath: '/api/auth',
-    trustedOrigins: [...browser.trustedOrigins],
-    database: prismaAdapter(authDatabase.client, { provider: 'postgresql', transaction: true }),
-    secondaryStorage: inTransactions(cache, handover),
-    emailAndPassword: {
-      enabled: true,
-      minPasswordLength: 1,
-      maxPasswordLength: NEVER_TOO_LONG,
-      password: {
-        // Hashing waits in a queue: it stays outside of Better Auth, whose calls may run inside a transaction.
-        // At a sign-in it hashes only to hide an unknown account, which the use-case has seen to.
-        hash: async () => {
-          const given = handover.getStore();
-          return required(given?.digest ?? given?.provenDigest);
-        },
-        verify: async ({ hash }) => hash === required(handover.getStore()?.provenDigest),
-      },
-    },
-    user: {
-      additionalFields: {
-        roles: { type: 'string[]', input: false, required: false },
-        tokenEpoch: { type: 'number', input: false, required: false },
-        disabledAt: { type: 'date', input: false, required: false },
-      },
-    },
-    // A fixed life from login on, and reading a session writes nothing.
-    session: {
-      expiresIn: settings.sessionSeconds,
-      disableSessionRefresh: true,
-      deferSessionRefresh: true,
-      storeSessionInDatabase: true,
-      cookieCache: { enabled: false },
-    },
-    verification: { storeInDatabase: true },
-    rateLimit: { enabled: false },
-    telemetry: { enabled: false },
-    logger: { disabled: true },
-    hooks: {
-      after: createAuthMiddleware(async (ctx) => {
-        const open = handover.getStore();
-        if (open && ctx.context.newSession) open.opened = ctx.context.newSession as unknown as LiveSession;
-      }),
-    },
-    advanced: {
-      database: { generateId: () => ports.random.uuid() },
-      // Written by `headersOf` alone; a header of the request never becomes an address.
-      ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
-      useSecureCookies: false,
-      defaultCookieAttributes: { secure: settings.secureCookies, httpOnly: true, sameSite: 'lax', path: '/' },
-      cookies: { session_token: { name: browser.sessionCookie } },
-    },
-  });
+  const engine = createAuthEngine({ ...ports, cache, browser, handover }, settings);
 
   const transact: Transact = async (work) => {
     const afterCommit: (() => Promise<void>)[] = [];
@@ -196,7 +93,7 @@ export function createAuth(
       open({ digest }, () =>
         engine.api.signUpEmail({
           body: { email, name, password: HANDED_OVER },
-          headers: headersOf(request),
+          headers: engineHeaders(request),
           returnHeaders: true,
         }),
       ),
@@ -204,7 +101,7 @@ export function createAuth(
       open({ provenDigest }, () =>
         engine.api.signInEmail({
           body: { email, password: HANDED_OVER },
-          headers: headersOf(request),
+          headers: engineHeaders(request),
           returnHeaders: true,
         }),
       ),
@@ -231,40 +128,4 @@ function ownError(err: unknown): unknown {
   if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();
   if (err.body?.code === 'INVALID_EMAIL_OR_PASSWORD') return loginRefused();
   return internalError({ cause: err });
-}
-
-/** Stands where Better Auth expects the password, which it never needs. */
-const HANDED_OVER = 'handed over';
-
-function required<T>(value: T | undefined | null): T {
-  if (value === undefined || value === null) throw new Error('called outside of its use-case');
-  return value;
-}
-
-function headersOf(request: RequestContext): Headers {
-  const userAgent = request.userAgent.replaceAll(/[^\x20-\x7e]/g, '');
-  return new Headers({ 'user-agent': userAgent, ...(request.ip === '' ? {} : { [ADDRESS_HEADER]: request.ip }) });
-}
-
-/** Inside a transaction nothing is read from Redis, and writes wait for its commit. */
-function inTransactions(cache: SecondaryStorage, handover: AsyncLocalStorage<Handover>): SecondaryStorage {
-  const later = async (write: () => Promise<void>): Promise<void> => {
-    const waiting = handover.getStore()?.afterCommit;
-    if (waiting) waiting.push(write);
-    else await write();
-  };
-  const isInTransaction = (): boolean => handover.getStore()?.afterCommit != null;
-  return {
-    get: async (key) => {
-      if (isInTransaction()) return null;
-      const value = await cache.get(key);
-      const read = handover.getStore();
-      if (read && value !== null) read.isCached = true;
-      return value;
-    },
-    set: (key, value, ttlSeconds) => later(() => cache.set(key, value, ttlSeconds)),
-    delete: (key) => later(() => cache.delete(key)),
-    getAndDelete: (key) => cache.getAndDelete(key),
-    increment: (key, ttlSeconds) => cache.increment(key, ttlSeconds),
-  };
 }

@@ -1,9 +1,10 @@
 import { unauthenticated } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import type { HasAuth, LiveSession } from './auth.ts';
+import type { HasAuth } from './auth.ts';
 import type { SessionView, UserView } from './contract.ts';
 import { cookieValue } from './csrf.ts';
+import type { LiveSession } from './live-session.ts';
 import { sessionCallerOf } from './open-session.ts';
 import { liveSessionView } from './views.ts';
 

@@ -1,5 +1,5 @@
-import type { AuthSession, AuthUser, LiveSession } from './auth.ts';
 import type { SessionView, UserView } from './contract.ts';
+import type { AuthSession, AuthUser, LiveSession } from './live-session.ts';
 
 const userView = (user: AuthUser): UserView => ({
   id: user.id,

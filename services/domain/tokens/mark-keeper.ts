@@ -3,7 +3,7 @@ import { isDatabaseUnused } from './revocations.store.ts';
 import { higherMarks, type ShownState, standingOf } from './state-poll-marks.ts';
 
 /** `rewound`: nothing it said may be used. `returned`: trusted again, and everything is to be read anew. */
-export type Trust = 'trusted' | 'returned' | 'rewound';
+type Trust = 'trusted' | 'returned' | 'rewound';
 
 export type MarkKeeper = {
   /**

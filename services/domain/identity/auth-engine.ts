@@ -1,0 +1,148 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { prismaAdapter } from '@better-auth/prisma-adapter';
+import { betterAuth } from 'better-auth';
+import { createAuthMiddleware } from 'better-auth/api';
+import type { Ports, RequestContext, Transact } from '../ports.ts';
+import type { LiveSession } from './live-session.ts';
+import type { SecondaryStorage } from './session.cache.ts';
+
+/** The database as Better Auth's adapter needs it; see platform/postgres/prisma.ts. */
+export type AuthDatabase = {
+  readonly client: object;
+  readonly transact: Transact;
+  currentTx(): Parameters<Parameters<Transact>[0]>[0];
+  unmask<T>(work: () => Promise<T>): Promise<T>;
+};
+
+/** What pages may do with the session cookie. */
+export type BrowserPolicy = {
+  readonly sessionCookie: string;
+  /** Own origin and the listed ones, compared byte for byte. */
+  readonly trustedOrigins: ReadonlySet<string>;
+  readonly secureCookies: boolean;
+};
+
+/** What one call hands through Better Auth, which has no parameter for it. */
+export type Handover = {
+  readonly digest?: string;
+  readonly provenDigest?: string;
+  readonly afterCommit: (() => Promise<void>)[] | null;
+  opened?: LiveSession;
+  isCached?: boolean;
+};
+
+export type EngineSettings = {
+  readonly authSecret: string;
+  /** Origin of the API, fixed at boot: no request sets it. */
+  readonly baseUrl: string;
+  readonly sessionSeconds: number;
+};
+
+type EngineDeps = Pick<Ports, 'random'> & {
+  readonly authDatabase: AuthDatabase;
+  readonly cache: SecondaryStorage;
+  readonly browser: BrowserPolicy;
+  readonly handover: AsyncLocalStorage<Handover>;
+};
+
+const ADDRESS_HEADER = 'x-sallyport-address';
+const NEVER_TOO_LONG = 4_096;
+/** Stands where Better Auth expects the password, which it never needs. */
+export const HANDED_OVER = 'handed over';
+
+/** Better Auth as we use it: what it may do, and what it leaves to us. */
+export function createAuthEngine(
+  { random, authDatabase, cache, browser, handover }: EngineDeps,
+  settings: EngineSettings,
+) {
+  return betterAuth({
+    secret: settings.authSecret,
+    baseURL: settings.baseUrl,
+    basePath: '/api/auth',
+    trustedOrigins: [...browser.trustedOrigins],
+    database: prismaAdapter(authDatabase.client, { provider: 'postgresql', transaction: true }),
+    secondaryStorage: inTransactions(cache, handover),
+    emailAndPassword: {
+      enabled: true,
+      minPasswordLength: 1,
+      maxPasswordLength: NEVER_TOO_LONG,
+      password: {
+        // Hashing waits in a queue: it stays outside of Better Auth, whose calls may run inside a transaction.
+        // At a sign-in it hashes only to hide an unknown account, which the use-case has seen to.
+        hash: async () => {
+          const given = handover.getStore();
+          return required(given?.digest ?? given?.provenDigest);
+        },
+        verify: async ({ hash }) => hash === required(handover.getStore()?.provenDigest),
+      },
+    },
+    user: {
+      additionalFields: {
+        roles: { type: 'string[]', input: false, required: false },
+        tokenEpoch: { type: 'number', input: false, required: false },
+        disabledAt: { type: 'date', input: false, required: false },
+      },
+    },
+    // A fixed life from login on, and reading a session writes nothing.
+    session: {
+      expiresIn: settings.sessionSeconds,
+      disableSessionRefresh: true,
+      deferSessionRefresh: true,
+      storeSessionInDatabase: true,
+      cookieCache: { enabled: false },
+    },
+    verification: { storeInDatabase: true },
+    rateLimit: { enabled: false },
+    telemetry: { enabled: false },
+    logger: { disabled: true },
+    hooks: {
+      after: createAuthMiddleware(async (ctx) => {
+        const open = handover.getStore();
+        if (open && ctx.context.newSession) open.opened = ctx.context.newSession as unknown as LiveSession;
+      }),
+    },
+    advanced: {
+      database: { generateId: () => random.uuid() },
+      // Written by `engineHeaders` alone; a header of the request never becomes an address.
+      ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
+      useSecureCookies: false,
+      defaultCookieAttributes: { secure: browser.secureCookies, httpOnly: true, sameSite: 'lax', path: '/' },
+      cookies: { session_token: { name: browser.sessionCookie } },
+    },
+  });
+}
+
+/** The only headers Better Auth sees of a request. */
+export function engineHeaders(request: RequestContext): Headers {
+  const userAgent = request.userAgent.replaceAll(/[^\x20-\x7e]/g, '');
+  return new Headers({ 'user-agent': userAgent, ...(request.ip === '' ? {} : { [ADDRESS_HEADER]: request.ip }) });
+}
+
+/** What the use-case has handed over. Throws where there is none. */
+export function required<T>(value: T | undefined | null): T {
+  if (value === undefined || value === null) throw new Error('called outside of its use-case');
+  return value;
+}
+
+/** Inside a transaction nothing is read from Redis, and writes wait for its commit. */
+function inTransactions(cache: SecondaryStorage, handover: AsyncLocalStorage<Handover>): SecondaryStorage {
+  const later = async (write: () => Promise<void>): Promise<void> => {
+    const waiting = handover.getStore()?.afterCommit;
+    if (waiting) waiting.push(write);
+    else await write();
+  };
+  const isInTransaction = (): boolean => handover.getStore()?.afterCommit != null;
+  return {
+    get: async (key) => {
+      if (isInTransaction()) return null;
+      const value = await cache.get(key);
+      const read = handover.getStore();
+      if (read && value !== null) read.isCached = true;
+      return value;
+    },
+    set: (key, value, ttlSeconds) => later(() => cache.set(key, value, ttlSeconds)),
+    delete: (key) => later(() => cache.delete(key)),
+    getAndDelete: (key) => cache.getAndDelete(key),
+    increment: (key, ttlSeconds) => cache.increment(key, ttlSeconds),
+  };
+}
