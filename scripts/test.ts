@@ -8,7 +8,7 @@ import { coverageGroups } from './checks/coverage-groups.ts';
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
 
   npm test                    all of it
-  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts unit integration coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit integration coverage
   npm test -- --gaps          also list every line no test reached
 `;
 
@@ -91,6 +91,7 @@ const steps: Record<string, () => Promise<number>> = {
   catalogue: () => node('scripts/catalog/main.ts', '--check'),
   'dead-code': () => run('knip', []),
   alerts: () => node('scripts/checks/alerts.ts'),
+  compose: () => node('scripts/checks/compose.ts'),
   unit: () => vitest('unit'),
   integration: () => vitest('integration'),
   coverage: coverageStep,

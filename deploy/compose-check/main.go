@@ -1,0 +1,34 @@
+// Reads a compose file with the parser that docker compose uses, and prints the services it finds. Exit code 1 and the
+// parser's words where it is not valid.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sort"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+)
+
+func main() {
+	options, err := cli.NewProjectOptions(os.Args[1:], cli.WithInterpolation(true), cli.WithConsistency(true), cli.WithProfiles([]string{"*"}))
+	if err != nil {
+		fail(err)
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		fail(err)
+	}
+	names := project.ServiceNames()
+	sort.Strings(names)
+	for _, name := range names {
+		service := project.Services[name]
+		fmt.Printf("%s image=%s replicas=%d\n", name, service.Image, service.GetScale())
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}

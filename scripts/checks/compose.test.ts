@@ -1,0 +1,156 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { dashboardFiles } from '../../observability/dashboards/all.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });
+
+interface Service {
+  image: string;
+  read_only?: boolean;
+  cap_drop?: string[];
+  privileged?: boolean;
+  user?: string;
+  pid?: string;
+  network_mode?: string;
+  deploy?: { replicas?: number; resources?: unknown };
+  environment?: Record<string, string>;
+  volumes?: string[];
+  ports?: string[];
+  networks?: string[];
+}
+const compose = readYaml('docker-compose.yml') as {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+  networks: Record<string, { internal?: boolean } | null>;
+};
+const services = Object.entries(compose.services);
+const ours = services.filter(([, { image }]) => image === 'sallyport:local');
+
+describe('docker-compose.yml', () => {
+  test('has the whole system: two APIs behind a load balancer, two workers, stores, telemetry (P-DEP-11)', () => {
+    const expected = 'api collector grafana loki nginx postgres processes prometheus redis secrets tempo worker'.split(
+      ' ',
+    );
+    expect(Object.keys(compose.services).sort()).toEqual(expected);
+    expect([compose.services.api?.deploy?.replicas, compose.services.worker?.deploy?.replicas]).toEqual([2, 2]);
+    expect(compose.services.api?.environment).toMatchObject({ API_COPIES: '1', WORKER_COPIES: '0' });
+    expect(compose.services.worker?.environment).toMatchObject({ API_COPIES: '0', WORKER_COPIES: '1' });
+  });
+
+  test.each(services.filter(([, { image }]) => image !== 'sallyport:local'))(
+    '%s is pinned to a version',
+    (_name, { image }) => {
+      expect(image).toMatch(/^[a-z./-]+:v?\d+\.\d+(?:\.\d+)?$/);
+    },
+  );
+
+  test.each(services)('%s has no right it does not need, and is reached from this machine alone', (name, service) => {
+    expect([service.privileged, service.user]).toEqual([undefined, undefined]);
+    for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:/);
+    // Postgres and Redis start as root and step down by themselves; they are reached by our processes alone.
+    if (name === 'postgres' || name === 'redis') expect(service.networks).toEqual(['stores']);
+    else expect([name, service.read_only, service.cap_drop]).toEqual([name, true, ['ALL']]);
+    // Under a processor quota hashing delays every request of its copy.
+    expect(service.deploy?.resources).toBeUndefined();
+  });
+
+  test('the stores are on a network without a way out', () => {
+    expect(compose.networks.stores?.internal).toBe(true);
+  });
+
+  test('no secret is written in it: only files that are made at the first start', () => {
+    const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
+    for (const [, { environment = {} }] of services) {
+      for (const [name, value] of Object.entries(environment)) {
+        if (/PASSWORD|SECRET|KEY|DATABASE_URL|REDIS_URL/.test(name)) {
+          expect(name).toMatch(/_FILE$/);
+          expect(value).toMatch(/^\/run\//);
+        }
+      }
+    }
+    expect(text).not.toMatch(/:\/\/[^\s/]*:[^\s/]*@/);
+  });
+
+  test('whatever it mounts is there', () => {
+    for (const [name, { volumes = [] }] of services) {
+      for (const volume of volumes) {
+        const [source = ''] = volume.split(':');
+        if (source.startsWith('./'))
+          expect([name, source, existsSync(join(root, source))]).toEqual([name, source, true]);
+        else expect(Object.keys(compose.volumes)).toContain(source);
+      }
+    }
+  });
+
+  test('processes that share a folder of locks share their process ids', () => {
+    const holders = ours.filter(([, { volumes = [] }]) => volumes.some((volume) => volume.startsWith('state:')));
+    expect(holders.map(([name]) => name)).toEqual(['api', 'worker']);
+    for (const [, { pid }] of holders) expect(pid).toBe('service:processes');
+  });
+});
+
+describe('what it mounts', () => {
+  test('Prometheus loads every rule file and no test, and scrapes the API, the workers and the collector', () => {
+    const prometheus = readYaml('deploy/prometheus/prometheus.yml') as {
+      rule_files: string[];
+      scrape_configs: { job_name: string }[];
+    };
+    const rules = readdirSync(join(root, 'observability/alerts')).filter(
+      (file) => file.endsWith('.yaml') && !file.endsWith('.test.yaml'),
+    );
+    expect([...prometheus.rule_files].sort()).toEqual(rules.map((file) => `alerts/${file}`).sort());
+    expect(prometheus.scrape_configs.map(({ job_name }) => job_name)).toEqual([
+      'sallyport-api',
+      'sallyport-worker',
+      'collector',
+    ]);
+  });
+
+  test('Grafana has each data source that a dashboard names, and finds the dashboards', () => {
+    const { datasources } = readYaml('deploy/grafana/provisioning/datasources/sources.yaml') as {
+      datasources: { uid: string; type: string }[];
+    };
+    const known = datasources.map(({ uid, type }) => `${type} ${uid}`);
+    for (const text of dashboardFiles().values()) {
+      const named = [...text.matchAll(/"type": "(\w+)",\s+"uid": "(\w+)"/g)].map(([, type, uid]) => `${type} ${uid}`);
+      expect(named.length).toBeGreaterThan(0);
+      for (const source of named) expect(known).toContain(source);
+    }
+    const { providers } = readYaml('deploy/grafana/provisioning/dashboards/sallyport.yaml') as {
+      providers: { options: { path: string } }[];
+    };
+    expect(compose.services.grafana?.volumes).toContain(`./observability/dashboards:${providers[0]?.options.path}:ro`);
+  });
+
+  test('the collector of the image is the version whose parts are built for `npm run stack`', () => {
+    const { dist } = readYaml('observability/collector/builder.yaml') as { dist: { version: string } };
+    expect(compose.services.collector?.image).toBe(`otel/opentelemetry-collector-contrib:${dist.version}`);
+  });
+
+  test.each(['tempo-loki.yaml', 'files.yaml'])('%s says where every pipeline of the collector ends', (file) => {
+    const { service } = readYaml('observability/collector/collector.yaml') as {
+      service: { pipelines: Record<string, unknown> };
+    };
+    const ends = readYaml(`observability/collector/${file}`) as {
+      exporters: Record<string, unknown>;
+      service: { pipelines: Record<string, { exporters: string[] }> };
+    };
+    expect(Object.keys(ends.service.pipelines)).toEqual(Object.keys(service.pipelines));
+    const used = Object.values(ends.service.pipelines).flatMap(({ exporters }) => exporters);
+    expect(used.sort()).toEqual(Object.keys(ends.exporters).sort());
+  });
+});
+
+test('the image runs without root, a shell or development packages', () => {
+  const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8');
+  const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
+  expect(last).toMatch(/^\nFROM gcr\.io\/distroless\/[\w-]+:nonroot\n/);
+  expect(last).toMatch(/\nUSER nonroot\n/);
+  expect(last).not.toMatch(/\nRUN /);
+  expect(dockerfile).toContain('npm ci --omit=dev');
+  const ignored = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n');
+  for (const path of ['.git', '.env', '.sallyport', 'node_modules']) expect(ignored).toContain(path);
+});

@@ -1,0 +1,26 @@
+/** docker-compose.yml is read by Compose's own parser: `docker compose config`, else compose-go built with Go. */
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { onPath } from './promtool.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const say = (text: string): void => void process.stderr.write(`compose: ${text}\n`);
+
+function run(command: string, args: readonly string[], cwd = root): boolean {
+  return spawnSync(command, args, { cwd, stdio: ['ignore', 'ignore', 2] }).status === 0;
+}
+
+const docker = onPath('docker');
+const go = onPath('go') ?? onPath('go', '/usr/local/go/bin');
+if (docker && spawnSync(docker, ['compose', 'version'], { stdio: 'ignore' }).status === 0) {
+  if (run(docker, ['compose', 'config', '--quiet'])) say('docker compose finds it valid');
+  else process.exitCode = 1;
+} else if (go) {
+  if (run(go, ['run', '-buildvcs=false', '.', '../../docker-compose.yml'], resolve(root, 'deploy/compose-check')))
+    say('compose-go finds it valid');
+  else process.exitCode = 1;
+} else {
+  say(
+    'NOT checked by a parser of Compose: there is neither `docker compose` nor Go here (its rules of ours are, in unit)',
+  );
+}
