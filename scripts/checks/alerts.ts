@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ensurePromtool } from './promtool.ts';
+import { ensureProgram } from './debian-package.ts';
 
 const folder = resolve(import.meta.dirname, '../../observability/alerts');
 const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
@@ -10,7 +10,7 @@ const tests = files.filter((file) => file.endsWith('.test.yaml'));
 const rules = files.filter((file) => !tests.includes(file));
 
 try {
-  const promtool = ensurePromtool();
+  const promtool = ensureProgram({ package: 'prometheus', name: 'promtool', path: 'usr/bin/promtool' });
   for (const args of [
     ['check', 'rules', ...rules],
     ['test', 'rules', ...tests],

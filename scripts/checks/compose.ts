@@ -1,7 +1,7 @@
 /** docker-compose.yml is read by Compose's own parser: `docker compose config`, else compose-go built with Go. */
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
-import { onPath } from './promtool.ts';
+import { onPath } from './debian-package.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`compose: ${text}\n`);

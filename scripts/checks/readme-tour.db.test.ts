@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Product, startProduct } from '../../services/platform/testing/product.ts';
+import { tour } from '../../services/supervisor/ready.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -10,12 +11,17 @@ let product: Product;
 beforeAll(async () => {
   product = await startProduct();
 });
-afterAll(() => product?.stop());
+afterAll(() => product?.dispose());
 
-/** Runs a script as a reader's shell would, stopping at the first failing line. */
-function bash(script: string, env: NodeJS.ProcessEnv): Promise<{ code: number | null; output: string }> {
+/** Runs a script as a reader's shell would, stopping at the first failing line or with the test. */
+function bash(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<{ code: number | null; output: string }> {
   return new Promise((done, fail) => {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], { cwd: ROOT, env: { ...process.env, ...env } });
+    const options = { cwd: ROOT, env: { ...process.env, ...env }, signal };
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], options);
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -23,15 +29,26 @@ function bash(script: string, env: NodeJS.ProcessEnv): Promise<{ code: number | 
   });
 }
 
-test('the README tour runs as it stands', async () => {
+test('the README tour runs as it stands', async ({ signal }) => {
   const readme = await readFile(resolve(ROOT, 'README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```sh tour\n([\s\S]*?)```/g)].map(([, block]) => block);
   expect(blocks.length).toBeGreaterThanOrEqual(4);
-  const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir });
+  const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir }, signal);
   expect(output).toContain('the same successor');
   expect(output).toMatch(/^revoked$/m);
   expect(output).toMatch(/^active$/m);
+  expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
+  expect(output).toMatch(/^verified \S+: \d+ entries, root /m);
+  expect(output).toMatch(/^valid +\d+ events$/m);
   expect(code, output).toBe(0);
+});
+
+test('the five lines of the banner end in a token validated, revoked, refused, and an audit proof verified', async () => {
+  const lines = tour(product.api, product.credentials.user, product.dataDir);
+  const { code, output } = await bash(lines.join('\n'), {});
+  expect(code, output).toBe(0);
+  expect(output).toMatch(/"active":true.*\n.*"epoch":\d+.*\n.*"active":false,"reason":"revoked"/);
+  expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
 });
 
 test('every file the README and CONTRIBUTING name is there', async () => {

@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+const cacheFolder = join(root, 'node_modules/.cache/sallyport');
+
+/** The first file of this name on PATH. */
+export function onPath(name: string, path = process.env.PATH ?? ''): string | undefined {
+  return path
+    .split(delimiter)
+    .filter(Boolean)
+    .map((folder) => join(folder, name))
+    .find((candidate) => existsSync(candidate));
+}
+
+const run = (command: string, args: readonly string[], cwd: string): boolean =>
+  spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] }).status === 0;
+
+export interface DebianProgram {
+  package: string;
+  name: string;
+  /** Where the package has it. */
+  path: string;
+}
+
+/** Unpacked in a folder of ours: nothing is installed and no service is started. */
+function unpack(program: DebianProgram): string | undefined {
+  if (!onPath('apt-get') || !onPath('dpkg-deb')) return undefined;
+  const folder = join(cacheFolder, program.package);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  process.stderr.write(`no ${program.name} on PATH: fetching Debian's package into ${folder} once\n`);
+  const fetched = (): boolean => run('apt-get', ['download', '-q', program.package], folder);
+  // A machine that has never installed anything has no package index yet, and only root may fetch one.
+  if (!fetched() && !(process.getuid?.() === 0 && run('apt-get', ['update', '-q'], folder) && fetched()))
+    return undefined;
+  const [archive] = readdirSync(folder).filter((file) => file.endsWith('.deb'));
+  return archive !== undefined && run('dpkg-deb', ['-x', archive, '.'], folder)
+    ? join(folder, program.path)
+    : undefined;
+}
+
+/** Path of a program: PATH, else as unpacked before, else from Debian's package. Throws with the command to run. */
+export function ensureProgram(program: DebianProgram): string {
+  const kept = join(cacheFolder, program.package, program.path);
+  const found = onPath(program.name) ?? (existsSync(kept) ? kept : unpack(program));
+  if (found !== undefined && existsSync(found)) return found;
+  throw new Error(
+    `no ${program.name} here, and Debian's package could not be fetched. Run: sudo apt-get install ${program.package}`,
+  );
+}
