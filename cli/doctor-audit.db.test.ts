@@ -63,7 +63,7 @@ test('says that nothing is sealed yet, then what is, and how far each sink was t
   expect(sinks).toMatchObject({ result: 'pass', evidence: `file; file knows ${size}` });
 });
 
-test('warns where heads go nowhere, or stay on one machine under production', async () => {
+test('warns where heads go nowhere', async () => {
   expect((await doctor({ AUDIT_CHECKPOINT_SINKS: '' })).sinks).toMatchObject({
     result: 'warn',
     fix: 'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
@@ -82,7 +82,7 @@ test('fails where a sink cannot be told, events wait too long, or sealing has st
   );
   expect((await doctor()).log).toMatchObject({
     result: 'fail',
-    evidence: expect.stringMatching(/oldest for (29|30|31|32)\d s$|oldest for \d{3} s$/),
+    evidence: expect.stringMatching(/, the oldest for \d{3} s$/),
   });
   await sealEvents(world, {}, testCaller);
   const mark = (await world.logMark.read())!;

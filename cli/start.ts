@@ -5,7 +5,13 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
-import { banner, describeKeyRing, type ReadyState, readyLine } from '../services/supervisor/ready.ts';
+import {
+  banner,
+  describeAuditHead,
+  describeKeyRing,
+  type ReadyState,
+  readyLine,
+} from '../services/supervisor/ready.ts';
 import { preparationSteps } from '../services/supervisor/steps.ts';
 import { listenForStop } from '../services/supervisor/stop-requests.ts';
 import { supervise } from '../services/supervisor/supervise.ts';
@@ -47,7 +53,7 @@ async function start(options: StartOptions, output: Output): Promise<void> {
   let wasReady = false;
   const onReady = (state: ReadyState): void => {
     if (wasReady) output.say(`ready again: ${state.api}`);
-    else if (isForPeople) void describeKeyRing(state.api).then((ring) => console.log(banner(state, ring).join('\n')));
+    else if (isForPeople) void welcome(state);
     else process.stdout.write(`${readyLine(state)}\n`);
     if (options.watch) output.say(`try: curl -s ${state.api}/readyz`);
     wasReady = true;
@@ -69,6 +75,11 @@ async function start(options: StartOptions, output: Output): Promise<void> {
     onReady,
     ...(options.watch ? { onRunning: watchLoop } : {}),
   });
+}
+
+async function welcome(state: ReadyState): Promise<void> {
+  const [keyRing, auditHead] = await Promise.all([describeKeyRing(state.api), describeAuditHead(state.api)]);
+  console.log(banner(state, keyRing, auditHead).join('\n'));
 }
 
 /** What a start would use, without starting it. @throws ConfigError */

@@ -43,9 +43,11 @@ test('the README tour runs as it stands', async ({ signal }) => {
   expect(code, output).toBe(0);
 });
 
-test('the five lines of the banner end in a token validated, revoked, refused, and an audit proof verified', async () => {
+test('the five lines of the banner end in a token validated, revoked, refused, and an audit proof verified', async ({
+  signal,
+}) => {
   const lines = tour(product.api, product.credentials.user, product.dataDir);
-  const { code, output } = await bash(lines.join('\n'), {});
+  const { code, output } = await bash(lines.join('\n'), {}, signal);
   expect(code, output).toBe(0);
   expect(output).toMatch(/"active":true.*\n.*"epoch":\d+.*\n.*"active":false,"reason":"revoked"/);
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { banner, describeKeyRing, type ReadyState, readyLine, tour } from './ready.ts';
+import { banner, describeAuditHead, describeKeyRing, type ReadyState, readyLine, tour } from './ready.ts';
 
 const login = { email: 'demo@example.test', password: `it's "quoted" $HOME \\ and spaced` };
 let folder: string;
@@ -25,7 +25,8 @@ beforeEach(async () => {
   seen = [];
   server = createServer(async (request, response) => {
     seen.push({ path: request.url ?? '', bearer: request.headers.authorization, body: await bodyOf(request) });
-    if (request.url === '/.well-known/jwks.json') response.end('{"keys":[{"kid":"k1","alg":"RS256"}]}');
+    if (request.url === '/v1/audit/log/checkpoint') response.end('audit.example/1\n7\ncm9vdA==\n\nsignature\n');
+    else if (request.url === '/.well-known/jwks.json') response.end('{"keys":[{"kid":"k1","alg":"RS256"}]}');
     else response.end('{"tokens":{"access_token":"abc.def-1.ghi_2","refresh_token":"other"}}');
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -53,8 +54,8 @@ test('the ready line has the members of the contract and nothing else', () => {
   });
 });
 
-test('the banner has at most thirty lines and names every address, the key ring, the workers and the login', async () => {
-  const lines = banner(state(), await describeKeyRing(api));
+test('the banner has at most thirty lines and names every address, the key ring, the audit head, the workers and the login', async () => {
+  const lines = banner(state(), await describeKeyRing(api), await describeAuditHead(api));
   expect(lines.length).toBeLessThanOrEqual(30);
   const text = lines.join('\n');
   for (const part of [
@@ -64,6 +65,7 @@ test('the banner has at most thirty lines and names every address, the key ring,
     ':1/metrics',
     'k1 (RS256)',
     '1 alive',
+    'audit     audit.example/1  size 7, root cm9vdA==',
     login.email,
   ]) {
     expect(text).toContain(part);
@@ -71,25 +73,41 @@ test('the banner has at most thirty lines and names every address, the key ring,
 });
 
 test('a start without workers says that jobs wait', () => {
-  expect(banner({ ...state(), workers: 0 }, '').join('\n')).toContain('workers   none here');
+  expect(banner({ ...state(), workers: 0 }, '', '').join('\n')).toContain('workers   none here');
 });
 
 test('without credentials nothing names their file, promises a login or a tour', () => {
   const absent = { ...state(), credentialsFile: join(folder, 'absent.json') };
   expect(JSON.parse(readyLine(absent))).not.toHaveProperty('credentials_file');
-  const text = banner(absent, '').join('\n');
+  const text = banner(absent, '', '').join('\n');
   expect(text).not.toContain('login');
   expect(text).not.toContain('TOKEN');
 });
 
-test('a key ring that cannot be read is said to be so', async () => {
+test('a key ring or an audit head that cannot be read is said to be so', async () => {
   expect(await describeKeyRing('http://127.0.0.1:1')).toMatch(/^not readable/);
+  expect(await describeAuditHead('http://127.0.0.1:1')).toMatch(/^not readable/);
+});
+
+test('the audit head of a new installation is waited for, and not for ever', async () => {
+  let asked = 0;
+  server.removeAllListeners('request');
+  server.on('request', (_request, response) => {
+    asked += 1;
+    response.statusCode = asked < 3 ? 404 : 200;
+    response.end('audit.example/1\n1\ncm9vdA==\n');
+  });
+  expect(await describeAuditHead(api)).toContain('size 1,');
+  asked = Number.NEGATIVE_INFINITY;
+  expect(await describeAuditHead(api, 150)).toBe('no event sealed yet');
 });
 
 test('the five lines, pasted into a shell, carry the login unchanged and the token through validate, revoke, validate', async () => {
-  const lines = tour(api, login);
+  const lines = tour(api, login, `${folder}/it's data`);
   expect(lines).toHaveLength(5);
-  await promisify(execFile)('/bin/sh', ['-ec', lines.join('\n')]);
+  // The last one takes a whole installation: the test of the README's tour runs it.
+  expect(lines[4]).toContain('audit prove 0');
+  await promisify(execFile)('/bin/sh', ['-ec', lines.slice(0, 4).join('\n')]);
   expect(seen.map(({ path }) => path)).toEqual([
     '/api/auth/signin',
     '/v1/tokens/validate',

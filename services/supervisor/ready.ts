@@ -1,4 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { repositoryRoot } from '../platform/local/data-dir.ts';
 
 /** What a start that succeeded tells its reader. */
 export interface ReadyState {
@@ -38,6 +41,24 @@ export async function describeKeyRing(api: string): Promise<string> {
   }
 }
 
+const HEAD_WAIT_MS = 3_000;
+
+/** The newest signed head of the audit log, in one line; waits a moment for the first of a new installation. */
+export async function describeAuditHead(api: string, waitMs: number = HEAD_WAIT_MS): Promise<string> {
+  const deadline = performance.now() + waitMs;
+  try {
+    for (;;) {
+      const answer = await fetch(`${api}/v1/audit/log/checkpoint`, { signal: AbortSignal.timeout(2_000) });
+      const [origin, size, root] = (await answer.text()).split('\n');
+      if (answer.ok) return `${origin}  size ${size}, root ${root}`;
+      if (answer.status !== 404 || performance.now() > deadline) return 'no event sealed yet';
+      await sleep(100);
+    }
+  } catch (err) {
+    return `not readable (${(err as Error).message})`;
+  }
+}
+
 interface Login {
   email: string;
   password: string;
@@ -53,21 +74,23 @@ function demoLogin(credentialsFile: string): Login | undefined {
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Five lines for a shell: sign in, validate, revoke, and see the same token refused. */
-export function tour(api: string, login: Login): string[] {
+/** Five lines for a shell: sign in, validate, revoke and see the same token refused, and check an audit proof offline. */
+export function tour(api: string, login: Login, dataDir: string): string[] {
   const json = `-H 'content-type: application/json'`;
   const bearer = `-H "authorization: Bearer $TOKEN"`;
+  const validate = `curl -s -X POST $API/v1/tokens/validate ${bearer}; echo`;
+  const prove = `SALLYPORT_DATA_DIR=${shellQuoted(dataDir)} npx sallyport audit prove 0 --out "$(mktemp -d)"`;
   return [
     `API=${api}`,
     `TOKEN=$(curl -s $API/api/auth/signin ${json} -d ${shellQuoted(JSON.stringify({ email: login.email, password: login.password }))} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`,
-    `curl -s -X POST $API/v1/tokens/validate ${bearer}; echo`,
-    `curl -s $API/v1/tokens/revoke ${bearer} ${json} -d "{\\"token\\":\\"$TOKEN\\",\\"reason\\":\\"tour\\"}"; echo`,
-    `curl -s -X POST $API/v1/tokens/validate ${bearer}; echo`,
+    validate,
+    `curl -s $API/v1/tokens/revoke ${bearer} ${json} -d "{\\"token\\":\\"$TOKEN\\",\\"reason\\":\\"tour\\"}"; echo; ${validate}`,
+    `(cd ${shellQuoted(repositoryRoot)} && ${prove} | sh)`,
   ];
 }
 
 /** What a person at a terminal sees: at most thirty lines, each usable as it stands. */
-export function banner(state: ReadyState, keyRing: string): string[] {
+export function banner(state: ReadyState, keyRing: string, auditHead: string): string[] {
   const login = demoLogin(state.credentialsFile);
   return [
     '',
@@ -79,10 +102,16 @@ export function banner(state: ReadyState, keyRing: string): string[] {
     `  JWKS      ${state.api}/.well-known/jwks.json`,
     `  metrics   ${state.metrics}`,
     `  key ring  ${keyRing}`,
+    `  audit     ${auditHead}`,
     `  workers   ${state.workers > 0 ? `${state.workers} alive` : 'none here: jobs wait for workers elsewhere'}`,
     ...(login ? [`  login     ${login.email}  ${login.password}  (more in ${state.credentialsFile})`] : []),
     ...(login
-      ? ['', 'Paste this: a token is validated, revoked, and then refused.', '', ...tour(state.api, login)]
+      ? [
+          '',
+          'Paste this: a token is validated, revoked and refused, and an audit proof verified.',
+          '',
+          ...tour(state.api, login, dirname(state.credentialsFile)),
+        ]
       : []),
     '',
   ];
