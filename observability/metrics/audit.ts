@@ -46,7 +46,7 @@ export const auditSealingStopped = defineGauge({
 });
 
 /** Kinds of places outside the database that are told of checkpoints. */
-export const sinkKinds = ['file', 'witness', 's3'] as const;
+const sinkKinds = ['file', 'witness', 's3'] as const;
 
 export const auditSinkSize = defineGauge({
   name: 'sallyport_audit_sink_size',

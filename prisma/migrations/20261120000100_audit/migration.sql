@@ -15,6 +15,8 @@ CREATE TABLE audit_outbox (
   detail       jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(detail) = 'object'),
   traceparent  text,
   occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- One row that cannot be written as RFC 3339 would hold up every later one.
+  CHECK (occurred_at >= timestamptz '1970-01-01 00:00:00+00' AND occurred_at < timestamptz '9999-01-01 00:00:00+00'),
   seq          bigint,                                   -- place in the sealed log; null: not sealed yet
   PRIMARY KEY (id, occurred_at),
   -- A given id (UUIDv7) fixes the row's time too, so that a repeated write meets its first; see audit_event_at().

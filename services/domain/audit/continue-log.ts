@@ -59,7 +59,7 @@ export async function continueLog(
     await openLog(tx, origin, log.firstSeq + log.size, lost);
     return beginLog(ports, tx, { ...input, held, lost }, caller);
   });
-  // Should this not happen, the next sealing run does it: the log names the mark it takes the place of.
+  // Should this not happen, or where other hosts have marks of their own, the next sealing run does it.
   await ports.logMark.swap(mark, next);
   return { origin, firstSeq: log.firstSeq + log.size, held, lost };
 }

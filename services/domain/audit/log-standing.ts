@@ -2,20 +2,17 @@ import type { LogMark } from '../ports.ts';
 
 /** A log as the database has it. */
 export type LogHead = LogMark & {
-  /** The mark that this log takes the place of, where it continues a lost one. */
-  readonly previous: LogMark | null;
+  /** Logs before it, closed because an operator accepted that leaves of theirs are lost. */
+  readonly closedOrigins: readonly string[];
 };
 
 export type StopReason = 'database_behind' | 'forked' | 'tiles_damaged';
 
 /**
- * How the database's log stands to the mark outside it. `swap`: the mark is one this log has grown from (or there is
- * none yet), and follows. Otherwise nothing may be sealed or signed.
+ * How the database's log stands to the mark outside it. `swap`: the mark is one this log has grown from, or of a
+ * log that it was accepted to follow, or there is none yet; it follows. Otherwise nothing may be sealed or signed.
  */
 export type LogStanding = 'current' | 'swap' | StopReason;
-
-const isSame = (one: LogMark, other: LogMark): boolean =>
-  one.origin === other.origin && one.size === other.size && one.root === other.root;
 
 /**
  * @param rootAtMark root (base64) that the log had at the mark's size, read from its tiles; asked for only where the
@@ -26,7 +23,7 @@ export async function logStanding(
   mark: LogMark | null,
   rootAtMark: (size: number) => Promise<string>,
 ): Promise<LogStanding> {
-  if (mark === null || (log.previous !== null && isSame(mark, log.previous))) return 'swap';
+  if (mark === null || log.closedOrigins.includes(mark.origin)) return 'swap';
   if (mark.origin !== log.origin || mark.size > log.size) return 'database_behind';
   if (mark.size === log.size) return mark.root === log.root ? 'current' : 'forked';
   return (await rootAtMark(mark.size)) === mark.root ? 'swap' : 'forked';

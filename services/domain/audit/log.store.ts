@@ -26,7 +26,7 @@ const auditLogLock = defineStatement('auditLogLock', 'SELECT pg_advisory_xact_lo
 const auditLogOpenRead = defineStatement(
   'auditLogOpenRead',
   `SELECT origin, size, encode(root, 'base64') AS root, first_seq AS "firstSeq", erasures, stopped_reason AS "stoppedReason",
-     previous AS "previousOrigin", previous_size AS "previousSize", encode(previous_root, 'base64') AS "previousRoot"
+     ARRAY(SELECT origin FROM audit_log WHERE closed_at IS NOT NULL) AS "closedOrigins"
    FROM audit_log WHERE closed_at IS NULL`,
 );
 
@@ -61,12 +61,6 @@ const auditLogErasureCount = defineStatement(
   'UPDATE audit_log SET erasures = erasures + 1 WHERE closed_at IS NULL',
 );
 
-type OpenLogRow = Omit<OpenLog, 'previous'> & {
-  readonly previousOrigin: string | null;
-  readonly previousSize: number;
-  readonly previousRoot: string;
-};
-
 export const planByIndex = (tx: Sql): Promise<unknown> => tx.query(auditPlansByIndex);
 
 export async function lockLog(tx: Sql): Promise<void> {
@@ -74,13 +68,8 @@ export async function lockLog(tx: Sql): Promise<void> {
   await planByIndex(tx);
 }
 
-export async function readOpenLog(sql: Sql): Promise<OpenLog | null> {
-  const [row] = await sql.query<OpenLogRow>(auditLogOpenRead);
-  if (row === undefined) return null;
-  const { previousOrigin, previousSize, previousRoot, ...log } = row;
-  const previous = previousOrigin === null ? null : { origin: previousOrigin, size: previousSize, root: previousRoot };
-  return { ...log, previous };
-}
+export const readOpenLog = async (sql: Sql): Promise<OpenLog | null> =>
+  (await sql.query<OpenLog>(auditLogOpenRead))[0] ?? null;
 
 export async function openLog(tx: Sql, origin: string, firstSeq: number, previous: LogMark | null): Promise<void> {
   const root = previous === null ? null : Buffer.from(previous.root, 'base64');

@@ -9,7 +9,7 @@ const iso = (micros: number): string =>
   new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
 
 /** The user an event is about, by whom its personal values can be found again. */
-export function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
+function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;
   return typeof detail.user_id === 'string' ? detail.user_id : null;

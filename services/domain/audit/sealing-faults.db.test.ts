@@ -81,7 +81,8 @@ describe('kill -9', () => {
     expect(new Set(eventIds).size).toBe(eventIds.length);
     expect(await world.head()).toMatchObject({ size });
     expect((await world.logMark.read())?.size).toBe(size);
-  });
+    // Some forty processes, one after the other.
+  }, 400_000);
 });
 
 describe('a database behind its mark (V5)', () => {
@@ -142,6 +143,31 @@ describe('a database behind its mark (V5)', () => {
     expect(await seal()).toMatchObject({ sealed: 1, stopped: null });
     expect((await world.logMark.read())?.origin).toMatch(/continued-/);
     await checkLog(world);
+  });
+
+  test('hosts with marks of their own all stop, and all go on once one of them was told to', async () => {
+    const other = await createLogWorld(database.url);
+    for (const host of [world, other, world]) {
+      await world.emit(2);
+      expect(await sealEvents(host, {}, testCaller)).toMatchObject({ sealed: 2, stopped: null });
+    }
+    const yesterday = await backup();
+    for (const host of [other, world]) {
+      await world.emit(2);
+      await sealEvents(host, {}, testCaller);
+    }
+    await yesterday.restore();
+    const fresh = await createLogWorld(database.url);
+    for (const host of [other, world, fresh])
+      expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: 'database_behind' });
+    await fresh.end();
+    await continueLog(other, { reason: 'restored' }, testCaller);
+    for (const host of [world, other, world]) {
+      await world.emit(1);
+      expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: null, backlog: 0 });
+    }
+    await checkLog(world);
+    await other.end();
   });
 
   test('the right database put back, sealing resumes by itself and says so', async () => {

@@ -43,6 +43,8 @@ export async function settleLog(ports: SettlePorts, caller: Caller): Promise<Set
     if (found === null) throw new Error('no audit log is open');
     const { log, mark, standing } = found;
     if (standing !== 'current' && standing !== 'swap') return stopSealing(ports, log, standing, caller, mark);
+    // Stopped by a host that has a mark: one without has nothing to say against it.
+    if (mark === null && log.stoppedReason !== null) return stopSealing(ports, log, log.stoppedReason, caller);
     // Lost against another sealer: look again.
     if (standing === 'swap' && !(await ports.logMark.swap(mark, markOf(log)))) continue;
     if (log.stoppedReason !== null) await resume(ports, log, caller);

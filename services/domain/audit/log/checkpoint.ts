@@ -1,5 +1,4 @@
 import { HASH_BYTES } from './merkle.ts';
-import { isKeyName } from './note.ts';
 
 /** The head of a log (c2sp.org/tlog-checkpoint). */
 export type Checkpoint = { readonly origin: string; readonly size: number; readonly root: Buffer };
@@ -7,9 +6,6 @@ export type Checkpoint = { readonly origin: string; readonly size: number; reado
 /** The text that is signed: origin, size and root, each on its line. */
 export const checkpointText = ({ origin, size, root }: Checkpoint): string =>
   `${origin}\n${size}\n${root.toString('base64')}\n`;
-
-/** An origin is also the name of the key that signs for it. */
-export const isOrigin = (text: string): boolean => isKeyName(text);
 
 /**
  * The head in the text of a note; extension lines are passed over.

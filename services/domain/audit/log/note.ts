@@ -1,8 +1,8 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 
 /** Signature types of c2sp.org/signed-note. */
-export const ED25519 = 0x01;
-export const COSIGNATURE_V1 = 0x04;
+const ED25519 = 0x01;
+const COSIGNATURE_V1 = 0x04;
 type SignatureType = typeof ED25519 | typeof COSIGNATURE_V1;
 
 /** A key that signs notes, as anyone may know it. */
@@ -83,7 +83,7 @@ export class NoteError extends Error {
 
 const SIGNATURE_LINE = /^\u2014 ([^ ]+) ([A-Za-z0-9+/]+={0,2})$/;
 
-export function parseSignatureLine(line: string): NoteSignature {
+function parseSignatureLine(line: string): NoteSignature {
   const [, name = '', encoded = ''] = SIGNATURE_LINE.exec(line) ?? [];
   const bytes = Buffer.from(encoded, 'base64');
   if (!isKeyName(name) || bytes.length <= ID_BYTES || bytes.toString('base64') !== encoded)
