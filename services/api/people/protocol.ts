@@ -1,4 +1,4 @@
-import type { SeriesSnapshot } from '../../../observability/metrics/instruments.ts';
+import type { MetricSeries } from '../../../observability/metrics/joined.ts';
 import type { LoginAnswer } from '../../domain/identity/open-session.ts';
 import type { RequestContext } from '../../domain/ports.ts';
 import { AppError, type AppErrorOptions, type ErrorDefinition, isAppError } from '../../platform/define/error.ts';
@@ -17,15 +17,13 @@ export type ToThread =
   | { readonly kind: 'abort'; readonly id: number }
   | { readonly kind: 'close' };
 
-export type MetricSnapshot = { readonly name: string; readonly series: readonly SeriesSnapshot[] };
-
 /** What comes from it. `epoch` is the revocation epoch that the thread had read when it answered. */
 export type FromThread =
   | { readonly kind: 'ready' }
   | { readonly kind: 'done'; readonly id: number; readonly epoch: number; readonly answer: LoginAnswer }
   | { readonly kind: 'failed'; readonly id: number; readonly epoch: number; readonly error: SentError }
   /** Running totals of what the thread counted, for the one list of metrics of the process. */
-  | { readonly kind: 'metrics'; readonly metrics: readonly MetricSnapshot[] };
+  | { readonly kind: 'metrics'; readonly metrics: readonly MetricSeries[] };
 
 export type SentError = { readonly definition: ErrorDefinition; readonly options: AppErrorOptions };
 
