@@ -12,6 +12,7 @@ import { openContext } from './context.ts';
 import { withDatabase } from './database-ports.ts';
 import { auditChecks } from './doctor-audit.ts';
 import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+import { jobChecks } from './doctor-jobs.ts';
 import { type CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
@@ -138,6 +139,7 @@ const checks: readonly Check[] = [
       }),
   },
   ...auditChecks,
+  ...jobChecks,
   {
     name: 'api',
     run: async () => {

@@ -83,12 +83,16 @@ describe('sallyport start', { timeout: 180_000 }, () => {
     expect(await validate(first.api)).toBe(true);
     expect((await (await fetch(first.metrics)).text()).includes('process="api-1"')).toBe(true);
 
+    const children = [
+      { name: 'api-1', pid: first.pids.api },
+      { name: 'worker-1', pid: first.pids.worker },
+    ];
     const status = await promisify(execFile)(process.execPath, [main, 'status', '--json'], { env });
     expect(JSON.parse(status.stdout)).toMatchObject({
       data_dir: dataDir,
       postgres: 'running',
       redis: 'running',
-      running: [{ pid: child.pid, api: first.api, ready: true, children: [{ name: 'api-1', pid: first.pids.api }] }],
+      running: [{ pid: child.pid, api: first.api, ready: true, children }],
     });
 
     expect(await stop()).toBe(0);

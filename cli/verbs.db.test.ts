@@ -88,6 +88,9 @@ describe('on a running product', () => {
       'migrations',
       'signing keys',
       'marks',
+      'audit log',
+      'audit sinks',
+      'jobs',
       'api',
     ]);
     expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
@@ -111,7 +114,15 @@ describe('on a running product', () => {
       postgres: 'running',
       redis: 'running',
       running: [
-        { pid: product.supervisorPid, api: product.api, ready: true, children: [{ pid: product.ready.pids.api }] },
+        {
+          pid: product.supervisorPid,
+          api: product.api,
+          ready: true,
+          children: [
+            { name: 'api-1', pid: product.ready.pids.api, ready: true },
+            { name: 'worker-1', pid: product.ready.pids.worker, ready: true },
+          ],
+        },
       ],
     });
     const plain = await sallyport(['status']);

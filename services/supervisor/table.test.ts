@@ -16,10 +16,15 @@ test('one API and one worker by default, else as many as API_COPIES and WORKER_C
     ['worker', 2],
   ]);
   expect(copies({ WORKER_COPIES: '0' })).toEqual([['api', 1]]);
+  expect(copies({ API_COPIES: '0' })).toEqual([['worker', 1]]);
 });
 
-test.each(['0', '2.5', 'many', '65', '-1'])('API_COPIES=%s stops the start by its name', (value) => {
+test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s stops the start by its name', (value) => {
   expect(() => loadConfig({ API_COPIES: value })).toThrow(/API_COPIES/);
+});
+
+test('a start of nothing at all stops by the names of both settings', () => {
+  expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0' })).toThrow(/API_COPIES/);
 });
 
 test('a child is killed only after its own drain time', () => {

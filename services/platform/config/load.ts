@@ -109,6 +109,8 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ['REFRESH_GRACE_USES', tokens.graceUses],
   ] as const)
     if (value === 0) refuse(env, 'is 0 while refresh tokens are not bound to a key of their client', 'set it above 0');
+  if (server.apiCopies === 0 && config.jobs.workerCopies === 0)
+    refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
   if (production && server.publicUrl === undefined)
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
   if (production && server.publicUrl?.startsWith('http:'))

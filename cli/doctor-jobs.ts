@@ -1,0 +1,37 @@
+import { scheduledJobs } from '../jobs/schedules.ts';
+import { createQueueAdmin } from '../services/platform/queue/admin.ts';
+import { createProducer } from '../services/platform/queue/producer.ts';
+import { readSchedules } from '../services/platform/queue/schedule-rows.ts';
+import { isStale } from '../services/platform/queue/timetable.ts';
+import { openContext } from './context.ts';
+import { withDatabase } from './database-ports.ts';
+import { type Check, fail, pass, warn } from './doctor-check.ts';
+
+const CONNECT_MS = 3_000;
+
+/** Whether jobs move: every schedule in time, workers on every queue, no dead letters. */
+export const jobChecks: readonly Check[] = [
+  {
+    name: 'jobs',
+    run: async () => {
+      const rows = await withDatabase(({ sql }) => readSchedules(sql));
+      if (rows.length === 0) return warn('no worker has run yet', 'npm start, or start services/worker/main.ts');
+      const stale = scheduledJobs.filter((job) => rows.some((row) => row.job === job.name && isStale(row, job)));
+      if (stale.length > 0)
+        return fail(`no success in time: ${stale.map(({ name }) => name).join(', ')}`, 'npx sallyport queue list');
+      const { redisUrl } = await openContext(['redisUrl']);
+      const producer = createProducer(redisUrl, () => {});
+      try {
+        await producer.ready(CONNECT_MS);
+        const queues = await createQueueAdmin(producer).queues();
+        const idle = queues.filter(({ workers }) => workers === 0).map(({ name }) => name);
+        if (idle.length > 0) return warn(`no worker takes from ${idle.join(', ')}`, 'start a worker: npm start');
+        const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
+        if (dead > 0) return warn(`${dead} dead letters`, 'npx sallyport queue list, then queue retry');
+        return pass(`${rows.length} schedules in time, ${queues.length} queues with workers`);
+      } finally {
+        await producer.close();
+      }
+    },
+  },
+];
