@@ -13,10 +13,13 @@ export type PurgeResult = {
   readonly durationMs: number;
 };
 
+/** How long it rests between two batches: so many times as long as the batch took, and at least so long. */
+type Pace = { readonly factor: number; readonly leastMs: number };
+
 const BATCH_ROWS = 1_000;
-/** Between two batches it rests for this many times as long as a batch took: its share of one connection at most. */
-const REST_FACTOR = 2;
-const LONGEST_REST_MS = 1_000;
+/** About 3,000 rows a second, ten million an hour: more than runs out, and a small part of one core of the database. */
+const GENTLE: Pace = { factor: 4, leastMs: 250 };
+const LONGEST_REST_MS = 2_000;
 /** Statements of the API take a few milliseconds; one that takes this long waits for something. */
 const SLOW_STATEMENT_MS = 50;
 const PAUSE_MS = 250;
@@ -33,7 +36,11 @@ const MOST_PAUSES = 20;
 export async function purge(
   ports: PurgePorts,
   purges: readonly Purge[],
-  { signal, longestMs = Number.POSITIVE_INFINITY }: { readonly signal?: AbortSignal; readonly longestMs?: number } = {},
+  {
+    signal,
+    longestMs = Number.POSITIVE_INFINITY,
+    pace = GENTLE,
+  }: { readonly signal?: AbortSignal; readonly longestMs?: number; readonly pace?: Pace } = {},
 ): Promise<PurgeResult> {
   const startedAt = ports.clock.monotonic();
   const total = { picked: 0, removed: 0 };
@@ -41,7 +48,7 @@ export async function purge(
   const isOver = (): boolean => signal?.aborted === true || ports.clock.monotonic() - startedAt > longestMs;
   for (const each of purges) {
     try {
-      await purgeKind(ports, each, isOver, (batch) => {
+      await purgeKind(ports, each, { isOver, pace }, (batch) => {
         total.picked += batch.picked;
         total.removed += batch.removed;
         cleanupRemoved.add(batch.removed, { kind: each.kind });
@@ -57,7 +64,7 @@ export async function purge(
 async function purgeKind(
   ports: PurgePorts,
   { kind, removeBatch }: Purge,
-  isOver: () => boolean,
+  { isOver, pace }: { readonly isOver: () => boolean; readonly pace: Pace },
   onBatch: (batch: PurgeBatch) => void,
 ): Promise<void> {
   let from = '-infinity';
@@ -68,7 +75,8 @@ async function purgeKind(
     // A batch of nothing but rows that others hold would be picked for ever.
     if (batch.picked < BATCH_ROWS || batch.removed === 0 || batch.reached === null) return;
     from = batch.reached;
-    await sleep(Math.min(LONGEST_REST_MS, (ports.clock.monotonic() - beganAt) * REST_FACTOR));
+    const tookMs = ports.clock.monotonic() - beganAt;
+    await sleep(Math.min(LONGEST_REST_MS, Math.max(pace.leastMs, tookMs * pace.factor)));
     for (let pauses = 0; pauses < MOST_PAUSES && !isOver(); pauses += 1) {
       if ((await readSlowestStatementMs(ports.sql)) < SLOW_STATEMENT_MS) break;
       cleanupPauses.add(1, { kind });
