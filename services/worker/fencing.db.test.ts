@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 async function startWorker(): Promise<ChildProcess> {
-  const worker = fork(join(repositoryRoot, 'services/platform/testing/job-worker.ts'), {
+  const worker = fork(new URL('../platform/testing/job-worker.ts', import.meta.url), {
     execPath: join(repositoryRoot, 'node_modules/.bin/node'),
     env: { ...process.env, DATABASE_URL: database.url, REDIS_URL: redisUrl },
   });

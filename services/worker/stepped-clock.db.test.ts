@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 async function startWorker(clockStepMs: number): Promise<void> {
-  const worker = fork(join(repositoryRoot, 'services/platform/testing/job-worker.ts'), {
+  const worker = fork(new URL('../platform/testing/job-worker.ts', import.meta.url), {
     execPath: join(repositoryRoot, 'node_modules/.bin/node'),
     env: {
       ...process.env,
@@ -96,11 +96,9 @@ test('a clock set right again: a run placed two days ahead still comes when it i
   expect(delayed?.id).toBe(`seal-audit-events-${row?.nextRunAtMs}`);
   const slot = Date.now() - 60_000;
   await queryRows(database.url, 'UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
-  await producer
-    .queue('audit-seal')
-    .add('seal-audit-events', delayed?.data ?? { payload: {} }, {
-      jobId: `seal-audit-events-${slot}`,
-      delay: TWO_DAYS_MS,
-    });
+  await producer.queue('audit-seal').add('seal-audit-events', delayed?.data ?? { payload: {} }, {
+    jobId: `seal-audit-events-${slot}`,
+    delay: TWO_DAYS_MS,
+  });
   await eventually('the second run', async () => (await runs()) >= 2);
 });

@@ -2,7 +2,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { queueChanged } from './audit-events.ts';
 
-export type QueueView = {
+type QueueView = {
   readonly name: string;
   readonly waiting: number;
   readonly active: number;

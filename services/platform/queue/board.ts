@@ -14,7 +14,7 @@ import { queueNames } from '../../../observability/metrics/queue.ts';
 import { reach } from './admin.ts';
 import type { Producer } from './producer.ts';
 
-export type BoardRequest = {
+type BoardRequest = {
   readonly method: string;
   /** Below the board's base path, beginning with a slash. */
   readonly path: string;
@@ -22,14 +22,14 @@ export type BoardRequest = {
   readonly body: unknown;
 };
 
-export type BoardAnswer = {
+type BoardAnswer = {
   readonly status: number;
   readonly contentType: string;
   readonly body: string | Buffer;
 };
 
 /** What changes a job or a queue, for the audit log. */
-export type BoardChange = { readonly action: string; readonly queue: string; readonly jobId: string | undefined };
+type BoardChange = { readonly action: string; readonly queue: string; readonly jobId: string | undefined };
 
 export type Board = {
   /** The change a request asks for; undefined for one that only looks. */
