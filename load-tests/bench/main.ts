@@ -14,11 +14,13 @@ import { loginStorm } from './login-storm.ts';
 import { loginTiming } from './login-timing.ts';
 import { refreshAgainstSigning, refreshGroupCommit } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
+import { tracing } from './tracing.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
 
 const benches: readonly Bench[] = [
   validateRepeated,
   validateFresh,
+  tracing,
   clientCredentials,
   refreshAgainstSigning,
   refreshGroupCommit,
