@@ -5,18 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NoteSigner } from '../../domain/audit/log/note.ts';
 import { createLogSigner } from '../../domain/keys/log-keys.ts';
-import {
-  type ApiCopy,
-  newAuthSecret,
-  newClient,
-  startApiCopy,
-  type TestClient,
-} from '../../platform/testing/api-copy.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { signIn, signUp } from '../../platform/testing/flows.ts';
 import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { queryRows } from '../../platform/testing/product.ts';
+import { type ClientCredentials, queryRows } from '../../platform/testing/product.ts';
 import { continueInBulk, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');
 const FIRST = 'audit.example/1';
@@ -25,10 +19,10 @@ const FIRST_SIZE = 600;
 const SECOND_SIZE = 300;
 const SIZE = FIRST_SIZE + SECOND_SIZE;
 
-let database: TestDatabase;
+let world: ApiWorld;
 let api: ApiCopy;
-let auditor: TestClient;
-let other: TestClient;
+let auditor: ClientCredentials;
+let other: ClientCredentials;
 let folder: string;
 
 async function logSigner(origin: string): Promise<NoteSigner> {
@@ -38,23 +32,21 @@ async function logSigner(origin: string): Promise<NoteSigner> {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-audit-routes-'));
-  database = await createTestDatabase();
-  api = await startApiCopy({ databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() });
-  auditor = await newClient(api, ['audit:read']);
-  other = await newClient(api, ['keys:read', 'tokens:read']);
+  world = await openApiWorld();
+  api = await world.startCopy();
+  auditor = await world.newClient(['audit:read']);
+  other = await world.newClient(['keys:read', 'tokens:read']);
   const signer = await logSigner(FIRST);
   const first = await sealInBulk(api.ports.sql, { signer, batches: [1, 255, 300, FIRST_SIZE - 556] });
   await continueInBulk(api.ports.sql, first, { signer: await logSigner(SECOND), batches: [SECOND_SIZE] });
 });
 afterAll(async () => {
-  await api.stop();
-  await database.drop();
+  await world?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
-const basicOf = (client: TestClient) => ({ client_id: client.clientId, client_secret: client.clientSecret });
-const get = (path: string, as: TestClient | null = auditor): Promise<Received> =>
-  send(api.url, 'GET', path, as ? { basic: basicOf(as) } : {});
+const get = (path: string, as: ClientCredentials | null = auditor): Promise<Received> =>
+  send(api.url, 'GET', path, as ? { basic: as } : {});
 const bytesAt = async (path: string): Promise<{ status: number; bytes: Buffer; headers: Headers }> => {
   const answer = await fetch(api.url + path);
   return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) };
@@ -182,10 +174,12 @@ describe('GET /v1/audit/events/{seq}', () => {
 
   test.each([
     ['what was never sealed', `/${SIZE}`, 404, 'audit_event_unknown'],
-    ['a negative number', '/-1', 400, 'request_invalid'],
-    ['a word', '/newest', 400, 'request_invalid'],
-    ['a number past all numbers', '/99999999999999999999', 400, 'request_invalid'],
-    ['a fraction', '/1.5', 400, 'request_invalid'],
+    ['a negative number', '/-1', 404, 'audit_event_unknown'],
+    ['a word', '/newest', 404, 'audit_event_unknown'],
+    ['a number past all numbers', '/99999999999999999999', 404, 'audit_event_unknown'],
+    ['a fraction', '/1.5', 404, 'audit_event_unknown'],
+    ['a number in another spelling', '/007', 404, 'audit_event_unknown'],
+    ['what is too long for any number', `/${'9'.repeat(33)}`, 400, 'request_invalid'],
   ])('%s is refused, proof and all', async (_, seq, status, code) => {
     expectProblem(await get(`/v1/audit/events${seq}`), status, code);
     expectProblem(await get(`/v1/audit/events${seq}/proof`), status, code);
@@ -211,7 +205,7 @@ describe('who may read', () => {
       expectProblem(await get(path, null), 401, 'unauthenticated');
       expectProblem(await get(path, other), 403, 'permission_missing');
       expectProblem(await send(api.url, 'GET', path, { bearer: 'nonsense' }), 401, 'unauthenticated');
-      expectProblem(await send(api.url, 'POST', path, { basic: basicOf(auditor) }), 405, 'method_not_allowed');
+      expectProblem(await send(api.url, 'POST', path, { basic: auditor }), 405, 'method_not_allowed');
     }
     for (const path of PUBLIC) {
       expect((await get(path, null)).status, path).toBe(200);
@@ -227,8 +221,8 @@ describe('who may read', () => {
       ['auditor', 200],
       ['admin', 200],
     ] as const) {
-      await queryRows(database.url, 'DELETE FROM user_roles WHERE user_id = $1', [person.id]);
-      if (role) await queryRows(database.url, 'INSERT INTO user_roles VALUES ($1, $2)', [person.id, role]);
+      await queryRows(world.databaseUrl, 'DELETE FROM user_roles WHERE user_id = $1', [person.id]);
+      if (role) await queryRows(world.databaseUrl, 'INSERT INTO user_roles VALUES ($1, $2)', [person.id, role]);
       await api.ports.access.load();
       const { tokens, cookie } = await signIn({ api: api.url }, person);
       for (const path of PRIVATE) {
@@ -306,19 +300,19 @@ describe('the public log', () => {
 
   test('a checkpoint that was not published yet shows no tile of what it covers', async () => {
     const [{ size }] = (await queryRows<{ size: number }>(
-      database.url,
+      world.databaseUrl,
       `SELECT size::int FROM audit_checkpoints WHERE origin = '${SECOND}'`,
     )) as [{ size: number }];
     expect(size).toBe(SECOND_SIZE);
     await queryRows(
-      database.url,
+      world.databaseUrl,
       `UPDATE audit_tiles SET hashes = hashes || sha256('later') WHERE origin = $1 AND level = 0 AND n = 1`,
       [SECOND],
     );
     expectProblem(await get('/v1/audit/log/tile/0/001.p/45', null), 404, 'audit_tile_unknown');
     expect((await bytesAt('/v1/audit/log/tile/0/001.p/44')).bytes).toHaveLength(44 * 32);
     await queryRows(
-      database.url,
+      world.databaseUrl,
       'UPDATE audit_tiles SET hashes = substr(hashes, 1, 44 * 32) WHERE origin = $1 AND level = 0 AND n = 1',
       [SECOND],
     );
@@ -337,8 +331,8 @@ describe('the public log', () => {
     expect(current?.text).toBe(two?.text);
     for (const part of ['checkpoint', 'vkey', 'tile/0/000'])
       expectProblem(await get(`/v1/audit/log/origins/3/${part}`, null), 404, 'audit_origin_unknown');
-    for (const number of ['0', 'x', '99999999'])
-      expectProblem(await get(`/v1/audit/log/origins/${number}/checkpoint`, null), 400, 'request_invalid');
+    for (const number of ['0', 'x', '01', 'current2', '99999999'])
+      expectProblem(await get(`/v1/audit/log/origins/${number}/checkpoint`, null), 404, 'audit_origin_unknown');
   });
 });
 
@@ -371,7 +365,7 @@ describe('the offline verifier on the running log', () => {
 
   /** As somebody with every right on the database would: past the trigger. */
   const tamper = (statement: string): Promise<unknown> =>
-    queryRows(database.url, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
+    queryRows(world.databaseUrl, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
 
   test('V1: names the entry that a superuser edited', async () => {
     const edit = (from: string, to: string): string =>
@@ -407,11 +401,11 @@ describe('the offline verifier on the running log', () => {
     const note = (await get('/v1/audit/log/checkpoint', null)).text;
     await tamper(`DELETE FROM audit_checkpoints WHERE origin = '${SECOND}'`);
     const { checkpoint } = await signedHead(SECOND, 280);
-    await queryRows(database.url, 'INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, 280, $2, $3)', [
-      SECOND,
-      checkpoint.root,
-      checkpoint.note,
-    ]);
+    await queryRows(
+      world.databaseUrl,
+      'INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, 280, $2, $3)',
+      [SECOND, checkpoint.root, checkpoint.note],
+    );
     const { code, report } = await verify(address());
     expect([code, report.logs[0].faults]).toMatchObject([
       1,

@@ -1,60 +1,39 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  API_URL,
-  type ApiCopy,
-  newAuthSecret,
-  newClient,
-  postForm,
-  startApiCopy,
-  type TestClient,
-} from '../../platform/testing/api-copy.ts';
-import { newPerson, send } from '../../platform/testing/identity-world.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { createClient } from '../../domain/access/create-client.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { issueFor, type Pair, signUp } from '../../platform/testing/flows.ts';
+import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
 
-let database: TestDatabase;
+let world: ApiWorld;
 let api: ApiCopy;
-let service: TestClient;
-let bystander: TestClient;
+let service: ClientCredentials;
+let bystander: ClientCredentials;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  api = await startApiCopy({ databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() });
-  service = await newClient(api, ['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']);
-  bystander = await newClient(api, ['demo:read']);
+  world = await openApiWorld();
+  api = await world.startCopy();
+  service = await world.newClient(['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']);
+  bystander = await world.newClient(['demo:read']);
 });
-afterAll(async () => {
-  await api.stop();
-  await database.drop();
-});
+afterAll(() => world?.close());
 
-const basic = (client: TestClient) => ({ authorization: client.basic });
-const token = (form: Record<string, string>, client?: TestClient) =>
-  postForm(api, '/oauth2/token', form, client ? basic(client) : {});
+const newUser = () => signUp({ api: api.url });
+const postForm = (path: string, form: Sent['form'], basic?: ClientCredentials): Promise<Received> =>
+  send(api.url, 'POST', path, { form, ...(basic ? { basic } : {}) });
+const token = (form: Sent['form'], client?: ClientCredentials) => postForm('/oauth2/token', form, client);
 const credentials = (form: Record<string, string> = {}, client = service) =>
   token({ grant_type: 'client_credentials', ...form }, client);
-const introspect = (value: string, client: TestClient = service) =>
-  postForm(api, '/oauth2/introspect', { token: value }, basic(client));
-const revoke = (value: string, client: TestClient) => postForm(api, '/oauth2/revoke', { token: value }, basic(client));
-
-async function signUp() {
-  const { status, body } = await send(api, 'POST', '/api/auth/signup', {
-    body: newPerson(),
-    headers: { origin: API_URL },
-  });
-  expect(status).toBe(201);
-  return body as {
-    user: { id: string };
-    session: { id: string };
-    tokens: { access_token: string; refresh_token: string };
-  };
-}
+const introspect = (value: string, client = service) => postForm('/oauth2/introspect', { token: value }, client);
+const revoke = (value: string, client: ClientCredentials) => postForm('/oauth2/revoke', { token: value }, client);
 
 /** A pair whose login belongs to the service client. */
-async function pairOfService() {
-  const { user } = await signUp();
-  const answer = await send(api, 'POST', '/v1/tokens', { headers: basic(service), body: { user_id: user.id } });
-  return answer.body as { access_token: string; refresh_token: string };
+async function pairOfService(): Promise<Pair> {
+  const { id } = await newUser();
+  return issueFor({ api: api.url, credentials: { client: service } }, id);
 }
 
 describe('client credentials', () => {
@@ -65,16 +44,14 @@ describe('client credentials', () => {
     expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
     expect(body).not.toHaveProperty('refresh_token');
     const claims = decodeJwt(body.access_token);
-    expect(claims).toMatchObject({ sub: service.clientId, client_id: service.clientId, aud: API_URL, ce: 0 });
+    expect(claims).toMatchObject({ sub: service.client_id, client_id: service.client_id, aud: API_URL, ce: 0 });
     expect(claims.permissions).toEqual(['tokens:introspect', 'tokens:issue']);
     expect(claims.scope).toBe('tokens:introspect tokens:issue demo:read demo:write');
     for (const name of ['sid', 'fid', 'email', 'roles', 'ue', 'auth_time']) expect(claims).not.toHaveProperty(name);
   });
 
   test('a client may not take a user’s id as its own, whichever comes first (T18)', async () => {
-    const { user } = await signUp();
-    const { createClient } = await import('../../domain/access/create-client.ts');
-    const { testCaller } = await import('../../platform/testing/ports.ts');
+    const user = await newUser();
     const taking = createClient(api.ports, { name: 'x', clientId: user.id, grantTypes: [] }, testCaller);
     await expect(taking).rejects.toMatchObject({ code: 'client_exists' });
   });
@@ -97,9 +74,8 @@ describe('client credentials', () => {
   test('a scope-narrowed token of a client may do only what it names', async () => {
     const wide = (await credentials()).body.access_token;
     const narrow = (await credentials({ scope: 'demo:read' })).body.access_token;
-    const { user } = await signUp();
-    const issueAs = (bearer: string) =>
-      send(api, 'POST', '/v1/tokens', { headers: { authorization: `Bearer ${bearer}` }, body: { user_id: user.id } });
+    const user = await newUser();
+    const issueAs = (bearer: string) => send(api.url, 'POST', '/v1/tokens', { bearer, json: { user_id: user.id } });
     expect((await issueAs(wide)).status).toBe(201);
     expect((await issueAs(narrow)).status).toBe(403);
   });
@@ -107,18 +83,16 @@ describe('client credentials', () => {
   test('the audit row of each token, issued or refused, is committed before the answer (A-AUD-01)', async () => {
     const { body } = await credentials();
     const { jti } = decodeJwt(body.access_token);
-    const { rows } = await api.stores.pools.main.query('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
+    const rows = await world.rows('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
     expect(rows).toMatchObject([
-      { type: 'token.issued', outcome: 'ok', actor_kind: 'client', actor_id: service.clientId, target_id: jti },
+      { type: 'token.issued', outcome: 'ok', actor_kind: 'client', actor_id: service.client_id, target_id: jti },
     ]);
     expect(rows[0].traceparent).toMatch(/^00-[0-9a-f]{32}-/);
     const refused = await credentials({ scope: 'nope' }, bystander);
     const trace = refused.body.trace_id as string;
-    const found = await api.stores.pools.main.query('SELECT * FROM audit_outbox WHERE traceparent LIKE $1', [
-      `00-${trace}-%`,
-    ]);
-    expect(found.rows).toMatchObject([
-      { outcome: 'refused', actor_id: bystander.clientId, detail: { reason: 'scope_invalid' } },
+    const found = await world.rows('SELECT * FROM audit_outbox WHERE traceparent LIKE $1', [`00-${trace}-%`]);
+    expect(found).toMatchObject([
+      { outcome: 'refused', actor_id: bystander.client_id, detail: { reason: 'scope_invalid' } },
     ]);
   });
 
@@ -128,21 +102,19 @@ describe('client credentials', () => {
     );
     const ids = answers.map(({ body }) => decodeJwt(body.access_token).jti);
     expect(new Set(ids).size).toBe(100);
-    const { rowCount } = await api.stores.pools.main.query('SELECT 1 FROM audit_outbox WHERE event_id = ANY ($1)', [
-      ids,
-    ]);
-    expect(rowCount).toBe(100);
+    const rows = await world.rows('SELECT 1 FROM audit_outbox WHERE event_id = ANY ($1)', [ids]);
+    expect(rows).toHaveLength(100);
   });
 
   test('wrong secret, no secret and unknown client are 401 invalid_client, alike', async () => {
-    const wrong = { ...service, basic: `Basic ${Buffer.from(`${service.clientId}:wrong`).toString('base64')}` };
-    const unknown = { ...service, basic: `Basic ${Buffer.from('nobody:wrong').toString('base64')}` };
+    const wrong = { ...service, client_secret: 'wrong' };
+    const unknown = { client_id: 'nobody', client_secret: 'wrong' };
     const answers = [
       await credentials({}, wrong),
       await credentials({}, unknown),
       await token({ grant_type: 'client_credentials' }),
-      await token({ grant_type: 'client_credentials', client_id: service.clientId }),
-      await token({ grant_type: 'client_credentials', client_id: service.clientId, client_secret: 'wrong' }),
+      await token({ grant_type: 'client_credentials', client_id: service.client_id }),
+      await token({ grant_type: 'client_credentials', client_id: service.client_id, client_secret: 'wrong' }),
       await token({ grant_type: 'client_credentials', client_id: 'sallyport' }),
     ];
     for (const { status, headers, body } of answers) {
@@ -156,10 +128,12 @@ describe('client credentials', () => {
   });
 
   test('the secret may come in the form; two different clients in one request are refused', async () => {
-    const { clientId, clientSecret } = service;
-    const inForm = { grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret };
-    expect((await token(inForm)).status).toBe(200);
-    const mixed = await credentials({ client_id: bystander.clientId, refresh_token: 'x', grant_type: 'refresh_token' });
+    expect((await token({ grant_type: 'client_credentials', ...service })).status).toBe(200);
+    const mixed = await credentials({
+      client_id: bystander.client_id,
+      refresh_token: 'x',
+      grant_type: 'refresh_token',
+    });
     expect(mixed.body).toMatchObject({ error: 'invalid_request' });
   });
 });
@@ -175,24 +149,20 @@ describe('token endpoint', () => {
 
   test('RFC 6749 §3.2: unknown parameters are ignored, repeated ones refused, JSON is 415, a query is 4xx, GET is 405', async () => {
     expect((await credentials({ foo: 'bar' })).status).toBe(200);
-    const headers = { 'content-type': 'application/x-www-form-urlencoded', ...basic(service) };
-    const body = 'grant_type=client_credentials&grant_type=client_credentials';
-    const repeated = await fetch(`${api.url}/oauth2/token`, { method: 'POST', headers, body });
+    const repeated = await token('grant_type=client_credentials&grant_type=client_credentials', service);
     expect(repeated.status).toBe(400);
-    expect(await repeated.json()).toMatchObject({ error: 'invalid_request' });
-    const json = await send(api, 'POST', '/oauth2/token', {
-      body: { grant_type: 'client_credentials' },
-      headers: basic(service),
+    expect(repeated.body).toMatchObject({ error: 'invalid_request' });
+    const json = await send(api.url, 'POST', '/oauth2/token', {
+      basic: service,
+      json: { grant_type: 'client_credentials' },
     });
     expect(json.status).toBe(415);
-    expect((await postForm(api, '/oauth2/token?grant_type=client_credentials', {}, basic(service))).status).toBe(400);
-    const get = await fetch(`${api.url}/oauth2/token`);
+    expect((await postForm('/oauth2/token?grant_type=client_credentials', {}, service)).status).toBe(400);
+    const get = await send(api.url, 'GET', '/oauth2/token');
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
   test('a client may use only the grants it registered', async () => {
-    const { createClient } = await import('../../domain/access/create-client.ts');
-    const { testCaller } = await import('../../platform/testing/ports.ts');
     const made = await createClient(api.ports, { name: 'none', grantTypes: [] }, testCaller);
     await api.ports.access.load();
     const form = { client_id: made.clientId, client_secret: made.clientSecret as string };
@@ -203,11 +173,11 @@ describe('token endpoint', () => {
 });
 
 describe('refresh grant', () => {
-  const refresh = (refresh_token: string, form: Record<string, string>, client?: TestClient) =>
+  const refresh = (refresh_token: string, form: Record<string, string>, client?: ClientCredentials) =>
     token({ grant_type: 'refresh_token', refresh_token, ...form }, client);
 
   test('a public client refreshes its login by name alone', async () => {
-    const { tokens } = await signUp();
+    const { tokens } = await newUser();
     const { status, headers, body } = await refresh(tokens.refresh_token, { client_id: 'sallyport' });
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
@@ -217,21 +187,21 @@ describe('refresh grant', () => {
 
   test('T13: a confidential client refreshing without its secret is 401 invalid_client and moves nothing', async () => {
     const pair = await pairOfService();
-    const bare = await refresh(pair.refresh_token, { client_id: service.clientId });
+    const bare = await refresh(pair.refresh_token, { client_id: service.client_id });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
     expect((await refresh(pair.refresh_token, {})).status).toBe(401);
     expect((await refresh(pair.refresh_token, {}, service)).status).toBe(200);
   });
 
   test('another client’s login is invalid_grant and stays as it is', async () => {
-    const { tokens } = await signUp();
+    const { tokens } = await newUser();
     const foreign = await refresh(tokens.refresh_token, {}, bystander);
     expect([foreign.status, foreign.body.error]).toEqual([400, 'invalid_grant']);
     expect((await refresh(tokens.refresh_token, { client_id: 'sallyport' })).status).toBe(200);
   });
 
   test('T14: a wider scope is invalid_scope, another resource invalid_target, and neither uses the token up', async () => {
-    const { tokens } = await signUp();
+    const { tokens } = await newUser();
     const client = { client_id: 'sallyport' };
     expect((await refresh(tokens.refresh_token, { ...client, scope: 'openid keys:read' })).body.error).toBe(
       'invalid_scope',
@@ -244,7 +214,7 @@ describe('refresh grant', () => {
   });
 
   test('T1: reuse of an older generation is 400 invalid_grant', async () => {
-    const { tokens } = await signUp();
+    const { tokens } = await newUser();
     const client = { client_id: 'sallyport' };
     const second = await refresh(tokens.refresh_token, client);
     await refresh(second.body.refresh_token, client);
@@ -262,23 +232,23 @@ describe('introspection', () => {
     expect([answer.status, answer.body]).toEqual([200, { active: false }]);
 
   test('T12: only an authenticated client with tokens:introspect may ask', async () => {
-    const { tokens } = await signUp();
-    const bare = await postForm(api, '/oauth2/introspect', { token: tokens.access_token });
+    const { tokens } = await newUser();
+    const bare = await postForm('/oauth2/introspect', { token: tokens.access_token });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
-    const named = await postForm(api, '/oauth2/introspect', { token: tokens.access_token, client_id: 'sallyport' });
+    const named = await postForm('/oauth2/introspect', { token: tokens.access_token, client_id: 'sallyport' });
     expect(named.status).toBe(401);
     expect((await introspect(tokens.access_token, bystander)).status).toBe(403);
   });
 
   test('an access token tells its claims (RFC 7662 §2.2)', async () => {
-    const { tokens, user } = await signUp();
+    const { tokens, id: userId } = await newUser();
     const { status, headers, body } = await introspect(tokens.access_token);
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
     expect(body).toMatchObject({
       active: true,
       token_type: 'Bearer',
-      sub: user.id,
+      sub: userId,
       client_id: 'sallyport',
       iss: API_URL,
     });
@@ -293,23 +263,25 @@ describe('introspection', () => {
   });
 
   test('a refresh token is active without moving; used, it is not', async () => {
-    const { tokens, user } = await signUp();
+    const { tokens, id: userId } = await newUser();
     for (let turn = 0; turn < 2; turn += 1) {
       const { body } = await introspect(tokens.refresh_token);
-      expect(body).toMatchObject({ active: true, sub: user.id, client_id: 'sallyport' });
+      expect(body).toMatchObject({ active: true, sub: userId, client_id: 'sallyport' });
       expect(body).not.toHaveProperty('token_type');
     }
-    const refreshed = await send(api, 'POST', '/v1/tokens/refresh', { body: { refresh_token: tokens.refresh_token } });
+    const refreshed = await send(api.url, 'POST', '/v1/tokens/refresh', {
+      json: { refresh_token: tokens.refresh_token },
+    });
     expect(refreshed.status).toBe(200);
     inactive(await introspect(tokens.refresh_token));
     expect((await introspect(refreshed.body.refresh_token)).body.active).toBe(true);
   });
 
   test('ended tokens are inactive', async () => {
-    const { tokens, session } = await signUp();
-    const admin = await newClient(api, ['tokens:revoke']);
-    const body = { session_id: session.id, reason: 'test' };
-    await send(api, 'POST', '/v1/tokens/revoke', { headers: basic(admin), body });
+    const { tokens, sessionId } = await newUser();
+    const admin = await world.newClient(['tokens:revoke']);
+    const json = { session_id: sessionId, reason: 'test' };
+    await send(api.url, 'POST', '/v1/tokens/revoke', { basic: admin, json });
     inactive(await introspect(tokens.access_token));
     inactive(await introspect(tokens.refresh_token));
   });
@@ -319,8 +291,8 @@ describe('revocation (RFC 7009)', () => {
   test('T10: an unknown token is 200 with no body; GET is 405; nobody is 401', async () => {
     const unknown = await revoke('rubbish', service);
     expect([unknown.status, unknown.body]).toEqual([200, undefined]);
-    expect((await fetch(`${api.url}/oauth2/revoke?token=x`)).status).toBe(405);
-    expect((await postForm(api, '/oauth2/revoke', { token: 'x' })).status).toBe(401);
+    expect((await send(api.url, 'GET', '/oauth2/revoke?token=x')).status).toBe(405);
+    expect((await postForm('/oauth2/revoke', { token: 'x' })).status).toBe(401);
   });
 
   test('T10: another client’s tokens are refused and stay active', async () => {
@@ -348,9 +320,9 @@ describe('revocation (RFC 7009)', () => {
   });
 
   test('a public client revokes its login by name', async () => {
-    const { tokens } = await signUp();
+    const { tokens } = await newUser();
     const form = { token: tokens.refresh_token, client_id: 'sallyport', token_type_hint: 'refresh_token' };
-    expect((await postForm(api, '/oauth2/revoke', form)).status).toBe(200);
+    expect((await postForm('/oauth2/revoke', form)).status).toBe(200);
     expect((await introspect(tokens.access_token)).body).toEqual({ active: false });
   });
 });

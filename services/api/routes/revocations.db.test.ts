@@ -5,13 +5,14 @@ import { compactVerify, createLocalJWKSet, decodeProtectedHeader, type JSONWebKe
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
-import type { Caller } from '../../domain/ports.ts';
 import { createRevocationFeed, FEED_ANSWER_LIMIT, type RevocationFeed } from '../../domain/tokens/revocation-feed.ts';
 import { createRevocationStreams, type RevocationStreams } from '../../domain/tokens/revocation-stream.ts';
 import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
 import { createVault } from '../../platform/crypto/vault.ts';
 import { defineStatement } from '../../platform/define/statement.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
+import { quietLog } from '../../platform/testing/families.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
 import { openStateCopy, type StateCopy } from '../../platform/testing/state-copy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { createApp } from '../app.ts';
@@ -32,11 +33,6 @@ const insertMany = defineStatement(
 );
 const keySettings = { algorithm: 'ES256', jwksMaxAgeSeconds: 300, ringBoundSeconds: 30 } as const;
 const STALENESS_MS = 5_000;
-const system: Caller = {
-  kind: 'system',
-  name: 'test',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
 
 type Entry = { epoch: number; kind: string; value: string; token_epoch?: number; reason?: string; expires_at: number };
 type Payload = {
@@ -111,14 +107,19 @@ beforeAll(async () => {
     rotationDays: 30,
     ringBoundSeconds: 30,
   } as const;
-  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: issuer }, system);
+  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: issuer }, testCaller);
   keyRing = createKeyRing(ports, keySettings);
   await keyRing.load();
   const state = { revocations: copy.revocations, keyRing, issuer, stalenessBoundMs: STALENESS_MS };
   feed = createRevocationFeed(state);
-  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  streams = createRevocationStreams({ ...state, revocationFeed: feed, clock: systemClock, log, maximumStreams: 3 });
-  app = createApp({ log, trustedProxies: [] });
+  streams = createRevocationStreams({
+    ...state,
+    revocationFeed: feed,
+    clock: systemClock,
+    log: quietLog,
+    maximumStreams: 3,
+  });
+  app = createApp({ log: quietLog, trustedProxies: [] });
   const callers = createCallerResolver({
     bearer: (token, request) =>
       token === 'reader' || token === 'other'

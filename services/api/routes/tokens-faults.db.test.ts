@@ -1,23 +1,17 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { currentRequestTrace } from '../../../observability/http-span.ts';
-import {
-  API_URL,
-  type ApiCopy,
-  newAuthSecret,
-  newClient,
-  postForm,
-  startApiCopy,
-  type TestClient,
-} from '../../platform/testing/api-copy.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { insertUser } from '../../platform/testing/families.ts';
-import { send } from '../../platform/testing/identity-world.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
 
 type World = {
   readonly api: ApiCopy;
-  readonly client: TestClient;
+  readonly client: ClientCredentials;
+  readonly rows: ApiWorld['rows'];
   readonly postgres: TcpProxy;
   readonly redis: TcpProxy;
   close(): Promise<void>;
@@ -25,37 +19,49 @@ type World = {
 
 /** One copy whose stores can be cut off, on a database of its own. */
 async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
-  const database: TestDatabase = await createTestDatabase();
-  const [postgres, redis] = await Promise.all([startTcpProxy(database.url), startTcpProxy(testRedisUrl())]);
-  const authSecret = newAuthSecret();
-  const api = await startApiCopy({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret, env });
+  const world = await openApiWorld();
+  const [postgres, redis] = await Promise.all([startTcpProxy(world.databaseUrl), startTcpProxy(world.redisUrl)]);
+  const api = await world.startCopy({ databaseUrl: postgres.url, redisUrl: redis.url, env });
   await vi.waitUntil(() => api.stores.redis.isReady(), { timeout: 10_000 });
-  const client = await newClient(api, ['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect']);
+  const client = await world.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect']);
   return {
     api,
     client,
+    rows: world.rows,
     postgres,
     redis,
     close: async () => {
-      await api.stop();
+      await world.close();
       await Promise.all([postgres.cut(), redis.cut()]);
-      await database.drop();
     },
   };
 }
 
-const basic = (client: TestClient) => ({ authorization: client.basic });
-
-async function issue({ api, client }: World, headers: Record<string, string> = {}) {
-  const userId = await insertUser(api.stores.pools.main);
-  return send(api, 'POST', '/v1/tokens', { headers: { ...basic(client), ...headers }, body: { user_id: userId } });
+/** As `startWorld`, for one test. */
+async function worldOfTest(env: Readonly<Record<string, string>>): Promise<World> {
+  const world = await startWorld(env);
+  onTestFinished(() => world.close());
+  return world;
 }
-const validate = ({ api }: World, token: string, more: object = {}) =>
-  send(api, 'POST', '/v1/tokens/validate', { body: { token, ...more } });
-const revoke = ({ api, client }: World, body: object) =>
-  send(api, 'POST', '/v1/tokens/revoke', { headers: basic(client), body: { reason: 'test', ...body } });
-const credentials = ({ api, client }: World, form: Record<string, string> = {}) =>
-  postForm(api, '/oauth2/token', { grant_type: 'client_credentials', ...form }, basic(client));
+
+async function issue({ api, client }: World, headers: Record<string, string> = {}): Promise<Received> {
+  const userId = await insertUser(api.stores.pools.main);
+  return send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: { user_id: userId } });
+}
+const validate = ({ api }: World, token: string, more: object = {}): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/validate', { json: { token, ...more } });
+const revoke = ({ api, client }: World, selector: object): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/revoke', { basic: client, json: { reason: 'test', ...selector } });
+const refresh = ({ api }: World, refresh_token: string): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token } });
+const byId = ({ api, client }: World, accessToken: string): Promise<Received> =>
+  send(api.url, 'GET', `/v1/tokens/${decodeJwt(accessToken).jti}`, { basic: client });
+const validateIds = ({ api, client }: World, token_ids: unknown[]): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/validate-batch', { basic: client, json: { token_ids } });
+const credentials = ({ api, client }: World): Promise<Received> =>
+  send(api.url, 'POST', '/oauth2/token', { basic: client, form: { grant_type: 'client_credentials' } });
+const introspect = ({ api, client }: World, token: string): Promise<Received> =>
+  send(api.url, 'POST', '/oauth2/introspect', { basic: client, form: { token } });
 
 describe('stores', () => {
   let world: World;
@@ -91,8 +97,7 @@ describe('stores', () => {
       ['get', 'getMany', 'set', 'setMany', 'setIfAbsent', 'delete', 'getAndDelete', 'increment', 'append'],
       'redis',
     );
-    const bearer = { authorization: `Bearer ${access_token}` };
-    const body = { tokens: [access_token, 'rubbish'] };
+    const tokens = [access_token, 'rubbish'];
     for (let turn = 0; turn < 5; turn += 1) {
       await validate(world, access_token);
       await validate(world, access_token, {
@@ -102,14 +107,14 @@ describe('stores', () => {
       });
       await validate(world, `${access_token.slice(0, -4)}AAAA`);
       await validate(world, 'rubbish');
-      await send(api, 'POST', '/v1/tokens/validate', { headers: bearer });
-      await send(api, 'POST', '/v1/tokens/validate-batch', { body });
-      await postForm(api, '/oauth2/introspect', { token: access_token }, basic(client));
+      await send(api.url, 'POST', '/v1/tokens/validate', { bearer: access_token });
+      await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens } });
+      await introspect(world, access_token);
     }
     expect(commands).toEqual([]);
     // The watch itself works.
-    await send(api, 'GET', `/v1/tokens/${decodeJwt(access_token).jti}`, { headers: basic(client) });
-    await send(api, 'GET', '/v1/tokens/stats', { headers: basic(client) });
+    await byId(world, access_token);
+    await send(api.url, 'GET', '/v1/tokens/stats', { basic: client });
     expect(commands).toEqual(expect.arrayContaining(['redis.getMany', 'postgres.query']));
     for (const undo of restore) undo();
   });
@@ -124,10 +129,7 @@ describe('stores', () => {
     expect((await validate(world, dead.access_token)).body).toEqual({ active: false, reason: 'revoked' });
     expect((await validate(world, live.access_token)).body.active).toBe(true);
     const ids = [dead, live].map(({ access_token }) => decodeJwt(access_token).jti);
-    const batch = await send(world.api, 'POST', '/v1/tokens/validate-batch', {
-      headers: basic(world.client),
-      body: { token_ids: ids },
-    });
+    const batch = await validateIds(world, ids);
     expect(batch.body.results).toEqual([
       { active: false, reason: 'revoked' },
       { active: false, reason: 'unknown_id' },
@@ -135,56 +137,43 @@ describe('stores', () => {
   });
 
   test('Redis gone: issuing, validating, refreshing and revoking go on; only what is asked by id is 503, with a code', async () => {
-    const { api, client } = world;
+    const { api } = world;
     const before = (await issue(world)).body;
     await world.redis.cut();
     const pair = await issue(world);
     expect(pair.status).toBe(201);
     expect((await credentials(world)).status).toBe(200);
     expect((await validate(world, pair.body.access_token)).body.active).toBe(true);
-    const refreshed = await send(api, 'POST', '/v1/tokens/refresh', {
-      body: { refresh_token: pair.body.refresh_token },
-    });
-    expect(refreshed.status).toBe(200);
+    expect((await refresh(world, pair.body.refresh_token)).status).toBe(200);
     expect((await revoke(world, { token: before.access_token })).status).toBe(200);
     expect((await validate(world, before.access_token)).body).toEqual({ active: false, reason: 'revoked' });
     const { jti } = decodeJwt(pair.body.access_token);
-    const byId = [
-      await send(api, 'POST', '/v1/tokens/validate-batch', { headers: basic(client), body: { token_ids: [jti] } }),
-      await send(api, 'GET', `/v1/tokens/${jti}`, { headers: basic(client) }),
-    ];
-    for (const { status, body, headers } of byId) {
+    const askedById = [await validateIds(world, [jti]), await byId(world, pair.body.access_token)];
+    for (const { status, body, headers } of askedById) {
       expect([status, body.code]).toEqual([503, 'token_metadata_unavailable']);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     }
     await world.redis.restore();
     await expect.poll(() => api.stores.redis.isReady(), { timeout: 10_000 }).toBe(true);
     const known = await issue(world);
-    expect(
-      (await send(api, 'GET', `/v1/tokens/${decodeJwt(known.body.access_token).jti}`, { headers: basic(client) }))
-        .status,
-    ).toBe(200);
+    expect((await byId(world, known.body.access_token)).status).toBe(200);
   });
 
   test('Postgres gone: nothing is issued, revoked or, past the bound, validated; each answer is 503 with a code; then all is well', async () => {
     const { api, client } = world;
     const pair = (await issue(world)).body;
-    const issued = async () =>
-      (
-        await api.stores.pools.main.query(
-          `SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`,
-        )
-      ).rows[0].count;
+    const issued = () =>
+      world.rows(`SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`);
     const rows = await issued();
     await world.postgres.cut();
-    const user = { headers: basic(client), body: { user_id: 'anybody' } };
+    const user = { basic: client, json: { user_id: 'anybody' } };
     const refused = await Promise.all([
-      send(api, 'POST', '/v1/tokens', user),
+      send(api.url, 'POST', '/v1/tokens', user),
       credentials(world),
       revoke(world, { token: pair.access_token }),
-      send(api, 'POST', '/v1/tokens/refresh', { body: { refresh_token: pair.refresh_token } }),
-      postForm(api, '/oauth2/introspect', { token: pair.refresh_token }, basic(client)),
-      send(api, 'GET', '/v1/tokens/stats', { headers: basic(client) }),
+      refresh(world, pair.refresh_token),
+      introspect(world, pair.refresh_token),
+      send(api.url, 'GET', '/v1/tokens/stats', { basic: client }),
     ]);
     for (const { status, body, headers } of refused) {
       expect([status, body.code]).toEqual([503, 'store_unavailable']);
@@ -195,23 +184,21 @@ describe('stores', () => {
       .toBe('revocation_state_stale');
     const stale = await validate(world, pair.access_token);
     expect([stale.status, stale.headers.has('retry-after')]).toEqual([503, true]);
-    const bearer = { authorization: `Bearer ${pair.access_token}` };
-    expect((await send(api, 'GET', '/v1/tokens/stats', { headers: bearer })).status).toBe(503);
+    const bearer = pair.access_token;
+    expect((await send(api.url, 'GET', '/v1/tokens/stats', { bearer })).status).toBe(503);
     await world.postgres.restore();
     await expect
       .poll(async () => (await validate(world, pair.access_token)).body.active, { timeout: 15_000 })
       .toBe(true);
-    expect(await issued()).toBe(rows);
+    expect(await issued()).toEqual(rows);
     // The refused refresh moved nothing, or what it moved is its own retry's.
-    expect(
-      (await send(api, 'POST', '/v1/tokens/refresh', { body: { refresh_token: pair.refresh_token } })).status,
-    ).toBe(200);
+    expect((await refresh(world, pair.refresh_token)).status).toBe(200);
   });
 });
 
 describe('switches over HTTP', () => {
   test('replay on: a token id under another context is refused; without Redis the answer is 503', async () => {
-    const world = await startWorld({ VALIDATE_REPLAY_PROTECTION: 'true' });
+    const world = await worldOfTest({ VALIDATE_REPLAY_PROTECTION: 'true' });
     const { access_token } = (await issue(world)).body;
     const from = (ip: string) => validate(world, access_token, { context: { ip, user_agent: 'a' } });
     expect((await from('192.0.2.1')).body.active).toBe(true);
@@ -225,11 +212,10 @@ describe('switches over HTTP', () => {
       'replay_store_unavailable',
       true,
     ]);
-    await world.close();
   });
 
   test('address and agent on: the token carries hashes of both, and is no credential from elsewhere', async () => {
-    const world = await startWorld({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
+    const world = await worldOfTest({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
     const { access_token } = (await issue(world, { 'user-agent': 'browser/1' })).body;
     const { bip, bua } = decodeJwt(access_token);
     expect([bip, bua]).toEqual([expect.stringMatching(/^1\.[\w-]{22}$/), expect.stringMatching(/^1\.[\w-]{22}$/)]);
@@ -241,12 +227,9 @@ describe('switches over HTTP', () => {
     ])
       expect((await validate(world, access_token, { context: other })).body.reason).toBe('binding_mismatch');
     const stats = (agent: string) =>
-      send(world.api, 'GET', '/v1/tokens/stats', {
-        headers: { authorization: `Bearer ${access_token}`, 'user-agent': agent },
-      });
+      send(world.api.url, 'GET', '/v1/tokens/stats', { bearer: access_token, headers: { 'user-agent': agent } });
     expect((await stats('browser/1')).status).toBe(403);
     expect((await stats('robot')).status).toBe(401);
-    await world.close();
   });
 });
 
@@ -256,12 +239,10 @@ describe('algorithms', () => {
     ['EdDSA', {}],
     ['HS256', { JWT_SECRET: 'a shared secret of more than 32 bytes, for tests' }],
   ] as const)('%s: tokens of every grant are made, validated, refreshed and revoked', async (alg, env) => {
-    const world = await startWorld({ JWT_ALGORITHM: alg, ...env });
-    const { api } = world;
+    const world = await worldOfTest({ JWT_ALGORITHM: alg, ...env });
     const pair = (await issue(world)).body;
     const own = (await credentials(world)).body;
-    const refreshed = (await send(api, 'POST', '/v1/tokens/refresh', { body: { refresh_token: pair.refresh_token } }))
-      .body;
+    const refreshed = (await refresh(world, pair.refresh_token)).body;
     for (const { access_token } of [pair, own, refreshed]) {
       expect(decodeProtectedHeader(access_token)).toMatchObject({ alg, typ: 'at+jwt' });
       for (let use = 0; use < 3; use += 1) expect((await validate(world, access_token)).body.active).toBe(true);
@@ -269,8 +250,7 @@ describe('algorithms', () => {
       await revoke(world, { token: access_token });
       expect((await validate(world, access_token)).body).toEqual({ active: false, reason: 'revoked' });
     }
-    const jwks = (await send(api, 'GET', '/.well-known/jwks.json')).body;
+    const jwks = (await send(world.api.url, 'GET', '/.well-known/jwks.json')).body;
     if (alg === 'HS256') expect(JSON.stringify(jwks)).not.toMatch(/oct|HS256/);
-    await world.close();
   });
 });

@@ -1,37 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ApiCopy, newAuthSecret, startApiCopy } from '../../platform/testing/api-copy.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { insertUser } from '../../platform/testing/families.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
 import type { ClientInfo, TokenMetadata } from './token-types.ts';
 
-let database: TestDatabase;
+let world: ApiWorld;
 let api: ApiCopy;
 let other: ApiCopy;
 let service: JWTTokenService;
 let cache: TokenCachingStrategy;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
+  world = await openApiWorld();
   const env = { ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' };
-  const shared = { databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret(), env };
-  api = await startApiCopy(shared);
-  other = await startApiCopy(shared);
+  api = await world.startCopy({ env });
+  other = await world.startCopy({ env });
   service = new JWTTokenService(api.ports);
   cache = new TokenCachingStrategy(api.ports);
 });
-afterAll(async () => {
-  await Promise.all([api.stop(), other.stop()]);
-  await database.drop();
-});
+afterAll(() => world?.close());
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1', deviceId: 'd1', deviceName: 'Laptop' };
 const away: ClientInfo = { ip: '198.51.100.7', userAgent: 'robot/2' };
 const newUser = () => insertUser(api.stores.pools.main);
-const query = async (text: string, values: unknown[] = []) => (await api.stores.pools.main.query(text, values)).rows;
+const query = (text: string, values: unknown[] = []) => world.rows(text, values);
 
 describe('JWTTokenService', () => {
   test('A-TOK-01, A-TOK-02: a pair verifies as what it is and not as the other', async () => {

@@ -2,36 +2,34 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import { isAppError } from '../../platform/define/error.ts';
-import { type ApiCopy, newAuthSecret, startApiCopy } from '../../platform/testing/api-copy.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/families.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
 import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 
-let database: TestDatabase;
+let world: ApiWorld;
 let proxy: TcpProxy;
 let api: ApiCopy;
 let other: ApiCopy;
 let remote: ApiCopy;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  proxy = await startTcpProxy(database.url);
-  const shared = { databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() };
-  api = await startApiCopy(shared);
-  other = await startApiCopy(shared);
-  remote = await startApiCopy({ ...shared, databaseUrl: proxy.url });
+  world = await openApiWorld();
+  proxy = await startTcpProxy(world.databaseUrl);
+  api = await world.startCopy();
+  other = await world.startCopy();
+  remote = await world.startCopy({ databaseUrl: proxy.url });
 });
 afterAll(async () => {
-  await Promise.all([api.stop(), other.stop(), remote.stop()]);
-  await proxy.cut();
-  await database.drop();
+  await world?.close();
+  await proxy?.cut();
 });
 
 const caller = callerFrom('192.0.2.1');
-const query = async (text: string, values: unknown[] = []) => (await api.stores.pools.main.query(text, values)).rows;
+const query = (text: string, values: unknown[] = []) => world.rows(text, values);
 const newLogin = async (family: Partial<NewFamily> = {}) => {
   const userId = await insertUser(api.stores.pools.main);
   const sessionId = await insertSession(api.stores.pools.main, userId);

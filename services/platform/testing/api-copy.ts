@@ -95,20 +95,3 @@ export async function newClient(
   const basic = `Basic ${Buffer.from(`${made.clientId}:${clientSecret}`).toString('base64')}`;
   return { clientId: made.clientId, clientSecret, basic };
 }
-
-/** One form post, as OAuth clients send it. */
-export async function postForm(
-  copy: { readonly url: string },
-  path: string,
-  form: Readonly<Record<string, string>>,
-  headers: Readonly<Record<string, string>> = {},
-  // biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
-): Promise<{ readonly status: number; readonly headers: Headers; readonly body: any }> {
-  const response = await fetch(copy.url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-    body: new URLSearchParams(form).toString(),
-  });
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
-}

@@ -23,6 +23,8 @@ export type TestUser = {
 };
 
 export type Api = { readonly api: string };
+/** An API, and a client that it knows. */
+export type ApiOfClient = Api & { readonly credentials: { readonly client: ClientCredentials } };
 
 export const newPassword = (): string => `correct horse ${randomBytes(9).toString('base64url')}`;
 export const newEmail = (): string => `person-${randomBytes(6).toString('hex')}@example.test`;
@@ -61,11 +63,7 @@ export async function signIn(
 }
 
 /** A pair of a login without a session, by a client that may issue: costs no password hash. */
-export async function issueFor(
-  { api, credentials }: Pick<Product, 'api' | 'credentials'>,
-  userId: string,
-  members: object = {},
-): Promise<Pair> {
+export async function issueFor({ api, credentials }: ApiOfClient, userId: string, members: object = {}): Promise<Pair> {
   const answer = await send(api, 'POST', '/v1/tokens', {
     basic: credentials.client,
     json: { user_id: userId, ...members },
@@ -75,7 +73,7 @@ export async function issueFor(
 }
 
 export async function clientToken(
-  { api, credentials }: Pick<Product, 'api' | 'credentials'>,
+  { api, credentials }: ApiOfClient,
   form: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const answer = await send(api, 'POST', '/oauth2/token', {
@@ -100,7 +98,7 @@ export const untilVerdict = (api: Api, token: string, expected: string): Promise
   eventually(`the verdict ${expected}`, async () => (await verdictOn(api, token)) === expected);
 
 export const revoke = (
-  { api, credentials }: Pick<Product, 'api' | 'credentials'>,
+  { api, credentials }: ApiOfClient,
   selector: Readonly<Record<string, string>>,
 ): Promise<Received> =>
   send(api, 'POST', '/v1/tokens/revoke', { basic: credentials.client, json: { ...selector, reason: 'test' } });

@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { insertUser } from '../../platform/testing/families.ts';
+import { patiently, signUp } from '../../platform/testing/flows.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+
+let world: ApiWorld;
+let api: ApiCopy;
+let trusted: ClientCredentials;
+let ordinary: ClientCredentials;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  api = await world.startCopy();
+  trusted = await world.newClient(['tokens:issue', 'demo:read']);
+  ordinary = await world.newClient(['demo:read']);
+});
+afterAll(() => world?.close());
+
+/** What the browser says of pages of our own. */
+const own = { origin: API_URL };
+const newUser = () => signUp({ api: api.url });
+const validate = (token: string): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/validate', { json: { token } });
+const auditRows = (where: string, values: unknown[]) =>
+  world.rows(`SELECT * FROM audit_outbox WHERE ${where} ORDER BY id`, values);
+
+describe('issue', () => {
+  test('A-TOK-01: a session cookie gets a pair for that session; both work and the tokens differ', async () => {
+    const login = await newUser();
+    const answer = await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: own, json: {} });
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
+    // As long as the session has left, which began as long ago.
+    expect(answer.body.refresh_expires_in).toBeGreaterThan(604_000);
+    expect(answer.body.refresh_expires_in).toBeLessThanOrEqual(604_800);
+    const claims = decodeJwt(answer.body.access_token);
+    expect(decodeProtectedHeader(answer.body.access_token)).toMatchObject({ typ: 'at+jwt', alg: 'RS256' });
+    expect(claims).toMatchObject({
+      iss: API_URL,
+      aud: API_URL,
+      sub: login.id,
+      sid: login.sessionId,
+      client_id: 'sallyport',
+      email: login.email,
+      roles: ['user'],
+      ue: 0,
+      ce: 0,
+    });
+    expect((claims.exp as number) - (claims.iat as number)).toBe(900);
+    expect(claims.jti).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(claims).not.toHaveProperty('bip');
+    expect(claims).not.toHaveProperty('cnf');
+    expect((await validate(answer.body.access_token)).body).toEqual({ active: true, claims });
+  });
+
+  test('issuing without a body works for the cookie, and a foreign page cannot do it', async () => {
+    const login = await newUser();
+    expect((await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: own })).status).toBe(201);
+    const foreign = { origin: 'https://evil.test' };
+    expect((await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: foreign })).status).toBe(403);
+  });
+
+  test('a client with tokens:issue gets a pair for a user, bounded by its scopes', async () => {
+    const { id: userId } = await newUser();
+    const body = { user_id: userId, audience: 'https://tasks.test', scope: 'openid email', device: { name: 'phone' } };
+    const answer = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: body });
+    expect(answer.status).toBe(201);
+    expect(decodeJwt(answer.body.access_token)).toMatchObject({
+      sub: userId,
+      aud: 'https://tasks.test',
+      scope: 'openid email',
+      client_id: trusted.client_id,
+      permissions: [],
+    });
+    expect(decodeJwt(answer.body.access_token)).not.toHaveProperty('sid');
+    const wide = await send(api.url, 'POST', '/v1/tokens', {
+      basic: trusted,
+      json: { ...body, scope: 'keys:read' },
+    });
+    expect([wide.status, wide.body.code]).toEqual([400, 'scope_invalid']);
+  });
+
+  test('P-API-11: an ordinary user cannot issue for another, nor an ordinary client; each refusal leaves a row', async () => {
+    const login = await newUser();
+    const victim = await newUser();
+    const byUser = { bearer: login.tokens.access_token };
+    for (const credential of [byUser, { cookie: login.cookie, headers: own }, { basic: ordinary }])
+      expect((await send(api.url, 'POST', '/v1/tokens', { ...credential, json: { user_id: victim.id } })).status).toBe(
+        403,
+      );
+    const rows = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [victim.id]);
+    expect(rows.map(({ actor_kind, actor_id }) => [actor_kind, actor_id])).toEqual([
+      ['user', login.id],
+      ['user', login.id],
+      ['client', ordinary.client_id],
+    ]);
+  });
+
+  test('an access token alone buys no new login', async () => {
+    const login = await newUser();
+    const bearer = login.tokens.access_token;
+    expect((await send(api.url, 'POST', '/v1/tokens', { bearer, json: {} })).status).toBe(403);
+  });
+
+  test('an unknown user is 404 to a caller who may issue, and no token is made', async () => {
+    const answer = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: randomUUID() } });
+    expect([answer.status, answer.body.code]).toEqual([404, 'user_unknown']);
+    const nameless = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: {} });
+    expect([nameless.status, nameless.body.code]).toEqual([400, 'request_invalid']);
+  });
+
+  test('T15: a token in the query is refused, and no answer with tokens may be stored', async () => {
+    const { access_token: token } = (await newUser()).tokens;
+    const inQuery = await send(api.url, 'POST', `/v1/tokens/validate?token=${token}`, { json: { token } });
+    expect(inQuery.status).toBe(400);
+    expect(JSON.stringify(inQuery.body)).not.toContain(token);
+    expect((await validate(token)).headers.get('cache-control')).toBe('no-store');
+  });
+});
+
+describe('rights', () => {
+  test('P-API-11: tokens:issue alone begins a login for no one who may do more than its holder', async () => {
+    const { rows: sql } = world;
+    await sql(`INSERT INTO roles (name, description) VALUES ('support', 'Issues')`);
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('support', 'tokens:issue')`);
+    const [support, admin, plain] = await Promise.all([newUser(), newUser(), newUser()]);
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'support'), ($2, 'admin')`, [support.id, admin.id]);
+    const families = () => sql('SELECT count(*) FROM refresh_families WHERE user_id = $1', [admin.id]);
+    const before = await families();
+    await api.ports.access.load();
+    const again = { refresh_token: support.tokens.refresh_token };
+    const { access_token } = (await send(api.url, 'POST', '/v1/tokens/refresh', { json: again })).body;
+    const issueFor = async (user_id: string) =>
+      (await send(api.url, 'POST', '/v1/tokens', { bearer: access_token, json: { user_id } })).status;
+    expect([await issueFor(plain.id), await issueFor(admin.id)]).toEqual([201, 403]);
+    expect(await families()).toEqual(before);
+    const refused = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [admin.id]);
+    expect(refused).toHaveLength(1);
+  });
+
+  test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {
+    const { access } = api.ports;
+    const { load } = access;
+    const { rows: sql } = world;
+    const permissionsOf = (token: string) => decodeJwt(token).permissions;
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:read')`);
+    await load();
+    const before = await newUser();
+    expect(permissionsOf(before.tokens.access_token)).toEqual(['keys:read']);
+    // What the poll calls: from now on this copy hears of nothing.
+    access.load = async () => {};
+    try {
+      await sql(`DELETE FROM role_permissions WHERE role = 'user' AND permission = 'keys:read'`);
+      expect(access.permissionsOf(['user'])).toEqual(new Set(['keys:read']));
+      const pair = await send(api.url, 'POST', '/v1/tokens', { cookie: before.cookie, headers: own, json: {} });
+      expect([pair.status, permissionsOf(pair.body.access_token)]).toEqual([201, []]);
+    } finally {
+      access.load = load;
+      await load();
+    }
+  });
+});
+
+describe('idempotency', () => {
+  /** As clients do: a 503 is tried again with the same key. */
+  const issueWith = (key: string, body: object, client = trusted): Promise<Received> => {
+    const headers = { 'idempotency-key': key };
+    return patiently(() => send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: body }));
+  };
+  const familiesOf = async (userId: string): Promise<number> =>
+    (await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).length;
+
+  test('twenty concurrent requests with one key begin one login and get one pair', async () => {
+    const { id: userId } = await newUser();
+    const before = await familiesOf(userId);
+    const key = randomUUID();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => issueWith(key, { user_id: userId })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
+    expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
+    expect(new Set(answers.map(({ body }) => decodeJwt(body.access_token).jti)).size).toBe(1);
+    expect(await familiesOf(userId)).toBe(before + 1);
+    const rows = await auditRows(`type = 'token.family_created' AND detail ->> 'user_id' = $1`, [userId]);
+    expect(rows).toHaveLength(before + 1);
+  });
+
+  test('the same key with another body is 422 and makes nothing; another caller’s same key is another key', async () => {
+    const { id: userId } = await newUser();
+    const before = await familiesOf(userId);
+    const key = randomUUID();
+    expect((await issueWith(key, { user_id: userId })).status).toBe(201);
+    const reused = await issueWith(key, { user_id: userId, scope: 'openid' });
+    expect([reused.status, reused.body.code]).toEqual([422, 'idempotency_key_reused']);
+    expect(await familiesOf(userId)).toBe(before + 1);
+    const second = await world.newClient(['tokens:issue']);
+    expect((await issueWith(key, { user_id: userId }, second)).status).toBe(201);
+    expect(await familiesOf(userId)).toBe(before + 2);
+  });
+
+  test('C-TOK-20: what is stored opens neither the tokens nor names the key', async () => {
+    const { id: userId } = await newUser();
+    const key = randomUUID();
+    const { body } = await issueWith(key, { user_id: userId });
+    const rows = await world.rows('SELECT * FROM idempotency_keys');
+    const dump = rows
+      .map((row: object) =>
+        Object.values(row)
+          .map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : String(value)))
+          .join(),
+      )
+      .join();
+    expect(dump).not.toContain(body.refresh_token.split('.')[3]);
+    expect(dump).not.toContain(key);
+    expect(dump).not.toContain(decodeJwt(body.access_token).jti);
+  });
+
+  test('a failed request keeps no key: the retry may succeed', async () => {
+    const key = randomUUID();
+    const userId = randomUUID();
+    expect((await issueWith(key, { user_id: userId })).status).toBe(404);
+    await insertUser(api.stores.pools.main, userId);
+    expect((await issueWith(key, { user_id: userId })).status).toBe(201);
+  });
+
+  test('an expired key is free again, and a key that is no visible text is refused', async () => {
+    const { id: userId } = await newUser();
+    const key = randomUUID();
+    const first = await issueWith(key, { user_id: userId });
+    await world.rows(`UPDATE idempotency_keys SET expires_at = now() - interval '1 second'`);
+    const second = await issueWith(key, { user_id: userId });
+    expect(second.body.refresh_token).not.toBe(first.body.refresh_token);
+    expect((await issueWith('x'.repeat(256), { user_id: userId })).status).toBe(400);
+  });
+});
+
+describe('refresh', () => {
+  test('A-TOK-03: a refresh gives a whole new pair, and claims follow the login', async () => {
+    const login = await newUser();
+    const { tokens } = login;
+    const answer = await send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: tokens.refresh_token } });
+    expect(answer.status).toBe(200);
+    expect(answer.body.refresh_token).not.toBe(tokens.refresh_token);
+    const [before, after] = [decodeJwt(tokens.access_token), decodeJwt(answer.body.access_token)];
+    expect(after.jti).not.toBe(before.jti);
+    expect([after.sub, after.sid, after.fid, after.auth_time]).toEqual([
+      before.sub,
+      before.sid,
+      before.fid,
+      before.auth_time,
+    ]);
+  });
+
+  test('A-TOK-02: a refresh token is no access token', async () => {
+    const { tokens } = await newUser();
+    expect((await validate(tokens.refresh_token)).body).toEqual({ active: false, reason: 'malformed' });
+  });
+});

@@ -1,0 +1,326 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+
+let world: ApiWorld;
+let api: ApiCopy;
+let other: ApiCopy;
+let trusted: ClientCredentials;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  api = await world.startCopy();
+  other = await world.startCopy();
+  trusted = await world.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect', 'demo:read']);
+});
+afterAll(() => world?.close());
+
+const newUser = () => signUp({ api: api.url });
+const validate = (token: string, more: object = {}, copy = api): Promise<Received> =>
+  send(copy.url, 'POST', '/v1/tokens/validate', { json: { token, ...more } });
+const auditRows = (where: string, values: unknown[]) =>
+  world.rows(`SELECT * FROM audit_outbox WHERE ${where} ORDER BY id`, values);
+
+describe('validate', () => {
+  test('the Bearer header without a body answers like the body', async () => {
+    const { access_token: token } = (await newUser()).tokens;
+    const byHeader = await send(api.url, 'POST', '/v1/tokens/validate', { bearer: token });
+    expect(byHeader.body).toEqual((await validate(token)).body);
+    expect((await send(api.url, 'POST', '/v1/tokens/validate', {})).body).toEqual({
+      active: false,
+      reason: 'malformed',
+    });
+  });
+
+  test('J8, T12: audience and scope are held against what the asker names', async () => {
+    const { access_token: token } = (await newUser()).tokens;
+    expect((await validate(token, { audience: 'https://foreign.test' })).body).toEqual({
+      active: false,
+      reason: 'wrong_audience',
+    });
+    expect((await validate(token, { required_scope: 'openid' })).body.active).toBe(true);
+    expect((await validate(token, { required_scope: 'openid keys:read' })).body).toEqual({
+      active: false,
+      reason: 'insufficient_scope',
+    });
+  });
+
+  test('hostile bodies are 4xx with a code and the process lives', async () => {
+    const bodies = [
+      '{"token":1}',
+      '{"token":null}',
+      '{}',
+      '[]',
+      '{"token":{"not":""}}',
+      '{"token":"a","extra":1}',
+      '{"token":"a","__proto__":{"x":1}}',
+      `{"token":${'['.repeat(10_000)}${']'.repeat(10_000)}}`,
+      '{"token":"a","context":{"ip":1}}',
+      'not json',
+      '',
+    ];
+    const post = (body: string, contentType = 'application/json'): Promise<Received> =>
+      send(api.url, 'POST', '/v1/tokens/validate', { body, headers: { 'content-type': contentType } });
+    for (const body of bodies) {
+      const answer = await post(body);
+      if (body === '') expect(answer.body).toEqual({ active: false, reason: 'malformed' });
+      else {
+        expect([body.slice(0, 30), answer.status]).toEqual([body.slice(0, 30), 400]);
+        expect(answer.body).toHaveProperty('code');
+      }
+    }
+    const huge = await post(JSON.stringify({ token: 'a'.repeat(70_000) }));
+    expect([huge.status, huge.body.code]).toEqual([413, 'body_too_large']);
+    expect((await post('x', 'text/plain')).status).toBe(415);
+    expect((await send(api.url, 'GET', '/healthz')).status).toBe(200);
+  });
+
+  test('J14: a token over 8 KB is malformed', async () => {
+    expect((await validate(`a.${'b'.repeat(8_192)}.c`)).body).toEqual({ active: false, reason: 'malformed' });
+  });
+});
+
+describe('validate-batch', () => {
+  test('A-TOK-11: a hundred mixed ids give a hundred ordered answers in one round trip', async () => {
+    const logins = await Promise.all([newUser(), newUser()]);
+    const ids = logins.map(({ tokens }) => decodeJwt(tokens.access_token).jti as string);
+    const asked = Array.from({ length: 100 }, (_, index) =>
+      index % 3 === 2 ? randomUUID() : (ids[index % 3] as string),
+    );
+    let trips = 0;
+    const { getMany } = api.stores.redis;
+    api.stores.redis.getMany = (keys) => {
+      trips += 1;
+      return getMany(keys);
+    };
+    const answer = await send(api.url, 'POST', '/v1/tokens/validate-batch', {
+      basic: trusted,
+      json: { token_ids: asked },
+    });
+    api.stores.redis.getMany = getMany;
+    expect(trips).toBe(1);
+    expect(answer.body.results).toHaveLength(100);
+    for (const [index, result] of answer.body.results.entries()) {
+      if (index % 3 === 2) expect(result).toEqual({ active: false, reason: 'unknown_id' });
+      else expect(result).toMatchObject({ active: true, claims: { jti: asked[index], sub: logins[index % 3]?.id } });
+    }
+  });
+
+  test('tokens need no credential and come back in order; ids need tokens:read', async () => {
+    const { access_token: token } = (await newUser()).tokens;
+    const tokens = [token, 'rubbish', `${token.slice(0, -4)}AAAA`];
+    const { body: batch } = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens } });
+    expect(batch.results.map((result: { active: boolean; reason?: string }) => result.reason ?? result.active)).toEqual(
+      [true, 'malformed', 'bad_signature'],
+    );
+    const anonymous = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { token_ids: ['a'] } });
+    expect(anonymous.status).toBe(403);
+    const both = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens: [], token_ids: [] } });
+    expect(both.status).toBe(400);
+    const many = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens: Array(1_001).fill('a') } });
+    expect(many.status).toBe(400);
+  });
+
+  test('a thousand full tokens fit into the batch’s own body limit', async () => {
+    const tokens = Array(1_000).fill((await newUser()).tokens.access_token);
+    const { status, body } = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens } });
+    expect(status).toBe(200);
+    expect(body.results.every((result: { active: boolean }) => result.active)).toBe(true);
+  });
+});
+
+describe('metadata', () => {
+  test('A-TOK-09: metadata is there from issue, answers to tokens:read alone, and an unknown id is 404', async () => {
+    const { id: userId, sessionId, tokens } = await newUser();
+    const { jti, iat } = decodeJwt(tokens.access_token);
+    const found = await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted });
+    expect(found.body).toMatchObject({
+      token_id: jti,
+      user_id: userId,
+      session_id: sessionId,
+      type: 'access',
+      role: 'user',
+      issued_at: new Date((iat as number) * 1_000).toISOString(),
+      revoked: false,
+    });
+    expect((await send(api.url, 'GET', `/v1/tokens/${randomUUID()}`, { basic: trusted })).body.code).toBe(
+      'token_unknown',
+    );
+    const bearer = tokens.access_token;
+    expect((await send(api.url, 'GET', `/v1/tokens/${jti}`, { bearer })).status).toBe(403);
+    expect((await send(api.url, 'GET', `/v1/tokens/${jti}`, {})).status).toBe(401);
+  });
+
+  test('T11: who writes Redis can neither revive a revoked token nor invent one, nor stop a batch', async () => {
+    const { redis } = api.stores;
+    const [revoked, live] = await Promise.all([newUser(), newUser()]);
+    const [{ jti, fid }, liveClaims] = [revoked, live].map(({ tokens }) => decodeJwt(tokens.access_token)) as [
+      Record<string, string>,
+      Record<string, string>,
+    ];
+    await send(api.url, 'POST', '/v1/tokens/revoke', { basic: trusted, json: { family_id: fid, reason: 'test' } });
+    await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted });
+    const written = (await redis.get(`sallyport:token:${jti}`)) as string;
+    const loose = JSON.stringify({ ...JSON.parse(written.slice(written.indexOf('{'))), familyId: null });
+    const forgeries = [loose, written.slice(0, written.indexOf('{')) + loose, '{}', '{', 'null'];
+    for (const forged of forgeries) {
+      await redis.set(`sallyport:token:${jti}`, forged, 60);
+      // A genuine value under another id.
+      await redis.set('sallyport:token:invented', (await redis.get(`sallyport:token:${liveClaims.jti}`)) as string, 60);
+      const { status, body: batch } = await send(api.url, 'POST', '/v1/tokens/validate-batch', {
+        basic: trusted,
+        json: { token_ids: [jti, 'invented', liveClaims.jti] },
+      });
+      expect([forged, status]).toEqual([forged, 200]);
+      const unknown = { active: false, reason: 'unknown_id' };
+      expect(batch.results).toEqual([unknown, unknown, expect.objectContaining({ active: true })]);
+      expect((await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted })).body.code).toBe('token_unknown');
+    }
+  });
+
+  test('metadata holds no clear address or agent, and lives as long as the token', async () => {
+    const { jti } = decodeJwt((await newUser()).tokens.access_token);
+    // Asking by id sends first what is still waiting for company.
+    await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted });
+    const text = (await api.stores.redis.get(`sallyport:token:${jti}`)) as string;
+    expect(text).not.toContain('127.0.0.1');
+    expect(JSON.parse(text.slice(text.indexOf('{'))).ipHash).toMatch(/^\d+\.[\w-]{22}$/);
+  });
+});
+
+describe('revoke', () => {
+  const revoke = (body: object, credential: Sent = { basic: trusted }): Promise<Received> =>
+    send(api.url, 'POST', '/v1/tokens/revoke', { json: { reason: 'test', ...body }, ...credential });
+  const inactive = async (token: string, reason: string) => {
+    expect((await validate(token)).body).toEqual({ active: false, reason });
+    await expect
+      .poll(async () => (await validate(token, {}, other)).body, { interval: 20 })
+      .toEqual({ active: false, reason });
+  };
+
+  test('A-TOK-05, T11: an own token is refused at once here and on another copy; the reason is kept', async () => {
+    const { id: userId, tokens } = await newUser();
+    const token = tokens.access_token;
+    expect((await validate(token, {}, other)).body.active).toBe(true);
+    const revoked = await revoke({ token, reason: 'stolen laptop' }, { bearer: token });
+    expect(revoked.status).toBe(200);
+    await inactive(token, 'revoked');
+    const { jti } = decodeJwt(token);
+    const rows = await world.rows(`SELECT * FROM revocations WHERE kind = 'jti' AND value = $1`, [jti]);
+    expect(rows).toMatchObject([{ reason: 'stolen laptop', user_id: userId, epoch: revoked.body.epoch }]);
+    const [row] = await auditRows(`type = 'token.revoked' AND target_id = $1`, [jti]);
+    expect(row).toMatchObject({ outcome: 'ok', actor_id: userId, detail: { reason: 'stolen laptop' } });
+    // The token is dead, so it can no longer ask; tokens:revoke gets the first revocation's number again.
+    expect((await revoke({ token_id: jti })).body).toEqual(revoked.body);
+  });
+
+  test('the bearer’s own token id, session, family and user are its own; those of others are not', async () => {
+    const kinds = {
+      token_id: (login: TestUser) => decodeJwt(login.tokens.access_token).jti as string,
+      session_id: (login: TestUser) => login.sessionId,
+      family_id: (login: TestUser) => decodeJwt(login.tokens.access_token).fid as string,
+      user_id: (login: TestUser) => login.id,
+    };
+    const reasons = { token_id: 'revoked', session_id: 'session_ended', family_id: 'revoked', user_id: 'revoked' };
+    for (const [kind, idOf] of Object.entries(kinds)) {
+      const [me, victim] = await Promise.all([newUser(), newUser()]);
+      const mine = me.tokens.access_token;
+      const theirs = victim.tokens.access_token;
+      const refused = await revoke({ [kind]: idOf(victim) }, { bearer: mine });
+      expect([kind, refused.status, refused.body.code]).toEqual([kind, 403, 'permission_missing']);
+      expect((await validate(theirs)).body.active).toBe(true);
+      expect((await revoke({ [kind]: idOf(me) }, { bearer: mine })).status).toBe(200);
+      await inactive(mine, reasons[kind as keyof typeof reasons]);
+      const refresh = await send(api.url, 'POST', '/v1/tokens/refresh', {
+        json: { refresh_token: me.tokens.refresh_token },
+      });
+      expect([kind, refresh.status]).toEqual([kind, kind === 'token_id' ? 200 : 401]);
+      expect((await validate(theirs)).body.active).toBe(true);
+    }
+  });
+
+  test('what does not exist is refused to an ordinary user in the same words as what is another’s', async () => {
+    const login = await newUser();
+    const bearer = login.tokens.access_token;
+    for (const kind of ['token_id', 'session_id', 'family_id', 'user_id', 'client_id']) {
+      const { status, body } = await revoke({ [kind]: randomUUID() }, { bearer });
+      expect([kind, status, body.code]).toEqual([kind, 403, 'permission_missing']);
+    }
+  });
+
+  test('a refresh token given as token ends its login and the access tokens', async () => {
+    const { access_token, refresh_token } = (await newUser()).tokens;
+    expect((await revoke({ token: refresh_token }, { bearer: access_token })).status).toBe(200);
+    await inactive(access_token, 'revoked');
+    expect((await send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token } })).status).toBe(401);
+  });
+
+  test('ending a session ends its cookie too', async () => {
+    const login = await newUser();
+    await revoke({ session_id: login.sessionId });
+    expect((await send(api.url, 'GET', '/api/auth/session', { cookie: login.cookie })).status).toBe(401);
+    expect((await revoke({ session_id: login.sessionId })).status).toBe(200);
+  });
+
+  test('a client’s epoch ends everything issued through it, and only that', async () => {
+    const { id: userId, tokens } = await newUser();
+    const client = await world.newClient(['tokens:issue', 'demo:read']);
+    const pair = await send(api.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: userId } });
+    const form = { grant_type: 'client_credentials' };
+    const credentials = await send(api.url, 'POST', '/oauth2/token', { basic: client, form });
+    expect((await revoke({ client_id: client.client_id })).status).toBe(200);
+    await inactive(pair.body.access_token, 'revoked');
+    await inactive(credentials.body.access_token, 'revoked');
+    expect((await validate(tokens.access_token)).body.active).toBe(true);
+  });
+
+  test('a token that verifies nowhere is ended already; an unknown user or client is 404 to tokens:revoke', async () => {
+    const { epoch } = (await revoke({ token: 'rubbish' })).body;
+    expect(epoch).toBe(api.ports.revocations.state().epoch);
+    expect((await revoke({ user_id: randomUUID() })).body.code).toBe('user_unknown');
+    expect((await revoke({ client_id: randomUUID() })).body.code).toBe('client_unknown');
+    expect((await revoke({ token_id: randomUUID() })).status).toBe(200);
+    expect((await revoke({ family_id: 'not a uuid' })).status).toBe(200);
+  });
+
+  test('exactly one thing is named, with a reason', async () => {
+    for (const body of [
+      {},
+      { token_id: 'a', user_id: 'b', reason: 'r' },
+      { token_id: 'a' },
+      { token_id: 'a', reason: '' },
+    ]) {
+      const { status } = await send(api.url, 'POST', '/v1/tokens/revoke', { json: body, basic: trusted });
+      expect(status).toBe(400);
+    }
+  });
+});
+
+describe('statistics', () => {
+  test('A-TOK-12: the figures match a scripted run', async () => {
+    const read = async () => (await send(api.url, 'GET', '/v1/tokens/stats', { basic: trusted })).body;
+    const before = await read();
+    const people = await Promise.all([newUser(), newUser(), newUser()]);
+    await send(api.url, 'POST', '/oauth2/token', { basic: trusted, form: { grant_type: 'client_credentials' } });
+    const [rotated, replayed, revoked] = people as [TestUser, TestUser, TestUser];
+    const refresh = (token: string) => send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: token } });
+    await refresh(rotated.tokens.refresh_token);
+    const first = replayed.tokens.refresh_token;
+    const second = (await refresh(first)).body.refresh_token;
+    await refresh(second);
+    expect((await refresh(first)).body.code).toBe('refresh_token_reused');
+    const revoke = (json: object) => send(api.url, 'POST', '/v1/tokens/revoke', { basic: trusted, json });
+    await revoke({ session_id: revoked.sessionId, reason: 'test' });
+    await revoke({ token_id: decodeJwt(rotated.tokens.access_token).jti, reason: 'test' });
+    const after = await read();
+    const difference = Object.fromEntries(
+      Object.entries(after).map(([name, value]) => [name, (value as number) - before[name]]),
+    );
+    expect(difference).toEqual({ issued: 4, active: 1, refreshed: 3, revoked: 2, expired: 0, replays: 1 });
+  });
+});
