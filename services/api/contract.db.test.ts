@@ -72,6 +72,12 @@ const CONTRACT = [
   'GET /v1/keys',
   'POST /v1/keys/rotate',
   'POST /v1/keys/{kid}/compromise',
+  'GET /v1/audit/events',
+  'GET /v1/audit/events/{seq}',
+  'GET /v1/audit/events/{seq}/proof',
+  'GET /v1/audit/log/checkpoint',
+  'GET /v1/audit/log/vkey',
+  'GET /v1/audit/log/tile/{tile}',
   'GET /v1/admin/queues',
 ];
 
@@ -322,8 +328,8 @@ describe('public documents', () => {
 });
 
 describe('every answer', () => {
-  test('only documents may be cached: every other answer says no-store', async () => {
-    const cached = ['/.well-known/', '/openapi.json', '/docs'];
+  test('only documents and the public log may be cached: every other answer says no-store', async () => {
+    const cached = ['/.well-known/', '/openapi.json', '/docs', '/v1/audit/log/'];
     for (const operation of operations) {
       if (cached.some((prefix) => operation.path.startsWith(prefix))) continue;
       const answer = await send(product.api, operation.method, pathOf(operation));

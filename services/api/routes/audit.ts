@@ -12,7 +12,7 @@ import {
 } from '../../domain/audit/contract.ts';
 import { listEvents } from '../../domain/audit/list-events.ts';
 import { proveEvent } from '../../domain/audit/prove-event.ts';
-import { readEvent } from '../../domain/audit/read-event.ts';
+import { parseSeq, readEvent } from '../../domain/audit/read-event.ts';
 import {
   type HasAuditLogKeys,
   type LogChoice,
@@ -49,8 +49,10 @@ async function tileAnswer(deps: AuditRoutesDeps, choice: LogChoice, path: string
 /** Events and proofs for auditors; the log itself, in C2SP forms, for everybody. */
 export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
   bind(routes, listAuditEventsEndpoint, ({ query }) => listEvents(deps, query));
-  bind(routes, readAuditEventEndpoint, ({ params }) => readEvent(deps, params.seq));
-  bind(routes, proveAuditEventEndpoint, async ({ params }) => text(await proveEvent(deps, params.seq), 'no-store'));
+  bind(routes, readAuditEventEndpoint, ({ params }) => readEvent(deps, parseSeq(params.seq)));
+  bind(routes, proveAuditEventEndpoint, async ({ params }) =>
+    text(await proveEvent(deps, parseSeq(params.seq)), 'no-store'),
+  );
 
   bind(routes, readLogCheckpointEndpoint, async () => text(await readCheckpoint(deps, 'current'), HEAD_CACHE));
   bind(routes, readLogKeyEndpoint, async () => text(await readVkeys(deps, 'current'), KEY_CACHE));

@@ -151,7 +151,8 @@ describe('roles', () => {
     expect(access.permissions().has('keys:manage')).toBe(true);
     expect(access.permissionsOf(['user', 'nobody', '__proto__']).size).toBe(0);
     expect(access.permissionsOf(['admin'])).toBe(access.permissionsOf(['admin']));
-    expect(access.roles()).toEqual(new Set(['admin']));
+    expect(access.roles()).toEqual(new Set(['admin', 'auditor']));
+    expect([...access.permissionsOf(['auditor'])]).toEqual(['audit:read']);
   });
 
   test('a right exchanged for another ends what was issued with it, as one taken away does', async () => {

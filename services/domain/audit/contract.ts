@@ -59,7 +59,8 @@ export const listAuditEventsEndpoint = defineEndpoint({
   errors: [auditCursorInvalid, storeUnavailable],
 });
 
-const bySeq = z.strictObject({ seq: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
+/** Whatever is no number of the log names an event that is not there. */
+const bySeq = z.strictObject({ seq: z.string().max(32) });
 
 export const readAuditEventEndpoint = defineEndpoint({
   method: 'GET',
@@ -102,7 +103,8 @@ const BYTES = { 200: { contentType: 'application/octet-stream' } } as const;
 /** Where the log in use answers, and where each log that ever was does. */
 const PREFIX = '/v1/audit/log';
 const ORIGIN_PREFIX = '/v1/audit/log/origins/{origin}';
-const origin = z.int().min(1).max(1_000_000);
+/** A number of GET /v1/audit/log/origins. */
+const origin = z.string().max(32);
 const tile = z.string().max(64);
 
 export const readLogCheckpointEndpoint = defineEndpoint({

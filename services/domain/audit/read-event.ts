@@ -12,6 +12,13 @@ export type PlacedEvent = AuditEventView & {
   readonly personal: readonly PersonalRow[];
 };
 
+/** The place that a text names. Throws `auditEventUnknown` (404) for what cannot be one. */
+export function parseSeq(text: string): number {
+  const seq = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(seq)) throw auditEventUnknown();
+  return seq;
+}
+
 /** One sealed event with its place in its log. Throws `auditEventUnknown` (404). */
 export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<PlacedEvent> {
   const row = await readPlacedEvent(sql, seq);

@@ -14,8 +14,8 @@ import {
 
 type ReadPorts = Pick<Ports, 'sql'>;
 
-/** Which log: a number from `listOrigins`, or the one in use. */
-export type LogChoice = number | 'current';
+/** Which log: a number from `listOrigins`, or `current`. */
+export type LogChoice = string;
 
 /** Public keys of a log, by its origin: those that sign now and those that signed before. */
 export type HasAuditLogKeys = { readonly auditLogKeys: (origin: string) => Promise<readonly NoteKey[]> };
@@ -27,7 +27,7 @@ export const listOrigins = ({ sql }: ReadPorts): Promise<LogRow[]> => readLogs(s
 async function chosenLog({ sql }: ReadPorts, choice: LogChoice): Promise<LogRow> {
   const logs = await readLogs(sql);
   if (choice !== 'current') {
-    const log = logs.find(({ number }) => number === choice);
+    const log = logs.find(({ number }) => String(number) === choice);
     if (log === undefined) throw auditOriginUnknown();
     return log;
   }
