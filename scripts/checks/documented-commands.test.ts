@@ -1,0 +1,47 @@
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+const pages = globSync('docs/{runbooks,how-to}/*.md', { cwd: root });
+
+/** Every `npx sallyport …` that a page tells a reader to run, up to the end of the command. */
+const commands = new Set(
+  pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/npx sallyport ([^`\n|)]+)/g)].map(([, words]) =>
+      (words as string).replaceAll(/"[^"]*"|'[^']*'/g, 'x').trim(),
+    ),
+  ),
+);
+
+/** The page of help for the verbs a command begins with. */
+const helpPages = new Map<string, string>();
+function helpOf(verbs: readonly string[]): string {
+  const key = verbs.join(' ');
+  const known = helpPages.get(key);
+  if (known !== undefined) return known;
+  const { stdout } = spawnSync(process.execPath, [join(root, 'cli/main.ts'), ...verbs, '--help'], { encoding: 'utf8' });
+  helpPages.set(key, stdout);
+  return stdout;
+}
+
+/** Options that every verb has. */
+const everywhere = ['--json', '--quiet', '--yes', '--dry-run'];
+
+describe('commands in runbooks and guides', () => {
+  test('there are some', () => {
+    expect(commands.size).toBeGreaterThan(10);
+  });
+
+  test.each([...commands])('npx sallyport %s', (command) => {
+    const words = command.split(/\s+/);
+    const verbs = words.slice(0, words.findIndex((word) => !/^[a-z]+$/.test(word)) >>> 0).slice(0, 2);
+    const help = helpOf(verbs);
+    const usage = `Usage: sallyport ${verbs.join(' ')}`;
+    // A verb with an argument in place of a second verb shows the first one's page.
+    expect(help.startsWith(usage) || help.startsWith(`Usage: sallyport ${verbs[0]} [options]`)).toBe(true);
+    for (const option of words.filter((word) => word.startsWith('-') && word !== '-' && !everywhere.includes(word)))
+      expect(help, option).toMatch(new RegExp(`(^|[\\s,])${option}[\\s,]`, 'm'));
+  });
+});

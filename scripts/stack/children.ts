@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { root } from './programs.ts';
+
+const patienceMs = 120_000;
+
+export interface Child {
+  name: string;
+  process: ChildProcess;
+  /** Everything it wrote to either output. */
+  output(): string;
+}
+
+export interface Children {
+  start(name: string, command: string, args: readonly string[], env?: Record<string, string>): Child;
+  /** Ends all in the reverse order of their start, each with its own drain. */
+  stop(): Promise<void>;
+}
+
+/** @param onLine told of each line a child writes to standard error */
+export function createChildren(onLine: (name: string, line: string) => void): Children {
+  const running: Child[] = [];
+  return {
+    start(name, command, args, env = {}) {
+      const child = spawn(command, args, {
+        cwd: root,
+        // Of its own group: a Ctrl-C here is for us, who end them in order.
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: process.env.PATH, HOME: process.env.HOME, LANG: process.env.LANG, ...env },
+      });
+      let text = '';
+      let rest = '';
+      child.stdout?.on('data', (part) => {
+        text += part;
+      });
+      child.stderr?.on('data', (part) => {
+        text += part;
+        const lines = (rest + part).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) onLine(name, line);
+      });
+      child.once('error', (err) => {
+        text += err.message;
+      });
+      const started: Child = { name, process: child, output: () => text };
+      running.push(started);
+      return started;
+    },
+    async stop() {
+      for (const { process: child } of running.reverse()) {
+        if (child.exitCode !== null || child.signalCode !== null) continue;
+        const ended = new Promise((done) => child.once('exit', done));
+        child.kill('SIGTERM');
+        await Promise.race([ended, sleep(45_000, undefined, { ref: false })]);
+        if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      }
+    },
+  };
+}
+
+/** Polls until `ask` gives something; fails with the last words of `child` when that ended or time is over. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T | undefined | false> | T | undefined | false,
+  child?: Child,
+): Promise<T> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const value = await Promise.resolve(ask()).catch(() => undefined);
+    if (value !== undefined && value !== false) return value;
+    const isOver = child !== undefined && (child.process.exitCode !== null || child.process.signalCode !== null);
+    if (isOver || performance.now() > deadline)
+      throw new Error(`never came: ${what}${child ? `\n${child.name} said:\n${child.output().slice(-3_000)}` : ''}`);
+    await sleep(200);
+  }
+}
+
+export interface SallyportReady {
+  api: string;
+  metrics: string;
+  credentials_file: string;
+}
+
+/** One supervisor with its processes, ready. */
+export async function startSallyport(
+  children: Children,
+  name: string,
+  env: Record<string, string>,
+): Promise<SallyportReady> {
+  const node = join(root, 'node_modules/.bin/node');
+  const child = children.start(name, node, ['cli/main.ts', 'start', '--json'], env);
+  return eventually(
+    `${name} to be ready`,
+    () => {
+      const line = child.output().match(/^\{"event":"ready".*\}$/m)?.[0];
+      return line === undefined ? undefined : (JSON.parse(line) as SallyportReady);
+    },
+    child,
+  );
+}

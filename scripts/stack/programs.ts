@@ -1,0 +1,41 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { ensureProgram, onPath } from '../checks/debian-package.ts';
+
+export const root = resolve(import.meta.dirname, '../..');
+
+export const prometheus = (): string =>
+  ensureProgram({ package: 'prometheus', name: 'prometheus', path: 'usr/bin/prometheus' });
+
+export const nginx = (): string => ensureProgram({ package: 'nginx', name: 'nginx', path: 'usr/sbin/nginx' });
+
+/**
+ * The collector, built once from its Go modules: some ten minutes on two cores.
+ * @throws with what to install
+ */
+export function collector(say: (text: string) => void): string {
+  const manifest = parse(readFileSync(join(root, 'observability/collector/builder.yaml'), 'utf8')) as {
+    dist: { name: string; version: string };
+  };
+  const { dist } = manifest;
+  const kept = join(root, 'node_modules/.cache/sallyport/collector', `${dist.name}-${dist.version}`);
+  if (existsSync(kept)) return kept;
+  const go = onPath('go') ?? onPath('go', '/usr/local/go/bin');
+  if (!go) throw new Error('the collector is not built yet, and there is no Go to build it with: install Go 1.25');
+  say(`building the collector ${dist.version} once from its Go modules, some ten minutes …`);
+  const folder = `${kept}.build`;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const builder = `go.opentelemetry.io/collector/cmd/builder@v${dist.version}`;
+  const own = join(folder, 'builder.yaml');
+  writeFileSync(own, stringify({ ...manifest, dist: { ...dist, output_path: folder } }));
+  const args = ['run', builder, '--config', own];
+  const env = { ...process.env, GOFLAGS: '-buildvcs=false', PATH: `${dirname(go)}:${process.env.PATH}` };
+  if (spawnSync(go, args, { cwd: folder, env, stdio: ['ignore', 2, 2] }).status !== 0)
+    throw new Error(`the collector could not be built: go ${args.join(' ')}`);
+  renameSync(join(folder, dist.name), kept);
+  rmSync(folder, { recursive: true, force: true });
+  return kept;
+}
