@@ -18,7 +18,7 @@ export function connectProducer(url: string, onError: (err: Error) => void): Que
     ...common,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
-    commandTimeout: 500,
+    commandTimeout: 400,
   });
   client.on('error', onError);
   return client;
