@@ -1,5 +1,3 @@
-import { request as httpRequest } from 'node:http';
-import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   claimsIn,
@@ -17,58 +15,34 @@ import {
 import {
   basicHeader,
   expectErrorForm,
-  type Json,
+  expectOAuthError,
   type Received,
   type Sent,
-  send,
 } from '../platform/testing/http-client.ts';
-import { createAnswerCheck } from '../platform/testing/openapi-check.ts';
-import {
-  type ClientCredentials,
-  eventually,
-  type Product,
-  queryRows,
-  startProduct,
-} from '../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { type ClientCredentials, eventually, type Product, queryRows } from '../platform/testing/product.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
 
-let database: TestDatabase;
+let world: ProductWorld;
 let product: Product;
-let check: ReturnType<typeof createAnswerCheck>;
 let user: TestUser;
 let other: ClientCredentials;
 let open: ClientCredentials;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  product = await startProduct({ stores: { databaseUrl: database.url, redisUrl: testRedisUrl() } });
-  check = createAnswerCheck((await send(product.api, 'GET', '/openapi.json')).body);
+  world = await startProductWorld();
+  product = world.product;
   user = await signUp(product);
   [other, open] = await Promise.all([
     newClient(product, { credentialScopes: ['tokens:introspect', 'tokens:issue'] }),
     newClient(product, { isPublic: true, grantTypes: ['refresh_token'] }),
   ]);
 });
-afterAll(async () => {
-  await product?.dispose();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-async function post(path: string, sent: Sent): Promise<Received> {
-  const answer = await send(product.api, 'POST', path, sent);
-  check('POST', path, answer);
-  return answer;
-}
+const post = (path: string, sent: Sent): Promise<Received> => world.call('POST', path, sent);
 const token = (form: Sent['form'], sent: Sent = {}): Promise<Received> => post('/oauth2/token', { form, ...sent });
 const introspect = (presented: string, sent: Sent = { basic: product.credentials.client }): Promise<Received> =>
   post('/oauth2/introspect', { form: { token: presented }, ...sent });
-
-/** RFC 6749 §5.2 with our extras. */
-function expectOAuthError(answer: Received, status: number, error: string, code: string): void {
-  expect([answer.status, answer.body?.error, answer.body?.code]).toEqual([status, error, code]);
-  expectErrorForm(answer);
-  expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
-}
 
 describe('POST /oauth2/token', () => {
   const credentials = { grant_type: 'client_credentials' };
@@ -125,7 +99,9 @@ describe('POST /oauth2/token', () => {
   test('a disabled client is refused, and its tokens are dead', async () => {
     const client = await newClient(product);
     const { access_token } = (await token(credentials, { basic: client })).body;
-    await queryRows(database.url, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [client.client_id]);
+    await queryRows(world.databaseUrl, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [
+      client.client_id,
+    ]);
     await untilVerdict(product, access_token, 'revoked');
     await eventually(
       'the client to be refused',
@@ -262,7 +238,7 @@ describe('POST /oauth2/token', () => {
     const { fid } = claimsIn(late.access_token);
     // T16: the absolute end holds, however young the last use.
     await queryRows(
-      database.url,
+      world.databaseUrl,
       `UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`,
       [fid],
     );
@@ -337,165 +313,4 @@ describe('POST /oauth2/introspect', () => {
     expect([answer.status, answer.body.code]).toEqual([403, 'permission_missing']);
     expect((await introspect(pair.access_token, { basic: other })).body.active).toBe(true);
   });
-});
-
-describe('POST /oauth2/revoke', () => {
-  const end = (presented: string, sent: Sent): Promise<Received> =>
-    post('/oauth2/revoke', { form: { token: presented }, ...sent });
-
-  test('RFC 7009: own access token, own refresh token with its access tokens; unknown ones are 200 too', async () => {
-    const basic = product.credentials.client;
-    const [one, two] = [await clientToken(product), await issueFor(product, user.id)];
-    expect((await end(one, { basic })).status).toBe(200);
-    expect(await verdictOn(product, one)).toBe('revoked');
-    expect((await end(two.refresh_token, { basic })).status).toBe(200);
-    expect(await verdictOn(product, two.access_token)).toBe('revoked');
-    for (const unknown of ['x', tampered(one), two.refresh_token, one])
-      expect((await end(unknown, { basic })).status).toBe(200);
-  });
-
-  test('T10: another client’s token is refused and stays active; without a client 401', async () => {
-    const pair = await issueFor(product, user.id);
-    const own = await clientToken(product);
-    for (const presented of [pair.access_token, pair.refresh_token, own]) {
-      expectOAuthError(await end(presented, { basic: other }), 400, 'invalid_grant', 'token_of_another_client');
-      expectOAuthError(await end(presented, {}), 401, 'invalid_client', 'client_unauthenticated');
-    }
-    for (const presented of [pair.access_token, own]) expect(await verdictOn(product, presented)).toBe('active');
-    expect((await refresh(product, pair.refresh_token)).status).toBe(200);
-  });
-});
-
-describe('the revocation feed', () => {
-  const read = async (query = ''): Promise<{ claims: Json; header: Json; answer: Received }> => {
-    const answer = await send(product.api, 'GET', `/v1/revocations${query}`, { basic: product.credentials.client });
-    check('GET', '/v1/revocations', answer);
-    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/revocations+jwt']);
-    return { claims: await verified(answer.text), header: decodeProtectedHeader(answer.text), answer };
-  };
-  const verified = async (jws: string): Promise<Json> => {
-    const keySet = createLocalJWKSet((await send(product.api, 'GET', '/.well-known/jwks.json')).body);
-    const { payload, protectedHeader } = await compactVerify(jws, keySet, { algorithms: ['RS256'] });
-    expect(protectedHeader.typ).toBe('revocations+jwt');
-    return JSON.parse(Buffer.from(payload).toString());
-  };
-
-  test('is a compact JWS that any JOSE library verifies with the published keys', async () => {
-    const { claims, header } = await read();
-    expect(header).toEqual({ alg: 'RS256', kid: expect.any(String), typ: 'revocations+jwt' });
-    expect(claims).toMatchObject({
-      iss: product.api,
-      incarnation: expect.stringMatching(/^[0-9a-f-]{36}$/),
-      epoch: expect.any(Number),
-      since: 0,
-      issued_at: expect.any(Number),
-      max_staleness_s: 2,
-      entries: expect.any(Array),
-    });
-    expect(claims.entries.map(({ epoch }: Json) => epoch)).toEqual(
-      [...claims.entries.map(({ epoch }: Json) => epoch)].sort((a: number, b: number) => a - b),
-    );
-  });
-
-  test('since an epoch: what came after it, each kind with its value; from another incarnation: everything', async () => {
-    const before = (await read()).claims;
-    const person = await signUp(product);
-    const pair = await issueFor(product, user.id);
-    const { jti, fid } = claimsIn(pair.access_token);
-    const client = await newClient(product);
-    const epochs: number[] = [];
-    const selectors: Record<string, string>[] = [
-      { token_id: jti },
-      { family_id: fid },
-      { session_id: person.sessionId },
-      { user_id: person.id },
-      { client_id: client.client_id },
-    ];
-    for (const selector of selectors) epochs.push((await revoke(product, selector)).body.epoch);
-    const { claims } = await read(`?since=${before.epoch}&incarnation=${before.incarnation}`);
-    expect(claims.since).toBe(before.epoch);
-    const found = claims.entries.map(({ kind, value }: Json) => `${kind} ${value}`);
-    for (const entry of [
-      `jti ${jti}`,
-      `family ${fid}`,
-      `sid ${person.sessionId}`,
-      `user ${person.id}`,
-      `client ${client.client_id}`,
-    ])
-      expect(found).toContain(entry);
-    for (const entry of claims.entries) {
-      expect(entry.epoch).toBeGreaterThan(before.epoch);
-      expect(entry.expires_at).toBeGreaterThan(Date.now() / 1_000);
-      expect(Number.isInteger(entry.token_epoch)).toBe(entry.kind === 'user' || entry.kind === 'client');
-    }
-    expect(claims.epoch).toBeGreaterThanOrEqual(Math.max(...epochs));
-    const numbers = claims.entries.map(({ epoch }: Json) => epoch);
-    expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => before.epoch + 1 + index));
-    expect((await read(`?since=${claims.epoch}`)).claims.entries).toEqual([]);
-    expect((await read(`?since=${claims.epoch}&incarnation=00000000-0000-4000-8000-000000000000`)).claims.since).toBe(
-      0,
-    );
-    expect((await read(`?since=${claims.epoch + 1_000}`)).claims.since).toBe(0);
-  });
-
-  test('a feed answer is no access token, and an access token no feed answer', async () => {
-    const { answer } = await read();
-    expect(await verdictOn(product, answer.text)).toBe('wrong_type');
-    const stolen = await send(product.api, 'GET', '/v1/keys', { bearer: answer.text });
-    expect(stolen.status).toBe(401);
-  });
-
-  test('the stream sends what there is, then each revocation, with ids to go on from', async () => {
-    const stream = await openStream('/v1/revocations/stream', {});
-    expect(stream.headers).toMatchObject({
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-    });
-    const first = await stream.next();
-    const snapshot = await verified(first.data);
-    expect(first).toMatchObject({ event: 'revocations', id: `${snapshot.incarnation}.${snapshot.epoch}` });
-    const { jti } = claimsIn((await issueFor(product, user.id)).access_token);
-    await revoke(product, { token_id: jti });
-    const later = await eventually('the revocation on the stream', async () => {
-      const event = await stream.next();
-      const claims = await verified(event.data);
-      return claims.entries.some(({ value }: Json) => value === jti) && { event, claims };
-    });
-    expect(later.claims.since).toBeGreaterThanOrEqual(snapshot.epoch);
-    stream.close();
-    const resumed = await openStream('/v1/revocations/stream', { 'last-event-id': first.id });
-    const missed = await verified((await resumed.next()).data);
-    expect(missed.since).toBe(snapshot.epoch);
-    expect(missed.entries.map(({ value }: Json) => value)).toContain(jti);
-    resumed.close();
-  });
-
-  type Event = { id: string; event: string; data: string };
-  const openStream = (path: string, headers: Record<string, string>) =>
-    new Promise<{ headers: Json; next(): Promise<Event>; close(): void }>((done, fail) => {
-      const asked = httpRequest(product.api + path, {
-        headers: { authorization: basicHeader(product.credentials.client), ...headers },
-      });
-      asked.on('error', fail);
-      asked.on('response', (response) => {
-        let text = '';
-        const events: Event[] = [];
-        response.on('data', (part) => {
-          text += part;
-          const blocks = text.split('\n\n');
-          text = blocks.pop() ?? '';
-          for (const block of blocks) {
-            const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: (.*)/s, 2)));
-            if (fields.data) events.push(fields as Event);
-          }
-        });
-        response.on('error', () => {});
-        done({
-          headers: response.headers,
-          next: () => eventually('an event', () => events.shift()),
-          close: () => asked.destroy(),
-        });
-      });
-      asked.end();
-    });
 });

@@ -9,36 +9,23 @@ import {
   type TestUser,
   verdictOn,
 } from '../platform/testing/flows.ts';
-import { cookieOf, expectProblem, type Received, type Sent, send } from '../platform/testing/http-client.ts';
-import { createAnswerCheck } from '../platform/testing/openapi-check.ts';
-import { type Product, queryRows, startProduct } from '../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { cookieOf, expectProblem, type Received, type Sent } from '../platform/testing/http-client.ts';
+import { type Product, queryRows } from '../platform/testing/product.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
 
-let database: TestDatabase;
+let world: ProductWorld;
 let product: Product;
-let check: ReturnType<typeof createAnswerCheck>;
 /** One known account for the tests that only need one. */
 let known: TestUser;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  product = await startProduct({
-    stores: { databaseUrl: database.url, redisUrl: testRedisUrl() },
-    env: { CORS_ORIGINS: 'https://app.example.test' },
-  });
-  check = createAnswerCheck((await send(product.api, 'GET', '/openapi.json')).body);
+  world = await startProductWorld({ CORS_ORIGINS: 'https://app.example.test' });
+  product = world.product;
   known = await signUp(product);
 });
-afterAll(async () => {
-  await product?.dispose();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-async function call(method: string, path: string, sent: Sent = {}): Promise<Received> {
-  const answer = await send(product.api, method, path, sent);
-  check(method, path, answer);
-  return answer;
-}
+const call: ProductWorld['call'] = (method, path, sent) => world.call(method, path, sent);
 const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> =>
   patiently(() => call('POST', path, { json, ...sent }));
 
@@ -99,7 +86,7 @@ describe('signing up', () => {
       Array.from({ length: 4 }, () => post(NAMES.signUp[0], { email, password: newPassword() })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409]);
-    const rows = await queryRows(database.url, 'SELECT id FROM users WHERE email = $1', [email]);
+    const rows = await queryRows(world.databaseUrl, 'SELECT id FROM users WHERE email = $1', [email]);
     expect(rows).toHaveLength(1);
   });
 
@@ -132,7 +119,7 @@ describe('signing up', () => {
       const email = newEmail();
       const answer = await post(NAMES.signUp[0], { email, password: newPassword(), ...extra });
       expectProblem(answer, 400, 'request_invalid');
-      expect(await queryRows(database.url, 'SELECT id FROM users WHERE email = $1', [email])).toEqual([]);
+      expect(await queryRows(world.databaseUrl, 'SELECT id FROM users WHERE email = $1', [email])).toEqual([]);
     }
   });
 
@@ -288,7 +275,7 @@ describe('signing out', () => {
 
 describe('L1: each success and each failure of proving oneself is one audit event', () => {
   const events = async (traceId: string): Promise<{ type: string; outcome: string }[]> =>
-    queryRows(database.url, 'SELECT type, outcome FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [
+    queryRows(world.databaseUrl, 'SELECT type, outcome FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [
       `00-${traceId}-%`,
     ]);
   const traced = (digit: string) => {

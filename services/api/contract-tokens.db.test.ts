@@ -5,8 +5,7 @@ import {
   clientToken,
   issueFor,
   newClient,
-  newEmail,
-  newPassword,
+  type Pair,
   refresh,
   revoke,
   signIn,
@@ -17,55 +16,42 @@ import {
   verdictOn,
 } from '../platform/testing/flows.ts';
 import { expectProblem, type Received, type Sent, send } from '../platform/testing/http-client.ts';
-import { createAnswerCheck } from '../platform/testing/openapi-check.ts';
-import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
+import { eventually, type Product, queryRows } from '../platform/testing/product.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
 import { openSigningKey, signAs } from '../platform/testing/signing-key.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 
 const GRACE_USES = 3;
 
-let database: TestDatabase;
+let world: ProductWorld;
 let product: Product;
-let check: ReturnType<typeof createAnswerCheck>;
 let user: TestUser;
 let other: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  product = await startProduct({
-    stores: { databaseUrl: database.url, redisUrl: testRedisUrl() },
-    env: { REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' },
-  });
-  check = createAnswerCheck((await send(product.api, 'GET', '/openapi.json')).body);
+  world = await startProductWorld({ REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' });
+  product = world.product;
   [user, other, admin] = await Promise.all([
     signUp(product),
     signUp(product),
     signIn(product, product.credentials.admin),
   ]);
 });
-afterAll(async () => {
-  await product?.dispose();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-async function call(method: string, path: string, sent: Sent = {}): Promise<Received> {
-  const answer = await send(product.api, method, path, sent);
-  check(method, path, answer);
-  return answer;
-}
+const call: ProductWorld['call'] = (method, path, sent) => world.call(method, path, sent);
 const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> => call('POST', path, { json, ...sent });
 const byClient = (): Sent => ({ basic: product.credentials.client });
 /** Moves the absolute and idle end of a login into the past, as time would. */
 const expireFamily = (familyId: string): Promise<unknown> =>
   queryRows(
-    database.url,
+    world.databaseUrl,
     `UPDATE refresh_families SET idle_expires_at = now() - interval '1 second', rotated_at = now() - interval '1 day' WHERE id = $1`,
     [familyId],
   );
 /** Ends the grace window of a login, as time would. */
 const endGrace = (familyId: string): Promise<unknown> =>
-  queryRows(database.url, `UPDATE refresh_families SET rotated_at = now() - interval '1 day' WHERE id = $1`, [
+  queryRows(world.databaseUrl, `UPDATE refresh_families SET rotated_at = now() - interval '1 day' WHERE id = $1`, [
     familyId,
   ]);
 
@@ -351,154 +337,6 @@ describe('POST /v1/tokens/validate-batch', () => {
   });
 });
 
-describe('POST /v1/tokens/revoke', () => {
-  const pairWithIds = async (userId = user.id) => {
-    const pair = await issueFor(product, userId);
-    const { jti, fid } = claimsIn(pair.access_token);
-    return { pair, jti, fid };
-  };
-
-  test('T11: by token, token id, family, refresh token: refused at this copy as soon as the answer is out', async () => {
-    const epochs: number[] = [];
-    for (const select of [
-      ({ pair }: Awaited<ReturnType<typeof pairWithIds>>) => ({ token: pair.access_token }),
-      ({ jti }: { jti: string }) => ({ token_id: jti }),
-      ({ fid }: { fid: string }) => ({ family_id: fid }),
-      ({ pair }: Awaited<ReturnType<typeof pairWithIds>>) => ({ token: pair.refresh_token }),
-    ]) {
-      const login = await pairWithIds();
-      const answer = await post('/v1/tokens/revoke', { ...select(login), reason: 'test' }, byClient());
-      expect(answer.status).toBe(200);
-      epochs.push(answer.body.epoch);
-      expect(['revoked', 'session_ended']).toContain(await verdictOn(product, login.pair.access_token));
-    }
-    expect(epochs).toEqual([...epochs].sort((a, b) => a - b));
-    expect(new Set(epochs).size).toBe(epochs.length);
-  });
-
-  test('by session: its tokens are dead, and so is its cookie', async () => {
-    const own = await signIn(product, product.credentials.user);
-    const answer = await post('/v1/tokens/revoke', { session_id: own.sessionId, reason: 'test' }, byClient());
-    expect(answer.status).toBe(200);
-    expect(await verdictOn(product, own.tokens.access_token)).toBe('session_ended');
-    expect((await call('GET', '/api/auth/session', { cookie: own.cookie })).status).toBe(401);
-    expectProblem(await refresh(product, own.tokens.refresh_token), 401, 'session_ended');
-  });
-
-  test('by user: everything of theirs is dead and what is issued afterwards lives', async () => {
-    const person = await signUp(product);
-    const before = await issueFor(product, person.id);
-    expect((await post('/v1/tokens/revoke', { user_id: person.id, reason: 'test' }, byClient())).status).toBe(200);
-    for (const { access_token, refresh_token } of [before, person.tokens]) {
-      expect(await verdictOn(product, access_token)).toBe('revoked');
-      expectProblem(await refresh(product, refresh_token), 401, 'session_ended');
-    }
-    expect((await call('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(401);
-    expect(await verdictOn(product, (await issueFor(product, person.id)).access_token)).toBe('active');
-    expectProblem(await post('/v1/tokens/revoke', { user_id: 'nobody', reason: 'x' }, byClient()), 404, 'user_unknown');
-  });
-
-  test('by client: everything issued to it is dead, its next token lives', async () => {
-    const client = await newClient(product, { credentialScopes: ['tokens:read'] });
-    const form = { grant_type: 'client_credentials' };
-    const token = async () =>
-      (await send(product.api, 'POST', '/oauth2/token', { basic: client, form })).body.access_token;
-    const before = await token();
-    expect((await call('GET', '/v1/tokens/stats', { bearer: before })).status).toBe(200);
-    const answer = await post('/v1/tokens/revoke', { client_id: client.client_id, reason: 'test' }, byClient());
-    expect(answer.status).toBe(200);
-    expect(await verdictOn(product, before)).toBe('revoked');
-    expectProblem(await call('GET', '/v1/tokens/stats', { bearer: before }), 401, 'unauthenticated');
-    expect(await eventually('a living token', async () => (await verdictOn(product, await token())) === 'active')).toBe(
-      true,
-    );
-    const unknown = await post('/v1/tokens/revoke', { client_id: 'nobody', reason: 'x' }, byClient());
-    expectProblem(unknown, 404, 'client_unknown');
-  });
-
-  test('one’s own by one’s bearer: token, token id, family, session; what is already over is no error', async () => {
-    for (const selectorOf of [
-      ({ jti }: { jti: string }) => ({ token_id: jti }),
-      ({ fid }: { fid: string }) => ({ family_id: fid }),
-      ({ token }: { token: string }) => ({ token }),
-    ]) {
-      const { access_token: token } = await issueFor(product, user.id);
-      const { jti, fid } = claimsIn(token);
-      const answer = await post(
-        '/v1/tokens/revoke',
-        { ...selectorOf({ jti, fid, token }), reason: 'lost' },
-        { bearer: token },
-      );
-      expect(answer.status).toBe(200);
-      expect(await verdictOn(product, token)).not.toBe('active');
-      expectProblem(
-        await post('/v1/tokens/revoke', { token, reason: 'again' }, { bearer: token }),
-        401,
-        'unauthenticated',
-      );
-    }
-    const person = await signIn(product, product.credentials.user);
-    const bearer = person.tokens.access_token;
-    expect((await post('/v1/tokens/revoke', { session_id: person.sessionId, reason: 'lost' }, { bearer })).status).toBe(
-      200,
-    );
-    expect(await verdictOn(product, bearer)).toBe('session_ended');
-    const { access_token } = await issueFor(product, user.id);
-    expect((await post('/v1/tokens/revoke', { token: 'rubbish', reason: 'x' }, { bearer: access_token })).status).toBe(
-      200,
-    );
-  });
-
-  test('A1: another’s by bearer without tokens:revoke is 403, alike for what exists and what does not, and stays alive', async () => {
-    const victim = await signUp(product, newEmail(), newPassword());
-    const { jti, fid } = claimsIn(victim.tokens.access_token);
-    const bearer = user.tokens.access_token;
-    const cases: Record<string, string>[] = [
-      { token: victim.tokens.access_token },
-      { token: victim.tokens.refresh_token },
-      { token_id: jti },
-      { session_id: victim.sessionId },
-      { family_id: fid },
-      { user_id: victim.id },
-      { client_id: 'sallyport' },
-      { client_id: product.credentials.client.client_id },
-      { token_id: randomUUID() },
-      { session_id: 'nobody' },
-      { family_id: randomUUID() },
-      { family_id: 'not a uuid' },
-      { user_id: 'nobody' },
-      { client_id: 'nobody' },
-    ];
-    for (const selector of cases) {
-      const answer = await post('/v1/tokens/revoke', { ...selector, reason: 'malice' }, { bearer });
-      expect([selector, answer.status, answer.body.code]).toEqual([selector, 403, 'permission_missing']);
-    }
-    expect(await verdictOn(product, victim.tokens.access_token)).toBe('active');
-    expect((await refresh(product, victim.tokens.refresh_token)).status).toBe(200);
-    // The administrator's bearer carries the permission.
-    const byAdmin = await post(
-      '/v1/tokens/revoke',
-      { session_id: victim.sessionId, reason: 'abuse' },
-      { bearer: admin.tokens.access_token },
-    );
-    expect(byAdmin.status).toBe(200);
-    expect(await verdictOn(product, victim.tokens.access_token)).toBe('session_ended');
-  });
-
-  test('exactly one thing and a reason', async () => {
-    for (const body of [
-      {},
-      { reason: 'x' },
-      { token: 'x' },
-      { token: 'x', reason: '' },
-      { token: 'x', token_id: 'y', reason: 'x' },
-      { everything: true, reason: 'x' },
-      { token: 'x', reason: 'x'.repeat(257) },
-    ])
-      expectProblem(await post('/v1/tokens/revoke', body, byClient()), 400, 'request_invalid');
-  });
-});
-
 describe('metadata and statistics', () => {
   test('GET /v1/tokens/{token_id}: what is known of a token, and whether it is revoked; else 404', async () => {
     const { access_token } = await issueFor(product, user.id, { scope: 'openid' });
@@ -554,8 +392,6 @@ describe('metadata and statistics', () => {
     expect(moved).toEqual({ issued: 7, active: 2, refreshed: 3, revoked: 2, expired: 1, replays: 1 });
   });
 });
-
-type Pair = Awaited<ReturnType<typeof issueFor>>;
 
 // Last: it changes the key that signs.
 describe('keys', () => {

@@ -144,3 +144,10 @@ export function expectErrorForm({ status, headers, body, text }: Received): void
     expect(body).toMatchObject({ error: expect.any(String), error_description: expect.any(String) });
   }
 }
+
+/** RFC 6749 §5.2 with our extras. */
+export function expectOAuthError(answer: Received, status: number, error: string, code: string): void {
+  expect([answer.status, answer.body?.error, answer.body?.code]).toEqual([status, error, code]);
+  expectErrorForm(answer);
+  expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+}
