@@ -14,9 +14,9 @@ const refreshesPerSecond = 100;
 const connections = 64;
 const warmUpSeconds = 2;
 const leastSeconds = 10;
-/** A week of 10,000 logins a day that nobody ended: more than is removed while it is measured. */
-const expiredLogins = 70_000;
-const expiredSessions = 10_000;
+/** A week of 7,000 logins a day that nobody ended: more than is removed while it is measured. */
+const expiredLogins = 50_000;
+const expiredSessions = 2_000;
 
 const week = `now() - interval '3 days' - interval '7 days' * n`;
 // A replica's session runs no row trigger: what is measured is the clean-up, not sealing of events that never happened.

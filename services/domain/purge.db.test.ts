@@ -50,34 +50,38 @@ const countOf = async (table: string): Promise<number> =>
 
 /** `count` rows of each kind that ran out in the course of a week which ended two days ago, ids in no order. */
 async function insertExpired(count: number): Promise<void> {
+  await raw(
+    `INSERT INTO users (id, email) SELECT 'u' || n, n || '@expired.test' FROM generate_series(0, 999) n ON CONFLICT DO NOTHING`,
+  );
+  for (let from = 1; from <= count; from += 5_000) await insertSome([count, from, Math.min(count, from + 4_999)]);
+}
+
+async function insertSome(part: readonly [count: number, from: number, to: number]): Promise<void> {
   const end = `now() - interval '2 days' - ${WEEK} * n / $1`;
-  const series = 'FROM generate_series(1, $1::int) n';
+  const series = 'FROM generate_series($2::int, $3::int) n';
   await raw(
     `INSERT INTO refresh_families (id, generation, idle_expires_at, expires_at, revoked_at, revoke_reason, nonce_hash, kv, prev_kv,
        client_id, client_bound, sid, user_id, user_epoch, client_epoch, scope, audience, auth_time)
      SELECT gen_random_uuid(), n % 40, ${end}, ${end}, CASE WHEN n % 10 = 0 THEN ${end} END,
        CASE WHEN n % 20 = 0 THEN 'refresh_token_reused' WHEN n % 10 = 0 THEN 'logout' END, sha256(n::text::bytea), 1, 1,
        'sallyport', false, 'gone-' || n, 'u' || n % 1000, 0, 0, 'openid', 'aud', now() ${series}`,
-    [count],
-  );
-  await raw(
-    `INSERT INTO users (id, email) SELECT 'u' || n, n || '@expired.test' FROM generate_series(0, 999) n ON CONFLICT DO NOTHING`,
+    part,
   );
   await raw(
     `INSERT INTO sessions (id, "userId", "expiresAt", token) SELECT 'gone-' || n, 'u' || n % 1000, ${end}, gen_random_uuid() ${series}`,
-    [count],
+    part,
   );
   await raw(
     `INSERT INTO verifications (id, identifier, value, "expiresAt") SELECT gen_random_uuid(), n, 'x', ${end} ${series}`,
-    [count],
+    part,
   );
   await raw(
     `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) SELECT sha256(n::text::bytea), 'x', ${end} ${series}`,
-    [count],
+    part,
   );
   await raw(
     `INSERT INTO revocations (kind, value, reason, expires_at) SELECT 'jti', gen_random_uuid(), 'x', ${end} ${series}`,
-    [count],
+    part,
   );
 }
 const tables = ['refresh_families', 'sessions', 'verifications', 'idempotency_keys', 'revocations'] as const;

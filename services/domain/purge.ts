@@ -17,8 +17,8 @@ export type PurgeResult = {
 type Pace = { readonly factor: number; readonly leastMs: number };
 
 const BATCH_ROWS = 1_000;
-/** About 3,000 rows a second, ten million an hour: more than runs out, and a small part of one core of the database. */
-const GENTLE: Pace = { factor: 4, leastMs: 250 };
+/** At most 2,000 rows a second, seven million an hour: more than runs out, and a small part of one core of the database. */
+const GENTLE: Pace = { factor: 4, leastMs: 500 };
 const LONGEST_REST_MS = 2_000;
 /** Statements of the API take a few milliseconds; one that takes this long waits for something. */
 const SLOW_STATEMENT_MS = 50;
