@@ -18,6 +18,9 @@ export type EventRow = {
   readonly sealedAt: string;
 };
 
+/** A row for a reader: its personal values by field, `target` as `kind:id` ('' for none) and `detail.<member>`. */
+export type ViewRow = EventRow & { readonly disclosed: Readonly<Record<string, string>> | null };
+
 export const rfc3339 = (expression: string): string =>
   `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
@@ -25,22 +28,26 @@ export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_k
   target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId", detail, trace_id AS "traceId",
   ${rfc3339('occurred_at')} AS "occurredAt", ${rfc3339('sealed_at')} AS "sealedAt"`;
 
+/** With what was committed to and not erased, for those who may read it; each by the primary key. */
+export const VIEW_COLUMNS = `${EVENT_COLUMNS}, (SELECT jsonb_object_agg(field, value) FROM audit_personal p
+    WHERE p.event_id = audit_events.event_id AND (field = 'target' OR field LIKE 'detail.%')) AS disclosed`;
+
 /** Backwards along the primary key. */
 export const auditEventsBefore = defineStatement(
   'auditEventsBefore',
-  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE seq < $1 ORDER BY seq DESC LIMIT $2`,
+  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq < $1 ORDER BY seq DESC LIMIT $2`,
 );
 
 /** Backwards along audit_events_type. */
 export const auditEventsBeforeOfType = defineStatement(
   'auditEventsBeforeOfType',
-  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE type = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2`,
+  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2`,
 );
 
 /** Backwards along audit_events_occurred_at; a page costs its rows wherever in time it lies. Ends inclusive. */
 export const auditEventsBetween = defineStatement(
   'auditEventsBetween',
-  `SELECT ${EVENT_COLUMNS} FROM audit_events
+  `SELECT ${VIEW_COLUMNS} FROM audit_events
    WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
    ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
 );
@@ -48,20 +55,20 @@ export const auditEventsBetween = defineStatement(
 /** As `auditEventsBetween`; of a rare type along audit_events_type instead. */
 export const auditEventsBetweenOfType = defineStatement(
   'auditEventsBetweenOfType',
-  `SELECT ${EVENT_COLUMNS} FROM audit_events
+  `SELECT ${VIEW_COLUMNS} FROM audit_events
    WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4) AND type = $6
    ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
 );
 
 const auditEventsAfter = defineStatement(
   'auditEventsAfter',
-  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
+  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
 );
 
 /** With its log: the one that the event's place falls into. */
 const auditEventRead = defineStatement(
   'auditEventRead',
-  `SELECT ${EVENT_COLUMNS}, leaf, log.origin, seq - log.first_seq AS index
+  `SELECT ${VIEW_COLUMNS}, leaf, log.origin, seq - log.first_seq AS index
    FROM audit_events, LATERAL (
      SELECT origin, first_seq FROM audit_log WHERE first_seq <= seq ORDER BY first_seq DESC, started_at DESC LIMIT 1) log
    WHERE seq = $1`,
@@ -72,7 +79,7 @@ const auditPersonalRead = defineStatement(
   `SELECT field, encode(salt, 'base64') AS salt, value FROM audit_personal WHERE event_id = $1 ORDER BY field`,
 );
 
-export type PlacedEventRow = EventRow & { readonly leaf: Buffer; readonly origin: string; readonly index: number };
+export type PlacedEventRow = ViewRow & { readonly leaf: Buffer; readonly origin: string; readonly index: number };
 export type PersonalRow = { readonly field: string; readonly salt: string; readonly value: string };
 
 export type EventFilter = {
@@ -91,7 +98,7 @@ export function readEventsPage(
   { type, between }: EventFilter,
   before: EventPlace = FIRST_PLACE,
   limit: number,
-): Promise<EventRow[]> {
+): Promise<ViewRow[]> {
   const ofType = type === undefined ? [] : [type];
   if (between === undefined)
     return sql.query(type === undefined ? auditEventsBefore : auditEventsBeforeOfType, [before.seq, limit, ...ofType]);
@@ -99,7 +106,7 @@ export function readEventsPage(
   return sql.query(type === undefined ? auditEventsBetween : auditEventsBetweenOfType, [...place, ...ofType]);
 }
 
-export const readEventsAfter = (sql: Sql, seq: number, limit: number): Promise<EventRow[]> =>
+export const readEventsAfter = (sql: Sql, seq: number, limit: number): Promise<ViewRow[]> =>
   sql.query(auditEventsAfter, [seq, limit]);
 
 export async function readPlacedEvent(sql: Sql, seq: number): Promise<PlacedEventRow | null> {

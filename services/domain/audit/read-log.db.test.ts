@@ -99,7 +99,9 @@ describe('a page of the list', () => {
   test.each([auditEventsBefore, auditEventsBeforeOfType, auditEventsBetween, auditReportPage])(
     'is read along an index, in its order, without a sort: $name',
     async (statement) => {
-      expect(await plan(statement)).toEqual(['Limit', 'Index Scan of audit_events']);
+      const nodes = await plan(statement);
+      expect(nodes.filter((node) => node.endsWith('audit_events'))).toEqual(['Index Scan of audit_events']);
+      expect(nodes.filter((node) => /Sort|Seq Scan/.test(node))).toEqual([]);
     },
   );
 

@@ -1,13 +1,13 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
-import { EVENT_COLUMNS, type EventPlace, type EventRow } from './events.store.ts';
+import { type EventPlace, VIEW_COLUMNS, type ViewRow } from './events.store.ts';
 
 /** Forwards along audit_events_occurred_at, a page at a time: no snapshot outlives a page. Ends inclusive. */
 const WITHIN = `occurred_at >= $1 AND occurred_at <= $2 AND seq <= $3 AND (occurred_at, seq) > ($4, $5)`;
 
 export const auditReportPage = defineStatement(
   'auditReportPage',
-  `SELECT ${EVENT_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY occurred_at, seq LIMIT $6`,
+  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY occurred_at, seq LIMIT $6`,
 );
 const auditNewestSeq = defineStatement('auditNewestSeq', `SELECT coalesce(max(seq), -1) AS seq FROM audit_events`);
 /** Along audit_outbox_unsealed: as many rows as wait. */
@@ -23,7 +23,7 @@ export const readReportPage = (
   { start, end, throughSeq }: ReportRange,
   after: EventPlace,
   limit: number,
-): Promise<EventRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurredAt, after.seq, limit]);
+): Promise<ViewRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurredAt, after.seq, limit]);
 
 export async function readNewestSeq(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ seq: number }>(auditNewestSeq);

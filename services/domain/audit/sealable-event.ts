@@ -2,8 +2,29 @@ import type { Json } from './log/canonical-json.ts';
 import { type LeafEvent, leafOf, type PersonalValue, SALT_BYTES, sealableDetail, sealableId } from './log/leaf.ts';
 import type { OutboxRow, SealedRow } from './seal.store.ts';
 
-/** Members of a detail that are personal. */
-export const PERSONAL_MEMBERS: readonly string[] = ['identifier'];
+// The log is public and never forgets, so a leaf holds nothing that says who a person is, whether an account exists,
+// or that somebody has made up or typed in.
+
+/** Members of a detail that may be personal: an outbox row keeps none of them once it is sealed. */
+export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason'];
+
+/** A reason of ours, such as `sign_out`, as against one that somebody wrote. */
+const isCode = (value: Json | undefined): boolean => typeof value === 'string' && /^[a-z][a-z0-9_]{0,63}$/.test(value);
+
+/** Said to whoever reads the log, by the operator who begins another. */
+const PUBLIC_REASON = new Set(['audit.log_continued']);
+
+/** Members of this row's detail that are committed to in place of being there. */
+function personalMembers({ type, detail }: OutboxRow): readonly string[] {
+  const keepsReason = isCode(detail.reason) || PUBLIC_REASON.has(type);
+  return PERSONAL_MEMBERS.filter((member) => detail[member] != null && !(member === 'reason' && keepsReason));
+}
+
+/** What a refused request was about is what its sender chose to name: a sign-in must not tell which accounts exist. */
+const hidesTarget = ({ outcome }: OutboxRow): boolean => outcome === 'refused';
+
+const targetText = ({ targetKind, targetId }: OutboxRow): string =>
+  targetKind === null ? '' : `${targetKind}:${targetId ?? ''}`;
 
 const iso = (micros: number): string =>
   new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
@@ -20,7 +41,9 @@ function personalOf(row: OutboxRow): (readonly [string, string])[] {
   const values: (readonly [string, Json | undefined])[] = [
     ['ip_hash', row.ipHash],
     ['agent_hash', row.agentHash],
-    ...PERSONAL_MEMBERS.map((member) => [`detail.${member}`, row.detail[member]] as const),
+    ...personalMembers(row).map((member) => [`detail.${member}`, row.detail[member]] as const),
+    // Empty where there is none, so that its being there says nothing.
+    ['target', hidesTarget(row) ? targetText(row) : null],
   ];
   return values.flatMap(([field, value]) =>
     value === null || value === undefined ? [] : [[field, text(value)] as const],
@@ -44,7 +67,8 @@ export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, sal
       salted += SALT_BYTES;
       return { field, value, salt: salts.subarray(salted - SALT_BYTES, salted) };
     });
-    const { eventId, type, outcome, actorKind, targetKind } = row;
+    const { eventId, type, outcome, actorKind } = row;
+    const isTargetHidden = hidesTarget(row);
     const event: LeafEvent = {
       seq: firstSeq + at,
       eventId,
@@ -52,10 +76,10 @@ export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, sal
       outcome,
       actorKind,
       actorId: sealableId(row.actorId),
-      targetKind,
-      targetId: sealableId(row.targetId),
+      targetKind: isTargetHidden ? null : row.targetKind,
+      targetId: isTargetHidden ? null : sealableId(row.targetId),
       clientId: sealableId(row.clientId),
-      detail: sealableDetail(without(row.detail, PERSONAL_MEMBERS)),
+      detail: sealableDetail(without(row.detail, personalMembers(row))),
       traceId: traceIdOf(row.traceparent),
       occurredAt: iso(row.occurredAtMicros),
       sealedAt: iso(row.nowMicros),
