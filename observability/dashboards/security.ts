@@ -46,7 +46,10 @@ export const security: DashboardDefinition = {
           width: 6,
           warnFrom: 1,
           queries: [
-            { expr: 'sum(increase(sallyport_logins_total{outcome=~"locked|limited"}[1h]))', legend: 'attempts' },
+            {
+              expr: 'sum(increase(sallyport_logins_total{outcome=~"locked|limited"}[1h])) or vector(0)',
+              legend: 'attempts',
+            },
           ],
           traces: signInTraces,
         },
@@ -170,7 +173,7 @@ export const security: DashboardDefinition = {
           width: 12,
           queries: [
             {
-              expr: 'sum(rate(http_server_request_duration_seconds_count{route="",status="404"}[$__rate_interval]))',
+              expr: 'sum(rate(http_server_request_duration_seconds_count{route="other",status="404"}[$__rate_interval]))',
               legend: 'no such path',
             },
             {

@@ -99,7 +99,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Requests by route',
           description:
-            'Requests a second by route pattern. An empty route is a path that exists nowhere: scanners, or a client with a wrong address.',
+            'Requests a second by route pattern. `other` is a path that exists nowhere: scanners, or a client with a wrong address.',
           unit: 'reqps',
           queries: [{ expr: `sum by (route) (rate(${requests}_count[$__rate_interval]))`, legend: '{{route}}' }],
         },

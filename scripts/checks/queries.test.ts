@@ -53,7 +53,7 @@ function seriesNames({ name, kind }: MetricInfo): string[] {
 }
 const bySeries = new Map(catalogue().flatMap((metric) => seriesNames(metric).map((name) => [name, metric] as const)));
 
-const routes = new Set([...(await collectEndpoints()).map(({ path }) => path), '']);
+const routes = new Set((await collectEndpoints()).map(({ path }) => path));
 
 /** The values a label may have; null where they are not known here. */
 function valuesOf(metric: MetricInfo, label: string): readonly string[] | null {

@@ -48,13 +48,15 @@ async function work({ id, name, input, request }: Extract<ToThread, { kind: 'cal
   }
 }
 
-/** Only what was counted here: the rest is zero, and the process has its own. */
+/** Only what was counted here, the rest is zero and the process has its own; of gauges 0 says something too. */
 function sendMetrics(): void {
   const metrics = registry
     .collect()
-    .map(({ name, series }) => ({
+    .map(({ name, kind, series }) => ({
       name,
-      series: series.filter(({ value, counts }) => value !== 0 || counts?.some((count) => count > 0)),
+      series: series.filter(
+        ({ value, counts }) => kind === 'gauge' || value !== 0 || counts?.some((count) => count > 0),
+      ),
     }))
     .filter(({ series }) => series.length > 0);
   send({ kind: 'metrics', metrics });
