@@ -4,7 +4,7 @@ import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Clock, Log } from '../../domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
-import type { ValidatePorts } from '../../domain/tokens/validate-token.ts';
+import { type TokenExpectations, type ValidatePorts, validateToken } from '../../domain/tokens/validate-token.ts';
 import { createVerifiedTokenCache } from '../../domain/tokens/verified-token-cache.ts';
 import { loadConfig } from '../config/load.ts';
 
@@ -140,3 +140,17 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
     },
   };
 }
+
+export const algs: readonly Alg[] = ['RS256', 'ES256', 'EdDSA', 'HS256'];
+
+/** `'active'`, or the reason why not. */
+export function reasonOf({ ports }: TokenWorld, token: string, expectations?: TokenExpectations): string {
+  const verdict = validateToken(ports, token, expectations);
+  return verdict.active ? 'active' : verdict.reason;
+}
+
+export const parts = (token: string): [string, string, string] => token.split('.') as [string, string, string];
+
+/** Good claims under any header, signed by the world's key. */
+export const withHeader = (world: TokenWorld, header: unknown, alg: Alg = 'RS256'): string =>
+  jws(world.keys[alg], header, goodClaims());
