@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type ErrorReports, startErrorReports } from './error-reports.ts';
+import type { ErrorReports } from './error-report.ts';
+import { startErrorReports } from './error-reports.ts';
 import { runInSpan, startServerSpan } from './http-span.ts';
 import { safeMessage } from './log-errors.ts';
 import { createLogger } from './logger.ts';

@@ -1,5 +1,5 @@
 import { type DestinationStream, destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
-import type { ErrorReportTags } from './error-reports.ts';
+import type { ErrorReportTags } from './error-report.ts';
 import { currentTraceId } from './http-span.ts';
 import { describeError, isError } from './log-errors.ts';
 import { redactLine } from './log-redaction.ts';

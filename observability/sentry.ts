@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path';
 import { defaultStackParser, type ErrorEvent, makeNodeTransport, NodeClient, Scope } from '@sentry/node';
-import type { ErrorReportOptions, ErrorReports, ErrorReportTags } from './error-reports.ts';
+import type { ErrorReportOptions, ErrorReports, ErrorReportTags } from './error-report.ts';
 import { currentTraceId } from './http-span.ts';
 import { describeError, type ErrorDescription } from './log-errors.ts';
 import { errorReports } from './metrics/telemetry.ts';
