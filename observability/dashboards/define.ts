@@ -22,7 +22,7 @@ const sources = {
 } as const;
 
 /** Units of Grafana's own list that our panels use. */
-export type PanelUnit =
+type PanelUnit =
   | 's'
   | 'bytes'
   | 'percentunit'
@@ -34,7 +34,7 @@ export type PanelUnit =
   | 'dtdurations'
   | 'bool_on_off';
 
-export interface PanelQuery {
+interface PanelQuery {
   /** PromQL; `$__rate_interval` is Grafana's. */
   expr: string;
   legend: string;
