@@ -17,7 +17,7 @@ function seconds(value: number): Buffer {
 }
 
 /** Message mode of the Fluentd forward protocol: `[tag, time, record]`. */
-export function encodeLogMessage(tag: string, atSeconds: number, record: Readonly<Record<string, string>>): Buffer {
+function encodeLogMessage(tag: string, atSeconds: number, record: Readonly<Record<string, string>>): Buffer {
   const fields = Object.entries(record);
   const map = Buffer.from([0x80 | fields.length]);
   const pairs = fields.flatMap(([name, value]) => [text(name), text(value)]);

@@ -49,6 +49,11 @@ describe('J17: what is unsafe does not start', () => {
     ]);
   });
 
+  test('a start without any process is refused; workers alone are not', () => {
+    expect(refused({ API_COPIES: '0', WORKER_COPIES: '0' })).toEqual(['API_COPIES']);
+    expect(refused({ API_COPIES: '0', WORKER_COPIES: '1' })).toEqual([]);
+  });
+
   test('a key-encryption key below 32 bytes is refused', () => {
     const config = loadConfig({ ...production(), KEY_ENCRYPTION_KEY: secret(31) });
     expect(() => keyEncryptionKeyOf(config, '')).toThrow(ConfigError);

@@ -67,8 +67,10 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });
   };
-  const { server, keys, identity, tokens } = config;
+  const { server, keys, identity, tokens, jobs } = config;
   const production = server.profile === 'production';
+  if (server.apiCopies === 0 && jobs.workerCopies === 0)
+    refuse('API_COPIES', 'and WORKER_COPIES are both 0', 'leave at least one process to start');
   if (identity.authSecret !== undefined && identity.authSecret.length < 32)
     refuse('BETTER_AUTH_SECRET', 'is shorter than 32 characters', 'make one: openssl rand -base64 32');
   if (server.profile !== 'development' && identity.authSecret === undefined)
