@@ -509,24 +509,30 @@ function readState(file) {
   }
 }
 
+/** @throws UsageError where it cannot be kept: the next run would trust anew without a word. */
+function keep(file, text) {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(`${file}.new`, text, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (err) {
+    throw new UsageError(`${file} cannot be written (${err.code}); name another with --state, or say --no-state`);
+  }
+}
+
 function writeState(file, keys, checkpoint) {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const state = { vkeys: keys.map((key) => key.text), checkpoint: checkpoint.note, seen_at: new Date().toISOString() };
-  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  keep(file, `${JSON.stringify(state, null, 2)}\n`);
 }
 
 /** Two statements of one log that cannot both be true are the proof against it: kept beside the state. */
 function keepEvidence(file, faults) {
   for (const fault of faults.filter(({ checkpoints }) => checkpoints)) {
-    const name = `${file}.${fault.code}.${sha256(...fault.checkpoints)
+    const id = sha256(...fault.checkpoints)
       .toString('hex')
-      .slice(0, 8)}.json`;
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(name, `${JSON.stringify({ code: fault.code, checkpoints: fault.checkpoints }, null, 2)}\n`, {
-      mode: 0o600,
-    });
-    fault.kept = name;
+      .slice(0, 8);
+    fault.kept = `${file}.${fault.code}.${id}.json`;
+    keep(fault.kept, `${JSON.stringify({ code: fault.code, checkpoints: fault.checkpoints }, null, 2)}\n`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -395,6 +395,15 @@ describe('what was last seen', () => {
     rmSync(at, { recursive: true });
     writeTlog(at, buildTlog(plainLeaves(4), tlogSigner(signer.name, 8)));
     expect(faultsOf(await verify(at, raw, ...state()))).toMatchObject([{ code: 'signature_missing' }]);
+  });
+
+  test('a state that cannot be kept is no success: the next run would trust anew', async () => {
+    mkdirSync(join(folder, 'state.json.new'));
+    const at = join(folder, 'log');
+    writeTlog(at, buildTlog(plainLeaves(3), signer));
+    const run = await verify(at, raw, ...state());
+    expect(run.code).toBe(2);
+    expect(run.err).toMatch(/--no-state/);
   });
 
   test('a spoilt state is refused rather than forgotten', async () => {
