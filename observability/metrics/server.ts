@@ -14,6 +14,8 @@ export interface MetricsServerOptions {
   constantLabels?: RenderOptions['constantLabels'];
   /** Whether a client that asks for OpenMetrics gets it, with exemplars. Off unless given. */
   exemplars?: boolean;
+  /** Awaited before each answer: for what is counted elsewhere. Must not reject, and not take long. */
+  refresh?: () => Promise<void>;
   /** What to serve; the metrics of this process unless given. */
   collect?: () => readonly CollectedMetric[];
   /** Answers `GET /healthz` too: 200 or 503 with this body as JSON. */
@@ -28,7 +30,7 @@ export interface MetricsServer {
 
 /** Serves `GET /metrics`, and `/healthz` where asked to; anything else is 404 or 405. Rejects when the address is taken. */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
-  const server = createServer((request, response) => answer(options, request, response));
+  const server = createServer((request, response) => void answer(options, request, response));
   server.unref();
   if (options.socketPath !== undefined) rmSync(options.socketPath, { force: true });
   await new Promise<void>((resolve, reject) => {
@@ -49,7 +51,11 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
   };
 }
 
-function answer(options: MetricsServerOptions, request: IncomingMessage, response: ServerResponse): void {
+async function answer(
+  options: MetricsServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const path = request.url?.split('?', 1)[0];
   const isHealth = path === '/healthz' && options.health !== undefined;
   if (path !== '/metrics' && !isHealth) {
@@ -66,6 +72,7 @@ function answer(options: MetricsServerOptions, request: IncomingMessage, respons
     response.writeHead(ok ? 200 : 503, json).end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
     return;
   }
+  await options.refresh?.();
   const exemplars = options.exemplars === true && (request.headers.accept ?? '').includes('openmetrics-text');
   const metrics = (options.collect ?? registry.collect)();
   const text = renderPrometheus(metrics, { exemplars, constantLabels: options.constantLabels ?? {} });

@@ -36,7 +36,7 @@ async function start(config: Config): Promise<void> {
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   const metrics = config.server.metricsSocket
-    ? await serveMetrics({ socketPath: config.server.metricsSocket, exemplars: true })
+    ? await serveMetrics({ socketPath: config.server.metricsSocket, exemplars: true, refresh: people.count })
     : undefined;
   poll.start();
   await Promise.all([poll.ready(), people.ready()]);

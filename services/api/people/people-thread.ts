@@ -10,6 +10,8 @@ import { errorOf, type FromThread, type ToThread } from './protocol.ts';
 export type PeopleThread = People & {
   /** Resolves when the first thread works; rejects when it ended before. */
   ready(): Promise<void>;
+  /** Resolves when the process's metrics hold what the thread has counted so far, or it does not answer. */
+  count(): Promise<void>;
   /** After the last request: the thread ends by itself, or is ended. */
   close(): Promise<void>;
 };
@@ -31,6 +33,7 @@ type Waiting = {
 const restartMsMin = 100;
 const restartMsMax = 5_000;
 const closeMs = 3_000;
+const countMs = 250;
 
 /**
  * Logins and sign-ups in a thread of their own, with connections, caches and heap of its own: what they cost delays no
@@ -39,6 +42,7 @@ const closeMs = 3_000;
 export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
   const waiting = new Map<number, Waiting>();
   const metrics = createJoined();
+  const counting: (() => void)[] = [];
   const firstReady = Promise.withResolvers<void>();
   firstReady.promise.catch(() => {});
   let thread: Worker | undefined;
@@ -66,8 +70,10 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
       wasReady = true;
       failedStarts = 0;
       firstReady.resolve();
-    } else if (message.kind === 'metrics') metrics.show(message.metrics);
-    else void answer(message);
+    } else if (message.kind === 'metrics') {
+      metrics.show(message.metrics);
+      for (const resolve of counting.splice(0)) resolve();
+    } else void answer(message);
   }
 
   async function answer(message: Extract<FromThread, { id: number }>): Promise<void> {
@@ -128,6 +134,13 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     signUp: (input, caller) => call('signUp', input, caller),
     signIn: (input, caller) => call('signIn', input, caller),
     ready: () => firstReady.promise,
+    count: () =>
+      new Promise((resolve) => {
+        if (!isReady) return resolve();
+        counting.push(resolve);
+        setTimeout(resolve, countMs).unref();
+        thread?.postMessage({ kind: 'count' } satisfies ToThread);
+      }),
     close: () => {
       closing ??= close();
       return closing;

@@ -15,6 +15,7 @@ export type ToThread =
       readonly request: RequestContext;
     }
   | { readonly kind: 'abort'; readonly id: number }
+  | { readonly kind: 'count' }
   | { readonly kind: 'close' };
 
 /** What comes from it. `epoch` is the revocation epoch that the thread had read when it answered. */

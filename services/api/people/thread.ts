@@ -73,6 +73,7 @@ async function close(): Promise<void> {
 port.on('message', (message: ToThread) => {
   if (message.kind === 'call') void work(message);
   else if (message.kind === 'abort') running.get(message.id)?.abort();
+  else if (message.kind === 'count') sendMetrics();
   else void close();
 });
 composed.poll.start();
