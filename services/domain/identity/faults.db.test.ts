@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { redisKeyOf } from '../../platform/testing/identity-flows.ts';
 import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../platform/testing/identity-world.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
@@ -55,10 +56,6 @@ const signIn = ({ email, password }: { email: string; password: string }) =>
 const readSession = (cookie: string) => send(world, 'GET', '/api/auth/session', { cookie });
 const signOut = (cookie: string) =>
   send(world, 'POST', '/api/auth/signout', { cookie, headers: { origin: 'http://api.sallyport.test' } });
-const redisKeyOf = (cookie: string): string => {
-  const token = decodeURIComponent(/session_token=([^;]+)/.exec(cookie)?.[1] ?? '').split('.')[0] ?? '';
-  return `auth:{${createHash('sha256').update(token).digest('base64url')}}`;
-};
 async function cachedSessions(): Promise<string[]> {
   const client = new Redis(redis.url);
   const keys = await client.keys('auth:*');

@@ -25,6 +25,7 @@ import { createFileMarks } from '../marks/file-marks.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { createPrismaDatabase } from '../postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '../redis/redis.ts';
+import { cookieOf, type Received, send as sendHttp } from './http-client.ts';
 
 const systemCaller: Caller = {
   kind: 'system',
@@ -181,11 +182,7 @@ export const newPerson = (): { email: string; password: string; name: string } =
   name: 'Ada',
 });
 
-export type HttpAnswer = {
-  readonly status: number;
-  readonly headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
-  readonly body: any;
+export type HttpAnswer = Received & {
   /** `name=value` pairs to send back. */
   readonly cookie: string;
 };
@@ -195,25 +192,8 @@ export async function send(
   world: { readonly url: string },
   method: string,
   path: string,
-  options: { body?: unknown; cookie?: string; headers?: Record<string, string> } = {},
+  { body, ...options }: { body?: unknown; cookie?: string; headers?: Record<string, string> } = {},
 ): Promise<HttpAnswer> {
-  const response = await fetch(world.url + path, {
-    method,
-    headers: {
-      ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(options.cookie ? { cookie: options.cookie } : {}),
-      ...options.headers,
-    },
-    ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-  });
-  const text = await response.text();
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: text === '' ? undefined : JSON.parse(text),
-    cookie: response.headers
-      .getSetCookie()
-      .map((line) => line.split(';', 1)[0])
-      .join('; '),
-  };
+  const answer = await sendHttp(world.url, method, path, { json: body, ...options });
+  return { ...answer, cookie: cookieOf(answer) };
 }
