@@ -17,7 +17,7 @@ import {
 import type { Json } from './http-client.ts';
 import { createTestDatabase } from './stores.ts';
 
-export type FamilyRow = {
+type FamilyRow = {
   readonly generation: number;
   readonly grace_uses: number;
   readonly grace_streak: number;
