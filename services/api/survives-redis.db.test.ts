@@ -140,8 +140,9 @@ describe('Redis gone', () => {
     expect((await send(product.api, 'GET', '/api/auth/session', { cookie: late.cookie })).status).toBe(200);
     await send(product.api, 'POST', '/api/auth/signout', { cookie: late.cookie, headers: { origin: product.api } });
     await untilVerdict(product, late.tokens.access_token, 'session_ended');
-    // A missing store is a state, not a stream of events.
-    expect(product.output().match(/redis is out of reach/g)).toHaveLength(1);
+    // A missing store is a state, not a stream of events: the API, its thread of logins and the worker say so once each.
+    expect(product.output().match(/redis is out of reach: going on without it/g)).toHaveLength(2);
+    expect(product.output().match(/redis is out of reach: jobs wait/g)).toHaveLength(1);
 
     await stores.revive('redis');
     await eventually('redis to be back', async () => {
