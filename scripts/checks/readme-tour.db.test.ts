@@ -29,7 +29,8 @@ function bash(
   });
 }
 
-test('the README tour runs as it stands', async ({ signal }) => {
+// Some twenty commands, each a process of its own.
+test('the README tour runs as it stands', { timeout: 180_000 }, async ({ signal }) => {
   const readme = await readFile(resolve(ROOT, 'README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```sh tour\n([\s\S]*?)```/g)].map(([, block]) => block);
   expect(blocks.length).toBeGreaterThanOrEqual(4);
