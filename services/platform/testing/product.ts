@@ -1,7 +1,7 @@
 // For tests only: the product as a user starts it (supervisor, stores, API), in processes of their own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -194,7 +194,9 @@ export const isAlive = (pid: number): boolean => recordProcess(pid).start !== un
 export function descendantsOf(pid: number): number[] {
   let text = '';
   try {
-    text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    // A thread may have children of its own.
+    for (const task of readdirSync(`/proc/${pid}/task`))
+      text += readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8');
   } catch {
     return [];
   }
