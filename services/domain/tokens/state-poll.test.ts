@@ -62,7 +62,8 @@ const sql: Sql = {
     return [];
   },
 };
-const marks: MarkStore = {
+let marks: MarkStore;
+const workingMarks: MarkStore = {
   read: async () => stored,
   raise: async (next, replaced = []) => {
     if (stored === null || replaced.includes(stored.incarnation)) stored = next;
@@ -146,6 +147,7 @@ beforeEach(() => {
   reloads = [];
   failingReload = null;
   confirmed = [];
+  marks = { ...workingMarks };
   make();
 });
 afterEach(() => {
