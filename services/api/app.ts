@@ -129,6 +129,7 @@ export function createApp(options: AppOptions): App {
 
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
+    if (known.code === 'body_too_large') passOver(request, reply);
     if (known.definition.status >= 500 && known.code !== 'shutting_down')
       logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     sendError(known, request, reply);
@@ -157,6 +158,15 @@ export function createApp(options: AppOptions): App {
       clearTimeout(cut);
     },
   };
+}
+
+/** What is read and thrown away of a body too large, so that its sender, still writing, finds the answer. */
+const PASSED_OVER_MAX = 16 * 1_048_576;
+
+/** A connection closed on unread bytes is reset, and takes the answer with it (RFC 9112 §9.6). */
+function passOver(request: FastifyRequest, reply: FastifyReply): void {
+  if (Number(request.headers['content-length'] ?? 0) > PASSED_OVER_MAX) reply.header('connection', 'close');
+  else request.raw.resume();
 }
 
 const patterns = new WeakMap<Endpoint, RegExp>();
@@ -194,7 +204,7 @@ function fromFramework(error: FrameworkError & Error): AppError {
   }
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return bodyTooLarge({ headers: { connection: 'close' } });
+      return bodyTooLarge();
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return contentTypeUnsupported();
     case 'FST_ERR_BAD_URL':
