@@ -8,17 +8,25 @@ import {
   type Listener,
   own,
   startListener,
-  startTarget,
   type Target,
+  targetOf,
   withHmac,
 } from '../platform/testing/forged-tokens.ts';
 import { send } from '../platform/testing/http-client.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
 import { encoded, signAs } from '../platform/testing/signing-key.ts';
 
 /** One product for each kind of key. */
 let rsa: Target;
 let ec: Target;
+const worlds: ProductWorld[] = [];
 let listener: Listener;
+
+async function startTarget(algorithm: 'RS256' | 'ES256'): Promise<Target> {
+  const world = await startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
+  worlds.push(world);
+  return targetOf(world.product);
+}
 
 beforeAll(async () => {
   listener = await startListener();
@@ -26,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   listener?.close();
-  await Promise.all([rsa?.close(), ec?.close()]);
+  await Promise.all(worlds.map((world) => world.close()));
 });
 
 const now = (): number => Math.floor(Date.now() / 1_000);

@@ -6,7 +6,6 @@ import { expect } from 'vitest';
 import { claimsIn, signIn, type TestUser } from './flows.ts';
 import { type Json, send } from './http-client.ts';
 import type { Product } from './product.ts';
-import { startProductWorld } from './product-world.ts';
 import { encoded, openSigningKey, type SigningKey, signAs } from './signing-key.ts';
 
 /** A product, its own signing key, and an administrator's good token with its claims. */
@@ -16,14 +15,12 @@ export type Target = {
   readonly claims: Json;
   readonly good: string;
   readonly admin: TestUser;
-  close(): Promise<void>;
 };
 
-export async function startTarget(algorithm: 'RS256' | 'ES256'): Promise<Target> {
-  const { product, close } = await startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
+export async function targetOf(product: Product): Promise<Target> {
   const admin = await signIn(product, product.credentials.admin);
   const good = admin.tokens.access_token;
-  return { product, key: await openSigningKey(product), claims: claimsIn(good), good, admin, close };
+  return { product, key: await openSigningKey(product), claims: claimsIn(good), good, admin };
 }
 
 export const attacker = generateKeyPairSync('rsa', { modulusLength: 2_048 });
