@@ -23,6 +23,8 @@ beforeAll(async () => {
 beforeEach(() => producer.queue('audit-seal').obliterate({ force: true }));
 afterAll(async () => {
   await producer?.close();
+  // Told to stop rather than killed: it then says which lines it ran.
+  await product?.stop();
   await product?.dispose();
 });
 
