@@ -32,7 +32,7 @@ const EARLY_MAX_MS = 2_000;
 
 /** A run that was told to stop, and did; or that should not have begun. */
 class RunStopped extends Error {
-  readonly code: 'job_timed_out' | 'job_interrupted' | 'job_lock_lost' | 'job_early';
+  readonly code: 'job_timed_out' | 'job_interrupted' | 'job_lock_lost' | 'job_early' | 'job_over';
   constructor(code: RunStopped['code']) {
     super(code);
     this.name = 'RunStopped';
@@ -126,6 +126,11 @@ async function runOnce(
 /** Redis promotes by the clock of whichever worker asks; when a slot is due, the database says. */
 async function untilDue(deps: ConsumeDeps, job: Job, delivery: Delivery): Promise<void> {
   const dueInMs = await deps.timetable.dueInMs(job.name, delivery.id);
+  if (dueInMs === undefined) {
+    // Placed by a worker that had read the timetable before the slot was done. A retry of it was asked for.
+    if (delivery.attempt === 1) throw new RunStopped('job_over');
+    return;
+  }
   if (dueInMs > EARLY_MAX_MS) throw new RunStopped('job_early');
   if (dueInMs > 0) await sleep(dueInMs, undefined, { signal: deps.stopping }).catch(() => {});
 }
@@ -150,7 +155,8 @@ async function settled(work: Promise<unknown>, stop: AbortSignal): Promise<void>
 /** What says of itself that it may pass, and what says nothing, is tried again; a refusal is not. */
 function outcomeOf(failure: unknown, delivery: Delivery): Outcome {
   if (isAppError(failure) && failure.definition === runSuperseded.definition) return 'superseded';
-  if (failure instanceof RunStopped && failure.code === 'job_lock_lost') return 'superseded';
+  if (failure instanceof RunStopped && (failure.code === 'job_lock_lost' || failure.code === 'job_over'))
+    return 'superseded';
   if (failure instanceof RunStopped && failure.code === 'job_interrupted') return 'interrupted';
   if (failure instanceof RunStopped && failure.code === 'job_early') return 'early';
   if (isAppError(failure) && !failure.definition.retryable) return 'dead';

@@ -72,6 +72,16 @@ test('any number of workers keep one timetable: a slot runs once, and one next r
   expect(await queue().getJobCounts('wait', 'active', 'delayed')).toMatchObject({ wait: 0, active: 0, delayed: 1 });
 });
 
+test('a slot that is over and placed again is not run again', async () => {
+  await startWorker();
+  await untilRuns(1);
+  await untilPlaced();
+  const jobId = `seal-audit-events-${Date.now() - 5_000}`;
+  await queue().add('seal-audit-events', { payload: {}, traceparent: '' }, { jobId });
+  await eventually('its end', async () => ['completed', 'unknown'].includes(await queue().getJobState(jobId)));
+  expect(await runs()).toBe(1);
+});
+
 test('the database two days ahead: one run at once, then the ordinary pace', async () => {
   await startWorker();
   await untilRuns(1);

@@ -15,8 +15,8 @@ export type Timetable = {
   reconcile(): Promise<void>;
   /** Notes the end of the run with this job id and puts the next one in place; nothing for ids that are no slot. */
   finish(job: string, jobId: string, outcome: 'completed' | 'dead', tookMs: number): Promise<void>;
-  /** How long until the slot with this job id is due; not above 0 for any other id, and for slots that are over. */
-  dueInMs(job: string, jobId: string): Promise<number>;
+  /** How long until the slot with this job id is due; 0 for any other id, undefined for a slot that is over. */
+  dueInMs(job: string, jobId: string): Promise<number | undefined>;
   /** As last read; undefined before the first time. */
   rows(): readonly ScheduleRow[] | undefined;
   start(): void;
@@ -107,7 +107,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     finish,
     dueInMs: async (name, jobId) => {
       const slotMs = byName.has(name) ? slotOf(name, jobId) : undefined;
-      return slotMs === undefined ? 0 : ((await readDueIn(ports.sql, name, slotMs)) ?? 0);
+      return slotMs === undefined ? 0 : readDueIn(ports.sql, name, slotMs);
     },
     rows: () => rows,
     start: () => {
