@@ -2,6 +2,7 @@ import { glob, readdir, readFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { matchesGlob, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { mergeScriptCovs, type ScriptCov } from '@bcoe/v8-coverage';
 import { parse } from 'acorn';
 import { convert } from 'ast-v8-to-istanbul';
 import coverage, { type CoverageMap, type CoverageMapData } from 'istanbul-lib-coverage';
@@ -25,16 +26,7 @@ export type CoverageFigure = {
   readonly passed: boolean;
 };
 
-type V8Report = {
-  result: {
-    url: string;
-    functions: {
-      functionName: string;
-      isBlockCoverage: boolean;
-      ranges: { startOffset: number; endOffset: number; count: number }[];
-    }[];
-  }[];
-};
+type V8Report = { readonly result: ScriptCov[] };
 
 const isOurs = (path: string): boolean =>
   /^(services|observability|cli|jobs)\//.test(path) &&
@@ -42,12 +34,27 @@ const isOurs = (path: string): boolean =>
   !/\.test\.ts$|\/testing\/|\/generated\//.test(path);
 
 /** Nothing, for a process that was killed while it wrote. */
-function scriptsOf(text: string): V8Report['result'] {
+function scriptsOf(text: string): ScriptCov[] {
   try {
     return (JSON.parse(text) as V8Report).result;
   } catch {
     return [];
   }
+}
+
+/** One coverage of each of our files, over all reports: converting is slow, and done once a file. */
+async function mergedScripts(folder: string): Promise<Map<string, ScriptCov>> {
+  const merged = new Map<string, ScriptCov>();
+  for (const name of await readdir(folder).catch(() => [])) {
+    for (const script of scriptsOf(await readFile(resolve(folder, name), 'utf8'))) {
+      if (!script.url.startsWith('file://')) continue;
+      const file = fileURLToPath(script.url);
+      if (!isOurs(relative(ROOT, file))) continue;
+      const known = merged.get(file);
+      merged.set(file, known === undefined ? script : (mergeScriptCovs([known, script]) as ScriptCov));
+    }
+  }
+  return merged;
 }
 
 /**
@@ -56,22 +63,17 @@ function scriptsOf(text: string): V8Report['result'] {
  */
 export async function childCoverage(folder: string): Promise<CoverageMap> {
   const map = coverage.createCoverageMap({});
-  for (const name of await readdir(folder).catch(() => [])) {
-    for (const script of scriptsOf(await readFile(resolve(folder, name), 'utf8'))) {
-      if (!script.url.startsWith('file://')) continue;
-      const file = fileURLToPath(script.url);
-      if (!isOurs(relative(ROOT, file))) continue;
-      const code = stripTypeScriptTypes(await readFile(file, 'utf8'));
-      const ast = parse(code, { ecmaVersion: 'latest', sourceType: 'module' });
-      const data = await convert({
-        ast: ast as never,
-        code,
-        wrapperLength: 0,
-        coverage: script as never,
-        sourceMap: undefined,
-      });
-      map.merge(data as CoverageMapData);
-    }
+  for (const [file, script] of await mergedScripts(folder)) {
+    const code = stripTypeScriptTypes(await readFile(file, 'utf8'));
+    const ast = parse(code, { ecmaVersion: 'latest', sourceType: 'module' });
+    const data = await convert({
+      ast: ast as never,
+      code,
+      wrapperLength: 0,
+      coverage: script as never,
+      sourceMap: undefined,
+    });
+    map.merge(data as CoverageMapData);
   }
   return map;
 }
