@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Json } from '../services/platform/testing/http-client.ts';
 import {
   buildProof,
   buildTlog,
@@ -25,9 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-// biome-ignore lint/suspicious/noExplicitAny: read as an auditor's script reads it
-type Report = any;
-type Run = { readonly code: number | null; readonly out: string; readonly err: string; readonly report: Report };
+type Run = { readonly code: number | null; readonly out: string; readonly err: string; readonly report: Json };
 
 function verify(...args: readonly string[]): Promise<Run> {
   const child = spawn(process.execPath, [VERIFIER, '--json', ...args], {
@@ -46,7 +45,7 @@ function verify(...args: readonly string[]): Promise<Run> {
     child.once('close', (code) => done({ code, out, err, report: out === '' ? undefined : JSON.parse(out) })),
   );
 }
-const faultsOf = ({ report }: Run): Report[] => report.logs.flatMap((log: Report) => log.faults);
+const faultsOf = ({ report }: Run): Json[] => report.logs.flatMap((log: Json) => log.faults);
 
 /** Writes a log and verifies it with its key pinned. */
 async function verifyFiles(files: TlogFiles, ...args: readonly string[]): Promise<Run> {

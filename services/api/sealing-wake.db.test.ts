@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '../platform/testing/api-copy.ts';
+import type { Json } from '../platform/testing/http-client.ts';
 import { eventually } from '../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 
@@ -40,8 +41,7 @@ async function sendTraced(path: string, body: object | undefined, headers: Recor
     },
     body: body === undefined ? null : body instanceof URLSearchParams ? body : JSON.stringify(body),
   });
-  // biome-ignore lint/suspicious/noExplicitAny: read as a client reads it
-  return { traceId, status: response.status, body: (await response.json()) as any };
+  return { traceId, status: response.status, body: (await response.json()) as Json };
 }
 
 const waiting = () => producer.queue('audit-seal').getJobs(['wait', 'delayed', 'active']);

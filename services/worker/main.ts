@@ -1,25 +1,16 @@
 import './telemetry.ts';
 // Telemetry above, everything it measures below.
-import { resolve } from 'node:path';
 import { createLogger } from '../../observability/logger.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
-import { type Config, ConfigError, loadConfig } from '../platform/config/load.ts';
-import { ensureAuthSecret } from '../platform/local/data-dir.ts';
-import { createFileMarks } from '../platform/marks/file-marks.ts';
+import { type Config, loadConfig } from '../platform/config/load.ts';
 import { fatalOf, tellSupervisor } from '../platform/process/fatal.ts';
+import { processInputsOf } from '../platform/process/inputs.ts';
 import { compose } from './compose.ts';
 import { errorReports, telemetry } from './telemetry.ts';
 
 /** Of the drain time, what remains for work that was told to stop. */
 const STOP_MS = 2_500;
-
-function required(value: string | undefined, env: string): string {
-  if (value) return value;
-  throw new ConfigError([
-    { env, problem: 'is not set', fix: 'start with `npm start`, which brings its own, or set it' },
-  ]);
-}
 
 async function start(config: Config): Promise<void> {
   const log = createLogger({
@@ -29,16 +20,7 @@ async function start(config: Config): Promise<void> {
   });
   for (const warning of [...telemetry.warnings, ...errorReports.warnings])
     log.warn({ warning }, 'telemetry setting ignored');
-  const dataDir = resolve(config.server.dataDir);
-  const worker = compose({
-    config,
-    databaseUrl: required(config.stores.databaseUrl, 'DATABASE_URL'),
-    redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
-    authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
-    marks: createFileMarks(dataDir),
-    dataDir,
-    log,
-  });
+  const worker = compose({ ...processInputsOf(config), config, log });
   const stopWatching = watchProcess();
   const { metricsSocket } = config.server;
   const { workerPort, workerDrainSeconds } = config.jobs;

@@ -8,7 +8,7 @@ import { createLogSigner } from '../../domain/keys/log-keys.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { signIn, signUp } from '../../platform/testing/flows.ts';
-import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
+import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
 import { type ClientCredentials, queryRows } from '../../platform/testing/product.ts';
 import { continueInBulk, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
 
@@ -337,8 +337,7 @@ describe('the public log', () => {
 });
 
 describe('the offline verifier on the running log', () => {
-  // biome-ignore lint/suspicious/noExplicitAny: read as an auditor's script reads it
-  const verify = (...args: readonly string[]): Promise<{ code: number | null; report: any }> => {
+  const verify = (...args: readonly string[]): Promise<{ code: number | null; report: Json }> => {
     const child = spawn(process.execPath, [VERIFIER, '--json', '--quiet', ...args], {
       env: { PATH: process.env.PATH ?? '', HOME: folder },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -15,6 +15,7 @@ import {
   startApiCopy,
   type TestClient,
 } from '../../platform/testing/api-copy.ts';
+import type { Json } from '../../platform/testing/http-client.ts';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { claimUnusedDatabase } from '../tokens/claim-unused-database.ts';
@@ -110,8 +111,7 @@ async function call(copy: ApiCopy, path: string, body?: object, client?: TestCli
     },
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
-  // biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
-  return { status: response.status, body: (await response.json()) as any };
+  return { status: response.status, body: (await response.json()) as Json };
 }
 const validate = (copy: ApiCopy, { access_token }: Pair) => call(copy, '/v1/tokens/validate', { token: access_token });
 const refresh = (copy: ApiCopy, { refresh_token }: Pair) => call(copy, '/v1/tokens/refresh', { refresh_token });

@@ -1,0 +1,23 @@
+import { resolve } from 'node:path';
+import { type Config, ConfigError } from '../config/load.ts';
+import { ensureAuthSecret } from '../local/data-dir.ts';
+import { createFileMarks } from '../marks/file-marks.ts';
+
+function required(value: string | undefined, env: string): string {
+  if (value) return value;
+  throw new ConfigError([
+    { env, problem: 'is not set', fix: 'start with `npm start`, which brings its own, or set it' },
+  ]);
+}
+
+/** What every process of ours is composed from, whatever it does. Throws `ConfigError`. */
+export function processInputsOf(config: Config) {
+  const dataDir = resolve(config.server.dataDir);
+  return {
+    dataDir,
+    databaseUrl: required(config.stores.databaseUrl, 'DATABASE_URL'),
+    redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
+    authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
+    marks: createFileMarks(dataDir),
+  };
+}
