@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,10 +5,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
+import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 const KEK = Buffer.alloc(32, 5);
-const ROOT = join(import.meta.dirname, '..');
 
 let database: TestDatabase;
 let ports: TestPorts;
@@ -39,29 +38,13 @@ beforeEach(async () => {
   );
 });
 
-type Run = { readonly code: number | null; readonly out: string; readonly err: string };
-function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const own = {
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
+  runCli(['keys', ...args], {
     DATABASE_URL: database.url,
     SALLYPORT_DATA_DIR: dataDir,
     KEY_ENCRYPTION_KEY: KEK.toString('base64'),
-  };
-  const { PATH = '', NODE_V8_COVERAGE } = process.env;
-  const child = spawn(process.execPath, ['cli/main.ts', 'keys', ...args], {
-    cwd: ROOT,
-    env: { PATH, ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}), ...own, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    ...env,
   });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (part: Buffer) => {
-    out += part;
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    err += part;
-  });
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err })));
-}
 const json = async (args: readonly string[]) => {
   const { code, out, err } = await sallyport([...args, '--json']);
   expect(code, err).toBe(0);

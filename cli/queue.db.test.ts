@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { permissionMissing } from '../services/platform/errors.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
 import { composeWorker, effectJob, effectJobId } from '../services/platform/testing/job-world.ts';
 import { eventually, queryRows } from '../services/platform/testing/product.ts';
+import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../services/platform/testing/stores.ts';
 
 let database: TestDatabase;
@@ -30,26 +30,8 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-type Run = { readonly code: number | null; readonly out: string; readonly err: string };
-
-function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const { PATH = '', NODE_V8_COVERAGE } = process.env;
-  const own = { DATABASE_URL: database.url, REDIS_URL: redisUrl, SALLYPORT_DATA_DIR: dataDir };
-  const child = spawn(process.execPath, ['cli/main.ts', 'queue', ...args], {
-    cwd: join(import.meta.dirname, '..'),
-    env: { PATH, ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}), ...own, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (part: Buffer) => {
-    out += part;
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    err += part;
-  });
-  return new Promise((done) => child.once('close', (code) => done({ code, out, err })));
-}
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
+  runCli(['queue', ...args], { DATABASE_URL: database.url, REDIS_URL: redisUrl, SALLYPORT_DATA_DIR: dataDir, ...env });
 
 async function json(...args: string[]) {
   const { code, out, err } = await sallyport([...args, '--json']);
