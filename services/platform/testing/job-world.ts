@@ -81,10 +81,13 @@ export type WorldOptions = {
 
 const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** One worker in this process, not started; quick to check its timetable and to give up a lock. */
+/** So short a lock that a frozen or killed worker's job comes back at once; on a busy machine it may be lost by itself. */
+export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
+
+/** One worker in this process, not started; quick to check its timetable. */
 export const composeWorker = (options: WorldOptions): Composed =>
   compose({
-    config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', JOB_LOCK_MS: '600', ...options.env }),
+    config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
     databaseUrl: options.databaseUrl,
     redisUrl: options.redisUrl,
     authSecret: 'x'.repeat(43),
