@@ -55,6 +55,7 @@ export const signUpEndpoint = defineEndpoint({
   summary: 'Make an account, a session and a token pair.',
   tag,
   auth: 'public',
+  limit: 'credential',
   body: z.strictObject({ email, password, name: z.string().max(128).regex(NO_CONTROLS).optional() }),
   responses: { 201: loginShape },
   errors: [
@@ -77,6 +78,7 @@ export const signInEndpoint = defineEndpoint({
   summary: 'Exchange e-mail and password for a session and a token pair.',
   tag,
   auth: 'public',
+  limit: 'credential',
   body: z.strictObject({ email, password }),
   responses: { 200: loginShape },
   errors: [requestInvalid, loginRefused, originRefused, hashingBusy, loginUnavailable, storeUnavailable],

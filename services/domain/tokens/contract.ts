@@ -64,6 +64,7 @@ export const issueTokensEndpoint = defineEndpoint({
   summary: 'Issue a token pair for the session of the cookie, or for a user by a caller with tokens:issue',
   tag: TAG,
   auth: { accepts: ['session', 'client', 'bearer'] },
+  limit: 'token',
   body: z.strictObject({
     user_id: identifier.optional(),
     audience: audienceText.optional(),
@@ -98,6 +99,7 @@ export const validateTokenEndpoint = defineEndpoint({
   summary: 'Tell whether an access token is active; the token is in the body or, without a body, the Bearer header',
   tag: TAG,
   auth: 'public',
+  limit: 'validate',
   body: z.strictObject({
     token: tokenText,
     audience: audienceText.optional(),
@@ -131,6 +133,7 @@ export const validateTokensEndpoint = defineEndpoint({
   summary: 'Tell which of up to 1,000 tokens, or token ids, are active, in order',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], optional: true },
+  limit: 'validate',
   body: z.union([
     z.strictObject({ tokens: z.array(tokenText).max(BATCH_LIMIT) }),
     z.strictObject({ token_ids: z.array(identifier).max(BATCH_LIMIT) }),
@@ -152,6 +155,7 @@ export const revokeTokenEndpoint = defineEndpoint({
   summary: 'End a token, session, family, or everything of a user or client',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'] },
+  limit: 'token',
   body: z.union([
     one('token', tokenText),
     one('token_id', identifier),
@@ -223,6 +227,7 @@ export const refreshTokensEndpoint = defineEndpoint({
   summary: 'Exchange a refresh token for a whole new pair',
   tag: TAG,
   auth: 'public',
+  limit: 'token',
   body: z.strictObject({ refresh_token: z.string().min(1).max(8_192), scope: scopeText.optional() }),
   query: noQuery,
   responses: { 200: tokenPair },
@@ -252,6 +257,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   summary: 'Token endpoint (RFC 6749 §3.2): refresh_token, client_credentials',
   tag: OAUTH,
   auth: { accepts: ['client'], optional: true },
+  limit: 'token',
   bodyType: 'form',
   body: z.looseObject({
     grant_type: z.string().max(128),
@@ -301,6 +307,7 @@ export const introspectTokenEndpoint = defineEndpoint({
   summary: 'Introspect an access or refresh token (RFC 7662)',
   tag: OAUTH,
   auth: { accepts: ['client'], permission: 'tokens:introspect' },
+  limit: 'validate',
   bodyType: 'form',
   body: z.looseObject({
     token: tokenText,
@@ -321,6 +328,7 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
   summary: 'Revoke an access or refresh token of the client (RFC 7009)',
   tag: OAUTH,
   auth: { accepts: ['client'], optional: true },
+  limit: 'token',
   bodyType: 'form',
   body: z.looseObject({
     token: tokenText,

@@ -10,7 +10,21 @@ export type Credential = 'bearer' | 'session' | 'client';
  */
 type EndpointAuth =
   | 'public'
-  | { readonly accepts: readonly Credential[]; readonly permission?: string; readonly optional?: boolean };
+  | {
+      readonly accepts: readonly Credential[];
+      readonly permission?: string;
+      readonly optional?: boolean;
+      /** Dangerous: a person must have proved who they are lately (RFC 9470). Clients are no people and pass. */
+      readonly stepUp?: true;
+    };
+
+/**
+ * Which bucket beside the caller's a request counts in. `validate`: counted in memory, thousands a second;
+ * `token`: issues or ends tokens; `credential`: tries a password, a code or a link, or sends mail;
+ * `read`, `write`, `admin`: everything else.
+ */
+export const RATE_CLASSES = ['validate', 'token', 'credential', 'read', 'write', 'admin'] as const;
+export type RateClass = (typeof RATE_CLASSES)[number];
 
 export type Endpoint<
   Body extends z.ZodType = z.ZodType,
@@ -45,6 +59,8 @@ export type Endpoint<
   readonly oauthErrors?: boolean;
   /** Answers while the process stops: health and nothing else. */
   readonly answersWhileDraining?: boolean;
+  /** Rate class; by path and method unless said, see `rateClassOf`. */
+  readonly limit?: RateClass;
   /** `no-store` unless said otherwise; null leaves the header to the use-case. */
   readonly cacheControl?: string | null;
 };
@@ -56,6 +72,13 @@ export function defineEndpoint<
   Params extends z.ZodType = z.ZodType<undefined>,
 >(endpoint: Endpoint<Body, Query, Params>): Endpoint<Body, Query, Params> {
   return endpoint;
+}
+
+/** The rate class an endpoint declares, else that of its path and method: no endpoint is without one. */
+export function rateClassOf({ limit, path, method }: Pick<Endpoint, 'limit' | 'path' | 'method'>): RateClass {
+  if (limit !== undefined) return limit;
+  if (path.startsWith('/v1/admin/')) return 'admin';
+  return method === 'GET' ? 'read' : 'write';
 }
 
 /** What a use-case behind an endpoint is given. */
