@@ -21,7 +21,7 @@ const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({
   by,
   tokenId: null,
   familyId: null,
-  authTime: 0,
+  authTime: 1_000,
   request,
 });
 
@@ -50,10 +50,14 @@ const resolve = async (
   headers: Sent = {},
   body?: unknown,
   method = 'POST',
+  nowSeconds = 1_000,
 ): Promise<Caller> => {
   const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: false };
   const request = { headers, body, method, ip: '192.0.2.1', trace } as unknown as FastifyRequest;
-  return createCallerResolver(authenticators).forEndpoint(endpoint(auth))(request);
+  return createCallerResolver(authenticators, {
+    maxAgeSeconds: 600,
+    clock: { now: () => nowSeconds * 1_000 },
+  }).forEndpoint(endpoint(auth))(request);
 };
 const codeOf = (work: Promise<Caller>): Promise<string> =>
   work.then(
@@ -121,6 +125,26 @@ describe('who calls', () => {
       'permission_missing',
     );
     expect(await codeOf(resolve({ ...everything, permission: 'keys:read', optional: true }))).toBe(
+      'permission_missing',
+    );
+  });
+
+  test('a dangerous endpoint asks people for a login of the last ten minutes (RFC 9470), clients for nothing more', async () => {
+    const dangerous = { ...everything, stepUp: true } as const;
+    const bearer = { authorization: 'Bearer good' };
+    expect(await codeOf(resolve(dangerous, { authorization: basic }))).toBe('client');
+    expect(await codeOf(resolve(everything, bearer, undefined, 'POST', 1_601))).toBe('user');
+    expect(await codeOf(resolve(dangerous, bearer, undefined, 'POST', 1_600))).toBe('user');
+    expect(await codeOf(resolve(dangerous, { cookie: 'good' }, undefined, 'POST', 1_601))).toBe('step_up_required');
+    await expect(resolve(dangerous, bearer, undefined, 'POST', 1_601)).rejects.toMatchObject({
+      code: 'step_up_required',
+      options: {
+        headers: {
+          'www-authenticate': expect.stringMatching(/^Bearer .*error="insufficient_user_authentication".*max_age=600$/),
+        },
+      },
+    });
+    expect(await codeOf(resolve({ ...dangerous, permission: 'keys:read' }, bearer, undefined, 'POST', 1_601))).toBe(
       'permission_missing',
     );
   });

@@ -1,10 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '../../observability/http-span.ts';
 import type { Caller, RequestContext } from '../domain/ports.ts';
+import { systemClock } from '../platform/crypto/system.ts';
 import type { Credential, Endpoint } from '../platform/define/endpoint.ts';
 import type { AppError } from '../platform/define/error.ts';
 import { clientUnauthenticated, originRefused, permissionMissing, unauthenticated } from '../platform/errors.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
+import { assertFreshLogin, type StepUpRule } from './step-up.ts';
 
 /** How credentials become callers; given by `compose.ts` from the modules that own them. */
 export type Authenticators = {
@@ -49,7 +51,9 @@ class LazyRequestContext implements RequestContext {
 
 const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);
 
-export function createCallerResolver(authenticators: Authenticators): CallerResolver {
+const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, clock: systemClock };
+
+export function createCallerResolver(authenticators: Authenticators, stepUp: StepUpRule = TEN_MINUTES): CallerResolver {
   const anonymous = (context: RequestContext): Caller => ({ kind: 'anonymous', request: context });
 
   const bySecret = (sent: SentCredential, body: unknown, context: RequestContext): Caller | null | undefined => {
@@ -91,6 +95,7 @@ export function createCallerResolver(authenticators: Authenticators): CallerReso
         if (!caller) throw refusal(accepts, sent);
         if (auth.permission && !isPermitted(caller, auth.permission))
           throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
+        if (auth.stepUp) assertFreshLogin(caller, stepUp);
         return caller;
       };
     },

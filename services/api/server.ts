@@ -29,7 +29,11 @@ export function createServer(
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
     onAuditWritten: composed.wakeSealing,
   });
-  const routes: RouteContext = { app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound };
+  const routes: RouteContext = {
+    app: app.fastify,
+    callers: createCallerResolver(authenticators, { maxAgeSeconds: config.identity.stepUpSeconds, clock: ports.clock }),
+    bound: app.bound,
+  };
   healthRoutes(routes, {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),

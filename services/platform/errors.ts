@@ -169,6 +169,16 @@ export const permissionMissing = defineError({
   retryable: false,
 });
 
+export const stepUpRequired = defineError({
+  code: 'step_up_required',
+  status: 403,
+  oauthError: 'access_denied',
+  title: 'This needs a fresh proof of who you are',
+  cause: 'The login behind the credential is older than this endpoint allows, or was made with too few factors.',
+  fix: 'POST /api/auth/step-up or sign in again, then repeat the request; WWW-Authenticate says what is asked for.',
+  retryable: false,
+});
+
 export const originRefused = defineError({
   code: 'origin_refused',
   status: 403,

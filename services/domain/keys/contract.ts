@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { permissionMissing, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { keyUnknown, signingUnavailable } from './errors.ts';
 
 const TAG = 'Keys';
@@ -62,12 +62,12 @@ export const rotateKeysEndpoint = defineEndpoint({
   operation: 'rotateSigningKeys',
   summary: 'Publish the next signing key now; it signs after the hold',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage' },
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
   body: z.strictObject({}),
   bodyOptional: true,
   // `already_pending`: one was waiting, and it is the answer.
   responses: { 202: keyView.extend({ already_pending: z.boolean() }) },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
+  errors: [unauthenticated, permissionMissing, stepUpRequired, storeUnavailable],
 });
 
 export const compromiseKeyEndpoint = defineEndpoint({
@@ -76,7 +76,7 @@ export const compromiseKeyEndpoint = defineEndpoint({
   operation: 'compromiseKey',
   summary: 'Take a key out at once: its tokens are refused and another key signs without any hold',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage' },
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
   params: z.strictObject({ kid: z.string().regex(/^[\w-]{1,128}$/) }),
   // PostgreSQL stores neither NUL nor halves of surrogate pairs.
   body: z.strictObject({
@@ -87,5 +87,5 @@ export const compromiseKeyEndpoint = defineEndpoint({
       .regex(/^[^\p{Cc}\p{Cs}]*$/u),
   }),
   responses: { 202: keyView.extend({ signer: keyView.nullable(), notice: z.string() }) },
-  errors: [unauthenticated, permissionMissing, keyUnknown, storeUnavailable],
+  errors: [unauthenticated, permissionMissing, stepUpRequired, keyUnknown, storeUnavailable],
 });

@@ -14,6 +14,11 @@ export const identitySettings = defineSettings({
     schema: wholeNumber(2_592_000, 60, 31_536_000),
     use: 'Life of a browser session, seconds; no login of it lives longer.',
   },
+  stepUpSeconds: {
+    env: 'STEP_UP_SECONDS',
+    schema: wholeNumber(600, 60, 86_400),
+    use: 'Oldest login that may do dangerous things without proving itself again, seconds.',
+  },
   hasherChildren: {
     env: 'HASHER_CHILDREN',
     schema: wholeNumber(0, 0, 64),
