@@ -13,6 +13,7 @@ import { withDatabase } from './database-ports.ts';
 import { auditChecks } from './doctor-audit.ts';
 import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
 import { jobChecks } from './doctor-jobs.ts';
+import { redisCheck } from './doctor-redis.ts';
 import { type CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
@@ -62,13 +63,7 @@ const checks: readonly Check[] = [
       return mode & 0o022 ? fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`) : pass(dataDir);
     },
   },
-  {
-    name: 'redis',
-    run: async () => {
-      await openContext(['redisUrl']);
-      return pass('answers');
-    },
-  },
+  redisCheck,
   {
     name: 'postgres',
     run: () =>

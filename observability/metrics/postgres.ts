@@ -2,6 +2,7 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 /** The pools of a process, each with its own purpose and size. */
 const poolNames = ['main', 'refresh', 'revocations', 'identity'] as const;
+export type PoolName = (typeof poolNames)[number];
 
 export const poolWait = defineHistogram({
   name: 'sallyport_postgres_pool_wait_seconds',

@@ -8,7 +8,6 @@ import {
   signingKeyRotationDue,
   signingKeys,
 } from '../../observability/metrics/keys.ts';
-import { poolConnections } from '../../observability/metrics/postgres.ts';
 import { componentReady, stateRewound } from '../../observability/metrics/readiness.ts';
 import {
   revocationEntries,
@@ -19,6 +18,7 @@ import {
 import { ACCESS_PURPOSE } from '../domain/keys/key-timeline.ts';
 import { readReadiness } from '../domain/operations/readiness.ts';
 import type { Config } from '../platform/config/load.ts';
+import { observePool } from '../platform/postgres/pool-gauges.ts';
 import type { Composed } from './compose.ts';
 
 /** Gauges that are read when metrics are collected. */
@@ -54,10 +54,5 @@ export function observeGauges({ ports, stores }: Composed, config: Config): void
   };
   for (const component of ['postgres', 'keys', 'revocations', 'redis'] as const)
     componentReady.at({ component }).observe(() => Number(readReadiness(sources).components[component] === 'ok'));
-  for (const pool of ['main', 'refresh', 'revocations', 'identity'] as const) {
-    const of = stores.pools[pool];
-    poolConnections.at({ pool, state: 'used' }).observe(() => of.totalCount - of.idleCount);
-    poolConnections.at({ pool, state: 'idle' }).observe(() => of.idleCount);
-    poolConnections.at({ pool, state: 'waiting' }).observe(() => of.waitingCount);
-  }
+  for (const pool of ['main', 'refresh', 'revocations', 'identity'] as const) observePool(pool, stores.pools[pool]);
 }

@@ -3,6 +3,7 @@ import type { Processor } from '../../jobs/processors/run.ts';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
+import { watchBacklog } from '../domain/audit/observe-log.ts';
 import { sessionPurges } from '../domain/identity/session-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
@@ -11,6 +12,7 @@ import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled } from '../platform/define/job.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
+import { observePool } from '../platform/postgres/pool-gauges.ts';
 import { type Consumer, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
@@ -39,6 +41,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** Or a quarter of the time after which a queue counts as stalled. */
 const SAMPLE_MS = 5_000;
 const CLEANUP_SAMPLE_MS = 30_000;
+const BACKLOG_SAMPLE_MS = 10_000;
 
 /** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
 export function compose(input: ComposeInput) {
@@ -58,6 +61,7 @@ export function compose(input: ComposeInput) {
       if (isGivenUp) poolTimeouts.add(1, { pool: 'main' });
     },
   });
+  observePool('main', pool);
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is out of reach: jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
@@ -92,7 +96,7 @@ export function compose(input: ComposeInput) {
     stallSeconds: config.jobs.stallSeconds,
     sampleMs: Math.min(SAMPLE_MS, config.jobs.stallSeconds * 250),
   });
-  let cleanup: { close(): void } | undefined;
+  const watches: { close(): void }[] = [];
   return {
     health,
     /** Postgres and Redis may come later. */
@@ -117,7 +121,7 @@ export function compose(input: ComposeInput) {
         );
       health.start();
       const purges = [...tokenPurges, ...sessionPurges, ...outboxPurges(config.audit.outboxDays)];
-      cleanup = watchCleanup(ports, purges, CLEANUP_SAMPLE_MS);
+      watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS), watchBacklog(ports, BACKLOG_SAMPLE_MS));
     },
     /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */
     drain: async (longestMs: number) => {
@@ -125,7 +129,7 @@ export function compose(input: ComposeInput) {
       await Promise.allSettled(consumers.map((consumer) => consumer.close()));
       clearTimeout(cut);
       health.close();
-      cleanup?.close();
+      for (const watch of watches) watch.close();
       await timetable.close();
       await ports.checkpointOutbox.close();
       await Promise.allSettled([producer.close(), redis.close(), pool.end()]);

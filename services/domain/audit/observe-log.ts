@@ -20,10 +20,10 @@ export function noteSigned(): void {
 }
 
 /**
- * Shows what waits and what there is, as of now; until the next look the ages of what waits go on growing.
+ * Shows what waits, as of now; until the next look the ages of what waits go on growing.
  * @returns events that wait, counted up to 100,000
  */
-export async function observeLog({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, size: number): Promise<number> {
+export async function observeBacklog({ sql, clock }: Pick<Ports, 'sql' | 'clock'>): Promise<number> {
   const { backlog, oldestAgeSeconds, stray } = await readBacklog(sql);
   const since = clock.monotonic() - Math.max(0, oldestAgeSeconds) * 1_000;
   auditOutboxOldestAge.at().observe(() => (backlog === 0 ? 0 : (clock.monotonic() - since) / 1_000));
@@ -32,6 +32,19 @@ export async function observeLog({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, s
     .observe(() => (uncoveredSince === undefined ? 0 : (clock.monotonic() - uncoveredSince) / 1_000));
   auditOutboxBacklog.set(backlog);
   auditOutboxStray.set(stray);
-  auditLogSize.set(size);
   return backlog;
+}
+
+/** The same, with the leaves that there are. */
+export function observeLog(ports: Pick<Ports, 'sql' | 'clock'>, size: number): Promise<number> {
+  auditLogSize.set(size);
+  return observeBacklog(ports);
+}
+
+/** Looks now and then, whoever seals: a worker whose last look is old must not show what another has sealed since. */
+export function watchBacklog(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: number): { close(): void } {
+  const look = (): void => void observeBacklog(ports).catch(() => {});
+  look();
+  const timer = setInterval(look, everyMs).unref();
+  return { close: () => clearInterval(timer) };
 }

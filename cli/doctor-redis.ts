@@ -1,0 +1,20 @@
+import { type RedisFacts, readRedisFacts } from '../services/platform/redis/facts.ts';
+import { openContext } from './context.ts';
+import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+
+/** What is in Redis is lost without harm when all of it is; single keys thrown away are jobs that nobody misses in time. */
+export function judgeRedis({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {
+  const evidence = `version ${version}, maxmemory-policy ${evictionPolicy}, append-only file ${isAppendOnly ? 'on' : 'off'}`;
+  if (evictionPolicy !== 'noeviction') return fail(evidence, 'set maxmemory-policy noeviction');
+  if (!isAppendOnly) return warn(evidence, 'set appendonly yes: without it a restart loses the waiting jobs');
+  return pass(evidence);
+}
+
+export const redisCheck: Check = {
+  name: 'redis',
+  run: async () => {
+    const { redisUrl } = await openContext(['redisUrl']);
+    const facts = await readRedisFacts(redisUrl).catch(() => undefined);
+    return facts ? judgeRedis(facts) : fail('Redis does not answer', 'start it, or check REDIS_URL');
+  },
+};
