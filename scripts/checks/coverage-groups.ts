@@ -5,6 +5,8 @@ const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
   'services/{api,worker}/{main,compose}.ts',
+  'services/api/compose-{views,people}.ts',
+  'services/platform/process/lifetime.ts',
   'services/api/routes/**',
   'services/supervisor/**',
   'services/platform/{local,postgres,redis,queue,hasher,marks}/**',

@@ -1,7 +1,7 @@
 import type { Log } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
-import type { ComposeInput } from './compose.ts';
+import type { ComposeInput } from './compose-views.ts';
 
 /** What the threads of one API process are composed from: the same for each. Throws `ConfigError`. */
 export const inputsOf = (config: Config, log: Log): ComposeInput => ({

@@ -6,6 +6,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import type { Caller, Log } from '../../domain/ports.ts';
+import { loadConfig } from '../../platform/config/load.ts';
+import { prepareKeys } from '../../platform/testing/api-copy.ts';
 import { newPerson } from '../../platform/testing/identity-world.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { type PeopleThread, startPeopleThread } from './people-thread.ts';
@@ -33,6 +35,8 @@ const epochs: number[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  const authSecret = randomBytes(32).toString('base64url');
+  await prepareKeys({ databaseUrl: database.url, authSecret }, loadConfig({ BETTER_AUTH_SECRET: authSecret }));
   db = new pg.Pool({ connectionString: database.url, max: 1 });
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-people-'));
   people = startPeopleThread({
@@ -44,7 +48,7 @@ beforeAll(async () => {
       DATABASE_URL: database.url,
       REDIS_URL: testRedisUrl(),
       SALLYPORT_DATA_DIR: dataDir,
-      BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
+      BETTER_AUTH_SECRET: authSecret,
       HASHER_CHILDREN: '1',
       LOG_LEVEL: 'silent',
     },

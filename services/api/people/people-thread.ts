@@ -2,10 +2,9 @@ import { Worker } from 'node:worker_threads';
 import { currentRequestTrace } from '../../../observability/http-span.ts';
 import { createJoined } from '../../../observability/metrics/joined.ts';
 import { loginUnavailable } from '../../domain/identity/errors.ts';
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
-import type { Caller, Log } from '../../domain/ports.ts';
-import type { People } from './people.ts';
-import { errorOf, type FromThread, type ToThread } from './protocol.ts';
+import type { Log } from '../../domain/ports.ts';
+import { type People, peopleBy, type WorkOn } from './people.ts';
+import { errorOf, type FromThread, sentCaller, type ToThread } from './protocol.ts';
 
 export type PeopleThread = People & {
   /** Resolves when the first thread works; rejects when it ended before. */
@@ -26,7 +25,7 @@ export type PeopleThreadDeps = {
 };
 
 type Waiting = {
-  readonly settle: PromiseWithResolvers<LoginAnswer>;
+  readonly settle: PromiseWithResolvers<unknown>;
   readonly end: () => void;
 };
 
@@ -36,7 +35,7 @@ const closeMs = 3_000;
 const countMs = 250;
 
 /**
- * Logins and sign-ups in a thread of their own, with connections, caches and heap of its own: what they cost delays no
+ * Logins and what else costs Better Auth's time, in a thread of its own, with connections, caches and heap of its own: what they cost delays no
  * other request of the process. A thread that dies is started again; what it had in hand is answered 503.
  */
 export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
@@ -103,11 +102,8 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     setTimeout(() => closing ?? start(), waitMs).unref();
   }
 
-  function call(
-    name: keyof People,
-    { signal, ...input }: Parameters<People['signIn']>[0],
-    caller: Caller,
-  ): Promise<LoginAnswer> {
+  const workOn: WorkOn = (name, sent, caller) => {
+    const { signal, ...input } = sent as { readonly signal?: AbortSignal };
     if (thread === undefined || !isReady || closing) return Promise.reject(loginUnavailable({ retryAfterSeconds: 1 }));
     const trace = currentRequestTrace();
     if (trace !== undefined) trace.writesAudit = true;
@@ -115,12 +111,11 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     const post = (message: ToThread): void => thread?.postMessage(message);
     const onAbort = (): void => post({ kind: 'abort', id });
     signal?.addEventListener('abort', onAbort);
-    const settle = Promise.withResolvers<LoginAnswer>();
+    const settle = Promise.withResolvers<unknown>();
     waiting.set(id, { settle, end: () => signal?.removeEventListener('abort', onAbort) });
-    const { ip, userAgent, traceId, traceparent } = caller.request;
-    post({ kind: 'call', id, name, input, request: { ip, userAgent, traceId, traceparent } });
+    post({ kind: 'call', id, name, input, caller: sentCaller(caller) });
     return settle.promise;
-  }
+  };
 
   async function close(): Promise<void> {
     thread?.postMessage({ kind: 'close' } satisfies ToThread);
@@ -131,8 +126,7 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
 
   start();
   return {
-    signUp: (input, caller) => call('signUp', input, caller),
-    signIn: (input, caller) => call('signIn', input, caller),
+    ...peopleBy(workOn),
     ready: () => firstReady.promise,
     count: () =>
       new Promise((resolve) => {

@@ -1,16 +1,44 @@
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
-import { type LoginPorts, type SignInInput, signIn } from '../../domain/identity/sign-in.ts';
-import { type SignUpInput, signUp } from '../../domain/identity/sign-up.ts';
+import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
+import { signUp } from '../../domain/identity/sign-up.ts';
 import type { Caller } from '../../domain/ports.ts';
 
-/** The use-cases that make logins, wherever they are worked on. */
+/** What every use-case below may need. */
+export type PeoplePorts = LoginPorts;
+
+/**
+ * The use-cases that make logins or cost Better Auth's time. Inputs and answers are plain data (what structured
+ * cloning copies); an input's `signal` is carried apart. To add one, name it here.
+ */
+const useCases = { signUp, signIn } satisfies Record<
+  string,
+  (ports: PeoplePorts, input: never, caller: Caller) => Promise<unknown>
+>;
+
+type UseCases = typeof useCases;
+
+export type PeopleCall = keyof UseCases;
+
+/** The same use-cases without their ports, wherever they are worked on. */
 export type People = {
-  signUp(input: SignUpInput, caller: Caller): Promise<LoginAnswer>;
-  signIn(input: SignInInput, caller: Caller): Promise<LoginAnswer>;
+  readonly [Name in PeopleCall]: (input: Parameters<UseCases[Name]>[1], caller: Caller) => ReturnType<UseCases[Name]>;
 };
 
+/** Works on one call by name, as a message carries it. */
+export type WorkOn = (name: PeopleCall, input: object, caller: Caller) => Promise<unknown>;
+
+/** A `People` whose every call goes to `workOn`. */
+export const peopleBy = (workOn: WorkOn): People =>
+  Object.fromEntries(
+    (Object.keys(useCases) as PeopleCall[]).map((name) => [
+      name,
+      (input: object, caller: Caller) => workOn(name, input, caller),
+    ]),
+  ) as unknown as People;
+
 /** Worked on where they are called. */
-export const peopleHere = (ports: LoginPorts): People => ({
-  signUp: (input, caller) => signUp(ports, input, caller),
-  signIn: (input, caller) => signIn(ports, input, caller),
-});
+export const workHere =
+  (ports: PeoplePorts): WorkOn =>
+  (name, input, caller) =>
+    useCases[name](ports, input as never, caller);
+
+export const peopleHere = (ports: PeoplePorts): People => peopleBy(workHere(ports));

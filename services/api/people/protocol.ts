@@ -1,18 +1,17 @@
 import type { MetricSeries } from '../../../observability/metrics/joined.ts';
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
-import type { RequestContext } from '../../domain/ports.ts';
+import type { Caller } from '../../domain/ports.ts';
 import { AppError, type AppErrorOptions, type ErrorDefinition, isAppError } from '../../platform/define/error.ts';
 import { internalError } from '../../platform/errors.ts';
-import type { People } from './people.ts';
+import type { PeopleCall } from './people.ts';
 
 /** What goes to the thread. Inputs and answers are plain data; a signal becomes an `abort`. */
 export type ToThread =
   | {
       readonly kind: 'call';
       readonly id: number;
-      readonly name: keyof People;
-      readonly input: { readonly email: string; readonly password: string };
-      readonly request: RequestContext;
+      readonly name: PeopleCall;
+      readonly input: object;
+      readonly caller: Caller;
     }
   | { readonly kind: 'abort'; readonly id: number }
   | { readonly kind: 'count' }
@@ -21,7 +20,7 @@ export type ToThread =
 /** What comes from it. `epoch` is the revocation epoch that the thread had read when it answered. */
 export type FromThread =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'done'; readonly id: number; readonly epoch: number; readonly answer: LoginAnswer }
+  | { readonly kind: 'done'; readonly id: number; readonly epoch: number; readonly answer: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly epoch: number; readonly error: SentError }
   /** Running totals of what the thread counted, for the one list of metrics of the process. */
   | { readonly kind: 'metrics'; readonly metrics: readonly MetricSeries[] };
@@ -36,3 +35,9 @@ export function sentError(err: unknown): SentError {
 }
 
 export const errorOf = ({ definition, options }: SentError): AppError => new AppError(definition, options);
+
+/** A caller as plain data: of a request only what rules and audit rows may know goes along. */
+export function sentCaller(caller: Caller): Caller {
+  const { ip, userAgent, traceId, traceparent } = caller.request;
+  return { ...caller, request: { ip, userAgent, traceId, traceparent } };
+}

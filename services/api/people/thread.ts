@@ -1,17 +1,16 @@
-// THREAD. Logins and sign-ups of one API process: they take milliseconds in one piece, which validating must not wait for.
+// THREAD. The use-cases of people of one API process: they take milliseconds in one piece, which validating must not wait for.
 // Telemetry above, everything it measures below.
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
-import { withJobSpan } from '../../../observability/job-span.ts';
+import { withCalledSpan } from '../../../observability/job-span.ts';
 import { createLogger } from '../../../observability/logger.ts';
 import { registry } from '../../../observability/metrics/instruments.ts';
-import type { Caller } from '../../domain/ports.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { readOnlyMarks } from '../../platform/marks/read-only-marks.ts';
-import { compose } from '../compose.ts';
+import { composePeople } from '../compose-people.ts';
 import { inputsOf } from '../inputs.ts';
 import { errorReports, telemetry } from '../telemetry.ts';
-import { peopleHere } from './people.ts';
+import { workHere } from './people.ts';
 import { type FromThread, sentError, type ToThread } from './protocol.ts';
 
 const METRICS_EVERY_MS = 2_000;
@@ -27,18 +26,17 @@ const config = loadConfig(process.env);
 const log = createLogger({ service: 'sallyport-api', level: config.server.logLevel, onError: errorReports.report });
 const inputs = inputsOf(config, log);
 // The main thread raises the marks; a lock that this one held would outlive it with the process.
-const composed = await compose({ ...inputs, marks: readOnlyMarks(inputs.marks) });
+const composed = await composePeople({ ...inputs, marks: readOnlyMarks(inputs.marks) });
 const { revocations } = composed.ports;
-const people = peopleHere(composed.ports);
+const workOn = workHere(composed.ports);
 const running = new Map<number, AbortController>();
 
-async function work({ id, name, input, request }: Extract<ToThread, { kind: 'call' }>): Promise<void> {
+async function work({ id, name, input, caller }: Extract<ToThread, { kind: 'call' }>): Promise<void> {
   const left = new AbortController();
   running.set(id, left);
-  const caller: Caller = { kind: 'anonymous', request };
   try {
-    const answer = await withJobSpan(name, {}, request.traceparent, () =>
-      people[name]({ ...input, signal: left.signal }, caller),
+    const answer = await withCalledSpan(name, {}, caller.request.traceparent, () =>
+      workOn(name, { ...input, signal: left.signal }, caller),
     );
     send({ kind: 'done', id, epoch: revocations.state().epoch, answer });
   } catch (err) {

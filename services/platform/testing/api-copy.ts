@@ -37,7 +37,7 @@ export const newAuthSecret = (): string => randomBytes(32).toString('base64url')
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret } = options;
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: API_URL, ...options.env });
-  await prepare(options, config);
+  await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
   const composed = await compose({
     config,
@@ -65,7 +65,10 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
 }
 
 /** Keys, as a start makes them. */
-async function prepare(options: ApiCopyOptions, config: ReturnType<typeof loadConfig>): Promise<void> {
+export async function prepareKeys(
+  options: Pick<ApiCopyOptions, 'databaseUrl' | 'authSecret'>,
+  config: ReturnType<typeof loadConfig>,
+): Promise<void> {
   const pool = createPool({
     url: options.databaseUrl,
     connections: 2,

@@ -4,5 +4,7 @@ import '../../api/people/thread.ts';
 import type { ToThread } from '../../api/people/protocol.ts';
 
 parentPort?.on('message', (message: ToThread) => {
-  if (message.kind === 'call' && message.input.email.startsWith('crash@')) throw new Error('a defect');
+  if (message.kind !== 'call') return;
+  const { email } = message.input as { readonly email?: string };
+  if (email?.startsWith('crash@')) throw new Error('a defect');
 });

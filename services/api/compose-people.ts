@@ -1,0 +1,55 @@
+import { useIdentifierKey } from '../domain/audit/audit-context.ts';
+import { createAuth } from '../domain/identity/auth.ts';
+import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
+import { createHasherOf } from './hasher.ts';
+import type { PeoplePorts } from './people/people.ts';
+
+/** What the use-cases of people need beyond loaded views: Better Auth, and a hasher that starts when it is first used. */
+export function composeLogins({
+  input,
+  outside,
+  revocations,
+  keyRing,
+}: Pick<Views, 'input' | 'outside' | 'revocations' | 'keyRing'>) {
+  const { config } = input;
+  useIdentifierKey(() => keyRing.secret('identifier'));
+  return {
+    hasher: createHasherOf(config, keyRing.secret('pepper').key),
+    auth: createAuth(
+      { ...outside, revocations },
+      {
+        authSecret: input.authSecret,
+        baseUrl: input.publicUrl,
+        corsOrigins: config.server.corsOrigins,
+        sessionSeconds: config.identity.sessionSeconds,
+        secureCookies: config.server.profile !== 'development',
+      },
+    ),
+  };
+}
+
+/** Builds the ports of the thread of people, and loads them: the keys are there, and the upkeep is somebody else's. */
+export async function composePeople(input: ComposeInput) {
+  const views = composeViews(input);
+  const { outside, keyRing, access, revocations, tokenSettings, announceRevocations, poll, stores } = views;
+  await Promise.all([keyRing.load(), access.load()]);
+  const logins = composeLogins(views);
+  const ports: PeoplePorts = {
+    ...outside,
+    ...logins,
+    keyRing,
+    access,
+    revocations,
+    tokenSettings,
+    announceRevocations,
+  };
+  return {
+    ports,
+    poll,
+    close: async () => {
+      await poll.close();
+      await logins.hasher.close();
+      await stores.close();
+    },
+  };
+}

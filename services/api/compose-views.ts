@@ -1,0 +1,72 @@
+import { createAccessDirectory } from '../domain/access/access-directory.ts';
+import { createKeyRing } from '../domain/keys/key-ring.ts';
+import type { Log, MarkStore } from '../domain/ports.ts';
+import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
+import { createStatePoll } from '../domain/tokens/state-poll.ts';
+import type { Config } from '../platform/config/load.ts';
+import { systemClock, systemRandom } from '../platform/crypto/system.ts';
+import { vaultsOf } from '../platform/crypto/vaults.ts';
+import { openStores } from './stores.ts';
+
+export type ComposeInput = {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly authSecret: string;
+  /** Where the API answers, without a trailing slash: issuer, audience and own origin where nothing else is set. */
+  readonly publicUrl: string;
+  readonly marks: MarkStore;
+  readonly log: Log;
+};
+
+/**
+ * The stores of one thread of an API process and what it keeps in memory of them, empty until it is loaded.
+ * @param onBeat small upkeep of the feed, for the thread whose business that is
+ */
+export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Promise<unknown>) {
+  const { config, log, authSecret, publicUrl, marks } = input;
+  const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
+  const { vault, previousVault } = vaultsOf(config, authSecret);
+  const issuer = config.tokens.issuer ?? publicUrl;
+  const tokenSettings = { ...config.tokens, issuer, audience: config.tokens.audience ?? issuer };
+  const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
+  const keyRing = createKeyRing(outside, config.keys);
+  const access = createAccessDirectory(outside);
+  const revocations = createRevocationSet({
+    ...outside,
+    stalenessBoundMs: config.stores.stalenessBoundMs,
+    budget: config.stores.revocationBudget,
+  });
+  const poll = createStatePoll({
+    ...outside,
+    revocations,
+    pollIntervalMs: config.stores.pollIntervalMs,
+    onKeysVersion: () => keyRing.load(),
+    onAccessVersion: () => access.load(),
+    onConfirmed: ({ keysVersion, sentAtMs, databaseNowMs }) => keyRing.confirm(keysVersion, sentAtMs, databaseNowMs),
+    ...(onBeat ? { onBeat: () => onBeat(views) } : {}),
+  });
+  const announceRevocations = (): Promise<void> => poll.announce();
+  const views = { input, outside, previousVault, tokenSettings, keyRing, access, revocations, announceRevocations };
+  return { ...views, stores, poll };
+}
+
+/** What a thread of an API process knows, of stores and of memory. */
+export type Views = {
+  readonly input: ComposeInput;
+  readonly outside: Outside;
+  readonly previousVault: ReturnType<typeof vaultsOf>['previousVault'];
+  readonly tokenSettings: Config['tokens'] & { readonly issuer: string; readonly audience: string };
+  readonly keyRing: ReturnType<typeof createKeyRing>;
+  readonly access: ReturnType<typeof createAccessDirectory>;
+  readonly revocations: ReturnType<typeof createRevocationSet>;
+  readonly announceRevocations: () => Promise<void>;
+};
+
+type Outside = ReturnType<typeof openStores> & {
+  readonly clock: typeof systemClock;
+  readonly random: typeof systemRandom;
+  readonly vault: ReturnType<typeof vaultsOf>['vault'];
+  readonly marks: MarkStore;
+  readonly log: Log;
+};

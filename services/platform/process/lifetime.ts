@@ -1,0 +1,63 @@
+import type { ErrorReports } from '../../../observability/error-report.ts';
+import { createLogger, type Logger } from '../../../observability/logger.ts';
+import type { Telemetry } from '../../../observability/otel.ts';
+import { type Config, loadConfig } from '../config/load.ts';
+import { fatalOf, tellSupervisor } from './fatal.ts';
+
+/** What `telemetry.ts` of a process has started before everything else. */
+export type Instruments = {
+  readonly telemetry: Pick<Telemetry, 'warnings' | 'shutdown'>;
+  readonly errorReports: Pick<ErrorReports, 'warnings' | 'report' | 'close'>;
+};
+
+/** What a process that has started tells of its end. */
+export type Running = {
+  /** Ends everything that was started, in order. */
+  stop(): Promise<void>;
+  /** After this the process ends with whatever is left. */
+  readonly stopSeconds: number;
+};
+
+/**
+ * The life of a process of ours: configured from its environment, started, and stopped once, by a signal, with its
+ * supervisor, or at a defect, which is logged without its words; the supervisor then starts it again.
+ */
+export async function runProcess(
+  service: `sallyport-${string}`,
+  { telemetry, errorReports }: Instruments,
+  start: (config: Config, log: Logger) => Promise<Running>,
+): Promise<void> {
+  try {
+    const config = loadConfig(process.env);
+    const log = createLogger({ service, level: config.server.logLevel, onError: errorReports.report });
+    for (const warning of [...telemetry.warnings, ...errorReports.warnings])
+      log.warn({ warning }, 'telemetry setting ignored');
+    const running = await start(config, log);
+    tellSupervisor({ type: 'ready' });
+    stopOnSignals(log, running, () => Promise.all([telemetry.shutdown(), errorReports.close()]));
+  } catch (err) {
+    const fatal = fatalOf(err);
+    tellSupervisor(fatal);
+    process.stderr.write(`${service}: ${fatal.message}\n  fix: ${fatal.fix}\n`);
+    process.exit(1);
+  }
+}
+
+function stopOnSignals(log: Logger, running: Running, flush: () => Promise<unknown>): void {
+  let isStopping = false;
+  const stop = async (): Promise<void> => {
+    if (isStopping) return;
+    isStopping = true;
+    setTimeout(() => process.exit(), running.stopSeconds * 1_000).unref();
+    await running.stop();
+    await flush();
+    process.exit();
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('disconnect', stop);
+  const onDefect = (err: unknown): void => {
+    log.error({ err }, 'unhandled error');
+    process.exitCode = 1;
+    void stop();
+  };
+  process.on('unhandledRejection', onDefect).on('uncaughtException', onDefect);
+}
