@@ -20,6 +20,7 @@ import {
 import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
 import { fastifyPath } from './bind.ts';
+import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-rules.ts';
 import { sentCredential } from './credentials.ts';
 import { createFailureLog } from './failure-log.ts';
 import { answerUnreadable } from './unreadable.ts';
@@ -40,6 +41,8 @@ export type AppOptions = {
   readonly trustedProxies: readonly string[];
   /** URL of the protected resource metadata, named by Bearer challenges. */
   readonly resourceMetadata?: string;
+  /** What pages may do and read; unless given, nothing from any other origin. */
+  readonly browsers?: BrowserRules;
   /** Called after the answer of a request that wrote security events: they are committed then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
@@ -56,6 +59,7 @@ export type App = {
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
+  const browsers = options.browsers ?? createBrowserRules({ origins: [], isTlsOnly: false });
   const fastify = Fastify({
     logger: false,
     bodyLimit: 65_536,
@@ -66,9 +70,10 @@ export function createApp(options: AppOptions): App {
     routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: 256 },
     frameworkErrors: (error, request, reply) => {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
+      browsers.apply(request, reply);
       sendError(fromFramework(error), request, reply);
     },
-    clientErrorHandler: answerUnreadable,
+    clientErrorHandler: (error, socket) => answerUnreadable(error, socket, browsers.headers),
   });
   const bound: Endpoint[] = [];
   const logFailure = createFailureLog(options.log, systemClock);
@@ -89,8 +94,9 @@ export function createApp(options: AppOptions): App {
   fastify.register(formbody);
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
-  fastify.addHook('onRequest', (request, _reply, done) => {
+  fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
+    browsers.apply(request, reply);
     activeCount += 1;
     if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
@@ -140,8 +146,13 @@ export function createApp(options: AppOptions): App {
     const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
       (method) => method !== request.method && fastify.findRoute({ method, url: path }) !== null,
     );
-    const known = bound.filter((endpoint) => pathPattern(endpoint).test(path)).map((endpoint) => endpoint.method);
-    const allow = [...new Set([...allowed, ...known])].join(', ');
+    const known = bound.filter((endpoint) => pathPattern(endpoint).test(path));
+    const methods = [...new Set([...allowed, ...known.map(({ method }) => method)])];
+    const allow = methods.join(', ');
+    if (browsers.isPreflight(request)) {
+      browsers.preflight(request, reply, { methods, isForAnyone: known.length > 0 && known.every(isForAnyone) });
+      return;
+    }
     sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply);
   });
 

@@ -1,6 +1,7 @@
 import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
+import { createBrowserRules } from './browser-rules.ts';
 import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
 import type { People } from './people/people.ts';
@@ -28,6 +29,10 @@ export function createServer(
     trustedProxies: config.server.trustedProxies,
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
     onAuditWritten: composed.wakeSealing,
+    browsers: createBrowserRules({
+      origins: [...ports.auth.browser.trustedOrigins],
+      isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
+    }),
   });
   const routes: RouteContext = {
     app: app.fastify,

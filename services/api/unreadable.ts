@@ -11,7 +11,11 @@ function refusalOf(code: string | undefined): AppError {
 }
 
 /** What never became a request (RFC 9112 §3, §6.3) is refused in the form of every other error; its connection ends. */
-export function answerUnreadable(error: { readonly code?: string }, socket: Socket): void {
+export function answerUnreadable(
+  error: { readonly code?: string },
+  socket: Socket,
+  always: Readonly<Record<string, string>>,
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -21,7 +25,12 @@ export function answerUnreadable(error: { readonly code?: string }, socket: Sock
   const { status, headers, body } = errorAnswer(refusalOf(error.code), context);
   endServerSpan(trace, status);
   const text = JSON.stringify(body);
-  const lines = Object.entries({ ...headers, 'content-length': Buffer.byteLength(text), connection: 'close' });
+  const lines = Object.entries({
+    ...always,
+    ...headers,
+    'content-length': Buffer.byteLength(text),
+    connection: 'close',
+  });
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${text}`, () => socket.destroy());
 }

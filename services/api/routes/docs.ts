@@ -1,26 +1,23 @@
 import { readDocsEndpoint, readErrorDocsEndpoint, readOpenApiEndpoint } from '../../domain/operations/docs-contract.ts';
 import type { ErrorDefinition } from '../../platform/define/error.ts';
 import * as commonErrors from '../../platform/errors.ts';
-import { docsPage, errorsDocsPage } from '../../platform/http/docs-page.ts';
+import { DOCS_STYLE, docsPage, errorsDocsPage } from '../../platform/http/docs-page.ts';
 import { openApiOf } from '../../platform/http/openapi.ts';
+import { pageHeaders } from '../../platform/http/page-headers.ts';
 import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-const PAGE_HEADERS = {
-  'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-};
-
 /** Bind last: the pages are made, once and on first use, from everything bound before. */
 export function docsRoutes(routes: RouteContext, deps: { readonly version: string; readonly publicUrl: string }): void {
+  const headers = pageHeaders({ styles: [DOCS_STYLE] });
   const errorDefinitions = (): ErrorDefinition[] => {
     const all = [...Object.values(commonErrors), ...routes.bound.flatMap((endpoint) => endpoint.errors)];
     const byCode = new Map(all.map(({ definition }) => [definition.code, definition]));
     return [...byCode.values()].sort((a, b) => a.code.localeCompare(b.code));
   };
   const openApi = once(() => new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, deps.publicUrl))));
-  const docs = once(() => answer(200, docsPage(routes.bound, deps.publicUrl), PAGE_HEADERS));
-  const errors = once(() => answer(200, errorsDocsPage(errorDefinitions()), PAGE_HEADERS));
+  const docs = once(() => answer(200, docsPage(routes.bound, deps.publicUrl), headers));
+  const errors = once(() => answer(200, errorsDocsPage(errorDefinitions()), headers));
   bind(routes, readOpenApiEndpoint, openApi);
   bind(routes, readDocsEndpoint, docs);
   bind(routes, readErrorDocsEndpoint, errors);

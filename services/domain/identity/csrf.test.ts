@@ -67,7 +67,7 @@ test('a login without Origin is no page; one from a foreign page is refused', ()
 
 test('the double-submit cookie belongs to the session cookie it is set with', () => {
   const line = csrfSetCookie(deps, 'better-auth.session_token=token.sig%3D; Path=/; HttpOnly', 60);
-  expect(line).toBe(`sallyport.csrf=${token}; Path=/; Max-Age=60; SameSite=Lax; Secure`);
+  expect(line).toBe(`__Host-sallyport.csrf=${token}; Path=/; Max-Age=60; SameSite=Lax; Secure`);
 });
 
 test('a cookie header is read by exact name, first of two, however odd its rest', () => {

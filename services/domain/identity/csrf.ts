@@ -6,6 +6,8 @@ import type { HasAuth } from './auth.ts';
 /** Cookie and header of the double-submit token; a page of ours reads the one and sends the other. */
 const CSRF_COOKIE = 'sallyport.csrf';
 
+const csrfCookie = ({ browser }: HasAuth['auth']): string => `${browser.secureCookies ? '__Host-' : ''}${CSRF_COOKIE}`;
+
 export type HasCsrf = HasAuth & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
 /** The request headers these rules read. */
@@ -66,11 +68,11 @@ export function assertOwnPage({ auth }: HasAuth, headers: BrowserHeaders): void 
 export function csrfSetCookie({ auth, keyRing }: HasCsrf, sessionSetCookie: string, maxAgeSeconds: number): string {
   const [pair = ''] = sessionSetCookie.split(';', 1);
   const token = csrfTokenOf(keyRing, cookieValue(pair, auth.browser.sessionCookie) ?? '');
-  return `${CSRF_COOKIE}=${token}; Path=/; Max-Age=${maxAgeSeconds}; SameSite=Lax${auth.browser.secureCookies ? '; Secure' : ''}`;
+  return `${csrfCookie(auth)}=${token}; Path=/; Max-Age=${maxAgeSeconds}; SameSite=Lax${auth.browser.secureCookies ? '; Secure' : ''}`;
 }
 
 /** `Set-Cookie` lines that make a browser forget the session. */
 export function clearedCookies({ auth }: HasAuth): string[] {
   const end = `; Path=/; Max-Age=0; SameSite=Lax${auth.browser.secureCookies ? '; Secure' : ''}`;
-  return [`${auth.browser.sessionCookie}=; HttpOnly${end}`, `${CSRF_COOKIE}=${end}`];
+  return [`${auth.browser.sessionCookie}=; HttpOnly${end}`, `${csrfCookie(auth)}=${end}`];
 }

@@ -320,7 +320,7 @@ test('a full hashing queue is 503 with Retry-After, and those refused change not
   }
 });
 
-test('U9 outside development the cookies are Secure and the session’s is __Host-', async () => {
+test('U9 outside development every cookie is Secure and __Host-', async () => {
   const secure = await startIdentityWorld({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
@@ -335,7 +335,7 @@ test('U9 outside development the cookies are Secure and the session’s is __Hos
     expect(session).toMatch(
       /^__Host-better-auth\.session_token=.+; Max-Age=2592000; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
     );
-    expect(csrf).toMatch(/^sallyport\.csrf=.+; Path=\/; Max-Age=2592000; SameSite=Lax; Secure$/);
+    expect(csrf).toMatch(/^__Host-sallyport\.csrf=.+; Path=\/; Max-Age=2592000; SameSite=Lax; Secure$/);
     expect((await send(secure, 'GET', '/api/auth/session', { cookie: opened.cookie })).status).toBe(200);
     const plain = opened.cookie.replaceAll('__Host-', '');
     expect((await send(secure, 'GET', '/api/auth/session', { cookie: plain })).status).toBe(401);
