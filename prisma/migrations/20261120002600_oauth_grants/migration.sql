@@ -1,0 +1,54 @@
+-- Authorization codes (RFC 6749 §4.1): one conditional DELETE consumes a code; what it was exchanged for keeps its hash.
+CREATE TABLE oauth_codes (
+  code_hash      bytea PRIMARY KEY CHECK (length(code_hash) = 32),   -- SHA-256 of the code
+  client_id      text NOT NULL,
+  redirect_uri   text NOT NULL,
+  code_challenge text NOT NULL CHECK (length(code_challenge) = 43),  -- S256 (RFC 7636 §4.2)
+  user_id        text NOT NULL,
+  session_id     text NOT NULL,
+  scope          text NOT NULL,
+  audience       text NOT NULL,
+  nonce          text,
+  dpop_jkt       text,                                               -- RFC 9449 §10
+  auth_time      timestamptz(0) NOT NULL,
+  expires_at     timestamptz(3) NOT NULL
+);
+CREATE INDEX oauth_codes_expires_at ON oauth_codes (expires_at);
+
+-- A code that comes again ends what its first use began, however late.
+ALTER TABLE refresh_families ADD COLUMN code_id bytea CHECK (length(code_id) = 32);
+CREATE UNIQUE INDEX refresh_families_code_id ON refresh_families (code_id) WHERE code_id IS NOT NULL;
+
+-- What people let a client do; kept until it is withdrawn or either of them is gone.
+CREATE TABLE oauth_consents (
+  user_id    text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  client_id  text NOT NULL REFERENCES oauth_clients ("clientId") ON DELETE CASCADE,
+  audience   text NOT NULL,
+  scopes     text[] NOT NULL,
+  granted_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (user_id, client_id, audience)
+);
+CREATE INDEX oauth_consents_client_id ON oauth_consents (client_id);
+
+-- Device grants (RFC 8628): decided by a person in a browser, asked for by a device.
+CREATE TABLE oauth_device_grants (
+  device_code_hash bytea PRIMARY KEY CHECK (length(device_code_hash) = 32),
+  user_code        text NOT NULL UNIQUE,
+  client_id        text NOT NULL,
+  scope            text NOT NULL,
+  audience         text NOT NULL,
+  status           text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'denied')),
+  user_id          text CHECK (status <> 'approved' OR user_id IS NOT NULL),
+  auth_time        timestamptz(0),
+  interval_seconds smallint NOT NULL,
+  polled_at        timestamptz(3),
+  expires_at       timestamptz(3) NOT NULL
+);
+CREATE INDEX oauth_device_grants_expires_at ON oauth_device_grants (expires_at);
+
+-- Proofs of possession that were used (RFC 9449 §11.1): the unique insert is the use.
+CREATE TABLE dpop_proofs (
+  proof_hash bytea PRIMARY KEY CHECK (length(proof_hash) = 32),      -- SHA-256 of key thumbprint and jti
+  expires_at timestamptz(3) NOT NULL
+);
+CREATE INDEX dpop_proofs_expires_at ON dpop_proofs (expires_at);
