@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import type { Caller } from '../domain/ports.ts';
 import type { Endpoint, EndpointInput } from '../platform/define/endpoint.ts';
-import { bodyMalformed, contentTypeUnsupported } from '../platform/errors.ts';
+import { bodyMalformed, contentTypeUnsupported, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './caller.ts';
+import { namesCredential } from './credentials-in-address.ts';
 
 /** What a route needs of its process. */
 export type RouteContext = {
@@ -60,6 +61,7 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
+  const readsBodyAlone = endpoint.body !== undefined && endpoint.query === undefined;
   return {
     method: endpoint.method,
     url: fastifyPath(endpoint),
@@ -74,6 +76,10 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
       const sent = request.headers['content-type'];
+      if (readsBodyAlone && namesCredential(request.raw.url as string)) {
+        done(requestInvalid({ problems: [{ at: 'querystring', why: 'a credential does not belong in an address' }] }));
+        return;
+      }
       const wrong = sent !== expected && sendsBody(request) && mediaType(sent) !== expected;
       done(wrong ? contentTypeUnsupported({ detail: `Expected ${expected}.` }) : undefined);
     },
