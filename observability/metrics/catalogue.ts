@@ -3,6 +3,7 @@ import './cleanup.ts';
 import './http.ts';
 import './identity.ts';
 import './keys.ts';
+import './limits.ts';
 import './postgres.ts';
 import './process.ts';
 import './queue.ts';

@@ -138,6 +138,18 @@ export const internalError = defineError({
   retryable: true,
 });
 
+/** Raised with the limit's own headers; `options.retryAfterSeconds` is when its window ends. */
+export const rateLimited = defineError({
+  code: 'rate_limited',
+  status: 429,
+  oauthStatus: 429,
+  oauthError: 'temporarily_unavailable',
+  title: 'Too many requests',
+  cause: 'A limit of this caller, its address or the whole service is used up; RateLimit-Policy names it.',
+  fix: 'Wait for Retry-After seconds; services: authenticate with HTTP Basic or a bearer token for a bucket of your own.',
+  retryable: true,
+});
+
 /** No usable credential. `options.detail` tells what was expected, never what was wrong with a secret. */
 export const unauthenticated = defineError({
   code: 'unauthenticated',

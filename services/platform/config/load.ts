@@ -5,6 +5,7 @@ import { auditProblems, auditSettings } from './audit.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
+import { limitSettings } from './limits.ts';
 import { serverSettings } from './server.ts';
 import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
@@ -17,6 +18,7 @@ export const sections = {
   tokens: tokenSettings,
   keys: keySettings,
   identity: identitySettings,
+  limits: limitSettings,
   jobs: jobSettings,
   audit: auditSettings,
   telemetry: telemetrySettings,
@@ -113,6 +115,8 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     if (value === 0) refuse(env, 'is 0 while refresh tokens are not bound to a key of their client', 'set it above 0');
   if (server.apiCopies === 0 && config.jobs.workerCopies === 0)
     refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
+  if (production && config.limits.profile === 'load')
+    refuse('RATE_LIMIT_PROFILE', 'is load under production: nothing would be limited', 'unset it');
   if (production && server.publicUrl === undefined)
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
   if (production && server.publicUrl?.startsWith('http:'))

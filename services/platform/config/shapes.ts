@@ -123,6 +123,16 @@ export const someOf = <const T extends string>(values: readonly T[], fallback: s
       return z.NEVER;
     });
 
+/** Pairs `role=factor`, separated by commas; a factor is at most 1,000. */
+export const roleFactors = () =>
+  list().transform((items, context) => {
+    const pairs = items.map((item) => /^([a-z][a-z0-9_-]{0,63})=(\d{1,4}(?:\.\d{1,3})?)$/.exec(item));
+    const bad = pairs.findIndex((pair) => pair === null || Number(pair[2]) === 0 || Number(pair[2]) > 1_000);
+    if (bad === -1) return new Map(pairs.map((pair) => [pair?.[1] as string, Number(pair?.[2])]));
+    context.addIssue({ code: 'custom', message: `"${items[bad]?.slice(0, 64)}" is no pair like agent=5` });
+    return z.NEVER;
+  });
+
 /** Pairs `vkey url`, separated by commas. */
 export const witnessList = () =>
   z

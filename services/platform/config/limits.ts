@@ -1,0 +1,61 @@
+import type { SettingsOf } from '../define/setting.ts';
+import { defineSettings } from '../define/setting.ts';
+import { oneOf, roleFactors, wholeNumber } from './shapes.ts';
+
+const perWindow = (fallback: number) => wholeNumber(fallback, 1, 1_000_000_000);
+
+export const limitSettings = defineSettings({
+  profile: {
+    env: 'RATE_LIMIT_PROFILE',
+    schema: oneOf(['default', 'load'], 'default'),
+    use: 'load: every limit times 1,000, for load tests from one machine; refused in production.',
+  },
+  globalPerSecond: {
+    env: 'RATE_LIMIT_GLOBAL_PER_SECOND',
+    schema: perWindow(5_000),
+    use: 'Requests a second of everybody together, over all copies.',
+  },
+  userPerMinute: {
+    env: 'RATE_LIMIT_USER_PER_MINUTE',
+    schema: perWindow(300),
+    use: 'Requests a minute of one user, over all its sessions and addresses.',
+  },
+  roleFactors: {
+    env: 'RATE_LIMIT_ROLE_FACTORS',
+    schema: roleFactors(),
+    use: 'What the limit of a user is multiplied by, by role, as agent=5,operator=2; the largest of its roles counts.',
+  },
+  addressPerMinute: {
+    env: 'RATE_LIMIT_ADDRESS_PER_MINUTE',
+    schema: perWindow(600),
+    use: 'Ordinary requests a minute from one address (IPv6: /64).',
+  },
+  credentialPerMinute: {
+    env: 'RATE_LIMIT_CREDENTIAL_PER_MINUTE',
+    schema: perWindow(10),
+    use: 'Sign-ins, sign-ups, codes and resets a minute from one address.',
+  },
+  tokenPerMinute: {
+    env: 'RATE_LIMIT_TOKEN_PER_MINUTE',
+    schema: perWindow(6_000),
+    use: 'Tokens issued, refreshed and revoked a minute from one address.',
+  },
+  validatePerMinute: {
+    env: 'RATE_LIMIT_VALIDATE_PER_MINUTE',
+    schema: perWindow(60_000),
+    use: 'Validations and introspections a minute from one address, or of one authenticated client.',
+  },
+  clientPerMinute: {
+    env: 'RATE_LIMIT_CLIENT_PER_MINUTE',
+    schema: perWindow(6_000),
+    use: 'Requests a minute of one authenticated client, from wherever they come.',
+  },
+  streamsPerClient: {
+    env: 'REVOCATION_STREAMS_PER_CLIENT',
+    schema: wholeNumber(20, 1, 1_000),
+    use: 'Revocation streams one caller may hold open on one copy.',
+  },
+});
+
+/** Rate limits as configured (A-CFG-06); the profile is not yet applied. */
+export type RateLimitConfig = SettingsOf<typeof limitSettings>;
