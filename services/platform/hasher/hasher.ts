@@ -4,7 +4,7 @@ import { type Admission, type ChildEvent, createDispatcher, type HashOutcome } f
 import { HasherFailedError } from './errors.ts';
 import { childLanes, type StartLane } from './lane.ts';
 import { normalisePassword } from './normalise-password.ts';
-import { findScheme } from './schemes.ts';
+import { findScheme, type HashAlgorithm } from './schemes.ts';
 
 export type { Admission, ChildEvent, HashOutcome } from './dispatcher.ts';
 export * from './errors.ts';
@@ -18,6 +18,8 @@ export interface HasherOptions {
   readonly capacity?: number | undefined;
   /** A job that waited this long is dropped; 2 by default. */
   readonly maxWaitSeconds?: number | undefined;
+  /** What new digests are made with; bcrypt unless said. */
+  readonly algorithm?: HashAlgorithm | undefined;
   readonly clock?: HasherClock | undefined;
   readonly startLane?: StartLane | undefined;
   /** Called when a job leaves the queue for a child. */
@@ -30,7 +32,8 @@ export interface HasherOptions {
 
 export interface Hasher {
   /**
-   * A digest of the password: `$2b$12$…`, or `$sp1$$2b$12$…` when it has over 72 bytes or a NUL.
+   * A digest of the password: `$2b$12$…`, or `$sp1$$2b$12$…` when it has over 72 bytes or a NUL; `$argon2id$…` where
+   * that is the algorithm.
    * @throws UnhashablePasswordError, HasherBusyError, HasherFailedError
    */
   hash(password: string, admission: Admission): Promise<string>;
@@ -58,7 +61,7 @@ const pepperBytesMin = 32;
 const queuedPerChild = 8;
 
 /**
- * Password hashing off this process: bcrypt cost 12 in children at the lowest OS priority behind a bounded, fair queue.
+ * Password hashing off this process: bcrypt cost 12 (or Argon2id) in children at the lowest OS priority behind a bounded, fair queue.
  * @example
  * const hasher = createHasher({ pepper });
  * const digest = await hasher.hash('correct horse', { clientPrefix: '192.0.2.1', knownDevice: false });
@@ -73,7 +76,7 @@ export function createHasher(options: HasherOptions): Hasher {
     reservedForKnown: Math.floor(capacity / 4),
     maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
     clock: options.clock ?? systemClock,
-    startLane: options.startLane ?? childLanes(options.pepper),
+    startLane: options.startLane ?? childLanes(options.pepper, undefined, options.algorithm),
     onQueueWait: options.onQueueWait,
     onHash: options.onHash,
     onChild: options.onChild,
@@ -92,7 +95,7 @@ export function createHasher(options: HasherOptions): Hasher {
       if (reply.kind !== 'verified') throw new HasherFailedError('a child answered another question');
       return reply.matches;
     },
-    needsUpgrade: (digest) => !findScheme(digest).isCurrent(digest),
+    needsUpgrade: (digest) => !findScheme(digest).isCurrent(digest, options.algorithm),
     dummyDigest: async () => (await dispatcher.firstReady).dummyDigest,
     stats: () => ({ ...dispatcher.counts(), capacity }),
     close: () => dispatcher.close(),

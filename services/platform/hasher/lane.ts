@@ -3,6 +3,7 @@ import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type GiveWay, giveWay } from './give-way.ts';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
+import type { HashAlgorithm } from './schemes.ts';
 
 /** One worker that does one request at a time, for one life: a lane that ended is replaced, never revived. */
 export interface Lane {
@@ -38,13 +39,13 @@ const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
  * @param pepper key of the pre-hash, sent over IPC so that no environment or argument list shows it
  * @param stopGraceMs how long a child asked to stop may take before it is killed
  */
-export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000): StartLane {
-  const pepperBase64 = Buffer.from(pepper).toString('base64');
+export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000, algorithm: HashAlgorithm = 'bcrypt'): StartLane {
+  const init = { kind: 'init', pepperBase64: Buffer.from(pepper).toString('base64'), algorithm } as const;
   const yielding = giveWay();
-  return (events) => startChildLane(pepperBase64, stopGraceMs, yielding, events);
+  return (events) => startChildLane(init, stopGraceMs, yielding, events);
 }
 
-function startChildLane(pepperBase64: string, stopGraceMs: number, yielding: GiveWay, events: LaneEvents): Lane {
+function startChildLane(init: ToChild, stopGraceMs: number, yielding: GiveWay, events: LaneEvents): Lane {
   // Never detached: without a group of its own its policy counts only among processes of one session.
   const child = fork(childPath, [], {
     env: {},
@@ -93,7 +94,7 @@ function startChildLane(pepperBase64: string, stopGraceMs: number, yielding: Giv
 
   if (child.pid !== undefined) {
     if (!holdsLowestPriority(child.pid)) child.kill('SIGKILL');
-    send({ kind: 'init', pepperBase64 });
+    send(init);
   }
 
   return {

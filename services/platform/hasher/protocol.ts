@@ -1,8 +1,12 @@
+import type { HashAlgorithm } from './schemes.ts';
+
 /** The messages between the hasher and one child. A child has one request at a time, so replies carry no id. */
 
 interface InitMessage {
   readonly kind: 'init';
   readonly pepperBase64: string;
+  /** What new digests are made with; bcrypt unless said. */
+  readonly algorithm?: HashAlgorithm;
 }
 
 export type HashRequest =

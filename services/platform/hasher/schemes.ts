@@ -1,8 +1,20 @@
 import { createHmac } from 'node:crypto';
 import { hashSync, verifySync } from '@node-rs/bcrypt';
 import { UnknownDigestError } from './errors.ts';
+import {
+  argon2id,
+  argon2idCurrentPrefix,
+  argon2idHash,
+  betterAuthScrypt,
+  type DigestKind,
+  pbkdf2,
+  scrypt,
+} from './imported.ts';
 
-const bcryptCost = 12;
+/** What new digests are made with; every known kind verifies whatever this is. */
+export type HashAlgorithm = 'bcrypt' | 'argon2id';
+
+export const bcryptCost = 12;
 const bcryptBytesMax = 72;
 
 // Costs above 15 would hold a child for seconds; such a digest is refused as unknown.
@@ -13,16 +25,16 @@ const currentBcryptPrefix = `$2b$${bcryptCost}$`;
 const prehashPrefix = '$sp1$';
 
 interface Scheme {
-  readonly prefix: string;
   isWellFormed(digest: string): boolean;
   /** False when a password verified by this digest deserves a new one. */
-  isCurrent(digest: string): boolean;
+  isCurrent(digest: string, algorithm?: HashAlgorithm): boolean;
   verify(password: string, digest: string, pepper: Uint8Array): boolean;
 }
 
 const bcrypt = {
   isWellFormed: (digest: string): boolean => bcryptDigest.test(digest),
-  isCurrent: (digest: string): boolean => digest.startsWith(currentBcryptPrefix),
+  isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
+    algorithm === 'bcrypt' && digest.startsWith(currentBcryptPrefix),
   // A password that plain bcrypt would cut is never right here, and costs what every other one costs.
   verify: (password: string, digest: string, pepper: Uint8Array): boolean => {
     if (fitsBcrypt(password)) return verifySync(password, digest);
@@ -32,28 +44,42 @@ const bcrypt = {
 };
 
 const prehashedBcrypt = {
-  isWellFormed: (digest: string): boolean => bcryptDigest.test(withoutPrehashPrefix(digest)),
-  isCurrent: (digest: string): boolean => withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
+  isWellFormed: (digest: string): boolean =>
+    digest.startsWith(prehashPrefix) && bcryptDigest.test(withoutPrehashPrefix(digest)),
+  isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
+    algorithm === 'bcrypt' && withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
   verify: (password: string, digest: string, pepper: Uint8Array): boolean =>
     verifySync(prehash(password, pepper), withoutPrehashPrefix(digest)),
 };
 
+const argon2 = {
+  ...argon2id,
+  isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
+    algorithm === 'argon2id' && digest.startsWith(argon2idCurrentPrefix),
+};
+
+/** Made elsewhere: verifies, and is replaced at the first good sign-in. */
+const imported = (kind: DigestKind): Scheme => ({ ...kind, isCurrent: () => false });
+
 const schemes: readonly Scheme[] = [
-  { prefix: '$2a$', ...bcrypt },
-  { prefix: '$2b$', ...bcrypt },
-  { prefix: '$2y$', ...bcrypt },
-  { prefix: prehashPrefix, ...prehashedBcrypt },
+  bcrypt,
+  prehashedBcrypt,
+  argon2,
+  imported(scrypt),
+  imported(betterAuthScrypt),
+  imported(pbkdf2),
 ];
 
-/** @throws UnknownDigestError when no scheme has this prefix, or its form is broken. */
+/** @throws UnknownDigestError when no scheme has this form, or its parameters are ruinous. */
 export function findScheme(digest: string): Scheme {
-  const scheme = schemes.find(({ prefix }) => digest.startsWith(prefix));
-  if (!scheme?.isWellFormed(digest)) throw new UnknownDigestError();
+  const scheme = schemes.find((each) => each.isWellFormed(digest));
+  if (!scheme) throw new UnknownDigestError();
   return scheme;
 }
 
 /** A new digest of a normalised password. Blocks its thread for the whole hash: only children call it. */
-export function hashPassword(password: string, pepper: Uint8Array): string {
+export function hashPassword(password: string, pepper: Uint8Array, algorithm: HashAlgorithm = 'bcrypt'): string {
+  if (algorithm === 'argon2id') return argon2idHash(password);
   if (fitsBcrypt(password)) return bcryptHash(password);
   return prehashPrefix + bcryptHash(prehash(password, pepper));
 }

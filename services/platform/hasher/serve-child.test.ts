@@ -22,9 +22,33 @@ describe('serveChild', () => {
     expect(sent[2]).toEqual({ kind: 'verified', matches: true });
   });
 
+  it('answers about a digest of another kind, and makes new ones by the algorithm it was given', () => {
+    const sent: FromChild[] = [];
+    const serve = serveChild((message) => sent.push(message));
+    serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64'), algorithm: 'argon2id' });
+    expect(sent[0]).toMatchObject({ kind: 'ready', dummyDigest: expect.stringMatching(/^\$argon2id\$/) });
+    const django = 'pbkdf2_sha256$20000$Q2hhcmxpZTEy$ZyEWMavgIZKHBBFHf7c68knqkXkhxQCVXD3lmA61ZXw=';
+    serve({ kind: 'verify', password: 'imported password', digest: django });
+    serve({ kind: 'verify', password: 'another', digest: django });
+    serve({ kind: 'hash', password: 'new' });
+    expect(sent.slice(1)).toEqual([
+      { kind: 'verified', matches: true },
+      { kind: 'verified', matches: false },
+      { kind: 'hashed', digest: expect.stringMatching(/^\$argon2id\$v=19\$m=65536,t=3,p=1\$/) },
+    ]);
+  });
+
+  it('fails a request that comes before its pepper', () => {
+    const sent: FromChild[] = [];
+    serveChild((message) => sent.push(message))({ kind: 'hash', password: 'secret' });
+    expect(sent).toEqual([{ kind: 'failed' }]);
+  });
+
   it('says no more than that it failed when a request makes it throw', () => {
     const sent: FromChild[] = [];
-    serveChild((message) => sent.push(message))({ kind: 'verify', password: 'secret', digest: 'no digest' });
-    expect(sent).toEqual([{ kind: 'failed' }]);
+    const serve = serveChild((message) => sent.push(message));
+    serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64') });
+    serve({ kind: 'verify', password: 'secret', digest: 'no digest' });
+    expect(sent[1]).toEqual({ kind: 'failed' });
   });
 });

@@ -1,23 +1,36 @@
 import { randomBytes } from 'node:crypto';
+import { createEqualCost, type EqualCost } from './equal-cost.ts';
 import type { FromChild, HashReply, HashRequest, ToChild } from './protocol.ts';
-import { hashPassword, verifyPassword } from './schemes.ts';
+import { findScheme, type HashAlgorithm, hashPassword, verifyPassword } from './schemes.ts';
 
-/** The child's whole behaviour: the first message brings the pepper, every later one is a request. */
+/** What the first message made of this child. */
+type Child = { readonly pepper: Uint8Array; readonly algorithm: HashAlgorithm; readonly equalCost: EqualCost };
+
+/** The child's whole behaviour: the first message brings pepper and algorithm, every later one is a request. */
 export function serveChild(send: (message: FromChild) => void): (message: ToChild) => void {
-  let pepper: Uint8Array = new Uint8Array();
+  let child: Child | undefined;
   return (message) => {
-    if (message.kind !== 'init') return send(answer(message, pepper));
-    pepper = Buffer.from(message.pepperBase64, 'base64');
+    if (message.kind !== 'init') return send(answer(message, child));
+    const { pepperBase64, algorithm = 'bcrypt' } = message;
+    const pepper = Buffer.from(pepperBase64, 'base64');
     const startedMs = performance.now();
-    const dummyDigest = hashPassword(randomBytes(24).toString('base64url'), pepper);
+    const { result: dummyDigest, equalCost } = createEqualCost(algorithm, () =>
+      hashPassword(randomBytes(24).toString('base64url'), pepper, algorithm),
+    );
+    child = { pepper, algorithm, equalCost };
     send({ kind: 'ready', dummyDigest, hashSeconds: (performance.now() - startedMs) / 1000 });
   };
 }
 
-function answer(request: HashRequest, pepper: Uint8Array): HashReply {
+function answer(request: HashRequest, child: Child | undefined): HashReply {
   try {
-    if (request.kind === 'hash') return { kind: 'hashed', digest: hashPassword(request.password, pepper) };
-    return { kind: 'verified', matches: verifyPassword(request.password, request.digest, pepper) };
+    if (!child) return { kind: 'failed' };
+    const { pepper, algorithm, equalCost } = child;
+    const { password } = request;
+    if (request.kind === 'hash') return { kind: 'hashed', digest: hashPassword(password, pepper, algorithm) };
+    const verify = (): boolean => verifyPassword(password, request.digest, pepper);
+    const isUsualCost = algorithm === 'bcrypt' && findScheme(request.digest).isCurrent(request.digest, algorithm);
+    return { kind: 'verified', matches: isUsualCost ? verify() : equalCost(verify) };
   } catch {
     return { kind: 'failed' }; // The cause could name the password or the digest: it stays here.
   }

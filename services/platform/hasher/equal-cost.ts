@@ -1,0 +1,59 @@
+import { hashSync } from '@node-rs/bcrypt';
+import { bcryptCost, type HashAlgorithm } from './schemes.ts';
+
+/** Does the work, then as much more as a verification of our own costs: a cheaper digest is not told by the time it takes. */
+export type EqualCost = <T>(work: () => T) => T;
+
+const COST_MIN = 4;
+const MEASURED_COST = 10;
+
+/** Processor time of this process, microseconds: time spent waiting for a core is no cost. */
+function spentMicros(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+const measure = <T>(work: () => T): { readonly result: T; readonly micros: number } => {
+  const from = spentMicros();
+  const result = work();
+  return { result, micros: spentMicros() - from };
+};
+
+const burn = (cost: number): void => {
+  hashSync('what fills the time', { cost, version: '2b' });
+};
+
+/**
+ * Measures what one hash of ours costs, doing `hashOne`.
+ * With Argon2id the digests of before, bcrypt of cost 12, may be the costlier kind: then they are the measure.
+ */
+export function createEqualCost<T>(
+  algorithm: HashAlgorithm,
+  hashOne: () => T,
+): { readonly result: T; readonly equalCost: EqualCost } {
+  const own = measure(hashOne);
+  const bcryptMicros =
+    algorithm === 'bcrypt' ? own.micros : measure(() => burn(MEASURED_COST)).micros * 2 ** (bcryptCost - MEASURED_COST);
+  const wholeMicros = Math.max(own.micros, bcryptMicros);
+  return {
+    result: own.result,
+    equalCost: (work) => {
+      const { result, micros } = measure(work);
+      for (const cost of stepsFor(wholeMicros - micros, bcryptMicros)) burn(cost);
+      return result;
+    },
+  };
+}
+
+/** Costs of bcrypt hashes that together take `leftMicros`, where one of cost 12 takes `bcryptMicros`: each is half the one before. */
+export function stepsFor(leftMicros: number, bcryptMicros: number): number[] {
+  const steps: number[] = [];
+  let left = leftMicros;
+  for (let cost = bcryptCost; cost >= COST_MIN; cost -= 1) {
+    const micros = bcryptMicros / 2 ** (bcryptCost - cost);
+    if (micros > left || micros <= 0) continue;
+    steps.push(cost);
+    left -= micros;
+  }
+  return steps;
+}
