@@ -175,7 +175,7 @@ export const compliance: DashboardDefinition = {
           max: 1,
           queries: [
             {
-              expr: '(sum(increase(sallyport_logins_total{outcome="ok",factor=~"passkey|totp|backup_code"}[24h])) or vector(0)) / sum(increase(sallyport_logins_total{outcome="ok"}[24h]))',
+              expr: '(sum(increase(sallyport_logins_total{outcome="ok",factor=~"passkey|totp|recovery_code"}[24h])) or vector(0)) / sum(increase(sallyport_logins_total{outcome="ok"}[24h]))',
               legend: 'strong',
             },
           ],

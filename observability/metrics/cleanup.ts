@@ -7,6 +7,10 @@ export const purgeKinds = [
   'idempotency_keys',
   'sessions',
   'verifications',
+  'login_failures',
+  'incidents',
+  'login_challenges',
+  'oauth_codes',
   'outbox',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

@@ -1,4 +1,5 @@
 import { sessionPurge, verificationPurge } from './identity.store.ts';
+import { loginChallengePurge } from './login-challenge.store.ts';
 
 /** What this module removes once its time is over. */
-export const sessionPurges = [sessionPurge, verificationPurge] as const;
+export const sessionPurges = [sessionPurge, verificationPurge, loginChallengePurge] as const;

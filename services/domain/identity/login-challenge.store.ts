@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
+
+/** Between two factors: long enough to find the telephone (U8), short enough that few codes can be tried. */
+export const CHALLENGE_SECONDS = 600;
+export const CHALLENGE_ATTEMPTS = 5;
+
+export type LoginChallenge = {
+  readonly userId: string;
+  readonly userEpoch: number;
+  /** RFC 8176 methods proved so far, space separated. */
+  readonly amr: string;
+};
+
+const hashOf = (challenge: string): Buffer => createHash('sha256').update(challenge).digest();
+
+const challengeInsert = defineStatement(
+  'loginChallengeInsert',
+  `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
+   SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4) FROM users WHERE id = $2 AND "disabledAt" IS NULL
+   RETURNING 1`,
+);
+
+/** Takes one of the tries; of many at once each takes its own. By primary key. */
+const challengeAttempt = defineStatement(
+  'loginChallengeAttempt',
+  `UPDATE login_challenges SET attempts = attempts + 1 WHERE hash = $1 AND expires_at > now() AND attempts < $2
+   RETURNING user_id AS "userId", user_epoch AS "userEpoch", amr`,
+);
+
+/** The one use of it. No row: another request was faster, or the user has changed since. */
+const challengeConsume = defineStatement(
+  'loginChallengeConsume',
+  `DELETE FROM login_challenges c USING users u WHERE c.hash = $1 AND c.expires_at > now() AND u.id = c.user_id
+   AND u."tokenEpoch" = c.user_epoch AND u."disabledAt" IS NULL RETURNING 1`,
+);
+
+/** Challenges nobody can answer any more. Index: login_challenges_expires_at. */
+export const loginChallengePurge = definePurge({
+  kind: 'login_challenges',
+  table: 'login_challenges',
+  id: 'hash',
+  ends: 'expires_at',
+  stays: `interval '1 hour'`,
+});
+
+/** False when the user is gone or disabled. */
+export async function insertLoginChallenge(
+  sql: Sql,
+  challenge: string,
+  { userId, amr }: Pick<LoginChallenge, 'userId' | 'amr'>,
+): Promise<boolean> {
+  const rows = await sql.query(challengeInsert, [hashOf(challenge), userId, amr, CHALLENGE_SECONDS]);
+  return rows.length === 1;
+}
+
+/** What the challenge stands for, one try poorer; undefined when it is unknown, over, used or out of tries. */
+export async function takeLoginAttempt(sql: Sql, challenge: string): Promise<LoginChallenge | undefined> {
+  const [row] = await sql.query<LoginChallenge>(challengeAttempt, [hashOf(challenge), CHALLENGE_ATTEMPTS]);
+  return row;
+}
+
+export async function consumeLoginChallenge(sql: Sql, challenge: string): Promise<boolean> {
+  return (await sql.query(challengeConsume, [hashOf(challenge)])).length === 1;
+}
