@@ -23,6 +23,7 @@ import { fastifyPath } from './bind.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-rules.ts';
 import { sentCredential } from './credentials.ts';
 import { createFailureLog } from './failure-log.ts';
+import { limitRequests, type RequestLimiting } from './rate-limits.ts';
 import { answerUnreadable } from './unreadable.ts';
 
 declare module 'fastify' {
@@ -43,6 +44,8 @@ export type AppOptions = {
   readonly resourceMetadata?: string;
   /** What pages may do and read; unless given, nothing from any other origin. */
   readonly browsers?: BrowserRules;
+  /** Rate limits of every request. */
+  readonly limiting?: RequestLimiting;
   /** Called after the answer of a request that wrote security events: they are committed then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
@@ -102,6 +105,7 @@ export function createApp(options: AppOptions): App {
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
     else done();
   });
+  if (options.limiting) limitRequests(fastify, options.limiting);
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);

@@ -49,7 +49,7 @@ class LazyRequestContext implements RequestContext {
   }
 }
 
-const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);
+export const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);
 
 const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, clock: systemClock };
 

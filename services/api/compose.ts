@@ -17,6 +17,7 @@ import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.
 import { systemClock } from '../platform/crypto/system.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import type { Authenticators } from './caller.ts';
+import { composeLimits } from './compose-limits.ts';
 import { composeLogins } from './compose-people.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createSealingWake } from './sealing-wake.ts';
@@ -54,6 +55,7 @@ export async function compose(input: ComposeInput) {
   const ports = {
     ...outside,
     ...composeLogins(views),
+    ...composeLimits(views),
     issuer,
     publicUrl,
     revocationFeed,
@@ -94,6 +96,7 @@ export async function compose(input: ComposeInput) {
       sealing.close();
       await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close(), validationSummary.close()]);
       await poll.close();
+      await ports.rateCounters.close();
       await ports.hasher.close();
       await producer.close();
       await stores.close();

@@ -5,6 +5,7 @@ import { createBrowserRules } from './browser-rules.ts';
 import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
 import type { People } from './people/people.ts';
+import { identifyBy, limitCallers } from './rate-limits.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -28,15 +29,17 @@ export function createServer(
     log: ports.log,
     trustedProxies: config.server.trustedProxies,
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
+    limiting: { limits: ports.limits, identify: identifyBy(authenticators) },
     onAuditWritten: composed.wakeSealing,
     browsers: createBrowserRules({
       origins: [...ports.auth.browser.trustedOrigins],
       isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
     }),
   });
+  const stepUp = { maxAgeSeconds: config.identity.stepUpSeconds, clock: ports.clock };
   const routes: RouteContext = {
     app: app.fastify,
-    callers: createCallerResolver(authenticators, { maxAgeSeconds: config.identity.stepUpSeconds, clock: ports.clock }),
+    callers: limitCallers(createCallerResolver(authenticators, stepUp), ports.limits),
     bound: app.bound,
   };
   healthRoutes(routes, {

@@ -40,6 +40,28 @@ export type Redis = {
   ping(): Promise<void>;
 };
 
+/** A limit by name. `shared` is counted in Redis before the answer; `here` in this copy, which tells the others later. */
+export type RateBucket = {
+  readonly name: string;
+  /** Requests allowed in a window; a window begins with its first request. */
+  readonly limit: number;
+  readonly windowSeconds: number;
+  readonly counting: 'shared' | 'here';
+  /** A count kept here is told to the other copies when it has grown by this many. */
+  readonly toldEvery: number;
+};
+
+/** Requests of one key in its window, the one just counted among them, and when the window ends. */
+export type RateCount = { readonly used: number; readonly resetMs: number };
+
+/** Counts requests. Never fails: without Redis each copy counts alone. Keys never leave the process in clear. */
+export type RateCounters = {
+  /** In memory, with what other copies have told. */
+  countHere(bucket: RateBucket, key: string): RateCount;
+  /** In Redis, for all copies at once; in memory where Redis does not answer. */
+  countShared(bucket: RateBucket, key: string): Promise<RateCount>;
+};
+
 /** Wall time is for claims and rows, monotonic time for ages and deadlines. */
 export type Clock = {
   /** Milliseconds since 1970. */
@@ -228,6 +250,8 @@ export type Caller = { readonly request: RequestContext } & (
       readonly sessionId: string | null;
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
+      /** Of the user; none where the credential names none. */
+      readonly roles?: readonly string[];
       /** How the user was recognised; `session` came by cookie and its writes pass the CSRF check. */
       readonly by: 'bearer' | 'session';
       readonly tokenId: string | null;

@@ -84,6 +84,7 @@ export const sessionCallerOf = (
   sessionId: session.id,
   clientId: FIRST_PARTY_CLIENT_ID,
   permissions: access.permissionsOf(user.roles),
+  roles: user.roles,
   by: 'session',
   tokenId: null,
   familyId: null,

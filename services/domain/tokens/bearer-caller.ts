@@ -21,6 +21,7 @@ export function bearerCaller(ports: ValidatePorts, token: string, request: Reque
     sessionId: claims.sid ?? null,
     clientId: claims.client_id,
     permissions,
+    ...(claims.roles ? { roles: claims.roles } : {}),
     by: 'bearer',
     tokenId: claims.jti,
     familyId: claims.fid,

@@ -59,3 +59,15 @@ export const limitSettings = defineSettings({
 
 /** Rate limits as configured (A-CFG-06); the profile is not yet applied. */
 export type RateLimitConfig = SettingsOf<typeof limitSettings>;
+
+export const UNRESOLVED_ADDRESS_FIX =
+  'set TRUSTED_PROXIES to the addresses of your load balancer; nothing to do where clients connect directly';
+
+/** What is wrong with how client addresses are found, or null: behind a proxy that is not named all clients are one. */
+export const unresolvedAddressWarning = (server: {
+  readonly profile: string;
+  readonly trustedProxies: readonly string[];
+}): string | null =>
+  server.profile === 'production' && server.trustedProxies.length === 0
+    ? `no TRUSTED_PROXIES: behind a proxy every client would count as one address; ${UNRESOLVED_ADDRESS_FIX}`
+    : null;

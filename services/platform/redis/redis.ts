@@ -11,6 +11,9 @@ const common: RedisOptions = {
   retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
 };
 
+/** A connection for an adapter with commands of its own: without waiting queue, it comes back by itself. */
+export const connectClient = (url: string, options: RedisOptions): Client => new Client(url, { ...common, ...options });
+
 const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n`;
 
 export type RedisConnection = Redis & { readonly isReady: () => boolean; close(): Promise<void> };

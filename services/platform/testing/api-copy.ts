@@ -36,7 +36,8 @@ export const newAuthSecret = (): string => randomBytes(32).toString('base64url')
 
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret } = options;
-  const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: API_URL, ...options.env });
+  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: API_URL, RATE_LIMIT_PROFILE: 'load' };
+  const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
   const composed = await compose({

@@ -1,0 +1,24 @@
+import { limitBuckets } from '../domain/limits/buckets.ts';
+import { createRequestLimits } from '../domain/limits/request-limits.ts';
+import { unresolvedAddressWarning } from '../platform/config/limits.ts';
+import { createRateCounters } from '../platform/limiter/rate-counters.ts';
+import type { Views } from './compose-views.ts';
+
+/** Rate limits of one API process, with a connection to Redis of their own. */
+export function composeLimits({ input, outside }: Pick<Views, 'input' | 'outside'>) {
+  const { config, authSecret, redisUrl, log } = input;
+  const warning = unresolvedAddressWarning(config.server);
+  if (warning !== null) log.warn({ warning }, 'rate limits');
+  const rateCounters = createRateCounters({
+    redisUrl,
+    secret: authSecret,
+    onRedisError: outside.onRedisError,
+    clock: outside.clock,
+  });
+  const buckets = limitBuckets(config.limits);
+  return {
+    rateCounters,
+    limitBuckets: buckets,
+    limits: createRequestLimits({ ...outside, rateCounters }, buckets),
+  };
+}

@@ -1,0 +1,106 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { rateLimitCheckDuration } from '../../observability/metrics/limits.ts';
+import type { Admission, ArrivedRequest, RequestLimits } from '../domain/limits/request-limits.ts';
+import { rateLimitHeaders } from '../domain/limits/verdict.ts';
+import type { Caller } from '../domain/ports.ts';
+import { type Credential, type Endpoint, type RateClass, rateClassOf } from '../platform/define/endpoint.ts';
+import { type Authenticators, type CallerResolver, requestContextOf } from './caller.ts';
+import { sentCredential } from './credentials.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What this request was counted in; null where nothing is limited. */
+    admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
+  }
+}
+
+export type RequestLimiting = {
+  readonly limits: RequestLimits;
+  /** Who the credential in the headers belongs to, from memory; null for nobody. */
+  readonly identify: (request: FastifyRequest, accepts: readonly Credential[]) => Caller | null;
+};
+
+const atRequest = rateLimitCheckDuration.at({ stage: 'request' });
+const atCaller = rateLimitCheckDuration.at({ stage: 'caller' });
+
+/** What no route answers is counted as reading: whoever tries addresses is limited too. */
+const NOWHERE = { method: 'GET', path: '/' } as const satisfies Pick<Endpoint, 'method' | 'path'>;
+
+const acceptsOf = (endpoint: Endpoint | undefined): readonly Credential[] =>
+  endpoint === undefined || endpoint.auth === 'public' ? [] : endpoint.auth.accepts;
+
+const isBasic = ({ headers }: FastifyRequest): boolean => /^basic /i.test(headers.authorization ?? '');
+
+const secondsSince = (startMs: number): number => (performance.now() - startMs) / 1_000;
+
+/** Limits every request before its body is read, whatever route it meets or none. After the span, before the routes. */
+export function limitRequests(app: FastifyInstance, { limits, identify }: RequestLimiting): void {
+  app.decorateRequest('admission', null);
+  app.addHook('onRequest', (request, reply, done) => {
+    const startMs = performance.now();
+    const { endpoint } = request.routeOptions.config;
+    const accepts = acceptsOf(endpoint);
+    const arrived: ArrivedRequest = {
+      rateClass: rateClassOf(endpoint ?? NOWHERE),
+      isProbe: endpoint?.answersWhileDraining ?? false,
+      ip: request.ip ?? '',
+      namesClient: accepts.includes('client') && isBasic(request),
+      identify: () => identify(request, accepts),
+    };
+    const admit = (held: Admission): void => {
+      request.admission = { held, rateClass: arrived.rateClass, reply };
+      reply.headers(rateLimitHeaders(held.counted));
+      atRequest.record(secondsSince(startMs));
+      done();
+    };
+    const refuse = (refusal: Error): void => {
+      atRequest.record(secondsSince(startMs));
+      done(refusal);
+    };
+    try {
+      const admitted = limits.admitRequest(arrived);
+      if (admitted instanceof Promise) admitted.then(admit, refuse);
+      else admit(admitted);
+    } catch (refusal) {
+      refuse(refusal as Error);
+    }
+  });
+}
+
+/** The caller of the headers alone, without a wait: a client by its secret, or whoever a bearer token speaks for. */
+export const identifyBy =
+  (authenticators: Pick<Authenticators, 'bearer' | 'client'>): RequestLimiting['identify'] =>
+  (request, accepts) => {
+    const sent = sentCredential(request.headers);
+    const context = requestContextOf(request);
+    if (sent.kind === 'basic' && accepts.includes('client'))
+      return authenticators.client(sent.clientId, sent.clientSecret, context);
+    if ((sent.kind !== 'bearer' && sent.kind !== 'dpop') || !accepts.includes('bearer')) return null;
+    try {
+      return authenticators.bearer(sent.token, context);
+    } catch {
+      // Whether it is valid cannot be told now: then it proves nothing.
+      return null;
+    }
+  };
+
+/** Callers counted as soon as they are known: on every route that resolves one. */
+export const limitCallers = (callers: CallerResolver, limits: RequestLimits): CallerResolver => ({
+  forEndpoint(endpoint) {
+    const resolve = callers.forEndpoint(endpoint);
+    if (endpoint.auth === 'public') return resolve;
+    return async (request) => {
+      const caller = await resolve(request);
+      const { admission } = request;
+      if (admission === null) return caller;
+      const startMs = performance.now();
+      const held = await limits.admitCaller(caller, admission.rateClass, admission.held);
+      if (held !== null) {
+        admission.held = held;
+        admission.reply.headers(rateLimitHeaders(held.counted));
+      }
+      atCaller.record(secondsSince(startMs));
+      return caller;
+    };
+  },
+});

@@ -1,0 +1,80 @@
+import type { RateLimitConfig } from '../../platform/config/limits.ts';
+import type { RateClass } from '../../platform/define/endpoint.ts';
+import type { RateBucket } from '../ports.ts';
+
+/** Levels a request is limited on (C-MWA-09): all together, its address, its route class, its client, its user. */
+export type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
+
+export type LimitBucket = RateBucket & { readonly level: RateLevel };
+
+/** Every bucket there is, with the configured limits and the profile applied. */
+export type LimitBuckets = {
+  readonly global: LimitBucket;
+  /** Health answers: from one address as many as others, but held by nobody else's requests. */
+  readonly probe: LimitBucket;
+  readonly byAddress: Readonly<Record<RateClass, readonly LimitBucket[]>>;
+  readonly byClient: Readonly<Record<RateClass, LimitBucket>>;
+  /** None where no answer may wait for Redis. */
+  readonly byUser: (rateClass: RateClass, roles: readonly string[]) => LimitBucket | null;
+};
+
+const LOAD_PROFILE_FACTOR = 1_000;
+const MINUTE = 60;
+
+/** Copies tell each other of what is counted in memory once it is this share of the limit. */
+const TOLD_SHARE = 0.01;
+
+/**
+ * Which bucket a request counts in, by class. Ordinary requests (`read`, `write`, `admin`, `credential`) share one
+ * bucket an address, counted in Redis before they are read. `token` and `validate` have an own one, counted in memory:
+ * they answer thousands a second, mostly to services.
+ */
+export function limitBuckets(config: RateLimitConfig): LimitBuckets {
+  const factor = config.profile === 'load' ? LOAD_PROFILE_FACTOR : 1;
+  const bucket = (
+    name: string,
+    level: RateLevel,
+    limit: number,
+    counting: RateBucket['counting'] = 'here',
+    windowSeconds = MINUTE,
+  ): LimitBucket => {
+    const scaled = limit * factor;
+    return { name, level, limit: scaled, windowSeconds, counting, toldEvery: Math.ceil(scaled * TOLD_SHARE) };
+  };
+  const address = bucket('address', 'address', config.addressPerMinute, 'shared');
+  const credential = bucket('credential', 'class', config.credentialPerMinute, 'shared');
+  const client = bucket('client', 'client', config.clientPerMinute);
+  const clientValidate = bucket('client-validate', 'client', config.validatePerMinute);
+  const user = bucket('user', 'user', config.userPerMinute, 'shared');
+  const ordinary = [address];
+
+  const ofRoles = new Map<number, LimitBucket>();
+  const userBucket = (roles: readonly string[]): LimitBucket => {
+    const roleFactor = Math.max(...roles.map((role) => config.roleFactors.get(role) ?? 1), roles.length === 0 ? 1 : 0);
+    const held = ofRoles.get(roleFactor) ?? { ...user, limit: Math.max(1, Math.round(user.limit * roleFactor)) };
+    ofRoles.set(roleFactor, held);
+    return held;
+  };
+
+  return {
+    global: bucket('global', 'global', config.globalPerSecond, 'here', 1),
+    probe: bucket('probe', 'address', config.addressPerMinute),
+    byAddress: {
+      validate: [bucket('validate', 'class', config.validatePerMinute)],
+      token: [bucket('token', 'class', config.tokenPerMinute)],
+      credential: [credential, address],
+      read: ordinary,
+      write: ordinary,
+      admin: ordinary,
+    },
+    byClient: {
+      validate: clientValidate,
+      token: client,
+      credential: client,
+      read: client,
+      write: client,
+      admin: client,
+    },
+    byUser: (rateClass, roles) => (rateClass === 'validate' ? null : userBucket(roles)),
+  };
+}

@@ -1,0 +1,27 @@
+import { type Endpoint, rateClassOf } from '../../platform/define/endpoint.ts';
+import type { Clock, RateCounters } from '../ports.ts';
+import type { LimitBuckets } from './buckets.ts';
+import { type RateLimitResult, resultOf } from './verdict.ts';
+
+/**
+ * Counts one request of a user at an endpoint and says what its limit is (A-MWA-05): for what does not come over HTTP,
+ * where every route is counted by itself.
+ * @param roles of the user: the largest factor of RATE_LIMIT_ROLE_FACTORS among them applies
+ * @example const { allowed, resetAt } = await validateRateLimit(ports, userId, listKeysEndpoint)
+ */
+export async function validateRateLimit(
+  ports: { readonly rateCounters: RateCounters; readonly clock: Clock; readonly limitBuckets: LimitBuckets },
+  userId: string,
+  endpoint: Pick<Endpoint, 'limit' | 'path' | 'method'>,
+  roles: readonly string[] = [],
+): Promise<RateLimitResult> {
+  const rateClass = rateClassOf(endpoint);
+  const bucket = ports.limitBuckets.byUser(rateClass, roles);
+  if (bucket !== null) {
+    const count = await ports.rateCounters.countShared(bucket, userId);
+    return resultOf({ bucket, count }, ports.clock.now());
+  }
+  const [validating] = ports.limitBuckets.byAddress[rateClass];
+  const count = ports.rateCounters.countHere(validating!, userId);
+  return resultOf({ bucket: validating!, count }, ports.clock.now());
+}

@@ -1,0 +1,77 @@
+import type { RateCount } from '../ports.ts';
+import type { LimitBucket } from './buckets.ts';
+
+/** What a limit says of one request (A-MWA-05). */
+export type RateLimitResult = {
+  readonly allowed: boolean;
+  readonly limit: number;
+  /** Requests left in the window. */
+  readonly remaining: number;
+  /** Unix milliseconds at which the window ends. */
+  readonly resetAt: number;
+};
+
+/** One request counted in one bucket. */
+export type Counted = { readonly bucket: LimitBucket; readonly count: RateCount };
+
+const isOver = ({ bucket, count }: Counted): boolean => count.used > bucket.limit;
+
+const remainingOf = ({ bucket, count }: Counted): number => Math.max(0, bucket.limit - count.used);
+
+/** Never 0: a client told to wait nothing would ask at once. */
+const resetSeconds = ({ count }: Counted): number => Math.max(1, Math.ceil(count.resetMs / 1_000));
+
+/** The used-up bucket that frees last, or undefined when the request may pass. */
+export function usedUp(counted: readonly Counted[]): Counted | undefined {
+  let worst: Counted | undefined;
+  for (const one of counted) if (isOver(one) && (!worst || one.count.resetMs > worst.count.resetMs)) worst = one;
+  return worst;
+}
+
+export const resultOf = (counted: Counted, now: number): RateLimitResult => ({
+  allowed: !isOver(counted),
+  limit: counted.bucket.limit,
+  remaining: remainingOf(counted),
+  resetAt: now + counted.count.resetMs,
+});
+
+const policyOf = ({ bucket: { name, limit, windowSeconds } }: Counted): string =>
+  `"${name}";q=${limit};w=${windowSeconds}`;
+
+/** The smaller share left; of equals the one that frees later. */
+function tighter(one: Counted, other: Counted): Counted {
+  const difference = remainingOf(one) / one.bucket.limit - remainingOf(other) / other.bucket.limit;
+  if (difference === 0) return one.count.resetMs >= other.count.resetMs ? one : other;
+  return difference < 0 ? one : other;
+}
+
+/**
+ * `RateLimit-Policy` with every bucket the request counted in, and `RateLimit` with the one nearest to its end
+ * (draft-ietf-httpapi-ratelimit-headers-10, structured fields).
+ */
+export function rateLimitHeaders(counted: readonly Counted[]): Readonly<Record<string, string>> {
+  const [first, ...rest] = counted;
+  if (first === undefined) return {};
+  let policy = policyOf(first);
+  let tightest = first;
+  for (const one of rest) {
+    policy += `, ${policyOf(one)}`;
+    tightest = tighter(tightest, one);
+  }
+  return {
+    'ratelimit-policy': policy,
+    ratelimit: `"${tightest.bucket.name}";r=${remainingOf(tightest)};t=${resetSeconds(tightest)}`,
+  };
+}
+
+/** Headers of a refusal: the used-up bucket speaks, whatever else was counted. */
+export const refusalOf = (
+  refused: Counted,
+  counted: readonly Counted[],
+): { readonly headers: Readonly<Record<string, string>>; readonly retryAfterSeconds: number } => ({
+  headers: {
+    ...rateLimitHeaders(counted),
+    ratelimit: `"${refused.bucket.name}";r=0;t=${resetSeconds(refused)}`,
+  },
+  retryAfterSeconds: resetSeconds(refused),
+});

@@ -1,0 +1,73 @@
+/** One key in its window, which began with its first request. */
+export type WindowCount = {
+  /** Counted here. */
+  own: number;
+  /** Of these, told to the other copies. */
+  told: number;
+  /** What the other copies have told. */
+  others: number;
+  /** Monotonic milliseconds. */
+  endsAtMs: number;
+};
+
+/** Keys beyond this share one count: memory stays bounded, and nobody goes uncounted. */
+const KEYS_MAX = 50_000;
+const CROWD = '\0crowd';
+
+/**
+ * Counts of many keys in fixed windows, in bounded memory and without timers: two generations of keys, of which the
+ * older is forgotten when every window in it is over.
+ */
+export class WindowCounts {
+  readonly #windowMs: number;
+  readonly #keysMax: number;
+  #young = new Map<string, WindowCount>();
+  #old = new Map<string, WindowCount>();
+  #turnsAtMs: number;
+
+  constructor(windowMs: number, nowMs: number, keysMax = KEYS_MAX) {
+    this.#windowMs = windowMs;
+    this.#keysMax = keysMax;
+    this.#turnsAtMs = nowMs + windowMs;
+  }
+
+  get keys(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /** The count of a key after one more request. */
+  add(key: string, nowMs: number): WindowCount {
+    const held = this.#of(key, nowMs);
+    if (held.endsAtMs <= nowMs) {
+      held.own = 0;
+      held.told = 0;
+      held.others = 0;
+      held.endsAtMs = nowMs + this.#windowMs;
+    }
+    held.own += 1;
+    return held;
+  }
+
+  #of(key: string, nowMs: number): WindowCount {
+    if (nowMs >= this.#turnsAtMs) this.#turn(nowMs);
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) {
+      this.#old.delete(key);
+      this.#young.set(key, old);
+      return old;
+    }
+    if (this.keys >= this.#keysMax && key !== CROWD) return this.#of(CROWD, nowMs);
+    const made: WindowCount = { own: 0, told: 0, others: 0, endsAtMs: nowMs + this.#windowMs };
+    this.#young.set(key, made);
+    return made;
+  }
+
+  /** Whatever was not asked for during a whole window has ended. */
+  #turn(nowMs: number): void {
+    this.#old = nowMs >= this.#turnsAtMs + this.#windowMs ? new Map() : this.#young;
+    this.#young = new Map();
+    this.#turnsAtMs = nowMs + this.#windowMs;
+  }
+}
