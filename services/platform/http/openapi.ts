@@ -8,6 +8,7 @@ import {
   internalError,
   originRefused,
   permissionMissing,
+  rateLimited,
   requestInvalid,
   shuttingDown,
   storeUnavailable,
@@ -80,6 +81,7 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
     ...callerErrors(endpoint),
     ...(reads ? [requestInvalid] : []),
     ...(BODY_METHODS.has(endpoint.method) ? [bodyMalformed, bodyTooLarge, contentTypeUnsupported] : []),
+    rateLimited,
     shuttingDown,
     internalError,
   ];

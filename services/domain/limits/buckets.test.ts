@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../platform/config/load.ts';
+import { RATE_CLASSES } from '../../platform/define/endpoint.ts';
+import { limitBuckets } from './buckets.ts';
+
+const bucketsOf = (env: Record<string, string> = {}) => limitBuckets(loadConfig(env).limits);
+
+describe('the limits of a start without settings', () => {
+  const buckets = bucketsOf();
+
+  test('C-MWA-09, D-MWA-17: 5,000 a second in all, 600 a minute and address, 300 a user, 10 credentials', () => {
+    expect(buckets.global).toMatchObject({ limit: 5_000, windowSeconds: 1, counting: 'here' });
+    expect(buckets.byUser('read', ['user'])).toMatchObject({ limit: 300, windowSeconds: 60, counting: 'shared' });
+    const [credential, address] = buckets.byAddress.credential;
+    expect(credential).toMatchObject({ level: 'class', limit: 10, counting: 'shared' });
+    expect(address).toMatchObject({ level: 'address', limit: 600, counting: 'shared' });
+    expect(buckets.byClient.token.limit).toBe(6_000);
+    expect(buckets.byClient.validate.limit).toBe(60_000);
+  });
+
+  test('A-MWA-07: every class counts in a bucket of the address, and in one of the client', () => {
+    for (const rateClass of RATE_CLASSES) {
+      expect(buckets.byAddress[rateClass].length).toBeGreaterThan(0);
+      expect(buckets.byClient[rateClass].limit).toBeGreaterThan(0);
+    }
+  });
+
+  test('ordinary requests share one bucket of the address; tokens and validations have their own, in memory', () => {
+    const address = buckets.byAddress.read;
+    for (const rateClass of ['write', 'admin'] as const) expect(buckets.byAddress[rateClass]).toBe(address);
+    for (const rateClass of ['token', 'validate'] as const)
+      expect(buckets.byAddress[rateClass]).toMatchObject([{ name: rateClass, level: 'class', counting: 'here' }]);
+    expect(buckets.byUser('validate', [])).toBeNull();
+  });
+
+  test('names are one bucket each: no two limits share a count', () => {
+    const all = [
+      buckets.global,
+      buckets.probe,
+      ...Object.values(buckets.byAddress).flat(),
+      ...Object.values(buckets.byClient),
+      buckets.byUser('read', []),
+    ];
+    const distinct = new Set(all);
+    expect(new Set([...distinct].map((bucket) => bucket?.name)).size).toBe(distinct.size);
+  });
+
+  test('copies tell each other at a hundredth of the limit, and every request of a small one', () => {
+    expect(buckets.byAddress.validate[0]?.toldEvery).toBe(600);
+    expect(bucketsOf({ RATE_LIMIT_VALIDATE_PER_MINUTE: '3' }).byAddress.validate[0]?.toldEvery).toBe(1);
+  });
+});
+
+test('RATE_LIMIT_PROFILE=load multiplies every limit by 1,000, and nothing else', () => {
+  const { global, byAddress, byClient, byUser, probe } = bucketsOf({ RATE_LIMIT_PROFILE: 'load' });
+  expect(global).toMatchObject({ limit: 5_000_000, windowSeconds: 1 });
+  expect(byAddress.credential.map(({ limit }) => limit)).toEqual([10_000, 600_000]);
+  expect([byAddress.token[0]?.limit, byAddress.validate[0]?.limit]).toEqual([6_000_000, 60_000_000]);
+  expect([byClient.read.limit, byClient.validate.limit]).toEqual([6_000_000, 60_000_000]);
+  expect([byUser('write', [])?.limit, probe.limit]).toEqual([300_000, 600_000]);
+});
+
+test('a user has the largest factor of its roles; one without a factor counts once', () => {
+  const { byUser } = bucketsOf({ RATE_LIMIT_ROLE_FACTORS: 'agent=5, operator=2, guest=0.001' });
+  const limitOf = (...roles: string[]) => byUser('read', roles)?.limit;
+  expect(limitOf()).toBe(300);
+  expect(limitOf('user')).toBe(300);
+  expect(limitOf('user', 'operator', 'agent')).toBe(1_500);
+  expect(limitOf('guest', 'user')).toBe(300);
+  // A limit of nothing would lock the role out.
+  expect(limitOf('guest')).toBe(1);
+  expect(byUser('read', ['agent'])).toBe(byUser('write', ['agent']));
+});

@@ -1,0 +1,287 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { registry } from '../../../observability/metrics/instruments.ts';
+import { loadConfig } from '../../platform/config/load.ts';
+import { isAppError } from '../../platform/define/error.ts';
+import { WindowCounts } from '../../platform/limiter/window-counts.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../ports.ts';
+import { limitBuckets } from './buckets.ts';
+import { type Admission, type ArrivedRequest, createRequestLimits, type RequestLimits } from './request-limits.ts';
+import { validateRateLimit } from './validate-rate-limit.ts';
+
+const { request } = testCaller;
+const user = (permissions: readonly string[] = [], roles?: readonly string[]): Caller => ({
+  kind: 'user',
+  userId: 'u1',
+  sessionId: null,
+  clientId: 'sallyport',
+  permissions: new Set(permissions),
+  ...(roles ? { roles } : {}),
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});
+const client = (clientId: string, permissions: readonly string[] = []): Caller => ({
+  kind: 'client',
+  clientId,
+  permissions: new Set(permissions),
+  by: 'client',
+  request,
+});
+
+let nowMs = 0;
+const clock = { now: () => 960_000 + nowMs, monotonic: () => nowMs };
+
+/** One copy that counts alone: real windows, no Redis. */
+function countersAlone(): RateCounters {
+  const windows = new Map<string, WindowCounts>();
+  const count = ({ name, windowSeconds }: RateBucket, key: string): RateCount => {
+    const window = windows.get(name) ?? new WindowCounts(windowSeconds * 1_000, nowMs);
+    windows.set(name, window);
+    const { own, endsAtMs } = window.add(key, nowMs);
+    return { used: own, resetMs: endsAtMs - nowMs };
+  };
+  return { countHere: count, countShared: async (bucket, key) => count(bucket, key) };
+}
+
+const SMALL = {
+  RATE_LIMIT_GLOBAL_PER_SECOND: '50',
+  RATE_LIMIT_USER_PER_MINUTE: '3',
+  RATE_LIMIT_ROLE_FACTORS: 'agent=2',
+  RATE_LIMIT_ADDRESS_PER_MINUTE: '4',
+  RATE_LIMIT_CREDENTIAL_PER_MINUTE: '2',
+  RATE_LIMIT_TOKEN_PER_MINUTE: '5',
+  RATE_LIMIT_VALIDATE_PER_MINUTE: '6',
+  RATE_LIMIT_CLIENT_PER_MINUTE: '3',
+};
+const buckets = limitBuckets(loadConfig(SMALL).limits);
+
+let rows: unknown[][] = [];
+let isDatabaseDown = false;
+const warnings: string[] = [];
+const sql: Sql = {
+  query: async (_statement, values = []) => {
+    if (isDatabaseDown) throw new Error('down');
+    rows.push([...values]);
+    return [];
+  },
+};
+const log = {
+  debug: () => {},
+  info: () => {},
+  warn: (_f: object, text: string) => void warnings.push(text),
+  error: () => {},
+};
+
+let rateCounters: RateCounters;
+let limits: RequestLimits;
+beforeEach(() => {
+  nowMs = 0;
+  rows = [];
+  isDatabaseDown = false;
+  warnings.length = 0;
+  rateCounters = countersAlone();
+  limits = createRequestLimits({ rateCounters, sql, clock, log }, buckets);
+});
+
+const arrive = (changes: Partial<ArrivedRequest> = {}): ArrivedRequest => ({
+  rateClass: 'read',
+  isProbe: false,
+  ip: '192.0.2.1',
+  namesClient: false,
+  identify: () => null,
+  ...changes,
+});
+/** The name of the limit that refuses, or the names of those counted. */
+async function outcome(work: () => Admission | null | Promise<Admission | null>): Promise<string> {
+  try {
+    return (await work())?.counted.map(({ bucket }) => bucket.name).join() ?? 'uncounted';
+  } catch (err) {
+    if (!isAppError(err)) throw err;
+    expect(err.code).toBe('rate_limited');
+    expect(err.options.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+    return `refused by ${/^"([a-z-]+)";r=0;t=\d+$/.exec(err.options.headers?.ratelimit ?? '')?.[1]}`;
+  }
+}
+const admit = (changes?: Partial<ArrivedRequest>) => outcome(() => limits.admitRequest(arrive(changes)));
+async function times(count: number, work: () => Promise<string>): Promise<string[]> {
+  const outcomes = [];
+  for (let turn = 0; turn < count; turn += 1) outcomes.push(await work());
+  return outcomes;
+}
+const refusals = () =>
+  Object.fromEntries(
+    (registry.collect().find(({ name }) => name === 'sallyport_rate_limit_refusals')?.series ?? []).map((series) => [
+      `${series.labels.level} ${series.labels.class}`,
+      series.value,
+    ]),
+  );
+
+describe('before the body is read', () => {
+  test('C-MWA-09: one address is held at its limit, over all ordinary classes together; another is not', async () => {
+    expect(await admit({ rateClass: 'write' })).toBe('address');
+    expect(await times(3, () => admit())).toEqual(['address', 'address', 'address']);
+    const before = refusals()['address admin'] ?? 0;
+    expect(await admit({ rateClass: 'admin' })).toBe('refused by address');
+    expect(refusals()['address admin']).toBe(before + 1);
+    expect(await admit({ ip: '192.0.2.2' })).toBe('address');
+    nowMs += 60_000;
+    expect(await admit()).toBe('address');
+  });
+
+  test('an IPv6 client cannot change within its /64 to another count', async () => {
+    for (const tail of ['1', '2', 'a:b:c:d', 'ffff::'])
+      expect(await admit({ ip: `2001:db8:0:7:${tail}` })).not.toContain('refused');
+    expect(await admit({ ip: '2001:db8:0:7::99' })).toBe('refused by address');
+    expect(await admit({ ip: '2001:db8:0:8::99' })).toBe('address');
+  });
+
+  test('D-MWA-17: credential routes have a stricter limit of their own, and count among the ordinary ones', async () => {
+    const flood = () => admit({ rateClass: 'credential' });
+    expect(await times(3, flood)).toEqual(['credential,address', 'credential,address', 'refused by credential']);
+    expect(await times(2, () => admit())).toEqual(['address', 'refused by address']);
+  });
+
+  test('tokens and validations are counted at once, each apart from the ordinary requests', async () => {
+    expect(limits.admitRequest(arrive({ rateClass: 'validate' }))).not.toBeInstanceOf(Promise);
+    expect((await times(6, () => admit({ rateClass: 'validate' }))).at(-1)).toBe('refused by validate');
+    expect((await times(6, () => admit({ rateClass: 'token' }))).at(-1)).toBe('refused by token');
+    expect(await admit()).toBe('address');
+  });
+
+  test('C-MWA-09: the global limit holds whoever asks, and frees after its second', async () => {
+    let address = 0;
+    const anybody = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
+    expect((await times(50, anybody)).filter((text) => text !== 'token')).toEqual([]);
+    expect(await anybody()).toBe('refused by global');
+    expect(await admit({ namesClient: true, identify: () => client('c1') })).toBe('refused by global');
+    nowMs += 1_000;
+    expect(await anybody()).toBe('token');
+  });
+
+  test('health answers while everything else is over its limit, and is limited by itself', async () => {
+    await times(60, () => admit());
+    expect(await times(5, () => admit({ isProbe: true }))).toEqual([
+      ...Array.from({ length: 4 }, () => 'probe'),
+      'refused by probe',
+    ]);
+  });
+});
+
+describe('clients', () => {
+  const service = { namesClient: true, identify: () => client('c1') };
+
+  test('C-MWA-09: an authenticated client has its own bucket, and what others send from its address does not hold it', async () => {
+    expect((await times(5, () => admit())).at(-1)).toBe('refused by address');
+    expect(await times(4, () => admit(service))).toEqual(['client', 'client', 'client', 'refused by client']);
+    expect(await admit({ namesClient: true, identify: () => client('c2') })).toBe('client');
+    // Nor does it use up what its address has.
+    expect(await admit({ ...service, ip: '192.0.2.9' })).toBe('refused by client');
+    expect(await times(4, () => admit({ ip: '192.0.2.9' }))).not.toContain('refused by address');
+  });
+
+  test('introspection has a bucket as large as validation', async () => {
+    const introspect = () => admit({ ...service, rateClass: 'validate' });
+    expect((await times(7, introspect)).slice(-2)).toEqual(['client-validate', 'refused by client-validate']);
+  });
+
+  test('a wrong secret is nobody: it counts by address', async () => {
+    expect(await admit({ namesClient: true })).toBe('address');
+  });
+
+  test('a client known by its bearer token goes by its own bucket once the address is used up', async () => {
+    const byBearer = { identify: () => client('c1') };
+    expect(await times(4, () => admit(byBearer))).toEqual(Array.from({ length: 4 }, () => 'address'));
+    expect(await times(2, () => admit(byBearer))).toEqual(['client', 'client']);
+    await times(6, () => admit({ rateClass: 'token' }));
+    expect(await times(2, () => admit({ ...byBearer, rateClass: 'token' }))).toEqual(['client', 'refused by client']);
+  });
+
+  test('a client is counted once, wherever it became known', async () => {
+    const early = await limits.admitRequest(arrive(service));
+    expect(limits.admitCaller(client('c1'), 'read', early)).toBeNull();
+    const late = await limits.admitRequest(arrive());
+    expect(await outcome(() => limits.admitCaller(client('c1'), 'read', late))).toBe('address,client');
+  });
+});
+
+describe('users', () => {
+  const NOTHING: Admission = { counted: [], isClientCounted: false };
+  const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'read', NOTHING));
+
+  test('C-MWA-09: one user is held at its limit, whatever its address', async () => {
+    expect(await times(4, () => ask(user()))).toEqual(['user', 'user', 'user', 'refused by user']);
+  });
+
+  test('a role with a factor has that much more', async () => {
+    expect((await times(7, () => ask(user([], ['user', 'agent'])))).slice(-2)).toEqual(['user', 'refused by user']);
+  });
+
+  test('nobody and the system have no bucket, nor has a user where no answer may wait', async () => {
+    expect(await ask({ kind: 'anonymous', request })).toBe('uncounted');
+    expect(await ask(testCaller)).toBe('uncounted');
+    expect(limits.admitCaller(user(), 'validate', NOTHING)).toBeNull();
+  });
+
+  test('A-MWA-05: validateRateLimit counts in the same bucket and says what is left', async () => {
+    const ports = { rateCounters, clock, limitBuckets: buckets };
+    const ordinary = { method: 'GET', path: '/v1/keys' } as const;
+    expect(await ask(user())).toBe('user');
+    expect(await validateRateLimit(ports, 'u1', ordinary)).toEqual({
+      allowed: true,
+      limit: 3,
+      remaining: 1,
+      resetAt: 1_020_000,
+    });
+    await times(2, () => ask(user()));
+    expect(await validateRateLimit(ports, 'u1', ordinary)).toMatchObject({ allowed: false, remaining: 0 });
+    expect(await validateRateLimit(ports, 'u1', ordinary, ['agent'])).toMatchObject({ allowed: true, limit: 6 });
+    const validating = { method: 'POST', path: '/v1/tokens/validate', limit: 'validate' } as const;
+    expect(await validateRateLimit(ports, 'u1', validating)).toMatchObject({ allowed: true, limit: 6, remaining: 5 });
+  });
+});
+
+describe('limits:bypass', () => {
+  const admin = user(['limits:bypass']);
+  const NOTHING: Admission = { counted: [], isClientCounted: false };
+  const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'admin', NOTHING));
+
+  test('goes past a used-up limit, with one event for each caller, limit and minute', async () => {
+    expect(await times(9, () => ask(admin))).toEqual(Array.from({ length: 9 }, () => 'user'));
+    expect(rows).toHaveLength(1);
+    expect(rows[0]?.slice(1, 5)).toEqual(['limit.bypassed', 'ok', 'user', 'u1']);
+    expect(JSON.parse(rows[0]?.[10] as string)).toEqual({ limit: 'user', route_class: 'admin' });
+    nowMs = 59_999;
+    await ask(admin);
+    expect(rows).toHaveLength(1);
+    nowMs = 60_000;
+    await times(9, () => ask(admin));
+    expect(rows).toHaveLength(2);
+  });
+
+  test('writes nothing while no limit is used up', async () => {
+    await times(3, () => ask(admin));
+    expect(rows).toEqual([]);
+  });
+
+  test('counts for the address too, where the headers prove it, and for clients', async () => {
+    const byBearer = { identify: () => admin };
+    expect(await times(6, () => admit(byBearer))).toEqual(Array.from({ length: 6 }, () => 'address'));
+    const trusted = { namesClient: true, identify: () => client('c9', ['limits:bypass']) };
+    expect(await times(6, () => admit(trusted))).toEqual(Array.from({ length: 6 }, () => 'client'));
+    expect(rows.map((row) => JSON.parse(row[10] as string).limit)).toEqual(['address', 'client']);
+    expect(await admit({ identify: () => user(['keys:read']) })).toBe('refused by address');
+  });
+
+  test('a bypass that cannot be recorded is refused, and tried again', async () => {
+    await times(3, () => ask(admin));
+    isDatabaseDown = true;
+    expect(await ask(admin)).toBe('refused by user');
+    expect(warnings).toEqual(['a bypass of a rate limit could not be recorded and is refused']);
+    isDatabaseDown = false;
+    expect(await ask(admin)).toBe('user');
+    expect(rows).toHaveLength(1);
+  });
+});
