@@ -21,6 +21,18 @@ export const sessionsEnded = defineCounter({
   labels: { outcome: ['sign_out', 'revoked', 'unavailable'] },
 });
 
+export const breachLookups = defineCounter({
+  name: 'sallyport_breach_lookups',
+  help: 'New passwords looked up among stolen ones, by outcome; unavailable ones were taken without.',
+  labels: { outcome: ['clean', 'breached', 'unavailable'] },
+});
+
+export const passwordUpgrades = defineCounter({
+  name: 'sallyport_password_upgrades',
+  help: 'Password digests replaced by stronger ones after a sign-in; superseded: the password had changed by then.',
+  labels: { outcome: ['done', 'superseded', 'failed'] },
+});
+
 export const hashQueueDepth = defineGauge({
   name: 'sallyport_hash_queue_depth',
   help: 'Passwords waiting to be hashed.',

@@ -2,6 +2,7 @@ import { useIdentifierKey } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/auth.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
+import { passwordPolicyOf } from './password-policy.ts';
 import type { PeoplePorts } from './people/people.ts';
 
 /** What the use-cases of people need beyond loaded views: Better Auth, and a hasher that starts when it is first used. */
@@ -15,6 +16,7 @@ export function composeLogins({
   useIdentifierKey(() => keyRing.secret('identifier'));
   return {
     hasher: createHasherOf(config, keyRing.secret('pepper').key),
+    passwordPolicy: passwordPolicyOf(config),
     auth: createAuth(
       { ...outside, revocations },
       {

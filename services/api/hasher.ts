@@ -22,10 +22,11 @@ export function createHasherOf(
 }
 
 function start(config: Config, pepper: Buffer): Hasher {
-  const { hasherChildren, hashQueue } = config.identity;
+  const { hasherChildren, hashQueue, passwordHash } = config.identity;
   const wait = hashQueueWait.at();
   const hasher = createHasher({
     pepper,
+    algorithm: passwordHash,
     ...(hasherChildren > 0 ? { children: hasherChildren } : {}),
     ...(hashQueue > 0 ? { capacity: hashQueue } : {}),
     onQueueWait: (seconds) => wait.record(seconds),

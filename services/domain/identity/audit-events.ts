@@ -72,6 +72,20 @@ export const accountUnlinked = defineAuditEvent({
   meaning: 'A way to sign in was taken from an account.',
 });
 
+export const accountPasswordRehashed = defineAuditEvent({
+  type: 'account.password_rehashed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'The same password got a stronger digest after a sign-in: nothing else changed, and no session ended.',
+});
+
+export const passwordBreachUnchecked = defineAuditEvent({
+  type: 'password.breach_unchecked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'The list of stolen passwords (BREACH_RANGE_URL) did not answer, and a new password was taken without it.',
+});
+
 export const accountPasswordChanged = defineAuditEvent({
   type: 'account.password_changed',
   durability: 'durable',

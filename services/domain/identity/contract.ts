@@ -7,10 +7,8 @@ import {
   hashingBusy,
   loginRefused,
   loginUnavailable,
-  passwordIllFormed,
-  passwordTooLong,
-  passwordTooShort,
 } from './errors.ts';
+import { passwordErrors } from './password-errors.ts';
 
 // RFC 5321 §4.5.3.1.3 leaves 254 for an address.
 const email = z.email().max(254);
@@ -60,9 +58,7 @@ export const signUpEndpoint = defineEndpoint({
   responses: { 201: loginShape },
   errors: [
     requestInvalid,
-    passwordTooShort,
-    passwordTooLong,
-    passwordIllFormed,
+    ...passwordErrors,
     emailTaken,
     originRefused,
     hashingBusy,

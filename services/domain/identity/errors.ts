@@ -19,33 +19,6 @@ export const emailTaken = defineError({
   retryable: false,
 });
 
-export const passwordTooShort = defineError({
-  code: 'password_too_short',
-  status: 400,
-  title: 'The password is too short',
-  cause: 'Passwords have at least 12 characters.',
-  fix: 'Choose a longer one; a few words will do.',
-  retryable: false,
-});
-
-export const passwordTooLong = defineError({
-  code: 'password_too_long',
-  status: 400,
-  title: 'The password is too long',
-  cause: 'Passwords have at most 256 characters and 1,024 bytes.',
-  fix: 'Choose a shorter one.',
-  retryable: false,
-});
-
-export const passwordIllFormed = defineError({
-  code: 'password_ill_formed',
-  status: 400,
-  title: 'The password is not well-formed text',
-  cause: 'It holds half of a surrogate pair, which has no bytes of its own.',
-  fix: 'Send well-formed Unicode.',
-  retryable: false,
-});
-
 export const hashingBusy = defineError({
   code: 'hashing_busy',
   status: 503,

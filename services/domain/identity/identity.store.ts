@@ -12,6 +12,12 @@ const credentialFindByEmail = defineStatement(
    WHERE u.email = $1`,
 );
 
+/** The function locks the account's row and tells the row trigger that this is no new password. */
+const accountPasswordUpgrade = defineStatement(
+  'accountPasswordUpgrade',
+  'SELECT account_password_upgrade($1, $2, $3) AS replaced',
+);
+
 /** The row triggers end the families, write the revocation and the audit row in the same transaction. */
 const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sessions WHERE id = $1 RETURNING token`);
 
@@ -39,6 +45,12 @@ export const verificationPurge = definePurge({
 export async function findCredential(sql: Sql, email: string): Promise<Credential | undefined> {
   const [row] = await sql.query<Credential>(credentialFindByEmail, [email]);
   return row;
+}
+
+/** False when the password is another one by now. */
+export async function replaceDigest(tx: Sql, userId: string, proven: string, upgraded: string): Promise<boolean> {
+  const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, proven, upgraded]);
+  return row?.replaced ?? false;
 }
 
 /** The token of the session that ended, or undefined when there was none: it had ended before. */

@@ -13,10 +13,12 @@ import { loginRefused } from './errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
 import { beginLogin, finishLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
-import { isHashable } from './password-policy.ts';
+import { type HasPasswordPolicy, isHashable } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
+import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
 
-export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher'> &
+export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
+  HasPasswordPolicy &
   SessionTokenPorts &
   HasAuth &
   HasCsrf &
@@ -79,7 +81,13 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       return beginLogin(tx, ports, opened, actor);
     })
     // The account was disabled or deleted, or its password changed, between the proof and the transaction.
-    .catch((err: unknown) => (isRefused(err) ? refuse() : Promise.reject(err)));
+    .catch(async (err: unknown) => {
+      if (!isRefused(err)) throw err;
+      return (await isUpgradedSince(ports, email, proven)) ? null : refuse();
+    });
+  // A sign-in beside this one replaced the digest: the new one is proved, which none replaces again.
+  if (login === null) return attempt(ports, input, caller);
+  void upgradeDigest(ports, proven, input.password, actor);
   return finishLogin(ports, login, actor).catch(async (err: unknown) => {
     // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.
     await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, actor).catch(() => {});

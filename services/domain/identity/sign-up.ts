@@ -24,7 +24,7 @@ const EMAIL_UNIQUE = 'users_email_key';
 
 /**
  * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it.
- * @throws passwordTooShort, passwordTooLong, passwordIllFormed (400), emailTaken (409), hashingBusy, storeUnavailable
+ * @throws the `passwordErrors` (400), emailTaken (409), hashingBusy, storeUnavailable
  */
 export async function signUp(ports: LoginPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer> {
   try {
@@ -40,8 +40,8 @@ export async function signUp(ports: LoginPorts, input: SignUpInput, caller: Call
 
 async function attempt(ports: LoginPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer> {
   assertNotRewound(ports.revocations);
-  assertPasswordAllowed(input.password);
   const email = normaliseEmail(input.email);
+  await assertPasswordAllowed(ports, input.password, { email, name: input.name, caller });
   const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
   const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth

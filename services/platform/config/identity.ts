@@ -1,5 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
-import { optionalText, wholeNumber } from './shapes.ts';
+import { oneOf, optionalText, optionalUrl, wholeNumber } from './shapes.ts';
 
 export const identitySettings = defineSettings({
   authSecret: {
@@ -18,6 +18,22 @@ export const identitySettings = defineSettings({
     env: 'STEP_UP_SECONDS',
     schema: wholeNumber(600, 60, 86_400),
     use: 'Oldest login that may do dangerous things without proving itself again, seconds.',
+  },
+  passwordProfile: {
+    env: 'PASSWORD_PROFILE',
+    schema: oneOf(['default', 'nist'], 'default'),
+    use: 'Least length of new passwords: 12 characters, or 15 without a second factor (nist: SP 800-63B-4).',
+  },
+  breachRangeUrl: {
+    env: 'BREACH_RANGE_URL',
+    schema: optionalUrl(),
+    use: 'Where new passwords are looked up among stolen ones, by five digits of their SHA-1; unset: nowhere.',
+    example: 'https://api.pwnedpasswords.com/range',
+  },
+  passwordHash: {
+    env: 'PASSWORD_HASH',
+    schema: oneOf(['bcrypt', 'argon2id'], 'bcrypt'),
+    use: 'What new password digests are made with; others verify, and are replaced at the next sign-in.',
   },
   hasherChildren: {
     env: 'HASHER_CHILDREN',

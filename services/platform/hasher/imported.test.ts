@@ -33,10 +33,9 @@ const IMPORTED: readonly (readonly [name: string, digest: string, password?: str
 ];
 
 describe('digests made elsewhere', () => {
-  it.each(IMPORTED)(
-    '%s: the right password passes, another does not, and a new digest is due',
-    (_name, digest, own) => {
-      const password = own ?? 'imported password';
+  it.each(IMPORTED.map(([name, digest, password = 'imported password']) => ({ name, digest, password })))(
+    '$name: the right password passes, another does not, and a new digest is due',
+    ({ digest, password }) => {
       expect(verifyPassword(password, digest, pepper)).toBe(true);
       expect(verifyPassword(`${password}!`, digest, pepper)).toBe(false);
       for (const algorithm of ['bcrypt', 'argon2id'] as const)

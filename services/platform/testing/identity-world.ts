@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { createApp } from '../../api/app.ts';
 import { createCallerResolver } from '../../api/caller.ts';
+import { passwordPolicyOf } from '../../api/password-policy.ts';
 import { identityRoutes } from '../../api/routes/identity.ts';
 import { type AccessDirectory, createAccessDirectory } from '../../domain/access/access-directory.ts';
 import { createAuth } from '../../domain/identity/auth.ts';
@@ -134,6 +135,8 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     redis,
     clock,
     random,
+    log,
+    passwordPolicy: passwordPolicyOf(config),
     hasher: options.around?.hasher?.(portHasher) ?? portHasher,
     auth,
     access,

@@ -1,0 +1,14 @@
+import type { PasswordPolicy } from '../domain/identity/password-policy.ts';
+import type { Config } from '../platform/config/load.ts';
+import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
+import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';
+
+/** What the settings make of passwords; nothing is read or asked before the first new password. */
+export function passwordPolicyOf({ identity }: Pick<Config, 'identity'>): PasswordPolicy {
+  const { passwordProfile, breachRangeUrl } = identity;
+  return {
+    profile: passwordProfile,
+    common: createCommonPasswords(),
+    breachRanges: breachRangeUrl === undefined ? null : createBreachRanges(breachRangeUrl),
+  };
+}

@@ -1,0 +1,57 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBreachRanges } from './breach-ranges.ts';
+
+let server: Server;
+let url: string;
+let answer: (request: IncomingMessage, response: ServerResponse) => void;
+const asked: { readonly path: string | undefined; readonly padding: unknown }[] = [];
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    asked.push({ path: request.url, padding: request.headers['add-padding'] });
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/range`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+test('asks the configured address for a prefix, with padding, and gives the lines back', async () => {
+  answer = (_request, response) => response.end('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n');
+  const text = await createBreachRanges(url).suffixesOf('21BD1');
+  expect(text).toBe('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n');
+  expect(asked.at(-1)).toEqual({ path: '/range/21BD1', padding: 'true' });
+});
+
+test('goes nowhere else: a redirect is a failure, and its target is never asked (A6)', async () => {
+  answer = (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end();
+  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow();
+  expect(asked.at(-1)?.path).toBe('/range/21BD1');
+});
+
+test.each([500, 404, 429])('an answer of %i is a failure', async (status) => {
+  answer = (_request, response) => response.writeHead(status).end('no');
+  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow(String(status));
+});
+
+test('an endless answer is cut, and a silent server given up', async () => {
+  answer = (_request, response) => {
+    const more = (): void => {
+      while (response.write('0'.repeat(65_536)));
+      response.once('drain', more);
+    };
+    more();
+  };
+  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow('too large');
+  answer = () => {};
+  await expect(createBreachRanges(url, 50).suffixesOf('21BD1')).rejects.toThrow(/timeout/i);
+});
+
+test('nobody there is a failure', async () => {
+  await expect(createBreachRanges('http://127.0.0.1:1/range').suffixesOf('21BD1')).rejects.toThrow();
+});
