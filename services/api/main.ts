@@ -3,6 +3,7 @@ import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
+import { assertNotRewound } from '../domain/tokens/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
@@ -20,6 +21,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
     caughtUp: async (epoch) => {
       if (ports.revocations.state().epoch < epoch) await poll.wake();
     },
+    assertIssuing: () => assertNotRewound(ports.revocations),
   });
   const app = createServer(composed, config, { publicUrl: inputs.publicUrl, version }, people);
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));

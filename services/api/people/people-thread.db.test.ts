@@ -6,6 +6,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import type { Caller, Log } from '../../domain/ports.ts';
+import { stateRewound } from '../../domain/tokens/revocations-contract.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { prepareKeys } from '../../platform/testing/api-copy.ts';
 import { newPerson } from '../../platform/testing/identity-world.ts';
@@ -32,6 +33,7 @@ let db: pg.Pool;
 let dataDir: string;
 let people: PeopleThread;
 const epochs: number[] = [];
+let isRewound = (): boolean => false;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -42,6 +44,9 @@ beforeAll(async () => {
   people = startPeopleThread({
     log,
     caughtUp: async (epoch) => void epochs.push(epoch),
+    assertIssuing: () => {
+      if (isRewound()) throw stateRewound();
+    },
     entry: new URL('../../platform/testing/failing-people.ts', import.meta.url),
     env: {
       PATH: process.env.PATH,
@@ -106,6 +111,19 @@ describe('logins in a thread of their own', () => {
     });
   });
 
+  test('on a rewound database no login begins, and one that the thread made unaware of it is not answered', async () => {
+    const person = newPerson();
+    await people.signUp(person, caller);
+    isRewound = () => true;
+    await expect(people.signIn(person, caller)).rejects.toMatchObject({ code: 'state_rewound' });
+    let asked = 0;
+    isRewound = () => asked++ > 0;
+    await expect(people.signIn(person, caller)).rejects.toMatchObject({ code: 'state_rewound' });
+    expect(asked).toBe(2);
+    isRewound = () => false;
+    await people.signIn(person, caller);
+  });
+
   test('a client that leaves gives up its place in the queue', async () => {
     const person = newPerson();
     const gone = new AbortController();
@@ -139,7 +157,12 @@ describe('logins in a thread of their own', () => {
 });
 
 test('a thread that cannot start says so', async () => {
-  const broken = startPeopleThread({ log, caughtUp: async () => {}, env: { LOG_LEVEL: 'silent' } });
+  const broken = startPeopleThread({
+    log,
+    caughtUp: async () => {},
+    assertIssuing: () => {},
+    env: { LOG_LEVEL: 'silent' },
+  });
   await expect(broken.ready()).rejects.toThrow('ended before it was ready');
   await broken.close();
 });

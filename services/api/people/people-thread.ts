@@ -19,6 +19,11 @@ export type PeopleThreadDeps = {
   readonly log: Log;
   /** Resolves once this thread, too, has read the revocations up to an epoch that a login may have written. */
   readonly caughtUp: (epoch: number) => Promise<void>;
+  /**
+   * Throws while nothing may be issued (`state_rewound`). Asked before a call leaves and before its answer does: the
+   * thread looks at the marks by its own clock.
+   */
+  readonly assertIssuing: () => void;
   readonly entry?: URL;
   /** What the thread is configured by; the environment of the process unless given. */
   readonly env?: NodeJS.ProcessEnv;
@@ -80,9 +85,14 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     if (call === undefined) return;
     waiting.delete(message.id);
     call.end();
-    await deps.caughtUp(message.epoch);
-    if (message.kind === 'done') call.settle.resolve(message.answer);
-    else call.settle.reject(errorOf(message.error));
+    try {
+      await deps.caughtUp(message.epoch);
+      if (message.kind === 'failed') throw errorOf(message.error);
+      deps.assertIssuing();
+      call.settle.resolve(message.answer);
+    } catch (err) {
+      call.settle.reject(err);
+    }
   }
 
   function onExit(): void {
@@ -102,9 +112,10 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     setTimeout(() => closing ?? start(), waitMs).unref();
   }
 
-  const workOn: WorkOn = (name, sent, caller) => {
+  const workOn: WorkOn = async (name, sent, caller) => {
+    deps.assertIssuing();
     const { signal, ...input } = sent as { readonly signal?: AbortSignal };
-    if (thread === undefined || !isReady || closing) return Promise.reject(loginUnavailable({ retryAfterSeconds: 1 }));
+    if (thread === undefined || !isReady || closing) throw loginUnavailable({ retryAfterSeconds: 1 });
     const trace = currentRequestTrace();
     if (trace !== undefined) trace.writesAudit = true;
     const id = nextId++;
