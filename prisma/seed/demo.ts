@@ -15,10 +15,14 @@ export type DemoScenario = {
     readonly clientSecret: string;
     readonly name: string;
     readonly grantTypes: readonly string[];
+    /** Of loopback addresses any port will do. */
+    readonly redirectUris: readonly string[];
     /** What a login through the client may ask for. */
     readonly scopes: readonly string[];
     /** What its client-credentials tokens may carry; those that name permissions are its own. */
     readonly credentialScopes: readonly string[];
+    /** Whom its tokens may be for; `*`: anybody. */
+    readonly audiences: readonly string[];
   };
 };
 
@@ -32,6 +36,7 @@ const PERMISSIONS = [
   'keys:manage',
   'audit:read',
 ];
+const ALL_ROLES = ['admin', 'agent', 'auditor', 'compliance', 'operator'];
 const DEMO_SCOPES = ['tasks:read', 'tasks:write'];
 
 /**
@@ -43,14 +48,16 @@ export function demoScenario(authSecret: string): DemoScenario {
     createHmac('sha256', authSecret).update(`sallyport demo ${of}\0`).digest('base64url').slice(0, 32);
   return {
     user: { email: 'demo@sallyport.example', name: 'Demo', password: secretOf('user'), roles: [] },
-    admin: { email: 'admin@sallyport.example', name: 'Demo admin', password: secretOf('admin'), roles: ['admin'] },
+    admin: { email: 'admin@sallyport.example', name: 'Demo admin', password: secretOf('admin'), roles: ALL_ROLES },
     client: {
       clientId: 'sallyport-demo',
       clientSecret: secretOf('client'),
       name: 'Demo client',
-      grantTypes: ['refresh_token', 'client_credentials'],
+      grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
+      redirectUris: ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'],
       scopes: ['openid', 'profile', 'email', 'offline_access', ...DEMO_SCOPES],
       credentialScopes: [...PERMISSIONS, ...DEMO_SCOPES],
+      audiences: ['*'],
     },
   };
 }

@@ -199,3 +199,13 @@ export const originRefused = defineError({
   fix: 'Send it from a listed origin (CORS_ORIGINS), or with the X-CSRF-Token header, or use a bearer token.',
   retryable: false,
 });
+
+/** A place in a list that this list does not have. */
+export const cursorInvalid = defineError({
+  code: 'cursor_invalid',
+  status: 400,
+  title: 'The cursor is not one of this list',
+  cause: 'It was changed on the way, or belongs to another list or filter.',
+  fix: 'Send `next` of the page before as it is, or begin again without a cursor.',
+  retryable: false,
+});

@@ -6,6 +6,7 @@ import {
   readClients,
   readPermissions,
   readRolePermissions,
+  readRoles,
 } from './access.store.ts';
 
 /** Our own pages and apps: a public client that may use nothing but refresh. Its row comes with the migrations. */
@@ -23,7 +24,15 @@ export type Client = {
   readonly tokenEpoch: number;
   /** RFC 7591 §2: `client_secret_basic`, `client_secret_post`, `none`. */
   readonly authMethod: string;
+  /** RFC 9449 §5.2: every token of it is bound to a key. */
   readonly dpopBound: boolean;
+  /** Shown to users; its id where it has none. */
+  readonly name: string;
+  readonly redirectUris: readonly string[];
+  /** Of our own house: nobody is asked. */
+  readonly skipConsent: boolean;
+  /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
+  readonly audiences: readonly string[];
 };
 
 /** Clients, roles and permissions, in memory. Nothing but `load` does I/O. */
@@ -47,6 +56,7 @@ export type AccessDirectory = {
   permissionsOf(roles: readonly string[]): ReadonlySet<string>;
   /** Every permission there is. */
   permissions(): ReadonlySet<string>;
+  /** Every role there is, whether or not it gives anything. */
   roles(): ReadonlySet<string>;
 };
 
@@ -69,13 +79,14 @@ type Loaded = {
   readonly version: number;
   readonly clients: ReadonlyMap<string, Client>;
   readonly permissions: ReadonlySet<string>;
+  readonly roles: ReadonlySet<string>;
   readonly byRole: ReadonlyMap<string, readonly string[]>;
 };
 
 export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirectory {
   // No secret hashes to it: what an unknown client is compared with.
   const dummy = randomBytes(HASH_BYTES);
-  let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), byRole: new Map() };
+  let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), roles: new Set(), byRole: new Map() };
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
   let loadShown = 0;
@@ -87,6 +98,7 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
     // One after the other: a transaction is one connection.
     const clients = await readClients(sql);
     const permissions = await readPermissions(sql);
+    const roles = await readRoles(sql);
     const rolePermissions = await readRolePermissions(sql);
     // A slower load must not undo one begun after it.
     if (thisLoad < loadShown) return;
@@ -95,6 +107,7 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
       version,
       clients: new Map(clients.map((row) => [row.clientId, clientOf(row)])),
       permissions: new Set(permissions),
+      roles: new Set(roles),
       byRole: groupByRole(rolePermissions),
     };
     byRoles = new Map();
@@ -114,7 +127,8 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
       return matches && client?.secretHash && !client.disabled ? client : null;
     },
     permissionsOf(roles) {
-      const name = roles.join(' ');
+      // No two lists have one name, whatever the roles are called.
+      const name = JSON.stringify(roles);
       const known = byRoles.get(name);
       if (known) return known;
       const made = new Set(roles.flatMap((role) => loaded.byRole.get(role) ?? []));
@@ -122,7 +136,7 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
       return made;
     },
     permissions: () => loaded.permissions,
-    roles: () => new Set(loaded.byRole.keys()),
+    roles: () => loaded.roles,
   };
 }
 

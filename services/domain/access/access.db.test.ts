@@ -151,8 +151,11 @@ describe('roles', () => {
     expect(access.permissions().has('keys:manage')).toBe(true);
     expect(access.permissionsOf(['user', 'nobody', '__proto__']).size).toBe(0);
     expect(access.permissionsOf(['admin'])).toBe(access.permissionsOf(['admin']));
-    expect(access.roles()).toEqual(new Set(['admin', 'auditor']));
-    expect([...access.permissionsOf(['auditor'])]).toEqual(['audit:read']);
+    expect(access.roles()).toEqual(new Set(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
+    expect(access.permissionsOf(['agent']).size).toBe(0);
+    const audits = access.permissionsOf(['auditor']);
+    expect(audits).toContain('audit:read');
+    expect([...audits].filter((permission) => permission.endsWith(':manage'))).toEqual([]);
   });
 
   test('a right exchanged for another ends what was issued with it, as one taken away does', async () => {
@@ -177,6 +180,14 @@ describe('roles', () => {
     expect(access.confirm(await versionOf())).toBe(false);
     await access.load();
     expect(access.permissionsOf(['user'])).toEqual(new Set(['tokens:read']));
+  });
+
+  test('a role is named in lower case without spaces, so that no two lists of roles are one', async () => {
+    for (const name of ['admin user', 'Admin', '', '1st', `x${'y'.repeat(63)}`])
+      await expect(raw(`INSERT INTO roles (name, description) VALUES ($1, 'x')`, [name])).rejects.toThrow();
+    expect(access.permissionsOf(['admin auditor']).size).toBe(0);
+    expect(access.permissionsOf(['admin', 'auditor']).size).toBeGreaterThan(0);
+    expect(access.permissionsOf(['admin auditor']).size).toBe(0);
   });
 
   test('however many different sets of roles are asked for, each answer is right', async () => {

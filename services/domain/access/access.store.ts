@@ -12,6 +12,10 @@ export type ClientRow = {
   readonly tokenEpoch: number;
   readonly authMethod: string | null;
   readonly dpopBound: boolean;
+  readonly name: string;
+  readonly redirectUris: string[];
+  readonly skipConsent: boolean;
+  readonly audiences: string[];
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
 
@@ -21,17 +25,19 @@ const clientsRead = defineStatement(
   'oauthClientsRead',
   `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
-     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound"
+     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
+     coalesce(name, "clientId") AS name, "redirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences
    FROM oauth_clients`,
 );
 const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');
+const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
 /** T18: a client id that equals a user id would let one speak as the other. */
 const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
-     "clientCredentialsScopes", "redirectUris")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "clientCredentialsScopes", "redirectUris", audiences)
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -41,6 +47,8 @@ export const readAccessVersion = async (sql: Sql): Promise<number> =>
 export const readClients = (sql: Sql): Promise<ClientRow[]> => sql.query<ClientRow>(clientsRead);
 export const readPermissions = async (sql: Sql): Promise<string[]> =>
   (await sql.query<{ name: string }>(permissionsRead)).map((row) => row.name);
+export const readRoles = async (sql: Sql): Promise<string[]> =>
+  (await sql.query<{ name: string }>(rolesRead)).map((row) => row.name);
 export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
   sql.query<RolePermissionRow>(rolePermissionsRead);
 
@@ -54,6 +62,7 @@ export type NewClient = {
   readonly scopes: readonly string[];
   readonly credentialScopes: readonly string[];
   readonly redirectUris: readonly string[];
+  readonly audiences: readonly string[];
 };
 
 /** False when the id is taken, by a client or a user. */
@@ -68,6 +77,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.scopes,
     client.credentialScopes,
     client.redirectUris,
+    client.audiences,
   ]);
   return rows.length === 1;
 }

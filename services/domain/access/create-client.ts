@@ -15,6 +15,10 @@ export type CreateClientInput = {
   /** Scopes of client-credentials tokens; those that name permissions are what its secret may do. */
   readonly credentialScopes?: readonly string[];
   readonly redirectUris?: readonly string[];
+  /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
+  readonly audiences?: readonly string[];
+  /** For the audit log. */
+  readonly reason?: string;
 };
 
 export type CreatedClient = {
@@ -36,7 +40,7 @@ export async function createClient(
   const authMethod = input.authMethod ?? 'client_secret_basic';
   const clientSecret = authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
   const isMade = await ports.transact(async (tx) => {
-    await setAuditContext(tx, caller);
+    await setAuditContext(tx, caller, input.reason);
     return insertClient(tx, {
       id: ports.random.uuid(),
       clientId,
@@ -47,6 +51,7 @@ export async function createClient(
       scopes: input.scopes ?? [],
       credentialScopes: input.credentialScopes ?? [],
       redirectUris: input.redirectUris ?? [],
+      audiences: input.audiences ?? [],
     });
   });
   if (!isMade) throw clientExists();

@@ -16,8 +16,10 @@ export type SeedClient = {
   readonly clientSecret: string;
   readonly name: string;
   readonly grantTypes: readonly string[];
+  readonly redirectUris: readonly string[];
   readonly scopes: readonly string[];
   readonly credentialScopes: readonly string[];
+  readonly audiences: readonly string[];
 };
 
 type SeedPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'>;

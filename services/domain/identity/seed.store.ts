@@ -23,12 +23,14 @@ const seedRolesInsert = defineStatement(
 
 const seedClientUpsert = defineStatement(
   'seedClientUpsert',
-  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes, "clientCredentialsScopes")
-   VALUES ($1, $2, $3, $4, 'client_secret_basic', $5, $6, $7)
+  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes, "clientCredentialsScopes", "redirectUris",
+     audiences)
+   VALUES ($1, $2, $3, $4, 'client_secret_basic', $5, $6, $7, $8, $9)
    ON CONFLICT ("clientId") DO UPDATE SET "clientSecret" = EXCLUDED."clientSecret", "grantTypes" = EXCLUDED."grantTypes",
-     scopes = EXCLUDED.scopes, "clientCredentialsScopes" = EXCLUDED."clientCredentialsScopes"
-   WHERE (oauth_clients."clientSecret", oauth_clients."grantTypes", oauth_clients.scopes, oauth_clients."clientCredentialsScopes")
-     IS DISTINCT FROM (EXCLUDED."clientSecret", EXCLUDED."grantTypes", EXCLUDED.scopes, EXCLUDED."clientCredentialsScopes")`,
+     scopes = EXCLUDED.scopes, "clientCredentialsScopes" = EXCLUDED."clientCredentialsScopes", "redirectUris" = EXCLUDED."redirectUris",
+     audiences = EXCLUDED.audiences
+   WHERE (oauth_clients."clientSecret", oauth_clients."grantTypes", oauth_clients.scopes, oauth_clients."clientCredentialsScopes", oauth_clients."redirectUris", oauth_clients.audiences)
+     IS DISTINCT FROM (EXCLUDED."clientSecret", EXCLUDED."grantTypes", EXCLUDED.scopes, EXCLUDED."clientCredentialsScopes", EXCLUDED."redirectUris", EXCLUDED.audiences)`,
 );
 
 export const lockSeed = async (tx: Sql): Promise<void> => {
@@ -59,6 +61,8 @@ export const upsertClient = async (
     grantTypes: readonly string[];
     scopes: readonly string[];
     credentialScopes: readonly string[];
+    redirectUris: readonly string[];
+    audiences: readonly string[];
   },
 ): Promise<void> => {
   await tx.query(seedClientUpsert, [
@@ -69,5 +73,7 @@ export const upsertClient = async (
     client.grantTypes,
     client.scopes,
     client.credentialScopes,
+    client.redirectUris,
+    client.audiences,
   ]);
 };

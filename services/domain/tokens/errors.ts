@@ -78,8 +78,9 @@ export const targetInvalid = defineError({
   status: 400,
   oauthError: 'invalid_target',
   title: 'The resource is not one a token can be made for',
-  cause: 'RFC 8707 §2: `resource` is an absolute URI without a fragment, given once.',
-  fix: 'Send the resource server’s identifier, or leave it out for the default audience.',
+  cause:
+    'It is not among the audiences registered for the client, or no absolute URI without a fragment, given once (RFC 8707 §2).',
+  fix: 'Register the audience for the client, or leave it out for the default one.',
   retryable: false,
 });
 

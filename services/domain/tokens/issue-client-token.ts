@@ -5,6 +5,7 @@ import { type AuditRow, auditRow } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { accessTokenClaims, signAccessToken } from './access-token.ts';
+import { allowedAudience } from './allowed-audience.ts';
 import { tokenIssued } from './audit-events.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
@@ -58,10 +59,10 @@ export type ClientTokenPorts = Pick<Ports, 'redis' | 'clock' | 'random'> &
 
 const isResource = (text: string): boolean => URL.canParse(text) && !text.includes('#');
 
-function audienceFor(ports: HasTokenSettings, { resource, audience }: ClientTokenInput): string {
-  if (resource === undefined) return audience ?? ports.tokenSettings.audience;
+function audienceFor(ports: HasTokenSettings, client: Client, { resource, audience }: ClientTokenInput): string {
+  if (resource === undefined) return allowedAudience(ports, client, audience);
   if (!isResource(resource) || (audience !== undefined && audience !== resource)) throw targetInvalid();
-  return resource;
+  return allowedAudience(ports, client, resource);
 }
 
 function scopeOf(client: Client, requested: string | undefined): readonly string[] {
@@ -75,7 +76,7 @@ type Terms = { readonly audience: string; readonly scopes: readonly string[] };
 
 function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
   if (!client.grantTypes.includes('client_credentials')) throw grantNotAllowed();
-  return { audience: audienceFor(ports, input), scopes: scopeOf(client, input.scope) };
+  return { audience: audienceFor(ports, client, input), scopes: scopeOf(client, input.scope) };
 }
 
 /**

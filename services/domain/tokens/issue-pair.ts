@@ -7,6 +7,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from './access-token.ts';
+import { allowedAudience } from './allowed-audience.ts';
 import { tokenIssued } from './audit-events.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
 import { roleNotHeld, scopeInvalid, userUnknown } from './errors.ts';
@@ -113,7 +114,7 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
 /**
  * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
  * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
- * Throws `permission_missing`, `role_not_held` (403), `user_unknown` (404), `scope_invalid` (400), `session_ended` (401),
+ * Throws `permission_missing`, `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400), `session_ended` (401),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
@@ -137,7 +138,7 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
     ...login,
     isClientBound: false,
     scope: scopeFor(ports, login.clientId, input.scope),
-    audience: input.audience ?? ports.tokenSettings.audience,
+    audience: allowedAudience(ports, ports.access.client(login.clientId), input.audience),
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };
   const plan: Plan = { family, role: input.role };

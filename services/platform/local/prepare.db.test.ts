@@ -53,7 +53,7 @@ test('two starts at once on an empty database: one migration run, one key, one o
   expect(one.keysCreated.length + two.keysCreated.length).toBe(1);
   expect(one.credentialsFile).toBe(join(dataDir, 'dev-credentials.json'));
   expect(await rows('SELECT roles FROM users ORDER BY email')).toEqual([
-    { roles: ['admin', 'user'] },
+    { roles: ['admin', 'agent', 'auditor', 'compliance', 'operator', 'user'] },
     { roles: ['user'] },
   ]);
   expect(await rows(`SELECT count(*)::int FROM accounts`)).toEqual([{ count: 2 }]);
@@ -80,7 +80,7 @@ test('the credentials work, are 0600, and are the same at the next start, which 
     for (const login of [first.user, first.admin])
       expect((await send(world, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);
     const client = world.access.authenticateClient(first.client.client_id, first.client.client_secret);
-    expect(client?.grantTypes).toEqual(['refresh_token', 'client_credentials']);
+    expect(client?.grantTypes).toEqual(['authorization_code', 'refresh_token', 'client_credentials']);
     for (const scope of ['tokens:issue', 'tokens:introspect', 'revocations:read', 'keys:manage', 'tasks:read'])
       expect(client?.credentialScopes).toContain(scope);
   } finally {

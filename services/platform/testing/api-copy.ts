@@ -93,7 +93,12 @@ export async function newClient(
   scopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access'],
 ): Promise<TestClient> {
   const grantTypes = ['client_credentials', 'refresh_token'];
-  const made = await createClient(copy.ports, { name: 'test', grantTypes, scopes, credentialScopes }, testCaller);
+  const audiences = ['*'];
+  const made = await createClient(
+    copy.ports,
+    { name: 'test', grantTypes, scopes, credentialScopes, audiences },
+    testCaller,
+  );
   await copy.ports.access.load();
   const clientSecret = made.clientSecret as string;
   const basic = `Basic ${Buffer.from(`${made.clientId}:${clientSecret}`).toString('base64')}`;

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { defineError } from '../platform/define/error.ts';
+import { ownerAsking, ownOrUnknown } from './ownership.ts';
+import type { Caller } from './ports.ts';
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const user = (userId: string, clientId = 'sallyport'): Caller => ({
+  kind: 'user',
+  userId,
+  sessionId: null,
+  clientId,
+  permissions: new Set(['users:manage']),
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});
+const others: Caller[] = [
+  { kind: 'anonymous', request },
+  { kind: 'system', name: 'test', request },
+  { kind: 'client', clientId: 'me', permissions: new Set(), by: 'client', request },
+];
+const unknown = defineError({
+  code: 'thing_unknown',
+  status: 404,
+  title: '',
+  cause: '',
+  fix: '',
+  retryable: false,
+});
+
+test('A1: what is somebody else’s answers as what is not there, whatever rights the caller has', () => {
+  const mine = { userId: 'me', name: 'x' };
+  expect(ownOrUnknown(mine, user('me'), unknown)).toBe(mine);
+  for (const caller of [user('you'), ...others])
+    expect(() => ownOrUnknown(mine, caller, unknown)).toThrow(expect.objectContaining({ code: 'thing_unknown' }));
+  for (const nothing of [null, undefined])
+    expect(() => ownOrUnknown(nothing, user('me'), unknown)).toThrow(
+      expect.objectContaining({ code: 'thing_unknown' }),
+    );
+});
+
+test('A5: the account is managed by its user, not by a client, nor with a token given to another client', () => {
+  expect(ownerAsking(user('me'))).toMatchObject({ userId: 'me' });
+  for (const caller of [user('me', 'partner'), ...others])
+    expect(() => ownerAsking(caller)).toThrow(expect.objectContaining({ code: 'permission_missing' }));
+});
