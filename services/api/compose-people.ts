@@ -17,6 +17,7 @@ export function composeLogins({
   return {
     hasher: createHasherOf(config, keyRing.secret('pepper').key),
     passwordPolicy: passwordPolicyOf(config),
+    loginGuard: { locksNetworks: config.limits.profile !== 'load' },
     auth: createAuth(
       { ...outside, revocations },
       {

@@ -3,9 +3,17 @@ import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 export const userLogin = defineAuditEvent({
   type: 'user.login',
   durability: 'durable',
-  outcomes: ['ok', 'refused'],
+  outcomes: ['ok', 'refused', 'locked'],
   meaning:
-    'Somebody tried to sign in. `refused` is committed before its 401; `detail.identifier` is a keyed hash of the e-mail.',
+    'Somebody tried to sign in. `refused` is committed before its 401, `locked` before its 429; `detail.identifier` is a keyed hash of the e-mail.',
+});
+
+export const userLoginLocked = defineAuditEvent({
+  type: 'user.login_locked',
+  durability: 'durable',
+  outcomes: ['refused'],
+  meaning:
+    'A wrong password too many: from now on, for `detail.seconds`, no password is looked at for this account from unknown devices, from this device or from this network (`detail.of`).',
 });
 
 // Written by row triggers, in whichever transaction changes the row (migration identity).
@@ -91,4 +99,25 @@ export const accountPasswordChanged = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning: 'The password of an account changed.',
+});
+
+export const userEmailVerified = defineAuditEvent({
+  type: 'user.email_verified',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'The e-mail address of an account was proved by a code sent to it.',
+});
+
+export const userProfileChanged = defineAuditEvent({
+  type: 'user.profile_changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'Somebody changed name or picture of their account; `detail.fields` names which.',
+});
+
+export const codeRefused = defineAuditEvent({
+  type: 'code.refused',
+  durability: 'durable',
+  outcomes: ['refused'],
+  meaning: 'A mailed code was tried that is wrong, used or out of date.',
 });

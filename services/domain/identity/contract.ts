@@ -2,12 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
-import {
-  emailTaken,
-  hashingBusy,
-  loginRefused,
-  loginUnavailable,
-} from './errors.ts';
+import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
 import { passwordErrors } from './password-errors.ts';
 
 // RFC 5321 §4.5.3.1.3 leaves 254 for an address.
@@ -77,7 +72,7 @@ export const signInEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ email, password }),
   responses: { 200: loginShape },
-  errors: [requestInvalid, loginRefused, originRefused, hashingBusy, loginUnavailable, storeUnavailable],
+  errors: [requestInvalid, loginRefused, loginLocked, originRefused, hashingBusy, loginUnavailable, storeUnavailable],
 });
 
 export const signOutEndpoint = defineEndpoint({

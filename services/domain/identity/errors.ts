@@ -10,6 +10,16 @@ export const loginRefused = defineError({
   retryable: false,
 });
 
+/** The same for an account, a browser and a network that is locked, and whether or not there is such an account. */
+export const loginLocked = defineError({
+  code: 'login_locked',
+  status: 429,
+  title: 'Too many wrong passwords',
+  cause: 'This name, browser or network gave too many wrong passwords. The password was not looked at.',
+  fix: 'Try again after Retry-After, sign in where you have signed in before or by passkey, or reset the password.',
+  retryable: true,
+});
+
 export const emailTaken = defineError({
   code: 'email_taken',
   status: 409,

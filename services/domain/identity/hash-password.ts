@@ -3,9 +3,10 @@ import { clientPrefixOf } from '../limits/client-prefix.ts';
 import type { Caller, HashAdmission } from '../ports.ts';
 import { hashingBusy } from './errors.ts';
 
-export const admissionOf = ({ request }: Caller, signal?: AbortSignal): HashAdmission => ({
+/** @param knownDevice the browser has signed in before, and keeps its place when others flood the queue */
+export const admissionOf = ({ request }: Caller, signal?: AbortSignal, knownDevice = false): HashAdmission => ({
   clientPrefix: clientPrefixOf(request.ip),
-  knownDevice: false,
+  knownDevice,
   ...(signal ? { signal } : {}),
 });
 

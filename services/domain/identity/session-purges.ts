@@ -1,5 +1,6 @@
 import { sessionPurge, verificationPurge } from './identity.store.ts';
 import { loginChallengePurge } from './login-challenge.store.ts';
+import { loginFailurePurge } from './login-failures.store.ts';
 
 /** What this module removes once its time is over. */
-export const sessionPurges = [sessionPurge, verificationPurge, loginChallengePurge] as const;
+export const sessionPurges = [sessionPurge, verificationPurge, loginChallengePurge, loginFailurePurge] as const;

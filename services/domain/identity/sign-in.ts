@@ -2,16 +2,18 @@ import { logins } from '../../../observability/metrics/identity.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
-import type { Caller, Ports } from '../ports.ts';
+import type { Caller, HashAdmission, Ports } from '../ports.ts';
 import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
 import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
 import type { HasCsrf } from './csrf.ts';
-import { identifierHash, normaliseEmail } from './email.ts';
+import { withDevice } from './device-cookie.ts';
+import { normaliseEmail } from './email.ts';
 import { endSession, endSessionIn } from './end-session.ts';
-import { loginRefused } from './errors.ts';
+import { loginLocked, loginRefused } from './errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
+import { admitLogin, countLoginFailure, forgiveLogin, type HasLoginGuard } from './login-guard.ts';
 import { beginLogin, finishLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
 import { type HasPasswordPolicy, isHashable } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
@@ -22,6 +24,7 @@ export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   SessionTokenPorts &
   HasAuth &
   HasCsrf &
+  HasLoginGuard &
   HasRevocationPush;
 
 export type SignInInput = {
@@ -35,7 +38,7 @@ export type SignInInput = {
 
 /**
  * E-mail and password for a new session and its token pair (D-API-02).
- * @throws loginRefused (401, alike for unknown, disabled and wrong), hashingBusy, storeUnavailable (503)
+ * @throws loginRefused (401, alike for unknown, disabled and wrong), loginLocked (429), hashingBusy, storeUnavailable (503)
  */
 export async function signIn(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   try {
@@ -43,26 +46,29 @@ export async function signIn(ports: LoginPorts, input: SignInInput, caller: Call
     logins.add(1, { outcome: 'ok', factor: 'password' });
     return answer;
   } catch (err) {
-    logins.add(1, { outcome: isRefused(err) ? 'refused' : 'unavailable', factor: 'password' });
+    const outcome = isRefused(err) ? 'refused' : isLocked(err) ? 'locked' : 'unavailable';
+    logins.add(1, { outcome, factor: 'password' });
     throw err;
   }
 }
 
 const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === loginRefused.definition.code;
+const isLocked = (err: unknown): boolean => (err as { code?: unknown }).code === loginLocked.definition.code;
 
 async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
+  const admitted = await admitLogin(ports, { email, cookie: input.cookie }, caller);
   const credential = await findCredential(ports.sql, email);
-  const identifier = identifierHash(ports.keyRing.secret('identifier'), email);
-  const proven = await provePassword(ports, input, credential, caller);
+  const proven = await provePassword(
+    ports,
+    input,
+    credential,
+    admissionOf(caller, input.signal, admitted.isKnownDevice),
+  );
   const refuse = async (): Promise<never> => {
-    await recordEvent(ports.sql, caller, userLogin, {
-      outcome: 'refused',
-      ...(credential ? { target: { kind: 'user', id: credential.userId } as const } : {}),
-      detail: { factor: 'password', identifier },
-    });
-    throw loginRefused();
+    const lockedSeconds = await ports.transact((tx) => countLoginFailure(tx, admitted, credential?.userId, caller));
+    throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : loginRefused();
   };
   if (!proven) return refuse();
   const actor = userCaller(proven.userId, caller);
@@ -71,12 +77,18 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
     .transact(async (tx) => {
       await setAuditContext(tx, actor, 'sign_in');
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+      await forgiveLogin(tx, admitted);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
       if (opened.user.disabledAt !== null) throw loginRefused();
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',
         target: { kind: 'user', id: proven.userId },
-        detail: { factor: 'password', identifier, session_id: opened.session.id },
+        detail: {
+          factor: 'password',
+          identifier: admitted.identifier,
+          session_id: opened.session.id,
+          known_device: admitted.isKnownDevice,
+        },
       });
       return beginLogin(tx, ports, opened, actor);
     })
@@ -88,23 +100,24 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   // A sign-in beside this one replaced the digest: the new one is proved, which none replaces again.
   if (login === null) return attempt(ports, input, caller);
   void upgradeDigest(ports, proven, input.password, actor);
-  return finishLogin(ports, login, actor).catch(async (err: unknown) => {
+  const answer = await finishLogin(ports, login, actor).catch(async (err: unknown) => {
     // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.
     await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, actor).catch(() => {});
     throw err;
   });
+  return withDevice(ports, answer, { email, cookie: input.cookie });
 }
 
 /** The credential when the password is its; costs one verification in every case, known account or not. */
 async function provePassword(
   ports: Pick<Ports, 'hasher'>,
-  { password, signal }: SignInInput,
+  { password }: SignInInput,
   credential: Credential | undefined,
-  caller: Caller,
+  admission: HashAdmission,
 ): Promise<{ readonly userId: string; readonly digest: string } | undefined> {
   const digest = credential?.digest ?? (await ports.hasher.dummyDigest());
   const candidate = isHashable(password) ? password : 'no password has this form';
-  const matches = await inQueue(ports.hasher.verify(candidate, digest, admissionOf(caller, signal)));
+  const matches = await inQueue(ports.hasher.verify(candidate, digest, admission));
   if (!matches || !credential?.digest || credential.isDisabled || candidate !== password) return undefined;
   return { userId: credential.userId, digest: credential.digest };
 }

@@ -2,6 +2,7 @@ import { signups } from '../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
 import { assertNotRewound } from '../tokens/revocation-set.ts';
+import { withDevice } from './device-cookie.ts';
 import { normaliseEmail } from './email.ts';
 import { endSession, endSessionIn } from './end-session.ts';
 import { emailTaken } from './errors.ts';
@@ -54,11 +55,12 @@ async function attempt(ports: LoginPorts, input: SignUpInput, caller: Caller): P
     .catch((err: unknown) => {
       throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });
-  return finishLogin(ports, login, caller).catch(async (err: unknown) => {
+  const answer = await finishLogin(ports, login, caller).catch(async (err: unknown) => {
     // The account stays and can sign in; the session, whose cookie has not left, ends.
     await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, caller).catch(() => {});
     throw err;
   });
+  return withDevice(ports, answer, { email, cookie: input.cookie });
 }
 
 /** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */

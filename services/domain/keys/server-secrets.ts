@@ -2,8 +2,8 @@ import type { Vault } from '../ports.ts';
 import { openSealed } from './key-material.ts';
 import type { SecretRow } from './keys.store.ts';
 
-/** Refresh-token MAC, password pepper, keyed hashes of addresses and agents, double-submit tokens. */
-export const serverSecretPurposes = ['refresh', 'pepper', 'identifier', 'csrf'] as const;
+/** Refresh-token MAC, password pepper, keyed hashes of addresses and agents, double-submit tokens, known devices. */
+export const serverSecretPurposes = ['refresh', 'pepper', 'identifier', 'csrf', 'device'] as const;
 export type ServerSecretPurpose = (typeof serverSecretPurposes)[number];
 
 /** Stored values depend on these for as long as they are stored: no version is ever destroyed. */

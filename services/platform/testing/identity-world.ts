@@ -138,6 +138,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     log,
     passwordPolicy: passwordPolicyOf(config),
     hasher: options.around?.hasher?.(portHasher) ?? portHasher,
+    loginGuard: { locksNetworks: config.limits.profile !== 'load' },
     auth,
     access,
     keyRing: options.around?.keyRing?.(keyRing) ?? keyRing,
