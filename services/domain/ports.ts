@@ -183,6 +183,33 @@ export class SinkRefusedError extends Error {
   }
 }
 
+/** One mail, ready to leave. */
+export type OutgoingMail = {
+  /** UUIDv7; the same at every try. */
+  readonly id: string;
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+};
+
+/** Where mails leave: an SMTP server, or files where there is none. */
+export type MailTransport = {
+  /** Resolves once the mail was taken. @throws MailRefusedError where another try would not help */
+  send(mail: OutgoingMail): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** The server will not have this mail, now or later. */
+export class MailRefusedError extends Error {
+  readonly code: string;
+  constructor(code: string) {
+    super('the mail was refused');
+    this.name = 'MailRefusedError';
+    this.code = code;
+  }
+}
+
 export type Log = {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -258,6 +285,8 @@ export type Caller = { readonly request: RequestContext } & (
       readonly familyId: string | null;
       /** Unix seconds of the login behind the credential. */
       readonly authTime: number;
+      /** Assurance of that login: `aal2` when two factors proved it. */
+      readonly acr?: string;
     }
   | {
       readonly kind: 'client';

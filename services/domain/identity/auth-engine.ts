@@ -1,10 +1,14 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
+import { passkey } from '@better-auth/passkey';
 import { prismaAdapter } from '@better-auth/prisma-adapter';
 import { betterAuth } from 'better-auth';
 import { createAuthMiddleware } from 'better-auth/api';
+import { twoFactor } from 'better-auth/plugins/two-factor';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
+import type { Assurance } from './assurance.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SecondaryStorage } from './session.cache.ts';
+import { sessionFacts, sessionPlugin } from './session-plugin.ts';
 
 /** The database as Better Auth's adapter needs it; see platform/postgres/prisma.ts. */
 export type AuthDatabase = {
@@ -27,6 +31,12 @@ export type Handover = {
   readonly digest?: string;
   readonly provenDigest?: string;
   readonly afterCommit: (() => Promise<void>)[] | null;
+  /** How the login behind the session to be opened was proved. */
+  readonly assurance?: Assurance;
+  /** When the session to be opened ends; a whole life from now unless said. */
+  readonly expiresAt?: Date;
+  /** Whom a call is for, where it asks for a session: ours has recognised them, by cookie or by token. */
+  readonly as?: LiveSession;
   opened?: LiveSession;
   isCached?: boolean;
 };
@@ -90,12 +100,30 @@ export function createAuthEngine(
       deferSessionRefresh: true,
       storeSessionInDatabase: true,
       cookieCache: { enabled: false },
+      additionalFields: {
+        amr: { type: 'string[]', input: false, required: false },
+        acr: { type: 'string', input: false, required: false },
+      },
     },
+    databaseHooks: { session: sessionFacts(handover) },
+    plugins: [
+      sessionPlugin(),
+      twoFactor({ issuer: 'Sallyport' }),
+      passkey({
+        rpName: 'Sallyport',
+        origin: [...browser.trustedOrigins],
+        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+      }),
+    ],
     verification: { storeInDatabase: true },
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
     logger: { disabled: true },
     hooks: {
+      before: createAuthMiddleware(async () => {
+        const as = handover.getStore()?.as;
+        return as && { context: { context: { session: as } } };
+      }),
       after: createAuthMiddleware(async (ctx) => {
         const open = handover.getStore();
         if (open && ctx.context.newSession) open.opened = ctx.context.newSession as unknown as LiveSession;

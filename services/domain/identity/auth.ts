@@ -4,6 +4,7 @@ import { isAPIError } from 'better-auth/api';
 import { internalError } from '../../platform/errors.ts';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import { type Assurance, PASSWORD_ALONE } from './assurance.ts';
 import {
   type AuthDatabase,
   type BrowserPolicy,
@@ -36,6 +37,11 @@ export type Auth = {
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
   /** A session for the account whose digest the password has just been proved against; call inside `transact`. */
   signIn(input: { email: string; provenDigest: string }, request: RequestContext): Promise<OpenedSession>;
+  /** A session for a user whom a use-case has recognised; call inside `transact`. */
+  openSession(
+    input: { readonly userId: string; readonly assurance: Assurance; readonly expiresAt?: Date },
+    request: RequestContext,
+  ): Promise<OpenedSession>;
   /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. */
   findSession(cookie: string): Promise<LiveSession | null>;
   /** Drops the cached copy; speed alone. */
@@ -76,7 +82,7 @@ export function createAuth(
   };
 
   async function open(
-    given: Pick<Handover, 'digest' | 'provenDigest'>,
+    given: Pick<Handover, 'digest' | 'provenDigest' | 'assurance' | 'expiresAt'>,
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ): Promise<OpenedSession> {
     const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
@@ -90,7 +96,7 @@ export function createAuth(
     browser,
     transact,
     signUp: ({ email, name, digest }, request) =>
-      open({ digest }, () =>
+      open({ digest, assurance: PASSWORD_ALONE }, () =>
         engine.api.signUpEmail({
           body: { email, name, password: HANDED_OVER },
           headers: engineHeaders(request),
@@ -98,12 +104,16 @@ export function createAuth(
         }),
       ),
     signIn: ({ email, provenDigest }, request) =>
-      open({ provenDigest }, () =>
+      open({ provenDigest, assurance: PASSWORD_ALONE }, () =>
         engine.api.signInEmail({
           body: { email, password: HANDED_OVER },
           headers: engineHeaders(request),
           returnHeaders: true,
         }),
+      ),
+    openSession: ({ userId, ...given }, request) =>
+      open(given, () =>
+        engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
       ),
     async findSession(cookie) {
       assertNotRewound(revocations);

@@ -20,6 +20,9 @@ export type AuthSession = {
   readonly updatedAt: Date;
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
+  /** How its login was proved (RFC 8176), and the assurance of that. */
+  readonly amr: readonly string[];
+  readonly acr: string;
 };
 
 /** Who is signed in, as Better Auth answers it. */

@@ -89,5 +89,6 @@ export const sessionCallerOf = (
   tokenId: null,
   familyId: null,
   authTime: unixSeconds(session.createdAt),
+  acr: session.acr,
   request: caller.request,
 });

@@ -145,6 +145,7 @@ describe('bearer', () => {
       sessionId: 's1',
       clientId: 'sallyport',
       permissions: new Set(['keys:read']),
+      roles: ['user'],
       by: 'bearer',
       tokenId: 'id-0',
       familyId: 'f1',
@@ -153,6 +154,17 @@ describe('bearer', () => {
     });
     const withoutSession = { ...facts, user: { ...facts.user!, sessionId: null } };
     expect(await callerOf(withoutSession)).toMatchObject({ kind: 'user', sessionId: null });
+  });
+
+  test('a token says how its login was proved, and its caller how much that is worth', async () => {
+    const world = minting();
+    const proved: TokenFacts = { ...facts, user: { ...facts.user!, amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } };
+    const { claims } = await mintAccessToken(world.ports, proved, request);
+    expect(claims).toMatchObject({ amr: ['pwd', 'otp', 'mfa'], acr: 'aal2', auth_time: NOW - 60 });
+    expect(await callerOf(proved)).toMatchObject({ acr: 'aal2' });
+    const unnamed: TokenFacts = { ...facts, user: { ...facts.user!, amr: [], acr: null } };
+    expect((await mintAccessToken(world.ports, unnamed, request)).claims).not.toHaveProperty('amr');
+    expect(await callerOf(unnamed)).not.toHaveProperty('acr');
   });
 
   test('a client’s own token is the client', async () => {

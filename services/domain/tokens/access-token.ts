@@ -29,6 +29,9 @@ export type AccessTokenClaims = {
   readonly permissions?: readonly string[];
   readonly email?: string;
   readonly auth_time?: number;
+  /** How the login was proved: its assurance and its methods (RFC 9068 §2.2.1, RFC 8176). */
+  readonly acr?: string;
+  readonly amr?: readonly string[];
   /** Epochs of user and client at issue: a token below the current one is refused. */
   readonly ue?: number;
   readonly ce?: number;
@@ -55,6 +58,8 @@ export type TokenFacts = {
     readonly roles: readonly string[];
     /** Unix seconds. */
     readonly authTime: number;
+    readonly amr?: readonly string[];
+    readonly acr?: string | null;
     readonly epoch: number;
   };
 };
@@ -105,6 +110,8 @@ export function accessTokenClaims(
   if (user) {
     claims.email = user.email;
     claims.auth_time = user.authTime;
+    if (user.acr) claims.acr = user.acr;
+    if (user.amr && user.amr.length > 0) claims.amr = user.amr;
     claims.ue = user.epoch;
   }
   claims.ce = facts.clientEpoch;
@@ -157,6 +164,8 @@ export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
     isOptionalTexts(claims.permissions) &&
     isOptionalText(claims.email) &&
     (claims.auth_time === undefined || isTime(claims.auth_time)) &&
+    isOptionalText(claims.acr) &&
+    isOptionalTexts(claims.amr) &&
     isOptionalEpoch(claims.ue) &&
     isOptionalEpoch(claims.ce) &&
     isOptionalText(claims.bip) &&

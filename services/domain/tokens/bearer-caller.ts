@@ -26,6 +26,7 @@ export function bearerCaller(ports: ValidatePorts, token: string, request: Reque
     tokenId: claims.jti,
     familyId: claims.fid,
     authTime: claims.auth_time ?? claims.iat,
+    ...(claims.acr === undefined ? {} : { acr: claims.acr }),
     request,
   };
 }

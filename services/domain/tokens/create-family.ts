@@ -21,6 +21,8 @@ export type NewFamily = {
   readonly device?: Readonly<Record<string, string>>;
   readonly jkt?: string;
   readonly x5t?: string;
+  /** Hash of the authorization code it is exchanged for: a code that comes again ends it. */
+  readonly codeId?: Buffer;
 };
 
 export type CreatedFamily = {
@@ -32,6 +34,9 @@ export type CreatedFamily = {
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
+  /** As its session has them. */
+  readonly amr: string;
+  readonly acr: string | null;
   /** Bring the access directory to it before roles become permissions. */
   readonly accessVersion: number;
 };
@@ -84,6 +89,7 @@ export async function createFamily(
     family.audience,
     family.authTime,
     JSON.stringify(family.device ?? {}),
+    family.codeId ?? null,
   ]);
   if (row === undefined) throw sessionEnded();
   await recordEvent(tx, caller, familyCreated, {

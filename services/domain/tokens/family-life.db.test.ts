@@ -84,6 +84,8 @@ describe('a new family', () => {
       roles: ['user'],
       userEpoch: 0,
       clientEpoch: 0,
+      amr: '',
+      acr: 'aal1',
       accessVersion: expect.any(Number),
     });
     expect(checkRefreshToken(refreshToken, [''], secrets, incarnation)).not.toBeNull();

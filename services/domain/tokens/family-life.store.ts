@@ -6,6 +6,9 @@ export type NewFamilyRow = {
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
+  /** RFC 8176 methods, space separated, and assurance of its session's login; '' and null without a session. */
+  readonly amr: string;
+  readonly acr: string | null;
   /** Of roles and clients, as of the epochs: what is in memory must not be older. */
   readonly accessVersion: number;
 };
@@ -30,17 +33,19 @@ export const familyEndPrevious = defineStatement(
 export const familyInsert = defineStatement(
   'familyInsert',
   `WITH born AS (
-    SELECT u.email, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch
-    FROM users u, oauth_clients c
+    SELECT u.email, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch,
+      coalesce(array_to_string(s.amr, ' '), '') AS amr, s.acr
+    FROM users u CROSS JOIN oauth_clients c LEFT JOIN sessions s ON s.id = $10
     WHERE u.id = $11 AND u."disabledAt" IS NULL AND c."clientId" = $6 AND NOT coalesce(c.disabled, false)
   ), inserted AS (
     INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, jkt, x5t,
-      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device)
+      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device, code_id, amr, acr)
     SELECT $1::uuid, now() + make_interval(secs => $2::float8), now() + make_interval(secs => $3::float8), $4::bytea, $5::int2,
-      $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb
+      $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb, $16::bytea,
+      amr, acr
     FROM born RETURNING 1
   )
-  SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch",
+  SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch", amr, acr,
     (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
 );
 

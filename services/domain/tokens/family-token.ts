@@ -17,6 +17,9 @@ export type FamilyFacts = {
   readonly roles: readonly string[];
   /** Unix seconds. */
   readonly authTime: number;
+  /** RFC 8176 methods of the login, space separated; '' where no person signed in. */
+  readonly amr?: string;
+  readonly acr?: string | null;
   readonly userEpoch: number;
   readonly clientEpoch: number;
 };
@@ -49,6 +52,8 @@ export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): 
       email: family.email,
       roles: family.roles,
       authTime: family.authTime,
+      amr: family.amr ? family.amr.split(' ') : [],
+      acr: family.acr ?? null,
       epoch: family.userEpoch,
     },
   };

@@ -122,7 +122,7 @@ SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2
     ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
   f.user_id AS "userId", f.email, array_to_json(f.roles)::text AS roles, f.user_epoch AS "userEpoch", f.client_id AS "clientId",
   f.client_epoch AS "clientEpoch", f.sid AS "sessionId", f.scope, f.audience, f.jkt, f.x5t,
-  extract(epoch FROM f.auth_time)::int8 AS "authTime"
+  extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr
 FROM judged j LEFT JOIN held f ON f.id = j.family_id
 ORDER BY j.n`,
 );
@@ -187,6 +187,9 @@ export type Rotation = {
   readonly x5t: string | null;
   /** Unix seconds. */
   readonly authTime: number;
+  /** Space separated. */
+  readonly amr: string;
+  readonly acr: string | null;
 };
 
 /** Judges and rotates presented tokens in one statement; verdicts in the order given. */

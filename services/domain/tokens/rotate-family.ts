@@ -49,6 +49,9 @@ export type RotatedFamily = {
   readonly audience: string;
   /** Unix seconds. */
   readonly authTime: number;
+  /** Methods of the login (RFC 8176), space separated, and its assurance. */
+  readonly amr: string;
+  readonly acr: string | null;
   readonly jkt: string | null;
   readonly x5t: string | null;
   readonly refreshToken: string;
@@ -170,6 +173,8 @@ export async function rotateFamily(
     scope: rotation.scope,
     audience: rotation.audience,
     authTime: rotation.authTime,
+    amr: rotation.amr,
+    acr: rotation.acr,
     jkt: rotation.jkt,
     x5t: rotation.x5t,
     refreshToken: mintRefreshToken(key, ports.revocations.state().incarnation, successor, boundClientId),

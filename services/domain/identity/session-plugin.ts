@@ -1,0 +1,38 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { createAuthEndpoint } from 'better-auth/api';
+import { setSessionCookie } from 'better-auth/cookies';
+import { z } from 'zod';
+import { UNNAMED } from './assurance.ts';
+import type { Handover } from './auth-engine.ts';
+
+/**
+ * Opens a session for a user whom a use-case of ours has recognised; Better Auth's own ways each check a credential
+ * of their own. Server-only: it has no path.
+ */
+export const sessionPlugin = () => ({
+  id: 'sallyport-session',
+  endpoints: {
+    openSession: createAuthEndpoint.serverOnly(
+      { method: 'POST', body: z.object({ userId: z.string() }) },
+      async (ctx) => {
+        const { internalAdapter } = ctx.context;
+        const user = await internalAdapter.findUserById(ctx.body.userId);
+        if (!user) throw new Error('a session for nobody');
+        const session = await internalAdapter.createSession(user.id);
+        await setSessionCookie(ctx, { session, user });
+        return ctx.json({});
+      },
+    ),
+  },
+});
+
+/** Every session says how its login was proved, whichever way of Better Auth makes it. */
+export const sessionFacts = (handover: AsyncLocalStorage<Handover>) => ({
+  create: {
+    before: async (session: Record<string, unknown>) => {
+      const { assurance = UNNAMED, expiresAt } = handover.getStore() ?? {};
+      const { amr, acr } = assurance;
+      return { data: { ...session, amr: [...amr], acr, ...(expiresAt ? { expiresAt } : {}) } };
+    },
+  },
+});
