@@ -140,25 +140,30 @@ export function createApp(options: AppOptions): App {
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
     if (known.code === 'body_too_large') passOver(request, reply);
+    // Nothing is wrong with a body that no route was going to read.
+    if (request.is404 && !isAppError(error)) return answerUnknown(request, reply);
     if (known.definition.status >= 500 && known.code !== 'shutting_down')
       logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     sendError(known, request, reply);
   });
 
-  fastify.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '';
+  function answerUnknown(request: FastifyRequest, reply: FastifyReply): void {
+    const url = request.url.split('?', 1)[0] ?? '';
     const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
-      (method) => method !== request.method && fastify.findRoute({ method, url: path }) !== null,
+      (method) => method !== request.method && fastify.findRoute({ method, url }) !== null,
     );
-    const known = bound.filter((endpoint) => pathPattern(endpoint).test(path));
+    const known = bound.filter((endpoint) => pathPattern(endpoint).test(url));
     const methods = [...new Set([...allowed, ...known.map(({ method }) => method)])];
     const allow = methods.join(', ');
     if (browsers.isPreflight(request)) {
-      browsers.preflight(request, reply, { methods, isForAnyone: known.length > 0 && known.every(isForAnyone) });
+      const path = { methods, isForAnyone: known.length > 0 && known.every(isForAnyone) };
+      const refusal = browsers.preflight(request, reply, path);
+      if (refusal !== null) sendError(refusal, request, reply);
       return;
     }
     sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply);
-  });
+  }
+  fastify.setNotFoundHandler(answerUnknown);
 
   return {
     fastify,

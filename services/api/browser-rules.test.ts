@@ -20,14 +20,16 @@ async function serve() {
   app.setNotFoundHandler((request, reply) => {
     const isForAll = request.url === '/document';
     const methods = request.url === '/nowhere' ? [] : ['GET'];
-    if (rules.isPreflight(request)) rules.preflight(request, reply, { methods, isForAnyone: isForAll });
-    else reply.code(404).send();
-  });
-  app.setErrorHandler((error: { code?: string; options?: { headers?: Record<string, string> } }, _request, reply) => {
-    reply
-      .code(499)
-      .headers(error.options?.headers ?? {})
-      .send({ code: error.code });
+    if (!rules.isPreflight(request)) {
+      reply.code(404).send();
+      return;
+    }
+    const refusal = rules.preflight(request, reply, { methods, isForAnyone: isForAll });
+    if (refusal !== null)
+      reply
+        .code(499)
+        .headers(refusal.options.headers ?? {})
+        .send({ code: refusal.code });
   });
   await app.ready();
   return app;

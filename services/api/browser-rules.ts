@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Endpoint } from '../platform/define/endpoint.ts';
+import type { AppError } from '../platform/define/error.ts';
 import { methodNotAllowed, originRefused, routeUnknown } from '../platform/errors.ts';
 
 export type BrowserSettings = {
@@ -17,10 +18,10 @@ export type BrowserRules = {
   /** True for a question that a browser asks by itself before a request (Fetch §4.8). */
   isPreflight(request: FastifyRequest): boolean;
   /**
-   * Answers it. `methods` are those of the path, `isForAnyone` whether every page may read what is there.
-   * Throws `route_unknown`, `origin_refused`, `method_not_allowed`.
+   * Answers it, or returns why not: `route_unknown`, `origin_refused`, `method_not_allowed`. `methods` are those of the
+   * path, `isForAnyone` says whether every page may read what is there.
    */
-  preflight(request: FastifyRequest, reply: FastifyReply, path: PathRules): void;
+  preflight(request: FastifyRequest, reply: FastifyReply, path: PathRules): AppError | null;
 };
 
 export type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: boolean };
@@ -83,11 +84,11 @@ export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): Bro
       method === 'OPTIONS' && sent.origin !== undefined && sent['access-control-request-method'] !== undefined,
     preflight(request, reply, path) {
       const { origin, 'access-control-request-method': asked } = request.headers;
-      if (path.methods.length === 0) throw routeUnknown();
+      if (path.methods.length === 0) return routeUnknown();
       const granted = path.isForAnyone ? { 'access-control-allow-origin': '*' } : permission(origin);
-      if (!('access-control-allow-origin' in granted)) throw originRefused();
+      if (!('access-control-allow-origin' in granted)) return originRefused();
       const allow = path.methods.join(', ');
-      if (!path.methods.includes(asked as string)) throw methodNotAllowed({ headers: { allow } });
+      if (!path.methods.includes(asked as string)) return methodNotAllowed({ headers: { allow } });
       reply.code(204).headers({
         ...granted,
         'access-control-allow-methods': allow,
@@ -97,6 +98,7 @@ export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): Bro
         vary: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers',
       });
       reply.send();
+      return null;
     },
   };
 }

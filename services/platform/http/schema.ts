@@ -10,6 +10,10 @@ export type JsonSchema = Record<string, unknown>;
 
 const cache = new WeakMap<z.ZodType, Map<string, JsonSchema>>();
 
+/** The same pattern for readers of the contract whose regular expressions know no Unicode categories. */
+const portable = (pattern: string): string =>
+  pattern.replaceAll('\\p{Cc}', '\\u0000-\\u001f\\u007f-\\u009f').replaceAll('\\p{Cs}', '\\ud800-\\udfff');
+
 /**
  * The JSON Schema of a zod shape, made once.
  * `input` is what a client sends; `output` what it is answered.
@@ -23,6 +27,9 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'
     io,
     target: 'draft-7',
     unrepresentable: 'any',
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.pattern !== undefined) jsonSchema.pattern = portable(jsonSchema.pattern);
+    },
   }) as JsonSchema;
   byIo.set(io, made);
   return made;
