@@ -23,13 +23,26 @@ export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsI
   const isByTime = input.from !== undefined || input.to !== undefined;
   const filter: EventFilter = {
     type: input.type,
-    between: isByTime ? { from: input.from ?? '-infinity', to: input.to ?? 'infinity' } : undefined,
+    between: isByTime
+      ? { from: storedInstant(input.from) ?? '-infinity', to: storedInstant(input.to) ?? 'infinity' }
+      : undefined,
   };
   const before = input.cursor === undefined ? undefined : placeOf(input.cursor, isByTime);
   const rows = await readEventsPage(sql, filter, before, input.limit + 1);
   const shown = rows.slice(0, input.limit);
   const last = rows.length > input.limit ? shown.at(-1) : undefined;
   return { events: shown.map(viewOf), next: last === undefined ? null : cursorOf(last, isByTime) };
+}
+
+const YEAR_ZERO = /^0000/;
+const FAR_OFFSET = /[+-](?:1[6-9]|2\d):\d\d$/;
+const FIRST_MS = Date.parse('0001-01-01T00:00:00Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** An RFC 3339 time as Postgres can read it, which knows no year 0 and no offset beyond 15:59. */
+export function storedInstant(text: string | undefined): string | undefined {
+  if (text === undefined || !(YEAR_ZERO.test(text) || FAR_OFFSET.test(text))) return text;
+  return new Date(Math.min(Math.max(Date.parse(text), FIRST_MS), LAST_MS)).toISOString();
 }
 
 /** Events after a place, oldest first, for one who follows. */
@@ -49,7 +62,10 @@ function placeOf(cursor: string, isByTime: boolean): EventPlace {
   const text = Buffer.from(cursor, 'base64url').toString('latin1');
   const [, occurredAt, digits] = CURSOR.exec(text) ?? [];
   const seq = Number(digits);
-  const isTime = occurredAt === undefined ? !isByTime : isByTime && !Number.isNaN(Date.parse(occurredAt));
+  const isTime =
+    occurredAt === undefined
+      ? !isByTime
+      : isByTime && !Number.isNaN(Date.parse(occurredAt)) && !YEAR_ZERO.test(occurredAt);
   const isWhole = Buffer.from(text, 'latin1').toString('base64url') === cursor;
   if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw auditCursorInvalid();
   return { seq, occurredAt: occurredAt ?? 'infinity' };
