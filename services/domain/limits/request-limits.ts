@@ -65,10 +65,16 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   });
 
   /** Throws unless nothing is used up, or the caller may go past it and that is recorded. */
-  async function pass(counted: readonly Counted[], rateClass: RateClass, caller: Caller | null): Promise<void> {
+  async function pass(
+    counted: readonly Counted[],
+    rateClass: RateClass,
+    caller: Caller | null,
+    before: readonly Counted[] = [],
+  ): Promise<void> {
     const refused = usedUp(counted);
     if (refused === undefined) return;
-    if (!hasBypass(caller) || !(await bypass(caller, refused.bucket, rateClass))) refuse(refused, counted, rateClass);
+    if (!hasBypass(caller) || !(await bypass(caller, refused.bucket, rateClass)))
+      refuse(refused, [...before, ...counted], rateClass);
     rateLimitBypasses.add(1, { level: refused.bucket.level });
   }
 
@@ -120,9 +126,8 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
       const key = caller.kind === 'user' ? caller.userId : (caller as { clientId: string }).clientId;
       return (async () => {
         const own = bucket.counting === 'shared' ? await shared(bucket, key) : here(bucket, key);
-        const counted = [...before.counted, own];
-        await pass([own], rateClass, caller);
-        return { counted, isClientCounted: true };
+        await pass([own], rateClass, caller, before.counted);
+        return { counted: [...before.counted, own], isClientCounted: true };
       })();
     },
   };
