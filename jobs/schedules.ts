@@ -2,6 +2,7 @@ import { isScheduled, type Job, type ScheduledJob } from '../services/platform/d
 import * as audit from './contracts/audit.ts';
 import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
+import * as mail from './contracts/mail.ts';
 import * as tokens from './contracts/tokens.ts';
 
 /** Every job there is. */
@@ -10,6 +11,7 @@ export const jobs: readonly Job[] = [
   ...Object.values(keys),
   ...Object.values(tokens),
   ...Object.values(identity),
+  ...Object.values(mail),
 ];
 
 /** The timetable: every job whose contract says when. */

@@ -1,6 +1,7 @@
 import { auditProcessors } from './audit.ts';
 import { identityProcessors } from './identity.ts';
 import { keysProcessors } from './keys.ts';
+import { mailProcessors } from './mail.ts';
 import type { Processor } from './run.ts';
 import { tokensProcessors } from './tokens.ts';
 
@@ -10,4 +11,5 @@ export const processors: readonly Processor[] = [
   ...keysProcessors,
   ...tokensProcessors,
   ...identityProcessors,
+  ...mailProcessors,
 ];

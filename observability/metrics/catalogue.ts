@@ -4,6 +4,7 @@ import './http.ts';
 import './identity.ts';
 import './keys.ts';
 import './limits.ts';
+import './mail.ts';
 import './postgres.ts';
 import './process.ts';
 import './queue.ts';

@@ -11,6 +11,8 @@ export const purgeKinds = [
   'incidents',
   'login_challenges',
   'oauth_codes',
+  'one_time_codes',
+  'mails',
   'outbox',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

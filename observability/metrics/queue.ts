@@ -1,12 +1,13 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 /** Every queue there is. */
-export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal'] as const;
+export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal', 'mail'] as const;
 /** Every job there is; a contract of another name does not compile. */
 export const jobNames = [
   'advance-key-ring',
   'clean-up-expired-tokens',
   'clean-up-expired-sessions',
+  'deliver-mail',
   'maintain-audit-outbox',
   'seal-audit-events',
   'thin-audit-checkpoints',

@@ -22,6 +22,7 @@ import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
 import { createHealth } from './health.ts';
 import type { WorkerPorts } from './ports.ts';
+import { createMailTransport } from './mail.ts';
 
 export type ComposeInput = {
   readonly config: Config;
@@ -81,6 +82,7 @@ export function compose(input: ComposeInput) {
     config,
     enqueue: producer.enqueue,
     keysChanged: () => {},
+    mailTransport: createMailTransport(config, input.dataDir, log),
   };
   const checkMs = config.jobs.scheduleCheckMs;
   const timetable = createTimetable({ ports, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
@@ -131,7 +133,7 @@ export function compose(input: ComposeInput) {
       health.close();
       for (const watch of watches) watch.close();
       await timetable.close();
-      await ports.checkpointOutbox.close();
+      await Promise.all([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
       await Promise.allSettled([producer.close(), redis.close(), pool.end()]);
     },
   };

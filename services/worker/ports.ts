@@ -1,7 +1,7 @@
 import type { HasCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
 import type { HasLogSigner } from '../domain/audit/log-signer.ts';
 import type { HasLogMark } from '../domain/audit/settle-log.ts';
-import type { Ports } from '../domain/ports.ts';
+import type { MailTransport, Ports } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 
@@ -14,6 +14,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
     readonly auditOrigin: string;
     readonly config: Config;
     readonly enqueue: Enqueue;
+    readonly mailTransport: MailTransport;
     /** Running copies of the API see new keys at their next poll. */
     readonly keysChanged: () => void;
   };

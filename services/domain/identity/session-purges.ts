@@ -1,6 +1,16 @@
+import { codePurge } from './accounts/one-time-codes.store.ts';
+import { loginChallengePurge } from './factors/login-challenge.store.ts';
 import { sessionPurge, verificationPurge } from './identity.store.ts';
 import { loginChallengePurge } from './login-challenge.store.ts';
+import { mailPurge } from './mail/mail.store.ts';
 import { loginFailurePurge } from './login-failures.store.ts';
 
 /** What this module removes once its time is over. */
-export const sessionPurges = [sessionPurge, verificationPurge, loginChallengePurge, loginFailurePurge] as const;
+export const sessionPurges = [
+  sessionPurge,
+  verificationPurge,
+  loginChallengePurge,
+  loginFailurePurge,
+  codePurge,
+  mailPurge,
+] as const;

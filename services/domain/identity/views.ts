@@ -1,7 +1,9 @@
 import type { SessionView, UserView } from './contract.ts';
 import type { AuthSession, AuthUser, LiveSession } from './live-session.ts';
 
-const userView = (user: AuthUser): UserView => ({
+export const userView = (
+  user: Omit<UserView, 'createdAt' | 'updatedAt'> & Pick<AuthUser, 'createdAt' | 'updatedAt'>,
+): UserView => ({
   id: user.id,
   email: user.email,
   emailVerified: user.emailVerified,

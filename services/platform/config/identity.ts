@@ -1,5 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
-import { oneOf, optionalText, optionalUrl, wholeNumber } from './shapes.ts';
+import { oneOf, optionalFlag, optionalText, optionalUrl, wholeNumber } from './shapes.ts';
 
 export const identitySettings = defineSettings({
   authSecret: {
@@ -18,6 +18,11 @@ export const identitySettings = defineSettings({
     env: 'STEP_UP_SECONDS',
     schema: wholeNumber(600, 60, 86_400),
     use: 'Oldest login that may do dangerous things without proving itself again, seconds.',
+  },
+  requireEmailVerification: {
+    env: 'REQUIRE_EMAIL_VERIFICATION',
+    schema: optionalFlag(),
+    use: 'An account begins when its address is proved, and no session before; unset: true under production alone.',
   },
   passwordProfile: {
     env: 'PASSWORD_PROFILE',
@@ -46,3 +51,9 @@ export const identitySettings = defineSettings({
     use: 'Logins that may wait for a hash; 0: eight per hashing process.',
   },
 });
+
+/** Whether an address must be proved before it gets a session. */
+export const isVerificationRequired = (config: {
+  readonly identity: { readonly requireEmailVerification: boolean | undefined };
+  readonly server: { readonly profile: string };
+}): boolean => config.identity.requireEmailVerification ?? config.server.profile === 'production';

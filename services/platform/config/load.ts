@@ -6,6 +6,7 @@ import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
 import { limitSettings } from './limits.ts';
+import { mailProblems, mailSettings } from './mail.ts';
 import { serverSettings } from './server.ts';
 import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
@@ -19,6 +20,7 @@ export const sections = {
   keys: keySettings,
   identity: identitySettings,
   limits: limitSettings,
+  mail: mailSettings,
   jobs: jobSettings,
   audit: auditSettings,
   telemetry: telemetrySettings,
@@ -65,7 +67,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
 /** Combinations that must not start. `development` allows what only development can have. */
 function unsafeSettings(config: Config): ConfigProblem[] {
-  const problems: ConfigProblem[] = [...auditProblems(config.audit, config.server.profile === 'production')];
+  const problems: ConfigProblem[] = [
+    ...auditProblems(config.audit, config.server.profile === 'production'),
+    ...mailProblems(config.mail),
+  ];
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });
   };

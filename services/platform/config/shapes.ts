@@ -47,6 +47,19 @@ export const flag = (fallback: boolean) =>
       return z.NEVER;
     });
 
+/** `flag` without a default: undefined where nothing is set. */
+export const optionalFlag = () =>
+  z
+    .string()
+    .optional()
+    .transform((value, context) => {
+      if (value === undefined || value.trim() === '') return undefined;
+      const parsed = flag(false).safeParse(value);
+      if (parsed.success) return parsed.data;
+      context.addIssue({ code: 'custom', message: 'must be true or false' });
+      return z.NEVER;
+    });
+
 export const oneOf = <const T extends string>(values: readonly [T, ...T[]], fallback: T) =>
   z.string().default(fallback).pipe(z.enum(values));
 

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { defineJob } from '../../services/platform/define/job.ts';
+
+export const deliverMailJob = defineJob({
+  name: 'deliver-mail',
+  queue: 'mail',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 5 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning: 'Sends the mails that wait; one that fails is tried again for a day, and the others do not wait for it.',
+});

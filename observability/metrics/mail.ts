@@ -1,0 +1,18 @@
+import { defineCounter } from './instruments.ts';
+
+/** Every mail there is. */
+export const mailTemplates = [
+  'sign_up',
+  'verify_email',
+  'reset_password',
+  'change_email',
+  'password_changed',
+  'email_changed',
+  'account_deleted',
+] as const;
+
+export const mailsSent = defineCounter({
+  name: 'sallyport_mails',
+  help: 'Tries to send a mail: sent, dropped because there was nothing to say, to be tried again, or given up.',
+  labels: { template: mailTemplates, outcome: ['sent', 'dropped', 'retried', 'given_up'] },
+});

@@ -1,0 +1,30 @@
+import { defineError } from '../../platform/define/error.ts';
+
+/** The same for a code that is wrong, used, out of date, or of an account that is gone. */
+export const codeInvalid = defineError({
+  code: 'code_invalid',
+  status: 400,
+  title: 'The code does not count',
+  cause: 'It is not one of ours, was used before, or its time is over.',
+  fix: 'Ask for another one; of several mails the newest counts longest.',
+  retryable: false,
+});
+
+export const currentPasswordWrong = defineError({
+  code: 'current_password_wrong',
+  status: 403,
+  title: 'The current password is wrong',
+  cause: 'The password given as the present one is not that of this account, or the account has none.',
+  fix: 'Try again, or ask for a reset by mail.',
+  retryable: false,
+});
+
+/** Only who has just given the right password learns this. */
+export const emailUnverified = defineError({
+  code: 'email_unverified',
+  status: 403,
+  title: 'The e-mail address is not proved yet',
+  cause: 'This installation gives sessions to proved addresses alone.',
+  fix: 'Follow the link in the mail, or ask for another with POST /api/auth/send-verification-email.',
+  retryable: false,
+});

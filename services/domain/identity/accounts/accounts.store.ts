@@ -1,0 +1,143 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql, Tx } from '../../ports.ts';
+import type { Assurance } from '../assurance.ts';
+
+export type AccountRow = {
+  readonly id: string;
+  readonly email: string;
+  readonly emailVerified: boolean;
+  readonly name: string | null;
+  readonly image: string | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly roles: readonly string[];
+  readonly isDisabled: boolean;
+  /** Of the password; null where the account has none. */
+  readonly digest: string | null;
+};
+
+const ACCOUNT = `u.id, u.email, u."emailVerified" IS NOT NULL AS "emailVerified", u.name, u.image, u."createdAt",
+  u."updatedAt", u.roles, u."disabledAt" IS NOT NULL AS "isDisabled", a.password AS digest`;
+const FROM = `FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id`;
+
+const accountFindByEmail = defineStatement('accountFindByEmail', `SELECT ${ACCOUNT} ${FROM} WHERE u.email = $1`);
+const accountFindById = defineStatement('accountFindById', `SELECT ${ACCOUNT} ${FROM} WHERE u.id = $1`);
+
+const userLock = defineStatement('userLock', `SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE`);
+
+const userInsert = defineStatement(
+  'accountUserInsert',
+  `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, now())
+   ON CONFLICT (email) DO NOTHING RETURNING id`,
+);
+
+const passwordInsert = defineStatement(
+  'passwordInsert',
+  `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $2, 'credential', $2, $3)`,
+);
+
+/** The row trigger ends every login. Only while the password is still the one that was judged. */
+const passwordReplace = defineStatement(
+  'passwordReplace',
+  `UPDATE accounts SET password = $3, "updatedAt" = now()
+   WHERE "userId" = $1 AND "providerId" = 'credential' AND password = $2 RETURNING id`,
+);
+
+const loginsEnd = defineStatement('loginsEnd', `SELECT user_every_login_end($1)`);
+
+const otherAccountsDelete = defineStatement(
+  'otherAccountsDelete',
+  `DELETE FROM accounts WHERE "userId" = $1 AND ("providerId" <> 'credential' OR password IS NULL)`,
+);
+
+const passkeysDelete = defineStatement(
+  'accountPasskeysDelete',
+  `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE)`,
+);
+const twoFactorsDelete = defineStatement('accountTwoFactorsDelete', `DELETE FROM two_factors WHERE "userId" = $1`);
+
+const assuranceRead = defineStatement('sessionAssuranceRead', `SELECT amr, acr FROM sessions WHERE id = $1`);
+
+const emailProve = defineStatement(
+  'emailProve',
+  `UPDATE users SET "emailVerified" = now(), "updatedAt" = now() WHERE id = $1 AND email = $2 AND "emailVerified" IS NULL
+   RETURNING id`,
+);
+
+const emailReplace = defineStatement(
+  'emailReplace',
+  `UPDATE users SET email = $2, "emailVerified" = now(), "updatedAt" = now() WHERE id = $1 RETURNING id`,
+);
+
+const profileWrite = defineStatement(
+  'profileWrite',
+  `UPDATE users SET name = CASE WHEN $2 THEN $3 ELSE name END, image = CASE WHEN $4 THEN $5 ELSE image END,
+     "updatedAt" = now() WHERE id = $1 RETURNING id`,
+);
+
+const userDelete = defineStatement('userDelete', `DELETE FROM users WHERE id = $1 RETURNING id`);
+
+const sessionTokensRead = defineStatement('sessionTokensRead', `SELECT token FROM sessions WHERE "userId" = $1`);
+
+const one = async <R>(rows: Promise<R[]>): Promise<R | undefined> => (await rows)[0];
+const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
+
+export const findAccountByEmail = (sql: Sql, email: string): Promise<AccountRow | undefined> =>
+  one(sql.query<AccountRow>(accountFindByEmail, [email]));
+
+export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | undefined> =>
+  one(sql.query<AccountRow>(accountFindById, [userId]));
+
+/**
+ * Holds the user until the end of the transaction. Whoever changes or proves a password does this first: what is read
+ * of the account afterwards stays so, and locks are taken in one order (user, accounts, sessions, families).
+ */
+export const lockUser = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(userLock, [userId]));
+
+/** A user with a proven address. False where another account has it. */
+export const insertUser = (tx: Tx, user: { id: string; email: string; name: string }): Promise<boolean> =>
+  isDone(tx.query(userInsert, [user.id, user.email, user.name]));
+
+/** The first password of an account. */
+export const insertPassword = (tx: Tx, id: string, userId: string, digest: string): Promise<unknown> =>
+  tx.query(passwordInsert, [id, userId, digest]);
+
+/** Another password: the row trigger ends every login. False where the present one is not `judged` any more. */
+export const replacePassword = (tx: Tx, userId: string, judged: string, digest: string): Promise<boolean> =>
+  isDone(tx.query(passwordReplace, [userId, judged, digest]));
+
+/** Raises the user's epoch and ends every session, family and access token. */
+export const endEveryLogin = (tx: Tx, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);
+
+/** Takes every way to sign in but a password from the account. */
+export const deleteOtherAccounts = (tx: Tx, userId: string): Promise<unknown> =>
+  tx.query(otherAccountsDelete, [userId]);
+
+/** Takes every second factor and passkey from the account. */
+export async function deleteFactors(tx: Tx, userId: string): Promise<void> {
+  await tx.query(passkeysDelete, [userId]);
+  await tx.query(twoFactorsDelete, [userId]);
+}
+
+export const readAssurance = (tx: Tx, sessionId: string): Promise<Assurance | undefined> =>
+  one(tx.query<Assurance>(assuranceRead, [sessionId]));
+
+/** False where the address is another by now, or proven already. */
+export const proveEmail = (tx: Tx, userId: string, email: string): Promise<boolean> =>
+  isDone(tx.query(emailProve, [userId, email]));
+
+export const replaceEmail = (tx: Tx, userId: string, email: string): Promise<boolean> =>
+  isDone(tx.query(emailReplace, [userId, email]));
+
+/** Undefined leaves a field as it is; null empties it. */
+export const writeProfile = (
+  tx: Tx,
+  userId: string,
+  { name, image }: { readonly name?: string | null | undefined; readonly image?: string | null | undefined },
+): Promise<boolean> =>
+  isDone(tx.query(profileWrite, [userId, name !== undefined, name ?? null, image !== undefined, image ?? null]));
+
+export const deleteUser = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(userDelete, [userId]));
+
+export const readSessionTokens = async (sql: Sql, userId: string): Promise<readonly string[]> =>
+  (await sql.query<{ token: string }>(sessionTokensRead, [userId])).map(({ token }) => token);

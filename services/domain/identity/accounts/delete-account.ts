@@ -1,0 +1,32 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import type { HasAuth } from '../auth.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { deleteUser, findAccount, lockUser } from './accounts.store.ts';
+import { forgetSessions } from './forget-sessions.ts';
+import { ownAccount } from './own-account.ts';
+
+/**
+ * Deletes the caller's account with everything that belongs to it; its sessions, logins and access tokens end with it
+ * (U7). Throws `unauthenticated` (401) when it is gone already.
+ */
+export async function deleteAccount(
+  ports: Pick<Ports, 'transact'> & MailPorts & HasAuth & HasRevocationPush,
+  _input: unknown,
+  caller: Caller,
+): Promise<{ readonly success: true }> {
+  const { userId } = ownAccount(caller);
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'account_deleted');
+    await lockUser(tx, userId);
+    const account = await findAccount(tx, userId);
+    if (!account) throw unauthenticated();
+    await forgetSessions(tx, ports, userId);
+    await queueMail(tx, ports, { template: 'account_deleted', to: account.email }, caller);
+    await deleteUser(tx, userId);
+    tx.afterCommit(ports.announceRevocations);
+  });
+  return { success: true };
+}

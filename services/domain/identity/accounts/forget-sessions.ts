@@ -1,0 +1,11 @@
+import type { Tx } from '../../ports.ts';
+import type { HasAuth } from '../auth.ts';
+import { readSessionTokens } from './accounts.store.ts';
+
+/** After the commit no cached session of the user shows what it was before. */
+export async function forgetSessions(tx: Tx, { auth }: HasAuth, userId: string): Promise<void> {
+  const tokens = await readSessionTokens(tx, userId);
+  tx.afterCommit(async () => {
+    await Promise.all(tokens.map((token) => auth.forget(token)));
+  });
+}

@@ -1,0 +1,91 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
+
+/** What a code proves; each purpose has its own codes. */
+export type CodePurpose = 'sign_up' | 'verify_email' | 'change_email' | 'reset_password' | 'unlock_account';
+
+export type CodeRow = {
+  readonly id: string;
+  /** Null: a sign-up whose account begins with the proof. */
+  readonly userId: string | null;
+  readonly email: string;
+  readonly sealed: string | null;
+};
+
+/** Codes alive at once for one address and purpose: more mails than that help nobody but who wants to annoy. */
+const ALIVE_MAX = 3;
+
+/** Served by one_time_codes_email. Replaces the code of the same id, that of an earlier try to send its mail. */
+const codeIssue = defineStatement(
+  'codeIssue',
+  `WITH earlier AS (DELETE FROM one_time_codes WHERE id = $1::uuid)
+   INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at)
+   SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7)
+   WHERE (SELECT count(*) FROM one_time_codes
+     WHERE email = $5 AND purpose = $2 AND expires_at > clock_timestamp() AND id <> $1::uuid) < ${ALIVE_MAX}
+   RETURNING id`,
+);
+
+/** Of any number at once one gets the row: the others find it gone. */
+const codeDelete = defineStatement(
+  'codeDelete',
+  `DELETE FROM one_time_codes WHERE id = $1 AND expires_at > clock_timestamp()
+   RETURNING id, user_id AS "userId", email, sealed`,
+);
+
+/** Served by the unique key (purpose, hash). */
+const codeFind = defineStatement(
+  'codeFind',
+  `SELECT id, user_id AS "userId", email, sealed FROM one_time_codes
+   WHERE purpose = $1 AND hash = $2 AND expires_at > clock_timestamp()`,
+);
+
+const codeFindNewest = defineStatement(
+  'codeFindNewest',
+  `SELECT id, user_id AS "userId", email, sealed FROM one_time_codes
+   WHERE email = $1 AND purpose = $2 AND expires_at > clock_timestamp() ORDER BY created_at DESC LIMIT 1`,
+);
+
+const codesDelete = defineStatement(
+  'codesDelete',
+  `DELETE FROM one_time_codes WHERE id IN (
+     SELECT id FROM one_time_codes WHERE user_id = $1 OR email = $2 ORDER BY id FOR UPDATE)`,
+);
+
+export async function insertCode(
+  tx: Sql,
+  code: CodeRow & { readonly purpose: CodePurpose; readonly hash: Buffer; readonly lifeSeconds: number },
+): Promise<boolean> {
+  const { id, purpose, hash, userId, email, sealed, lifeSeconds } = code;
+  return (await tx.query(codeIssue, [id, purpose, hash, userId, email, sealed, lifeSeconds])).length > 0;
+}
+
+export async function deleteCode(tx: Sql, id: string): Promise<CodeRow | undefined> {
+  const [row] = await tx.query<CodeRow>(codeDelete, [id]);
+  return row;
+}
+
+export async function findCodeRow(sql: Sql, purpose: CodePurpose, hash: Buffer): Promise<CodeRow | undefined> {
+  const [row] = await sql.query<CodeRow>(codeFind, [purpose, hash]);
+  return row;
+}
+
+export async function findNewestCode(sql: Sql, email: string, purpose: CodePurpose): Promise<CodeRow | undefined> {
+  const [row] = await sql.query<CodeRow>(codeFindNewest, [email, purpose]);
+  return row;
+}
+
+/** Every code of a user, and every one sent to an address. */
+export async function deleteCodes(tx: Sql, userId: string, email: string): Promise<void> {
+  await tx.query(codesDelete, [userId, email]);
+}
+
+/** Codes that nobody can redeem any more. Index: one_time_codes_expires_at. */
+export const codePurge = definePurge({
+  kind: 'one_time_codes',
+  table: 'one_time_codes',
+  id: 'id',
+  ends: 'expires_at',
+  stays: `interval '5 minutes'`,
+});

@@ -1,0 +1,51 @@
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { admissionOf, inQueue } from '../hash-password.ts';
+import { assertPasswordAllowed, type HasPasswordPolicy } from '../password-policy.ts';
+import {
+  type AccountRow,
+  deleteFactors,
+  deleteOtherAccounts,
+  endEveryLogin,
+  insertPassword,
+  proveEmail,
+  replacePassword,
+} from './accounts.store.ts';
+
+export type NewPasswordPorts = HasPasswordPolicy & Pick<Ports, 'sql' | 'log' | 'hasher'>;
+
+/** The digest of a password that may be used. Outside of transactions. Throws the `passwordErrors` (400), `hashing_busy`. */
+export async function newDigest(
+  ports: NewPasswordPorts,
+  {
+    password,
+    owner,
+    signal,
+  }: { password: string; owner: Pick<AccountRow, 'email' | 'name' | 'roles'>; signal?: AbortSignal | undefined },
+  caller: Caller,
+): Promise<string> {
+  const { email, name, roles } = owner;
+  await assertPasswordAllowed(ports, password, { email, name: name ?? undefined, roles, caller });
+  return inQueue(ports.hasher.hash(password, admissionOf(caller, signal)));
+}
+
+/**
+ * Gives an account this password and ends every login of before (U7); an address not proved before is proved by it.
+ * An account whose address nobody had proved may have been made by somebody else: then their other ways in go too.
+ * The user is locked by the caller, and `account` read under that lock. False where the password has changed since.
+ */
+export async function takeOver(
+  tx: Tx,
+  { random }: Pick<Ports, 'random'>,
+  account: Pick<AccountRow, 'id' | 'email' | 'emailVerified' | 'digest'>,
+  digest: string,
+): Promise<boolean> {
+  if (!account.emailVerified) {
+    await deleteOtherAccounts(tx, account.id);
+    await deleteFactors(tx, account.id);
+    await proveEmail(tx, account.id, account.email);
+  }
+  if (account.digest !== null) return replacePassword(tx, account.id, account.digest, digest);
+  await endEveryLogin(tx, account.id);
+  await insertPassword(tx, random.uuid(), account.id, digest);
+  return true;
+}

@@ -1,0 +1,49 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { userProfileChanged } from '../audit-events.ts';
+import type { HasAuth } from '../auth.ts';
+import type { UserView } from '../contract.ts';
+import { userView } from '../views.ts';
+import { findAccount, writeProfile } from './accounts.store.ts';
+import { forgetSessions } from './forget-sessions.ts';
+import { ownAccount } from './own-account.ts';
+
+/** What an owner may change without proving anything. Undefined leaves a field, null empties it. */
+export type ProfileChange = { readonly name?: string | null | undefined; readonly image?: string | null | undefined };
+
+/** Name and picture of the caller's account. Throws `unauthenticated` (401) when it is gone. */
+export async function updateProfile(
+  ports: Pick<Ports, 'transact'> & HasAuth,
+  change: ProfileChange,
+  caller: Caller,
+): Promise<{ readonly user: UserView }> {
+  const { userId } = ownAccount(caller);
+  const fields = (['name', 'image'] as const).filter((field) => change[field] !== undefined);
+  const account = await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'profile_changed');
+    if (fields.length > 0 && (await writeProfile(tx, userId, change))) {
+      await recordEvent(tx, caller, userProfileChanged, {
+        outcome: 'ok',
+        target: { kind: 'user', id: userId },
+        detail: { fields },
+      });
+      await forgetSessions(tx, ports, userId);
+    }
+    return findAccount(tx, userId);
+  });
+  if (!account) throw unauthenticated();
+  return { user: userView(account) };
+}
+
+/** The caller's account. Throws `unauthenticated` (401) when it is gone. */
+export async function readProfile(
+  ports: Pick<Ports, 'sql'>,
+  _input: unknown,
+  caller: Caller,
+): Promise<{ readonly user: UserView }> {
+  const account = await findAccount(ports.sql, ownAccount(caller).userId);
+  if (!account) throw unauthenticated();
+  return { user: userView(account) };
+}

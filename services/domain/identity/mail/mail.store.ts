@@ -1,0 +1,75 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
+
+export type MailRow = {
+  readonly id: string;
+  readonly template: string;
+  readonly sealed: string;
+  /** This try counted. */
+  readonly attempts: number;
+  /** Seconds since it was asked for. */
+  readonly ageSeconds: number;
+};
+
+const mailInsert = defineStatement(
+  'mailInsert',
+  `INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`,
+);
+
+/** Takes mails that are due, for as long as a try may take at most. Served by mail_outbox_due. */
+const mailsTake = defineStatement(
+  'mailsTake',
+  `WITH due AS MATERIALIZED (
+     SELECT id FROM mail_outbox WHERE next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT $1
+   ), locked AS MATERIALIZED (
+     SELECT id FROM mail_outbox WHERE id IN (SELECT id FROM due) AND next_attempt_at <= clock_timestamp()
+     ORDER BY id FOR UPDATE SKIP LOCKED
+   )
+   UPDATE mail_outbox m SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $2)
+   FROM locked WHERE m.id = locked.id
+   RETURNING m.id, m.template, m.sealed, m.attempts, extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS "ageSeconds"`,
+);
+
+const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1`);
+
+/** Null seconds: it is given up. */
+const mailPostpone = defineStatement(
+  'mailPostpone',
+  `UPDATE mail_outbox SET failure = $2, next_attempt_at = clock_timestamp() + make_interval(secs => $3) WHERE id = $1`,
+);
+
+const mailBacklogRead = defineStatement(
+  'mailBacklogRead',
+  `SELECT count(*) FILTER (WHERE next_attempt_at IS NOT NULL)::int AS waiting,
+     count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS "givenUp" FROM mail_outbox`,
+);
+
+/** Mails that were given up stay this long; one that is still tried is younger. Index: mail_outbox_created_at. */
+export const mailPurge = definePurge({
+  kind: 'mails',
+  table: 'mail_outbox',
+  id: 'id',
+  ends: 'created_at',
+  stays: `interval '7 days'`,
+});
+
+export const insertMail = (
+  tx: Sql,
+  mail: { readonly id: string; readonly template: string; readonly sealed: string; readonly traceparent: string },
+): Promise<unknown> => tx.query(mailInsert, [mail.id, mail.template, mail.sealed, mail.traceparent]);
+
+export const takeMails = (tx: Sql, limit: number, leaseSeconds: number): Promise<MailRow[]> =>
+  tx.query<MailRow>(mailsTake, [limit, leaseSeconds]);
+
+export const deleteMail = (sql: Sql, id: string): Promise<unknown> => sql.query(mailDelete, [id]);
+
+export const postponeMail = (sql: Sql, id: string, failure: string, seconds: number | null): Promise<unknown> =>
+  sql.query(mailPostpone, [id, failure, seconds]);
+
+export type MailBacklog = { readonly waiting: number; readonly givenUp: number };
+
+export async function readMailBacklog(sql: Sql): Promise<MailBacklog> {
+  const [row] = await sql.query<MailBacklog>(mailBacklogRead);
+  return row ?? { waiting: 0, givenUp: 0 };
+}

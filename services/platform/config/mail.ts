@@ -1,0 +1,45 @@
+import { defineSettings } from '../define/setting.ts';
+import { optionalText, text } from './shapes.ts';
+
+export const mailSettings = defineSettings({
+  smtpUrl: {
+    env: 'SMTP_URL',
+    schema: optionalText(1_024),
+    use: 'SMTP server for mails, as smtp:// or smtps:// with user and password; unset: files below the data directory.',
+    secret: true,
+    example: '',
+  },
+  from: {
+    env: 'MAIL_FROM',
+    schema: text('Sallyport <no-reply@localhost>', 320),
+    use: 'Sender of mails.',
+  },
+});
+
+type MailConfig = { readonly smtpUrl: string | undefined; readonly from: string };
+type Problem = { readonly env: string; readonly problem: string; readonly fix: string };
+
+const isSmtpUrl = (value: string): boolean => {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname, search } = new URL(value);
+  // nodemailer reads options from the query; one of them could switch encryption off.
+  return /^smtps?:$/.test(protocol) && hostname !== '' && search === '';
+};
+
+/** What of the mail settings must not start. */
+export function mailProblems(mail: MailConfig): Problem[] {
+  const problems: Problem[] = [];
+  if (mail.smtpUrl !== undefined && !isSmtpUrl(mail.smtpUrl))
+    problems.push({
+      env: 'SMTP_URL',
+      problem: 'is no smtp:// or smtps:// URL without a query',
+      fix: 'write it as smtps://user:password@mail.example.com:465',
+    });
+  if (!/^(?:[^<>\r\n]{1,200} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(mail.from))
+    problems.push({ env: 'MAIL_FROM', problem: 'is no sender', fix: 'write it as Example <no-reply@example.com>' });
+  return problems;
+}
+
+/** The server is on this machine: what goes to it crosses no network. */
+export const isLocalSmtp = (url: string): boolean =>
+  /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(new URL(url).hostname);

@@ -1,0 +1,25 @@
+import MailComposer from 'nodemailer/lib/mail-composer';
+import type { OutgoingMail } from '../../domain/ports.ts';
+
+/** What every mail of ours has besides its words; nothing of it is read from a file or fetched. */
+export function mailOptionsOf(mail: OutgoingMail, from: string) {
+  const host = /@([^\s<>@]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
+  return {
+    from,
+    // As an object: an address is never parsed for more addresses.
+    to: { name: '', address: mail.to },
+    subject: mail.subject,
+    text: mail.text,
+    html: mail.html,
+    // The same at every try, so that whoever gets it twice may know.
+    messageId: `<${mail.id}@${host}>`,
+    // RFC 3834 §5: nobody's absence answers it.
+    headers: { 'Auto-Submitted': 'auto-generated' },
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  };
+}
+
+/** The mail as it would leave (RFC 5322). */
+export const encodeMail = (mail: OutgoingMail, from: string): Promise<Buffer> =>
+  new MailComposer(mailOptionsOf(mail, from)).compile().build();
