@@ -41,7 +41,7 @@ afterAll(async () => {
 });
 beforeEach(() =>
   raw(
-    `TRUNCATE refresh_families, sessions, revocations, idempotency_keys, verifications, login_challenges, audit_outbox`,
+    `TRUNCATE refresh_families, sessions, revocations, idempotency_keys, verifications, login_challenges, login_failures, audit_outbox`,
   ),
 );
 
@@ -83,6 +83,10 @@ async function insertSome(part: readonly [count: number, from: number, to: numbe
     part,
   );
   await raw(
+    `INSERT INTO login_failures (key, last_failed_at) SELECT 'account:' || n, ${end} - interval '731 days' ${series}`,
+    part,
+  );
+  await raw(
     `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) SELECT sha256(n::text::bytea), 'x', ${end} ${series}`,
     part,
   );
@@ -96,6 +100,7 @@ const tables = [
   'sessions',
   'verifications',
   'login_challenges',
+  'login_failures',
   'idempotency_keys',
   'revocations',
 ] as const;
@@ -117,6 +122,10 @@ describe('what goes', () => {
     );
     await raw(
       `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`,
+    );
+    await raw(`INSERT INTO login_failures (key, last_failed_at) VALUES ('live', now() - interval '700 days')`);
+    await raw(
+      `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at) VALUES (sha256('live'), 'u1', 0, 'pwd', now())`,
     );
     const before = await countTokens(ports.sql);
     const all = 2_500 * purges.length;
@@ -289,6 +298,7 @@ test('how late it is: 0 with nothing overdue, the age of the oldest row past its
     sessions: 0,
     verifications: 0,
     login_challenges: 0,
+    login_failures: 0,
   });
   await insertExpired(7);
   const week = 7 * 86_400;
@@ -299,6 +309,7 @@ test('how late it is: 0 with nothing overdue, the age of the oldest row past its
     sessions: week + 86_400 - 1_260,
     verifications: week + 2 * 86_400 - 3_600,
     login_challenges: week + 2 * 86_400 - 3_600,
+    login_failures: week + 2 * 86_400,
   });
   expect(purgeKinds).toEqual(expect.arrayContaining(Object.keys(await overdueSeconds())));
 });
