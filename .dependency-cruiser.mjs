@@ -7,6 +7,7 @@ const modules = [
   'tokens',
   'privacy',
   'identity',
+  'oauth',
   'security',
   'agents',
   'migration',

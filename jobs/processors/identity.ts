@@ -1,10 +1,11 @@
 import { sessionPurges } from '../../services/domain/identity/session-purges.ts';
+import { oauthPurges } from '../../services/domain/oauth/oauth-purges.ts';
 import { purgeOnSchedule } from '../../services/domain/purge.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { fenced, run } from './run.ts';
 
 export const identityProcessors = [
   run(cleanUpExpiredSessionsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), sessionPurges, signal),
+    purgeOnSchedule(fenced(ports, fence), [...sessionPurges, ...oauthPurges], signal),
   ),
 ];

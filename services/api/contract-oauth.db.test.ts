@@ -114,7 +114,6 @@ describe('POST /oauth2/token', () => {
     for (const grant_type of [
       'password',
       'implicit',
-      'authorization_code',
       'urn:ietf:params:oauth:grant-type:device_code',
       'x',
     ])

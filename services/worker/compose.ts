@@ -5,6 +5,7 @@ import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/observe-log.ts';
 import { sessionPurges } from '../domain/identity/session-purges.ts';
+import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
@@ -21,8 +22,8 @@ import { composeAuditLog } from './audit-log.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
 import { createHealth } from './health.ts';
-import type { WorkerPorts } from './ports.ts';
 import { createMailTransport } from './mail.ts';
+import type { WorkerPorts } from './ports.ts';
 
 export type ComposeInput = {
   readonly config: Config;
@@ -81,8 +82,8 @@ export function compose(input: ComposeInput) {
     ...composeAuditLog(outside, config, input.dataDir),
     config,
     enqueue: producer.enqueue,
-    keysChanged: () => {},
     mailTransport: createMailTransport(config, input.dataDir, log),
+    keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;
   const timetable = createTimetable({ ports, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
@@ -122,7 +123,7 @@ export function compose(input: ComposeInput) {
           }),
         );
       health.start();
-      const purges = [...tokenPurges, ...sessionPurges, ...outboxPurges(config.audit.outboxDays)];
+      const purges = [...tokenPurges, ...sessionPurges, ...oauthPurges, ...outboxPurges(config.audit.outboxDays)];
       watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS), watchBacklog(ports, BACKLOG_SAMPLE_MS));
     },
     /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */

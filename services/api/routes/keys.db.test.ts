@@ -133,11 +133,10 @@ describe('discovery', () => {
       expect(status).toBe(200);
       expect(headers.get('cache-control')).toBe('public, max-age=300');
       expect(body.issuer).toBe(API_URL);
-      expect(body.grant_types_supported).toEqual(['client_credentials', 'refresh_token']);
+      expect(body.grant_types_supported).toEqual(['authorization_code', 'client_credentials', 'refresh_token']);
       expect(body.introspection_endpoint_auth_methods_supported).toEqual(['client_secret_basic', 'client_secret_post']);
       expect(body.scopes_supported).toContain('keys:manage');
-      for (const absent of ['authorization_endpoint', 'registration_endpoint', 'code_challenge_methods_supported'])
-        expect(body).not.toHaveProperty(absent);
+      for (const absent of ['registration_endpoint']) expect(body).not.toHaveProperty(absent);
       for (const endpoint of [body.token_endpoint, body.introspection_endpoint, body.revocation_endpoint]) {
         expect(endpoint.startsWith(`${API_URL}/`)).toBe(true);
         const probe = await get(endpoint.slice(API_URL.length));

@@ -8,6 +8,7 @@ const url = z.url();
 /** RFC 8414 §2; what does not exist here is not named. */
 const serverMetadata = z.object({
   issuer: url,
+  authorization_endpoint: url,
   token_endpoint: url,
   introspection_endpoint: url,
   revocation_endpoint: url,
@@ -15,6 +16,9 @@ const serverMetadata = z.object({
   service_documentation: url,
   grant_types_supported: z.array(z.string()),
   response_types_supported: z.array(z.string()),
+  response_modes_supported: z.array(z.string()),
+  code_challenge_methods_supported: z.array(z.string()),
+  authorization_response_iss_parameter_supported: z.literal(true),
   scopes_supported: z.array(z.string()),
   token_endpoint_auth_methods_supported: z.array(z.string()),
   introspection_endpoint_auth_methods_supported: z.array(z.string()),
@@ -42,6 +46,12 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
   auth: 'public',
   responses: {
     200: serverMetadata.extend({
+      userinfo_endpoint: url,
+      claims_supported: z.array(z.string()),
+      prompt_values_supported: z.array(z.string()),
+      claims_parameter_supported: z.literal(false),
+      request_parameter_supported: z.literal(false),
+      request_uri_parameter_supported: z.literal(false),
       subject_types_supported: z.array(z.string()),
       id_token_signing_alg_values_supported: z.array(z.string()),
     }),

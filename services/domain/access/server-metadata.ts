@@ -8,6 +8,26 @@ export type HasPublicAddress = {
   readonly publicUrl: string;
 };
 
+/** Of ID tokens and UserInfo. */
+const CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'auth_time',
+  'nonce',
+  'at_hash',
+  'amr',
+  'acr',
+  'sid',
+  'email',
+  'email_verified',
+  'name',
+  'picture',
+  'updated_at',
+] as const;
+
 const CONFIDENTIAL = ['client_secret_basic', 'client_secret_post'] as const;
 
 /** Permissions, and what a login's tokens carry. */
@@ -16,6 +36,7 @@ const scopesOf = ({ access }: HasAccess): string[] =>
 
 export type ServerMetadata = {
   readonly issuer: string;
+  readonly authorization_endpoint: string;
   readonly token_endpoint: string;
   readonly introspection_endpoint: string;
   readonly revocation_endpoint: string;
@@ -23,6 +44,9 @@ export type ServerMetadata = {
   readonly service_documentation: string;
   readonly grant_types_supported: readonly string[];
   readonly response_types_supported: readonly string[];
+  readonly response_modes_supported: readonly string[];
+  readonly code_challenge_methods_supported: readonly string[];
+  readonly authorization_response_iss_parameter_supported: true;
   readonly scopes_supported: readonly string[];
   readonly token_endpoint_auth_methods_supported: readonly string[];
   readonly introspection_endpoint_auth_methods_supported: readonly string[];
@@ -34,16 +58,19 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
   const { issuer, publicUrl } = ports;
   return {
     issuer,
+    authorization_endpoint: `${publicUrl}/oauth2/authorize`,
     token_endpoint: `${publicUrl}/oauth2/token`,
     introspection_endpoint: `${publicUrl}/oauth2/introspect`,
     revocation_endpoint: `${publicUrl}/oauth2/revoke`,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     service_documentation: `${publicUrl}/docs`,
-    grant_types_supported: ['client_credentials', 'refresh_token'],
-    // Required by RFC 8414 §2, and empty: nothing here answers an authorization request.
-    response_types_supported: [],
+    grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
     scopes_supported: scopesOf(ports),
-    // `none` is a public client that refreshes by its client_id.
+    // `none` is a public client, which names itself by its client_id.
     token_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
     introspection_endpoint_auth_methods_supported: CONFIDENTIAL,
     revocation_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
@@ -52,6 +79,12 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
 
 /** OpenID Connect discovery 1.0 §3, as far as it exists: algorithms of the keys that sign or will. */
 export function openIdConfiguration(ports: HasAccess & HasPublicAddress & HasKeyRing): ServerMetadata & {
+  readonly userinfo_endpoint: string;
+  readonly claims_supported: readonly string[];
+  readonly prompt_values_supported: readonly string[];
+  readonly claims_parameter_supported: false;
+  readonly request_parameter_supported: false;
+  readonly request_uri_parameter_supported: false;
   readonly subject_types_supported: readonly string[];
   readonly id_token_signing_alg_values_supported: readonly string[];
 } {
@@ -60,7 +93,14 @@ export function openIdConfiguration(ports: HasAccess & HasPublicAddress & HasKey
   algorithms.delete('HS256');
   return {
     ...serverMetadata(ports),
+    userinfo_endpoint: `${ports.publicUrl}/oauth2/userinfo`,
     subject_types_supported: ['public'],
+    claims_supported: CLAIMS,
+    prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+    claims_parameter_supported: false,
+    request_parameter_supported: false,
+    // Left out it would mean yes (OpenID Connect Discovery §3).
+    request_uri_parameter_supported: false,
     id_token_signing_alg_values_supported: [...algorithms].sort(),
   };
 }

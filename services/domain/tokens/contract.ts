@@ -4,8 +4,6 @@ import { clientUnauthenticated, permissionMissing, storeUnavailable } from '../.
 import { signingUnavailable } from '../keys/errors.ts';
 import {
   clientUnknown,
-  grantNotAllowed,
-  grantTypeUnsupported,
   idempotencyKeyReused,
   replayStoreUnavailable,
   scopeInvalid,
@@ -21,7 +19,6 @@ import {
   refreshTokenExpired,
   refreshTokenInvalid,
   refreshTokenReused,
-  resourceForeign,
   scopeExceeded,
   sessionEnded,
 } from './refresh-errors.ts';
@@ -249,56 +246,6 @@ const OAUTH = 'OAuth';
 
 /** Unrecognised parameters are ignored (RFC 6749 §3.2); a repeated one is no string and refused. */
 const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
-
-export const oauthTokenEndpoint = defineEndpoint({
-  method: 'POST',
-  path: '/oauth2/token',
-  operation: 'grantToken',
-  summary: 'Token endpoint (RFC 6749 §3.2): refresh_token, client_credentials',
-  tag: OAUTH,
-  auth: { accepts: ['client'], optional: true },
-  limit: 'token',
-  bodyType: 'form',
-  body: z.looseObject({
-    grant_type: z.string().max(128),
-    refresh_token: optionalParameter(8_192),
-    scope: optionalParameter(2_048),
-    resource: optionalParameter(512),
-    audience: optionalParameter(512),
-    client_id: optionalParameter(255),
-    client_secret: optionalParameter(512),
-  }),
-  query: noQuery,
-  responses: {
-    200: z.object({
-      access_token: z.string(),
-      token_type: z.literal('Bearer'),
-      expires_in: z.int(),
-      scope: z.string(),
-      refresh_token: z.string().optional(),
-      refresh_expires_in: z.int().optional(),
-    }),
-  },
-  errors: [
-    clientUnauthenticated,
-    grantTypeUnsupported,
-    grantNotAllowed,
-    scopeInvalid,
-    scopeExceeded,
-    targetInvalid,
-    resourceForeign,
-    refreshTokenReused,
-    refreshTokenExpired,
-    refreshTokenInvalid,
-    sessionEnded,
-    refreshGraceSpent,
-    keyRingBehind,
-    signingUnavailable,
-    stateRewound,
-    storeUnavailable,
-  ],
-  oauthErrors: true,
-});
 
 export const introspectTokenEndpoint = defineEndpoint({
   method: 'POST',

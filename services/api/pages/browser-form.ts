@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import type { HasAuth } from '../../domain/identity/auth.ts';
+import { cookieValue } from '../../domain/identity/csrf.ts';
+import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/page-seals.ts';
+import { type AppError, isAppError } from '../../platform/define/error.ts';
+import { type Answer, answer } from '../answer.ts';
+import { documentOf, type Page, pageHeaders } from './html.ts';
+import { errorPage } from './pages.ts';
+
+export type HasForms = HasAuth & HasPageKeys;
+
+/** A day: a page left open over night can still be sent. */
+const PAGE_COOKIE_SECONDS = 86_400;
+
+const cookieName = ({ auth }: HasAuth): string => `${auth.browser.secureCookies ? '__Host-' : ''}sallyport.page`;
+
+/** What ties a form to the browser it was shown in, and to who was signed in there. */
+export type FormTie = { readonly token: string; readonly setCookie: readonly string[] };
+
+const sessionCookie = ({ auth }: HasAuth, request: FastifyRequest): string =>
+  cookieValue(request.headers.cookie, auth.browser.sessionCookie) ?? '';
+
+/** The tie of a form to be shown; sets the page cookie where the browser has none. */
+export function tieForm(ports: HasForms, request: FastifyRequest): FormTie {
+  const known = cookieValue(request.headers.cookie, cookieName(ports));
+  const isKnown = known !== undefined && /^[\w-]{22}$/.test(known);
+  const page = isKnown ? known : randomBytes(16).toString('base64url');
+  const secure = ports.auth.browser.secureCookies ? '; Secure' : '';
+  const line = `${cookieName(ports)}=${page}; Path=/; Max-Age=${PAGE_COOKIE_SECONDS}; HttpOnly; SameSite=Lax${secure}`;
+  return { token: formToken(ports, page, sessionCookie(ports, request)), setCookie: isKnown ? [] : [line] };
+}
+
+/** Whether a form comes from a page of ours that this browser was shown: its token, and no foreign Origin. */
+export function isOwnForm(ports: HasForms, request: FastifyRequest, token: string): boolean {
+  const { origin } = request.headers;
+  if (origin !== undefined && !ports.auth.browser.trustedOrigins.has(origin)) return false;
+  const page = cookieValue(request.headers.cookie, cookieName(ports)) ?? '';
+  return isFormToken(ports, token, page, sessionCookie(ports, request));
+}
+
+export const showPage = (
+  status: number,
+  page: Page,
+  { setCookie = [], formTargets = [] }: { setCookie?: readonly string[]; formTargets?: readonly string[] } = {},
+): Answer =>
+  answer(status, documentOf(page), {
+    ...pageHeaders(formTargets),
+    ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
+  });
+
+/** On to another address by GET, whatever the method was: a 307 would send a password along (RFC 9700 §4.12). */
+export const goTo = (location: string, setCookie: readonly string[] = []): Answer =>
+  answer(303, '', {
+    location,
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+    ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
+  });
+
+export const expiredForm = (): Answer =>
+  showPage(403, errorPage('This form has expired', 'It was opened in another browser, or before somebody signed in.'));
+
+const problemOf = (error: AppError): Answer => {
+  const { status, title, cause } = error.definition;
+  const { body, headers } = showPage(status, errorPage(title, cause));
+  const retryAfter = String(Math.max(1, Math.ceil(error.options.retryAfterSeconds ?? 1)));
+  return answer(status, body, {
+    ...headers,
+    ...(status === 503 || status === 429 ? { 'retry-after': retryAfter } : {}),
+  });
+};
+
+/** Shows errors as pages to those who look at pages. A defect stays one, for the log. */
+export async function asPage(work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (err) {
+    if (isAppError(err) && err.definition.status !== 500) return problemOf(err);
+    throw err;
+  }
+}

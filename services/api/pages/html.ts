@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+
+/** Text that is HTML already. Everything else that goes into a page is escaped. */
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Part = string | number | Html | readonly Html[] | null | undefined | false;
+
+const escaped = (text: string): string =>
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
+
+function textOf(part: Part): string {
+  if (part === null || part === undefined || part === false) return '';
+  if (part instanceof Html) return part.text;
+  if (typeof part === 'object') return part.map(({ text }) => text).join('');
+  return escaped(String(part));
+}
+
+/** A template whose values are escaped: `html\`<p>${name}</p>\``. */
+export const html = (strings: TemplateStringsArray, ...parts: Part[]): Html =>
+  new Html(strings.reduce((text, string, index) => text + textOf(parts[index - 1]) + string));
+
+const STYLE = `:root{color-scheme:light dark;--ink:#16202e;--dim:#51607a;--ground:#eef1f6;--card:#fff;--line:#c3ccda;--accent:#0b57c2;--on:#fff;--bad:#a4161a}
+@media(prefers-color-scheme:dark){:root{--ink:#e8edf5;--dim:#a6b3c8;--ground:#0f151e;--card:#182130;--line:#38465c;--accent:#8ab8ff;--on:#08111f;--bad:#ff9a9a}}
+*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center}
+section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}
+h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.dim{color:var(--dim);font-size:.9rem}.bad{color:var(--bad);font-weight:600}
+label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
+ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label{display:flex;gap:.6rem;margin:0;font-weight:400}
+button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
+button.plain{background:none;color:var(--accent)}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}`;
+
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+
+export type Page = { readonly title: string; readonly body: Html };
+
+/** A whole document: one style element, no script. */
+export const documentOf = ({ title, body }: Page): string =>
+  html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title} · Sallyport</title><style>${new Html(STYLE)}</style></head><body><main><section><h1>${title}</h1>${body}</section></main></body></html>`
+    .text;
+
+/**
+ * Headers of a page. `referrer-policy` is `same-origin`, not `no-referrer`: with that a browser sends `Origin: null`
+ * with our own forms.
+ * @param formTargets where forms may lead beside our own origin, redirects included
+ */
+export const pageHeaders = (formTargets: readonly string[] = []): Record<string, string> => ({
+  'content-type': 'text/html; charset=utf-8',
+  'cache-control': 'no-store',
+  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action 'self'${formTargets.map((target) => ` ${target}`).join('')}; base-uri 'none'; frame-ancestors 'none'`,
+  'referrer-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+});

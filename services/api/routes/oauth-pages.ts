@@ -1,0 +1,135 @@
+import type { FastifyRequest } from 'fastify';
+import { findByCookie } from '../../domain/identity/read-session.ts';
+import type { LoginPorts } from '../../domain/identity/sign-in.ts';
+import { type AuthorizePorts, type AuthorizeStep, authorize } from '../../domain/oauth/authorize.ts';
+import {
+  authorizeEndpoint,
+  decideConsentEndpoint,
+  sendLoginEndpoint,
+  showLoginEndpoint,
+} from '../../domain/oauth/contract.ts';
+import { decideConsent } from '../../domain/oauth/decide-consent.ts';
+import { describeNext, loginPathFor, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
+import { formActionSource } from '../../domain/oauth/redirect-uri.ts';
+import type { Caller } from '../../domain/ports.ts';
+import { type AppError, isAppError } from '../../platform/define/error.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
+import { consentPage, errorPage, loginPage, signedInPage } from '../pages/pages.ts';
+import type { People } from '../people/people.ts';
+
+export type OAuthPagesPorts = AuthorizePorts & LoginPorts;
+
+const queryOf = (request: FastifyRequest): string => {
+  const mark = request.url.indexOf('?');
+  return mark < 0 ? '' : request.url.slice(mark + 1);
+};
+
+/** What a step looks like in the browser. @param query of the authorization request, for the consent form */
+function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, request: FastifyRequest): Answer {
+  switch (step.kind) {
+    case 'page-error':
+      return showPage(400, errorPage('This request cannot be answered', step.why));
+    case 'redirect':
+      return goTo(step.location);
+    case 'login':
+      return goTo(loginPathFor(step.query));
+    case 'consent': {
+      const { client, redirectUri, scopes } = step.request;
+      const { token, setCookie } = tieForm(ports, request);
+      const { protocol, host } = new URL(redirectUri);
+      const page = consentPage({
+        formToken: token,
+        query,
+        clientName: client.name,
+        clientHost: host === '' ? protocol : host,
+        email: step.live.user.email,
+        scopes,
+      });
+      return showPage(200, page, { setCookie, formTargets: [formActionSource(redirectUri)] });
+    }
+  }
+}
+
+function showLogin(
+  ports: OAuthPagesPorts,
+  request: FastifyRequest,
+  next: string,
+  again?: { readonly email: string; readonly error: AppError },
+): Answer {
+  const { formTargets, loginHint } = describeNext(ports, next);
+  const { token, setCookie } = tieForm(ports, request);
+  const problem = again?.error.definition.title;
+  const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', problem });
+  const shown = showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets });
+  const retryAfter = again?.error.options.retryAfterSeconds;
+  if (retryAfter === undefined) return shown;
+  return answer(shown.status, shown.body, {
+    ...shown.headers,
+    'retry-after': String(Math.max(1, Math.ceil(retryAfter))),
+  });
+}
+
+type LoginForm = {
+  readonly form_token: string;
+  readonly next: string;
+  readonly email: string;
+  readonly password: string;
+};
+
+async function sendLogin(
+  ports: OAuthPagesPorts,
+  people: People,
+  form: LoginForm,
+  caller: Caller,
+  request: FastifyRequest,
+): Promise<Answer> {
+  if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+  const next = safeNext(form.next);
+  const { email, password } = form;
+  try {
+    const input = { email, password, cookie: request.headers.cookie, signal: request.signal };
+    const { setCookie } = await people.signIn(input, caller);
+    return goTo(next, setCookie);
+  } catch (err) {
+    if (isAppError(err) && err.definition.status !== 500) return showLogin(ports, request, next, { email, error: err });
+    throw err;
+  }
+}
+
+const listOf = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
+
+/** Pages of the authorization server: plain HTML, no script. */
+export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, people: People): void {
+  bind(routes, authorizeEndpoint, (_input, caller, request) =>
+    asPage(async () => {
+      const query = queryOf(request);
+      const step = await authorize(ports, { query, cookie: request.headers.cookie }, caller);
+      return showStep(ports, step, query, request);
+    }),
+  );
+  bind(routes, decideConsentEndpoint, ({ body }, caller, request) =>
+    asPage(async () => {
+      if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
+      const { cookie } = request.headers;
+      const decision = {
+        query: body.request,
+        isAllowed: body.decision === 'allow',
+        scopes: listOf(body.scope),
+        cookie,
+      };
+      return showStep(ports, await decideConsent(ports, decision, caller), body.request, request);
+    }),
+  );
+  bind(routes, showLoginEndpoint, ({ query }, _caller, request) =>
+    asPage(async () => {
+      const next = safeNext(query.next);
+      const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
+      return live === null ? showLogin(ports, request, next) : showPage(200, signedInPage(live.user.email));
+    }),
+  );
+  bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
+    asPage(() => sendLogin(ports, people, body, caller, request)),
+  );
+}

@@ -1,0 +1,22 @@
+import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+
+export const consentGranted = defineAuditEvent({
+  type: 'oauth.consent_granted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A user let a client act for them; `scope` and `audience` say how far.',
+});
+
+export const authorizationDecided = defineAuditEvent({
+  type: 'oauth.authorized',
+  durability: 'durable',
+  outcomes: ['ok', 'denied'],
+  meaning: 'An authorization code was issued to a client for a user, or the user denied it.',
+});
+
+export const codeReused = defineAuditEvent({
+  type: 'oauth.code_reused',
+  durability: 'durable',
+  outcomes: ['ended'],
+  meaning: 'An authorization code was presented again after its use: the login of its first use was ended.',
+});

@@ -1,0 +1,107 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
+
+const codeInsert = defineStatement(
+  'oauthCodeInsert',
+  `INSERT INTO oauth_codes (code_hash, client_id, redirect_uri, code_challenge, user_id, session_id, scope, audience, nonce,
+     dpop_jkt, auth_time, expires_at)
+   VALUES ($1::bytea, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11::float8), clock_timestamp() + make_interval(secs => $12::float8))`,
+);
+
+/**
+ * Consumes a code, once, and only for who may have it: whatever is not as in its request leaves it as it is. Parallel
+ * uses wait for the first to commit and find no row. By primary key.
+ */
+const codeConsume = defineStatement(
+  'oauthCodeConsume',
+  `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge = $4
+     AND audience = coalesce($5, audience) AND coalesce(dpop_jkt, '') IN ('', coalesce($6, '')) AND expires_at > clock_timestamp()
+   RETURNING user_id AS "userId", session_id AS "sessionId", scope, audience, nonce, extract(epoch FROM auth_time)::int8 AS "authTime"`,
+);
+
+/** What there is of a code that could not be consumed: for another resource, or exchanged before. By two unique indexes. */
+const codeTrace = defineStatement(
+  'oauthCodeTrace',
+  `SELECT (SELECT audience FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3
+       AND code_challenge = $4 AND expires_at > clock_timestamp()) AS audience,
+     (SELECT id FROM refresh_families WHERE code_id = $1::bytea AND client_id = $2) AS "familyId"`,
+);
+
+/** Codes nobody can exchange any more. Index: oauth_codes_expires_at. */
+export const codePurge = definePurge({
+  kind: 'oauth_codes',
+  table: 'oauth_codes',
+  id: 'code_hash',
+  ends: 'expires_at',
+  stays: `interval '1 minute'`,
+});
+
+export type NewCode = {
+  readonly codeHash: Buffer;
+  readonly clientId: string;
+  readonly redirectUri: string;
+  readonly codeChallenge: string;
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly scope: string;
+  readonly audience: string;
+  readonly nonce: string | undefined;
+  readonly dpopJkt: string | undefined;
+  /** Unix seconds. */
+  readonly authTime: number;
+  readonly lifeSeconds: number;
+};
+
+export async function insertCode(tx: Sql, code: NewCode): Promise<void> {
+  await tx.query(codeInsert, [
+    code.codeHash,
+    code.clientId,
+    code.redirectUri,
+    code.codeChallenge,
+    code.userId,
+    code.sessionId,
+    code.scope,
+    code.audience,
+    code.nonce ?? null,
+    code.dpopJkt ?? null,
+    code.authTime,
+    code.lifeSeconds,
+  ]);
+}
+
+/** A code as it is presented at the token endpoint. */
+export type PresentedCode = {
+  readonly codeHash: Buffer;
+  readonly clientId: string;
+  readonly redirectUri: string;
+  /** S256 of the verifier. */
+  readonly codeChallenge: string;
+  readonly resource: string | undefined;
+  readonly jkt: string | undefined;
+};
+
+export type ConsumedCode = {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly scope: string;
+  readonly audience: string;
+  readonly nonce: string | null;
+  /** Unix seconds. */
+  readonly authTime: number;
+};
+
+const valuesOf = (code: PresentedCode) => [code.codeHash, code.clientId, code.redirectUri, code.codeChallenge] as const;
+
+export async function consumeCode(tx: Sql, code: PresentedCode): Promise<ConsumedCode | undefined> {
+  const values = [...valuesOf(code), code.resource ?? null, code.jkt ?? null];
+  return (await tx.query<ConsumedCode>(codeConsume, values))[0];
+}
+
+export async function traceCode(
+  sql: Sql,
+  code: PresentedCode,
+): Promise<{ readonly audience: string | null; readonly familyId: string | null }> {
+  const [row] = await sql.query<{ audience: string | null; familyId: string | null }>(codeTrace, valuesOf(code));
+  return row!;
+}

@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { signingUnavailable } from '../keys/errors.ts';
+import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
+import {
+  keyRingBehind,
+  refreshGraceSpent,
+  refreshTokenExpired,
+  refreshTokenInvalid,
+  refreshTokenReused,
+  resourceForeign,
+  scopeExceeded,
+  sessionEnded,
+} from '../tokens/refresh-errors.ts';
+import { stateRewound } from '../tokens/revocations-contract.ts';
+import { codeInvalid, openIdScopeMissing, resourceNotGranted } from './errors.ts';
+
+const TAG = 'OAuth';
+const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
+/** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
+const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
+
+/** Unrecognised parameters are ignored (RFC 6749 §3.2); a repeated one is no string and refused. */
+const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
+
+export const oauthTokenEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/token',
+  operation: 'grantToken',
+  summary: 'Token endpoint (RFC 6749 §3.2): authorization_code, refresh_token, client_credentials',
+  tag: TAG,
+  auth: { accepts: ['client'], optional: true },
+  limit: 'token',
+  bodyType: 'form',
+  body: z.looseObject({
+    grant_type: z.string().max(128),
+    code: optionalParameter(512),
+    redirect_uri: optionalParameter(2_048),
+    code_verifier: optionalParameter(512),
+    refresh_token: optionalParameter(8_192),
+    scope: optionalParameter(2_048),
+    resource: optionalParameter(512),
+    audience: optionalParameter(512),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  // A token in the address would end in logs (RFC 9700 §4.3).
+  query: z.strictObject({}),
+  responses: {
+    200: z.object({
+      access_token: z.string(),
+      token_type: z.enum(['Bearer', 'DPoP']),
+      expires_in: z.int(),
+      scope: z.string(),
+      refresh_token: z.string().optional(),
+      refresh_expires_in: z.int().optional(),
+      id_token: z.string().optional(),
+    }),
+  },
+  errors: [
+    clientUnauthenticated,
+    grantTypeUnsupported,
+    grantNotAllowed,
+    codeInvalid,
+    scopeInvalid,
+    scopeExceeded,
+    targetInvalid,
+    resourceForeign,
+    resourceNotGranted,
+    refreshTokenReused,
+    refreshTokenExpired,
+    refreshTokenInvalid,
+    sessionEnded,
+    refreshGraceSpent,
+    keyRingBehind,
+    signingUnavailable,
+    stateRewound,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
+});
+
+/** Read from the address itself: a parameter that is repeated, unknown or wrong is answered as RFC 6749 §4.1.2.1 wants. */
+export const authorizeEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/oauth2/authorize',
+  operation: 'authorize',
+  summary: 'Authorization endpoint: a page, or a redirect with code, state and iss (RFC 6749 §4.1, RFC 9207)',
+  tag: TAG,
+  auth: 'public',
+  limit: 'read',
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+const formToken = z.string().max(128);
+/** The same name several times is a list, once is a text. */
+const several = (maximum: number, most: number) =>
+  z.union([z.string().max(maximum), z.array(z.string().max(maximum)).max(most)]).optional();
+
+export const decideConsentEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/consent',
+  operation: 'decideConsent',
+  summary: 'The answer to the consent page',
+  tag: TAG,
+  auth: 'public',
+  limit: 'write',
+  bodyType: 'form',
+  body: z.strictObject({
+    form_token: formToken,
+    request: z.string().max(8_192),
+    decision: z.enum(['allow', 'deny']),
+    scope: several(256, 100),
+  }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+const next = z.string().max(8_192);
+
+export const showLoginEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/login',
+  operation: 'showLogin',
+  summary: 'The login page, which works without script',
+  tag: TAG,
+  auth: 'public',
+  limit: 'read',
+  query: z.looseObject({ next: next.optional() }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [storeUnavailable],
+});
+
+export const sendLoginEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/login',
+  operation: 'sendLogin',
+  summary: 'The form of the login page: on to where the login was asked for, or the page again',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({
+    form_token: formToken,
+    next,
+    email: z.string().max(254),
+    password: z.string().max(4_096),
+  }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+const userInfo = z.object({
+  sub: z.string(),
+  email: z.string().optional(),
+  email_verified: z.boolean().optional(),
+  name: z.string().optional(),
+  picture: z.string().optional(),
+  updated_at: z.int().optional(),
+});
+
+export const readUserInfoEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/oauth2/userinfo',
+  operation: 'readUserInfo',
+  summary: 'What the scope of an access token tells of its user (OpenID Connect Core §5.3)',
+  tag: TAG,
+  auth: { accepts: ['bearer'] },
+  limit: 'read',
+  responses: { 200: userInfo },
+  errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
+});

@@ -1,0 +1,120 @@
+import type { HasAccess } from '../access/access-directory.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from '../tokens/access-token.ts';
+import { createFamily, type NewFamily } from '../tokens/create-family.ts';
+import { familyTokenFacts, rememberToken } from '../tokens/family-token.ts';
+import type { OAuthClient } from '../tokens/oauth-client.ts';
+import type { HasRevocations } from '../tokens/revocation-set.ts';
+import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { signIdToken } from './id-token.ts';
+import { readUserProfile, type UserProfile } from './user-claims.store.ts';
+import { userClaims } from './user-claims.ts';
+
+export type OAuthLoginPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
+  HasAccess &
+  HasKeyRing &
+  HasRevocations &
+  HasTokenSettings;
+
+/** What a user granted to a client. */
+export type OAuthGrant = {
+  readonly userId: string;
+  /** Null: the login outlives the browser's session it was granted in. */
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  readonly nonce: string | null;
+  /** Unix seconds. */
+  readonly authTime: number;
+  readonly codeId?: Buffer;
+  readonly jkt: string | undefined;
+};
+
+/** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
+export type OAuthTokenAnswer = {
+  readonly access_token: string;
+  readonly token_type: 'Bearer' | 'DPoP';
+  readonly expires_in: number;
+  readonly scope: string;
+  readonly refresh_token?: string;
+  readonly refresh_expires_in?: number;
+  readonly id_token?: string;
+};
+
+/** A login of a client, committed; nothing of it is signed yet. */
+export type OAuthLogin = {
+  readonly grant: OAuthGrant;
+  readonly clientId: string;
+  readonly claims: AccessTokenClaims;
+  readonly refresh: { readonly refresh_token: string; readonly refresh_expires_in: number } | null;
+  readonly profile: UserProfile | undefined;
+};
+
+/**
+ * Begins the login in the transaction that consumed the grant. It is bound to its client: refreshed at /oauth2/token
+ * by that client alone. Throws `session_ended` when session, user or client is gone.
+ */
+export async function beginOAuthLogin(
+  tx: Tx,
+  ports: OAuthLoginPorts,
+  { clientId }: OAuthClient,
+  grant: OAuthGrant,
+  caller: Caller,
+): Promise<OAuthLogin> {
+  const { codeId, jkt, userId, sessionId, scope, audience, authTime } = grant;
+  const family: NewFamily = {
+    userId,
+    sessionId,
+    clientId,
+    isClientBound: true,
+    scope,
+    audience,
+    authTime,
+    ...(codeId === undefined ? {} : { codeId }),
+    ...(jkt === undefined ? {} : { jkt }),
+  };
+  const created = await createFamily(tx, ports, family, caller);
+  await ports.access.atLeast(created.accessVersion, tx);
+  const profile = scope.split(' ').includes('openid') ? await readUserProfile(tx, userId) : undefined;
+  const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') ?? false;
+  return {
+    grant,
+    clientId,
+    profile,
+    claims: accessTokenClaims(ports, familyTokenFacts(ports.access, { ...family, ...created }), caller.request),
+    refresh: mayRefresh
+      ? { refresh_token: created.refreshToken, refresh_expires_in: created.refreshExpiresInSeconds }
+      : null,
+  };
+}
+
+/** Signs the tokens of a committed login. Throws `signing_unavailable` (503). */
+export async function finishOAuthLogin(
+  ports: OAuthLoginPorts,
+  { grant, clientId, claims, refresh, profile }: OAuthLogin,
+  caller: Caller,
+): Promise<OAuthTokenAnswer> {
+  const minted = await signAccessToken(ports, claims);
+  rememberToken(ports, minted, caller);
+  const idToken =
+    profile === undefined
+      ? undefined
+      : await signIdToken(ports, {
+          ...grant,
+          clientId,
+          accessToken: minted.token,
+          issuedAt: claims.iat,
+          amr: claims.amr,
+          acr: claims.acr,
+          claims: userClaims(profile, new Set(grant.scope.split(' '))),
+        });
+  return {
+    access_token: minted.token,
+    token_type: 'Bearer',
+    expires_in: minted.expiresIn,
+    scope: grant.scope,
+    ...refresh,
+    ...(idToken === undefined ? {} : { id_token: idToken }),
+  };
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { formToken, type HasPageKeys, isFormToken, markedQuery, markedSince } from './page-seals.ts';
+
+const keys = new Map([
+  [1, Buffer.alloc(32, 1)],
+  [2, Buffer.alloc(32, 2)],
+]);
+const portsAt = (version: number): HasPageKeys => ({
+  keyRing: {
+    secret: () => ({ version, key: keys.get(version) as Buffer }),
+    secretVersion: (_purpose, wanted) => keys.get(wanted),
+  },
+});
+
+test('a form is of its browser and of who was signed in there; a rotated key still knows it', () => {
+  const token = formToken(portsAt(1), 'page', 'session');
+  expect(isFormToken(portsAt(2), token, 'page', 'session')).toBe(true);
+  for (const [page, session] of [
+    ['other', 'session'],
+    ['page', 'other'],
+    ['page', ''],
+    ['', 'session'],
+    ['pagesession', ''],
+  ] as const)
+    expect(isFormToken(portsAt(1), token, page, session), `${page} ${session}`).toBe(false);
+  expect(isFormToken(portsAt(1), formToken(portsAt(1), '', ''), '', '')).toBe(false);
+  for (const bad of ['', '1', `3.${token.slice(2)}`, `2.${token.slice(2)}`, `${token}x`])
+    expect(isFormToken(portsAt(1), bad, 'page', 'session'), bad).toBe(false);
+});
+
+test('a login counts as asked for by its own request alone, and for an hour', () => {
+  const ports = portsAt(1);
+  const marked = markedQuery(ports, 'client_id=a&prompt=login', 1_000);
+  expect(markedSince(ports, marked, 1_001)).toBe(1_000);
+  expect(markedSince(ports, markedQuery(ports, marked, 1_500), 1_600)).toBe(1_500);
+  expect(markedSince(ports, marked, 1_000 + 3_601)).toBeNull();
+  expect(markedSince(ports, 'client_id=a&prompt=login', 1_001)).toBeNull();
+  expect(markedSince(ports, marked.replace('client_id=a', 'client_id=b'), 1_001)).toBeNull();
+  expect(markedSince(ports, marked.replace('login_after=1000', 'login_after=0999'), 1_001)).toBeNull();
+});

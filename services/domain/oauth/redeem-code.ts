@@ -1,0 +1,98 @@
+import { hash } from 'node:crypto';
+import { tokensIssued } from '../../../observability/metrics/tokens.ts';
+import { isAppError } from '../../platform/define/error.ts';
+import { requestInvalid } from '../../platform/errors.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller } from '../ports.ts';
+import { endFamily } from '../tokens/end-family.ts';
+import type { OAuthClient } from '../tokens/oauth-client.ts';
+import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
+import { codeReused } from './audit-events.ts';
+import { consumeCode, type PresentedCode, traceCode } from './codes.store.ts';
+import { codeInvalid, resourceNotGranted } from './errors.ts';
+import { codeForm, codeHashOf } from './issue-code.ts';
+import { beginOAuthLogin, finishOAuthLogin, type OAuthLoginPorts, type OAuthTokenAnswer } from './oauth-login.ts';
+
+export type RedeemCodeInput = {
+  readonly code: string | undefined;
+  readonly redirectUri: string | undefined;
+  readonly codeVerifier: string | undefined;
+  readonly resource: string | undefined;
+  readonly client: OAuthClient;
+  /** Thumbprint of the DPoP key proved with this request. */
+  readonly jkt: string | undefined;
+};
+
+export type RedeemCodePorts = OAuthLoginPorts & HasRevocationPush;
+
+/** RFC 7636 §4.1. */
+const VERIFIER = /^[A-Za-z0-9\-._~]{43,128}$/;
+const NEVER_A_CHALLENGE = '';
+
+const presentedOf = (
+  code: string,
+  { redirectUri = '', codeVerifier = '', ...input }: RedeemCodeInput,
+): PresentedCode => ({
+  codeHash: codeHashOf(code),
+  clientId: input.client.clientId,
+  redirectUri,
+  codeChallenge: VERIFIER.test(codeVerifier) ? hash('sha256', codeVerifier, 'base64url') : NEVER_A_CHALLENGE,
+  resource: input.resource,
+  jkt: input.jkt,
+});
+
+/**
+ * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): the code is consumed and login, family and audit
+ * rows are made in one transaction, or none of it. A code that was exchanged before ends the login it began.
+ * Throws `code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400), `signing_unavailable`,
+ * `state_rewound`, `store_unavailable` (503).
+ */
+export async function redeemCode(
+  ports: RedeemCodePorts,
+  input: RedeemCodeInput,
+  caller: Caller,
+): Promise<OAuthTokenAnswer> {
+  try {
+    const answer = await exchange(ports, input, caller);
+    tokensIssued.add(1, { grant: 'authorization_code', outcome: 'ok' });
+    return answer;
+  } catch (err) {
+    const outcome = isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable';
+    tokensIssued.add(1, { grant: 'authorization_code', outcome });
+    throw err;
+  }
+}
+
+async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: Caller): Promise<OAuthTokenAnswer> {
+  assertNotRewound(ports.revocations);
+  if (input.code === undefined) throw requestInvalid({ problems: [{ at: 'body/code', why: 'is required' }] });
+  if (!codeForm.test(input.code)) throw codeInvalid();
+  const presented = presentedOf(input.code, input);
+  const login = await ports.transact(async (tx) => {
+    const consumed = await consumeCode(tx, presented);
+    if (consumed === undefined) return null;
+    const begun = { ...consumed, codeId: presented.codeHash, jkt: input.jkt };
+    return beginOAuthLogin(tx, ports, input.client, begun, caller);
+  });
+  if (login === null) return refuse(ports, presented, caller);
+  return finishOAuthLogin(ports, login, caller);
+}
+
+/** Says why, and ends what a code exchanged before has begun (RFC 6749 §4.1.2, ASVS 10.4.2). */
+async function refuse(ports: RedeemCodePorts, presented: PresentedCode, caller: Caller): Promise<never> {
+  const { audience, familyId } = await traceCode(ports.sql, presented);
+  if (familyId !== null) {
+    await ports.transact(async (tx) => {
+      await endFamily(tx, familyId, 'code_reused', caller);
+      await recordEvent(tx, caller, codeReused, {
+        outcome: 'ended',
+        target: { kind: 'family', id: familyId },
+        clientId: presented.clientId,
+      });
+    });
+    await ports.announceRevocations();
+  }
+  throw audience !== null && presented.resource !== undefined && audience !== presented.resource
+    ? resourceNotGranted()
+    : codeInvalid();
+}
