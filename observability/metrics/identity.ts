@@ -12,7 +12,7 @@ export const logins = defineCounter({
 export const signups = defineCounter({
   name: 'sallyport_signups',
   help: 'Attempts to sign up, by outcome.',
-  labels: { outcome: ['ok', 'known', 'refused', 'limited', 'unavailable'] },
+  labels: { outcome: ['ok', 'pending', 'known', 'refused', 'limited', 'unavailable'] },
 });
 
 export const sessionsEnded = defineCounter({

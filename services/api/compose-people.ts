@@ -1,22 +1,26 @@
 import { useIdentifierKey } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/auth.ts';
+import { isVerificationRequired } from '../platform/config/identity.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
 import { passwordPolicyOf } from './password-policy.ts';
 import type { PeoplePorts } from './people/people.ts';
 
-/** What the use-cases of people need beyond loaded views: Better Auth, and a hasher that starts when it is first used. */
-export function composeLogins({
-  input,
-  outside,
-  revocations,
-  keyRing,
-}: Pick<Views, 'input' | 'outside' | 'revocations' | 'keyRing'>) {
+/**
+ * What the use-cases of people need beyond loaded views: Better Auth, and a hasher that starts when it is first used.
+ * @param wakeMail tells the workers that mails wait
+ */
+export function composeLogins(
+  { input, outside, revocations, keyRing }: Pick<Views, 'input' | 'outside' | 'revocations' | 'keyRing'>,
+  wakeMail: () => void,
+) {
   const { config } = input;
   useIdentifierKey(() => keyRing.secret('identifier'));
   return {
     hasher: createHasherOf(config, keyRing.secret('pepper').key),
     passwordPolicy: passwordPolicyOf(config),
+    mailer: { publicUrl: input.publicUrl, wake: wakeMail },
+    verificationRequired: isVerificationRequired(config),
     loginGuard: { locksNetworks: config.limits.profile !== 'load' },
     auth: createAuth(
       { ...outside, revocations },
@@ -32,11 +36,11 @@ export function composeLogins({
 }
 
 /** Builds the ports of the thread of people, and loads them: the keys are there, and the upkeep is somebody else's. */
-export async function composePeople(input: ComposeInput) {
+export async function composePeople(input: ComposeInput, wakeMail: () => void) {
   const views = composeViews(input);
   const { outside, keyRing, access, revocations, tokenSettings, announceRevocations, poll, stores } = views;
   await Promise.all([keyRing.load(), access.load()]);
-  const logins = composeLogins(views);
+  const logins = composeLogins(views, wakeMail);
   const ports: PeoplePorts = {
     ...outside,
     ...logins,

@@ -20,6 +20,7 @@ import type { Authenticators } from './caller.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeLogins } from './compose-people.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
+import { createMailWake } from './mail-wake.ts';
 import { createSealingWake } from './sealing-wake.ts';
 
 const STARTING: Caller = {
@@ -49,12 +50,13 @@ export async function compose(input: ComposeInput) {
   const { outside, keyRing, access, revocations, tokenSettings, announceRevocations, poll, stores } = views;
   await prepareStart(views);
   await Promise.all([keyRing.load(), access.load()]);
+  const producer = createProducer(input.redisUrl, stores.onRedisError);
   const { issuer } = tokenSettings;
   const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });
   const streamed = { revocations, revocationFeed, log, stalenessBoundMs, clock: systemClock };
   const ports = {
     ...outside,
-    ...composeLogins(views),
+    ...composeLogins(views, createMailWake(producer.enqueue)),
     ...composeLimits(views),
     issuer,
     publicUrl,
@@ -75,7 +77,6 @@ export async function compose(input: ComposeInput) {
     clientTokenLog: createClientTokenLog(outside),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, config.tokens),
   };
-  const producer = createProducer(input.redisUrl, stores.onRedisError);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(outside);
   validationSummary.start();

@@ -18,6 +18,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const { poll, ports } = composed;
   const people = startPeopleThread({
     log,
+    onMail: ports.mailer.wake,
     caughtUp: async (epoch) => {
       if (ports.revocations.state().epoch < epoch) await poll.wake();
     },

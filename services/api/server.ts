@@ -6,6 +6,9 @@ import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
 import { type People, peopleHere } from './people/people.ts';
 import { identifyBy, limitCallers } from './rate-limits.ts';
+import { accountsRoutes } from './routes/accounts.ts';
+import { adminAccessRoutes } from './routes/admin-access.ts';
+import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -52,6 +55,7 @@ export function createServer(
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
   identityRoutes(routes, ports, people);
+  accountsRoutes(routes, ports, people);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
+import type { LoginAnswer } from '../../domain/identity/open-session.ts';
 import type { Caller, Log } from '../../domain/ports.ts';
 import { stateRewound } from '../../domain/tokens/revocations-contract.ts';
 import { loadConfig } from '../../platform/config/load.ts';
@@ -77,7 +78,7 @@ const countOf = (name: string): number =>
 describe('logins in a thread of their own', () => {
   test('a sign-up and a sign-in answer as they do in place, with the request’s trace in the audit row', async () => {
     const person = newPerson();
-    const made = await people.signUp(person, caller);
+    const made = (await people.signUp(person, caller)) as LoginAnswer;
     const { body, setCookie } = await people.signIn(person, caller);
     expect(body.user).toMatchObject({ email: person.email, id: made.body.user.id });
     expect(body.tokens).toMatchObject({ token_type: 'Bearer', expires_in: 900 });

@@ -24,6 +24,8 @@ export type PeopleThreadDeps = {
    * thread looks at the marks by its own clock.
    */
   readonly assertIssuing: () => void;
+  /** Called when a mail was asked for. */
+  readonly onMail?: () => void;
   readonly entry?: URL;
   /** What the thread is configured by; the environment of the process unless given. */
   readonly env?: NodeJS.ProcessEnv;
@@ -74,7 +76,8 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
       wasReady = true;
       failedStarts = 0;
       firstReady.resolve();
-    } else if (message.kind === 'metrics') {
+    } else if (message.kind === 'mail') deps.onMail?.();
+    else if (message.kind === 'metrics') {
       metrics.show(message.metrics);
       for (const resolve of counting.splice(0)) resolve();
     } else void answer(message);

@@ -1,15 +1,17 @@
+import { changePassword } from '../../domain/identity/accounts/change-password.ts';
+import { type ResetPorts, resetPassword } from '../../domain/identity/accounts/reset-password.ts';
 import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
-import { signUp } from '../../domain/identity/sign-up.ts';
+import { type SignUpPorts, signUp } from '../../domain/identity/sign-up.ts';
 import type { Caller } from '../../domain/ports.ts';
 
 /** What every use-case below may need. */
-export type PeoplePorts = LoginPorts;
+export type PeoplePorts = LoginPorts & SignUpPorts & ResetPorts;
 
 /**
  * The use-cases that make logins or cost Better Auth's time. Inputs and answers are plain data (what structured
  * cloning copies); an input's `signal` is carried apart. To add one, name it here.
  */
-const useCases = { signUp, signIn } satisfies Record<
+const useCases = { signUp, signIn, changePassword, resetPassword } satisfies Record<
   string,
   (ports: PeoplePorts, input: never, caller: Caller) => Promise<unknown>
 >;

@@ -17,9 +17,13 @@ export type ToThread =
   | { readonly kind: 'count' }
   | { readonly kind: 'close' };
 
-/** What comes from it. `epoch` is the revocation epoch that the thread had read when it answered. */
+/**
+ * What comes from it. `mail`: a mail was asked for, which the process tells the workers. `epoch` is the revocation
+ * epoch that the thread had read when it answered.
+ */
 export type FromThread =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'mail' }
   | { readonly kind: 'done'; readonly id: number; readonly epoch: number; readonly answer: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly epoch: number; readonly error: SentError }
   /** Running totals of what the thread counted, for the one list of metrics of the process. */

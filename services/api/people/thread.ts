@@ -26,7 +26,7 @@ const config = loadConfig(process.env);
 const log = createLogger({ service: 'sallyport-api', level: config.server.logLevel, onError: errorReports.report });
 const inputs = inputsOf(config, log);
 // The main thread raises the marks; a lock that this one held would outlive it with the process.
-const composed = await composePeople({ ...inputs, marks: readOnlyMarks(inputs.marks) });
+const composed = await composePeople({ ...inputs, marks: readOnlyMarks(inputs.marks) }, () => send({ kind: 'mail' }));
 const { revocations } = composed.ports;
 const workOn = workHere(composed.ports);
 const running = new Map<number, AbortController>();

@@ -9,17 +9,15 @@ import {
   signUpEndpoint,
 } from '../../domain/identity/contract.ts';
 import { assertOwnPage, clearedCookies } from '../../domain/identity/csrf.ts';
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
 import { readSession } from '../../domain/identity/read-session.ts';
-import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { signOut } from '../../domain/identity/sign-out.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { type People, peopleHere } from '../people/people.ts';
+import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';
 
-export type IdentityRoutesDeps = LoginPorts;
+export type IdentityRoutesDeps = PeoplePorts;
 
-const withCookies = (status: number, { body, setCookie }: LoginAnswer): Answer =>
+const withCookies = (status: number, { body, setCookie }: { body: object; setCookie: readonly string[] }): Answer =>
   answer(status, body, { 'set-cookie': setCookie });
 
 /** People and sessions under our names and Better Auth's own (D-API-10); nothing else of Better Auth is reachable. */
@@ -31,10 +29,9 @@ export function identityRoutes(
   for (const endpoint of [signUpEndpoint, signUpEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
-      return withCookies(
-        201,
-        await people.signUp({ ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
-      );
+      const { signal, headers } = request;
+      const made = await people.signUp({ ...input.body, cookie: headers.cookie, signal }, caller);
+      return withCookies('status' in made.body ? 200 : 201, made);
     });
   for (const endpoint of [signInEndpoint, signInEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {

@@ -2,14 +2,16 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
+import { emailUnverified } from './account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
 import { passwordErrors } from './password-errors.ts';
 
 // RFC 5321 §4.5.3.1.3 leaves 254 for an address.
-const email = z.email().max(254);
+export const emailShape = z.email().max(254);
 // Only a bound for the parser: the policy answers with codes of its own.
-const password = z.string().max(4_096);
+export const passwordShape = z.string().max(4_096);
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
+export const nameShape = z.string().max(128).regex(NO_CONTROLS);
 
 export const userShape = z.object({
   id: z.string(),
@@ -35,6 +37,8 @@ export const sessionShape = z.object({
 const loginShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
 const sessionAnswer = z.object({ user: userShape, session: sessionShape });
 
+const verificationRequired = z.object({ status: z.literal('verification_required') });
+
 export type UserView = z.output<typeof userShape>;
 export type SessionView = z.output<typeof sessionShape>;
 export type LoginView = z.output<typeof loginShape>;
@@ -49,8 +53,9 @@ export const signUpEndpoint = defineEndpoint({
   tag,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ email, password, name: z.string().max(128).regex(NO_CONTROLS).optional() }),
-  responses: { 201: loginShape },
+  body: z.strictObject({ email: emailShape, password: passwordShape, name: nameShape.optional() }),
+  // 200 where an address must be proved first: the same for new and known ones.
+  responses: { 201: loginShape, 200: verificationRequired },
   errors: [
     requestInvalid,
     ...passwordErrors,
@@ -70,9 +75,18 @@ export const signInEndpoint = defineEndpoint({
   tag,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ email, password }),
+  body: z.strictObject({ email: emailShape, password: passwordShape }),
   responses: { 200: loginShape },
-  errors: [requestInvalid, loginRefused, loginLocked, originRefused, hashingBusy, loginUnavailable, storeUnavailable],
+  errors: [
+    requestInvalid,
+    loginRefused,
+    emailUnverified,
+    loginLocked,
+    originRefused,
+    hashingBusy,
+    loginUnavailable,
+    storeUnavailable,
+  ],
 });
 
 export const signOutEndpoint = defineEndpoint({

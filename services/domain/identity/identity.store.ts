@@ -2,12 +2,19 @@ import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../purge.store.ts';
 
-export type Credential = { readonly userId: string; readonly digest: string | null; readonly isDisabled: boolean };
+export type Credential = {
+  readonly userId: string;
+  readonly digest: string | null;
+  readonly isDisabled: boolean;
+  /** Of the address. */
+  readonly isVerified: boolean;
+};
 
 /** Served by users_email_key and accounts_user_id. An account without a password (social sign-in) has no digest. */
 const credentialFindByEmail = defineStatement(
   'credentialFindByEmail',
-  `SELECT u.id AS "userId", a.password AS digest, u."disabledAt" IS NOT NULL AS "isDisabled"
+  `SELECT u.id AS "userId", a.password AS digest, u."disabledAt" IS NOT NULL AS "isDisabled",
+     u."emailVerified" IS NOT NULL AS "isVerified"
    FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id
    WHERE u.email = $1`,
 );

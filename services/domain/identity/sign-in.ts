@@ -4,6 +4,8 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, HashAdmission, Ports } from '../ports.ts';
 import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
+import { lockUser } from './accounts/accounts.store.ts';
+import { refuseUnverified } from './accounts/refuse-unverified.ts';
 import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
 import type { HasCsrf } from './csrf.ts';
@@ -14,6 +16,7 @@ import { loginLocked, loginRefused } from './errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
 import { admitLogin, countLoginFailure, forgiveLogin, type HasLoginGuard } from './login-guard.ts';
+import type { HasVerificationRule } from './mail/queue-mail.ts';
 import { beginLogin, finishLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
 import { type HasPasswordPolicy, isHashable } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
@@ -25,6 +28,7 @@ export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasAuth &
   HasCsrf &
   HasLoginGuard &
+  HasVerificationRule &
   HasRevocationPush;
 
 export type SignInInput = {
@@ -38,7 +42,8 @@ export type SignInInput = {
 
 /**
  * E-mail and password for a new session and its token pair (D-API-02).
- * @throws loginRefused (401, alike for unknown, disabled and wrong), loginLocked (429), hashingBusy, storeUnavailable (503)
+ * @throws loginRefused (401, alike for unknown, disabled and wrong), emailUnverified (403), loginLocked (429),
+ *   hashingBusy, storeUnavailable (503)
  */
 export async function signIn(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   try {
@@ -71,11 +76,15 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
     throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : loginRefused();
   };
   if (!proven) return refuse();
+  if (ports.verificationRequired && !credential?.isVerified)
+    return refuseUnverified(ports.sql, { ...admitted, userId: proven.userId }, caller);
   const actor = userCaller(proven.userId, caller);
   const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, actor, 'sign_in');
+      // What the password was proved against is read again under this lock: no session outlives a change of it.
+      await lockUser(tx, proven.userId);
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
       await forgiveLogin(tx, admitted);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);

@@ -7,6 +7,7 @@ import { normaliseEmail } from './email.ts';
 import { endSession, endSessionIn } from './end-session.ts';
 import { emailTaken } from './errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
+import { type MailPorts, queueMail } from './mail/queue-mail.ts';
 import { beginLogin, finishLogin, type LoginAnswer } from './open-session.ts';
 import { assertPasswordAllowed } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
@@ -23,14 +24,27 @@ export type SignUpInput = {
 
 const EMAIL_UNIQUE = 'users_email_key';
 
+export type SignUpPorts = LoginPorts & MailPorts;
+
+/** The same for new and known addresses: a mail says which. */
+export type SignUpPending = {
+  readonly body: { readonly status: 'verification_required' };
+  readonly setCookie: readonly string[];
+};
+
 /**
- * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it.
+ * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it. Where
+ * an address must be proved first, all of them begin with the proof, and until then a mail is all there is.
  * @throws the `passwordErrors` (400), emailTaken (409), hashingBusy, storeUnavailable
  */
-export async function signUp(ports: LoginPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer> {
+export async function signUp(
+  ports: SignUpPorts,
+  input: SignUpInput,
+  caller: Caller,
+): Promise<LoginAnswer | SignUpPending> {
   try {
     const answer = await attempt(ports, input, caller);
-    signups.add(1, { outcome: 'ok' });
+    signups.add(1, { outcome: 'status' in answer.body ? 'pending' : 'ok' });
     return answer;
   } catch (err) {
     const status = (err as { definition?: { status?: number } }).definition?.status ?? 500;
@@ -39,17 +53,23 @@ export async function signUp(ports: LoginPorts, input: SignUpInput, caller: Call
   }
 }
 
-async function attempt(ports: LoginPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer> {
+async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer | SignUpPending> {
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
   await assertPasswordAllowed(ports, input.password, { email, name: input.name, caller });
   const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
+  const name = input.name ?? '';
+  if (ports.verificationRequired) {
+    await ports.transact((tx) => queueMail(tx, ports, { template: 'sign_up', to: email, name, digest }, caller));
+    return { body: { status: 'verification_required' }, setCookie: [] };
+  }
   const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, caller, 'sign_up');
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
-      const opened = await ports.auth.signUp({ email, name: input.name ?? '', digest }, caller.request);
+      const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
+      await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
       return beginLogin(tx, ports, opened, caller);
     })
     .catch((err: unknown) => {

@@ -7,17 +7,18 @@ import type pg from 'pg';
 import { createApp } from '../../api/app.ts';
 import { createCallerResolver } from '../../api/caller.ts';
 import { passwordPolicyOf } from '../../api/password-policy.ts';
+import type { PeoplePorts } from '../../api/people/people.ts';
 import { identityRoutes } from '../../api/routes/identity.ts';
 import { type AccessDirectory, createAccessDirectory } from '../../domain/access/access-directory.ts';
 import { createAuth } from '../../domain/identity/auth.ts';
 import { csrfPasses } from '../../domain/identity/csrf.ts';
 import { sessionCaller } from '../../domain/identity/read-session.ts';
-import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
+import { isVerificationRequired } from '../config/identity.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
@@ -62,7 +63,7 @@ export type IdentityWorld = {
   readonly revocations: RevocationMemory;
   readonly poll: StatePoll;
   readonly hasher: Hasher;
-  readonly deps: LoginPorts;
+  readonly deps: PeoplePorts;
   close(): Promise<void>;
 };
 
@@ -129,12 +130,15 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   );
   await Promise.all([auth.ready(), hasher.dummyDigest()]);
 
-  const deps: LoginPorts = {
+  const deps: PeoplePorts = {
     transact,
     sql,
     redis,
     clock,
     random,
+    vault,
+    mailer: { publicUrl: url, wake: () => {} },
+    verificationRequired: isVerificationRequired(config),
     log,
     passwordPolicy: passwordPolicyOf(config),
     hasher: options.around?.hasher?.(portHasher) ?? portHasher,

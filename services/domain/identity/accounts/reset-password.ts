@@ -1,8 +1,10 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
+import { clearLoginFailures } from '../login-guard.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { findAccount } from './accounts.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
@@ -10,7 +12,7 @@ import { findCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 import { type NewPasswordPorts, newDigest, takeOver } from './set-password.ts';
 
-export type ResetPorts = Pick<Ports, 'transact'> & NewPasswordPorts & MailPorts & HasRevocationPush;
+export type ResetPorts = Pick<Ports, 'transact'> & NewPasswordPorts & MailPorts & HasKeyRing & HasRevocationPush;
 
 export type ResetInput = { readonly token: string; readonly newPassword: string; readonly signal?: AbortSignal };
 
@@ -39,6 +41,7 @@ export async function resetPassword(
     const target = { kind: 'user', id: account.id } as const;
     if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target });
     await deleteCodes(tx, account.id, account.email);
+    await clearLoginFailures(tx, ports, account.email);
     await queueMail(tx, ports, { template: 'password_changed', to: account.email }, caller);
     return true;
   });

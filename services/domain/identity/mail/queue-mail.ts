@@ -12,6 +12,11 @@ export type HasMailer = {
   };
 };
 
+export type HasVerificationRule = {
+  /** An account begins when its address is proved, and no session before. */
+  readonly verificationRequired: boolean;
+};
+
 export type MailPorts = Pick<Ports, 'vault' | 'random'> & HasMailer;
 
 /**

@@ -1,0 +1,56 @@
+import {
+  changeEmailEndpoint,
+  changePasswordEndpoint,
+  deleteUserAliasEndpoint,
+  deleteUserEndpoint,
+  readUserEndpoint,
+  requestPasswordResetEndpoint,
+  resetPasswordEndpoint,
+  resetPasswordPageEndpoint,
+  sendVerificationEmailEndpoint,
+  updateUserAliasEndpoint,
+  updateUserEndpoint,
+  verifyEmailEndpoint,
+  verifyEmailPageEndpoint,
+} from '../../domain/identity/account-contract.ts';
+import { requestPasswordReset, sendVerificationEmail } from '../../domain/identity/accounts/ask-for-mail.ts';
+import { changeEmail } from '../../domain/identity/accounts/change-email.ts';
+import { deleteAccount } from '../../domain/identity/accounts/delete-account.ts';
+import { readProfile, updateProfile } from '../../domain/identity/accounts/update-profile.ts';
+import { verifyEmail } from '../../domain/identity/accounts/verify-email.ts';
+import { clearedCookies } from '../../domain/identity/csrf.ts';
+import { codePage, codePageHeaders } from '../../platform/http/code-page.ts';
+import { answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';
+
+/** Accounts: proof of an address, password, profile, end. */
+export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: People = peopleHere(deps)): void {
+  bind(routes, verifyEmailEndpoint, (input, caller) => verifyEmail(deps, input.body, caller));
+  bind(routes, sendVerificationEmailEndpoint, (input, caller) => sendVerificationEmail(deps, input.body, caller));
+  bind(routes, requestPasswordResetEndpoint, (input, caller) => requestPasswordReset(deps, input.body, caller));
+  bind(routes, resetPasswordEndpoint, ({ body }, caller, { signal }) => {
+    const newPassword = 'new_password' in body ? body.new_password : body.newPassword;
+    return people.resetPassword({ token: body.token, newPassword, signal }, caller);
+  });
+  bind(routes, changePasswordEndpoint, async ({ body }, caller, { headers, signal }) => {
+    const [currentPassword, newPassword] =
+      'new_password' in body ? [body.current_password, body.new_password] : [body.currentPassword, body.newPassword];
+    const input = { currentPassword, newPassword, cookie: headers.cookie, signal };
+    const login = await people.changePassword(input, caller);
+    return answer(200, login.body, { 'set-cookie': login.setCookie });
+  });
+  bind(routes, readUserEndpoint, (input, caller) => readProfile(deps, input.body, caller));
+  for (const endpoint of [updateUserEndpoint, updateUserAliasEndpoint])
+    bind(routes, endpoint, (input, caller) => updateProfile(deps, input.body, caller));
+  bind(routes, changeEmailEndpoint, ({ body }, caller) =>
+    changeEmail(deps, { newEmail: 'new_email' in body ? body.new_email : body.newEmail }, caller),
+  );
+  for (const endpoint of [deleteUserEndpoint, deleteUserAliasEndpoint])
+    bind(routes, endpoint, async (input, caller) =>
+      answer(200, await deleteAccount(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
+    );
+  const headers = codePageHeaders();
+  bind(routes, verifyEmailPageEndpoint, () => answer(200, codePage('verify'), headers));
+  bind(routes, resetPasswordPageEndpoint, () => answer(200, codePage('reset'), headers));
+}

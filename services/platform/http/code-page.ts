@@ -1,0 +1,46 @@
+import { pageHeaders } from './page-headers.ts';
+
+const STYLE = `:root{color-scheme:light dark}body{font:16px/1.55 system-ui,sans-serif;max-width:28rem;margin:15vh auto 0;padding:0 1rem}
+label{display:block;margin:1rem 0 .25rem}input,button{font:inherit;padding:.55rem .7rem;width:100%;box-sizing:border-box}button{margin-top:1.25rem;cursor:pointer}
+:focus-visible{outline:3px solid;outline-offset:2px}`;
+
+// The code comes in the fragment, which stays in the browser, and goes out in a body. It is taken from the address
+// bar at once, so that no bookmark and no history keeps it.
+const SCRIPT = `const form=document.forms[0],said=document.getElementById('said'),code=location.hash.slice(1);
+if(code){form.elements.token.value=code;history.replaceState(null,'',location.pathname)}
+form.addEventListener('submit',async(event)=>{event.preventDefault();form.elements.send.disabled=true;
+try{const body=JSON.stringify(Object.fromEntries(new FormData(form)));
+const answer=await fetch(form.dataset.to,{method:'POST',headers:{'content-type':'application/json'},body});
+const problem=answer.ok?{}:await answer.json();
+said.textContent=answer.ok?form.dataset.done:problem.title+'. '+(problem.fix||'');
+if(answer.ok)form.hidden=true}catch{said.textContent='The server could not be reached. Try again.'}
+form.elements.send.disabled=false;said.focus()});`;
+
+const PAGES = {
+  verify: {
+    title: 'Confirm your e-mail address',
+    to: '/api/auth/verify-email',
+    done: 'Your address is confirmed. You can sign in now.',
+    fields: '',
+    button: 'Confirm',
+  },
+  reset: {
+    title: 'Choose a new password',
+    to: '/api/auth/reset-password',
+    done: 'Your password is changed, and everything that was signed in before is signed out.',
+    fields:
+      '<label for="password">New password</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">',
+    button: 'Change password',
+  },
+} as const;
+
+const pageOf = ({ title, to, done, fields, button }: (typeof PAGES)[keyof typeof PAGES]): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title}</title><style>${STYLE}</style></head><body><main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form></main><script>${SCRIPT}</script></body></html>`;
+
+/** The page a mailed link leads to. The same for everybody: what is personal never reaches the server by its address. */
+export const codePage = (page: keyof typeof PAGES): string => pageOf(PAGES[page]);
+
+export const codePageHeaders = (): Record<string, string> => ({
+  ...pageHeaders({ styles: [STYLE], scripts: [SCRIPT], connects: true }),
+  'referrer-policy': 'no-referrer',
+});
