@@ -7,8 +7,6 @@ import type { Composed } from './compose.ts';
 import { type People, peopleHere } from './people/people.ts';
 import { identifyBy, limitCallers } from './rate-limits.ts';
 import { accountsRoutes } from './routes/accounts.ts';
-import { adminAccessRoutes } from './routes/admin-access.ts';
-import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
