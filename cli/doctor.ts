@@ -13,6 +13,7 @@ import { withDatabase } from './database-ports.ts';
 import { auditChecks } from './doctor-audit.ts';
 import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
 import { jobChecks } from './doctor-jobs.ts';
+import { limitsCheck } from './doctor-limits.ts';
 import { redisCheck } from './doctor-redis.ts';
 import { type CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -63,6 +64,7 @@ const checks: readonly Check[] = [
       return mode & 0o022 ? fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`) : pass(dataDir);
     },
   },
+  limitsCheck,
   redisCheck,
   {
     name: 'postgres',

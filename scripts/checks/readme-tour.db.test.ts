@@ -9,7 +9,8 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct();
+  // A reader has no other limits than these.
+  product = await startProduct({ env: { RATE_LIMIT_PROFILE: 'default' } });
 });
 afterAll(() => product?.dispose());
 

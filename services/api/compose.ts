@@ -61,7 +61,7 @@ export async function compose(input: ComposeInput) {
     issuer,
     publicUrl,
     revocationFeed,
-    revocationStreams: createRevocationStreams(streamed),
+    revocationStreams: createRevocationStreams({ ...streamed, maximumPerCaller: config.limits.streamsPerClient }),
     keyRing,
     access,
     revocations,

@@ -117,17 +117,18 @@ beforeAll(async () => {
     revocationFeed: feed,
     clock: systemClock,
     log: quietLog,
-    maximumStreams: 3,
+    maximumStreams: 4,
+    maximumPerCaller: 3,
   });
   app = createApp({ log: quietLog, trustedProxies: [] });
   const callers = createCallerResolver({
     bearer: (token, request) =>
-      token === 'reader' || token === 'other'
+      ['reader', 'second', 'other'].includes(token)
         ? {
             kind: 'client',
             clientId: token,
             by: 'bearer',
-            permissions: new Set(token === 'reader' ? ['revocations:read'] : []),
+            permissions: new Set(token === 'other' ? [] : ['revocations:read']),
             request,
           }
         : null,
@@ -147,6 +148,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   streams.close();
+  // The client keeps its connections for more requests, and a close waits for some of them.
+  app.fastify.server.closeAllConnections();
   await app.fastify.close();
   await copy.close();
   await database.drop();
@@ -285,17 +288,23 @@ describe('GET /v1/revocations/stream', () => {
     await source.return(undefined);
   });
 
-  test('the number of streams is bounded, and a place is free again when one ends', async () => {
-    const open = await Promise.all([1, 2, 3].map(() => get('/v1/revocations/stream')));
-    const refused = await get('/v1/revocations/stream');
+  test('streams are bounded, of one caller and of all; a place is free again when one ends', async () => {
+    const ask = (bearer: string) => get('/v1/revocations/stream', { authorization: `Bearer ${bearer}` });
+    const open = await Promise.all([1, 2, 3].map(() => ask('reader')));
+    const spent = await ask('reader');
+    expect(spent.status).toBe(429);
+    expect(await spent.json()).toMatchObject({ code: 'revocation_streams_spent' });
+    const others = await ask('second');
+    expect(others.status).toBe(200);
+    const refused = await ask('second');
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toBe('5');
     expect(await refused.json()).toMatchObject({ code: 'revocation_streams_busy' });
     await open[0]!.body!.cancel();
-    await expect.poll(() => streams.count()).toBe(2);
-    const again = await get('/v1/revocations/stream');
+    await expect.poll(() => streams.count()).toBe(3);
+    const again = await ask('reader');
     expect(again.status).toBe(200);
-    await Promise.all([open[1], open[2], again].map((response) => response!.body!.cancel()));
+    await Promise.all([open[1], open[2], others, again].map((response) => response!.body!.cancel()));
   });
 });
 

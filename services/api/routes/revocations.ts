@@ -10,8 +10,8 @@ export function revocationsRoutes(routes: RouteContext, deps: HasRevocationFeed 
   bind(routes, readRevocationsEndpoint, async ({ query }) =>
     answer(200, await readRevocations(deps, query), { 'content-type': 'application/revocations+jwt' }),
   );
-  bind(routes, streamRevocationsEndpoint, ({ query }, _caller, request) =>
-    answer(200, deps.revocationStreams.open(questionOfEventId(request.headers['last-event-id']) ?? query), {
+  bind(routes, streamRevocationsEndpoint, ({ query }, caller, request) =>
+    answer(200, deps.revocationStreams.open(questionOfEventId(request.headers['last-event-id']) ?? query, caller), {
       'content-type': 'text/event-stream; charset=utf-8',
       'x-accel-buffering': 'no',
     }),

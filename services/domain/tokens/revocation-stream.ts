@@ -1,17 +1,18 @@
 import { Readable } from 'node:stream';
 import { shuttingDown } from '../../platform/errors.ts';
-import type { Clock, Log } from '../ports.ts';
+import type { Caller, Clock, Log } from '../ports.ts';
 import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
-import { revocationStreamsBusy } from './revocations-contract.ts';
+import { revocationStreamsBusy, revocationStreamsSpent } from './revocations-contract.ts';
 
 export type RevocationStreams = {
   /**
    * Server-sent events: what lies above `since`, then every change, and an empty signed answer at half the staleness
    * bound, by which a quiet feed differs from a dead one. Ends after `maximumLifeMs`: who comes back is authenticated
-   * again. Throws `revocationStreamsBusy`, `shuttingDown`, `revocationStateStale` or `stateRewound` (503).
+   * again. Throws `revocationStreamsSpent` (429); `revocationStreamsBusy`, `shuttingDown`, `revocationStateStale` or
+   * `stateRewound` (503).
    */
-  open(question: FeedQuestion): Readable;
+  open(question: FeedQuestion, caller: Caller): Readable;
   count(): number;
   /** Ends every stream cleanly and opens no more: for the drain. */
   close(): void;
@@ -25,6 +26,8 @@ export type RevocationStreamDeps = HasRevocations &
     readonly log: Log;
     readonly stalenessBoundMs: number;
     readonly maximumStreams?: number;
+    /** Of these, what one caller may hold: a single one must not take them all. */
+    readonly maximumPerCaller?: number;
     readonly maximumLifeMs?: number;
     /** A consumer that has taken nothing for this long is cut. */
     readonly stuckAfterMs?: number;
@@ -110,27 +113,33 @@ class RevocationStream extends Readable {
   }
 }
 
+const ownerOf = (caller: Caller): string =>
+  caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
+
 export function createRevocationStreams(deps: RevocationStreamDeps): RevocationStreams {
-  const { maximumStreams = 1_000 } = deps;
-  const streams = new Set<RevocationStream>();
+  const { maximumStreams = 1_000, maximumPerCaller = 20 } = deps;
+  const streams = new Map<RevocationStream, string>();
+  const heldBy = (owner: string): number => [...streams.values()].filter((other) => other === owner).length;
   let isClosed = false;
   deps.revocations.onConfirmed(() => {
-    for (const stream of streams) stream.tick();
+    for (const stream of streams.keys()) stream.tick();
   });
   return {
-    open(question) {
+    open(question, caller) {
       if (isClosed) throw shuttingDown({ retryAfterSeconds: 1 });
       assertFresh(deps.revocations);
+      const owner = ownerOf(caller);
+      if (heldBy(owner) >= maximumPerCaller) throw revocationStreamsSpent({ retryAfterSeconds: 5 });
       if (streams.size >= maximumStreams) throw revocationStreamsBusy({ retryAfterSeconds: 5 });
       const stream = new RevocationStream(deps, question);
-      streams.add(stream);
+      streams.set(stream, owner);
       stream.once('close', () => streams.delete(stream));
       return stream;
     },
     count: () => streams.size,
     close() {
       isClosed = true;
-      for (const stream of streams) stream.finish();
+      for (const stream of streams.keys()) stream.finish();
     },
   };
 }

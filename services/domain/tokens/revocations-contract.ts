@@ -36,6 +36,15 @@ export const revocationStreamsBusy = defineError({
   retryable: true,
 });
 
+export const revocationStreamsSpent = defineError({
+  code: 'revocation_streams_spent',
+  status: 429,
+  title: 'This caller holds as many revocation streams as it may',
+  cause: 'Open streams are bounded by REVOCATION_STREAMS_PER_CLIENT on each copy.',
+  fix: 'Close streams that nobody reads; one feeds any number of verifiers in a process.',
+  retryable: true,
+});
+
 const READER = { accepts: ['client', 'bearer'], permission: 'revocations:read' } as const;
 
 const since = z.strictObject({
@@ -67,5 +76,5 @@ export const streamRevocationsEndpoint = defineEndpoint({
   auth: READER,
   query: since,
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },
-  errors: [revocationStateStale, stateRewound, signingUnavailable, revocationStreamsBusy, shuttingDown],
+  errors: [revocationStateStale, stateRewound, signingUnavailable, revocationStreamsBusy, revocationStreamsSpent, shuttingDown],
 });

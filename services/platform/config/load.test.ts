@@ -37,6 +37,7 @@ describe('J17: what is unsafe does not start', () => {
     ['JWT_ALGORITHM', 'HS256'],
     ['REFRESH_GRACE_SECONDS', '0'],
     ['JWT_LEEWAY', '61'],
+    ['RATE_LIMIT_PROFILE', 'load'],
   ])('production refuses %s=%s by name', (env, value) => {
     expect(refused({ ...production(), [env]: value })).toEqual([env]);
   });

@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest';
+import { unresolvedAddressWarning } from './limits.ts';
+import { ConfigError, loadConfig } from './load.ts';
+
+const limitsOf = (env: Record<string, string>) => loadConfig(env).limits;
+
+describe('rate limits as configured', () => {
+  test('A-CFG-06: defaults are those of C-MWA-09; each can be set', () => {
+    expect(limitsOf({})).toEqual({
+      profile: 'default',
+      globalPerSecond: 5_000,
+      userPerMinute: 300,
+      roleFactors: new Map(),
+      addressPerMinute: 600,
+      credentialPerMinute: 10,
+      tokenPerMinute: 6_000,
+      validatePerMinute: 60_000,
+      clientPerMinute: 6_000,
+      streamsPerClient: 20,
+    });
+    expect(limitsOf({ RATE_LIMIT_GLOBAL_PER_SECOND: '1' }).globalPerSecond).toBe(1);
+    expect(limitsOf({ RATE_LIMIT_PROFILE: 'load', SALLYPORT_PROFILE: 'development' }).profile).toBe('load');
+  });
+
+  test('no limit can be switched off by a setting', () => {
+    for (const value of ['0', '-1', 'none', 'Infinity'])
+      expect(() => limitsOf({ RATE_LIMIT_CREDENTIAL_PER_MINUTE: value }), value).toThrow(ConfigError);
+  });
+
+  test('role factors are pairs of a role and a number; anything else is refused by name', () => {
+    expect([...limitsOf({ RATE_LIMIT_ROLE_FACTORS: 'agent=5, operator=0.5' }).roleFactors]).toEqual([
+      ['agent', 5],
+      ['operator', 0.5],
+    ]);
+    for (const value of ['agent', 'agent=0', 'agent=-2', 'agent=1001', '=2', 'agent=2=3', 'Agent=2'])
+      expect(() => limitsOf({ RATE_LIMIT_ROLE_FACTORS: value }), value).toThrow(/RATE_LIMIT_ROLE_FACTORS/);
+  });
+});
+
+test('production without TRUSTED_PROXIES is told that all clients behind a proxy would be one', () => {
+  expect(unresolvedAddressWarning({ profile: 'production', trustedProxies: [] })).toContain('set TRUSTED_PROXIES');
+  expect(unresolvedAddressWarning({ profile: 'production', trustedProxies: ['10.0.0.1'] })).toBeNull();
+  expect(unresolvedAddressWarning({ profile: 'development', trustedProxies: [] })).toBeNull();
+});
