@@ -73,6 +73,10 @@ export async function compose(input: ComposeInput) {
       await keyRing.load();
       void poll.announce();
     },
+    // The same of roles and clients.
+    accessChanged: async () => {
+      await Promise.all([access.load(), poll.announce()]);
+    },
     verifiedTokens: createVerifiedTokenCache(),
     clientTokenLog: createClientTokenLog(outside),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, config.tokens),

@@ -7,6 +7,8 @@ import type { Composed } from './compose.ts';
 import { type People, peopleHere } from './people/people.ts';
 import { identifyBy, limitCallers } from './rate-limits.ts';
 import { accountsRoutes } from './routes/accounts.ts';
+import { adminAccessRoutes } from './routes/admin-access.ts';
+import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -59,6 +61,8 @@ export function createServer(
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
   revocationsRoutes(routes, ports);
   auditRoutes(routes, ports);
+  adminAccessRoutes(routes, ports);
+  adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, about);
   return app;

@@ -12,7 +12,7 @@ export const clientChanged = defineAuditEvent({
   type: 'client.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was changed; no token of it ended.',
+  meaning: 'An OAuth client was changed; `columns` says what.',
 });
 
 export const clientDeleted = defineAuditEvent({
@@ -27,4 +27,46 @@ export const clientTokensRevoked = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning: 'Every token and login of a client from before was ended; `reason` says why.',
+});
+
+export const clientSecretRotated = defineAuditEvent({
+  type: 'client.secret_rotated',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An OAuth client has a new secret; the one before is refused from then on.',
+});
+
+export const roleCreated = defineAuditEvent({
+  type: 'role.created',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A role was made; what it may do follows as `role.changed`.',
+});
+
+export const roleChanged = defineAuditEvent({
+  type: 'role.changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'What a role may do was changed: `added`, `removed`. Tokens of its holders ended where a right was removed.',
+});
+
+export const roleDeleted = defineAuditEvent({
+  type: 'role.deleted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A role that nobody held was deleted.',
+});
+
+export const userRoleGranted = defineAuditEvent({
+  type: 'user.role_granted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account was given a role; the one it begins with is part of `user.created`.',
+});
+
+export const userRoleRemoved = defineAuditEvent({
+  type: 'user.role_removed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A role was taken from an account: its tokens and logins from before ended with it.',
 });

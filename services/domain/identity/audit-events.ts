@@ -121,3 +121,10 @@ export const codeRefused = defineAuditEvent({
   outcomes: ['refused'],
   meaning: 'A mailed code was tried that is wrong, used or out of date.',
 });
+
+export const userEnabled = defineAuditEvent({
+  type: 'user.enabled',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A disabled account was taken in again; what ended stays ended.',
+});

@@ -46,3 +46,21 @@ export const loginUnavailable = defineError({
   fix: 'Try again after Retry-After; operators: the log says why it ended.',
   retryable: true,
 });
+
+export const sessionUnknown = defineError({
+  code: 'session_unknown',
+  status: 404,
+  title: 'There is no such session',
+  cause: 'No live session has this id, or it is not one that the caller may know of.',
+  fix: 'List the sessions there are; one that ended needs no ending.',
+  retryable: false,
+});
+
+export const lastAdmin = defineError({
+  code: 'last_admin',
+  status: 409,
+  title: 'This is the last administrator',
+  cause: 'Nobody would be left who can give the role `admin`.',
+  fix: 'Give somebody else the role first.',
+  retryable: false,
+});

@@ -1,5 +1,7 @@
 import { defineError } from '../../platform/define/error.ts';
 
+export { clientUnknown } from '../access/errors.ts';
+
 export const userUnknown = defineError({
   code: 'user_unknown',
   status: 404,
@@ -15,15 +17,6 @@ export const roleNotHeld = defineError({
   title: 'The user does not have the role',
   cause: 'A pair was asked for under a role that is not among the user’s.',
   fix: 'Grant the role first, or ask under one the user has.',
-  retryable: false,
-});
-
-export const clientUnknown = defineError({
-  code: 'client_unknown',
-  status: 404,
-  title: 'There is no such client',
-  cause: 'No client has this id.',
-  fix: 'Check the id; it is the `client_id` of the client’s tokens.',
   retryable: false,
 });
 

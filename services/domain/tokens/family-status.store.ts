@@ -1,4 +1,5 @@
 import { defineStatement } from '../../platform/define/statement.ts';
+import { placeTime } from '../pages.ts';
 import type { Sql } from '../ports.ts';
 
 /** A login as introspection sees it; nothing moves by looking. */
@@ -46,3 +47,35 @@ export async function isGenerationSuperseded(sql: Sql, familyId: string, generat
   const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
   return row?.isSuperseded ?? false;
 }
+
+export type LoginRow = {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly clientId: string;
+  readonly scope: string;
+  readonly device: Readonly<Record<string, unknown>>;
+  readonly createdAt: string;
+  readonly refreshedAt: string;
+  readonly expiresAt: string;
+};
+
+// Along refresh_families_one_live: sessions have few, and those that ended are not in it.
+const liveLoginsRead = defineStatement(
+  'liveLoginsRead',
+  `SELECT id, sid AS "sessionId", client_id AS "clientId", scope, device, ${placeTime('created_at')} AS "createdAt",
+     ${placeTime('rotated_at')} AS "refreshedAt", ${placeTime('least(idle_expires_at, expires_at)')} AS "expiresAt"
+   FROM refresh_families WHERE sid = ANY ($1::text[]) AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
+   ORDER BY sid, created_at, id LIMIT 1000`,
+);
+// Along refresh_families_user_id.
+const loginCountRead = defineStatement(
+  'loginCountRead',
+  `SELECT count(*)::int AS count FROM refresh_families
+   WHERE user_id = $1 AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)`,
+);
+
+export const readLiveLogins = (sql: Sql, sessionIds: readonly string[]): Promise<LoginRow[]> =>
+  sql.query<LoginRow>(liveLoginsRead, [sessionIds]);
+
+export const readLoginCount = async (sql: Sql, userId: string): Promise<number> =>
+  (await sql.query<{ count: number }>(loginCountRead, [userId]))[0]?.count ?? 0;

@@ -1,0 +1,89 @@
+import {
+  createClientEndpoint,
+  createRoleEndpoint,
+  deleteClientEndpoint,
+  deleteRoleEndpoint,
+  disableClientEndpoint,
+  enableClientEndpoint,
+  listClientsEndpoint,
+  listRolesEndpoint,
+  readClientEndpoint,
+  rotateClientSecretEndpoint,
+  setRolePermissionsEndpoint,
+  updateClientEndpoint,
+} from '../../domain/access/contract.ts';
+import {
+  deleteClient,
+  listClients,
+  type ManageClientsPorts,
+  readClient,
+  registerClient,
+  rotateClientSecret,
+  setClientStanding,
+  updateClient,
+} from '../../domain/access/manage-clients.ts';
+import { createRole, deleteRole, listRoles, setRolePermissions } from '../../domain/access/manage-roles.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+/** Clients and roles, for those who may see and manage them. */
+export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPorts): void {
+  bind(routes, listRolesEndpoint, async ({ query }) => {
+    const { items, next } = await listRoles(ports, query);
+    return { roles: items, next };
+  });
+  bind(routes, createRoleEndpoint, ({ body }, caller) => createRole(ports, body, caller));
+  bind(routes, setRolePermissionsEndpoint, ({ params, body }, caller) =>
+    setRolePermissions(ports, { name: params.role, ...body }, caller),
+  );
+  bind(routes, deleteRoleEndpoint, ({ params, query }, caller) =>
+    deleteRole(ports, { name: params.role, reason: query.reason }, caller),
+  );
+
+  bind(routes, listClientsEndpoint, async ({ query }) => {
+    const { items, next } = await listClients(ports, query);
+    return { clients: items, next };
+  });
+  bind(routes, readClientEndpoint, ({ params }) => readClient(ports, params.client_id));
+  bind(routes, createClientEndpoint, ({ body }, caller) =>
+    registerClient(
+      ports,
+      {
+        name: body.name,
+        grantTypes: body.grant_types,
+        reason: body.reason,
+        ...(body.client_id === undefined ? {} : { clientId: body.client_id }),
+        ...(body.auth_method === undefined ? {} : { authMethod: body.auth_method }),
+        scopes: body.scopes ?? [],
+        credentialScopes: body.credential_scopes ?? [],
+        redirectUris: body.redirect_uris ?? [],
+        audiences: body.audiences ?? [],
+      },
+      caller,
+    ),
+  );
+  bind(routes, updateClientEndpoint, ({ params, body }, caller) => {
+    const { name, scopes, audiences, reason } = body;
+    const changes = {
+      name,
+      scopes,
+      audiences,
+      grantTypes: body.grant_types,
+      credentialScopes: body.credential_scopes,
+      redirectUris: body.redirect_uris,
+    };
+    return updateClient(ports, { clientId: params.client_id, changes, reason }, caller);
+  });
+  bind(routes, rotateClientSecretEndpoint, ({ params, body }, caller) =>
+    rotateClientSecret(ports, { clientId: params.client_id, reason: body.reason }, caller),
+  );
+  for (const [endpoint, isDisabled] of [
+    [disableClientEndpoint, true],
+    [enableClientEndpoint, false],
+  ] as const)
+    bind(routes, endpoint, ({ params, body }, caller) =>
+      setClientStanding(ports, { clientId: params.client_id, isDisabled, reason: body.reason }, caller),
+    );
+  bind(routes, deleteClientEndpoint, ({ params, query }, caller) =>
+    deleteClient(ports, { clientId: params.client_id, reason: query.reason }, caller),
+  );
+}

@@ -1,0 +1,85 @@
+import {
+  deleteUserEndpoint,
+  disableUserEndpoint,
+  enableUserEndpoint,
+  endOwnSessionEndpoint,
+  endSessionEndpoint,
+  endUserSessionsEndpoint,
+  grantRoleEndpoint,
+  listOwnSessionsEndpoint,
+  listSessionsEndpoint,
+  listUsersEndpoint,
+  readUserEndpoint,
+  removeRoleEndpoint,
+} from '../../domain/identity/admin-contract.ts';
+import type { HasAuth } from '../../domain/identity/auth.ts';
+import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../../domain/identity/manage-sessions.ts';
+import {
+  deleteUser,
+  disableUser,
+  enableUser,
+  endUserSessions,
+  grantRole,
+  listUsers,
+  removeRole,
+  showUser,
+} from '../../domain/identity/manage-users.ts';
+import type { Ports } from '../../domain/ports.ts';
+import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> & HasRevocationPush & HasAuth;
+
+/** Accounts and sessions, for those who may see and manage them, and everybody's own sessions. */
+export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts): void {
+  bind(routes, listUsersEndpoint, async ({ query }) => {
+    const filter = {
+      emailPrefix: query.email_prefix,
+      role: query.role,
+      isDisabled: query.disabled === undefined ? undefined : query.disabled === 'true',
+      createdFrom: query.created_from,
+      createdTo: query.created_to,
+    };
+    const { items, next } = await listUsers(ports, { ...filter, limit: query.limit, cursor: query.cursor });
+    return { users: items, next };
+  });
+  bind(routes, readUserEndpoint, ({ params }) => showUser(ports, params.user_id));
+  for (const [endpoint, work] of [
+    [disableUserEndpoint, disableUser],
+    [enableUserEndpoint, enableUser],
+  ] as const)
+    bind(routes, endpoint, ({ params, body }, caller) =>
+      work(ports, { userId: params.user_id, reason: body.reason }, caller),
+    );
+  bind(routes, deleteUserEndpoint, ({ params, query }, caller) =>
+    deleteUser(ports, { userId: params.user_id, reason: query.reason }, caller),
+  );
+  bind(routes, grantRoleEndpoint, ({ params, body }, caller) =>
+    grantRole(ports, { userId: params.user_id, role: params.role, reason: body.reason }, caller),
+  );
+  bind(routes, removeRoleEndpoint, ({ params, query }, caller) =>
+    removeRole(ports, { userId: params.user_id, role: params.role, reason: query.reason }, caller),
+  );
+  bind(routes, endUserSessionsEndpoint, async ({ params, body }, caller) => ({
+    sessions: await endUserSessions(ports, { userId: params.user_id, reason: body.reason }, caller),
+  }));
+
+  bind(routes, listSessionsEndpoint, async ({ query }) => {
+    const { items, next } = await listSessions(ports, {
+      limit: query.limit,
+      cursor: query.cursor,
+      userId: query.user_id,
+    });
+    return { sessions: items, next };
+  });
+  bind(routes, endSessionEndpoint, ({ params, query }, caller) =>
+    endAnySession(ports, { sessionId: params.session_id, reason: query.reason }, caller),
+  );
+  bind(routes, listOwnSessionsEndpoint, async ({ query }, caller) => {
+    const { items, next } = await listOwnSessions(ports, query, caller);
+    return { sessions: items, next };
+  });
+  bind(routes, endOwnSessionEndpoint, ({ params }, caller) =>
+    endOwnSession(ports, { sessionId: params.session_id }, caller),
+  );
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+
+/** What contracts of the admin API have in common. */
+
+const accepts = ['bearer', 'client', 'session'] as const;
+export const reads = (permission: string) => ({ accepts, permission }) as const;
+/** Dangerous: a person must have proved who they are lately. */
+export const manages = (permission: string) => ({ accepts, permission, stepUp: true }) as const;
+export const REFUSALS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
+export const ADMIN_TAG = 'Administration';
+
+/** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
+const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
+export const text = (max: number) => z.string().min(1).max(max).regex(PLAIN);
+/** Why, for the audit log. */
+export const reason = text(256);
+export const bodyReason = z.strictObject({ reason });
+export const noQuery = z.strictObject({});
+export const pageQuery = {
+  limit: z.int().min(1).max(100).default(50),
+  cursor: z
+    .string()
+    .max(1_024)
+    .regex(/^[\w-]*$/)
+    .optional(),
+};
+export const roleName = z
+  .string()
+  .max(63)
+  .regex(/^[a-z][a-z0-9_-]*$/);

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import type { Caller } from '../ports.ts';
+import { assertHolds } from './assert-holds.ts';
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const client = (...permissions: string[]): Caller => ({
+  kind: 'client',
+  clientId: 'c',
+  permissions: new Set(permissions),
+  by: 'client',
+  request,
+});
+
+test('API5: nobody gives rights that they lack, whatever they may manage', () => {
+  expect(() => assertHolds(client('roles:manage', 'keys:read'), ['keys:read'])).not.toThrow();
+  expect(() => assertHolds(client('roles:manage'), [])).not.toThrow();
+  expect(() => assertHolds(client('roles:manage'), ['keys:manage', 'audit:read', 'keys:manage'])).toThrow(
+    expect.objectContaining({
+      code: 'rights_exceeded',
+      options: expect.objectContaining({ detail: 'You do not have audit:read, keys:manage.' }),
+    }),
+  );
+  expect(() => assertHolds({ kind: 'anonymous', request }, ['keys:read'])).toThrow();
+  expect(() => assertHolds({ kind: 'system', name: 'sallyport roles', request }, ['keys:manage'])).not.toThrow();
+});

@@ -1,0 +1,14 @@
+import type { Caller } from '../ports.ts';
+import { rightsExceeded } from './errors.ts';
+
+/**
+ * Nobody hands out, takes away or takes over rights that they lack themselves: a permission to manage is no way to
+ * every other. The process itself (command line, jobs) acts for whoever runs the installation.
+ * Throws `rights_exceeded` (403).
+ */
+export function assertHolds(caller: Caller, permissions: Iterable<string>): void {
+  if (caller.kind === 'system') return;
+  const held = caller.kind === 'anonymous' ? new Set<string>() : caller.permissions;
+  const lacking = [...new Set(permissions)].filter((permission) => !held.has(permission)).sort();
+  if (lacking.length > 0) throw rightsExceeded({ detail: `You do not have ${lacking.slice(0, 20).join(', ')}.` });
+}

@@ -1,0 +1,87 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import { placeTime } from '../pages.ts';
+import type { Sql } from '../ports.ts';
+
+export type ClientDetailRow = {
+  readonly clientId: string;
+  readonly name: string;
+  readonly authMethod: string;
+  readonly hasSecret: boolean;
+  readonly grantTypes: readonly string[];
+  readonly scopes: readonly string[];
+  readonly credentialScopes: readonly string[];
+  readonly redirectUris: readonly string[];
+  readonly audiences: readonly string[];
+  readonly disabled: boolean;
+  readonly createdAt: string | null;
+  readonly updatedAt: string | null;
+};
+
+const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" IS NOT NULL AS "hasSecret",
+  coalesce("tokenEndpointAuthMethod", CASE WHEN "clientSecret" IS NULL THEN 'none' ELSE 'client_secret_basic' END) AS "authMethod",
+  coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
+  coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
+  coalesce(disabled, false) AS disabled, ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
+
+/** All along the unique client id. */
+const clientsPage = defineStatement(
+  'oauthClientsPage',
+  `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" > $1 ORDER BY "clientId" LIMIT $2`,
+);
+const clientRead = defineStatement('oauthClientRead', `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1`);
+const clientLock = defineStatement(
+  'oauthClientLock',
+  `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1 FOR UPDATE`,
+);
+/** Row triggers write the audit row, and end what was issued where something was taken away. */
+const clientUpdate = defineStatement(
+  'oauthClientUpdate',
+  `UPDATE oauth_clients SET name = coalesce($2, name), "grantTypes" = coalesce($3::text[], "grantTypes"),
+     scopes = coalesce($4::text[], scopes), "clientCredentialsScopes" = coalesce($5::text[], "clientCredentialsScopes"),
+     "redirectUris" = coalesce($6::text[], "redirectUris"), audiences = coalesce($7::text[], audiences), "updatedAt" = now()
+   WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
+);
+const clientSecretSet = defineStatement(
+  'oauthClientSecretSet',
+  `UPDATE oauth_clients SET "clientSecret" = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
+);
+const clientDisabledSet = defineStatement(
+  'oauthClientDisabledSet',
+  `UPDATE oauth_clients SET disabled = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
+);
+const clientDelete = defineStatement('oauthClientDelete', 'DELETE FROM oauth_clients WHERE "clientId" = $1');
+
+export type ClientChanges = {
+  readonly name?: string | undefined;
+  readonly grantTypes?: readonly string[] | undefined;
+  readonly scopes?: readonly string[] | undefined;
+  readonly credentialScopes?: readonly string[] | undefined;
+  readonly redirectUris?: readonly string[] | undefined;
+  readonly audiences?: readonly string[] | undefined;
+};
+
+export const readClientsPage = (sql: Sql, after: string, limit: number): Promise<ClientDetailRow[]> =>
+  sql.query<ClientDetailRow>(clientsPage, [after, limit]);
+
+export const readClientDetail = async (sql: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
+  (await sql.query<ClientDetailRow>(clientRead, [clientId]))[0];
+
+/** The client, held until commit. */
+export const lockClient = async (tx: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
+  (await tx.query<ClientDetailRow>(clientLock, [clientId]))[0];
+
+export async function changeClient(tx: Sql, clientId: string, changes: ClientChanges): Promise<ClientDetailRow> {
+  const { name, grantTypes, scopes, credentialScopes, redirectUris, audiences } = changes;
+  const values = [name, grantTypes, scopes, credentialScopes, redirectUris, audiences].map((value) => value ?? null);
+  return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
+}
+
+export const setClientSecret = async (tx: Sql, clientId: string, secretHash: string): Promise<ClientDetailRow> =>
+  (await tx.query<ClientDetailRow>(clientSecretSet, [clientId, secretHash]))[0] as ClientDetailRow;
+
+export const setClientDisabled = async (tx: Sql, clientId: string, disabled: boolean): Promise<ClientDetailRow> =>
+  (await tx.query<ClientDetailRow>(clientDisabledSet, [clientId, disabled]))[0] as ClientDetailRow;
+
+export const removeClient = async (tx: Sql, clientId: string): Promise<void> => {
+  await tx.query(clientDelete, [clientId]);
+};

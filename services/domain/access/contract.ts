@@ -1,0 +1,268 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { cursorInvalid, stepUpRequired } from '../../platform/errors.ts';
+import {
+  ADMIN_TAG,
+  bodyReason,
+  manages,
+  noQuery,
+  pageQuery,
+  REFUSALS,
+  reads,
+  reason,
+  roleName,
+  text,
+} from './admin-shapes.ts';
+import {
+  clientExists,
+  clientProtected,
+  clientUnknown,
+  clientWithoutSecret,
+  permissionUnknown,
+  redirectUriRefused,
+  rightsExceeded,
+  roleExists,
+  roleHeld,
+  roleProtected,
+  roleUnknown,
+} from './errors.ts';
+
+const TAG = ADMIN_TAG;
+const MANAGING = [...REFUSALS, stepUpRequired] as const;
+const page = z.strictObject(pageQuery);
+const permission = z
+  .string()
+  .max(64)
+  .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
+const permissions = z.array(permission).max(100);
+
+const roleShape = z.object({
+  name: z.string(),
+  description: z.string(),
+  permissions: z.array(z.string()),
+  /** Neither changed nor deleted. */
+  built_in: z.boolean(),
+});
+export type RoleView = z.output<typeof roleShape>;
+
+const byRole = z.strictObject({ role: roleName });
+
+export const listRolesEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/roles',
+  operation: 'listRoles',
+  summary: 'Roles by name, with what each may do',
+  tag: TAG,
+  auth: reads('roles:read'),
+  query: page,
+  responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const createRoleEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/roles',
+  operation: 'createRole',
+  summary: 'Make a role that may do what its maker may, or less',
+  tag: TAG,
+  auth: manages('roles:manage'),
+  query: noQuery,
+  body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
+  responses: { 201: roleShape },
+  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleExists],
+});
+
+export const setRolePermissionsEndpoint = defineEndpoint({
+  method: 'PUT',
+  path: '/v1/admin/roles/{role}/permissions',
+  operation: 'setRolePermissions',
+  summary: 'Set what a role may do; a right taken away ends the tokens of its holders',
+  tag: TAG,
+  auth: manages('roles:manage'),
+  params: byRole,
+  query: noQuery,
+  body: z.strictObject({ permissions, reason }),
+  responses: { 200: roleShape },
+  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected],
+});
+
+export const deleteRoleEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/v1/admin/roles/{role}',
+  operation: 'deleteRole',
+  summary: 'Delete a role that nobody has',
+  tag: TAG,
+  auth: manages('roles:manage'),
+  params: byRole,
+  query: z.strictObject({ reason }),
+  responses: { 204: null },
+  errors: [...MANAGING, roleUnknown, roleProtected, roleHeld],
+});
+
+const clientId = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^[\x21-\x7e]*$/);
+/** RFC 6749 §3.3. */
+const scope = z
+  .string()
+  .max(128)
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
+const scopes = z.array(scope).max(100);
+const grantTypes = z
+  .array(
+    z.enum([
+      'authorization_code',
+      'refresh_token',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ]),
+  )
+  .max(8);
+const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
+/** `*`: anybody. */
+const audiences = z.array(text(512)).max(50);
+
+const clientShape = z.object({
+  client_id: z.string(),
+  name: z.string(),
+  auth_method: z.string(),
+  grant_types: z.array(z.string()),
+  scopes: z.array(z.string()),
+  credential_scopes: z.array(z.string()),
+  redirect_uris: z.array(z.string()),
+  audiences: z.array(z.string()),
+  disabled: z.boolean(),
+  /** Of the installation itself: not to be changed. */
+  built_in: z.boolean(),
+  created_at: z.string().nullable(),
+  updated_at: z.string().nullable(),
+});
+/** Shown this once; null for a public client. */
+const withSecret = clientShape.extend({ client_secret: z.string().nullable() });
+export type ClientView = z.output<typeof clientShape>;
+
+const byClient = z.strictObject({ client_id: clientId });
+
+export const listClientsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/clients',
+  operation: 'listClients',
+  summary: 'OAuth clients by their id; never a secret',
+  tag: TAG,
+  auth: reads('clients:read'),
+  query: page,
+  responses: { 200: z.object({ clients: z.array(clientShape), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const readClientEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/clients/{client_id}',
+  operation: 'readClient',
+  summary: 'One OAuth client; never its secret',
+  tag: TAG,
+  auth: reads('clients:read'),
+  params: byClient,
+  query: noQuery,
+  responses: { 200: clientShape },
+  errors: [...REFUSALS, clientUnknown],
+});
+
+export const createClientEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/clients',
+  operation: 'createClient',
+  summary: 'Register an OAuth client; its secret is in this answer and nowhere else',
+  tag: TAG,
+  auth: manages('clients:manage'),
+  query: noQuery,
+  body: z.strictObject({
+    name: text(128),
+    client_id: clientId.optional(),
+    /** `none`: a public client without a secret. */
+    auth_method: z.enum(['client_secret_basic', 'client_secret_post', 'none']).optional(),
+    grant_types: grantTypes,
+    /** What a login through the client may ask for. */
+    scopes: scopes.optional(),
+    /** What its own tokens may carry; those that name permissions are what it may do. */
+    credential_scopes: scopes.optional(),
+    redirect_uris: redirectUris.optional(),
+    audiences: audiences.optional(),
+    reason,
+  }),
+  responses: { 201: withSecret },
+  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientExists],
+});
+
+export const updateClientEndpoint = defineEndpoint({
+  method: 'PATCH',
+  path: '/v1/admin/clients/{client_id}',
+  operation: 'updateClient',
+  summary: 'Change what a client may do; whatever is taken away ends its tokens and logins',
+  tag: TAG,
+  auth: manages('clients:manage'),
+  params: byClient,
+  query: noQuery,
+  body: z.strictObject({
+    name: text(128).optional(),
+    grant_types: grantTypes.optional(),
+    scopes: scopes.optional(),
+    credential_scopes: scopes.optional(),
+    redirect_uris: redirectUris.optional(),
+    audiences: audiences.optional(),
+    reason,
+  }),
+  responses: { 200: clientShape },
+  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientUnknown, clientProtected],
+});
+
+export const rotateClientSecretEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/clients/{client_id}/rotate-secret',
+  operation: 'rotateClientSecret',
+  summary: 'Give a client a new secret; the one before is refused at once, tokens live on',
+  tag: TAG,
+  auth: manages('clients:manage'),
+  params: byClient,
+  query: noQuery,
+  body: bodyReason,
+  responses: { 200: withSecret },
+  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, clientWithoutSecret],
+});
+
+export const disableClientEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/clients/{client_id}/disable',
+  operation: 'disableClient',
+  summary: 'Refuse a client, and end its tokens and the logins through it',
+  tag: TAG,
+  auth: manages('clients:manage'),
+  params: byClient,
+  query: noQuery,
+  body: bodyReason,
+  responses: { 200: clientShape },
+  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],
+});
+
+export const enableClientEndpoint = defineEndpoint({
+  ...disableClientEndpoint,
+  path: '/v1/admin/clients/{client_id}/enable',
+  operation: 'enableClient',
+  summary: 'Take a client in again; what ended stays ended',
+});
+
+export const deleteClientEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/v1/admin/clients/{client_id}',
+  operation: 'deleteClient',
+  summary: 'Delete a client, with its tokens and the logins through it',
+  tag: TAG,
+  auth: manages('clients:manage'),
+  params: byClient,
+  query: z.strictObject({ reason }),
+  responses: { 204: null },
+  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],
+});

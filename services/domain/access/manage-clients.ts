@@ -1,0 +1,141 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import type { HasAccessChanged } from './access-changed.ts';
+import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
+import { assertHolds } from './assert-holds.ts';
+import {
+  type ClientChanges,
+  type ClientDetailRow,
+  changeClient,
+  lockClient,
+  readClientDetail,
+  readClientsPage,
+  removeClient,
+  setClientDisabled,
+  setClientSecret,
+} from './clients.store.ts';
+import type { ClientView } from './contract.ts';
+import { type CreateClientInput, createClient } from './create-client.ts';
+import { clientProtected, clientUnknown, clientWithoutSecret } from './errors.ts';
+import { assertRedirectUris } from './redirect-uri.ts';
+
+export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
+type Act = { readonly clientId: string; readonly reason: string };
+/** With the secret, shown this once. */
+export type ClientWithSecret = ClientView & { readonly client_secret: string | null };
+
+const clientView = (row: ClientDetailRow): ClientView => ({
+  client_id: row.clientId,
+  name: row.name,
+  auth_method: row.authMethod,
+  grant_types: [...row.grantTypes],
+  scopes: [...row.scopes],
+  credential_scopes: [...row.credentialScopes],
+  redirect_uris: [...row.redirectUris],
+  audiences: [...row.audiences],
+  disabled: row.disabled,
+  built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
+  created_at: row.createdAt,
+  updated_at: row.updatedAt,
+});
+
+/** Clients by id, a page at a time. Throws `cursor_invalid` (400). */
+export async function listClients(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<ClientView>> {
+  const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
+  const rows = await readClientsPage(sql, after, input.limit + 1);
+  const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);
+  return { items: items.map(clientView), next };
+}
+
+/** Throws `client_unknown` (404). */
+export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string): Promise<ClientView> {
+  const row = await readClientDetail(sql, clientId);
+  if (row === undefined) throw clientUnknown();
+  return clientView(row);
+}
+
+/** Permissions among scopes: what whoever has the client's secret, or a login through it, can do. */
+const rightsIn = ({ access }: HasAccess, ...lists: (readonly string[] | undefined)[]): string[] => {
+  const known = access.permissions();
+  return lists.flatMap((scopes) => scopes ?? []).filter((scope) => known.has(scope));
+};
+
+/**
+ * Registers a client that may do what its maker may, or less. Throws `redirect_uri_refused` (400), `rights_exceeded`
+ * (403), `client_exists` (409).
+ */
+export async function registerClient(
+  ports: ManageClientsPorts,
+  input: CreateClientInput & { readonly reason: string },
+  caller: Caller,
+): Promise<ClientWithSecret> {
+  assertRedirectUris(input.redirectUris ?? []);
+  // Logins through it get no more than their user has: only its own rights are given here.
+  assertHolds(caller, rightsIn(ports, input.credentialScopes));
+  const { clientId, clientSecret } = await createClient(ports, input, caller);
+  await ports.accessChanged();
+  return { ...(await readClient(ports, clientId)), client_secret: clientSecret };
+}
+
+/** One act on a client, by somebody who has every right that it has: else its secret would be a way to them. */
+async function act<T>(
+  ports: ManageClientsPorts,
+  { clientId, reason }: Act,
+  caller: Caller,
+  work: (tx: Tx, client: ClientDetailRow) => Promise<T>,
+): Promise<T> {
+  if (clientId === FIRST_PARTY_CLIENT_ID) throw clientProtected();
+  return ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, reason);
+    const client = await lockClient(tx, clientId);
+    if (client === undefined) throw clientUnknown();
+    assertHolds(caller, rightsIn(ports, client.credentialScopes));
+    tx.afterCommit(ports.accessChanged);
+    return work(tx, client);
+  });
+}
+
+/**
+ * Changes a client; what is taken away ends its tokens and logins. Throws `redirect_uri_refused` (400),
+ * `rights_exceeded` (403), `client_unknown` (404), `client_protected` (409); so do the acts below.
+ */
+export async function updateClient(
+  ports: ManageClientsPorts,
+  { changes, ...input }: Act & { readonly changes: ClientChanges },
+  caller: Caller,
+): Promise<ClientView> {
+  assertRedirectUris(changes.redirectUris ?? []);
+  assertHolds(caller, rightsIn(ports, changes.credentialScopes));
+  return clientView(await act(ports, input, caller, (tx) => changeClient(tx, input.clientId, changes)));
+}
+
+/** A new secret of 256 random bits; the one before is refused. Throws `client_without_secret` (409), and as above. */
+export async function rotateClientSecret(
+  ports: ManageClientsPorts,
+  input: Act,
+  caller: Caller,
+): Promise<ClientWithSecret> {
+  const secret = ports.random.bytes(32).toString('base64url');
+  const row = await act(ports, input, caller, (tx, client) => {
+    if (!client.hasSecret) throw clientWithoutSecret();
+    return setClientSecret(tx, input.clientId, clientSecretHash(secret));
+  });
+  return { ...clientView(row), client_secret: secret };
+}
+
+/** Refuses a client and ends what was issued to it, or takes it in again. */
+export async function setClientStanding(
+  ports: ManageClientsPorts,
+  input: Act & { readonly isDisabled: boolean },
+  caller: Caller,
+): Promise<ClientView> {
+  return clientView(await act(ports, input, caller, (tx) => setClientDisabled(tx, input.clientId, input.isDisabled)));
+}
+
+/** Deletes a client with its tokens and the logins through it. */
+export const deleteClient = (ports: ManageClientsPorts, input: Act, caller: Caller): Promise<void> =>
+  act(ports, input, caller, (tx) => removeClient(tx, input.clientId));

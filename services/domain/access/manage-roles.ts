@@ -1,0 +1,116 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import type { HasAccessChanged } from './access-changed.ts';
+import { assertHolds } from './assert-holds.ts';
+import type { RoleView } from './contract.ts';
+import { permissionUnknown, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
+import {
+  addPermissions,
+  insertRole,
+  lockRole,
+  type RoleRow,
+  readRolesPage,
+  removePermissions,
+  removeRole,
+  unknownPermissions,
+} from './roles.store.ts';
+
+/** Everything, and what everybody has. */
+const BUILT_IN: ReadonlySet<string> = new Set(['admin', 'user']);
+
+type RolePorts = Pick<Ports, 'transact'> & HasAccessChanged;
+
+const roleView = (row: RoleRow): RoleView => ({
+  ...row,
+  permissions: [...row.permissions],
+  built_in: BUILT_IN.has(row.name),
+});
+
+/** Roles by name, a page at a time. Throws `cursor_invalid` (400). */
+export async function listRoles(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<RoleView>> {
+  const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
+  const { items, next } = pageOf(await readRolesPage(sql, after, input.limit + 1), input.limit, ({ name }) => [name]);
+  return { items: items.map(roleView), next };
+}
+
+async function assertKnown(tx: Tx, permissions: readonly string[]): Promise<void> {
+  const [unknown] = await unknownPermissions(tx, permissions);
+  if (unknown !== undefined) throw permissionUnknown({ detail: `${unknown} is no permission.` });
+}
+
+async function assertChangeable(tx: Tx, name: string): Promise<RoleRow> {
+  if (BUILT_IN.has(name)) throw roleProtected();
+  const role = await lockRole(tx, name);
+  if (role === undefined) throw roleUnknown();
+  return role;
+}
+
+/**
+ * Makes a role that may do what its maker may, or less. Throws `permission_unknown` (400), `rights_exceeded` (403),
+ * `role_exists` (409).
+ */
+export async function createRole(
+  ports: RolePorts,
+  input: {
+    readonly name: string;
+    readonly description: string;
+    readonly permissions: readonly string[];
+    readonly reason: string;
+  },
+  caller: Caller,
+): Promise<RoleView> {
+  const permissions = [...new Set(input.permissions)].sort();
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, input.reason);
+    await assertKnown(tx, permissions);
+    assertHolds(caller, permissions);
+    if (!(await insertRole(tx, input.name, input.description))) throw roleExists();
+    await addPermissions(tx, input.name, permissions);
+    tx.afterCommit(ports.accessChanged);
+  });
+  return roleView({ name: input.name, description: input.description, permissions });
+}
+
+/**
+ * Sets what a role may do. Rights taken away end the tokens and logins of its holders, those added come with their
+ * next token. Throws `permission_unknown` (400), `rights_exceeded` (403) for an addition that the caller lacks,
+ * `role_unknown` (404), `role_protected` (409).
+ */
+export async function setRolePermissions(
+  ports: RolePorts,
+  input: { readonly name: string; readonly permissions: readonly string[]; readonly reason: string },
+  caller: Caller,
+): Promise<RoleView> {
+  const wanted = new Set(input.permissions);
+  const role = await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, input.reason);
+    const held = await assertChangeable(tx, input.name);
+    const added = [...wanted].filter((permission) => !held.permissions.includes(permission));
+    await assertKnown(tx, added);
+    assertHolds(caller, added);
+    const removed = held.permissions.filter((permission) => !wanted.has(permission));
+    await removePermissions(tx, input.name, removed);
+    await addPermissions(tx, input.name, added);
+    tx.afterCommit(ports.accessChanged);
+    return held;
+  });
+  return roleView({ ...role, permissions: [...wanted].sort() });
+}
+
+/** Deletes a role that nobody has. Throws `role_unknown` (404), `role_protected`, `role_held` (409). */
+export async function deleteRole(
+  ports: RolePorts,
+  input: { readonly name: string; readonly reason: string },
+  caller: Caller,
+): Promise<void> {
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, input.reason);
+    await assertChangeable(tx, input.name);
+    if (!(await removeRole(tx, input.name))) throw roleHeld();
+    tx.afterCommit(ports.accessChanged);
+  });
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { assertRedirectUris, isRedirectUri } from './redirect-uri.ts';
+
+test('redirect addresses are https, loopback, or an app’s own scheme', () => {
+  for (const good of [
+    'https://app.example/callback?tenant=1',
+    'http://127.0.0.1/callback',
+    'http://localhost:8080/cb',
+    'http://[::1]:3000/',
+    'com.example.app:/callback',
+  ])
+    expect(isRedirectUri(good), good).toBe(true);
+});
+
+test('T7: no scripts, no other machine in clear, no fragments, wildcards or user parts (CVE-2026-67333)', () => {
+  const bad = [
+    'javascript:alert(1)',
+    'JAVASCRIPT:alert(1)',
+    'data:text/html,x',
+    'file:///etc/passwd',
+    'app:/callback',
+    'http://app.example/callback',
+    'http://127.0.0.1.evil.test/',
+    'https://app.example/#x',
+    'https://*.app.example/',
+    'https://user@app.example/',
+    'https://app.example\\@evil.test/',
+    '//app.example/',
+    '/callback',
+    '',
+  ];
+  for (const uri of bad) expect(isRedirectUri(uri), uri).toBe(false);
+  expect(() => assertRedirectUris(['https://app.example/', 'javascript:x'])).toThrow(
+    expect.objectContaining({
+      code: 'redirect_uri_refused',
+      options: expect.objectContaining({ problems: [{ at: 'body/redirect_uris/1', why: 'not acceptable' }] }),
+    }),
+  );
+  expect(() => assertRedirectUris(['https://app.example/'])).not.toThrow();
+});
