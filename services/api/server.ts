@@ -11,6 +11,7 @@ import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { factorsRoutes } from './routes/factors.ts';
 import { healthRoutes } from './routes/health.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { keysRoutes } from './routes/keys.ts';
@@ -55,6 +56,7 @@ export function createServer(
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
   identityRoutes(routes, ports, people);
+  factorsRoutes(routes, ports, people);
   accountsRoutes(routes, ports, people);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);

@@ -3,6 +3,7 @@ import { type ResetPorts, resetPassword } from '../../domain/identity/accounts/r
 import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
 import { type SignUpPorts, signUp } from '../../domain/identity/sign-up.ts';
 import type { Caller } from '../../domain/ports.ts';
+import { factorUseCases } from './factor-use-cases.ts';
 
 /** What every use-case below may need. */
 export type PeoplePorts = LoginPorts & SignUpPorts & ResetPorts;
@@ -11,7 +12,7 @@ export type PeoplePorts = LoginPorts & SignUpPorts & ResetPorts;
  * The use-cases that make logins or cost Better Auth's time. Inputs and answers are plain data (what structured
  * cloning copies); an input's `signal` is carried apart. To add one, name it here.
  */
-const useCases = { signUp, signIn, changePassword, resetPassword } satisfies Record<
+const useCases = { signUp, signIn, changePassword, resetPassword, ...factorUseCases } satisfies Record<
   string,
   (ports: PeoplePorts, input: never, caller: Caller) => Promise<unknown>
 >;

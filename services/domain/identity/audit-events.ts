@@ -3,9 +3,9 @@ import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 export const userLogin = defineAuditEvent({
   type: 'user.login',
   durability: 'durable',
-  outcomes: ['ok', 'refused', 'locked'],
+  outcomes: ['ok', 'refused', 'second_factor_asked', 'locked'],
   meaning:
-    'Somebody tried to sign in. `refused` is committed before its 401, `locked` before its 429; `detail.identifier` is a keyed hash of the e-mail.',
+    'Somebody tried to sign in. `refused` is committed before its 401, `locked` before its 429; `second_factor_asked`: the first factor was right, and nothing was opened; `detail.identifier` is a keyed hash of the e-mail.',
 });
 
 export const userLoginLocked = defineAuditEvent({
@@ -127,4 +127,47 @@ export const userEnabled = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning: 'A disabled account was taken in again; what ended stays ended.',
+});
+
+export const userSteppedUp = defineAuditEvent({
+  type: 'user.stepped_up',
+  durability: 'durable',
+  outcomes: ['ok', 'refused'],
+  meaning: 'Somebody signed in proved anew who they are; a new session took the place of the one before.',
+});
+
+export const factorRenamed = defineAuditEvent({
+  type: 'factor.renamed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'Somebody gave one of their passkeys another name.',
+});
+
+// Written by row triggers (migration second_factors).
+export const factorEnrolled = defineAuditEvent({
+  type: 'factor.enrolled',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account got a second factor (`detail.factor`); with the first one every login of before ended.',
+});
+
+export const factorRemoved = defineAuditEvent({
+  type: 'factor.removed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account lost a second factor (`detail.factor`): every login of before ended.',
+});
+
+export const recoveryCodesMade = defineAuditEvent({
+  type: 'recovery_codes.made',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An account got new recovery codes; older ones count no more.',
+});
+
+export const recoveryCodeUsed = defineAuditEvent({
+  type: 'recovery_code.used',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A recovery code was used, its one time; `detail.left` says how many are left.',
 });

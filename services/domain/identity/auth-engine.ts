@@ -1,11 +1,12 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { passkey } from '@better-auth/passkey';
 import { prismaAdapter } from '@better-auth/prisma-adapter';
 import { betterAuth } from 'better-auth';
 import { createAuthMiddleware } from 'better-auth/api';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
 import type { Assurance } from './assurance.ts';
+import { passkeyPlugin } from './factors/passkey-plugin.ts';
+import { newRecoveryCodes } from './factors/recovery-codes.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SecondaryStorage } from './session.cache.ts';
 import { sessionFacts, sessionPlugin } from './session-plugin.ts';
@@ -32,7 +33,7 @@ export type Handover = {
   readonly provenDigest?: string;
   readonly afterCommit: (() => Promise<void>)[] | null;
   /** How the login behind the session to be opened was proved. */
-  readonly assurance?: Assurance;
+  assurance?: Assurance;
   /** When the session to be opened ends; a whole life from now unless said. */
   readonly expiresAt?: Date;
   /** Whom a call is for, where it asks for a session: ours has recognised them, by cookie or by token. */
@@ -108,12 +109,11 @@ export function createAuthEngine(
     databaseHooks: { session: sessionFacts(handover) },
     plugins: [
       sessionPlugin(),
-      twoFactor({ issuer: 'Sallyport' }),
-      passkey({
-        rpName: 'Sallyport',
-        origin: [...browser.trustedOrigins],
-        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+      twoFactor({
+        issuer: 'Sallyport',
+        backupCodeOptions: { customBackupCodesGenerate: () => newRecoveryCodes(random) },
       }),
+      passkeyPlugin(handover, { baseUrl: settings.baseUrl, trustedOrigins: browser.trustedOrigins }),
     ],
     verification: { storeInDatabase: true },
     rateLimit: { enabled: false },

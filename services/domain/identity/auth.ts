@@ -16,6 +16,7 @@ import {
   required,
 } from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';
+import { type AuthFactors, createAuthFactors } from './factors/auth-factors.ts';
 import type { LiveSession } from './live-session.ts';
 import { createSessionCache } from './session.cache.ts';
 
@@ -44,6 +45,7 @@ export type Auth = {
   ): Promise<OpenedSession>;
   /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. */
   findSession(cookie: string): Promise<LiveSession | null>;
+  readonly factors: AuthFactors;
   /** Drops the cached copy; speed alone. */
   forget(sessionToken: string): Promise<void>;
   /** Waits for Better Auth to be ready. */
@@ -125,6 +127,7 @@ export function createAuth(
       if (!read.isCached) void cache.keepSession(found);
       return found;
     },
+    factors: createAuthFactors(engine, handover, open),
     forget: (sessionToken) => cache.delete(sessionToken),
     ready: async () => {
       await engine.$context;

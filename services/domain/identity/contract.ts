@@ -4,6 +4,7 @@ import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from
 import { tokenPair } from '../tokens/contract.ts';
 import { emailUnverified } from './account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
+import { secondFactorRequired } from './factors-errors.ts';
 import { passwordErrors } from './password-errors.ts';
 
 // RFC 5321 §4.5.3.1.3 leaves 254 for an address.
@@ -34,7 +35,7 @@ export const sessionShape = z.object({
   userAgent: z.string().nullable(),
 });
 
-const loginShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
+export const loginShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
 const sessionAnswer = z.object({ user: userShape, session: sessionShape });
 
 const verificationRequired = z.object({ status: z.literal('verification_required') });
@@ -78,6 +79,7 @@ export const signInEndpoint = defineEndpoint({
   body: z.strictObject({ email: emailShape, password: passwordShape }),
   responses: { 200: loginShape },
   errors: [
+    secondFactorRequired,
     requestInvalid,
     loginRefused,
     emailUnverified,

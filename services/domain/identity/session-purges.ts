@@ -1,9 +1,8 @@
 import { codePurge } from './accounts/one-time-codes.store.ts';
 import { loginChallengePurge } from './factors/login-challenge.store.ts';
 import { sessionPurge, verificationPurge } from './identity.store.ts';
-import { loginChallengePurge } from './login-challenge.store.ts';
-import { mailPurge } from './mail/mail.store.ts';
 import { loginFailurePurge } from './login-failures.store.ts';
+import { mailPurge } from './mail/mail.store.ts';
 
 /** What this module removes once its time is over. */
 export const sessionPurges = [

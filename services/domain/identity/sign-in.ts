@@ -2,10 +2,12 @@ import { logins } from '../../../observability/metrics/identity.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { isAppError } from '../../platform/define/error.ts';
 import type { Caller, HashAdmission, Ports } from '../ports.ts';
 import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
 import { lockUser } from './accounts/accounts.store.ts';
 import { refuseUnverified } from './accounts/refuse-unverified.ts';
+import { PASSWORD_ALONE } from './assurance.ts';
 import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
 import type { HasCsrf } from './csrf.ts';
@@ -13,6 +15,8 @@ import { withDevice } from './device-cookie.ts';
 import { normaliseEmail } from './email.ts';
 import { endSession, endSessionIn } from './end-session.ts';
 import { loginLocked, loginRefused } from './errors.ts';
+import { askSecondFactor } from './factors/ask-second-factor.ts';
+import { secondFactorRequired } from './factors-errors.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
 import { admitLogin, countLoginFailure, forgiveLogin, type HasLoginGuard } from './login-guard.ts';
@@ -42,8 +46,8 @@ export type SignInInput = {
 
 /**
  * E-mail and password for a new session and its token pair (D-API-02).
- * @throws loginRefused (401, alike for unknown, disabled and wrong), emailUnverified (403), loginLocked (429),
- *   hashingBusy, storeUnavailable (503)
+ * @throws secondFactorRequired (401 with a challenge: nothing was opened), loginRefused (401, alike for unknown,
+ *   disabled and wrong), emailUnverified (403), loginLocked (429), hashingBusy, storeUnavailable (503)
  */
 export async function signIn(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   try {
@@ -51,14 +55,21 @@ export async function signIn(ports: LoginPorts, input: SignInInput, caller: Call
     logins.add(1, { outcome: 'ok', factor: 'password' });
     return answer;
   } catch (err) {
-    const outcome = isRefused(err) ? 'refused' : isLocked(err) ? 'locked' : 'unavailable';
-    logins.add(1, { outcome, factor: 'password' });
+    logins.add(1, { outcome: outcomeOf(err), factor: 'password' });
     throw err;
   }
 }
 
+function outcomeOf(err: unknown): 'refused' | 'locked' | 'second_factor_asked' | 'unavailable' {
+  if (isRefused(err)) return 'refused';
+  if (isLocked(err)) return 'locked';
+  return isAsked(err) ? 'second_factor_asked' : 'unavailable';
+}
+
 const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === loginRefused.definition.code;
 const isLocked = (err: unknown): boolean => (err as { code?: unknown }).code === loginLocked.definition.code;
+
+const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === secondFactorRequired.definition.code;
 
 async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   assertNotRewound(ports.revocations);
@@ -85,6 +96,13 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       await setAuditContext(tx, actor, 'sign_in');
       // What the password was proved against is read again under this lock: no session outlives a change of it.
       await lockUser(tx, proven.userId);
+      const { identifier } = admitted;
+      const first = { userId: proven.userId, amr: PASSWORD_ALONE.amr, detail: { factor: 'password', identifier } };
+      const asked = await askSecondFactor(tx, ports, first, actor);
+      if (asked) {
+        await forgiveLogin(tx, admitted);
+        return asked;
+      }
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
       await forgiveLogin(tx, admitted);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
@@ -108,6 +126,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
     });
   // A sign-in beside this one replaced the digest: the new one is proved, which none replaces again.
   if (login === null) return attempt(ports, input, caller);
+  if (isAppError(login)) throw login;
   void upgradeDigest(ports, proven, input.password, actor);
   const answer = await finishLogin(ports, login, actor).catch(async (err: unknown) => {
     // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.

@@ -1,4 +1,4 @@
-/** RFC 6749 §5.2 and RFC 7009 §2.2.1 error codes this service answers with. */
+/** RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8628 §3.5 and RFC 9449 §5 error codes this service answers with. */
 type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -8,6 +8,11 @@ type OAuthErrorCode =
   | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'unsupported_token_type'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
+  | 'authorization_pending'
+  | 'slow_down'
+  | 'expired_token'
   | 'access_denied'
   | 'server_error'
   | 'temporarily_unavailable';
@@ -34,6 +39,8 @@ export type AppErrorOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Which inputs were wrong, as JSON pointers with a reason each. */
   readonly problems?: readonly { readonly at: string; readonly why: string }[];
+  /** More members of the problem details (RFC 9457 §3.2); nothing that `code` has not announced. */
+  readonly members?: Readonly<Record<string, unknown>>;
   /** For the log only. */
   readonly cause?: unknown;
 };

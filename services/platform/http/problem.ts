@@ -16,6 +16,8 @@ export type ErrorAnswerContext = {
   readonly resourceMetadata?: string | undefined;
 };
 
+/** Of DPoP proofs (RFC 9449 §7.1). */
+const PROOF_ALGORITHMS = 'ES256 RS256 EdDSA';
 const PROBLEM_BASE = '/docs/errors#';
 
 function challenge(error: AppError, { sent, oauth, resourceMetadata }: ErrorAnswerContext): string {
@@ -24,8 +26,12 @@ function challenge(error: AppError, { sent, oauth, resourceMetadata }: ErrorAnsw
     if (error.code !== 'unauthenticated' || sent === 'basic') return `Basic ${realm}`;
   }
   const metadata = resourceMetadata === undefined ? '' : `, resource_metadata="${resourceMetadata}"`;
-  const invalid = sent === 'bearer' || sent === 'dpop' ? ', error="invalid_token"' : '';
-  return `Bearer ${realm}${invalid}${metadata}`;
+  if (sent === 'dpop') {
+    const { oauthError } = error.definition;
+    const why = oauthError === 'invalid_dpop_proof' || oauthError === 'use_dpop_nonce' ? oauthError : 'invalid_token';
+    return `DPoP ${realm}, algs="${PROOF_ALGORITHMS}", error="${why}"${metadata}`;
+  }
+  return `Bearer ${realm}${sent === 'bearer' ? ', error="invalid_token"' : ''}${metadata}`;
 }
 
 /** One mapping of every error: RFC 9457 problem details, or RFC 6749 §5.2 at the OAuth endpoints. */
@@ -42,6 +48,7 @@ export function errorAnswer(error: AppError, context: ErrorAnswerContext): Error
     retryable: definition.retryable,
     trace_id: context.traceId,
     ...(options.problems ? { problems: options.problems } : {}),
+    ...options.members,
   };
   if (asOAuth) {
     headers['content-type'] = 'application/json; charset=utf-8';

@@ -8,11 +8,13 @@ import { createApp } from '../../api/app.ts';
 import { createCallerResolver } from '../../api/caller.ts';
 import { passwordPolicyOf } from '../../api/password-policy.ts';
 import type { PeoplePorts } from '../../api/people/people.ts';
+import { factorsRoutes } from '../../api/routes/factors.ts';
 import { identityRoutes } from '../../api/routes/identity.ts';
 import { type AccessDirectory, createAccessDirectory } from '../../domain/access/access-directory.ts';
 import { createAuth } from '../../domain/identity/auth.ts';
 import { csrfPasses } from '../../domain/identity/csrf.ts';
 import { sessionCaller } from '../../domain/identity/read-session.ts';
+import { createSocialProviders } from '../../domain/identity/social/providers.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../domain/ports.ts';
@@ -149,6 +151,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     revocations,
     announceRevocations: () => poll.announce(),
     tokenSettings: { ...config.tokens, issuer: url, audience: url },
+    socialProviders: createSocialProviders({}, url),
   };
   const app = createApp({ log, trustedProxies: [] });
   const callers = createCallerResolver({
@@ -157,7 +160,9 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     session: (request, context) => sessionCaller(deps, request.headers.cookie, context),
     csrfPasses: (request) => csrfPasses(deps, request.headers),
   });
-  identityRoutes({ app: app.fastify, callers, bound: app.bound }, deps);
+  const routes = { app: app.fastify, callers, bound: app.bound };
+  identityRoutes(routes, deps);
+  factorsRoutes(routes, deps);
   await app.fastify.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.fastify.server.address() as AddressInfo;
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { defineStatement } from '../../platform/define/statement.ts';
-import type { Sql } from '../ports.ts';
-import { definePurge } from '../purge.store.ts';
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
 
 /** Between two factors: long enough to find the telephone (U8), short enough that few codes can be tried. */
 export const CHALLENGE_SECONDS = 600;
@@ -19,8 +19,7 @@ const hashOf = (challenge: string): Buffer => createHash('sha256').update(challe
 const challengeInsert = defineStatement(
   'loginChallengeInsert',
   `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
-   SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4) FROM users WHERE id = $2 AND "disabledAt" IS NULL
-   RETURNING 1`,
+   SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4) FROM users WHERE id = $2`,
 );
 
 /** Takes one of the tries; of many at once each takes its own. By primary key. */
@@ -46,15 +45,11 @@ export const loginChallengePurge = definePurge({
   stays: `interval '1 hour'`,
 });
 
-/** False when the user is gone or disabled. */
-export async function insertLoginChallenge(
+export const insertLoginChallenge = (
   sql: Sql,
   challenge: string,
   { userId, amr }: Pick<LoginChallenge, 'userId' | 'amr'>,
-): Promise<boolean> {
-  const rows = await sql.query(challengeInsert, [hashOf(challenge), userId, amr, CHALLENGE_SECONDS]);
-  return rows.length === 1;
-}
+): Promise<unknown> => sql.query(challengeInsert, [hashOf(challenge), userId, amr, CHALLENGE_SECONDS]);
 
 /** What the challenge stands for, one try poorer; undefined when it is unknown, over, used or out of tries. */
 export async function takeLoginAttempt(sql: Sql, challenge: string): Promise<LoginChallenge | undefined> {

@@ -1,0 +1,62 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller } from '../../ports.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
+import { withSecondFactor } from '../assurance.ts';
+import { endSessionIn } from '../end-session.ts';
+import { factorCodeWrong, factorConflict } from '../factors-errors.ts';
+import { beginLogin, type LoginAnswer } from '../open-session.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import { confirmTotp, readOwnSession, readTwoFactor, useStep } from './factors.store.ts';
+import { finishOrEnd } from './finish-login.ts';
+import { ownSession } from './own-session.ts';
+import { type OwnPassword, proveOwnPassword } from './prove-own-password.ts';
+import { matchingStep } from './totp.ts';
+
+export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: readonly string[] };
+
+/**
+ * A secret for an authenticator app and new recovery codes, shown this once. It counts when it has shown a code
+ * (`confirmTotpEnrolment`); asked for again before that, there is another secret.
+ * @throws factorConflict (409) where one is confirmed, currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ */
+export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: Caller): Promise<TotpEnrolment> {
+  const { userId } = await ownSession(ports, caller);
+  const provenDigest = await proveOwnPassword(ports, userId, input, caller);
+  return ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'enrol_totp');
+    await lockUser(tx, userId);
+    return ports.auth.factors.enableTotp({ userId, provenDigest }, caller.request);
+  });
+}
+
+/**
+ * The first code of the new authenticator makes it a factor. Every other session of the account ends where it had no
+ * factor before; the answer is a new session of two factors in the place of the caller's (U7).
+ * @throws factorCodeWrong (400), factorConflict (409) where none waits for its code
+ */
+export async function confirmTotpEnrolment(
+  ports: LoginPorts,
+  { code, cookie }: { readonly code: string; readonly cookie?: string | undefined; readonly signal?: AbortSignal },
+  caller: Caller,
+): Promise<LoginAnswer> {
+  const { userId, sessionId, amr, expiresAt } = await ownSession(ports, caller);
+  const row = await readTwoFactor(ports.sql, userId);
+  if (!row || row.isVerified) throw factorConflict();
+  const { lastUsedStep } = row;
+  const secret = await ports.auth.factors.open(row.secret);
+  const step = await matchingStep(secret, code, { nowMs: ports.clock.now(), lastUsedStep });
+  if (step === null) throw factorCodeWrong();
+  const login = await ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'factor_enrolled');
+    await lockUser(tx, userId);
+    if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+    const isFirst = await useStep(tx, userId, { secret: row.secret, step, isConfirmed: false });
+    if (!isFirst || !(await confirmTotp(tx, userId))) throw factorConflict();
+    await endSessionIn(tx, ports, sessionId);
+    const assurance = withSecondFactor(amr, ['otp']);
+    const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
+    return beginLogin(tx, ports, opened, caller);
+  });
+  return finishOrEnd(ports, login, { cookie }, caller);
+}

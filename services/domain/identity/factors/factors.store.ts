@@ -1,0 +1,166 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql, Tx } from '../../ports.ts';
+
+/** What a user can prove beside a password. */
+export type FactorsRow = {
+  /** Of an authenticator app that has shown a code. */
+  readonly hasTotp: boolean;
+  readonly passkeys: number;
+  readonly codesLeft: number;
+};
+
+/** The plugin's row; secret and recovery codes as it encrypted them. */
+export type TwoFactorRow = {
+  readonly secret: string;
+  readonly backupCodes: string;
+  readonly isVerified: boolean;
+  readonly lastUsedStep: number;
+  /** Wrong codes running. */
+  readonly failures: number;
+  readonly lockedSeconds: number;
+};
+
+/** Ten wrong codes running cost a quarter of an hour, a hundred the authenticator (NIST SP 800-63B-4 §3.2.2). */
+const FAILURES_TO_LOCK = 10;
+const LOCK_SECONDS = 900;
+export const FAILURES_EVER = 100;
+
+/** By two_factors' unique user and passkeys_user_id. */
+const factorsRead = defineStatement(
+  'factorsRead',
+  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft",
+     (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
+   FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`,
+);
+
+const twoFactorRead = defineStatement(
+  'twoFactorRead',
+  `SELECT secret, "backupCodes", verified AS "isVerified", "lastUsedStep", "failedVerificationCount" AS failures,
+     greatest(0, ceil(extract(epoch FROM "lockedUntil" - now())))::int AS "lockedSeconds"
+   FROM two_factors WHERE "userId" = $1`,
+);
+
+/** The one use of a step's code: of any number at once one finds the older step. */
+const stepUse = defineStatement(
+  'twoFactorStepUse',
+  `UPDATE two_factors SET "lastUsedStep" = $3, "failedVerificationCount" = 0, "lockedUntil" = NULL
+   WHERE "userId" = $1 AND secret = $2 AND "lastUsedStep" < $3 AND verified = $4 RETURNING 1`,
+);
+
+/** The one use of a recovery code: of any number at once one finds the codes it has read. */
+const recoveryUse = defineStatement(
+  'twoFactorRecoveryUse',
+  `UPDATE two_factors SET "backupCodes" = $3, "codesLeft" = "codesLeft" - 1, "failedVerificationCount" = 0, "lockedUntil" = NULL
+   WHERE "userId" = $1 AND "backupCodes" = $2 AND "codesLeft" > 0 RETURNING 1`,
+);
+
+const failureCount = defineStatement(
+  'twoFactorFailureCount',
+  `UPDATE two_factors SET "failedVerificationCount" = "failedVerificationCount" + 1,
+     "lockedUntil" = CASE WHEN ("failedVerificationCount" + 1) % $2 = 0 THEN now() + make_interval(secs => $3)
+       ELSE "lockedUntil" END
+   WHERE "userId" = $1`,
+);
+
+/** The row trigger writes the event, and ends every login where this is the first factor. */
+const totpConfirm = defineStatement(
+  'twoFactorConfirm',
+  `WITH confirmed AS (UPDATE two_factors SET verified = true WHERE "userId" = $1 AND NOT verified RETURNING 1)
+   UPDATE users SET "twoFactorEnabled" = true WHERE id = $1 AND EXISTS (SELECT FROM confirmed) RETURNING 1`,
+);
+
+/** What an authenticator app knew goes; the recovery codes stay where a passkey needs them. */
+const totpRemove = defineStatement(
+  'twoFactorRemove',
+  `WITH named AS (UPDATE users SET "twoFactorEnabled" = false WHERE id = $1),
+   kept AS (
+     UPDATE two_factors SET verified = false WHERE "userId" = $1 AND verified
+       AND EXISTS (SELECT FROM passkeys WHERE "userId" = $1) RETURNING 1
+   ), gone AS (
+     DELETE FROM two_factors WHERE "userId" = $1 AND verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)
+     RETURNING 1
+   )
+   SELECT 1 FROM kept UNION ALL SELECT 1 FROM gone`,
+);
+
+/** Recovery codes without a factor recover nothing. */
+const codesRemove = defineStatement(
+  'recoveryCodesRemove',
+  `DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)`,
+);
+
+const codesInsert = defineStatement(
+  'recoveryCodesInsert',
+  `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, $3, $4, false)
+   ON CONFLICT ("userId") DO NOTHING RETURNING 1`,
+);
+
+/** The row trigger counts them anew. Codes recover a factor: without one there is nothing to renew. */
+const codesReplace = defineStatement(
+  'recoveryCodesReplace',
+  `UPDATE two_factors SET "backupCodes" = $2 WHERE "userId" = $1
+   AND (verified OR EXISTS (SELECT FROM passkeys WHERE "userId" = $1)) RETURNING 1`,
+);
+
+/** By primary key of the session. */
+const ownSessionRead = defineStatement(
+  'ownSessionRead',
+  `SELECT s.amr, s.acr, s."expiresAt", u.email FROM sessions s JOIN users u ON u.id = s."userId"
+   WHERE s.id = $1 AND s."userId" = $2 AND s."expiresAt" > now() AND u."disabledAt" IS NULL`,
+);
+
+export type OwnSession = {
+  readonly amr: readonly string[];
+  readonly acr: 'aal1' | 'aal2';
+  readonly expiresAt: Date;
+  readonly email: string;
+};
+
+const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
+
+const NOTHING: FactorsRow = { hasTotp: false, passkeys: 0, codesLeft: 0 };
+
+export async function readFactors(sql: Sql, userId: string): Promise<FactorsRow> {
+  const [row] = await sql.query<FactorsRow>(factorsRead, [userId]);
+  return row ?? NOTHING;
+}
+
+export async function readTwoFactor(sql: Sql, userId: string): Promise<TwoFactorRow | undefined> {
+  const [row] = await sql.query<TwoFactorRow>(twoFactorRead, [userId]);
+  return row;
+}
+
+/** @param isConfirmed of an authenticator that has shown a code before, or of one that shows its first */
+export const useStep = (
+  tx: Tx,
+  userId: string,
+  { secret, step, isConfirmed }: { readonly secret: string; readonly step: number; readonly isConfirmed: boolean },
+): Promise<boolean> => isDone(tx.query(stepUse, [userId, secret, step, isConfirmed]));
+
+export const useRecoveryCode = (
+  tx: Tx,
+  userId: string,
+  { before, after }: { readonly before: string; readonly after: string },
+): Promise<boolean> => isDone(tx.query(recoveryUse, [userId, before, after]));
+
+export const countWrongCode = (sql: Sql, userId: string): Promise<unknown> =>
+  sql.query(failureCount, [userId, FAILURES_TO_LOCK, LOCK_SECONDS]);
+
+export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
+export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));
+export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.query(codesRemove, [userId]);
+
+/** False where the user has codes already. */
+export const insertRecoveryCodes = (
+  tx: Tx,
+  row: { readonly id: string; readonly userId: string; readonly secret: string; readonly backupCodes: string },
+): Promise<boolean> => isDone(tx.query(codesInsert, [row.id, row.userId, row.secret, row.backupCodes]));
+
+export const replaceRecoveryCodes = (tx: Tx, userId: string, backupCodes: string): Promise<boolean> =>
+  isDone(tx.query(codesReplace, [userId, backupCodes]));
+
+/** Undefined when the session is over, or not this user's. */
+export async function readOwnSession(sql: Sql, sessionId: string, userId: string): Promise<OwnSession | undefined> {
+  const [row] = await sql.query<OwnSession>(ownSessionRead, [sessionId, userId]);
+  return row;
+}

@@ -1,0 +1,46 @@
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { ownAccount } from '../accounts/own-account.ts';
+import { factorRenamed } from '../audit-events.ts';
+import type { FactorsView, PasskeyView } from '../factors-contract.ts';
+import { passkeyUnknown } from '../factors-errors.ts';
+import { readFactors } from './factors.store.ts';
+import { type PasskeyRow, readPasskeys, renamePasskeyRow } from './passkeys.store.ts';
+
+const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow): PasskeyView => ({
+  id,
+  name,
+  device_bound: deviceType === 'singleDevice',
+  backed_up: backedUp,
+  created_at: createdAt.toISOString(),
+});
+
+/** Which second factors the caller has, and how many recovery codes are left. */
+export async function listFactors({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<FactorsView> {
+  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, ownAccount(caller).userId);
+  const hasFactor = hasTotp || passkeys > 0;
+  return { totp: hasTotp, passkeys, recovery_codes_left: hasFactor ? codesLeft : 0 };
+}
+
+export async function listPasskeys({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<{ passkeys: PasskeyView[] }> {
+  return { passkeys: (await readPasskeys(sql, ownAccount(caller).userId)).map(passkeyView) };
+}
+
+/** Another name for a passkey of the caller. Throws `passkey_unknown` (404), for somebody else's too. */
+export async function renamePasskey(
+  { transact }: Pick<Ports, 'transact'>,
+  input: { readonly id: string; readonly name: string },
+  caller: Caller,
+): Promise<PasskeyView> {
+  const { userId } = ownAccount(caller);
+  const row = await transact(async (tx) => {
+    await setAuditContext(tx, caller, 'factor_renamed');
+    const renamed = await renamePasskeyRow(tx, userId, input);
+    if (!renamed) throw passkeyUnknown();
+    const target = { kind: 'user', id: userId } as const;
+    await recordEvent(tx, caller, factorRenamed, { outcome: 'ok', target, detail: { factor: 'passkey' } });
+    return renamed;
+  });
+  return passkeyView(row);
+}

@@ -1,0 +1,17 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import type { Caller, Sql } from '../../ports.ts';
+import { ownAccount } from '../accounts/own-account.ts';
+import { type OwnSession, readOwnSession } from './factors.store.ts';
+
+export type LiveOwnSession = OwnSession & { readonly userId: string; readonly sessionId: string };
+
+/**
+ * The session a person acts in, by cookie or by a token of our own pages.
+ * Throws `unauthenticated` (401) where it is over or there is none, `permission_missing` (403) for another client.
+ */
+export async function ownSession({ sql }: { readonly sql: Sql }, caller: Caller): Promise<LiveOwnSession> {
+  const { userId, sessionId } = ownAccount(caller);
+  const session = sessionId === null ? undefined : await readOwnSession(sql, sessionId, userId);
+  if (!session || sessionId === null) throw unauthenticated();
+  return { ...session, userId, sessionId };
+}

@@ -1,0 +1,47 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql, Tx } from '../../ports.ts';
+
+export const PASSKEYS_MAXIMUM = 20;
+
+export type PasskeyRow = {
+  readonly id: string;
+  readonly name: string | null;
+  readonly deviceType: string;
+  readonly backedUp: boolean;
+  readonly createdAt: Date;
+};
+
+/** By passkeys_user_id. */
+const passkeysRead = defineStatement(
+  'passkeysRead',
+  `SELECT id, name, "deviceType", "backedUp", "createdAt" FROM passkeys WHERE "userId" = $1
+   ORDER BY "createdAt", id LIMIT ${PASSKEYS_MAXIMUM}`,
+);
+
+const passkeyRename = defineStatement(
+  'passkeyRename',
+  `UPDATE passkeys SET name = $3 WHERE id = $2 AND "userId" = $1
+   RETURNING id, name, "deviceType", "backedUp", "createdAt"`,
+);
+
+/** The row trigger writes the event, and ends every login of the user. */
+const passkeyDelete = defineStatement(
+  'passkeyDelete',
+  `DELETE FROM passkeys WHERE id = $2 AND "userId" = $1 RETURNING 1`,
+);
+
+export const readPasskeys = (sql: Sql, userId: string): Promise<PasskeyRow[]> =>
+  sql.query<PasskeyRow>(passkeysRead, [userId]);
+
+/** Undefined where the user has no such passkey, whoever else may have it. */
+export async function renamePasskeyRow(
+  sql: Sql,
+  userId: string,
+  { id, name }: { readonly id: string; readonly name: string },
+): Promise<PasskeyRow | undefined> {
+  const [row] = await sql.query<PasskeyRow>(passkeyRename, [userId, id, name]);
+  return row;
+}
+
+export const deletePasskey = async (tx: Tx, userId: string, id: string): Promise<boolean> =>
+  (await tx.query(passkeyDelete, [userId, id])).length > 0;

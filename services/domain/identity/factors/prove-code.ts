@@ -1,0 +1,68 @@
+import type { Ports, Tx } from '../../ports.ts';
+import type { HasAuth } from '../auth.ts';
+import { secondFactorLocked } from '../factors-errors.ts';
+import {
+  FAILURES_EVER,
+  readFactors,
+  readTwoFactor,
+  type TwoFactorRow,
+  useRecoveryCode,
+  useStep,
+} from './factors.store.ts';
+import { matchingStep } from './totp.ts';
+
+export type SentCode = { readonly totp?: string | undefined; readonly recoveryCode?: string | undefined };
+
+/** A code that is right. It counts only where `use` says so, in the transaction that opens the session. */
+export type CodeProof = {
+  readonly factor: 'totp' | 'recovery_code';
+  /** False: another request was faster with it. */
+  use(tx: Tx): Promise<boolean>;
+};
+
+const DAY_SECONDS = 86_400;
+
+type ProvePorts = Pick<Ports, 'sql' | 'clock'> & HasAuth;
+
+/**
+ * Judges a code outside of any transaction; null when it is wrong or the user has no such factor.
+ * @throws secondFactorLocked (429) for a TOTP code after too many wrong ones
+ */
+export async function proveCode(ports: ProvePorts, userId: string, sent: SentCode): Promise<CodeProof | null> {
+  const row = await readTwoFactor(ports.sql, userId);
+  if (!row) return null;
+  return sent.totp === undefined
+    ? proveRecovery(ports, userId, sent.recoveryCode ?? '', row)
+    : proveTotp(ports, userId, sent.totp, row);
+}
+
+async function proveTotp(
+  ports: ProvePorts,
+  userId: string,
+  code: string,
+  row: TwoFactorRow,
+): Promise<CodeProof | null> {
+  if (!row.isVerified) return null;
+  const lockedSeconds = row.failures >= FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds;
+  if (lockedSeconds > 0) throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
+  const secret = await ports.auth.factors.open(row.secret);
+  const { lastUsedStep } = row;
+  const step = await matchingStep(secret, code, { nowMs: ports.clock.now(), lastUsedStep });
+  if (step === null) return null;
+  return { factor: 'totp', use: (tx) => useStep(tx, userId, { secret: row.secret, step, isConfirmed: true }) };
+}
+
+async function proveRecovery(
+  ports: ProvePorts,
+  userId: string,
+  code: string,
+  row: TwoFactorRow,
+): Promise<CodeProof | null> {
+  const { hasTotp, passkeys } = await readFactors(ports.sql, userId);
+  if (!hasTotp && passkeys === 0) return null;
+  const codes = JSON.parse(await ports.auth.factors.open(row.backupCodes)) as string[];
+  const rest = codes.filter((each) => each !== code.trim());
+  if (rest.length === codes.length) return null;
+  const after = await ports.auth.factors.seal(JSON.stringify(rest));
+  return { factor: 'recovery_code', use: (tx) => useRecoveryCode(tx, userId, { before: row.backupCodes, after }) };
+}

@@ -1,0 +1,37 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import type { Caller } from '../../ports.ts';
+import { currentPasswordWrong } from '../account-errors.ts';
+import { findAccount } from '../accounts/accounts.store.ts';
+import { admissionOf, inQueue } from '../hash-password.ts';
+import { admitLogin, countLoginFailure } from '../login-guard.ts';
+import { isHashable } from '../password-policy.ts';
+import type { LoginPorts } from '../sign-in.ts';
+
+export type OwnPassword = {
+  readonly password: string;
+  readonly cookie?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * The digest that the caller's password was proved against. A wrong one counts as a failed login.
+ * @throws currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ */
+export async function proveOwnPassword(
+  ports: LoginPorts,
+  userId: string,
+  { password, cookie, signal }: OwnPassword,
+  caller: Caller,
+): Promise<string> {
+  const account = await findAccount(ports.sql, userId);
+  if (!account || account.isDisabled) throw unauthenticated();
+  const { email, digest } = account;
+  const admitted = await admitLogin(ports, { email, cookie }, caller);
+  const isRight =
+    digest !== null &&
+    isHashable(password) &&
+    (await inQueue(ports.hasher.verify(password, digest, admissionOf(caller, signal, admitted.isKnownDevice))));
+  if (isRight) return digest;
+  await ports.transact((tx) => countLoginFailure(tx, admitted, userId, caller));
+  throw currentPasswordWrong();
+}

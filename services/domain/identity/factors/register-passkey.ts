@@ -1,0 +1,75 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller, Tx } from '../../ports.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
+import { withSecondFactor } from '../assurance.ts';
+import { endSessionIn } from '../end-session.ts';
+import { factorConflict } from '../factors-errors.ts';
+import { beginLogin, type LoginAnswer } from '../open-session.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
+import { insertRecoveryCodes, readFactors, readOwnSession } from './factors.store.ts';
+import { finishOrEnd } from './finish-login.ts';
+import { ownSession } from './own-session.ts';
+import { PASSKEYS_MAXIMUM } from './passkeys.store.ts';
+import { newRecoveryCodes } from './recovery-codes.ts';
+
+export type RegisterPasskeyInput = PasskeyResponse & {
+  readonly name: string;
+  readonly cookie?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+export type RegisteredPasskey = {
+  readonly passkeyId: string;
+  /** Shown this once; null where the account has codes already. */
+  readonly recoveryCodes: readonly string[] | null;
+  readonly login: LoginAnswer;
+};
+
+/** What a browser needs to make a passkey for the caller; those they have are not made twice. */
+export async function preparePasskey(ports: LoginPorts, _input: object, caller: Caller): Promise<PasskeyOptions> {
+  const { userId } = await ownSession(ports, caller);
+  if ((await readFactors(ports.sql, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
+  return ports.auth.factors.passkeyRegistration({ userId }, caller.request);
+}
+
+/**
+ * Takes the new passkey into the caller's account. Its ceremony proves two factors, so a new session of two takes the
+ * place of the caller's (U7); every other ends where the account had no factor before.
+ * @throws passkeyRefused (401), factorConflict (409) where it is registered already
+ */
+export async function registerPasskey(
+  ports: LoginPorts,
+  { challenge, response, name, cookie }: RegisterPasskeyInput,
+  caller: Caller,
+): Promise<RegisteredPasskey> {
+  const { userId, sessionId, amr, expiresAt } = await ownSession(ports, caller);
+  const codes = newRecoveryCodes(ports.random);
+  // What the plugin asks of a row: no authenticator app has this secret.
+  const secret = await ports.auth.factors.seal(ports.random.bytes(32).toString('base64url'));
+  const backupCodes = await ports.auth.factors.seal(JSON.stringify(codes));
+  const { login, passkeyId, isNew } = await ports.auth
+    .transact(async (tx) => {
+      await setAuditContext(tx, caller, 'factor_enrolled');
+      await lockUser(tx, userId);
+      if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+      const made = await ports.auth.factors.registerPasskey({ userId, challenge, response, name }, caller.request);
+      const hasNewCodes = await insertRecoveryCodes(tx, { id: ports.random.uuid(), userId, secret, backupCodes });
+      return { login: await reopen(tx), passkeyId: made, isNew: hasNewCodes };
+    })
+    .catch((err: unknown) => {
+      throw (err as { constraint?: unknown }).constraint === CREDENTIAL_UNIQUE ? factorConflict({ cause: err }) : err;
+    });
+  const answer = await finishOrEnd(ports, login, { cookie }, caller);
+  return { passkeyId, recoveryCodes: isNew ? codes : null, login: answer };
+
+  async function reopen(tx: Tx) {
+    await endSessionIn(tx, ports, sessionId);
+    const assurance = withSecondFactor(amr, ['hwk', 'user']);
+    const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
+    return beginLogin(tx, ports, opened, caller);
+  }
+}
+
+const CREDENTIAL_UNIQUE = 'passkeys_credentialID_key';

@@ -1,0 +1,25 @@
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller } from '../../ports.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
+import { factorConflict } from '../factors-errors.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import { replaceRecoveryCodes } from './factors.store.ts';
+import { ownSession } from './own-session.ts';
+import { newRecoveryCodes } from './recovery-codes.ts';
+
+/** Ten new recovery codes, shown this once; those of before count no more. Throws `factor_conflict` (409) without a factor. */
+export async function renewRecoveryCodes(
+  ports: LoginPorts,
+  _input: object,
+  caller: Caller,
+): Promise<{ readonly recoveryCodes: readonly string[] }> {
+  const { userId } = await ownSession(ports, caller);
+  const recoveryCodes = newRecoveryCodes(ports.random);
+  const sealed = await ports.auth.factors.seal(JSON.stringify(recoveryCodes));
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'recovery_codes_renewed');
+    await lockUser(tx, userId);
+    if (!(await replaceRecoveryCodes(tx, userId, sealed))) throw factorConflict();
+  });
+  return { recoveryCodes };
+}

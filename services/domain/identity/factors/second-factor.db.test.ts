@@ -1,0 +1,219 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { act, answer, enable, enrolled } from '../../../platform/testing/factor-flows.ts';
+import { claimsIn } from '../../../platform/testing/flows.ts';
+import type { Json } from '../../../platform/testing/http-client.ts';
+import { readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
+import { type IdentityWorld, newPerson, startIdentityWorld } from '../../../platform/testing/identity-world.ts';
+import { queryRows } from '../../../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { codeOf } from '../../../platform/testing/totp.ts';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+let database: TestDatabase;
+let world: IdentityWorld;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await startIdentityWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+
+const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const countOf = async (table: string, column: string, userId: string): Promise<number> =>
+  (await rows(`SELECT count(*)::int FROM ${table} WHERE "${column}" = $1`, [userId]))[0].count;
+const liveFamilies = async (userId: string): Promise<number> =>
+  (await rows('SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL', [userId]))[0]
+    .count;
+/** As if half a minute had gone by: the app shows another code. */
+const nextStep = (userId: string) => rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+const events = (userId: string) =>
+  rows(
+    `SELECT type, outcome, detail FROM audit_outbox WHERE target_id = $1 AND (type LIKE 'factor.%' OR type LIKE 'recovery%'
+       OR type IN ('user.login', 'user.stepped_up')) ORDER BY id`,
+    [userId],
+  );
+const CODE_FORM = /^[a-zA-Z2-9]{5}-[a-zA-Z2-9]{5}$/;
+
+describe('enrolling an authenticator app', () => {
+  test('asks for the password, shows ten codes once, counts after its first code, and ends every session of before (U7, U8)', async () => {
+    const person = newPerson();
+    const first = await signUp(world, person);
+    const other = await signIn(world, person);
+    const userId = first.body.user.id;
+    expect((await enable(world, first.cookie, 'not the right one')).body.code).toBe('current_password_wrong');
+    const enrolment = await enable(world, first.cookie, person.password);
+    const { totp_uri: uri, recovery_codes: codes } = enrolment.body;
+    expect(uri).toMatch(/^otpauth:\/\/totp\/Sallyport:/);
+    expect(new Set(codes).size).toBe(10);
+    for (const code of codes) expect(code).toMatch(CODE_FORM);
+
+    // Not confirmed yet: it protects nothing, and its codes recover nothing.
+    const [row] = await rows('SELECT * FROM two_factors WHERE "userId" = $1', [userId]);
+    expect(row).toMatchObject({ verified: false, codesLeft: 10 });
+    expect(JSON.stringify(row)).not.toContain(new URL(uri).searchParams.get('secret'));
+    expect(JSON.stringify(row)).not.toContain(codes[0]);
+    expect((await signIn(world, person)).status).toBe(200);
+    expect((await act(world, first.cookie, '/api/auth/two-factor/confirm', { code: '000000x' })).body.code).toBe(
+      'factor_code_wrong',
+    );
+
+    // Asked for again, there is another secret, and the first one’s code fits no more.
+    const again = await enable(world, first.cookie, person.password);
+    expect((await act(world, first.cookie, '/api/auth/two-factor/confirm', { code: codeOf(uri) })).status).toBe(400);
+    const confirmed = await act(world, first.cookie, '/api/auth/two-factor/confirm', {
+      code: codeOf(again.body.totp_uri),
+    });
+    expect(confirmed.status).toBe(200);
+    expect(confirmed.body.session.id).not.toBe(first.body.session.id);
+    expect(claimsIn(confirmed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
+    expect((await readSession(world, first.cookie)).status).toBe(401);
+    expect((await readSession(world, other.cookie)).status).toBe(401);
+    expect((await readSession(world, confirmed.cookie)).status).toBe(200);
+    expect(await countOf('sessions', 'userId', userId)).toBe(1);
+    expect(await liveFamilies(userId)).toBe(1);
+    expect((await events(userId)).filter(({ type }) => type.startsWith('factor.'))).toEqual([
+      { type: 'factor.enrolled', outcome: 'ok', detail: { factor: 'totp' } },
+    ]);
+    expect((await enable(world, confirmed.cookie, person.password)).body.code).toBe('factor_conflict');
+    const twice = { code: codeOf(again.body.totp_uri, 1) };
+    expect((await act(world, confirmed.cookie, '/api/auth/two-factor/confirm', twice)).body.code).toBe(
+      'factor_conflict',
+    );
+    expect((await act(world, confirmed.cookie, '/api/auth/factors', {}, 'POST')).status).toBe(405);
+  });
+});
+
+describe('signing in with a second factor', () => {
+  test('GHSA-xg6x-h9c9-2m83 the password alone opens nothing: no row, no cookie, no token; the code opens all of it', async () => {
+    const { person, userId, uri, cookie } = await enrolled(world);
+    await act(world, cookie, '/api/auth/signout');
+    await nextStep(userId);
+    const asked = await signIn(world, person);
+    expect(asked.status).toBe(401);
+    expect(asked.body).toMatchObject({ code: 'second_factor_required', factors: ['totp', 'recovery_code'] });
+    expect(asked.body).not.toHaveProperty('tokens');
+    expect(asked.headers.getSetCookie()).toEqual([]);
+    expect(await countOf('sessions', 'userId', userId)).toBe(0);
+    expect(await liveFamilies(userId)).toBe(0);
+    const { challenge } = asked.body;
+    expect(JSON.stringify(await rows('SELECT * FROM login_challenges'))).not.toContain(challenge);
+
+    expect((await answer(world, { challenge, totp: '12345' })).body.code).toBe('second_factor_refused');
+    const opened = await answer(world, { challenge, totp: codeOf(uri) });
+    expect(opened.status).toBe(200);
+    expect(opened.body.user.email).toBe(person.email);
+    expect((await readSession(world, opened.cookie)).body.session.id).toBe(opened.body.session.id);
+    const claims = claimsIn(opened.body.tokens.access_token);
+    expect(claims).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'], sid: opened.body.session.id });
+    const [session] = await rows('SELECT amr, acr FROM sessions WHERE "userId" = $1', [userId]);
+    expect(session).toEqual({ amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' });
+    const [family] = await rows('SELECT amr, acr FROM refresh_families WHERE id = $1', [claims.fid]);
+    expect(family).toEqual({ amr: 'pwd otp mfa', acr: 'aal2' });
+    expect((await events(userId)).filter(({ type }) => type === 'user.login').map(({ outcome }) => outcome)).toEqual([
+      'second_factor_asked',
+      'refused',
+      'ok',
+    ]);
+    // Used: neither the challenge nor the code counts again.
+    expect((await answer(world, { challenge, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    const second = await signIn(world, person);
+    expect((await answer(world, { challenge: second.body.challenge, totp: codeOf(uri) })).body.code).toBe(
+      'second_factor_refused',
+    );
+  });
+
+  test('a session that the browser had ends with the new one, and the password step alone ends nothing', async () => {
+    const { person, userId, uri, cookie, confirmed } = await enrolled(world);
+    await nextStep(userId);
+    const { challenge } = (await signIn(world, person, { cookie })).body;
+    expect((await readSession(world, cookie)).body.session.id).toBe(confirmed.body.session.id);
+    const opened = await answer(world, { challenge, totp: codeOf(uri) }, cookie);
+    expect(opened.status).toBe(200);
+    expect((await readSession(world, cookie)).status).toBe(401);
+  });
+
+  test('a challenge takes five tries, ten minutes, and no change of its user', async () => {
+    const { person, userId, uri } = await enrolled(world);
+    await nextStep(userId);
+    const asked = async (): Promise<string> => (await signIn(world, person)).body.challenge;
+    const spent = await asked();
+    for (let tries = 0; tries < 5; tries++)
+      expect((await answer(world, { challenge: spent, totp: 'wrong' })).body.code).toBe('second_factor_refused');
+    expect((await answer(world, { challenge: spent, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    const late = await asked();
+    await rows(`UPDATE login_challenges SET expires_at = now() - interval '1 second' WHERE attempts = 0`);
+    expect((await answer(world, { challenge: late, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    const stale = await asked();
+    await rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [userId]);
+    expect((await answer(world, { challenge: stale, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    // The code was not used up by what was refused.
+    expect((await answer(world, { challenge: await asked(), totp: codeOf(uri) })).status).toBe(200);
+    expect((await answer(world, { challenge: 'x'.repeat(43), totp: codeOf(uri) })).body.code).toBe('challenge_over');
+  });
+
+  test('U8 of twenty at once with one code, each with a challenge of its own, one gets a session', async () => {
+    const { person, userId, uri, codes } = await enrolled(world);
+    await nextStep(userId);
+    const { rows: made } = await world.pool.query(
+      `WITH given AS (SELECT n, 'challenge-of-the-test-' || $1 || '-' || n AS challenge FROM generate_series(1, 40) n)
+       INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
+       SELECT sha256(challenge::bytea), u.id, u."tokenEpoch", 'pwd', now() + interval '10 minutes' FROM users u, given
+       WHERE u.id = $1 RETURNING (SELECT 1)`,
+      [userId],
+    );
+    expect(made).toHaveLength(40);
+    const challengeOf = (n: number): string => `challenge-of-the-test-${userId}-${n}`;
+    const statuses = async (from: number, code: object): Promise<number[]> => {
+      const all = Array.from({ length: 20 }, (_, n) => answer(world, { challenge: challengeOf(from + n), ...code }));
+      return (await Promise.all(all)).map(({ status }) => status).sort();
+    };
+    expect(await statuses(1, { totp: codeOf(uri) })).toEqual([200, ...Array(19).fill(401)]);
+    await rows('UPDATE two_factors SET "failedVerificationCount" = 0, "lockedUntil" = NULL WHERE "userId" = $1', [
+      userId,
+    ]);
+    expect(await statuses(21, { recovery_code: codes[0] })).toEqual([200, ...Array(19).fill(401)]);
+    expect((await signIn(world, person)).body.factors).toContain('recovery_code');
+    const [{ codesLeft }] = await rows('SELECT "codesLeft" FROM two_factors WHERE "userId" = $1', [userId]);
+    expect(codesLeft).toBe(9);
+    expect((await events(userId)).filter(({ type }) => type === 'recovery_code.used')).toEqual([
+      { type: 'recovery_code.used', outcome: 'ok', detail: { left: 9 } },
+    ]);
+  });
+
+  test('ten wrong codes lock the authenticator for a while, a hundred for good; a recovery code still opens', async () => {
+    const { person, userId, uri, codes } = await enrolled(world);
+    await nextStep(userId);
+    await rows('UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = $1', [userId]);
+    const { challenge } = (await signIn(world, person)).body;
+    expect((await answer(world, { challenge, totp: '000' })).status).toBe(401);
+    const locked = await answer(world, { challenge, totp: codeOf(uri) });
+    expect([locked.status, locked.body.code]).toEqual([429, 'second_factor_locked']);
+    expect(Number(locked.headers.get('retry-after'))).toBeGreaterThan(600);
+    const recovered = await answer(world, { challenge, recovery_code: ` ${codes[3]} ` });
+    expect(recovered.status).toBe(200);
+    expect(claimsIn(recovered.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
+    await rows('UPDATE two_factors SET "failedVerificationCount" = 100 WHERE "userId" = $1', [userId]);
+    const next = (await signIn(world, person)).body.challenge;
+    expect((await answer(world, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
+  });
+
+  test('a foreign page answers no challenge, and a body asks for one thing', async () => {
+    const { person } = await enrolled(world);
+    const { challenge } = (await signIn(world, person)).body;
+    const { send } = await import('../../../platform/testing/identity-world.ts');
+    const foreign = await send(world, 'POST', '/api/auth/second-factor', {
+      body: { challenge, totp: '123456' },
+      headers: { origin: 'https://evil.example' },
+    });
+    expect(foreign.body.code).toBe('origin_refused');
+    expect((await answer(world, { challenge })).body.code).toBe('second_factor_refused');
+    expect((await answer(world, { challenge, admin: true })).body.code).toBe('request_invalid');
+  });
+});

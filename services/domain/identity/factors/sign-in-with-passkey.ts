@@ -1,0 +1,70 @@
+import { logins } from '../../../../observability/metrics/identity.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller } from '../../ports.ts';
+import { assertNotRewound } from '../../tokens/revocation-set.ts';
+import { userLogin } from '../audit-events.ts';
+import type { HasAuth } from '../auth.ts';
+import { endSessionIn } from '../end-session.ts';
+import { passkeyRefused } from '../factors-errors.ts';
+import { beginLogin, type LoginAnswer } from '../open-session.ts';
+import { findByCookie } from '../read-session.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
+import { finishOrEnd, personCaller } from './finish-login.ts';
+
+export type PasskeySignInInput = PasskeyResponse & {
+  readonly cookie?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+/** What a browser needs to ask for any passkey it has for us; the same for everybody, so it tells of no account. */
+export const askForPasskey = (ports: HasAuth, _input: object, caller: Caller): Promise<PasskeyOptions> =>
+  ports.auth.factors.passkeyAuthentication(caller.request);
+
+/**
+ * A passkey for a new session of two factors and its token pair: nothing is typed, so no password is asked for and no
+ * lock of the password stands in the way.
+ * @throws passkeyRefused (401), storeUnavailable (503)
+ */
+export async function signInWithPasskey(
+  ports: LoginPorts,
+  input: PasskeySignInInput,
+  caller: Caller,
+): Promise<LoginAnswer> {
+  try {
+    const answer = await attempt(ports, input, caller);
+    logins.add(1, { outcome: 'ok', factor: 'passkey' });
+    return answer;
+  } catch (err) {
+    if (!isRefused(err)) {
+      logins.add(1, { outcome: 'unavailable', factor: 'passkey' });
+      throw err;
+    }
+    logins.add(1, { outcome: 'refused', factor: 'passkey' });
+    await recordEvent(ports.sql, caller, userLogin, { outcome: 'refused', detail: { factor: 'passkey' } });
+    throw err;
+  }
+}
+
+const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === passkeyRefused.definition.code;
+
+async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Caller): Promise<LoginAnswer> {
+  assertNotRewound(ports.revocations);
+  const { challenge, response, cookie } = input;
+  const replaced = await findByCookie(ports, cookie);
+  const login = await ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'sign_in');
+    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+    const opened = await ports.auth.factors.signInWithPasskey({ challenge, response }, caller.request);
+    if (opened.user.disabledAt !== null) throw passkeyRefused();
+    const actor = personCaller(opened.user.id, caller);
+    await recordEvent(tx, actor, userLogin, {
+      outcome: 'ok',
+      target: { kind: 'user', id: opened.user.id },
+      detail: { factor: 'passkey', session_id: opened.session.id },
+    });
+    return beginLogin(tx, ports, opened, actor);
+  });
+  return finishOrEnd(ports, login, { cookie }, personCaller(login.user.id, caller));
+}

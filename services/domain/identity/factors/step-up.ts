@@ -1,0 +1,116 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Tx } from '../../ports.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
+import { withSecondFactor } from '../assurance.ts';
+import { userSteppedUp } from '../audit-events.ts';
+import type { OpenedSession } from '../auth.ts';
+import { endSessionIn } from '../end-session.ts';
+import { passkeyRefused, secondFactorRefused, secondFactorRequired } from '../factors-errors.ts';
+import { beginLogin, type Login, type LoginAnswer } from '../open-session.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import { factorsOf } from './ask-second-factor.ts';
+import type { PasskeyResponse } from './auth-factors.ts';
+import { countWrongCode, readOwnSession } from './factors.store.ts';
+import { finishOrEnd } from './finish-login.ts';
+import { type LiveOwnSession, ownSession } from './own-session.ts';
+import { proveCode, type SentCode } from './prove-code.ts';
+import { proveOwnPassword } from './prove-own-password.ts';
+
+export type StepUpInput = SentCode & {
+  readonly password?: string | undefined;
+  readonly passkey?: PasskeyResponse | undefined;
+  readonly cookie?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+/** Opens the new session once its proof counts; null when another request was faster with it. */
+type Opener = { readonly factor: string; open(tx: Tx): Promise<OpenedSession | null> };
+
+/**
+ * Proves anew who is there: a new session takes the place of the caller's, with its own id and time (U7), and ends when
+ * that one would have. Where the account has a second factor, the password alone is not enough.
+ * @throws secondFactorRequired, secondFactorRefused, passkeyRefused, unauthenticated (401), currentPasswordWrong (403),
+ *   loginLocked, secondFactorLocked (429), hashingBusy, storeUnavailable (503)
+ */
+export async function stepUp(ports: LoginPorts, input: StepUpInput, caller: Caller): Promise<LoginAnswer> {
+  const session = await ownSession(ports, caller);
+  const opener = await openerFor(ports, input, session, caller);
+  const login = opener && (await replaceSession(ports, session, opener, caller).catch(refusedPasskey));
+  if (login) return finishOrEnd(ports, login, { cookie: input.cookie }, caller);
+  const isCode = input.passkey === undefined;
+  const factor = isCode ? (input.totp === undefined ? 'recovery_code' : 'totp') : 'passkey';
+  await ports.transact(async (tx) => {
+    if (isCode) await countWrongCode(tx, session.userId);
+    const target = { kind: 'user', id: session.userId } as const;
+    await recordEvent(tx, caller, userSteppedUp, { outcome: 'refused', target, detail: { factor } });
+  });
+  throw isCode ? secondFactorRefused() : passkeyRefused();
+}
+
+function refusedPasskey(err: unknown): null {
+  if ((err as { code?: unknown }).code === passkeyRefused.definition.code) return null;
+  throw err;
+}
+
+/** Null when the proof was used by another request first. */
+async function replaceSession(
+  ports: LoginPorts,
+  session: LiveOwnSession,
+  opener: Opener,
+  caller: Caller,
+): Promise<Login | null> {
+  const { userId, sessionId } = session;
+  return ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'step_up');
+    await lockUser(tx, userId);
+    // Whoever enrols or loses a factor meanwhile ends every session: this one must not come back through here.
+    if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+    const opened = await opener.open(tx);
+    if (!opened) return null;
+    // Another's passkey opens no session in the place of this one.
+    if (opened.user.id !== userId) throw passkeyRefused();
+    await endSessionIn(tx, ports, sessionId);
+    await recordEvent(tx, caller, userSteppedUp, {
+      outcome: 'ok',
+      target: { kind: 'user', id: userId },
+      detail: { factor: opener.factor, session_id: opened.session.id, replaced: sessionId },
+    });
+    return beginLogin(tx, ports, opened, caller);
+  });
+}
+
+async function openerFor(
+  ports: LoginPorts,
+  input: StepUpInput,
+  { userId, amr, acr, expiresAt }: LiveOwnSession,
+  caller: Caller,
+): Promise<Opener | null> {
+  const { passkey } = input;
+  if (passkey !== undefined)
+    return {
+      factor: 'passkey',
+      open: () => ports.auth.factors.signInWithPasskey({ ...passkey, expiresAt }, caller.request),
+    };
+  if (input.password !== undefined) {
+    const factors = await factorsOf(ports.sql, userId);
+    if (factors.length > 0) throw secondFactorRequired({ members: { factors } });
+    await proveOwnPassword(ports, userId, { ...input, password: input.password }, caller);
+    const assurance = { amr: [...new Set([...amr, 'pwd'])], acr };
+    return {
+      factor: 'password',
+      open: () => ports.auth.openSession({ userId, assurance, expiresAt }, caller.request),
+    };
+  }
+  const proof = await proveCode(ports, userId, input);
+  return (
+    proof && {
+      factor: proof.factor,
+      open: async (tx) =>
+        (await proof.use(tx))
+          ? ports.auth.openSession({ userId, assurance: withSecondFactor(amr, ['otp']), expiresAt }, caller.request)
+          : null,
+    }
+  );
+}

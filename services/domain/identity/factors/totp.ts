@@ -1,0 +1,32 @@
+import { createOTP } from '@better-auth/utils/otp';
+
+/** RFC 6238 §5.2; what authenticator apps assume. */
+const STEP_SECONDS = 30;
+const CODE = /^\d{6}$/;
+
+/**
+ * The newest of the steps −1, 0, +1 around now whose code this is, later than the one used last; null for any other code.
+ * All three are computed in every case.
+ */
+export async function matchingStep(
+  secret: string,
+  code: string,
+  { nowMs, lastUsedStep }: { readonly nowMs: number; readonly lastUsedStep: number },
+): Promise<number | null> {
+  if (!CODE.test(code)) return null;
+  const now = Math.floor(nowMs / 1_000 / STEP_SECONDS);
+  const otp = createOTP(secret, { period: STEP_SECONDS, digits: 6 });
+  let matched: number | null = null;
+  for (const step of [now - 1, now, now + 1]) {
+    if (isSame(await otp.hotp(step), code) && step > lastUsedStep) matched = step;
+  }
+  return matched;
+}
+
+/** Of six digits each; does not tell by its time how many are right. */
+function isSame(expected: string, given: string): boolean {
+  let difference = 0;
+  for (let index = 0; index < expected.length; index++)
+    difference |= expected.charCodeAt(index) ^ given.charCodeAt(index);
+  return difference === 0;
+}
