@@ -166,6 +166,41 @@ export const security: DashboardDefinition = {
           ],
         },
         {
+          title: 'Refused by rate limits',
+          description:
+            'Requests a second answered 429, by the level that refused and the class of the route. Global means everybody; credential at one address is guessing.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: 'sum by (level, class) (rate(sallyport_rate_limit_refusals_total[$__rate_interval]))',
+              legend: '{{level}} {{class}}',
+            },
+            {
+              expr: 'sum by (level) (rate(sallyport_rate_limit_bypasses_total[$__rate_interval]))',
+              legend: 'let past {{level}}',
+            },
+            {
+              expr: 'sum(rate(sallyport_rate_limit_counts_alone_total[$__rate_interval]))',
+              legend: 'counted without Redis',
+            },
+          ],
+        },
+        {
+          title: 'Time of the rate-limit check',
+          description:
+            'How long the slowest hundredth of requests waited for its limits, by stage. Promised: below 10 ms.',
+          unit: 's',
+          width: 12,
+          badFrom: 0.01,
+          queries: [
+            {
+              expr: 'histogram_quantile(0.99, sum by (le, stage) (rate(sallyport_rate_limit_check_seconds_bucket[$__rate_interval])))',
+              legend: 'p99 {{stage}}',
+            },
+          ],
+        },
+        {
           title: 'Paths that do not exist, malformed and oversized requests',
           description:
             'Requests a second that no honest client makes often: 404 without a route, 400, 413, 415 and 431.',

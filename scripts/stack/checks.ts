@@ -7,6 +7,7 @@ import type { CollectorAddresses } from './telemetry.ts';
 const emptyWhenWell: Readonly<Record<string, string>> = {
   'Refused sign-ins against the same hour yesterday': 'there is no yesterday',
   'Checkpoints not taken': 'none was refused',
+  'Refused by rate limits': 'nobody asks too much',
 };
 
 async function ask<T>(prometheus: string, path: string, parameters: Record<string, string> = {}): Promise<T> {
