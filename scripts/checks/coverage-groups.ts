@@ -9,7 +9,7 @@ const OUTSIDE = [
   'services/platform/process/lifetime.ts',
   'services/api/routes/**',
   'services/supervisor/**',
-  'services/platform/{local,postgres,redis,queue,hasher,marks}/**',
+  'services/platform/{local,postgres,redis,queue,hasher,marks,limiter}/**',
   'services/domain/identity/better-auth/**',
   'observability/{otel,otel-export}.ts',
   'cli/**',
