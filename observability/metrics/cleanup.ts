@@ -13,6 +13,7 @@ export const purgeKinds = [
   'oauth_codes',
   'one_time_codes',
   'mails',
+  'social_sign_ins',
   'outbox',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

@@ -1,6 +1,8 @@
 import { useIdentifierKey } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/auth.ts';
+import { createSocialProviders } from '../domain/identity/social/providers.ts';
 import { isVerificationRequired } from '../platform/config/identity.ts';
+import { socialProvidersOf } from '../platform/config/social.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
 import { passwordPolicyOf } from './password-policy.ts';
@@ -22,6 +24,7 @@ export function composeLogins(
     mailer: { publicUrl: input.publicUrl, wake: wakeMail },
     verificationRequired: isVerificationRequired(config),
     loginGuard: { locksNetworks: config.limits.profile !== 'load' },
+    socialProviders: createSocialProviders(socialProvidersOf(config.social), input.publicUrl),
     auth: createAuth(
       { ...outside, revocations },
       {

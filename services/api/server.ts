@@ -20,6 +20,7 @@ import { oauthRoutes } from './routes/oauth.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
+import { socialRoutes } from './routes/social.ts';
 import { tokensRoutes } from './routes/tokens.ts';
 
 /** The whole API over composed ports, ready to listen. */
@@ -58,6 +59,7 @@ export function createServer(
   identityRoutes(routes, ports, people);
   factorsRoutes(routes, ports, people);
   accountsRoutes(routes, ports, people);
+  socialRoutes(routes, ports, people ?? peopleHere(ports));
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));

@@ -2,20 +2,27 @@ import { changePassword } from '../../domain/identity/accounts/change-password.t
 import { type ResetPorts, resetPassword } from '../../domain/identity/accounts/reset-password.ts';
 import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
 import { type SignUpPorts, signUp } from '../../domain/identity/sign-up.ts';
+import { type CallbackPorts, handleOAuthCallback } from '../../domain/identity/social/handle-oauth-callback.ts';
+import { startSocialSignIn } from '../../domain/identity/social/start-social-sign-in.ts';
 import type { Caller } from '../../domain/ports.ts';
 import { factorUseCases } from './factor-use-cases.ts';
 
 /** What every use-case below may need. */
-export type PeoplePorts = LoginPorts & SignUpPorts & ResetPorts;
+export type PeoplePorts = LoginPorts & SignUpPorts & ResetPorts & CallbackPorts;
 
 /**
  * The use-cases that make logins or cost Better Auth's time. Inputs and answers are plain data (what structured
  * cloning copies); an input's `signal` is carried apart. To add one, name it here.
  */
-const useCases = { signUp, signIn, changePassword, resetPassword, ...factorUseCases } satisfies Record<
-  string,
-  (ports: PeoplePorts, input: never, caller: Caller) => Promise<unknown>
->;
+const useCases = {
+  signUp,
+  signIn,
+  changePassword,
+  resetPassword,
+  ...factorUseCases,
+  startSocialSignIn,
+  handleOAuthCallback,
+} satisfies Record<string, (ports: PeoplePorts, input: never, caller: Caller) => Promise<unknown>>;
 
 type UseCases = typeof useCases;
 

@@ -3,6 +3,7 @@ import { loginChallengePurge } from './factors/login-challenge.store.ts';
 import { sessionPurge, verificationPurge } from './identity.store.ts';
 import { loginFailurePurge } from './login-failures.store.ts';
 import { mailPurge } from './mail/mail.store.ts';
+import { socialAttemptPurge } from './social/social.store.ts';
 
 /** What this module removes once its time is over. */
 export const sessionPurges = [
@@ -12,4 +13,5 @@ export const sessionPurges = [
   loginFailurePurge,
   codePurge,
   mailPurge,
+  socialAttemptPurge,
 ] as const;

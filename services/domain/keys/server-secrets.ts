@@ -2,12 +2,13 @@ import type { Vault } from '../ports.ts';
 import { openSealed } from './key-material.ts';
 import type { SecretRow } from './keys.store.ts';
 
-/** Refresh-token MAC, password pepper, keyed hashes of addresses and agents, double-submit tokens, known devices. */
-export const serverSecretPurposes = ['refresh', 'pepper', 'identifier', 'csrf', 'device'] as const;
+/** Refresh-token MAC, password pepper, keyed hashes of addresses and agents, double-submit tokens, known devices, tokens of other providers. */
+export const serverSecretPurposes = ['refresh', 'pepper', 'identifier', 'csrf', 'device', 'provider_token'] as const;
 export type ServerSecretPurpose = (typeof serverSecretPurposes)[number];
 
 /** Stored values depend on these for as long as they are stored: no version is ever destroyed. */
-export const isKeptForever = (purpose: string): boolean => purpose === 'pepper' || purpose === 'identifier';
+export const isKeptForever = (purpose: string): boolean =>
+  purpose === 'pepper' || purpose === 'identifier' || purpose === 'provider_token';
 
 export const SERVER_SECRET_BYTES = 32;
 export const serverSecretContext = (purpose: string, version: number): string => `server_secret:${purpose}:${version}`;

@@ -8,6 +8,7 @@ import { keySettings } from './keys.ts';
 import { limitSettings } from './limits.ts';
 import { mailProblems, mailSettings } from './mail.ts';
 import { serverSettings } from './server.ts';
+import { socialProblems, socialSettings } from './social.ts';
 import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
@@ -19,6 +20,7 @@ export const sections = {
   tokens: tokenSettings,
   keys: keySettings,
   identity: identitySettings,
+  social: socialSettings,
   limits: limitSettings,
   mail: mailSettings,
   jobs: jobSettings,
@@ -70,6 +72,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
+    ...socialProblems(config.social, config.server.profile === 'development'),
   ];
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });

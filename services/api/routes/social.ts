@@ -1,0 +1,49 @@
+import { ownAccount } from '../../domain/identity/accounts/own-account.ts';
+import type { HasAuth } from '../../domain/identity/auth.ts';
+import { assertOwnPage } from '../../domain/identity/csrf.ts';
+import { listLinkedAccounts, unlinkAccount } from '../../domain/identity/social/linked-accounts.ts';
+import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
+import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
+import {
+  linkSocialEndpoint,
+  listAccountsEndpoint,
+  listSocialProvidersEndpoint,
+  signInSocialEndpoint,
+  socialCallbackEndpoint,
+  unlinkAccountEndpoint,
+} from '../../domain/identity/social-contract.ts';
+import type { Ports } from '../../domain/ports.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import type { People } from '../people/people.ts';
+
+export type SocialRoutesDeps = Pick<Ports, 'sql' | 'transact'> & HasAuth & HasSocialProviders;
+
+const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
+
+/** Signing in and linking by other providers; the providers are asked in the thread of people. */
+export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, people: People): void {
+  bind(routes, listSocialProvidersEndpoint, () => ({ providers: deps.socialProviders.names }));
+  bind(routes, signInSocialEndpoint, async ({ body }, caller, { headers }) => {
+    assertOwnPage(deps, headers);
+    const input = { provider: body.provider, callbackUrl: body.callbackURL, cookie: headers.cookie };
+    return begun(await people.startSocialSignIn(input, caller));
+  });
+  bind(routes, linkSocialEndpoint, async ({ body }, caller, { headers }) => {
+    const linkUserId = ownAccount(caller).userId;
+    const input = { provider: body.provider, callbackUrl: body.callbackURL, linkUserId, cookie: headers.cookie };
+    return begun(await people.startSocialSignIn(input, caller));
+  });
+  bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, { headers }) => {
+    // What the provider refused has no code, whatever else it says.
+    const code = query.error === undefined ? query.code : undefined;
+    const { state, iss: issuer } = query;
+    const input = { provider: params.provider, state, code, issuer, cookie: headers.cookie };
+    const { result, callbackUrl, setCookie } = await people.handleOAuthCallback(input, caller);
+    return callbackUrl === null
+      ? answer(200, result ?? { linked: true }, { 'set-cookie': setCookie })
+      : answer(303, null, { location: callbackUrl, 'set-cookie': setCookie });
+  });
+  bind(routes, listAccountsEndpoint, (input, caller) => listLinkedAccounts(deps, input, caller));
+  bind(routes, unlinkAccountEndpoint, ({ body }, caller) => unlinkAccount(deps, body, caller));
+}

@@ -1,0 +1,139 @@
+import { logins } from '../../../../observability/metrics/identity.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller } from '../../ports.ts';
+import { assertNotRewound } from '../../tokens/revocation-set.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
+import { UNNAMED } from '../assurance.ts';
+import { userLogin } from '../audit-events.ts';
+import type { LoginView } from '../contract.ts';
+import { endSessionIn } from '../end-session.ts';
+import { loginRefused } from '../errors.ts';
+import { askSecondFactor } from '../factors/ask-second-factor.ts';
+import { finishOrEnd, personCaller } from '../factors/finish-login.ts';
+import { beginLogin } from '../open-session.ts';
+import { findByCookie } from '../read-session.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import { browserSecretIn, hashOf, isBrowser, proofOf } from './browser-secret.ts';
+import { socialProviderUnknown, socialSignInRefused } from './errors.ts';
+import { linkOAuthAccount } from './link-oauth-account.ts';
+import type { HasSocialProviders, Profile } from './providers.ts';
+import { provenEmail, recogniseUser } from './recognise-user.ts';
+import { type Attempt, takeAttempt } from './social.store.ts';
+
+export type CallbackPorts = LoginPorts & HasSocialProviders;
+
+export type CallbackInput = {
+  readonly provider: string;
+  readonly state: string;
+  readonly code?: string | undefined;
+  /** RFC 9207. */
+  readonly issuer?: string | undefined;
+  readonly cookie?: string | undefined;
+};
+
+/** A-OAU-01; null after linking, which opens no session. */
+export type OAuthResult = LoginView & { readonly isNewUser: boolean };
+
+export type CallbackAnswer = {
+  readonly result: OAuthResult | null;
+  readonly callbackUrl: string | null;
+  readonly setCookie: readonly string[];
+};
+
+/**
+ * What a browser brings back from another provider, for a session and its token pair, or for one more way to sign in.
+ * @throws socialSignInRefused (400), socialEmailUnproven (403), socialAccountTaken (409), secondFactorRequired (401),
+ *   loginRefused (401) for a disabled account, socialProviderUnknown (404), socialProviderUnavailable (503)
+ */
+export async function handleOAuthCallback(
+  ports: CallbackPorts,
+  input: CallbackInput,
+  caller: Caller,
+): Promise<CallbackAnswer> {
+  assertNotRewound(ports.revocations);
+  try {
+    const { attempt, profile } = await redeem(ports, input);
+    if (attempt.linkUserId !== null) return await link(ports, input, { attempt, profile }, caller);
+    const answer = await signIn(ports, input, { attempt, profile }, caller);
+    logins.add(1, { outcome: 'ok', factor: 'social' });
+    return answer;
+  } catch (err) {
+    const { code, definition } = err as { code?: string; definition?: { status: number } };
+    const isRefused = definition !== undefined && definition.status < 500;
+    const isAsked = code === 'second_factor_required';
+    logins.add(1, {
+      outcome: isAsked ? 'second_factor_asked' : isRefused ? 'refused' : 'unavailable',
+      factor: 'social',
+    });
+    if (isRefused && !isAsked && code !== socialProviderUnknown.definition.code)
+      await recordEvent(ports.sql, caller, userLogin, {
+        outcome: 'refused',
+        detail: { factor: 'social', provider: input.provider },
+      });
+    throw err;
+  }
+}
+
+type Redeemed = { readonly attempt: Attempt; readonly profile: Profile };
+
+/** The state is used up before anything else is judged, and no transaction waits for the provider. */
+async function redeem(ports: CallbackPorts, input: CallbackInput): Promise<Redeemed> {
+  const provider = ports.socialProviders.provider(input.provider);
+  if (!provider) throw socialProviderUnknown();
+  const attempt = await takeAttempt(ports.sql, hashOf('state', input.state));
+  const secret = browserSecretIn(ports.auth, input.cookie);
+  const isOurs = attempt !== undefined && secret !== null && isBrowser(secret, attempt.browserHash);
+  if (!isOurs || attempt.provider !== input.provider || input.code === undefined) throw socialSignInRefused();
+  const { code, issuer } = input;
+  return { attempt, profile: await provider.redeem({ code, issuer, ...proofOf(secret, input.state) }) };
+}
+
+async function signIn(
+  ports: CallbackPorts,
+  { cookie, provider }: CallbackInput,
+  { attempt, profile }: Redeemed,
+  caller: Caller,
+): Promise<CallbackAnswer> {
+  const replaced = await findByCookie(ports, cookie);
+  const begun = await ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'social_sign_in');
+    const { userId, isNewUser } = await recogniseUser(tx, ports, profile, caller);
+    await lockUser(tx, userId);
+    const detail = { factor: 'social', provider };
+    const asked = await askSecondFactor(tx, ports, { userId, amr: [], detail }, personCaller(userId, caller));
+    if (asked) return { userId, asked };
+    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+    const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
+    if (opened.user.disabledAt !== null) throw loginRefused();
+    const actor = personCaller(userId, caller);
+    await recordEvent(tx, actor, userLogin, {
+      outcome: 'ok',
+      target: { kind: 'user', id: userId },
+      detail: { factor: 'social', provider, session_id: opened.session.id },
+    });
+    return { userId, isNewUser, login: await beginLogin(tx, ports, opened, actor) };
+  });
+  if (begun.asked) throw begun.asked;
+  const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, personCaller(begun.userId, caller));
+  return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callbackUrl, setCookie };
+}
+
+/** The user who began it must still be the one who is signed in here. */
+async function link(
+  ports: CallbackPorts,
+  { cookie }: CallbackInput,
+  { attempt, profile }: Redeemed,
+  caller: Caller,
+): Promise<CallbackAnswer> {
+  const live = await findByCookie(ports, cookie);
+  const userId = attempt.linkUserId;
+  if (userId === null || live?.user.id !== userId) throw socialSignInRefused();
+  provenEmail(profile);
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, personCaller(userId, caller), 'link_account');
+    await lockUser(tx, userId);
+    await linkOAuthAccount(tx, ports, userId, profile);
+  });
+  return { result: null, callbackUrl: attempt.callbackUrl, setCookie: [] };
+}

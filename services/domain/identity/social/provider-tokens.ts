@@ -1,0 +1,30 @@
+import { createVault } from '../../../platform/crypto/vault.ts';
+import type { KeyRing } from '../../keys/key-ring.ts';
+import type { Profile } from './providers.ts';
+import type { AccountValues } from './social.store.ts';
+
+type Secrets = { readonly keyRing: Pick<KeyRing, 'secret'> };
+
+/** As a row keeps it: `<key version>.<sealed>`, which opens for this account alone. */
+export function accountValuesOf({ keyRing }: Secrets, { providerId, accountId, tokens }: Profile): AccountValues {
+  const { version, key } = keyRing.secret('provider_token');
+  const vault = createVault(key);
+  const sealed = (kind: string, token: string | undefined): string | null =>
+    token === undefined
+      ? null
+      : `${version}.${vault.seal(Buffer.from(token), tokenContext(kind, providerId, accountId))}`;
+  return {
+    providerId,
+    accountId,
+    scope: tokens.scopes?.join(' ').slice(0, 2_048) ?? null,
+    accessToken: sealed('access', tokens.accessToken),
+    refreshToken: sealed('refresh', tokens.refreshToken),
+    idToken: sealed('id', tokens.idToken),
+    accessTokenExpiresAt: tokens.accessTokenExpiresAt ?? null,
+    refreshTokenExpiresAt: tokens.refreshTokenExpiresAt ?? null,
+  };
+}
+
+/** What a sealed token is bound to. */
+const tokenContext = (kind: string, providerId: string, accountId: string): string =>
+  `provider token ${kind} ${providerId} ${accountId}`;

@@ -1,0 +1,193 @@
+import { type OAuth2Tokens, type OAuthProvider, verifyProviderIdToken } from '@better-auth/core/oauth2';
+import { socialProviders as known } from '@better-auth/core/social-providers';
+import { genericOAuth } from 'better-auth/plugins/generic-oauth';
+import { decodeJwt } from 'jose';
+import { guardingFetch } from '../../../platform/http/outbound.ts';
+import { socialProviderUnavailable, socialSignInRefused } from './errors.ts';
+
+export type ProviderSettings = {
+  readonly clientId: string;
+  readonly clientSecret?: string | undefined;
+  /** Of an OpenID provider; without it the name is one that Better Auth knows. */
+  readonly issuer?: string | undefined;
+  readonly scopes?: readonly string[] | undefined;
+  /** Lets this provider be on a private network. */
+  readonly allowPrivateAddresses?: boolean | undefined;
+};
+
+/** What proves that the answer belongs to the question: made for one attempt in one browser. */
+export type Proof = { readonly codeVerifier: string; readonly nonce: string };
+
+/** Who the provider says has signed in, and its tokens. */
+export type Profile = {
+  readonly providerId: string;
+  /** The provider's own immutable name of the account. */
+  readonly accountId: string;
+  readonly email: string | null;
+  /** Whether the provider says that it has proved the address. */
+  readonly isEmailVerified: boolean;
+  readonly name: string;
+  readonly tokens: OAuth2Tokens;
+};
+
+export type SocialProvider = {
+  /** Where the browser is sent. Throws `social_provider_unavailable` (503). */
+  authorizationUrl(request: Proof & { readonly state: string }): Promise<string>;
+  /**
+   * Exchanges a code and reads who it is for. `issuer` is RFC 9207's `iss`, where the answer had one.
+   * Throws `social_sign_in_refused` (400) for a code, ID token or issuer that is not good, `social_provider_unavailable` (503).
+   */
+  redeem(answer: Proof & { readonly code: string; readonly issuer?: string | undefined }): Promise<Profile>;
+};
+
+export type SocialProviders = {
+  readonly ownOrigin: string;
+  readonly names: readonly string[];
+  /** Undefined for a name that is not configured. */
+  provider(name: string): SocialProvider | undefined;
+};
+
+export type HasSocialProviders = { readonly socialProviders: SocialProviders };
+
+/** Providers as configured; each is asked about itself when it is first needed. Throws for a name that nobody knows. */
+export function createSocialProviders(
+  settings: Readonly<Record<string, ProviderSettings>>,
+  baseUrl: string,
+): SocialProviders {
+  const providers = new Map(
+    Object.entries(settings).map(([name, each]) => [
+      name,
+      createProvider(name, each, `${baseUrl}/api/auth/callback/${name}`),
+    ]),
+  );
+  return { ownOrigin: new URL(baseUrl).origin, names: [...providers.keys()], provider: (name) => providers.get(name) };
+}
+
+type Known = Readonly<Record<string, (options: object) => OAuthProvider>>;
+
+/** The methods of OpenID providers that Better Auth knows and whose ID token names the nonce of the request. */
+const NAMES_NONCE = new Set(['google']);
+
+function createProvider(name: string, settings: ProviderSettings, redirectURI: string): SocialProvider {
+  const { clientId, clientSecret, issuer, scopes = [], allowPrivateAddresses: allowsPrivate = false } = settings;
+  if (name === 'credential' || (issuer === undefined && !Object.hasOwn(known, name)))
+    throw new Error(`SOCIAL_PROVIDERS: ${name} is no provider that is known by name; give its issuer`);
+  let found: Promise<OAuthProvider> | undefined;
+
+  async function load(): Promise<OAuthProvider> {
+    if (issuer === undefined) return (known as unknown as Known)[name]?.({ clientId, clientSecret }) as OAuthProvider;
+    const provider = await discover(name, { ...settings, issuer });
+    if (provider?.issuer !== issuer) throw new Error(`${name} does not describe itself as ${issuer}`);
+    return provider;
+  }
+
+  /** Whatever goes wrong between us and the provider is no defect of ours, and not the person's fault. */
+  const asking = <T>(work: (provider: OAuthProvider) => Promise<T>): Promise<T> =>
+    guardingFetch({ allowsPrivate }, async () => {
+      found ??= load();
+      const provider = await found.catch((err: unknown) => {
+        found = undefined;
+        throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
+      });
+      return work(provider);
+    });
+
+  return {
+    authorizationUrl: ({ state, codeVerifier, nonce }) =>
+      asking(async (provider) => {
+        const url = await provider.createAuthorizationURL({
+          state,
+          codeVerifier,
+          redirectURI,
+          scopes: [...scopes],
+          idTokenNonce: nonce,
+        });
+        if (needsNonce(name, provider)) url.searchParams.set('nonce', nonce);
+        return url.toString();
+      }),
+    redeem: (answer) =>
+      asking(async (provider) => {
+        if (answer.issuer !== undefined && provider.issuer !== undefined && answer.issuer !== provider.issuer)
+          throw socialSignInRefused();
+        const tokens = await provider
+          .validateAuthorizationCode({
+            code: answer.code,
+            codeVerifier: answer.codeVerifier,
+            redirectURI,
+          })
+          .catch((err: unknown) => {
+            throw refusalOf(err);
+          });
+        if (!tokens) throw socialSignInRefused();
+        await checkIdToken(name, provider, tokens, answer.nonce);
+        const info = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: answer.nonce }).catch((err) => {
+          throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
+        });
+        const accountId = info && String(await provider.accountSubject({ tokens, profile: info.data }));
+        if (!info || !accountId || accountId.length > 255) throw socialSignInRefused();
+        return {
+          providerId: name,
+          accountId,
+          email: info.user.email ?? null,
+          isEmailVerified: info.user.emailVerified === true,
+          name: String(info.user.name ?? '').slice(0, 128),
+          tokens,
+        };
+      }),
+  };
+}
+
+const needsNonce = (name: string, provider: OAuthProvider): boolean =>
+  provider.requiresIdTokenNonce === true || NAMES_NONCE.has(name);
+
+/** OpenID Connect Core §3.1.3.7: signature, issuer, audience, time and nonce. */
+async function checkIdToken(name: string, provider: OAuthProvider, tokens: OAuth2Tokens, nonce: string): Promise<void> {
+  const isNeeded = needsNonce(name, provider);
+  if (tokens.idToken === undefined || provider.idToken === undefined) {
+    if (isNeeded) throw socialSignInRefused();
+    return;
+  }
+  const isNamed = isNeeded || nonceOf(tokens.idToken) !== undefined;
+  if (!(await verifyProviderIdToken(provider, tokens.idToken, isNamed ? nonce : undefined)))
+    throw socialSignInRefused();
+}
+
+function nonceOf(idToken: string): unknown {
+  try {
+    return decodeJwt(idToken).nonce;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The provider refused the code (RFC 6749 §5.2), or could not be asked. */
+function refusalOf(err: unknown): Error {
+  const status = (err as { status?: unknown }).status;
+  return typeof status === 'number' && status >= 400 && status < 500
+    ? socialSignInRefused({ cause: err })
+    : socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
+}
+
+const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
+
+/** OpenID Connect Discovery by Better Auth's plugin; undefined where that did not answer. */
+async function discover(
+  name: string,
+  { clientId, clientSecret, issuer }: ProviderSettings & { readonly issuer: string },
+): Promise<OAuthProvider | undefined> {
+  const plugin = genericOAuth({
+    config: [
+      {
+        providerId: name,
+        discoveryUrl: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+        clientId,
+        ...(clientSecret === undefined ? { tokenEndpointAuth: { method: 'none' as const } } : { clientSecret }),
+        scopes: ['openid', 'email', 'profile'],
+        pkce: true,
+        requireIdTokenVerification: true,
+      },
+    ],
+  });
+  const { context } = await plugin.init({ logger: silent, socialProviders: [], baseURL: '' } as never);
+  return context.socialProviders[0] as OAuthProvider | undefined;
+}

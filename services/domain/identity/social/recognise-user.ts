@@ -1,0 +1,77 @@
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import {
+  deleteFactors,
+  deleteOtherAccounts,
+  endEveryLogin,
+  findAccount,
+  findAccountByEmail,
+  insertUser,
+  lockUser,
+  proveEmail,
+} from '../accounts/accounts.store.ts';
+import { deleteCodes } from '../accounts/one-time-codes.store.ts';
+import { userEmailVerified } from '../audit-events.ts';
+import { normaliseEmail } from '../email.ts';
+import { loginRefused } from '../errors.ts';
+import { socialEmailUnproven } from './errors.ts';
+import { type LinkPorts, linkOAuthAccount } from './link-oauth-account.ts';
+import type { Profile } from './providers.ts';
+import { deletePassword, findOwner } from './social.store.ts';
+
+export type RecognisePorts = LinkPorts & Pick<Ports, 'sql'> & HasRevocationPush;
+
+export type Recognised = { readonly userId: string; readonly isNewUser: boolean };
+
+const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,189}$/;
+
+/**
+ * Whose sign-in this is: the user who has the provider's account linked; else the one whose proved address the
+ * provider says it has proved too; else a new one. An address that nobody had proved here may have been registered by
+ * somebody else: their password, other ways in, sessions and tokens end as its owner proves it (CVE-2026-53516).
+ * @throws socialEmailUnproven (403), alike for known and unknown addresses; loginRefused (401) for a disabled account
+ */
+export async function recogniseUser(
+  tx: Tx,
+  ports: RecognisePorts,
+  profile: Profile,
+  caller: Caller,
+): Promise<Recognised> {
+  const owner = await findOwner(tx, profile.providerId, profile.accountId);
+  if (owner) {
+    await lockUser(tx, owner.userId);
+    await linkOAuthAccount(tx, ports, owner.userId, profile);
+    return { userId: owner.userId, isNewUser: false };
+  }
+  const email = provenEmail(profile);
+  const id = ports.random.uuid();
+  const isNewUser = await insertUser(tx, { id, email, name: profile.name });
+  const userId = isNewUser ? id : await ownerOfAddress(tx, ports, email, caller);
+  await linkOAuthAccount(tx, ports, userId, profile);
+  return { userId, isNewUser };
+}
+
+/** The address that the provider answers for. Throws `social_email_unproven` (403). */
+export function provenEmail({ email, isEmailVerified }: Pick<Profile, 'email' | 'isEmailVerified'>): string {
+  if (email === null || !isEmailVerified || !EMAIL.test(email)) throw socialEmailUnproven();
+  return normaliseEmail(email);
+}
+
+async function ownerOfAddress(tx: Tx, ports: RecognisePorts, email: string, caller: Caller): Promise<string> {
+  const found = await findAccountByEmail(tx, email);
+  if (!found || !(await lockUser(tx, found.id))) throw loginRefused();
+  const account = await findAccount(tx, found.id);
+  if (!account || account.email !== email || account.isDisabled) throw loginRefused();
+  if (!account.emailVerified) {
+    tx.afterCommit(ports.announceRevocations);
+    await deletePassword(tx, account.id);
+    await deleteOtherAccounts(tx, account.id);
+    await deleteFactors(tx, account.id);
+    await deleteCodes(tx, account.id, email);
+    await endEveryLogin(tx, account.id);
+    await proveEmail(tx, account.id, email);
+    await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: account.id } });
+  }
+  return account.id;
+}

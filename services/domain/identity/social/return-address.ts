@@ -1,0 +1,24 @@
+import type { BrowserPolicy } from '../auth-engine.ts';
+import { callbackRefused } from './errors.ts';
+
+const ODD = /[\s\\\p{Cc}]/u;
+
+/**
+ * Where a browser goes after signing in: a path of our own origin, or an address on a listed one. Read by the parser
+ * that browsers use, so that `//evil`, `/\evil` and `@` lead nowhere else. Throws `callback_refused` (400).
+ */
+export function returnAddress(
+  { trustedOrigins }: Pick<BrowserPolicy, 'trustedOrigins'>,
+  ownOrigin: string,
+  asked: string | undefined,
+): string | null {
+  if (asked === undefined) return null;
+  const isPath = asked.startsWith('/');
+  const url =
+    !ODD.test(asked) && URL.canParse(asked, isPath ? ownOrigin : undefined)
+      ? new URL(asked, isPath ? ownOrigin : undefined)
+      : null;
+  const isGood = url !== null && url.username === '' && url.password === '';
+  if (!isGood || !(isPath ? url.origin === ownOrigin : trustedOrigins.has(url.origin))) throw callbackRefused();
+  return isPath ? asked : url.href;
+}

@@ -1,0 +1,160 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql, Tx } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
+
+export type Attempt = {
+  readonly browserHash: Buffer;
+  readonly provider: string;
+  readonly callbackUrl: string | null;
+  readonly linkUserId: string | null;
+};
+
+/** Another provider's account as we keep it; its tokens are sealed for the row. */
+export type AccountValues = {
+  readonly providerId: string;
+  readonly accountId: string;
+  readonly scope: string | null;
+  readonly accessToken: string | null;
+  readonly refreshToken: string | null;
+  readonly idToken: string | null;
+  readonly accessTokenExpiresAt: Date | null;
+  readonly refreshTokenExpiresAt: Date | null;
+};
+
+export type LinkedAccountRow = {
+  readonly id: string;
+  readonly providerId: string;
+  readonly accountId: string;
+  readonly scope: string | null;
+  readonly createdAt: Date;
+};
+
+const attemptInsert = defineStatement(
+  'socialAttemptInsert',
+  `INSERT INTO social_sign_ins (state_hash, browser_hash, provider, callback_url, link_user_id, expires_at)
+   VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`,
+);
+
+/** Whoever shows a state uses it up, the right one or not. */
+const attemptTake = defineStatement(
+  'socialAttemptTake',
+  `DELETE FROM social_sign_ins WHERE state_hash = $1 AND expires_at > clock_timestamp()
+   RETURNING browser_hash AS "browserHash", provider, callback_url AS "callbackUrl", link_user_id AS "linkUserId"`,
+);
+
+/** Served by the unique key of providerId and accountId. */
+const ownerFind = defineStatement(
+  'socialOwnerFind',
+  `SELECT a.id, a."userId", u.email FROM accounts a JOIN users u ON u.id = a."userId"
+   WHERE a."providerId" = $1 AND a."accountId" = $2`,
+);
+
+const accountInsert = defineStatement(
+  'socialAccountInsert',
+  `INSERT INTO accounts (id, "userId", "providerId", "accountId", scope, "accessToken", "refreshToken", "idToken",
+     "accessTokenExpiresAt", "refreshTokenExpiresAt")
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT ("providerId", "accountId") DO NOTHING RETURNING id`,
+);
+
+/** A provider that gives no new refresh token means the old one to stay. */
+const accountRefresh = defineStatement(
+  'socialAccountRefresh',
+  `UPDATE accounts SET scope = coalesce($2, scope), "accessToken" = $3, "refreshToken" = coalesce($4, "refreshToken"),
+     "idToken" = coalesce($5, "idToken"), "accessTokenExpiresAt" = $6,
+     "refreshTokenExpiresAt" = coalesce($7, "refreshTokenExpiresAt"), "updatedAt" = now()
+   WHERE id = $1`,
+);
+
+const accountsList = defineStatement(
+  'linkedAccountsList',
+  `SELECT id, "providerId", "accountId", scope, "createdAt" FROM accounts WHERE "userId" = $1
+   ORDER BY "createdAt", id LIMIT 100`,
+);
+
+/** Locked in id order: of two who take away the last two ways in, one finds that it would be the last. */
+const waysInLock = defineStatement(
+  'waysInLock',
+  `SELECT id, "providerId", "accountId", scope, "createdAt" FROM accounts WHERE "userId" = $1 ORDER BY id FOR UPDATE`,
+);
+
+const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys WHERE "userId" = $1 LIMIT 1`);
+
+const accountDelete = defineStatement('linkedAccountDelete', `DELETE FROM accounts WHERE id = $1 AND "userId" = $2`);
+
+const passwordDelete = defineStatement(
+  'socialPasswordDelete',
+  `DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'credential'`,
+);
+
+export const insertAttempt = (
+  sql: Sql,
+  stateHash: Buffer,
+  { browserHash, provider, callbackUrl, linkUserId }: Attempt,
+  lifeSeconds: number,
+): Promise<unknown> =>
+  sql.query(attemptInsert, [stateHash, browserHash, provider, callbackUrl, linkUserId, lifeSeconds]);
+
+/** Of any number of callers one gets it. */
+export const takeAttempt = async (sql: Sql, stateHash: Buffer): Promise<Attempt | undefined> =>
+  (await sql.query<Attempt>(attemptTake, [stateHash]))[0];
+
+export const findOwner = async (
+  sql: Sql,
+  providerId: string,
+  accountId: string,
+): Promise<{ readonly id: string; readonly userId: string; readonly email: string } | undefined> =>
+  (await sql.query<{ id: string; userId: string; email: string }>(ownerFind, [providerId, accountId]))[0];
+
+/** False where somebody has that account already. */
+export async function insertAccount(tx: Tx, id: string, userId: string, values: AccountValues): Promise<boolean> {
+  const { providerId, accountId, scope, accessToken, refreshToken, idToken } = values;
+  const { accessTokenExpiresAt, refreshTokenExpiresAt } = values;
+  const rows = await tx.query(accountInsert, [
+    id,
+    userId,
+    providerId,
+    accountId,
+    scope,
+    accessToken,
+    refreshToken,
+    idToken,
+    accessTokenExpiresAt,
+    refreshTokenExpiresAt,
+  ]);
+  return rows.length > 0;
+}
+
+export const refreshAccount = (tx: Tx, id: string, values: AccountValues): Promise<unknown> =>
+  tx.query(accountRefresh, [
+    id,
+    values.scope,
+    values.accessToken,
+    values.refreshToken,
+    values.idToken,
+    values.accessTokenExpiresAt,
+    values.refreshTokenExpiresAt,
+  ]);
+
+export const listAccounts = (sql: Sql, userId: string): Promise<LinkedAccountRow[]> =>
+  sql.query<LinkedAccountRow>(accountsList, [userId]);
+
+export const lockWaysIn = (tx: Tx, userId: string): Promise<LinkedAccountRow[]> =>
+  tx.query<LinkedAccountRow>(waysInLock, [userId]);
+
+export const hasPasskey = async (tx: Tx, userId: string): Promise<boolean> =>
+  (await tx.query(passkeyExists, [userId])).length > 0;
+
+export const deleteAccount = (tx: Tx, id: string, userId: string): Promise<unknown> =>
+  tx.query(accountDelete, [id, userId]);
+
+/** The user is locked by the caller. */
+export const deletePassword = (tx: Tx, userId: string): Promise<unknown> => tx.query(passwordDelete, [userId]);
+
+/** Attempts that nobody came back from. Index: social_sign_ins_expires_at. */
+export const socialAttemptPurge = definePurge({
+  kind: 'social_sign_ins',
+  table: 'social_sign_ins',
+  id: 'state_hash',
+  ends: 'expires_at',
+  stays: `interval '5 minutes'`,
+});

@@ -1,0 +1,48 @@
+import type { Caller, Ports } from '../../ports.ts';
+import { assertNotRewound, type HasRevocations } from '../../tokens/revocation-set.ts';
+import type { HasAuth } from '../auth.ts';
+import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';
+import { socialProviderUnknown } from './errors.ts';
+import type { HasSocialProviders } from './providers.ts';
+import { returnAddress } from './return-address.ts';
+import { insertAttempt } from './social.store.ts';
+
+export type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations;
+
+export type StartSocialInput = {
+  readonly provider: string;
+  /** Where the browser goes when all is done; without it the answer is JSON. */
+  readonly callbackUrl?: string | undefined;
+  /** The signed-in user who links an account to their own. */
+  readonly linkUserId?: string | undefined;
+  readonly cookie?: string | undefined;
+};
+
+export type StartedSocial = { readonly url: string; readonly setCookie: readonly string[] };
+
+/**
+ * Where to send a browser that wants to sign in, or to link an account, by another provider. The way back is good
+ * once, within ten minutes, from this provider and in this browser.
+ * @throws socialProviderUnknown (404), callbackRefused (400), socialProviderUnavailable (503)
+ */
+export async function startSocialSignIn(
+  ports: StartSocialPorts,
+  input: StartSocialInput,
+  _caller: Caller,
+): Promise<StartedSocial> {
+  assertNotRewound(ports.revocations);
+  const provider = ports.socialProviders.provider(input.provider);
+  if (!provider) throw socialProviderUnknown();
+  const callbackUrl = returnAddress(ports.auth.browser, ports.socialProviders.ownOrigin, input.callbackUrl);
+  const secret = browserSecretFor(ports, input.cookie);
+  const state = ports.random.bytes(32).toString('base64url');
+  const url = await provider.authorizationUrl({ state, ...proofOf(secret, state) });
+  const attempt = {
+    browserHash: hashOf('browser', secret),
+    provider: input.provider,
+    callbackUrl,
+    linkUserId: input.linkUserId ?? null,
+  };
+  await insertAttempt(ports.sql, hashOf('state', state), attempt, ATTEMPT_SECONDS);
+  return { url, setCookie: [browserSecretCookie(ports.auth, secret)] };
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { optionalText, optionalUrl } from './shapes.ts';
+
+const provider = z.strictObject({
+  clientId: z.string().min(1).max(512),
+  clientSecret: z.string().min(1).max(4_096).optional(),
+  /** Of an OpenID provider; without it the name is one that Better Auth knows. */
+  issuer: z.url().max(512).optional(),
+  /** Asked for beside those that a sign-in needs. */
+  scopes: z.array(z.string().min(1).max(128)).max(20).optional(),
+  /** Lets this provider be on a private network. */
+  allowPrivateAddresses: z.boolean().optional(),
+});
+const providers = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), provider);
+
+export type SocialProviderSettings = z.output<typeof provider>;
+
+const providerMap = () =>
+  z
+    .string()
+    .max(32_768)
+    .default('')
+    .transform((text, context) => {
+      if (text.trim() === '') return {};
+      try {
+        const parsed = providers.safeParse(JSON.parse(text));
+        if (parsed.success) return parsed.data;
+        const [issue] = parsed.error.issues;
+        context.addIssue({ code: 'custom', message: `${issue?.path.join('.')}: ${issue?.message}` });
+      } catch {
+        context.addIssue({ code: 'custom', message: 'must be a JSON object of providers' });
+      }
+      return z.NEVER;
+    });
+
+export const socialSettings = defineSettings({
+  googleClientId: {
+    env: 'GOOGLE_CLIENT_ID',
+    schema: optionalText(512),
+    use: 'Sign-in with Google; with GOOGLE_CLIENT_SECRET.',
+  },
+  googleClientSecret: {
+    env: 'GOOGLE_CLIENT_SECRET',
+    schema: optionalText(),
+    use: 'Secret of GOOGLE_CLIENT_ID.',
+    secret: true,
+  },
+  githubClientId: {
+    env: 'GITHUB_CLIENT_ID',
+    schema: optionalText(512),
+    use: 'Sign-in with GitHub; with GITHUB_CLIENT_SECRET.',
+  },
+  githubClientSecret: {
+    env: 'GITHUB_CLIENT_SECRET',
+    schema: optionalText(),
+    use: 'Secret of GITHUB_CLIENT_ID.',
+    secret: true,
+  },
+  oidcIssuer: {
+    env: 'OIDC_ISSUER',
+    schema: optionalUrl(),
+    use: 'Sign-in with an OpenID provider under the name oidc; with OIDC_CLIENT_ID and OIDC_CLIENT_SECRET.',
+    example: 'https://login.example.com',
+  },
+  oidcClientId: { env: 'OIDC_CLIENT_ID', schema: optionalText(512), use: 'Client at OIDC_ISSUER.' },
+  oidcClientSecret: {
+    env: 'OIDC_CLIENT_SECRET',
+    schema: optionalText(),
+    use: 'Secret of OIDC_CLIENT_ID; unset: a public client.',
+    secret: true,
+  },
+  providers: {
+    env: 'SOCIAL_PROVIDERS',
+    schema: providerMap(),
+    use: 'More providers as JSON: name to clientId, clientSecret, and issuer, scopes, allowPrivateAddresses where needed.',
+    secret: true,
+    example: '',
+  },
+});
+
+type Social = SettingsOf<typeof socialSettings>;
+
+/** Every provider that is configured, by name. */
+export function socialProvidersOf(social: Social): Readonly<Record<string, SocialProviderSettings>> {
+  const named: Record<string, SocialProviderSettings> = { ...social.providers };
+  if (social.googleClientId && social.googleClientSecret)
+    named.google = { clientId: social.googleClientId, clientSecret: social.googleClientSecret };
+  if (social.githubClientId && social.githubClientSecret)
+    named.github = { clientId: social.githubClientId, clientSecret: social.githubClientSecret };
+  if (social.oidcIssuer && social.oidcClientId)
+    named.oidc = {
+      issuer: social.oidcIssuer,
+      clientId: social.oidcClientId,
+      ...(social.oidcClientSecret ? { clientSecret: social.oidcClientSecret } : {}),
+    };
+  return named;
+}
+
+/** Halves of a pair, and issuers that anybody on the way could answer for. */
+export function socialProblems(
+  social: Social,
+  isDevelopment: boolean,
+): { readonly env: string; readonly problem: string; readonly fix: string }[] {
+  const pairs = [
+    ['GOOGLE_CLIENT_ID', social.googleClientId, 'GOOGLE_CLIENT_SECRET', social.googleClientSecret],
+    ['GITHUB_CLIENT_ID', social.githubClientId, 'GITHUB_CLIENT_SECRET', social.githubClientSecret],
+    ['OIDC_ISSUER', social.oidcIssuer, 'OIDC_CLIENT_ID', social.oidcClientId],
+  ] as const;
+  const halves = pairs
+    .filter(([, one, , other]) => (one === undefined) !== (other === undefined))
+    .map(([name, one, otherName]) => ({
+      env: one === undefined ? name : otherName,
+      problem: `is not set while ${one === undefined ? otherName : name} is`,
+      fix: 'set both or neither',
+    }));
+  const isPlain = Object.values(socialProvidersOf(social)).some(({ issuer }) => issuer?.startsWith('http:'));
+  return isPlain && !isDevelopment
+    ? [...halves, { env: 'SOCIAL_PROVIDERS', problem: 'has an issuer without TLS', fix: 'use its https address' }]
+    : halves;
+}

@@ -1,0 +1,146 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import { type IncomingMessage, request as plainRequest } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+
+export type OutboundRules = {
+  /** True where this server is configured to be on a private network; plain http is allowed there too. */
+  readonly allowsPrivate: boolean;
+};
+
+/** Raised for an address, answer or delay that the guard does not let through. */
+export class OutboundRefused extends Error {
+  constructor(why: string) {
+    super(`outbound request refused: ${why}`);
+    this.name = 'OutboundRefused';
+  }
+}
+
+const ANSWER_BYTES_MAX = 1_048_576;
+const DEADLINE_MS = 8_000;
+
+// IANA special-purpose registries (RFC 6890 and its updates): whatever is not reachable for everybody.
+const special = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 3],
+] as const)
+  special.addSubnet(network, prefix, 'ipv4');
+// Of IPv6 only 2000::/3 is given out, and within it these are not for everybody, or wrap an IPv4 address.
+const global6 = new BlockList();
+global6.addSubnet('2000::', 3, 'ipv6');
+for (const [network, prefix] of [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+] as const)
+  special.addSubnet(network, prefix, 'ipv6');
+
+/** True for an address that anybody on the internet could reach. */
+export function isPublicAddress(address: string): boolean {
+  const version = isIP(address);
+  if (version === 4) return !special.check(address, 'ipv4');
+  return version === 6 && global6.check(address, 'ipv6') && !special.check(address, 'ipv6');
+}
+
+/** Resolves names, and hands on an answer only when every address in it is public: a rebound name finds no way round. */
+const publicLookup: LookupFunction = (hostname, options, done) => {
+  dnsLookup(hostname, { ...options, all: true }, (err, found) => {
+    const addresses = found as LookupAddress[];
+    if (err) return done(err, '', 0);
+    const [first] = addresses;
+    if (first === undefined || addresses.some(({ address }) => !isPublicAddress(address)))
+      return done(new OutboundRefused('its name leads to a private address') as NodeJS.ErrnoException, '', 0);
+    if (options.all) done(null, addresses);
+    else done(null, first.address, first.family);
+  });
+};
+
+const rulesHere = new AsyncLocalStorage<OutboundRules>();
+let isInstalled = false;
+
+/**
+ * Runs work whose every `fetch` is guarded: public addresses alone, https, no redirect followed, answers up to 1 MiB
+ * within 8 s, uncompressed. For libraries that fetch by themselves; the rest of the process is untouched.
+ */
+export function guardingFetch<T>(rules: OutboundRules, work: () => T): T {
+  if (!isInstalled) {
+    isInstalled = true;
+    const plainFetch = globalThis.fetch;
+    globalThis.fetch = (input, init) => {
+      const rulesOfWork = rulesHere.getStore();
+      return rulesOfWork === undefined ? plainFetch(input, init) : guardedFetch(rulesOfWork, input, init);
+    };
+  }
+  return rulesHere.run(rules, work);
+}
+
+/** `fetch` under the rules above. Rejects with `OutboundRefused`, or with the network's own error. */
+export async function guardedFetch(
+  { allowsPrivate }: OutboundRules,
+  input: string | URL | Request,
+  init?: RequestInit,
+): Promise<Response> {
+  const asked = new Request(input, init);
+  const url = new URL(asked.url);
+  if (url.protocol !== 'https:' && !(allowsPrivate && url.protocol === 'http:'))
+    throw new OutboundRefused('it is not https');
+  // Addresses written as such are not looked up.
+  const literal = url.hostname.replace(/^\[|\]$/g, '');
+  if (!allowsPrivate && isIP(literal) !== 0 && !isPublicAddress(literal))
+    throw new OutboundRefused('it names a private address');
+  const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
+  const answer = await send(url, asked, body, allowsPrivate);
+  const status = answer.statusCode as number;
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(answer.headers)) headers.set(name, [value].flat().join(', '));
+  if (status >= 300 && status < 400 && status !== 304) throw new OutboundRefused('its answer is a redirect');
+  if (headers.has('content-encoding')) throw new OutboundRefused('its answer is compressed');
+  const bytes = await read(answer);
+  return new Response(status === 204 || status === 304 ? null : bytes, { status, headers });
+}
+
+function send(url: URL, asked: Request, body: Buffer | undefined, allowsPrivate: boolean): Promise<IncomingMessage> {
+  const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(DEADLINE_MS)]);
+  return new Promise((done, fail) => {
+    const request = (url.protocol === 'https:' ? tlsRequest : plainRequest)(url, {
+      method: asked.method,
+      headers: {
+        ...Object.fromEntries(asked.headers),
+        'accept-encoding': 'identity',
+        ...(body === undefined ? {} : { 'content-length': body.byteLength }),
+      },
+      signal,
+      ...(allowsPrivate ? {} : { lookup: publicLookup }),
+    });
+    request.once('response', done).once('error', fail).end(body);
+  });
+}
+
+async function read(answer: IncomingMessage): Promise<Buffer<ArrayBuffer>> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    size += part.byteLength;
+    if (size > ANSWER_BYTES_MAX) {
+      answer.destroy();
+      throw new OutboundRefused('its answer is too large');
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,20 @@
+/** What the tests use of `oidc-provider`, which brings no types. */
+declare module 'oidc-provider' {
+  import type { IncomingMessage, ServerResponse } from 'node:http';
+
+  type Context = {
+    readonly oidc: { readonly client: { readonly clientId: string }; readonly session: { accountId: string } };
+  };
+  type Grant = { addOIDCScope(scope: string): void; save(): Promise<string> };
+
+  export class Provider {
+    constructor(issuer: string, configuration: object);
+    readonly Grant: new (about: {
+      clientId: string;
+      accountId: string;
+    }) => Grant;
+    callback(): (request: IncomingMessage, response: ServerResponse) => void;
+    interactionFinished(request: IncomingMessage, response: ServerResponse, result: object): Promise<void>;
+  }
+  export type { Context, Grant };
+}
