@@ -5,6 +5,7 @@ const modules = [
   'limits',
   'access',
   'tokens',
+  'api-keys',
   'privacy',
   'identity',
   'oauth',

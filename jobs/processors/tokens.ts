@@ -1,3 +1,4 @@
+import { apiKeyPurges } from '../../services/domain/api-keys/api-key-purges.ts';
 import { purgeOnSchedule } from '../../services/domain/purge.ts';
 import { tokenPurges } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
@@ -5,6 +6,6 @@ import { fenced, run } from './run.ts';
 
 export const tokensProcessors = [
   run(cleanUpExpiredTokensJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), tokenPurges, signal),
+    purgeOnSchedule(fenced(ports, fence), [...tokenPurges, ...apiKeyPurges], signal),
   ),
 ];

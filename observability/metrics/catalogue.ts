@@ -1,3 +1,4 @@
+import './api-keys.ts';
 import './audit.ts';
 import './cleanup.ts';
 import './http.ts';

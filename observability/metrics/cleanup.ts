@@ -14,6 +14,8 @@ export const purgeKinds = [
   'one_time_codes',
   'mails',
   'social_sign_ins',
+  'api_keys',
+  'api_key_nonces',
   'outbox',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

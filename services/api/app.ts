@@ -24,6 +24,7 @@ import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-ru
 import { sentCredential } from './credentials.ts';
 import { createFailureLog } from './failure-log.ts';
 import { limitRequests, type RequestLimiting } from './rate-limits.ts';
+import { keepRawBody } from './raw-body.ts';
 import { answerUnreadable } from './unreadable.ts';
 
 declare module 'fastify' {
@@ -92,7 +93,10 @@ export function createApp(options: AppOptions): App {
     if (bytes.length === 0 && request.routeOptions.config.endpoint?.bodyOptional) done(null, undefined);
     // RFC 8259 §8.1: JSON is UTF-8; decoding would put U+FFFD in place of whatever is not.
     else if (!isUtf8(bytes)) done(bodyMalformed());
-    else parseJson(request, bytes.toString('utf8'), done);
+    else {
+      keepRawBody(request, bytes);
+      parseJson(request, bytes.toString('utf8'), done);
+    }
   });
   fastify.register(formbody);
 

@@ -1,4 +1,5 @@
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
+import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
@@ -32,6 +33,7 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
   const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
   const access = createAccessDirectory(outside);
+  const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({
     ...outside,
     stalenessBoundMs: config.stores.stalenessBoundMs,
@@ -42,12 +44,15 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     revocations,
     pollIntervalMs: config.stores.pollIntervalMs,
     onKeysVersion: () => keyRing.load(),
-    onAccessVersion: () => access.load(),
-    onConfirmed: ({ keysVersion, sentAtMs, databaseNowMs }) => keyRing.confirm(keysVersion, sentAtMs, databaseNowMs),
+    onAccessVersion: () => Promise.all([access.load(), apiKeys.load()]),
+    onConfirmed: ({ keysVersion, accessVersion, sentAtMs, databaseNowMs }) => {
+      keyRing.confirm(keysVersion, sentAtMs, databaseNowMs);
+      apiKeys.confirm(accessVersion, sentAtMs);
+    },
     ...(onBeat ? { onBeat: () => onBeat(views) } : {}),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
-  const views = { input, outside, previousVault, tokenSettings, keyRing, access, revocations, announceRevocations };
+  const views = { input, outside, previousVault, tokenSettings, keyRing, access, apiKeys, revocations, announceRevocations };
   return { ...views, stores, poll };
 }
 
@@ -59,6 +64,7 @@ export type Views = {
   readonly tokenSettings: Config['tokens'] & { readonly issuer: string; readonly audience: string };
   readonly keyRing: ReturnType<typeof createKeyRing>;
   readonly access: ReturnType<typeof createAccessDirectory>;
+  readonly apiKeys: ReturnType<typeof createApiKeyDirectory>;
   readonly revocations: ReturnType<typeof createRevocationSet>;
   readonly announceRevocations: () => Promise<void>;
 };

@@ -1,4 +1,5 @@
 import { clientCaller } from '../domain/access/client-caller.ts';
+import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/csrf.ts';
 import { sessionCaller } from '../domain/identity/read-session.ts';
 import { ensureKeys } from '../domain/keys/ensure-keys.ts';
@@ -16,6 +17,7 @@ import { createValidationSummary } from '../domain/tokens/summarise-validations.
 import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { createProducer } from '../platform/queue/producer.ts';
+import { createApiKeyGate } from './api-key-gate.ts';
 import type { Authenticators } from './caller.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeLogins } from './compose-people.ts';
@@ -47,9 +49,9 @@ export async function compose(input: ComposeInput) {
   const views = composeViews(input, ({ outside, revocations, announceRevocations }) =>
     collapseRevocations({ ...outside, revocations, announceRevocations }, revocationBudget),
   );
-  const { outside, keyRing, access, revocations, tokenSettings, announceRevocations, poll, stores } = views;
+  const { outside, keyRing, access, apiKeys, revocations, tokenSettings, announceRevocations, poll, stores } = views;
   await prepareStart(views);
-  await Promise.all([keyRing.load(), access.load()]);
+  await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
   const producer = createProducer(input.redisUrl, stores.onRedisError);
   const { issuer } = tokenSettings;
   const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });
@@ -67,6 +69,12 @@ export async function compose(input: ComposeInput) {
     revocations,
     tokenSettings,
     announceRevocations,
+    apiKeys,
+    apiKeyUses: createApiKeyUses(outside),
+    apiKeysChanged: async () => {
+      await apiKeys.load();
+      poll.tell();
+    },
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
     // This copy before the answer, the others at once where a revocation was written, else at their next poll.
     keysChanged: async () => {
@@ -84,6 +92,8 @@ export async function compose(input: ComposeInput) {
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(outside);
   validationSummary.start();
+  ports.apiKeyUses.start();
+  const apiKeyGate = createApiKeyGate(ports);
   const authenticators: Authenticators = {
     bearer: (token, request) => bearerCaller(ports, token, request),
     client: (id, secret, request) => clientCaller(access, id, secret, request),
@@ -92,14 +102,15 @@ export async function compose(input: ComposeInput) {
   };
   return {
     ports,
-    authenticators,
+    authenticators: apiKeyGate.withKeys(authenticators),
+    apiKeyGate,
     poll,
     stores,
     producer,
     wakeSealing: sealing.wake,
     close: async () => {
       sealing.close();
-      await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close(), validationSummary.close()]);
+      await Promise.all([ports.apiKeyUses.close(), ports.clientTokenLog.close(), ports.refreshFamilies.close(), validationSummary.close()]);
       await poll.close();
       await ports.rateCounters.close();
       await ports.hasher.close();

@@ -31,8 +31,16 @@ const formDecoded = (text: string): string | null => {
   }
 };
 
+/** Another way to write a bearer, for API keys alone. */
+const sentApiKey = (header: string | string[]): SentCredential =>
+  typeof header === 'string' && /^sp_ak_\w{1,128}$/.test(header)
+    ? { kind: 'bearer', token: header }
+    : { kind: 'malformed' };
+
 export function sentCredential(headers: IncomingHttpHeaders): SentCredential {
   const header = headers.authorization;
+  const apiKey = headers['x-api-key'];
+  if (apiKey !== undefined) return header === undefined ? sentApiKey(apiKey) : { kind: 'malformed' };
   if (header === undefined) return { kind: 'none' };
   if (header.length > MAXIMUM_HEADER) return { kind: 'malformed' };
   const bearer = BEARER.exec(header);

@@ -9,6 +9,7 @@ import { identifyBy, limitCallers } from './rate-limits.ts';
 import { accountsRoutes } from './routes/accounts.ts';
 import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
+import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
@@ -45,7 +46,7 @@ export function createServer(
   const stepUp = { maxAgeSeconds: config.identity.stepUpSeconds, clock: ports.clock };
   const routes: RouteContext = {
     app: app.fastify,
-    callers: limitCallers(createCallerResolver(authenticators, stepUp), ports.limits),
+    callers: limitCallers(composed.apiKeyGate.guard(createCallerResolver(authenticators, stepUp)), ports.limits),
     bound: app.bound,
   };
   healthRoutes(routes, {
@@ -56,6 +57,7 @@ export function createServer(
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
+  apiKeysRoutes(routes, ports);
   identityRoutes(routes, ports, people);
   factorsRoutes(routes, ports, people);
   accountsRoutes(routes, ports, people);

@@ -280,7 +280,7 @@ export type Caller = { readonly request: RequestContext } & (
       /** Of the user; none where the credential names none. */
       readonly roles?: readonly string[];
       /** How the user was recognised; `session` came by cookie and its writes pass the CSRF check. */
-      readonly by: 'bearer' | 'session';
+      readonly by: 'bearer' | 'session' | 'api_key';
       readonly tokenId: string | null;
       readonly familyId: string | null;
       /** Unix seconds of the login behind the credential. */
@@ -292,7 +292,7 @@ export type Caller = { readonly request: RequestContext } & (
       readonly kind: 'client';
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
-      readonly by: 'client' | 'bearer';
+      readonly by: 'client' | 'bearer' | 'api_key';
     }
   | { readonly kind: 'system'; readonly name: string }
 );

@@ -2,6 +2,7 @@ import { processors } from '../../jobs/processors/all.ts';
 import type { Processor } from '../../jobs/processors/run.ts';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
+import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/observe-log.ts';
 import { sessionPurges } from '../domain/identity/session-purges.ts';
@@ -123,7 +124,7 @@ export function compose(input: ComposeInput) {
           }),
         );
       health.start();
-      const purges = [...tokenPurges, ...sessionPurges, ...oauthPurges, ...outboxPurges(config.audit.outboxDays)];
+      const purges = [...tokenPurges, ...apiKeyPurges, ...sessionPurges, ...oauthPurges, ...outboxPurges(config.audit.outboxDays)];
       watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS), watchBacklog(ports, BACKLOG_SAMPLE_MS));
     },
     /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */

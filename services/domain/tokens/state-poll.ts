@@ -45,6 +45,8 @@ export type StatePoll = {
    * deadline; the others are told, and not waited for. Never rejects.
    */
   announce(): Promise<void>;
+  /** Other copies poll at once: something beside revocations changed. */
+  tell(): void;
   /** Resolves when the state is known: everything is loaded, or the database is rewound. */
   ready(): Promise<void>;
   close(): Promise<void>;
@@ -166,11 +168,12 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       unfollow = deps.redis.follow(REVOCATION_STREAM, ({ epoch }) => {
         const told = Number(epoch);
         // Behind what is known: our own, or an old one. Anything else is looked up.
-        if (!(told <= revocations.state().epoch)) void turns.take('push');
+        if (epoch === '' || !(told <= revocations.state().epoch)) void turns.take('push');
       });
     },
     wake: () => turns.take('push'),
     announce,
+    tell: () => void deps.redis.append(REVOCATION_STREAM, { epoch: '' }, STREAM_LENGTH).catch(() => {}),
     ready: () => known.promise,
     async close() {
       closed = true;

@@ -1,0 +1,42 @@
+import {
+  createApiKeyEndpoint,
+  listAllApiKeysEndpoint,
+  listApiKeysEndpoint,
+  revokeAnyApiKeyEndpoint,
+  revokeApiKeyEndpoint,
+  rotateApiKeyEndpoint,
+} from '../../domain/api-keys/contract.ts';
+import { createApiKey } from '../../domain/api-keys/create-api-key.ts';
+import type { HasApiKeysChanged } from '../../domain/api-keys/key-owner.ts';
+import { listAllApiKeys, listApiKeys } from '../../domain/api-keys/list-api-keys.ts';
+import { revokeAnyApiKey, revokeApiKey } from '../../domain/api-keys/revoke-api-key.ts';
+import { rotateApiKey } from '../../domain/api-keys/rotate-api-key.ts';
+import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
+import type { Ports } from '../../domain/ports.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasKeyRing & HasApiKeysChanged;
+
+/** Keys of one's own, and everybody's for administrators. */
+export function apiKeysRoutes(routes: RouteContext, deps: ApiKeysRoutesDeps): void {
+  bind(routes, createApiKeyEndpoint, ({ body }, caller, { headers }) =>
+    createApiKey(deps, { ...body, idempotencyKey: headers['idempotency-key'] as string | undefined }, caller),
+  );
+  bind(routes, listApiKeysEndpoint, async ({ query }, caller) => {
+    const { items, next } = await listApiKeys(deps, query, caller);
+    return { api_keys: items, next };
+  });
+  bind(routes, rotateApiKeyEndpoint, ({ params, body }, caller) =>
+    rotateApiKey(deps, { apiKeyId: params.api_key_id, overlapSeconds: body?.overlap_seconds }, caller),
+  );
+  bind(routes, revokeApiKeyEndpoint, ({ params }, caller) =>
+    revokeApiKey(deps, { apiKeyId: params.api_key_id }, caller),
+  );
+  bind(routes, listAllApiKeysEndpoint, async ({ query }) => {
+    const { items, next } = await listAllApiKeys(deps, query);
+    return { api_keys: items, next };
+  });
+  bind(routes, revokeAnyApiKeyEndpoint, async ({ params, body }, caller) => ({
+    api_key: await revokeAnyApiKey(deps, { apiKeyId: params.api_key_id, reason: body.reason }, caller),
+  }));
+}

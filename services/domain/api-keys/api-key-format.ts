@@ -1,0 +1,60 @@
+import { hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { Random } from '../ports.ts';
+
+/**
+ * `sp_ak_<id>_<secret><checksum>`: the id in 32 hex digits, 256 random bits and a CRC-32 in base 62. Scanners know it by
+ * its beginning and tell a key from a look-alike by its end.
+ */
+export const API_KEY_PREFIX = 'sp_ak_';
+
+const FORM = /^sp_ak_([0-9a-f]{32})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
+const SECRET_BYTES = 32;
+const SECRET_CHARACTERS = 43;
+const CHECKSUM_CHARACTERS = 6;
+const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+export type NewApiKeySecret = {
+  /** The whole key, to be shown once. */
+  readonly text: string;
+  /** What is stored of it. */
+  readonly hash: Buffer;
+};
+
+export type PresentedApiKey = { readonly id: string; readonly hash: Buffer };
+
+function base62(bytes: Uint8Array, length: number): string {
+  let value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
+  let text = '';
+  while (text.length < length) {
+    text = (DIGITS[Number(value % 62n)] ?? '') + text;
+    value /= 62n;
+  }
+  return text;
+}
+
+function checksumOf(text: string): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32(text));
+  return base62(bytes, CHECKSUM_CHARACTERS);
+}
+
+/** Random bits need no slow hash; the id is in it, so that no row's hash is good for another. */
+const secretHash = (hexId: string, secret: string): Buffer => hash('sha256', `${hexId}.${secret}`, 'buffer');
+
+/** A new secret for the key of this id (a UUID). */
+export function newApiKeySecret(random: Random, id: string): NewApiKeySecret {
+  const hexId = id.replaceAll('-', '');
+  const secret = base62(random.bytes(SECRET_BYTES), SECRET_CHARACTERS);
+  const text = `${API_KEY_PREFIX}${hexId}_${secret}`;
+  return { text: text + checksumOf(text), hash: secretHash(hexId, secret) };
+}
+
+/** Id and hash of a well-formed key with the right checksum, or null; no I/O. */
+export function parseApiKey(text: string): PresentedApiKey | null {
+  const found = FORM.exec(text);
+  if (!found) return null;
+  const [, hexId = '', secret = '', checksum] = found;
+  if (checksumOf(`${API_KEY_PREFIX}${hexId}_${secret}`) !== checksum) return null;
+  return { id: hexId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'), hash: secretHash(hexId, secret) };
+}

@@ -1,0 +1,4 @@
+import { purges } from './api-keys.store.ts';
+
+/** What this module removes once its time is over. */
+export const apiKeyPurges = purges;

@@ -1,0 +1,248 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
+
+export type KeyOwner = { readonly kind: 'user' | 'client'; readonly id: string };
+
+/** What a copy holds of a key: everything that a request is judged by. */
+export type LiveKeyRow = {
+  readonly id: string;
+  readonly userId: string | null;
+  readonly clientId: string | null;
+  readonly ownerEpoch: number;
+  readonly permissions: readonly string[];
+  readonly secretHash: Buffer;
+  readonly previousHash: Buffer | null;
+  readonly previousUntilMs: number | null;
+  readonly publicKey: object | null;
+  readonly requestsPerMinute: number;
+  readonly expiresAtMs: number;
+  readonly isRevoked: boolean;
+  /** Of a user who owns it; a client's are in the access directory. */
+  readonly roles: readonly string[];
+  readonly isOwnerDisabled: boolean;
+  readonly currentEpoch: number;
+};
+
+const STATE = defineStatement('apiKeyStateRead', 'SELECT incarnation, access_version AS version FROM feed_state');
+
+const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
+
+// What changed since a version; index api_keys_version. Locks nothing.
+const apiKeysReadSince = defineStatement(
+  'apiKeysReadSince',
+  `SELECT k.id, k.user_id AS "userId", k.client_id AS "clientId", k.owner_epoch AS "ownerEpoch", k.permissions,
+     k.secret_hash AS "secretHash", k.previous_hash AS "previousHash", ${MS('k.previous_until')} AS "previousUntilMs",
+     k.public_key AS "publicKey", k.requests_per_minute AS "requestsPerMinute", ${MS('k.expires_at')} AS "expiresAtMs",
+     k.revoked_at IS NOT NULL AS "isRevoked", coalesce(u.roles, '{}') AS roles,
+     u."disabledAt" IS NOT NULL AS "isOwnerDisabled", coalesce(u."tokenEpoch", 0) AS "currentEpoch"
+   FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
+   WHERE k.version > $1 AND (k.version > $2 OR k.revoked_at IS NULL AND k.expires_at > clock_timestamp())`,
+);
+
+// The owner's row is held to the end, so that its epoch is the one the key is made under and keys are counted in turn.
+const userOwnerLock = defineStatement(
+  'apiKeyUserOwnerLock',
+  `SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR NO KEY UPDATE`,
+);
+const clientOwnerLock = defineStatement(
+  'apiKeyClientOwnerLock',
+  `SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1 AND disabled IS NOT TRUE FOR NO KEY UPDATE`,
+);
+const liveCount = defineStatement(
+  'apiKeyLiveCount',
+  `SELECT count(*)::int AS count FROM api_keys
+   WHERE (user_id = $1 OR client_id = $2) AND revoked_at IS NULL AND expires_at > clock_timestamp()`,
+);
+const apiKeyInsert = defineStatement(
+  'apiKeyInsert',
+  `INSERT INTO api_keys (id, name, owner_kind, user_id, client_id, owner_epoch, permissions, secret_hash, public_key,
+     requests_per_minute, lifetime_seconds, expires_at)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp() + make_interval(secs => $11::int))`,
+);
+const apiKeyRotate = defineStatement(
+  'apiKeyRotate',
+  `UPDATE api_keys SET previous_hash = secret_hash, secret_hash = $2,
+     previous_until = least(expires_at, clock_timestamp() + make_interval(secs => $3::int)),
+     rotated_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => lifetime_seconds)
+   WHERE id = $1 AND revoked_at IS NULL AND expires_at > clock_timestamp() AND owner_epoch = $4 RETURNING id`,
+);
+const apiKeyRevoke = defineStatement(
+  'apiKeyRevoke',
+  `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1 AND revoked_at IS NULL`,
+);
+
+/** Its last use is added up from memory, so it may be some seconds behind. */
+export type ApiKeyRow = {
+  readonly id: string;
+  readonly name: string;
+  readonly ownerKind: 'user' | 'client';
+  readonly ownerId: string | null;
+  readonly isEnded: boolean;
+  readonly isExpired: boolean;
+  readonly permissions: string[];
+  readonly requestsPerMinute: number;
+  readonly isSigned: boolean;
+  readonly createdAt: Date;
+  readonly rotatedAt: Date | null;
+  readonly expiresAt: Date;
+  readonly previousUntil: Date | null;
+  readonly revokedAt: Date | null;
+  readonly revokeReason: string | null;
+  readonly lastUsedAt: Date | null;
+  readonly uses: number;
+};
+
+const VIEW = `SELECT k.id, k.name, k.owner_kind AS "ownerKind", coalesce(k.user_id, k.client_id) AS "ownerId",
+     coalesce(u."tokenEpoch", c."tokenEpoch", k.owner_epoch + 1) > k.owner_epoch
+       OR u."disabledAt" IS NOT NULL OR coalesce(c.disabled, false) AS "isEnded",
+     k.expires_at <= clock_timestamp() AS "isExpired", k.permissions, k.requests_per_minute AS "requestsPerMinute",
+     k.public_key IS NOT NULL AS "isSigned", k.created_at AS "createdAt", k.rotated_at AS "rotatedAt",
+     k.expires_at AS "expiresAt", k.previous_until AS "previousUntil", k.revoked_at AS "revokedAt",
+     k.revoke_reason AS "revokeReason", n.last_used_at AS "lastUsedAt", coalesce(n.uses, 0) AS uses
+   FROM api_keys k LEFT JOIN users u ON u.id = k.user_id LEFT JOIN oauth_clients c ON c."clientId" = k.client_id
+     LEFT JOIN api_key_uses n ON n.key_id = k.id`;
+const apiKeyRead = defineStatement('apiKeyRead', `${VIEW} WHERE k.id = $1`);
+// Indexes: api_keys_user_id, api_keys_client_id and the primary key; each leads to the order of ids.
+const apiKeysOfUserRead = defineStatement(
+  'apiKeysOfUserRead',
+  `${VIEW} WHERE k.user_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`,
+);
+const apiKeysOfClientRead = defineStatement(
+  'apiKeysOfClientRead',
+  `${VIEW} WHERE k.client_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`,
+);
+const apiKeysAllRead = defineStatement(
+  'apiKeysAllRead',
+  `${VIEW} WHERE ($1::uuid IS NULL OR k.id < $1) ORDER BY k.id DESC LIMIT $2`,
+);
+
+// In id order, as every writer of many rows; a key that is gone by now is left out.
+const apiKeyUsesAdd = defineStatement(
+  'apiKeyUsesAdd',
+  `INSERT INTO api_key_uses (key_id, last_used_at, uses)
+   SELECT given.id, to_timestamp(given.at / 1000), given.uses
+   FROM unnest($1::uuid[], $2::float8[], $3::bigint[]) AS given (id, at, uses) JOIN api_keys k ON k.id = given.id
+   ORDER BY given.id
+   ON CONFLICT (key_id) DO UPDATE SET uses = api_key_uses.uses + excluded.uses,
+     last_used_at = greatest(api_key_uses.last_used_at, excluded.last_used_at)`,
+);
+const nonceUse = defineStatement(
+  'apiKeyNonceUse',
+  `INSERT INTO api_key_nonces (nonce_hash, expires_at) VALUES ($1, to_timestamp($2::float8 / 1000))
+   ON CONFLICT DO NOTHING RETURNING 1`,
+);
+
+/** Keys that were over long ago; who looked back has done so. Index: api_keys_expires_at. */
+const apiKeyPurge = definePurge({
+  kind: 'api_keys',
+  table: 'api_keys',
+  id: 'id',
+  ends: 'expires_at',
+  stays: `interval '90 days'`,
+});
+/** Nonces of requests too old to be taken again. Index: api_key_nonces_expires_at. */
+const noncePurge = definePurge({
+  kind: 'api_key_nonces',
+  table: 'api_key_nonces',
+  id: 'nonce_hash',
+  ends: 'expires_at',
+  stays: `interval '5 minutes'`,
+});
+export const purges = [apiKeyPurge, noncePurge] as const;
+
+/** Incarnation and version first: rows read after them are at least as new. */
+export async function readKeyState(sql: Sql): Promise<{ readonly incarnation: string; readonly version: number }> {
+  const [row] = await sql.query<{ incarnation: string; version: number }>(STATE);
+  return row ?? { incarnation: '', version: 0 };
+}
+
+/** What changed above `version`; of a first look (`version` -1) live keys alone. */
+export const readKeysSince = (sql: Sql, version: number): Promise<LiveKeyRow[]> =>
+  sql.query<LiveKeyRow>(apiKeysReadSince, [version, version < 0 ? Number.MAX_SAFE_INTEGER : version]);
+
+/** The owner's epoch, held until commit; undefined for one that is disabled or gone. */
+export async function lockOwner(tx: Sql, { kind, id }: KeyOwner): Promise<number | undefined> {
+  const [row] = await tx.query<{ epoch: number }>(kind === 'user' ? userOwnerLock : clientOwnerLock, [id]);
+  return row?.epoch;
+}
+
+export async function countLive(tx: Sql, { kind, id }: KeyOwner): Promise<number> {
+  const [row] = await tx.query<{ count: number }>(liveCount, [
+    kind === 'user' ? id : null,
+    kind === 'client' ? id : null,
+  ]);
+  return row?.count ?? 0;
+}
+
+export type NewApiKey = {
+  readonly id: string;
+  readonly name: string;
+  readonly owner: KeyOwner;
+  readonly ownerEpoch: number;
+  readonly permissions: readonly string[];
+  readonly secretHash: Buffer;
+  readonly publicKey: object | null;
+  readonly requestsPerMinute: number;
+  readonly lifetimeSeconds: number;
+};
+
+export async function insertApiKey(tx: Sql, key: NewApiKey): Promise<void> {
+  const { kind, id } = key.owner;
+  await tx.query(apiKeyInsert, [
+    key.id,
+    key.name,
+    kind,
+    kind === 'user' ? id : null,
+    kind === 'client' ? id : null,
+    key.ownerEpoch,
+    key.permissions,
+    key.secretHash,
+    key.publicKey === null ? null : JSON.stringify(key.publicKey),
+    key.requestsPerMinute,
+    key.lifetimeSeconds,
+  ]);
+}
+
+/** False when the key is over. */
+export async function rotateSecret(
+  tx: Sql,
+  change: { readonly id: string; readonly secretHash: Buffer; readonly overlapSeconds: number; readonly epoch: number },
+): Promise<boolean> {
+  const rows = await tx.query(apiKeyRotate, [change.id, change.secretHash, change.overlapSeconds, change.epoch]);
+  return rows.length === 1;
+}
+
+export const revokeKey = (tx: Sql, id: string, reason: string): Promise<unknown> =>
+  tx.query(apiKeyRevoke, [id, reason]);
+
+export async function readApiKey(sql: Sql, id: string): Promise<ApiKeyRow | undefined> {
+  return (await sql.query<ApiKeyRow>(apiKeyRead, [id]))[0];
+}
+
+/** Newest first, below an id; everybody's without an owner. */
+export function readApiKeys(
+  sql: Sql,
+  owner: KeyOwner | undefined,
+  before: string | undefined,
+  limit: number,
+): Promise<ApiKeyRow[]> {
+  if (owner === undefined) return sql.query<ApiKeyRow>(apiKeysAllRead, [before ?? null, limit]);
+  const statement = owner.kind === 'user' ? apiKeysOfUserRead : apiKeysOfClientRead;
+  return sql.query<ApiKeyRow>(statement, [owner.id, before ?? null, limit]);
+}
+
+export type KeyUse = { readonly id: string; readonly lastUsedAtMs: number; readonly uses: number };
+
+export async function addUses(sql: Sql, uses: readonly KeyUse[]): Promise<void> {
+  await sql.query(apiKeyUsesAdd, [
+    uses.map(({ id }) => id),
+    uses.map(({ lastUsedAtMs }) => lastUsedAtMs),
+    uses.map((use) => use.uses),
+  ]);
+}
+
+/** True once for each nonce. */
+export async function useNonce(sql: Sql, nonceHash: Buffer, expiresAtMs: number): Promise<boolean> {
+  return (await sql.query(nonceUse, [nonceHash, expiresAtMs])).length === 1;
+}

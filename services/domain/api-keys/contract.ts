@@ -1,0 +1,169 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import {
+  cursorInvalid,
+  permissionMissing,
+  requestInvalid,
+  stepUpRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '../../platform/errors.ts';
+import { rightsExceeded } from '../access/errors.ts';
+import { idempotencyKeyReused } from '../tokens/errors.ts';
+import { apiKeyNotAccepted, apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
+
+const tag = 'API keys';
+const instant = z.iso.datetime();
+const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
+const name = z.string().min(1).max(100).regex(NO_CONTROLS);
+const reason = z.string().min(1).max(500).regex(NO_CONTROLS);
+const permission = z
+  .string()
+  .max(64)
+  .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
+const coordinate = z.string().regex(/^[\w-]{43}$/);
+const YEAR_SECONDS = 31_622_400;
+const lifetime = z.int().min(60).max(YEAR_SECONDS);
+
+/** JWK of a public key, nothing else in it. */
+const publicKey = z.strictObject({
+  kty: z.enum(['EC', 'OKP']),
+  crv: z.enum(['P-256', 'Ed25519']),
+  x: coordinate,
+  y: coordinate.optional(),
+});
+
+export const apiKeyView = z.object({
+  api_key_id: z.string(),
+  name: z.string(),
+  owner: z.object({ kind: z.enum(['user', 'client']), id: z.string().nullable() }),
+  /** `ended`: its owner is disabled, or every login of the owner from before was ended. */
+  state: z.enum(['live', 'expired', 'revoked', 'ended']),
+  permissions: z.array(z.string()),
+  requests_per_minute: z.number(),
+  signed: z.boolean(),
+  created_at: instant,
+  rotated_at: instant.nullable(),
+  expires_at: instant,
+  previous_secret_until: instant.nullable(),
+  revoked_at: instant.nullable(),
+  revoke_reason: z.string().nullable(),
+  last_used_at: instant.nullable(),
+  uses: z.number(),
+});
+export type ApiKeyView = z.output<typeof apiKeyView>;
+
+/** `secret` is in this answer and nowhere else. */
+const apiKeyWithSecret = z.object({ api_key: apiKeyView, secret: z.string() });
+const apiKeyList = z.object({ api_keys: z.array(apiKeyView), next: z.string().nullable() });
+
+const page = {
+  limit: z.int().min(1).max(100).default(50),
+  cursor: z
+    .string()
+    .max(256)
+    .regex(/^[\w-]*$/)
+    .optional(),
+};
+const params = z.strictObject({ api_key_id: z.uuid() });
+const accepts = ['bearer', 'session', 'client'] as const;
+const refusals = [requestInvalid, unauthenticated, storeUnavailable] as const;
+
+export const createApiKeyEndpoint = defineEndpoint({
+  tag,
+  method: 'POST',
+  path: '/v1/api-keys',
+  operation: 'createApiKey',
+  summary: 'Make an API key of your own; its secret is shown this once',
+  auth: { accepts, stepUp: true },
+  limit: 'write',
+  body: z.strictObject({
+    name,
+    permissions: z.array(permission).max(64).optional(),
+    expires_in_seconds: lifetime.optional(),
+    requests_per_minute: z.int().min(1).max(60_000).optional(),
+    public_key: publicKey.optional(),
+  }),
+  responses: { 201: apiKeyWithSecret },
+  errors: [
+    ...refusals,
+    rightsExceeded,
+    apiKeyPublicKeyInvalid,
+    apiKeyTooMany,
+    apiKeyNotAccepted,
+    stepUpRequired,
+    idempotencyKeyReused,
+  ],
+});
+
+export const listApiKeysEndpoint = defineEndpoint({
+  tag,
+  method: 'GET',
+  path: '/v1/api-keys',
+  operation: 'listApiKeys',
+  summary: 'Your API keys, newest first',
+  auth: { accepts },
+  limit: 'read',
+  query: z.strictObject(page),
+  responses: { 200: apiKeyList },
+  errors: [...refusals, cursorInvalid],
+});
+
+export const rotateApiKeyEndpoint = defineEndpoint({
+  tag,
+  method: 'POST',
+  path: '/v1/api-keys/{api_key_id}/rotate',
+  operation: 'rotateApiKey',
+  summary: 'Give an API key a new secret and a new life; the old secret stays good for a while',
+  auth: { accepts, stepUp: true },
+  limit: 'write',
+  params,
+  body: z.strictObject({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
+  bodyOptional: true,
+  responses: { 200: apiKeyWithSecret },
+  errors: [...refusals, apiKeyUnknown, apiKeyOver, apiKeyNotAccepted, stepUpRequired],
+});
+
+export const revokeApiKeyEndpoint = defineEndpoint({
+  tag,
+  method: 'DELETE',
+  path: '/v1/api-keys/{api_key_id}',
+  operation: 'revokeApiKey',
+  summary: 'End an API key of your own at once',
+  auth: { accepts },
+  limit: 'write',
+  params,
+  responses: { 204: null },
+  errors: [...refusals, apiKeyUnknown, apiKeyNotAccepted],
+});
+
+export const listAllApiKeysEndpoint = defineEndpoint({
+  tag,
+  method: 'GET',
+  path: '/v1/admin/api-keys',
+  operation: 'listAllApiKeys',
+  summary: 'Everybody’s API keys, newest first',
+  auth: { accepts, permission: 'api_keys:read' },
+  limit: 'admin',
+  query: z.strictObject({
+    ...page,
+    user_id: z.string().min(1).max(128).optional(),
+    client_id: z.string().min(1).max(512).optional(),
+  }),
+  responses: { 200: apiKeyList },
+  errors: [...refusals, permissionMissing, cursorInvalid],
+});
+
+export const revokeAnyApiKeyEndpoint = defineEndpoint({
+  tag,
+  method: 'POST',
+  path: '/v1/admin/api-keys/{api_key_id}/revoke',
+  operation: 'revokeAnyApiKey',
+  summary: 'End anybody’s API key at once',
+  auth: { accepts, permission: 'api_keys:manage', stepUp: true },
+  limit: 'admin',
+  params,
+  body: z.strictObject({ reason }),
+  responses: { 200: z.object({ api_key: apiKeyView }) },
+  errors: [...refusals, permissionMissing, apiKeyUnknown, stepUpRequired],
+});

@@ -1,0 +1,116 @@
+import { createPublicKey } from 'node:crypto';
+import { assertHolds } from '../access/assert-holds.ts';
+import { setAuditContext } from '../audit/audit-context.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports, Sql } from '../ports.ts';
+import { earlierResult, idempotentRequest, keepResult } from '../tokens/idempotency.ts';
+import { newApiKeySecret } from './api-key-format.ts';
+import { apiKeyViewOf } from './api-key-view.ts';
+import { countLive, insertApiKey, type KeyOwner, lockOwner, readApiKey } from './api-keys.store.ts';
+import type { ApiKeyView } from './contract.ts';
+import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
+import { assertNoKey, type HasApiKeysChanged, ownerOf } from './key-owner.ts';
+
+export type PublicJwk = {
+  readonly kty: string;
+  readonly crv: string;
+  readonly x: string;
+  readonly y?: string | undefined;
+};
+
+export type CreateApiKeyInput = {
+  readonly name: string;
+  readonly permissions?: readonly string[] | undefined;
+  readonly expires_in_seconds?: number | undefined;
+  readonly requests_per_minute?: number | undefined;
+  readonly public_key?: PublicJwk | undefined;
+};
+
+/** `secret` is shown this once. */
+export type ApiKeyWithSecret = { readonly api_key: ApiKeyView; readonly secret: string };
+
+const LIVE_MAX = 50;
+const LIFETIME_SECONDS = 90 * 86_400;
+const REQUESTS_PER_MINUTE = 600;
+
+type MakePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
+
+/**
+ * Makes a key of the caller's own that may do what the caller may, or less. A retry with the same idempotency key gets
+ * the same key. Throws `rights_exceeded`, `api_key_not_accepted` (403), `api_key_public_key_invalid` (400),
+ * `api_key_too_many` (409), `idempotency_key_reused` (422).
+ */
+export function createApiKey(
+  ports: MakePorts & HasKeyRing,
+  { idempotencyKey, ...input }: CreateApiKeyInput & { readonly idempotencyKey?: string | undefined },
+  caller: Caller,
+): Promise<ApiKeyWithSecret> {
+  assertNoKey(caller);
+  assertHolds(caller, input.permissions ?? []);
+  const request =
+    idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'createApiKey', input);
+  return make(ports, ownerOf(caller), input, caller, async (tx, work) => {
+    if (request === null) return work();
+    const earlier = await earlierResult<ApiKeyWithSecret>(tx, request);
+    if (earlier !== null) return earlier;
+    const made = await work();
+    await keepResult(tx, ports.random, request, 201, made);
+    return made;
+  });
+}
+
+/** The same for an owner that is named: what runs the installation makes keys for others. */
+export function createApiKeyFor(
+  ports: MakePorts,
+  { owner, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner },
+  caller: Caller & { readonly kind: 'system' },
+): Promise<ApiKeyWithSecret> {
+  return make(ports, owner, input, caller, (_tx, work) => work());
+}
+
+type Once = (tx: Sql, work: () => Promise<ApiKeyWithSecret>) => Promise<ApiKeyWithSecret>;
+
+async function make(
+  ports: MakePorts,
+  owner: KeyOwner,
+  input: CreateApiKeyInput,
+  caller: Caller,
+  once: Once,
+): Promise<ApiKeyWithSecret> {
+  const publicKey = input.public_key === undefined ? null : usableKey(input.public_key);
+  const id = ports.random.uuid();
+  const secret = newApiKeySecret(ports.random, id);
+  return ports.transact(async (tx) => {
+    await setAuditContext(tx, caller);
+    tx.afterCommit(ports.apiKeysChanged);
+    return once(tx, async () => {
+      const ownerEpoch = await lockOwner(tx, owner);
+      if (ownerEpoch === undefined) throw apiKeyOver();
+      if ((await countLive(tx, owner)) >= LIVE_MAX) throw apiKeyTooMany();
+      await insertApiKey(tx, {
+        id,
+        name: input.name,
+        owner,
+        ownerEpoch,
+        permissions: [...new Set(input.permissions ?? [])].sort(),
+        secretHash: secret.hash,
+        publicKey,
+        requestsPerMinute: input.requests_per_minute ?? REQUESTS_PER_MINUTE,
+        lifetimeSeconds: input.expires_in_seconds ?? LIFETIME_SECONDS,
+      });
+      const row = await readApiKey(tx, id);
+      return { api_key: apiKeyViewOf(row!), secret: secret.text };
+    });
+  });
+}
+
+/** The members that count, of a key that OpenSSL takes. */
+function usableKey({ kty, crv, x, y }: PublicJwk): object {
+  const jwk = kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x };
+  try {
+    createPublicKey({ key: jwk as never, format: 'jwk' });
+  } catch (cause) {
+    throw apiKeyPublicKeyInvalid({ cause });
+  }
+  return jwk;
+}

@@ -1,0 +1,37 @@
+import { type Page, pageOf, placeOfCursor } from '../pages.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { apiKeyViewOf } from './api-key-view.ts';
+import { type KeyOwner, readApiKeys } from './api-keys.store.ts';
+import type { ApiKeyView } from './contract.ts';
+import { ownerOf } from './key-owner.ts';
+
+type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+async function listOf(
+  { sql }: Pick<Ports, 'sql'>,
+  owner: KeyOwner | undefined,
+  { limit, cursor }: PageInput,
+): Promise<Page<ApiKeyView>> {
+  const [before] = placeOfCursor(cursor, [UUID]) ?? [];
+  const { items, next } = pageOf(await readApiKeys(sql, owner, before, limit + 1), limit, ({ id }) => [id]);
+  return { items: items.map(apiKeyViewOf), next };
+}
+
+/** The caller's own keys, newest first. Throws `cursor_invalid` (400). */
+export const listApiKeys = (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<Page<ApiKeyView>> =>
+  listOf(ports, ownerOf(caller), input);
+
+/** Everybody's keys, or those of one owner. Throws `cursor_invalid` (400). */
+export function listAllApiKeys(
+  ports: Pick<Ports, 'sql'>,
+  {
+    user_id,
+    client_id,
+    ...page
+  }: PageInput & { readonly user_id?: string | undefined; readonly client_id?: string | undefined },
+): Promise<Page<ApiKeyView>> {
+  if (user_id !== undefined) return listOf(ports, { kind: 'user', id: user_id }, page);
+  return listOf(ports, client_id === undefined ? undefined : { kind: 'client', id: client_id }, page);
+}

@@ -1,0 +1,44 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { apiKeyViewOf } from './api-key-view.ts';
+import { readApiKey, revokeKey } from './api-keys.store.ts';
+import type { ApiKeyView } from './contract.ts';
+import { apiKeyUnknown } from './errors.ts';
+import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
+
+type RevokePorts = Pick<Ports, 'transact'> & HasApiKeysChanged;
+
+/**
+ * Ends a key of the caller's own; again, it stays ended. This copy refuses it before the answer, the others within
+ * their next poll. Throws `api_key_unknown` (404), `api_key_not_accepted` (403).
+ */
+export async function revokeApiKey(
+  ports: RevokePorts,
+  { apiKeyId }: { readonly apiKeyId: string },
+  caller: Caller,
+): Promise<void> {
+  assertNoKey(caller);
+  const owner = ownerOf(caller);
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller);
+    await ownKey(tx, owner, apiKeyId);
+    await revokeKey(tx, apiKeyId, 'owner');
+    tx.afterCommit(ports.apiKeysChanged);
+  });
+}
+
+/** Ends anybody's key, and says why. Throws `api_key_unknown` (404). */
+export function revokeAnyApiKey(
+  ports: RevokePorts,
+  { apiKeyId, reason }: { readonly apiKeyId: string; readonly reason: string },
+  caller: Caller,
+): Promise<ApiKeyView> {
+  return ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, reason);
+    await revokeKey(tx, apiKeyId, reason);
+    tx.afterCommit(ports.apiKeysChanged);
+    const row = await readApiKey(tx, apiKeyId);
+    if (row === undefined) throw apiKeyUnknown();
+    return apiKeyViewOf(row);
+  });
+}

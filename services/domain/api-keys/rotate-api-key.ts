@@ -1,0 +1,56 @@
+import { setAuditContext } from '../audit/audit-context.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { newApiKeySecret } from './api-key-format.ts';
+import { apiKeyViewOf } from './api-key-view.ts';
+import { type ApiKeyRow, lockOwner, readApiKey, rotateSecret } from './api-keys.store.ts';
+import type { ApiKeyWithSecret } from './create-api-key.ts';
+import { apiKeyOver, apiKeyUnknown } from './errors.ts';
+import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
+
+export type RotateApiKeyInput = { readonly apiKeyId: string; readonly overlapSeconds?: number | undefined };
+
+const OVERLAP_SECONDS = 86_400;
+
+type RotatePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
+
+/**
+ * Gives a key of the caller's own a new secret and its whole life again; the secret before stays good for the overlap,
+ * and the one before that not at all. Throws `api_key_unknown` (404), `api_key_over` (409), `api_key_not_accepted` (403).
+ */
+export function rotateApiKey(ports: RotatePorts, input: RotateApiKeyInput, caller: Caller): Promise<ApiKeyWithSecret> {
+  assertNoKey(caller);
+  const owner = ownerOf(caller);
+  return rotate(ports, input, caller, (tx) => ownKey(tx, owner, input.apiKeyId));
+}
+
+/** The same for anybody's key, by what runs the installation. */
+export function rotateAnyApiKey(
+  ports: RotatePorts,
+  input: RotateApiKeyInput,
+  caller: Caller & { readonly kind: 'system' },
+): Promise<ApiKeyWithSecret> {
+  return rotate(ports, input, caller, async (tx) => {
+    const row = await readApiKey(tx, input.apiKeyId);
+    if (row === undefined) throw apiKeyUnknown();
+    return row;
+  });
+}
+
+function rotate(
+  ports: RotatePorts,
+  { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS }: RotateApiKeyInput,
+  caller: Caller,
+  find: (tx: Tx) => Promise<ApiKeyRow>,
+): Promise<ApiKeyWithSecret> {
+  const secret = newApiKeySecret(ports.random, id);
+  return ports.transact(async (tx) => {
+    await setAuditContext(tx, caller);
+    const { ownerKind, ownerId } = await find(tx);
+    const epoch = ownerId === null ? undefined : await lockOwner(tx, { kind: ownerKind, id: ownerId });
+    if (epoch === undefined) throw apiKeyOver();
+    if (!(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch }))) throw apiKeyOver();
+    tx.afterCommit(ports.apiKeysChanged);
+    const row = await readApiKey(tx, id);
+    return { api_key: apiKeyViewOf(row!), secret: secret.text };
+  });
+}
