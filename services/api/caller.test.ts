@@ -22,10 +22,13 @@ const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({
   tokenId: null,
   familyId: null,
   authTime: 1_000,
+  acr,
   request,
 });
 
 let csrf = true;
+let needsSecondFactor = false;
+let acr: 'aal1' | 'aal2' = 'aal1';
 const authenticators: Authenticators = {
   bearer: (token, request) => (token === 'good' ? person('bearer', request) : null),
   client: (id, secret, request) => (id === 'c' && secret === 's' ? client(['keys:read'], request) : null),
@@ -53,9 +56,10 @@ const resolve = async (
   nowSeconds = 1_000,
 ): Promise<Caller> => {
   const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: false };
-  const request = { headers, body, method, ip: '192.0.2.1', trace } as unknown as FastifyRequest;
+  const request = { headers, body, method, url: '/x?y', ip: '192.0.2.1', trace } as unknown as FastifyRequest;
   return createCallerResolver(authenticators, {
     maxAgeSeconds: 600,
+    needsSecondFactor,
     clock: { now: () => nowSeconds * 1_000 },
   }).forEndpoint(endpoint(auth))(request);
 };
@@ -147,5 +151,20 @@ describe('who calls', () => {
     expect(await codeOf(resolve({ ...dangerous, permission: 'keys:read' }, bearer, undefined, 'POST', 1_601))).toBe(
       'permission_missing',
     );
+  });
+
+  test('where a second factor is asked for, what a permission does needs two; one’s own account needs a fresh login', async () => {
+    needsSecondFactor = true;
+    const dangerous = { ...everything, permission: 'tokens:read', stepUp: true } as const;
+    const bearer = { authorization: 'Bearer good' };
+    await expect(resolve(dangerous, bearer)).rejects.toMatchObject({
+      options: { headers: { 'www-authenticate': expect.stringContaining('acr_values="aal2", max_age=600') } },
+    });
+    expect(await codeOf(resolve({ ...everything, stepUp: true }, bearer))).toBe('user');
+    acr = 'aal2';
+    expect(await codeOf(resolve(dangerous, bearer))).toBe('user');
+    expect(await codeOf(resolve(dangerous, bearer, undefined, 'POST', 1_601))).toBe('step_up_required');
+    needsSecondFactor = false;
+    acr = 'aal1';
   });
 });

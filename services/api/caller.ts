@@ -51,7 +51,7 @@ class LazyRequestContext implements RequestContext {
 
 export const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);
 
-const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, clock: systemClock };
+const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock };
 
 export function createCallerResolver(authenticators: Authenticators, stepUp: StepUpRule = TEN_MINUTES): CallerResolver {
   const anonymous = (context: RequestContext): Caller => ({ kind: 'anonymous', request: context });
@@ -95,7 +95,7 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
         if (!caller) throw refusal(accepts, sent);
         if (auth.permission && !isPermitted(caller, auth.permission))
           throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
-        if (auth.stepUp) assertFreshLogin(caller, stepUp);
+        if (auth.stepUp) assertFreshLogin(caller, stepUp, { usesPermission: auth.permission !== undefined });
         return caller;
       };
     },

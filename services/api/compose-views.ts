@@ -4,6 +4,7 @@ import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/state-poll.ts';
+import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
@@ -32,7 +33,7 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
   const tokenSettings = { ...config.tokens, issuer, audience: config.tokens.audience ?? issuer };
   const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
-  const access = createAccessDirectory(outside);
+  const access = createAccessDirectory(outside, { secondFactorRoles: secondFactorRolesOf(config) });
   const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({
     ...outside,
@@ -52,7 +53,17 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     ...(onBeat ? { onBeat: () => onBeat(views) } : {}),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
-  const views = { input, outside, previousVault, tokenSettings, keyRing, access, apiKeys, revocations, announceRevocations };
+  const views = {
+    input,
+    outside,
+    previousVault,
+    tokenSettings,
+    keyRing,
+    access,
+    apiKeys,
+    revocations,
+    announceRevocations,
+  };
   return { ...views, stores, poll };
 }
 

@@ -43,7 +43,11 @@ export function createServer(
       isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
     }),
   });
-  const stepUp = { maxAgeSeconds: config.identity.stepUpSeconds, clock: ports.clock };
+  const stepUp = {
+    maxAgeSeconds: config.identity.stepUpSeconds,
+    needsSecondFactor: config.server.profile === 'production',
+    clock: ports.clock,
+  };
   const routes: RouteContext = {
     app: app.fastify,
     callers: limitCallers(composed.apiKeyGate.guard(createCallerResolver(authenticators, stepUp)), ports.limits),

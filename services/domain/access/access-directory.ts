@@ -52,6 +52,11 @@ export type AccessDirectory = {
    * All of them cost one hash and one comparison.
    */
   authenticateClient(clientId: string, secret: string): Client | null;
+  /**
+   * Of a user's roles those that count in a login of this assurance: roles that ask for a second factor count at `aal2`
+   * alone, whenever and however they were given.
+   */
+  rolesAt(roles: readonly string[], acr: string | null | undefined): readonly string[];
   /** Every permission of these roles; unknown roles give none. */
   permissionsOf(roles: readonly string[]): ReadonlySet<string>;
   /** Every permission there is. */
@@ -83,7 +88,11 @@ type Loaded = {
   readonly byRole: ReadonlyMap<string, readonly string[]>;
 };
 
-export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirectory {
+export function createAccessDirectory(
+  ports: Pick<Ports, 'sql'>,
+  { secondFactorRoles = [] }: { readonly secondFactorRoles?: readonly string[] } = {},
+): AccessDirectory {
+  const needSecondFactor = new Set(secondFactorRoles);
   // No secret hashes to it: what an unknown client is compared with.
   const dummy = randomBytes(HASH_BYTES);
   let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), roles: new Set(), byRole: new Map() };
@@ -126,6 +135,8 @@ export function createAccessDirectory(ports: Pick<Ports, 'sql'>): AccessDirector
       const matches = timingSafeEqual(presented, client?.secretHash ?? dummy);
       return matches && client?.secretHash && !client.disabled ? client : null;
     },
+    rolesAt: (roles, acr) =>
+      acr === 'aal2' || needSecondFactor.size === 0 ? roles : roles.filter((role) => !needSecondFactor.has(role)),
     permissionsOf(roles) {
       // No two lists have one name, whatever the roles are called.
       const name = JSON.stringify(roles);

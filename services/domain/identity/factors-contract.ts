@@ -88,7 +88,13 @@ const passkeyView = z.object({
   backed_up: z.boolean(),
   created_at: z.iso.datetime(),
 });
-const factorsView = z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int() });
+const factorsView = z.object({
+  totp: z.boolean(),
+  passkeys: z.int(),
+  recovery_codes_left: z.int(),
+  /** A role of yours counts only after a login of two factors. */
+  required: z.boolean(),
+});
 const passkeyOptions = z.object({ options: z.record(z.string(), z.unknown()), challenge: z.string() });
 const recoveryCodes = z.array(z.string());
 

@@ -3,6 +3,7 @@ import type { AccessDirectory } from '../access/access-directory.ts';
 import { familyTokenFacts } from './family-token.ts';
 
 const access = {
+  rolesAt: (roles: readonly string[]) => roles,
   permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
   client: () => ({ scopes: ['openid', 'email'] }),
 } as unknown as AccessDirectory;
@@ -13,6 +14,7 @@ const family = {
   sessionId: 's',
   audience: 'https://api.test',
   email: 'u@people.test',
+  isEmailVerified: false,
   roles: ['admin'],
   authTime: 0,
   userEpoch: 0,

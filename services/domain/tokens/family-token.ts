@@ -28,8 +28,8 @@ export type FamilyFacts = {
  * Our own pages act for the user in full, unless they ask for less than their whole scope; another client only as far
  * as its scope names a permission the user has.
  */
-function permissionsFor(access: AccessDirectory, family: FamilyFacts): string[] {
-  const held = [...access.permissionsOf(family.roles)].sort();
+function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): string[] {
+  const held = [...access.permissionsOf(roles)].sort();
   const scopes = new Set(family.scope.split(' '));
   if (family.clientId === FIRST_PARTY_CLIENT_ID) {
     const whole = access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? [];
@@ -39,18 +39,19 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts): string[] 
 }
 
 export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
+  const roles = access.rolesAt(family.roles, family.acr);
   return {
     subject: family.userId,
     clientId: family.clientId,
     audience: family.audience,
     scope: family.scope,
-    permissions: permissionsFor(access, family),
+    permissions: permissionsFor(access, family, roles),
     clientEpoch: family.clientEpoch,
     user: {
       sessionId: family.sessionId,
       familyId: family.familyId,
       email: family.email,
-      roles: family.roles,
+      roles,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,

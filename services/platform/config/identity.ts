@@ -14,6 +14,11 @@ export const identitySettings = defineSettings({
     schema: wholeNumber(2_592_000, 60, 31_536_000),
     use: 'Life of a browser session, seconds; no login of it lives longer.',
   },
+  secondFactorRoles: {
+    env: 'MFA_REQUIRED_ROLES',
+    schema: optionalText(1_024),
+    use: 'Roles that count only after a login of two factors, comma separated, or none; unset: admin under production.',
+  },
   stepUpSeconds: {
     env: 'STEP_UP_SECONDS',
     schema: wholeNumber(600, 60, 86_400),
@@ -57,3 +62,14 @@ export const isVerificationRequired = (config: {
   readonly identity: { readonly requireEmailVerification: boolean | undefined };
   readonly server: { readonly profile: string };
 }): boolean => config.identity.requireEmailVerification ?? config.server.profile === 'production';
+
+/** Roles that give nothing to a login of one factor. */
+export function secondFactorRolesOf(config: {
+  readonly identity: { readonly secondFactorRoles: string | undefined };
+  readonly server: { readonly profile: string };
+}): readonly string[] {
+  const given = config.identity.secondFactorRoles;
+  if (given === undefined) return config.server.profile === 'production' ? ['admin'] : [];
+  const names = given.split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '' && name !== 'none');
+}

@@ -20,7 +20,7 @@ import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
-import { isVerificationRequired } from '../config/identity.ts';
+import { isVerificationRequired, secondFactorRolesOf } from '../config/identity.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
@@ -91,7 +91,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: url };
   await ensureKeys({ transact, sql, vault, random }, keySettings, systemCaller);
   const keyRing = createKeyRing({ sql, vault, clock, random }, config.keys);
-  const access = createAccessDirectory({ sql });
+  const access = createAccessDirectory({ sql }, { secondFactorRoles: secondFactorRolesOf(config) });
   const revocations = createRevocationSet({
     clock,
     log,

@@ -7,6 +7,8 @@ export type FactorsRow = {
   readonly hasTotp: boolean;
   readonly passkeys: number;
   readonly codesLeft: number;
+  /** Of the user, whether or not they count. */
+  readonly roles: readonly string[];
 };
 
 /** The plugin's row; secret and recovery codes as it encrypted them. */
@@ -28,7 +30,7 @@ export const FAILURES_EVER = 100;
 /** By two_factors' unique user and passkeys_user_id. */
 const factorsRead = defineStatement(
   'factorsRead',
-  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft",
+  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles,
      (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
    FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`,
 );
@@ -118,7 +120,7 @@ export type OwnSession = {
 
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
 
-const NOTHING: FactorsRow = { hasTotp: false, passkeys: 0, codesLeft: 0 };
+const NOTHING: FactorsRow = { hasTotp: false, passkeys: 0, codesLeft: 0, roles: [] };
 
 export async function readFactors(sql: Sql, userId: string): Promise<FactorsRow> {
   const [row] = await sql.query<FactorsRow>(factorsRead, [userId]);

@@ -1,3 +1,4 @@
+import type { HasAccess } from '../../access/access-directory.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Ports } from '../../ports.ts';
@@ -16,11 +17,15 @@ const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow):
   created_at: createdAt.toISOString(),
 });
 
-/** Which second factors the caller has, and how many recovery codes are left. */
-export async function listFactors({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<FactorsView> {
-  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, ownAccount(caller).userId);
+/** Which second factors the caller has, how many recovery codes are left, and whether a role of theirs asks for one. */
+export async function listFactors(
+  { sql, access }: Pick<Ports, 'sql'> & HasAccess,
+  caller: Caller,
+): Promise<FactorsView> {
+  const { hasTotp, passkeys, codesLeft, roles } = await readFactors(sql, ownAccount(caller).userId);
+  const required = access.rolesAt(roles, null).length < roles.length;
   const hasFactor = hasTotp || passkeys > 0;
-  return { totp: hasTotp, passkeys, recovery_codes_left: hasFactor ? codesLeft : 0 };
+  return { totp: hasTotp, passkeys, recovery_codes_left: hasFactor ? codesLeft : 0, required };
 }
 
 export async function listPasskeys({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<{ passkeys: PasskeyView[] }> {
