@@ -7,8 +7,11 @@ import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } 
 import { secondFactorRequired } from './factors-errors.ts';
 import { passwordErrors } from './password-errors.ts';
 
-// RFC 5321 §4.5.3.1.3 leaves 254 for an address.
-export const emailShape = z.email().max(254);
+// RFC 5321 §4.5.3.1 leaves 254 for an address, and 64 for what is before the @.
+export const emailShape = z
+  .email()
+  .max(254)
+  .regex(/^[^@]{1,64}@/);
 // Only a bound for the parser: the policy answers with codes of its own.
 export const passwordShape = z.string().max(4_096);
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;

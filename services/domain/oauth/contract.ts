@@ -90,7 +90,7 @@ export const authorizeEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'read',
-  responses: { 200: PAGE, 303: null, 400: PAGE },
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });
 
@@ -114,7 +114,7 @@ export const decideConsentEndpoint = defineEndpoint({
     decision: z.enum(['allow', 'deny']),
     scope: several(256, 100),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });
 
