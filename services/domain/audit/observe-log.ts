@@ -23,7 +23,7 @@ export function noteSigned(): void {
  * Shows what waits, as of now; until the next look the ages of what waits go on growing.
  * @returns events that wait, counted up to 100,000
  */
-export async function observeBacklog({ sql, clock }: Pick<Ports, 'sql' | 'clock'>): Promise<number> {
+async function observeBacklog({ sql, clock }: Pick<Ports, 'sql' | 'clock'>): Promise<number> {
   const { backlog, oldestAgeSeconds, stray } = await readBacklog(sql);
   const since = clock.monotonic() - Math.max(0, oldestAgeSeconds) * 1_000;
   auditOutboxOldestAge.at().observe(() => (backlog === 0 ? 0 : (clock.monotonic() - since) / 1_000));
