@@ -11,6 +11,8 @@ export const purgeKinds = [
   'incidents',
   'login_challenges',
   'oauth_codes',
+  'oauth_device_grants',
+  'dpop_proofs',
   'one_time_codes',
   'mails',
   'social_sign_ins',

@@ -8,10 +8,26 @@ import { clientUnauthenticated, originRefused, permissionMissing, unauthenticate
 import { type SentCredential, sentCredential } from './credentials.ts';
 import { assertFreshLogin, type StepUpRule } from './step-up.ts';
 
+/** A DPoP header with the request it must be of; '' where there is none, or more than one. */
+export type RequestProof = { readonly proof: string; readonly htm: string; readonly path: string };
+
+/** What a credential under the scheme DPoP is proved by (RFC 9449 §7.1). */
+export function requestProof(
+  sent: SentCredential,
+  { headers, method, url }: Pick<FastifyRequest, 'headers' | 'method' | 'url'>,
+): RequestProof | undefined {
+  if (sent.kind !== 'dpop') return undefined;
+  const { dpop } = headers;
+  return { proof: typeof dpop === 'string' ? dpop : '', htm: method, path: url.split('?', 1)[0] as string };
+}
+
 /** How credentials become callers; given by `compose.ts` from the modules that own them. */
 export type Authenticators = {
-  /** An access token of ours; null when it is not valid. Throws 503 when validity cannot be told. */
-  bearer(token: string, request: RequestContext): Caller | null;
+  /**
+   * An access token of ours; null when it is not valid. Throws 503 when validity cannot be told, 401 for a bad proof.
+   * `proof` is what came with the scheme DPoP.
+   */
+  bearer(token: string, request: RequestContext, proof?: RequestProof): Caller | null;
   /** A confidential client by its secret. */
   client(clientId: string, clientSecret: string, request: RequestContext): Caller | null;
   /** The signed session cookie. */
@@ -86,7 +102,7 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
         const sent = sentCredential(request.headers);
         let caller: Caller | null | undefined;
         if ((sent.kind === 'bearer' || sent.kind === 'dpop') && accepts.has('bearer'))
-          caller = authenticators.bearer(sent.token, context);
+          caller = authenticators.bearer(sent.token, context, requestProof(sent, request));
         else if (accepts.has('client')) caller = bySecret(sent, request.body, context);
         // A cookie speaks only where nothing else was said: a bad token is never covered by a good cookie.
         if (caller === undefined && sent.kind === 'none' && accepts.has('session'))

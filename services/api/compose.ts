@@ -95,7 +95,8 @@ export async function compose(input: ComposeInput) {
   ports.apiKeyUses.start();
   const apiKeyGate = createApiKeyGate(ports);
   const authenticators: Authenticators = {
-    bearer: (token, request) => bearerCaller(ports, token, request),
+    bearer: (token, request, proof) =>
+      bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
     client: (id, secret, request) => clientCaller(access, id, secret, request),
     session: (request, context) => sessionCaller(ports, request.headers.cookie, context),
     csrfPasses: (request) => csrfPasses(ports, request.headers),

@@ -4,7 +4,7 @@ import type { Admission, ArrivedRequest, RequestLimits } from '../domain/limits/
 import { rateLimitHeaders } from '../domain/limits/verdict.ts';
 import type { Caller } from '../domain/ports.ts';
 import { type Credential, type Endpoint, type RateClass, rateClassOf } from '../platform/define/endpoint.ts';
-import { type Authenticators, type CallerResolver, requestContextOf } from './caller.ts';
+import { type Authenticators, type CallerResolver, requestContextOf, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 
 declare module 'fastify' {
@@ -77,7 +77,7 @@ export const identifyBy =
       return authenticators.client(sent.clientId, sent.clientSecret, context);
     if ((sent.kind !== 'bearer' && sent.kind !== 'dpop') || !accepts.includes('bearer')) return null;
     try {
-      return authenticators.bearer(sent.token, context);
+      return authenticators.bearer(sent.token, context, requestProof(sent, request));
     } catch {
       // Whether it is valid cannot be told now: then it proves nothing.
       return null;

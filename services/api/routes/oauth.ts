@@ -1,20 +1,32 @@
+import type { HasPublicAddress } from '../../domain/access/server-metadata.ts';
 import { answerTokenRequest, type TokenRequestPorts } from '../../domain/oauth/answer-token-request.ts';
 import { oauthTokenEndpoint, readUserInfoEndpoint } from '../../domain/oauth/contract.ts';
 import { readUserInfo } from '../../domain/oauth/read-user-info.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
+import { dpopNonce } from '../../domain/tokens/dpop-nonce.ts';
 import { introspectToken } from '../../domain/tokens/introspect-token.ts';
 import { oauthClient } from '../../domain/tokens/oauth-client.ts';
 import { revokeOAuthToken } from '../../domain/tokens/revoke-oauth-token.ts';
 import type { RevokePorts } from '../../domain/tokens/revoke-token.ts';
 import type { ValidatePorts } from '../../domain/tokens/validate-token.ts';
+import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../credentials.ts';
 
-export type OAuthRoutesPorts = TokenRequestPorts & RevokePorts & ValidatePorts & Pick<Ports, 'sql'>;
+export type OAuthRoutesPorts = TokenRequestPorts & RevokePorts & ValidatePorts & HasPublicAddress & Pick<Ports, 'sql'>;
 
 export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void {
-  bind(routes, oauthTokenEndpoint, ({ body }, caller) => answerTokenRequest(ports, body, caller));
+  bind(routes, oauthTokenEndpoint, async ({ body }, caller, { headers }) => {
+    const { dpop } = headers;
+    const htu = `${ports.publicUrl}${oauthTokenEndpoint.path}`;
+    const proof = typeof dpop === 'string' ? { proof: dpop, htm: 'POST', htu } : undefined;
+    const body200 = await answerTokenRequest(ports, body, caller, proof);
+    // The nonce for the next request (RFC 9449 §8.2).
+    return proof && ports.tokenSettings.requireDpopNonce
+      ? answer(200, body200, { 'dpop-nonce': dpopNonce(ports) })
+      : body200;
+  });
   bind(routes, readUserInfoEndpoint, (_input, _caller, request) =>
     readUserInfo(ports, extractTokenFromRequest(request) ?? ''),
   );

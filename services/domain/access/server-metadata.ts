@@ -47,6 +47,7 @@ export type ServerMetadata = {
   readonly response_modes_supported: readonly string[];
   readonly code_challenge_methods_supported: readonly string[];
   readonly authorization_response_iss_parameter_supported: true;
+  readonly dpop_signing_alg_values_supported: readonly string[];
   readonly scopes_supported: readonly string[];
   readonly token_endpoint_auth_methods_supported: readonly string[];
   readonly introspection_endpoint_auth_methods_supported: readonly string[];
@@ -69,6 +70,7 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
     response_modes_supported: ['query'],
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
+    dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
     scopes_supported: scopesOf(ports),
     // `none` is a public client, which names itself by its client_id.
     token_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
@@ -111,6 +113,7 @@ export type ResourceMetadata = {
   readonly jwks_uri: string;
   readonly scopes_supported: readonly string[];
   readonly bearer_methods_supported: readonly string[];
+  readonly dpop_signing_alg_values_supported: readonly string[];
   readonly resource_name: string;
   readonly resource_documentation: string;
 };
@@ -124,6 +127,7 @@ export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceM
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     scopes_supported: scopesOf(ports),
     bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
     resource_name: 'Sallyport',
     resource_documentation: `${publicUrl}/docs`,
   };

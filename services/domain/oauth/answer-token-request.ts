@@ -1,9 +1,17 @@
 import type { Caller } from '../ports.ts';
-import { grantNotAllowed } from '../tokens/errors.ts';
-import type { TokenPairAnswer } from '../tokens/family-token.ts';
-import { type GrantTokenInput, type GrantTokenPorts, grantToken } from '../tokens/grant-token.ts';
+import { dpopProofInvalid } from '../tokens/dpop-errors.ts';
+import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
+import {
+  type GrantTokenInput,
+  type GrantTokenPorts,
+  grantToken,
+  type ProvenKeys,
+  type RefreshedPair,
+} from '../tokens/grant-token.ts';
 import type { ClientTokenAnswer } from '../tokens/issue-client-token.ts';
 import { type OAuthClient, oauthClient } from '../tokens/oauth-client.ts';
+import { checkPresented } from '../tokens/rotate-family.ts';
+import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
 import type { OAuthTokenAnswer } from './oauth-login.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
 
@@ -13,16 +21,44 @@ export type TokenRequest = GrantTokenInput & {
   readonly code_verifier?: string | undefined;
 };
 
-export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts;
+export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts;
+
+const GRANTS: ReadonlySet<string> = new Set(['authorization_code', 'refresh_token', 'client_credentials']);
 
 /** A parameter without a value counts as left out (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
-/** The client where this grant is registered for it. Throws `client_unauthenticated` (401), `grant_not_allowed` (400). */
-function clientFor(ports: TokenRequestPorts, input: TokenRequest, caller: Caller): OAuthClient {
+/** The client of a request, and the key it has proved, if any. */
+type Admitted = { readonly client: OAuthClient; readonly keys: ProvenKeys };
+
+/**
+ * Who asks and by which key: everything in memory first, the proof is used up last.
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `refresh_token_invalid`, `dpop_proof_invalid`,
+ * `dpop_nonce_required` (400), `store_unavailable` (503).
+ */
+async function admit(
+  ports: TokenRequestPorts,
+  input: TokenRequest,
+  caller: Caller,
+  presented: PresentedProof | undefined,
+): Promise<Admitted> {
+  const proof = presented === undefined ? undefined : judgeProof(ports, presented);
   const client = oauthClient(ports, given(input.client_id), caller);
-  if (!ports.access.client(client.clientId)?.grantTypes.includes(input.grant_type)) throw grantNotAllowed();
-  return client;
+  const registered = ports.access.client(client.clientId);
+  // What is refused to a client for itself has an audit row, written by its own use-case.
+  if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
+    throw grantNotAllowed();
+  if (proof === undefined) {
+    if (registered?.dpopBound) throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key.' });
+    return { client, keys: {} };
+  }
+  const refreshToken = given(input.refresh_token);
+  const keys = { jkt: proof.jkt };
+  // Rubbish costs no query.
+  if (input.grant_type === 'refresh_token' && refreshToken !== undefined)
+    checkPresented(ports, { refreshToken, presentedBy: { ...client, ...keys } });
+  await consumeProof(ports, proof);
+  return { client, keys };
 }
 
 /**
@@ -33,9 +69,11 @@ export async function answerTokenRequest(
   ports: TokenRequestPorts,
   input: TokenRequest,
   caller: Caller,
-): Promise<ClientTokenAnswer | TokenPairAnswer | OAuthTokenAnswer> {
-  if (input.grant_type !== 'authorization_code') return grantToken(ports, input, caller);
-  const client = clientFor(ports, input, caller);
+  presented?: PresentedProof,
+): Promise<ClientTokenAnswer | RefreshedPair | OAuthTokenAnswer> {
+  if (!GRANTS.has(input.grant_type)) throw grantTypeUnsupported();
+  const { client, keys } = await admit(ports, input, caller, presented);
+  if (input.grant_type !== 'authorization_code') return grantToken(ports, input, caller, keys);
   return redeemCode(
     ports,
     {
@@ -44,7 +82,7 @@ export async function answerTokenRequest(
       redirectUri: given(input.redirect_uri),
       codeVerifier: given(input.code_verifier),
       resource: given(input.resource),
-      jkt: undefined,
+      keys,
     },
     caller,
   );

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { signingUnavailable } from '../keys/errors.ts';
+import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import {
   keyRingBehind,
@@ -63,6 +64,8 @@ export const oauthTokenEndpoint = defineEndpoint({
     grantTypeUnsupported,
     grantNotAllowed,
     codeInvalid,
+    dpopProofInvalid,
+    dpopNonceRequired,
     scopeInvalid,
     scopeExceeded,
     targetInvalid,
@@ -148,7 +151,7 @@ export const sendLoginEndpoint = defineEndpoint({
     email: z.string().max(254),
     password: z.string().max(4_096),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });
 

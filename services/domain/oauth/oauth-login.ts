@@ -1,9 +1,10 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from '../tokens/access-token.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { createFamily, type NewFamily } from '../tokens/create-family.ts';
 import { familyTokenFacts, rememberToken } from '../tokens/family-token.ts';
+import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
 import type { HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
@@ -28,7 +29,6 @@ export type OAuthGrant = {
   /** Unix seconds. */
   readonly authTime: number;
   readonly codeId?: Buffer;
-  readonly jkt: string | undefined;
 };
 
 /** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
@@ -53,16 +53,17 @@ export type OAuthLogin = {
 
 /**
  * Begins the login in the transaction that consumed the grant. It is bound to its client: refreshed at /oauth2/token
- * by that client alone. Throws `session_ended` when session, user or client is gone.
+ * by that client alone, and its token is bound to the keys proved with the request. Throws `session_ended` when session, user or client is gone.
  */
 export async function beginOAuthLogin(
   tx: Tx,
   ports: OAuthLoginPorts,
-  { clientId }: OAuthClient,
+  { clientId, isAuthenticated }: OAuthClient,
   grant: OAuthGrant,
+  { jkt, x5t }: ProvenKeys,
   caller: Caller,
 ): Promise<OAuthLogin> {
-  const { codeId, jkt, userId, sessionId, scope, audience, authTime } = grant;
+  const { codeId, userId, sessionId, scope, audience, authTime } = grant;
   const family: NewFamily = {
     userId,
     sessionId,
@@ -72,17 +73,24 @@ export async function beginOAuthLogin(
     audience,
     authTime,
     ...(codeId === undefined ? {} : { codeId }),
-    ...(jkt === undefined ? {} : { jkt }),
+    // A client with a secret is held by that, and may change its key (RFC 9449 §5, RFC 8705 §4).
+    ...(isAuthenticated || jkt === undefined ? {} : { jkt }),
+    ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
   const created = await createFamily(tx, ports, family, caller);
   await ports.access.atLeast(created.accessVersion, tx);
   const profile = scope.split(' ').includes('openid') ? await readUserProfile(tx, userId) : undefined;
+  const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
   const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') ?? false;
   return {
     grant,
     clientId,
     profile,
-    claims: accessTokenClaims(ports, familyTokenFacts(ports.access, { ...family, ...created }), caller.request),
+    claims: accessTokenClaims(
+      ports,
+      familyTokenFacts(ports.access, { ...family, ...created, ...bound }),
+      caller.request,
+    ),
     refresh: mayRefresh
       ? { refresh_token: created.refreshToken, refresh_expires_in: created.refreshExpiresInSeconds }
       : null,
@@ -111,7 +119,7 @@ export async function finishOAuthLogin(
         });
   return {
     access_token: minted.token,
-    token_type: 'Bearer',
+    token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
     scope: grant.scope,
     ...refresh,

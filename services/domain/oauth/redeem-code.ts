@@ -5,6 +5,7 @@ import { requestInvalid } from '../../platform/errors.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
 import { endFamily } from '../tokens/end-family.ts';
+import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
 import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
 import { codeReused } from './audit-events.ts';
@@ -19,8 +20,7 @@ export type RedeemCodeInput = {
   readonly codeVerifier: string | undefined;
   readonly resource: string | undefined;
   readonly client: OAuthClient;
-  /** Thumbprint of the DPoP key proved with this request. */
-  readonly jkt: string | undefined;
+  readonly keys: ProvenKeys;
 };
 
 export type RedeemCodePorts = OAuthLoginPorts & HasRevocationPush;
@@ -38,7 +38,7 @@ const presentedOf = (
   redirectUri,
   codeChallenge: VERIFIER.test(codeVerifier) ? hash('sha256', codeVerifier, 'base64url') : NEVER_A_CHALLENGE,
   resource: input.resource,
-  jkt: input.jkt,
+  jkt: input.keys.jkt,
 });
 
 /**
@@ -71,8 +71,8 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
   const login = await ports.transact(async (tx) => {
     const consumed = await consumeCode(tx, presented);
     if (consumed === undefined) return null;
-    const begun = { ...consumed, codeId: presented.codeHash, jkt: input.jkt };
-    return beginOAuthLogin(tx, ports, input.client, begun, caller);
+    const grant = { ...consumed, codeId: presented.codeHash };
+    return beginOAuthLogin(tx, ports, input.client, grant, input.keys, caller);
   });
   if (login === null) return refuse(ports, presented, caller);
   return finishOAuthLogin(ports, login, caller);

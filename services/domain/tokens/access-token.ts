@@ -42,6 +42,9 @@ export type AccessTokenClaims = {
   readonly bua?: string;
 };
 
+/** Thumbprint of a DPoP key (RFC 9449 §6.1) or of a client certificate (RFC 8705 §3.1). */
+export type Confirmation = { readonly jkt: string } | { readonly 'x5t#S256': string };
+
 /** What a token says beyond what its issuing decides (issuer, times, id, bindings). */
 export type TokenFacts = {
   readonly subject: string;
@@ -50,6 +53,8 @@ export type TokenFacts = {
   readonly scope: string;
   readonly permissions: readonly string[];
   readonly clientEpoch: number;
+  /** What its holder must prove with every use (RFC 7800). */
+  readonly confirmation?: Confirmation | undefined;
   /** Absent for client credentials: the token then speaks of the client alone. */
   readonly user?: {
     readonly sessionId: string | null;
@@ -63,6 +68,10 @@ export type TokenFacts = {
     readonly epoch: number;
   };
 };
+
+/** How a token is presented (RFC 6750, RFC 9449 §5). */
+export const tokenTypeOf = ({ cnf }: Pick<AccessTokenClaims, 'cnf'>): 'Bearer' | 'DPoP' =>
+  cnf?.jkt === undefined ? 'Bearer' : 'DPoP';
 
 export type MintedToken = {
   readonly token: string;
@@ -115,6 +124,7 @@ export function accessTokenClaims(
     claims.ue = user.epoch;
   }
   claims.ce = facts.clientEpoch;
+  if (facts.confirmation !== undefined) claims.cnf = facts.confirmation;
   if (settings.enableIpValidation && request.ip !== '') claims.bip = bindingHash(ports, 'ip', request.ip);
   if (settings.enableUserAgentValidation && request.userAgent !== '')
     claims.bua = bindingHash(ports, 'agent', request.userAgent);

@@ -1,12 +1,21 @@
 import type { Caller, RequestContext } from '../ports.ts';
+import { judgeProof, type PresentedProof } from './use-dpop-proof.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
 /**
  * The caller behind an access token of ours, with the permissions it carries; null when the token is not active here.
- * Throws `revocation_state_stale` or `state_rewound` (503) when that cannot be told.
+ * A bound token counts with its proof alone, and a proof beside an unbound one not at all (RFC 9449 §7.1).
+ * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), `revocation_state_stale` or `state_rewound` (503) when that
+ * cannot be told.
  */
-export function bearerCaller(ports: ValidatePorts, token: string, request: RequestContext): Caller | null {
-  const judged = judgeToken(ports, token, { ip: request.ip, userAgent: request.userAgent });
+export function bearerCaller(
+  ports: ValidatePorts,
+  token: string,
+  request: RequestContext,
+  dpop?: PresentedProof,
+): Caller | null {
+  if (dpop !== undefined) judgeProof(ports, dpop, token);
+  const judged = judgeToken(ports, token, { ip: request.ip, userAgent: request.userAgent, dpop });
   if (typeof judged === 'string') return null;
   const { claims } = judged;
   const permissions = new Set(claims.permissions ?? []);

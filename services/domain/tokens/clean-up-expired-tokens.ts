@@ -1,10 +1,11 @@
 import { type PurgePorts, purge } from '../purge.ts';
+import { dpopProofPurge } from './dpop.store.ts';
 import { idempotencyKeyPurge } from './idempotency.store.ts';
 import { revocationPurge } from './revocations.store.ts';
 import { familyPurge } from './token-statistics.store.ts';
 
 /** What this module removes once its time is over. */
-export const tokenPurges = [familyPurge, revocationPurge, idempotencyKeyPurge] as const;
+export const tokenPurges = [familyPurge, revocationPurge, idempotencyKeyPurge, dpopProofPurge] as const;
 
 export type CleanupResult = {
   /** Rows looked at: each was past its end. */

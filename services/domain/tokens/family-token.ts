@@ -2,7 +2,7 @@ import type { AccessDirectory } from '../access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { auditActor } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
-import type { MintedToken, TokenFacts } from './access-token.ts';
+import type { Confirmation, MintedToken, TokenFacts } from './access-token.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
 /** What a login's access token says: of a new family and of a rotated one alike. */
@@ -22,6 +22,9 @@ export type FamilyFacts = {
   readonly acr?: string | null;
   readonly userEpoch: number;
   readonly clientEpoch: number;
+  /** Keys the holder must prove; null or left out: none. */
+  readonly jkt?: string | null;
+  readonly x5t?: string | null;
 };
 
 /**
@@ -38,6 +41,11 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: rea
   return held.filter((permission) => scopes.has(permission));
 }
 
+export function confirmationOf({ jkt, x5t }: Pick<FamilyFacts, 'jkt' | 'x5t'>): Confirmation | undefined {
+  if (jkt) return { jkt };
+  return x5t ? { 'x5t#S256': x5t } : undefined;
+}
+
 export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
   const roles = access.rolesAt(family.roles, family.acr);
   return {
@@ -47,6 +55,7 @@ export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): 
     scope: family.scope,
     permissions: permissionsFor(access, family, roles),
     clientEpoch: family.clientEpoch,
+    confirmation: confirmationOf(family),
     user: {
       sessionId: family.sessionId,
       familyId: family.familyId,

@@ -1,4 +1,5 @@
 import type { Caller, Ports } from '../ports.ts';
+import { tokenTypeOf } from './access-token.ts';
 import { readRefreshToken } from './read-refresh-token.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
@@ -7,7 +8,7 @@ export type Introspection =
   | { readonly active: false }
   | {
       readonly active: true;
-      readonly token_type?: 'Bearer';
+      readonly token_type?: 'Bearer' | 'DPoP';
       readonly scope: string;
       readonly client_id: string;
       readonly sub: string;
@@ -37,10 +38,11 @@ export async function introspectToken(
 }
 
 function introspectAccessToken(ports: ValidatePorts, token: string): Introspection {
-  const judged = judgeToken(ports, token);
+  // Who introspects is shown `cnf` and checks the proof it was given (RFC 9449 §6.2, RFC 8705 §3.2).
+  const judged = judgeToken(ports, token, { isProofChecked: true });
   if (typeof judged === 'string') return INACTIVE;
   const { claims } = judged;
-  return { active: true, token_type: 'Bearer', ...claims, scope: claims.scope ?? '' };
+  return { active: true, token_type: tokenTypeOf(claims), ...claims, scope: claims.scope ?? '' };
 }
 
 async function introspectRefreshToken(

@@ -4,13 +4,13 @@ import type { Client, HasAccess } from '../access/access-directory.ts';
 import { type AuditRow, auditRow } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { accessTokenClaims, signAccessToken } from './access-token.ts';
+import { accessTokenClaims, signAccessToken, tokenTypeOf } from './access-token.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { tokenIssued } from './audit-events.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from './errors.ts';
-import { rememberToken } from './family-token.ts';
+import { confirmationOf, rememberToken } from './family-token.ts';
 import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
@@ -41,11 +41,14 @@ export type ClientTokenInput = {
   /** RFC 8707 §2. */
   readonly resource?: string | undefined;
   readonly audience?: string | undefined;
+  /** Keys proved with this request: the token is bound to them. */
+  readonly jkt?: string | undefined;
+  readonly x5t?: string | undefined;
 };
 
 export type ClientTokenAnswer = {
   readonly access_token: string;
-  readonly token_type: 'Bearer';
+  readonly token_type: 'Bearer' | 'DPoP';
   readonly expires_in: number;
   readonly scope: string;
 };
@@ -105,6 +108,7 @@ export async function issueClientToken(
       scope: terms.scopes.join(' '),
       permissions: terms.scopes.filter((scope) => known.has(scope)),
       clientEpoch: client.tokenEpoch,
+      confirmation: confirmationOf({ jkt: input.jkt ?? null, x5t: input.x5t ?? null }),
     },
     caller.request,
   );
@@ -125,7 +129,7 @@ export async function issueClientToken(
   tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'client_credentials' });
   return {
     access_token: minted.token,
-    token_type: 'Bearer',
+    token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
     scope: claims.scope ?? '',
   };

@@ -68,7 +68,14 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
   const checked = checkPresented(ports, input);
   if (input.scope !== undefined || input.resource !== undefined) await assertWithinGrant(ports.hotSql, checked, input);
   const family = await rotateFamily(ports, checked, input.presentedBy, caller);
-  const granted = input.scope === undefined ? family : { ...family, scope: input.scope };
+  const { jkt, x5t } = input.presentedBy;
+  // A login of a client with a secret is bound by that; its token by the key of this request (RFC 9449 §5).
+  const granted = {
+    ...family,
+    jkt: family.jkt ?? jkt ?? null,
+    x5t: family.x5t ?? x5t ?? null,
+    ...(input.scope === undefined ? {} : { scope: input.scope }),
+  };
   const minted = await mintAccessToken(ports, familyTokenFacts(ports.access, granted), caller.request);
   rememberToken(ports, minted, caller);
   return pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);

@@ -2,7 +2,7 @@ import type { Ports } from '../ports.ts';
 import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
 import { endOfTurn } from './end-of-turn.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
-import { judgeToken, type ValidatePorts } from './validate-token.ts';
+import { judgeToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
 /** The validate request as it arrives. */
@@ -10,7 +10,13 @@ export type ValidateRequest = {
   readonly token: string;
   readonly audience?: string | undefined;
   readonly required_scope?: string | undefined;
-  readonly context?: { readonly ip?: string | undefined; readonly user_agent?: string | undefined } | undefined;
+  readonly context?:
+    | {
+        readonly ip?: string | undefined;
+        readonly user_agent?: string | undefined;
+        readonly dpop?: TokenExpectations['dpop'];
+      }
+    | undefined;
 };
 
 /** Redis is for the replay switch alone, which is off unless asked for. */
@@ -53,6 +59,7 @@ export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequ
     requiredScope: request.required_scope,
     ip: context?.ip,
     userAgent: context?.user_agent,
+    dpop: context?.dpop,
   });
   if (typeof judged === 'string') return inactiveAnswer(judged);
   if (ports.tokenSettings.validateReplay && context !== undefined)

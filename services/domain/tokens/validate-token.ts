@@ -2,6 +2,7 @@ import { tokenValidationDuration, tokenValidations, tokenVerdictCache } from '..
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from './access-token.ts';
+import { checkDpopProof } from './dpop-proof.ts';
 import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from './parse-token.ts';
 import { assertFresh, type HasRevocations, type RevocableClaims } from './revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
@@ -17,6 +18,12 @@ export type TokenExpectations = {
   /** The address the token was presented from. */
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
+  /** The DPoP proof that came with the token, and the request it came with (RFC 9449 §7.1). */
+  readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string } | undefined;
+  /** SHA-256 thumbprint of the client certificate of the connection it came on (RFC 8705 §3). */
+  readonly x5t?: string | undefined;
+  /** Whoever asks checks by itself what a bound token's holder must prove (RFC 7662 §2.2, RFC 9449 §6.2). */
+  readonly isProofChecked?: boolean;
 };
 
 export type Verdict =
@@ -124,10 +131,25 @@ function holdsScope(granted: string | undefined, required: string): boolean {
   return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
 }
 
+/** Whether the holder has proved the key that the token is bound to; a proof beside an unbound token proves nothing. */
+function isConfirmed(
+  { clock, tokenSettings }: ValidatePorts,
+  token: string,
+  { cnf }: AccessTokenClaims,
+  { dpop, x5t, isProofChecked }: TokenExpectations,
+): boolean {
+  if (isProofChecked) return true;
+  if (cnf === undefined) return dpop === undefined;
+  if (cnf['x5t#S256'] !== undefined) return x5t === cnf['x5t#S256'];
+  if (dpop === undefined) return false;
+  const { leewaySeconds } = tokenSettings;
+  const now = Math.floor(clock.now() / 1_000);
+  const proof = checkDpopProof(dpop.proof, { htm: dpop.htm, htu: dpop.htu, accessToken: token, now, leewaySeconds });
+  return proof !== null && proof.jkt === cnf.jkt;
+}
+
 function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, userAgent }: TokenExpectations): boolean {
   const { tokenSettings } = ports;
-  // Bound to a key the asker has shown no proof of.
-  if (claims.cnf !== undefined) return false;
   if (tokenSettings.enableIpValidation && ip !== undefined && claims.bip !== undefined)
     if (!matchesBinding(ports, 'ip', ip, claims.bip)) return false;
   if (tokenSettings.enableUserAgentValidation && userAgent !== undefined && claims.bua !== undefined)
@@ -138,6 +160,7 @@ function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, use
 /** What time, revocation and the asker decide: judged again on every use of a verified token. */
 function objection(
   ports: ValidatePorts,
+  token: string,
   verified: VerifiedToken,
   expectations: TokenExpectations,
 ): InactiveReason | null {
@@ -155,7 +178,8 @@ function objection(
   if (claims.iat > latest || (claims.nbf !== undefined && claims.nbf > latest)) return 'not_yet_valid';
   const revoked = ports.revocations.check(verified.revocable);
   if (revoked !== null) return revoked;
-  if (!bindingHolds(ports, claims, expectations)) return 'binding_mismatch';
+  if (!bindingHolds(ports, claims, expectations) || !isConfirmed(ports, token, claims, expectations))
+    return 'binding_mismatch';
   if (expectations.requiredScope !== undefined && !holdsScope(claims.scope, expectations.requiredScope))
     return 'insufficient_scope';
   return null;
@@ -176,7 +200,7 @@ function judge(ports: ValidatePorts, token: string, expectations: TokenExpectati
   const verified = known ?? verifyToken(ports, token);
   (known === undefined ? cacheMiss : cacheHit).add(1);
   if (typeof verified === 'string') return verified;
-  const reason = objection(ports, verified, expectations);
+  const reason = objection(ports, token, verified, expectations);
   if (reason !== null) return reason;
   if (known === undefined) ports.verifiedTokens.offer(token, verified);
   return verified;

@@ -51,6 +51,11 @@ export const tokenSettings = defineSettings({
     schema: flag(false),
     use: 'Validation also refuses a token id seen under another context; needs Redis and refuses without it.',
   },
+  requireDpopNonce: {
+    env: 'DPOP_REQUIRE_NONCE',
+    schema: flag(false),
+    use: 'DPoP proofs must carry a nonce of ours, so that none can be made ahead (RFC 9449 §8).',
+  },
   groupCommit: {
     env: 'GROUP_COMMIT',
     schema: flag(true),

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { newProofMaker } from '../../platform/testing/dpop.ts';
+import { reasonOf, tokenWorld } from '../../platform/testing/token-world.ts';
+import { tokenTypeOf } from './access-token.ts';
+import { bearerCaller } from './bearer-caller.ts';
+import { checkDpopProof } from './dpop-proof.ts';
+import { confirmationOf } from './family-token.ts';
+
+const world = tokenWorld();
+const HTU = 'https://tasks.test/api';
+const now = () => Math.floor(world.ports.clock.now() / 1_000);
+const maker = newProofMaker('ES256', now);
+const jkt = checkDpopProof(maker.proof('GET', HTU), { htm: 'GET', htu: HTU, now: now(), leewaySeconds: 0 })
+  ?.jkt as string;
+const bound = world.token({ cnf: { jkt } });
+const of = (token: string, proof = maker.proof('GET', HTU, { accessToken: token })) => ({
+  dpop: { proof, htm: 'GET', htu: HTU },
+});
+
+describe('D2: a token bound to a DPoP key', () => {
+  test('is active with a proof by its key for this request and token', () => {
+    expect(reasonOf(world, bound, of(bound))).toBe('active');
+  });
+
+  test.each([
+    ['no proof', {}],
+    ['another key', of(bound, newProofMaker('ES256', now).proof('GET', HTU, { accessToken: bound }))],
+    ['another token', of(bound, maker.proof('GET', HTU, { accessToken: 'other' }))],
+    ['no token', of(bound, maker.proof('GET', HTU))],
+    ['another method', of(bound, maker.proof('POST', HTU, { accessToken: bound }))],
+    ['another address', of(bound, maker.proof('GET', `${HTU}/x`, { accessToken: bound }))],
+    ['a certificate', { x5t: jkt }],
+  ])('%s: binding_mismatch', (_name, expectations) => {
+    expect(reasonOf(world, bound, expectations)).toBe('binding_mismatch');
+  });
+
+  test('a proof beside a token that is bound to nothing proves nothing', () => {
+    const free = world.token();
+    expect(reasonOf(world, free)).toBe('active');
+    expect(reasonOf(world, free, of(free))).toBe('binding_mismatch');
+  });
+
+  test('whoever introspects checks the proof by itself', () => {
+    expect(reasonOf(world, bound, { isProofChecked: true })).toBe('active');
+  });
+
+  test('is our own caller with the scheme DPoP and a good proof alone', () => {
+    const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+    const proof = (accessToken: string) => ({ proof: maker.proof('GET', HTU, { accessToken }), htm: 'GET', htu: HTU });
+    expect(bearerCaller(world.ports, bound, request, proof(bound))).toMatchObject({ kind: 'user' });
+    expect(bearerCaller(world.ports, bound, request)).toBeNull();
+    const codeOf = (work: () => unknown): string => {
+      try {
+        work();
+        return 'none';
+      } catch (err) {
+        return (err as { code: string }).code;
+      }
+    };
+    expect(codeOf(() => bearerCaller(world.ports, bound, request, proof('other')))).toBe('dpop_proof_invalid');
+    expect(codeOf(() => bearerCaller(world.ports, bound, request, { proof: '', htm: 'GET', htu: HTU }))).toBe(
+      'dpop_proof_invalid',
+    );
+    const strict = { ...world.ports, tokenSettings: { ...world.ports.tokenSettings, requireDpopNonce: true } };
+    expect(codeOf(() => bearerCaller(strict, bound, request, proof(bound)))).toBe('dpop_nonce_required');
+    const old = { proof: maker.proof('GET', HTU, { accessToken: bound, nonce: 'x' }), htm: 'GET', htu: HTU };
+    expect(codeOf(() => bearerCaller(world.ports, bound, request, old))).toBe('dpop_nonce_required');
+  });
+});
+
+describe('M1: a token bound to a client certificate (RFC 8705 §3)', () => {
+  const certified = world.token({ cnf: { 'x5t#S256': 'thumb' } });
+  test.each([
+    [{ x5t: 'thumb' }, 'active'],
+    [{ x5t: 'other' }, 'binding_mismatch'],
+    [{}, 'binding_mismatch'],
+    [of(certified), 'binding_mismatch'],
+  ])('%o: %s', (expectations, verdict) => expect(reasonOf(world, certified, expectations)).toBe(verdict));
+});
+
+test('an unknown way of binding is never taken for none', () => {
+  expect(reasonOf(world, world.token({ cnf: {} }), {})).toBe('binding_mismatch');
+  expect(reasonOf(world, world.token({ cnf: { jwk: {} } }), of(bound))).toBe('binding_mismatch');
+});
+
+test('what is bound says how, and how it is presented', () => {
+  expect(confirmationOf({})).toBeUndefined();
+  expect(confirmationOf({ jkt: null, x5t: null })).toBeUndefined();
+  expect(confirmationOf({ jkt: 'j', x5t: 'x' })).toEqual({ jkt: 'j' });
+  expect(confirmationOf({ x5t: 'x' })).toEqual({ 'x5t#S256': 'x' });
+  expect(tokenTypeOf({})).toBe('Bearer');
+  expect(tokenTypeOf({ cnf: { 'x5t#S256': 'x' } })).toBe('Bearer');
+  expect(tokenTypeOf({ cnf: { jkt: 'j' } })).toBe('DPoP');
+});
