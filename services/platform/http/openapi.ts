@@ -188,11 +188,13 @@ export function openApiOf(
   )) {
     paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method.toLowerCase()]: operationOf(endpoint) };
   }
-  return {
+  const document = {
     openapi: '3.1.0',
     info: { title: 'Sallyport', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     ...(serverUrl ? { servers: [{ url: serverUrl }] } : {}),
     paths,
     components: { schemas: { Problem: problem, OAuthProblem: oauthProblem }, securitySchemes: SECURITY },
   };
+  // Text in UTF-8 has no half of a pair, and readers in other languages cannot write one in a pattern.
+  return JSON.parse(JSON.stringify(document).replaceAll('\\\\ud800-\\\\udfff', '')) as Record<string, unknown>;
 }
