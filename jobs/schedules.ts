@@ -3,6 +3,7 @@ import * as audit from './contracts/audit.ts';
 import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as mail from './contracts/mail.ts';
+import * as security from './contracts/security.ts';
 import * as tokens from './contracts/tokens.ts';
 
 /** Every job there is. */
@@ -11,6 +12,7 @@ export const jobs: readonly Job[] = [
   ...Object.values(keys),
   ...Object.values(tokens),
   ...Object.values(identity),
+  ...Object.values(security),
   ...Object.values(mail),
 ];
 

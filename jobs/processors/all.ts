@@ -3,6 +3,7 @@ import { identityProcessors } from './identity.ts';
 import { keysProcessors } from './keys.ts';
 import { mailProcessors } from './mail.ts';
 import type { Processor } from './run.ts';
+import { securityProcessors } from './security.ts';
 import { tokensProcessors } from './tokens.ts';
 
 /** What a worker runs. */
@@ -11,5 +12,6 @@ export const processors: readonly Processor[] = [
   ...keysProcessors,
   ...tokensProcessors,
   ...identityProcessors,
+  ...securityProcessors,
   ...mailProcessors,
 ];

@@ -11,6 +11,7 @@ import './process.ts';
 import './queue.ts';
 import './readiness.ts';
 import './revocations.ts';
+import './security.ts';
 import './telemetry.ts';
 import './tokens.ts';
 import { type MetricInfo, registry } from './instruments.ts';

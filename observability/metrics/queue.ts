@@ -1,12 +1,14 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 /** Every queue there is. */
-export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal', 'mail'] as const;
+export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal', 'incident-detection', 'mail'] as const;
 /** Every job there is; a contract of another name does not compile. */
 export const jobNames = [
   'advance-key-ring',
   'clean-up-expired-tokens',
   'clean-up-expired-sessions',
+  'clean-up-incidents',
+  'detect-incidents',
   'deliver-mail',
   'maintain-audit-outbox',
   'seal-audit-events',

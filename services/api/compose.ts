@@ -6,6 +6,7 @@ import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { readLogKeys } from '../domain/keys/log-keys.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
 import type { Caller } from '../domain/ports.ts';
+import { createEventStreams } from '../domain/security/event-stream.ts';
 import { bearerCaller } from '../domain/tokens/bearer-caller.ts';
 import { collapseRevocations } from '../domain/tokens/collapse-revocations.ts';
 import { createClientTokenLog } from '../domain/tokens/issue-client-token.ts';
@@ -64,6 +65,7 @@ export async function compose(input: ComposeInput) {
     publicUrl,
     revocationFeed,
     revocationStreams: createRevocationStreams({ ...streamed, maximumPerCaller: config.limits.streamsPerClient }),
+    eventStreams: createEventStreams(outside),
     keyRing,
     access,
     revocations,

@@ -41,6 +41,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
     stop: async () => {
       app.startDraining();
       ports.revocationStreams.close();
+      ports.eventStreams.close();
       await app.drain(drainSeconds * 1_000);
       await people.close();
       await composed.close();

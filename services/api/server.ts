@@ -21,6 +21,7 @@ import { oauthRoutes } from './routes/oauth.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
+import { securityRoutes } from './routes/security.ts';
 import { socialRoutes } from './routes/social.ts';
 import { tokensRoutes } from './routes/tokens.ts';
 
@@ -71,6 +72,7 @@ export function createServer(
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
   revocationsRoutes(routes, ports);
   auditRoutes(routes, ports);
+  securityRoutes(routes, ports);
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });

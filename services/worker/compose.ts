@@ -8,6 +8,7 @@ import { watchBacklog } from '../domain/audit/observe-log.ts';
 import { sessionPurges } from '../domain/identity/session-purges.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
+import { securityPurges } from '../domain/security/security-purges.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
@@ -124,7 +125,14 @@ export function compose(input: ComposeInput) {
           }),
         );
       health.start();
-      const purges = [...tokenPurges, ...apiKeyPurges, ...sessionPurges, ...oauthPurges, ...outboxPurges(config.audit.outboxDays)];
+      const purges = [
+        ...tokenPurges,
+        ...apiKeyPurges,
+        ...sessionPurges,
+        ...securityPurges,
+        ...oauthPurges,
+        ...outboxPurges(config.audit.outboxDays),
+      ];
       watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS), watchBacklog(ports, BACKLOG_SAMPLE_MS));
     },
     /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */

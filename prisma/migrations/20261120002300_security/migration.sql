@@ -53,13 +53,16 @@ END $$;
 -- What a right password does: nothing, and says so, while one of `judged` is locked or has failed `ever` times running;
 -- else the counters of account and device go and those of networks note it.
 CREATE FUNCTION login_failures_forgive(keys text[], judged text[], ever integer)
-RETURNS TABLE (is_refused boolean, locked_seconds integer) LANGUAGE plpgsql AS $$
+RETURNS TABLE (is_refused boolean, locked_seconds integer, tried_names integer) LANGUAGE plpgsql AS $$
 -- Only what is held: a row that came while this waited for a later one is locked by somebody who waits for us.
 DECLARE held text[] := ARRAY(SELECT key FROM login_failures WHERE key = ANY (keys) ORDER BY key COLLATE "C" FOR UPDATE);
 BEGIN
   SELECT coalesce(bool_or(l.locked_until > clock_timestamp() OR l.failures >= ever AND l.key NOT LIKE 'network:%'), false),
     coalesce(max(ceil(extract(epoch FROM l.locked_until - clock_timestamp()))), 0) INTO is_refused, locked_seconds
   FROM login_failures l WHERE l.key = ANY (judged);
+  -- Of the network within its window: whoever gets in from where many names are tried is looked at.
+  SELECT coalesce(max(cardinality(l.tried)), 0) INTO tried_names FROM login_failures l
+  WHERE l.key = ANY (keys) AND l.key LIKE 'network:%' AND l.window_began_at > clock_timestamp() - interval '15 minutes';
   IF NOT is_refused THEN
     DELETE FROM login_failures WHERE key = ANY (held) AND key NOT LIKE 'network:%';
     UPDATE login_failures SET successes = successes + 1 WHERE key = ANY (held) AND key LIKE 'network:%';
@@ -92,7 +95,8 @@ CREATE TABLE detection_progress (
   id  boolean PRIMARY KEY DEFAULT true CHECK (id),
   seq bigint NOT NULL DEFAULT -1
 );
-INSERT INTO detection_progress DEFAULT VALUES;
+-- What was sealed before is history.
+INSERT INTO detection_progress (seq) SELECT coalesce(max(seq), -1) FROM audit_events;
 
 INSERT INTO permissions (name, description) VALUES
   ('incidents:read', 'Read security incidents'),

@@ -65,6 +65,20 @@ const auditEventsAfter = defineStatement(
   `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
 );
 
+/** Each type along audit_events_type, as far as the page needs it. */
+const auditEventsAfterOfTypes = defineStatement(
+  'auditEventsAfterOfTypes',
+  `SELECT found.* FROM unnest($1::text[]) AS wanted, LATERAL (
+     SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = wanted AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4) found
+   ORDER BY found.seq LIMIT $4`,
+);
+
+/** The end of the primary key. */
+const auditEventsNewest = defineStatement(
+  'auditEventsNewest',
+  `SELECT coalesce(max(seq), -1) AS seq FROM audit_events`,
+);
+
 /** With its log: the one that the event's place falls into. */
 const auditEventRead = defineStatement(
   'auditEventRead',
@@ -108,6 +122,18 @@ export function readEventsPage(
 
 export const readEventsAfter = (sql: Sql, seq: number, limit: number): Promise<ViewRow[]> =>
   sql.query(auditEventsAfter, [seq, limit]);
+
+export const readEventsOfTypes = (
+  sql: Sql,
+  types: readonly string[],
+  range: { readonly after: number; readonly upTo: number },
+  limit: number,
+): Promise<ViewRow[]> => sql.query(auditEventsAfterOfTypes, [types, range.after, range.upTo, limit]);
+
+export async function readNewestSeq(sql: Sql): Promise<number> {
+  const [row] = await sql.query<{ seq: number }>(auditEventsNewest);
+  return row?.seq ?? -1;
+}
 
 export async function readPlacedEvent(sql: Sql, seq: number): Promise<PlacedEventRow | null> {
   const [row] = await sql.query<PlacedEventRow>(auditEventRead, [seq]);

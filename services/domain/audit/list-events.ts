@@ -1,7 +1,14 @@
 import type { Ports } from '../ports.ts';
 import { auditCursorInvalid } from './errors.ts';
 import { type AuditEventView, viewOf } from './event-view.ts';
-import { type EventFilter, type EventPlace, readEventsAfter, readEventsPage } from './events.store.ts';
+import {
+  type EventFilter,
+  type EventPlace,
+  readEventsAfter,
+  readEventsOfTypes,
+  readEventsPage,
+  readNewestSeq,
+} from './events.store.ts';
 
 export type ListEventsInput = {
   /** 1 to 100. */
@@ -51,6 +58,26 @@ export const followEvents = async (
   afterSeq: number,
   limit: number,
 ): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(viewOf);
+
+/** Place of the newest sealed event; -1 before the first. */
+export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);
+
+/**
+ * Events of these types after a place, oldest first, and how far they were looked for: a type that is rare costs
+ * nothing for the others in between.
+ */
+export async function followEventsOf(
+  { sql }: Pick<Ports, 'sql'>,
+  types: readonly string[],
+  afterSeq: number,
+  limit: number,
+): Promise<{ readonly events: AuditEventView[]; readonly reachedSeq: number }> {
+  const newest = await readNewestSeq(sql);
+  if (newest <= afterSeq) return { events: [], reachedSeq: afterSeq };
+  const rows = await readEventsOfTypes(sql, types, { after: afterSeq, upTo: newest }, limit);
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return { events: rows.map(viewOf), reachedSeq: last?.seq ?? newest };
+}
 
 /** A cursor says only where to go on: made up, it shows nothing that its sender may not read. */
 const cursorOf = ({ seq, occurredAt }: EventPlace, isByTime: boolean): string =>

@@ -4,7 +4,17 @@ import { auditOutboxInsert, auditOutboxInsertBatch } from './audit.store.ts';
 import { auditActor } from './audit-context.ts';
 
 type AuditTarget = {
-  readonly kind: 'user' | 'session' | 'client' | 'family' | 'token' | 'key' | 'revocation' | 'installation' | 'queue';
+  readonly kind:
+    | 'user'
+    | 'session'
+    | 'client'
+    | 'family'
+    | 'token'
+    | 'key'
+    | 'revocation'
+    | 'installation'
+    | 'queue'
+    | 'incident';
   readonly id: string;
 };
 

@@ -17,6 +17,13 @@ export type CountedFailure = CounterState & {
   readonly beganLock: boolean;
 };
 
+export type Forgiven = {
+  readonly isRefused: boolean;
+  readonly lockedSeconds: number;
+  /** How many names were tried in vain from the same network lately. */
+  readonly triedNames: number;
+};
+
 /** How locks come about. */
 export type LockPolicy = {
   readonly windowSeconds: number;
@@ -46,7 +53,7 @@ const loginFailuresCount = defineStatement(
 
 const loginFailuresForgive = defineStatement(
   'loginFailuresForgive',
-  `SELECT is_refused AS "isRefused", locked_seconds AS "lockedSeconds" FROM login_failures_forgive($1, $2, $3)`,
+  `SELECT is_refused AS "isRefused", locked_seconds AS "lockedSeconds", tried_names AS "triedNames" FROM login_failures_forgive($1, $2, $3)`,
 );
 
 const loginFailuresDelete = defineStatement(
@@ -92,13 +99,9 @@ export async function forgiveFailures(
   keys: readonly string[],
   judged: readonly string[],
   failuresEver: number,
-): Promise<{ readonly isRefused: boolean; readonly lockedSeconds: number }> {
-  const [row] = await tx.query<{ isRefused: boolean; lockedSeconds: number }>(loginFailuresForgive, [
-    keys,
-    judged,
-    failuresEver,
-  ]);
-  return row as { isRefused: boolean; lockedSeconds: number };
+): Promise<Forgiven> {
+  const [row] = await tx.query<Forgiven>(loginFailuresForgive, [keys, judged, failuresEver]);
+  return row as Forgiven;
 }
 
 /** How many failures there were, or undefined. */

@@ -1,8 +1,8 @@
 import { logins } from '../../../observability/metrics/identity.ts';
+import { isAppError } from '../../platform/define/error.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
-import { isAppError } from '../../platform/define/error.ts';
 import type { Caller, HashAdmission, Ports } from '../ports.ts';
 import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
 import { lockUser } from './accounts/accounts.store.ts';
@@ -104,7 +104,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
         return asked;
       }
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
-      await forgiveLogin(tx, admitted);
+      const { suspectNetwork } = await forgiveLogin(tx, admitted);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
       if (opened.user.disabledAt !== null) throw loginRefused();
       await recordEvent(tx, actor, userLogin, {
@@ -115,6 +115,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
           identifier: admitted.identifier,
           session_id: opened.session.id,
           known_device: admitted.isKnownDevice,
+          ...(suspectNetwork ? { suspect_network: true } : {}),
         },
       });
       return beginLogin(tx, ports, opened, actor);

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { defineJob } from '../../services/platform/define/job.ts';
+
+export const detectIncidentsJob = defineJob({
+  name: 'detect-incidents',
+  queue: 'incident-detection',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 1,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 120,
+  timeoutSeconds: 60,
+  meaning: 'Judges new security events by every detection, raises incidents and acts on them.',
+});
+
+export const cleanUpIncidentsJob = defineJob({
+  name: 'clean-up-incidents',
+  queue: 'token-cleanup',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 30,
+  schedule: { everySeconds: 86_400 },
+  staleAfterSeconds: 259_200,
+  timeoutSeconds: 280,
+  meaning: 'Removes incidents that were closed and are over six years old.',
+});

@@ -1,0 +1,14 @@
+import { purgeOnSchedule } from '../../services/domain/purge.ts';
+import { detectIncidents } from '../../services/domain/security/detect-incidents.ts';
+import { securityPurges } from '../../services/domain/security/security-purges.ts';
+import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
+import { fenced, run } from './run.ts';
+
+export const securityProcessors = [
+  run(detectIncidentsJob, (ports, _payload, { fence, signal, caller }) =>
+    detectIncidents(fenced(ports, fence), { signal }, caller),
+  ),
+  run(cleanUpIncidentsJob, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), securityPurges, signal),
+  ),
+];

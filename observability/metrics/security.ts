@@ -1,0 +1,30 @@
+import { defineCounter } from './instruments.ts';
+
+/** Every detection there is, with its severity: one of another name does not compile. */
+export const detectionSeverities = {
+  password_guessing: 'medium',
+  credential_stuffing: 'high',
+  failed_login_ratio: 'high',
+  account_takeover: 'critical',
+  impossible_travel: 'medium',
+  refresh_token_reuse: 'high',
+  refresh_token_overuse: 'low',
+  token_replay: 'high',
+  state_rewound: 'critical',
+} as const;
+
+export type DetectionName = keyof typeof detectionSeverities;
+export type DetectionSeverity = 'low' | 'medium' | 'high' | 'critical';
+
+export const incidentsRaised = defineCounter({
+  name: 'sallyport_incidents',
+  help: 'Security incidents that began, by detection and severity; further sightings of an open one are not counted.',
+  labels: {
+    detection: Object.keys(detectionSeverities) as readonly DetectionName[],
+    severity: ['low', 'medium', 'high', 'critical'],
+  },
+});
+
+// At zero from the start, so that the first one is a step that alerts see.
+for (const [detection, severity] of Object.entries(detectionSeverities) as [DetectionName, DetectionSeverity][])
+  incidentsRaised.at({ detection, severity });

@@ -1,0 +1,41 @@
+import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
+import type { Ports } from '../../domain/ports.ts';
+import {
+  acknowledgeIncidentEndpoint,
+  closeIncidentEndpoint,
+  listIncidentsEndpoint,
+  readIncidentEndpoint,
+  streamSecurityEventsEndpoint,
+  unlockUserEndpoint,
+} from '../../domain/security/contract.ts';
+import { type HasEventStreams, seqOfEventId } from '../../domain/security/event-stream.ts';
+import { changeIncident, listIncidents, readIncident } from '../../domain/security/manage-incidents.ts';
+import { unlockUser } from '../../domain/security/unlock-user.ts';
+import { answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> & HasKeyRing & HasEventStreams;
+
+/** Incidents, locked accounts and the stream of security events. */
+export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): void {
+  bind(routes, listIncidentsEndpoint, async ({ query: { subject, ...query } }) => {
+    const { items, next } = await listIncidents(deps, { ...query, subjectId: subject });
+    return { incidents: items, next };
+  });
+  bind(routes, readIncidentEndpoint, ({ params }) => readIncident(deps, params.incident_id));
+  for (const [endpoint, state] of [
+    [acknowledgeIncidentEndpoint, 'acknowledged'],
+    [closeIncidentEndpoint, 'closed'],
+  ] as const)
+    bind(routes, endpoint, ({ params, body }, caller) =>
+      changeIncident(deps, { incidentId: params.incident_id, state, reason: body.reason }, caller),
+    );
+  bind(routes, unlockUserEndpoint, ({ params, body }, caller) =>
+    unlockUser(deps, { userId: params.user_id, reason: body.reason }, caller),
+  );
+  bind(routes, streamSecurityEventsEndpoint, async ({ query }, caller, request) => {
+    const afterSeq = seqOfEventId(request.headers['last-event-id']);
+    const stream = await deps.eventStreams.open({ afterSeq, types: query.type?.split(',') }, caller);
+    return answer(200, stream, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
+  });
+}

@@ -1,0 +1,29 @@
+import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+
+export const incidentRaised = defineAuditEvent({
+  type: 'incident.raised',
+  durability: 'durable',
+  outcomes: ['open'],
+  meaning: 'A detection saw something for the first time since the last incident of its kind and subject was closed.',
+});
+
+export const incidentActed = defineAuditEvent({
+  type: 'incident.acted',
+  durability: 'durable',
+  outcomes: ['end_session', 'block_network', 'revoke_sessions'],
+  meaning: 'What the policy of the detection says was done at once, in the transaction that says so.',
+});
+
+export const incidentChanged = defineAuditEvent({
+  type: 'incident.changed',
+  durability: 'durable',
+  outcomes: ['acknowledged', 'closed'],
+  meaning: 'Somebody took up an incident or closed it; `reason` says why.',
+});
+
+export const userUnlocked = defineAuditEvent({
+  type: 'user.unlocked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'Somebody let an account try its password again: its count of wrong ones begins anew.',
+});

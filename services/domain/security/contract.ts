@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import {
+  cursorInvalid,
+  permissionMissing,
+  shuttingDown,
+  storeUnavailable,
+  unauthenticated,
+} from '../../platform/errors.ts';
+import { ADMIN_TAG, bodyReason, manages, noQuery, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { userUnknown } from '../tokens/errors.ts';
+import { eventStreamsBusy, eventStreamsSpent, incidentClosed, incidentUnknown } from './errors.ts';
+import { INCIDENT_STATES, SEVERITIES, SUBJECT_KINDS } from './incident-shapes.ts';
+
+export const incidentView = z.object({
+  incident_id: z.string(),
+  detection: z.string(),
+  severity: z.enum(SEVERITIES),
+  /** An `identifier` or `network` is a keyed hash. */
+  subject: z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
+  state: z.enum(INCIDENT_STATES),
+  /** Sightings since it was raised. */
+  count: z.int(),
+  first_seen_at: z.string(),
+  last_seen_at: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+  /** What was done at once, by the policy of the detection. */
+  actions: z.array(z.string()),
+  reason: z.string().nullable(),
+  changed_at: z.string().nullable(),
+  changed_by: z.string().nullable(),
+});
+
+const byId = z.strictObject({ incident_id: z.uuid() });
+
+export const listIncidentsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/incidents',
+  operation: 'listIncidents',
+  summary: 'Security incidents, the one seen last first',
+  tag: ADMIN_TAG,
+  auth: reads('incidents:read'),
+  query: z.strictObject({
+    ...pageQuery,
+    state: z.enum(INCIDENT_STATES).optional(),
+    severity: z.enum(SEVERITIES).optional(),
+    detection: z
+      .string()
+      .max(64)
+      .regex(/^[a-z_]+$/)
+      .optional(),
+    /** A user id, client id or keyed hash. */
+    subject: z
+      .string()
+      .max(255)
+      .regex(/^[\w.:@-]+$/)
+      .optional(),
+  }),
+  responses: { 200: z.object({ incidents: z.array(incidentView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const readIncidentEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/incidents/{incident_id}',
+  operation: 'readIncident',
+  summary: 'One incident',
+  tag: ADMIN_TAG,
+  auth: reads('incidents:read'),
+  params: byId,
+  query: noQuery,
+  responses: { 200: incidentView },
+  errors: [...REFUSALS, incidentUnknown],
+});
+
+export const acknowledgeIncidentEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/incidents/{incident_id}/acknowledge',
+  operation: 'acknowledgeIncident',
+  summary: 'Take up an incident: somebody looks at it',
+  tag: ADMIN_TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'incidents:manage' },
+  params: byId,
+  query: noQuery,
+  body: bodyReason,
+  responses: { 200: incidentView },
+  errors: [...REFUSALS, incidentUnknown, incidentClosed],
+});
+
+export const closeIncidentEndpoint = defineEndpoint({
+  ...acknowledgeIncidentEndpoint,
+  path: '/v1/admin/incidents/{incident_id}/close',
+  operation: 'closeIncident',
+  summary: 'Close an incident; the next sighting raises another',
+});
+
+export const unlockUserEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/users/{user_id}/unlock',
+  operation: 'unlockUser',
+  summary: 'Let a locked account try its password again from any device',
+  tag: ADMIN_TAG,
+  auth: manages('users:unlock'),
+  params: z.strictObject({
+    user_id: z
+      .string()
+      .max(255)
+      .regex(/^[\w-]+$/),
+  }),
+  query: noQuery,
+  body: bodyReason,
+  /** How many wrong passwords were counted. */
+  responses: { 200: z.object({ user_id: z.string(), failed_logins: z.int() }) },
+  errors: [...REFUSALS, userUnknown],
+});
+
+const eventTypes = z
+  .string()
+  .max(1_024)
+  .regex(/^[a-z_]+(\.[a-z_]+)+(,[a-z_]+(\.[a-z_]+)+){0,15}$/);
+
+export const streamSecurityEventsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/events',
+  operation: 'streamSecurityEvents',
+  summary:
+    'Security events as they are sealed, by server-sent events: `id` is their seq, so Last-Event-ID goes on where a stream ended',
+  tag: ADMIN_TAG,
+  auth: { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' },
+  /** Types separated by commas, at most 16; all without it. */
+  query: z.strictObject({ type: eventTypes.optional() }),
+  responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },
+  errors: [unauthenticated, permissionMissing, eventStreamsBusy, eventStreamsSpent, shuttingDown, storeUnavailable],
+});

@@ -1,0 +1,100 @@
+import type { Severity } from './incident-shapes.ts';
+
+/**
+ * What is done without asking. `end_session`: the session that was just begun ends, its holder signs in again;
+ * `block_network`: for an hour no password from an unknown device is looked at there; `revoke_sessions`: every session
+ * and token of the user ends.
+ */
+export type Action = 'end_session' | 'block_network' | 'revoke_sessions';
+
+/** A declared policy: what counts as an incident, how bad it is, and what is done about it at once. */
+export type Detection = {
+  readonly name: string;
+  readonly severity: Severity;
+  readonly meaning: string;
+  readonly actions: readonly Action[];
+};
+
+/** Declares a detection: `defineDetection({ name: 'credential_stuffing', severity: 'high', … })`. */
+export const defineDetection = <const Name extends string>(
+  detection: Detection & { readonly name: Name },
+): Detection & { readonly name: Name } => detection;
+
+export const passwordGuessing = defineDetection({
+  name: 'password_guessing',
+  severity: 'medium',
+  meaning: 'The passwords of one account were guessed until it was locked for unknown devices.',
+  actions: [],
+});
+
+export const credentialStuffing = defineDetection({
+  name: 'credential_stuffing',
+  severity: 'high',
+  meaning: 'From one network the passwords of many names were tried within 15 minutes, and most were wrong.',
+  actions: ['block_network'],
+});
+
+export const failedLoginRatio = defineDetection({
+  name: 'failed_login_ratio',
+  severity: 'high',
+  meaning: 'Of the last 200 sign-ins, all within ten minutes, nine of ten were refused: guessing from many networks.',
+  actions: [],
+});
+
+export const accountTakeover = defineDetection({
+  name: 'account_takeover',
+  severity: 'critical',
+  meaning: 'A right password came from an unknown device in a network from which many names were being tried.',
+  actions: ['revoke_sessions'],
+});
+
+/** Without a map of addresses: two networks and two devices at once, one of them new, is the honest signal there is. */
+export const impossibleTravel = defineDetection({
+  name: 'impossible_travel',
+  severity: 'medium',
+  meaning:
+    'A sign-in from an unknown device in another network, within ten minutes of activity of the same user elsewhere.',
+  actions: ['end_session'],
+});
+
+/** The rotation itself has ended the login and its tokens. */
+export const refreshTokenReuse = defineDetection({
+  name: 'refresh_token_reuse',
+  severity: 'high',
+  meaning: 'A used refresh token came back: two holders of one login, which has ended.',
+  actions: [],
+});
+
+export const refreshTokenOveruse = defineDetection({
+  name: 'refresh_token_overuse',
+  severity: 'low',
+  meaning: 'A refresh token was presented more often than its grace allows; nothing has ended.',
+  actions: [],
+});
+
+export const tokenReplay = defineDetection({
+  name: 'token_replay',
+  severity: 'high',
+  meaning: 'An access token was shown from another address or by another agent than its first holder.',
+  actions: [],
+});
+
+export const stateRewound = defineDetection({
+  name: 'state_rewound',
+  severity: 'critical',
+  meaning: 'A refresh token is newer than its row: the database has lost commits.',
+  actions: [],
+});
+
+/** Every detection there is. */
+export const detections = [
+  passwordGuessing,
+  credentialStuffing,
+  failedLoginRatio,
+  accountTakeover,
+  impossibleTravel,
+  refreshTokenReuse,
+  refreshTokenOveruse,
+  tokenReplay,
+  stateRewound,
+] as const;

@@ -1,0 +1,174 @@
+import { Readable } from 'node:stream';
+import { shuttingDown } from '../../platform/errors.ts';
+import type { AuditEventView } from '../audit/event-view.ts';
+import { followEvents, followEventsOf, newestEventSeq } from '../audit/list-events.ts';
+import type { Caller, Clock, Log, Ports } from '../ports.ts';
+import { eventStreamsBusy, eventStreamsSpent } from './errors.ts';
+
+export type EventQuestion = {
+  /** Events after this place; without it, those from now on. */
+  readonly afterSeq?: number | undefined;
+  /** Only these types; all without it. */
+  readonly types?: readonly string[] | undefined;
+};
+
+export type EventStreams = {
+  /**
+   * Server-sent events: every sealed security event from a place on, as GET /v1/audit/events shows it, its seq as the
+   * id. A comment every 15 s tells a quiet stream from a dead one. Ends after `maximumLifeMs`: who comes back with its
+   * Last-Event-ID is authenticated again and misses nothing. Throws `eventStreamsSpent` (429), `eventStreamsBusy`,
+   * `shuttingDown`, `storeUnavailable` (503).
+   */
+  open(question: EventQuestion, caller: Caller): Promise<Readable>;
+  count(): number;
+  /** Ends every stream cleanly and opens no more: for the drain. */
+  close(): void;
+};
+
+export type HasEventStreams = { readonly eventStreams: EventStreams };
+
+export type EventStreamDeps = Pick<Ports, 'sql'> & {
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly log: Log;
+  readonly maximumStreams?: number;
+  readonly maximumPerCaller?: number;
+  readonly maximumLifeMs?: number;
+  /** A consumer that has taken nothing for this long is cut. */
+  readonly stuckAfterMs?: number;
+  readonly everyMs?: number;
+};
+
+const PAGE = 100;
+const HEARTBEAT_MS = 15_000;
+
+/** The place a reconnecting consumer names by its Last-Event-ID (WHATWG HTML §9.2.4); undefined where it is none. */
+export const seqOfEventId = (id: unknown): number | undefined =>
+  typeof id === 'string' && /^\d{1,15}$/.test(id) ? Number(id) : undefined;
+
+const frameOf = (event: AuditEventView): string =>
+  `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+
+/** A consumer takes at its own speed: a page is read when the last was taken, so a slow one holds no memory here. */
+class EventStream extends Readable {
+  readonly #deps: EventStreamDeps;
+  readonly #types: readonly string[] | undefined;
+  readonly #openedAt: number;
+  #afterSeq: number;
+  #sentAt: number;
+  #isWanted = false;
+  #isBusy = false;
+  #isFinished = false;
+
+  constructor(deps: EventStreamDeps, afterSeq: number, types: readonly string[] | undefined) {
+    super({ highWaterMark: 16_384 });
+    this.#deps = deps;
+    this.#types = types;
+    this.#afterSeq = afterSeq;
+    this.#openedAt = deps.clock.monotonic();
+    this.#sentAt = this.#openedAt;
+    this.push('retry: 1000\n\n');
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+  }
+
+  /** What is due is sent, who takes nothing is cut, who is old is sent to authenticate again. */
+  async tick(newestSeq: number): Promise<void> {
+    const { clock, maximumLifeMs = 300_000, stuckAfterMs = 30_000 } = this.#deps;
+    const now = clock.monotonic();
+    if (!this.#isWanted && !this.#isBusy && now - this.#sentAt > stuckAfterMs) this.destroy();
+    else if (now - this.#openedAt > maximumLifeMs) this.finish();
+    else if (newestSeq > this.#afterSeq) await this.#advance();
+    else if (now - this.#sentAt > HEARTBEAT_MS) this.#send(': quiet\n\n');
+  }
+
+  finish(): void {
+    if (this.#isFinished || this.destroyed) return;
+    this.#isFinished = true;
+    this.push(null);
+  }
+
+  #send(text: string): void {
+    if (this.destroyed || this.#isFinished) return;
+    this.#sentAt = this.#deps.clock.monotonic();
+    this.#isWanted = this.push(text);
+  }
+
+  async #advance(): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      while (this.#isWanted && !this.destroyed && !this.#isFinished) {
+        const { events, reachedSeq } = await this.#read();
+        if (reachedSeq === this.#afterSeq) break;
+        this.#afterSeq = reachedSeq;
+        if (events.length > 0) this.#send(events.map(frameOf).join(''));
+      }
+    } catch (err) {
+      // The place is kept: the next turn goes on from there.
+      this.#deps.log.debug({ err }, 'an event stream could not be served');
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #read(): Promise<{ readonly events: readonly AuditEventView[]; readonly reachedSeq: number }> {
+    if (this.#types) return followEventsOf(this.#deps, this.#types, this.#afterSeq, PAGE);
+    const events = await followEvents(this.#deps, this.#afterSeq, PAGE);
+    return { events, reachedSeq: events.at(-1)?.seq ?? this.#afterSeq };
+  }
+}
+
+const ownerOf = (caller: Caller): string =>
+  caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
+
+export function createEventStreams(deps: EventStreamDeps): EventStreams {
+  const { maximumStreams = 200, maximumPerCaller = 5, everyMs = 500 } = deps;
+  const streams = new Map<EventStream, string>();
+  let timer: NodeJS.Timeout | undefined;
+  let isTicking = false;
+  let isClosed = false;
+
+  /** One look at the end of the log for all streams; none while there is no stream. */
+  async function tick(): Promise<void> {
+    if (isTicking) return;
+    isTicking = true;
+    try {
+      const newest = await newestEventSeq(deps);
+      await Promise.all([...streams.keys()].map((stream) => stream.tick(newest)));
+    } catch (err) {
+      deps.log.debug({ err }, 'event streams could not be served');
+    } finally {
+      isTicking = false;
+    }
+  }
+
+  function forget(stream: EventStream): void {
+    streams.delete(stream);
+    if (streams.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  }
+
+  return {
+    async open({ afterSeq, types }, caller) {
+      if (isClosed) throw shuttingDown({ retryAfterSeconds: 1 });
+      const owner = ownerOf(caller);
+      const held = [...streams.values()].filter((other) => other === owner).length;
+      if (held >= maximumPerCaller) throw eventStreamsSpent({ retryAfterSeconds: 5 });
+      if (streams.size >= maximumStreams) throw eventStreamsBusy({ retryAfterSeconds: 5 });
+      const newest = await newestEventSeq(deps);
+      const stream = new EventStream(deps, Math.min(afterSeq ?? newest, newest), types);
+      streams.set(stream, owner);
+      stream.once('close', () => forget(stream));
+      timer ??= setInterval(() => void tick(), everyMs).unref();
+      return stream;
+    },
+    count: () => streams.size,
+    close() {
+      isClosed = true;
+      for (const stream of streams.keys()) stream.finish();
+    },
+  };
+}

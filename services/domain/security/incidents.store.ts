@@ -1,0 +1,167 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { AuditRow } from '../audit/record-event.ts';
+import { placeTime } from '../pages.ts';
+import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
+import type { IncidentState, Severity, Subject } from './incident-shapes.ts';
+
+/** Times in RFC 3339 with milliseconds, UTC. */
+export type IncidentRow = {
+  readonly id: string;
+  readonly detection: string;
+  readonly severity: Severity;
+  readonly subjectKind: Subject['kind'];
+  readonly subjectId: string;
+  readonly state: IncidentState;
+  readonly count: number;
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly actions: readonly string[];
+  readonly reason: string | null;
+  readonly changedAt: string | null;
+  readonly changedBy: string | null;
+};
+
+const COLUMNS = `id, detection, severity, subject_kind AS "subjectKind", subject_id AS "subjectId", state, count,
+  ${placeTime('first_seen_at')} AS "firstSeenAt", ${placeTime('last_seen_at')} AS "lastSeenAt", detail, actions, reason,
+  ${placeTime('changed_at')} AS "changedAt", changed_by AS "changedBy"`;
+
+/**
+ * One incident for a detection and subject until it is closed, by incidents_one_open: sightings at the same time wait
+ * for each other and count. The first writes its audit row in the same statement.
+ */
+const incidentRaise = defineStatement(
+  'incidentRaise',
+  `WITH raised AS (
+    INSERT INTO incidents AS i (id, detection, severity, subject_kind, subject_id, detail)
+    VALUES ($1, $2, $3, $4, $5, $6::jsonb)
+    ON CONFLICT (detection, subject_kind, subject_id) WHERE state <> 'closed' DO UPDATE SET
+      count = i.count + 1, last_seen_at = clock_timestamp(), detail = i.detail || excluded.detail
+    RETURNING id, count, actions, xmax = 0 AS is_new
+  ), logged AS (
+    INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
+      detail, traceparent)
+    SELECT $7, $8, $9, $10, 'incident', id::text, $11, $12, $13, $14::jsonb, $15 FROM raised WHERE is_new
+  )
+  SELECT id, count, actions, is_new AS "isNew" FROM raised`,
+);
+
+const incidentActionAdd = defineStatement(
+  'incidentActionAdd',
+  `UPDATE incidents SET actions = array_append(actions, $2) WHERE id = $1 AND NOT $2 = ANY (actions)`,
+);
+
+/** Sorts what matches: there are as many incidents as people have looked at. */
+const incidentsPage = defineStatement(
+  'incidentsPage',
+  `SELECT ${COLUMNS} FROM incidents
+   WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR detection = $2) AND ($3::text IS NULL OR severity = $3)
+     AND ($4::text IS NULL OR subject_id = $4)
+     AND ($5::timestamptz IS NULL OR (date_trunc('milliseconds', last_seen_at), id) < ($5, $6::uuid))
+   ORDER BY date_trunc('milliseconds', last_seen_at) DESC, id DESC LIMIT $7`,
+);
+
+const incidentRead = defineStatement('incidentRead', `SELECT ${COLUMNS} FROM incidents WHERE id = $1`);
+
+const incidentLock = defineStatement('incidentLock', `SELECT state FROM incidents WHERE id = $1 FOR UPDATE`);
+
+const incidentChange = defineStatement(
+  'incidentChange',
+  `UPDATE incidents SET state = $2, reason = $3, changed_at = clock_timestamp(), changed_by = $4 WHERE id = $1
+   RETURNING ${COLUMNS}`,
+);
+
+/** As long as the documents of HIPAA (45 CFR 164.316(b)(2)) are kept; an open one stays. */
+export const incidentPurge = definePurge({
+  kind: 'incidents',
+  table: 'incidents',
+  id: 'id',
+  ends: 'last_seen_at',
+  stays: `interval '6 years'`,
+  where: `state = 'closed'`,
+});
+
+export type Raised = {
+  readonly id: string;
+  readonly count: number;
+  /** Done for it so far. */
+  readonly actions: readonly string[];
+  readonly isNew: boolean;
+};
+
+export async function upsertIncident(
+  sql: Sql,
+  incident: {
+    readonly id: string;
+    readonly detection: string;
+    readonly severity: Severity;
+    readonly subject: Subject;
+    readonly detail: Readonly<Record<string, unknown>>;
+  },
+  [, type, outcome, actorKind, actorId, , , clientId, ipHash, agentHash, detail, traceparent]: AuditRow,
+): Promise<Raised> {
+  const [row] = await sql.query<Raised>(incidentRaise, [
+    incident.id,
+    incident.detection,
+    incident.severity,
+    incident.subject.kind,
+    incident.subject.id,
+    JSON.stringify(incident.detail),
+    type,
+    outcome,
+    actorKind,
+    actorId,
+    clientId,
+    ipHash,
+    agentHash,
+    detail,
+    traceparent,
+  ]);
+  return row as Raised;
+}
+
+export async function addAction(sql: Sql, id: string, action: string): Promise<void> {
+  await sql.query(incidentActionAdd, [id, action]);
+}
+
+export type IncidentFilter = {
+  readonly state?: string | undefined;
+  readonly detection?: string | undefined;
+  readonly severity?: string | undefined;
+  readonly subjectId?: string | undefined;
+};
+
+export const readIncidentsPage = (
+  sql: Sql,
+  filter: IncidentFilter,
+  after: readonly string[] | undefined,
+  limit: number,
+): Promise<IncidentRow[]> =>
+  sql.query(incidentsPage, [
+    filter.state ?? null,
+    filter.detection ?? null,
+    filter.severity ?? null,
+    filter.subjectId ?? null,
+    after?.[0] ?? null,
+    after?.[1] ?? null,
+    limit,
+  ]);
+
+export async function readIncidentRow(sql: Sql, id: string): Promise<IncidentRow | undefined> {
+  const [row] = await sql.query<IncidentRow>(incidentRead, [id]);
+  return row;
+}
+
+export async function lockIncident(tx: Sql, id: string): Promise<IncidentState | undefined> {
+  const [row] = await tx.query<{ state: IncidentState }>(incidentLock, [id]);
+  return row?.state;
+}
+
+export async function changeIncidentRow(
+  tx: Sql,
+  change: { readonly id: string; readonly state: IncidentState; readonly reason: string; readonly by: string },
+): Promise<IncidentRow> {
+  const [row] = await tx.query<IncidentRow>(incidentChange, [change.id, change.state, change.reason, change.by]);
+  return row as IncidentRow;
+}

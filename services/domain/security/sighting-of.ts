@@ -1,0 +1,115 @@
+import type { AuditEventView } from '../audit/event-view.ts';
+import { clientPrefixOf } from '../limits/client-prefix.ts';
+import type { ActedOn } from './act-on-incident.ts';
+import {
+  accountTakeover,
+  credentialStuffing,
+  impossibleTravel,
+  passwordGuessing,
+  refreshTokenOveruse,
+  refreshTokenReuse,
+  stateRewound,
+  tokenReplay,
+} from './detections.ts';
+import type { Subject } from './incident-shapes.ts';
+import type { Elsewhere } from './sightings.store.ts';
+
+type KnownDetection =
+  | typeof accountTakeover
+  | typeof credentialStuffing
+  | typeof impossibleTravel
+  | typeof passwordGuessing
+  | typeof refreshTokenOveruse
+  | typeof refreshTokenReuse
+  | typeof stateRewound
+  | typeof tokenReplay;
+
+/** What a detection makes of an event. */
+export type SightingOf = {
+  readonly detection: KnownDetection;
+  readonly target: Subject;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly on: ActedOn;
+};
+
+/** Types of the events that any detection reads. */
+export const WATCHED_TYPES = [
+  'user.login',
+  'user.login_locked',
+  'token.refresh_reused',
+  'token.refresh_overused',
+  'token.state_rewound',
+  'token.replay_detected',
+] as const;
+
+const INSTALLATION: Subject = { kind: 'installation', id: 'sallyport' };
+
+const memberOf = (event: AuditEventView, name: string): string | undefined => {
+  const value = event.detail[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+};
+
+/** The user where the event knows one, else whatever else it knows. */
+function subjectOf(event: AuditEventView): Subject {
+  const userId = event.target?.kind === 'user' ? event.target.id : memberOf(event, 'user_id');
+  if (userId) return { kind: 'user', id: userId };
+  const identifier = memberOf(event, 'identifier');
+  if (identifier) return { kind: 'identifier', id: identifier };
+  return event.client_id === null ? INSTALLATION : { kind: 'client', id: event.client_id };
+}
+
+const named = (subject: Subject): ActedOn => (subject.kind === 'user' ? { userId: subject.id } : {});
+
+/**
+ * What one sealed event is a sighting of, by itself; most are of nothing.
+ * @param elsewhere for a sign-in from an unknown device: the user's other logins in use at that time
+ */
+export function sightingsOf(event: AuditEventView, elsewhere: readonly Elsewhere[]): SightingOf[] {
+  const target = subjectOf(event);
+  const detail = { seq: event.seq };
+  const on = named(target);
+  switch (event.type) {
+    case 'user.login_locked': {
+      const isNetwork = event.detail.of === 'network';
+      const networkKey = memberOf(event, 'identifier');
+      if (isNetwork && networkKey !== undefined)
+        return [
+          { detection: credentialStuffing, target: { kind: 'network', id: networkKey }, detail, on: { networkKey } },
+        ];
+      return [{ detection: passwordGuessing, target, detail: { ...detail, failures: event.detail.failures }, on }];
+    }
+    case 'token.refresh_reused':
+      return [{ detection: refreshTokenReuse, target, detail: { ...detail, family_id: event.target?.id }, on }];
+    case 'token.refresh_overused':
+      return [{ detection: refreshTokenOveruse, target, detail: { ...detail, family_id: event.target?.id }, on }];
+    case 'token.replay_detected':
+      return [{ detection: tokenReplay, target, detail, on }];
+    case 'token.state_rewound':
+      return [{ detection: stateRewound, target: INSTALLATION, detail, on: {} }];
+    case 'user.login':
+      return isFromUnknownDevice(event) ? signInSightings(event, target, elsewhere) : [];
+    default:
+      return [];
+  }
+}
+
+/** Whether an event is a sign-in whose surroundings are worth a look. */
+export const isFromUnknownDevice = ({ type, outcome, detail }: AuditEventView): boolean =>
+  type === 'user.login' && outcome === 'ok' && detail.known_device === false;
+
+function signInSightings(event: AuditEventView, target: Subject, elsewhere: readonly Elsewhere[]): SightingOf[] {
+  const sessionId = memberOf(event, 'session_id');
+  const on = { ...named(target), ...(sessionId === undefined ? {} : { sessionId }) };
+  const detail = { seq: event.seq, session_id: sessionId };
+  if (event.detail.suspect_network === true) return [{ detection: accountTakeover, target, detail, on }];
+  const other = elsewhere.find(isAnotherPlace);
+  return other === undefined
+    ? []
+    : [{ detection: impossibleTravel, target, detail: { ...detail, other_session_id: other.sessionId }, on }];
+}
+
+/** Another network and another agent: either alone is a phone that leaves the house, or a second browser. */
+function isAnotherPlace({ ip, agent, ownIp, ownAgent }: Elsewhere): boolean {
+  if (!ip || !ownIp) return false;
+  return clientPrefixOf(ip) !== clientPrefixOf(ownIp) && agent !== ownAgent;
+}

@@ -1,0 +1,137 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+/** One reader at a time: what it does for events is committed with how far it has read. */
+const detectionProgressLock = defineStatement('detectionProgressLock', `SELECT seq FROM detection_progress FOR UPDATE`);
+
+const detectionProgressSet = defineStatement(
+  'detectionProgressSet',
+  `UPDATE detection_progress SET seq = $1 WHERE seq < $1`,
+);
+
+const detectionProgressRead = defineStatement('detectionProgressRead', `SELECT seq FROM detection_progress`);
+
+/** Networks that fail now and are not locked; along login_failures_last_failed_at. */
+const stuffingNetworksRead = defineStatement(
+  'stuffingNetworksRead',
+  `SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
+   WHERE last_failed_at > clock_timestamp() - interval '15 minutes' AND key LIKE 'network:%'
+     AND window_began_at > clock_timestamp() - interval '15 minutes' AND cardinality(tried) >= $1
+     AND successes * 4 < recent AND coalesce(locked_until, '-infinity') <= clock_timestamp()
+   ORDER BY key COLLATE "C"`,
+);
+
+/** Backwards along audit_events_type. */
+const loginRatioRead = defineStatement(
+  'loginRatioRead',
+  `SELECT count(*)::int AS logins, count(*) FILTER (WHERE outcome <> 'ok')::int AS refused FROM (
+     SELECT outcome, occurred_at FROM audit_events WHERE type = 'user.login' ORDER BY seq DESC LIMIT $1) latest
+   WHERE occurred_at > clock_timestamp() - interval '10 minutes'`,
+);
+
+const incidentIsFresh = defineStatement(
+  'incidentIsFresh',
+  `SELECT 1 FROM incidents WHERE detection = $1 AND state <> 'closed' AND last_seen_at > clock_timestamp() - interval '5 minutes'`,
+);
+
+/** The user's other logins that were used within ten minutes of this session's begin; by sessions_user_id and primary keys. */
+const elsewhereRead = defineStatement(
+  'elsewhereRead',
+  `SELECT DISTINCT other.id AS "sessionId", other."ipAddress" AS ip, other."userAgent" AS agent, begun."ipAddress" AS "ownIp",
+     begun."userAgent" AS "ownAgent"
+   FROM sessions begun
+   JOIN sessions other ON other."userId" = begun."userId" AND other.id <> begun.id
+   LEFT JOIN refresh_families f ON f.sid = other.id AND f.user_id = begun."userId"
+   WHERE begun.id = $1 AND (abs(extract(epoch FROM f.rotated_at - begun."createdAt")) < 600
+     OR abs(extract(epoch FROM other."createdAt" - begun."createdAt")) < 600)
+   ORDER BY other.id LIMIT 20`,
+);
+
+const networkBlock = defineStatement(
+  'networkBlock',
+  `UPDATE login_failures SET locked_until = greatest(coalesce(locked_until, '-infinity'), clock_timestamp() + make_interval(secs => $2)),
+     locks = locks + 1, recent = 0
+   WHERE key = $1`,
+);
+
+/** Row triggers end its families, write the revocation and the audit row. */
+const sessionEnd = defineStatement('securitySessionEnd', `DELETE FROM sessions WHERE id = $1`);
+
+const userHold = defineStatement(
+  'securityUserHold',
+  `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) u`,
+);
+/** User, sessions, families: the order of every writer. A higher epoch refuses every token born before. */
+const userEpochRaise = defineStatement(
+  'securityUserEpochRaise',
+  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`,
+);
+const userSessionsEnd = defineStatement('securityUserSessionsEnd', `DELETE FROM sessions WHERE "userId" = $1`);
+
+const userEmailRead = defineStatement('securityUserEmailRead', `SELECT email FROM users WHERE id = $1`);
+
+export async function lockProgress(tx: Sql): Promise<number> {
+  const [row] = await tx.query<{ seq: number }>(detectionProgressLock);
+  return row?.seq ?? -1;
+}
+
+export async function readProgress(sql: Sql): Promise<number> {
+  const [row] = await sql.query<{ seq: number }>(detectionProgressRead);
+  return row?.seq ?? -1;
+}
+
+export async function setProgress(tx: Sql, seq: number): Promise<void> {
+  await tx.query(detectionProgressSet, [seq]);
+}
+
+export type StuffingNetwork = {
+  readonly key: string;
+  readonly failures: number;
+  readonly successes: number;
+  readonly names: number;
+};
+
+export const readStuffingNetworks = (sql: Sql, names: number): Promise<StuffingNetwork[]> =>
+  sql.query(stuffingNetworksRead, [names]);
+
+export async function readLoginRatio(
+  sql: Sql,
+  latest: number,
+): Promise<{ readonly logins: number; readonly refused: number }> {
+  const [row] = await sql.query<{ logins: number; refused: number }>(loginRatioRead, [latest]);
+  return row ?? { logins: 0, refused: 0 };
+}
+
+export const isFresh = async (sql: Sql, detection: string): Promise<boolean> =>
+  (await sql.query(incidentIsFresh, [detection])).length > 0;
+
+/** Another login of the same user, and the one it is compared with. */
+export type Elsewhere = {
+  readonly sessionId: string;
+  readonly ip: string | null;
+  readonly agent: string | null;
+  readonly ownIp: string | null;
+  readonly ownAgent: string | null;
+};
+
+export const readElsewhere = (sql: Sql, sessionId: string): Promise<Elsewhere[]> =>
+  sql.query(elsewhereRead, [sessionId]);
+
+export async function blockNetworkRow(tx: Sql, key: string, seconds: number): Promise<void> {
+  await tx.query(networkBlock, [key, seconds]);
+}
+
+export async function endSessionRow(tx: Sql, sessionId: string): Promise<void> {
+  await tx.query(sessionEnd, [sessionId]);
+}
+
+export async function endEverythingOf(tx: Sql, userId: string): Promise<void> {
+  await tx.query(userHold, [userId]);
+  await tx.query(userEpochRaise, [userId]);
+  await tx.query(userSessionsEnd, [userId]);
+}
+
+export async function readEmail(sql: Sql, userId: string): Promise<string | undefined> {
+  const [row] = await sql.query<{ email: string }>(userEmailRead, [userId]);
+  return row?.email;
+}

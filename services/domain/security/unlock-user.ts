@@ -1,0 +1,35 @@
+import { recordEvent } from '../audit/record-event.ts';
+import { clearLoginFailures } from '../identity/login-guard.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { userUnknown } from '../tokens/errors.ts';
+import { userUnlocked } from './audit-events.ts';
+import { readEmail } from './sightings.store.ts';
+
+export type UnlockInput = {
+  readonly userId: string;
+  /** Why, for the audit log. */
+  readonly reason: string;
+};
+
+/**
+ * Lets an account try its password again from any device: its consecutive failures are forgotten. Who is let in is
+ * still for the password to say. Throws `user_unknown` (404).
+ */
+export async function unlockUser(
+  ports: Pick<Ports, 'transact'> & HasKeyRing,
+  { userId, reason }: UnlockInput,
+  caller: Caller,
+): Promise<{ readonly user_id: string; readonly failed_logins: number }> {
+  return ports.transact(async (tx) => {
+    const email = await readEmail(tx, userId);
+    if (email === undefined) throw userUnknown();
+    const failures = (await clearLoginFailures(tx, ports, email)) ?? 0;
+    await recordEvent(tx, caller, userUnlocked, {
+      outcome: 'ok',
+      target: { kind: 'user', id: userId },
+      detail: { failures, reason },
+    });
+    return { user_id: userId, failed_logins: failures };
+  });
+}
