@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createAuthenticator } from '../../../platform/testing/authenticator.ts';
+import { act, answer, enrolled } from '../../../platform/testing/factor-flows.ts';
+import { claimsIn } from '../../../platform/testing/flows.ts';
+import type { Json } from '../../../platform/testing/http-client.ts';
+import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
+import {
+  type HttpAnswer,
+  type IdentityWorld,
+  newPerson,
+  send,
+  startIdentityWorld,
+} from '../../../platform/testing/identity-world.ts';
+import { queryRows } from '../../../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { codeOf } from '../../../platform/testing/totp.ts';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+let database: TestDatabase;
+let world: IdentityWorld;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await startIdentityWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+
+const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const origin = OWN_ORIGIN;
+type Authenticator = ReturnType<typeof createAuthenticator>;
+
+async function register(
+  cookie: string,
+  authenticator: Authenticator,
+  ceremony: Partial<Parameters<Authenticator['create']>[1]> = {},
+): Promise<HttpAnswer> {
+  const asked = await act(world, cookie, '/api/auth/passkey/register/options');
+  expect(asked.status).toBe(200);
+  const { options, challenge } = asked.body;
+  const response = authenticator.create(options, { origin, ...ceremony });
+  return act(world, cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'a key' });
+}
+
+const askOptions = async (): Promise<Json> => (await send(world, 'POST', '/api/auth/passkey/sign-in/options')).body;
+const verify = (body: object, cookie?: string): Promise<HttpAnswer> =>
+  send(world, 'POST', '/api/auth/passkey/sign-in/verify', { body, ...(cookie ? { cookie } : {}) });
+
+async function assertion(
+  authenticator: Authenticator,
+  ceremony: Partial<Parameters<Authenticator['get']>[1]> = {},
+): Promise<{ challenge: string; response: object }> {
+  const { options, challenge } = await askOptions();
+  return { challenge, response: authenticator.get(options, { origin, ...ceremony }) };
+}
+
+async function holder(): Promise<{
+  person: ReturnType<typeof newPerson>;
+  userId: string;
+  registered: HttpAnswer;
+  authenticator: Authenticator;
+}> {
+  const person = newPerson();
+  const { cookie, body } = await signUp(world, person);
+  const authenticator = createAuthenticator();
+  const registered = await register(cookie, authenticator);
+  expect(registered.status).toBe(201);
+  return { person, userId: body.user.id, registered, authenticator };
+}
+
+describe('registering a passkey', () => {
+  test('gives a session of two factors and recovery codes with the first, and ends every session of before (U7)', async () => {
+    const person = newPerson();
+    const { cookie, body } = await signUp(world, person);
+    const other = await signIn(world, person);
+    const { options } = (await act(world, cookie, '/api/auth/passkey/register/options')).body;
+    expect(options).toMatchObject({
+      rp: { id: 'api.sallyport.test', name: 'Sallyport' },
+      authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+      attestation: 'none',
+    });
+    const first = await register(cookie, createAuthenticator());
+    expect(first.status).toBe(201);
+    expect(first.body.recovery_codes).toHaveLength(10);
+    expect(claimsIn(first.body.tokens.access_token)).toMatchObject({
+      acr: 'aal2',
+      amr: expect.arrayContaining(['hwk']),
+    });
+    for (const ended of [cookie, other.cookie]) expect((await readSession(world, ended)).status).toBe(401);
+    const second = await register(first.cookie, createAuthenticator());
+    expect([second.status, second.body.recovery_codes]).toEqual([201, null]);
+    const listed = await send(world, 'GET', '/api/auth/passkeys', { cookie: second.cookie });
+    expect(listed.body.passkeys).toHaveLength(2);
+    expect(listed.body.passkeys[0]).toMatchObject({ id: first.body.passkey_id, name: 'a key', device_bound: true });
+    expect((await send(world, 'GET', '/api/auth/factors', { cookie: second.cookie })).body).toEqual({
+      totp: false,
+      passkeys: 2,
+      recovery_codes_left: 10,
+      required: false,
+    });
+    const events = await rows(
+      `SELECT type FROM audit_outbox WHERE target_id = $1 AND type LIKE 'factor.%' ORDER BY id`,
+      [body.user.id],
+    );
+    expect(events.map(({ type }) => type)).toEqual(['factor.enrolled', 'factor.enrolled']);
+  });
+
+  test('refuses one that does not verify its user, of another origin or party, or with a challenge of another', async () => {
+    const { cookie } = await signUp(world, newPerson());
+    for (const ceremony of [{ verifiesUser: false }, { origin: 'https://evil.example' }, { rpId: 'evil.example' }])
+      expect((await register(cookie, createAuthenticator(), ceremony)).body.code).toBe('passkey_refused');
+    const stranger = await signUp(world, newPerson());
+    const asked = (await act(world, stranger.cookie, '/api/auth/passkey/register/options')).body;
+    const response = createAuthenticator().create(asked.options, { origin });
+    const path = '/api/auth/passkey/register/verify';
+    const stolen = await act(world, cookie, path, { challenge: asked.challenge, response, name: 'x' });
+    expect(stolen.body.code).toBe('passkey_refused');
+    const forged = await act(world, cookie, path, { challenge: 'A'.repeat(80), response, name: 'x' });
+    expect(forged.body.code).toBe('passkey_refused');
+    // A challenge of a sign-in registers nothing.
+    const { options, challenge } = await askOptions();
+    const mixed = createAuthenticator().create({ ...options, rp: { id: options.rpId } }, { origin });
+    expect((await act(world, cookie, path, { challenge, response: mixed, name: 'x' })).body.code).toBe(
+      'passkey_refused',
+    );
+  });
+
+  test('a passkey belongs to one account', async () => {
+    const { authenticator } = await holder();
+    const { cookie } = await signUp(world, newPerson());
+    expect((await register(cookie, authenticator)).body.code).toBe('factor_conflict');
+  });
+});
+
+describe('signing in with a passkey', () => {
+  test('opens a session of two factors without a password, once for each challenge', async () => {
+    const { person, userId, authenticator, registered } = await holder();
+    const proof = await assertion(authenticator);
+    const opened = await verify(proof, registered.cookie);
+    expect(opened.status).toBe(200);
+    expect(opened.body.user).toMatchObject({ id: userId, email: person.email });
+    expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
+    expect((await readSession(world, opened.cookie)).status).toBe(200);
+    expect((await readSession(world, registered.cookie)).status).toBe(401);
+    expect((await verify(proof)).body.code).toBe('passkey_refused');
+    // The password alone is not enough any more.
+    expect((await signIn(world, person)).body).toMatchObject({
+      code: 'second_factor_required',
+      factors: ['passkey', 'recovery_code'],
+    });
+  });
+
+  test('eight at once with one assertion open one session', async () => {
+    const { authenticator } = await holder();
+    const proof = await assertion(authenticator);
+    const statuses = (await Promise.all(Array.from({ length: 8 }, () => verify(proof)))).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, ...Array(7).fill(401)]);
+  });
+
+  test('refuses a user not verified, another origin or party, an unknown key, a clone behind its original, a disabled account', async () => {
+    const { userId, authenticator } = await holder();
+    const refused = async (key: Authenticator, ceremony = {}): Promise<string> =>
+      (await verify(await assertion(key, ceremony))).body.code;
+    expect(await refused(authenticator, { verifiesUser: false })).toBe('passkey_refused');
+    expect(await refused(authenticator, { origin: 'https://evil.example' })).toBe('passkey_refused');
+    expect(await refused(authenticator, { rpId: 'evil.example' })).toBe('passkey_refused');
+    expect(await refused(createAuthenticator())).toBe('passkey_refused');
+    expect((await verify(await assertion(authenticator))).status).toBe(200);
+    authenticator.rewind();
+    expect(await refused(authenticator)).toBe('passkey_refused');
+    const count = `SELECT count(*)::int FROM sessions WHERE "userId" = $1`;
+    const [before] = await rows(count, [userId]);
+    expect(before.count).toBe(2);
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    for (let tries = 0; tries < 4; tries++) await assertion(authenticator);
+    expect(await refused(authenticator)).toBe('passkey_refused');
+    expect((await rows(count, [userId]))[0].count).toBe(0);
+    const events = await rows(
+      `SELECT outcome FROM audit_outbox WHERE type = 'user.login' AND detail->>'factor' = 'passkey' AND outcome = 'refused'`,
+    );
+    expect(events.length).toBeGreaterThanOrEqual(6);
+  });
+
+  test('U6 its options are alike for everybody and name no credential', async () => {
+    const { options } = await askOptions();
+    expect(options).toMatchObject({ rpId: 'api.sallyport.test', userVerification: 'required' });
+    expect(options.allowCredentials ?? []).toEqual([]);
+  });
+});
+
+describe('renaming and removing', () => {
+  test('A1 only one’s own: another’s is 404 and stays; removing one ends every other session', async () => {
+    const { person, userId, registered } = await holder();
+    const stranger = await holder();
+    const path = `/api/auth/passkeys/${registered.body.passkey_id}`;
+    expect((await act(world, stranger.registered.cookie, path, { name: 'mine' }, 'PATCH')).status).toBe(404);
+    const foreign = { cookie: stranger.registered.cookie, headers: { origin } };
+    expect((await send(world, 'DELETE', path, foreign)).status).toBe(404);
+    const renamed = await act(world, registered.cookie, path, { name: 'blue key' }, 'PATCH');
+    expect(renamed.body).toMatchObject({ id: registered.body.passkey_id, name: 'blue key' });
+    const { challenge } = (await signIn(world, person)).body;
+    const other = await answer(world, { challenge, recovery_code: registered.body.recovery_codes[0] });
+    expect(other.status).toBe(200);
+    const removed = await send(world, 'DELETE', path, { cookie: registered.cookie, headers: { origin } });
+    expect(removed.status).toBe(200);
+    for (const ended of [registered.cookie, other.cookie]) expect((await readSession(world, ended)).status).toBe(401);
+    expect((await readSession(world, removed.cookie)).status).toBe(200);
+    // Without a factor no recovery code is left either, and the password is enough again.
+    expect(await rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [userId])).toEqual([]);
+    expect((await signIn(world, person)).status).toBe(200);
+  });
+
+  test('an authenticator app beside it stays, and the other way round', async () => {
+    const { person, userId, uri, cookie } = await enrolled(world);
+    const authenticator = createAuthenticator();
+    const registered = await register(cookie, authenticator);
+    expect([registered.status, registered.body.recovery_codes]).toEqual([201, null]);
+    const disabled = await act(world, registered.cookie, '/api/auth/two-factor/disable');
+    expect(disabled.status).toBe(200);
+    expect(claimsIn(disabled.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
+    const asked = await signIn(world, person);
+    expect(asked.body.factors).toEqual(['passkey', 'recovery_code']);
+    await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+    const gone = await answer(world, { challenge: asked.body.challenge, totp: codeOf(uri) });
+    expect(gone.body.code).toBe('second_factor_refused');
+    expect((await verify(await assertion(authenticator))).status).toBe(200);
+  });
+});

@@ -1,0 +1,109 @@
+// For tests only: an authenticator of WebAuthn Level 3 in software, from the specification and no library.
+import { createHash, createSign, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+
+type Options = { readonly challenge: string; readonly rp?: { readonly id: string }; readonly rpId?: string };
+type Ceremony = {
+  readonly origin: string;
+  /** What it looks at beside a touch: finger, face or PIN. */
+  readonly verifiesUser?: boolean;
+  /** Signs for another relying party than the options name. */
+  readonly rpId?: string;
+};
+
+type Cbor = number | string | Buffer | ReadonlyMap<number | string, Cbor>;
+
+/** RFC 8949 §3, as far as an attestation needs it. */
+function cbor(value: Cbor): Buffer {
+  const head = (major: number, length: number): Buffer => {
+    if (length < 24) return Buffer.from([(major << 5) | length]);
+    if (length < 256) return Buffer.from([(major << 5) | 24, length]);
+    return Buffer.from([(major << 5) | 25, length >> 8, length & 0xff]);
+  };
+  if (typeof value === 'number') return value >= 0 ? head(0, value) : head(1, -1 - value);
+  if (typeof value === 'string') return Buffer.concat([head(3, Buffer.byteLength(value)), Buffer.from(value)]);
+  if (Buffer.isBuffer(value)) return Buffer.concat([head(2, value.length), value]);
+  const entries = [...(value as ReadonlyMap<number | string, Cbor>)];
+  return Buffer.concat([head(5, entries.length), ...entries.flatMap(([key, item]) => [cbor(key), cbor(item)])]);
+}
+
+const sha256 = (data: string | Buffer): Buffer => createHash('sha256').update(data).digest();
+const FLAGS = { present: 0x01, verified: 0x04, attested: 0x40 };
+
+/** One discoverable ES256 credential that never leaves its device, with a counter. */
+export function createAuthenticator() {
+  const credentialId = randomBytes(32);
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  let userHandle = '';
+  let counter = 0;
+
+  function clientData(type: string, { challenge }: Options, { origin }: Ceremony): Buffer {
+    return Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }));
+  }
+
+  function authenticatorData(options: Options, { verifiesUser = true, rpId }: Ceremony, attested?: Buffer): Buffer {
+    const flags = FLAGS.present | (verifiesUser ? FLAGS.verified : 0) | (attested ? FLAGS.attested : 0);
+    const count = Buffer.alloc(4);
+    count.writeUInt32BE(++counter);
+    const party = rpId ?? options.rp?.id ?? options.rpId ?? '';
+    return Buffer.concat([sha256(party), Buffer.from([flags]), count, attested ?? Buffer.alloc(0)]);
+  }
+
+  const whole = (response: object): object => ({
+    id: credentialId.toString('base64url'),
+    rawId: credentialId.toString('base64url'),
+    type: 'public-key',
+    authenticatorAttachment: 'platform',
+    clientExtensionResults: {},
+    response,
+  });
+
+  return {
+    /** navigator.credentials.create (§6.3.2), attestation `none`. */
+    create(options: Options & { readonly user?: { readonly id: string } }, ceremony: Ceremony): object {
+      userHandle = options.user?.id ?? '';
+      const length = Buffer.from([credentialId.length >> 8, credentialId.length & 0xff]);
+      const attested = Buffer.concat([Buffer.alloc(16), length, credentialId, coseKey(publicKey)]);
+      const statement: [string, Cbor][] = [
+        ['fmt', 'none'],
+        ['attStmt', new Map()],
+        ['authData', authenticatorData(options, ceremony, attested)],
+      ];
+      return whole({
+        clientDataJSON: clientData('webauthn.create', options, ceremony).toString('base64url'),
+        attestationObject: cbor(new Map(statement)).toString('base64url'),
+        transports: ['internal'],
+      });
+    },
+    /** navigator.credentials.get (§6.3.3). */
+    get(options: Options, ceremony: Ceremony): object {
+      const client = clientData('webauthn.get', options, ceremony);
+      const data = authenticatorData(options, ceremony);
+      const signature = createSign('sha256')
+        .update(Buffer.concat([data, sha256(client)]))
+        .sign(privateKey);
+      return whole({
+        clientDataJSON: client.toString('base64url'),
+        authenticatorData: data.toString('base64url'),
+        signature: signature.toString('base64url'),
+        userHandle,
+      });
+    },
+    /** As a clone of it would count: behind the original. */
+    rewind(): void {
+      counter = 0;
+    },
+  };
+}
+
+/** RFC 9053 §7.1.1: EC2, ES256, P-256. */
+function coseKey(publicKey: KeyObject): Buffer {
+  const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
+  const members: [number, Cbor][] = [
+    [1, 2],
+    [3, -7],
+    [-1, 1],
+    [-2, Buffer.from(x, 'base64url')],
+    [-3, Buffer.from(y, 'base64url')],
+  ];
+  return cbor(new Map(members));
+}
