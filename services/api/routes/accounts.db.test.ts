@@ -352,6 +352,12 @@ describe('the profile', () => {
     expect(await post('verify-email', { token: await codeFor(email) })).toMatchObject({ status: 200 });
     const { body } = await send(open.url, 'GET', '/api/auth/session', { cookie: user.cookie });
     expect(body.user).toMatchObject({ email, emailVerified: true });
+    const claims = ({ access_token: token }: { readonly access_token: string }) =>
+      JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims(user.tokens)).toMatchObject({ email: user.email, email_verified: false });
+    const json = { refresh_token: user.tokens.refresh_token };
+    const refreshed = await send(open.url, 'POST', '/v1/tokens/refresh', { json });
+    expect(claims(refreshed.body)).toMatchObject({ email, email_verified: true });
     const notice = await newest(user.email);
     expect(notice).toMatchObject({ subject: 'The e-mail address of your account was changed' });
     expect(notice?.raw).not.toContain(email);

@@ -28,6 +28,8 @@ export type AccessTokenClaims = {
   readonly roles?: readonly string[];
   readonly permissions?: readonly string[];
   readonly email?: string;
+  /** Beside `email`, always: an address that nobody proved names nobody. */
+  readonly email_verified?: boolean;
   readonly auth_time?: number;
   /** How the login was proved: its assurance and its methods (RFC 9068 §2.2.1, RFC 8176). */
   readonly acr?: string;
@@ -60,6 +62,7 @@ export type TokenFacts = {
     readonly sessionId: string | null;
     readonly familyId: string;
     readonly email: string;
+    readonly isEmailVerified: boolean;
     readonly roles: readonly string[];
     /** Unix seconds. */
     readonly authTime: number;
@@ -118,6 +121,7 @@ export function accessTokenClaims(
   claims.permissions = facts.permissions;
   if (user) {
     claims.email = user.email;
+    claims.email_verified = user.isEmailVerified;
     claims.auth_time = user.authTime;
     if (user.acr) claims.acr = user.acr;
     if (user.amr && user.amr.length > 0) claims.amr = user.amr;
@@ -173,6 +177,7 @@ export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
     isOptionalTexts(claims.roles) &&
     isOptionalTexts(claims.permissions) &&
     isOptionalText(claims.email) &&
+    (claims.email_verified === undefined || typeof claims.email_verified === 'boolean') &&
     (claims.auth_time === undefined || isTime(claims.auth_time)) &&
     isOptionalText(claims.acr) &&
     isOptionalTexts(claims.amr) &&

@@ -31,6 +31,7 @@ export type CreatedFamily = {
   readonly generation: 0;
   readonly refreshExpiresInSeconds: number;
   readonly email: string;
+  readonly isEmailVerified: boolean;
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;

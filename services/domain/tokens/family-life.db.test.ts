@@ -81,6 +81,7 @@ describe('a new family', () => {
       generation: 0,
       refreshExpiresInSeconds: refreshSettings.refreshTokenSeconds,
       email: `${userId}@example.test`,
+      isEmailVerified: false,
       roles: ['user'],
       userEpoch: 0,
       clientEpoch: 0,

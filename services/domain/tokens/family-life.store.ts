@@ -3,6 +3,7 @@ import { defineStatement } from '../../platform/define/statement.ts';
 /** What signing needs of a new family's user and client. */
 export type NewFamilyRow = {
   readonly email: string;
+  readonly isEmailVerified: boolean;
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
@@ -33,7 +34,7 @@ export const familyEndPrevious = defineStatement(
 export const familyInsert = defineStatement(
   'familyInsert',
   `WITH born AS (
-    SELECT u.email, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch,
+    SELECT u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch,
       coalesce(array_to_string(s.amr, ' '), '') AS amr, s.acr
     FROM users u CROSS JOIN oauth_clients c LEFT JOIN sessions s ON s.id = $10
     WHERE u.id = $11 AND u."disabledAt" IS NULL AND c."clientId" = $6 AND NOT coalesce(c.disabled, false)
@@ -45,7 +46,7 @@ export const familyInsert = defineStatement(
       amr, acr
     FROM born RETURNING 1
   )
-  SELECT email, roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch", amr, acr,
+  SELECT email, is_email_verified AS "isEmailVerified", roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch", amr, acr,
     (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
 );
 

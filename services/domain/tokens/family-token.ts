@@ -14,6 +14,7 @@ export type FamilyFacts = {
   readonly scope: string;
   readonly audience: string;
   readonly email: string;
+  readonly isEmailVerified: boolean;
   readonly roles: readonly string[];
   /** Unix seconds. */
   readonly authTime: number;
@@ -60,6 +61,7 @@ export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): 
       sessionId: family.sessionId,
       familyId: family.familyId,
       email: family.email,
+      isEmailVerified: family.isEmailVerified,
       roles,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],

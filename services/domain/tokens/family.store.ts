@@ -25,7 +25,7 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), locked AS MATERIALIZED ( -- waits here, then has the newest committed values
   SELECT f.* FROM refresh_families f WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE
 ), held AS MATERIALIZED (
-  SELECT f.*, u.email, u.roles,
+  SELECT f.*, u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles,
     f.revoked_at IS NOT NULL OR u.id IS NULL OR u."disabledAt" IS NOT NULL OR u."tokenEpoch" > f.user_epoch
       OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked
   FROM locked f LEFT JOIN users u ON u.id = f.user_id LEFT JOIN oauth_clients c ON c."clientId" = f.client_id
@@ -120,7 +120,8 @@ SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2
     ELSE 0 END)::int4 END AS "retryAfterSeconds",
   floor(extract(epoch FROM CASE j.class WHEN 'current' THEN least(now() + make_interval(secs => $16::float8), f.expires_at)
     ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
-  f.user_id AS "userId", f.email, array_to_json(f.roles)::text AS roles, f.user_epoch AS "userEpoch", f.client_id AS "clientId",
+  f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
+  f.user_epoch AS "userEpoch", f.client_id AS "clientId",
   f.client_epoch AS "clientEpoch", f.sid AS "sessionId", f.scope, f.audience, f.jkt, f.x5t,
   extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr
 FROM judged j LEFT JOIN held f ON f.id = j.family_id
@@ -175,6 +176,7 @@ export type Rotation = {
   readonly refreshExpiresInSeconds: number;
   readonly userId: string;
   readonly email: string;
+  readonly isEmailVerified: boolean;
   /** JSON array. */
   readonly roles: string;
   readonly userEpoch: number;

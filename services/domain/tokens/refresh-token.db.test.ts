@@ -82,6 +82,7 @@ describe('a refresh', () => {
       client_id: 'sallyport',
       scope: 'openid email profile',
       email: `${login.userId}@example.test`,
+      email_verified: false,
       roles: ['user'],
       auth_time: 1,
       ue: 0,

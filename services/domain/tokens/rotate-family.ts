@@ -40,6 +40,7 @@ export type RotatedFamily = {
   readonly familyId: string;
   readonly userId: string;
   readonly email: string;
+  readonly isEmailVerified: boolean;
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientId: string;
@@ -165,6 +166,7 @@ export async function rotateFamily(
     familyId: uuidFromBytes(familyBytes),
     userId: rotation.userId,
     email: rotation.email,
+    isEmailVerified: rotation.isEmailVerified,
     roles: rolesOf(rotation.roles),
     userEpoch: rotation.userEpoch,
     clientId: rotation.clientId,

@@ -78,6 +78,7 @@ describe('claims', () => {
     [{ roles: 'admin' }, 'malformed'],
     [{ permissions: [1] }, 'malformed'],
     [{ email: {} }, 'malformed'],
+    [{ email_verified: 'true' }, 'malformed'],
     [{ auth_time: 'now' }, 'malformed'],
     [{ ue: '0' }, 'malformed'],
     [{ ce: -1 }, 'malformed'],
