@@ -1,6 +1,7 @@
 // PROCESS: the command line. A verb is a file that exports a function which adds itself to the program.
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../services/platform/config/load.ts';
+import { registerApiKeys } from './api-keys.ts';
 import { registerAudit } from './audit.ts';
 import { registerConfig } from './config.ts';
 import { registerDemo } from './demo.ts';
@@ -19,6 +20,7 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerStatus,
   registerDoctor,
   registerKeys,
+  registerApiKeys,
   registerToken,
   registerAudit,
   registerQueue,

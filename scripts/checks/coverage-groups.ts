@@ -22,6 +22,7 @@ const AUTHENTICATION = [
   'services/domain/tokens/{bearer-caller,verified-token-cache,idempotency,validate-token-security}.ts',
   'services/domain/tokens/{refresh-token-format,refresh-token,revocation-set}.ts',
   'services/domain/access/access-directory.ts',
+  'services/domain/api-keys/{api-key-format,api-key-directory,api-key-caller,request-signature}.ts',
   'services/domain/keys/key-ring.ts',
 ];
 

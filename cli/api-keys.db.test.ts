@@ -1,0 +1,105 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defineStatement } from '../services/platform/define/statement.ts';
+import { createTestPorts, type TestPorts } from '../services/platform/testing/ports.ts';
+import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+
+let database: TestDatabase;
+let ports: TestPorts;
+let dataDir: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-api-keys-'));
+  await raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
+const sallyport = (...args: string[]): Promise<CliRun> =>
+  runCli(['api-keys', ...args], {
+    DATABASE_URL: database.url,
+    SALLYPORT_DATA_DIR: dataDir,
+    KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
+  });
+const json = async (...args: string[]) => {
+  const { code, out, err } = await sallyport(...args, '--json');
+  expect(code, err).toBe(0);
+  return JSON.parse(out);
+};
+const NOBODY = '00000000-0000-7000-8000-000000000000';
+
+describe('sallyport api-keys', () => {
+  test('makes, rotates, lists and revokes keys; a secret is printed once, and the acts are recorded', async () => {
+    const made = await json('create', '--user', 'ada', '--name', 'nightly', '--permission', 'keys:read', '--days', '7');
+    const id = made.api_key.api_key_id;
+    expect(made.secret).toMatch(/^sp_ak_/);
+    expect(made.api_key).toMatchObject({
+      state: 'live',
+      owner: { kind: 'user', id: 'ada' },
+      permissions: ['keys:read'],
+    });
+    const rotated = await sallyport('rotate', id, '--overlap', '0');
+    expect(rotated.out).toMatch(new RegExp(`^live +${id}  user ada  until \\S+  nightly\\nsp_ak_\\w+\\n$`));
+    expect(rotated.out).not.toContain(made.secret);
+    expect((await json('list', '--user', 'ada')).api_keys).toHaveLength(1);
+    expect((await sallyport('revoke', id, '--reason', 'leaked')).code).toBe(4);
+    expect((await sallyport('revoke', id, '--reason', 'leaked', '--dry-run')).err).toMatch(/nothing was done/);
+    expect(await json('revoke', id, '--reason', 'leaked', '--yes')).toMatchObject({ api_key: { state: 'revoked' } });
+    const events = await raw(`SELECT type, actor_id FROM audit_outbox WHERE target_id = '${id}' ORDER BY id`);
+    expect(events).toEqual(
+      ['api_key.created', 'api_key.rotated', 'api_key.revoked'].map((type) => ({
+        type,
+        actor_id: 'sallyport api-keys',
+      })),
+    );
+    expect(await sallyport('rotate', id)).toMatchObject({
+      code: 5,
+      out: '',
+      err: expect.stringMatching(/api_key_over/),
+    });
+  });
+
+  test('says where a long list goes on, and does nothing on trial', async () => {
+    await raw(`INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
+      SELECT gen_random_uuid(), n::text, 'client', 'sallyport', 0, '{}', sha256(n::text::bytea), 1, 60, now() FROM generate_series(1, 101) n`);
+    const { out, err } = await sallyport('list', '--client', 'sallyport');
+    expect(out.trim().split('\n')).toHaveLength(100);
+    const cursor = /--cursor (\S+)/.exec(err)?.[1] ?? '';
+    expect((await json('list', '--client', 'sallyport', '--cursor', cursor)).api_keys).toHaveLength(1);
+    expect((await sallyport('create', '--client', 'sallyport', '--name', 'x', '--dry-run')).err).toMatch(
+      /nothing was done/,
+    );
+    expect((await sallyport('rotate', NOBODY, '--dry-run')).err).toMatch(/nothing was done/);
+  });
+
+  test('what is refused ends with its exit code and one fix, and prints nothing', async () => {
+    const refused: readonly (readonly [name: string, args: string[], code: number, message: RegExp])[] = [
+      ['no owner', ['create', '--name', 'x'], 2, /--user or --client/],
+      ['two owners', ['create', '--name', 'x', '--user', 'ada', '--client', 'sallyport'], 2, /one owner/],
+      ['an unknown owner', ['create', '--name', 'x', '--user', 'nobody'], 5, /api_key_over/],
+      ['no name', ['create', '--name', '', '--user', 'ada'], 2, /1 to 100 characters/],
+      [
+        'a life of a thousand days',
+        ['create', '--name', 'x', '--user', 'ada', '--days', '1000'],
+        2,
+        /--days takes 1 to 366/,
+      ],
+      ['an unknown key', ['revoke', NOBODY, '--reason', 'x', '--yes'], 2, /api_key_unknown/],
+      ['an unknown key to rotate', ['rotate', NOBODY], 2, /api_key_unknown/],
+      ['no id', ['rotate', 'x'], 2, /api-keys list/],
+      ['no reason', ['revoke', NOBODY, '--reason', ''], 2, /1 to 500 characters/],
+    ];
+    const runs = await Promise.all(refused.map(([, args]) => sallyport(...args)));
+    for (const [at, [name, , code, message]] of refused.entries()) {
+      expect(runs[at]?.err, name).toMatch(message);
+      expect(runs[at], name).toMatchObject({ code, out: '' });
+    }
+  });
+});
