@@ -9,11 +9,14 @@ import { type ProviderAccount, startOidcProvider, type TestProvider } from '../.
 let world: ApiWorld;
 let copy: ApiCopy;
 let oidc: TestProvider;
+/** It stops in the middle of a sign-in. */
+let leaving: TestProvider;
 
 const callbackOf = (name: string): string => `${API_URL}/api/auth/callback/${name}`;
 
 beforeAll(async () => {
   oidc = await startOidcProvider([callbackOf('company'), callbackOf('other')]);
+  leaving = await startOidcProvider([callbackOf('leaving')]);
   const provider = { issuer: oidc.issuer, clientId: oidc.clientId, clientSecret: oidc.clientSecret };
   world = await openApiWorld();
   copy = await world.startCopy({
@@ -24,6 +27,7 @@ beforeAll(async () => {
       SOCIAL_PROVIDERS: JSON.stringify({
         company: { ...provider, allowPrivateAddresses: true },
         other: { ...provider, allowPrivateAddresses: true },
+        leaving: { ...provider, issuer: leaving.issuer, allowPrivateAddresses: true },
         guarded: provider,
         impostor: { ...provider, issuer: `${oidc.issuer}/`, allowPrivateAddresses: true },
       }),
@@ -32,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await world?.close();
-  await oidc?.close();
+  await Promise.all([oidc?.close(), leaving?.close()]);
 });
 
 const ask = (method: string, path: string, sent: Sent = {}): Promise<Received> => send(copy.url, method, path, sent);
@@ -58,8 +62,8 @@ async function begin(
 }
 
 /** What the provider sends the browser back with, as a path of ours. */
-const comeBack = async ({ url }: Begun, who: ProviderAccount): Promise<string> => {
-  const back = await oidc.signIn(url, who);
+const comeBack = async ({ url }: Begun, who: ProviderAccount, at = oidc): Promise<string> => {
+  const back = await at.signIn(url, who);
   expect(back.href.startsWith(`${API_URL}/api/auth/callback/`)).toBe(true);
   return back.pathname + back.search;
 };
@@ -300,8 +304,15 @@ describe('linking by who is signed in', () => {
   });
 
   test('the last way in stays', async () => {
-    const cookie = cookieOf(await signInAs(account()));
+    const only = await signInAs(account());
+    const cookie = cookieOf(only);
     await expectRefused(await unlink(cookie, 'company'), 409, 'last_way_in');
+    await world.rows(
+      `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+       VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
+      [randomUUID(), only.body.user.id],
+    );
+    expect((await unlink(cookie, 'company')).body).toEqual({ status: 'unlinked' });
     expect((await ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);
     expect((await ask('GET', '/api/auth/list-accounts')).status).toBe(401);
   });
@@ -314,6 +325,15 @@ describe('A6 the provider itself', () => {
       await expectRefused(answer, 503, 'social_provider_unavailable');
       expect(answer.headers.get('retry-after')).toBe('5');
     }
+  });
+
+  test('gone between question and answer is no fault of the person, and no session', async () => {
+    const begun = await begin({ provider: 'leaving' });
+    const path = await comeBack(begun, account(), leaving);
+    await leaving.close();
+    const answer = await ask('GET', path, { cookie: begun.cookie });
+    await expectRefused(answer, 503, 'social_provider_unavailable');
+    await expectRefused(await ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 
   test('U9 a foreign page begins nothing, and no address is returned to that is not ours', async () => {
