@@ -13,7 +13,7 @@ export const userView = (
   updatedAt: user.updatedAt.toISOString(),
 });
 
-const sessionView = (session: AuthSession): SessionView => ({
+export const sessionView = (session: AuthSession): SessionView => ({
   id: session.id,
   userId: session.userId,
   expiresAt: session.expiresAt.toISOString(),

@@ -1,6 +1,7 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql, Tx } from '../../ports.ts';
 import type { Assurance } from '../assurance.ts';
+import type { AuthSession } from '../live-session.ts';
 
 export type AccountRow = {
   readonly id: string;
@@ -27,7 +28,7 @@ const userLock = defineStatement('userLock', `SELECT id FROM users WHERE id = $1
 
 const userInsert = defineStatement(
   'accountUserInsert',
-  `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, now())
+  `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
    ON CONFLICT (email) DO NOTHING RETURNING id`,
 );
 
@@ -77,6 +78,13 @@ const profileWrite = defineStatement(
 
 const userDelete = defineStatement('userDelete', `DELETE FROM users WHERE id = $1 RETURNING id`);
 
+const sessionRead = defineStatement(
+  'sessionRead',
+  `SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
+     u."disabledAt" IS NOT NULL AS "isDisabled"
+   FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`,
+);
+
 const sessionTokensRead = defineStatement('sessionTokensRead', `SELECT token FROM sessions WHERE "userId" = $1`);
 
 const one = async <R>(rows: Promise<R[]>): Promise<R | undefined> => (await rows)[0];
@@ -94,9 +102,11 @@ export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | unde
  */
 export const lockUser = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(userLock, [userId]));
 
-/** A user with a proven address. False where another account has it. */
-export const insertUser = (tx: Tx, user: { id: string; email: string; name: string }): Promise<boolean> =>
-  isDone(tx.query(userInsert, [user.id, user.email, user.name]));
+/** False where another account has the address, which is proven unless said. */
+export const insertUser = (
+  tx: Tx,
+  user: { readonly id: string; readonly email: string; readonly name: string; readonly isProven?: boolean },
+): Promise<boolean> => isDone(tx.query(userInsert, [user.id, user.email, user.name, user.isProven ?? true]));
 
 /** The first password of an account. */
 export const insertPassword = (tx: Tx, id: string, userId: string, digest: string): Promise<unknown> =>
@@ -141,3 +151,8 @@ export const deleteUser = (tx: Tx, userId: string): Promise<boolean> => isDone(t
 
 export const readSessionTokens = async (sql: Sql, userId: string): Promise<readonly string[]> =>
   (await sql.query<{ token: string }>(sessionTokensRead, [userId])).map(({ token }) => token);
+
+export const readSessionRow = (
+  sql: Sql,
+  sessionId: string,
+): Promise<(AuthSession & { readonly isDisabled: boolean }) | undefined> => one(sql.query(sessionRead, [sessionId]));

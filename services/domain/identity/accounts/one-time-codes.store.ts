@@ -19,11 +19,11 @@ const ALIVE_MAX = 3;
 /** Served by one_time_codes_email. Replaces the code of the same id, that of an earlier try to send its mail. */
 const codeIssue = defineStatement(
   'codeIssue',
-  `WITH earlier AS (DELETE FROM one_time_codes WHERE id = $1::uuid)
-   INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at)
+  `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at)
    SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7)
    WHERE (SELECT count(*) FROM one_time_codes
      WHERE email = $5 AND purpose = $2 AND expires_at > clock_timestamp() AND id <> $1::uuid) < ${ALIVE_MAX}
+   ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at
    RETURNING id`,
 );
 

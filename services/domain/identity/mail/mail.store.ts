@@ -69,7 +69,7 @@ export const postponeMail = (sql: Sql, id: string, failure: string, seconds: num
 
 export type MailBacklog = { readonly waiting: number; readonly givenUp: number };
 
-export async function readMailBacklog(sql: Sql): Promise<MailBacklog> {
+export async function readMailBacklogRow(sql: Sql): Promise<MailBacklog> {
   const [row] = await sql.query<MailBacklog>(mailBacklogRead);
   return row ?? { waiting: 0, givenUp: 0 };
 }

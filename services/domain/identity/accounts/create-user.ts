@@ -1,0 +1,34 @@
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import type { UserView } from '../contract.ts';
+import { normaliseEmail } from '../email.ts';
+import { emailTaken } from '../errors.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { userView } from '../views.ts';
+import { findAccount, insertPassword, insertUser } from './accounts.store.ts';
+import { type NewPasswordPorts, newDigest } from './set-password.ts';
+
+export type NewUser = { readonly email: string; readonly password: string; readonly name?: string | undefined };
+
+/**
+ * An account without a session, made by software that runs it: its address is unproved, and a mail asks for the proof.
+ * @throws the `passwordErrors` (400), emailTaken (409), hashingBusy (503)
+ */
+export async function createUser(
+  ports: Pick<Ports, 'transact'> & NewPasswordPorts & MailPorts,
+  { email: given, password, name = '' }: NewUser,
+  caller: Caller,
+): Promise<UserView> {
+  const email = normaliseEmail(given);
+  const digest = await newDigest(ports, { password, owner: { email, name, roles: ['user'] } }, caller);
+  const made = await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'user_created');
+    const id = ports.random.uuid();
+    if (!(await insertUser(tx, { id, email, name, isProven: false }))) throw emailTaken();
+    await insertPassword(tx, ports.random.uuid(), id, digest);
+    await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
+    return findAccount(tx, id);
+  });
+  if (!made) throw emailTaken();
+  return userView(made);
+}

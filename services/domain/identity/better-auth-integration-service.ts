@@ -1,0 +1,121 @@
+import { currentTraceId, currentTraceparent } from '../../../observability/http-span.ts';
+import { requestInvalid, unauthenticated } from '../../platform/errors.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { setAuditContext } from '../audit/audit-context.ts';
+import type { Caller, Ports } from '../ports.ts';
+import type { ClientInfo } from '../tokens/token-types.ts';
+import { updateUserEndpoint } from './account-contract.ts';
+import { findAccount, lockUser, readSessionRow } from './accounts/accounts.store.ts';
+import { createUser, type NewUser } from './accounts/create-user.ts';
+import { type ProfileChange, updateProfile } from './accounts/update-profile.ts';
+import { UNNAMED } from './assurance.ts';
+import type { LoginView, SessionView, UserView } from './contract.ts';
+import { endSession } from './end-session.ts';
+import type { MailPorts } from './mail/queue-mail.ts';
+import { type LoginPorts, signIn } from './sign-in.ts';
+import { sessionView } from './views.ts';
+
+export type User = UserView;
+export type Session = SessionView;
+export type UserRegistrationData = NewUser;
+export type LoginCredentials = { readonly email: string; readonly password: string };
+export type AuthenticationResult = LoginView;
+export type UserUpdates = ProfileChange;
+
+export type SessionValidation = {
+  readonly valid: boolean;
+  /** Null for a valid session. `unknown`: there is none of this id, or it ended so long ago that nobody remembers. */
+  readonly reason: 'expired' | 'revoked' | 'unknown' | null;
+  readonly session: Session | null;
+};
+
+export type BetterAuthIntegrationPorts = LoginPorts & MailPorts & Pick<Ports, 'transact'>;
+
+const NOBODY: ClientInfo = { ip: '', userAgent: '' };
+
+/**
+ * The use-cases of people for callers in TypeScript that run in the same process. Every method does what its endpoint
+ * does, with the same rows, and throws the same errors.
+ */
+export class BetterAuthIntegrationService {
+  readonly #ports: BetterAuthIntegrationPorts;
+
+  constructor(ports: BetterAuthIntegrationPorts) {
+    this.#ports = ports;
+  }
+
+  #caller({ ip, userAgent }: ClientInfo): Caller {
+    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
+    return { kind: 'system', name: 'identity-service', request };
+  }
+
+  /** Row and digest, no session; the digest is in no answer (A-USR-01). Throws `email_taken` (409), `password_…` (400). */
+  async createUser(data: UserRegistrationData, clientInfo: ClientInfo = NOBODY): Promise<User> {
+    return createUser(this.#ports, data, this.#caller(clientInfo));
+  }
+
+  /** The same `login_refused` (401) for a wrong password and an unknown address (A-USR-02). */
+  async authenticateUser(
+    credentials: LoginCredentials,
+    clientInfo: ClientInfo = NOBODY,
+  ): Promise<AuthenticationResult> {
+    const { request } = this.#caller(clientInfo);
+    const { body } = await signIn(this.#ports, credentials, { kind: 'anonymous', request });
+    return body;
+  }
+
+  /** Name and picture; anything else is `request_invalid` (400), whatever the compiler let pass (A-USR-03). */
+  async updateUserProfile(userId: string, updates: UserUpdates): Promise<User> {
+    const parsed = updateUserEndpoint.body?.safeParse(updates);
+    if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
+    const owner: Caller = {
+      kind: 'user',
+      userId,
+      sessionId: null,
+      clientId: FIRST_PARTY_CLIENT_ID,
+      permissions: new Set(),
+      by: 'session',
+      tokenId: null,
+      familyId: null,
+      authTime: 0,
+      request: this.#caller(NOBODY).request,
+    };
+    return (await updateProfile(this.#ports, updates, owner)).user;
+  }
+
+  /**
+   * A session of somebody whom the caller has recognised by means of its own, in Postgres and in Redis, with the
+   * client it is for (A-USR-04). It has no cookie. Throws `unauthenticated` (401) where there is no such user.
+   */
+  async createSession(userId: string, clientInfo: ClientInfo): Promise<Session> {
+    const caller = this.#caller(clientInfo);
+    const opened = await this.#ports.auth.transact(async (tx) => {
+      await setAuditContext(tx, caller, 'session_created');
+      await lockUser(tx, userId);
+      const account = await findAccount(tx, userId);
+      if (!account || account.isDisabled) throw unauthenticated();
+      return this.#ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
+    });
+    return sessionView(opened.session);
+  }
+
+  /** Ended sessions are known in memory; of the others Postgres tells (A-USR-05). Cookies are read from Redis first. */
+  async validateSession(sessionId: string): Promise<SessionValidation> {
+    const { revocations, sql, clock } = this.#ports;
+    const invalid = (reason: SessionValidation['reason']): SessionValidation => ({
+      valid: false,
+      reason,
+      session: null,
+    });
+    if (revocations.isSessionEnded(sessionId)) return invalid('revoked');
+    const row = await readSessionRow(sql, sessionId);
+    if (!row) return invalid('unknown');
+    if (row.expiresAt.getTime() <= clock.now()) return invalid('expired');
+    return row.isDisabled ? invalid('revoked') : { valid: true, reason: null, session: sessionView(row) };
+  }
+
+  /** The session with its families and access tokens; the reason is kept with the revocation (A-USR-06). */
+  async revokeSession(sessionId: string, reason: string): Promise<void> {
+    await endSession(this.#ports, { sessionId, reason }, this.#caller(NOBODY));
+  }
+}

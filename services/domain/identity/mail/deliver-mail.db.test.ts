@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { defineStatement } from '../../../platform/define/statement.ts';
+import { type MailFolder, openMailFolder } from '../../../platform/testing/mail-folder.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { MailRefusedError, type MailTransport, type OutgoingMail } from '../../ports.ts';
+import { mailPurge } from './mail.store.ts';
+import type { MailRequest } from './mails.ts';
+import { queueMail } from './queue-mail.ts';
+import { readMailBacklog } from './read-mail-backlog.ts';
+
+let database: TestDatabase;
+let ports: TestPorts;
+let mails: MailFolder;
+const woken: number[] = [];
+const logged: object[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const real = createTestPorts(database.url);
+  const say = (fields: object): void => void logged.push(fields);
+  ports = { ...real, log: { ...real.log, warn: say, error: say } };
+  mails = await openMailFolder(ports);
+});
+afterAll(async () => {
+  await mails.close();
+  await ports.end();
+  await database.drop();
+});
+beforeEach(async () => {
+  await raw('DELETE FROM mail_outbox');
+  await raw('DELETE FROM one_time_codes');
+  logged.length = 0;
+  woken.length = 0;
+});
+
+const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
+const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => void woken.push(1) };
+const ask = (mail: MailRequest): Promise<void> =>
+  ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
+const notice = (to: string): MailRequest => ({ template: 'password_changed', to });
+const rows = () =>
+  raw<{ attempts: number; failure: string | null; due: number | null }>(
+    'SELECT attempts, failure, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM mail_outbox',
+  );
+const due = () => raw('UPDATE mail_outbox SET next_attempt_at = now()');
+
+/** Takes mails or fails as it is told. */
+function transport(send: (mail: OutgoingMail) => void): MailTransport {
+  return { send: async (mail) => send(mail), close: async () => {} };
+}
+const away = transport(() => {
+  throw Object.assign(new Error('450 greylisted: somebody@people.test'), { code: 'EENVELOPE' });
+});
+
+describe('a mail that was asked for', () => {
+  test('is there only when its cause was committed, and wakes the workers then', async () => {
+    const mail = notice('somebody@people.test');
+    const failed = ports.transact(async (tx) => {
+      await queueMail(tx, { ...ports, mailer }, mail, testCaller);
+      throw new Error('the cause did not come about');
+    });
+    await expect(failed).rejects.toThrow();
+    expect([await rows(), woken]).toEqual([[], []]);
+    await ask(mail);
+    expect([(await rows()).length, woken]).toEqual([1, [1]]);
+  });
+
+  test('is sent once and leaves nothing behind; any number at once', async () => {
+    for (let n = 0; n < 20; n += 1) await ask(notice(`p${n}@people.test`));
+    const taken: string[] = [];
+    // Of two runs at once the older one is superseded between two batches.
+    await Promise.allSettled([1, 2].map(() => mails.deliver(transport(({ to }) => void taken.push(to)))));
+    await mails.deliver(transport(({ to }) => void taken.push(to)));
+    expect([...new Set(taken)].length).toBe(20);
+    expect(taken.length).toBe(20);
+    expect(await rows()).toEqual([]);
+  });
+
+  test('is tried again with growing pauses; no log line holds what the server said, nor the address', async () => {
+    await ask(notice('somebody@people.test'));
+    await mails.deliver(away);
+    const [first] = await rows();
+    expect(first).toMatchObject({ attempts: 1, failure: 'EENVELOPE' });
+    await due();
+    await mails.deliver(away);
+    const [second] = await rows();
+    expect(second?.due).toBeGreaterThan(first?.due ?? 0);
+    expect(JSON.stringify(logged)).not.toContain('somebody');
+    expect(logged).toEqual([1, 2].map((attempt) => ({ code: 'EENVELOPE', template: 'password_changed', attempt })));
+    await due();
+    expect((await mails.to('somebody@people.test')).length).toBe(1);
+    expect(await rows()).toEqual([]);
+  });
+
+  test('is given up when the server refuses it for good, and after a day; both stay for operators a while', async () => {
+    await ask(notice('refused@people.test'));
+    await mails.deliver(
+      transport(() => {
+        throw new MailRefusedError('smtp_550');
+      }),
+    );
+    expect(await rows()).toEqual([{ attempts: 1, failure: 'smtp_550', due: null }]);
+    await ask(notice('late@people.test'));
+    await raw(`UPDATE mail_outbox SET created_at = now() - interval '25 hours' WHERE next_attempt_at IS NOT NULL`);
+    await mails.deliver(away);
+    expect((await rows()).map(({ due: at }) => at)).toEqual([null, null]);
+    expect(await readMailBacklog(ports)).toEqual({ waiting: 0, givenUp: 2 });
+    await raw(`UPDATE mail_outbox SET created_at = now() - interval '8 days'`);
+    expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
+  });
+
+  test('one that cannot be opened keeps no other', async () => {
+    await ask(notice('first@people.test'));
+    await raw(`UPDATE mail_outbox SET sealed = 'v1.AAAA'`);
+    await ask(notice('second@people.test'));
+    expect((await mails.to('second@people.test')).length).toBe(1);
+    expect((await rows()).map(({ attempts }) => attempts)).toEqual([1]);
+  });
+
+  test('of one that is tried again only the newest code counts, and it is still one of three', async () => {
+    await raw(`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`);
+    await ask({ template: 'reset_password', to: 'tried@people.test' });
+    for (let n = 0; n < 5; n += 1) {
+      await mails.deliver(away);
+      await due();
+    }
+    const [mail] = await mails.to('tried@people.test');
+    expect(mail?.code).toHaveLength(43);
+    expect(await raw('SELECT purpose FROM one_time_codes')).toEqual([{ purpose: 'reset_password' }]);
+  });
+
+  test('says what only its own fields name: markup and line breaks in a name change nothing', async () => {
+    const to = 'plain@people.test';
+    await ask({ template: 'sign_up', to, name: '<img src=x>\r\nBcc: other@people.test', digest: 'x' });
+    const [mail] = await mails.to(to);
+    expect(mail?.raw).not.toMatch(/^bcc:/im);
+    expect(mail?.raw).not.toContain('<img');
+    expect(mail?.raw).toMatch(/^Auto-Submitted: auto-generated/m);
+  });
+});

@@ -1,0 +1,5 @@
+import type { Ports } from '../../ports.ts';
+import { type MailBacklog, readMailBacklogRow } from './mail.store.ts';
+
+/** Mails that wait to be sent, and those that were given up in the last week. */
+export const readMailBacklog = ({ sql }: Pick<Ports, 'sql'>): Promise<MailBacklog> => readMailBacklogRow(sql);
