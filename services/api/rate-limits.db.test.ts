@@ -107,6 +107,18 @@ describe('every route', () => {
     expectOAuthError(answers.at(-1)!, 429, 'temporarily_unavailable', 'rate_limited');
   });
 
+  test('A5: a batch counts by its items: it is no way round a limit', async () => {
+    const batch = (address: string, count: number) =>
+      from(address, api, 'POST', '/v1/tokens/validate-batch', { json: { tokens: Array(count).fill('rubbish') } });
+    const address = anyAddress();
+    const first = await batch(address, 3);
+    expect([first.status, first.headers.get('ratelimit')?.split(';')[1]]).toEqual([200, 'r=1']);
+    expect((await batch(address, 1)).status).toBe(200);
+    expect(refusedBy(await batch(address, 1))).toBe('validate');
+    expectProblem(await batch(anyAddress(), 5), 429, 'rate_limited');
+    expect((await batch(anyAddress(), 0)).status).toBe(200);
+  });
+
   test('a body is not read of who is over the limit', async () => {
     const address = anyAddress();
     const broken = () => from(address, api, 'POST', '/v1/tokens/refresh', { json: { unknown: true } });

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 import { rateLimitCheckDuration } from '../../observability/metrics/limits.ts';
 import type { Admission, ArrivedRequest, RequestLimits } from '../domain/limits/request-limits.ts';
 import { rateLimitHeaders } from '../domain/limits/verdict.ts';
@@ -36,6 +36,10 @@ const secondsSince = (startMs: number): number => (performance.now() - startMs) 
 /** Limits every request before its body is read, whatever route it meets or none. After the span, before the routes. */
 export function limitRequests(app: FastifyInstance, { limits, identify }: RequestLimiting): void {
   app.decorateRequest('admission', null);
+  app.addHook('onRoute', (route) => {
+    const { limitItems } = route.config?.endpoint ?? {};
+    if (limitItems !== undefined) route.preHandler = limitBatch(limits, limitItems);
+  });
   app.addHook('onRequest', (request, reply, done) => {
     const startMs = performance.now();
     const { endpoint } = request.routeOptions.config;
@@ -66,6 +70,24 @@ export function limitRequests(app: FastifyInstance, { limits, identify }: Reques
     }
   });
 }
+
+/** Counts each item of a batch, before any of them is looked at. */
+const limitBatch =
+  (limits: RequestLimits, lists: readonly string[]): preHandlerHookHandler =>
+  (request, reply, done) => {
+    const { admission, body } = request;
+    const items = lists.map((name) => (body as Record<string, readonly unknown[]>)[name]?.length ?? 0);
+    const furtherItems = items.reduce((sum, length) => sum + length, 0) - 1;
+    if (admission !== null && furtherItems > 0) {
+      try {
+        admission.held = limits.admitItems(furtherItems, admission.rateClass, admission.held);
+        reply.headers(rateLimitHeaders(admission.held.counted));
+      } catch (refusal) {
+        return done(refusal as Error);
+      }
+    }
+    done();
+  };
 
 /** The caller of the headers alone, without a wait: a client by its secret, or whoever a bearer token speaks for. */
 export const identifyBy =

@@ -51,13 +51,13 @@ export type RateBucket = {
   readonly toldEvery: number;
 };
 
-/** Requests of one key in its window, the one just counted among them, and when the window ends. */
+/** Requests of one key in its window, those just counted among them, and when the window ends. */
 export type RateCount = { readonly used: number; readonly resetMs: number };
 
 /** Counts requests. Never fails: without Redis each copy counts alone. Keys never leave the process in clear. */
 export type RateCounters = {
   /** In memory, with what other copies have told. */
-  countHere(bucket: RateBucket, key: string): RateCount;
+  countHere(bucket: RateBucket, key: string, requests?: number): RateCount;
   /** In Redis, for all copies at once; in memory where Redis does not answer. */
   countShared(bucket: RateBucket, key: string): Promise<RateCount>;
 };

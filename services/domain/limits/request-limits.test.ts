@@ -37,10 +37,10 @@ const clock = { now: () => 960_000 + nowMs, monotonic: () => nowMs };
 /** One copy that counts alone: real windows, no Redis. */
 function countersAlone(): RateCounters {
   const windows = new Map<string, WindowCounts>();
-  const count = ({ name, windowSeconds }: RateBucket, key: string): RateCount => {
+  const count = ({ name, windowSeconds }: RateBucket, key: string, requests?: number): RateCount => {
     const window = windows.get(name) ?? new WindowCounts(windowSeconds * 1_000, nowMs);
     windows.set(name, window);
-    const { own, endsAtMs } = window.add(key, nowMs);
+    const { own, endsAtMs } = window.add(key, nowMs, requests);
     return { used: own, resetMs: endsAtMs - nowMs };
   };
   return { countHere: count, countShared: async (bucket, key) => count(bucket, key) };
@@ -204,6 +204,27 @@ describe('clients', () => {
     expect(limits.admitCaller(client('c1'), 'read', early)).toBeNull();
     const late = await limits.admitRequest(arrive());
     expect(await outcome(() => limits.admitCaller(client('c1'), 'read', late))).toBe('address,client');
+  });
+});
+
+describe('batches', () => {
+  test('each item counts as a request, of the address or the client, and not of all together', async () => {
+    const batch = async (items: number, changes: Partial<ArrivedRequest> = {}) => {
+      const admission = await limits.admitRequest(arrive({ rateClass: 'validate', ...changes }));
+      return outcome(() => limits.admitItems(items - 1, 'validate', admission));
+    };
+    expect(await batch(6)).toBe('validate');
+    expect(await admit({ rateClass: 'validate' })).toBe('refused by validate');
+    expect(await batch(7, { ip: '192.0.2.8' })).toBe('refused by validate');
+    const service = { namesClient: true, identify: () => client('c1') };
+    expect(await batch(6, service)).toBe('client-validate');
+    expect(await admit({ ...service, rateClass: 'validate' })).toBe('refused by client-validate');
+    expect(await admit({ rateClass: 'token' })).toBe('token');
+  });
+
+  test('what is counted in Redis stays as it was', async () => {
+    const admission = await limits.admitRequest(arrive());
+    expect(limits.admitItems(1_000, 'read', admission).counted).toEqual(admission.counted);
   });
 });
 

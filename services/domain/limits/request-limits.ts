@@ -40,6 +40,11 @@ export type RequestLimits = {
    * @throws rateLimited, with its headers
    */
   admitCaller(caller: Caller, rateClass: RateClass, before: Admission): Admission | null | Promise<Admission>;
+  /**
+   * A batch, once its body is read: its further items in the buckets in memory that it was counted in.
+   * @throws rateLimited, with its headers
+   */
+  admitItems(furtherItems: number, rateClass: RateClass, before: Admission): Admission;
 };
 
 export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
@@ -58,7 +63,11 @@ function refuse(refused: Counted, counted: readonly Counted[], rateClass: RateCl
 export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): RequestLimits {
   const { rateCounters } = ports;
   const bypass = createBypass(ports);
-  const here = (bucket: LimitBucket, key: string): Counted => ({ bucket, count: rateCounters.countHere(bucket, key) });
+  const here = (bucket: LimitBucket, key: string, requests = 1): Counted => ({
+    bucket,
+    key,
+    count: rateCounters.countHere(bucket, key, requests),
+  });
   const shared = async (bucket: LimitBucket, key: string): Promise<Counted> => ({
     bucket,
     count: await rateCounters.countShared(bucket, key),
@@ -105,6 +114,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   }
 
   return {
+    admitItems,
     admitRequest(request) {
       if (request.isProbe) return admitHere(request, buckets.probe);
       const all = here(buckets.global, '');
@@ -131,6 +141,15 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
       })();
     },
   };
+
+  function admitItems(furtherItems: number, rateClass: RateClass, before: Admission): Admission {
+    const counted = before.counted.map((one) =>
+      one.bucket.counting === 'here' && one.key !== undefined ? here(one.bucket, one.key, furtherItems) : one,
+    );
+    const refused = usedUp(counted);
+    if (refused !== undefined) refuse(refused, counted, rateClass);
+    return { ...before, counted };
+  }
 
   function bucketOfCaller(caller: Caller, rateClass: RateClass, before: Admission): LimitBucket | null {
     if (caller.kind === 'user') return buckets.byUser(rateClass, caller.roles ?? []);

@@ -11,8 +11,8 @@ export type RateLimitResult = {
   readonly resetAt: number;
 };
 
-/** One request counted in one bucket. */
-export type Counted = { readonly bucket: LimitBucket; readonly count: RateCount };
+/** One request counted in one bucket, under a key where more may be counted for it. */
+export type Counted = { readonly bucket: LimitBucket; readonly count: RateCount; readonly key?: string };
 
 const isOver = ({ bucket, count }: Counted): boolean => count.used > bucket.limit;
 

@@ -131,6 +131,7 @@ export const validateTokensEndpoint = defineEndpoint({
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], optional: true },
   limit: 'validate',
+  limitItems: ['tokens', 'token_ids'],
   body: z.union([
     z.strictObject({ tokens: z.array(tokenText).max(BATCH_LIMIT) }),
     z.strictObject({ token_ids: z.array(identifier).max(BATCH_LIMIT) }),

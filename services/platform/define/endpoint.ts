@@ -61,6 +61,8 @@ export type Endpoint<
   readonly answersWhileDraining?: boolean;
   /** Rate class; by path and method unless said, see `rateClassOf`. */
   readonly limit?: RateClass;
+  /** Lists of the body whose items count as a request each: a batch is no way round a limit. */
+  readonly limitItems?: readonly string[];
   /** `no-store` unless said otherwise; null leaves the header to the use-case. */
   readonly cacheControl?: string | null;
 };

@@ -48,13 +48,13 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
   const redisKey = (bucket: RateBucket, key: string): string =>
     `{${bucket.name}:${createHmac('sha256', hashKey).update(`${bucket.name}\0${key}`).digest('base64url').slice(0, 22)}}`;
 
-  function addHere(bucket: RateBucket, key: string, nowMs: number): WindowCount {
+  function addHere(bucket: RateBucket, key: string, nowMs: number, requests = 1): WindowCount {
     let window = windows.get(bucket.name);
     if (window === undefined) {
       window = new WindowCounts(bucket.windowSeconds * 1_000, nowMs);
       windows.set(bucket.name, window);
     }
-    return window.add(key, nowMs);
+    return window.add(key, nowMs, requests);
   }
 
   /** Adds to the count in Redis; null where Redis does not answer. Never rejects. */
@@ -104,9 +104,9 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
   teller.unref();
 
   return {
-    countHere(bucket, key) {
+    countHere(bucket, key, requests) {
       const nowMs = clock.monotonic();
-      const held = addHere(bucket, key, nowMs);
+      const held = addHere(bucket, key, nowMs, requests);
       if (held.own - held.told >= bucket.toldEvery && !untold.has(held)) untold.set(held, { bucket, key, held });
       return countOf(held, held.own + held.others, nowMs);
     },

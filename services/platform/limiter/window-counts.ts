@@ -35,8 +35,8 @@ export class WindowCounts {
     return this.#young.size + this.#old.size;
   }
 
-  /** The count of a key after one more request. */
-  add(key: string, nowMs: number): WindowCount {
+  /** The count of a key after one more request, or several. */
+  add(key: string, nowMs: number, requests = 1): WindowCount {
     const held = this.#of(key, nowMs);
     if (held.endsAtMs <= nowMs) {
       held.own = 0;
@@ -44,7 +44,7 @@ export class WindowCounts {
       held.others = 0;
       held.endsAtMs = nowMs + this.#windowMs;
     }
-    held.own += 1;
+    held.own += requests;
     return held;
   }
 
