@@ -113,7 +113,12 @@ export async function compose(input: ComposeInput) {
     wakeSealing: sealing.wake,
     close: async () => {
       sealing.close();
-      await Promise.all([ports.apiKeyUses.close(), ports.clientTokenLog.close(), ports.refreshFamilies.close(), validationSummary.close()]);
+      await Promise.all([
+        ports.apiKeyUses.close(),
+        ports.clientTokenLog.close(),
+        ports.refreshFamilies.close(),
+        validationSummary.close(),
+      ]);
       await poll.close();
       await ports.rateCounters.close();
       await ports.hasher.close();
