@@ -24,7 +24,7 @@ export type BrowserRules = {
   preflight(request: FastifyRequest, reply: FastifyReply, path: PathRules): AppError | null;
 };
 
-export type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: boolean };
+type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: boolean };
 
 /** Headers a page may send beside the safelisted ones. */
 const SENDABLE =

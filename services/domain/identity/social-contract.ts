@@ -13,7 +13,7 @@ import {
   socialProviderUnavailable,
   socialProviderUnknown,
   socialSignInRefused,
-} from './social/errors.ts';
+} from './social-errors.ts';
 
 const tag = 'People and sessions';
 const provider = z.string().max(32);

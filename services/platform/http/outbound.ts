@@ -10,7 +10,7 @@ export type OutboundRules = {
 };
 
 /** Raised for an address, answer or delay that the guard does not let through. */
-export class OutboundRefused extends Error {
+class OutboundRefused extends Error {
   constructor(why: string) {
     super(`outbound request refused: ${why}`);
     this.name = 'OutboundRefused';

@@ -14,8 +14,8 @@ import { finishOrEnd, personCaller } from '../factors/finish-login.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
+import { socialProviderUnknown, socialSignInRefused } from '../social-errors.ts';
 import { browserSecretIn, hashOf, isBrowser, proofOf } from './browser-secret.ts';
-import { socialProviderUnknown, socialSignInRefused } from './errors.ts';
 import { linkOAuthAccount } from './link-oauth-account.ts';
 import type { HasSocialProviders, Profile } from './providers.ts';
 import { provenEmail, recogniseUser } from './recognise-user.ts';
@@ -33,7 +33,7 @@ export type CallbackInput = {
 };
 
 /** A-OAU-01; null after linking, which opens no session. */
-export type OAuthResult = LoginView & { readonly isNewUser: boolean };
+type OAuthResult = LoginView & { readonly isNewUser: boolean };
 
 export type CallbackAnswer = {
   readonly result: OAuthResult | null;

@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Ports, Tx } from '../../ports.ts';
-import { socialAccountTaken } from './errors.ts';
+import { socialAccountTaken } from '../social-errors.ts';
 import { accountValuesOf } from './provider-tokens.ts';
 import type { Profile } from './providers.ts';
 import { findOwner, insertAccount, refreshAccount } from './social.store.ts';

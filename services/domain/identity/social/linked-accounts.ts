@@ -2,7 +2,7 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { ownAccount } from '../accounts/own-account.ts';
-import { lastWayIn, linkedAccountUnknown } from './errors.ts';
+import { lastWayIn, linkedAccountUnknown } from '../social-errors.ts';
 import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockWaysIn } from './social.store.ts';
 
 export type LinkedAccountView = {

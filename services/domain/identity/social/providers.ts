@@ -3,7 +3,7 @@ import { socialProviders as known } from '@better-auth/core/social-providers';
 import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import { decodeJwt } from 'jose';
 import { guardingFetch } from '../../../platform/http/outbound.ts';
-import { socialProviderUnavailable, socialSignInRefused } from './errors.ts';
+import { socialProviderUnavailable, socialSignInRefused } from '../social-errors.ts';
 
 export type ProviderSettings = {
   readonly clientId: string;
@@ -30,7 +30,7 @@ export type Profile = {
   readonly tokens: OAuth2Tokens;
 };
 
-export type SocialProvider = {
+type SocialProvider = {
   /** Where the browser is sent. Throws `social_provider_unavailable` (503). */
   authorizationUrl(request: Proof & { readonly state: string }): Promise<string>;
   /**

@@ -15,7 +15,7 @@ import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
-import { socialEmailUnproven } from './errors.ts';
+import { socialEmailUnproven } from '../social-errors.ts';
 import { type LinkPorts, linkOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './providers.ts';
 import { deletePassword, findOwner } from './social.store.ts';
