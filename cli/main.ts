@@ -7,6 +7,7 @@ import { registerConfig } from './config.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
+import { registerIncidents } from './incidents.ts';
 import { registerKeys } from './keys.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerQueue } from './queue.ts';
@@ -14,6 +15,7 @@ import { registerRestore } from './restore.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
 import { registerToken } from './token.ts';
+import { registerUsers } from './users.ts';
 
 const verbs: readonly ((program: Command) => void)[] = [
   registerStart,
@@ -23,6 +25,8 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerApiKeys,
   registerToken,
   registerAudit,
+  registerIncidents,
+  registerUsers,
   registerQueue,
   registerRestore,
   registerMigrate,

@@ -107,6 +107,33 @@ export const security: DashboardDefinition = {
       ],
     },
     {
+      title: 'Incidents',
+      panels: [
+        {
+          title: 'Incidents raised, 24 h',
+          description:
+            'What detections have raised, by name; further sightings of an open incident are not counted. `sallyport incidents list` says about whom.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          warnFrom: 1,
+          queries: [
+            {
+              expr: 'sum by (detection) (increase(sallyport_incidents_total[24h])) > 0 or vector(0)',
+              legend: '{{detection}}',
+            },
+          ],
+        },
+        {
+          title: 'Incidents by severity',
+          description: 'Incidents raised within an hour. High and critical page; medium by the dozen does too.',
+          unit: 'none',
+          width: 18,
+          queries: [{ expr: 'sum by (severity) (increase(sallyport_incidents_total[1h]))', legend: '{{severity}}' }],
+        },
+      ],
+    },
+    {
       title: 'Tokens turned away',
       panels: [
         {

@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { accountKeyOf } from '../services/domain/identity/login-guard.ts';
+import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
+import { createKeyRing } from '../services/domain/keys/key-ring.ts';
+import { passwordGuessing } from '../services/domain/security/detections.ts';
+import { raiseIncident } from '../services/domain/security/raise-incident.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { defineStatement } from '../services/platform/define/statement.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
+import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+
+const KEK = Buffer.alloc(32, 5);
+
+let database: TestDatabase;
+let ports: TestPorts;
+let dataDir: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url, { keyEncryptionKey: KEK });
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-incidents-'));
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
+  ports.sql.query<R>(defineStatement('', text), values);
+
+const sallyport = (...args: readonly string[]): Promise<CliRun> =>
+  runCli(args, {
+    DATABASE_URL: database.url,
+    SALLYPORT_DATA_DIR: dataDir,
+    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
+  });
+const json = async (...args: readonly string[]) => {
+  const { code, out, err } = await sallyport(...args, '--json');
+  expect(code, err).toBe(0);
+  return JSON.parse(out);
+};
+
+test('sallyport incidents lists, shows and closes; each change is in the audit log under its name', async () => {
+  const subject = randomUUID();
+  const { id } = await raiseIncident(ports.sql, ports, testCaller, passwordGuessing, {
+    target: { kind: 'user', id: subject },
+  });
+  expect((await json('incidents', 'list', '--state', 'open')).incidents).toMatchObject([
+    { incident_id: id, severity: 'medium', subject: { kind: 'user', id: subject } },
+  ]);
+  expect((await sallyport('incidents', 'show', id)).out).toContain(subject);
+  expect((await sallyport('incidents', 'close', id, '--reason', 'x')).code, 'asks a person').toBe(4);
+  expect((await sallyport('incidents', 'close', id, '--reason', 'x', '--dry-run')).err).toContain('nothing was done');
+  expect(await json('incidents', 'close', id, '--reason', 'looked into', '--yes')).toMatchObject({
+    state: 'closed',
+    changed_by: 'system:sallyport incidents',
+  });
+  const again = await sallyport('incidents', 'close', id, '--reason', 'x', '--yes');
+  expect([again.code, again.err]).toEqual([1, expect.stringContaining('closed already')]);
+  for (const wrong of [
+    ['list', '--limit', '0'],
+    ['show', 'x'],
+    ['close', id, '--reason', ''],
+  ])
+    expect((await sallyport('incidents', ...wrong)).code, wrong.join(' ')).toBe(2);
+}, 60_000);
+
+test('sallyport users unlock forgets the wrong passwords of an account', async () => {
+  const config = loadConfig({});
+  const authSecret = 'a-secret-of-more-than-thirty-two-characters';
+  await ensureKeys(ports, { keys: config.keys, tokens: config.tokens, authSecret, audience: null }, testCaller);
+  const keyRing = createKeyRing(ports, config.keys);
+  await keyRing.load();
+  await raw(`INSERT INTO users (id, email) VALUES ('u1', 'ada@people.test')`);
+  await raw('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [
+    accountKeyOf({ keyRing }, 'ada@people.test'),
+  ]);
+  const unlock = (...more: string[]) => ['users', 'unlock', 'u1', '--reason', 'called us', ...more];
+  expect((await sallyport(...unlock('--dry-run'))).err).toContain('nothing was done');
+  expect(await json(...unlock('--yes'))).toEqual({ user_id: 'u1', failed_logins: 100 });
+  expect(await raw('SELECT 1 FROM login_failures')).toEqual([]);
+  const unknown = await sallyport('users', 'unlock', 'u2', '--reason', 'x', '--yes');
+  expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('no such user')]);
+}, 60_000);
