@@ -209,7 +209,7 @@ describe('codes', () => {
     const verifier = verifierOf();
     const code = await codeFor(site, verifier);
     await world.rows('UPDATE oauth_codes SET expires_at = clock_timestamp()');
-    expect((await redeem(code, verifier)).body).toMatchObject({ error: 'invalid_grant', code: 'code_invalid' });
+    expect((await redeem(code, verifier)).body).toMatchObject({ error: 'invalid_grant', code: 'authorization_code_invalid' });
   });
 
   test('T5, T13: wrong verifier, redirect_uri or client, none of them: invalid_grant, and the code is still the client’s', async () => {

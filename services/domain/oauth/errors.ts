@@ -2,7 +2,7 @@ import { defineError } from '../../platform/define/error.ts';
 
 /** The same for every reason: a stranger who holds a code learns nothing of it. */
 export const codeInvalid = defineError({
-  code: 'code_invalid',
+  code: 'authorization_code_invalid',
   status: 400,
   oauthError: 'invalid_grant',
   title: 'The authorization code cannot be exchanged',
