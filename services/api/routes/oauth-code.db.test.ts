@@ -183,7 +183,7 @@ describe('codes', () => {
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
     for (const { status, body } of answers)
-      if (status !== 200) expect([status, body.error, body.code]).toEqual([400, 'invalid_grant', 'code_invalid']);
+      if (status !== 200) expect([status, body.error, body.code]).toEqual([400, 'invalid_grant', 'authorization_code_invalid']);
     const { access_token, refresh_token } = ok[0]!.body;
     await untilVerdict({ api: api.url }, access_token, 'revoked');
     const refresh = await send(api.url, 'POST', '/oauth2/token', {

@@ -44,7 +44,7 @@ const presentedOf = (
 /**
  * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): the code is consumed and login, family and audit
  * rows are made in one transaction, or none of it. A code that was exchanged before ends the login it began.
- * Throws `code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400), `signing_unavailable`,
+ * Throws `authorization_code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400), `signing_unavailable`,
  * `state_rewound`, `store_unavailable` (503).
  */
 export async function redeemCode(
