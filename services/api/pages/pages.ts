@@ -43,8 +43,10 @@ export type ConsentPage = {
   readonly scopes: readonly string[];
 };
 
+const meaningOf = (scope: string): string | Html => SCOPES[scope] ?? html`use <code>${scope}</code> for you`;
+
 const scopeItem = (scope: string): Html =>
-  html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${SCOPES[scope] ?? html`use <code>${scope}</code> for you`}</span></label></li>`;
+  html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope)}</span></label></li>`;
 
 export const consentPage = ({ formToken, query, clientName, clientHost, email, scopes }: ConsentPage): Page => ({
   title: `Let ${clientName} act for you?`,
@@ -58,4 +60,34 @@ export const consentPage = ({ formToken, query, clientName, clientHost, email, s
 export const errorPage = (title: string, why: string): Page => ({
   title,
   body: html`<p role="alert">${why}</p><p class="dim">Go back to the application and try again.</p>`,
+});
+
+export const deviceCodePage = (isUnknown: boolean): Page => ({
+  title: 'Connect a device',
+  body: html`${isUnknown ? html`<p class="bad" role="alert">This code is not known, or no longer.</p>` : null}
+<form method="get" action="/device"><label for="user_code">The code that your device shows</label>
+<input id="user_code" name="user_code" required maxlength="32" autocomplete="off" autocapitalize="characters" spellcheck="false">
+<button type="submit">Continue</button></form>`,
+});
+
+export type DeviceConfirmPage = {
+  readonly formToken: string;
+  /** As people read it. */
+  readonly userCode: string;
+  readonly clientName: string;
+  readonly email: string;
+  readonly scopes: readonly string[];
+};
+
+export const deviceConfirmPage = ({ formToken, userCode, clientName, email, scopes }: DeviceConfirmPage): Page => ({
+  title: `Connect ${clientName}?`,
+  body: html`<p>A device asks for access to the account <strong>${email}</strong>. Go on only if it is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
+<p class="dim">It wants to:</p><ul>${scopes.map((scope) => html`<li>${meaningOf(scope)}</li>`)}</ul>
+<form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
+<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button></form>`,
+});
+
+export const deviceDonePage = (isAllowed: boolean): Page => ({
+  title: isAllowed ? 'Device connected' : 'Device refused',
+  body: html`<p>${isAllowed ? 'Your device goes on by itself in a few seconds.' : 'The device has no access.'} You can close this window.</p>`,
 });

@@ -133,7 +133,13 @@ describe('discovery', () => {
       expect(status).toBe(200);
       expect(headers.get('cache-control')).toBe('public, max-age=300');
       expect(body.issuer).toBe(API_URL);
-      expect(body.grant_types_supported).toEqual(['authorization_code', 'client_credentials', 'refresh_token']);
+      expect(body.grant_types_supported).toEqual([
+        'authorization_code',
+        'client_credentials',
+        'refresh_token',
+        'urn:ietf:params:oauth:grant-type:device_code',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+      ]);
       expect(body.introspection_endpoint_auth_methods_supported).toEqual(['client_secret_basic', 'client_secret_post']);
       expect(body.scopes_supported).toContain('keys:manage');
       for (const absent of ['registration_endpoint']) expect(body).not.toHaveProperty(absent);

@@ -183,7 +183,8 @@ describe('codes', () => {
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
     for (const { status, body } of answers)
-      if (status !== 200) expect([status, body.error, body.code]).toEqual([400, 'invalid_grant', 'authorization_code_invalid']);
+      if (status !== 200)
+        expect([status, body.error, body.code]).toEqual([400, 'invalid_grant', 'authorization_code_invalid']);
     const { access_token, refresh_token } = ok[0]!.body;
     await untilVerdict({ api: api.url }, access_token, 'revoked');
     const refresh = await send(api.url, 'POST', '/oauth2/token', {
@@ -209,7 +210,10 @@ describe('codes', () => {
     const verifier = verifierOf();
     const code = await codeFor(site, verifier);
     await world.rows('UPDATE oauth_codes SET expires_at = clock_timestamp()');
-    expect((await redeem(code, verifier)).body).toMatchObject({ error: 'invalid_grant', code: 'authorization_code_invalid' });
+    expect((await redeem(code, verifier)).body).toMatchObject({
+      error: 'invalid_grant',
+      code: 'authorization_code_invalid',
+    });
   });
 
   test('T5, T13: wrong verifier, redirect_uri or client, none of them: invalid_grant, and the code is still the client’s', async () => {
@@ -355,20 +359,18 @@ describe('the authorization endpoint', () => {
 
   test('prompt=login and max_age=0 ask for a new login, once; it may be another’s', async () => {
     const before = await signUp({ api: api.url });
-    for (const [members, person] of [
-      [{ prompt: 'login' }, user],
-      [{ max_age: '0', prompt: 'select_account' }, before],
-    ] as const) {
-      const browser = signedIn(before);
-      const login = await browser.open(authorizePath(site, verifierOf(), { ...members, scope: 'profile' }));
+    for (const members of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'select_account' }]) {
+      const login = await signedIn(before).open(authorizePath(site, verifierOf(), { ...members, scope: 'profile' }));
       expect(login.text).toContain('action="/login"');
-      const wrong = await browser.submit(login, { email: person.email, password: 'wrong password' });
-      expect([wrong.status, wrong.leftFor]).toEqual([401, null]);
-      expect(wrong.text).toContain('role="alert"');
-      const after = await browser.submit(wrong, { email: person.email, password: person.password });
-      expect(after.text).toContain('action="/oauth2/consent"');
-      expect(after.text).toContain(person.email);
     }
+    const browser = signedIn(before);
+    const login = await browser.open(authorizePath(site, verifierOf(), { prompt: 'login', scope: 'profile' }));
+    const wrong = await browser.submit(login, { email: user.email, password: 'wrong password' });
+    expect([wrong.status, wrong.leftFor]).toEqual([401, null]);
+    expect(wrong.text).toContain('role="alert"');
+    const after = await browser.submit(wrong, { email: user.email, password: user.password });
+    expect(after.text).toContain('action="/oauth2/consent"');
+    expect(after.text).toContain(user.email);
   });
 
   test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused (U9)', async () => {

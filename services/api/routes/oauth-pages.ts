@@ -3,12 +3,16 @@ import { findByCookie } from '../../domain/identity/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { type AuthorizePorts, type AuthorizeStep, authorize } from '../../domain/oauth/authorize.ts';
 import {
+  answerDeviceGrantEndpoint,
   authorizeEndpoint,
   decideConsentEndpoint,
   sendLoginEndpoint,
+  showDeviceGrantEndpoint,
   showLoginEndpoint,
 } from '../../domain/oauth/contract.ts';
 import { decideConsent } from '../../domain/oauth/decide-consent.ts';
+import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/decide-device-grant.ts';
+import { shownUserCode } from '../../domain/oauth/device-codes.ts';
 import { describeNext, loginPathFor, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
 import { formActionSource } from '../../domain/oauth/redirect-uri.ts';
 import type { Caller } from '../../domain/ports.ts';
@@ -16,7 +20,15 @@ import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { consentPage, errorPage, loginPage, signedInPage } from '../pages/pages.ts';
+import {
+  consentPage,
+  deviceCodePage,
+  deviceConfirmPage,
+  deviceDonePage,
+  errorPage,
+  loginPage,
+  signedInPage,
+} from '../pages/pages.ts';
 import type { People } from '../people/people.ts';
 
 export type OAuthPagesPorts = AuthorizePorts & LoginPorts;
@@ -98,6 +110,25 @@ async function sendLogin(
   }
 }
 
+function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRequest): Answer {
+  switch (step.kind) {
+    case 'login':
+      return goTo(
+        `/login?${new URLSearchParams({ next: safeNext(request.method === 'GET' ? request.url : '/device') })}`,
+      );
+    case 'ask-code':
+      return showPage(step.isUnknown ? 400 : 200, deviceCodePage(step.isUnknown));
+    case 'confirm': {
+      const { token, setCookie } = tieForm(ports, request);
+      const { client, scopes, live } = step;
+      const about = { userCode: shownUserCode(step.userCode), clientName: client.name, email: live.user.email, scopes };
+      return showPage(200, deviceConfirmPage({ formToken: token, ...about }), { setCookie });
+    }
+    case 'done':
+      return showPage(200, deviceDonePage(step.isAllowed));
+  }
+}
+
 const listOf = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
 
 /** Pages of the authorization server: plain HTML, no script. */
@@ -131,5 +162,22 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, p
   );
   bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
     asPage(() => sendLogin(ports, people, body, caller, request)),
+  );
+  bind(routes, showDeviceGrantEndpoint, ({ query }, _caller, request) =>
+    asPage(async () => {
+      const step = await showDeviceGrant(ports, { userCode: query.user_code, cookie: request.headers.cookie });
+      return showDevice(ports, step, request);
+    }),
+  );
+  bind(routes, answerDeviceGrantEndpoint, ({ body }, caller, request) =>
+    asPage(async () => {
+      if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
+      const answered = {
+        userCode: body.user_code,
+        isAllowed: body.decision === 'allow',
+        cookie: request.headers.cookie,
+      };
+      return showDevice(ports, await answerDeviceGrant(ports, answered, caller), request);
+    }),
   );
 }

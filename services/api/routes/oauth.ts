@@ -1,6 +1,7 @@
 import type { HasPublicAddress } from '../../domain/access/server-metadata.ts';
 import { answerTokenRequest, type TokenRequestPorts } from '../../domain/oauth/answer-token-request.ts';
-import { oauthTokenEndpoint, readUserInfoEndpoint } from '../../domain/oauth/contract.ts';
+import { beginDeviceGrant } from '../../domain/oauth/begin-device-grant.ts';
+import { beginDeviceGrantEndpoint, oauthTokenEndpoint, readUserInfoEndpoint } from '../../domain/oauth/contract.ts';
 import { readUserInfo } from '../../domain/oauth/read-user-info.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
@@ -16,6 +17,9 @@ import { extractTokenFromRequest } from '../credentials.ts';
 
 export type OAuthRoutesPorts = TokenRequestPorts & RevokePorts & ValidatePorts & HasPublicAddress & Pick<Ports, 'sql'>;
 
+/** A parameter without a value counts as left out (RFC 6749 §3.2). */
+const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
+
 export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void {
   bind(routes, oauthTokenEndpoint, async ({ body }, caller, { headers }) => {
     const { dpop } = headers;
@@ -27,6 +31,13 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
       ? answer(200, body200, { 'dpop-nonce': dpopNonce(ports) })
       : body200;
   });
+  bind(routes, beginDeviceGrantEndpoint, ({ body }, caller) =>
+    beginDeviceGrant(
+      ports,
+      { clientId: given(body.client_id), scope: given(body.scope), resource: given(body.resource) },
+      caller,
+    ),
+  );
   bind(routes, readUserInfoEndpoint, (_input, _caller, request) =>
     readUserInfo(ports, extractTokenFromRequest(request) ?? ''),
   );

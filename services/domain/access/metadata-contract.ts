@@ -10,6 +10,7 @@ const serverMetadata = z.object({
   issuer: url,
   authorization_endpoint: url,
   token_endpoint: url,
+  device_authorization_endpoint: url,
   introspection_endpoint: url,
   revocation_endpoint: url,
   jwks_uri: url,

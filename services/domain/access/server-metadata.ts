@@ -38,6 +38,7 @@ export type ServerMetadata = {
   readonly issuer: string;
   readonly authorization_endpoint: string;
   readonly token_endpoint: string;
+  readonly device_authorization_endpoint: string;
   readonly introspection_endpoint: string;
   readonly revocation_endpoint: string;
   readonly jwks_uri: string;
@@ -61,11 +62,18 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
     issuer,
     authorization_endpoint: `${publicUrl}/oauth2/authorize`,
     token_endpoint: `${publicUrl}/oauth2/token`,
+    device_authorization_endpoint: `${publicUrl}/oauth2/device_authorization`,
     introspection_endpoint: `${publicUrl}/oauth2/introspect`,
     revocation_endpoint: `${publicUrl}/oauth2/revoke`,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     service_documentation: `${publicUrl}/docs`,
-    grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+    grant_types_supported: [
+      'authorization_code',
+      'client_credentials',
+      'refresh_token',
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ],
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     code_challenge_methods_supported: ['S256'],

@@ -12,18 +12,32 @@ import type { ClientTokenAnswer } from '../tokens/issue-client-token.ts';
 import { type OAuthClient, oauthClient } from '../tokens/oauth-client.ts';
 import { checkPresented } from '../tokens/rotate-family.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
+import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
+import { DEVICE_GRANT, TOKEN_EXCHANGE } from './grant-types.ts';
 import type { OAuthTokenAnswer } from './oauth-login.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
+import { redeemDeviceCode } from './redeem-device-code.ts';
 
 export type TokenRequest = GrantTokenInput & {
   readonly code?: string | undefined;
   readonly redirect_uri?: string | undefined;
   readonly code_verifier?: string | undefined;
+  readonly device_code?: string | undefined;
+  readonly subject_token?: string | undefined;
+  readonly subject_token_type?: string | undefined;
+  readonly requested_token_type?: string | undefined;
+  readonly actor_token?: string | undefined;
 };
 
-export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts;
+export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts & ExchangeTokenPorts;
 
-const GRANTS: ReadonlySet<string> = new Set(['authorization_code', 'refresh_token', 'client_credentials']);
+const GRANTS: ReadonlySet<string> = new Set([
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  DEVICE_GRANT,
+  TOKEN_EXCHANGE,
+]);
 
 /** A parameter without a value counts as left out (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
@@ -70,9 +84,27 @@ export async function answerTokenRequest(
   input: TokenRequest,
   caller: Caller,
   presented?: PresentedProof,
-): Promise<ClientTokenAnswer | RefreshedPair | OAuthTokenAnswer> {
+): Promise<ClientTokenAnswer | RefreshedPair | OAuthTokenAnswer | ExchangedToken> {
   if (!GRANTS.has(input.grant_type)) throw grantTypeUnsupported();
   const { client, keys } = await admit(ports, input, caller, presented);
+  if (input.grant_type === DEVICE_GRANT)
+    return redeemDeviceCode(ports, { client, keys, deviceCode: given(input.device_code) }, caller);
+  if (input.grant_type === TOKEN_EXCHANGE)
+    return exchangeToken(
+      ports,
+      {
+        client,
+        keys,
+        subjectToken: given(input.subject_token),
+        subjectTokenType: given(input.subject_token_type),
+        requestedTokenType: given(input.requested_token_type),
+        hasActorToken: given(input.actor_token) !== undefined,
+        scope: given(input.scope),
+        resource: given(input.resource),
+        audience: given(input.audience),
+      },
+      caller,
+    );
   if (input.grant_type !== 'authorization_code') return grantToken(ports, input, caller, keys);
   return redeemCode(
     ports,

@@ -20,3 +20,17 @@ export const codeReused = defineAuditEvent({
   outcomes: ['ended'],
   meaning: 'An authorization code was presented again after its use: the login of its first use was ended.',
 });
+
+export const deviceGrantBegun = defineAuditEvent({
+  type: 'oauth.device_asked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A device asked to act for a user it does not know yet.',
+});
+
+export const deviceGrantDecided = defineAuditEvent({
+  type: 'oauth.device_decided',
+  durability: 'durable',
+  outcomes: ['ok', 'denied'],
+  meaning: 'A user allowed a device to act for them, or denied it.',
+});

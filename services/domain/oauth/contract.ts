@@ -15,7 +15,17 @@ import {
   sessionEnded,
 } from '../tokens/refresh-errors.ts';
 import { stateRewound } from '../tokens/revocations-contract.ts';
-import { codeInvalid, openIdScopeMissing, resourceNotGranted } from './errors.ts';
+import {
+  codeInvalid,
+  deviceCodeExpired,
+  deviceCodeInvalid,
+  deviceGrantDenied,
+  deviceGrantPending,
+  devicePollsTooFast,
+  openIdScopeMissing,
+  resourceNotGranted,
+  subjectTokenInvalid,
+} from './errors.ts';
 
 const TAG = 'OAuth';
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
@@ -29,7 +39,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/token',
   operation: 'grantToken',
-  summary: 'Token endpoint (RFC 6749 §3.2): authorization_code, refresh_token, client_credentials',
+  summary: 'Token endpoint (RFC 6749 §3.2): codes, device codes, refresh tokens, client credentials, token exchange',
   tag: TAG,
   auth: { accepts: ['client'], optional: true },
   limit: 'token',
@@ -39,6 +49,11 @@ export const oauthTokenEndpoint = defineEndpoint({
     code: optionalParameter(512),
     redirect_uri: optionalParameter(2_048),
     code_verifier: optionalParameter(512),
+    device_code: optionalParameter(512),
+    subject_token: optionalParameter(8_192),
+    subject_token_type: optionalParameter(128),
+    requested_token_type: optionalParameter(128),
+    actor_token: optionalParameter(8_192),
     refresh_token: optionalParameter(8_192),
     scope: optionalParameter(2_048),
     resource: optionalParameter(512),
@@ -57,6 +72,7 @@ export const oauthTokenEndpoint = defineEndpoint({
       refresh_token: z.string().optional(),
       refresh_expires_in: z.int().optional(),
       id_token: z.string().optional(),
+      issued_token_type: z.string().optional(),
     }),
   },
   errors: [
@@ -64,6 +80,12 @@ export const oauthTokenEndpoint = defineEndpoint({
     grantTypeUnsupported,
     grantNotAllowed,
     codeInvalid,
+    deviceGrantPending,
+    devicePollsTooFast,
+    deviceGrantDenied,
+    deviceCodeExpired,
+    deviceCodeInvalid,
+    subjectTokenInvalid,
     dpopProofInvalid,
     dpopNonceRequired,
     scopeInvalid,
@@ -174,4 +196,61 @@ export const readUserInfoEndpoint = defineEndpoint({
   limit: 'read',
   responses: { 200: userInfo },
   errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
+});
+
+export const beginDeviceGrantEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/device_authorization',
+  operation: 'beginDeviceGrant',
+  summary: 'A code for a device, and one for its user to type (RFC 8628 §3.1)',
+  tag: TAG,
+  auth: { accepts: ['client'], optional: true },
+  limit: 'token',
+  bodyType: 'form',
+  body: z.looseObject({
+    scope: optionalParameter(2_048),
+    resource: optionalParameter(512),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  query: z.strictObject({}),
+  responses: {
+    200: z.object({
+      device_code: z.string(),
+      user_code: z.string(),
+      verification_uri: z.string(),
+      verification_uri_complete: z.string(),
+      expires_in: z.int(),
+      interval: z.int(),
+    }),
+  },
+  errors: [clientUnauthenticated, grantNotAllowed, scopeInvalid, targetInvalid, stateRewound, storeUnavailable],
+  oauthErrors: true,
+});
+
+export const showDeviceGrantEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/device',
+  operation: 'showDeviceGrant',
+  summary: 'Where people type the code of a device (RFC 8628 §3.3)',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  query: z.looseObject({ user_code: z.string().max(32).optional() }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+export const answerDeviceGrantEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/device',
+  operation: 'answerDeviceGrant',
+  summary: 'Whether a device may act for the user',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision: z.enum(['allow', 'deny']) }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
 });

@@ -30,3 +30,64 @@ export const openIdScopeMissing = defineError({
   fix: 'Ask for the scope openid when the user signs in.',
   retryable: false,
 });
+
+export const deviceGrantPending = defineError({
+  code: 'device_grant_pending',
+  status: 400,
+  oauthError: 'authorization_pending',
+  title: 'The user has not decided yet',
+  cause: 'Nobody has typed the code of this device, or allowed or denied it.',
+  fix: 'Ask again after `interval` seconds.',
+  retryable: true,
+});
+
+export const devicePollsTooFast = defineError({
+  code: 'device_polls_too_fast',
+  status: 400,
+  oauthError: 'slow_down',
+  title: 'The device asks too often',
+  cause: 'It asked within its interval, which is five seconds longer from now on (RFC 8628 §3.5).',
+  fix: 'Wait five seconds more between two requests.',
+  retryable: true,
+});
+
+export const deviceGrantDenied = defineError({
+  code: 'device_grant_denied',
+  status: 400,
+  oauthError: 'access_denied',
+  title: 'The user said no',
+  cause: 'The code of this device was denied in a browser.',
+  fix: 'Begin again only when the user asks for it.',
+  retryable: false,
+});
+
+export const deviceCodeExpired = defineError({
+  code: 'device_code_expired',
+  status: 400,
+  oauthError: 'expired_token',
+  title: 'The device code has expired',
+  cause: 'Nobody decided within ten minutes.',
+  fix: 'Begin again with a new code.',
+  retryable: false,
+});
+
+export const deviceCodeInvalid = defineError({
+  code: 'device_code_invalid',
+  status: 400,
+  oauthError: 'invalid_grant',
+  title: 'The device code cannot be exchanged',
+  cause: 'It is unknown, used before, or of another client.',
+  fix: 'Begin again with a new code.',
+  retryable: false,
+});
+
+export const subjectTokenInvalid = defineError({
+  code: 'subject_token_invalid',
+  status: 400,
+  oauthError: 'invalid_request',
+  title: 'The subject token cannot be exchanged',
+  cause:
+    'It is not an active access token of a user, is for another audience than the client’s, is bound to a key, or passed through four services already (RFC 8693 §2.2.2).',
+  fix: 'Exchange the token that the service was called with.',
+  retryable: false,
+});

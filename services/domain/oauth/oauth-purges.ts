@@ -1,4 +1,5 @@
 import { codePurge } from './codes.store.ts';
+import { deviceGrantPurge } from './device-grants.store.ts';
 
 /** What this module removes once its time is over. */
-export const oauthPurges = [codePurge] as const;
+export const oauthPurges = [codePurge, deviceGrantPurge] as const;

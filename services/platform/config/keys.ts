@@ -10,7 +10,7 @@ export const keySettings = defineSettings({
   jwtSecret: {
     env: 'JWT_SECRET',
     schema: optionalText(),
-    use: 'HS256 mode: the shared secret; unset: BETTER_AUTH_SECRET.',
+    use: 'HS256 mode: the shared secret; in development alone it may be left to BETTER_AUTH_SECRET.',
     secret: true,
   },
   allowSharedSecret: { env: 'ALLOW_HS256_IN_PRODUCTION', schema: flag(false), use: 'Accept HS256 in production.' },

@@ -34,12 +34,20 @@ describe('J17: what is unsafe does not start', () => {
     ['KEY_ENCRYPTION_KEY', 'A'.repeat(44)],
     ['JWT_SECRET', 'short'],
     ['JWT_SECRET', '0123'.repeat(16)],
-    ['JWT_ALGORITHM', 'HS256'],
     ['REFRESH_GRACE_SECONDS', '0'],
     ['JWT_LEEWAY', '61'],
     ['RATE_LIMIT_PROFILE', 'load'],
   ])('production refuses %s=%s by name', (env, value) => {
     expect(refused({ ...production(), [env]: value })).toEqual([env]);
+  });
+
+  test('HS256 outside development needs a secret of its own, and in production to be asked for', () => {
+    expect(refused({ JWT_ALGORITHM: 'HS256' })).toEqual([]);
+    const shared = { ...production(), JWT_ALGORITHM: 'HS256' };
+    expect(refused({ ...shared, SALLYPORT_PROFILE: 'staging' })).toEqual(['JWT_SECRET']);
+    expect(refused({ ...shared, ALLOW_HS256_IN_PRODUCTION: 'true' })).toEqual(['JWT_SECRET']);
+    expect(refused({ ...shared, JWT_SECRET: secret() })).toEqual(['JWT_ALGORITHM']);
+    expect(refused({ ...shared, JWT_SECRET: secret(), ALLOW_HS256_IN_PRODUCTION: 'true' })).toEqual([]);
   });
 
   test('production names every secret that is not set', () => {

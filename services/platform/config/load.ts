@@ -101,6 +101,12 @@ function unsafeSettings(config: Config): ConfigProblem[] {
       refuse(env, 'is a default or guessable value', 'make one: openssl rand -base64 32');
   if (keys.jwtSecret !== undefined && Buffer.byteLength(keys.jwtSecret) < 32)
     refuse('JWT_SECRET', 'is shorter than 256 bits', 'make one: openssl rand -base64 32');
+  if (server.profile !== 'development' && keys.algorithm === 'HS256' && keys.jwtSecret === undefined)
+    refuse(
+      'JWT_SECRET',
+      `is not set under ${server.profile} although JWT_ALGORITHM is HS256`,
+      'make one: openssl rand -base64 32',
+    );
   if (production && keys.algorithm === 'HS256' && !keys.allowSharedSecret)
     refuse(
       'JWT_ALGORITHM',

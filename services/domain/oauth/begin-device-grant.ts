@@ -1,0 +1,90 @@
+import { storeUnavailable } from '../../platform/errors.ts';
+import type { HasAccess } from '../access/access-directory.ts';
+import type { HasPublicAddress } from '../access/server-metadata.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { allowedAudience } from '../tokens/allowed-audience.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
+import { oauthClient } from '../tokens/oauth-client.ts';
+import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { deviceGrantBegun } from './audit-events.ts';
+import { newUserCode, shownUserCode } from './device-codes.ts';
+import { insertDeviceGrant } from './device-grants.store.ts';
+import { DEVICE_GRANT } from './grant-types.ts';
+import { codeHashOf } from './issue-code.ts';
+
+export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
+  HasAccess &
+  HasPublicAddress &
+  HasRevocations &
+  HasTokenSettings;
+
+export type DeviceGrantInput = {
+  readonly clientId: string | undefined;
+  readonly scope: string | undefined;
+  readonly resource: string | undefined;
+};
+
+/** RFC 8628 §3.2. */
+export type DeviceGrantAnswer = {
+  readonly device_code: string;
+  readonly user_code: string;
+  readonly verification_uri: string;
+  readonly verification_uri_complete: string;
+  readonly expires_in: number;
+  readonly interval: number;
+};
+
+const LIFE_SECONDS = 600;
+const INTERVAL_SECONDS = 5;
+/** Of 2^34 codes: a second try is rare, a fifth means that something else is wrong. */
+const TRIES = 5;
+
+/**
+ * A device asks to be allowed (RFC 8628 §3.1): a code for itself and one for its user to type.
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
+ * `state_rewound`, `store_unavailable` (503).
+ */
+export async function beginDeviceGrant(
+  ports: DeviceGrantPorts,
+  input: DeviceGrantInput,
+  caller: Caller,
+): Promise<DeviceGrantAnswer> {
+  assertNotRewound(ports.revocations);
+  const { clientId } = oauthClient(ports, input.clientId, caller);
+  const client = ports.access.client(clientId);
+  if (!client?.grantTypes.includes(DEVICE_GRANT)) throw grantNotAllowed();
+  const scopes = input.scope === undefined ? client.scopes : [...new Set(input.scope.split(' '))];
+  if (scopes.length === 0 || !scopes.every((scope) => client.scopes.includes(scope))) throw scopeInvalid();
+  if (input.resource !== undefined && (!URL.canParse(input.resource) || input.resource.includes('#')))
+    throw targetInvalid();
+  const audience = allowedAudience(ports, client, input.resource);
+  const deviceCode = ports.random.bytes(32).toString('base64url');
+  const terms = { clientId, scope: scopes.join(' '), audience };
+  const userCode = await ports.transact(async (tx) => {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const code = newUserCode(ports.random);
+      const grant = { ...terms, userCode: code, deviceCodeHash: codeHashOf(deviceCode) };
+      if (await insertDeviceGrant(tx, { ...grant, intervalSeconds: INTERVAL_SECONDS, lifeSeconds: LIFE_SECONDS })) {
+        await recordEvent(tx, caller, deviceGrantBegun, {
+          outcome: 'ok',
+          target: { kind: 'client', id: clientId },
+          clientId,
+          detail: { scope: terms.scope, audience },
+        });
+        return code;
+      }
+    }
+    throw storeUnavailable({ retryAfterSeconds: 1 });
+  });
+  const verificationUri = `${ports.publicUrl}/device`;
+  return {
+    device_code: deviceCode,
+    user_code: shownUserCode(userCode),
+    verification_uri: verificationUri,
+    verification_uri_complete: `${verificationUri}?user_code=${shownUserCode(userCode)}`,
+    expires_in: LIFE_SECONDS,
+    interval: INTERVAL_SECONDS,
+  };
+}

@@ -1,0 +1,117 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import { definePurge } from '../purge.store.ts';
+
+const deviceGrantInsert = defineStatement(
+  'oauthDeviceGrantInsert',
+  `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, interval_seconds, expires_at)
+   VALUES ($1::bytea, $2, $3, $4, $5, $6::int2, clock_timestamp() + make_interval(secs => $7::float8))
+   ON CONFLICT DO NOTHING RETURNING 1`,
+);
+
+const deviceGrantRead = defineStatement(
+  'oauthDeviceGrantRead',
+  `SELECT client_id AS "clientId", scope, audience FROM oauth_device_grants
+   WHERE user_code = $1 AND status = 'pending' AND expires_at > clock_timestamp()`,
+);
+
+/** The first decision stands; of two at once one finds no row. By the unique user code. */
+const deviceGrantDecide = defineStatement(
+  'oauthDeviceGrantDecide',
+  `UPDATE oauth_device_grants SET status = $2, user_id = $3, auth_time = to_timestamp($4::float8)
+   WHERE user_code = $1 AND status = 'pending' AND expires_at > clock_timestamp()
+   RETURNING client_id AS "clientId", scope, audience`,
+);
+
+/** Consumes an approved grant, once: parallel polls wait for the first to commit and find no row. By primary key. */
+const deviceGrantConsume = defineStatement(
+  'oauthDeviceGrantConsume',
+  `DELETE FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 AND status = 'approved'
+     AND expires_at > clock_timestamp()
+   RETURNING user_id AS "userId", scope, audience, extract(epoch FROM auth_time)::int8 AS "authTime"`,
+);
+
+/** Says why there is nothing yet. A poll within the interval makes it longer (RFC 8628 §3.5). By primary key. */
+const deviceGrantPoll = defineStatement(
+  'oauthDeviceGrantPoll',
+  `WITH held AS MATERIALIZED (
+     SELECT device_code_hash, coalesce(polled_at > clock_timestamp() - make_interval(secs => interval_seconds), false) AS is_early
+     FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 FOR NO KEY UPDATE
+   )
+   UPDATE oauth_device_grants g SET polled_at = clock_timestamp(),
+     interval_seconds = least(120, g.interval_seconds + CASE WHEN h.is_early THEN 5 ELSE 0 END)::int2
+   FROM held h WHERE g.device_code_hash = h.device_code_hash
+   RETURNING g.status, h.is_early AS "isEarly", g.expires_at <= clock_timestamp() AS "isExpired"`,
+);
+
+/** Grants that ran out; their devices have been told by then. Index: oauth_device_grants_expires_at. */
+export const deviceGrantPurge = definePurge({
+  kind: 'oauth_device_grants',
+  table: 'oauth_device_grants',
+  id: 'device_code_hash',
+  ends: 'expires_at',
+  stays: `interval '10 minutes'`,
+});
+
+export type DeviceGrantTerms = { readonly clientId: string; readonly scope: string; readonly audience: string };
+
+export type NewDeviceGrant = DeviceGrantTerms & {
+  readonly deviceCodeHash: Buffer;
+  readonly userCode: string;
+  readonly intervalSeconds: number;
+  readonly lifeSeconds: number;
+};
+
+/** False when another grant has the user code. */
+export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promise<boolean> {
+  const rows = await sql.query(deviceGrantInsert, [
+    grant.deviceCodeHash,
+    grant.userCode,
+    grant.clientId,
+    grant.scope,
+    grant.audience,
+    grant.intervalSeconds,
+    grant.lifeSeconds,
+  ]);
+  return rows.length === 1;
+}
+
+export const readDeviceGrant = async (sql: Sql, userCode: string): Promise<DeviceGrantTerms | undefined> =>
+  (await sql.query<DeviceGrantTerms>(deviceGrantRead, [userCode]))[0];
+
+export async function decideDeviceGrant(
+  tx: Sql,
+  userCode: string,
+  decision: { readonly status: 'approved' | 'denied'; readonly userId: string; readonly authTime: number },
+): Promise<DeviceGrantTerms | undefined> {
+  const values = [userCode, decision.status, decision.userId, decision.authTime];
+  return (await tx.query<DeviceGrantTerms>(deviceGrantDecide, values))[0];
+}
+
+export type ConsumedDeviceGrant = {
+  readonly userId: string;
+  readonly scope: string;
+  readonly audience: string;
+  /** Unix seconds. */
+  readonly authTime: number;
+};
+
+export const consumeDeviceGrant = async (
+  tx: Sql,
+  deviceCodeHash: Buffer,
+  clientId: string,
+): Promise<ConsumedDeviceGrant | undefined> =>
+  (await tx.query<ConsumedDeviceGrant>(deviceGrantConsume, [deviceCodeHash, clientId]))[0];
+
+export type DeviceGrantPoll = {
+  readonly status: 'pending' | 'approved' | 'denied';
+  readonly isEarly: boolean;
+  readonly isExpired: boolean;
+};
+
+export const pollDeviceGrant = async (
+  sql: Sql,
+  deviceCodeHash: Buffer,
+  clientId: string,
+): Promise<DeviceGrantPoll | undefined> =>
+  (await sql.query<DeviceGrantPoll>(deviceGrantPoll, [deviceCodeHash, clientId]))[0];
