@@ -17,6 +17,7 @@ import {
 } from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';
 import { type AuthFactors, createAuthFactors } from './factors/auth-factors.ts';
+import { relyingParty } from './factors/passkey-plugin.ts';
 import type { LiveSession } from './live-session.ts';
 import { createSessionCache } from './session.cache.ts';
 
@@ -68,7 +69,7 @@ export function createAuth(
   });
   const browser: BrowserPolicy = {
     sessionCookie: `${settings.secureCookies ? '__Host-' : ''}better-auth.session_token`,
-    trustedOrigins: new Set([new URL(settings.baseUrl).origin, ...settings.corsOrigins]),
+    trustedOrigins: new Set([...relyingParty(settings.baseUrl).origins, ...settings.corsOrigins]),
     secureCookies: settings.secureCookies,
   };
   const engine = createAuthEngine({ ...ports, cache, browser, handover }, settings);

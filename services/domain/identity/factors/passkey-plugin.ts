@@ -26,11 +26,10 @@ export function passkeyPlugin(
   handover: AsyncLocalStorage<Handover>,
   { baseUrl, trustedOrigins }: { readonly baseUrl: string; readonly trustedOrigins: ReadonlySet<string> },
 ) {
-  const { rpID, origins } = relyingParty(baseUrl);
   return passkey({
-    rpID,
+    rpID: relyingParty(baseUrl).rpID,
     rpName: 'Sallyport',
-    origin: [...new Set([...origins, ...trustedOrigins])],
+    origin: [...trustedOrigins],
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
     registration: {
       afterVerification: async ({ verification }) => {
