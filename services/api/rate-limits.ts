@@ -114,7 +114,7 @@ export const limitCallers = (callers: CallerResolver, limits: RequestLimits): Ca
     return async (request) => {
       const caller = await resolve(request);
       const { admission } = request;
-      if (admission === null) return caller;
+      if (!admission) return caller;
       const startMs = performance.now();
       const held = await limits.admitCaller(caller, admission.rateClass, admission.held);
       if (held !== null) {

@@ -1,0 +1,37 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { limitsCheck } from './doctor-limits.ts';
+
+const judge = (env: Record<string, string>) => {
+  vi.unstubAllEnvs();
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  return limitsCheck.run();
+};
+afterEach(() => vi.unstubAllEnvs());
+
+const production = {
+  SALLYPORT_PROFILE: 'production',
+  BETTER_AUTH_SECRET: 'doctor-limits-0123456789-abcdefghijkl',
+  BETTER_AUTH_URL: 'https://auth.example.test',
+  KEY_ENCRYPTION_KEY: 'ZG9jdG9yLWxpbWl0cy0wMTIzNDU2Nzg5LWFiY2RlZmdoaWprbA==',
+};
+
+test('production that trusts no proxy is a warning with its fix: every client would be one address', async () => {
+  expect(await judge({ ...production, TRUSTED_PROXIES: '' })).toMatchObject({
+    result: 'warn',
+    fix: expect.stringContaining('TRUSTED_PROXIES'),
+  });
+});
+
+test('says where addresses come from', async () => {
+  expect(await judge({ TRUSTED_PROXIES: '' })).toEqual({
+    result: 'pass',
+    evidence: 'the connection’s own; rate limits default',
+  });
+  expect(await judge({ ...production, TRUSTED_PROXIES: '10.0.0.1' })).toMatchObject({
+    result: 'pass',
+    evidence: 'told by 1 trusted proxy; rate limits default',
+  });
+  expect(await judge({ TRUSTED_PROXIES: '10.0.0.1,10.0.0.2', RATE_LIMIT_PROFILE: 'load' })).toMatchObject({
+    evidence: 'told by 2 trusted proxies; rate limits load',
+  });
+});
