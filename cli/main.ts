@@ -9,6 +9,7 @@ import { registerDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { registerIncidents } from './incidents.ts';
 import { registerKeys } from './keys.ts';
+import { registerMail } from './mail.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerQueue } from './queue.ts';
 import { registerRestore } from './restore.ts';
@@ -28,6 +29,7 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerIncidents,
   registerUsers,
   registerQueue,
+  registerMail,
   registerRestore,
   registerMigrate,
   registerConfig,

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
 
@@ -104,6 +104,9 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     `  key ring  ${keyRing}`,
     `  audit     ${auditHead}`,
     `  workers   ${state.workers > 0 ? `${state.workers} alive` : 'none here: jobs wait for workers elsewhere'}`,
+    ...(login && !process.env.SMTP_URL
+      ? [`  mails     ${join(dirname(state.credentialsFile), 'mail')}  (npx sallyport mail show)`]
+      : []),
     ...(login ? [`  login     ${login.email}  ${login.password}  (more in ${state.credentialsFile})`] : []),
     ...(login
       ? [

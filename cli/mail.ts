@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { readMailBacklog } from '../services/domain/identity/mail/read-mail-backlog.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { listMailFiles, mailFolderOf, readMailFile } from '../services/platform/mail/file-outbox.ts';
+import { withDatabase } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+const folder = (): string => mailFolderOf(resolveDataDir());
+
+const headerOf = (mail: string, name: string): string =>
+  new RegExp(`^${name}: (.*)$`, 'mi').exec(mail)?.[1]?.trim() ?? '';
+
+async function list(options: GlobalOptions): Promise<void> {
+  const names = await listMailFiles(folder());
+  const mails = await Promise.all(
+    names.map(async (name) => {
+      const mail = (await readMailFile(folder(), name)) ?? '';
+      return { name, to: headerOf(mail, 'to'), subject: headerOf(mail, 'subject'), date: headerOf(mail, 'date') };
+    }),
+  );
+  const backlog = await withDatabase((ports) => readMailBacklog(ports));
+  createOutput(options).data({ folder: folder(), ...backlog, mails }, () => [
+    `${folder()}  (${backlog.waiting} waiting, ${backlog.givenUp} given up)`,
+    ...mails.map(({ name, to, subject, date }) => `${name}  ${date}  ${to}  ${subject}`),
+  ]);
+}
+
+async function show(name: string | undefined, options: GlobalOptions): Promise<void> {
+  const wanted = name ?? (await listMailFiles(folder())).at(-1);
+  const mail = wanted === undefined ? undefined : await readMailFile(folder(), wanted);
+  if (mail === undefined)
+    throw new CommandError(
+      exitCodes.checkFailed,
+      `no mail ${wanted ?? ''} in ${folder()}`,
+      'see `sallyport mail list`',
+    );
+  createOutput(options).data({ name: wanted, mail }, () => [mail]);
+}
+
+/** `sallyport mail list|show`: what an installation without an SMTP server would have sent. */
+export function registerMail(program: Command): void {
+  const mail = program.command('mail').description('mails kept as files where no SMTP server is set: list, show');
+  mail
+    .command('list')
+    .description('the mails in the data directory, and how many wait or were given up')
+    .action((_own, command: Command) => list(command.optsWithGlobals()));
+  mail
+    .command('show')
+    .description('one mail as it would have been sent; the newest without a name')
+    .argument('[name]', 'as `mail list` shows it')
+    .action((name: string | undefined, _own, command: Command) => show(name, command.optsWithGlobals()));
+}

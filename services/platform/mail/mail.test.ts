@@ -1,0 +1,106 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { OutgoingMail } from '../../domain/ports.ts';
+import { type SmtpServer, startSmtpServer } from '../testing/smtp-server.ts';
+import { createFileOutbox, listMailFiles, mailFolderOf, readMailFile } from './file-outbox.ts';
+import { createSmtpTransport } from './smtp.ts';
+
+const FROM = 'Sallyport <no-reply@example.com>';
+const mail = (changes: Partial<OutgoingMail> = {}): OutgoingMail => ({
+  id: '0190b1d4-0000-7000-8000-000000000001',
+  to: 'somebody@people.test',
+  subject: 'Grüße',
+  text: 'A line.\n',
+  html: '<p>A line.</p>',
+  ...changes,
+});
+
+describe('mails by SMTP', () => {
+  let server: SmtpServer;
+  beforeAll(async () => {
+    const answers: Record<string, string> = { gone: '550 5.1.1 no such user', full: '452 4.2.2 mailbox full' };
+    server = await startSmtpServer((to) => answers[to.split('@')[0] ?? '']);
+  });
+  afterAll(() => server.close());
+
+  test('arrive with their words, a fixed id and the mark that no absence answers them', async () => {
+    const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
+    await transport.send(mail());
+    await transport.close();
+    const [taken] = server.taken;
+    expect(taken?.to).toBe('somebody@people.test');
+    expect(taken?.data).toMatch(/^From: Sallyport <no-reply@example\.com>/m);
+    expect(taken?.data).toMatch(/^Message-ID: <0190b1d4-0000-7000-8000-000000000001@example\.com>/m);
+    expect(taken?.data).toMatch(/^Auto-Submitted: auto-generated/m);
+    expect(taken?.data).toContain('multipart/alternative');
+  });
+
+  test('an address is one address: what looks like a list or a header reaches nobody else', async () => {
+    const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
+    const before = server.taken.length;
+    await transport.send(mail({ to: 'a@people.test,b@people.test' })).catch(() => {});
+    await transport.send(mail({ to: 'a@people.test\r\nBcc: b@people.test' })).catch(() => {});
+    await transport.close();
+    for (const { to, data } of server.taken.slice(before)) {
+      expect(to).not.toBe('b@people.test');
+      expect(data).not.toMatch(/^bcc:/im);
+    }
+  });
+
+  test('a refusal for good says so; one for now, and a server that is away, are tried again', async () => {
+    const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
+    await expect(transport.send(mail({ to: 'gone@people.test' }))).rejects.toMatchObject({
+      name: 'MailRefusedError',
+      code: 'smtp_550',
+    });
+    const later = await transport.send(mail({ to: 'full@people.test' })).catch((err: Error) => err);
+    expect(later).toMatchObject({ responseCode: 452 });
+    expect((later as Error).name).not.toBe('MailRefusedError');
+    await transport.close();
+    const away = createSmtpTransport({ url: 'smtp://127.0.0.1:1', from: FROM, requireTls: false });
+    await expect(away.send(mail())).rejects.toMatchObject({ code: 'ESOCKET' });
+    await away.close();
+  });
+
+  test('over a network nothing leaves in clear: a server without STARTTLS gets no mail', async () => {
+    const before = server.taken.length;
+    const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: true });
+    await expect(transport.send(mail())).rejects.toThrow();
+    await transport.close();
+    expect(server.taken.length).toBe(before);
+  });
+});
+
+describe('mails as files', () => {
+  let parent: string;
+  beforeAll(async () => {
+    parent = await mkdtemp(join(tmpdir(), 'sallyport-outbox-'));
+  });
+  afterAll(() => rm(parent, { recursive: true, force: true }));
+
+  test('are for their owner alone, listed oldest first, and read by name and by no path', async () => {
+    const folder = mailFolderOf(parent);
+    expect(await listMailFiles(folder)).toEqual([]);
+    const outbox = createFileOutbox(folder, FROM);
+    await outbox.send(mail({ id: 'b' }));
+    await outbox.send(mail({ id: 'a' }));
+    expect(await listMailFiles(folder)).toEqual(['a.eml', 'b.eml']);
+    expect([(await stat(folder)).mode & 0o777, (await stat(join(folder, 'a.eml'))).mode & 0o777]).toEqual([
+      0o700, 0o600,
+    ]);
+    expect(await readMailFile(folder, 'a.eml')).toMatch(/^To: somebody@people\.test/m);
+    expect(await readMailFile(folder, 'c.eml')).toBeUndefined();
+    expect(await readMailFile(folder, '../auth-secret')).toBeUndefined();
+  });
+
+  test('the oldest go when there are too many; nothing half-written stays', async () => {
+    const folder = join(parent, 'many');
+    const outbox = createFileOutbox(folder, FROM);
+    for (let n = 0; n < 203; n += 1) await outbox.send(mail({ id: String(1_000 + n) }));
+    await outbox.close();
+    const names = await readdir(folder);
+    expect([names.length, names.sort()[0]]).toEqual([200, '1003.eml']);
+  });
+});
