@@ -7,6 +7,7 @@ import {
   validateTokenEndpoint,
   validateTokensEndpoint,
 } from '../../domain/tokens/contract.ts';
+import { explainEnd } from '../../domain/tokens/explain-end.ts';
 import { inactiveAnswer } from '../../domain/tokens/inactive-answer.ts';
 import { type IssuePorts, issuePair } from '../../domain/tokens/issue-pair.ts';
 import { readToken } from '../../domain/tokens/read-token.ts';
@@ -20,6 +21,7 @@ import {
   type ValidateAnswerPorts,
 } from '../../domain/tokens/validate-answer.ts';
 import { validateBatch } from '../../domain/tokens/validate-batch.ts';
+import { explainEndEndpoint } from '../../domain/tokens/why-contract.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../credentials.ts';
@@ -63,6 +65,7 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
     async ({ body }, caller) => new JsonText(await validateBatch(ports, body, caller)),
   );
   bind(routes, revokeTokenEndpoint, ({ body }, caller) => revokeToken(ports, revokeInput(body), caller));
+  bind(routes, explainEndEndpoint, ({ body }) => explainEnd(ports, body));
   bind(routes, readTokenStatisticsEndpoint, () => readTokenStatistics(ports));
   bind(routes, readTokenEndpoint, ({ params }) => readToken(ports, params.token_id));
 }

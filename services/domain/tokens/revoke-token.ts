@@ -111,6 +111,7 @@ function isOwn(target: RevokeTarget, caller: Caller): boolean {
 
 /** Ends the target in the transaction, with its audit row. Throws `user_unknown` or `client_unknown` (404). */
 async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: Caller): Promise<void> {
+  await setAuditContext(tx, caller, reason);
   switch (target.kind) {
     case 'jti': {
       const { value: tokenId, userId, clientId, expiresAt = null } = target;
@@ -127,13 +128,11 @@ async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: C
       if (UUID.test(target.value)) await endFamily(tx, target.value, reason, caller);
       return;
     case 'sid':
-      await setAuditContext(tx, caller, reason);
       if (await deleteSession(tx, target.value)) return;
       await endFamiliesOfSession(tx, { id: target.value, userId: target.userId }, reason, caller);
       return;
     case 'user':
       // A session left alive would make new tokens at once.
-      await setAuditContext(tx, caller, reason);
       await deleteUserSessions(tx, target.value);
       if ((await endFamiliesOfUser(tx, target.value, reason, caller)) === null) throw userUnknown();
       return;

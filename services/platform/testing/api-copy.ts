@@ -11,6 +11,7 @@ import type { Log } from '../../domain/ports.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
+import type { Endpoint } from '../define/endpoint.ts';
 import { createFileMarks } from '../marks/file-marks.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { testCaller } from './ports.ts';
@@ -28,7 +29,12 @@ export type ApiCopyOptions = {
 };
 
 /** One whole API copy on real stores, listening on a free port. */
-export type ApiCopy = Composed & { readonly url: string; stop(): Promise<void> };
+export type ApiCopy = Composed & {
+  readonly url: string;
+  /** Its route table. */
+  readonly bound: readonly Endpoint[];
+  stop(): Promise<void>;
+};
 
 const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -57,6 +63,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   return {
     ...composed,
     url: `http://127.0.0.1:${port}`,
+    bound: app.bound,
     stop: async () => {
       await app.fastify.close();
       await composed.close();

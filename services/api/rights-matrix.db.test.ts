@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto';
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Endpoint } from '../platform/define/endpoint.ts';
+import type { ApiCopy } from '../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
+import { claimsIn } from '../platform/testing/flows.ts';
+import { basicHeader } from '../platform/testing/http-client.ts';
+import { newPerson } from '../platform/testing/people.ts';
+import { sampleRequests } from '../platform/testing/sample-input.ts';
+
+/**
+ * Every bound route × every role, nobody, and a client without rights × somebody else's id (A1, A3, API1, API5). The
+ * expected answer follows from the route's contract alone, so a new route is covered by being bound.
+ */
+
+type Caller = {
+  readonly name: string;
+  readonly kind: 'anonymous' | 'client' | 'person';
+  readonly authorization: string | undefined;
+  readonly permissions: ReadonlySet<string>;
+};
+type Case = {
+  readonly endpoint: Endpoint;
+  readonly caller: Caller;
+  readonly path: string;
+  readonly body: unknown;
+  readonly expected: readonly number[];
+};
+
+let world: ApiWorld;
+let copy: ApiCopy;
+let callers: Caller[];
+/** Ids of things that are somebody else's, by the names that contracts give them. */
+let foreign: Record<string, string>;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ env: { RATE_LIMIT_PROFILE: 'load' } });
+  const victim = await newPerson(copy);
+  const owned = await world.newClient([]);
+  const powerless = await world.newClient([]);
+  const claims = claimsIn(victim.bearer);
+  const [key] = await world.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  foreign = {
+    user_id: victim.id,
+    session_id: victim.sessionId,
+    family_id: claims.fid,
+    token_id: claims.jti,
+    client_id: owned.client_id,
+    kid: key?.id,
+    role: 'auditor',
+  };
+  const roles = (await world.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
+  expect(roles).toEqual(expect.arrayContaining(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
+  const people: Caller[] = [];
+  for (const role of roles) {
+    const { bearer } = await newPerson(copy, role === 'user' ? [] : [role]);
+    const permissions = new Set<string>(claimsIn(bearer).permissions);
+    people.push({ name: role, kind: 'person', authorization: `Bearer ${bearer}`, permissions });
+  }
+  callers = [
+    { name: 'nobody', kind: 'anonymous', authorization: undefined, permissions: new Set() },
+    { name: 'a client without rights', kind: 'client', authorization: basicHeader(powerless), permissions: new Set() },
+    ...people,
+  ];
+});
+afterAll(() => world?.close());
+
+/** Endpoints that leave the decision to their use-case, and the permission by which others' things are theirs. */
+const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };
+
+/** In the form of an OAuth endpoint `client_id` says who asks, not about whom. */
+const namedIn = ({ bodyType }: Endpoint): Record<string, string> => {
+  const { client_id: _own, ...others } = foreign;
+  return bodyType === 'form' ? others : foreign;
+};
+
+const namesForeign = (endpoint: Endpoint, body: unknown): boolean =>
+  endpoint.path.includes('{') || Object.keys((body as object | undefined) ?? {}).some((name) => name in foreign);
+
+/** What the contract promises this caller; null where it lets them in. */
+function refusal(endpoint: Endpoint, caller: Caller, body: unknown): readonly number[] | null {
+  const { auth } = endpoint;
+  if (auth === 'public') return null;
+  const credential = caller.kind === 'person' ? 'bearer' : caller.kind;
+  if (credential === 'anonymous') return auth.optional ? null : [401];
+  if (!auth.accepts.includes(credential)) return auth.optional ? null : [401];
+  if (auth.permission !== undefined) return caller.permissions.has(auth.permission) ? null : [403];
+  const decided = BY_USE_CASE[endpoint.operation];
+  if (decided !== undefined && caller.permissions.has(decided)) return null;
+  return namesForeign(endpoint, body) ? [403, 404] : null;
+}
+
+function cases(): Case[] {
+  return copy.bound.flatMap((endpoint) =>
+    sampleRequests(endpoint, namedIn(endpoint)).flatMap(({ path, body }) =>
+      callers.flatMap((caller) => {
+        const expected = refusal(endpoint, caller, body);
+        return expected === null ? [] : [{ endpoint, caller, path, body, expected }];
+      }),
+    ),
+  );
+}
+
+/** The status alone, over a connection of its own: a stream is not waited for. */
+function statusOf({ endpoint, caller, path, body }: Omit<Case, 'expected'>): Promise<number> {
+  const isForm = endpoint.bodyType === 'form';
+  const form = () => new URLSearchParams(body as Record<string, string>).toString();
+  const text = body === undefined ? undefined : isForm ? form() : JSON.stringify(body);
+  const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
+  const headers = {
+    ...(caller.authorization === undefined ? {} : { authorization: caller.authorization }),
+    ...(text === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(text) }),
+  };
+  return new Promise((resolve, reject) => {
+    const asking = request(copy.url + path, { method: endpoint.method, agent: false, headers }, (answer) => {
+      resolve(answer.statusCode ?? 0);
+      asking.destroy();
+    });
+    asking.on('error', reject);
+    asking.end(text);
+  });
+}
+
+/** What there is, but for the audit log, which keeps refusals, and what moves by itself. */
+const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress)$/;
+async function everything(): Promise<Record<string, string>> {
+  const tables = await world.rows(
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`,
+  );
+  const state: Record<string, string> = {};
+  for (const { name } of tables.filter((table) => !MOVING.test(table.name))) {
+    const [row] = await world.rows(
+      `SELECT count(*) || ' ' || coalesce(sum(hashtext(t::text)), 0) AS state FROM "${name}" t`,
+    );
+    state[name] = row.state;
+  }
+  return state;
+}
+
+const AT_ONCE = 8;
+async function run(list: readonly Case[]): Promise<string[]> {
+  const surprises: string[] = [];
+  const waiting = [...list];
+  const work = async (): Promise<void> => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const status = await statusOf(next);
+      if (!next.expected.includes(status))
+        surprises.push(
+          `${next.endpoint.method} ${next.path} ${JSON.stringify(next.body) ?? ''} by ${next.caller.name}: ${status}, not ${next.expected.join(' or ')}`,
+        );
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return surprises.sort();
+}
+
+describe('A1, A3, API1, API5: who may do what', () => {
+  test('every route says who may call it, and each permission it asks for exists', () => {
+    expect(copy.bound.length).toBeGreaterThan(60);
+    const known = copy.ports.access.permissions();
+    for (const { operation, auth } of copy.bound) {
+      expect(auth, operation).toBeDefined();
+      if (auth !== 'public' && auth.permission !== undefined) expect(known, operation).toContain(auth.permission);
+    }
+  });
+
+  test('whoever lacks the right is refused at every route, with somebody else’s ids, and nothing changes', async () => {
+    const refused = cases();
+    expect(refused.length).toBeGreaterThan(300);
+    const before = await everything();
+    expect(await run(refused)).toEqual([]);
+    expect(await everything()).toEqual(before);
+  });
+
+  test('whoever has the right is let in: what is read is answered, what is not there is 404', async () => {
+    const gone = Object.fromEntries(
+      Object.keys(foreign).map((name) => [name, name === 'role' ? 'gone' : randomUUID()]),
+    );
+    const allowed = copy.bound.flatMap((endpoint): Case[] => {
+      const { auth } = endpoint;
+      if (auth === 'public' || auth.permission === undefined) return [];
+      const { permission } = auth;
+      const [sample] = sampleRequests(endpoint, endpoint.method === 'GET' ? foreign : gone);
+      // What acts on nothing in particular would act.
+      if (sample === undefined || (endpoint.method !== 'GET' && !endpoint.path.includes('{'))) return [];
+      const expected = endpoint.method === 'GET' ? [200, 304, 404] : [400, 404, 409];
+      return callers
+        .filter(
+          ({ kind, permissions }) =>
+            kind === 'person' && permissions.has(permission) && auth.accepts.includes('bearer'),
+        )
+        .map((caller) => ({ endpoint, caller, ...sample, expected }));
+    });
+    expect(allowed.length).toBeGreaterThan(40);
+    expect(await run(allowed)).toEqual([]);
+  });
+});

@@ -1,0 +1,65 @@
+import { defineStatement } from '../../platform/define/statement.ts';
+import { placeTime } from '../pages.ts';
+import type { Sql } from '../ports.ts';
+
+/** What a token hangs on: any of these may have ended. */
+export type TokenTies = {
+  readonly tokenId: string | null;
+  readonly sessionId: string | null;
+  readonly familyId: string | null;
+  /** Null for a client's own token. */
+  readonly userId: string | null;
+  readonly clientId: string;
+  /** Epochs it was born with. */
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+};
+
+export type EndRow = {
+  readonly kind: 'jti' | 'sid' | 'family' | 'user' | 'client';
+  readonly reason: string;
+  readonly actorKind: string | null;
+  readonly actorId: string | null;
+  readonly endedAt: string;
+};
+
+// Along revocations_kind_value. The first counts: what came later changed nothing.
+const firstRevocationRead = defineStatement(
+  'firstRevocationRead',
+  `SELECT kind, reason, actor_kind AS "actorKind", actor_id AS "actorId", ${placeTime('created_at')} AS "endedAt"
+   FROM revocations
+   WHERE (kind = 'jti' AND value = $1) OR (kind = 'sid' AND value = $2) OR (kind = 'family' AND value = $3)
+     OR (kind = 'user' AND value = $4 AND token_epoch > $6) OR (kind = 'client' AND value = $5 AND token_epoch > $7)
+   ORDER BY id LIMIT 1`,
+);
+// By primary key. Its row outlives its revocations.
+const familyEndRead = defineStatement(
+  'familyEndRead',
+  `SELECT 'family' AS kind, coalesce(revoke_reason, '') AS reason, NULL AS "actorKind", NULL AS "actorId",
+     ${placeTime('revoked_at')} AS "endedAt"
+   FROM refresh_families WHERE id = $1::uuid AND revoked_at IS NOT NULL`,
+);
+const familyTiesRead = defineStatement(
+  'familyTiesRead',
+  `SELECT NULL AS "tokenId", sid AS "sessionId", id::text AS "familyId", user_id AS "userId", client_id AS "clientId",
+     user_epoch AS "userEpoch", client_epoch AS "clientEpoch", now() >= least(idle_expires_at, expires_at) AS "isExpired"
+   FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,
+);
+
+export async function readFirstRevocation(sql: Sql, ties: TokenTies): Promise<EndRow | undefined> {
+  const { tokenId, sessionId, familyId, userId, clientId, userEpoch, clientEpoch } = ties;
+  const values = [tokenId, sessionId, familyId, userId, clientId, userEpoch, clientEpoch];
+  return (await sql.query<EndRow>(firstRevocationRead, values))[0];
+}
+
+/** How a login ended; undefined while it lives, or once its row is gone. */
+export const readFamilyEnd = async (sql: Sql, familyId: string): Promise<EndRow | undefined> =>
+  (await sql.query<EndRow>(familyEndRead, [familyId]))[0];
+
+/** What the login of a genuine refresh token hangs on; undefined once its row is gone. */
+export const readFamilyTies = async (
+  sql: Sql,
+  familyId: string,
+  nonceHash: Buffer,
+): Promise<(TokenTies & { readonly isExpired: boolean }) | undefined> =>
+  (await sql.query<TokenTies & { readonly isExpired: boolean }>(familyTiesRead, [familyId, nonceHash]))[0];

@@ -1,0 +1,95 @@
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Ports } from '../ports.ts';
+import type { AccessTokenClaims } from './access-token.ts';
+import {
+  type EndRow,
+  readFamilyEnd,
+  readFamilyTies,
+  readFirstRevocation,
+  type TokenTies,
+} from './explain-end.store.ts';
+import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import { assertFresh, type HasRevocations } from './revocation-set.ts';
+import type { HasTokenSettings } from './token-settings.ts';
+import { verifyToken } from './validate-token.ts';
+import { END_REASONS, type EndReason, type Explanation } from './why-contract.ts';
+
+export type ExplainPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings;
+
+const LIVES: Explanation = { ended: false };
+const because = (reason: EndReason): Explanation => ({ ended: true, reason, cause: null });
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const REASONS: ReadonlySet<string> = new Set(END_REASONS);
+const ACTORS: ReadonlySet<string> = new Set(['user', 'client', 'system', 'anonymous']);
+
+const EVENTS = {
+  jti: 'token.revoked',
+  sid: 'session.ended',
+  family: 'token.family_ended',
+  user: 'user.tokens_revoked',
+  client: 'client.tokens_revoked',
+} as const satisfies Record<EndRow['kind'], string>;
+
+function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
+  if (actorKind === 'user' && actorId === userId) return 'self';
+  return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
+}
+
+function explain(end: EndRow, { userId }: TokenTies): Explanation {
+  const reason = REASONS.has(end.reason) ? (end.reason as EndReason) : 'revoked';
+  const event = end.reason === 'refresh_token_reused' ? 'token.refresh_reused' : EVENTS[end.kind];
+  return { ended: true, reason, cause: { event, actor: actorOf(end, userId), at: end.endedAt } };
+}
+
+const tiesOf = (claims: AccessTokenClaims): TokenTies => ({
+  tokenId: claims.jti,
+  sessionId: claims.sid ?? null,
+  familyId: claims.fid ?? null,
+  userId: claims.fid === undefined ? null : claims.sub,
+  clientId: claims.client_id,
+  userEpoch: claims.ue ?? 0,
+  clientEpoch: claims.ce ?? 0,
+});
+
+/** An access token may be live after its login was replaced: only once it is over, its login tells why. */
+async function explainAccess(ports: ExplainPorts, token: string): Promise<Explanation> {
+  const verified = verifyToken(ports, token);
+  if (verified === 'key_compromised') return because('key_compromised');
+  if (typeof verified === 'string') return because('unknown_token');
+  const ties = tiesOf(verified.claims);
+  const revocation = await readFirstRevocation(ports.sql, ties);
+  if (revocation !== undefined) return explain(revocation, ties);
+  if (ports.revocations.isKeyRevoked(verified.kid)) return because('key_compromised');
+  const until = verified.claims.exp + ports.tokenSettings.leewaySeconds;
+  if (ports.clock.now() / 1_000 < until) return LIVES;
+  const { familyId } = ties;
+  const end = familyId !== null && UUID.test(familyId) ? await readFamilyEnd(ports.sql, familyId) : undefined;
+  return end === undefined ? because('expired') : explain(end, ties);
+}
+
+async function explainRefresh(ports: ExplainPorts, familyBytes: Buffer, nonceHash: Buffer): Promise<Explanation> {
+  const familyId = uuidFromBytes(familyBytes);
+  const ties = await readFamilyTies(ports.sql, familyId, nonceHash);
+  // Logins are kept until they cannot be refreshed any more.
+  if (ties === undefined) return because('expired');
+  const [end, revocation] = [await readFamilyEnd(ports.sql, familyId), await readFirstRevocation(ports.sql, ties)];
+  // What ended the login may have ended more: that row knows who did it.
+  if (end !== undefined) return explain(revocation?.reason === end.reason ? revocation : end, ties);
+  if (revocation !== undefined) return explain(revocation, ties);
+  return ties.isExpired ? because('expired') : LIVES;
+}
+
+/**
+ * Why the login of a token is over: the rule that decided, and who or what caused it when. Whoever holds the token may
+ * ask; a token that was not made here, or is bound to a client, tells nothing. Nothing moves by asking.
+ * Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function explainEnd(ports: ExplainPorts, input: { readonly token: string }): Promise<Explanation> {
+  assertFresh(ports.revocations);
+  const { incarnation } = ports.revocations.state();
+  const refresh = checkRefreshToken(input.token, [''], ports.keyRing, incarnation);
+  return refresh === null
+    ? explainAccess(ports, input.token)
+    : explainRefresh(ports, refresh.familyBytes as Buffer, refresh.nonceHash as Buffer);
+}

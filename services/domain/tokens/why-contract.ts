@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { requestInvalid, storeUnavailable } from '../../platform/errors.ts';
+import { revocationStateStale, stateRewound } from './revocations-contract.ts';
+
+/** Rules by which a login ends. What somebody wrote as a reason is for the audit log, and shown as `revoked`. */
+export const END_REASONS = [
+  'unknown_token',
+  'expired',
+  'key_compromised',
+  'sign_out',
+  'ended_by_user',
+  'sign_in',
+  'superseded',
+  'refresh_token_reused',
+  'password_changed',
+  'password_reset',
+  'factor_enrolled',
+  'factor_removed',
+  'account_deleted',
+  'user_deleted',
+  'client_deleted',
+  'revocation_budget',
+  'revoked',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+const cause = z.object({
+  /** Type of the audit event that tells of it. */
+  event: z.string(),
+  /** `self`: the user whose token it is; `user`: somebody with the right to. Null: no longer known. */
+  actor: z.enum(['self', 'user', 'client', 'system', 'anonymous']).nullable(),
+  at: z.string(),
+});
+
+const explanation = z.union([
+  z.object({ ended: z.literal(false) }),
+  z.object({ ended: z.literal(true), reason: z.enum(END_REASONS), cause: cause.nullable() }),
+]);
+export type Explanation = z.output<typeof explanation>;
+
+export const explainEndEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/tokens/why',
+  operation: 'explainEnd',
+  summary:
+    'Why is my session over: the rule that ended a token’s login, and its cause; holding the token is the right to ask',
+  tag: 'Tokens',
+  auth: 'public',
+  limit: 'token',
+  body: z.strictObject({ token: z.string().min(1).max(16_384) }),
+  query: z.strictObject({}),
+  responses: { 200: explanation },
+  errors: [requestInvalid, revocationStateStale, stateRewound, storeUnavailable],
+});
