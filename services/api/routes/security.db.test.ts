@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCheckpointOutbox } from '../../domain/audit/checkpoint-outbox.ts';
 import { type SealPorts, sealEvents } from '../../domain/audit/seal-events.ts';
 import { admitLogin, countLoginFailure } from '../../domain/identity/login-guard.ts';
 import { createLogSigner } from '../../domain/keys/log-keys.ts';
-import type { Caller } from '../../domain/ports.ts';
+import type { Caller, Ports } from '../../domain/ports.ts';
 import { detectIncidents } from '../../domain/security/detect-incidents.ts';
 import { refreshTokenReuse } from '../../domain/security/detections.ts';
+import { createEventStreams } from '../../domain/security/event-stream.ts';
 import { raiseIncident } from '../../domain/security/raise-incident.ts';
 import { createFileLogMark } from '../../platform/marks/file-log-mark.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
@@ -276,8 +279,8 @@ describe('detections', () => {
   });
 
   test('a run that is told to stop reads no further, and the next one goes on there', async () => {
-    const user = await person();
-    for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.3', user.email);
+    const email = newEmail();
+    for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.3', email);
     await sealEvents(log, {}, testCaller);
     const stopped = await detectIncidents(api.ports, { signal: AbortSignal.abort() }, testCaller);
     expect(stopped.read).toBe(0);
@@ -332,7 +335,8 @@ describe('GET /v1/admin/events', () => {
     await sealEvents(log, {}, testCaller);
     const waiting = frames(api, 1, '?type=user.unlocked,user.deleted');
     await vi.waitFor(() => expect(api.ports.eventStreams.count()).toBe(1), { timeout: 30_000 });
-    const user = await person();
+    const user = { id: randomUUID(), email: newEmail() };
+    await world.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [user.id, user.email]);
     await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'streamed' });
     await sealEvents(log, {}, testCaller);
     const [frame] = await waiting;
@@ -340,6 +344,38 @@ describe('GET /v1/admin/events', () => {
     expect((await get(`/v1/audit/events/${frame?.id}`)).body).toMatchObject(frame?.data);
     expect(JSON.stringify(frame)).not.toContain(user.email);
     await vi.waitFor(() => expect(api.ports.eventStreams.count()).toBe(0), { timeout: 30_000 });
+  });
+
+  test('ends in time to be authenticated again, with the drain, and for who takes nothing; a fault costs no event', async () => {
+    let isFailing = false;
+    const sql: Ports['sql'] = {
+      query: async (statement, values) => {
+        if (isFailing) throw new Error('out of reach');
+        return api.ports.sql.query(statement, values);
+      },
+    };
+    const deps = { ...api.ports, sql, everyMs: 10 };
+    const end = (stream: Readable): Promise<unknown> => once(stream.resume(), 'close');
+    await end(await createEventStreams({ ...deps, maximumLifeMs: 0 }).open({}, testCaller));
+
+    const narrow = createEventStreams({ ...deps, maximumStreams: 1, stuckAfterMs: 0 });
+    const stuck = await narrow.open({ afterSeq: 0 }, testCaller);
+    await expect(narrow.open({}, callerAt('192.0.2.1'))).rejects.toMatchObject({ code: 'event_streams_busy' });
+    await once(stuck, 'close');
+    expect(narrow.count()).toBe(0);
+
+    const streams = createEventStreams({ ...deps, heartbeatMs: 0 });
+    const stream = await streams.open({ afterSeq: 0 }, testCaller);
+    isFailing = true;
+    const text: string[] = [];
+    stream.on('data', (chunk: Buffer) => text.push(chunk.toString()));
+    await expect(streams.open({}, testCaller)).rejects.toThrow('out of reach');
+    isFailing = false;
+    await vi.waitFor(() => expect(text.join('')).toContain('id: 1\n'), { timeout: 30_000 });
+    await vi.waitFor(() => expect(text.join('')).toContain(': quiet\n\n'), { timeout: 30_000 });
+    streams.close();
+    await once(stream, 'close');
+    await expect(streams.open({}, testCaller)).rejects.toMatchObject({ code: 'shutting_down' });
   });
 
   test('is for those who may read the log; one caller holds five streams of a copy', async () => {

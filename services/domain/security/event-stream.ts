@@ -35,11 +35,11 @@ export type EventStreamDeps = Pick<Ports, 'sql'> & {
   readonly maximumLifeMs?: number;
   /** A consumer that has taken nothing for this long is cut. */
   readonly stuckAfterMs?: number;
+  readonly heartbeatMs?: number;
   readonly everyMs?: number;
 };
 
 const PAGE = 100;
-const HEARTBEAT_MS = 15_000;
 
 /** The place a reconnecting consumer names by its Last-Event-ID (WHATWG HTML §9.2.4); undefined where it is none. */
 export const seqOfEventId = (id: unknown): number | undefined =>
@@ -75,12 +75,12 @@ class EventStream extends Readable {
 
   /** What is due is sent, who takes nothing is cut, who is old is sent to authenticate again. */
   async tick(newestSeq: number): Promise<void> {
-    const { clock, maximumLifeMs = 300_000, stuckAfterMs = 30_000 } = this.#deps;
+    const { clock, maximumLifeMs = 300_000, stuckAfterMs = 30_000, heartbeatMs = 15_000 } = this.#deps;
     const now = clock.monotonic();
     if (!this.#isWanted && !this.#isBusy && now - this.#sentAt > stuckAfterMs) this.destroy();
     else if (now - this.#openedAt > maximumLifeMs) this.finish();
     else if (newestSeq > this.#afterSeq) await this.#advance();
-    else if (now - this.#sentAt > HEARTBEAT_MS) this.#send(': quiet\n\n');
+    else if (now - this.#sentAt > heartbeatMs) this.#send(': quiet\n\n');
   }
 
   finish(): void {
