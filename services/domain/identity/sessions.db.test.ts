@@ -175,7 +175,7 @@ describe('sessions', () => {
     expect((await readSession(world, mine.cookie)).body.user.id).toBe(mine.body.user.id);
   });
 
-  test('an expired session is 401, and reading it changes nothing', async () => {
+  test('U5 an expired session is 401, and reading it changes nothing', async () => {
     const { cookie, body } = await signUp(world, newPerson());
     await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [body.session.id]);
     await flush();

@@ -5,6 +5,9 @@ import { type ApiWorld, openApiWorld } from '../../../platform/testing/api-world
 import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flows.ts';
 import { cookieOf, type Json, type Received, type Sent, send } from '../../../platform/testing/http-client.ts';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { personCaller } from '../factors/finish-login.ts';
+import { unlinkAccount } from './linked-accounts.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;
@@ -312,7 +315,9 @@ describe('linking by who is signed in', () => {
        VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
       [randomUUID(), only.body.user.id],
     );
-    expect((await unlink(cookie, 'company')).body).toEqual({ status: 'unlinked' });
+    // The first passkey ended the session.
+    const owner = personCaller(only.body.user.id, testCaller);
+    expect(await unlinkAccount(copy.ports, { providerId: 'company' }, owner)).toEqual({ status: 'unlinked' });
     expect((await ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);
     expect((await ask('GET', '/api/auth/list-accounts')).status).toBe(401);
   });
