@@ -1,7 +1,7 @@
 import { defineCounter } from './instruments.ts';
 
 /** Every mail there is. */
-export const mailTemplates = [
+const mailTemplates = [
   'sign_up',
   'verify_email',
   'reset_password',

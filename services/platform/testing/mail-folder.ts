@@ -7,7 +7,7 @@ import type { MailTransport, Ports } from '../../domain/ports.ts';
 import { createFileOutbox, listMailFiles } from '../mail/file-outbox.ts';
 import { takeFence } from '../queue/fences.ts';
 
-export type Mail = {
+type Mail = {
   readonly to: string;
   readonly subject: string;
   readonly text: string;

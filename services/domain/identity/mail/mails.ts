@@ -17,7 +17,7 @@ export type MailRequest =
   | { readonly template: 'email_changed'; readonly to: string }
   | { readonly template: 'account_deleted'; readonly to: string };
 
-export type MailTemplate = MailRequest['template'];
+type MailTemplate = MailRequest['template'];
 
 /** A request as its row holds it. */
 export type StoredMail<R extends MailRequest = MailRequest> = R & {
@@ -139,5 +139,3 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
 
 export const writeMail = (tx: Tx, ports: WritePorts, mail: StoredMail): Promise<Letter | null> =>
   (WRITERS[mail.template] as Write<MailRequest>)(tx, ports, mail);
-
-export const mailTemplates = Object.keys(WRITERS) as readonly MailTemplate[];

@@ -3,7 +3,7 @@ import type { Caller, Ports, Tx } from '../../ports.ts';
 import { insertMail } from './mail.store.ts';
 import type { MailRequest } from './mails.ts';
 
-export type HasMailer = {
+type HasMailer = {
   readonly mailer: {
     /** Origin of links in mails: the configured one, never that of a request. */
     readonly publicUrl: string;

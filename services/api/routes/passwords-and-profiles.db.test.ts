@@ -1,0 +1,294 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type AccountWorld,
+  ALIVE,
+  at,
+  bearerOf,
+  DEAD,
+  openAccountWorld,
+  ownPage,
+  told,
+} from '../../platform/testing/account-world.ts';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows.ts';
+import { cookieOf, send } from '../../platform/testing/http-client.ts';
+
+let world: AccountWorld;
+beforeAll(async () => {
+  world = await openAccountWorld();
+});
+afterAll(() => world.close());
+
+describe('a new password', () => {
+  test('U7 a change ends every session and token of the account; the answer is a new session', async () => {
+    const here = await world.person();
+    const there = await signIn(at(world.open), here);
+    const password = newPassword();
+    const changed = await world.post(
+      'change-password',
+      { current_password: here.password, new_password: password },
+      ownPage(here),
+    );
+    expect(changed.status, changed.text).toBe(200);
+    expect(changed.body.session.id).not.toBe(here.sessionId);
+    expect(await world.isAlive(there)).toEqual(DEAD);
+    expect(await world.isAlive(here)).toEqual(DEAD);
+    expect(await world.isAlive({ ...here, cookie: cookieOf(changed), tokens: changed.body.tokens })).toEqual(ALIVE);
+    expect(await world.post('signin', { email: here.email, password: here.password })).toMatchObject({ status: 401 });
+    await signIn(at(world.open), { email: here.email, password });
+    expect(await world.newest(here.email)).toMatchObject({ subject: 'Your password was changed', code: undefined });
+  });
+
+  test('by bearer and under Better Auth’s names; a wrong current one is refused and changes nothing', async () => {
+    const user = await world.person();
+    const wrong = await world.post(
+      'change-password',
+      { currentPassword: 'not the right one', newPassword: newPassword() },
+      bearerOf(user),
+    );
+    expect(wrong).toMatchObject({ status: 403, body: { code: 'current_password_wrong' } });
+    const short = await world.post(
+      'change-password',
+      { currentPassword: user.password, newPassword: 'short' },
+      bearerOf(user),
+    );
+    expect(short).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
+    expect((await world.isAlive(user))[0]).toBe(true);
+    const json = { currentPassword: user.password, newPassword: newPassword(), revokeOtherSessions: true };
+    expect(await world.post('change-password', json, bearerOf(user))).toMatchObject({ status: 200 });
+    expect(await world.isAlive(user)).toEqual(DEAD);
+  });
+
+  test('without a login it is 401; a token of another client is not its owner', async () => {
+    const json = { current_password: 'x', new_password: newPassword() };
+    expect(await world.post('change-password', json)).toMatchObject({ status: 401 });
+    const { tokens } = await world.person();
+    const client = await world.newClient(['tokens:issue']);
+    const { body: me } = await send(world.open.url, 'GET', '/api/auth/user', { bearer: tokens.access_token });
+    const issued = await send(world.open.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: me.user.id } });
+    expect(issued.status, issued.text).toBe(201);
+    expect(await world.post('change-password', json, { bearer: issued.body.access_token })).toMatchObject({
+      status: 403,
+    });
+  });
+
+  test('U6 U7 a reset is asked for alike by known and unknown; the code counts once and ends every login', async () => {
+    const user = await world.person();
+    const asked = [
+      await world.post('request-password-reset', { email: user.email }),
+      await world.post('request-password-reset', { email: newEmail() }),
+    ].map(told);
+    expect(asked[0]).toEqual(asked[1]);
+    const mail = await world.newest(user.email);
+    expect(mail).toMatchObject({ page: `${API_URL}/account/reset-password` });
+    const token = mail?.code ?? '';
+    const refused = await world.post('reset-password', { token, newPassword: user.email });
+    expect(refused).toMatchObject({ status: 400, body: { code: 'password_has_email' } });
+    const passwords = Array.from({ length: 4 }, newPassword);
+    const answers = await Promise.all(
+      passwords.map((new_password) => world.post('reset-password', { token, new_password })),
+    );
+    const won = answers.findIndex(({ status }) => status === 200);
+    expect(answers.filter(({ status }) => status === 200).length).toBe(1);
+    expect(answers.filter(({ body }) => body.code === 'code_invalid').length).toBe(3);
+    expect(answers[won]?.headers.getSetCookie()).toEqual([]);
+    expect(await world.isAlive(user)).toEqual(DEAD);
+    await signIn(at(world.open), { email: user.email, password: passwords[won] ?? '' });
+  });
+
+  test('a code of another purpose, a changed one and one out of date are none', async () => {
+    const user = await world.person();
+    const verification = await world.codeFor(user.email);
+    await world.post('request-password-reset', { email: user.email });
+    const token = await world.codeFor(user.email);
+    const password = { new_password: newPassword() };
+    for (const other of [verification, `${token.slice(0, -2)}AA`, '', 'a'.repeat(128)])
+      expect(await world.post('reset-password', { token: other, ...password })).toMatchObject({ status: 400 });
+    await world.rows(`UPDATE one_time_codes SET expires_at = now() WHERE email = $1`, [user.email]);
+    expect(await world.post('reset-password', { token, ...password })).toMatchObject({
+      body: { code: 'code_invalid' },
+    });
+    expect(await world.isAlive(user)).toEqual(ALIVE);
+  });
+
+  test('a disabled account is sent no code, and one it had does not count', async () => {
+    const user = await world.person();
+    await world.post('request-password-reset', { email: user.email });
+    const token = await world.codeFor(user.email);
+    const before = (await world.mails.to(user.email)).length;
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
+    await world.post('request-password-reset', { email: user.email });
+    expect((await world.mails.to(user.email)).length).toBe(before);
+    expect(await world.post('reset-password', { token, new_password: newPassword() })).toMatchObject({ status: 400 });
+    expect(
+      await world.post('verify-email', { token: (await world.mails.to(user.email))[0]?.code ?? '' }),
+    ).toMatchObject({
+      status: 400,
+    });
+  });
+
+  test('U7 a sign-in that proved the old password while it was being changed opens nothing', async () => {
+    const user = await world.person();
+    const { pools } = world.open.stores;
+    const changing = await pools.main.connect();
+    try {
+      await changing.query('BEGIN');
+      await changing.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [user.id]);
+      const signingIn = world.post('signin', { email: user.email, password: user.password });
+      await expect
+        .poll(
+          async () =>
+            (
+              await world.rows(
+                `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`,
+              )
+            ).length,
+        )
+        .toBe(1);
+      await changing.query(`UPDATE accounts SET password = 'another' WHERE "userId" = $1`, [user.id]);
+      await changing.query('COMMIT');
+      expect((await signingIn).status).toBe(401);
+    } finally {
+      changing.release();
+    }
+    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+  });
+
+  test('C-CRD-05 whoever writes another digest ends every login; the same password under a new digest ends none', async () => {
+    const user = await world.person();
+    const [before] = await world.rows('SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = $1', [user.id]);
+    expect(before).toEqual({ passwordChangedAt: expect.any(Date), lastLoginAt: expect.any(Date) });
+    const digest = `(SELECT password FROM accounts WHERE "userId" = $1)`;
+    const upgrade = await world.rows(`SELECT account_password_upgrade($1, ${digest}, 'stronger') AS done`, [user.id]);
+    expect(upgrade).toEqual([{ done: true }]);
+    expect(await world.rows(`SELECT account_password_upgrade($1, 'another', 'x') AS done`, [user.id])).toEqual([
+      { done: false },
+    ]);
+    expect(await world.isAlive(user)).toEqual(ALIVE);
+    await world.rows(`UPDATE accounts SET password = 'by hand' WHERE "userId" = $1`, [user.id]);
+    await world.open.poll.wake();
+    const still = await send(world.open.url, 'POST', '/v1/tokens/validate', {
+      json: { token: user.tokens.access_token },
+    });
+    expect(still.body.active).toBe(false);
+    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    const [after] = await world.rows('SELECT "passwordChangedAt" AS at FROM users WHERE id = $1', [user.id]);
+    expect(after.at.getTime()).toBeGreaterThan(before.passwordChangedAt.getTime());
+  });
+});
+
+describe('the profile', () => {
+  test('A-USR-03 name and picture change, and every session shows it at once', async () => {
+    const user = await world.person();
+    const patch = { name: 'Grace', image: 'https://example.com/grace.png' };
+    const changed = await send(world.open.url, 'PATCH', '/api/auth/user', { json: patch, ...ownPage(user) });
+    expect(changed).toMatchObject({ status: 200, body: { user: patch } });
+    expect((await send(world.open.url, 'GET', '/api/auth/session', { cookie: user.cookie })).body.user).toMatchObject(
+      patch,
+    );
+    expect(await world.post('update-user', { image: null }, bearerOf(user))).toMatchObject({
+      body: { user: { name: 'Grace', image: null } },
+    });
+    expect((await send(world.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user).toMatchObject({
+      name: 'Grace',
+      image: null,
+    });
+    const events = await world.rows(
+      `SELECT detail FROM audit_outbox WHERE type = 'user.profile_changed' AND target_id = $1`,
+      [user.id],
+    );
+    expect(events.map(({ detail }) => detail.fields)).toEqual([['name', 'image'], ['image']]);
+  });
+
+  test.each([
+    { roles: ['admin'] },
+    { emailVerified: true },
+    { email: 'a@b.test' },
+    { tokenEpoch: 0 },
+    { image: 'http://example.com/x' },
+    { image: 'javascript:alert(1)' },
+    { name: 'a\u0000b' },
+    { name: 'a'.repeat(129) },
+  ])('A2 %j is not for its owner to write', async (json) => {
+    const { token } = await openUser();
+    expect(await send(world.open.url, 'PATCH', '/api/auth/user', { json, bearer: token })).toMatchObject({
+      status: 400,
+    });
+  });
+
+  test('U8 another address takes effect with its proof, the old one is told, and codes sent there end', async () => {
+    const user = await world.person();
+    await world.post('request-password-reset', { email: user.email });
+    const oldCode = await world.codeFor(user.email);
+    const email = newEmail();
+    expect(await world.post('change-email', { new_email: email }, ownPage(user))).toMatchObject({
+      body: { status: 'verification_sent' },
+    });
+    expect((await send(world.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user.email).toBe(user.email);
+    expect(await world.post('verify-email', { token: await world.codeFor(email) })).toMatchObject({ status: 200 });
+    const { body } = await send(world.open.url, 'GET', '/api/auth/session', { cookie: user.cookie });
+    expect(body.user).toMatchObject({ email, emailVerified: true });
+    const claims = ({ access_token: token }: { readonly access_token: string }) =>
+      JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims(user.tokens)).toMatchObject({ email: user.email, email_verified: false });
+    const json = { refresh_token: user.tokens.refresh_token };
+    const refreshed = await send(world.open.url, 'POST', '/v1/tokens/refresh', { json });
+    expect(claims(refreshed.body)).toMatchObject({ email, email_verified: true });
+    const notice = await world.newest(user.email);
+    expect(notice).toMatchObject({ subject: 'The e-mail address of your account was changed' });
+    expect(notice?.raw).not.toContain(email);
+    expect(await world.post('reset-password', { token: oldCode, new_password: newPassword() })).toMatchObject({
+      status: 400,
+    });
+    await signIn(at(world.open), { email, password: user.password });
+  });
+
+  test('an address that another account has is answered alike, and its owner is told', async () => {
+    const [user, other] = [await world.person(), await world.person()];
+    const [taken, free] = [
+      await world.post('change-email', { newEmail: other.email }, ownPage(user)),
+      await world.post('change-email', { newEmail: newEmail() }, ownPage(user)),
+    ];
+    expect(told(taken)).toEqual(told(free));
+    expect(await world.newest(other.email)).toMatchObject({ subject: 'You have an account already' });
+  });
+
+  test('an address that another account took before the proof is 409, and the code stays for a better day', async () => {
+    const user = await world.person();
+    const email = newEmail();
+    await world.post('change-email', { new_email: email }, ownPage(user));
+    const token = await world.codeFor(email);
+    await world.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
+    for (let n = 0; n < 2; n += 1)
+      expect(await world.post('verify-email', { token })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+  });
+
+  test('U8 what is dangerous needs a fresh login', async () => {
+    const user = await world.person();
+    await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [user.id]);
+    await world.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(user.cookie)?.[1] ?? ''));
+    const answers = [
+      await world.post('change-email', { new_email: newEmail() }, ownPage(user)),
+      await send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
+    ];
+    expect(answers.map(({ status, body }) => [status, body.code])).toEqual(Array(2).fill([403, 'step_up_required']));
+  });
+
+  test('U7 deleting an account ends it with everything, and tells its address', async () => {
+    const user = await world.person();
+    const gone = await send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user));
+    expect(gone).toMatchObject({ status: 200, body: { success: true } });
+    expect(gone.headers.getSetCookie().every((line) => line.includes('Max-Age=0'))).toBe(true);
+    expect(await world.isAlive(user)).toEqual(DEAD);
+    expect(await world.rows('SELECT 1 FROM users WHERE id = $1', [user.id])).toEqual([]);
+    expect(await world.newest(user.email)).toMatchObject({ subject: 'Your account was deleted' });
+    expect(await world.post('delete-user', {}, bearerOf(user))).toMatchObject({ status: 401 });
+  });
+});
+
+let shared: Promise<TestUser> | undefined;
+async function openUser(): Promise<{ token: string }> {
+  shared ??= world.person();
+  return { token: (await shared).tokens.access_token };
+}
