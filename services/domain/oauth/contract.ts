@@ -251,6 +251,6 @@ export const answerDeviceGrantEndpoint = defineEndpoint({
   limit: 'credential',
   bodyType: 'form',
   body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision: z.enum(['allow', 'deny']) }),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });
