@@ -25,7 +25,7 @@ Exits 1 when an answer is a fault, has an undocumented status, content type or h
 
 // Endless answers, and what would end the run's own credentials.
 const LEFT_OUT =
-  '^(streamRevocations|streamEvents|streamAdminEvents|compromiseKey|revokeToken|revokeOAuthToken|signOut|signOutAlias)$';
+  '^(streamRevocations|streamSecurityEvents|compromiseKey|revokeToken|revokeOAuthToken|signOut|signOutAlias)$';
 const CHECKS = [
   'not_a_server_error',
   'status_code_conformance',
