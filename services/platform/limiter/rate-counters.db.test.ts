@@ -65,7 +65,7 @@ describe('two copies', () => {
     const address = anyAddress();
     for (let turn = 0; turn < 7; turn += 1) expect(first.countHere(bucket, address).used).toBe(turn + 1);
     let own = 0;
-    await expect.poll(() => second.countHere(bucket, address).used - ++own).toBe(7);
+    await expect.poll(() => second.countHere(bucket, address).used - ++own).toBeGreaterThanOrEqual(7);
     await expect.poll(() => first.countHere(bucket, address).used).toBeGreaterThan(7 + own);
   });
 
@@ -77,7 +77,7 @@ describe('two copies', () => {
     await expect.poll(() => redis.keys('limits:{quiet:*')).toHaveLength(1);
     let own = 0;
     for (; own < 100; own += 1) second.countHere(quiet, busy);
-    await expect.poll(() => second.countHere(quiet, busy).used - ++own).toBe(100);
+    await expect.poll(() => second.countHere(quiet, busy).used - ++own).toBeGreaterThanOrEqual(100);
     expect(second.countHere(quiet, other).used).toBe(1);
   });
 
@@ -127,10 +127,25 @@ describe('Redis lost', () => {
     await proxy.cut();
     for (let turn = 0; turn < 4; turn += 1) first.countHere(bucket, address);
     await proxy.restore();
-    await untilShared();
-    first.countHere(bucket, address);
+    // An answer lost on the way is counted twice: more than there were is no error, fewer would be.
     let own = 0;
-    await expect.poll(() => second.countHere(bucket, address).used - ++own).toBe(5);
+    await expect.poll(() => second.countHere(bucket, address).used - ++own).toBeGreaterThanOrEqual(4);
+  });
+
+  test('what ended while Redis was away is not told any more', async () => {
+    const short: RateBucket = { ...bucket, name: 'short', windowSeconds: 1 };
+    const address = anyAddress();
+    await proxy.cut();
+    const { resetMs } = first.countHere(short, address);
+    const endsAt = performance.now() + resetMs;
+    await eventually('the end of its window', () => performance.now() > endsAt + 150);
+    await proxy.restore();
+    await untilShared();
+    const later = anyAddress();
+    first.countHere(bucket, later);
+    let own = 0;
+    await expect.poll(() => second.countHere(bucket, later).used - ++own).toBeGreaterThanOrEqual(1);
+    expect(await redis.keys('limits:{short:*')).toEqual([]);
   });
 
   test('emptied: this copy knows what it has counted', async () => {

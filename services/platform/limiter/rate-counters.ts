@@ -71,6 +71,7 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
 
   /** A window ends with that of Redis, which all copies share; an emptied Redis makes none longer. */
   function endWith(held: WindowCount, answer: RateLimiterRes): void {
+    if (held.isCrowd) return;
     held.endsAtMs = Math.min(held.endsAtMs, clock.monotonic() + answer.msBeforeNext);
   }
 
@@ -79,9 +80,10 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     resetMs: Math.max(0, held.endsAtMs - nowMs),
   });
 
-  async function tell({ bucket, key, held }: Untold): Promise<void> {
+  async function tell(one: Untold): Promise<void> {
+    const { bucket, key, held } = one;
     const points = held.own - held.told;
-    if (points <= 0) return;
+    if (points <= 0 || held.endsAtMs <= clock.monotonic()) return;
     const endsAtMs = held.endsAtMs;
     held.told += points;
     const answer = await addShared(bucket, key, points);
@@ -89,25 +91,34 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     if (held.endsAtMs !== endsAtMs) return;
     if (answer === null) {
       held.told -= points;
+      untold.set(held, one);
       return;
     }
     held.others = Math.max(0, answer.consumedPoints - held.told);
     endWith(held, answer);
   }
 
-  const teller = setInterval(() => {
-    if (untold.size === 0 || !isShared()) return;
-    const telling = [...untold.values()];
-    untold.clear();
-    for (const one of telling) void tell(one);
-  }, TELL_EVERY_MS);
+  /** While Redis is away only what still counts waits for it. */
+  function tellAll(): void {
+    if (untold.size === 0) return;
+    const waiting = [...untold.values()];
+    if (isShared()) {
+      untold.clear();
+      for (const one of waiting) void tell(one);
+      return;
+    }
+    const nowMs = clock.monotonic();
+    for (const { held } of waiting) if (held.endsAtMs <= nowMs) untold.delete(held);
+  }
+  const teller = setInterval(tellAll, TELL_EVERY_MS);
   teller.unref();
 
   return {
     countHere(bucket, key, requests) {
       const nowMs = clock.monotonic();
       const held = addHere(bucket, key, nowMs, requests);
-      if (held.own - held.told >= bucket.toldEvery && !untold.has(held)) untold.set(held, { bucket, key, held });
+      const isDue = held.own - held.told >= bucket.toldEvery && !held.isCrowd;
+      if (isDue && !untold.has(held)) untold.set(held, { bucket, key, held });
       return countOf(held, held.own + held.others, nowMs);
     },
     async countShared(bucket, key) {

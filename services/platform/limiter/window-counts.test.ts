@@ -39,7 +39,8 @@ describe('counts in windows', () => {
     for (let key = 1; key < 10; key += 1) counts.add(String(key), 0);
     const crowd = counts.add('10', 0);
     for (let key = 11; key < 1_000; key += 1) expect(counts.add(String(key), 0)).toBe(crowd);
-    expect(crowd.own).toBe(990);
+    expect(crowd).toMatchObject({ own: 990, isCrowd: true });
+    expect(known.isCrowd).toBe(false);
     expect(counts.keys).toBe(11);
     expect(counts.add('0', 1)).toBe(known);
     expect(known.own).toBe(2);

@@ -8,6 +8,8 @@ export type WindowCount = {
   others: number;
   /** Monotonic milliseconds. */
   endsAtMs: number;
+  /** Of all keys for which there was no place: it says nothing of any of them. */
+  readonly isCrowd: boolean;
 };
 
 /** Keys beyond this share one count: memory stays bounded, and nobody goes uncounted. */
@@ -59,7 +61,8 @@ export class WindowCounts {
       return old;
     }
     if (this.keys >= this.#keysMax && key !== CROWD) return this.#of(CROWD, nowMs);
-    const made: WindowCount = { own: 0, told: 0, others: 0, endsAtMs: nowMs + this.#windowMs };
+    const endsAtMs = nowMs + this.#windowMs;
+    const made: WindowCount = { own: 0, told: 0, others: 0, endsAtMs, isCrowd: key === CROWD };
     this.#young.set(key, made);
     return made;
   }
