@@ -20,6 +20,22 @@ export const loginPage = ({ formToken, next, email, problem }: LoginPage): Page 
 <button type="submit">Sign in</button></form>`,
 });
 
+export type CodePage = {
+  readonly formToken: string;
+  readonly next: string;
+  /** Of the sign-in that was half done. */
+  readonly challenge: string;
+  readonly problem?: string | undefined;
+};
+
+export const codePage = ({ formToken, next, challenge, problem }: CodePage): Page => ({
+  title: 'One more step',
+  body: html`${problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`}
+<form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}
+<label for="code">The code of your app, or a recovery code</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
+<button type="submit">Continue</button></form>`,
+});
+
 export const signedInPage = (email: string): Page => ({
   title: 'Signed in',
   body: html`<p>You are signed in as <strong>${email}</strong>. You can close this window.</p>`,

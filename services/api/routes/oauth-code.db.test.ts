@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../../domain/access/create-client.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { enrolled } from '../../platform/testing/factor-flows.ts';
 import { signUp, type TestUser, untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
 import { type Browser, openBrowser, type Shown } from '../../platform/testing/oauth-browser.ts';
@@ -371,6 +372,31 @@ describe('the authorization endpoint', () => {
     const after = await browser.submit(wrong, { email: user.email, password: user.password });
     expect(after.text).toContain('action="/oauth2/consent"');
     expect(after.text).toContain(user.email);
+  });
+
+  test('a password alone opens nothing where there is a second factor; a code goes on to the request', async () => {
+    const { person, codes } = await enrolled({ url: api.url });
+    const browser = newBrowser();
+    const login = await browser.open(authorizePath(site, verifierOf(), { scope: 'profile' }));
+    const half = await browser.submit(login, { email: person.email, password: person.password });
+    expect(half.text).toContain('action="/login/code"');
+    expect((await browser.open('/login')).text).not.toContain('You are signed in');
+    const wrong = await browser.submit(half, { code: '000 000' });
+    expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true]);
+    expect((await newBrowser().submit(half, { code: codes[0] as string })).status).toBe(403);
+    const consent = await browser.submit(wrong, { code: codes[0] as string });
+    expect(consent.text).toContain(person.email);
+    const over = await browser.submit(
+      {
+        ...half,
+        text: half.text.replace(
+          /name="form_token" value="[^"]+"/,
+          /name="form_token" value="[^"]+"/.exec(consent.text)?.[0] ?? '',
+        ),
+      },
+      { code: codes[1] as string },
+    );
+    expect([over.status, over.text.includes('action="/login"')]).toEqual([401, true]);
   });
 
   test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused (U9)', async () => {

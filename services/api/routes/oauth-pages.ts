@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { challengeOver, secondFactorRequired } from '../../domain/identity/factors-errors.ts';
 import { findByCookie } from '../../domain/identity/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { type AuthorizePorts, type AuthorizeStep, authorize } from '../../domain/oauth/authorize.ts';
@@ -6,6 +7,7 @@ import {
   answerDeviceGrantEndpoint,
   authorizeEndpoint,
   decideConsentEndpoint,
+  sendLoginCodeEndpoint,
   sendLoginEndpoint,
   showDeviceGrantEndpoint,
   showLoginEndpoint,
@@ -21,6 +23,7 @@ import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
 import {
+  codePage,
   consentPage,
   deviceCodePage,
   deviceConfirmPage,
@@ -75,12 +78,13 @@ function showLogin(
   const problem = again?.error.definition.title;
   const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', problem });
   const shown = showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets });
-  const retryAfter = again?.error.options.retryAfterSeconds;
-  if (retryAfter === undefined) return shown;
-  return answer(shown.status, shown.body, {
-    ...shown.headers,
-    'retry-after': String(Math.max(1, Math.ceil(retryAfter))),
-  });
+  return withRetryAfter(shown, again?.error);
+}
+
+function withRetryAfter(shown: Answer, error: AppError | undefined): Answer {
+  const seconds = error?.options.retryAfterSeconds;
+  if (seconds === undefined) return shown;
+  return answer(shown.status, shown.body, { ...shown.headers, 'retry-after': String(Math.max(1, Math.ceil(seconds))) });
 }
 
 type LoginForm = {
@@ -105,8 +109,11 @@ async function sendLogin(
     const { setCookie } = await people.signIn(input, caller);
     return goTo(next, setCookie);
   } catch (err) {
-    if (isAppError(err) && err.definition.status !== 500) return showLogin(ports, request, next, { email, error: err });
-    throw err;
+    if (!isAppError(err) || err.definition.status === 500) throw err;
+    const challenge = err.options.members?.challenge;
+    if (err.code === secondFactorRequired.definition.code && typeof challenge === 'string')
+      return showCode(ports, request, { next, challenge });
+    return showLogin(ports, request, next, { email, error: err });
   }
 }
 
@@ -126,6 +133,43 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
     }
     case 'done':
       return showPage(200, deviceDonePage(step.isAllowed));
+  }
+}
+
+type CodeForm = Omit<LoginForm, 'email' | 'password'> & { readonly challenge: string; readonly code: string };
+
+function showCode(
+  ports: OAuthPagesPorts,
+  request: FastifyRequest,
+  asked: { readonly next: string; readonly challenge: string },
+  error?: AppError,
+): Answer {
+  const { token, setCookie } = tieForm(ports, request);
+  const { formTargets } = describeNext(ports, asked.next);
+  const page = codePage({ ...asked, formToken: token, problem: error?.definition.title });
+  return withRetryAfter(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
+}
+
+/** The code where a password alone opens nothing; without a challenge that still stands, from the start. */
+async function sendCode(
+  ports: OAuthPagesPorts,
+  people: People,
+  form: CodeForm,
+  caller: Caller,
+  request: FastifyRequest,
+): Promise<Answer> {
+  if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+  const { challenge } = form;
+  const next = safeNext(form.next);
+  const typed = form.code.replaceAll(/\s/g, '');
+  const code = /^\d{6}$/.test(typed) ? { totp: typed } : { recoveryCode: typed };
+  try {
+    const input = { challenge, ...code, cookie: request.headers.cookie, signal: request.signal };
+    return goTo(next, (await people.answerSecondFactor(input, caller)).setCookie);
+  } catch (err) {
+    if (!isAppError(err) || err.definition.status === 500) throw err;
+    if (err.code === challengeOver.definition.code) return showLogin(ports, request, next, { email: '', error: err });
+    return showCode(ports, request, { next, challenge }, err);
   }
 }
 
@@ -162,6 +206,9 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, p
   );
   bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
     asPage(() => sendLogin(ports, people, body, caller, request)),
+  );
+  bind(routes, sendLoginCodeEndpoint, ({ body }, caller, request) =>
+    asPage(() => sendCode(ports, people, body, caller, request)),
   );
   bind(routes, showDeviceGrantEndpoint, ({ query }, _caller, request) =>
     asPage(async () => {

@@ -70,7 +70,9 @@ function loginFor(
   const since = markedSince(ports, query, now);
   if (since !== null && user.authTime >= since) return user;
   if (request.prompts.has('login') || request.prompts.has('select_account')) return null;
-  if (request.maxAgeSeconds !== undefined && now - user.authTime > request.maxAgeSeconds) return null;
+  const { maxAgeSeconds } = request;
+  // 0 is prompt=login, also within the second of a login (OpenID Connect Core §3.1.2.1).
+  if (maxAgeSeconds !== undefined && (maxAgeSeconds === 0 || now - user.authTime > maxAgeSeconds)) return null;
   return user;
 }
 

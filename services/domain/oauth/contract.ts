@@ -177,6 +177,25 @@ export const sendLoginEndpoint = defineEndpoint({
   errors: [stateRewound, storeUnavailable],
 });
 
+export const sendLoginCodeEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/login/code',
+  operation: 'sendLoginCode',
+  summary: 'The second factor of the login page: a code of an app, or a recovery code',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({
+    form_token: formToken,
+    next,
+    challenge: z.string().max(256),
+    code: z.string().max(64),
+  }),
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
 const userInfo = z.object({
   sub: z.string(),
   email: z.string().optional(),
