@@ -111,7 +111,7 @@ describe('POST /oauth2/token', () => {
 
   test('T6: no password or implicit grant; an unknown one is unsupported_grant_type, a missing one invalid_request', async () => {
     const basic = product.credentials.client;
-    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:device_code', 'x'])
+    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:jwt-bearer', 'x'])
       expectOAuthError(
         await token({ grant_type, username: user.email, password: user.password }, { basic }),
         400,
