@@ -44,8 +44,8 @@ export type Parsed =
       readonly why: string;
     };
 
-export const prompts = ['none', 'login', 'consent', 'select_account'] as const;
-export type Prompt = (typeof prompts)[number];
+const prompts = ['none', 'login', 'consent', 'select_account'] as const;
+type Prompt = (typeof prompts)[number];
 
 /** Longest query that is read, characters. */
 const LONGEST_QUERY = 8_192;

@@ -50,7 +50,7 @@ export function answerTo(
   return { kind: 'redirect', location: redirectWith(redirectUri, { ...members, state, iss: tokenSettings.issuer }) };
 }
 
-export function refusedStep(ports: HasTokenSettings, parsed: Exclude<Parsed, { kind: 'request' }>): AuthorizeStep {
+function refusedStep(ports: HasTokenSettings, parsed: Exclude<Parsed, { kind: 'request' }>): AuthorizeStep {
   return parsed.kind === 'page'
     ? { kind: 'page-error', why: parsed.why }
     : answerTo(ports, parsed, { error: parsed.error, error_description: parsed.why });

@@ -16,7 +16,7 @@ import { assertNotRewound } from '../tokens/revocation-set.ts';
 import { judgeToken, type ValidatePorts } from '../tokens/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
 
-export const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
+const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT_URN = 'urn:ietf:params:oauth:token-type:jwt';
 
 export type ExchangeTokenInput = {

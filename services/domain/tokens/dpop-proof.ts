@@ -5,7 +5,7 @@ import { type JsonObject, parseStrictObject } from './strict-json.ts';
 import { verifySignature } from './verify-signature.ts';
 
 /** Algorithms of proofs (RFC 9449 §5.1); all asymmetric. */
-export const DPOP_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const;
+const DPOP_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const;
 type DpopAlgorithm = (typeof DPOP_ALGORITHMS)[number];
 
 /** What a proof must be of. */
