@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { sealEvents } from '../services/domain/audit/seal-events.ts';
 import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../services/platform/testing/log-world.ts';
 import { testCaller } from '../services/platform/testing/ports.ts';
 import { eventually } from '../services/platform/testing/product.ts';
+import { type CliRun, runCli, startCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -36,35 +37,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Run = { readonly code: number | null; readonly out: string; readonly err: string };
-
-function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  const own = {
-    DATABASE_URL: database.url,
-    SALLYPORT_DATA_DIR: dataDir,
-    AUDIT_CHECKPOINT_DIR: world.checkpointFolder,
-    HOME: folder,
-  };
-  const { PATH = '', NODE_V8_COVERAGE } = process.env;
-  return spawn(process.execPath, ['cli/main.ts', 'audit', ...args], {
-    cwd: ROOT,
-    env: { PATH, ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}), ...own, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const child = start(args, env);
-  let out = '';
-  let err = '';
-  child.stdout?.on('data', (part: Buffer) => {
-    out += part;
-  });
-  child.stderr?.on('data', (part: Buffer) => {
-    err += part;
-  });
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err })));
-}
+const environment = () => ({
+  DATABASE_URL: database.url,
+  SALLYPORT_DATA_DIR: dataDir,
+  AUDIT_CHECKPOINT_DIR: world.checkpointFolder,
+  HOME: folder,
+});
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
+  runCli(['audit', ...args], { ...environment(), ...env });
 const json = async (args: readonly string[]) => {
   const { code, out, err } = await sallyport([...args, '--json']);
   expect(code, err).toBe(0);
@@ -93,9 +73,12 @@ describe('tail', () => {
       await sealEvents(world, {}, testCaller);
     };
     await emit();
-    const child = start(['tail', '--follow', '--json', '-n', '1', '--type', 'test.followed']);
+    const child = startCli(
+      ['audit', 'tail', '--follow', '--json', '-n', '1', '--type', 'test.followed'],
+      environment(),
+    );
     let out = '';
-    child.stdout?.on('data', (part: Buffer) => {
+    child.stdout.on('data', (part: Buffer) => {
       out += part;
     });
     const ended = new Promise((done) => child.once('close', done));

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '../services/domain/audit/seal-events.ts';
 import { createLogWorld, giveKeys, type LogWorld } from '../services/platform/testing/log-world.ts';
 import { testCaller } from '../services/platform/testing/ports.ts';
+import { runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 let database: TestDatabase;
@@ -27,23 +27,11 @@ type Judged = { readonly result: string; readonly evidence: string; readonly fix
 
 /** What doctor says of the log and of its sinks. */
 async function doctor(env: Readonly<Record<string, string>> = {}): Promise<{ log: Judged; sinks: Judged }> {
-  const { PATH = '', NODE_V8_COVERAGE } = process.env;
-  const child = spawn(process.execPath, ['cli/main.ts', 'doctor', '--json'], {
-    cwd: join(import.meta.dirname, '..'),
-    env: {
-      PATH,
-      ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}),
-      DATABASE_URL: database.url,
-      SALLYPORT_DATA_DIR: folder,
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'ignore'],
+  const { out } = await runCli(['doctor', '--json'], {
+    DATABASE_URL: database.url,
+    SALLYPORT_DATA_DIR: folder,
+    ...env,
   });
-  let out = '';
-  child.stdout.on('data', (part: Buffer) => {
-    out += part;
-  });
-  await new Promise((done) => child.once('close', done));
   const checks = JSON.parse(out).checks as (Judged & { name: string })[];
   const named = (name: string): Judged => checks.find((check) => check.name === name) as Judged;
   return { log: named('audit log'), sinks: named('audit sinks') };
@@ -92,4 +80,16 @@ test('fails where a sink cannot be told, events wait too long, or sealing has st
     evidence: expect.stringMatching(/sealing has stopped \(database_behind\)$/),
     fix: expect.stringContaining('sallyport audit continue'),
   });
+});
+
+test('a database out of reach is told once, and what hangs on it points there', async () => {
+  const { code, out } = await runCli(['doctor', '--json'], {
+    DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none',
+    SALLYPORT_DATA_DIR: folder,
+    KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
+  });
+  expect(code).toBe(1);
+  const evidence = (JSON.parse(out).checks as Judged[]).map((check) => check.evidence);
+  expect(evidence.filter((text) => /Postgres does not answer/.test(text))).toHaveLength(1);
+  expect(evidence.filter((text) => text === 'not checked: see postgres above').length).toBeGreaterThan(3);
 });

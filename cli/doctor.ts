@@ -151,20 +151,25 @@ const checks: readonly Check[] = [
   },
 ];
 
-async function outcomeOf(check: Check): Promise<Result> {
+/** @param said by name of the check, what has failed already: it is told once */
+async function outcomeOf(check: Check, said: Map<string, string>): Promise<Result> {
   try {
     return await check.run();
   } catch (err) {
     if (err instanceof ConfigError)
       return fail('not checked: the configuration is refused', 'mend it first (see above)');
     const { message, fix } = err as CommandError;
+    const first = said.get(message);
+    if (first !== undefined) return fail(`not checked: see ${first} above`, 'mend that first');
+    said.set(message, check.name);
     return fail(message, fix ?? 'see the message');
   }
 }
 
 async function doctor(output: Output): Promise<void> {
   const results: ({ name: string } & Result)[] = [];
-  for (const check of checks) results.push({ name: check.name, ...(await outcomeOf(check)) });
+  const said = new Map<string, string>();
+  for (const check of checks) results.push({ name: check.name, ...(await outcomeOf(check, said)) });
   output.data({ checks: results }, () =>
     results.flatMap(({ name, result, evidence, fix }) => [
       `${output.bold(result.padEnd(4))}  ${name.padEnd(14)}  ${evidence}`,

@@ -85,7 +85,9 @@ describe('sallyport keys', () => {
 
   test('rotate before its day, or as a rehearsal, does nothing', async () => {
     expect(await json(['rotate', '--when-due'])).toMatchObject({ outcome: 'not_due' });
-    expect((await sallyport(['rotate', '--dry-run'])).err).toMatch(/would publish the next key; nothing was done/);
+    const rehearsal = await sallyport(['rotate', '--dry-run', '--json']);
+    expect(JSON.parse(rehearsal.out)).toEqual({ dry_run: true, would: 'publish', key: null });
+    expect(rehearsal.err).toMatch(/would publish the next key; nothing was done/);
     expect(await kids()).toHaveLength(1);
     await sallyport(['rotate']);
     expect((await sallyport(['rotate', '--dry-run'])).err).toMatch(/nothing to do: .* is waiting/);
@@ -96,9 +98,9 @@ describe('sallyport keys', () => {
     const asked = await sallyport(['compromise', kid, '--reason', 'leaked']);
     expect(asked).toMatchObject({ code: 4, out: '' });
     expect(asked.err).toMatch(/add --yes/);
-    expect((await sallyport(['compromise', kid, '--reason', 'leaked', '--dry-run'])).err).toMatch(
-      /would take out the active key/,
-    );
+    const rehearsal = await sallyport(['compromise', kid, '--reason', 'leaked', '--dry-run', '--json']);
+    expect(rehearsal.err).toMatch(/would take out the active key/);
+    expect(JSON.parse(rehearsal.out)).toMatchObject({ dry_run: true, would: 'compromise', key: { kid } });
     expect(await kids()).toHaveLength(1);
     const answer = await json(['compromise', kid, '--reason', 'leaked', '--yes']);
     expect(answer).toMatchObject({ key: { kid, state: 'compromised' }, signer: { state: 'active' } });

@@ -71,7 +71,9 @@ const timeline: Work<object> = async (ports, output) => {
 const rotate: Work<{ whenDue?: boolean }> = async (ports, output, options) => {
   if (options.dryRun) {
     const waiting = (await listKeys(ports)).find((key) => key.state === 'pending');
+    const would = waiting ? 'nothing' : 'publish';
     output.say(waiting ? `nothing to do: ${waiting.kid} is waiting` : 'would publish the next key; nothing was done');
+    if (options.json) output.data({ dry_run: true, would, key: waiting ?? null }, () => []);
     return;
   }
   const input = { onlyWhenDue: options.whenDue ?? false };
@@ -107,7 +109,11 @@ async function compromise(
     throw new CommandError(exitCodes.usage, '--reason takes 1 to 500 characters');
   const key = (await listKeys(ports)).find((candidate) => candidate.kid === kid);
   if (!key) throw new CommandError(exitCodes.usage, 'there is no such key', 'sallyport keys list');
-  if (options.dryRun) return output.say(`would take out the ${key.state} key ${kid}; nothing was done`);
+  if (options.dryRun) {
+    output.say(`would take out the ${key.state} key ${kid}; nothing was done`);
+    if (options.json) output.data({ dry_run: true, would: 'compromise', key }, () => []);
+    return;
+  }
   if (!options.yes) await confirm(`Refuse every token signed by the ${key.state} key ${kid}?`);
   const result = await compromiseKey({ ...ports, keysChanged }, { kid, reason: options.reason }, caller);
   output.say(result.notice);

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../services/platform/config/load.ts';
 import { registerApiKeys } from './api-keys.ts';
 import { registerAudit } from './audit.ts';
+import { registerClients } from './clients.ts';
 import { registerConfig } from './config.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
@@ -13,6 +14,8 @@ import { registerMail } from './mail.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerQueue } from './queue.ts';
 import { registerRestore } from './restore.ts';
+import { registerRoles } from './roles.ts';
+import { registerSessions } from './sessions.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
 import { registerToken } from './token.ts';
@@ -28,6 +31,9 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerAudit,
   registerIncidents,
   registerUsers,
+  registerSessions,
+  registerRoles,
+  registerClients,
   registerQueue,
   registerMail,
   registerRestore,

@@ -6,12 +6,14 @@ import { confirm } from './confirm.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { asCommandError, requireReason } from './incidents.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
+import { registerUserAdmin } from './users-admin.ts';
 
 const caller = systemCaller('sallyport users');
 
-/** `sallyport users unlock`, directly on the database. */
+/** `sallyport users …`, directly on the database. */
 export function registerUsers(program: Command): void {
-  const users = program.command('users').description('accounts: unlock');
+  const users = program.command('users').description('accounts: list, show, disable, enable, delete, roles, unlock');
+  registerUserAdmin(users);
   users
     .command('unlock')
     .description('let a locked account try its password again from any device')

@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEmptyDatabase, type Product, queryRows, startProduct } from '../services/platform/testing/product.ts';
+import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 
-const ROOT = join(import.meta.dirname, '..');
-const NODE = join(ROOT, 'node_modules/.bin/node');
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 let product: Product;
@@ -20,36 +18,14 @@ afterAll(async () => {
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
 
-type Run = { readonly code: number | null; readonly out: string; readonly err: string };
-
 /** Runs the command line on the product's data directory; `input` is its standard input. */
-function sallyport(args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Promise<Run> {
-  const { DATABASE_URL: _database, REDIS_URL: _redis, BETTER_AUTH_SECRET: _secret, ...own } = process.env;
-  const child = spawn(NODE, ['cli/main.ts', ...args], {
-    cwd: ROOT,
-    env: { ...own, SALLYPORT_DATA_DIR: product.dataDir, ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (part: Buffer) => {
-    out += part;
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    err += part;
-  });
-  // A verb that never reads its input may have ended already.
-  child.stdin.on('error', () => {});
-  child.stdin.end(input);
-  return new Promise((done, fail) => {
-    child.once('error', fail).once('close', (code) => done({ code, out, err }));
-  });
-}
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Promise<CliRun> =>
+  runCli(args, { SALLYPORT_DATA_DIR: product.dataDir, ...env }, input);
 
-const piped = (args: readonly string[], token: string): Promise<Run> => sallyport(args, {}, `${token}\n`);
+const piped = (args: readonly string[], token: string): Promise<CliRun> => sallyport(args, {}, `${token}\n`);
 
 /** What a verb that ends well prints with --json: one line. */
-async function json(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+async function json(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const { code, out, err } = await sallyport([...args, '--json'], env);
   expect(code, out + err).toBe(0);
   expect(out.trimEnd().split('\n')).toHaveLength(1);
@@ -262,7 +238,7 @@ describe('config', () => {
   });
 
   test('explain tells the value and the use of one setting; of none, 2', async () => {
-    const run = await sallyport(['config', 'explain', 'port'], { PORT: undefined });
+    const run = await sallyport(['config', 'explain', 'port']);
     expect(run).toEqual({ code: 0, out: 'PORT=3000  (default)\nPort the API listens on.\n', err: '' });
     const unknown = await sallyport(['config', 'explain', 'nope']);
     expect(unknown).toMatchObject({ code: 2, out: '' });

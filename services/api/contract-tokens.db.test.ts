@@ -339,7 +339,7 @@ describe('POST /v1/tokens/validate-batch', () => {
 
 describe('metadata and statistics', () => {
   test('GET /v1/tokens/{token_id}: what is known of a token, and whether it is revoked; else 404', async () => {
-    const { access_token } = await issueFor(product, user.id, { scope: 'openid' });
+    const { access_token } = await issueFor(product, user.id, { scope: 'openid profile' });
     const claims = claimsIn(access_token);
     const path = `/v1/tokens/${claims.jti}`;
     const known = await eventually('metadata', async () => {
@@ -355,7 +355,7 @@ describe('metadata and statistics', () => {
       audience: product.api,
       session_id: null,
       family_id: claims.fid,
-      scope: 'openid',
+      scope: 'openid profile',
       role: 'user',
       issued_at: new Date(claims.iat * 1_000).toISOString(),
       expires_at: new Date(claims.exp * 1_000).toISOString(),

@@ -1,13 +1,13 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasRevocationPush } from '../tokens/revocation-set.ts';
-import type { HasAuth } from './auth.ts';
+import type { Auth } from './auth.ts';
 import { deleteSession } from './identity.store.ts';
 
-type EndPorts = HasAuth & HasRevocationPush;
+export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevocationPush;
 
 /** Ends a session in the caller's transaction; the row triggers end its families and write revocation and audit row. */
-export async function endSessionIn(tx: Tx, ports: EndPorts, sessionId: string): Promise<void> {
+export async function endSessionIn(tx: Tx, ports: EndSessionPorts, sessionId: string): Promise<void> {
   const token = await deleteSession(tx, sessionId);
   tx.afterCommit(ports.announceRevocations);
   if (token !== undefined) tx.afterCommit(() => void ports.auth.forget(token));
@@ -18,7 +18,7 @@ export async function endSessionIn(tx: Tx, ports: EndPorts, sessionId: string): 
  * relied on. Throws `store_unavailable` (503) when it could not be recorded; asking again finds out what is true.
  */
 export async function endSession(
-  ports: Pick<Ports, 'transact'> & EndPorts,
+  ports: Pick<Ports, 'transact'> & EndSessionPorts,
   input: { readonly sessionId: string; readonly reason: string },
   caller: Caller,
 ): Promise<void> {

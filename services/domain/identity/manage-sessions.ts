@@ -3,15 +3,13 @@ import { ownerAsking, ownOrUnknown } from '../ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { type Login, loginsOfSessions } from '../tokens/list-logins.ts';
-import type { HasRevocationPush } from '../tokens/revocation-set.ts';
 import type { LiveSessionView } from './admin-contract.ts';
-import type { HasAuth } from './auth.ts';
-import { endSession } from './end-session.ts';
+import { type EndSessionPorts, endSession } from './end-session.ts';
 import { sessionUnknown } from './errors.ts';
 import { findSessionRow, readSessionsPage, type SessionRow } from './sessions.store.ts';
 
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
-type EndPorts = Pick<Ports, 'transact' | 'sql'> & HasAuth & HasRevocationPush;
+type EndPorts = Pick<Ports, 'transact' | 'sql'> & EndSessionPorts;
 
 const sessionView = (row: SessionRow, logins: readonly Login[]): LiveSessionView => ({
   id: row.id,

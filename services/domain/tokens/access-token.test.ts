@@ -101,6 +101,20 @@ describe('claims', () => {
     ]);
   });
 
+  test('RFC 8693 §4.1: a pair made by a client for a user names who acts, and claims no login', () => {
+    const delegated = { ...facts, clientId: 'partner', user: { ...facts.user!, authTime: 0 } };
+    const claims = accessTokenClaims(minting().ports, delegated, request);
+    expect(claims).toMatchObject({ sub: 'u1', act: { sub: 'partner' } });
+    expect(claims).not.toHaveProperty('auth_time');
+    expect(accessTokenClaims(minting().ports, facts, request)).not.toHaveProperty('act');
+  });
+
+  test('a client sees neither address nor roles where its scope does not say so', () => {
+    const unseen = { ...facts, user: { ...facts.user!, email: null, roles: null } };
+    const claims = accessTokenClaims(minting().ports, unseen, request);
+    for (const name of ['email', 'email_verified', 'roles']) expect(claims).not.toHaveProperty(name);
+  });
+
   test('address and agent are bound only where switched on and known, and never in clear', () => {
     const on = { enableIpValidation: true, enableUserAgentValidation: true };
     const claims = accessTokenClaims(minting(on).ports, facts, request);
@@ -190,10 +204,10 @@ describe('bearer', () => {
     expect(await callerOf(facts, { enableIpValidation: true })).not.toBeNull();
   });
 
-  test('claims that are left out are read as none', () => {
+  test('claims that are left out are read as none: no login is as fresh as its token', () => {
     const world = tokenWorld();
     const token = world.token({ permissions: undefined, auth_time: undefined });
-    expect(bearerCaller(world.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: NOW });
+    expect(bearerCaller(world.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: 0 });
   });
 });
 

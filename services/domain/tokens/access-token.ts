@@ -61,10 +61,11 @@ export type TokenFacts = {
   readonly user?: {
     readonly sessionId: string | null;
     readonly familyId: string;
-    readonly email: string;
+    /** Null where the client may not see it, as with the roles. */
+    readonly email: string | null;
     readonly isEmailVerified: boolean;
-    readonly roles: readonly string[];
-    /** Unix seconds. */
+    readonly roles: readonly string[] | null;
+    /** Unix seconds; 0: nobody signed in, the client acts for the user by a right of its own. */
     readonly authTime: number;
     readonly amr?: readonly string[];
     readonly acr?: string | null;
@@ -117,12 +118,16 @@ export function accessTokenClaims(
   if (user?.sessionId) claims.sid = user.sessionId;
   if (user) claims.fid = user.familyId;
   claims.scope = facts.scope;
-  if (user) claims.roles = user.roles;
+  if (user?.roles) claims.roles = user.roles;
   claims.permissions = facts.permissions;
   if (user) {
-    claims.email = user.email;
-    claims.email_verified = user.isEmailVerified;
-    claims.auth_time = user.authTime;
+    if (user.email !== null) {
+      claims.email = user.email;
+      claims.email_verified = user.isEmailVerified;
+    }
+    if (user.authTime > 0) claims.auth_time = user.authTime;
+    // RFC 8693 §4.1: who does what the token does, where that is not its subject.
+    else claims.act = { sub: facts.clientId };
     if (user.acr) claims.acr = user.acr;
     if (user.amr && user.amr.length > 0) claims.amr = user.amr;
     claims.ue = user.epoch;

@@ -34,7 +34,8 @@ export function bearerCaller(
     by: 'bearer',
     tokenId: claims.jti,
     familyId: claims.fid,
-    authTime: claims.auth_time ?? claims.iat,
+    // A pair that a client made for the user: nobody has proved to be that user.
+    authTime: claims.auth_time ?? 0,
     ...(claims.acr === undefined ? {} : { acr: claims.acr }),
     request,
   };

@@ -29,6 +29,17 @@ test('our own pages act with every permission of the user, and with fewer when t
   expect(permissions('sallyport', 'openid tokens:read')).toEqual(['tokens:read']);
 });
 
+test('another client sees the address with the scope email, the roles with profile; our own pages see both', () => {
+  const seen = (clientId: string, scope: string) => {
+    const { user } = familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+    return [user?.email, user?.roles];
+  };
+  expect(seen('other', 'openid')).toEqual([null, null]);
+  expect(seen('other', 'openid email')).toEqual(['u@people.test', null]);
+  expect(seen('other', 'openid profile emails')).toEqual([null, ['admin']]);
+  expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
+});
+
 test('another client acts with what its scope names and the user holds', () => {
   expect(permissions('other', 'openid email')).toEqual([]);
   expect(permissions('other', 'tokens:read tokens:issue')).toEqual(['tokens:read']);

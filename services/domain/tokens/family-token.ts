@@ -47,6 +47,13 @@ export function confirmationOf({ jkt, x5t }: Pick<FamilyFacts, 'jkt' | 'x5t'>): 
   return x5t ? { 'x5t#S256': x5t } : undefined;
 }
 
+/**
+ * What a client may see of its user: OpenID Connect Core §5.4 gives the address with the scope `email`, and who somebody
+ * is, roles among it, with `profile`. Our own pages see everything.
+ */
+const maySee = ({ clientId, scope }: FamilyFacts, what: 'email' | 'profile'): boolean =>
+  clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
+
 export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
   const roles = access.rolesAt(family.roles, family.acr);
   return {
@@ -60,9 +67,9 @@ export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): 
     user: {
       sessionId: family.sessionId,
       familyId: family.familyId,
-      email: family.email,
+      email: maySee(family, 'email') ? family.email : null,
       isEmailVerified: family.isEmailVerified,
-      roles,
+      roles: maySee(family, 'profile') ? roles : null,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,

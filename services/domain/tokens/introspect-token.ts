@@ -63,6 +63,6 @@ async function introspectRefreshToken(
     iat: Math.floor(login.createdAt),
     fid: login.familyId,
     ...(login.sessionId === null ? {} : { sid: login.sessionId }),
-    auth_time: Math.floor(login.authTime),
+    ...(login.authTime > 0 ? { auth_time: Math.floor(login.authTime) } : { act: { sub: login.clientId } }),
   };
 }

@@ -41,6 +41,9 @@ type Draft = {
   readonly refreshExpiresInSeconds: number;
 };
 
+/** As `auth_time` of a login: its tokens say who acts (`act`) in place of when somebody signed in. */
+const NOBODY_SIGNED_IN = 0;
+
 type Login = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
 
 /** The process itself, or a caller with tokens:issue. */
@@ -65,7 +68,8 @@ function loginFor(clock: Ports['clock'], input: IssuePairInput, caller: Caller):
     userId: input.userId,
     sessionId: null,
     clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : FIRST_PARTY_CLIENT_ID,
-    authTime: Math.floor(clock.now() / 1_000),
+    // The process has signed the user in itself; a client or another user has not.
+    authTime: caller.kind === 'system' ? Math.floor(clock.now() / 1_000) : NOBODY_SIGNED_IN,
   };
 }
 

@@ -1,18 +1,30 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 
 export type CliRun = { readonly code: number | null; readonly out: string; readonly err: string };
 
 const ROOT = join(import.meta.dirname, '../../..');
 
 /** `sallyport <args>` as a process of its own, with nothing in its environment but PATH and what is given. */
-export function runCli(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CliRun> {
+export function startCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): ChildProcessByStdio<Writable, Readable, Readable> {
   const { PATH = '', NODE_V8_COVERAGE } = process.env;
-  const child = spawn(process.execPath, ['cli/main.ts', ...args], {
+  return spawn(process.execPath, ['cli/main.ts', ...args], {
     cwd: ROOT,
     env: { PATH, ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+}
+
+/** The same to its end. @param input its standard input */
+export function runCli(args: readonly string[], env: Readonly<Record<string, string>>, input = ''): Promise<CliRun> {
+  const child = startCli(args, env);
+  // A verb that never reads its input may have ended already.
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
   let out = '';
   let err = '';
   child.stdout.on('data', (part: Buffer) => {

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { defineStatement } from '../services/platform/define/statement.ts';
+import { createTestPorts, type TestPorts } from '../services/platform/testing/ports.ts';
+import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+
+const KEK = Buffer.alloc(32, 5);
+const reason = ['--reason', 'because of the test'];
+
+let database: TestDatabase;
+let ports: TestPorts;
+let dataDir: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-admin-'));
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
+  ports.sql.query<R>(defineStatement('', text), values);
+const sallyport = (...args: readonly string[]): Promise<CliRun> =>
+  runCli(args, { DATABASE_URL: database.url, SALLYPORT_DATA_DIR: dataDir, KEY_ENCRYPTION_KEY: KEK.toString('base64') });
+const json = async (...args: readonly string[]) => {
+  const { code, out, err } = await sallyport(...args, '--json', '--yes');
+  expect(code, err).toBe(0);
+  return JSON.parse(out);
+};
+async function newUser(...roles: string[]): Promise<string> {
+  const id = randomUUID();
+  await raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
+  for (const role of roles) await raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+  await raw(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $1)`, [
+    `session-${id}`,
+    id,
+  ]);
+  return id;
+}
+const actors = (type: string, target: string) =>
+  raw(`SELECT actor_id, detail ->> 'reason' AS reason FROM audit_outbox WHERE type = $1 AND target_id = $2`, [
+    type,
+    target,
+  ]);
+const by = (name: string) => [{ actor_id: `sallyport ${name}`, reason: 'because of the test' }];
+
+test('users are listed and shown, disabled and enabled, given roles and deleted; the audit log says why', async () => {
+  const id = await newUser();
+  const { users } = await json('users', 'list', '--email-prefix', id.slice(0, 8));
+  expect(users).toMatchObject([{ id, roles: ['user'], disabled_at: null }]);
+  expect((await sallyport('users', 'show', id)).out).toMatch(
+    new RegExp(`^${id}  \\S+  enabled   user  \\S+\\nsessions 1`),
+  );
+  const rehearsal = await sallyport('users', 'disable', id, ...reason, '--dry-run', '--json');
+  expect(JSON.parse(rehearsal.out)).toEqual({ dry_run: true, would: `disable ${id}@example.test` });
+  expect(await sallyport('users', 'disable', id, ...reason)).toMatchObject({ code: 4, out: '' });
+  expect(await json('users', 'roles', id, '--grant', 'auditor', ...reason)).toMatchObject({
+    roles: ['auditor', 'user'],
+  });
+  expect((await json('users', 'disable', id, ...reason)).sessions).toBe(0);
+  expect(await actors('user.disabled', id)).toEqual(by('users'));
+  expect((await json('users', 'list', '--disabled')).users).toMatchObject([{ id }]);
+  expect((await json('users', 'enable', id, ...reason)).disabled_at).toBeNull();
+  expect(await json('users', 'roles', id, '--remove', 'auditor', ...reason)).toMatchObject({ roles: ['user'] });
+  expect(await json('users', 'roles', id)).toEqual({ roles: ['user'] });
+  expect(await json('users', 'delete', id, ...reason)).toEqual({ deleted: id });
+  expect(await actors('user.deleted', id)).toEqual(by('users'));
+});
+
+test('sessions are listed and ended, one or all of a user', async () => {
+  const [one, two] = [await newUser(), await newUser()];
+  expect((await json('sessions', 'list', '--user', one)).sessions).toMatchObject([
+    { id: `session-${one}`, logins: [] },
+  ]);
+  expect((await sallyport('sessions', 'list', '-n', '1')).err).toMatch(/there are more/);
+  expect(await json('sessions', 'revoke', `session-${one}`, ...reason)).toEqual({ ended: 1 });
+  expect(await actors('session.ended', `session-${one}`)).toEqual(by('sessions'));
+  expect(await json('sessions', 'revoke', '--user', two, ...reason)).toEqual({ ended: 1 });
+  expect(
+    await raw(`SELECT kind FROM revocations WHERE value IN ($1, $2) ORDER BY kind`, [two, `session-${two}`]),
+  ).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
+});
+
+test('clients are made with a secret shown once, given another, disabled and deleted', async () => {
+  const made = await json(
+    'clients',
+    'create',
+    'Reports',
+    '--credential-scopes',
+    'tokens:read',
+    '--audiences',
+    'https://a.example',
+    ...reason,
+  );
+  expect(made).toMatchObject({ name: 'Reports', credential_scopes: ['tokens:read'], audiences: ['https://a.example'] });
+  const listed = await sallyport('clients', 'list', '--json');
+  expect(listed.out).toContain(made.client_id);
+  expect(listed.out).not.toContain(made.client_secret);
+  const shown = await sallyport('clients', 'rotate-secret', made.client_id, ...reason, '--yes');
+  expect(shown.out).toMatch(/\nsecret {2}[\w-]{43} {2}\(shown this once\)\n$/);
+  expect((await json('clients', 'disable', made.client_id, ...reason)).disabled).toBe(true);
+  expect((await json('clients', 'enable', made.client_id, ...reason)).disabled).toBe(false);
+  expect(await json('clients', 'delete', made.client_id, ...reason)).toEqual({ deleted: made.client_id });
+  expect(await actors('client.secret_rotated', made.client_id)).toEqual(by('clients'));
+});
+
+test('roles are made, set and deleted; lines show what each may do', async () => {
+  const made = await json('roles', 'create', 'desk', 'keys:read', '--description', 'Helps', ...reason);
+  expect(made).toMatchObject({ name: 'desk', permissions: ['keys:read'] });
+  expect((await json('roles', 'set', 'desk', 'tokens:read', ...reason)).permissions).toEqual(['tokens:read']);
+  expect((await sallyport('roles', 'list')).out).toMatch(/^desk {14}\s+tokens:read$/m);
+  expect(await json('roles', 'delete', 'desk', ...reason)).toEqual({ deleted: 'desk' });
+  expect(await actors('role.deleted', 'desk')).toEqual(by('roles'));
+});
+
+test('what cannot be done ends with its exit code and one fix', async () => {
+  const last = await newUser('admin');
+  for (const [args, code, message] of [
+    [['users', 'disable', last, ...reason, '--yes'], 1, /last administrator\n {2}fix: Give somebody else/],
+    [['users', 'show', 'nobody'], 1, /no such user/],
+    [['users', 'list', '--limit', '0'], 2, /1 to 100/],
+    [['users', 'delete', last], 2, /--reason/],
+    [['sessions', 'revoke', ...reason], 2, /name one session or say --user/],
+    [['clients', 'disable', 'sallyport', ...reason, '--yes'], 1, /belongs to the installation/],
+    [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /lower case/],
+    [['roles', 'delete', 'admin', ...reason, '--yes'], 1, /stays as it is/],
+  ] as const) {
+    const run = await sallyport(...args);
+    expect(run.err).toMatch(message);
+    expect(run).toMatchObject({ code, out: '' });
+  }
+});

@@ -1,0 +1,138 @@
+import { type Command, Option } from 'commander';
+import { createAccessDirectory } from '../services/domain/access/access-directory.ts';
+import type { ClientView } from '../services/domain/access/contract.ts';
+import {
+  deleteClient,
+  listClients,
+  type ManageClientsPorts,
+  readClient,
+  registerClient,
+  rotateClientSecret,
+  setClientStanding,
+} from '../services/domain/access/manage-clients.ts';
+import {
+  type ActOptions,
+  actAsked,
+  addLimit,
+  addReason,
+  type ListOptions,
+  limitOf,
+  onDatabase,
+  tellMore,
+  untold,
+} from './admin.ts';
+import { type DatabasePorts, systemCaller } from './database-ports.ts';
+
+const caller = systemCaller('sallyport clients');
+const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const;
+
+type CreateOptions = ActOptions & {
+  readonly id?: string;
+  readonly authMethod: (typeof AUTH_METHODS)[number];
+  readonly grants: string[];
+  readonly scopes: string[];
+  readonly credentialScopes: string[];
+  readonly redirectUris: string[];
+  readonly audiences: string[];
+};
+
+const line = (client: ClientView): string =>
+  [
+    client.client_id,
+    (client.disabled ? 'disabled' : 'enabled').padEnd(8),
+    client.auth_method,
+    client.grant_types.join(',') || 'no grants',
+    client.name,
+  ].join('  ');
+const withSecret = (client: ClientView & { client_secret: string | null }): string[] => [
+  line(client),
+  ...(client.client_secret === null ? [] : [`secret  ${client.client_secret}  (shown this once)`]),
+];
+
+async function toolsOf(ports: DatabasePorts): Promise<ManageClientsPorts> {
+  const access = createAccessDirectory(ports);
+  await access.load();
+  return { ...ports, ...untold, access };
+}
+
+/** `sallyport clients list|create|rotate-secret|disable|enable|delete`, directly on the database. */
+export function registerClients(program: Command): void {
+  const clients = program.command('clients').description('OAuth clients: list, create, rotate-secret, disable, delete');
+  addLimit(clients.command('list'))
+    .description('clients by their id; never a secret')
+    .action((_own, command: Command) =>
+      onDatabase<ListOptions>(command, async (ports, output, options) => {
+        const found = await listClients(ports, { limit: limitOf(options) });
+        tellMore(output, found.next);
+        output.data({ clients: found.items, next: found.next }, ({ clients: shown }) => shown.map(line));
+      }),
+    );
+  addReason(clients.command('create'))
+    .description('register a client; its secret is shown this once')
+    .argument('<name>')
+    .option('--id <client_id>', 'else one is made')
+    .addOption(new Option('--auth-method <method>').choices(AUTH_METHODS).default('client_secret_basic'))
+    .option('--grants <types...>', 'grant types', ['client_credentials'])
+    .option('--scopes <scopes...>', 'what a login through it may ask for', [])
+    .option('--credential-scopes <scopes...>', 'what its own tokens may carry', [])
+    .option('--redirect-uris <uris...>', 'where it may send people back to', [])
+    .option('--audiences <audiences...>', 'whom its tokens may be for beside the installation', [])
+    .action((name: string, _own, command: Command) =>
+      onDatabase<CreateOptions>(command, async (ports, output, options) => {
+        const {
+          id,
+          grants: grantTypes,
+          authMethod,
+          scopes,
+          credentialScopes,
+          redirectUris,
+          audiences,
+          reason,
+        } = options;
+        const input = { name, authMethod, grantTypes, scopes, credentialScopes, redirectUris, audiences, reason };
+        const tools = await toolsOf(ports);
+        const act = () => registerClient(tools, { ...input, ...(id === undefined ? {} : { clientId: id }) }, caller);
+        await actAsked(output, options, `register the client ${name}`, act, withSecret);
+      }),
+    );
+  addReason(clients.command('rotate-secret'))
+    .description('give a client a new secret; the one before is refused at once')
+    .argument('<client_id>')
+    .action((clientId: string, _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (ports, output, options) => {
+        const { name } = await readClient(ports, clientId);
+        const tools = await toolsOf(ports);
+        const act = () => rotateClientSecret(tools, { clientId, reason: options.reason }, caller);
+        await actAsked(output, options, `replace the secret of ${name}`, act, withSecret);
+      }),
+    );
+  for (const [verb, isDisabled, description] of [
+    ['disable', true, 'refuse a client, and end its tokens and the logins through it'],
+    ['enable', false, 'take a client in again; what ended stays ended'],
+  ] as const)
+    addReason(clients.command(verb))
+      .description(description)
+      .argument('<client_id>')
+      .action((clientId: string, _own, command: Command) =>
+        onDatabase<ActOptions>(command, async (ports, output, options) => {
+          const { name } = await readClient(ports, clientId);
+          const tools = await toolsOf(ports);
+          const act = () => setClientStanding(tools, { clientId, isDisabled, reason: options.reason }, caller);
+          await actAsked(output, options, `${verb} ${name}`, act, (client) => [line(client)]);
+        }),
+      );
+  addReason(clients.command('delete'))
+    .description('delete a client, with its tokens and the logins through it')
+    .argument('<client_id>')
+    .action((clientId: string, _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (ports, output, options) => {
+        const { name } = await readClient(ports, clientId);
+        const tools = await toolsOf(ports);
+        const act = async () => {
+          await deleteClient(tools, { clientId, reason: options.reason }, caller);
+          return { deleted: clientId };
+        };
+        await actAsked(output, options, `delete ${name}`, act, ({ deleted }) => [`${deleted}  deleted`]);
+      }),
+    );
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import type { RoleView } from '../services/domain/access/contract.ts';
+import { createRole, deleteRole, listRoles, setRolePermissions } from '../services/domain/access/manage-roles.ts';
+import {
+  type ActOptions,
+  actAsked,
+  addLimit,
+  addReason,
+  type ListOptions,
+  limitOf,
+  onDatabase,
+  tellMore,
+  untold,
+} from './admin.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+const caller = systemCaller('sallyport roles');
+const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
+
+const line = (role: RoleView): string =>
+  [role.name.padEnd(16), role.built_in ? 'built in' : '        ', role.permissions.join(',') || 'nothing'].join('  ');
+
+function requireName(name: string): void {
+  if (!NAME.test(name))
+    throw new CommandError(exitCodes.usage, 'a role is named in lower case, up to 63 letters, digits, _ and -');
+}
+
+/** `sallyport roles list|create|set|delete`, directly on the database. */
+export function registerRoles(program: Command): void {
+  const roles = program.command('roles').description('roles and what each may do: list, create, set, delete');
+  addLimit(roles.command('list'))
+    .description('roles by name, with what each may do')
+    .action((_own, command: Command) =>
+      onDatabase<ListOptions>(command, async (ports, output, options) => {
+        const found = await listRoles(ports, { limit: limitOf(options) });
+        tellMore(output, found.next);
+        output.data({ roles: found.items, next: found.next }, ({ roles: shown }) => shown.map(line));
+      }),
+    );
+  addReason(roles.command('create'))
+    .description('make a role')
+    .argument('<name>')
+    .argument('[permissions...]')
+    .requiredOption('--description <text>', 'what it is for')
+    .action((name: string, permissions: string[], _own, command: Command) =>
+      onDatabase<ActOptions & { description: string }>(command, async (ports, output, options) => {
+        requireName(name);
+        const { description, reason } = options;
+        const act = () => createRole({ ...ports, ...untold }, { name, description, permissions, reason }, caller);
+        await actAsked(output, options, `make the role ${name}`, act, (role) => [line(role)]);
+      }),
+    );
+  addReason(roles.command('set'))
+    .description('set what a role may do; a right taken away ends the tokens of its holders')
+    .argument('<name>')
+    .argument('[permissions...]')
+    .action((name: string, permissions: string[], _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (ports, output, options) => {
+        const act = () =>
+          setRolePermissions({ ...ports, ...untold }, { name, permissions, reason: options.reason }, caller);
+        await actAsked(output, options, `let ${name} do ${permissions.join(', ') || 'nothing'}`, act, (role) => [
+          line(role),
+        ]);
+      }),
+    );
+  addReason(roles.command('delete'))
+    .description('delete a role that nobody has')
+    .argument('<name>')
+    .action((name: string, _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (ports, output, options) => {
+        const act = async () => {
+          await deleteRole({ ...ports, ...untold }, { name, reason: options.reason }, caller);
+          return { deleted: name };
+        };
+        await actAsked(output, options, `delete the role ${name}`, act, ({ deleted }) => [`${deleted}  deleted`]);
+      }),
+    );
+}

@@ -1,0 +1,67 @@
+import type { Command } from 'commander';
+import type { LiveSessionView } from '../services/domain/identity/admin-contract.ts';
+import { endAnySession, listSessions } from '../services/domain/identity/manage-sessions.ts';
+import { endUserSessions } from '../services/domain/identity/manage-users.ts';
+import {
+  type ActOptions,
+  actAsked,
+  addLimit,
+  addReason,
+  type ListOptions,
+  limitOf,
+  onDatabase,
+  tellMore,
+  untold,
+} from './admin.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+const caller = systemCaller('sallyport sessions');
+
+const line = (session: LiveSessionView): string =>
+  [
+    session.id,
+    session.user_id,
+    session.created_at,
+    `until ${session.expires_at}`,
+    `logins ${session.logins.map(({ client_id }) => client_id).join(',') || 'none'}`,
+  ].join('  ');
+
+/** `sallyport sessions list|revoke`, directly on the database. */
+export function registerSessions(program: Command): void {
+  const sessions = program.command('sessions').description('browser sessions and their logins: list, revoke');
+  addLimit(sessions.command('list'))
+    .description('live sessions, the newest first')
+    .option('--user <user_id>', 'only those of this user')
+    .action((_own, command: Command) =>
+      onDatabase<ListOptions & { user?: string }>(command, async (ports, output, options) => {
+        const found = await listSessions(ports, { userId: options.user, limit: limitOf(options) });
+        tellMore(output, found.next);
+        output.data({ sessions: found.items, next: found.next }, ({ sessions: shown }) => shown.map(line));
+      }),
+    );
+  addReason(sessions.command('revoke'))
+    .description('end one session, or everything of a user, with logins and tokens')
+    .argument('[session_id]')
+    .option('--user <user_id>', 'every session, login and token of this user')
+    .action((sessionId: string | undefined, _own, command: Command) =>
+      onDatabase<ActOptions & { user?: string }>(command, async (ports, output, options) => {
+        const { user: userId, reason } = options;
+        // A cached copy of a session that ended is believed nowhere: the revocation says so.
+        const tools = { ...ports, ...untold, auth: { forget: async () => {} } };
+        if (sessionId !== undefined && userId === undefined) {
+          const act = async () => {
+            await endAnySession(tools, { sessionId, reason }, caller);
+            return { ended: 1 };
+          };
+          return actAsked(output, options, `end the session ${sessionId}`, act, () => [`${sessionId}  ended`]);
+        }
+        if (userId === undefined || sessionId !== undefined)
+          throw new CommandError(exitCodes.usage, 'name one session or say --user', 'sallyport sessions list');
+        const act = async () => ({ ended: await endUserSessions(tools, { userId, reason }, caller) });
+        await actAsked(output, options, `end everything of ${userId}`, act, ({ ended }) => [
+          `${userId}  ${ended} ended`,
+        ]);
+      }),
+    );
+}
