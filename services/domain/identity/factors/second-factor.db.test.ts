@@ -106,7 +106,8 @@ describe('signing in with a second factor', () => {
     expect(JSON.stringify(await rows('SELECT * FROM login_challenges'))).not.toContain(challenge);
 
     expect((await answer(world, { challenge, totp: '12345' })).body.code).toBe('second_factor_refused');
-    const opened = await answer(world, { challenge, totp: codeOf(uri) });
+    const totp = codeOf(uri);
+    const opened = await answer(world, { challenge, totp });
     expect(opened.status).toBe(200);
     expect(opened.body.user.email).toBe(person.email);
     expect((await readSession(world, opened.cookie)).body.session.id).toBe(opened.body.session.id);
@@ -122,11 +123,9 @@ describe('signing in with a second factor', () => {
       'ok',
     ]);
     // Used: neither the challenge nor the code counts again.
-    expect((await answer(world, { challenge, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    expect((await answer(world, { challenge, totp })).body.code).toBe('challenge_over');
     const second = await signIn(world, person);
-    expect((await answer(world, { challenge: second.body.challenge, totp: codeOf(uri) })).body.code).toBe(
-      'second_factor_refused',
-    );
+    expect((await answer(world, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
   });
 
   test('a session that the browser had ends with the new one, and the password step alone ends nothing', async () => {
@@ -170,15 +169,18 @@ describe('signing in with a second factor', () => {
     );
     expect(made).toHaveLength(40);
     const challengeOf = (n: number): string => `challenge-of-the-test-${userId}-${n}`;
-    const statuses = async (from: number, code: object): Promise<number[]> => {
+    /** How many of twenty at once are let in; the rest is refused, the late ones because of so many before them. */
+    const letIn = async (from: number, code: object): Promise<number> => {
       const all = Array.from({ length: 20 }, (_, n) => answer(world, { challenge: challengeOf(from + n), ...code }));
-      return (await Promise.all(all)).map(({ status }) => status).sort();
+      const statuses = (await Promise.all(all)).map(({ status }) => status);
+      expect(statuses.filter((status) => ![200, 401, 429].includes(status))).toEqual([]);
+      return statuses.filter((status) => status === 200).length;
     };
-    expect(await statuses(1, { totp: codeOf(uri) })).toEqual([200, ...Array(19).fill(401)]);
+    expect(await letIn(1, { totp: codeOf(uri) })).toBe(1);
     await rows('UPDATE two_factors SET "failedVerificationCount" = 0, "lockedUntil" = NULL WHERE "userId" = $1', [
       userId,
     ]);
-    expect(await statuses(21, { recovery_code: codes[0] })).toEqual([200, ...Array(19).fill(401)]);
+    expect(await letIn(21, { recovery_code: codes[0] })).toBe(1);
     expect((await signIn(world, person)).body.factors).toContain('recovery_code');
     const [{ codesLeft }] = await rows('SELECT "codesLeft" FROM two_factors WHERE "userId" = $1', [userId]);
     expect(codesLeft).toBe(9);
