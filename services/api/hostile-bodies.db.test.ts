@@ -57,8 +57,8 @@ describe('values of the wrong type', () => {
   test('no member of any endpoint takes another type than its own: 400 that names the place (Prisma operators, GHSA-w2qp-rph6-63g4)', async () => {
     let count = 0;
     for (const operation of jsonOperations())
-      for (const { at, put } of textPlaces(operation))
-        for (const value of WRONG) {
+      for (const { at, put, isNullable } of textPlaces(operation))
+        for (const value of WRONG.filter((each) => each !== null || !isNullable)) {
           const answer = await sendTo(operation, { json: put(value) });
           expect([operation.operationId, at, value, answer.status]).toEqual([operation.operationId, at, value, 400]);
           expectProblem(answer, 400, 'request_invalid');

@@ -51,6 +51,23 @@ function places(body: Json, path = 'body'): Place[] {
   });
 }
 
-/** Every place of an operation's bodies where text is expected. */
-export const textPlaces = (operation: Operation): Place[] =>
-  bodiesOf(operation).flatMap((body) => places(body).filter(({ isText }) => isText));
+/** Names of members that may be null in place of text. */
+function nullableNames(schema: Json): string[] {
+  const inner = [schema.items, ...(schema.anyOf ?? []), ...Object.values<Json>(schema.properties ?? {})].filter(
+    Boolean,
+  );
+  const own = Object.entries<Json>(schema.properties ?? {})
+    .filter(([, member]) => member.anyOf?.some((each: Json) => each.type === 'null'))
+    .map(([name]) => name);
+  return [...own, ...inner.flatMap(nullableNames)];
+}
+
+/** Every place of an operation's bodies where text is expected, and whether null fits there too. */
+export function textPlaces(operation: Operation): (Place & { readonly isNullable: boolean })[] {
+  const nullable = new Set(nullableNames(operation.bodySchema));
+  return bodiesOf(operation).flatMap((body) =>
+    places(body)
+      .filter(({ isText }) => isText)
+      .map((place) => ({ ...place, isNullable: nullable.has(place.at.slice(place.at.lastIndexOf('.') + 1)) })),
+  );
+}
