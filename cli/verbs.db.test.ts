@@ -58,6 +58,7 @@ describe('on a running product', () => {
     expect(checks.map(({ name }) => name)).toEqual([
       'configuration',
       'data directory',
+      'client address',
       'redis',
       'postgres',
       'clock',

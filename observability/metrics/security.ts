@@ -14,7 +14,7 @@ export const detectionSeverities = {
 } as const;
 
 export type DetectionName = keyof typeof detectionSeverities;
-export type DetectionSeverity = 'low' | 'medium' | 'high' | 'critical';
+type DetectionSeverity = 'low' | 'medium' | 'high' | 'critical';
 
 export const incidentsRaised = defineCounter({
   name: 'sallyport_incidents',

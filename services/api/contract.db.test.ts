@@ -272,7 +272,9 @@ function fittingPathOf({ path, parameters }: Operation): string {
   const schemaOf = (name: string): Json => parameters.find((each) => each.in === 'path' && each.name === name)?.schema;
   const filled = path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => textOf(schemaOf(name) ?? {}));
   const asked = parameters.filter((each) => each.in === 'query' && (each as Json).required);
-  const query = new URLSearchParams(asked.map(({ name, schema }) => [name, String(exampleOf(schema))]));
+  const query = new URLSearchParams(
+    asked.map(({ name, schema }): [string, string] => [name, String(exampleOf(schema))]),
+  );
   return asked.length === 0 ? filled : `${filled}?${query}`;
 }
 

@@ -11,7 +11,7 @@ import type { ApiKeyView } from './contract.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf } from './key-owner.ts';
 
-export type PublicJwk = {
+type PublicJwk = {
   readonly kty: string;
   readonly crv: string;
   readonly x: string;

@@ -3,10 +3,10 @@ import { prismaAdapter } from '@better-auth/prisma-adapter';
 import { betterAuth } from 'better-auth';
 import { createAuthMiddleware } from 'better-auth/api';
 import { twoFactor } from 'better-auth/plugins/two-factor';
-import type { Ports, RequestContext, Transact } from '../ports.ts';
-import type { Assurance } from './assurance.ts';
+import type { Ports, Transact } from '../ports.ts';
 import { passkeyPlugin } from './factors/passkey-plugin.ts';
 import { newRecoveryCodes } from './factors/recovery-codes.ts';
+import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SecondaryStorage } from './session.cache.ts';
 import { sessionFacts, sessionPlugin } from './session-plugin.ts';
@@ -27,21 +27,6 @@ export type BrowserPolicy = {
   readonly secureCookies: boolean;
 };
 
-/** What one call hands through Better Auth, which has no parameter for it. */
-export type Handover = {
-  readonly digest?: string;
-  readonly provenDigest?: string;
-  readonly afterCommit: (() => Promise<void>)[] | null;
-  /** How the login behind the session to be opened was proved. */
-  assurance?: Assurance;
-  /** When the session to be opened ends; a whole life from now unless said. */
-  readonly expiresAt?: Date;
-  /** Whom a call is for, where it asks for a session: ours has recognised them, by cookie or by token. */
-  readonly as?: LiveSession;
-  opened?: LiveSession;
-  isCached?: boolean;
-};
-
 export type EngineSettings = {
   readonly authSecret: string;
   /** Origin of the API, fixed at boot: no request sets it. */
@@ -56,10 +41,7 @@ type EngineDeps = Pick<Ports, 'random'> & {
   readonly handover: AsyncLocalStorage<Handover>;
 };
 
-const ADDRESS_HEADER = 'x-sallyport-address';
 const NEVER_TOO_LONG = 4_096;
-/** Stands where Better Auth expects the password, which it never needs. */
-export const HANDED_OVER = 'handed over';
 
 /** Better Auth as we use it: what it may do, and what it leaves to us. */
 export function createAuthEngine(
@@ -138,18 +120,6 @@ export function createAuthEngine(
       cookies: { session_token: { name: browser.sessionCookie } },
     },
   });
-}
-
-/** The only headers Better Auth sees of a request. */
-export function engineHeaders(request: RequestContext): Headers {
-  const userAgent = request.userAgent.replaceAll(/[^\x20-\x7e]/g, '');
-  return new Headers({ 'user-agent': userAgent, ...(request.ip === '' ? {} : { [ADDRESS_HEADER]: request.ip }) });
-}
-
-/** What the use-case has handed over. Throws where there is none. */
-export function required<T>(value: T | undefined | null): T {
-  if (value === undefined || value === null) throw new Error('called outside of its use-case');
-  return value;
 }
 
 /** Inside a transaction nothing is read from Redis, and writes wait for its commit. */

@@ -5,20 +5,12 @@ import { internalError } from '../../platform/errors.ts';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
 import { type Assurance, PASSWORD_ALONE } from './assurance.ts';
-import {
-  type AuthDatabase,
-  type BrowserPolicy,
-  createAuthEngine,
-  type EngineSettings,
-  engineHeaders,
-  HANDED_OVER,
-  type Handover,
-  required,
-} from './auth-engine.ts';
+import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';
 import { type AuthFactors, createAuthFactors } from './factors/auth-factors.ts';
 import { relyingParty } from './factors/passkey-plugin.ts';
-import type { LiveSession } from './live-session.ts';
+import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
+import type { LiveSession, OpenedSession } from './live-session.ts';
 import { createSessionCache } from './session.cache.ts';
 
 export type AuthSettings = EngineSettings & {
@@ -27,8 +19,6 @@ export type AuthSettings = EngineSettings & {
   /** `__Host-` and `Secure`; off only under the development profile. */
   readonly secureCookies: boolean;
 };
-
-export type OpenedSession = LiveSession & { readonly setCookie: readonly string[] };
 
 /** What our use-cases use of Better Auth; its own errors and names stay behind this. */
 export type Auth = {

@@ -27,3 +27,6 @@ export type AuthSession = {
 
 /** Who is signed in, as Better Auth answers it. */
 export type LiveSession = { readonly user: AuthUser; readonly session: AuthSession };
+
+/** A session just made, with the cookies that carry it. */
+export type OpenedSession = LiveSession & { readonly setCookie: readonly string[] };

@@ -18,7 +18,7 @@ import {
 } from './login-failures.store.ts';
 
 /** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day (C-CRD-04). */
-export const LOCK_POLICY: LockPolicy = {
+const LOCK_POLICY: LockPolicy = {
   windowSeconds: 900,
   failuresToLock: 5,
   networkFailuresToLock: 100,

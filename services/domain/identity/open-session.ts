@@ -8,10 +8,9 @@ import { type CreatedFamily, createFamily, type NewFamily } from '../tokens/crea
 import { familyTokenFacts, pairAnswer, rememberToken } from '../tokens/family-token.ts';
 import type { HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import type { OpenedSession } from './auth.ts';
 import type { LoginView } from './contract.ts';
 import { csrfSetCookie, type HasCsrf } from './csrf.ts';
-import type { LiveSession } from './live-session.ts';
+import type { LiveSession, OpenedSession } from './live-session.ts';
 import { liveSessionView } from './views.ts';
 
 export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &

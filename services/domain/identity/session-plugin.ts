@@ -3,7 +3,7 @@ import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
 import { z } from 'zod';
 import { UNNAMED } from './assurance.ts';
-import type { Handover } from './auth-engine.ts';
+import type { Handover } from './handover.ts';
 
 /**
  * Opens a session for a user whom a use-case of ours has recognised; Better Auth's own ways each check a credential

@@ -3,7 +3,7 @@ import type { RateClass } from '../../platform/define/endpoint.ts';
 import type { RateBucket } from '../ports.ts';
 
 /** Levels a request is limited on (C-MWA-09): all together, its address, its route class, its client, its user. */
-export type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
+type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
 
 export type LimitBucket = RateBucket & { readonly level: RateLevel };
 

@@ -48,8 +48,6 @@ export type RequestLimits = {
 };
 
 export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
-export type HasLimits = { readonly limits: RequestLimits };
-
 const BYPASS = 'limits:bypass';
 
 const hasBypass = (caller: Caller | null): caller is Caller =>

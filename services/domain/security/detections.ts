@@ -16,7 +16,7 @@ export type Detection = {
 };
 
 /** Declares a detection: `defineDetection({ name: 'credential_stuffing', severity: 'high', … })`. */
-export const defineDetection = <const Name extends string>(
+const defineDetection = <const Name extends string>(
   detection: Detection & { readonly name: Name },
 ): Detection & { readonly name: Name } => detection;
 

@@ -5,7 +5,7 @@ import { followEvents, followEventsOf, newestEventSeq } from '../audit/list-even
 import type { Caller, Clock, Log, Ports } from '../ports.ts';
 import { eventStreamsBusy, eventStreamsSpent } from './errors.ts';
 
-export type EventQuestion = {
+type EventQuestion = {
   /** Events after this place; without it, those from now on. */
   readonly afterSeq?: number | undefined;
   /** Only these types; all without it. */

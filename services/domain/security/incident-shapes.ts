@@ -6,7 +6,7 @@ export type Severity = (typeof SEVERITIES)[number];
 
 /** Whom or what an incident is about. `identifier` and `network` are keyed hashes. */
 export const SUBJECT_KINDS = ['user', 'client', 'identifier', 'network', 'installation'] as const;
-export type SubjectKind = (typeof SUBJECT_KINDS)[number];
+type SubjectKind = (typeof SUBJECT_KINDS)[number];
 export type Subject = { readonly kind: SubjectKind; readonly id: string };
 
 export const INCIDENT_STATES = ['open', 'acknowledged', 'closed'] as const;

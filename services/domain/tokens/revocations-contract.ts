@@ -76,5 +76,12 @@ export const streamRevocationsEndpoint = defineEndpoint({
   auth: READER,
   query: since,
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },
-  errors: [revocationStateStale, stateRewound, signingUnavailable, revocationStreamsBusy, revocationStreamsSpent, shuttingDown],
+  errors: [
+    revocationStateStale,
+    stateRewound,
+    signingUnavailable,
+    revocationStreamsBusy,
+    revocationStreamsSpent,
+    shuttingDown,
+  ],
 });

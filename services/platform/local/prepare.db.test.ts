@@ -80,7 +80,13 @@ test('the credentials work, are 0600, and are the same at the next start, which 
     for (const login of [first.user, first.admin])
       expect((await send(world, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);
     const client = world.access.authenticateClient(first.client.client_id, first.client.client_secret);
-    expect(client?.grantTypes).toEqual(['authorization_code', 'refresh_token', 'client_credentials']);
+    expect(client?.grantTypes).toEqual([
+      'authorization_code',
+      'refresh_token',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ]);
     for (const scope of ['tokens:issue', 'tokens:introspect', 'revocations:read', 'keys:manage', 'tasks:read'])
       expect(client?.credentialScopes).toContain(scope);
   } finally {

@@ -2,9 +2,10 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { isAPIError } from 'better-auth/api';
 import { symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto';
 import type { RequestContext } from '../../ports.ts';
-import type { OpenedSession } from '../auth.ts';
-import { type createAuthEngine, engineHeaders, HANDED_OVER, type Handover, required } from '../auth-engine.ts';
+import type { createAuthEngine } from '../auth-engine.ts';
 import { factorConflict, passkeyRefused } from '../factors-errors.ts';
+import { engineHeaders, HANDED_OVER, type Handover, required } from '../handover.ts';
+import type { OpenedSession } from '../live-session.ts';
 
 type Engine = ReturnType<typeof createAuthEngine>;
 

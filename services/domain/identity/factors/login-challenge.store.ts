@@ -4,8 +4,8 @@ import type { Sql } from '../../ports.ts';
 import { definePurge } from '../../purge.store.ts';
 
 /** Between two factors: long enough to find the telephone (U8), short enough that few codes can be tried. */
-export const CHALLENGE_SECONDS = 600;
-export const CHALLENGE_ATTEMPTS = 5;
+const CHALLENGE_SECONDS = 600;
+const CHALLENGE_ATTEMPTS = 5;
 
 export type LoginChallenge = {
   readonly userId: string;

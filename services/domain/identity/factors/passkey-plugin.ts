@@ -2,7 +2,7 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { passkey } from '@better-auth/passkey';
 import { APIError } from 'better-auth/api';
 import { withSecondFactor } from '../assurance.ts';
-import type { Handover } from '../auth-engine.ts';
+import type { Handover } from '../handover.ts';
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\])$/;
 

@@ -1,6 +1,6 @@
 import type { Random } from '../../ports.ts';
 
-export const RECOVERY_CODES = 10;
+const RECOVERY_CODES = 10;
 const CHARACTERS = 'abcdefghijkmnpqrstuvwxyz23456789ABCDEFGHJKLMNPQRSTUVWXYZ';
 const LENGTH = 10;
 /** The largest multiple of the alphabet in a byte: what is above it would make some characters likelier. */
