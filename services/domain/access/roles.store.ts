@@ -41,7 +41,7 @@ const permissionsUnknown = defineStatement(
 export const readRolesPage = (sql: Sql, after: string, limit: number): Promise<RoleRow[]> =>
   sql.query<RoleRow>(rolesPage, [after, limit]);
 
-export const readRole = async (sql: Sql, name: string): Promise<RoleRow | undefined> =>
+const readRole = async (sql: Sql, name: string): Promise<RoleRow | undefined> =>
   (await sql.query<RoleRow>(roleRead, [name]))[0];
 
 /** The role, held until commit; undefined where there is none. */
