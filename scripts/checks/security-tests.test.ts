@@ -5,7 +5,7 @@ import { namesId, testTitles } from './test-titles.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const page = readFileSync(join(root, 'docs/explanation/security-tests.md'), 'utf8');
-const ids = [...page.matchAll(/^\| ([A-Z]+[A-Z0-9-]*\d) \|/gm)].map(([, id]) => id as string);
+const ids = [...page.matchAll(/^\| ([A-Z]+[A-Z0-9-]*\d) +\|/gm)].map(([, id]) => id as string);
 const titles = testTitles(root);
 
 test('the page of security tests names each guarantee once, and the OWASP API Top 10 as a whole', () => {

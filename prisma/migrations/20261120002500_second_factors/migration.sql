@@ -56,25 +56,18 @@ CREATE FUNCTION user_factors(subject text) RETURNS integer LANGUAGE sql STABLE A
     + (SELECT count(*)::int FROM passkeys WHERE "userId" = subject)
 $$;
 
--- What was open before the first factor, or with one that is gone, ends. Lock order as everywhere: user, sessions, families.
-CREATE FUNCTION user_logins_end(subject text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = subject;
-  PERFORM user_sessions_lock(subject);
-  DELETE FROM sessions WHERE "userId" = subject;
-END $$;
-
+-- What was open before the first factor, or with one that is gone, ends.
 CREATE FUNCTION factor_enrolled(subject text, factor text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM audit_record('factor.enrolled', 'ok', 'user', subject, jsonb_build_object('factor', factor));
-  IF user_factors(subject) = 1 THEN PERFORM user_logins_end(subject); END IF;
+  IF user_factors(subject) = 1 THEN PERFORM user_every_login_end(subject); END IF;
 END $$;
 
 -- Of a user who is being deleted everything has ended already.
 CREATE FUNCTION factor_removed(subject text, factor text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM audit_record('factor.removed', 'ok', 'user', subject, jsonb_build_object('factor', factor));
-  IF EXISTS (SELECT FROM users WHERE id = subject) THEN PERFORM user_logins_end(subject); END IF;
+  IF EXISTS (SELECT FROM users WHERE id = subject) THEN PERFORM user_every_login_end(subject); END IF;
 END $$;
 
 -- The plugin writes new codes without counting them; using one is the only change that counts down.

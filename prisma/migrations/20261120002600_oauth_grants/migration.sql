@@ -30,6 +30,15 @@ CREATE TABLE oauth_consents (
 );
 CREATE INDEX oauth_consents_client_id ON oauth_consents (client_id);
 
+-- What was agreed to before an address was proved may have been agreed to by somebody else.
+CREATE FUNCTION user_consents_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM oauth_consents WHERE user_id = NEW.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER users_consents_end AFTER UPDATE OF "emailVerified" ON users FOR EACH ROW
+  WHEN (OLD."emailVerified" IS NULL AND NEW."emailVerified" IS NOT NULL) EXECUTE FUNCTION user_consents_end();
+
 -- Device grants (RFC 8628): decided by a person in a browser, asked for by a device.
 CREATE TABLE oauth_device_grants (
   device_code_hash bytea PRIMARY KEY CHECK (length(device_code_hash) = 32),
