@@ -15,8 +15,8 @@ import {
 import { decideConsent } from '../../domain/oauth/decide-consent.ts';
 import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/decide-device-grant.ts';
 import { shownUserCode } from '../../domain/oauth/device-codes.ts';
+import { formActionSource } from '../../domain/oauth/match-redirect-uri.ts';
 import { describeNext, loginPathFor, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
-import { formActionSource } from '../../domain/oauth/redirect-uri.ts';
 import type { Caller } from '../../domain/ports.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';

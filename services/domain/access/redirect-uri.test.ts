@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { assertRedirectUris, isRedirectUri } from './redirect-uri.ts';
+import { assertRedirectUris, isRedirectUri, isSafeRedirectUri } from './redirect-uri.ts';
 
 test('redirect addresses are https, loopback, or an app’s own scheme', () => {
   for (const good of [
@@ -25,6 +25,14 @@ test('T7: no scripts, no other machine in clear, no fragments, wildcards or user
     'https://*.app.example/',
     'https://user@app.example/',
     'https://app.example\\@evil.test/',
+    // Of one form with what a browser sends back: these would be registered and never matched.
+    'HTTPS://app.example/',
+    'COM.example.app:/callback',
+    'https://app.example/ä',
+    'https://bücher.example/',
+    'https://app.example/\u007f',
+    'https:app.example/',
+    `https://app.example/${'x'.repeat(2_048)}`,
     '//app.example/',
     '/callback',
     '',
@@ -37,4 +45,19 @@ test('T7: no scripts, no other machine in clear, no fragments, wildcards or user
     }),
   );
   expect(() => assertRedirectUris(['https://app.example/'])).not.toThrow();
+});
+
+test('nothing that runs, carries a password or is endless is an address to send a browser to', () => {
+  for (const uri of [
+    'data:text/html,x',
+    'vbscript:x',
+    'file:/etc/passwd',
+    'https://a:b@c.test/',
+    'https://',
+    'https:a.test/',
+    'https://a b.test',
+    `https://a.test/${'x'.repeat(2_048)}`,
+  ])
+    expect(isSafeRedirectUri(uri), uri).toBe(false);
+  expect(isSafeRedirectUri('https://a.test/x?y=%20')).toBe(true);
 });

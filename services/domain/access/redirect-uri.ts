@@ -3,16 +3,27 @@ import { redirectUriRefused } from './errors.ts';
 const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
 /** An app's own scheme is a domain name of its maker, reversed: it has a dot (RFC 8252 §7.1). */
 const PRIVATE_SCHEME = /^[a-z][a-z0-9+-]*\.[a-z0-9.+-]*:$/;
+/** Printable ASCII without fragment and backslash, which browsers read as a slash; the scheme in lower case. */
+const FORM = /^(?!https?:(?!\/\/))[a-z][a-z0-9+.-]*:[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
+/** Schemes that run or show what follows instead of taking it somewhere. */
+const RUNNING_SCHEMES: ReadonlySet<string> = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:']);
+const LONGEST = 2_048;
+
+/** Whether a browser may be sent there at all, registered or not. */
+export function isSafeRedirectUri(uri: string): boolean {
+  if (uri.length > LONGEST || !FORM.test(uri) || !URL.canParse(uri)) return false;
+  const { protocol, username, password } = new URL(uri);
+  return !RUNNING_SCHEMES.has(protocol) && username === '' && password === '';
+}
 
 /**
  * Whether a client may be sent back there: exactly this address, over https, on the user's own machine, or to an app
- * (RFC 9700 §2.1, RFC 8252 §7). `javascript:` and its like are nobody's address.
+ * (RFC 9700 §2.1, RFC 8252 §7). Whatever may be registered is safe, so that authorization does not refuse it.
  */
-export function isRedirectUri(text: string): boolean {
-  if (!URL.canParse(text) || text.includes('#') || text.includes('*') || /[\s\p{Cc}\\]/u.test(text)) return false;
-  const { protocol, hostname, username, password } = new URL(text);
-  if (username !== '' || password !== '') return false;
-  if (protocol === 'https:') return hostname !== '';
+export function isRedirectUri(uri: string): boolean {
+  if (!isSafeRedirectUri(uri) || uri.includes('*')) return false;
+  const { protocol, hostname } = new URL(uri);
+  if (protocol === 'https:') return true;
   if (protocol === 'http:') return LOOPBACK.has(hostname);
   return PRIVATE_SCHEME.test(protocol);
 }

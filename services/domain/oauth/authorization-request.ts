@@ -1,7 +1,7 @@
 import type { Client, HasAccess } from '../access/access-directory.ts';
 import { allowedAudience } from '../tokens/allowed-audience.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { matchesRedirectUri } from './redirect-uri.ts';
+import { matchesRedirectUri } from './match-redirect-uri.ts';
 
 /** An authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1) that may be answered. */
 export type AuthorizationRequest = {

@@ -14,8 +14,8 @@ import {
 } from './authorization-request.ts';
 import { readConsent } from './consents.store.ts';
 import { issueCode } from './issue-code.ts';
+import { isClaimedRedirectUri, redirectWith } from './match-redirect-uri.ts';
 import { type HasPageKeys, markedQuery, markedSince } from './page-seals.ts';
-import { isClaimedRedirectUri, redirectWith } from './redirect-uri.ts';
 
 export type AuthorizePorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'clock'> &
   HasAccess &

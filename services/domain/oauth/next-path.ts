@@ -1,7 +1,7 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
-import { formActionSource } from './redirect-uri.ts';
+import { formActionSource } from './match-redirect-uri.ts';
 
 const AUTHORIZE = '/oauth2/authorize?';
 /** Paths of ours that a login may lead to; anything else a link brings is forgotten (open redirect). */

@@ -1,11 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  formActionSource,
-  isClaimedRedirectUri,
-  isSafeRedirectUri,
-  matchesRedirectUri,
-  redirectWith,
-} from './redirect-uri.ts';
+import { isRedirectUri } from '../access/redirect-uri.ts';
+import { formActionSource, isClaimedRedirectUri, matchesRedirectUri, redirectWith } from './match-redirect-uri.ts';
 
 const registered = [
   'https://app.example.test/cb',
@@ -60,18 +56,36 @@ describe('T4: redirect_uri is compared character for character', () => {
   });
 });
 
-test('nothing that runs, carries a password or is endless is an address to send a browser to', () => {
-  for (const uri of [
-    'data:text/html,x',
-    'vbscript:x',
-    'file:/etc/passwd',
-    'https://a:b@c.test/',
-    'https://',
-    'https://a b.test',
-    `https://a.test/${'x'.repeat(2_048)}`,
-  ])
-    expect(isSafeRedirectUri(uri), uri).toBe(false);
-  expect(isSafeRedirectUri('https://a.test/x?y=%20')).toBe(true);
+test('T4: whatever may be registered is matched, so no client is registered that authorization always refuses', () => {
+  const schemes = ['https://', 'http://', 'com.example.app:/', 'HTTPS://', 'Com.Example.App:/', 'https:'];
+  const hosts = [
+    'app.example.test',
+    'APP.example.test',
+    '127.0.0.1:8080',
+    '[::1]',
+    'localhost',
+    'bücher.test',
+    'u@a.test',
+  ];
+  const paths = ['', '/', '/cb?x=1', '/ÄÖ', '/a b', '/%c3%a4', '/#x', '/\\x', '/*', '/\u007f'];
+  let registrable = 0;
+  const parts = fc.tuple(fc.constantFrom(...schemes), fc.constantFrom(...hosts), fc.constantFrom(...paths));
+  const anything = fc.webUrl({ withQueryParameters: true, withFragments: true });
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        parts.map((each) => each.join('')),
+        anything,
+      ),
+      (uri) => {
+        if (!isRedirectUri(uri)) return;
+        registrable += 1;
+        expect(matchesRedirectUri([uri], uri), uri).toBe(true);
+      },
+    ),
+    { numRuns: 500 },
+  );
+  expect(registrable).toBeGreaterThan(50);
 });
 
 test('only https reaches a server that is the client’s for sure', () => {

@@ -1,19 +1,9 @@
+import { isSafeRedirectUri } from '../access/redirect-uri.ts';
+
 /** `http` on this machine, with any port: native apps cannot know theirs beforehand (RFC 8252 §7.3). */
 const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(?::\d{1,5})?(?=[/?]|$)/;
-/** Printable ASCII without fragment and backslash, which browsers read as a slash. */
-const FORM = /^[a-z][a-z0-9+.-]*:[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
-/** Schemes that run or show what follows instead of taking it somewhere. */
-const RUNNING_SCHEMES: ReadonlySet<string> = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:']);
-const LONGEST = 2_048;
 
 const withoutPort = (uri: string): string => uri.replace(LOOPBACK, 'http://$1');
-
-/** Whether a browser may be sent there at all, registered or not. */
-export function isSafeRedirectUri(uri: string): boolean {
-  if (uri.length > LONGEST || !FORM.test(uri) || !URL.canParse(uri)) return false;
-  const { protocol, username, password } = new URL(uri);
-  return !RUNNING_SCHEMES.has(protocol) && username === '' && password === '';
-}
 
 /**
  * RFC 9700 §4.1.3: equal to a registered one, character for character; of a loopback address alone the port may vary.
