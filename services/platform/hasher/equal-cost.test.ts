@@ -2,13 +2,22 @@ import { hashSync } from '@node-rs/bcrypt';
 import { describe, expect, it } from 'vitest';
 import { createEqualCost, stepsFor } from './equal-cost.ts';
 
-const cpuMicros = (work: () => unknown): number => {
-  const from = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(from);
-  return user + system;
-};
-const bcrypt12 = (): string => hashSync('password', { cost: 12, version: '2b' });
+/** A meter that only work moves: a bcrypt hash of cost 12 is 4,096 on it, and the hashes that fill are written down. */
+function meter() {
+  const filled: number[] = [];
+  let spent = 1_000_000;
+  const work =
+    <T>(micros: number, result: T) =>
+    (): T => {
+      spent += micros;
+      return result;
+    };
+  const burn = (cost: number): void => {
+    filled.push(cost);
+    spent += 2 ** cost;
+  };
+  return { work, filled, costs: { spentMicros: () => spent, burn }, spentMicros: () => spent };
+}
 
 describe('equal cost', () => {
   it('fills what is left with hashes that halve, and never by more than is left', () => {
@@ -20,16 +29,38 @@ describe('equal cost', () => {
     expect(stepsFor(9, 0)).toEqual([]);
   });
 
-  it.each(['bcrypt', 'argon2id'] as const)(
-    'makes a cheap verification cost what a whole one does, under %s, and a whole one no more (U6)',
-    (algorithm) => {
-      const { result, equalCost } = createEqualCost(algorithm, bcrypt12);
-      expect(result).toMatch(/^\$2b\$12\$/);
-      const whole = Math.min(...[1, 2, 3].map(() => cpuMicros(bcrypt12)));
-      const cheap = Math.min(...[1, 2, 3].map(() => cpuMicros(() => equalCost(() => 'cheap'))));
-      expect(cheap / whole).toBeGreaterThan(0.3);
-      expect(cheap / whole).toBeLessThan(3);
-      expect(equalCost(() => 42)).toBe(42);
-    },
-  );
+  it.each([
+    ['bcrypt: the hash of ours is the measure', 'bcrypt', 4_096, [], 4_096],
+    ['argon2id that is cheaper than bcrypt: a digest of before is', 'argon2id', 1_024, [10], 4_096],
+    ['argon2id that costs more: it is', 'argon2id', 6_144, [10], 6_144],
+  ] as const)('%s (U6)', (_name, algorithm, ownMicros, measured, wholeMicros) => {
+    const { work, filled, costs, spentMicros } = meter();
+    const { result, equalCost } = createEqualCost(algorithm, work(ownMicros, 'the first hash'), costs);
+    expect(result).toBe('the first hash');
+    expect(filled).toEqual(measured);
+    for (const micros of [0, 100, 1_024, wholeMicros - 16, wholeMicros - 1, wholeMicros]) {
+      const from = spentMicros();
+      expect(equalCost(work(micros, micros))).toBe(micros);
+      // The smallest hash there is takes 16: what is short of it is not filled.
+      expect(wholeMicros - (spentMicros() - from), `after ${micros}`).toBeGreaterThanOrEqual(0);
+      expect(wholeMicros - (spentMicros() - from), `after ${micros}`).toBeLessThan(16);
+    }
+  });
+
+  it('a cheap verification is filled in halves, a whole or costlier one not at all (U6)', () => {
+    const { work, filled, costs } = meter();
+    const { equalCost } = createEqualCost('bcrypt', work(4_096, ''), costs);
+    equalCost(work(1_024, ''));
+    expect(filled).toEqual([11, 10]);
+    filled.length = 0;
+    equalCost(work(4_096, ''));
+    equalCost(work(9_999, ''));
+    expect(filled).toEqual([]);
+  });
+
+  it('measures the processor and burns real hashes unless told otherwise', () => {
+    const { result, equalCost } = createEqualCost('argon2id', () => hashSync('password', { cost: 4, version: '2b' }));
+    expect(result).toMatch(/^\$2b\$04\$/);
+    expect(equalCost(() => 42)).toBe(42);
+  });
 });

@@ -8,19 +8,20 @@ const COST_MIN = 4;
 const MEASURED_COST = 10;
 
 /** Processor time of this process, microseconds: time spent waiting for a core is no cost. */
-function spentMicros(): number {
+function processorMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
 }
 
-const measure = <T>(work: () => T): { readonly result: T; readonly micros: number } => {
-  const from = spentMicros();
-  const result = work();
-  return { result, micros: spentMicros() - from };
+const burnBcrypt = (cost: number): void => {
+  hashSync('what fills the time', { cost, version: '2b' });
 };
 
-const burn = (cost: number): void => {
-  hashSync('what fills the time', { cost, version: '2b' });
+type Costs = {
+  /** What has been spent so far, microseconds. */
+  readonly spentMicros: () => number;
+  /** One bcrypt hash of this cost. */
+  readonly burn: (cost: number) => void;
 };
 
 /**
@@ -30,7 +31,13 @@ const burn = (cost: number): void => {
 export function createEqualCost<T>(
   algorithm: HashAlgorithm,
   hashOne: () => T,
+  { spentMicros, burn }: Costs = { spentMicros: processorMicros, burn: burnBcrypt },
 ): { readonly result: T; readonly equalCost: EqualCost } {
+  const measure = <R>(work: () => R): { readonly result: R; readonly micros: number } => {
+    const from = spentMicros();
+    const result = work();
+    return { result, micros: spentMicros() - from };
+  };
   const own = measure(hashOne);
   const bcryptMicros =
     algorithm === 'bcrypt' ? own.micros : measure(() => burn(MEASURED_COST)).micros * 2 ** (bcryptCost - MEASURED_COST);
