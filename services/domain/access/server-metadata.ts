@@ -1,5 +1,6 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
+import { GRANT_TYPES } from './grant-shapes.ts';
 
 export type HasPublicAddress = {
   /** `iss` of every token; written into the documents byte for byte (RFC 8414 §3.3). */
@@ -67,13 +68,7 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
     revocation_endpoint: `${publicUrl}/oauth2/revoke`,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     service_documentation: `${publicUrl}/docs`,
-    grant_types_supported: [
-      'authorization_code',
-      'client_credentials',
-      'refresh_token',
-      'urn:ietf:params:oauth:grant-type:device_code',
-      'urn:ietf:params:oauth:grant-type:token-exchange',
-    ],
+    grant_types_supported: GRANT_TYPES,
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     code_challenge_methods_supported: ['S256'],

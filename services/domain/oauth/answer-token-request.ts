@@ -1,3 +1,4 @@
+import { DEVICE_GRANT, GRANT_TYPES, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
@@ -13,7 +14,6 @@ import { type OAuthClient, oauthClient } from '../tokens/oauth-client.ts';
 import { checkPresented } from '../tokens/rotate-family.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
-import { DEVICE_GRANT, TOKEN_EXCHANGE } from './grant-types.ts';
 import type { OAuthTokenAnswer } from './oauth-login.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';
@@ -31,13 +31,7 @@ export type TokenRequest = GrantTokenInput & {
 
 export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts & ExchangeTokenPorts;
 
-const GRANTS: ReadonlySet<string> = new Set([
-  'authorization_code',
-  'refresh_token',
-  'client_credentials',
-  DEVICE_GRANT,
-  TOKEN_EXCHANGE,
-]);
+const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
 
 /** A parameter without a value counts as left out (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);

@@ -1,5 +1,6 @@
 import { storeUnavailable } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
+import { DEVICE_GRANT } from '../access/grant-shapes.ts';
 import type { HasPublicAddress } from '../access/server-metadata.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
@@ -11,7 +12,6 @@ import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { deviceGrantBegun } from './audit-events.ts';
 import { newUserCode, shownUserCode } from './device-codes.ts';
 import { insertDeviceGrant } from './device-grants.store.ts';
-import { DEVICE_GRANT } from './grant-types.ts';
 import { codeHashOf } from './issue-code.ts';
 
 export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
