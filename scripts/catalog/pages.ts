@@ -106,10 +106,20 @@ export const metricsPage = (): string =>
     ),
   );
 
+const isEmpty = (data: object | null): boolean =>
+  data === null || (data instanceof Map ? data.size === 0 : Object.keys(data).length === 0);
+
+function unshowable(env: string): never {
+  throw new Error(`${env} has a default that no page can show: let its schema begin empty`);
+}
+
 const defaultOf = (setting: Section[string]): string => {
   const parsed = setting.schema.safeParse(undefined);
   if (!parsed.success || parsed.data === undefined) return '';
-  return Array.isArray(parsed.data) ? parsed.data.join(',') : String(parsed.data);
+  if (Array.isArray(parsed.data)) return parsed.data.join(',');
+  // A map or an object is read from a form of its own: only an empty one can be shown, as nothing.
+  if (typeof parsed.data === 'object') return isEmpty(parsed.data) ? '' : unshowable(setting.env);
+  return String(parsed.data);
 };
 
 export const configurationPage = (): string =>

@@ -8,7 +8,6 @@ export const reads = (permission: string) => ({ accepts, permission }) as const;
 /** Dangerous: a person must have proved who they are lately. */
 export const manages = (permission: string) => ({ accepts, permission, stepUp: true }) as const;
 export const REFUSALS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
-export const ADMIN_TAG = 'Administration';
 
 /** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;

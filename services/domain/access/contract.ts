@@ -1,18 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '../../platform/errors.ts';
-import {
-  ADMIN_TAG,
-  bodyReason,
-  manages,
-  noQuery,
-  pageQuery,
-  REFUSALS,
-  reads,
-  reason,
-  roleName,
-  text,
-} from './admin-shapes.ts';
+import { bodyReason, manages, noQuery, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
 import {
   clientExists,
   clientProtected,
@@ -27,7 +16,8 @@ import {
   roleUnknown,
 } from './errors.ts';
 
-const TAG = ADMIN_TAG;
+const ROLES = 'Roles';
+const CLIENTS = 'Clients';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
 const page = z.strictObject(pageQuery);
 const permission = z
@@ -52,7 +42,7 @@ export const listRolesEndpoint = defineEndpoint({
   path: '/v1/admin/roles',
   operation: 'listRoles',
   summary: 'Roles by name, with what each may do',
-  tag: TAG,
+  tag: ROLES,
   auth: reads('roles:read'),
   query: page,
   responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
@@ -64,7 +54,7 @@ export const createRoleEndpoint = defineEndpoint({
   path: '/v1/admin/roles',
   operation: 'createRole',
   summary: 'Make a role that may do what its maker may, or less',
-  tag: TAG,
+  tag: ROLES,
   auth: manages('roles:manage'),
   query: noQuery,
   body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
@@ -77,7 +67,7 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   path: '/v1/admin/roles/{role}/permissions',
   operation: 'setRolePermissions',
   summary: 'Set what a role may do; a right taken away ends the tokens of its holders',
-  tag: TAG,
+  tag: ROLES,
   auth: manages('roles:manage'),
   params: byRole,
   query: noQuery,
@@ -91,7 +81,7 @@ export const deleteRoleEndpoint = defineEndpoint({
   path: '/v1/admin/roles/{role}',
   operation: 'deleteRole',
   summary: 'Delete a role that nobody has',
-  tag: TAG,
+  tag: ROLES,
   auth: manages('roles:manage'),
   params: byRole,
   query: z.strictObject({ reason }),
@@ -151,7 +141,7 @@ export const listClientsEndpoint = defineEndpoint({
   path: '/v1/admin/clients',
   operation: 'listClients',
   summary: 'OAuth clients by their id; never a secret',
-  tag: TAG,
+  tag: CLIENTS,
   auth: reads('clients:read'),
   query: page,
   responses: { 200: z.object({ clients: z.array(clientShape), next: z.string().nullable() }) },
@@ -163,7 +153,7 @@ export const readClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'readClient',
   summary: 'One OAuth client; never its secret',
-  tag: TAG,
+  tag: CLIENTS,
   auth: reads('clients:read'),
   params: byClient,
   query: noQuery,
@@ -176,7 +166,7 @@ export const createClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients',
   operation: 'createClient',
   summary: 'Register an OAuth client; its secret is in this answer and nowhere else',
-  tag: TAG,
+  tag: CLIENTS,
   auth: manages('clients:manage'),
   query: noQuery,
   body: z.strictObject({
@@ -202,7 +192,7 @@ export const updateClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'updateClient',
   summary: 'Change what a client may do; whatever is taken away ends its tokens and logins',
-  tag: TAG,
+  tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
   query: noQuery,
@@ -224,7 +214,7 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}/rotate-secret',
   operation: 'rotateClientSecret',
   summary: 'Give a client a new secret; the one before is refused at once, tokens live on',
-  tag: TAG,
+  tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
   query: noQuery,
@@ -238,7 +228,7 @@ export const disableClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}/disable',
   operation: 'disableClient',
   summary: 'Refuse a client, and end its tokens and the logins through it',
-  tag: TAG,
+  tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
   query: noQuery,
@@ -259,7 +249,7 @@ export const deleteClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'deleteClient',
   summary: 'Delete a client, with its tokens and the logins through it',
-  tag: TAG,
+  tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
   query: z.strictObject({ reason }),

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '../../platform/errors.ts';
 import {
-  ADMIN_TAG,
   bodyReason,
   manages,
   noQuery,
@@ -17,7 +16,8 @@ import { rightsExceeded, roleUnknown } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { lastAdmin, sessionUnknown } from './errors.ts';
 
-const TAG = ADMIN_TAG;
+const USERS = 'Users';
+const SESSIONS = 'Sessions';
 const MANAGING = [...REFUSALS, stepUpRequired, userUnknown] as const;
 const identifier = text(255);
 const instant = z.iso.datetime({ offset: true }).max(40);
@@ -48,7 +48,7 @@ export const listUsersEndpoint = defineEndpoint({
   path: '/v1/admin/users',
   operation: 'listUsers',
   summary: 'Accounts, the newest first',
-  tag: TAG,
+  tag: USERS,
   auth: reads('users:read'),
   query: z.strictObject({
     ...pageQuery,
@@ -68,7 +68,7 @@ export const readUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}',
   operation: 'readUser',
   summary: 'One account, with how many sessions and logins it has',
-  tag: TAG,
+  tag: USERS,
   auth: reads('users:read'),
   params: byUser,
   query: noQuery,
@@ -81,7 +81,7 @@ export const disableUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/disable',
   operation: 'disableUser',
   summary: 'Refuse an account, and end its sessions, logins and tokens',
-  tag: TAG,
+  tag: USERS,
   auth: manages('users:manage'),
   params: byUser,
   query: noQuery,
@@ -103,7 +103,7 @@ export const deleteUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}',
   operation: 'deleteUser',
   summary: 'Delete an account with its sessions, logins and tokens',
-  tag: TAG,
+  tag: USERS,
   auth: manages('users:manage'),
   params: byUser,
   query: z.strictObject({ reason }),
@@ -116,7 +116,7 @@ export const grantRoleEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/roles/{role}',
   operation: 'grantRole',
   summary: 'Give an account a role, by somebody who has its rights; the next token has it',
-  tag: TAG,
+  tag: USERS,
   auth: manages('users:manage'),
   params: byUserAndRole,
   query: noQuery,
@@ -130,7 +130,7 @@ export const removeRoleEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/roles/{role}',
   operation: 'removeRole',
   summary: 'Take a role away; tokens and logins from before end',
-  tag: TAG,
+  tag: USERS,
   auth: manages('users:manage'),
   params: byUserAndRole,
   query: z.strictObject({ reason }),
@@ -143,7 +143,7 @@ export const endUserSessionsEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/sessions/end',
   operation: 'endUserSessions',
   summary: 'End every session, login and token of a user',
-  tag: TAG,
+  tag: SESSIONS,
   auth: manages('sessions:manage'),
   params: byUser,
   query: noQuery,
@@ -181,7 +181,7 @@ export const listSessionsEndpoint = defineEndpoint({
   path: '/v1/admin/sessions',
   operation: 'listSessions',
   summary: 'Live sessions with their logins, the newest first',
-  tag: TAG,
+  tag: SESSIONS,
   auth: reads('sessions:read'),
   query: z.strictObject({ ...pageQuery, user_id: identifier.optional() }),
   responses: { 200: z.object({ sessions: z.array(liveSessionShape), next: z.string().nullable() }) },
@@ -193,7 +193,7 @@ export const endSessionEndpoint = defineEndpoint({
   path: '/v1/admin/sessions/{session_id}',
   operation: 'endSession',
   summary: 'End a session with its logins and tokens',
-  tag: TAG,
+  tag: SESSIONS,
   auth: manages('sessions:manage'),
   params: bySession,
   query: z.strictObject({ reason }),
@@ -202,14 +202,13 @@ export const endSessionEndpoint = defineEndpoint({
 });
 
 const OWN = { accepts: ['bearer', 'session'] } as const;
-const OWN_TAG = 'People and sessions';
 
 export const listOwnSessionsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/sessions',
   operation: 'listOwnSessions',
   summary: 'One’s own live sessions with their logins, the newest first',
-  tag: OWN_TAG,
+  tag: SESSIONS,
   auth: OWN,
   query: z.strictObject(pageQuery),
   responses: {
@@ -226,7 +225,7 @@ export const endOwnSessionEndpoint = defineEndpoint({
   path: '/v1/sessions/{session_id}',
   operation: 'endOwnSession',
   summary: 'End one of one’s own sessions, with its logins and tokens',
-  tag: OWN_TAG,
+  tag: SESSIONS,
   auth: OWN,
   params: bySession,
   query: noQuery,

@@ -7,10 +7,12 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '../../platform/errors.ts';
-import { ADMIN_TAG, bodyReason, manages, noQuery, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { bodyReason, manages, noQuery, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { eventStreamsBusy, eventStreamsSpent, incidentClosed, incidentUnknown } from './errors.ts';
 import { INCIDENT_STATES, SEVERITIES, SUBJECT_KINDS } from './incident-shapes.ts';
+
+const INCIDENTS = 'Incidents';
 
 export const incidentView = z.object({
   incident_id: z.string(),
@@ -38,7 +40,7 @@ export const listIncidentsEndpoint = defineEndpoint({
   path: '/v1/admin/incidents',
   operation: 'listIncidents',
   summary: 'Security incidents, the one seen last first',
-  tag: ADMIN_TAG,
+  tag: INCIDENTS,
   auth: reads('incidents:read'),
   query: z.strictObject({
     ...pageQuery,
@@ -65,7 +67,7 @@ export const readIncidentEndpoint = defineEndpoint({
   path: '/v1/admin/incidents/{incident_id}',
   operation: 'readIncident',
   summary: 'One incident',
-  tag: ADMIN_TAG,
+  tag: INCIDENTS,
   auth: reads('incidents:read'),
   params: byId,
   query: noQuery,
@@ -78,7 +80,7 @@ export const acknowledgeIncidentEndpoint = defineEndpoint({
   path: '/v1/admin/incidents/{incident_id}/acknowledge',
   operation: 'acknowledgeIncident',
   summary: 'Take up an incident: somebody looks at it',
-  tag: ADMIN_TAG,
+  tag: INCIDENTS,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'incidents:manage' },
   params: byId,
   query: noQuery,
@@ -99,7 +101,7 @@ export const unlockUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/unlock',
   operation: 'unlockUser',
   summary: 'Let a locked account try its password again from any device',
-  tag: ADMIN_TAG,
+  tag: 'Users',
   auth: manages('users:unlock'),
   params: z.strictObject({
     user_id: z
@@ -125,7 +127,7 @@ export const streamSecurityEventsEndpoint = defineEndpoint({
   operation: 'streamSecurityEvents',
   summary:
     'Security events as they are sealed, by server-sent events: `id` is their seq, so Last-Event-ID goes on where a stream ended',
-  tag: ADMIN_TAG,
+  tag: INCIDENTS,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' },
   /** Types separated by commas, at most 16; all without it. */
   query: z.strictObject({ type: eventTypes.optional() }),
