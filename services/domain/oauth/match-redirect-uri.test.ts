@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isRedirectUri } from '../access/redirect-uri.ts';
 import { formActionSource, isClaimedRedirectUri, matchesRedirectUri, redirectWith } from './match-redirect-uri.ts';
@@ -60,32 +59,19 @@ test('T4: whatever may be registered is matched, so no client is registered that
   const schemes = ['https://', 'http://', 'com.example.app:/', 'HTTPS://', 'Com.Example.App:/', 'https:'];
   const hosts = [
     'app.example.test',
-    'APP.example.test',
+    'APP.test',
     '127.0.0.1:8080',
+    '127.1',
     '[::1]',
     'localhost',
     'bücher.test',
     'u@a.test',
   ];
   const paths = ['', '/', '/cb?x=1', '/ÄÖ', '/a b', '/%c3%a4', '/#x', '/\\x', '/*', '/\u007f'];
-  let registrable = 0;
-  const parts = fc.tuple(fc.constantFrom(...schemes), fc.constantFrom(...hosts), fc.constantFrom(...paths));
-  const anything = fc.webUrl({ withQueryParameters: true, withFragments: true });
-  fc.assert(
-    fc.property(
-      fc.oneof(
-        parts.map((each) => each.join('')),
-        anything,
-      ),
-      (uri) => {
-        if (!isRedirectUri(uri)) return;
-        registrable += 1;
-        expect(matchesRedirectUri([uri], uri), uri).toBe(true);
-      },
-    ),
-    { numRuns: 500 },
-  );
-  expect(registrable).toBeGreaterThan(50);
+  const uris = schemes.flatMap((scheme) => hosts.flatMap((host) => paths.map((path) => `${scheme}${host}${path}`)));
+  const registrable = uris.filter(isRedirectUri);
+  expect(registrable.length).toBeGreaterThan(50);
+  expect(registrable.filter((uri) => !matchesRedirectUri([uri], uri))).toEqual([]);
 });
 
 test('only https reaches a server that is the client’s for sure', () => {
