@@ -75,13 +75,13 @@ export default {
     rule(
       'stores and caches are private to their module',
       { path: '^services/domain/([^/]+)/', pathNot: notATest },
-      { path: '^services/domain/([^/]+)/[^/]+\\.(store|cache)\\.ts$', pathNot: '^services/domain/$1/' },
+      { path: '^services/domain/[^/]+/.+\\.(store|cache)\\.ts$', pathNot: '^services/domain/$1/' },
       'SQL and Redis keys of a module change without asking others.',
     ),
     rule(
       'only their module opens stores and caches',
       { pathNot: '^services/domain/|\\.test\\.ts$|^services/platform/testing/' },
-      { path: '^services/domain/[^/]+/[^/]+\\.(store|cache)\\.ts$' },
+      { path: '^services/domain/.+\\.(store|cache)\\.ts$' },
       'Processes call use-cases.',
     ),
     rule(

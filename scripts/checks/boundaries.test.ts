@@ -29,6 +29,13 @@ const planted: Record<string, string> = {
   'services/domain/keys/keys.store.ts': target,
   'services/domain/tokens/uses-foreign-store.ts': from('../keys/keys.store.ts'),
   'services/api/uses-store.ts': from('../domain/keys/keys.store.ts'),
+  'services/domain/identity/mail/mail.store.ts': target,
+  'services/domain/identity/social/own.ts': from('../mail/mail.store.ts'),
+  'services/domain/oauth/uses-nested-store.ts': from('../identity/mail/mail.store.ts'),
+  'services/api/uses-nested-store.ts': from('../domain/identity/mail/mail.store.ts'),
+  'services/domain/rows.store.ts': target,
+  'services/domain/keys/uses-shared-store.ts': from('../rows.store.ts'),
+  'services/worker/uses-shared-store.ts': from('../domain/rows.store.ts'),
   'services/domain/keys/contract.ts': from('./key-ring.ts'),
   'observability/uses-domain.ts': typeFrom('../services/domain/keys/key-ring.ts'),
   'jobs/processors/keys.ts': target,
@@ -100,6 +107,18 @@ test('every boundary rule is broken by the violation planted for it', () => {
   const { summary } = cruise(root, 'services', 'observability', 'jobs', 'load-tests');
   const broken = new Set(summary.violations.map((violation) => violation.rule.name));
   expect(rules.filter((name) => !broken.has(name))).toEqual([]);
+  // A store in a folder of its module is as private as one beside its contract; those of no module are for modules.
+  const breakersOf = (name: string): string[] =>
+    summary.violations.flatMap(({ rule, from: file }) => (rule.name === name ? [file] : [])).sort();
+  expect(breakersOf('stores and caches are private to their module')).toEqual([
+    'services/domain/oauth/uses-nested-store.ts',
+    'services/domain/tokens/uses-foreign-store.ts',
+  ]);
+  expect(breakersOf('only their module opens stores and caches')).toEqual([
+    'services/api/uses-nested-store.ts',
+    'services/api/uses-store.ts',
+    'services/worker/uses-shared-store.ts',
+  ]);
 });
 
 test('the house itself breaks none', () => {

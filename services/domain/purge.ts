@@ -3,6 +3,8 @@ import { cleanupPauses, cleanupRemoved } from '../../observability/metrics/clean
 import type { Ports } from './ports.ts';
 import { type Purge, type PurgeBatch, readSlowestStatementMs } from './purge.store.ts';
 
+export type { Purge };
+
 export type PurgePorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'log'>;
 
 export type PurgeResult = {
