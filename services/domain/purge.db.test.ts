@@ -21,6 +21,7 @@ import { runKillable } from '../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
 import { sessionPurges } from './identity/session-purges.ts';
+import { readSlowestStatementMs } from './purge.store.ts';
 import * as gentle from './purge.ts';
 import { tokenPurges } from './tokens/clean-up-expired-tokens.ts';
 import { countTokens } from './tokens/token-statistics.store.ts';
@@ -179,15 +180,27 @@ describe('in whose company', () => {
       url: database.url,
       connections: 1,
       applicationName: 'sallyport-main',
-      statementTimeoutMs: 60_000,
-      lockTimeoutMs: 1_000,
+      connectTimeoutMs: 60_000,
+      statementTimeoutMs: 600_000,
+      lockTimeoutMs: 600_000,
     });
-    const slow = pool.query('SELECT pg_sleep(2)');
-    expect(await purge(ports, tokenPurges)).toMatchObject({ removed: 2_500 * tokenPurges.length });
-    await slow;
-    await pool.end();
-    expect(pauses()).toBeGreaterThan(before);
-  });
+    const holder = await copy.pool.connect();
+    await holder.query('SELECT pg_advisory_lock(190)');
+    // A statement of the API that runs for as long as the lock is held: from before the first batch until a pause.
+    const slow = pool.query('SELECT pg_advisory_lock(190)');
+    let running: Promise<gentle.PurgeResult> | undefined;
+    try {
+      await expect.poll(() => readSlowestStatementMs(ports.sql), { timeout: 60_000 }).toBeGreaterThan(50);
+      running = purge(ports, tokenPurges);
+      await expect.poll(pauses, { timeout: 60_000 }).toBeGreaterThan(before);
+    } finally {
+      await holder.query('SELECT pg_advisory_unlock(190)');
+      holder.release();
+      await slow;
+      await pool.end();
+    }
+    expect(await running).toMatchObject({ removed: 2_500 * tokenPurges.length });
+  }, 180_000);
 
   test('told to stop, it stops between two batches; what is left is the next run’s', async () => {
     await insertExpired(3_000);
