@@ -12,7 +12,10 @@ declare module 'fastify' {
   }
 }
 
-/** Guards for routes of another Fastify application in the same process. */
+/**
+ * Guards for routes of another Fastify application in the same process. For use inside this repository: no package is
+ * published.
+ */
 export type AuthenticationMiddleware = {
   /** Lets in whoever has a valid token, session or client secret; 401 otherwise (A-MWA-01). */
   readonly authenticateRequest: preHandlerAsyncHookHandler;
