@@ -222,6 +222,10 @@ test('J15: no JWE, no password-based keys, no compression (CVE-2024-28176, GHSA-
 test('a token bound to a key that was not shown opens nothing (D2)', async () => {
   for (const cnf of [{ jkt: 'x' }, { 'x5t#S256': 'x' }, {}])
     await expectRejected(rsa, cnf, own(rsa, { cnf }), 'binding_mismatch');
+  const bound = own(rsa, { cnf: { jkt: 'k'.repeat(43) } });
+  const validated = await send(rsa.product.api, 'POST', '/v1/tokens/validate', { json: { token: bound } });
+  expect(validated.body).toEqual({ active: false, reason: 'binding_mismatch' });
+  expect((await send(rsa.product.api, 'GET', '/v1/keys', { bearer: bound })).status).toBe(401);
 });
 
 test('T18: a client’s token never speaks for a user of the same name', async () => {

@@ -1,3 +1,4 @@
+import './telemetry.ts';
 // Telemetry above, everything it measures below.
 import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';

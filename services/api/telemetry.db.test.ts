@@ -500,6 +500,7 @@ describe('redaction', () => {
     await send(product.api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: ORIGIN } });
     const spansBefore = collector.requests.length;
     await eventually('the last spans', () => collector.requests.length > spansBefore + 3);
+    await eventually('a span of sealing', () => exported('traces').includes('INSERT INTO audit_events'));
 
     // Each place holds what belongs there, so a search that finds nothing has looked.
     const places = new Map<string, string>([

@@ -1,3 +1,4 @@
+import './telemetry.ts';
 // Telemetry above, everything it measures below.
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';

@@ -121,6 +121,7 @@ const revocableOf = (claims: AccessTokenClaims, withSession: boolean): Revocable
   // A token without an epoch is older than any that was raised.
   ue: claims.ue ?? 0,
   ce: claims.ce ?? 0,
+  origins: claims.origins,
 });
 
 const names = (audience: AccessTokenClaims['aud'], expected: string): boolean =>
@@ -131,6 +132,9 @@ function holdsScope(granted: string | undefined, required: string): boolean {
   return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
 }
 
+/** SHA-256 in base64url (RFC 7638, RFC 8705 §3.1). */
+const isThumbprint = (value: unknown): boolean => typeof value === 'string' && /^[\w-]{43}$/.test(value);
+
 /** Whether the holder has proved the key that the token is bound to; a proof beside an unbound token proves nothing. */
 function isConfirmed(
   { clock, tokenSettings }: ValidatePorts,
@@ -138,7 +142,7 @@ function isConfirmed(
   { cnf }: AccessTokenClaims,
   { dpop, x5t, isProofChecked }: TokenExpectations,
 ): boolean {
-  if (isProofChecked) return true;
+  if (isProofChecked) return cnf === undefined || Object.values(cnf).some(isThumbprint);
   if (cnf === undefined) return dpop === undefined;
   if (cnf['x5t#S256'] !== undefined) return x5t === cnf['x5t#S256'];
   if (dpop === undefined) return false;
