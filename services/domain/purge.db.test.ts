@@ -83,7 +83,9 @@ describe('what goes', () => {
     await raw(
       `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`,
     );
-    await raw(`INSERT INTO login_failures (key, last_failed_at) VALUES ('live', now() - interval '700 days')`);
+    await raw(
+      `INSERT INTO login_failures (key, failures, last_failed_at) VALUES ('account:live', 20, now() - interval '700 days')`,
+    );
     await raw(
       `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at) VALUES (sha256('live'), 'u1', 0, 'pwd', now())`,
     );
@@ -94,6 +96,32 @@ describe('what goes', () => {
     expect(await countTokens(ports.sql)).toEqual(before);
     expect((await copy.refresh(token)).verdict).toBe('rotated');
     expect(await purge(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
+  });
+
+  test('C-CRD-04 failures are forgotten by what they say: of a network in days, few of a name in a month, many in two years', async () => {
+    await raw(
+      `INSERT INTO login_failures (key, failures, last_failed_at, locked_until)
+       SELECT key, failures, now() - ago, now() - unlocked FROM (VALUES
+         ('network:gone', 1000, interval '3 days', interval '49 hours'),
+         ('network:never-locked', 99, interval '49 hours', NULL),
+         ('network:failed-lately', 1000, interval '47 hours', interval '3 days'),
+         ('network:locked-lately', 1000, interval '49 hours', interval '47 hours'),
+         ('account:gone', 19, interval '31 days', interval '31 days'),
+         ('account:failed-lately', 19, interval '29 days', NULL),
+         ('account:many', 20, interval '700 days', interval '700 days'),
+         ('account:many-gone', 99, interval '732 days', NULL),
+         ('device:gone', 9, interval '31 days', NULL),
+         ('device:unknown-by-now', 10, interval '31 days', NULL)
+       ) AS rows (key, failures, ago, unlocked)`,
+    );
+    expect(await purge(ports, sessionPurges)).toMatchObject({ removed: 5, failures: [] });
+    expect((await raw<{ key: string }>('SELECT key FROM login_failures ORDER BY key')).map(({ key }) => key)).toEqual([
+      'account:failed-lately',
+      'account:many',
+      'device:unknown-by-now',
+      'network:failed-lately',
+      'network:locked-lately',
+    ]);
   });
 
   test('a session that ran out long ago goes in silence: no revocation, no audit row, no log-out', async () => {
@@ -257,7 +285,7 @@ test('killed before or after any statement, nothing is lost from the counts and 
       await insertExpired(60);
       Object.assign(before, await countTokens(ports.sql));
     }
-  expect(kills).toBeGreaterThan(25);
+  expect(kills).toBeGreaterThan(8);
 }, 300_000);
 
 test('how late it is: 0 with nothing overdue, the age of the oldest row past its time otherwise', async () => {
@@ -276,7 +304,7 @@ test('how late it is: 0 with nothing overdue, the age of the oldest row past its
 
 describe('a week of expired rows', () => {
   test('goes while logins are refreshed and ended: no live row is touched, no statement deadlocks, every count holds', async () => {
-    await insertExpired(100_000);
+    await insertExpired(30_000);
     const tokens = await Promise.all(Array.from({ length: 24 }, login));
     const before = await countTokens(ports.sql);
     let isOver = false;

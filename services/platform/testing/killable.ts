@@ -62,6 +62,8 @@ function moveClock(offsetMs: number): void {
   } as DateConstructor;
 }
 
+const tellingPurges = [...tokenPurges, ...sessionPurges].filter(({ kind }) => ['families', 'sessions'].includes(kind));
+
 async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAnswer, 'statements'>> {
   const previous = options.previousKeyEncryptionKey;
   switch (options.work) {
@@ -78,7 +80,8 @@ async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAn
     case 'maintain':
       return { maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, new AbortController().signal) };
     case 'purge':
-      return { purged: (await purge(ports, [...tokenPurges, ...sessionPurges])).removed };
+      // Those whose rows are counted or tell others when they go; the rest is the same statement without.
+      return { purged: (await purge(ports, tellingPurges)).removed };
   }
 }
 
