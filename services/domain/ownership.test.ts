@@ -4,13 +4,13 @@ import { ownerAsking, ownOrUnknown } from './ownership.ts';
 import type { Caller } from './ports.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const user = (userId: string, clientId = 'sallyport'): Caller => ({
+const user = (userId: string, clientId = 'sallyport', by: 'bearer' | 'session' | 'api_key' = 'bearer'): Caller => ({
   kind: 'user',
   userId,
   sessionId: null,
   clientId,
   permissions: new Set(['users:manage']),
-  by: 'bearer',
+  by,
   tokenId: null,
   familyId: null,
   authTime: 0,
@@ -41,8 +41,9 @@ test('A1: what is somebody else’s answers as what is not there, whatever right
     );
 });
 
-test('A5: the account is managed by its user, not by a client, nor with a token given to another client', () => {
-  expect(ownerAsking(user('me'))).toMatchObject({ userId: 'me' });
-  for (const caller of [user('me', 'partner'), ...others])
+test('A5: the account is managed by its user, not by a client, a token given to another client, or an API key', () => {
+  for (const by of ['bearer', 'session'] as const)
+    expect(ownerAsking(user('me', 'sallyport', by))).toMatchObject({ userId: 'me' });
+  for (const caller of [user('me', 'partner'), user('me', 'sallyport', 'api_key'), ...others])
     expect(() => ownerAsking(caller)).toThrow(expect.objectContaining({ code: 'permission_missing' }));
 });

@@ -6,11 +6,11 @@ import type { Caller } from './ports.ts';
 const OWN_CLIENT_ID = 'sallyport';
 
 /**
- * The user who asks for what is their own. Throws `permission_missing` (403) for clients, and for tokens that a user
- * gave to another client: those do not manage the account.
+ * The user who asks for what is their own. Throws `permission_missing` (403) for clients, for tokens that a user gave to
+ * another client and for API keys: those do not manage the account.
  */
 export function ownerAsking(caller: Caller): Caller & { readonly kind: 'user' } {
-  if (caller.kind === 'user' && caller.clientId === OWN_CLIENT_ID) return caller;
+  if (caller.kind === 'user' && caller.clientId === OWN_CLIENT_ID && caller.by !== 'api_key') return caller;
   throw permissionMissing({ detail: 'This takes the user’s own session, or a token of it.' });
 }
 

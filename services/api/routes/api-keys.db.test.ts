@@ -1,8 +1,13 @@
-import { generateKeyPairSync, hash, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mintAccessToken } from '../../domain/tokens/access-token.ts';
+import { createFamily } from '../../domain/tokens/create-family.ts';
+import { familyTokenFacts } from '../../domain/tokens/family-token.ts';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { newPerson, type Person } from '../../platform/testing/people.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 
 let world: ApiWorld;
@@ -10,26 +15,28 @@ let api: ApiCopy;
 let other: ApiCopy;
 let admin: Person;
 let reader: ClientCredentials;
-let issuer: ClientCredentials;
 
-const RIGHTS = ['keys:read', 'tokens:read', 'api_keys:read', 'api_keys:manage'];
-
-type Person = { readonly id: string; readonly bearer: string };
 type Call = Sent & { readonly copy?: ApiCopy };
 const call = (method: string, path: string, { copy = api, ...sent }: Call = {}): Promise<Received> =>
   send(copy.url, method, path, sent);
 
-/** Somebody with an account and these roles, and a token of a login that a client made for them. */
-async function newUser(...roles: string[]): Promise<Person> {
-  const id = randomUUID();
-  await world.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@people.test`]);
-  for (const role of roles) await world.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
-  const { status, body } = await call('POST', '/v1/tokens', {
-    basic: issuer,
-    json: { user_id: id, scope: RIGHTS.join(' ') },
-  });
-  expect(status, JSON.stringify(body)).toBe(201);
-  return { id, bearer: body.access_token };
+const newUser = (...roles: string[]): Promise<Person> => newPerson(api, roles);
+/** A token that a person gave to another client just now, for what the person may do. */
+async function givenToken({ id: userId, sessionId }: Person, scopes: readonly string[]): Promise<string> {
+  const { clientId } = await newClient(api, [], scopes);
+  const family = {
+    userId,
+    sessionId,
+    clientId,
+    isClientBound: true,
+    scope: scopes.join(' '),
+    audience: API_URL,
+    authTime: Math.floor(Date.now() / 1_000),
+  };
+  const { ports } = api;
+  const created = await ports.transact((tx) => createFamily(tx, ports, family, testCaller));
+  const facts = familyTokenFacts(ports.access, { ...family, ...created });
+  return (await mintAccessToken(ports, facts, testCaller.request)).token;
 }
 const makeKey = async (by: Sent, json: object = {}): Promise<{ id: string; secret: string }> => {
   const { status, body } = await call('POST', '/v1/api-keys', { ...by, json: { name: 'test', ...json } });
@@ -45,8 +52,6 @@ beforeAll(async () => {
   api = await world.startCopy();
   other = await world.startCopy();
   reader = await world.newClient(['keys:read', 'tokens:read']);
-  const made = await newClient(api, ['tokens:issue'], RIGHTS);
-  issuer = { client_id: made.clientId, client_secret: made.clientSecret };
   admin = await newUser('admin');
 });
 afterAll(() => world?.close());
@@ -99,8 +104,8 @@ describe('a key', () => {
     ]);
     expect(tries.map(({ status }) => status)).toEqual([403, 403, 403]);
     expect(tries[2]?.body.code).toBe('api_key_not_accepted');
-    // Reading what is its owner's is fine.
-    expect((await call('GET', '/v1/api-keys', { bearer: secret })).body.api_keys).toHaveLength(1);
+    const listed = await call('GET', '/v1/api-keys', { bearer: secret });
+    expect(listed).toMatchObject({ status: 403, body: { code: 'permission_missing' } });
   });
 
   test('of a client holds the rights of that client', async () => {
@@ -197,6 +202,40 @@ describe('whose keys', () => {
     expect((await own(one))[0]?.state).toBe('live');
   });
 
+  test('API5: a token given to another client makes, lists, rotates and ends no keys of its user', async () => {
+    const user = await newUser('operator');
+    const { id, secret } = await makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
+    const bearer = await givenToken(user, ['openid', 'keys:read']);
+    expect((await listWith(bearer)).status).toBe(200);
+    for (const [method, path, json] of [
+      ['POST', '/v1/api-keys', { name: 'lasting', permissions: ['keys:read'] }],
+      ['GET', '/v1/api-keys', undefined],
+      ['POST', `/v1/api-keys/${id}/rotate`, {}],
+      ['DELETE', `/v1/api-keys/${id}`, undefined],
+    ] as const) {
+      const answer = await call(method, path, json === undefined ? { bearer } : { bearer, json });
+      expect(answer, `${method} ${path}`).toMatchObject({ status: 403, body: { code: 'permission_missing' } });
+    }
+    expect(await own(user)).toHaveLength(1);
+    expect((await listWith(secret)).status).toBe(200);
+  });
+
+  test('API5: nobody rotates a key that may do more than they may by now, neither its user nor its client', async () => {
+    const user = await newUser('operator');
+    const ofUser = await makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
+    await world.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofUser.id]);
+    const ofClient = await makeKey({ basic: reader }, { permissions: ['keys:read'] });
+    await world.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofClient.id]);
+    for (const [{ id }, by] of [
+      [ofUser, { bearer: user.bearer }],
+      [ofClient, { basic: reader }],
+    ] as const) {
+      const answer = await call('POST', `/v1/api-keys/${id}/rotate`, { ...by, json: {} });
+      expect(answer).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
+      expect(answer.body.detail).toBe('You do not have keys:manage.');
+    }
+  });
+
   test('administrators see everybody’s and revoke with a reason that is recorded', async () => {
     const user = await newUser();
     const { id } = await makeKey({ bearer: user.bearer });
@@ -242,9 +281,9 @@ describe('using a key', () => {
   });
 
   test('is remembered for the list, by no write of the request', async () => {
-    const user = await newUser();
-    const { id, secret } = await makeKey({ bearer: user.bearer });
-    for (let count = 0; count < 3; count += 1) await call('GET', '/v1/api-keys', { bearer: secret });
+    const user = await newUser('operator');
+    const { id, secret } = await makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
+    for (let count = 0; count < 3; count += 1) expect((await listWith(secret)).status).toBe(200);
     expect((await own(user))[0]).toMatchObject({ uses: 0, last_used_at: null });
     await api.ports.apiKeyUses.flush();
     const [view] = await own(user);

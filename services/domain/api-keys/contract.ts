@@ -87,6 +87,7 @@ export const createApiKeyEndpoint = defineEndpoint({
   responses: { 201: apiKeyWithSecret },
   errors: [
     ...refusals,
+    permissionMissing,
     rightsExceeded,
     apiKeyPublicKeyInvalid,
     apiKeyTooMany,
@@ -106,7 +107,7 @@ export const listApiKeysEndpoint = defineEndpoint({
   limit: 'read',
   query: z.strictObject(page),
   responses: { 200: apiKeyList },
-  errors: [...refusals, cursorInvalid],
+  errors: [...refusals, permissionMissing, cursorInvalid],
 });
 
 export const rotateApiKeyEndpoint = defineEndpoint({
@@ -121,7 +122,15 @@ export const rotateApiKeyEndpoint = defineEndpoint({
   body: z.strictObject({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   bodyOptional: true,
   responses: { 200: apiKeyWithSecret },
-  errors: [...refusals, apiKeyUnknown, apiKeyOver, apiKeyNotAccepted, stepUpRequired],
+  errors: [
+    ...refusals,
+    permissionMissing,
+    rightsExceeded,
+    apiKeyUnknown,
+    apiKeyOver,
+    apiKeyNotAccepted,
+    stepUpRequired,
+  ],
 });
 
 export const revokeApiKeyEndpoint = defineEndpoint({
@@ -134,7 +143,7 @@ export const revokeApiKeyEndpoint = defineEndpoint({
   limit: 'write',
   params,
   responses: { 204: null },
-  errors: [...refusals, apiKeyUnknown, apiKeyNotAccepted],
+  errors: [...refusals, permissionMissing, apiKeyUnknown, apiKeyNotAccepted],
 });
 
 export const listAllApiKeysEndpoint = defineEndpoint({

@@ -32,8 +32,7 @@ export const apiKeyNotAccepted = defineError({
   code: 'api_key_not_accepted',
   status: 403,
   title: 'An API key is not enough here',
-  cause:
-    'Keys do what their permissions say and read what is their owner’s; the account itself is changed by who signs in.',
+  cause: 'Keys do what their permissions say; the account itself is for who signs in.',
   fix: 'Sign in, and use the session or its access token.',
   retryable: false,
 });

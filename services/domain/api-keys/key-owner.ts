@@ -1,3 +1,4 @@
+import { ownerAsking } from '../ownership.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { type ApiKeyRow, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import { apiKeyNotAccepted, apiKeyUnknown } from './errors.ts';
@@ -5,9 +6,12 @@ import { apiKeyNotAccepted, apiKeyUnknown } from './errors.ts';
 /** After a commit that changed keys: this copy knows before it answers, the others are told. */
 export type HasApiKeysChanged = { readonly apiKeysChanged: () => Promise<void> | void };
 
-/** Whose keys a caller's are. Throws `api_key_not_accepted` (403) for who owns none. */
+/**
+ * Whose keys a caller's are. Throws `api_key_not_accepted` (403) for who owns none, `permission_missing` (403) for what a
+ * user gave to another client: a key counts as the user's own, and outlives that client.
+ */
 export function ownerOf(caller: Caller): KeyOwner {
-  if (caller.kind === 'user') return { kind: 'user', id: caller.userId };
+  if (caller.kind === 'user') return { kind: 'user', id: ownerAsking(caller).userId };
   if (caller.kind === 'client') return { kind: 'client', id: caller.clientId };
   throw apiKeyNotAccepted();
 }

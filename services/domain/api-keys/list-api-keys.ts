@@ -19,7 +19,7 @@ async function listOf(
   return { items: items.map(apiKeyViewOf), next };
 }
 
-/** The caller's own keys, newest first. Throws `cursor_invalid` (400). */
+/** The caller's own keys, newest first. Throws `cursor_invalid` (400), `permission_missing` (403). */
 export const listApiKeys = (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<Page<ApiKeyView>> =>
   listOf(ports, ownerOf(caller), input);
 

@@ -10,7 +10,7 @@ type RevokePorts = Pick<Ports, 'transact'> & HasApiKeysChanged;
 
 /**
  * Ends a key of the caller's own; again, it stays ended. This copy refuses it before the answer, the others within
- * their next poll. Throws `api_key_unknown` (404), `api_key_not_accepted` (403).
+ * their next poll. Throws `api_key_unknown` (404), `api_key_not_accepted`, `permission_missing` (403).
  */
 export async function revokeApiKey(
   ports: RevokePorts,

@@ -1,3 +1,4 @@
+import { assertHolds } from '../access/assert-holds.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
@@ -15,12 +16,17 @@ type RotatePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
 
 /**
  * Gives a key of the caller's own a new secret and its whole life again; the secret before stays good for the overlap,
- * and the one before that not at all. Throws `api_key_unknown` (404), `api_key_over` (409), `api_key_not_accepted` (403).
+ * and the one before that not at all. Throws `api_key_unknown` (404), `api_key_over` (409), `api_key_not_accepted`,
+ * `permission_missing`, and `rights_exceeded` (403) where the key may do more than this caller.
  */
 export function rotateApiKey(ports: RotatePorts, input: RotateApiKeyInput, caller: Caller): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
   const owner = ownerOf(caller);
-  return rotate(ports, input, caller, (tx) => ownKey(tx, owner, input.apiKeyId));
+  return rotate(ports, input, caller, async (tx) => {
+    const row = await ownKey(tx, owner, input.apiKeyId);
+    assertHolds(caller, row.permissions);
+    return row;
+  });
 }
 
 /** The same for anybody's key, by what runs the installation. */
