@@ -15,6 +15,7 @@ import {
   roleProtected,
   roleUnknown,
 } from './errors.ts';
+import { GRANT_TYPES } from './grant-shapes.ts';
 
 const ROLES = 'Roles';
 const CLIENTS = 'Clients';
@@ -100,17 +101,7 @@ const scope = z
   .max(128)
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
 const scopes = z.array(scope).max(100);
-const grantTypes = z
-  .array(
-    z.enum([
-      'authorization_code',
-      'refresh_token',
-      'client_credentials',
-      'urn:ietf:params:oauth:grant-type:device_code',
-      'urn:ietf:params:oauth:grant-type:token-exchange',
-    ]),
-  )
-  .max(8);
+const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
 /** `*`: anybody. */
 const audiences = z.array(text(512)).max(50);
