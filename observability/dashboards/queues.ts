@@ -200,5 +200,25 @@ export const queues: DashboardDefinition = {
         },
       ],
     },
+    {
+      title: 'Mail',
+      panels: [
+        {
+          title: 'Mails by outcome, 1 h',
+          description:
+            'Tries to send a mail in the last hour. Retried is an outage of the mail server; given up is a mail that nobody got.',
+          unit: 'short',
+          width: 24,
+          queries: [
+            {
+              expr: 'sum by (template, outcome) (increase(sallyport_mails_total[1h]))',
+              legend: '{{template}} {{outcome}}',
+            },
+          ],
+          traces: jobTraces,
+          logs: `${jobLogs} | json | level=~"warn|error"`,
+        },
+      ],
+    },
   ],
 };

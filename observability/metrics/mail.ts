@@ -16,3 +16,8 @@ export const mailsSent = defineCounter({
   help: 'Tries to send a mail: sent, dropped because there was nothing to say, to be tried again, or given up.',
   labels: { template: mailTemplates, outcome: ['sent', 'dropped', 'retried', 'given_up'] },
 });
+
+/** Shows at zero what an alert watches, so that the first mail given up is a step. */
+export function showMailsGivenUp(): void {
+  for (const template of mailTemplates) mailsSent.at({ template, outcome: 'given_up' });
+}

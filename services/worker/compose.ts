@@ -1,5 +1,6 @@
 import { processors } from '../../jobs/processors/all.ts';
 import type { Processor } from '../../jobs/processors/run.ts';
+import { showMailsGivenUp } from '../../observability/metrics/mail.ts';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
@@ -66,6 +67,7 @@ export function compose(input: ComposeInput) {
     },
   });
   observePool('main', pool);
+  showMailsGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is out of reach: jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
