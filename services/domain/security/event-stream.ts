@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
-import { shuttingDown } from '../../platform/errors.ts';
 import type { AuditEventView } from '../audit/event-view.ts';
 import { followEvents, followEventsOf, newestEventSeq } from '../audit/list-events.ts';
 import type { Caller, Clock, Log, Ports } from '../ports.ts';
+import { createStreamLedger } from '../stream-ledger.ts';
 import { eventStreamsBusy, eventStreamsSpent } from './errors.ts';
 
 type EventQuestion = {
@@ -120,15 +120,20 @@ class EventStream extends Readable {
   }
 }
 
-const ownerOf = (caller: Caller): string =>
-  caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
-
 export function createEventStreams(deps: EventStreamDeps): EventStreams {
   const { maximumStreams = 200, maximumPerCaller = 5, everyMs = 500 } = deps;
-  const streams = new Map<EventStream, string>();
   let timer: NodeJS.Timeout | undefined;
   let isTicking = false;
-  let isClosed = false;
+  const ledger = createStreamLedger<EventStream>({
+    maximumStreams,
+    maximumPerCaller,
+    spent: () => eventStreamsSpent({ retryAfterSeconds: 5 }),
+    busy: () => eventStreamsBusy({ retryAfterSeconds: 5 }),
+    onEmpty: () => {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  });
 
   /** One look at the end of the log for all streams; none while there is no stream. */
   async function tick(): Promise<void> {
@@ -136,7 +141,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
     isTicking = true;
     try {
       const newest = await newestEventSeq(deps);
-      await Promise.all([...streams.keys()].map((stream) => stream.tick(newest)));
+      await Promise.all(ledger.streams().map((stream) => stream.tick(newest)));
     } catch (err) {
       deps.log.debug({ err }, 'event streams could not be served');
     } finally {
@@ -144,31 +149,20 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
     }
   }
 
-  function forget(stream: EventStream): void {
-    streams.delete(stream);
-    if (streams.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
-  }
-
   return {
     async open({ afterSeq, types }, caller) {
-      if (isClosed) throw shuttingDown({ retryAfterSeconds: 1 });
-      const owner = ownerOf(caller);
-      const held = [...streams.values()].filter((other) => other === owner).length;
-      if (held >= maximumPerCaller) throw eventStreamsSpent({ retryAfterSeconds: 5 });
-      if (streams.size >= maximumStreams) throw eventStreamsBusy({ retryAfterSeconds: 5 });
-      const newest = await newestEventSeq(deps);
-      const stream = new EventStream(deps, Math.min(afterSeq ?? newest, newest), types);
-      streams.set(stream, owner);
-      stream.once('close', () => forget(stream));
-      timer ??= setInterval(() => void tick(), everyMs).unref();
-      return stream;
+      const place = ledger.reserve(caller);
+      try {
+        const newest = await newestEventSeq(deps);
+        const stream = place.fill(new EventStream(deps, Math.min(afterSeq ?? newest, newest), types));
+        timer ??= setInterval(() => void tick(), everyMs).unref();
+        return stream;
+      } catch (err) {
+        place.free();
+        throw err;
+      }
     },
-    count: () => streams.size,
-    close() {
-      isClosed = true;
-      for (const stream of streams.keys()) stream.finish();
-    },
+    count: ledger.count,
+    close: ledger.close,
   };
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { shuttingDown } from '../../platform/errors.ts';
 import type { Caller, Clock, Log } from '../ports.ts';
+import { createStreamLedger } from '../stream-ledger.ts';
 import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
 import { revocationStreamsBusy, revocationStreamsSpent } from './revocations-contract.ts';
@@ -26,7 +26,6 @@ export type RevocationStreamDeps = HasRevocations &
     readonly log: Log;
     readonly stalenessBoundMs: number;
     readonly maximumStreams?: number;
-    /** Of these, what one caller may hold: a single one must not take them all. */
     readonly maximumPerCaller?: number;
     readonly maximumLifeMs?: number;
     /** A consumer that has taken nothing for this long is cut. */
@@ -113,33 +112,29 @@ class RevocationStream extends Readable {
   }
 }
 
-const ownerOf = (caller: Caller): string =>
-  caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
-
 export function createRevocationStreams(deps: RevocationStreamDeps): RevocationStreams {
   const { maximumStreams = 1_000, maximumPerCaller = 20 } = deps;
-  const streams = new Map<RevocationStream, string>();
-  const heldBy = (owner: string): number => [...streams.values()].filter((other) => other === owner).length;
-  let isClosed = false;
+  const ledger = createStreamLedger<RevocationStream>({
+    maximumStreams,
+    maximumPerCaller,
+    spent: () => revocationStreamsSpent({ retryAfterSeconds: 5 }),
+    busy: () => revocationStreamsBusy({ retryAfterSeconds: 5 }),
+  });
   deps.revocations.onConfirmed(() => {
-    for (const stream of streams.keys()) stream.tick();
+    for (const stream of ledger.streams()) stream.tick();
   });
   return {
     open(question, caller) {
-      if (isClosed) throw shuttingDown({ retryAfterSeconds: 1 });
-      assertFresh(deps.revocations);
-      const owner = ownerOf(caller);
-      if (heldBy(owner) >= maximumPerCaller) throw revocationStreamsSpent({ retryAfterSeconds: 5 });
-      if (streams.size >= maximumStreams) throw revocationStreamsBusy({ retryAfterSeconds: 5 });
-      const stream = new RevocationStream(deps, question);
-      streams.set(stream, owner);
-      stream.once('close', () => streams.delete(stream));
-      return stream;
+      const place = ledger.reserve(caller);
+      try {
+        assertFresh(deps.revocations);
+        return place.fill(new RevocationStream(deps, question));
+      } catch (err) {
+        place.free();
+        throw err;
+      }
     },
-    count: () => streams.size,
-    close() {
-      isClosed = true;
-      for (const stream of streams.keys()) stream.finish();
-    },
+    count: ledger.count,
+    close: ledger.close,
   };
 }
