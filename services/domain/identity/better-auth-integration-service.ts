@@ -1,6 +1,5 @@
 import { currentTraceId, currentTraceparent } from '../../../observability/http-span.ts';
 import { requestInvalid, unauthenticated } from '../../platform/errors.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
@@ -11,6 +10,7 @@ import { type ProfileChange, updateProfile } from './accounts/update-profile.ts'
 import { UNNAMED } from './assurance.ts';
 import type { LoginView, SessionView, UserView } from './contract.ts';
 import { endSession } from './end-session.ts';
+import { personCaller } from './finish-login.ts';
 import type { MailPorts } from './mail/queue-mail.ts';
 import { type LoginPorts, signIn } from './sign-in.ts';
 import { sessionView } from './views.ts';
@@ -68,18 +68,7 @@ export class BetterAuthIntegrationService {
   async updateUserProfile(userId: string, updates: UserUpdates): Promise<User> {
     const parsed = updateUserEndpoint.body?.safeParse(updates);
     if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
-    const owner: Caller = {
-      kind: 'user',
-      userId,
-      sessionId: null,
-      clientId: FIRST_PARTY_CLIENT_ID,
-      permissions: new Set(),
-      by: 'session',
-      tokenId: null,
-      familyId: null,
-      authTime: 0,
-      request: this.#caller(NOBODY).request,
-    };
+    const owner = personCaller(userId, this.#caller(NOBODY));
     return (await updateProfile(this.#ports, updates, owner)).user;
   }
 

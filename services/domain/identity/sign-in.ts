@@ -1,6 +1,5 @@
 import { logins } from '../../../observability/metrics/identity.ts';
 import { isAppError } from '../../platform/define/error.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, HashAdmission, Ports } from '../ports.ts';
@@ -11,17 +10,17 @@ import { PASSWORD_ALONE } from './assurance.ts';
 import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
 import type { HasCsrf } from './csrf.ts';
-import { withDevice } from './device-cookie.ts';
 import { normaliseEmail } from './email.ts';
-import { endSession, endSessionIn } from './end-session.ts';
+import { endSessionIn } from './end-session.ts';
 import { loginLocked, loginRefused } from './errors.ts';
 import { askSecondFactor } from './factors/ask-second-factor.ts';
 import { secondFactorRequired } from './factors-errors.ts';
+import { finishOrEnd, personCaller } from './finish-login.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
 import { admitLogin, countLoginFailure, forgiveLogin, type HasLoginGuard } from './login-guard.ts';
 import type { HasVerificationRule } from './mail/queue-mail.ts';
-import { beginLogin, finishLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
+import { beginLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
 import { type HasPasswordPolicy, isHashable } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
 import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
@@ -89,7 +88,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   if (!proven) return refuse();
   if (ports.verificationRequired && !credential?.isVerified)
     return refuseUnverified(ports.sql, { ...admitted, userId: proven.userId }, caller);
-  const actor = userCaller(proven.userId, caller);
+  const actor = personCaller(proven.userId, caller);
   const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth
     .transact(async (tx) => {
@@ -129,12 +128,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   if (login === null) return attempt(ports, input, caller);
   if (isAppError(login)) throw login;
   void upgradeDigest(ports, proven, input.password, actor);
-  const answer = await finishLogin(ports, login, actor).catch(async (err: unknown) => {
-    // Its cookie has not left, so nobody can use it; ending it keeps the list of sessions true.
-    await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, actor).catch(() => {});
-    throw err;
-  });
-  return withDevice(ports, answer, { email, cookie: input.cookie });
+  return finishOrEnd(ports, login, { cookie: input.cookie }, actor);
 }
 
 /** The credential when the password is its; costs one verification in every case, known account or not. */
@@ -150,16 +144,3 @@ async function provePassword(
   if (!matches || !credential?.digest || credential.isDisabled || candidate !== password) return undefined;
   return { userId: credential.userId, digest: credential.digest };
 }
-
-const userCaller = (userId: string, { request }: Caller): Caller => ({
-  kind: 'user',
-  userId,
-  sessionId: null,
-  clientId: FIRST_PARTY_CLIENT_ID,
-  permissions: new Set(),
-  by: 'session',
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-});

@@ -2,13 +2,13 @@ import { signups } from '../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
 import { assertNotRewound } from '../tokens/revocation-set.ts';
-import { withDevice } from './device-cookie.ts';
 import { normaliseEmail } from './email.ts';
-import { endSession, endSessionIn } from './end-session.ts';
+import { endSessionIn } from './end-session.ts';
 import { emailTaken } from './errors.ts';
+import { finishOrEnd } from './finish-login.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type MailPorts, queueMail } from './mail/queue-mail.ts';
-import { beginLogin, finishLogin, type LoginAnswer } from './open-session.ts';
+import { beginLogin, type LoginAnswer } from './open-session.ts';
 import { assertPasswordAllowed } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
 import type { LoginPorts } from './sign-in.ts';
@@ -75,12 +75,8 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
     .catch((err: unknown) => {
       throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });
-  const answer = await finishLogin(ports, login, caller).catch(async (err: unknown) => {
-    // The account stays and can sign in; the session, whose cookie has not left, ends.
-    await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, caller).catch(() => {});
-    throw err;
-  });
-  return withDevice(ports, answer, { email, cookie: input.cookie });
+  // The account stays and can sign in, whatever becomes of this session.
+  return finishOrEnd(ports, login, { cookie: input.cookie }, caller);
 }
 
 /** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */

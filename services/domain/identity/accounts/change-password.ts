@@ -3,11 +3,11 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { currentPasswordWrong } from '../account-errors.ts';
 import { type Assurance, PASSWORD_ALONE } from '../assurance.ts';
-import { endSession } from '../end-session.ts';
+import { finishOrEnd } from '../finish-login.ts';
 import { admissionOf, inQueue } from '../hash-password.ts';
 import { admitLogin, countLoginFailure } from '../login-guard.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { beginLogin, finishLogin, type LoginAnswer } from '../open-session.ts';
+import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import { isHashable } from '../password-policy.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { findAccount, lockUser, readAssurance, replacePassword } from './accounts.store.ts';
@@ -58,11 +58,8 @@ export async function changePassword(
     const opened = await ports.auth.openSession({ userId, assurance }, caller.request);
     return beginLogin(tx, ports, opened, caller);
   });
-  return finishLogin(ports, login, caller).catch(async (err: unknown) => {
-    // The password is changed; the session, whose cookie has not left, ends.
-    await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, caller).catch(() => {});
-    throw err;
-  });
+  // The password is changed, whatever becomes of the session.
+  return finishOrEnd(ports, login, { cookie }, caller);
 }
 
 const assuranceOf = async (tx: Tx, sessionId: string | null): Promise<Assurance> =>

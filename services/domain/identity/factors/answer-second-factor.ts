@@ -9,11 +9,11 @@ import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
 import { endSessionIn } from '../end-session.ts';
 import { challengeOver, secondFactorRefused } from '../factors-errors.ts';
+import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { beginLogin, type Login, type LoginAnswer } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { countWrongCode } from './factors.store.ts';
-import { finishOrEnd, personCaller } from './finish-login.ts';
 import { consumeLoginChallenge, type LoginChallenge, takeLoginAttempt } from './login-challenge.store.ts';
 import { type CodeProof, proveCode, type SentCode } from './prove-code.ts';
 

@@ -5,10 +5,10 @@ import { lockUser } from '../accounts/accounts.store.ts';
 import { isTwoFactors } from '../assurance.ts';
 import { endSessionIn } from '../end-session.ts';
 import { factorConflict, passkeyUnknown } from '../factors-errors.ts';
+import { finishOrEnd } from '../finish-login.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { readOwnSession, removeIdleCodes, removeTotp } from './factors.store.ts';
-import { finishOrEnd } from './finish-login.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { deletePasskey } from './passkeys.store.ts';
 

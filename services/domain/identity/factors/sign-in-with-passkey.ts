@@ -7,11 +7,11 @@ import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';
 import { endSessionIn } from '../end-session.ts';
 import { passkeyRefused } from '../factors-errors.ts';
+import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
-import { finishOrEnd, personCaller } from './finish-login.ts';
 
 export type PasskeySignInInput = PasskeyResponse & {
   readonly cookie?: string | undefined;

@@ -10,7 +10,7 @@ import type { LoginView } from '../contract.ts';
 import { endSessionIn } from '../end-session.ts';
 import { loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
-import { finishOrEnd, personCaller } from '../factors/finish-login.ts';
+import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';

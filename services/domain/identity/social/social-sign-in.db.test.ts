@@ -6,7 +6,7 @@ import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flow
 import { cookieOf, type Json, type Received, type Sent, send } from '../../../platform/testing/http-client.ts';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { personCaller } from '../factors/finish-login.ts';
+import { personCaller } from '../finish-login.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 
 let world: ApiWorld;
