@@ -1,38 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createAuthenticator } from '../../../platform/testing/authenticator.ts';
 import { act, answer, enrolled } from '../../../platform/testing/factor-flows.ts';
+import { type FactorWorld, openFactorWorld } from '../../../platform/testing/factor-world.ts';
 import { claimsIn } from '../../../platform/testing/flows.ts';
 import type { Json } from '../../../platform/testing/http-client.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
-import {
-  type HttpAnswer,
-  type IdentityWorld,
-  newPerson,
-  send,
-  startIdentityWorld,
-} from '../../../platform/testing/identity-world.ts';
-import { queryRows } from '../../../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type HttpAnswer, newPerson, send } from '../../../platform/testing/identity-world.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let database: TestDatabase;
-let world: IdentityWorld;
+let world: FactorWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openFactorWorld();
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: FactorWorld['rows'] = (...asked) => world.rows(...asked);
 const origin = OWN_ORIGIN;
 type Authenticator = ReturnType<typeof createAuthenticator>;
 

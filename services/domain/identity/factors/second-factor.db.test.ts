@@ -1,31 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { act, answer, enable, enrolled } from '../../../platform/testing/factor-flows.ts';
+import { type FactorWorld, openFactorWorld } from '../../../platform/testing/factor-world.ts';
 import { claimsIn } from '../../../platform/testing/flows.ts';
-import type { Json } from '../../../platform/testing/http-client.ts';
 import { readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../../platform/testing/identity-world.ts';
-import { queryRows } from '../../../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { newPerson } from '../../../platform/testing/identity-world.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let database: TestDatabase;
-let world: IdentityWorld;
+let world: FactorWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openFactorWorld();
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: FactorWorld['rows'] = (...asked) => world.rows(...asked);
 const countOf = async (table: string, column: string, userId: string): Promise<number> =>
   (await rows(`SELECT count(*)::int FROM ${table} WHERE "${column}" = $1`, [userId]))[0].count;
 const liveFamilies = async (userId: string): Promise<number> =>

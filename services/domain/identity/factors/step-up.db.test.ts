@@ -1,32 +1,21 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createAuthenticator } from '../../../platform/testing/authenticator.ts';
 import { act, answer, enrolled } from '../../../platform/testing/factor-flows.ts';
+import { type FactorWorld, openFactorWorld } from '../../../platform/testing/factor-world.ts';
 import { claimsIn } from '../../../platform/testing/flows.ts';
-import type { Json } from '../../../platform/testing/http-client.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
-import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../../platform/testing/identity-world.ts';
-import { queryRows } from '../../../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { newPerson, send } from '../../../platform/testing/identity-world.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let database: TestDatabase;
-let world: IdentityWorld;
+let world: FactorWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000', MFA_REQUIRED_ROLES: 'admin' },
-  });
+  world = await openFactorWorld({ MFA_REQUIRED_ROLES: 'admin' });
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: FactorWorld['rows'] = (...asked) => world.rows(...asked);
 const stepUp = (cookie: string, body: object) => act(world, cookie, '/api/auth/step-up', body);
 /** The login of this session is eleven minutes old; no copy of it is kept in Redis. */
 async function age(sessionId: string): Promise<void> {
