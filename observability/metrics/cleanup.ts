@@ -8,6 +8,8 @@ export const purgeKinds = [
   'sessions',
   'verifications',
   'login_failures',
+  'login_failures_few',
+  'login_failures_networks',
   'incidents',
   'login_challenges',
   'oauth_codes',

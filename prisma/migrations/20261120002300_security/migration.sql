@@ -13,6 +13,10 @@ CREATE TABLE login_failures (
   successes       integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80);
 CREATE INDEX login_failures_last_failed_at ON login_failures (last_failed_at);
+-- What clean-up removes early lies among what stays for years.
+CREATE INDEX login_failures_networks ON login_failures (last_failed_at) WHERE key LIKE 'network:%';
+CREATE INDEX login_failures_few ON login_failures (last_failed_at)
+  WHERE key NOT LIKE 'network:%' AND failures < 20 AND (failures < 10 OR key NOT LIKE 'device:%');
 
 -- Counts one failure on each key and tells what it met. Whoever fails at the same time waits for the row and finds the
 -- count of the one before. Failures during a lock count and do not lengthen it. Keys are taken in order, as by every

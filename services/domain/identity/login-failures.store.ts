@@ -61,17 +61,26 @@ const loginFailuresDelete = defineStatement(
   `DELETE FROM login_failures WHERE key = $1 RETURNING failures`,
 );
 
+const COUNTERS = { table: 'login_failures', id: 'key', ends: 'last_failed_at' } as const;
+const IS_NETWORK = `key LIKE 'network:%'`;
+/** A device is unknown after ten. */
+const IS_FEW = `key NOT LIKE 'network:%' AND failures < 20 AND (failures < 10 OR key NOT LIKE 'device:%')`;
+
 /**
- * Counters of names nobody has failed with for so long that counting on would only remember attackers. Two years, so
- * that waiting is no way round the hundred. Index: login_failures_last_failed_at.
+ * Anybody makes counters, of any name and from any network, so they stay no longer than they say something: those of
+ * networks two days after their last failure or lock; those of a few failures a month; many failures two years, so that
+ * waiting is no way round the hundred. Indexes: login_failures_networks, login_failures_few, login_failures_last_failed_at.
  */
-export const loginFailurePurge = definePurge({
-  kind: 'login_failures',
-  table: 'login_failures',
-  id: 'key',
-  ends: 'last_failed_at',
-  stays: `interval '731 days'`,
-});
+export const loginFailurePurges = [
+  definePurge({
+    ...COUNTERS,
+    kind: 'login_failures_networks',
+    stays: `interval '2 days'`,
+    where: `${IS_NETWORK} AND (locked_until IS NULL OR locked_until < now() - interval '2 days')`,
+  }),
+  definePurge({ ...COUNTERS, kind: 'login_failures_few', stays: `interval '30 days'`, where: IS_FEW }),
+  definePurge({ ...COUNTERS, kind: 'login_failures', stays: `interval '731 days'` }),
+] as const;
 
 export const readCounters = (sql: Sql, keys: readonly string[]): Promise<CounterState[]> =>
   sql.query(loginFailuresRead, [keys]);

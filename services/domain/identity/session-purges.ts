@@ -1,7 +1,7 @@
 import { codePurge } from './accounts/one-time-codes.store.ts';
 import { loginChallengePurge } from './factors/login-challenge.store.ts';
 import { sessionPurge, verificationPurge } from './identity.store.ts';
-import { loginFailurePurge } from './login-failures.store.ts';
+import { loginFailurePurges } from './login-failures.store.ts';
 import { mailPurge } from './mail/mail.store.ts';
 import { socialAttemptPurge } from './social/social.store.ts';
 
@@ -10,7 +10,7 @@ export const sessionPurges = [
   sessionPurge,
   verificationPurge,
   loginChallengePurge,
-  loginFailurePurge,
+  ...loginFailurePurges,
   codePurge,
   mailPurge,
   socialAttemptPurge,

@@ -44,7 +44,17 @@ export const expiredKinds = {
   login_failures: {
     table: 'login_failures',
     staysSeconds: 0,
-    insert: `(key, last_failed_at) SELECT 'account:' || n, ${END} - interval '731 days'`,
+    insert: `(key, failures, last_failed_at) SELECT 'account:' || n, 20, ${END} - interval '731 days'`,
+  },
+  login_failures_few: {
+    table: 'login_failures',
+    staysSeconds: 0,
+    insert: `(key, failures, last_failed_at) SELECT 'account:few-' || n, 19, ${END} - interval '30 days'`,
+  },
+  login_failures_networks: {
+    table: 'login_failures',
+    staysSeconds: 0,
+    insert: `(key, failures, last_failed_at) SELECT 'network:' || n, 1000, ${END} - interval '2 days'`,
   },
   one_time_codes: {
     table: 'one_time_codes',
@@ -80,7 +90,7 @@ export const expiredKinds = {
   },
 } as const satisfies Partial<Record<(typeof purgeKinds)[number], Kind>>;
 
-export const expiredTables = Object.values(expiredKinds).map(({ table }) => table);
+export const expiredTables = [...new Set(Object.values(expiredKinds).map(({ table }) => table))];
 
 /** How late the clean-up of each kind is once `insertExpired` has run. */
 export const overdueByKind = Object.fromEntries(
