@@ -78,7 +78,9 @@ test('sessions are listed and ended, one or all of a user', async () => {
   expect((await json('sessions', 'list', '--user', one)).sessions).toMatchObject([
     { id: `session-${one}`, logins: [] },
   ]);
-  expect((await sallyport('sessions', 'list', '-n', '1')).err).toMatch(/there are more/);
+  const { next } = await json('sessions', 'list', '-n', '1');
+  expect((await sallyport('sessions', 'list', '-n', '1')).err).toContain(`there are more: --cursor ${next}`);
+  expect((await json('sessions', 'list', '--cursor', next)).sessions).toHaveLength(1);
   expect(await json('sessions', 'revoke', `session-${one}`, ...reason)).toEqual({ ended: 1 });
   expect(await actors('session.ended', `session-${one}`)).toEqual(by('sessions'));
   expect(await json('sessions', 'revoke', '--user', two, ...reason)).toEqual({ ended: 1 });
@@ -122,17 +124,25 @@ test('roles are made, set and deleted; lines show what each may do', async () =>
 test('what cannot be done ends with its exit code and one fix', async () => {
   const last = await newUser('admin');
   for (const [args, code, message] of [
-    [['users', 'disable', last, ...reason, '--yes'], 1, /last administrator\n {2}fix: Give somebody else/],
-    [['users', 'show', 'nobody'], 1, /no such user/],
+    [
+      ['users', 'disable', last, ...reason, '--yes'],
+      5,
+      /last administrator.* \(last_admin\)\n {2}fix: Give somebody else/,
+    ],
+    [['users', 'show', 'nobody'], 2, /no such user/],
+    [['users', 'list', '--cursor', 'bm8'], 2, /cursor_invalid/],
     [['users', 'list', '--limit', '0'], 2, /1 to 100/],
     [['users', 'delete', last], 2, /--reason/],
     [['sessions', 'revoke', ...reason], 2, /name one session or say --user/],
-    [['clients', 'disable', 'sallyport', ...reason, '--yes'], 1, /belongs to the installation/],
-    [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /lower case/],
-    [['roles', 'delete', 'admin', ...reason, '--yes'], 1, /stays as it is/],
+    [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /belongs to the installation/],
+    [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name: /],
+    [['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'], 2, /no:such is no permission/],
+    [['clients', 'create', 'X', '--grants', 'password', ...reason], 2, /grant_types\.0: /],
+    [['clients', 'create', 'X', '--id', 'with space', ...reason, '--dry-run'], 2, /client_id: /],
+    [['roles', 'delete', 'admin', ...reason, '--yes'], 5, /stays as it is/],
   ] as const) {
     const run = await sallyport(...args);
     expect(run.err).toMatch(message);
     expect(run).toMatchObject({ code, out: '' });
   }
-});
+}, 120_000);

@@ -8,10 +8,9 @@ import { readLogKeys } from '../services/domain/keys/log-keys.ts';
 import type { LogMarkStore, Ports } from '../services/domain/ports.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
-import { isAppError } from '../services/platform/define/error.ts';
 import { createFileLogMark } from '../services/platform/marks/file-log-mark.ts';
-import { MarksUnreadableError } from '../services/platform/marks/file-marks.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { asCommandError } from './as-command-error.ts';
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -81,22 +80,6 @@ async function publishedHead(ports: Pick<Ports, 'sql'> & HasAuditLogKeys, folder
       cause,
     });
   }
-}
-
-function asCommandError(err: unknown): unknown {
-  if (err instanceof MarksUnreadableError)
-    return new CommandError(exitCodes.refused, err.message, 'see that file', { cause: err });
-  if (!isAppError(err)) return err;
-  const { status, title, fix } = err.definition;
-  const code =
-    status === 503
-      ? exitCodes.unreachable
-      : status === 404
-        ? exitCodes.usage
-        : status === 409
-          ? exitCodes.refused
-          : exitCodes.checkFailed;
-  return new CommandError(code, [title, err.options.detail].filter(Boolean).join(': '), fix, { cause: err });
 }
 
 /** A place in the log from the command line. */

@@ -5,6 +5,7 @@ import { erasePersonal } from '../services/domain/audit/erase-personal.ts';
 import type { AuditEventView } from '../services/domain/audit/event-view.ts';
 import { followEvents, listEvents } from '../services/domain/audit/list-events.ts';
 import { isAppError } from '../services/platform/define/error.ts';
+import { requireReason, wholeNumberOf } from './arguments.ts';
 import { registerAuditExport } from './audit-export.ts';
 import { type AuditPorts, withAuditLog } from './audit-ports.ts';
 import { registerAuditVerify } from './audit-verify.ts';
@@ -54,9 +55,7 @@ const POLL_MS = 500;
 const FOLLOW_PAGE = 500;
 
 async function tail(ports: AuditPorts, output: Output, options: TailOptions): Promise<void> {
-  const limit = Number(options.lines);
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100)
-    throw new CommandError(exitCodes.usage, '--lines takes a whole number from 1 to 100');
+  const limit = wholeNumberOf('--lines', options.lines, 1, 100);
   // Read before the list: what is sealed in between is then in the list, and nothing is in both or in neither.
   const [newest] = (await listEvents(ports, { limit: 1 })).events;
   const { events } = await listEvents(ports, { limit, type: options.type });
@@ -107,8 +106,7 @@ const lineOf = (event: AuditEventView): string =>
 const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?');
 
 async function goOn(ports: AuditPorts, output: Output, options: GlobalOptions & { reason: string }): Promise<void> {
-  if (options.reason.length === 0 || options.reason.length > 500)
-    throw new CommandError(exitCodes.usage, '--reason takes 1 to 500 characters');
+  requireReason(options.reason);
   const loss = await planContinue(ports);
   if (loss === null)
     throw new CommandError(exitCodes.refused, 'the log has lost nothing; there is nothing to continue');

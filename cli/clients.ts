@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { createAccessDirectory } from '../services/domain/access/access-directory.ts';
-import type { ClientView } from '../services/domain/access/contract.ts';
+import { type ClientView, createClientEndpoint } from '../services/domain/access/contract.ts';
+import type { CreateClientInput } from '../services/domain/access/create-client.ts';
 import {
   deleteClient,
   listClients,
@@ -13,14 +14,15 @@ import {
 import {
   type ActOptions,
   actAsked,
-  addLimit,
+  addPage,
   addReason,
   type ListOptions,
-  limitOf,
   onDatabase,
+  pageOf,
   tellMore,
   untold,
 } from './admin.ts';
+import { checked } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 
 const caller = systemCaller('sallyport clients');
@@ -49,6 +51,32 @@ const withSecret = (client: ClientView & { client_secret: string | null }): stri
   ...(client.client_secret === null ? [] : [`secret  ${client.client_secret}  (shown this once)`]),
 ];
 
+/** Judged by the schema of the endpoint that does the same. */
+function registrationOf(name: string, options: CreateOptions): CreateClientInput & { readonly reason: string } {
+  const body = checked(createClientEndpoint, {
+    name,
+    client_id: options.id,
+    auth_method: options.authMethod,
+    grant_types: options.grants,
+    scopes: options.scopes,
+    credential_scopes: options.credentialScopes,
+    redirect_uris: options.redirectUris,
+    audiences: options.audiences,
+    reason: options.reason,
+  });
+  return {
+    name: body.name,
+    ...(body.client_id === undefined ? {} : { clientId: body.client_id }),
+    authMethod: options.authMethod,
+    grantTypes: body.grant_types,
+    scopes: body.scopes ?? [],
+    credentialScopes: body.credential_scopes ?? [],
+    redirectUris: body.redirect_uris ?? [],
+    audiences: body.audiences ?? [],
+    reason: body.reason,
+  };
+}
+
 async function toolsOf(ports: DatabasePorts): Promise<ManageClientsPorts> {
   const access = createAccessDirectory(ports);
   await access.load();
@@ -58,11 +86,11 @@ async function toolsOf(ports: DatabasePorts): Promise<ManageClientsPorts> {
 /** `sallyport clients list|create|rotate-secret|disable|enable|delete`, directly on the database. */
 export function registerClients(program: Command): void {
   const clients = program.command('clients').description('OAuth clients: list, create, rotate-secret, disable, delete');
-  addLimit(clients.command('list'))
+  addPage(clients.command('list'))
     .description('clients by their id; never a secret')
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
-        const found = await listClients(ports, { limit: limitOf(options) });
+        const found = await listClients(ports, { ...pageOf(options) });
         tellMore(output, found.next);
         output.data({ clients: found.items, next: found.next }, ({ clients: shown }) => shown.map(line));
       }),
@@ -79,19 +107,9 @@ export function registerClients(program: Command): void {
     .option('--audiences <audiences...>', 'whom its tokens may be for beside the installation', [])
     .action((name: string, _own, command: Command) =>
       onDatabase<CreateOptions>(command, async (ports, output, options) => {
-        const {
-          id,
-          grants: grantTypes,
-          authMethod,
-          scopes,
-          credentialScopes,
-          redirectUris,
-          audiences,
-          reason,
-        } = options;
-        const input = { name, authMethod, grantTypes, scopes, credentialScopes, redirectUris, audiences, reason };
+        const input = registrationOf(name, options);
         const tools = await toolsOf(ports);
-        const act = () => registerClient(tools, { ...input, ...(id === undefined ? {} : { clientId: id }) }, caller);
+        const act = () => registerClient(tools, input, caller);
         await actAsked(output, options, `register the client ${name}`, act, withSecret);
       }),
     );

@@ -44,7 +44,7 @@ const json = async (...args: readonly string[]) => {
   return JSON.parse(out);
 };
 
-test('sallyport incidents lists, shows and closes; each change is in the audit log under its name', async () => {
+test('sallyport incidents lists, shows, acknowledges and closes; each change is in the audit log under its name', async () => {
   const subject = randomUUID();
   const { id } = await raiseIncident(ports.sql, ports, testCaller, passwordGuessing, {
     target: { kind: 'user', id: subject },
@@ -54,13 +54,19 @@ test('sallyport incidents lists, shows and closes; each change is in the audit l
   ]);
   expect((await sallyport('incidents', 'show', id)).out).toContain(subject);
   expect((await sallyport('incidents', 'close', id, '--reason', 'x')).code, 'asks a person').toBe(4);
-  expect((await sallyport('incidents', 'close', id, '--reason', 'x', '--dry-run')).err).toContain('nothing was done');
+  expect(await json('incidents', 'close', id, '--reason', 'x', '--dry-run')).toEqual({
+    dry_run: true,
+    would: `close password_guessing of user ${subject}`,
+  });
+  expect(await json('incidents', 'acknowledge', id, '--reason', 'on it', '--yes')).toMatchObject({
+    state: 'acknowledged',
+  });
   expect(await json('incidents', 'close', id, '--reason', 'looked into', '--yes')).toMatchObject({
     state: 'closed',
     changed_by: 'system:sallyport incidents',
   });
   const again = await sallyport('incidents', 'close', id, '--reason', 'x', '--yes');
-  expect([again.code, again.err]).toEqual([1, expect.stringContaining('closed already')]);
+  expect([again.code, again.err]).toEqual([5, expect.stringContaining('closed already')]);
   for (const wrong of [
     ['list', '--limit', '0'],
     ['show', 'x'],
@@ -80,9 +86,12 @@ test('sallyport users unlock forgets the wrong passwords of an account', async (
     accountKeyOf({ keyRing }, 'ada@people.test'),
   ]);
   const unlock = (...more: string[]) => ['users', 'unlock', 'u1', '--reason', 'called us', ...more];
-  expect((await sallyport(...unlock('--dry-run'))).err).toContain('nothing was done');
+  expect(await json(...unlock('--dry-run'))).toEqual({
+    dry_run: true,
+    would: 'forget the wrong passwords of ada@people.test',
+  });
   expect(await json(...unlock('--yes'))).toEqual({ user_id: 'u1', failed_logins: 100 });
   expect(await raw('SELECT 1 FROM login_failures')).toEqual([]);
   const unknown = await sallyport('users', 'unlock', 'u2', '--reason', 'x', '--yes');
-  expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('no such user')]);
+  expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('no such user')]);
 }, 60_000);

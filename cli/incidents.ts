@@ -6,81 +6,65 @@ import {
   listIncidents,
   readIncident,
 } from '../services/domain/security/manage-incidents.ts';
-import { isAppError } from '../services/platform/define/error.ts';
-import { confirm } from './confirm.ts';
-import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
-import { createOutput, type GlobalOptions, type Output } from './output.ts';
+import {
+  type ActOptions,
+  actAsked,
+  addPage,
+  addReason,
+  type ListOptions,
+  onDatabase,
+  pageOf,
+  tellMore,
+} from './admin.ts';
+import { uuidOf } from './arguments.ts';
+import { systemCaller } from './database-ports.ts';
+import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport incidents');
-const limitMax = 100;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const listing = 'sallyport incidents list';
 
-type Options = GlobalOptions & {
-  readonly state?: string;
-  readonly severity?: string;
-  readonly limit: string;
-  readonly reason: string;
-};
+type Filters = ListOptions & { readonly state?: string; readonly severity?: string };
 
-/** `sallyport incidents list|show|close`, directly on the database. */
+/** `sallyport incidents list|show|acknowledge|close`, directly on the database. */
 export function registerIncidents(program: Command): void {
-  const incidents = program.command('incidents').description('security incidents: list, show, close');
-  incidents
-    .command('list')
+  const incidents = program.command('incidents').description('security incidents: list, show, acknowledge, close');
+  addPage(incidents.command('list'))
     .description('the one seen last first')
     .addOption(new Option('--state <state>', 'only these').choices(INCIDENT_STATES))
     .addOption(new Option('--severity <severity>', 'only these').choices(SEVERITIES))
-    .option('-n, --limit <count>', `how many at most, up to ${limitMax}`, '20')
-    .action((_own, command: Command) => run(command, list));
+    .action((_own, command: Command) =>
+      onDatabase<Filters>(command, async (ports, output, options) => {
+        const { state, severity } = options;
+        const found = await listIncidents(ports, { ...pageOf(options), state, severity });
+        tellMore(output, found.next);
+        output.data({ incidents: found.items, next: found.next }, ({ incidents: shown }) => shown.map(line));
+      }),
+    );
   incidents
     .command('show')
     .description('one incident with all that is known of it')
     .argument('<incident_id>')
-    .action((id: string, _own, command: Command) => run(command, (ports, output) => show(ports, output, id)));
-  incidents
-    .command('close')
-    .description('close an incident; the next sighting raises another')
-    .argument('<incident_id>')
-    .requiredOption('--reason <text>', 'why, for the audit log')
     .action((id: string, _own, command: Command) =>
-      run(command, (ports, output, options) => close(ports, output, options, id)),
+      onDatabase<GlobalOptions>(command, async (ports, output) => {
+        const incident = await readIncident(ports, uuidOf(id, listing));
+        output.data(incident, (shown) => [line(shown), JSON.stringify(shown, null, 2)]);
+      }),
     );
-}
-
-async function run(
-  command: Command,
-  work: (ports: DatabasePorts, output: Output, options: Options) => Promise<void>,
-): Promise<void> {
-  const options = command.optsWithGlobals<Options>();
-  try {
-    await withDatabase((ports) => work(ports, createOutput(options), options));
-  } catch (err) {
-    throw asCommandError(err);
-  }
-}
-
-async function list(ports: DatabasePorts, output: Output, options: Options): Promise<void> {
-  const limit = Number(options.limit);
-  if (!Number.isInteger(limit) || limit < 1 || limit > limitMax)
-    throw new CommandError(exitCodes.usage, `--limit takes a whole number from 1 to ${limitMax}`);
-  const { items, next } = await listIncidents(ports, { limit, state: options.state, severity: options.severity });
-  if (next !== null) output.say('there are more: narrow it down, or raise --limit');
-  output.data({ incidents: items, next }, ({ incidents }) => incidents.map(line));
-}
-
-async function show(ports: DatabasePorts, output: Output, id: string): Promise<void> {
-  const incident = await readIncident(ports, requireId(id));
-  output.data(incident, (shown) => [line(shown), JSON.stringify(shown, null, 2)]);
-}
-
-async function close(ports: DatabasePorts, output: Output, options: Options, id: string): Promise<void> {
-  requireReason(options.reason);
-  const incident = await readIncident(ports, requireId(id));
-  if (options.dryRun) return output.say(`would close the ${incident.state} incident ${id}; nothing was done`);
-  if (!options.yes) await confirm(`Close ${incident.detection} of ${incident.subject.kind} ${incident.subject.id}?`);
-  const closed = await changeIncident(ports, { incidentId: id, state: 'closed', reason: options.reason }, caller);
-  output.data(closed, (shown) => [line(shown)]);
+  for (const [verb, state, description] of [
+    ['acknowledge', 'acknowledged', 'say that somebody looks into an incident; further sightings count on it'],
+    ['close', 'closed', 'close an incident; the next sighting raises another'],
+  ] as const)
+    addReason(incidents.command(verb))
+      .description(description)
+      .argument('<incident_id>')
+      .action((id: string, _own, command: Command) =>
+        onDatabase<ActOptions>(command, async (ports, output, options) => {
+          const { detection, subject } = await readIncident(ports, uuidOf(id, listing));
+          const act = () => changeIncident(ports, { incidentId: id, state, reason: options.reason }, caller);
+          const what = `${verb} ${detection} of ${subject.kind} ${subject.id}`;
+          await actAsked(output, options, what, act, (shown) => [line(shown)]);
+        }),
+      );
 }
 
 const line = (incident: IncidentView): string =>
@@ -93,19 +77,3 @@ const line = (incident: IncidentView): string =>
     `${incident.subject.kind} ${incident.subject.id}`,
     incident.incident_id,
   ].join('  ');
-
-function requireId(id: string): string {
-  if (!UUID.test(id)) throw new CommandError(exitCodes.usage, 'that is no incident id', 'sallyport incidents list');
-  return id;
-}
-
-export function requireReason(reason: string): void {
-  if (reason.length === 0 || reason.length > 256)
-    throw new CommandError(exitCodes.usage, '--reason takes 1 to 256 characters');
-}
-
-export function asCommandError(err: unknown): unknown {
-  if (!isAppError(err)) return err;
-  const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.checkFailed;
-  return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
-}

@@ -140,7 +140,7 @@ describe('sallyport keys', () => {
   test.each([
     ['an unknown key', ['compromise', 'nobody', '--reason', 'x', '--yes'], {}, 2, /sallyport keys list/],
     ['no reason', ['compromise', 'nobody'], {}, 2, /--reason/],
-    ['an empty reason', ['compromise', 'nobody', '--reason', '', '--yes'], {}, 2, /1 to 500 characters/],
+    ['an empty reason', ['compromise', 'nobody', '--reason', '', '--yes'], {}, 2, /1 to 256 characters/],
     [
       'another key-encryption key',
       ['rotate'],

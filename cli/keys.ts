@@ -1,31 +1,20 @@
 import type { Command } from 'commander';
 import { compromiseKey } from '../services/domain/keys/compromise-key.ts';
-import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import type { KeyView } from '../services/domain/keys/key-view.ts';
 import { keyTimeline, listKeys } from '../services/domain/keys/list-keys.ts';
 import { retireKeys } from '../services/domain/keys/retire-keys.ts';
 import { rewrapSealedValues } from '../services/domain/keys/rewrap-sealed-values.ts';
 import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
-import { isAppError } from '../services/platform/define/error.ts';
+import { type ActOptions, addReason, onDatabase, type Verb } from './admin.ts';
+import { requireReason } from './arguments.ts';
 import { confirm } from './confirm.ts';
-import { type DatabasePorts, previousVault, systemCaller, withDatabase } from './database-ports.ts';
+import { type DatabasePorts, previousVault, systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { createOutput, type GlobalOptions, type Output } from './output.ts';
+import type { GlobalOptions, Output } from './output.ts';
 
 const caller = systemCaller('sallyport keys');
 // Running copies see the change at their next poll, a quarter of a second away.
 const keysChanged = (): void => {};
-
-type Work<O> = (ports: DatabasePorts, output: Output, options: GlobalOptions & O) => Promise<void>;
-
-const run = async <O>(command: Command, work: Work<O>): Promise<void> => {
-  const options = command.optsWithGlobals<GlobalOptions & O>();
-  try {
-    await withDatabase((ports) => work(ports, createOutput(options), options));
-  } catch (err) {
-    throw asCommandError(err);
-  }
-};
 
 /** `sallyport keys list|rotate|compromise|timeline|rewrap`, directly on the database. */
 export function registerKeys(program: Command): void {
@@ -33,42 +22,40 @@ export function registerKeys(program: Command): void {
   keys
     .command('list')
     .description('every key with its state')
-    .action((_own, command: Command) => run(command, list));
+    .action((_own, command: Command) => onDatabase(command, list));
   keys
     .command('timeline')
     .description('what happened to the keys and what is planned, in order')
-    .action((_own, command: Command) => run(command, timeline));
+    .action((_own, command: Command) => onDatabase(command, timeline));
   keys
     .command('rotate')
     .description('publish the next signing key now; it signs after the hold')
     .option('--when-due', 'only when KEY_ROTATION_DAYS are over')
-    .action((_own, command: Command) => run(command, rotate));
+    .action((_own, command: Command) => onDatabase(command, rotate));
   keys
     .command('rewrap')
     .description('seal everything again under KEY_ENCRYPTION_KEY that KEY_ENCRYPTION_KEY_PREVIOUS sealed')
     .option('--from-auth-secret', 'there was no KEY_ENCRYPTION_KEY: it was derived from the auth secret')
-    .action((_own, command: Command) => run(command, rewrap));
-  keys
-    .command('compromise')
+    .action((_own, command: Command) => onDatabase(command, rewrap));
+  addReason(keys.command('compromise'))
     .description('take a key out at once: its tokens are refused everywhere, another key signs')
     .argument('<kid>', 'which key')
-    .requiredOption('--reason <text>', 'why, for the audit log')
     .action((kid: string, _own, command: Command) =>
-      run<{ reason: string }>(command, (ports, output, options) => compromise(ports, output, options, kid)),
+      onDatabase<ActOptions>(command, (ports, output, options) => compromise(ports, output, options, kid)),
     );
 }
 
-const list: Work<object> = async (ports, output) => {
+const list: Verb<GlobalOptions> = async (ports, output) => {
   output.data({ keys: await listKeys(ports) }, ({ keys }) => keys.map(line));
 };
 
-const timeline: Work<object> = async (ports, output) => {
+const timeline: Verb<GlobalOptions> = async (ports, output) => {
   output.data({ events: keyTimeline(await listKeys(ports)) }, ({ events }) =>
     events.map(({ at, event, kid, alg }) => `${at}  ${event.padEnd(18)}  ${alg.padEnd(5)}  ${kid}`),
   );
 };
 
-const rotate: Work<{ whenDue?: boolean }> = async (ports, output, options) => {
+const rotate: Verb<GlobalOptions & { whenDue?: boolean }> = async (ports, output, options) => {
   if (options.dryRun) {
     const waiting = (await listKeys(ports)).find((key) => key.state === 'pending');
     const would = waiting ? 'nothing' : 'publish';
@@ -88,7 +75,7 @@ const rotate: Work<{ whenDue?: boolean }> = async (ports, output, options) => {
   output.data({ outcome, key, destroyed: retired }, () => [line(key)]);
 };
 
-const rewrap: Work<{ fromAuthSecret?: boolean }> = async (ports, output, options) => {
+const rewrap: Verb<GlobalOptions & { fromAuthSecret?: boolean }> = async (ports, output, options) => {
   const previous = previousVault(options.fromAuthSecret ?? false);
   const onlyLook = options.dryRun ?? false;
   const answer = await rewrapSealedValues(ports, { previous, onlyLook }, caller);
@@ -99,14 +86,8 @@ const rewrap: Work<{ fromAuthSecret?: boolean }> = async (ports, output, options
   output.data(answer, () => [`sealed ${sealed}  rewrapped ${rewrapped}`]);
 };
 
-async function compromise(
-  ports: DatabasePorts,
-  output: Output,
-  options: GlobalOptions & { reason: string },
-  kid: string,
-): Promise<void> {
-  if (options.reason.length === 0 || options.reason.length > 500)
-    throw new CommandError(exitCodes.usage, '--reason takes 1 to 500 characters');
+async function compromise(ports: DatabasePorts, output: Output, options: ActOptions, kid: string): Promise<void> {
+  requireReason(options.reason);
   const key = (await listKeys(ports)).find((candidate) => candidate.kid === kid);
   if (!key) throw new CommandError(exitCodes.usage, 'there is no such key', 'sallyport keys list');
   if (options.dryRun) {
@@ -128,12 +109,3 @@ const line = (key: KeyView): string =>
     `signs ${key.activates_at} to ${key.signs_until ?? 'open'}`,
     ...(key.alg === 'HS256' ? [key.purpose] : []),
   ].join('  ');
-
-function asCommandError(err: unknown): unknown {
-  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
-  if (isAppError(err)) {
-    const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.checkFailed;
-    return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
-  }
-  return err;
-}

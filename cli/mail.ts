@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { readMailBacklog } from '../services/domain/identity/mail/read-mail-backlog.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../services/platform/mail/file-outbox.ts';
-import { withDatabase } from './database-ports.ts';
+import { onDatabase, type Verb } from './admin.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
@@ -11,7 +11,7 @@ const folder = (): string => mailFolderOf(resolveDataDir());
 const headerOf = (mail: string, name: string): string =>
   new RegExp(`^${name}: (.*)$`, 'mi').exec(mail)?.[1]?.trim() ?? '';
 
-async function list(options: GlobalOptions): Promise<void> {
+const list: Verb<GlobalOptions> = async (ports, output) => {
   const names = await listMailFiles(folder());
   const mails = await Promise.all(
     names.map(async (name) => {
@@ -19,12 +19,12 @@ async function list(options: GlobalOptions): Promise<void> {
       return { name, to: headerOf(mail, 'to'), subject: headerOf(mail, 'subject'), date: headerOf(mail, 'date') };
     }),
   );
-  const backlog = await withDatabase((ports) => readMailBacklog(ports));
-  createOutput(options).data({ folder: folder(), ...backlog, mails }, () => [
+  const backlog = await readMailBacklog(ports);
+  output.data({ folder: folder(), ...backlog, mails }, () => [
     `${folder()}  (${backlog.waiting} waiting, ${backlog.givenUp} given up)`,
     ...mails.map(({ name, to, subject, date }) => `${name}  ${date}  ${to}  ${subject}`),
   ]);
-}
+};
 
 async function show(name: string | undefined, options: GlobalOptions): Promise<void> {
   const wanted = name ?? (await listMailFiles(folder())).at(-1);
@@ -44,7 +44,7 @@ export function registerMail(program: Command): void {
   mail
     .command('list')
     .description('the mails in the data directory, and how many wait or were given up')
-    .action((_own, command: Command) => list(command.optsWithGlobals()));
+    .action((_own, command: Command) => onDatabase(command, list));
   mail
     .command('show')
     .description('one mail as it would have been sent; the newest without a name')

@@ -7,12 +7,13 @@ import {
   retryDeadLetters,
 } from '../services/domain/operations/manage-queues.ts';
 import type { Ports } from '../services/domain/ports.ts';
-import { isAppError } from '../services/platform/define/error.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { createQueueAdmin, isQueueName } from '../services/platform/queue/admin.ts';
 import { createProducer } from '../services/platform/queue/producer.ts';
 import { readSchedules, type ScheduleRow } from '../services/platform/queue/schedule-rows.ts';
 import { isStale } from '../services/platform/queue/timetable.ts';
+import { wholeNumberOf } from './arguments.ts';
+import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { openContext } from './context.ts';
 import { systemCaller } from './database-ports.ts';
@@ -97,9 +98,7 @@ function scheduleView(row: ScheduleRow) {
 }
 
 async function list(ports: QueuePorts, output: Output, options: Options): Promise<void> {
-  const limit = Number(options.dead);
-  if (!Number.isInteger(limit) || limit < 1 || limit > deadMax)
-    throw new CommandError(exitCodes.usage, `--dead takes a whole number from 1 to ${deadMax}`);
+  const limit = wholeNumberOf('--dead', options.dead ?? '', 1, deadMax);
   const state = {
     queues: await ports.queueAdmin.queues(),
     schedules: (await readSchedules(ports.sql)).map(scheduleView),
@@ -153,10 +152,4 @@ async function drain(ports: QueuePorts, output: Output, options: Options, name: 
 
 function requireQueue(name: string): void {
   if (!isQueueName(name)) throw new CommandError(exitCodes.usage, `there is no queue ${name}`, 'sallyport queue list');
-}
-
-function asCommandError(err: unknown): unknown {
-  if (!isAppError(err)) return err;
-  const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.checkFailed;
-  return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
 }

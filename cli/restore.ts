@@ -1,11 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import { planRestore, type RestorePlan, restoreAcceptLoss } from '../services/domain/operations/restore-accept-loss.ts';
 import type { MarkStore } from '../services/domain/ports.ts';
-import { isAppError } from '../services/platform/define/error.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createFileMarks, MarksUnreadableError } from '../services/platform/marks/file-marks.ts';
+import { createFileMarks } from '../services/platform/marks/file-marks.ts';
+import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -101,13 +100,4 @@ async function confirm(output: Output, { standing, live }: RestorePlan): Promise
   const reply = await terminal.question(`End ${live.sessions} sessions, every login and every token? [y/N] `);
   terminal.close();
   if (!/^y(es)?$/i.test(reply.trim())) throw new CommandError(exitCodes.refused, 'nothing was done');
-}
-
-function asCommandError(err: unknown): unknown {
-  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
-  if (err instanceof MarksUnreadableError)
-    return new CommandError(exitCodes.refused, err.message, 'see that file', { cause: err });
-  if (!isAppError(err)) return err;
-  const code = err.definition.status === 503 ? exitCodes.unreachable : exitCodes.refused;
-  return new CommandError(code, err.definition.title, err.definition.fix, { cause: err });
 }

@@ -1,39 +1,33 @@
 import type { Command } from 'commander';
-import type { RoleView } from '../services/domain/access/contract.ts';
+import { createRoleEndpoint, type RoleView, setRolePermissionsEndpoint } from '../services/domain/access/contract.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '../services/domain/access/manage-roles.ts';
 import {
   type ActOptions,
   actAsked,
-  addLimit,
+  addPage,
   addReason,
   type ListOptions,
-  limitOf,
   onDatabase,
+  pageOf,
   tellMore,
   untold,
 } from './admin.ts';
+import { checked } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
 
 const caller = systemCaller('sallyport roles');
-const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 
 const line = (role: RoleView): string =>
   [role.name.padEnd(16), role.built_in ? 'built in' : '        ', role.permissions.join(',') || 'nothing'].join('  ');
 
-function requireName(name: string): void {
-  if (!NAME.test(name))
-    throw new CommandError(exitCodes.usage, 'a role is named in lower case, up to 63 letters, digits, _ and -');
-}
-
 /** `sallyport roles list|create|set|delete`, directly on the database. */
 export function registerRoles(program: Command): void {
   const roles = program.command('roles').description('roles and what each may do: list, create, set, delete');
-  addLimit(roles.command('list'))
+  addPage(roles.command('list'))
     .description('roles by name, with what each may do')
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
-        const found = await listRoles(ports, { limit: limitOf(options) });
+        const found = await listRoles(ports, { ...pageOf(options) });
         tellMore(output, found.next);
         output.data({ roles: found.items, next: found.next }, ({ roles: shown }) => shown.map(line));
       }),
@@ -45,9 +39,9 @@ export function registerRoles(program: Command): void {
     .requiredOption('--description <text>', 'what it is for')
     .action((name: string, permissions: string[], _own, command: Command) =>
       onDatabase<ActOptions & { description: string }>(command, async (ports, output, options) => {
-        requireName(name);
         const { description, reason } = options;
-        const act = () => createRole({ ...ports, ...untold }, { name, description, permissions, reason }, caller);
+        const input = checked(createRoleEndpoint, { name, description, permissions, reason });
+        const act = () => createRole({ ...ports, ...untold }, input, caller);
         await actAsked(output, options, `make the role ${name}`, act, (role) => [line(role)]);
       }),
     );
@@ -57,8 +51,8 @@ export function registerRoles(program: Command): void {
     .argument('[permissions...]')
     .action((name: string, permissions: string[], _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
-        const act = () =>
-          setRolePermissions({ ...ports, ...untold }, { name, permissions, reason: options.reason }, caller);
+        const input = checked(setRolePermissionsEndpoint, { permissions, reason: options.reason });
+        const act = () => setRolePermissions({ ...ports, ...untold }, { name, ...input }, caller);
         await actAsked(output, options, `let ${name} do ${permissions.join(', ') || 'nothing'}`, act, (role) => [
           line(role),
         ]);

@@ -5,11 +5,11 @@ import { endUserSessions } from '../services/domain/identity/manage-users.ts';
 import {
   type ActOptions,
   actAsked,
-  addLimit,
+  addPage,
   addReason,
   type ListOptions,
-  limitOf,
   onDatabase,
+  pageOf,
   tellMore,
   untold,
 } from './admin.ts';
@@ -30,12 +30,12 @@ const line = (session: LiveSessionView): string =>
 /** `sallyport sessions list|revoke`, directly on the database. */
 export function registerSessions(program: Command): void {
   const sessions = program.command('sessions').description('browser sessions and their logins: list, revoke');
-  addLimit(sessions.command('list'))
+  addPage(sessions.command('list'))
     .description('live sessions, the newest first')
     .option('--user <user_id>', 'only those of this user')
     .action((_own, command: Command) =>
       onDatabase<ListOptions & { user?: string }>(command, async (ports, output, options) => {
-        const found = await listSessions(ports, { userId: options.user, limit: limitOf(options) });
+        const found = await listSessions(ports, { userId: options.user, ...pageOf(options) });
         tellMore(output, found.next);
         output.data({ sessions: found.items, next: found.next }, ({ sessions: shown }) => shown.map(line));
       }),

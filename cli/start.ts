@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { isAppError } from '../services/platform/define/error.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import {
@@ -17,6 +15,7 @@ import { listenForStop } from '../services/supervisor/stop-requests.ts';
 import { supervise } from '../services/supervisor/supervise.ts';
 import { childTable } from '../services/supervisor/table.ts';
 import { watchSources } from '../services/supervisor/watch.ts';
+import { asCommandError } from './as-command-error.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
@@ -38,7 +37,7 @@ export function registerStart(program: Command): void {
         if (options.dryRun) return describeStart(output);
         await start(options, output);
       } catch (err) {
-        throw asCommandError(err);
+        throw startError(err);
       }
       // Whatever still holds the event loop (an abandoned step, a pool) must not hold the process.
       process.exit(exitCodes.ok);
@@ -104,19 +103,13 @@ function describeStart(output: Output): void {
 const refusedByPostgres = /^(28P01|28000|3D000)$/;
 const networkFailure = /^E[A-Z]+$/;
 
-function asCommandError(err: unknown): unknown {
+function startError(err: unknown): unknown {
   if (err instanceof StartError) return new CommandError(exitCodes.checkFailed, err.message, err.fix, { cause: err });
-  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
-  if (isAppError(err)) {
-    const { title, fix } = err.definition;
-    const exitCode = err.code === 'store_unavailable' ? exitCodes.unreachable : exitCodes.checkFailed;
-    return new CommandError(exitCode, title, fix, { cause: err });
-  }
   const code = String((err as { code?: unknown } | undefined)?.code ?? '');
   if (process.env.DATABASE_URL && (networkFailure.test(code) || refusedByPostgres.test(code))) {
     const message = `the database given by DATABASE_URL does not let us in (${code})`;
     const fix = 'start it or mend the URL; without DATABASE_URL an embedded one is used';
     return new CommandError(exitCodes.unreachable, message, fix, { cause: err });
   }
-  return err;
+  return asCommandError(err);
 }

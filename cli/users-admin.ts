@@ -12,11 +12,11 @@ import {
 import {
   type ActOptions,
   actAsked,
-  addLimit,
+  addPage,
   addReason,
   type ListOptions,
-  limitOf,
   onDatabase,
+  pageOf,
   tellMore,
   untold,
 } from './admin.ts';
@@ -38,7 +38,7 @@ const line = (user: AccountView): string =>
 
 /** `sallyport users list|show|disable|enable|delete|roles`, directly on the database. */
 export function registerUserAdmin(users: Command): void {
-  addLimit(users.command('list'))
+  addPage(users.command('list'))
     .description('accounts, the newest first')
     .option('--email-prefix <text>', 'only addresses that begin so')
     .option('--role <name>', 'only those who have it')
@@ -47,7 +47,7 @@ export function registerUserAdmin(users: Command): void {
       onDatabase<Filters>(command, async (ports, output, options) => {
         const { emailPrefix, role } = options;
         const isDisabled = options.disabled ? true : undefined;
-        const found = await listUsers(ports, { emailPrefix, role, isDisabled, limit: limitOf(options) });
+        const found = await listUsers(ports, { emailPrefix, role, isDisabled, ...pageOf(options) });
         tellMore(output, found.next);
         output.data({ users: found.items, next: found.next }, ({ users: shown }) => shown.map(line));
       }),

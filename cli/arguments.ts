@@ -1,0 +1,34 @@
+import type { z } from 'zod';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+/** What arguments and options have in common; each throws CommandError (2) and says what is wanted. */
+
+const reasonMax = 256;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export function requireReason(reason: string): void {
+  if (reason.length === 0 || reason.length > reasonMax)
+    throw new CommandError(exitCodes.usage, `--reason takes 1 to ${reasonMax} characters`);
+}
+
+/** @param listing the command that shows the ids */
+export function uuidOf(id: string, listing: string): string {
+  if (!UUID.test(id)) throw new CommandError(exitCodes.usage, `${JSON.stringify(id)} is no such id`, listing);
+  return id;
+}
+
+/** @param option as it is typed, `--limit` */
+export function wholeNumberOf(option: string, text: string, minimum: number, maximum: number): number {
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= minimum && number <= maximum) return number;
+  throw new CommandError(exitCodes.usage, `${option} takes a whole number from ${minimum} to ${maximum}`);
+}
+
+/** The input as the endpoint of the same act takes it in its body. */
+export function checked<T>({ body }: { readonly body?: z.ZodType<T> | undefined }, input: unknown): T {
+  if (body === undefined) throw new TypeError('this endpoint takes no body');
+  const read = body.safeParse(input);
+  if (read.success) return read.data;
+  const wrong = read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new CommandError(exitCodes.usage, wrong.join('; '), 'add --help for the options');
+}

@@ -1,0 +1,25 @@
+import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
+import { isAppError } from '../services/platform/define/error.ts';
+import { MarksUnreadableError } from '../services/platform/marks/file-marks.ts';
+import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
+
+/** What is wrong with what was asked for, is in the way, or is away; anything else is a check that failed. */
+const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
+  400: exitCodes.usage,
+  404: exitCodes.usage,
+  403: exitCodes.refused,
+  409: exitCodes.refused,
+  503: exitCodes.unreachable,
+};
+
+/** A refusal of a use-case as the end of a command, with its code and fix; any other error as it is. */
+export function asCommandError(err: unknown): unknown {
+  if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
+  if (err instanceof MarksUnreadableError)
+    return new CommandError(exitCodes.refused, err.message, 'see that file', { cause: err });
+  if (!isAppError(err)) return err;
+  const { status, title, fix } = err.definition;
+  const text = [title, err.options.detail].filter(Boolean).join(': ');
+  const exitCode = exitCodeOfStatus[status] ?? exitCodes.checkFailed;
+  return new CommandError(exitCode, `${text} (${err.code})`, fix, { cause: err });
+}
