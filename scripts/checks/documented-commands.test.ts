@@ -36,7 +36,7 @@ describe('commands in runbooks and guides', () => {
 
   test.each([...commands])('npx sallyport %s', (command) => {
     const words = command.split(/\s+/);
-    const verbs = words.slice(0, words.findIndex((word) => !/^[a-z]+$/.test(word)) >>> 0).slice(0, 2);
+    const verbs = words.slice(0, words.findIndex((word) => !/^[a-z]+(-[a-z]+)*$/.test(word)) >>> 0).slice(0, 2);
     const help = helpOf(verbs);
     const usage = `Usage: sallyport ${verbs.join(' ')}`;
     // A verb with an argument in place of a second verb shows the first one's page.
