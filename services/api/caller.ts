@@ -9,7 +9,13 @@ import { type SentCredential, sentCredential } from './credentials.ts';
 import { assertFreshLogin, type StepUpRule } from './step-up.ts';
 
 /** A DPoP header with the request it must be of; '' where there is none, or more than one. */
-export type RequestProof = { readonly proof: string; readonly htm: string; readonly path: string };
+export type RequestProof = {
+  readonly proof: string;
+  readonly htm: string;
+  readonly path: string;
+  /** It was judged when the request came; what lasts longer than the proof does not judge it again. */
+  readonly isChecked?: true;
+};
 
 /** What a credential under the scheme DPoP is proved by (RFC 9449 §7.1). */
 export function requestProof(
@@ -111,7 +117,9 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
         if (!caller) throw refusal(accepts, sent);
         if (auth.permission && !isPermitted(caller, auth.permission))
           throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
-        if (auth.stepUp) assertFreshLogin(caller, stepUp, { usesPermission: auth.permission !== undefined });
+        const isOfOneFactor = caller.kind === 'user' && caller.acr !== 'aal2';
+        if (auth.stepUp === true || (auth.stepUp === 'two_factors' && !isOfOneFactor))
+          assertFreshLogin(caller, stepUp, { usesPermission: auth.permission !== undefined });
         return caller;
       };
     },

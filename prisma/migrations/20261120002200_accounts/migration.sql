@@ -8,13 +8,16 @@ CREATE TABLE one_time_codes (
   hash       bytea NOT NULL CHECK (length(hash) = 32),
   -- Null: a sign-up whose account begins with the proof.
   user_id    text REFERENCES users (id) ON DELETE CASCADE,
+  -- Of that user when it was asked for: what ends every login ends the code.
+  user_epoch integer,
   -- The address it was sent to, and proves.
   email      text NOT NULL,
-  -- What takes effect with the proof (name and password digest of a sign-up), under the key-encryption key.
+  -- What takes effect with the proof (the name of a sign-up), under the key-encryption key.
   sealed     text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at timestamptz NOT NULL,
-  UNIQUE (purpose, hash)
+  UNIQUE (purpose, hash),
+  CHECK ((user_id IS NULL) = (user_epoch IS NULL))
 );
 CREATE INDEX one_time_codes_user_id ON one_time_codes (user_id);
 CREATE INDEX one_time_codes_email ON one_time_codes (email, purpose);

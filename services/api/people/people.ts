@@ -1,5 +1,6 @@
 import { changePassword } from '../../domain/identity/accounts/change-password.ts';
 import { type ResetPorts, resetPassword } from '../../domain/identity/accounts/reset-password.ts';
+import { verifyEmail } from '../../domain/identity/accounts/verify-email.ts';
 import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
 import { type SignUpPorts, signUp } from '../../domain/identity/sign-up.ts';
 import { type CallbackPorts, handleOAuthCallback } from '../../domain/identity/social/handle-oauth-callback.ts';
@@ -19,6 +20,7 @@ const useCases = {
   signIn,
   changePassword,
   resetPassword,
+  verifyEmail,
   ...factorUseCases,
   startSocialSignIn,
   handleOAuthCallback,

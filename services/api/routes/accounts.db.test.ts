@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AccountWorld, ALIVE, at, DEAD, openAccountWorld, told } from '../../platform/testing/account-world.ts';
+import {
+  type AccountWorld,
+  ALIVE,
+  at,
+  DEAD,
+  openAccountWorld,
+  ownPage,
+  told,
+} from '../../platform/testing/account-world.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '../../platform/testing/flows.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
@@ -17,7 +25,7 @@ describe('an address that must be proved first', () => {
 
   test('U6 sign-up answers alike for a new and a known address, with no session; a mail tells them apart', async () => {
     const known = await world.person();
-    await world.post('verify-email', { token: await world.codeFor(known.email) });
+    await world.post('verify-email', { token: await world.codeFor(known.email) }, ownPage(known));
     const fresh = newEmail();
     const [toKnown, toFresh] = [await ask(known.email), await ask(fresh)];
     expect(told(toKnown)).toEqual(told(toFresh));
@@ -28,15 +36,15 @@ describe('an address that must be proved first', () => {
     expect(await world.newest(known.email)).toMatchObject({ subject: 'You have an account already' });
   });
 
-  test('C-USR-08 the account begins with the proof, and signs in with the password of that sign-up', async () => {
+  test('C-USR-08 the account begins with the proof, and signs in with the password that came with it', async () => {
     const [email, password] = [newEmail(), newPassword()];
     await ask(email, password);
     expect(await world.post('signin', { email, password }, {}, world.strict)).toMatchObject({ status: 401 });
     const token = await world.codeFor(email);
-    expect(await world.post('verify-email', { token }, {}, world.strict)).toMatchObject({
-      status: 200,
-      body: { status: 'verified' },
-    });
+    const prove = (json: object) => world.post('verify-email', { token, ...json }, {}, world.strict);
+    expect(await prove({})).toMatchObject({ status: 400, body: { code: 'password_required' } });
+    expect(await prove({ password: 'short' })).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
+    expect(await prove({ password })).toMatchObject({ status: 200, body: { status: 'verified' } });
     const user = await signIn(at(world.strict), { email, password });
     const rows = await world.rows('SELECT name, "emailVerified" FROM users WHERE id = $1', [user.id]);
     expect(rows).toEqual([{ name: 'Ada', emailVerified: expect.any(Date) }]);
@@ -45,9 +53,9 @@ describe('an address that must be proved first', () => {
   test('U8 twenty redemptions at once of one code: one success; a used code is refused and recorded', async () => {
     const email = newEmail();
     await ask(email);
-    const token = await world.codeFor(email);
+    const json = { token: await world.codeFor(email), password: newPassword() };
     const answers = await Promise.all(
-      Array.from({ length: 20 }, () => world.post('verify-email', { token }, {}, world.strict)),
+      Array.from({ length: 20 }, () => world.post('verify-email', json, {}, world.strict)),
     );
     const codes = answers.map(({ status, body }) => (status === 200 ? 'verified' : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'verified']);
@@ -85,10 +93,9 @@ describe('an address that must be proved first', () => {
     }
     expect((await world.mails.to(pending)).length).toBe(3);
     expect((await world.mails.to(unverified.email)).length).toBe(3);
-    expect(await world.post('verify-email', { token: await world.codeFor(unverified.email) })).toMatchObject({
-      status: 200,
-    });
-    expect(await world.post('verify-email', { token: first })).toMatchObject({ status: 200 });
+    const theirs = { token: await world.codeFor(unverified.email) };
+    expect(await world.post('verify-email', theirs, ownPage(unverified))).toMatchObject({ status: 200 });
+    expect(await world.post('verify-email', { token: first, password: newPassword() })).toMatchObject({ status: 200 });
     // Every code of the address goes with the proof.
     expect(await world.post('verify-email', { token: await world.codeFor(pending) })).toMatchObject({ status: 400 });
   });
@@ -104,7 +111,9 @@ describe('who takes an address before its owner', () => {
     );
     const password = newPassword();
     await world.post('signup', { email, password }, {}, world.strict);
-    expect(await world.post('verify-email', { token: await world.codeFor(email) })).toMatchObject({ status: 200 });
+    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+      status: 200,
+    });
     expect(await world.isAlive(attacker)).toEqual(DEAD);
     expect(await world.post('signin', { email, password: attacker.password })).toMatchObject({ status: 401 });
     const ways = await world.rows(`SELECT "providerId" FROM accounts WHERE "userId" = $1`, [attacker.id]);
@@ -122,6 +131,57 @@ describe('who takes an address before its owner', () => {
     expect(await world.isAlive(attacker)).toEqual(DEAD);
     const owner = await signIn(at(world.strict), { email, password });
     expect(owner.id).toBe(attacker.id);
+  });
+
+  test('a sign-up of somebody else gives the owner’s account no password but the owner’s', async () => {
+    const [email, theirs, own] = [newEmail(), newPassword(), newPassword()];
+    for (let n = 0; n < 4; n += 1) await world.post('signup', { email, password: theirs }, {}, world.strict);
+    const token = await world.codeFor(email);
+    expect(await world.post('verify-email', { token }, {}, world.strict)).toMatchObject({
+      body: { code: 'password_required' },
+    });
+    expect(await world.post('verify-email', { token, password: own }, {}, world.strict)).toMatchObject({ status: 200 });
+    expect(await world.post('signin', { email, password: theirs }, {}, world.strict)).toMatchObject({ status: 401 });
+    await signIn(at(world.strict), { email, password: own });
+  });
+
+  test('an account that somebody else made is its reader’s alone: the code proves it with a new password', async () => {
+    const attacker = await world.person();
+    const token = await world.codeFor(attacker.email);
+    const elsewhere = ownPage(await world.person());
+    for (const sent of [{}, elsewhere])
+      expect(await world.post('verify-email', { token }, sent)).toMatchObject({
+        status: 400,
+        body: { code: 'password_required' },
+      });
+    expect(await world.isAlive(attacker)).toEqual(ALIVE);
+    const password = newPassword();
+    expect(await world.post('verify-email', { token, password })).toMatchObject({ status: 200 });
+    expect(await world.isAlive(attacker)).toEqual(DEAD);
+    expect((await signIn(at(world.strict), { email: attacker.email, password })).id).toBe(attacker.id);
+  });
+
+  test('whoever knows its password or is signed in keeps the account as it is', async () => {
+    const [byPassword, bySession] = [await world.person(), await world.person()];
+    const { email, password } = byPassword;
+    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+      status: 200,
+    });
+    const token = await world.codeFor(bySession.email);
+    expect(await world.post('verify-email', { token }, ownPage(bySession))).toMatchObject({ status: 200 });
+    for (const user of [byPassword, bySession]) expect(await world.isAlive(user)).toEqual(ALIVE);
+  });
+
+  test('an account that changes to the address of somebody else gets it by no click of theirs', async () => {
+    const attacker = await world.person();
+    const email = newEmail();
+    await world.post('change-email', { new_email: email }, ownPage(attacker));
+    const token = await world.codeFor(email);
+    expect(await world.post('verify-email', { token })).toMatchObject({ body: { code: 'password_required' } });
+    const guess = await world.post('verify-email', { token, password: newPassword() });
+    expect(guess).toMatchObject({ status: 403, body: { code: 'current_password_wrong' } });
+    expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [email])).toEqual([]);
+    expect(await world.post('verify-email', { token, password: attacker.password })).toMatchObject({ status: 200 });
   });
 });
 

@@ -17,7 +17,6 @@ import { requestPasswordReset, sendVerificationEmail } from '../../domain/identi
 import { changeEmail } from '../../domain/identity/accounts/change-email.ts';
 import { deleteAccount } from '../../domain/identity/accounts/delete-account.ts';
 import { readProfile, updateProfile } from '../../domain/identity/accounts/update-profile.ts';
-import { verifyEmail } from '../../domain/identity/accounts/verify-email.ts';
 import { clearedCookies } from '../../domain/identity/csrf.ts';
 import { codePage, codePageHeaders } from '../../platform/http/code-page.ts';
 import { answer } from '../answer.ts';
@@ -26,7 +25,9 @@ import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';
 
 /** Accounts: proof of an address, password, profile, end. */
 export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: People = peopleHere(deps)): void {
-  bind(routes, verifyEmailEndpoint, (input, caller) => verifyEmail(deps, input.body, caller));
+  bind(routes, verifyEmailEndpoint, ({ body }, caller, { headers, signal }) =>
+    people.verifyEmail({ ...body, cookie: headers.cookie, signal }, caller),
+  );
   bind(routes, sendVerificationEmailEndpoint, (input, caller) => sendVerificationEmail(deps, input.body, caller));
   bind(routes, requestPasswordResetEndpoint, (input, caller) => requestPasswordReset(deps, input.body, caller));
   bind(routes, resetPasswordEndpoint, ({ body }, caller, { signal }) => {

@@ -128,31 +128,81 @@ describe('a new password', () => {
     });
   });
 
-  test('U7 a sign-in that proved the old password while it was being changed opens nothing', async () => {
+  test.each(['nothing', 'a second factor'])(
+    'U7 a sign-in that proved the old password while it was being changed gets nothing, where %s is asked for too',
+    async (asked) => {
+      const user = await world.person();
+      if (asked !== 'nothing')
+        await world.rows(
+          `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
+          [user.id],
+        );
+      const { pools } = world.open.stores;
+      const changing = await pools.main.connect();
+      try {
+        await changing.query('BEGIN');
+        await changing.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [user.id]);
+        const signingIn = world.post('signin', { email: user.email, password: user.password });
+        await expect
+          .poll(
+            async () =>
+              (
+                await world.rows(
+                  `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`,
+                )
+              ).length,
+          )
+          .toBe(1);
+        await changing.query(`UPDATE accounts SET password = 'another' WHERE "userId" = $1`, [user.id]);
+        await changing.query('COMMIT');
+        expect(await signingIn).toMatchObject({ status: 401, body: { code: 'login_refused' } });
+      } finally {
+        changing.release();
+      }
+      expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    },
+  );
+
+  test('U8 with two factors a change asks for a fresh login, and makes none: same end, same time of proof', async () => {
     const user = await world.person();
-    const { pools } = world.open.stores;
-    const changing = await pools.main.connect();
-    try {
-      await changing.query('BEGIN');
-      await changing.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [user.id]);
-      const signingIn = world.post('signin', { email: user.email, password: user.password });
-      await expect
-        .poll(
-          async () =>
-            (
-              await world.rows(
-                `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`,
-              )
-            ).length,
-        )
-        .toBe(1);
-      await changing.query(`UPDATE accounts SET password = 'another' WHERE "userId" = $1`, [user.id]);
-      await changing.query('COMMIT');
-      expect((await signingIn).status).toBe(401);
-    } finally {
-      changing.release();
-    }
-    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    const as = async (acr: string, minutes: number) => {
+      await world.rows(
+        `UPDATE sessions SET acr = $2, amr = '{pwd,otp,mfa}', "createdAt" = now() - $3 * interval '1 minute' WHERE "userId" = $1`,
+        [user.id, acr, minutes],
+      );
+      await forget(user);
+    };
+    const change = () =>
+      world.post('change-password', { current_password: user.password, new_password: password }, ownPage(user));
+    const password = newPassword();
+    const read = () =>
+      world.rows(
+        `SELECT amr, acr, "expiresAt", date_trunc('second', "createdAt") AS began FROM sessions WHERE "userId" = $1`,
+        [user.id],
+      );
+    await as('aal2', 11);
+    expect(await change()).toMatchObject({ status: 403, body: { code: 'step_up_required' } });
+    await as('aal2', 5);
+    const before = await read();
+    const changed = await change();
+    expect(changed.status, changed.text).toBe(200);
+    expect(await read()).toEqual(before);
+    expect(claims(changed.body.tokens)).toMatchObject({ acr: 'aal2', auth_time: before[0].began.getTime() / 1_000 });
+  });
+
+  test('U8 with one factor the password is proof enough, and the session ends when it would have', async () => {
+    const user = await world.person();
+    await world.rows(
+      `UPDATE sessions SET "createdAt" = now() - interval '1 hour', "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
+      [user.id],
+    );
+    await forget(user);
+    const ends = () => world.rows('SELECT "expiresAt" FROM sessions WHERE "userId" = $1', [user.id]);
+    const before = await ends();
+    const json = { current_password: user.password, new_password: newPassword() };
+    const changed = await world.post('change-password', json, ownPage(user));
+    expect(changed.status, changed.text).toBe(200);
+    expect(await ends()).toEqual(before);
   });
 
   test('C-CRD-05 whoever writes another digest ends every login; the same password under a new digest ends none', async () => {
@@ -226,11 +276,10 @@ describe('the profile', () => {
       body: { status: 'verification_sent' },
     });
     expect((await send(world.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user.email).toBe(user.email);
-    expect(await world.post('verify-email', { token: await world.codeFor(email) })).toMatchObject({ status: 200 });
+    const token = await world.codeFor(email);
+    expect(await world.post('verify-email', { token }, ownPage(user))).toMatchObject({ status: 200 });
     const { body } = await send(world.open.url, 'GET', '/api/auth/session', { cookie: user.cookie });
     expect(body.user).toMatchObject({ email, emailVerified: true });
-    const claims = ({ access_token: token }: { readonly access_token: string }) =>
-      JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
     expect(claims(user.tokens)).toMatchObject({ email: user.email, email_verified: false });
     const json = { refresh_token: user.tokens.refresh_token };
     const refreshed = await send(world.open.url, 'POST', '/v1/tokens/refresh', { json });
@@ -242,6 +291,54 @@ describe('the profile', () => {
       status: 400,
     });
     await signIn(at(world.open), { email, password: user.password });
+  });
+
+  test('U7 a change of address that was mailed is over once every login of the account has ended', async () => {
+    const user = await world.person();
+    const [email, later] = [newEmail(), newEmail()];
+    await world.post('change-email', { new_email: email }, ownPage(user));
+    const token = await world.codeFor(email);
+    await world.post('change-email', { new_email: later }, ownPage(user));
+    const password = newPassword();
+    await world.post('request-password-reset', { email: user.email });
+    await world.rows('SELECT user_every_login_end($1)', [user.id]);
+    expect(await world.post('verify-email', { token, password: user.password })).toMatchObject({
+      status: 400,
+      body: { code: 'code_invalid' },
+    });
+    // What was not sent before is not sent any more; asked for by mail, a reset is.
+    expect(await world.newest(later)).toBeUndefined();
+    const reset = { token: await world.codeFor(user.email), new_password: password };
+    expect(await world.post('reset-password', reset)).toMatchObject({ status: 200 });
+    await signIn(at(world.open), { email: user.email, password });
+  });
+
+  test('U7 a session that ends while its request waits changes nothing of the account', async () => {
+    const user = await world.person();
+    const { pools } = world.open.stores;
+    const ending = await pools.main.connect();
+    try {
+      await ending.query('BEGIN');
+      await ending.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [user.id]);
+      const answers = [
+        world.post('change-email', { new_email: newEmail() }, ownPage(user)),
+        send(world.open.url, 'PATCH', '/api/auth/user', { json: { name: 'Eve' }, ...ownPage(user) }),
+        world.post('two-factor/recovery-codes', {}, ownPage(user)),
+        send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
+      ];
+      await expect
+        .poll(async () => {
+          const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`;
+          return (await world.rows(waiting)).length;
+        })
+        .toBe(answers.length);
+      await ending.query('DELETE FROM sessions WHERE "userId" = $1', [user.id]);
+      await ending.query('COMMIT');
+      expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(answers.map(() => 401));
+    } finally {
+      ending.release();
+    }
+    expect(await world.rows('SELECT name FROM users WHERE id = $1', [user.id])).toEqual([{ name: 'Ada' }]);
   });
 
   test('an address that another account has is answered alike, and its owner is told', async () => {
@@ -261,13 +358,16 @@ describe('the profile', () => {
     const token = await world.codeFor(email);
     await world.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
     for (let n = 0; n < 2; n += 1)
-      expect(await world.post('verify-email', { token })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+      expect(await world.post('verify-email', { token }, ownPage(user))).toMatchObject({
+        status: 409,
+        body: { code: 'email_taken' },
+      });
   });
 
   test('U8 what is dangerous needs a fresh login', async () => {
     const user = await world.person();
     await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [user.id]);
-    await world.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(user.cookie)?.[1] ?? ''));
+    await forget(user);
     const answers = [
       await world.post('change-email', { new_email: newEmail() }, ownPage(user)),
       await send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
@@ -286,6 +386,12 @@ describe('the profile', () => {
     expect(await world.post('delete-user', {}, bearerOf(user))).toMatchObject({ status: 401 });
   });
 });
+
+const claims = ({ access_token: token }: { readonly access_token: string }) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+/** What rows say of the session is read anew. */
+const forget = ({ cookie }: TestUser): Promise<void> =>
+  world.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
 
 let shared: Promise<TestUser> | undefined;
 async function openUser(): Promise<{ token: string }> {

@@ -10,6 +10,17 @@ export const codeInvalid = defineError({
   retryable: false,
 });
 
+/** Of codes whose account nobody is signed in to. */
+export const passwordRequired = defineError({
+  code: 'password_required',
+  status: 400,
+  title: 'This code needs a password beside it',
+  cause:
+    'Whoever gave the address may be another than who reads its mail, and no session of the account was sent along.',
+  fix: 'Give the password to sign in with. The code still counts.',
+  retryable: false,
+});
+
 export const currentPasswordWrong = defineError({
   code: 'current_password_wrong',
   status: 403,

@@ -31,7 +31,12 @@ export type Auth = {
   signIn(input: { email: string; provenDigest: string }, request: RequestContext): Promise<OpenedSession>;
   /** A session for a user whom a use-case has recognised; call inside `transact`. */
   openSession(
-    input: { readonly userId: string; readonly assurance: Assurance; readonly expiresAt?: Date },
+    input: {
+      readonly userId: string;
+      readonly assurance: Assurance;
+      readonly expiresAt?: Date;
+      readonly createdAt?: Date;
+    },
     request: RequestContext,
   ): Promise<OpenedSession>;
   /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. */
@@ -75,7 +80,7 @@ export function createAuth(
   };
 
   async function open(
-    given: Pick<Handover, 'digest' | 'provenDigest' | 'assurance' | 'expiresAt'>,
+    given: Pick<Handover, 'digest' | 'provenDigest' | 'assurance' | 'expiresAt' | 'createdAt'>,
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ): Promise<OpenedSession> {
     const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };

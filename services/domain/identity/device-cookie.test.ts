@@ -87,6 +87,23 @@ describe('the cookie of a known device (U4)', () => {
     expect(knows('ada@people.test')).toBeNull();
   });
 
+  test('a browser that signed in before the password was changed is not known, however many cookies it kept', () => {
+    const { ports, signIn, knows, cookie, wait } = browser();
+    signIn('ada@people.test');
+    const since = (ms: number) =>
+      knownDevice(ports, {
+        cookie: cookie(),
+        isSecure: false,
+        email: 'ada@people.test',
+        passwordChangedAt: new Date(START_MS + ms),
+      });
+    expect(since(999)).toEqual(knows('ada@people.test'));
+    expect(since(1_000)).toBeNull();
+    wait(1);
+    signIn('ada@people.test');
+    expect(since(1_000)).not.toBeNull();
+  });
+
   test('four people share a browser; a fifth takes the place of the one who came first', () => {
     const { signIn, knows } = browser();
     const people = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}@people.test`);

@@ -37,8 +37,16 @@ export function knownDevice(
     cookie,
     isSecure,
     email,
-  }: { readonly cookie: string | undefined; readonly isSecure: boolean; readonly email: string },
+    passwordChangedAt,
+  }: {
+    readonly cookie: string | undefined;
+    readonly isSecure: boolean;
+    readonly email: string;
+    /** A cookie from before, in whole seconds, is of nobody: whoever collected some gets no tries by them. */
+    readonly passwordChangedAt?: Date | null | undefined;
+  },
 ): KnownDevice | null {
+  const sinceSeconds = Math.floor((passwordChangedAt?.getTime() ?? 0) / 1_000);
   const nowSeconds = Math.floor(clock.now() / 1_000);
   let found: KnownDevice | null = null;
   for (const entry of entriesIn(cookie, isSecure)) {
@@ -46,7 +54,8 @@ export function knownDevice(
     const key = keyRing.secretVersion('device', Number(version));
     if (key === undefined) continue;
     const isGenuine = timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, issuedAt, id, email)));
-    if (isGenuine && Number(issuedAt) + DEVICE_COOKIE_SECONDS > nowSeconds) found = { id };
+    const isInTime = Number(issuedAt) >= sinceSeconds && Number(issuedAt) + DEVICE_COOKIE_SECONDS > nowSeconds;
+    if (isGenuine && isInTime) found = { id };
   }
   return found;
 }

@@ -11,6 +11,8 @@ export type Handover = {
   assurance?: Assurance;
   /** When the session to be opened ends; a whole life from now unless said. */
   readonly expiresAt?: Date;
+  /** When the login behind it was proved; now unless said. */
+  readonly createdAt?: Date;
   /** Whom a call is for, where it asks for a session: ours has recognised them, by cookie or by token. */
   readonly as?: LiveSession;
   opened?: LiveSession;

@@ -150,6 +150,17 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     expect((await signIn(world, person)).status, 'a success has taken the lock away').toBe(200);
   });
 
+  test('U4 a new password makes every browser a stranger: cookies of before are locked with all others', async () => {
+    const person = newPerson();
+    const { cookie, body } = await signUp(world, person);
+    await failTimes(5, person.email);
+    await rows(`UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '5 seconds' WHERE id = $1`, [
+      body.user.id,
+    ]);
+    const sent = { cookie: deviceOf({ cookie } as HttpAnswer) };
+    expect((await signIn(world, person, sent)).status).toBe(429);
+  });
+
   test('L1: every attempt is one event, and the lock is one more that names no account in the open log', async () => {
     const email = newPerson().email;
     await failTimes(7, email);

@@ -73,6 +73,13 @@ function refusedSeconds(judged: readonly string[], counters: readonly CounterSta
   return Math.max(0, ...seconds);
 }
 
+type AttemptedLogin = {
+  readonly email: string;
+  readonly cookie?: string | undefined;
+  /** Of the account, where there is one: devices that signed in before that are not known any more. */
+  readonly passwordChangedAt?: Date | null | undefined;
+};
+
 /**
  * Judges an attempt to sign in before its password is looked at. Known and unknown accounts cost the same statements.
  * A browser that has signed in before is held by its own counter alone, so nobody can lock another one out.
@@ -80,11 +87,11 @@ function refusedSeconds(judged: readonly string[], counters: readonly CounterSta
  */
 export async function admitLogin(
   ports: GuardPorts,
-  { email, cookie }: { readonly email: string; readonly cookie?: string | undefined },
+  { email, cookie, passwordChangedAt }: AttemptedLogin,
   caller: Caller,
 ): Promise<AdmittedLogin> {
   const { keyRing, auth, loginGuard } = ports;
-  const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email });
+  const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email, passwordChangedAt });
   const { ip } = caller.request;
   const accountKey = counterKey(keyRing, 'account', email);
   const deviceKeys = device ? [counterKey(keyRing, 'device', device.id)] : [];

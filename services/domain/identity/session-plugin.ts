@@ -30,9 +30,10 @@ export const sessionPlugin = () => ({
 export const sessionFacts = (handover: AsyncLocalStorage<Handover>) => ({
   create: {
     before: async (session: Record<string, unknown>) => {
-      const { assurance = UNNAMED, expiresAt } = handover.getStore() ?? {};
+      const { assurance = UNNAMED, expiresAt, createdAt } = handover.getStore() ?? {};
       const { amr, acr } = assurance;
-      return { data: { ...session, amr: [...amr], acr, ...(expiresAt ? { expiresAt } : {}) } };
+      const times = { ...(expiresAt ? { expiresAt } : {}), ...(createdAt ? { createdAt } : {}) };
+      return { data: { ...session, amr: [...amr], acr, ...times } };
     },
   },
 });

@@ -73,8 +73,9 @@ const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === 
 async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
-  const admitted = await admitLogin(ports, { email, cookie: input.cookie }, caller);
   const credential = await findCredential(ports.sql, email);
+  const passwordChangedAt = credential?.passwordChangedAt;
+  const admitted = await admitLogin(ports, { email, cookie: input.cookie, passwordChangedAt }, caller);
   const proven = await provePassword(
     ports,
     input,
@@ -93,8 +94,12 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   const login = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, actor, 'sign_in');
-      // What the password was proved against is read again under this lock: no session outlives a change of it.
+      // What the password was proved against is read again under this lock: no session outlives a change of it, and
+      // no challenge is given for a password of before.
       await lockUser(tx, proven.userId);
+      const current = await findCredential(tx, email);
+      if (current?.userId !== proven.userId || current.digest !== proven.digest || current.isDisabled)
+        throw loginRefused();
       const { identifier } = admitted;
       const first = { userId: proven.userId, amr: PASSWORD_ALONE.amr, detail: { factor: 'password', identifier } };
       const asked = await askSecondFactor(tx, ports, first, actor);

@@ -57,12 +57,13 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
   await assertPasswordAllowed(ports, input.password, { email, name: input.name, caller });
-  const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
   const name = input.name ?? '';
   if (ports.verificationRequired) {
-    await ports.transact((tx) => queueMail(tx, ports, { template: 'sign_up', to: email, name, digest }, caller));
+    // The password is given again by whoever reads the mail: one that somebody else chose must not become theirs.
+    await ports.transact((tx) => queueMail(tx, ports, { template: 'sign_up', to: email, name }, caller));
     return { body: { status: 'verification_required' }, setCookie: [] };
   }
+  const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
   const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth
     .transact(async (tx) => {

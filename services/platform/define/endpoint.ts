@@ -14,8 +14,11 @@ type EndpointAuth =
       readonly accepts: readonly Credential[];
       readonly permission?: string;
       readonly optional?: boolean;
-      /** Dangerous: a person must have proved who they are lately (RFC 9470). Clients are no people and pass. */
-      readonly stepUp?: true;
+      /**
+       * Dangerous: a person must have proved who they are lately (RFC 9470). Clients are no people and pass.
+       * `two_factors`: logins of one factor pass too, as the request itself proves that one anew.
+       */
+      readonly stepUp?: true | 'two_factors';
     };
 
 /**

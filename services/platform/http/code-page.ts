@@ -13,6 +13,7 @@ try{const body=JSON.stringify(Object.fromEntries(new FormData(form)));
 const answer=await fetch(form.dataset.to,{method:'POST',headers:{'content-type':'application/json'},body});
 const problem=answer.ok?{}:await answer.json();
 said.textContent=answer.ok?form.dataset.done:problem.title+'. '+(problem.fix||'');
+if(problem.code==='password_required'){const more=document.getElementById('more');more.hidden=false;more.querySelector('input').disabled=false}
 if(answer.ok)form.hidden=true}catch{said.textContent='The server could not be reached. Try again.'}
 form.elements.send.disabled=false;said.focus()});`;
 
@@ -21,7 +22,9 @@ const PAGES = {
     title: 'Confirm your e-mail address',
     to: '/api/auth/verify-email',
     done: 'Your address is confirmed. You can sign in now.',
-    fields: '',
+    // Asked for where nobody is signed in to the account of the code: a field that is disabled is not sent.
+    fields:
+      '<div id="more" hidden><label for="password">Password to sign in with</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256" disabled></div>',
     button: 'Confirm',
   },
   reset: {

@@ -1,6 +1,5 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql, Tx } from '../../ports.ts';
-import type { Assurance } from '../assurance.ts';
 import type { AuthSession } from '../live-session.ts';
 
 export type AccountRow = {
@@ -13,12 +12,17 @@ export type AccountRow = {
   readonly updatedAt: Date;
   readonly roles: readonly string[];
   readonly isDisabled: boolean;
+  /** Raised by whatever ends every login. */
+  readonly tokenEpoch: number;
+  /** Null where it never had a password. */
+  readonly passwordChangedAt: Date | null;
   /** Of the password; null where the account has none. */
   readonly digest: string | null;
 };
 
 const ACCOUNT = `u.id, u.email, u."emailVerified" IS NOT NULL AS "emailVerified", u.name, u.image, u."createdAt",
-  u."updatedAt", u.roles, u."disabledAt" IS NOT NULL AS "isDisabled", a.password AS digest`;
+  u."updatedAt", u.roles, u."disabledAt" IS NOT NULL AS "isDisabled", u."tokenEpoch",
+  u."passwordChangedAt", a.password AS digest`;
 const FROM = `FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id`;
 
 const accountFindByEmail = defineStatement('accountFindByEmail', `SELECT ${ACCOUNT} ${FROM} WHERE u.email = $1`);
@@ -56,8 +60,6 @@ const passkeysDelete = defineStatement(
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE)`,
 );
 const twoFactorsDelete = defineStatement('accountTwoFactorsDelete', `DELETE FROM two_factors WHERE "userId" = $1`);
-
-const assuranceRead = defineStatement('sessionAssuranceRead', `SELECT amr, acr FROM sessions WHERE id = $1`);
 
 const emailProve = defineStatement(
   'emailProve',
@@ -128,9 +130,6 @@ export async function deleteFactors(tx: Tx, userId: string): Promise<void> {
   await tx.query(passkeysDelete, [userId]);
   await tx.query(twoFactorsDelete, [userId]);
 }
-
-export const readAssurance = (tx: Tx, sessionId: string): Promise<Assurance | undefined> =>
-  one(tx.query<Assurance>(assuranceRead, [sessionId]));
 
 /** False where the address is another by now, or proven already. */
 export const proveEmail = (tx: Tx, userId: string, email: string): Promise<boolean> =>

@@ -1,22 +1,27 @@
+import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { normaliseEmail } from '../email.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { ownAccount } from './own-account.ts';
+import { findAccount } from './accounts.store.ts';
+import { holdOwnSession } from './hold-own-session.ts';
 
 /**
- * Asks for another address: it takes effect when the code sent there is redeemed, and the old one is told then. The
- * answer is the same when another account has the address; its owner is told instead.
+ * Asks for another address: it takes effect when the code sent there is redeemed, unless every login of the account
+ * has ended before; the old one is told then. The answer is the same when another account has the address; its owner
+ * is told instead. Throws `unauthenticated` (401) where the caller's session is over.
  */
 export async function changeEmail(
   ports: Pick<Ports, 'transact'> & MailPorts,
   { newEmail }: { readonly newEmail: string },
   caller: Caller,
 ): Promise<{ readonly status: 'verification_sent' }> {
-  const { userId } = ownAccount(caller);
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller);
-    await queueMail(tx, ports, { template: 'change_email', to: normaliseEmail(newEmail), userId }, caller);
+    const { userId } = await holdOwnSession(tx, caller);
+    const userEpoch = (await findAccount(tx, userId))?.tokenEpoch;
+    if (userEpoch === undefined) throw unauthenticated();
+    await queueMail(tx, ports, { template: 'change_email', to: normaliseEmail(newEmail), userId, userEpoch }, caller);
   });
   return { status: 'verification_sent' };
 }

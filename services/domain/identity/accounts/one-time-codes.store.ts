@@ -19,18 +19,20 @@ const ALIVE_MAX = 3;
 /** Served by one_time_codes_email. Replaces the code of the same id, that of an earlier try to send its mail. */
 const codeIssue = defineStatement(
   'codeIssue',
-  `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at)
-   SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7)
+  `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
+   SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
    WHERE (SELECT count(*) FROM one_time_codes
      WHERE email = $5 AND purpose = $2 AND expires_at > clock_timestamp() AND id <> $1::uuid) < ${ALIVE_MAX}
-   ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at
+   ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
+     user_epoch = EXCLUDED.user_epoch
    RETURNING id`,
 );
 
-/** Of any number at once one gets the row: the others find it gone. */
+/** Of any number at once one gets the row: the others find it gone. Nobody gets it once its user's logins have ended. */
 const codeDelete = defineStatement(
   'codeDelete',
   `DELETE FROM one_time_codes WHERE id = $1 AND expires_at > clock_timestamp()
+     AND (user_id IS NULL OR user_epoch = (SELECT "tokenEpoch" FROM users u WHERE u.id = user_id))
    RETURNING id, user_id AS "userId", email, sealed`,
 );
 
@@ -55,10 +57,15 @@ const codesDelete = defineStatement(
 
 export async function insertCode(
   tx: Sql,
-  code: CodeRow & { readonly purpose: CodePurpose; readonly hash: Buffer; readonly lifeSeconds: number },
+  code: CodeRow & {
+    readonly purpose: CodePurpose;
+    readonly hash: Buffer;
+    readonly userEpoch: number | null;
+    readonly lifeSeconds: number;
+  },
 ): Promise<boolean> {
-  const { id, purpose, hash, userId, email, sealed, lifeSeconds } = code;
-  return (await tx.query(codeIssue, [id, purpose, hash, userId, email, sealed, lifeSeconds])).length > 0;
+  const { id, purpose, hash, userId, userEpoch, email, sealed, lifeSeconds } = code;
+  return (await tx.query(codeIssue, [id, purpose, hash, userId, email, sealed, lifeSeconds, userEpoch])).length > 0;
 }
 
 export async function deleteCode(tx: Sql, id: string): Promise<CodeRow | undefined> {

@@ -25,6 +25,8 @@ export type NewCode = {
   readonly purpose: CodePurpose;
   /** Null where no account has the address yet. */
   readonly userId: string | null;
+  /** `tokenEpoch` of that user when the proof was asked for: the code counts while it is the same. */
+  readonly userEpoch: number | null;
   readonly email: string;
   /** What takes effect with the proof; sealed at rest. */
   readonly carries?: object;
@@ -56,7 +58,7 @@ export type ProvenCode = {
 
 /**
  * Uses a code up: of any number of callers one gets it. Its user is locked first, as by whoever deletes users and
- * their codes with them. Undefined where it is wrong, over, or used.
+ * their codes with them. Undefined where it is wrong, over, used, or of before its user's logins ended.
  */
 export async function redeemCode(
   tx: Tx,

@@ -8,21 +8,22 @@ import type { UserView } from '../contract.ts';
 import { userView } from '../views.ts';
 import { findAccount, writeProfile } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
+import { holdOwnSession } from './hold-own-session.ts';
 import { ownAccount } from './own-account.ts';
 
 /** What an owner may change without proving anything. Undefined leaves a field, null empties it. */
 export type ProfileChange = { readonly name?: string | null | undefined; readonly image?: string | null | undefined };
 
-/** Name and picture of the caller's account. Throws `unauthenticated` (401) when it is gone. */
+/** Name and picture of the caller's account. Throws `unauthenticated` (401) when it or the session is gone. */
 export async function updateProfile(
   ports: Pick<Ports, 'transact'> & HasAuth,
   change: ProfileChange,
   caller: Caller,
 ): Promise<{ readonly user: UserView }> {
-  const { userId } = ownAccount(caller);
   const fields = (['name', 'image'] as const).filter((field) => change[field] !== undefined);
   const account = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'profile_changed');
+    const { userId } = await holdOwnSession(tx, caller);
     if (fields.length > 0 && (await writeProfile(tx, userId, change))) {
       await recordEvent(tx, caller, userProfileChanged, {
         outcome: 'ok',

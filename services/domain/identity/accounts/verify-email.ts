@@ -1,12 +1,11 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import type { Caller, Tx } from '../../ports.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import type { HasAuth } from '../auth.ts';
 import { emailTaken } from '../errors.ts';
+import { clearLoginFailures } from '../login-guard.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
-import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { queueMail } from '../mail/queue-mail.ts';
 import {
   findAccount,
   findAccountByEmail,
@@ -18,52 +17,71 @@ import {
 } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
-import { type ProvenCode, redeemCode } from './one-time-codes.ts';
+import { findCode, type ProvenCode, redeemCode } from './one-time-codes.ts';
+import { holds, type Reader, readerOf, type VerifyInput, type VerifyPorts } from './reader-of-code.ts';
 import { refuseCode } from './refuse-code.ts';
 import { takeOver } from './set-password.ts';
 
-export type VerifyPorts = Pick<Ports, 'transact' | 'sql'> & MailPorts & HasAuth & HasRevocationPush;
+const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
 
 /**
  * Proves an address by the code that was sent to it: of a sign-up, whose account begins now; of an account that has
- * it; or of one that changes to it. Makes no session. Of any number of calls with one code one succeeds.
- * @throws codeInvalid (400), emailTaken (409) when another account took the address meanwhile
+ * it; or of one that changes to it. Whoever gave an address may be another than who reads its mail: so the code counts
+ * with a session or the password of its account, or else with a password that the reader sets, and by which everything
+ * of before ends. Makes no session. Of any number of calls with one code one succeeds.
+ * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays), currentPasswordWrong (403),
+ *   emailTaken (409) when another account took the address meanwhile, loginLocked (429), hashingBusy (503)
  */
 export async function verifyEmail(
   ports: VerifyPorts,
-  { token }: { readonly token: string },
+  input: VerifyInput,
   caller: Caller,
 ): Promise<{ readonly status: 'verified' }> {
-  const isProven = await ports
-    .transact(async (tx) => {
-      await setAuditContext(tx, caller, 'address_proved');
-      const proof = await redeemCode(tx, ports, ['sign_up', 'verify_email', 'change_email'], token);
-      return proof !== undefined && (await prove(tx, ports, proof, caller));
-    })
-    .catch((err: unknown) => {
-      throw (err as { code?: unknown }).code === '23505' ? emailTaken({ cause: err }) : err;
-    });
-  if (!isProven) await refuseCode(ports.sql, caller);
-  return { status: 'verified' };
+  const { token } = input;
+  for (const purpose of PURPOSES) {
+    const code = await findCode(ports.sql, purpose, token);
+    if (!code) continue;
+    const reader = await readerOf(ports, { ...code, purpose }, input, caller);
+    if (!reader) break;
+    const isProven = await ports
+      .transact(async (tx) => {
+        await setAuditContext(tx, caller, 'address_proved');
+        const proof = await redeemCode(tx, ports, [purpose], token);
+        return proof !== undefined && (await prove(tx, ports, proof, reader, caller));
+      })
+      .catch((err: unknown) => {
+        throw (err as { code?: unknown }).code === '23505' ? emailTaken({ cause: err }) : err;
+      });
+    if (isProven) return { status: 'verified' };
+    break;
+  }
+  return refuseCode(ports.sql, caller);
 }
 
-async function prove(tx: Tx, ports: VerifyPorts, proof: ProvenCode, caller: Caller): Promise<boolean> {
+async function prove(tx: Tx, ports: VerifyPorts, proof: ProvenCode, reader: Reader, caller: Caller): Promise<boolean> {
   const { userId, email } = proof;
   const provenId =
     userId === null
-      ? await beginAccount(tx, ports, proof)
-      : await proveAddress(tx, ports, { ...proof, userId }, caller);
+      ? await beginAccount(tx, ports, proof, reader)
+      : await proveAddress(tx, ports, { ...proof, userId }, reader, caller);
   if (provenId === undefined) return false;
   await deleteCodes(tx, provenId, email);
+  if (reader.by === 'new_password') await clearLoginFailures(tx, ports, email);
   await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: provenId } });
   return true;
 }
 
-/** The account of a sign-up, or one of nobody that has its address: the password proved with it takes effect. */
-async function beginAccount(tx: Tx, ports: VerifyPorts, { email, carries }: ProvenCode): Promise<string | undefined> {
-  const { name, digest } = carries as PendingSignUp;
+/** The account of a sign-up, or one of nobody that has its address: the password of the mail's reader takes effect. */
+async function beginAccount(
+  tx: Tx,
+  ports: VerifyPorts,
+  { email, carries }: ProvenCode,
+  reader: Reader,
+): Promise<string | undefined> {
+  if (reader.by !== 'new_password') return undefined;
+  const { digest } = reader;
   const id = ports.random.uuid();
-  if (await insertUser(tx, { id, email, name })) {
+  if (await insertUser(tx, { id, email, name: (carries as PendingSignUp).name })) {
     await insertPassword(tx, ports.random.uuid(), id, digest);
     return id;
   }
@@ -79,17 +97,20 @@ async function proveAddress(
   tx: Tx,
   ports: VerifyPorts,
   { userId, email, purpose }: ProvenCode & { readonly userId: string },
+  reader: Reader,
   caller: Caller,
 ): Promise<string | undefined> {
   const account = await findAccount(tx, userId);
-  if (!account || account.isDisabled) return undefined;
-  if (purpose === 'verify_email') {
-    if (!(await proveEmail(tx, userId, email))) return undefined;
-  } else {
+  if (!account || account.isDisabled || !(await holds(tx, account, reader))) return undefined;
+  await forgetSessions(tx, ports, userId);
+  if (purpose === 'change_email') {
     await replaceEmail(tx, userId, email);
     await deleteCodes(tx, userId, account.email);
     await queueMail(tx, ports, { template: 'email_changed', to: account.email }, caller);
+    return userId;
   }
-  await forgetSessions(tx, ports, userId);
-  return userId;
+  if (account.emailVerified || account.email !== email) return undefined;
+  if (reader.by !== 'new_password') return (await proveEmail(tx, userId, email)) ? userId : undefined;
+  tx.afterCommit(ports.announceRevocations);
+  return (await takeOver(tx, ports, account, reader.digest)) ? userId : undefined;
 }

@@ -25,8 +25,8 @@ export async function proveOwnPassword(
 ): Promise<string> {
   const account = await findAccount(ports.sql, userId);
   if (!account || account.isDisabled) throw unauthenticated();
-  const { email, digest } = account;
-  const admitted = await admitLogin(ports, { email, cookie }, caller);
+  const { email, digest, passwordChangedAt } = account;
+  const admitted = await admitLogin(ports, { email, cookie, passwordChangedAt }, caller);
   const isRight =
     digest !== null &&
     isHashable(password) &&

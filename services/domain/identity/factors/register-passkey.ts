@@ -37,7 +37,7 @@ export async function preparePasskey(ports: LoginPorts, _input: object, caller: 
 /**
  * Takes the new passkey into the caller's account. Its ceremony proves two factors, so a new session of two takes the
  * place of the caller's (U7); every other ends where the account had no factor before.
- * @throws passkeyRefused (401), factorConflict (409) where it is registered already
+ * @throws passkeyRefused (401), factorConflict (409) where it is registered already or there are as many as may be
  */
 export async function registerPasskey(
   ports: LoginPorts,
@@ -54,6 +54,7 @@ export async function registerPasskey(
       await setAuditContext(tx, caller, 'factor_enrolled');
       await lockUser(tx, userId);
       if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+      if ((await readFactors(tx, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
       const made = await ports.auth.factors.registerPasskey({ userId, challenge, response, name }, caller.request);
       const hasNewCodes = await insertRecoveryCodes(tx, { id: ports.random.uuid(), userId, secret, backupCodes });
       return { login: await reopen(tx), passkeyId: made, isNew: hasNewCodes };

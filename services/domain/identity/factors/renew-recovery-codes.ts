@@ -1,6 +1,6 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
+import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { factorConflict } from '../factors-errors.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { replaceRecoveryCodes } from './factors.store.ts';
@@ -13,12 +13,12 @@ export async function renewRecoveryCodes(
   _input: object,
   caller: Caller,
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
-  const { userId } = await ownSession(ports, caller);
+  await ownSession(ports, caller);
   const recoveryCodes = newRecoveryCodes(ports.random);
   const sealed = await ports.auth.factors.seal(JSON.stringify(recoveryCodes));
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'recovery_codes_renewed');
-    await lockUser(tx, userId);
+    const { userId } = await holdOwnSession(tx, caller);
     if (!(await replaceRecoveryCodes(tx, userId, sealed))) throw factorConflict();
   });
   return { recoveryCodes };

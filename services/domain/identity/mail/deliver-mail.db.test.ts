@@ -130,9 +130,33 @@ describe('a mail that was asked for', () => {
     expect(await raw('SELECT purpose FROM one_time_codes')).toEqual([{ purpose: 'reset_password' }]);
   });
 
+  test.each<[string, MailRequest, string]>([
+    [
+      'a change of address',
+      { template: 'change_email', to: 'next@people.test', userId: 'u2', userEpoch: 0 },
+      `UPDATE users SET "tokenEpoch" = 1 WHERE id = 'u2'`,
+    ],
+    [
+      'a reset',
+      { template: 'reset_password', to: 'owner@people.test' },
+      `UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '1 second' WHERE id = 'u2'`,
+    ],
+  ])('U7 %s that is tried again brings no code back that the owner has ended', async (_, request, recover) => {
+    await raw(`DELETE FROM users WHERE id = 'u2'`);
+    await raw(`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`);
+    await ask(request);
+    await mails.deliver(away);
+    expect((await raw('SELECT 1 FROM one_time_codes')).length).toBe(1);
+    await raw('DELETE FROM one_time_codes');
+    await raw(recover);
+    await due();
+    expect(await mails.to(request.to)).toEqual([]);
+    expect([await raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
+  });
+
   test('says what only its own fields name: markup and line breaks in a name change nothing', async () => {
     const to = 'plain@people.test';
-    await ask({ template: 'sign_up', to, name: '<img src=x>\r\nBcc: other@people.test', digest: 'x' });
+    await ask({ template: 'sign_up', to, name: '<img src=x>\r\nBcc: other@people.test' });
     const [mail] = await mails.to(to);
     expect(mail?.raw).not.toMatch(/^bcc:/im);
     expect(mail?.raw).not.toContain('<img');

@@ -43,7 +43,7 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
   const template = row.template as StoredMail['template'];
   try {
     const mail = JSON.parse(ports.vault.open(row.sealed, mailContext(row.id)).toString('utf8')) as StoredMail;
-    const letter = await ports.transact((tx) => writeMail(tx, ports, { ...mail, id: row.id }));
+    const letter = await ports.transact((tx) => writeMail(tx, ports, { ...mail, id: row.id, askedAt: row.askedAt }));
     if (letter) await send(ports, mail.to, row.id, letter);
     await deleteMail(ports.sql, row.id);
     mailsSent.add(1, { template, outcome: letter ? 'sent' : 'dropped' });

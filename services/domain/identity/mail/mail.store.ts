@@ -6,6 +6,7 @@ export type MailRow = {
   readonly id: string;
   readonly template: string;
   readonly sealed: string;
+  readonly askedAt: Date;
   /** This try counted. */
   readonly attempts: number;
   /** Seconds since it was asked for. */
@@ -28,7 +29,8 @@ const mailsTake = defineStatement(
    )
    UPDATE mail_outbox m SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $2)
    FROM locked WHERE m.id = locked.id
-   RETURNING m.id, m.template, m.sealed, m.attempts, extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS "ageSeconds"`,
+   RETURNING m.id, m.template, m.sealed, m.created_at AS "askedAt", m.attempts,
+     extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS "ageSeconds"`,
 );
 
 const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1`);

@@ -1,18 +1,19 @@
 import type { Ports, Tx } from '../../ports.ts';
-import { findAccount, findAccountByEmail } from '../accounts/accounts.store.ts';
+import { type AccountRow, findAccount, findAccountByEmail } from '../accounts/accounts.store.ts';
 import { type CodePurpose, findNewestCode } from '../accounts/one-time-codes.store.ts';
 import { CODE_SECONDS, issueCode, openCode } from '../accounts/one-time-codes.ts';
 import type { Letter } from './render-mail.ts';
 
 /** What a pending sign-up carries until its address is proved. */
-export type PendingSignUp = { readonly name: string; readonly digest: string };
+export type PendingSignUp = { readonly name: string };
 
 /** A mail as it is asked for: to whom and why. `to` is in its stored form (`normaliseEmail`). */
 export type MailRequest =
   | ({ readonly template: 'sign_up'; readonly to: string } & PendingSignUp)
   | { readonly template: 'verify_email'; readonly to: string }
   | { readonly template: 'reset_password'; readonly to: string }
-  | { readonly template: 'change_email'; readonly to: string; readonly userId: string }
+  /** `userEpoch`: of the user who asks, in the transaction of asking; the mail is due while it is the same. */
+  | { readonly template: 'change_email'; readonly to: string; readonly userId: string; readonly userEpoch: number }
   | { readonly template: 'password_changed'; readonly to: string }
   | { readonly template: 'email_changed'; readonly to: string }
   | { readonly template: 'account_deleted'; readonly to: string };
@@ -24,6 +25,7 @@ export type StoredMail<R extends MailRequest = MailRequest> = R & {
   /** Id of the row, and of the code the mail carries. */
   readonly id: string;
   readonly publicUrl: string;
+  readonly askedAt: Date;
 };
 
 type WritePorts = Pick<Ports, 'vault' | 'random'>;
@@ -51,12 +53,14 @@ async function resetLetter(
   tx: Tx,
   ports: WritePorts,
   mail: StoredMail,
-  account: { readonly id: string; readonly email: string; readonly isDisabled: boolean },
+  account: AccountRow,
   about: Pick<Letter, 'subject' | 'paragraphs'>,
 ): Promise<Letter | null> {
-  if (account.isDisabled) return null;
+  const { id: userId, tokenEpoch: userEpoch, email, passwordChangedAt } = account;
+  // A mail that is tried again must not bring back what a new password has ended.
+  if (account.isDisabled || (passwordChangedAt !== null && passwordChangedAt > mail.askedAt)) return null;
   const purpose = 'reset_password';
-  const code = await issueCode(tx, ports, { id: mail.id, purpose, userId: account.id, email: account.email });
+  const code = await issueCode(tx, ports, { id: mail.id, purpose, userId, userEpoch, email });
   if (code === null) return null;
   const link = { label: 'Choose a new password', page: `${mail.publicUrl}/account/reset-password`, code };
   return {
@@ -84,11 +88,12 @@ const notice =
 /** How each mail is written, at the moment it is sent. Null: there is nothing to say, and nobody is told. */
 const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
   sign_up: async (tx, ports, mail) => {
-    const { id, to, name, digest } = mail;
+    const { id, to, name } = mail;
     const account = await findAccountByEmail(tx, to);
     if (account?.emailVerified) return resetLetter(tx, ports, mail, account, knownLetter(mail));
-    const carries: PendingSignUp = { name, digest };
-    const code = await issueCode(tx, ports, { id, purpose: 'sign_up', userId: null, email: to, carries });
+    const carries: PendingSignUp = { name };
+    const owner = { userId: null, userEpoch: null, email: to };
+    const code = await issueCode(tx, ports, { id, purpose: 'sign_up', ...owner, carries });
     return verifyLetter(mail, code, 'sign_up');
   },
   verify_email: async (tx, ports, mail) => {
@@ -98,11 +103,13 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     const pending = await findNewestCode(tx, email, 'sign_up');
     if (pending) {
       const carries = openCode(ports, pending) as PendingSignUp;
-      const code = await issueCode(tx, ports, { id, purpose: 'sign_up', userId: null, email, carries });
+      const owner = { userId: null, userEpoch: null, email };
+      const code = await issueCode(tx, ports, { id, purpose: 'sign_up', ...owner, carries });
       return verifyLetter(mail, code, 'sign_up');
     }
     if (!account) return null;
-    const code = await issueCode(tx, ports, { id, purpose: 'verify_email', userId: account.id, email });
+    const { id: userId, tokenEpoch: userEpoch } = account;
+    const code = await issueCode(tx, ports, { id, purpose: 'verify_email', userId, userEpoch, email });
     return verifyLetter(mail, code, 'verify_email');
   },
   reset_password: async (tx, ports, mail) => {
@@ -114,11 +121,12 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     });
   },
   change_email: async (tx, ports, mail) => {
-    const { id, to: email, userId } = mail;
+    const { id, to: email, userId, userEpoch } = mail;
+    const account = await findAccount(tx, userId);
+    if (!account || account.isDisabled || account.tokenEpoch !== userEpoch) return null;
     const other = await findAccountByEmail(tx, email);
     if (other) return other.id === userId ? null : resetLetter(tx, ports, mail, other, knownLetter(mail));
-    if (!(await findAccount(tx, userId))) return null;
-    const code = await issueCode(tx, ports, { id, purpose: 'change_email', userId, email });
+    const code = await issueCode(tx, ports, { id, purpose: 'change_email', userId, userEpoch, email });
     return verifyLetter(mail, code, 'change_email');
   },
   password_changed: notice(
