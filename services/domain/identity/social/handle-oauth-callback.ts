@@ -10,6 +10,7 @@ import type { LoginView } from '../contract.ts';
 import { endSessionIn } from '../end-session.ts';
 import { loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
+import { readOwnSession } from '../factors/factors.store.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
@@ -133,6 +134,8 @@ async function link(
   await ports.transact(async (tx) => {
     await setAuditContext(tx, personCaller(userId, caller), 'link_account');
     await lockUser(tx, userId);
+    // Under the lock: a session that was ended meanwhile adds no way to sign in.
+    if (!(await readOwnSession(tx, live.session.id, userId))) throw socialSignInRefused();
     await linkOAuthAccount(tx, ports, userId, profile);
   });
   return { result: null, callbackUrl: attempt.callbackUrl, setCookie: [] };

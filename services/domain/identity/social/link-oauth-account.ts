@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Ports, Tx } from '../../ports.ts';
-import { socialAccountTaken } from '../social-errors.ts';
+import { socialAccountTaken, socialSignInRefused } from '../social-errors.ts';
 import { accountValuesOf } from './provider-tokens.ts';
 import type { Profile } from './providers.ts';
 import { findOwner, insertAccount, refreshAccount } from './social.store.ts';
@@ -18,4 +18,20 @@ export async function linkOAuthAccount(tx: Tx, ports: LinkPorts, userId: string,
   const owner = await findOwner(tx, profile.providerId, profile.accountId);
   if (owner?.userId !== userId) throw socialAccountTaken();
   await refreshAccount(tx, owner.id, values);
+}
+
+/**
+ * Replaces the tokens of an account that is linked already, and links none: it may have been taken away while the
+ * caller waited for the user's lock.
+ * @throws socialSignInRefused (400) where it is not this user's any more
+ */
+export async function refreshOAuthAccount(
+  tx: Tx,
+  ports: Pick<LinkPorts, 'keyRing'>,
+  userId: string,
+  profile: Profile,
+): Promise<void> {
+  const owner = await findOwner(tx, profile.providerId, profile.accountId);
+  if (owner?.userId !== userId) throw socialSignInRefused();
+  await refreshAccount(tx, owner.id, accountValuesOf(ports, profile));
 }

@@ -16,7 +16,7 @@ import { userEmailVerified } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
 import { socialEmailUnproven } from '../social-errors.ts';
-import { type LinkPorts, linkOAuthAccount } from './link-oauth-account.ts';
+import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './providers.ts';
 import { deletePassword, findOwner } from './social.store.ts';
 
@@ -30,7 +30,8 @@ const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,189}$/;
  * Whose sign-in this is: the user who has the provider's account linked; else the one whose proved address the
  * provider says it has proved too; else a new one. An address that nobody had proved here may have been registered by
  * somebody else: their password, other ways in, sessions and tokens end as its owner proves it (CVE-2026-53516).
- * @throws socialEmailUnproven (403), alike for known and unknown addresses; loginRefused (401) for a disabled account
+ * @throws socialEmailUnproven (403), alike for known and unknown addresses; loginRefused (401) for a disabled account;
+ *   socialSignInRefused (400) where the provider's account was taken from the user meanwhile
  */
 export async function recogniseUser(
   tx: Tx,
@@ -41,7 +42,7 @@ export async function recogniseUser(
   const owner = await findOwner(tx, profile.providerId, profile.accountId);
   if (owner) {
     await lockUser(tx, owner.userId);
-    await linkOAuthAccount(tx, ports, owner.userId, profile);
+    await refreshOAuthAccount(tx, ports, owner.userId, profile);
     return { userId: owner.userId, isNewUser: false };
   }
   const email = provenEmail(profile);

@@ -5,6 +5,7 @@ import { type ApiWorld, openApiWorld } from '../../../platform/testing/api-world
 import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flows.ts';
 import { cookieOf, type Json, type Received, type Sent, send } from '../../../platform/testing/http-client.ts';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { personCaller } from '../finish-login.ts';
 import { unlinkAccount } from './linked-accounts.ts';
@@ -304,6 +305,32 @@ describe('linking by who is signed in', () => {
     await expectRefused(await link(one, account({ email_verified: false })), 403, 'social_email_unproven');
     expect(await accountsOf(one)).toEqual(['credential']);
     expect(await accountsOf(two)).toEqual(['credential']);
+  });
+
+  test('a way in that is taken away while somebody comes by it opens nothing, and is not there again', async () => {
+    const person = await signUp({ api: copy.url });
+    const who = account();
+    await link(person, who);
+    const begun = await begin();
+    const path = await comeBack(begun, who);
+    const takeAway = `DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'company'`;
+    const answer = await overtaken(copy.stores.pools.main, person.id, takeAway, () =>
+      ask('GET', path, { cookie: begun.cookie }),
+    );
+    await expectRefused(answer, 400, 'social_sign_in_refused');
+    expect(await accountsOf(person)).toEqual(['credential']);
+  });
+
+  test('a session that is ended while it links another way in links none', async () => {
+    const person = await signUp({ api: copy.url });
+    const begun = await begin({ cookie: person.cookie, path: '/api/auth/link-social' });
+    const path = await comeBack(begun, account());
+    const end = `DELETE FROM sessions WHERE "userId" = $1`;
+    const answer = await overtaken(copy.stores.pools.main, person.id, end, () =>
+      ask('GET', path, { cookie: begun.cookie }),
+    );
+    await expectRefused(answer, 400, 'social_sign_in_refused');
+    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
   });
 
   test('the last way in stays', async () => {
