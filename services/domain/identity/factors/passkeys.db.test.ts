@@ -6,6 +6,7 @@ import { claimsIn } from '../../../platform/testing/flows.ts';
 import type { Json } from '../../../platform/testing/http-client.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
 import { type HttpAnswer, newPerson, send } from '../../../platform/testing/identity-world.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -169,6 +170,17 @@ describe('signing in with a passkey', () => {
       `SELECT outcome FROM audit_outbox WHERE type = 'user.login' AND detail->>'factor' = 'passkey' AND outcome = 'refused'`,
     );
     expect(events.length).toBeGreaterThanOrEqual(6);
+  });
+
+  test('U7 with one that is being taken away opens nothing, and leaves the session of before', async () => {
+    const { userId, authenticator } = await holder();
+    const other = await signUp(world, newPerson());
+    const proof = await assertion(authenticator);
+    const takeAway = 'DELETE FROM passkeys WHERE "userId" = $1';
+    const answered = await overtaken(world.pool, userId, takeAway, () => verify(proof, other.cookie));
+    expect(answered.body.code).toBe('passkey_refused');
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+    expect((await readSession(world, other.cookie)).status).toBe(200);
   });
 
   test('U6 its options are alike for everybody and name no credential', async () => {

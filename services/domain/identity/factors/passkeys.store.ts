@@ -30,6 +30,13 @@ const passkeyDelete = defineStatement(
   `DELETE FROM passkeys WHERE id = $2 AND "userId" = $1 RETURNING 1`,
 );
 
+/** By the unique key of credentialID. */
+const passkeyOwnerFind = defineStatement('passkeyOwnerFind', `SELECT "userId" FROM passkeys WHERE "credentialID" = $1`);
+
+/** Whose passkey this is, by the id that an authenticator gives it (WebAuthn §5.1). */
+export const findPasskeyOwner = async (sql: Sql, credentialId: string): Promise<string | undefined> =>
+  (await sql.query<{ userId: string }>(passkeyOwnerFind, [credentialId]))[0]?.userId;
+
 export const readPasskeys = (sql: Sql, userId: string): Promise<PasskeyRow[]> =>
   sql.query<PasskeyRow>(passkeysRead, [userId]);
 

@@ -3,6 +3,7 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
 import { assertNotRewound } from '../../tokens/revocation-set.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';
 import { endSessionIn } from '../end-session.ts';
@@ -12,6 +13,7 @@ import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
+import { findPasskeyOwner } from './passkeys.store.ts';
 
 export type PasskeySignInInput = PasskeyResponse & {
   readonly cookie?: string | undefined;
@@ -55,9 +57,12 @@ async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Cal
   const replaced = await findByCookie(ports, cookie);
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'sign_in');
-    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+    // Before the plugin reads the passkey: one that is being taken away is gone by then, and opens nothing.
+    const owner = await findPasskeyOwner(tx, String(response.id));
+    if (owner === undefined || !(await lockUser(tx, owner))) throw passkeyRefused();
     const opened = await ports.auth.factors.signInWithPasskey({ challenge, response }, caller.request);
     if (opened.user.disabledAt !== null) throw passkeyRefused();
+    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
     const actor = personCaller(opened.user.id, caller);
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
