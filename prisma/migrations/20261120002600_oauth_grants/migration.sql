@@ -6,6 +6,7 @@ CREATE TABLE oauth_codes (
   code_challenge text NOT NULL CHECK (length(code_challenge) = 43),  -- S256 (RFC 7636 §4.2)
   user_id        text NOT NULL,
   session_id     text NOT NULL,
+  client_epoch   integer NOT NULL,
   scope          text NOT NULL,
   audience       text NOT NULL,
   nonce          text,
@@ -47,11 +48,14 @@ CREATE TABLE oauth_device_grants (
   scope            text NOT NULL,
   audience         text NOT NULL,
   status           text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'denied')),
-  user_id          text CHECK (status <> 'approved' OR user_id IS NOT NULL),
+  user_id          text,
+  user_epoch       integer,                                          -- as they stood when it was decided:
+  client_epoch     integer,                                          -- logins ended since end the grant too
   auth_time        timestamptz(0),
   interval_seconds smallint NOT NULL,
   polled_at        timestamptz(3),
-  expires_at       timestamptz(3) NOT NULL
+  expires_at       timestamptz(3) NOT NULL,
+  CHECK (status <> 'approved' OR num_nulls(user_id, user_epoch, client_epoch, auth_time) = 0)
 );
 CREATE INDEX oauth_device_grants_expires_at ON oauth_device_grants (expires_at);
 

@@ -26,6 +26,7 @@ let user: TestUser;
 let tv: ClientCredentials;
 let app: ClientCredentials;
 let service: ClientCredentials;
+let operator: ClientCredentials;
 
 beforeAll(async () => {
   world = await openApiWorld();
@@ -34,6 +35,7 @@ beforeAll(async () => {
   tv = await newOAuthClient([api], 'none', [DEVICE, 'refresh_token']);
   app = await newOAuthClient([api], 'none', ['authorization_code']);
   service = await newOAuthClient([api], 'client_secret_basic', [EXCHANGE, 'client_credentials']);
+  operator = await world.newClient(['tokens:revoke', 'tokens:read']);
 });
 afterAll(() => world?.close());
 
@@ -41,8 +43,8 @@ const begin = async (form: Record<string, string> = {}, client = tv) =>
   send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: client.client_id, ...form } });
 const poll = (device_code: string, client = tv) => askToken(api, client, { grant_type: DEVICE, device_code });
 
-async function decide(userCode: string, decision: 'allow' | 'deny') {
-  const browser = browserOf(api, user);
+async function decide(userCode: string, decision: 'allow' | 'deny', by = user) {
+  const browser = browserOf(api, by);
   const confirm = await browser.open(`/device?user_code=${userCode}`);
   return browser.submit(confirm, { decision });
 }
@@ -129,6 +131,42 @@ describe('device grant (RFC 8628)', () => {
     expect((await browser.open('/device')).text).toContain('name="user_code"');
   });
 
+  test('what ends every login of user or client ends what they agreed to and nobody has fetched', async () => {
+    const byOperator = (json: object) =>
+      send(api.url, 'POST', '/v1/tokens/revoke', { basic: operator, json: { ...json, reason: 'taken over' } });
+    const ends: Record<string, (own: TestUser, client: ClientCredentials) => Promise<unknown>> = {
+      'a new password': ({ id }) => world.rows('SELECT user_every_login_end($1)', [id]),
+      'all sessions ended': ({ id }) => byOperator({ user_id: id }),
+      'the user disabled': ({ id }) => world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]),
+      'the user deleted': ({ id }) => world.rows('DELETE FROM users WHERE id = $1', [id]),
+      'the client cut off': (_own, { client_id }) => byOperator({ client_id }),
+    };
+    for (const [what, end] of Object.entries(ends)) {
+      const own = await signUp({ api: api.url });
+      const client = await newOAuthClient([api], 'none', [DEVICE, 'authorization_code']);
+      const { body } = await begin({}, client);
+      expect((await decide(body.user_code, 'allow', own)).text, what).toContain('Device connected');
+      const verifier = newVerifier();
+      const code = await codeOf(api, own, client.client_id, verifier);
+      await end(own, client);
+      for (const again of [1, 2])
+        expect((await poll(body.device_code, client)).body.code, `${what} ${again}`).toBe('device_code_expired');
+      expect((await askToken(api, client, codeForm(code, verifier))).body.error, what).toBe('invalid_grant');
+      const logins = await world.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [client.client_id]);
+      expect(logins, what).toEqual([]);
+    }
+  });
+
+  test('a session that has ended allows nothing, whatever is remembered of its cookie', async () => {
+    const own = await signUp({ api: api.url });
+    const { body } = await begin();
+    const browser = browserOf(api, own);
+    const confirm = await browser.open(`/device?user_code=${body.user_code}`);
+    await world.rows('DELETE FROM sessions WHERE "userId" = $1', [own.id]);
+    expect((await browser.submit(confirm, { decision: 'allow' })).text).not.toContain('Device connected');
+    expect((await poll(body.device_code)).body.error).toBe('authorization_pending');
+  });
+
   test('what is not registered for the client is refused', async () => {
     expect((await begin({}, app)).body.error).toBe('unauthorized_client');
     expect((await begin({ scope: 'openid admin' })).body.error).toBe('invalid_scope');
@@ -185,12 +223,49 @@ describe('token exchange (RFC 8693)', () => {
     }
     expect(decodeJwt(token)).toMatchObject({ act: { act: { act: { act: { sub: service.client_id } } } } });
     expect((await exchange(token)).body.code).toBe('subject_token_invalid');
-    const admin = await world.newClient(['tokens:revoke']);
     await send(api.url, 'POST', '/v1/tokens/revoke', {
-      basic: admin,
+      basic: operator,
       json: { family_id: decodeJwt(token).fid, reason: 'test' },
     });
     expect(await verdictOn({ api: api.url }, token)).toBe('revoked');
+  });
+
+  test('it ends with the token and the client that it came from, however many services are between', async () => {
+    const revoked = (json: object) =>
+      send(api.url, 'POST', '/v1/tokens/revoke', { basic: operator, json: { ...json, reason: 'test' } });
+    const chain = async (subject: string): Promise<readonly [string, string]> => {
+      const first: string = (await exchange(subject)).body.access_token;
+      return [first, (await exchange(first)).body.access_token];
+    };
+    const verdicts = (tokens: readonly string[]) =>
+      Promise.all(tokens.map((token) => verdictOn({ api: api.url }, token)));
+    const subject = await userToken();
+    const { client_id, ce, jti } = decodeJwt(subject);
+    const made = await chain(subject);
+    expect(made.map((token) => (decodeJwt(token).origins as unknown[]).length)).toEqual([1, 2]);
+    expect(decodeJwt(made[1])).toMatchObject({
+      origins: [
+        { client_id: service.client_id, jti: decodeJwt(made[0]).jti },
+        { client_id, ce, jti },
+      ],
+    });
+    expect(await verdicts(made)).toEqual(['active', 'active']);
+    await revoked({ token_id: decodeJwt(made[0]).jti });
+    expect(await verdicts([subject, ...made])).toEqual(['active', 'revoked', 'revoked']);
+
+    const others = await chain(subject);
+    await revoked({ token: subject });
+    expect(await verdicts(others)).toEqual(['revoked', 'revoked']);
+    const byId = { token_ids: [decodeJwt(others[1]).jti] };
+    const told = await send(api.url, 'POST', '/v1/tokens/validate-batch', { basic: operator, json: byId });
+    expect(told.body.results, told.text).toMatchObject([{ active: false }]);
+    const why = await send(api.url, 'POST', '/v1/tokens/why', { json: { token: others[1] } });
+    expect(why.body, why.text).toMatchObject({ ended: true });
+
+    const last = await chain(await userToken());
+    await revoked({ client_id: app.client_id });
+    expect(await verdicts(last)).toEqual(['revoked', 'revoked']);
+    await api.ports.access.load();
   });
 
   test('no more than the user gave, nothing but active tokens of users, and only for a client with a secret', async () => {

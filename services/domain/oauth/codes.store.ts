@@ -4,9 +4,11 @@ import { definePurge } from '../purge.store.ts';
 
 const codeInsert = defineStatement(
   'oauthCodeInsert',
-  `INSERT INTO oauth_codes (code_hash, client_id, redirect_uri, code_challenge, user_id, session_id, scope, audience, nonce,
-     dpop_jkt, auth_time, expires_at)
-   VALUES ($1::bytea, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11::float8), clock_timestamp() + make_interval(secs => $12::float8))`,
+  `INSERT INTO oauth_codes (code_hash, client_id, redirect_uri, code_challenge, user_id, session_id, client_epoch, scope, audience,
+     nonce, dpop_jkt, auth_time, expires_at)
+   SELECT $1::bytea, $2, $3, $4, $5, $6, "tokenEpoch", $7, $8, $9, $10, to_timestamp($11::float8),
+     clock_timestamp() + make_interval(secs => $12::float8)
+   FROM oauth_clients WHERE "clientId" = $2`,
 );
 
 /**
@@ -17,7 +19,8 @@ const codeConsume = defineStatement(
   'oauthCodeConsume',
   `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge = $4
      AND audience = coalesce($5, audience) AND coalesce(dpop_jkt, '') IN ('', coalesce($6, '')) AND expires_at > clock_timestamp()
-   RETURNING user_id AS "userId", session_id AS "sessionId", scope, audience, nonce, extract(epoch FROM auth_time)::int8 AS "authTime"`,
+   RETURNING user_id AS "userId", session_id AS "sessionId", client_epoch AS "clientEpoch", scope, audience, nonce,
+     extract(epoch FROM auth_time)::int8 AS "authTime"`,
 );
 
 /** What there is of a code that could not be consumed: for another resource, or exchanged before. By two unique indexes. */
@@ -84,6 +87,8 @@ export type PresentedCode = {
 export type ConsumedCode = {
   readonly userId: string;
   readonly sessionId: string;
+  /** As it stood when the user agreed. */
+  readonly clientEpoch: number;
   readonly scope: string;
   readonly audience: string;
   readonly nonce: string | null;

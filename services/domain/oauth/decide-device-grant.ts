@@ -5,6 +5,7 @@ import type { LiveSession } from '../identity/live-session.ts';
 import { sessionCallerOf } from '../identity/open-session.ts';
 import { findByCookie } from '../identity/read-session.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { holdSession } from '../tokens/create-family.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
 import { deviceGrantDecided } from './audit-events.ts';
 import { normaliseUserCode } from './device-codes.ts';
@@ -68,6 +69,8 @@ export async function answerDeviceGrant(
   const user = sessionCallerOf(step.live, ports, caller) as Caller & { readonly kind: 'user' };
   const { isAllowed } = input;
   const isDecided = await ports.transact(async (tx) => {
+    // The cookie may have been read from memory: a session that is over allows nothing.
+    if (!(await holdSession(tx, step.live.session.id, user.userId))) return null;
     const status = isAllowed ? 'approved' : 'denied';
     const terms = await decideDeviceGrant(tx, step.userCode, { status, userId: user.userId, authTime: user.authTime });
     if (terms === undefined) return false;
@@ -79,5 +82,6 @@ export async function answerDeviceGrant(
     });
     return true;
   });
+  if (isDecided === null) return { kind: 'login' };
   return isDecided ? { kind: 'done', isAllowed } : { kind: 'ask-code', isUnknown: true, live: step.live };
 }

@@ -15,12 +15,18 @@ const deviceGrantRead = defineStatement(
    WHERE user_code = $1 AND status = 'pending' AND expires_at > clock_timestamp()`,
 );
 
-/** The first decision stands; of two at once one finds no row. By the unique user code. */
+/**
+ * The first decision stands; of two at once one finds no row. The session of the decision is held by then, so that the
+ * epochs are of before whatever ends it. By the unique user code and the keys of user and client.
+ */
 const deviceGrantDecide = defineStatement(
   'oauthDeviceGrantDecide',
-  `UPDATE oauth_device_grants SET status = $2, user_id = $3, auth_time = to_timestamp($4::float8)
-   WHERE user_code = $1 AND status = 'pending' AND expires_at > clock_timestamp()
-   RETURNING client_id AS "clientId", scope, audience`,
+  `UPDATE oauth_device_grants g SET status = $2, user_id = u.id, user_epoch = u."tokenEpoch", client_epoch = c."tokenEpoch",
+     auth_time = to_timestamp($4::float8)
+   FROM users u, oauth_clients c
+   WHERE g.user_code = $1 AND g.status = 'pending' AND g.expires_at > clock_timestamp()
+     AND u.id = $3 AND u."disabledAt" IS NULL AND c."clientId" = g.client_id
+   RETURNING g.client_id AS "clientId", g.scope, g.audience`,
 );
 
 /** Consumes an approved grant, once: parallel polls wait for the first to commit and find no row. By primary key. */
@@ -28,7 +34,8 @@ const deviceGrantConsume = defineStatement(
   'oauthDeviceGrantConsume',
   `DELETE FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 AND status = 'approved'
      AND expires_at > clock_timestamp()
-   RETURNING user_id AS "userId", scope, audience, extract(epoch FROM auth_time)::int8 AS "authTime"`,
+   RETURNING user_id AS "userId", user_epoch AS "userEpoch", client_epoch AS "clientEpoch", scope, audience,
+     extract(epoch FROM auth_time)::int8 AS "authTime"`,
 );
 
 /** Says why there is nothing yet. A poll within the interval makes it longer (RFC 8628 §3.5). By primary key. */
@@ -90,6 +97,9 @@ export async function decideDeviceGrant(
 
 export type ConsumedDeviceGrant = {
   readonly userId: string;
+  /** As they stood when the user agreed. */
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
   readonly scope: string;
   readonly audience: string;
   /** Unix seconds. */

@@ -66,7 +66,7 @@ export const deviceCodeExpired = defineError({
   status: 400,
   oauthError: 'expired_token',
   title: 'The device code has expired',
-  cause: 'Nobody decided within ten minutes.',
+  cause: 'Nobody decided within ten minutes, or the logins of its user or client were ended since one allowed it.',
   fix: 'Begin again with a new code.',
   retryable: false,
 });

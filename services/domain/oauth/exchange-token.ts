@@ -50,9 +50,10 @@ const chainLength = (act: unknown): number =>
   typeof act === 'object' && act !== null ? 1 + chainLength((act as { act?: unknown }).act) : 0;
 
 /**
- * A user's token for the next service down (RFC 8693): the same login, no more scope, no longer life, and `act` names
- * who shows it. A service may exchange what was meant for it: a token for this installation, or for an audience that is
- * listed for it. A token bound to a key stays with the holder of that key.
+ * A user's token for the next service down (RFC 8693): the same login, no more scope, no longer life; `act` names who
+ * shows it and `origins` what it came from: whatever ends that ends it too. A service may exchange what was meant for it:
+ * a token for this installation, or for an audience that is listed for it. A token bound to a key stays with the holder
+ * of that key.
  * Throws `client_unauthenticated` (401), `subject_token_invalid`, `scope_invalid`, `target_invalid`, `request_invalid`
  * (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
  */
@@ -156,7 +157,7 @@ function exchangedClaims(
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const confirmation = confirmationOf({ jkt: keys.jkt ?? null, x5t: keys.x5t ?? null });
   // Where it was shown from is the service's own place from here on.
-  const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, ...kept } = subject;
+  const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
   return {
     ...kept,
     aud,
@@ -168,6 +169,7 @@ function exchangedClaims(
     permissions: (subject.permissions ?? []).filter((permission) => scopes.includes(permission)),
     ce: client.tokenEpoch,
     act: { sub: client.clientId, ...(act === undefined ? {} : { act }) },
+    origins: [{ jti: subject.jti, client_id: subject.client_id, ce: subject.ce ?? 0 }, ...origins],
     ...(confirmation === undefined ? {} : { cnf: confirmation }),
   };
 }

@@ -6,6 +6,7 @@ import { createFamily, type NewFamily } from '../tokens/create-family.ts';
 import { familyTokenFacts, rememberToken } from '../tokens/family-token.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
+import { sessionEnded } from '../tokens/refresh-errors.ts';
 import type { HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { signIdToken } from './id-token.ts';
@@ -29,6 +30,10 @@ export type OAuthGrant = {
   /** Unix seconds. */
   readonly authTime: number;
   readonly codeId?: Buffer;
+  /** Epoch of the user when it was granted; left out where the session stands for it: whatever ends logins ends that. */
+  readonly userEpoch?: number;
+  /** Epoch of the client when it was granted. */
+  readonly clientEpoch: number;
 };
 
 /** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
@@ -53,7 +58,8 @@ export type OAuthLogin = {
 
 /**
  * Begins the login in the transaction that consumed the grant. It is bound to its client: refreshed at /oauth2/token
- * by that client alone, and its token is bound to the keys proved with the request. Throws `session_ended` when session, user or client is gone.
+ * by that client alone, and its token is bound to the keys proved with the request. Throws `session_ended` when session,
+ * user or client is gone, or its logins were ended since it was granted: there was no login then that could have ended.
  */
 export async function beginOAuthLogin(
   tx: Tx,
@@ -78,6 +84,9 @@ export async function beginOAuthLogin(
     ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
   const created = await createFamily(tx, ports, family, caller);
+  // Those that the login was born with: an epoch raised later finds it as it finds every other.
+  if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
+    throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);
   const profile = scope.split(' ').includes('openid') ? await readUserProfile(tx, userId) : undefined;
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };

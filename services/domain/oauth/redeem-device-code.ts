@@ -4,6 +4,7 @@ import { requestInvalid } from '../../platform/errors.ts';
 import type { Caller } from '../ports.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
+import { sessionEnded } from '../tokens/refresh-errors.ts';
 import { assertNotRewound } from '../tokens/revocation-set.ts';
 import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
 import {
@@ -24,10 +25,10 @@ export type RedeemDeviceCodeInput = {
 
 /**
  * Exchanges a device code (RFC 8628 §3.4) once its user has agreed: consumed and login made in one transaction. The
- * login outlives the browser session it was allowed in: a television stays signed in.
+ * login outlives the browser session it was allowed in: a television stays signed in. What ends every login of its user
+ * or client between agreement and exchange ends the grant too.
  * Throws `device_grant_pending`, `device_polls_too_fast`, `device_grant_denied`, `device_code_expired`,
- * `device_code_invalid`, `session_ended`, `request_invalid` (400), `signing_unavailable`, `state_rewound`,
- * `store_unavailable` (503).
+ * `device_code_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function redeemDeviceCode(
   ports: OAuthLoginPorts,
@@ -54,11 +55,16 @@ async function exchange(
   if (deviceCode === undefined) throw requestInvalid({ problems: [{ at: 'body/device_code', why: 'is required' }] });
   if (!codeForm.test(deviceCode)) throw deviceCodeInvalid();
   const deviceCodeHash = codeHashOf(deviceCode);
-  const login = await ports.transact(async (tx) => {
-    const consumed = await consumeDeviceGrant(tx, deviceCodeHash, client.clientId);
-    if (consumed === undefined) return null;
-    return beginOAuthLogin(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
-  });
+  const login = await ports
+    .transact(async (tx) => {
+      const consumed = await consumeDeviceGrant(tx, deviceCodeHash, client.clientId);
+      if (consumed === undefined) return null;
+      return beginOAuthLogin(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
+    })
+    .catch((err: unknown) => {
+      // The grant stays where it was, and every later poll is told the same until it is cleared away.
+      throw isAppError(err) && err.definition === sessionEnded.definition ? deviceCodeExpired({ cause: err }) : err;
+    });
   if (login !== null) return finishOAuthLogin(ports, login, caller);
   const poll = await pollDeviceGrant(ports.sql, deviceCodeHash, client.clientId);
   if (poll === undefined) throw deviceCodeInvalid();

@@ -1,6 +1,7 @@
 import { keyedHash } from '../audit/audit-context.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports, RequestContext } from '../ports.ts';
+import type { TokenOrigin } from './revocation-set.ts';
 import type { JsonObject } from './strict-json.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
@@ -39,6 +40,8 @@ export type AccessTokenClaims = {
   readonly ce?: number;
   readonly cnf?: JsonObject;
   readonly act?: JsonObject;
+  /** What it was exchanged for (RFC 8693), the nearest first: whatever ends one of these ends it too. */
+  readonly origins?: readonly TokenOrigin[];
   /** Keyed hashes of the address and the user agent it was issued to, `<key version>.<hash>`. */
   readonly bip?: string;
   readonly bua?: string;
@@ -163,6 +166,12 @@ const isTime = (value: unknown): value is number => Number.isSafeInteger(value) 
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(isText);
 const isOptionalTexts = (value: unknown): boolean =>
   value === undefined || (Array.isArray(value) && value.every((item) => typeof item === 'string'));
+const isOrigin = (value: unknown): boolean => {
+  const { jti, client_id, ce } = (value ?? {}) as Partial<TokenOrigin>;
+  return isText(jti) && isText(client_id) && isTime(ce);
+};
+const isOptionalOrigins = (value: unknown): boolean =>
+  value === undefined || (Array.isArray(value) && value.length > 0 && value.every(isOrigin));
 const isOptionalEpoch = (value: unknown): boolean => value === undefined || isTime(value);
 
 /** The claims where all required ones are there and every one we read has its type (RFC 9068 §2.2); else null. */
@@ -188,6 +197,7 @@ export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
     isOptionalTexts(claims.amr) &&
     isOptionalEpoch(claims.ue) &&
     isOptionalEpoch(claims.ce) &&
+    isOptionalOrigins(claims.origins) &&
     isOptionalText(claims.bip) &&
     isOptionalText(claims.bua);
   return fits ? (claims as unknown as AccessTokenClaims) : null;

@@ -110,20 +110,25 @@ export async function createFamily(
   };
 }
 
+/** Holds a live session of the user until commit, so that it cannot end unseen. The seconds it has left; undefined: gone. */
+export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<number | undefined> {
+  return (await tx.query<{ secondsLeft: number }>(sessionLock, [sessionId, userId]))[0]?.secondsLeft;
+}
+
 /**
- * Holds the session until commit, so that it cannot end unseen, and ends the login it had with this client.
+ * Holds the session until commit, and ends the login it had with this client.
  * Returns the seconds the session has left.
  */
 async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<number> {
-  const [session] = await tx.query<{ secondsLeft: number }>(sessionLock, [sessionId, family.userId]);
-  if (session === undefined) throw sessionEnded();
+  const secondsLeft = await holdSession(tx, sessionId, family.userId);
+  if (secondsLeft === undefined) throw sessionEnded();
   const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.clientId]);
-  if (previous === undefined) return session.secondsLeft;
+  if (previous === undefined) return secondsLeft;
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'family', id: previous.id },
     clientId: family.clientId,
     detail: { user_id: family.userId, session_id: sessionId, reason: 'superseded' },
   });
-  return session.secondsLeft;
+  return secondsLeft;
 }

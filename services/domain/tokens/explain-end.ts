@@ -52,13 +52,23 @@ const tiesOf = (claims: AccessTokenClaims): TokenTies => ({
   clientEpoch: claims.ce ?? 0,
 });
 
+/** What ended the token, or the client, that this one was exchanged from; a handful of them at most. */
+async function readOriginEnd({ sql }: Pick<Ports, 'sql'>, { origins = [] }: AccessTokenClaims) {
+  for (const { jti, client_id, ce } of origins) {
+    const own = { sessionId: null, familyId: null, userId: null, userEpoch: 0 };
+    const end = await readFirstRevocation(sql, { ...own, tokenId: jti, clientId: client_id, clientEpoch: ce });
+    if (end !== undefined) return end;
+  }
+  return undefined;
+}
+
 /** An access token may be live after its login was replaced: only once it is over, its login tells why. */
 async function explainAccess(ports: ExplainPorts, token: string): Promise<Explanation> {
   const verified = verifyToken(ports, token);
   if (verified === 'key_compromised') return because('key_compromised');
   if (typeof verified === 'string') return because('unknown_token');
   const ties = tiesOf(verified.claims);
-  const revocation = await readFirstRevocation(ports.sql, ties);
+  const revocation = (await readFirstRevocation(ports.sql, ties)) ?? (await readOriginEnd(ports, verified.claims));
   if (revocation !== undefined) return explain(revocation, ties);
   if (ports.revocations.isKeyRevoked(verified.kid)) return because('key_compromised');
   const until = verified.claims.exp + ports.tokenSettings.leewaySeconds;

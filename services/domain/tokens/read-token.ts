@@ -32,6 +32,7 @@ export const isRevoked = ({ revocations }: HasRevocations, tokenId: string, know
     client_id: known.clientId,
     ue: known.userEpoch,
     ce: known.clientEpoch,
+    origins: known.origins,
   }) !== null;
 
 /** Metadata of a token id. Throws `token_unknown` (404), `token_metadata_unavailable` (503). */

@@ -80,6 +80,23 @@ describe('check', () => {
     expect(set.userEpoch('nobody')).toBeUndefined();
   });
 
+  test('what a token was exchanged from ends it too: by token id, or by an epoch of its client', () => {
+    const origins = [
+      { jti: 'near', client_id: 'service', ce: 4 },
+      { jti: 'far', client_id: 'app', ce: 2 },
+    ];
+    const verdictAfter = (revoked: RevocationEntry): unknown => {
+      const set = make();
+      set.apply([revoked]);
+      return set.check(token({ origins }));
+    };
+    for (const jti of ['near', 'far']) expect(verdictAfter(entry('jti', jti)), jti).toBe('revoked');
+    expect(verdictAfter(entry('client', 'app', { tokenEpoch: 3 }))).toBe('revoked');
+    expect(verdictAfter(entry('client', 'app', { tokenEpoch: 2 }))).toBeNull();
+    expect(verdictAfter(entry('client', 'service', { tokenEpoch: 5 }))).toBe('revoked');
+    expect(verdictAfter(entry('client', 'another', { tokenEpoch: 9 }))).toBeNull();
+  });
+
   test('a later entry never weakens an earlier one', () => {
     const set = make();
     set.apply([

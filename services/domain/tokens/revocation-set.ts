@@ -2,6 +2,9 @@ import type { Clock, Log } from '../ports.ts';
 import { createRevocationLog, type RevocationEntry } from './revocation-log.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 
+/** A token that another was exchanged from, as far as a revocation may name it. */
+export type TokenOrigin = { readonly jti: string; readonly client_id: string; readonly ce: number };
+
 /** The claims a token is judged by; a parsed access token is one. */
 export type RevocableClaims = {
   readonly jti: string;
@@ -11,6 +14,8 @@ export type RevocableClaims = {
   readonly client_id: string;
   readonly ue: number;
   readonly ce: number;
+  /** Of an exchanged token alone: session, login and user are its own. */
+  readonly origins?: readonly TokenOrigin[] | undefined;
 };
 
 type RevocationReason = 'revoked' | 'session_ended' | 'family_reused';
@@ -113,6 +118,16 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     }
   }
 
+  /** As many as services stand behind each other; most tokens have none. */
+  function isOriginRevoked(origins: readonly TokenOrigin[]): boolean {
+    for (const origin of origins) {
+      if (jti.has(origin.jti)) return true;
+      const cut = client.get(origin.client_id);
+      if (cut !== undefined && origin.ce < cut.tokenEpoch!) return true;
+    }
+    return false;
+  }
+
   return {
     check(claims) {
       if (jti.has(claims.jti)) return 'revoked';
@@ -124,6 +139,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
       if (userCut !== undefined && claims.ue < userCut.tokenEpoch!) return 'revoked';
       const clientCut = client.get(claims.client_id);
       if (clientCut !== undefined && claims.ce < clientCut.tokenEpoch!) return 'revoked';
+      if (claims.origins !== undefined && isOriginRevoked(claims.origins)) return 'revoked';
       // Last: a user's cut-off ends the sessions too, and is the better reason.
       if (claims.sid !== undefined && sid.has(claims.sid)) return 'session_ended';
       return null;

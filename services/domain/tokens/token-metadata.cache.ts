@@ -4,6 +4,7 @@ import { hmacKey } from '../audit/hmac-key.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from './access-token.ts';
+import type { TokenOrigin } from './revocation-set.ts';
 
 /** What is remembered of an issued access token for its own lifetime. It authorises nothing. */
 export type TokenMetadata = {
@@ -27,6 +28,8 @@ export type TokenMetadata = {
   readonly keyVersion: string | null;
   readonly userEpoch: number;
   readonly clientEpoch: number;
+  /** Of an exchanged token alone. */
+  readonly origins?: readonly TokenOrigin[];
 };
 
 export type TokenMetadataPorts = Pick<Ports, 'redis'> & HasKeyRing;
@@ -146,5 +149,6 @@ export function metadataOf(
     keyVersion: kidOf(token),
     userEpoch: claims.ue ?? 0,
     clientEpoch: claims.ce ?? 0,
+    ...(claims.origins === undefined ? {} : { origins: claims.origins }),
   };
 }

@@ -61,6 +61,7 @@ function judgeId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | n
     client_id: known.clientId,
     ue: known.userEpoch,
     ce: known.clientEpoch,
+    origins: known.origins,
   });
   return revoked === null ? { active: true, claims: claimsOf(tokenId, known) } : { active: false, reason: revoked };
 }
