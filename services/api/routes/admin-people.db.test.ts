@@ -203,6 +203,17 @@ describe('the last administrator', () => {
     const sessionId = id === admin.id ? admin.sessionId : second.sessionId;
     admin = { ...admin, id, sessionId, ...(await pairOf(copy, { id, sessionId })) };
   });
+
+  test('does not delete itself; of two who delete themselves at once one stays', async () => {
+    const leave = (person: Person) => as(person)('DELETE', '/api/auth/user', { json: {} });
+    expectProblem(await leave(admin), 409, 'last_admin');
+    const two = [await newPerson(copy, ['admin']), await newPerson(copy, ['admin'])] as const;
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [admin.id]);
+    const answers = await Promise.all(two.map(leave));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    admin = two[answers.findIndex(({ status }) => status === 409)] as Person;
+    expect((await byAdmin('GET', '/v1/admin/users')).status).toBe(200);
+  });
 });
 
 describe('sessions', () => {

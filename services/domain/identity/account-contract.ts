@@ -8,7 +8,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '../../platform/errors.ts';
-import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
+import { codeInvalid, currentPasswordWrong } from './account-errors.ts';
 import { emailShape, nameShape, passwordShape, signInEndpoint, userShape } from './contract.ts';
 import { emailTaken, hashingBusy, lastAdmin, loginLocked, loginUnavailable } from './errors.ts';
 import { passwordErrors } from './password-errors.ts';
@@ -32,25 +32,13 @@ export const verifyEmailEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/verify-email',
   operation: 'verifyEmail',
-  summary:
-    'Prove an e-mail address by the code that was sent to it, with a session or the password of its account, or with a password to set.',
+  summary: 'Prove an e-mail address by the code that was sent to it.',
   tag,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ token, password: passwordShape.optional() }),
+  body: z.strictObject({ token }),
   responses: { 200: statusOf('verified') },
-  errors: [
-    requestInvalid,
-    codeInvalid,
-    passwordRequired,
-    currentPasswordWrong,
-    emailTaken,
-    loginLocked,
-    ...passwordErrors,
-    hashingBusy,
-    loginUnavailable,
-    storeUnavailable,
-  ],
+  errors: [requestInvalid, codeInvalid, emailTaken, storeUnavailable],
 });
 
 export const sendVerificationEmailEndpoint = defineEndpoint({
@@ -101,7 +89,7 @@ export const changePasswordEndpoint = defineEndpoint({
   operation: 'changePassword',
   summary: 'Change the password; every session and token of the account ends, and a new one begins here.',
   tag,
-  auth: { ...ownAccount, stepUp: 'two_factors' },
+  auth: ownAccount,
   limit: 'credential',
   body: z.union([
     z.strictObject({ current_password: passwordShape, new_password: passwordShape }),
@@ -112,15 +100,7 @@ export const changePasswordEndpoint = defineEndpoint({
     }),
   ]),
   responses: { 200: signInEndpoint.responses[200] as z.ZodType },
-  errors: [
-    ...ownErrors,
-    stepUpRequired,
-    currentPasswordWrong,
-    loginLocked,
-    ...passwordErrors,
-    hashingBusy,
-    loginUnavailable,
-  ],
+  errors: [...ownErrors, currentPasswordWrong, loginLocked, ...passwordErrors, hashingBusy, loginUnavailable],
 });
 
 export const readUserEndpoint = defineEndpoint({

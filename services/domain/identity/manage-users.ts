@@ -8,15 +8,14 @@ import { userUnknown } from '../tokens/errors.ts';
 import { countLogins } from '../tokens/list-logins.ts';
 import type { HasRevocationPush } from '../tokens/revocation-set.ts';
 import type { AccountDetailView, AccountView } from './admin-contract.ts';
+import { assertAdminStays } from './assert-admin-stays.ts';
 import type { Auth } from './auth.ts';
-import { lastAdmin } from './errors.ts';
 import {
   addUserRole,
   deleteSessionsOf,
   deleteUserRow,
   disableUserRow,
   enableUserRow,
-  hasOtherAdmin,
   lockAdminRole,
   lockUser,
   readSessionTokens,
@@ -86,16 +85,13 @@ async function act(
   });
 }
 
-/** An installation without an administrator cannot be given one. Throws `last_admin` (409). */
-async function assertAdminStays(tx: Tx, user: UserRow): Promise<void> {
-  const isAdmin = user.disabledAt === null && user.roles.includes('admin');
-  if (isAdmin && !(await hasOtherAdmin(tx, user.id))) throw lastAdmin();
-}
+const assertStays = (tx: Tx, { id, roles, disabledAt }: UserRow): Promise<void> =>
+  assertAdminStays(tx, { id, roles, isDisabled: disabledAt !== null });
 
 /** Disables an account: its sessions, logins and tokens end. Throws `last_admin` (409), and as every act. */
 export async function disableUser(ports: UserPorts, input: Act, caller: Caller): Promise<AccountDetailView> {
   await act(ports, input, caller, async (tx, user) => {
-    await assertAdminStays(tx, user);
+    await assertStays(tx, user);
     await disableUserRow(tx, user.id);
   });
   return showUser(ports, input.userId);
@@ -110,7 +106,7 @@ export async function enableUser(ports: UserPorts, input: Act, caller: Caller): 
 /** Deletes an account with everything that hangs on it. Throws `last_admin` (409), and as every act. */
 export const deleteUser = (ports: UserPorts, input: Act, caller: Caller): Promise<void> =>
   act(ports, input, caller, async (tx, user) => {
-    await assertAdminStays(tx, user);
+    await assertStays(tx, user);
     await deleteUserRow(tx, user.id);
   });
 
@@ -143,7 +139,7 @@ export async function removeRole(
   caller: Caller,
 ): Promise<AccountDetailView> {
   await act(ports, input, caller, async (tx, user) => {
-    if (input.role === 'admin') await assertAdminStays(tx, user);
+    if (input.role === 'admin') await assertStays(tx, user);
     await removeUserRole(tx, user.id, input.role);
   });
   return showUser(ports, input.userId);

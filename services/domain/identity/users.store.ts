@@ -79,7 +79,7 @@ const userRead = defineStatement(
 );
 /** First of all: whoever may end the last administrator waits for the others, and counts what they left. */
 const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR UPDATE`);
-const userLock = defineStatement('userLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
+const userLock = defineStatement('managedUserLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
 const otherAdminRead = defineStatement(
   'otherAdminRead',
   `SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
@@ -94,7 +94,7 @@ const userEnable = defineStatement(
   'userEnable',
   `UPDATE users SET "disabledAt" = NULL, "updatedAt" = now() WHERE id = $1 AND "disabledAt" IS NOT NULL`,
 );
-const userDelete = defineStatement('userDelete', 'DELETE FROM users WHERE id = $1');
+const userDelete = defineStatement('managedUserDelete', 'DELETE FROM users WHERE id = $1');
 const userRoleInsert = defineStatement(
   'userRoleInsert',
   'INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING',

@@ -2,26 +2,31 @@ import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import { assertAdminStays } from '../assert-admin-stays.ts';
 import type { HasAuth } from '../auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { deleteUser, findAccount } from './accounts.store.ts';
+import { lockAdminRole } from '../users.store.ts';
+import { deleteUser, findAccount, lockUser } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { holdOwnSession } from './hold-own-session.ts';
+import { ownAccount } from './own-account.ts';
 
 /**
  * Deletes the caller's account with everything that belongs to it; its sessions, logins and access tokens end with it
- * (U7). Throws `unauthenticated` (401) when it or the session is gone already.
+ * (U7). Throws `unauthenticated` (401) when it is gone already, `last_admin` (409).
  */
 export async function deleteAccount(
   ports: Pick<Ports, 'transact'> & MailPorts & HasAuth & HasRevocationPush,
   _input: unknown,
   caller: Caller,
 ): Promise<{ readonly success: true }> {
+  const { userId } = ownAccount(caller);
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'account_deleted');
-    const { userId } = await holdOwnSession(tx, caller);
+    await lockAdminRole(tx);
+    await lockUser(tx, userId);
     const account = await findAccount(tx, userId);
     if (!account) throw unauthenticated();
+    await assertAdminStays(tx, account);
     await forgetSessions(tx, ports, userId);
     await queueMail(tx, ports, { template: 'account_deleted', to: account.email }, caller);
     await deleteUser(tx, userId);
