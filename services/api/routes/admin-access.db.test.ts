@@ -96,7 +96,7 @@ describe('roles', () => {
     for (const { bearer } of people) expect(await verdictOn({ api: one.url }, bearer)).toBe('revoked');
   });
 
-  test('API5: nobody makes a role stronger than themselves, and the built-in ones stay as they are', async () => {
+  test('API5: nobody makes a role stronger than themselves or takes from a stronger one, and the built-in ones stay as they are', async () => {
     await byAdmin('POST', '/v1/admin/roles', {
       name: 'role-maker',
       description: 'x',
@@ -114,6 +114,17 @@ describe('roles', () => {
       403,
       'rights_exceeded',
     );
+    await byAdmin('POST', '/v1/admin/roles', { ...strong, name: 'keeper' });
+    for (const permissions of [[], ['roles:manage']])
+      expectProblem(
+        await maker('PUT', '/v1/admin/roles/keeper/permissions', { json: { permissions, reason } }),
+        403,
+        'rights_exceeded',
+      );
+    expect(await world.rows(`SELECT permission FROM role_permissions WHERE role = 'keeper' ORDER BY 1`)).toEqual([
+      { permission: 'keys:manage' },
+      { permission: 'roles:manage' },
+    ]);
     for (const role of ['admin', 'user']) {
       expectProblem(
         await byAdmin('PUT', `/v1/admin/roles/${role}/permissions`, { permissions: [], reason }),

@@ -217,6 +217,17 @@ describe('detections', () => {
     expect((await signInFrom(user, '198.51.100.2', 'x')).status).toBe(200);
   });
 
+  test('API5 nobody unlocks an account that may more than themselves: its guesser would go on', async () => {
+    const user = await person();
+    for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.9', user.email);
+    const path = `/v1/admin/users/${user.id}/unlock`;
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
+    expectProblem(await post(path, { reason: 'x' }), 403, 'rights_exceeded');
+    expect((await signInFrom(user, '198.51.100.10', 'x')).status).toBe(429);
+    await world.rows('DELETE FROM user_roles WHERE user_id = $1', [user.id]);
+    expect((await post(path, { reason: 'x' })).body.failed_logins).toBe(5);
+  });
+
   test('credential stuffing: many names from one network; it is blocked, and who gets in there loses every session', async () => {
     const user = await person();
     const ip = '198.51.100.77';

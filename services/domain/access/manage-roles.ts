@@ -77,7 +77,7 @@ export async function createRole(
 
 /**
  * Sets what a role may do. Rights taken away end the tokens and logins of its holders, those added come with their
- * next token. Throws `permission_unknown` (400), `rights_exceeded` (403) for an addition that the caller lacks,
+ * next token. Throws `permission_unknown` (400), `rights_exceeded` (403) for a change of what the caller lacks,
  * `role_unknown` (404), `role_protected` (409).
  */
 export async function setRolePermissions(
@@ -91,8 +91,8 @@ export async function setRolePermissions(
     const held = await assertChangeable(tx, input.name);
     const added = [...wanted].filter((permission) => !held.permissions.includes(permission));
     await assertKnown(tx, added);
-    assertHolds(caller, added);
     const removed = held.permissions.filter((permission) => !wanted.has(permission));
+    assertHolds(caller, [...added, ...removed]);
     await removePermissions(tx, input.name, removed);
     await addPermissions(tx, input.name, added);
     tx.afterCommit(ports.accessChanged);

@@ -8,6 +8,7 @@ import {
   unauthenticated,
 } from '../../platform/errors.ts';
 import { bodyReason, manages, noQuery, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { rightsExceeded } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { eventStreamsBusy, eventStreamsSpent, incidentClosed, incidentUnknown } from './errors.ts';
 import { INCIDENT_STATES, SEVERITIES, SUBJECT_KINDS } from './incident-shapes.ts';
@@ -113,7 +114,7 @@ export const unlockUserEndpoint = defineEndpoint({
   body: bodyReason,
   /** How many wrong passwords were counted. */
   responses: { 200: z.object({ user_id: z.string(), failed_logins: z.int() }) },
-  errors: [...REFUSALS, userUnknown],
+  errors: [...REFUSALS, rightsExceeded, userUnknown],
 });
 
 const eventTypes = z

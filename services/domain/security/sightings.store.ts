@@ -68,7 +68,7 @@ const userEpochRaise = defineStatement(
 );
 const userSessionsEnd = defineStatement('securityUserSessionsEnd', `DELETE FROM sessions WHERE "userId" = $1`);
 
-const userEmailRead = defineStatement('securityUserEmailRead', `SELECT email FROM users WHERE id = $1`);
+const userAccountRead = defineStatement('securityUserAccountRead', `SELECT email, roles FROM users WHERE id = $1`);
 
 export async function lockProgress(tx: Sql): Promise<number> {
   const [row] = await tx.query<{ seq: number }>(detectionProgressLock);
@@ -131,7 +131,9 @@ export async function endEverythingOf(tx: Sql, userId: string): Promise<void> {
   await tx.query(userSessionsEnd, [userId]);
 }
 
-export async function readEmail(sql: Sql, userId: string): Promise<string | undefined> {
-  const [row] = await sql.query<{ email: string }>(userEmailRead, [userId]);
-  return row?.email;
+export async function readAccount(
+  sql: Sql,
+  userId: string,
+): Promise<{ readonly email: string; readonly roles: readonly string[] } | undefined> {
+  return (await sql.query<{ email: string; roles: readonly string[] }>(userAccountRead, [userId]))[0];
 }

@@ -1,10 +1,12 @@
+import { assertHolds } from '../access/assert-holds.ts';
+import { rightsOf } from '../access/role-rights.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { clearLoginFailures } from '../identity/login-guard.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { userUnlocked } from './audit-events.ts';
-import { readEmail } from './sightings.store.ts';
+import { readAccount } from './sightings.store.ts';
 
 export type UnlockInput = {
   readonly userId: string;
@@ -14,7 +16,8 @@ export type UnlockInput = {
 
 /**
  * Lets an account try its password again from any device: its consecutive failures are forgotten. Who is let in is
- * still for the password to say. Throws `user_unknown` (404).
+ * still for the password to say. By somebody who has every right that its user has: whoever guesses is let on too.
+ * Throws `user_unknown` (404), `rights_exceeded` (403).
  */
 export async function unlockUser(
   ports: Pick<Ports, 'transact'> & HasKeyRing,
@@ -22,9 +25,10 @@ export async function unlockUser(
   caller: Caller,
 ): Promise<{ readonly user_id: string; readonly failed_logins: number }> {
   return ports.transact(async (tx) => {
-    const email = await readEmail(tx, userId);
-    if (email === undefined) throw userUnknown();
-    const failures = (await clearLoginFailures(tx, ports, email)) ?? 0;
+    const account = await readAccount(tx, userId);
+    if (account === undefined) throw userUnknown();
+    assertHolds(caller, await rightsOf(tx, account.roles));
+    const failures = (await clearLoginFailures(tx, ports, account.email)) ?? 0;
     await recordEvent(tx, caller, userUnlocked, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
