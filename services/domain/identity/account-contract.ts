@@ -8,7 +8,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '../../platform/errors.ts';
-import { codeInvalid, currentPasswordWrong } from './account-errors.ts';
+import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 import { emailShape, nameShape, passwordShape, signInEndpoint, userShape } from './contract.ts';
 import { emailTaken, hashingBusy, lastAdmin, loginLocked, loginUnavailable } from './errors.ts';
 import { passwordErrors } from './password-errors.ts';
@@ -32,13 +32,25 @@ export const verifyEmailEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/verify-email',
   operation: 'verifyEmail',
-  summary: 'Prove an e-mail address by the code that was sent to it.',
+  summary:
+    'Prove an e-mail address by the code that was sent to it, with a session or the password of its account, or with a password to set.',
   tag,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ token }),
+  body: z.strictObject({ token, password: passwordShape.optional() }),
   responses: { 200: statusOf('verified') },
-  errors: [requestInvalid, codeInvalid, emailTaken, storeUnavailable],
+  errors: [
+    requestInvalid,
+    codeInvalid,
+    passwordRequired,
+    currentPasswordWrong,
+    emailTaken,
+    loginLocked,
+    ...passwordErrors,
+    hashingBusy,
+    loginUnavailable,
+    storeUnavailable,
+  ],
 });
 
 export const sendVerificationEmailEndpoint = defineEndpoint({
@@ -89,7 +101,7 @@ export const changePasswordEndpoint = defineEndpoint({
   operation: 'changePassword',
   summary: 'Change the password; every session and token of the account ends, and a new one begins here.',
   tag,
-  auth: ownAccount,
+  auth: { ...ownAccount, stepUp: 'two_factors' },
   limit: 'credential',
   body: z.union([
     z.strictObject({ current_password: passwordShape, new_password: passwordShape }),
@@ -100,7 +112,15 @@ export const changePasswordEndpoint = defineEndpoint({
     }),
   ]),
   responses: { 200: signInEndpoint.responses[200] as z.ZodType },
-  errors: [...ownErrors, currentPasswordWrong, loginLocked, ...passwordErrors, hashingBusy, loginUnavailable],
+  errors: [
+    ...ownErrors,
+    stepUpRequired,
+    currentPasswordWrong,
+    loginLocked,
+    ...passwordErrors,
+    hashingBusy,
+    loginUnavailable,
+  ],
 });
 
 export const readUserEndpoint = defineEndpoint({

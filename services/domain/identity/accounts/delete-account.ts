@@ -6,24 +6,23 @@ import { assertAdminStays } from '../assert-admin-stays.ts';
 import type { HasAuth } from '../auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockAdminRole } from '../users.store.ts';
-import { deleteUser, findAccount, lockUser } from './accounts.store.ts';
+import { deleteUser, findAccount } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { ownAccount } from './own-account.ts';
+import { holdOwnSession } from './hold-own-session.ts';
 
 /**
  * Deletes the caller's account with everything that belongs to it; its sessions, logins and access tokens end with it
- * (U7). Throws `unauthenticated` (401) when it is gone already, `last_admin` (409).
+ * (U7). Throws `unauthenticated` (401) when it or the session is gone already, `last_admin` (409).
  */
 export async function deleteAccount(
   ports: Pick<Ports, 'transact'> & MailPorts & HasAuth & HasRevocationPush,
   _input: unknown,
   caller: Caller,
 ): Promise<{ readonly success: true }> {
-  const { userId } = ownAccount(caller);
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'account_deleted');
     await lockAdminRole(tx);
-    await lockUser(tx, userId);
+    const { userId } = await holdOwnSession(tx, caller);
     const account = await findAccount(tx, userId);
     if (!account) throw unauthenticated();
     await assertAdminStays(tx, account);
