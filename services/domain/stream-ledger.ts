@@ -7,7 +7,7 @@ import type { Caller } from './ports.ts';
 export type LedgerStream = Readable & { finish(): void };
 
 /** Held from the moment it was asked for, so that callers who ask at once do not exceed their number. */
-export type StreamPlace<S extends LedgerStream> = {
+type StreamPlace<S extends LedgerStream> = {
   /** The stream leaves the ledger when it closes. */
   fill(stream: S): S;
   /** For a stream that could not be made. */
