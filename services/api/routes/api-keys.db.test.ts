@@ -1,11 +1,13 @@
 import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createApiKeyDirectory } from '../../domain/api-keys/api-key-directory.ts';
 import { mintAccessToken } from '../../domain/tokens/access-token.ts';
 import { createFamily } from '../../domain/tokens/create-family.ts';
 import { familyTokenFacts } from '../../domain/tokens/family-token.ts';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { overtaken } from '../../platform/testing/overtaken.ts';
 import { newPerson, type Person } from '../../platform/testing/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
@@ -189,6 +191,30 @@ describe('the end of a key', () => {
   });
 });
 
+describe('memory', () => {
+  test('API4 forgets keys that have expired, and reads none that have', async () => {
+    const time = { passedMs: 0 };
+    const clock = { now: () => Date.now() + time.passedMs, monotonic: () => performance.now() + time.passedMs };
+    const directory = createApiKeyDirectory({ sql: api.ports.sql, clock }, 1_000);
+    const client = await world.newClient([]);
+    await directory.load();
+    const before = directory.size();
+    for (let count = 0; count < 3; count += 1) await makeKey({ basic: client }, { expires_in_seconds: 600 });
+    const { id: longer } = await makeKey({ basic: client }, { expires_in_seconds: 86_400 });
+    await directory.load();
+    expect(directory.size()).toBe(before + 4);
+    time.passedMs = 700_000;
+    await directory.load();
+    expect(directory.size()).toBe(before + 1);
+    const late = createApiKeyDirectory({ sql: api.ports.sql, clock }, 1_000);
+    await late.load();
+    expect(late.size()).toBe(before + 1);
+    await call('DELETE', `/v1/api-keys/${longer}`, { basic: client });
+    await directory.load();
+    expect(directory.size()).toBe(before);
+  });
+});
+
 describe('whose keys', () => {
   test('somebody else’s key is unknown, to read, rotate and revoke (A1)', async () => {
     const [one, two] = await Promise.all([newUser(), newUser()]);
@@ -236,6 +262,31 @@ describe('whose keys', () => {
     }
   });
 
+  test('U7 a login that is ended while it makes a key makes none, by its session and by its token', async () => {
+    for (const end of [
+      'SELECT user_every_login_end($1)',
+      'DELETE FROM sessions WHERE "userId" = $1',
+      'UPDATE refresh_families SET revoked_at = now() WHERE user_id = $1',
+    ]) {
+      const user = await newUser();
+      const made = await overtaken(api.stores.pools.main, user.id, end, () =>
+        call('POST', '/v1/api-keys', { bearer: user.bearer, json: { name: 'outlives it' } }),
+      );
+      expect([end, made.status, made.body.code]).toEqual([end, 401, 'unauthenticated']);
+      expect(await world.rows('SELECT 1 FROM api_keys WHERE user_id = $1', [user.id])).toEqual([]);
+    }
+  });
+
+  test('a client that is cut off while it makes a key makes none', async () => {
+    const client = await world.newClient([]);
+    const cutOff = 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1';
+    const made = await overtaken(api.stores.pools.main, client.client_id, cutOff, () =>
+      call('POST', '/v1/api-keys', { basic: client, json: { name: 'outlives it' } }),
+    );
+    expect([made.status, made.body.code]).toEqual([401, 'unauthenticated']);
+    expect(await world.rows('SELECT 1 FROM api_keys WHERE client_id = $1', [client.client_id])).toEqual([]);
+  });
+
   test('administrators see everybody’s and revoke with a reason that is recorded', async () => {
     const user = await newUser();
     const { id } = await makeKey({ bearer: user.bearer });
@@ -268,6 +319,25 @@ describe('whose keys', () => {
     expect((await call('GET', '/v1/api-keys?cursor=eA', { basic: client })).body.code).toBe('cursor_invalid');
     const more = await call('POST', '/v1/api-keys', { basic: client, json: { name: 'more' } });
     expect(more).toMatchObject({ status: 409, body: { code: 'api_key_too_many' } });
+  });
+
+  test('API4 keys that end at once count for a day: nobody makes rows without end', async () => {
+    const client = await world.newClient([]);
+    await world.rows(
+      `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute,
+         lifetime_seconds, created_at, expires_at, revoked_at)
+       SELECT gen_random_uuid(), n::text, 'client', $1, 0, '{}', sha256(n::text::bytea), 1, 60, now() - n * interval '28 minutes',
+         now() - interval '1 second', CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(1, 50) n`,
+      [client.client_id],
+    );
+    const more = (): Promise<Received> => call('POST', '/v1/api-keys', { basic: client, json: { name: 'more' } });
+    expect(await more()).toMatchObject({ status: 409, body: { code: 'api_key_too_many' } });
+    await world.rows(
+      `UPDATE api_keys SET created_at = now() - interval '25 hours' WHERE client_id = $1 AND name = '50'`,
+      [client.client_id],
+    );
+    expect((await more()).status).toBe(201);
+    expect((await more()).status).toBe(409);
   });
 });
 

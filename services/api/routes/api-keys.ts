@@ -1,3 +1,4 @@
+import type { HasAccess } from '../../domain/access/access-directory.ts';
 import {
   createApiKeyEndpoint,
   listAllApiKeysEndpoint,
@@ -15,7 +16,7 @@ import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasKeyRing & HasApiKeysChanged;
+export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasKeyRing & HasAccess & HasApiKeysChanged;
 
 /** Keys of one's own, and everybody's for administrators. */
 export function apiKeysRoutes(routes: RouteContext, deps: ApiKeysRoutesDeps): void {

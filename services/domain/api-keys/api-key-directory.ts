@@ -16,11 +16,15 @@ export type ApiKeyDirectory = {
   isFresh(): boolean;
   /** The key whose secret, or whose secret of before while that is good, was presented. Expired ones are none. */
   authenticate(presented: PresentedApiKey): LiveApiKey | null;
+  /** Keys in memory. */
+  size(): number;
 };
 
 export type HasApiKeys = { readonly apiKeys: ApiKeyDirectory };
 
 const HASH_BYTES = 32;
+/** Keys live a minute or longer: what has expired since the last sweep is no more than was made in such a time. */
+const SWEEP_MS = 60_000;
 
 function liveKeyOf({ publicKey, isRevoked: _, ...row }: LiveKeyRow): LiveApiKey {
   return {
@@ -41,6 +45,7 @@ export function createApiKeyDirectory(
   let incarnation = '';
   let version = -1;
   let confirmedAt = Number.NEGATIVE_INFINITY;
+  let sweptAt = clock.monotonic();
   let last: Promise<void> = Promise.resolve();
 
   async function readChanges(): Promise<void> {
@@ -51,12 +56,20 @@ export function createApiKeyDirectory(
     const rows = await readKeysSince(sql, from);
     const next = isContinued ? held : new Map<string, LiveApiKey>();
     for (const row of rows) {
-      if (row.isRevoked) next.delete(row.id);
+      if (row.isRevoked || row.expiresAtMs <= clock.now()) next.delete(row.id);
       else next.set(row.id, liveKeyOf(row));
     }
     held = next;
+    sweep();
     incarnation = state.incarnation;
     version = state.version;
+  }
+
+  /** Memory grows by new keys alone, and every new key brings a load: it is swept there. */
+  function sweep(): void {
+    if (clock.monotonic() - sweptAt < SWEEP_MS) return;
+    sweptAt = clock.monotonic();
+    for (const [id, { expiresAtMs }] of held) if (expiresAtMs <= clock.now()) held.delete(id);
   }
 
   return {
@@ -77,5 +90,6 @@ export function createApiKeyDirectory(
       if (!key || key.expiresAtMs <= now) return null;
       return isCurrent || (isPrevious && now < (key.previousUntilMs ?? 0)) ? key : null;
     },
+    size: () => held.size,
   };
 }

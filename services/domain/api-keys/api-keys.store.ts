@@ -49,10 +49,18 @@ const clientOwnerLock = defineStatement(
   'apiKeyClientOwnerLock',
   `SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1 AND disabled IS NOT TRUE FOR NO KEY UPDATE`,
 );
-const liveCount = defineStatement(
-  'apiKeyLiveCount',
+/** After the owner's lock, in a statement of its own: what the lock waited for is seen. By primary keys. */
+const loginRead = defineStatement(
+  'apiKeyLoginRead',
+  `SELECT ($1::text IS NULL OR EXISTS (SELECT FROM sessions WHERE id = $1 AND "expiresAt" > clock_timestamp()))
+     AND ($2::uuid IS NULL OR EXISTS (SELECT FROM refresh_families WHERE id = $2 AND revoked_at IS NULL)) AS "isLive"`,
+);
+// Keys that end as soon as they are made count too: rows stay for months.
+const liveOrNewCount = defineStatement(
+  'apiKeyLiveOrNewCount',
   `SELECT count(*)::int AS count FROM api_keys
-   WHERE (user_id = $1 OR client_id = $2) AND revoked_at IS NULL AND expires_at > clock_timestamp()`,
+   WHERE (user_id = $1 OR client_id = $2)
+     AND (revoked_at IS NULL AND expires_at > clock_timestamp() OR created_at > clock_timestamp() - interval '1 day')`,
 );
 const apiKeyInsert = defineStatement(
   'apiKeyInsert',
@@ -167,8 +175,18 @@ export async function lockOwner(tx: Sql, { kind, id }: KeyOwner): Promise<number
   return row?.epoch;
 }
 
-export async function countLive(tx: Sql, { kind, id }: KeyOwner): Promise<number> {
-  const [row] = await tx.query<{ count: number }>(liveCount, [
+/** Whether the session and the family that somebody was recognised by live on; null: there was none. */
+export async function isLoginLive(
+  tx: Sql,
+  { sessionId, familyId }: { readonly sessionId: string | null; readonly familyId: string | null },
+): Promise<boolean> {
+  const [row] = await tx.query<{ isLive: boolean }>(loginRead, [sessionId, familyId]);
+  return row?.isLive === true;
+}
+
+/** Keys that are live, or were made within the last day. */
+export async function countLiveOrNew(tx: Sql, { kind, id }: KeyOwner): Promise<number> {
+  const [row] = await tx.query<{ count: number }>(liveOrNewCount, [
     kind === 'user' ? id : null,
     kind === 'client' ? id : null,
   ]);

@@ -1,4 +1,5 @@
 import { createPublicKey } from 'node:crypto';
+import type { HasAccess } from '../access/access-directory.ts';
 import { assertHolds } from '../access/assert-holds.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
@@ -6,9 +7,10 @@ import type { Caller, Ports, Sql } from '../ports.ts';
 import { earlierResult, idempotentRequest, keepResult } from '../tokens/idempotency.ts';
 import { newApiKeySecret } from './api-key-format.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
-import { countLive, insertApiKey, type KeyOwner, lockOwner, readApiKey } from './api-keys.store.ts';
+import { countLiveOrNew, insertApiKey, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import type { ApiKeyView } from './contract.ts';
-import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
+import { apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
+import { type HoldOwner, holdOwner, ownerHolder } from './hold-owner.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf } from './key-owner.ts';
 
 type PublicJwk = {
@@ -29,7 +31,8 @@ export type CreateApiKeyInput = {
 /** `secret` is shown this once. */
 export type ApiKeyWithSecret = { readonly api_key: ApiKeyView; readonly secret: string };
 
-const LIVE_MAX = 50;
+/** Live, or made within a day. */
+const KEYS_MAX = 50;
 const LIFETIME_SECONDS = 90 * 86_400;
 const REQUESTS_PER_MINUTE = 600;
 
@@ -37,11 +40,12 @@ type MakePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
 
 /**
  * Makes a key of the caller's own that may do what the caller may, or less. A retry with the same idempotency key gets
- * the same key. Throws `rights_exceeded`, `api_key_not_accepted` (403), `api_key_public_key_invalid` (400),
+ * the same key. Throws `rights_exceeded`, `api_key_not_accepted`, `permission_missing` (403),
+ * `api_key_public_key_invalid` (400), `unauthenticated` (401) where the caller's login ended meanwhile,
  * `api_key_too_many` (409), `idempotency_key_reused` (422).
  */
 export function createApiKey(
-  ports: MakePorts & HasKeyRing,
+  ports: MakePorts & HasKeyRing & HasAccess,
   { idempotencyKey, ...input }: CreateApiKeyInput & { readonly idempotencyKey?: string | undefined },
   caller: Caller,
 ): Promise<ApiKeyWithSecret> {
@@ -49,7 +53,8 @@ export function createApiKey(
   assertHolds(caller, input.permissions ?? []);
   const request =
     idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'createApiKey', input);
-  return make(ports, ownerOf(caller), input, caller, async (tx, work) => {
+  const owner = { ...ownerOf(caller), hold: ownerHolder(ports, caller) };
+  return make(ports, owner, input, caller, async (tx, work) => {
     if (request === null) return work();
     const earlier = await earlierResult<ApiKeyWithSecret>(tx, request);
     if (earlier !== null) return earlier;
@@ -65,14 +70,14 @@ export function createApiKeyFor(
   { owner, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return make(ports, owner, input, caller, (_tx, work) => work());
+  return make(ports, { ...owner, hold: holdOwner }, input, caller, (_tx, work) => work());
 }
 
 type Once = (tx: Sql, work: () => Promise<ApiKeyWithSecret>) => Promise<ApiKeyWithSecret>;
 
 async function make(
   ports: MakePorts,
-  owner: KeyOwner,
+  { hold, ...owner }: KeyOwner & { readonly hold: HoldOwner },
   input: CreateApiKeyInput,
   caller: Caller,
   once: Once,
@@ -84,9 +89,8 @@ async function make(
     await setAuditContext(tx, caller);
     tx.afterCommit(ports.apiKeysChanged);
     return once(tx, async () => {
-      const ownerEpoch = await lockOwner(tx, owner);
-      if (ownerEpoch === undefined) throw apiKeyOver();
-      if ((await countLive(tx, owner)) >= LIVE_MAX) throw apiKeyTooMany();
+      const ownerEpoch = await hold(tx, owner);
+      if ((await countLiveOrNew(tx, owner)) >= KEYS_MAX) throw apiKeyTooMany();
       await insertApiKey(tx, {
         id,
         name: input.name,

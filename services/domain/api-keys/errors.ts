@@ -23,8 +23,8 @@ export const apiKeyTooMany = defineError({
   code: 'api_key_too_many',
   status: 409,
   title: 'There are too many API keys',
-  cause: 'An owner has at most 50 live keys.',
-  fix: 'Revoke those that are not used: `last_used_at` tells.',
+  cause: 'At most 50 keys of an owner are live or were made within the last day.',
+  fix: 'Revoke those that are not used: `last_used_at` tells. Those made lately count for a day.',
   retryable: false,
 });
 
