@@ -58,9 +58,10 @@ async function attempt(ports: LoginPorts, input: AnswerSecondFactorInput, caller
     if (!proof) break;
     const login = await open(ports, input, asked, proof, caller);
     if (login) return finishOrEnd(ports, login, { cookie: input.cookie }, personCaller(asked.userId, caller));
+    if (proof.factor === 'totp') break;
   }
   await ports.transact(async (tx) => {
-    await countWrongCode(tx, asked.userId);
+    if (input.totp === undefined) await countWrongCode(tx, asked.userId);
     await recordEvent(tx, caller, userLogin, {
       outcome: 'refused',
       target: { kind: 'user', id: asked.userId },

@@ -25,7 +25,7 @@ export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]>
  * What every way of signing in calls once its own factor is proved, before it opens a session and with the user locked
  * (`lockUser`). Null: there is no second factor, go on. Else `second_factor_required` (401) with `challenge` and
  * `factors`, to be thrown after the commit: no session was made. The challenge is good for one login, ten minutes and
- * five tries.
+ * five tries; the sixth of one user takes the place of the oldest.
  * @param login.amr methods proved so far (RFC 8176)
  */
 export async function askSecondFactor(

@@ -24,7 +24,7 @@ export type TwoFactorRow = {
 
 /** Ten wrong codes running cost a quarter of an hour, a hundred the authenticator (NIST SP 800-63B-4 §3.2.2). */
 const FAILURES_TO_LOCK = 10;
-const LOCK_SECONDS = 900;
+export const LOCK_SECONDS = 900;
 export const FAILURES_EVER = 100;
 
 /** By two_factors' unique user and passkeys_user_id. */
@@ -56,12 +56,17 @@ const recoveryUse = defineStatement(
    WHERE "userId" = $1 AND "backupCodes" = $2 AND "codesLeft" > 0 RETURNING 1`,
 );
 
-const failureCount = defineStatement(
-  'twoFactorFailureCount',
-  `UPDATE two_factors SET "failedVerificationCount" = "failedVerificationCount" + 1,
+const COUNTED = `"failedVerificationCount" = "failedVerificationCount" + 1,
      "lockedUntil" = CASE WHEN ("failedVerificationCount" + 1) % $2 = 0 THEN now() + make_interval(secs => $3)
-       ELSE "lockedUntil" END
-   WHERE "userId" = $1`,
+       ELSE "lockedUntil" END`;
+
+const failureCount = defineStatement('twoFactorFailureCount', `UPDATE two_factors SET ${COUNTED} WHERE "userId" = $1`);
+
+/** A try counts before its code is looked at: of any number at once each finds what those before it left. */
+const totpTry = defineStatement(
+  'twoFactorTotpTry',
+  `UPDATE two_factors SET ${COUNTED} WHERE "userId" = $1 AND verified AND "failedVerificationCount" < $4
+     AND ("lockedUntil" IS NULL OR "lockedUntil" <= now()) RETURNING 1`,
 );
 
 /** The row trigger writes the event, and ends every login where this is the first factor. */
@@ -145,8 +150,13 @@ export const useRecoveryCode = (
   { before, after }: { readonly before: string; readonly after: string },
 ): Promise<boolean> => isDone(tx.query(recoveryUse, [userId, before, after]));
 
+/** A recovery code that was none: these are too many to guess, but an authenticator beside them is locked. */
 export const countWrongCode = (sql: Sql, userId: string): Promise<unknown> =>
   sql.query(failureCount, [userId, FAILURES_TO_LOCK, LOCK_SECONDS]);
+
+/** Counts a try at the authenticator as wrong until `useStep` says that it was not; false while it is locked. */
+export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>
+  isDone(sql.query(totpTry, [userId, FAILURES_TO_LOCK, LOCK_SECONDS, FAILURES_EVER]));
 
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));

@@ -6,6 +6,8 @@ import { definePurge } from '../../purge.store.ts';
 /** Between two factors: long enough to find the telephone (U8), short enough that few codes can be tried. */
 const CHALLENGE_SECONDS = 600;
 const CHALLENGE_ATTEMPTS = 5;
+/** Of one user at once: five times five codes. */
+const CHALLENGES_AT_ONCE = 5;
 
 export type LoginChallenge = {
   readonly userId: string;
@@ -16,9 +18,14 @@ export type LoginChallenge = {
 
 const hashOf = (challenge: string): Buffer => createHash('sha256').update(challenge).digest();
 
+/** Along login_challenges_user_id. */
 const challengeInsert = defineStatement(
   'loginChallengeInsert',
-  `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
+  `WITH older AS (
+     DELETE FROM login_challenges WHERE hash = ANY (ARRAY(
+       SELECT hash FROM login_challenges WHERE user_id = $2 ORDER BY expires_at DESC, hash OFFSET ${CHALLENGES_AT_ONCE - 1}))
+   )
+   INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
    SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4) FROM users WHERE id = $2`,
 );
 
@@ -45,6 +52,7 @@ export const loginChallengePurge = definePurge({
   stays: `interval '1 hour'`,
 });
 
+/** One more, in the place of the oldest where there are five; the user is locked by the caller. */
 export const insertLoginChallenge = (
   sql: Sql,
   challenge: string,

@@ -3,9 +3,11 @@ import type { HasAuth } from '../auth.ts';
 import { secondFactorLocked } from '../factors-errors.ts';
 import {
   FAILURES_EVER,
+  LOCK_SECONDS,
   readFactors,
   readTwoFactor,
   type TwoFactorRow,
+  takeTotpTry,
   useRecoveryCode,
   useStep,
 } from './factors.store.ts';
@@ -25,7 +27,8 @@ const DAY_SECONDS = 86_400;
 type ProvePorts = Pick<Ports, 'sql' | 'clock'> & HasAuth;
 
 /**
- * Judges a code outside of any transaction; null when it is wrong or the user has no such factor.
+ * Judges a code outside of any transaction; null when it is wrong or the user has no such factor. A TOTP code has been
+ * counted as wrong by then, and counts no more once it is used; a wrong recovery code is the caller's to count.
  * @throws secondFactorLocked (429) for a TOTP code after too many wrong ones
  */
 export async function proveCode(ports: ProvePorts, userId: string, sent: SentCode): Promise<CodeProof | null> {
@@ -43,8 +46,11 @@ async function proveTotp(
   row: TwoFactorRow,
 ): Promise<CodeProof | null> {
   if (!row.isVerified) return null;
-  const lockedSeconds = row.failures >= FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds;
-  if (lockedSeconds > 0) throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
+  if (!(await takeTotpTry(ports.sql, userId))) {
+    // No lock in the row: it began since that was read.
+    const lockedSeconds = row.failures >= FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds || LOCK_SECONDS;
+    throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
+  }
   const secret = await ports.auth.factors.open(row.secret);
   const { lastUsedStep } = row;
   const step = await matchingStep(secret, code, { nowMs: ports.clock.now(), lastUsedStep });

@@ -79,6 +79,19 @@ describe('enrolling an authenticator app', () => {
   });
 });
 
+/** More of one user than sign-ins give; the n-th of them, from 1. */
+async function manyChallenges(userId: string, count: number): Promise<(n: number) => string> {
+  const made = await rows(
+    `WITH given AS (SELECT n, 'challenge-of-the-test-' || $1 || '-' || n AS challenge FROM generate_series(1, $2) n)
+     INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
+     SELECT sha256(challenge::bytea), u.id, u."tokenEpoch", 'pwd', now() + interval '10 minutes' FROM users u, given
+     WHERE u.id = $1 RETURNING (SELECT 1)`,
+    [userId, count],
+  );
+  expect(made).toHaveLength(count);
+  return (n) => `challenge-of-the-test-${userId}-${n}`;
+}
+
 describe('signing in with a second factor', () => {
   test('GHSA-xg6x-h9c9-2m83 the password alone opens nothing: no row, no cookie, no token; the code opens all of it', async () => {
     const { person, userId, uri, cookie } = await enrolled(world);
@@ -149,15 +162,7 @@ describe('signing in with a second factor', () => {
   test('U8 of twenty at once with one code, each with a challenge of its own, one gets a session', async () => {
     const { person, userId, uri, codes } = await enrolled(world);
     await nextStep(userId);
-    const { rows: made } = await world.pool.query(
-      `WITH given AS (SELECT n, 'challenge-of-the-test-' || $1 || '-' || n AS challenge FROM generate_series(1, 40) n)
-       INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
-       SELECT sha256(challenge::bytea), u.id, u."tokenEpoch", 'pwd', now() + interval '10 minutes' FROM users u, given
-       WHERE u.id = $1 RETURNING (SELECT 1)`,
-      [userId],
-    );
-    expect(made).toHaveLength(40);
-    const challengeOf = (n: number): string => `challenge-of-the-test-${userId}-${n}`;
+    const challengeOf = await manyChallenges(userId, 40);
     /** How many of twenty at once are let in; the rest is refused, the late ones because of so many before them. */
     const letIn = async (from: number, code: object): Promise<number> => {
       const all = Array.from({ length: 20 }, (_, n) => answer(world, { challenge: challengeOf(from + n), ...code }));
@@ -193,6 +198,38 @@ describe('signing in with a second factor', () => {
     await rows('UPDATE two_factors SET "failedVerificationCount" = 100 WHERE "userId" = $1', [userId]);
     const next = (await signIn(world, person)).body.challenge;
     expect((await answer(world, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
+  });
+
+  test('C-CRD-04 of fifty wrong codes at once, each with a challenge of its own, ten are looked at; then the right one is refused', async () => {
+    const { userId, uri } = await enrolled(world);
+    await nextStep(userId);
+    const challengeOf = await manyChallenges(userId, 51);
+    const tries = Array.from({ length: 50 }, (_, n) => answer(world, { challenge: challengeOf(n + 1), totp: 'wrong' }));
+    const codes = (await Promise.all(tries)).map(({ body }) => body.code);
+    expect(codes.filter((code) => code === 'second_factor_refused')).toHaveLength(10);
+    expect(codes.filter((code) => code === 'second_factor_locked')).toHaveLength(40);
+    const [counted] = await rows(
+      'SELECT "failedVerificationCount" AS failures, "lockedUntil" > now() AS "isLocked" FROM two_factors WHERE "userId" = $1',
+      [userId],
+    );
+    expect(counted).toEqual({ failures: 10, isLocked: true });
+    const right = await answer(world, { challenge: challengeOf(51), totp: codeOf(uri) });
+    expect([right.status, right.body.code]).toEqual([429, 'second_factor_locked']);
+    expect(await liveFamilies(userId)).toBe(1);
+  });
+
+  test('one user has five challenges at most: the sixth takes the place of the oldest', async () => {
+    const { person, userId } = await enrolled(world);
+    const challengeOf = await manyChallenges(userId, 5);
+    await rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE hash = sha256($1)`, [
+      Buffer.from(challengeOf(3)),
+    ]);
+    const { challenge: sixth } = (await signIn(world, person)).body;
+    expect(await countOf('login_challenges', 'user_id', userId)).toBe(5);
+    const codes = [];
+    for (const challenge of [challengeOf(3), challengeOf(1), challengeOf(2), challengeOf(4), challengeOf(5), sixth])
+      codes.push((await answer(world, { challenge, totp: 'wrong' })).body.code);
+    expect(codes).toEqual(['challenge_over', ...Array(5).fill('second_factor_refused')]);
   });
 
   test('a foreign page answers no challenge, and a body asks for one thing', async () => {

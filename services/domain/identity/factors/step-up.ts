@@ -42,7 +42,7 @@ export async function stepUp(ports: LoginPorts, input: StepUpInput, caller: Call
   const isCode = input.passkey === undefined;
   const factor = isCode ? (input.totp === undefined ? 'recovery_code' : 'totp') : 'passkey';
   await ports.transact(async (tx) => {
-    if (isCode) await countWrongCode(tx, session.userId);
+    if (factor === 'recovery_code') await countWrongCode(tx, session.userId);
     const target = { kind: 'user', id: session.userId } as const;
     await recordEvent(tx, caller, userSteppedUp, { outcome: 'refused', target, detail: { factor } });
   });
