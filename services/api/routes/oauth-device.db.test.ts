@@ -214,6 +214,18 @@ describe('token exchange (RFC 8693)', () => {
     ]);
   });
 
+  test('the next service sees of the user what its scope says: roles with profile, the address with email', async () => {
+    const subject = await userToken({ scope: 'openid profile email tasks:read' });
+    expect(decodeJwt(subject)).toMatchObject({ roles: ['user'], email: user.email });
+    const seenWith = async (scope: string) => {
+      const { roles, email, email_verified } = decodeJwt((await exchange(subject, { scope })).body.access_token);
+      return [roles, email, email_verified];
+    };
+    expect(await seenWith('tasks:read')).toEqual([undefined, undefined, undefined]);
+    expect(await seenWith('tasks:read profile')).toEqual([['user'], undefined, undefined]);
+    expect(await seenWith('email')).toEqual([undefined, user.email, expect.any(Boolean)]);
+  });
+
   test('actors are a chain of four at most, and it ends with the login', async () => {
     let token = await userToken();
     for (let depth = 1; depth <= 4; depth += 1) {

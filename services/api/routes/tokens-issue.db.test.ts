@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { insertUser } from '../../platform/testing/families.ts';
 import { patiently, signUp } from '../../platform/testing/flows.ts';
@@ -142,6 +142,42 @@ describe('rights', () => {
     expect(await families()).toEqual(before);
     const refused = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [admin.id]);
     expect(refused).toHaveLength(1);
+  });
+
+  test('P-API-11: nor with a token that another client was given, whatever that client’s scope', async () => {
+    const { rows: sql } = world;
+    const admin = await newUser();
+    const holder = await newUser();
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin.id]);
+    const { clientId, basic } = await newClient(api, ['tokens:issue'], ['openid', 'tokens:issue', 'keys:manage']);
+    await sql(`INSERT INTO roles (name, description) VALUES ('issuers', 'Issues')`);
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('issuers', 'tokens:issue')`);
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'issuers')`, [holder.id]);
+    await api.ports.access.load();
+    const given = await send(api.url, 'POST', '/v1/tokens', {
+      headers: { authorization: basic },
+      json: { user_id: holder.id },
+    });
+    const bearer = given.body.access_token;
+    expect(decodeJwt(bearer)).toMatchObject({ client_id: clientId, permissions: ['tokens:issue'] });
+    const issueFor = (scope: string) =>
+      send(api.url, 'POST', '/v1/tokens', { bearer, json: { user_id: admin.id, scope } });
+    const strong = await issueFor('openid keys:manage');
+    expect([strong.status, strong.body.code]).toEqual([403, 'permission_missing']);
+    expect(decodeJwt((await issueFor('openid tokens:issue')).body.access_token).permissions).toEqual(['tokens:issue']);
+  });
+
+  test('RFC 9449 §5.2: a client whose every token is bound to a key gets no unbound one here', async () => {
+    const { id: userId } = await newUser();
+    const bound = await world.newClient(['tokens:issue']);
+    await world.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
+      bound.client_id,
+    ]);
+    await api.ports.access.load();
+    const before = await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
+    const answer = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
+    expect([answer.status, answer.body.code]).toEqual([401, 'dpop_proof_invalid']);
+    expect(await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual(before);
   });
 
   test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Caller } from '../../domain/ports.ts';
+import { revokeToken } from '../../domain/tokens/revoke-token.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { signUp, type TestUser } from '../../platform/testing/flows.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 
 let world: ApiWorld;
@@ -242,6 +245,66 @@ describe('revoke', () => {
       expect([kind, refresh.status]).toEqual([kind, kind === 'token_id' ? 200 : 401]);
       expect((await validate(theirs)).body.active).toBe(true);
     }
+  });
+
+  test('API5: a token given to another client ends what was issued to that client, and nothing else of its user', async () => {
+    const user = await newUser();
+    const own = decodeJwt(user.tokens.access_token);
+    const giveTo = async (client: ClientCredentials) =>
+      (await send(api.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: user.id } })).body;
+    const [mine, second, others] = [
+      await giveTo(trusted),
+      await giveTo(trusted),
+      await giveTo(await world.newClient(['tokens:issue'])),
+    ];
+    const bearer = mine.access_token;
+    for (const named of [
+      { user_id: user.id },
+      { session_id: user.sessionId },
+      { family_id: own.fid },
+      { token: user.tokens.access_token },
+      { token: user.tokens.refresh_token },
+      { token_id: own.jti },
+      { family_id: decodeJwt(others.access_token).fid },
+      { token: others.access_token },
+    ]) {
+      const { status, body } = await revoke(named, { bearer });
+      expect([named, status, body.code]).toEqual([named, 403, 'permission_missing']);
+    }
+    for (const token of [user.tokens.access_token, others.access_token])
+      expect((await validate(token)).body.active).toBe(true);
+    expect((await revoke({ family_id: decodeJwt(second.access_token).fid }, { bearer })).status).toBe(200);
+    await inactive(second.access_token, 'revoked');
+    expect((await revoke({ token_id: decodeJwt(bearer).jti }, { bearer })).status).toBe(200);
+    await inactive(bearer, 'revoked');
+    // Our own pages end what their user gave away.
+    const byUser = { bearer: user.tokens.access_token };
+    expect((await revoke({ token: others.access_token }, byUser)).status).toBe(200);
+    await inactive(others.access_token, 'revoked');
+  });
+
+  test('an API key ends nothing of its user by right', async () => {
+    const user = await newUser();
+    const key: Caller = {
+      ...testCaller,
+      kind: 'user',
+      userId: user.id,
+      sessionId: null,
+      clientId: 'sallyport',
+      permissions: new Set(),
+      by: 'api_key',
+      tokenId: null,
+      familyId: null,
+      authTime: 0,
+    };
+    for (const input of [
+      { kind: 'user_id', value: user.id },
+      { kind: 'token', value: user.tokens.refresh_token },
+    ] as const)
+      await expect(revokeToken(api.ports, { ...input, reason: 'test' }, key)).rejects.toMatchObject({
+        code: 'permission_missing',
+      });
+    expect((await validate(user.tokens.access_token)).body.active).toBe(true);
   });
 
   test('what does not exist is refused to an ordinary user in the same words as what is another’s', async () => {

@@ -13,6 +13,8 @@ export type ClientDetailRow = {
   readonly redirectUris: readonly string[];
   readonly audiences: readonly string[];
   readonly disabled: boolean;
+  /** Its users are never asked. */
+  readonly skipsConsent: boolean;
   readonly createdAt: string | null;
   readonly updatedAt: string | null;
 };
@@ -21,7 +23,8 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   coalesce("tokenEndpointAuthMethod", CASE WHEN "clientSecret" IS NULL THEN 'none' ELSE 'client_secret_basic' END) AS "authMethod",
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
-  coalesce(disabled, false) AS disabled, ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
+  coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
+  ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
 /** All along the unique client id. */
 const clientsPage = defineStatement(
@@ -50,6 +53,17 @@ const clientDisabledSet = defineStatement(
   `UPDATE oauth_clients SET disabled = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 const clientDelete = defineStatement('oauthClientDelete', 'DELETE FROM oauth_clients WHERE "clientId" = $1');
+
+/** Of what people agreed to; index oauth_consents_client_id. */
+const clientConsentsAny = defineStatement(
+  'oauthClientConsentsAny',
+  'SELECT EXISTS (SELECT FROM oauth_consents WHERE client_id = $1) AS found',
+);
+const clientConsentsEnd = defineStatement(
+  'oauthClientConsentsEnd',
+  `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
+     (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`,
+);
 
 export type ClientChanges = {
   readonly name?: string | undefined;
@@ -81,6 +95,15 @@ export const setClientSecret = async (tx: Sql, clientId: string, secretHash: str
 
 export const setClientDisabled = async (tx: Sql, clientId: string, disabled: boolean): Promise<ClientDetailRow> =>
   (await tx.query<ClientDetailRow>(clientDisabledSet, [clientId, disabled]))[0] as ClientDetailRow;
+
+/** Whether anybody's consent to the client is kept. */
+export const hasConsents = async (tx: Sql, clientId: string): Promise<boolean> =>
+  (await tx.query<{ found: boolean }>(clientConsentsAny, [clientId]))[0]?.found === true;
+
+/** Forgets every consent to the client: people are asked again. */
+export const endConsents = async (tx: Sql, clientId: string): Promise<void> => {
+  await tx.query(clientConsentsEnd, [clientId]);
+};
 
 export const removeClient = async (tx: Sql, clientId: string): Promise<void> => {
   await tx.query(clientDelete, [clientId]);

@@ -4,6 +4,7 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';
+import { guardAgreements, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
   type ClientDetailRow,
@@ -58,12 +59,6 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
   return clientView(row);
 }
 
-/** Permissions among scopes: what whoever has the client's secret, or a login through it, can do. */
-const rightsIn = ({ access }: HasAccess, ...lists: (readonly string[] | undefined)[]): string[] => {
-  const known = access.permissions();
-  return lists.flatMap((scopes) => scopes ?? []).filter((scope) => known.has(scope));
-};
-
 /**
  * Registers a client that may do what its maker may, or less. Throws `redirect_uri_refused` (400), `rights_exceeded`
  * (403), `client_exists` (409).
@@ -74,8 +69,8 @@ export async function registerClient(
   caller: Caller,
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris ?? []);
-  // Logins through it get no more than their user has: only its own rights are given here.
-  assertHolds(caller, rightsIn(ports, input.credentialScopes));
+  // People who sign in through it are asked, and give it no more than they have: only what needs nobody is given here.
+  assertHolds(caller, rightsOfSecret(ports, input));
   const { clientId, clientSecret } = await createClient(ports, input, caller);
   await ports.accessChanged();
   return { ...(await readClient(ports, clientId)), client_secret: clientSecret };
@@ -84,7 +79,7 @@ export async function registerClient(
 /** One act on a client, by somebody who has every right that it has: else its secret would be a way to them. */
 async function act<T>(
   ports: ManageClientsPorts,
-  { clientId, reason }: Act,
+  { clientId, reason, changes = {} }: Act & { readonly changes?: ClientChanges },
   caller: Caller,
   work: (tx: Tx, client: ClientDetailRow) => Promise<T>,
 ): Promise<T> {
@@ -93,7 +88,7 @@ async function act<T>(
     await setAuditContext(tx, caller, reason);
     const client = await lockClient(tx, clientId);
     if (client === undefined) throw clientUnknown();
-    assertHolds(caller, rightsIn(ports, client.credentialScopes));
+    assertHolds(caller, rightsOfSecret(ports, client, changes));
     tx.afterCommit(ports.accessChanged);
     return work(tx, client);
   });
@@ -105,12 +100,17 @@ async function act<T>(
  */
 export async function updateClient(
   ports: ManageClientsPorts,
-  { changes, ...input }: Act & { readonly changes: ClientChanges },
+  input: Act & { readonly changes: ClientChanges },
   caller: Caller,
 ): Promise<ClientView> {
+  const { clientId, changes } = input;
   assertRedirectUris(changes.redirectUris ?? []);
-  assertHolds(caller, rightsIn(ports, changes.credentialScopes));
-  return clientView(await act(ports, input, caller, (tx) => changeClient(tx, input.clientId, changes)));
+  const row = await act(ports, input, caller, async (tx, client) => {
+    if (changes.redirectUris !== undefined || changes.scopes !== undefined)
+      await guardAgreements(tx, ports, { client, changes }, caller);
+    return changeClient(tx, clientId, changes);
+  });
+  return clientView(row);
 }
 
 /** A new secret of 256 random bits; the one before is refused. Throws `client_without_secret` (409), and as above. */
@@ -120,8 +120,9 @@ export async function rotateClientSecret(
   caller: Caller,
 ): Promise<ClientWithSecret> {
   const secret = ports.random.bytes(32).toString('base64url');
-  const row = await act(ports, input, caller, (tx, client) => {
+  const row = await act(ports, input, caller, async (tx, client) => {
     if (!client.hasSecret) throw clientWithoutSecret();
+    await guardAgreements(tx, ports, { client, changes: {} }, caller);
     return setClientSecret(tx, input.clientId, clientSecretHash(secret));
   });
   return { ...clientView(row), client_secret: secret };

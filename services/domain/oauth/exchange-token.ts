@@ -8,7 +8,7 @@ import { type AccessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/
 import { allowedAudience } from '../tokens/allowed-audience.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
-import { confirmationOf, rememberToken } from '../tokens/family-token.ts';
+import { confirmationOf, maySee, rememberToken } from '../tokens/family-token.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { ClientTokenPorts } from '../tokens/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
@@ -144,6 +144,20 @@ function scopesFor(client: Client, subject: AccessTokenClaims, requested: string
   return scopes;
 }
 
+/** Without what the client may not see of the user with this scope. */
+function seenBy<T extends Partial<AccessTokenClaims>>(
+  { clientId }: Client,
+  scopes: readonly string[],
+  { roles, email, email_verified, ...rest }: T,
+) {
+  const facts = { clientId, scope: scopes.join(' ') };
+  return {
+    ...rest,
+    ...(roles !== undefined && maySee(facts, 'profile') ? { roles } : {}),
+    ...(email !== undefined && maySee(facts, 'email') ? { email, email_verified: email_verified === true } : {}),
+  };
+}
+
 function exchangedClaims(
   ports: ExchangeTokenPorts,
   client: Client,
@@ -159,7 +173,7 @@ function exchangedClaims(
   // Where it was shown from is the service's own place from here on.
   const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
   return {
-    ...kept,
+    ...seenBy(client, scopes, kept),
     aud,
     client_id: client.clientId,
     iat: issuedAt,

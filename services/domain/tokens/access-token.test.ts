@@ -204,6 +204,13 @@ describe('bearer', () => {
     expect(await callerOf(facts, { enableIpValidation: true })).not.toBeNull();
   });
 
+  test('RFC 8693: who acts for somebody has not signed in, however fresh the login of the subject is', () => {
+    const world = tokenWorld();
+    const caller = (claims: Record<string, unknown>) => bearerCaller(world.ports, world.token(claims), request);
+    expect(caller({ auth_time: NOW - 60 })).toMatchObject({ authTime: NOW - 60 });
+    expect(caller({ auth_time: NOW - 60, act: { sub: 'service' } })).toMatchObject({ kind: 'user', authTime: 0 });
+  });
+
   test('claims that are left out are read as none: no login is as fresh as its token', () => {
     const world = tokenWorld();
     const token = world.token({ permissions: undefined, auth_time: undefined });

@@ -34,8 +34,8 @@ export function bearerCaller(
     by: 'bearer',
     tokenId: claims.jti,
     familyId: claims.fid,
-    // A pair that a client made for the user: nobody has proved to be that user.
-    authTime: claims.auth_time ?? 0,
+    // Who acts is not who signed in, if anybody did: what asks for a fresh login is not for what shows the token (RFC 8693).
+    authTime: claims.act === undefined ? (claims.auth_time ?? 0) : 0,
     ...(claims.acr === undefined ? {} : { acr: claims.acr }),
     request,
   };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { clientUnauthenticated, permissionMissing, storeUnavailable } from '../../platform/errors.ts';
 import { signingUnavailable } from '../keys/errors.ts';
+import { dpopProofInvalid } from './dpop-errors.ts';
 import {
   clientUnknown,
   idempotencyKeyReused,
@@ -77,6 +78,7 @@ export const issueTokensEndpoint = defineEndpoint({
     scopeInvalid,
     targetInvalid,
     idempotencyKeyReused,
+    dpopProofInvalid,
     signingUnavailable,
     sessionEnded,
     stateRewound,

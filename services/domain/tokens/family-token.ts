@@ -51,8 +51,10 @@ export function confirmationOf({ jkt, x5t }: Pick<FamilyFacts, 'jkt' | 'x5t'>): 
  * What a client may see of its user: OpenID Connect Core §5.4 gives the address with the scope `email`, and who somebody
  * is, roles among it, with `profile`. Our own pages see everything.
  */
-const maySee = ({ clientId, scope }: FamilyFacts, what: 'email' | 'profile'): boolean =>
-  clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
+export const maySee = (
+  { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
+  what: 'email' | 'profile',
+): boolean => clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
 
 export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
   const roles = access.rolesAt(family.roles, family.acr);

@@ -6,10 +6,11 @@ import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from './access-token.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from './access-token.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { tokenIssued } from './audit-events.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
+import { dpopProofInvalid } from './dpop-errors.ts';
 import { roleNotHeld, scopeInvalid, userUnknown } from './errors.ts';
 import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from './family-token.ts';
 import { earlierResult, type IdempotentRequest, idempotentRequest, keepResult } from './idempotency.ts';
@@ -89,25 +90,27 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
 type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 
 /**
- * A pair by a user for another acts for that one in full, as our own pages do: tokens:issue must not give its holder
- * rights that the holder lacks. A client's pair is bounded by its scopes.
+ * tokens:issue must not give a user rights that the user lacks. A pair of our own pages acts for its user in full,
+ * whatever its scope; one of another client as far as its token says. A client's pair is bounded by its scopes.
  */
 function mayActAs(
   access: HasAccess['access'],
   roles: readonly string[],
   { sessionId }: NewFamily,
+  { permissions }: TokenFacts,
   caller: Caller,
 ): boolean {
-  if (caller.kind !== 'user' || sessionId !== null || caller.clientId !== FIRST_PARTY_CLIENT_ID) return true;
-  return [...access.permissionsOf(roles)].every((permission) => caller.permissions.has(permission));
+  if (caller.kind !== 'user' || sessionId !== null) return true;
+  const rights = caller.clientId === FIRST_PARTY_CLIENT_ID ? [...access.permissionsOf(roles)] : permissions;
+  return rights.every((permission) => caller.permissions.has(permission));
 }
 
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
   const created = await createFamily(tx, ports, family, caller);
   if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
   await ports.access.atLeast(created.accessVersion, tx);
-  if (!mayActAs(ports.access, created.roles, family, caller)) throw permissionMissing();
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
+  if (!mayActAs(ports.access, created.roles, family, facts, caller)) throw permissionMissing();
   return {
     claims: accessTokenClaims(ports, facts, caller.request),
     refreshToken: created.refreshToken,
@@ -118,7 +121,8 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
 /**
  * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
  * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
- * Throws `permission_missing`, `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400), `session_ended` (401),
+ * Throws `permission_missing`, `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
+ * `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
@@ -138,11 +142,14 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
 async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
   assertNotRewound(ports.revocations);
   const login = loginFor(ports.clock, input, caller) ?? (await refuse(ports, input, caller));
+  const client = ports.access.client(login.clientId);
+  if (client?.dpopBound)
+    throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key: it gets them at /oauth2/token.' });
   const family: NewFamily = {
     ...login,
     isClientBound: false,
     scope: scopeFor(ports, login.clientId, input.scope),
-    audience: allowedAudience(ports, ports.access.client(login.clientId), input.audience),
+    audience: allowedAudience(ports, client, input.audience),
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };
   const plan: Plan = { family, role: input.role };

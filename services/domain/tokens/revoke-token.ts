@@ -1,5 +1,6 @@
 import { tokenRevocations } from '../../../observability/metrics/tokens.ts';
 import { permissionMissing } from '../../platform/errors.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
@@ -88,8 +89,8 @@ async function targetOf(
     case 'token':
       return targetOfToken(ports, value, caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null);
     case 'token_id': {
-      const isOwn = caller.kind === 'user' && caller.tokenId === value;
-      return { kind: 'jti', value, userId: isOwn ? caller.userId : null, clientId: null };
+      const owner = caller.kind === 'user' && caller.tokenId === value ? caller : { userId: null, clientId: null };
+      return { kind: 'jti', value, userId: owner.userId, clientId: owner.clientId };
     }
     case 'session_id':
       return { kind: 'sid', value, userId: await readSessionOwner(ports.sql, value), clientId: null };
@@ -102,9 +103,15 @@ async function targetOf(
   }
 }
 
-/** One's own: what carries the caller's own `sub`. */
+/**
+ * One's own: what carries the caller's own `sub`. Our own pages end anything of their user; a token given to another
+ * client only what was issued to that client; an API key nothing, for it may be in anybody's hands.
+ */
 function isOwn(target: RevokeTarget, caller: Caller): boolean {
-  if (caller.kind === 'user') return target.userId === caller.userId;
+  if (caller.kind === 'user') {
+    if (target.userId !== caller.userId || caller.by === 'api_key') return false;
+    return caller.clientId === FIRST_PARTY_CLIENT_ID || target.clientId === caller.clientId;
+  }
   // A token of the client's own; a user's login through the client is the user's.
   return caller.kind === 'client' && target.userId === null && target.clientId === caller.clientId;
 }
