@@ -1,14 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { AccountView } from '../services/domain/identity/admin-contract.ts';
-import {
-  deleteUser,
-  disableUser,
-  enableUser,
-  grantRole,
-  listUsers,
-  removeRole,
-  showUser,
-} from '../services/domain/identity/manage-users.ts';
+import { grantRole, removeRole } from '../services/domain/identity/assign-role.ts';
+import { deleteUser, disableUser, enableUser } from '../services/domain/identity/disable-user.ts';
+import { listUsers, showUser } from '../services/domain/identity/read-users.ts';
 import {
   type ActOptions,
   actAsked,

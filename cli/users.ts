@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { showUser } from '../services/domain/identity/manage-users.ts';
+import { showUser } from '../services/domain/identity/read-users.ts';
 import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { unlockUser } from '../services/domain/security/unlock-user.ts';
 import { loadConfig } from '../services/platform/config/load.ts';

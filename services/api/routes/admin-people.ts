@@ -12,18 +12,12 @@ import {
   readUserEndpoint,
   removeRoleEndpoint,
 } from '../../domain/identity/admin-contract.ts';
+import { grantRole, removeRole } from '../../domain/identity/assign-role.ts';
 import type { HasAuth } from '../../domain/identity/auth.ts';
+import { deleteUser, disableUser, enableUser } from '../../domain/identity/disable-user.ts';
+import { endUserSessions } from '../../domain/identity/end-user-sessions.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../../domain/identity/manage-sessions.ts';
-import {
-  deleteUser,
-  disableUser,
-  enableUser,
-  endUserSessions,
-  grantRole,
-  listUsers,
-  removeRole,
-  showUser,
-} from '../../domain/identity/manage-users.ts';
+import { listUsers, showUser } from '../../domain/identity/read-users.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
 import { bind, type RouteContext } from '../bind.ts';

@@ -1,0 +1,39 @@
+import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
+import type { Ports } from '../ports.ts';
+import { userUnknown } from '../tokens/errors.ts';
+import { countLogins } from '../tokens/list-logins.ts';
+import type { AccountDetailView, AccountView } from './admin-contract.ts';
+import { readUser, readUsersPage, type UserFilter, type UserRow } from './users.store.ts';
+
+const accountView = (row: UserRow): AccountView => ({
+  id: row.id,
+  email: row.email,
+  name: row.name,
+  email_verified_at: row.emailVerifiedAt,
+  roles: [...row.roles],
+  disabled_at: row.disabledAt,
+  created_at: row.createdAt,
+  updated_at: row.updatedAt,
+});
+
+/** Accounts, the newest first, a page at a time. Throws `cursor_invalid` (400). */
+export async function listUsers(
+  { sql }: Pick<Ports, 'sql'>,
+  input: UserFilter & { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<AccountView>> {
+  const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]);
+  const filter = { ...input, emailPrefix: input.emailPrefix?.toLowerCase() };
+  const { items, next } = pageOf(
+    await readUsersPage(sql, filter, before, input.limit + 1),
+    input.limit,
+    ({ createdAt, id }) => [createdAt, id],
+  );
+  return { items: items.map(accountView), next };
+}
+
+/** Throws `user_unknown` (404). */
+export async function showUser({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<AccountDetailView> {
+  const row = await readUser(sql, userId);
+  if (row === undefined) throw userUnknown();
+  return { ...accountView(row), sessions: row.sessions, logins: await countLogins({ sql }, userId) };
+}
