@@ -121,6 +121,21 @@ describe('registering a passkey', () => {
     const { cookie } = await signUp(world, newPerson());
     expect((await register(cookie, authenticator)).body.code).toBe('factor_conflict');
   });
+
+  test('twenty are the most there are, however many ceremonies were begun before the last', async () => {
+    const { userId, registered } = await holder();
+    const { options, challenge } = (await act(world, registered.cookie, '/api/auth/passkey/register/options')).body;
+    await rows(
+      `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
+       FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
+      [userId],
+    );
+    const response = createAuthenticator().create(options, { origin });
+    const late = { challenge, response, name: 'the twenty-first' };
+    const refused = await act(world, registered.cookie, '/api/auth/passkey/register/verify', late);
+    expect([refused.status, refused.body.code]).toEqual([409, 'factor_conflict']);
+    expect(await rows('SELECT count(*)::int FROM passkeys WHERE "userId" = $1', [userId])).toEqual([{ count: 20 }]);
+  });
 });
 
 describe('signing in with a passkey', () => {
