@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Caller, RequestContext } from '../domain/ports.ts';
 import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
+import { storeUnavailable } from '../platform/errors.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
+import { createStillAllowed } from './still-allowed.ts';
 
 const client = (permissions: readonly string[], request: RequestContext): Caller => ({
   kind: 'client',
@@ -166,5 +168,33 @@ describe('who calls', () => {
     expect(await codeOf(resolve(dangerous, bearer, undefined, 'POST', 1_601))).toBe('step_up_required');
     needsSecondFactor = false;
     acr = 'aal1';
+  });
+});
+
+describe('an answer that lasts', () => {
+  test('is given on while its credential holds, by the one proof that came with it; what cannot be told is no answer', async () => {
+    let told: 'good' | 'over' | 'unknown' = 'good';
+    const proofs: unknown[] = [];
+    const stillAllowed = createStillAllowed({
+      ...authenticators,
+      bearer: (_token, request, proof) => {
+        proofs.push(proof);
+        if (told === 'unknown') throw storeUnavailable();
+        return told === 'good' ? person('bearer', request) : null;
+      },
+    });
+    const asks = (permission: string) =>
+      stillAllowed(endpoint({ accepts: ['bearer'], permission }))({
+        headers: { authorization: 'DPoP good', dpop: 'p' },
+        method: 'GET',
+        url: '/x',
+      } as unknown as FastifyRequest);
+    expect(await asks('tokens:read')).toBe(true);
+    expect(proofs).toEqual([{ proof: 'p', htm: 'GET', path: '/x', isChecked: true }]);
+    expect(await asks('keys:manage')).toBe(false);
+    told = 'over';
+    expect(await asks('tokens:read')).toBe(false);
+    told = 'unknown';
+    await expect(asks('tokens:read')).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 });

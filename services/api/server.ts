@@ -24,6 +24,7 @@ import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
 import { socialRoutes } from './routes/social.ts';
 import { tokensRoutes } from './routes/tokens.ts';
+import { createStillAllowed } from './still-allowed.ts';
 
 /** The whole API over composed ports, ready to listen. */
 export function createServer(
@@ -72,7 +73,7 @@ export function createServer(
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
   revocationsRoutes(routes, ports);
   auditRoutes(routes, ports);
-  securityRoutes(routes, ports);
+  securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });

@@ -17,8 +17,9 @@ import { raiseIncident } from '../../domain/security/raise-incident.ts';
 import { createFileLogMark } from '../../platform/marks/file-log-mark.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { newEmail, refresh, signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { newEmail, refresh, signIn, signUp, type TestUser } from '../../platform/testing/flows.ts';
 import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import { newPerson } from '../../platform/testing/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 
@@ -328,6 +329,8 @@ const openStream = (copy: ApiCopy, query = '', lastEventId?: number, as = operat
     },
   });
 
+const always = async (): Promise<boolean> => true;
+
 describe('GET /v1/admin/events', () => {
   test('streams sealed events in their order; by Last-Event-ID another copy goes on without a gap or a double', async () => {
     await sealEvents(log, {}, testCaller);
@@ -367,26 +370,104 @@ describe('GET /v1/admin/events', () => {
     };
     const deps = { ...api.ports, sql, everyMs: 10 };
     const end = (stream: Readable): Promise<unknown> => once(stream.resume(), 'close');
-    await end(await createEventStreams({ ...deps, maximumLifeMs: 0 }).open({}, testCaller));
+    await end(await createEventStreams({ ...deps, maximumLifeMs: 0 }).open({}, testCaller, always));
 
     const narrow = createEventStreams({ ...deps, maximumStreams: 1, stuckAfterMs: 0 });
-    const stuck = await narrow.open({ afterSeq: 0 }, testCaller);
-    await expect(narrow.open({}, callerAt('192.0.2.1'))).rejects.toMatchObject({ code: 'event_streams_busy' });
+    const stuck = await narrow.open({ afterSeq: 0 }, testCaller, always);
+    await expect(narrow.open({}, callerAt('192.0.2.1'), always)).rejects.toMatchObject({ code: 'event_streams_busy' });
     await once(stuck, 'close');
     expect(narrow.count()).toBe(0);
 
     const streams = createEventStreams({ ...deps, heartbeatMs: 0 });
-    const stream = await streams.open({ afterSeq: 0 }, testCaller);
+    const stream = await streams.open({ afterSeq: 0 }, testCaller, always);
     isFailing = true;
     const text: string[] = [];
     stream.on('data', (chunk: Buffer) => text.push(chunk.toString()));
-    await expect(streams.open({}, testCaller)).rejects.toThrow('out of reach');
+    await expect(streams.open({}, testCaller, always)).rejects.toThrow('out of reach');
     isFailing = false;
     await vi.waitFor(() => expect(text.join('')).toContain('id: 1\n'), { timeout: 30_000 });
     await vi.waitFor(() => expect(text.join('')).toContain(': quiet\n\n'), { timeout: 30_000 });
     streams.close();
     await once(stream, 'close');
-    await expect(streams.open({}, testCaller)).rejects.toMatchObject({ code: 'shutting_down' });
+    await expect(streams.open({}, testCaller, always)).rejects.toMatchObject({ code: 'shutting_down' });
+  });
+
+  test('ends with the right to it: a token revoked, a secret replaced, a client disabled, a session over', async () => {
+    const reader = await newPerson(api, ['auditor']);
+    const signedUp = await person();
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [signedUp.id]);
+    const browsing = await signIn({ api: api.url }, signedUp);
+    const client = (): Promise<ClientCredentials> => world.newClient(['audit:read']);
+    const [renewed, disabled] = [await client(), await client()];
+    const basicOf = ({ client_id, client_secret }: ClientCredentials) => ({
+      authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}`,
+    });
+    const cases: readonly (readonly [Record<string, string>, () => Promise<unknown>])[] = [
+      [
+        { authorization: `Bearer ${reader.bearer}` },
+        () =>
+          send(other.url, 'POST', '/v1/tokens/revoke', {
+            bearer: reader.bearer,
+            json: { token: reader.bearer, reason: 'test' },
+          }),
+      ],
+      [{ cookie: browsing.cookie }, () => world.rows('DELETE FROM sessions WHERE "userId" = $1', [browsing.id])],
+      [
+        basicOf(renewed),
+        () =>
+          world.rows(`UPDATE oauth_clients SET "clientSecret" = $2 WHERE "clientId" = $1`, [
+            renewed.client_id,
+            'A'.repeat(43),
+          ]),
+      ],
+      [
+        basicOf(disabled),
+        () => world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled.client_id]),
+      ],
+    ];
+    for (const [headers, end] of cases) {
+      const answer = await fetch(`${api.url}/v1/admin/events`, { headers });
+      expect(answer.status, Object.keys(headers)[0]).toBe(200);
+      await end();
+      await answer.text();
+    }
+    expect(api.ports.eventStreams.count()).toBe(0);
+  });
+
+  test('sends nothing while the right to it cannot be told, and nothing of what it has read when the right is gone', async () => {
+    let verdict: 'yes' | 'no' | 'unknown' = 'unknown';
+    const asked = vi.fn(async () => {
+      if (verdict === 'unknown') throw new Error('out of reach');
+      return verdict === 'yes';
+    });
+    const streams = createEventStreams({ ...api.ports, everyMs: 10, heartbeatMs: 0 });
+    for (const end of ['yes', 'no'] as const) {
+      verdict = 'unknown';
+      asked.mockClear();
+      const stream = await streams.open({ afterSeq: 0 }, testCaller, asked);
+      const text: string[] = [];
+      stream.on('data', (chunk: Buffer) => text.push(chunk.toString()));
+      await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(2), { timeout: 30_000 });
+      expect(text.join('')).not.toContain('id: ');
+      verdict = end;
+      if (end === 'yes') {
+        await vi.waitFor(() => expect(text.join('')).toContain('id: 1\n'), { timeout: 30_000 });
+        stream.destroy();
+      } else {
+        await once(stream, 'close');
+        expect(text.join('')).not.toContain('id: ');
+      }
+    }
+    await vi.waitFor(() => expect(streams.count()).toBe(0), { timeout: 30_000 });
+  });
+
+  test('many who open at once get no more than their number', async () => {
+    const streams = createEventStreams({ ...api.ports, maximumPerCaller: 2 });
+    const opened = await Promise.allSettled(Array.from({ length: 8 }, () => streams.open({}, testCaller, always)));
+    expect(opened.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    expect(streams.count()).toBe(2);
+    streams.close();
+    for (const one of opened) if (one.status === 'fulfilled') one.value.destroy();
   });
 
   test('is for those who may read the log; one caller holds five streams of a copy', async () => {

@@ -13,8 +13,11 @@ import { changeIncident, listIncidents, readIncident } from '../../domain/securi
 import { unlockUser } from '../../domain/security/unlock-user.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import type { StillAllowed } from '../still-allowed.ts';
 
-export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> & HasKeyRing & HasEventStreams;
+export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
+  HasKeyRing &
+  HasEventStreams & { readonly stillAllowed: StillAllowed };
 
 /** Incidents, locked accounts and the stream of security events. */
 export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): void {
@@ -33,9 +36,11 @@ export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): 
   bind(routes, unlockUserEndpoint, ({ params, body }, caller) =>
     unlockUser(deps, { userId: params.user_id, reason: body.reason }, caller),
   );
+  const mayFollow = deps.stillAllowed(streamSecurityEventsEndpoint);
   bind(routes, streamSecurityEventsEndpoint, async ({ query }, caller, request) => {
     const afterSeq = seqOfEventId(request.headers['last-event-id']);
-    const stream = await deps.eventStreams.open({ afterSeq, types: query.type?.split(',') }, caller);
+    const question = { afterSeq, types: query.type?.split(',') };
+    const stream = await deps.eventStreams.open(question, caller, () => mayFollow(request));
     return answer(200, stream, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
   });
 }

@@ -12,14 +12,18 @@ type EventQuestion = {
   readonly types?: readonly string[] | undefined;
 };
 
+/** Whether who opened a stream would be let in now. Rejects where that cannot be told. */
+type IsStillAllowed = () => Promise<boolean>;
+
 export type EventStreams = {
   /**
    * Server-sent events: every sealed security event from a place on, as GET /v1/audit/events shows it, its seq as the
    * id. A comment every 15 s tells a quiet stream from a dead one. Ends after `maximumLifeMs`: who comes back with its
-   * Last-Event-ID is authenticated again and misses nothing. Throws `eventStreamsSpent` (429), `eventStreamsBusy`,
-   * `shuttingDown`, `storeUnavailable` (503).
+   * Last-Event-ID is authenticated again and misses nothing. Ends, too, as soon as `isStillAllowed` says no, which is
+   * asked at every turn and before every page; while it cannot tell, nothing is sent. Throws `eventStreamsSpent` (429),
+   * `eventStreamsBusy`, `shuttingDown`, `storeUnavailable` (503).
    */
-  open(question: EventQuestion, caller: Caller): Promise<Readable>;
+  open(question: EventQuestion, caller: Caller, isStillAllowed: IsStillAllowed): Promise<Readable>;
   count(): number;
   /** Ends every stream cleanly and opens no more: for the drain. */
   close(): void;
@@ -52,6 +56,7 @@ const frameOf = (event: AuditEventView): string =>
 class EventStream extends Readable {
   readonly #deps: EventStreamDeps;
   readonly #types: readonly string[] | undefined;
+  readonly #isStillAllowed: IsStillAllowed;
   readonly #openedAt: number;
   #afterSeq: number;
   #sentAt: number;
@@ -59,10 +64,16 @@ class EventStream extends Readable {
   #isBusy = false;
   #isFinished = false;
 
-  constructor(deps: EventStreamDeps, afterSeq: number, types: readonly string[] | undefined) {
+  constructor(
+    deps: EventStreamDeps,
+    afterSeq: number,
+    types: readonly string[] | undefined,
+    isStillAllowed: IsStillAllowed,
+  ) {
     super({ highWaterMark: 16_384 });
     this.#deps = deps;
     this.#types = types;
+    this.#isStillAllowed = isStillAllowed;
     this.#afterSeq = afterSeq;
     this.#openedAt = deps.clock.monotonic();
     this.#sentAt = this.#openedAt;
@@ -73,20 +84,30 @@ class EventStream extends Readable {
     this.#isWanted = true;
   }
 
-  /** What is due is sent, who takes nothing is cut, who is old is sent to authenticate again. */
+  /** What is due is sent, who takes nothing is cut, who is old or may no more is sent to authenticate again. */
   async tick(newestSeq: number): Promise<void> {
     const { clock, maximumLifeMs = 300_000, stuckAfterMs = 30_000, heartbeatMs = 15_000 } = this.#deps;
     const now = clock.monotonic();
     if (!this.#isWanted && !this.#isBusy && now - this.#sentAt > stuckAfterMs) this.destroy();
     else if (now - this.#openedAt > maximumLifeMs) this.finish();
     else if (newestSeq > this.#afterSeq) await this.#advance();
-    else if (now - this.#sentAt > heartbeatMs) this.#send(': quiet\n\n');
+    else if ((await this.#goesOn()) && now - this.#sentAt > heartbeatMs) this.#send(': quiet\n\n');
   }
 
   finish(): void {
     if (this.#isFinished || this.destroyed) return;
     this.#isFinished = true;
     this.push(null);
+  }
+
+  async #goesOn(): Promise<boolean> {
+    try {
+      if (await this.#isStillAllowed()) return true;
+      this.finish();
+    } catch (err) {
+      this.#deps.log.debug({ err }, 'whether an event stream may go on cannot be told');
+    }
+    return false;
   }
 
   #send(text: string): void {
@@ -101,7 +122,7 @@ class EventStream extends Readable {
     try {
       while (this.#isWanted && !this.destroyed && !this.#isFinished) {
         const { events, reachedSeq } = await this.#read();
-        if (reachedSeq === this.#afterSeq) break;
+        if (reachedSeq === this.#afterSeq || !(await this.#goesOn())) break;
         this.#afterSeq = reachedSeq;
         if (events.length > 0) this.#send(events.map(frameOf).join(''));
       }
@@ -150,11 +171,11 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
   }
 
   return {
-    async open({ afterSeq, types }, caller) {
+    async open({ afterSeq, types }, caller, isStillAllowed) {
       const place = ledger.reserve(caller);
       try {
         const newest = await newestEventSeq(deps);
-        const stream = place.fill(new EventStream(deps, Math.min(afterSeq ?? newest, newest), types));
+        const stream = place.fill(new EventStream(deps, Math.min(afterSeq ?? newest, newest), types, isStillAllowed));
         timer ??= setInterval(() => void tick(), everyMs).unref();
         return stream;
       } catch (err) {

@@ -14,8 +14,9 @@ export function bearerCaller(
   request: RequestContext,
   dpop?: PresentedProof,
 ): Caller | null {
-  if (dpop !== undefined) judgeProof(ports, dpop, token);
-  const judged = judgeToken(ports, token, { ip: request.ip, userAgent: request.userAgent, dpop });
+  const isProofChecked = dpop?.isChecked === true;
+  if (dpop !== undefined && !isProofChecked) judgeProof(ports, dpop, token);
+  const judged = judgeToken(ports, token, { ip: request.ip, userAgent: request.userAgent, dpop, isProofChecked });
   if (typeof judged === 'string') return null;
   const { claims } = judged;
   const permissions = new Set(claims.permissions ?? []);

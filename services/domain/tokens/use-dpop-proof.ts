@@ -13,6 +13,8 @@ export type PresentedProof = {
   readonly proof: string;
   readonly htm: string;
   readonly htu: string;
+  /** It was judged when its request came, and is not judged again. */
+  readonly isChecked?: true;
 };
 
 export type DpopPorts = Pick<Ports, 'clock'> &

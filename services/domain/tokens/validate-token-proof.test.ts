@@ -49,6 +49,9 @@ describe('D2: a token bound to a DPoP key', () => {
     const proof = (accessToken: string) => ({ proof: maker.proof('GET', HTU, { accessToken }), htm: 'GET', htu: HTU });
     expect(bearerCaller(world.ports, bound, request, proof(bound))).toMatchObject({ kind: 'user' });
     expect(bearerCaller(world.ports, bound, request)).toBeNull();
+    const judgedBefore = { proof: 'over by now', htm: 'GET', htu: HTU, isChecked: true } as const;
+    expect(bearerCaller(world.ports, bound, request, judgedBefore)).toMatchObject({ kind: 'user' });
+    expect(bearerCaller(world.ports, `${bound}x`, request, judgedBefore)).toBeNull();
     const codeOf = (work: () => unknown): string => {
       try {
         work();
