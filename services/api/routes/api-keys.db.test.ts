@@ -91,7 +91,7 @@ describe('a key', () => {
     ]);
   });
 
-  test('may not do more than its maker, and makes, rotates and revokes no keys itself', async () => {
+  test('may not do more than its maker, makes, rotates and revokes no keys itself, and sees nothing of the account', async () => {
     const user = await newUser();
     const greedy = await call('POST', '/v1/api-keys', {
       bearer: user.bearer,
@@ -106,8 +106,11 @@ describe('a key', () => {
     ]);
     expect(tries.map(({ status }) => status)).toEqual([403, 403, 403]);
     expect(tries[2]?.body.code).toBe('api_key_not_accepted');
-    const listed = await call('GET', '/v1/api-keys', { bearer: secret });
-    expect(listed).toMatchObject({ status: 403, body: { code: 'permission_missing' } });
+    for (const account of ['/v1/api-keys', '/api/auth/user', '/v1/sessions', '/api/auth/passkeys'])
+      expect(await call('GET', account, { bearer: secret }), account).toMatchObject({
+        status: 403,
+        body: { code: 'permission_missing' },
+      });
   });
 
   test('of a client holds the rights of that client', async () => {
