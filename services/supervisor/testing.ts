@@ -101,6 +101,9 @@ const run = async () => {
   if (TEST_STEP === 'fail') throw new StartError('step_failed', 'the step failed', 'mend the step');
   if (TEST_STEP === 'hang') await new Promise((done) => setTimeout(done, 1e9));
 };
+// Asked for it before that is known, it waits.
+const running = Promise.withResolvers();
+process.on('SIGUSR2', async () => (await running.promise)());
 try {
   await supervise({
     env: process.env,
@@ -109,7 +112,7 @@ try {
     say: (text) => process.stderr.write(text + '\\n'),
     onReady: (state) => process.stdout.write(readyLine(state) + '\\n'),
     children: [JSON.parse(TEST_CHILD)],
-    onRunning: (restartAll) => process.on('SIGUSR2', restartAll),
+    onRunning: running.resolve,
     backoff: { firstMs: 20, capMs: 80, healthyAfterMs: 1e9 },
   });
   process.exit(0);

@@ -27,7 +27,7 @@ function base62(bytes: Uint8Array, length: number): string {
   let value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
   let text = '';
   while (text.length < length) {
-    text = (DIGITS[Number(value % 62n)] ?? '') + text;
+    text = DIGITS.charAt(Number(value % 62n)) + text;
     value /= 62n;
   }
   return text;

@@ -69,7 +69,7 @@ export function judgeSignature(
     key.publicKey.asymmetricKeyType === 'ec' ? 'sha256' : null,
     Buffer.from(base, 'latin1'),
     { key: key.publicKey, dsaEncoding: 'ieee-p1363' },
-    Buffer.from(signed[2] ?? '', 'base64'),
+    Buffer.from(signed[2] as string, 'base64'),
   );
   if (!isGood) return invalid('The signature does not verify.');
   return { outcome: 'ok', nonce: String(parameters.get('nonce')), created: Number(parameters.get('created')) };
@@ -98,7 +98,7 @@ function parameterProblem(
   if (typeof parameters.get('nonce') !== 'string' || !NONCE.test(String(parameters.get('nonce'))))
     return 'nonce must have 16 to 128 visible characters.';
   if (parameters.get('keyid') !== id) return 'keyid must be the id of the API key.';
-  if (algorithm !== undefined && algorithm !== ALGORITHMS[publicKey.asymmetricKeyType ?? ''])
+  if (algorithm !== undefined && algorithm !== ALGORITHMS[publicKey.asymmetricKeyType as string])
     return 'alg is not that of the registered key.';
   return null;
 }
@@ -116,7 +116,7 @@ function isDigestOf(header: string, body: Buffer): boolean {
   const found = DIGEST.exec(header);
   if (!found) return false;
   const [, sha256, sha512] = found;
-  const stated = Buffer.from(sha256 ?? sha512 ?? '', 'base64');
+  const stated = Buffer.from((sha256 ?? sha512) as string, 'base64');
   return timingSafeEqual(stated, hash(sha256 === undefined ? 'sha512' : 'sha256', body, 'buffer'));
 }
 

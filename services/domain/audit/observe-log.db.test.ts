@@ -20,6 +20,8 @@ const gauge = (name: string): number | undefined =>
   registry.collect().find((metric) => metric.name === name)?.series[0]?.value;
 
 test('a worker that seals nothing shows what waits, and that another has sealed it', async () => {
+  // What the migrations themselves have written.
+  await ports.sql.query(defineStatement('', 'TRUNCATE audit_outbox'));
   const [event] = await ports.sql.query<{ id: number }>(
     defineStatement(
       '',

@@ -6,7 +6,7 @@ import type { ClientInfo } from '../tokens/token-types.ts';
 import { updateUserEndpoint } from './account-contract.ts';
 import { findAccount, lockUser, readSessionRow } from './accounts/accounts.store.ts';
 import { createUser, type NewUser } from './accounts/create-user.ts';
-import { type ProfileChange, updateProfile } from './accounts/update-profile.ts';
+import { changeProfile, type ProfileChange } from './accounts/update-profile.ts';
 import { UNNAMED } from './assurance.ts';
 import type { LoginView, SessionView, UserView } from './contract.ts';
 import { endSession } from './end-session.ts';
@@ -69,7 +69,7 @@ export class BetterAuthIntegrationService {
     const parsed = updateUserEndpoint.body?.safeParse(updates);
     if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
     const owner = personCaller(userId, this.#caller(NOBODY));
-    return (await updateProfile(this.#ports, updates, owner)).user;
+    return (await this.#ports.transact((tx) => changeProfile(tx, this.#ports, userId, updates, owner))).user;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
 import { userProfileChanged } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';
 import type { UserView } from '../contract.ts';
@@ -20,20 +20,31 @@ export async function updateProfile(
   change: ProfileChange,
   caller: Caller,
 ): Promise<{ readonly user: UserView }> {
-  const fields = (['name', 'image'] as const).filter((field) => change[field] !== undefined);
-  const account = await ports.transact(async (tx) => {
-    await setAuditContext(tx, caller, 'profile_changed');
+  return ports.transact(async (tx) => {
     const { userId } = await holdOwnSession(tx, caller);
-    if (fields.length > 0 && (await writeProfile(tx, userId, change))) {
-      await recordEvent(tx, caller, userProfileChanged, {
-        outcome: 'ok',
-        target: { kind: 'user', id: userId },
-        detail: { fields },
-      });
-      await forgetSessions(tx, ports, userId);
-    }
-    return findAccount(tx, userId);
+    return changeProfile(tx, ports, userId, change, caller);
   });
+}
+
+/** The same of somebody whom the caller has recognised. Throws `unauthenticated` (401) where there is no such user. */
+export async function changeProfile(
+  tx: Tx,
+  ports: HasAuth,
+  userId: string,
+  change: ProfileChange,
+  caller: Caller,
+): Promise<{ readonly user: UserView }> {
+  await setAuditContext(tx, caller, 'profile_changed');
+  const fields = (['name', 'image'] as const).filter((field) => change[field] !== undefined);
+  if (fields.length > 0 && (await writeProfile(tx, userId, change))) {
+    await recordEvent(tx, caller, userProfileChanged, {
+      outcome: 'ok',
+      target: { kind: 'user', id: userId },
+      detail: { fields },
+    });
+    await forgetSessions(tx, ports, userId);
+  }
+  const account = await findAccount(tx, userId);
   if (!account) throw unauthenticated();
   return { user: userView(account) };
 }
