@@ -39,9 +39,16 @@ export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number
   ...(cursor === undefined ? {} : { cursor }),
 });
 
-export const tellMore = (output: Output, next: string | null): void => {
+/** One page of a list, under the name that the API gives it, and where it goes on. */
+export function listPage<T>(
+  output: Output,
+  name: string,
+  { items, next }: { readonly items: readonly T[]; readonly next: string | null },
+  line: (item: T) => string,
+): void {
   if (next !== null) output.say(`there are more: --cursor ${next}`);
-};
+  output.data({ [name]: items, next }, () => items.map(line));
+}
 
 /**
  * Under --dry-run says what would be done, with --json as data too.

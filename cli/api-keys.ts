@@ -11,10 +11,10 @@ import {
   addPage,
   addReason,
   type ListOptions,
+  listPage,
   onDatabase,
   pageOf,
   rehearsed,
-  tellMore,
   type Verb,
 } from './admin.ts';
 import { checked, uuidOf, wholeNumberOf } from './arguments.ts';
@@ -63,9 +63,7 @@ type OwnerOptions = { readonly user?: string; readonly client?: string };
 
 const list: Verb<ListOptions & OwnerOptions> = async (ports, output, options) => {
   const { user: user_id, client: client_id } = options;
-  const { items, next } = await listAllApiKeys(ports, { ...pageOf(options), user_id, client_id });
-  tellMore(output, next);
-  output.data({ api_keys: items, next }, ({ api_keys }) => api_keys.map(line));
+  listPage(output, 'api_keys', await listAllApiKeys(ports, { ...pageOf(options), user_id, client_id }), line);
 };
 
 type CreateOptions = GlobalOptions &

@@ -17,9 +17,9 @@ import {
   addPage,
   addReason,
   type ListOptions,
+  listPage,
   onDatabase,
   pageOf,
-  tellMore,
   untold,
 } from './admin.ts';
 import { checked } from './arguments.ts';
@@ -91,8 +91,7 @@ export function registerClients(program: Command): void {
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
         const found = await listClients(ports, { ...pageOf(options) });
-        tellMore(output, found.next);
-        output.data({ clients: found.items, next: found.next }, ({ clients: shown }) => shown.map(line));
+        listPage(output, 'clients', found, line);
       }),
     );
   addReason(clients.command('create'))

@@ -12,9 +12,9 @@ import {
   addPage,
   addReason,
   type ListOptions,
+  listPage,
   onDatabase,
   pageOf,
-  tellMore,
 } from './admin.ts';
 import { uuidOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
@@ -36,8 +36,7 @@ export function registerIncidents(program: Command): void {
       onDatabase<Filters>(command, async (ports, output, options) => {
         const { state, severity } = options;
         const found = await listIncidents(ports, { ...pageOf(options), state, severity });
-        tellMore(output, found.next);
-        output.data({ incidents: found.items, next: found.next }, ({ incidents: shown }) => shown.map(line));
+        listPage(output, 'incidents', found, line);
       }),
     );
   incidents

@@ -7,9 +7,9 @@ import {
   addPage,
   addReason,
   type ListOptions,
+  listPage,
   onDatabase,
   pageOf,
-  tellMore,
   untold,
 } from './admin.ts';
 import { checked } from './arguments.ts';
@@ -28,8 +28,7 @@ export function registerRoles(program: Command): void {
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
         const found = await listRoles(ports, { ...pageOf(options) });
-        tellMore(output, found.next);
-        output.data({ roles: found.items, next: found.next }, ({ roles: shown }) => shown.map(line));
+        listPage(output, 'roles', found, line);
       }),
     );
   addReason(roles.command('create'))

@@ -8,9 +8,9 @@ import {
   addPage,
   addReason,
   type ListOptions,
+  listPage,
   onDatabase,
   pageOf,
-  tellMore,
   untold,
 } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
@@ -36,8 +36,7 @@ export function registerSessions(program: Command): void {
     .action((_own, command: Command) =>
       onDatabase<ListOptions & { user?: string }>(command, async (ports, output, options) => {
         const found = await listSessions(ports, { userId: options.user, ...pageOf(options) });
-        tellMore(output, found.next);
-        output.data({ sessions: found.items, next: found.next }, ({ sessions: shown }) => shown.map(line));
+        listPage(output, 'sessions', found, line);
       }),
     );
   addReason(sessions.command('revoke'))

@@ -9,9 +9,9 @@ import {
   addPage,
   addReason,
   type ListOptions,
+  listPage,
   onDatabase,
   pageOf,
-  tellMore,
   untold,
 } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
@@ -42,8 +42,7 @@ export function registerUserAdmin(users: Command): void {
         const { emailPrefix, role } = options;
         const isDisabled = options.disabled ? true : undefined;
         const found = await listUsers(ports, { emailPrefix, role, isDisabled, ...pageOf(options) });
-        tellMore(output, found.next);
-        output.data({ users: found.items, next: found.next }, ({ users: shown }) => shown.map(line));
+        listPage(output, 'users', found, line);
       }),
     );
   users
