@@ -34,6 +34,7 @@ export default defineConfig({
           name: 'integration',
           include: ['**/*.db.test.ts', '**/*.integration.test.ts'],
           exclude: never,
+          setupFiles: [...common.setupFiles, 'services/platform/testing/empty-redis.ts'],
           globalSetup: ['services/platform/testing/global-services.ts'],
           // Two cores: a file with its own servers and load is enough beside one other.
           maxWorkers: 2,

@@ -124,7 +124,7 @@ describe('stores', () => {
     await revoke(world, { token: dead.access_token });
     const { Redis } = await import('ioredis');
     const admin = new Redis(world.redis.url);
-    await admin.flushall();
+    await admin.flushdb();
     admin.disconnect();
     expect((await validate(world, dead.access_token)).body).toEqual({ active: false, reason: 'revoked' });
     expect((await validate(world, live.access_token)).body.active).toBe(true);

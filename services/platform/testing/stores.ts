@@ -29,15 +29,17 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
+/** The numbers of this test process's databases in the shared Redis, emptied before each file. */
+export function redisDatabases(): readonly number[] {
+  const worker = Number(process.env.VITEST_POOL_ID ?? '1');
+  return [0, 1, 2, 3].map((each) => (worker * 4 + each) % 16);
+}
+
 let claimed = 0;
 
-/**
- * URL of a Redis database of one's own: the worker's number and the file's turn choose among 16,
- * emptied on claim by the caller when it matters.
- */
+/** URL of a Redis database of one's own, empty when the file begins; a file may claim four. */
 export function testRedisUrl(): string {
   const url = new URL(inject('redisUrl'));
-  const worker = Number(process.env.VITEST_POOL_ID ?? '1');
-  url.pathname = `/${(worker * 4 + (claimed++ % 4)) % 16}`;
+  url.pathname = `/${redisDatabases()[claimed++ % 4]}`;
   return url.href;
 }
