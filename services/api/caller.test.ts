@@ -91,6 +91,16 @@ describe('who calls', () => {
     expect(await resolve(everything, { cookie: 'good' })).toMatchObject({ kind: 'user', by: 'session' });
   });
 
+  test('whom the limiter proved by the same headers is not proved again, and needs its permission all the same', async () => {
+    const known = client(['keys:read'], {} as RequestContext);
+    const request = { headers: { authorization: basic }, identified: known } as unknown as FastifyRequest;
+    const none = { ...authenticators, client: () => expect.unreachable() };
+    const callers = createCallerResolver(none);
+    expect(await callers.forEndpoint(endpoint(everything))(request)).toBe(known);
+    const forbidden = callers.forEndpoint(endpoint({ ...everything, permission: 'keys:rotate' }));
+    expect(await codeOf(Promise.resolve(forbidden(request)))).toBe('permission_missing');
+  });
+
   test('a bad credential is never covered by a good cookie, nor by being optional', async () => {
     expect(await codeOf(resolve(everything, { authorization: 'Bearer bad', cookie: 'good' }))).toBe('unauthenticated');
     expect(await codeOf(resolve(everything, { authorization: 'Digest x', cookie: 'good' }))).toBe('unauthenticated');

@@ -103,7 +103,7 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
       const { auth } = endpoint;
       if (auth === 'public') return (request) => anonymous(requestContextOf(request));
       const accepts = new Set(auth.accepts);
-      return async (request) => {
+      const prove = async (request: FastifyRequest): Promise<Caller> => {
         const context = requestContextOf(request);
         const sent = sentCredential(request.headers);
         let caller: Caller | null | undefined;
@@ -115,6 +115,11 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
           caller = (await bySession(request, context)) ?? undefined;
         if (caller === undefined && auth.optional && sent.kind === 'none') caller = anonymous(context);
         if (!caller) throw refusal(accepts, sent);
+        return caller;
+      };
+      return async (request) => {
+        // Whom the limiter knows by the same headers is not proved twice: a secret costs, and a proof counts once.
+        const caller = request.identified ?? (await prove(request));
         if (auth.permission && !isPermitted(caller, auth.permission))
           throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
         const isOfOneFactor = caller.kind === 'user' && caller.acr !== 'aal2';

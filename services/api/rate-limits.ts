@@ -11,6 +11,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What this request was counted in; null where nothing is limited. */
     admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
+    /** Whom its headers proved when it was counted; null when nobody asked, or nobody was proved. */
+    identified: Caller | null;
   }
 }
 
@@ -36,6 +38,7 @@ const secondsSince = (startMs: number): number => (performance.now() - startMs) 
 /** Limits every request before its body is read, whatever route it meets or none. After the span, before the routes. */
 export function limitRequests(app: FastifyInstance, { limits, identify }: RequestLimiting): void {
   app.decorateRequest('admission', null);
+  app.decorateRequest('identified', null);
   app.addHook('onRoute', (route) => {
     const { limitItems } = route.config?.endpoint ?? {};
     if (limitItems !== undefined) route.preHandler = limitBatch(limits, limitItems);
@@ -49,7 +52,10 @@ export function limitRequests(app: FastifyInstance, { limits, identify }: Reques
       isProbe: endpoint?.answersWhileDraining ?? false,
       ip: request.ip ?? '',
       namesClient: accepts.includes('client') && isBasic(request),
-      identify: () => identify(request, accepts),
+      identify: () => {
+        request.identified = identify(request, accepts);
+        return request.identified;
+      },
     };
     const admit = (held: Admission): void => {
       request.admission = { held, rateClass: arrived.rateClass, reply };
