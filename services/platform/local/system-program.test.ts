@@ -2,7 +2,9 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findRedisBinary, redisInstaller } from './redis-binary.ts';
+import { CHROMIUM } from '../testing/chromium.ts';
+import { REDIS } from './redis-binary.ts';
+import { findProgram, installerOf } from './system-program.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -22,20 +24,22 @@ test('redis-server and valkey-server are found on PATH, in its order; a file tha
   program('a', 'redis-server', 0o644);
   const valkey = program('b', 'valkey-server');
   program('c', 'redis-server');
-  expect(findRedisBinary(['a', 'b', 'c'].map((place) => join(folder, place)).join(':'))).toBe(valkey);
-  expect(findRedisBinary(join(folder, 'a'))).toBeUndefined();
+  expect(findProgram(REDIS, ['a', 'b', 'c'].map((place) => join(folder, place)).join(':'))).toBe(valkey);
+  expect(findProgram(REDIS, join(folder, 'a'))).toBeUndefined();
 });
 
 test.each([
-  ['apt-get', 'sudo apt-get install -y -q --no-install-recommends redis-server'],
-  ['dnf', 'sudo dnf install -y redis'],
-  ['apk', 'sudo apk add --no-cache redis'],
-  ['brew', 'brew install valkey'],
-])('where there is %s, the reader is told the exact command', (manager, typed) => {
+  ['apt-get', 'sudo apt-get install -y -q --no-install-recommends redis-server', 'chromium'],
+  ['dnf', 'sudo dnf install -y redis', 'chromium'],
+  ['apk', 'sudo apk add --no-cache redis', 'chromium'],
+  ['brew', 'brew install valkey', '--cask google-chrome'],
+])('where there is %s, the reader is told the exact command', (manager, typed, browser) => {
   program('bin', manager);
-  expect(redisInstaller(join(folder, 'bin'))?.typed).toBe(typed);
+  expect(installerOf(REDIS, join(folder, 'bin'))).toEqual({ manager, typed });
+  const [, before = ''] = /^(.+ )\S+$/.exec(typed) ?? [];
+  expect(installerOf(CHROMIUM, join(folder, 'bin'))?.typed).toBe(before + browser);
 });
 
 test('without a known package manager no command is invented', () => {
-  expect(redisInstaller(folder)).toBeUndefined();
+  expect(installerOf(REDIS, folder)).toBeUndefined();
 });
