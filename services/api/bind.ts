@@ -6,6 +6,7 @@ import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './caller.ts';
 import { namesCredential } from './credentials-in-address.ts';
+import { answerOnce, type Once, type OncePorts } from './once.ts';
 
 /** What a route needs of its process. */
 export type RouteContext = {
@@ -13,10 +14,14 @@ export type RouteContext = {
   readonly callers: CallerResolver;
   /** Every bound endpoint, for OpenAPI, 405 answers and the route-table tests. */
   readonly bound: Endpoint[];
+  /** Keeps answers for their `Idempotency-Key`; without it nothing is bound that does. */
+  readonly once?: OncePorts;
 };
 
 type AnyEndpoint = Endpoint;
 type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest) => unknown;
+/** `once` stands in for the ports of the same names. */
+type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request: FastifyRequest) => unknown;
 
 const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-urlencoded' } as const;
 const DEFAULT_BODY_LIMIT = 65_536;
@@ -117,6 +122,19 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       return send(reply, await work(input, caller, request), successStatus);
     },
   });
+}
+
+/**
+ * The same for a contract that creates something: a retry with the same `Idempotency-Key` gets the same answer.
+ * @example bindOnce(routes, createRoleEndpoint, ({ body }, caller, once) => createRole({ ...ports, ...once }, body, caller))
+ */
+export function bindOnce<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: WorkOnce<E>): void {
+  const ports = routes.once;
+  if (ports === undefined || endpoint.idempotency !== 'answer')
+    throw new Error(`${endpoint.operation} keeps no answers`);
+  bind(routes, endpoint, (input, caller, request) =>
+    answerOnce(ports, { endpoint, caller, request }, (once) => Promise.resolve(work(input, caller, once, request))),
+  );
 }
 
 /** The body as its contract has it; undefined where none was sent. Throws 400 for anything else. */

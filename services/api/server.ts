@@ -54,6 +54,7 @@ export function createServer(
     app: app.fastify,
     callers: limitCallers(composed.apiKeyGate.guard(createCallerResolver(authenticators, stepUp)), ports.limits),
     bound: app.bound,
+    once: ports,
   };
   healthRoutes(routes, {
     revocations: ports.revocations,

@@ -209,3 +209,12 @@ export const cursorInvalid = defineError({
   fix: 'Send `next` of the page before as it is, or begin again without a cursor.',
   retryable: false,
 });
+
+export const idempotencyKeyReused = defineError({
+  code: 'idempotency_key_reused',
+  status: 422,
+  title: 'The idempotency key belongs to another request',
+  cause: 'The same Idempotency-Key came with another body within 24 hours.',
+  fix: 'Use a new key for a new request, and the same body for a retry.',
+  retryable: false,
+});

@@ -23,7 +23,8 @@ import {
   updateClient,
 } from '../../domain/access/manage-clients.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '../../domain/access/manage-roles.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindOnce, type RouteContext } from '../bind.ts';
+import type { Once } from '../once.ts';
 
 /** Clients and roles, for those who may see and manage them. */
 export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPorts): void {
@@ -31,7 +32,12 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
     const { items, next } = await listRoles(ports, query);
     return { roles: items, next };
   });
-  bind(routes, createRoleEndpoint, ({ body }, caller) => createRole(ports, body, caller));
+  const withOnce = (once: Once): ManageClientsPorts => ({
+    ...ports,
+    ...once,
+    accessChanged: () => once.afterCommit(ports.accessChanged),
+  });
+  bindOnce(routes, createRoleEndpoint, ({ body }, caller, once) => createRole(withOnce(once), body, caller));
   bind(routes, setRolePermissionsEndpoint, ({ params, body }, caller) =>
     setRolePermissions(ports, { name: params.role, ...body }, caller),
   );
@@ -44,9 +50,9 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
     return { clients: items, next };
   });
   bind(routes, readClientEndpoint, ({ params }) => readClient(ports, params.client_id));
-  bind(routes, createClientEndpoint, ({ body }, caller) =>
+  bindOnce(routes, createClientEndpoint, ({ body }, caller, once) =>
     registerClient(
-      ports,
+      withOnce(once),
       {
         name: body.name,
         grantTypes: body.grant_types,
@@ -74,7 +80,11 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
     return updateClient(ports, { clientId: params.client_id, changes, reason }, caller);
   });
   bind(routes, rotateClientSecretEndpoint, ({ params, body }, caller) =>
-    rotateClientSecret(ports, { clientId: params.client_id, reason: body.reason }, caller),
+    rotateClientSecret(
+      ports,
+      { clientId: params.client_id, reason: body.reason, overlapSeconds: body.overlap_seconds },
+      caller,
+    ),
   );
   for (const [endpoint, isDisabled] of [
     [disableClientEndpoint, true],

@@ -12,17 +12,14 @@ import type { HasApiKeysChanged } from '../../domain/api-keys/key-owner.ts';
 import { listAllApiKeys, listApiKeys } from '../../domain/api-keys/list-api-keys.ts';
 import { revokeAnyApiKey, revokeApiKey } from '../../domain/api-keys/revoke-api-key.ts';
 import { rotateApiKey } from '../../domain/api-keys/rotate-api-key.ts';
-import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
 import type { Ports } from '../../domain/ports.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
-export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasKeyRing & HasAccess & HasApiKeysChanged;
+export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasApiKeysChanged;
 
 /** Keys of one's own, and everybody's for administrators. */
 export function apiKeysRoutes(routes: RouteContext, deps: ApiKeysRoutesDeps): void {
-  bind(routes, createApiKeyEndpoint, ({ body }, caller, { headers }) =>
-    createApiKey(deps, { ...body, idempotencyKey: headers['idempotency-key'] as string | undefined }, caller),
-  );
+  bindOnce(routes, createApiKeyEndpoint, ({ body }, caller, once) => createApiKey({ ...deps, ...once }, body, caller));
   bind(routes, listApiKeysEndpoint, async ({ query }, caller) => {
     const { items, next } = await listApiKeys(deps, query, caller);
     return { api_keys: items, next };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '../../platform/errors.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '../../platform/errors.ts';
 import { bodyReason, manages, noQuery, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
 import {
   clientExists,
@@ -58,9 +58,10 @@ export const createRoleEndpoint = defineEndpoint({
   tag: ROLES,
   auth: manages('roles:manage'),
   query: noQuery,
+  idempotency: 'answer',
   body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
   responses: { 201: roleShape },
-  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleExists],
+  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleExists, idempotencyKeyReused],
 });
 
 export const setRolePermissionsEndpoint = defineEndpoint({
@@ -118,6 +119,10 @@ const clientShape = z.object({
   disabled: z.boolean(),
   /** Of the installation itself: not to be changed. */
   built_in: z.boolean(),
+  /** Who made it: whoever manages clients, itself (RFC 7591), or the document that its id is the address of. */
+  origin: z.enum(['admin', 'registration', 'document']),
+  /** The secret before is good until then. */
+  previous_secret_until: z.string().nullable(),
   created_at: z.string().nullable(),
   updated_at: z.string().nullable(),
 });
@@ -174,8 +179,9 @@ export const createClientEndpoint = defineEndpoint({
     audiences: audiences.optional(),
     reason,
   }),
+  idempotency: 'answer',
   responses: { 201: withSecret },
-  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientExists],
+  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientExists, idempotencyKeyReused],
 });
 
 export const updateClientEndpoint = defineEndpoint({
@@ -204,12 +210,13 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/clients/{client_id}/rotate-secret',
   operation: 'rotateClientSecret',
-  summary: 'Give a client a new secret; the one before is refused at once, tokens live on',
+  summary: 'Give a client a new secret; the one before stays good for a while, tokens live on',
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
   query: noQuery,
-  body: bodyReason,
+  /** A day unless said; 0 after a leak: the secret before is refused at once. */
+  body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   responses: { 200: withSecret },
   errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, clientWithoutSecret],
 });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import {
   cursorInvalid,
+  idempotencyKeyReused,
   permissionMissing,
   requestInvalid,
   stepUpRequired,
@@ -9,7 +10,6 @@ import {
   unauthenticated,
 } from '../../platform/errors.ts';
 import { rightsExceeded } from '../access/errors.ts';
-import { idempotencyKeyReused } from '../tokens/errors.ts';
 import { apiKeyNotAccepted, apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
 
 const tag = 'API keys';
@@ -84,6 +84,7 @@ export const createApiKeyEndpoint = defineEndpoint({
     requests_per_minute: z.int().min(1).max(60_000).optional(),
     public_key: publicKey.optional(),
   }),
+  idempotency: 'answer',
   responses: { 201: apiKeyWithSecret },
   errors: [
     ...refusals,

@@ -2,9 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import type { HasAccess } from '../access/access-directory.ts';
 import { assertHolds } from '../access/assert-holds.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
-import type { HasKeyRing } from '../keys/key-ring.ts';
-import type { Caller, Ports, Sql } from '../ports.ts';
-import { earlierResult, idempotentRequest, keepResult } from '../tokens/idempotency.ts';
+import type { Caller, Ports } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
 import { countLiveOrNew, insertApiKey, type KeyOwner, readApiKey } from './api-keys.store.ts';
@@ -39,29 +37,18 @@ const REQUESTS_PER_MINUTE = 600;
 type MakePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
 
 /**
- * Makes a key of the caller's own that may do what the caller may, or less. A retry with the same idempotency key gets
- * the same key. Throws `rights_exceeded`, `api_key_not_accepted`, `permission_missing` (403),
- * `api_key_public_key_invalid` (400), `unauthenticated` (401) where the caller's login ended meanwhile,
- * `api_key_too_many` (409), `idempotency_key_reused` (422).
+ * Makes a key of the caller's own that may do what the caller may, or less. Throws `rights_exceeded`,
+ * `api_key_not_accepted`, `permission_missing` (403), `api_key_public_key_invalid` (400), `unauthenticated` (401) where
+ * the caller's login ended meanwhile, `api_key_too_many` (409).
  */
-export function createApiKey(
-  ports: MakePorts & HasKeyRing & HasAccess,
-  { idempotencyKey, ...input }: CreateApiKeyInput & { readonly idempotencyKey?: string | undefined },
+export async function createApiKey(
+  ports: MakePorts & HasAccess,
+  input: CreateApiKeyInput,
   caller: Caller,
 ): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
   assertHolds(caller, input.permissions ?? []);
-  const request =
-    idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'createApiKey', input);
-  const owner = { ...ownerOf(caller), hold: ownerHolder(ports, caller) };
-  return make(ports, owner, input, caller, async (tx, work) => {
-    if (request === null) return work();
-    const earlier = await earlierResult<ApiKeyWithSecret>(tx, request);
-    if (earlier !== null) return earlier;
-    const made = await work();
-    await keepResult(tx, ports.random, request, 201, made);
-    return made;
-  });
+  return make(ports, { ...ownerOf(caller), hold: ownerHolder(ports, caller) }, input, caller);
 }
 
 /** The same for an owner that is named: what runs the installation makes keys for others. */
@@ -70,17 +57,14 @@ export function createApiKeyFor(
   { owner, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return make(ports, { ...owner, hold: holdOwner }, input, caller, (_tx, work) => work());
+  return make(ports, { ...owner, hold: holdOwner }, input, caller);
 }
-
-type Once = (tx: Sql, work: () => Promise<ApiKeyWithSecret>) => Promise<ApiKeyWithSecret>;
 
 async function make(
   ports: MakePorts,
   { hold, ...owner }: KeyOwner & { readonly hold: HoldOwner },
   input: CreateApiKeyInput,
   caller: Caller,
-  once: Once,
 ): Promise<ApiKeyWithSecret> {
   const publicKey = input.public_key === undefined ? null : usableKey(input.public_key);
   const id = ports.random.uuid();
@@ -88,23 +72,21 @@ async function make(
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller);
     tx.afterCommit(ports.apiKeysChanged);
-    return once(tx, async () => {
-      const ownerEpoch = await hold(tx, owner);
-      if ((await countLiveOrNew(tx, owner)) >= KEYS_MAX) throw apiKeyTooMany();
-      await insertApiKey(tx, {
-        id,
-        name: input.name,
-        owner,
-        ownerEpoch,
-        permissions: [...new Set(input.permissions ?? [])].sort(),
-        secretHash: secret.hash,
-        publicKey,
-        requestsPerMinute: input.requests_per_minute ?? REQUESTS_PER_MINUTE,
-        lifetimeSeconds: input.expires_in_seconds ?? LIFETIME_SECONDS,
-      });
-      const row = await readApiKey(tx, id);
-      return { api_key: apiKeyViewOf(row!), secret: secret.text };
+    const ownerEpoch = await hold(tx, owner);
+    if ((await countLiveOrNew(tx, owner)) >= KEYS_MAX) throw apiKeyTooMany();
+    await insertApiKey(tx, {
+      id,
+      name: input.name,
+      owner,
+      ownerEpoch,
+      permissions: [...new Set(input.permissions ?? [])].sort(),
+      secretHash: secret.hash,
+      publicKey,
+      requestsPerMinute: input.requests_per_minute ?? REQUESTS_PER_MINUTE,
+      lifetimeSeconds: input.expires_in_seconds ?? LIFETIME_SECONDS,
     });
+    const row = await readApiKey(tx, id);
+    return { api_key: apiKeyViewOf(row!), secret: secret.text };
   });
 }
 

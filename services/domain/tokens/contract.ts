@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { clientUnauthenticated, permissionMissing, storeUnavailable } from '../../platform/errors.ts';
+import {
+  clientUnauthenticated,
+  idempotencyKeyReused,
+  permissionMissing,
+  storeUnavailable,
+} from '../../platform/errors.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { dpopProofInvalid } from './dpop-errors.ts';
 import {
   clientUnknown,
-  idempotencyKeyReused,
   replayStoreUnavailable,
   scopeInvalid,
   targetInvalid,
@@ -71,6 +75,7 @@ export const issueTokensEndpoint = defineEndpoint({
   }),
   bodyOptional: true,
   query: noQuery,
+  idempotency: 'use_case',
   responses: { 201: tokenPair },
   errors: [
     permissionMissing,

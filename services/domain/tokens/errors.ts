@@ -47,15 +47,6 @@ export const replayStoreUnavailable = defineError({
   retryable: true,
 });
 
-export const idempotencyKeyReused = defineError({
-  code: 'idempotency_key_reused',
-  status: 422,
-  title: 'The idempotency key belongs to another request',
-  cause: 'The same Idempotency-Key came with another body within 24 hours.',
-  fix: 'Use a new key for a new request, and the same body for a retry.',
-  retryable: false,
-});
-
 export const scopeInvalid = defineError({
   code: 'scope_invalid',
   status: 400,

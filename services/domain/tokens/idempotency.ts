@@ -1,8 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { requestInvalid, storeUnavailable } from '../../platform/errors.ts';
+import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '../../platform/errors.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
-import { idempotencyKeyReused } from './errors.ts';
 import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
 
 /** An Idempotency-Key of one caller with one body: what is stored of it opens nothing without the key itself. */

@@ -62,6 +62,11 @@ export type Endpoint<
   readonly oauthErrors?: boolean;
   /** Answers while the process stops: health and nothing else. */
   readonly answersWhileDraining?: boolean;
+  /**
+   * Honours `Idempotency-Key` for 24 hours. `answer`: the use-case and the key are one transaction, and its answer is
+   * kept; `use_case`: the use-case itself keeps what it made.
+   */
+  readonly idempotency?: 'answer' | 'use_case';
   /** Rate class; by path and method unless said, see `rateClassOf`. */
   readonly limit?: RateClass;
   /** Lists of the body whose items count as a request each: a batch is no way round a limit. */

@@ -128,6 +128,14 @@ function successResponses(endpoint: Endpoint): Record<string, unknown> {
   );
 }
 
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'For 24 hours a retry with the same key and body gets the same answer, and has no further effect.',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' },
+};
+
 function parametersOf(endpoint: Endpoint): unknown[] {
   const list = (place: 'path' | 'query', schema: JsonSchema): unknown[] => {
     const required = new Set((schema.required as string[] | undefined) ?? []);
@@ -141,6 +149,7 @@ function parametersOf(endpoint: Endpoint): unknown[] {
   return [
     ...(endpoint.params ? list('path', jsonSchemaOf(endpoint.params)) : []),
     ...(endpoint.query ? list('query', jsonSchemaOf(endpoint.query)) : []),
+    ...(endpoint.idempotency ? [IDEMPOTENCY_KEY] : []),
   ];
 }
 
