@@ -106,10 +106,12 @@ test('clients are made with a secret shown once, given another, disabled and del
   expect(listed.out).not.toContain(made.client_secret);
   const shown = await sallyport('clients', 'rotate-secret', made.client_id, ...reason, '--yes');
   expect(shown.out).toMatch(/\nsecret {2}[\w-]{43} {2}\(shown this once\)\n$/);
+  const replaced = await json('clients', 'rotate-secret', made.client_id, '--overlap', '0', ...reason);
+  expect(replaced).toMatchObject({ client_secret: expect.any(String), previous_secret_until: null });
   expect((await json('clients', 'disable', made.client_id, ...reason)).disabled).toBe(true);
   expect((await json('clients', 'enable', made.client_id, ...reason)).disabled).toBe(false);
   expect(await json('clients', 'delete', made.client_id, ...reason)).toEqual({ deleted: made.client_id });
-  expect(await actors('client.secret_rotated', made.client_id)).toEqual(by('clients'));
+  expect(await actors('client.secret_rotated', made.client_id)).toEqual([...by('clients'), ...by('clients')]);
 });
 
 test('roles are made, set and deleted; lines show what each may do', async () => {

@@ -22,7 +22,7 @@ import {
   pageOf,
   untold,
 } from './admin.ts';
-import { checked } from './arguments.ts';
+import { checked, wholeNumberOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 
 const caller = systemCaller('sallyport clients');
@@ -113,13 +113,15 @@ export function registerClients(program: Command): void {
       }),
     );
   addReason(clients.command('rotate-secret'))
-    .description('give a client a new secret; the one before is refused at once')
+    .description('give a client a new secret; the one before stays good for a while')
     .argument('<client_id>')
+    .option('--overlap <seconds>', 'how long the old secret stays good; 0 after a leak', '86400')
     .action((clientId: string, _own, command: Command) =>
-      onDatabase<ActOptions>(command, async (ports, output, options) => {
+      onDatabase<ActOptions & { readonly overlap: string }>(command, async (ports, output, options) => {
+        const overlapSeconds = wholeNumberOf('--overlap', options.overlap, 0, 604_800);
         const { name } = await readClient(ports, clientId);
         const tools = await toolsOf(ports);
-        const act = () => rotateClientSecret(tools, { clientId, reason: options.reason }, caller);
+        const act = () => rotateClientSecret(tools, { clientId, reason: options.reason, overlapSeconds }, caller);
         await actAsked(output, options, `replace the secret of ${name}`, act, withSecret);
       }),
     );

@@ -248,15 +248,27 @@ describe('clients', () => {
     ]);
   });
 
-  test('a new secret replaces the old one at both copies, and the event says so without it', async () => {
+  test('a new secret is good beside the old one for the overlap, or instead of it at once, at both copies; events have neither', async () => {
     const { body: client } = await register();
-    const rotated = await byAdmin('POST', `/v1/admin/clients/${client.client_id}/rotate-secret`, { reason });
+    const path = `/v1/admin/clients/${client.client_id}/rotate-secret`;
+    const rotated = await byAdmin('POST', path, { reason });
     expect(rotated.status).toBe(200);
     expect(rotated.body.client_secret).not.toBe(client.client_secret);
-    expect((await tokenBy(client)).status).toBe(401);
-    expect((await tokenBy(rotated.body)).status).toBe(200);
-    await eventually('the other copy to know', async () => (await tokenBy(client, {}, two)).status === 401);
-    expect(await events('client.secret_rotated', client.client_id)).toMatchObject([{ detail: { reason } }]);
+    expect(Date.parse(rotated.body.previous_secret_until)).toBeGreaterThan(Date.now() + 80_000_000);
+    for (const secret of [client, rotated.body]) expect((await tokenBy(secret)).status).toBe(200);
+    await eventually('the other copy to know', async () => (await tokenBy(rotated.body, {}, two)).status === 200);
+    expect((await tokenBy(client, {}, two)).status).toBe(200);
+
+    const leaked = await byAdmin('POST', path, { reason, overlap_seconds: 0 });
+    expect([leaked.status, leaked.body.previous_secret_until]).toEqual([200, null]);
+    for (const secret of [client, rotated.body]) expect((await tokenBy(secret)).status).toBe(401);
+    expect((await tokenBy(leaked.body)).status).toBe(200);
+    await eventually('the other copy to know', async () => (await tokenBy(rotated.body, {}, two)).status === 401);
+    expect(await events('client.secret_rotated', client.client_id)).toMatchObject([
+      { detail: { reason, previous_until: expect.any(String) } },
+      { detail: { reason } },
+    ]);
+    expectProblem(await byAdmin('POST', path, { reason, overlap_seconds: 604_801 }), 400, 'request_invalid');
     const { body: page } = await register({ auth_method: 'none', grant_types: ['refresh_token'] });
     expect(page.client_secret).toBeNull();
     expectProblem(

@@ -1,6 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Ports, Sql } from '../ports.ts';
 import {
+  type ClientOrigin,
   type ClientRow,
   readAccessVersion,
   readClients,
@@ -26,6 +27,8 @@ export type Client = {
   readonly authMethod: string;
   /** RFC 9449 §5.2: every token of it is bound to a key. */
   readonly dpopBound: boolean;
+  /** RFC 9126 §6: authorization requests of it come pushed, or not at all. */
+  readonly pushesRequests: boolean;
   /** Shown to users; its id where it has none. */
   readonly name: string;
   readonly redirectUris: readonly string[];
@@ -33,6 +36,11 @@ export type Client = {
   readonly skipConsent: boolean;
   /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
   readonly audiences: readonly string[];
+  readonly origin: ClientOrigin;
+  /** When the document it was read from is to be read again, Unix milliseconds. */
+  readonly documentUntilMs: number | null;
+  /** SHA-256 of the secret before, while that is good. */
+  readonly previousSecret: { readonly hash: Buffer; readonly untilMs: number } | null;
 };
 
 /** Clients, roles and permissions, in memory. Nothing but `load` does I/O. */
@@ -48,8 +56,8 @@ export type AccessDirectory = {
   confirm(version: number): boolean;
   client(clientId: string): Client | undefined;
   /**
-   * The client this secret belongs to; null for an unknown client, a wrong secret, a disabled or a public client.
-   * All of them cost one hash and one comparison.
+   * The client this secret belongs to, or belonged to until lately; null for an unknown client, a wrong secret, a
+   * disabled or a public client. All of them cost one hash and two comparisons.
    */
   authenticateClient(clientId: string, secret: string): Client | null;
   /**
@@ -73,11 +81,22 @@ const ROLE_SETS_KEPT = 1_000;
 /** As the OAuth provider's table stores a client secret: SHA-256, base64url. A random secret needs no slow hash. */
 export const clientSecretHash = (secret: string): string => hash('sha256', secret, 'base64url');
 
+function digestOf(stored: string | null): Buffer | null {
+  const digest = Buffer.from(stored ?? '', 'base64url');
+  return digest.length === HASH_BYTES ? digest : null;
+}
+
 function clientOf(row: ClientRow): Client {
-  const { clientSecret, authMethod, ...rest } = row;
-  const stored = clientSecret === null ? null : Buffer.from(clientSecret, 'base64url');
-  const secretHash = stored?.length === HASH_BYTES ? stored : null;
-  return { ...rest, secretHash, authMethod: authMethod ?? (secretHash ? 'client_secret_basic' : 'none') };
+  const { clientSecret, authMethod, previousSecret, previousUntilMs, ...rest } = row;
+  const secretHash = digestOf(clientSecret);
+  const previousHash = digestOf(previousSecret);
+  return {
+    ...rest,
+    secretHash,
+    authMethod: authMethod ?? (secretHash ? 'client_secret_basic' : 'none'),
+    previousSecret:
+      previousHash === null || previousUntilMs === null ? null : { hash: previousHash, untilMs: previousUntilMs },
+  };
 }
 
 type Loaded = {
@@ -89,7 +108,7 @@ type Loaded = {
 };
 
 export function createAccessDirectory(
-  ports: Pick<Ports, 'sql'>,
+  ports: Pick<Ports, 'sql' | 'clock'>,
   { secondFactorRoles = [] }: { readonly secondFactorRoles?: readonly string[] } = {},
 ): AccessDirectory {
   const needSecondFactor = new Set(secondFactorRoles);
@@ -132,8 +151,11 @@ export function createAccessDirectory(
     authenticateClient(clientId, secret) {
       const client = loaded.clients.get(clientId);
       const presented = hash('sha256', secret, 'buffer');
-      const matches = timingSafeEqual(presented, client?.secretHash ?? dummy);
-      return matches && client?.secretHash && !client.disabled ? client : null;
+      const previous = client?.previousSecret;
+      const isCurrent = timingSafeEqual(presented, client?.secretHash ?? dummy);
+      const isPrevious = timingSafeEqual(presented, previous?.hash ?? dummy);
+      if (client === undefined || client.secretHash === null || client.disabled) return null;
+      return isCurrent || (isPrevious && ports.clock.now() < (previous?.untilMs ?? 0)) ? client : null;
     },
     rolesAt: (roles, acr) =>
       acr === 'aal2' || needSecondFactor.size === 0 ? roles : roles.filter((role) => !needSecondFactor.has(role)),

@@ -11,6 +11,7 @@ import {
 } from './access-directory.ts';
 import { clientCaller } from './client-caller.ts';
 import { createClient } from './create-client.ts';
+import { rotateClientSecret } from './manage-clients.ts';
 
 let database: TestDatabase;
 let ports: TestPorts;
@@ -57,6 +58,7 @@ describe('clients', () => {
       authMethod: 'client_secret_basic',
       tokenEpoch: 0,
       dpopBound: false,
+      pushesRequests: false,
     });
     expect(access.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);
     expect(access.authenticateClient(clientId, `${clientSecret}x`)).toBeNull();
@@ -115,6 +117,44 @@ describe('clients', () => {
       [clientId],
     );
     expect(cuts).toEqual([{ token_epoch: 1 }, { token_epoch: 2 }, { token_epoch: 3 }]);
+  });
+
+  test('a secret replaced is good for its overlap by the clock and no longer, the one before that not at all', async () => {
+    let nowMs = Date.now();
+    const directory = createAccessDirectory({ ...ports, clock: { ...ports.clock, now: () => nowMs } });
+    const made = await createClient(ports, { name: 'Rotated', grantTypes: [] }, testCaller);
+    const { clientId } = made;
+    const rotate = async (overlapSeconds: number): Promise<string> => {
+      const tools = { ...ports, access: directory, accessChanged: () => directory.load() };
+      const input = { clientId, reason: 'test', overlapSeconds };
+      return (await rotateClientSecret(tools, input, testCaller)).client_secret as string;
+    };
+    const good = (...secrets: string[]) =>
+      secrets.map((secret) => directory.authenticateClient(clientId, secret) !== null);
+    const first = made.clientSecret as string;
+    const second = await rotate(60);
+    expect(good(first, second, `${first}x`)).toEqual([true, true, false]);
+    nowMs += 50_000;
+    expect(good(first, second)).toEqual([true, true]);
+    nowMs += 20_000;
+    expect(good(first, second)).toEqual([false, true]);
+    nowMs = Date.now();
+    const third = await rotate(3_600);
+    expect(good(first, second, third)).toEqual([false, true, true]);
+    const fourth = await rotate(0);
+    expect(good(first, second, third, fourth)).toEqual([false, false, false, true]);
+    const details = await raw<{ detail: Record<string, string> }>(
+      `SELECT detail FROM audit_outbox WHERE type = 'client.secret_rotated' AND target_id = $1 ORDER BY id`,
+      [clientId],
+    );
+    expect(details.map(({ detail }) => Object.keys(detail).sort())).toEqual([
+      ['previous_until', 'reason'],
+      ['previous_until', 'reason'],
+      ['reason'],
+    ]);
+    await raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
+    await directory.load();
+    expect(good(third, fourth)).toEqual([false, false]);
   });
 
   test('a public client has no secret, and a stored value that is no SHA-256 authenticates nobody', async () => {
@@ -212,7 +252,7 @@ test('a load that ends late does not undo one begun after it', async () => {
       return rows as never;
     },
   };
-  const directory = createAccessDirectory({ sql: slow });
+  const directory = createAccessDirectory({ ...ports, sql: slow });
   const late = directory.load();
   await raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
   await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);

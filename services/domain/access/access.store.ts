@@ -1,6 +1,9 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
+/** Who made a client: whoever manages them, itself (RFC 7591), or the document that its id is the address of. */
+export type ClientOrigin = 'admin' | 'registration' | 'document';
+
 export type ClientRow = {
   readonly clientId: string;
   /** base64url SHA-256, as the OAuth provider's table stores it. */
@@ -12,10 +15,18 @@ export type ClientRow = {
   readonly tokenEpoch: number;
   readonly authMethod: string | null;
   readonly dpopBound: boolean;
+  readonly pushesRequests: boolean;
   readonly name: string;
   readonly redirectUris: string[];
   readonly skipConsent: boolean;
   readonly audiences: string[];
+  readonly origin: ClientOrigin;
+  /** Unix milliseconds; null but for a client read from its document. */
+  readonly documentUntilMs: number | null;
+  /** As `clientSecret`. */
+  readonly previousSecret: string | null;
+  /** Unix milliseconds. */
+  readonly previousUntilMs: number | null;
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
 
@@ -26,7 +37,10 @@ const clientsRead = defineStatement(
   `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
      "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
-     coalesce(name, "clientId") AS name, "redirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences
+     "requirePushedRequests" AS "pushesRequests",
+     coalesce(name, "clientId") AS name, "redirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
+     origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
+     extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"
    FROM oauth_clients`,
 );
 const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');

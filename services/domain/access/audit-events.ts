@@ -5,7 +5,7 @@ export const clientCreated = defineAuditEvent({
   type: 'client.created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was made.',
+  meaning: 'An OAuth client was made; `origin` says so where it registered itself or was read from its document.',
 });
 
 export const clientChanged = defineAuditEvent({
@@ -33,7 +33,7 @@ export const clientSecretRotated = defineAuditEvent({
   type: 'client.secret_rotated',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client has a new secret; the one before is refused from then on.',
+  meaning: 'An OAuth client has a new secret; the one before is good until `previous_until`, without that not at all.',
 });
 
 export const roleCreated = defineAuditEvent({

@@ -1,6 +1,7 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import { placeTime } from '../pages.ts';
 import type { Sql } from '../ports.ts';
+import type { ClientOrigin } from './access.store.ts';
 
 export type ClientDetailRow = {
   readonly clientId: string;
@@ -15,6 +16,8 @@ export type ClientDetailRow = {
   readonly disabled: boolean;
   /** Its users are never asked. */
   readonly skipsConsent: boolean;
+  readonly origin: ClientOrigin;
+  readonly previousSecretUntil: string | null;
   readonly createdAt: string | null;
   readonly updatedAt: string | null;
 };
@@ -24,6 +27,7 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
   coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
+  origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
 /** All along the unique client id. */
@@ -44,9 +48,13 @@ const clientUpdate = defineStatement(
      "redirectUris" = coalesce($6::text[], "redirectUris"), audiences = coalesce($7::text[], audiences), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
+/** The secret before stays good for the overlap, the one before that not at all. */
 const clientSecretSet = defineStatement(
   'oauthClientSecretSet',
-  `UPDATE oauth_clients SET "clientSecret" = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
+  `UPDATE oauth_clients SET "clientSecret" = $2, "updatedAt" = now(),
+     "previousSecret" = CASE WHEN $3::float8 > 0 THEN "clientSecret" END,
+     "previousSecretUntil" = CASE WHEN $3::float8 > 0 THEN now() + make_interval(secs => $3::float8) END
+   WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 const clientDisabledSet = defineStatement(
   'oauthClientDisabledSet',
@@ -90,8 +98,13 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 
-export const setClientSecret = async (tx: Sql, clientId: string, secretHash: string): Promise<ClientDetailRow> =>
-  (await tx.query<ClientDetailRow>(clientSecretSet, [clientId, secretHash]))[0] as ClientDetailRow;
+/** @param overlapSeconds how long the secret before stays good */
+export const setClientSecret = async (
+  tx: Sql,
+  clientId: string,
+  { secretHash, overlapSeconds }: { readonly secretHash: string; readonly overlapSeconds: number },
+): Promise<ClientDetailRow> =>
+  (await tx.query<ClientDetailRow>(clientSecretSet, [clientId, secretHash, overlapSeconds]))[0] as ClientDetailRow;
 
 export const setClientDisabled = async (tx: Sql, clientId: string, disabled: boolean): Promise<ClientDetailRow> =>
   (await tx.query<ClientDetailRow>(clientDisabledSet, [clientId, disabled]))[0] as ClientDetailRow;

@@ -37,6 +37,8 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   audiences: [...row.audiences],
   disabled: row.disabled,
   built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
+  origin: row.origin,
+  previous_secret_until: row.previousSecretUntil,
   created_at: row.createdAt,
   updated_at: row.updatedAt,
 });
@@ -113,17 +115,23 @@ export async function updateClient(
   return clientView(row);
 }
 
-/** A new secret of 256 random bits; the one before is refused. Throws `client_without_secret` (409), and as above. */
+const OVERLAP_SECONDS = 86_400;
+
+/**
+ * A new secret of 256 random bits; the one before stays good for the overlap (a day unless said, 0: refused at once),
+ * and the one before that not at all. Throws `client_without_secret` (409), and as above.
+ */
 export async function rotateClientSecret(
   ports: ManageClientsPorts,
-  input: Act,
+  input: Act & { readonly overlapSeconds?: number | undefined },
   caller: Caller,
 ): Promise<ClientWithSecret> {
   const secret = ports.random.bytes(32).toString('base64url');
   const row = await act(ports, input, caller, async (tx, client) => {
     if (!client.hasSecret) throw clientWithoutSecret();
     await guardAgreements(tx, ports, { client, changes: {} }, caller);
-    return setClientSecret(tx, input.clientId, clientSecretHash(secret));
+    const { overlapSeconds = OVERLAP_SECONDS } = input;
+    return setClientSecret(tx, input.clientId, { secretHash: clientSecretHash(secret), overlapSeconds });
   });
   return { ...clientView(row), client_secret: secret };
 }

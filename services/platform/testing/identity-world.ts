@@ -91,7 +91,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: url };
   await ensureKeys({ transact, sql, vault, random }, keySettings, systemCaller);
   const keyRing = createKeyRing({ sql, vault, clock, random }, config.keys);
-  const access = createAccessDirectory({ sql }, { secondFactorRoles: secondFactorRolesOf(config) });
+  const access = createAccessDirectory({ sql, clock }, { secondFactorRoles: secondFactorRolesOf(config) });
   const revocations = createRevocationSet({
     clock,
     log,

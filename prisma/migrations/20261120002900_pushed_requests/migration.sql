@@ -1,0 +1,11 @@
+-- Authorization requests that clients sent ahead of their browsers (RFC 9126). One conditional DELETE uses one up.
+CREATE TABLE oauth_pushed_requests (
+  uri_hash   bytea PRIMARY KEY CHECK (length(uri_hash) = 32),   -- SHA-256 of the request_uri
+  client_id  text NOT NULL,
+  query      text NOT NULL CHECK (length(query) <= 8192),
+  expires_at timestamptz(3) NOT NULL
+);
+CREATE INDEX oauth_pushed_requests_expires_at ON oauth_pushed_requests (expires_at);
+
+-- RFC 9126 §6: a client whose requests come no other way.
+ALTER TABLE oauth_clients ADD COLUMN "requirePushedRequests" boolean NOT NULL DEFAULT false;
