@@ -2,21 +2,23 @@ import { assertOwnPage } from '../../domain/identity/csrf.ts';
 import { listFactors, listPasskeys, renamePasskey } from '../../domain/identity/factors/own-factors.ts';
 import {
   answerSecondFactorEndpoint,
-  askForPasskeyEndpoint,
   confirmTotpEndpoint,
   enrolTotpEndpoint,
   listFactorsEndpoint,
+  removeTotpEndpoint,
+  renewRecoveryCodesEndpoint,
+  stepUpEndpoint,
+} from '../../domain/identity/factors-contract.ts';
+import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+import {
+  askForPasskeyEndpoint,
   listPasskeysEndpoint,
   preparePasskeyEndpoint,
   registerPasskeyEndpoint,
   removePasskeyEndpoint,
-  removeTotpEndpoint,
   renamePasskeyEndpoint,
-  renewRecoveryCodesEndpoint,
   signInWithPasskeyEndpoint,
-  stepUpEndpoint,
-} from '../../domain/identity/factors-contract.ts';
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+} from '../../domain/identity/passkeys-contract.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';

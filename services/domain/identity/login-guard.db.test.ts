@@ -11,16 +11,11 @@ import {
 import { queryRows } from '../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import type { Caller, HashAdmission, PasswordHasher } from '../ports.ts';
-import {
-  type AdmittedLogin,
-  accountKeyOf,
-  admitLogin,
-  clearLoginFailures,
-  countLoginFailure,
-  FAILURES_EVER,
-  forgiveLogin,
-  readLoginStanding,
-} from './login-guard.ts';
+import { countLoginFailure } from './count-login-failure.ts';
+import { clearLoginFailures, forgiveLogin } from './forgive-login.ts';
+import { accountKeyOf, FAILURES_EVER } from './login-counters.ts';
+import { type AdmittedLogin, admitLogin } from './login-guard.ts';
+import { readLoginStanding } from './login-standing.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

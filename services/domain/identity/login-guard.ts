@@ -1,36 +1,14 @@
-import { createHmac } from 'node:crypto';
 import { recordEvent } from '../audit/record-event.ts';
-import type { HasKeyRing, KeyRing } from '../keys/key-ring.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
 import { clientPrefixOf } from '../limits/client-prefix.ts';
-import type { Caller, Ports, Sql, Tx } from '../ports.ts';
-import { userLogin, userLoginLocked } from './audit-events.ts';
+import type { Caller, Ports, Sql } from '../ports.ts';
+import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
 import { knownDevice } from './device-cookie.ts';
-import { identifierHash, normaliseEmail } from './email.ts';
+import { identifierHash } from './email.ts';
 import { loginLocked } from './errors.ts';
-import {
-  type CounterState,
-  countFailure,
-  deleteCounter,
-  forgiveFailures,
-  type LockPolicy,
-  readCounters,
-} from './login-failures.store.ts';
-
-/** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day (C-CRD-04). */
-const LOCK_POLICY: LockPolicy = {
-  windowSeconds: 900,
-  failuresToLock: 5,
-  networkFailuresToLock: 100,
-  firstLockSeconds: 900,
-  longestLockSeconds: 86_400,
-};
-/** NIST SP 800-63B-4 §3.2.2: so many consecutive failures, ever, and the password alone is not enough any more. */
-export const FAILURES_EVER = 100;
-/** A known device that fails so often running is not known any more. */
-const DEVICE_FAILURES_EVER = 10;
-/** Told to whom no waiting helps. */
-const ASK_AGAIN_SECONDS = 86_400;
+import { counterKey, DEVICE_FAILURES_EVER, refusedSeconds } from './login-counters.ts';
+import { readCounters } from './login-failures.store.ts';
 
 /** Which counters stand for one attempt to sign in. */
 export type AdmittedLogin = {
@@ -52,26 +30,6 @@ export type HasLoginGuard = {
 };
 
 type GuardPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasAuth & HasLoginGuard;
-
-/** Always under the first version of its secret, which is kept for ever: a new one must not forget what was counted. */
-function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'network', value: string): string {
-  const key = keyRing.secretVersion('identifier', 1) ?? keyRing.secret('identifier').key;
-  return `${kind}:${createHmac('sha256', key).update(`login\0${kind}\0${value}`).digest('base64url').slice(0, 22)}`;
-}
-
-export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
-  counterKey(keyRing, 'account', normaliseEmail(email));
-
-/** Of the counters by which an attempt is judged, for how long it is refused; 0: it is not. */
-function refusedSeconds(judged: readonly string[], counters: readonly CounterState[]): number {
-  const seconds = counters
-    .filter(({ key }) => judged.includes(key))
-    .map(({ key, failures, lockedSeconds }) => {
-      const isSpent = failures >= FAILURES_EVER && !key.startsWith('network:');
-      return Math.max(lockedSeconds, isSpent ? ASK_AGAIN_SECONDS : 0);
-    });
-  return Math.max(0, ...seconds);
-}
 
 type AttemptedLogin = {
   readonly email: string;
@@ -112,91 +70,9 @@ export async function admitLogin(
   return admitted;
 }
 
-const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedLogin, caller: Caller): Promise<void> =>
+/** Somebody was told to wait, before or in place of what became of the password. */
+export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedLogin, caller: Caller): Promise<void> =>
   recordEvent(sql, caller, userLogin, {
     outcome: 'locked',
     detail: { factor: 'password', identifier, known_device: isKnownDevice },
   });
-
-/**
- * Counts a wrong password and records it, in one transaction. Of parallel ones all count, and those that come after
- * a lock began are told so in place of whether the password was right.
- * @returns seconds for which the attempt was locked already when it failed; 0: it was not
- */
-export async function countLoginFailure(
-  tx: Tx,
-  admitted: AdmittedLogin,
-  userId: string | undefined,
-  caller: Caller,
-): Promise<number> {
-  const counted = await countFailure(tx, admitted.judged, admitted.accountKey, LOCK_POLICY);
-  const met = counted.map(({ wasLocked, ...counter }) => ({
-    ...counter,
-    failures: counter.failures - 1,
-    lockedSeconds: wasLocked ? Math.max(1, counter.lockedSeconds) : 0,
-  }));
-  const seconds = refusedSeconds(admitted.judged, met);
-  if (seconds > 0) await recordLocked(tx, admitted, caller);
-  else
-    await recordEvent(tx, caller, userLogin, {
-      outcome: 'refused',
-      ...(userId === undefined ? {} : { target: { kind: 'user', id: userId } as const }),
-      detail: { factor: 'password', identifier: admitted.identifier, known_device: admitted.isKnownDevice },
-    });
-  for (const { key, failures, lockedSeconds } of counted.filter(({ beganLock }) => beganLock)) {
-    const kind = key.slice(0, key.indexOf(':'));
-    const isNetwork = kind === 'network';
-    await recordEvent(tx, caller, userLoginLocked, {
-      outcome: 'refused',
-      ...(isNetwork || userId === undefined ? {} : { target: { kind: 'user', id: userId } as const }),
-      detail: { of: kind, failures, seconds: lockedSeconds, identifier: isNetwork ? key : admitted.identifier },
-    });
-  }
-  return seconds;
-}
-
-/** So many names tried in vain from one network within 15 minutes are no household. */
-export const STUFFING_NAMES = 50;
-
-/**
- * What a right password does to the counters, in the transaction of its login.
- * @returns `suspectNetwork`: many other names were tried in vain from where it came
- * @throws loginLocked (429) where a lock began while the password was being checked
- */
-export async function forgiveLogin(tx: Tx, admitted: AdmittedLogin): Promise<{ readonly suspectNetwork: boolean }> {
-  const { isRefused, lockedSeconds, triedNames } = await forgiveFailures(
-    tx,
-    admitted.forgiven,
-    admitted.judged,
-    FAILURES_EVER,
-  );
-  if (isRefused) throw loginLocked({ retryAfterSeconds: lockedSeconds > 0 ? lockedSeconds : ASK_AGAIN_SECONDS });
-  return { suspectNetwork: triedNames >= STUFFING_NAMES };
-}
-
-/** The counter of an account goes: its password is new, a mailed code came back, or somebody has unlocked it. */
-export const clearLoginFailures = (tx: Tx, ports: HasKeyRing, email: string): Promise<number | undefined> =>
-  deleteCounter(tx, accountKeyOf(ports, email));
-
-export type LoginStanding = {
-  /** Consecutive wrong passwords from devices that are not known. */
-  readonly failedLogins: number;
-  /** RFC 3339; null where the account is not locked. `infinity` has no date: see `isSpent`. */
-  readonly lockedUntil: string | null;
-  /** No waiting helps any more: a known device, a passkey, a mailed code or an administrator does. */
-  readonly isSpent: boolean;
-};
-
-/** The security fields of a user (C-CRD-05). */
-export async function readLoginStanding(
-  ports: Pick<Ports, 'sql' | 'clock'> & HasKeyRing,
-  email: string,
-): Promise<LoginStanding> {
-  const [counter] = await readCounters(ports.sql, [accountKeyOf(ports, email)]);
-  const { failures = 0, lockedSeconds = 0 } = counter ?? {};
-  return {
-    failedLogins: failures,
-    lockedUntil: lockedSeconds > 0 ? new Date(ports.clock.now() + lockedSeconds * 1_000).toISOString() : null,
-    isSpent: failures >= FAILURES_EVER,
-  };
-}

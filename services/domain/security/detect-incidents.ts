@@ -1,6 +1,6 @@
 import type { AuditEventView } from '../audit/event-view.ts';
 import { followEventsOf } from '../audit/list-events.ts';
-import { STUFFING_NAMES } from '../identity/login-guard.ts';
+import { STUFFING_NAMES } from '../identity/forgive-login.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';

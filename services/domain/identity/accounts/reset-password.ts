@@ -4,7 +4,7 @@ import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import { clearLoginFailures } from '../login-guard.ts';
+import { clearLoginFailures } from '../forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { findAccount } from './accounts.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';

@@ -3,7 +3,7 @@ import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { emailTaken } from '../errors.ts';
-import { clearLoginFailures } from '../login-guard.ts';
+import { clearLoginFailures } from '../forgive-login.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import {

@@ -2,8 +2,9 @@ import { unauthenticated } from '../../../platform/errors.ts';
 import type { Caller } from '../../ports.ts';
 import { currentPasswordWrong } from '../account-errors.ts';
 import { findAccount } from '../accounts/accounts.store.ts';
+import { countLoginFailure } from '../count-login-failure.ts';
 import { admissionOf, inQueue } from '../hash-password.ts';
-import { admitLogin, countLoginFailure } from '../login-guard.ts';
+import { admitLogin } from '../login-guard.ts';
 import { isHashable } from '../password-policy.ts';
 import type { LoginPorts } from '../sign-in.ts';
 

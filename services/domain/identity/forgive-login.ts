@@ -1,0 +1,29 @@
+import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { Tx } from '../ports.ts';
+import { loginLocked } from './errors.ts';
+import { ASK_AGAIN_SECONDS, accountKeyOf, FAILURES_EVER } from './login-counters.ts';
+import { deleteCounter, forgiveFailures } from './login-failures.store.ts';
+import type { AdmittedLogin } from './login-guard.ts';
+
+/** So many names tried in vain from one network within 15 minutes are no household. */
+export const STUFFING_NAMES = 50;
+
+/**
+ * What a right password does to the counters, in the transaction of its login.
+ * @returns `suspectNetwork`: many other names were tried in vain from where it came
+ * @throws loginLocked (429) where a lock began while the password was being checked
+ */
+export async function forgiveLogin(tx: Tx, admitted: AdmittedLogin): Promise<{ readonly suspectNetwork: boolean }> {
+  const { isRefused, lockedSeconds, triedNames } = await forgiveFailures(
+    tx,
+    admitted.forgiven,
+    admitted.judged,
+    FAILURES_EVER,
+  );
+  if (isRefused) throw loginLocked({ retryAfterSeconds: lockedSeconds > 0 ? lockedSeconds : ASK_AGAIN_SECONDS });
+  return { suspectNetwork: triedNames >= STUFFING_NAMES };
+}
+
+/** The counter of an account goes: its password is new, a mailed code came back, or somebody has unlocked it. */
+export const clearLoginFailures = (tx: Tx, ports: HasKeyRing, email: string): Promise<number | undefined> =>
+  deleteCounter(tx, accountKeyOf(ports, email));
