@@ -11,6 +11,7 @@ import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { consentsRoutes } from './routes/consents.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -72,6 +73,7 @@ export function createServer(
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
+  consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, ports);
   securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });

@@ -51,6 +51,15 @@ const deviceGrantPoll = defineStatement(
    RETURNING g.status, h.is_early AS "isEarly", g.expires_at <= clock_timestamp() AS "isExpired"`,
 );
 
+/** What a user allowed and no device has fetched; waits for one that is doing so. Index: oauth_device_grants_user_id. */
+const deviceGrantsOfDelete = defineStatement(
+  'oauthDeviceGrantsOfDelete',
+  `DELETE FROM oauth_device_grants WHERE device_code_hash IN
+     (SELECT device_code_hash FROM oauth_device_grants WHERE user_id = $1 AND client_id = $2 AND status = 'approved'
+      ORDER BY device_code_hash FOR UPDATE)
+   RETURNING 1`,
+);
+
 /** Grants that ran out; their devices have been told by then. Index: oauth_device_grants_expires_at. */
 export const deviceGrantPurge = definePurge({
   kind: 'oauth_device_grants',
@@ -112,6 +121,10 @@ export const consumeDeviceGrant = async (
   clientId: string,
 ): Promise<ConsumedDeviceGrant | undefined> =>
   (await tx.query<ConsumedDeviceGrant>(deviceGrantConsume, [deviceCodeHash, clientId]))[0];
+
+/** How many there were. */
+export const deleteDeviceGrantsOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
+  (await tx.query(deviceGrantsOfDelete, [userId, clientId])).length;
 
 export type DeviceGrantPoll = {
   readonly status: 'pending' | 'approved' | 'denied';

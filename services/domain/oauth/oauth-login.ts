@@ -9,6 +9,7 @@ import type { OAuthClient } from '../tokens/oauth-client.ts';
 import { sessionEnded } from '../tokens/refresh-errors.ts';
 import type { HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { holdConsent } from './consents.store.ts';
 import { signIdToken } from './id-token.ts';
 import { readUserProfile, type UserProfile } from './user-claims.store.ts';
 import { userClaims } from './user-claims.ts';
@@ -70,6 +71,9 @@ export async function beginOAuthLogin(
   caller: Caller,
 ): Promise<OAuthLogin> {
   const { codeId, userId, sessionId, scope, audience, authTime } = grant;
+  // What is withdrawn begins nothing; a device's grant is its own row, consumed by now.
+  const isAsked = codeId !== undefined && ports.access.client(clientId)?.skipConsent !== true;
+  if (isAsked && !(await holdConsent(tx, { userId, clientId, audience }))) throw sessionEnded();
   const family: NewFamily = {
     userId,
     sessionId,

@@ -2,7 +2,15 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { familyEnded } from './audit-events.ts';
-import { clientEpochRaise, familiesEndBySession, familyEnd, familyLock, userEpochRaise } from './family-life.store.ts';
+import {
+  clientEpochRaise,
+  familiesAtClientLock,
+  familiesEnd,
+  familiesEndBySession,
+  familyEnd,
+  familyLock,
+  userEpochRaise,
+} from './family-life.store.ts';
 
 /**
  * Ends logins with their access tokens: families, revocation and audit row in the caller's transaction. Call
@@ -38,6 +46,27 @@ export async function endFamiliesOfSession(
     outcome: 'ok',
     target: { kind: 'session', id: session.id },
     detail: { user_id: session.userId, reason, families: ended },
+  });
+  return ended;
+}
+
+/** Ends every login that a client has of a user, with the access tokens of these and of those they replaced. How many. */
+export async function endFamiliesOfUserAtClient(
+  tx: Tx,
+  { userId, clientId }: { readonly userId: string; readonly clientId: string },
+  reason: string,
+  caller: Caller,
+): Promise<number> {
+  await setAuditContext(tx, caller, reason);
+  const families = await tx.query<{ id: string }>(familiesAtClientLock, [userId, clientId]);
+  if (families.length === 0) return 0;
+  const [row] = await tx.query<{ count: number }>(familiesEnd, [families.map(({ id }) => id), reason]);
+  const ended = row?.count ?? 0;
+  await recordEvent(tx, caller, familyEnded, {
+    outcome: 'ok',
+    target: { kind: 'client', id: clientId },
+    clientId,
+    detail: { user_id: userId, reason, families: ended },
   });
   return ended;
 }

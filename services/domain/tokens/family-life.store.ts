@@ -80,6 +80,31 @@ export const familiesEndBySession = defineStatement(
   SELECT count FROM ended`,
 );
 
+/**
+ * Logins of a user at a client, and those that ended while tokens of theirs may live on (replaced by a newer login).
+ * Waits for rotations in flight; in id order, by refresh_families_user_id.
+ */
+export const familiesAtClientLock = defineStatement(
+  'familiesAtClientLock',
+  `SELECT id FROM refresh_families WHERE user_id = $1 AND client_id = $2
+     AND (revoked_at IS NULL OR revoked_at + (revocation_keep_until() - clock_timestamp()) > clock_timestamp())
+   ORDER BY id FOR NO KEY UPDATE`,
+);
+
+/** Ends the locked families, and by revocations their access tokens; what ended before keeps its reason. By primary key. */
+export const familiesEnd = defineStatement(
+  'familiesEnd',
+  `WITH ended AS (
+    UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = $2
+    WHERE id = ANY ($1::uuid[]) AND revoked_at IS NULL RETURNING 1
+  ), revoked AS (
+    INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+    SELECT 'family', id::text, $2, user_id, client_id, revocation_keep_until() FROM refresh_families f
+    WHERE id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text)
+  )
+  SELECT count(*)::int AS count FROM ended`,
+);
+
 /** The trigger ends the families in id order, writes the revocation and the audit row. */
 export const userEpochRaise = defineStatement(
   'userEpochRaise',

@@ -13,6 +13,7 @@ export const END_REASONS = [
   'sign_in',
   'superseded',
   'refresh_token_reused',
+  'consent_withdrawn',
   'password_changed',
   'password_reset',
   'factor_enrolled',

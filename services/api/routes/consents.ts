@@ -1,0 +1,15 @@
+import { listConsentsEndpoint, withdrawConsentEndpoint } from '../../domain/oauth/consent-contract.ts';
+import { listConsents } from '../../domain/oauth/list-consents.ts';
+import { withdrawConsent } from '../../domain/oauth/withdraw-consent.ts';
+import type { Ports } from '../../domain/ports.ts';
+import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
+import { bind, type RouteContext } from '../bind.ts';
+
+/** What people let applications do for them. */
+export function consentsRoutes(routes: RouteContext, ports: Pick<Ports, 'sql' | 'transact'> & HasRevocationPush): void {
+  bind(routes, listConsentsEndpoint, async ({ query }, caller) => {
+    const { items, next } = await listConsents(ports, query, caller);
+    return { consents: items, next };
+  });
+  bind(routes, withdrawConsentEndpoint, ({ params }, caller) => withdrawConsent(ports, params.client_id, caller));
+}
