@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import { defineError } from '../services/platform/define/error.ts';
-import { MarksUnreadableError } from '../services/platform/marks/file-marks.ts';
+import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';
+import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/platform/marks/s3-cell.ts';
 import { checked, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
 import { asCommandError } from './as-command-error.ts';
 
@@ -30,8 +31,14 @@ test.each([
 test('keys and marks that cannot be read are refused; what nobody foresaw stays as it is', () => {
   const defect = new Error('a defect');
   expect(asCommandError(defect)).toBe(defect);
-  for (const err of [new KeyMaterialError('no key', 'set it'), new MarksUnreadableError('marks.json', null)])
-    expect(asCommandError(err)).toMatchObject({ exitCode: 5, message: err.message });
+  for (const err of [
+    new KeyMaterialError('no key', 'set it'),
+    new MarksUnreadableError('marks.json', null),
+    new MarkStoreUnfitError('https://bucket.example'),
+  ])
+    expect(asCommandError(err)).toMatchObject({ exitCode: 5, message: err.message, fix: expect.any(String) });
+  const away = new MarkStoreUnavailableError('https://bucket.example/marks.json', { code: 'http_403' });
+  expect(asCommandError(away)).toMatchObject({ exitCode: 3, message: expect.stringContaining('http_403') });
 });
 
 test('arguments out of bounds are usage errors that say what is wanted', () => {

@@ -1,6 +1,8 @@
 import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
 import { isAppError } from '../services/platform/define/error.ts';
-import { MarksUnreadableError } from '../services/platform/marks/file-marks.ts';
+import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';
+import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/platform/marks/s3-cell.ts';
+import { UNFIT_STORE_FIX } from '../services/platform/process/fatal.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 
 /** What is wrong with what was asked for, is in the way, or is away; anything else is a check that failed. */
@@ -16,7 +18,11 @@ const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
 export function asCommandError(err: unknown): unknown {
   if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
   if (err instanceof MarksUnreadableError)
-    return new CommandError(exitCodes.refused, err.message, 'see that file', { cause: err });
+    return new CommandError(exitCodes.refused, err.message, 'see that file or object', { cause: err });
+  if (err instanceof MarkStoreUnavailableError)
+    return new CommandError(exitCodes.unreachable, err.message, 'see MARK_S3_URL and its credentials', { cause: err });
+  if (err instanceof MarkStoreUnfitError)
+    return new CommandError(exitCodes.refused, err.message, UNFIT_STORE_FIX, { cause: err });
   if (!isAppError(err)) return err;
   const { status, title, fix } = err.definition;
   const text = [title, err.options.detail].filter(Boolean).join(': ');

@@ -8,7 +8,7 @@ import { readLogKeys } from '../services/domain/keys/log-keys.ts';
 import type { LogMarkStore, Ports } from '../services/domain/ports.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
-import { createFileLogMark } from '../services/platform/marks/file-log-mark.ts';
+import { createLogMark } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { asCommandError } from './as-command-error.ts';
 import { openContext } from './context.ts';
@@ -39,7 +39,7 @@ export async function withAuditLog<T>(work: (ports: AuditPorts) => Promise<T>): 
     lockTimeoutMs: 5_000,
   });
   const sql = createSql(pool);
-  const logMark = createFileLogMark(dataDir);
+  const logMark = createLogMark(config.marks, dataDir);
   const auditLogKeys = (origin: string): ReturnType<typeof readLogKeys> => readLogKeys({ sql }, origin);
   try {
     return await work({

@@ -5,7 +5,6 @@ import { assertVaultFits } from '../services/domain/keys/publish-key.ts';
 import { ConfigError, loadConfig } from '../services/platform/config/load.ts';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { migrationStates } from '../services/platform/postgres/migrate.ts';
 import { findApi } from './api-client.ts';
 import { openContext } from './context.ts';
@@ -14,6 +13,7 @@ import { auditChecks } from './doctor-audit.ts';
 import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
 import { jobChecks } from './doctor-jobs.ts';
 import { limitsCheck } from './doctor-limits.ts';
+import { marksCheck } from './doctor-marks.ts';
 import { redisCheck } from './doctor-redis.ts';
 import { type CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -26,10 +26,6 @@ const serverFacts = defineStatement(
   `SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
      current_setting('synchronous_commit') AS synchronous_commit, current_setting('synchronous_standby_names') AS standbys,
      (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms`,
-);
-const stateFacts = defineStatement(
-  'doctorStateFacts',
-  `SELECT incarnation::text, revocation_epoch AS epoch, beat FROM feed_state`,
 );
 const keyFacts = defineStatement(
   'doctorKeyFacts',
@@ -117,24 +113,7 @@ const checks: readonly Check[] = [
         return warning === undefined ? pass(evidence) : warn(warning, 'npx sallyport keys rotate');
       }),
   },
-  {
-    name: 'marks',
-    run: () =>
-      withDatabase(async ({ sql }) => {
-        const marks = await createFileMarks(resolveDataDir(process.env)).read();
-        const [state] = await sql.query<{ incarnation: string; epoch: number; beat: number }>(stateFacts);
-        if (!marks)
-          return warn('none yet: the database is trusted as it is', 'start the API once from this data directory');
-        const isBehind =
-          state?.incarnation !== marks.incarnation || state.epoch < marks.revocationEpoch || state.beat < marks.beat;
-        return isBehind
-          ? fail(
-              `the database is behind its marks (epoch ${state?.epoch} of ${marks.revocationEpoch})`,
-              'restore the newer database, or npx sallyport restore --accept-loss',
-            )
-          : pass(`epoch ${state.epoch}, not behind`);
-      }),
-  },
+  marksCheck,
   ...auditChecks,
   ...jobChecks,
   {

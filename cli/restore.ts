@@ -2,8 +2,9 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { planRestore, type RestorePlan, restoreAcceptLoss } from '../services/domain/operations/restore-accept-loss.ts';
 import type { MarkStore } from '../services/domain/ports.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createFileMarks } from '../services/platform/marks/file-marks.ts';
+import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -34,7 +35,8 @@ export function registerRestore(program: Command): void {
       const options = command.optsWithGlobals<RestoreOptions>();
       try {
         await withDatabase(
-          (ports) => restore({ ...ports, marks: createFileMarks(resolveDataDir()) }, options),
+          (ports) =>
+            restore({ ...ports, marks: createMarks(loadConfig(process.env).marks, resolveDataDir()) }, options),
           process.env,
           STATEMENT_TIMEOUT_MS,
         );

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
@@ -19,29 +19,32 @@ import {
 import { expectErrorForm, expectProblem, type Received, send } from '../platform/testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
 import { createEmptyDatabase, eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
+import { type S3Server, startS3Server } from '../platform/testing/s3-server.ts';
 
 let stores: OwnStores;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
-/** Marks, secrets and credentials: what a backup of the database does not hold. */
+/** Secrets and credentials: what a backup of the database does not hold. */
 let product: Product;
+/** Marks of the whole installation, on no machine of it. */
+let bucket: S3Server;
 
 /** The same through restarts, which take other ports: issuer and own origin. */
 const PUBLIC_URL = 'http://auth.sallyport.test';
 const start = (dataDir?: string): Promise<Product> =>
   startProduct({
     stores: { databaseUrl: database.url, redisUrl: stores.redisUrl },
-    env: { BETTER_AUTH_URL: PUBLIC_URL },
+    env: { BETTER_AUTH_URL: PUBLIC_URL, ...bucket.markEnv },
     ...(dataDir ? { dataDir } : {}),
   });
 
 beforeAll(async () => {
-  stores = await startOwnStores();
+  [stores, bucket] = await Promise.all([startOwnStores(), startS3Server()]);
   database = await createEmptyDatabase(stores.databaseUrl);
   product = await start();
 });
 afterAll(async () => {
   await product?.dispose();
-  await stores?.dispose();
+  await Promise.all([stores?.dispose(), bucket?.close()]);
 });
 
 const onServer = (statement: string): Promise<unknown> => queryRows(stores.databaseUrl, statement);
@@ -54,6 +57,7 @@ function sallyport(args: string[]): Promise<{ code: number; out: string }> {
     DATABASE_URL: database.url,
     REDIS_URL: stores.redisUrl,
     SALLYPORT_DATA_DIR: product.dataDir,
+    ...bucket.markEnv,
     ...(process.env.NODE_V8_COVERAGE ? { NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE } : {}),
   };
   return new Promise((done) =>
@@ -133,9 +137,12 @@ test('an older backup restored: nothing is issued or validated until told, then 
     (await send(product.api, 'GET', '/v1/revocations', { basic: product.credentials.client })).text,
   );
   await eventually('the marks to name the revocations', () => {
-    const marks = JSON.parse(readFileSync(join(product.dataDir, 'marks.json'), 'utf8'));
+    const [, text = '{}'] = [...bucket.objects].find(([name]) => name.endsWith('/marks.json')) ?? [];
+    const marks = JSON.parse(text);
     return marks.incarnation === feed.incarnation && marks.revocation_epoch >= feed.epoch;
   });
+
+  expect(existsSync(join(product.dataDir, 'marks.json'))).toBe(false);
 
   // The backup takes the place of the database under the running product.
   const name = nameOf(database.url);

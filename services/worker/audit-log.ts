@@ -6,7 +6,7 @@ import { createFileSink } from '../platform/checkpoints/file-sink.ts';
 import { createS3Sink } from '../platform/checkpoints/s3-sink.ts';
 import { createWitnessSink } from '../platform/checkpoints/witness-sink.ts';
 import type { Config } from '../platform/config/load.ts';
-import { createFileLogMark } from '../platform/marks/file-log-mark.ts';
+import { createLogMark } from '../platform/marks/mark-stores.ts';
 
 /** What sealing is given beside the ports of every job. */
 export function composeAuditLog(
@@ -15,7 +15,7 @@ export function composeAuditLog(
   dataDir: string,
 ) {
   return {
-    logMark: createFileLogMark(dataDir),
+    logMark: createLogMark(config.marks, dataDir),
     logSigner: createLogSigner(ports),
     checkpointOutbox: createCheckpointOutbox({ ...ports, checkpointSinks: sinksOf(config, dataDir) }),
     auditOrigin: config.audit.logOrigin ?? defaultOrigin(config),

@@ -2,10 +2,13 @@ import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MarkStoreUnavailableError } from '../../platform/marks/s3-cell.ts';
+import { createS3LogMark } from '../../platform/marks/s3-marks.ts';
 import { checkLog } from '../../platform/testing/check-log.ts';
 import { runSealer, type SealerKill } from '../../platform/testing/log-sealer.ts';
 import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../platform/testing/log-world.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
+import { startS3Server } from '../../platform/testing/s3-server.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { continueLog, planContinue } from './continue-log.ts';
 import { erasePersonal } from './erase-personal.ts';
@@ -254,6 +257,33 @@ describe('tampering and damage', () => {
 });
 
 describe('outside', () => {
+  test('with the mark in an object store every host knows it: a restored database seals on none, nor without the store', async () => {
+    const bucket = await startS3Server();
+    const hosts = await Promise.all(
+      [1, 2].map(() => createLogWorld(database.url, { logMark: () => createS3LogMark(bucket.settings) })),
+    );
+    const [one, other] = hosts as [LogWorld, LogWorld];
+    await one.emit(3);
+    await Promise.all([one, other].map((host) => sealEvents(host, {}, testCaller)));
+    const kept = await backup();
+    await other.emit(2);
+    expect(await sealEvents(other, {}, testCaller)).toMatchObject({ backlog: 0, stopped: null });
+    const { size } = await other.head();
+    expect(await one.logMark.read()).toMatchObject({ size });
+
+    bucket.fault = 503;
+    await one.emit(1);
+    await expect(sealEvents(one, {}, testCaller)).rejects.toBeInstanceOf(MarkStoreUnavailableError);
+    bucket.fault = undefined;
+    await kept.restore();
+    await one.emit(4);
+    for (const host of hosts)
+      expect(await sealEvents(host, {}, testCaller)).toMatchObject({ sealed: 0, stopped: 'database_behind' });
+    await continueLog(other, { reason: 'test' }, testCaller);
+    expect(await sealEvents(one, {}, testCaller)).toMatchObject({ backlog: 0, stopped: null });
+    await Promise.all([...hosts.map((host) => host.end()), bucket.close()]);
+  });
+
   test('logins go on while sealing is stopped: an event is a row and nothing else', async () => {
     const mark = (await world.logMark.read())!;
     await world.logMark.swap(mark, { ...mark, size: mark.size + 1 });

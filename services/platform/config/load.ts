@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { auditProblems, auditSettings } from './audit.ts';
+import { clientProblems, clientSettings } from './clients.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
 import { limitSettings } from './limits.ts';
 import { mailProblems, mailSettings } from './mail.ts';
+import { markProblems, markSettings } from './marks.ts';
 import { serverSettings } from './server.ts';
 import { socialProblems, socialSettings } from './social.ts';
 import { storeSettings } from './stores.ts';
@@ -21,10 +23,12 @@ export const sections = {
   keys: keySettings,
   identity: identitySettings,
   social: socialSettings,
+  clients: clientSettings,
   limits: limitSettings,
   mail: mailSettings,
   jobs: jobSettings,
   audit: auditSettings,
+  marks: markSettings,
   telemetry: telemetrySettings,
 } as const satisfies Record<string, Section>;
 
@@ -72,7 +76,9 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
+    ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
+    ...clientProblems(config.clients, config.server.profile === 'development'),
   ];
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });

@@ -11,7 +11,7 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { vaultsOf } from '../crypto/vaults.ts';
 import { createHasher } from '../hasher/hasher.ts';
-import { createFileMarks } from '../marks/file-marks.ts';
+import { createMarks } from '../marks/mark-stores.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { ensureAuthSecret, randomSecret } from './data-dir.ts';
@@ -72,7 +72,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     };
     await makeOutboxPartitions(ports);
     // Before the first key: a database that never issued anything cannot be rewound, whatever the marks named before.
-    await claimUnusedDatabase({ ...ports, marks: createFileMarks(options.dataDir) });
+    await claimUnusedDatabase({ ...ports, marks: createMarks(config.marks, options.dataDir) });
     const { created, warnings } = await ensureKeys(
       ports,
       { ...keySettingsOf(config, authSecret), previousVault },

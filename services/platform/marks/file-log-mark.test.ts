@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LogMark } from '../../domain/ports.ts';
 import { createFileLogMark } from './file-log-mark.ts';
-import { MarksUnreadableError } from './file-marks.ts';
+import { MarksUnreadableError } from './mark-texts.ts';
 
 let dataDir: string;
 beforeEach(async () => {

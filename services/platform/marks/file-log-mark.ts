@@ -1,27 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { LogMark, LogMarkStore } from '../../domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { withFileLock } from '../local/file-lock.mjs';
 import { writeDurably } from './durable-file.ts';
-import { MarksUnreadableError } from './file-marks.ts';
+import { isSameLogMark, logMarkText, MarksUnreadableError, parseLogMark } from './mark-texts.ts';
 
 const FILE_NAME = 'audit-mark.json';
 
-const shape = z.strictObject({ origin: z.string().max(512), size: z.int().min(0), root: z.base64().length(44) });
-
 async function readMark(path: string): Promise<LogMark | null> {
-  try {
-    return shape.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  const text = await readFile(path, 'utf8').catch((err: NodeJS.ErrnoException) => {
+    if (err.code === 'ENOENT') return null;
     throw new MarksUnreadableError(path, err);
-  }
+  });
+  return text === null ? null : parseLogMark(path, text);
 }
-
-const isSame = (one: LogMark | null, other: LogMark | null): boolean =>
-  one?.origin === other?.origin && one?.size === other?.size && one?.root === other?.root;
 
 /**
  * The head of the audit log in `<data dir>/audit-mark.json`: outside the database and its backups, for one host. Any
@@ -35,8 +28,8 @@ export function createFileLogMark(dataDir: string): LogMarkStore {
     swap: (expected, next) => {
       ensureDataDir(dataDir);
       return withFileLock(`${path}.lock`, async () => {
-        if (!isSame(await readMark(path), expected)) return false;
-        await writeDurably(path, `${JSON.stringify(next)}\n`);
+        if (!isSameLogMark(await readMark(path), expected)) return false;
+        await writeDurably(path, logMarkText(next));
         return true;
       });
     },

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createFileMarks, MarksUnreadableError } from './file-marks.ts';
+import { createFileMarks } from './file-marks.ts';
+import { MarksUnreadableError } from './mark-texts.ts';
 
 let dataDir: string;
 beforeEach(async () => {

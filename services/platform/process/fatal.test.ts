@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ConfigError } from '../config/load.ts';
-import { MarksUnreadableError } from '../marks/file-marks.ts';
+import { MarksUnreadableError } from '../marks/mark-texts.ts';
+import { MarkStoreUnfitError } from '../marks/s3-cell.ts';
 import { fatalOf } from './fatal.ts';
 
 test('a start that another try would not mend names its cause and fix', () => {
@@ -15,6 +16,7 @@ test('a start that another try would not mend names its cause and fix', () => {
     fix: 'PORT: set one; HOST: unset it',
   });
   expect(fatalOf(new MarksUnreadableError('/x/marks.json', null))).toMatchObject({ code: 'marks_unreadable' });
+  expect(fatalOf(new MarkStoreUnfitError('https://bucket.example'))).toMatchObject({ code: 'mark_store_unfit' });
   expect(fatalOf(Object.assign(new Error('taken'), { code: 'EADDRINUSE' }))).toMatchObject({ code: 'port_taken' });
 });
 

@@ -7,6 +7,8 @@ export type FatalMessage = {
   readonly fix: string;
 };
 
+export const UNFIT_STORE_FIX = 'use an object store with conditional writes, or unset MARK_STORE on one machine';
+
 /** Errors of a start that another try would not mend, as their classes name themselves. */
 const FIXES: Readonly<Record<string, { readonly code: string; readonly fix: string }>> = {
   KeyMaterialError: {
@@ -15,8 +17,9 @@ const FIXES: Readonly<Record<string, { readonly code: string; readonly fix: stri
   },
   MarksUnreadableError: {
     code: 'marks_unreadable',
-    fix: 'restore marks.json in the data directory, or remove it to trust the database as it is',
+    fix: 'restore marks.json in the data directory or bucket, or remove it to trust the database as it is',
   },
+  MarkStoreUnfitError: { code: 'mark_store_unfit', fix: UNFIT_STORE_FIX },
 };
 
 /** What to tell the supervisor of a failed start. `code: 'start_failed'` is worth another try. */

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type Config, ConfigError } from '../config/load.ts';
 import { ensureAuthSecret } from '../local/data-dir.ts';
-import { createFileMarks } from '../marks/file-marks.ts';
+import { createMarks } from '../marks/mark-stores.ts';
 
 function required(value: string | undefined, env: string): string {
   if (value) return value;
@@ -18,6 +18,6 @@ export function processInputsOf(config: Config) {
     databaseUrl: required(config.stores.databaseUrl, 'DATABASE_URL'),
     redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
     authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
-    marks: createFileMarks(dataDir),
+    marks: createMarks(config.marks, dataDir),
   };
 }

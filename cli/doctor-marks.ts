@@ -1,0 +1,56 @@
+import type { Marks } from '../services/domain/ports.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { defineStatement } from '../services/platform/define/statement.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createMarks } from '../services/platform/marks/mark-stores.ts';
+import { asCommandError } from './as-command-error.ts';
+import { withDatabase } from './database-ports.ts';
+import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+
+// One row. Command lines and starts come and go.
+const stateFacts = defineStatement(
+  'doctorStateFacts',
+  `SELECT incarnation::text, revocation_epoch AS epoch, beat,
+     (SELECT count(DISTINCT coalesce(client_addr::text, '')) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
+        AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare')) AS hosts
+   FROM feed_state`,
+);
+
+type StateFacts = { incarnation: string; epoch: number; beat: number; hosts: number };
+
+export function judgeMarks(store: 'file' | 's3', marks: Marks | null, state: StateFacts): Result {
+  if (!marks) return warn(`none yet (${store}): the database is trusted as it is`, 'start the API once');
+  const isBehind =
+    state.incarnation !== marks.incarnation || state.epoch < marks.revocationEpoch || state.beat < marks.beat;
+  if (isBehind)
+    return fail(
+      `the database is behind its marks (epoch ${state.epoch} of ${marks.revocationEpoch})`,
+      'restore the newer database, or npx sallyport restore --accept-loss',
+    );
+  const evidence = `${store}, epoch ${state.epoch}, not behind`;
+  if (store === 'file' && state.hosts > 1)
+    return warn(
+      `${evidence}; processes of ${state.hosts} addresses use the database`,
+      'set MARK_STORE=s3, or see that they share SALLYPORT_DATA_DIR: a machine without marks believes any database',
+    );
+  return pass(evidence);
+}
+
+/** The marks outside the database, read where MARK_STORE says; an object store is tried for conditional writes too. */
+export const marksCheck: Check = {
+  name: 'marks',
+  run: () =>
+    withDatabase(async ({ sql }) => {
+      const config = loadConfig(process.env).marks;
+      const marks = await createMarks(config, resolveDataDir(process.env))
+        .read()
+        .catch((err: unknown) => {
+          throw asCommandError(err);
+        });
+      const [state] = await sql.query<StateFacts>(stateFacts);
+      return state
+        ? judgeMarks(config.store, marks, state)
+        : fail('the database has no state', 'npx sallyport migrate up');
+    }),
+};

@@ -1,0 +1,27 @@
+import { ask, type SinkAnswer } from './http.ts';
+import { type S3Credentials, signV4 } from './signature-v4.ts';
+
+export type S3Settings = {
+  /** Bucket and prefix, `https://bucket.s3.eu-central-1.amazonaws.com/prefix` or path-style. */
+  readonly url: string;
+  readonly region: string;
+  readonly credentials: S3Credentials;
+};
+
+type S3Request = {
+  readonly method: 'PUT' | 'GET';
+  /** Below the prefix; encoded already. */
+  readonly name: string;
+  readonly body?: string;
+  /** Signed as well; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** Signed requests to the objects below one prefix of an S3-style store. */
+export function createS3Requests({ url, region, credentials }: S3Settings, now: () => number = Date.now) {
+  return ({ method, name, body = '', headers = {} }: S3Request, signal: AbortSignal): Promise<SinkAnswer> => {
+    const object = new URL(`${url}/${name}`);
+    const signed = signV4({ method, url: object, headers, body }, region, credentials, now());
+    return ask(object.href, { method, headers: signed, ...(method === 'PUT' ? { body } : {}) }, signal);
+  };
+}

@@ -1,0 +1,23 @@
+import type { LogMarkStore, MarkStore } from '../../domain/ports.ts';
+import type { MarkConfig } from '../config/marks.ts';
+import { createFileLogMark } from './file-log-mark.ts';
+import { createFileMarks } from './file-marks.ts';
+import { createS3LogMark, createS3Marks } from './s3-marks.ts';
+
+/** What MARK_STORE names, for the state of tokens. */
+export const createMarks = (config: MarkConfig, dataDir: string): MarkStore =>
+  config.store === 's3' ? createS3Marks(s3SettingsOf(config)) : createFileMarks(dataDir);
+
+/** What MARK_STORE names, for the head of the audit log. */
+export const createLogMark = (config: MarkConfig, dataDir: string): LogMarkStore =>
+  config.store === 's3' ? createS3LogMark(s3SettingsOf(config)) : createFileLogMark(dataDir);
+
+// That all are set is checked when settings are read.
+const s3SettingsOf = (config: MarkConfig) => ({
+  url: config.s3Url as string,
+  region: config.s3Region,
+  credentials: {
+    accessKeyId: config.s3AccessKeyId as string,
+    secretAccessKey: config.s3SecretAccessKey as string,
+  },
+});
