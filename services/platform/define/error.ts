@@ -1,4 +1,4 @@
-/** RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8628 §3.5 and RFC 9449 §5 error codes this service answers with. */
+/** Codes of RFC 6749 §4.1.2.1 and §5.2, 7009 §2.2.1, 7591 §3.2.2, 8628 §3.5, 9101 §6.2 and 9449 §5 that we answer with. */
 type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -8,6 +8,10 @@ type OAuthErrorCode =
   | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'unsupported_token_type'
+  | 'unsupported_response_type'
+  | 'request_not_supported'
+  | 'invalid_redirect_uri'
+  | 'invalid_client_metadata'
   | 'invalid_dpop_proof'
   | 'use_dpop_nonce'
   | 'authorization_pending'

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { type ConfigError, loadConfig } from './load.ts';
+
+const base = { BETTER_AUTH_SECRET: 'a-secret-of-more-than-32-characters-1234' };
+
+test('nobody registers a client and no document is read unless that is said; what such clients may ask for is little', () => {
+  expect(loadConfig(base).clients).toEqual({
+    registration: 'off',
+    readsDocuments: false,
+    documentsPrivate: false,
+    scopes: ['openid', 'profile', 'email', 'offline_access'],
+    audiences: [],
+  });
+  const set = {
+    UNVETTED_CLIENT_SCOPES: 'openid, tasks:read openid',
+    UNVETTED_CLIENT_AUDIENCES: 'https://api.example/mcp',
+  };
+  expect(loadConfig({ ...base, ...set }).clients).toMatchObject({
+    scopes: ['openid', 'tasks:read'],
+    audiences: ['https://api.example/mcp'],
+  });
+});
+
+test.each([
+  ['CLIENT_REGISTRATION', { CLIENT_REGISTRATION: 'yes' }],
+  ['UNVETTED_CLIENT_SCOPES', { UNVETTED_CLIENT_SCOPES: 'a"b' }],
+  ['CLIENT_DOCUMENTS_PRIVATE', { CLIENT_DOCUMENTS_PRIVATE: 'true', SALLYPORT_PROFILE: 'staging' }],
+])('%s is refused where it is unsafe or cannot be read', (env, changes) => {
+  try {
+    loadConfig({ ...base, ...changes });
+    expect.unreachable();
+  } catch (err) {
+    expect((err as ConfigError).problems.map((problem) => problem.env)).toContain(env);
+  }
+});
