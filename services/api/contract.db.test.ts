@@ -175,8 +175,9 @@ describe('the route table is the contract', () => {
     expect(guarded.length).toBeGreaterThanOrEqual(8);
     for (const operation of guarded) {
       const { method, bodyType, bodySchema } = operation;
-      const body = bodyType === undefined ? {} : { json: exampleOf(bodySchema) };
-      const answer = await send(product.api, method, fittingPathOf(operation), { ...body, bearer: 'nobody' });
+      const body = bodyType?.includes('form') ? { form: {} } : { json: exampleOf(bodySchema) };
+      const sent = { ...(bodyType === undefined ? {} : body), bearer: 'nobody' };
+      const answer = await send(product.api, method, fittingPathOf(operation), sent);
       expectProblem(answer, 401, 'unauthenticated');
       const metadata = `resource_metadata="${product.api}/.well-known/oauth-protected-resource"`;
       expect(answer.headers.get('www-authenticate')).toBe(

@@ -2,11 +2,15 @@ import type { FastifyRequest } from 'fastify';
 import { challengeOver, secondFactorRequired } from '../../domain/identity/factors-errors.ts';
 import { findByCookie } from '../../domain/identity/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import { type AuthorizePorts, type AuthorizeStep, authorize } from '../../domain/oauth/authorize.ts';
+import type { AuthorizePorts } from '../../domain/oauth/admit-authorization.ts';
+import { queryOfForm, readParameters } from '../../domain/oauth/authorization-parameters.ts';
+import { authorize } from '../../domain/oauth/authorize.ts';
+import type { AuthorizeStep } from '../../domain/oauth/authorize-step.ts';
 import {
   answerDeviceGrantEndpoint,
   authorizeEndpoint,
   decideConsentEndpoint,
+  sendAuthorizationEndpoint,
   sendLoginCodeEndpoint,
   sendLoginEndpoint,
   showDeviceGrantEndpoint,
@@ -16,7 +20,7 @@ import { decideConsent } from '../../domain/oauth/decide-consent.ts';
 import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/decide-device-grant.ts';
 import { shownUserCode } from '../../domain/oauth/device-codes.ts';
 import { formActionSource } from '../../domain/oauth/match-redirect-uri.ts';
-import { describeNext, loginPathFor, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
+import { authorizePathFor, describeNext, loginPathFor, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
 import type { Caller } from '../../domain/ports.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
@@ -67,13 +71,13 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
   }
 }
 
-function showLogin(
+async function showLogin(
   ports: OAuthPagesPorts,
   request: FastifyRequest,
   next: string,
   again?: { readonly email: string; readonly error: AppError },
-): Answer {
-  const { formTargets, loginHint } = describeNext(ports, next);
+): Promise<Answer> {
+  const { formTargets, loginHint } = await describeNext(ports, next);
   const { token, setCookie } = tieForm(ports, request);
   const problem = again?.error.definition.title;
   const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', problem });
@@ -138,14 +142,14 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
 
 type CodeForm = Omit<LoginForm, 'email' | 'password'> & { readonly challenge: string; readonly code: string };
 
-function showCode(
+async function showCode(
   ports: OAuthPagesPorts,
   request: FastifyRequest,
   asked: { readonly next: string; readonly challenge: string },
   error?: AppError,
-): Answer {
+): Promise<Answer> {
   const { token, setCookie } = tieForm(ports, request);
-  const { formTargets } = describeNext(ports, asked.next);
+  const { formTargets } = await describeNext(ports, asked.next);
   const page = codePage({ ...asked, formToken: token, problem: error?.definition.title });
   return withRetryAfter(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
@@ -184,6 +188,13 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, p
       return showStep(ports, step, query, request);
     }),
   );
+  bind(routes, sendAuthorizationEndpoint, ({ body }) => {
+    // Sent from another site the form brings no cookie of ours (SameSite=Lax); the GET that follows does.
+    const query = queryOfForm(body);
+    return readParameters(query) === null
+      ? showPage(400, errorPage('This request cannot be answered', 'The request is too long.'))
+      : goTo(authorizePathFor(query));
+  });
   bind(routes, decideConsentEndpoint, ({ body }, caller, request) =>
     asPage(async () => {
       if (!isOwnForm(ports, request, body.form_token)) return expiredForm();

@@ -1,7 +1,15 @@
+import type { FastifyRequest } from 'fastify';
 import type { HasPublicAddress } from '../../domain/access/server-metadata.ts';
 import { answerTokenRequest, type TokenRequestPorts } from '../../domain/oauth/answer-token-request.ts';
 import { beginDeviceGrant } from '../../domain/oauth/begin-device-grant.ts';
-import { beginDeviceGrantEndpoint, oauthTokenEndpoint, readUserInfoEndpoint } from '../../domain/oauth/contract.ts';
+import {
+  beginDeviceGrantEndpoint,
+  oauthTokenEndpoint,
+  pushAuthorizationRequestEndpoint,
+  readUserInfoEndpoint,
+  sendUserInfoEndpoint,
+} from '../../domain/oauth/contract.ts';
+import { type PushPorts, pushAuthorizationRequest } from '../../domain/oauth/push-authorization-request.ts';
 import { readUserInfo } from '../../domain/oauth/read-user-info.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
@@ -10,26 +18,39 @@ import { introspectToken } from '../../domain/tokens/introspect-token.ts';
 import { oauthClient } from '../../domain/tokens/oauth-client.ts';
 import { revokeOAuthToken } from '../../domain/tokens/revoke-oauth-token.ts';
 import type { RevokePorts } from '../../domain/tokens/revoke-token.ts';
+import type { PresentedProof } from '../../domain/tokens/use-dpop-proof.ts';
 import type { ValidatePorts } from '../../domain/tokens/validate-token.ts';
-import { answer } from '../answer.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../credentials.ts';
 
-export type OAuthRoutesPorts = TokenRequestPorts & RevokePorts & ValidatePorts & HasPublicAddress & Pick<Ports, 'sql'>;
+export type OAuthRoutesPorts = TokenRequestPorts &
+  PushPorts &
+  RevokePorts &
+  ValidatePorts &
+  HasPublicAddress &
+  Pick<Ports, 'sql'>;
 
 /** A parameter without a value counts as left out (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void {
-  bind(routes, oauthTokenEndpoint, async ({ body }, caller, { headers }) => {
-    const { dpop } = headers;
-    const htu = `${ports.publicUrl}${oauthTokenEndpoint.path}`;
-    const proof = typeof dpop === 'string' ? { proof: dpop, htm: 'POST', htu } : undefined;
-    const body200 = await answerTokenRequest(ports, body, caller, proof);
-    // The nonce for the next request (RFC 9449 §8.2).
-    return proof && ports.tokenSettings.requireDpopNonce
-      ? answer(200, body200, { 'dpop-nonce': dpopNonce(ports) })
-      : body200;
+  const proofFor = ({ path }: Endpoint, { headers }: FastifyRequest): PresentedProof | undefined =>
+    typeof headers.dpop === 'string'
+      ? { proof: headers.dpop, htm: 'POST', htu: `${ports.publicUrl}${path}` }
+      : undefined;
+  /** With the nonce for the next request of who proves a key (RFC 9449 §8.2). */
+  const answerProved = (status: number, body: unknown, proof: PresentedProof | undefined): Answer =>
+    answer(status, body, proof && ports.tokenSettings.requireDpopNonce ? { 'dpop-nonce': dpopNonce(ports) } : {});
+
+  bind(routes, oauthTokenEndpoint, async ({ body }, caller, request) => {
+    const proof = proofFor(oauthTokenEndpoint, request);
+    return answerProved(200, await answerTokenRequest(ports, body, caller, proof), proof);
+  });
+  bind(routes, pushAuthorizationRequestEndpoint, async ({ body }, caller, request) => {
+    const proof = proofFor(pushAuthorizationRequestEndpoint, request);
+    return answerProved(201, await pushAuthorizationRequest(ports, body, caller, proof), proof);
   });
   bind(routes, beginDeviceGrantEndpoint, ({ body }, caller) =>
     beginDeviceGrant(
@@ -38,9 +59,8 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
       caller,
     ),
   );
-  bind(routes, readUserInfoEndpoint, (_input, _caller, request) =>
-    readUserInfo(ports, extractTokenFromRequest(request) ?? ''),
-  );
+  for (const endpoint of [readUserInfoEndpoint, sendUserInfoEndpoint])
+    bind(routes, endpoint, (_input, _caller, request) => readUserInfo(ports, extractTokenFromRequest(request) ?? ''));
   bind(routes, introspectTokenEndpoint, ({ body }, caller) => introspectToken(ports, body.token, caller));
   bind(routes, revokeOAuthTokenEndpoint, ({ body }, caller) =>
     revokeOAuthToken(ports, body.token, oauthClient(ports, body.client_id, caller).clientId, caller),

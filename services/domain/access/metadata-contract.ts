@@ -10,6 +10,8 @@ const serverMetadata = z.object({
   issuer: url,
   authorization_endpoint: url,
   token_endpoint: url,
+  pushed_authorization_request_endpoint: url,
+  require_pushed_authorization_requests: z.literal(false),
   device_authorization_endpoint: url,
   introspection_endpoint: url,
   revocation_endpoint: url,

@@ -39,6 +39,9 @@ export type ServerMetadata = {
   readonly issuer: string;
   readonly authorization_endpoint: string;
   readonly token_endpoint: string;
+  readonly pushed_authorization_request_endpoint: string;
+  /** Of some clients they are (RFC 9126 §6). */
+  readonly require_pushed_authorization_requests: false;
   readonly device_authorization_endpoint: string;
   readonly introspection_endpoint: string;
   readonly revocation_endpoint: string;
@@ -63,6 +66,8 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
     issuer,
     authorization_endpoint: `${publicUrl}/oauth2/authorize`,
     token_endpoint: `${publicUrl}/oauth2/token`,
+    pushed_authorization_request_endpoint: `${publicUrl}/oauth2/par`,
+    require_pushed_authorization_requests: false,
     device_authorization_endpoint: `${publicUrl}/oauth2/device_authorization`,
     introspection_endpoint: `${publicUrl}/oauth2/introspect`,
     revocation_endpoint: `${publicUrl}/oauth2/revoke`,

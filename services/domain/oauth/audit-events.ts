@@ -1,5 +1,12 @@
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 
+export const requestPushed = defineAuditEvent({
+  type: 'oauth.request_pushed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A client sent an authorization request ahead of its browser; `scope` and `audience` say for what.',
+});
+
 export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',
   durability: 'durable',

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Client, HasAccess } from '../access/access-directory.ts';
+import type { Ports } from '../ports.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
 import { describeNext, loginPathFor, safeNext } from './next-path.ts';
 
@@ -18,11 +20,14 @@ const clients: Record<string, Client> = {
   off: { ...client, disabled: true },
   service: { ...client, clientId: 'service', grantTypes: ['client_credentials'] },
   bare: { ...client, clientId: 'bare', scopes: [] },
+  pushing: { ...client, clientId: 'pushing', pushesRequests: true },
 };
 const ports = {
   access: { client: (id: string) => clients[id] },
   tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test' },
 } as unknown as HasAccess & HasTokenSettings;
+/** For what is not pushed no statement is run. */
+const withoutSql = { ...ports, sql: undefined as unknown as Ports['sql'] };
 
 const good = {
   client_id: 'app',
@@ -128,6 +133,34 @@ describe('authorization requests', () => {
   });
 });
 
+describe('T9: a client that has to push its requests (RFC 9126 §6)', () => {
+  const pushed = query({ client_id: 'pushing' });
+
+  test('is refused one in an address, and told so; what it pushes and has pushed is judged as any other', () => {
+    expect(parse(pushed)).toMatchObject({ kind: 'refused', redirectUri: REDIRECT, error: 'invalid_request' });
+    expect(parseAuthorizationRequest(ports, pushed, 'pushing')).toMatchObject({ request: { pushedHash: undefined } });
+    const pushedHash = Buffer.alloc(32);
+    expect(parseAuthorizationRequest(ports, pushed, { pushedHash })).toMatchObject({ request: { pushedHash } });
+    const wider = query({ client_id: 'pushing', scope: 'admin' });
+    for (const way of ['pushing', { pushedHash }] as const)
+      expect(parseAuthorizationRequest(ports, wider, way)).toMatchObject({ error: 'invalid_scope' });
+  });
+});
+
+describe('T15: a request as a form', () => {
+  test('becomes the query that says the same, and nothing of it that is no parameter of a request', () => {
+    const form = { ...good, access_token: 'a', client_secret: 's', id_token_hint: 'i', login_after: 'x' };
+    const made = new URLSearchParams(queryOfForm(form));
+    expect(Object.fromEntries(made)).toEqual(good);
+    expect(parse(made.toString())).toEqual(parse(query()));
+  });
+
+  test('a parameter sent twice stays one sent twice; one left out is left out', () => {
+    expect(parse(queryOfForm({ ...good, scope: ['openid', 'email'] }))).toMatchObject({ error: 'invalid_request' });
+    expect(queryOfForm({ state: undefined, nonce: '', scope: 'a b&c' })).toBe('scope=a+b%26c&nonce=');
+  });
+});
+
 describe('where a login leads', () => {
   test.each([
     undefined,
@@ -145,19 +178,24 @@ describe('where a login leads', () => {
     expect(safeNext(next)).toBe('/login');
   });
 
-  test('an authorization request is kept, and named in the policy of the form on the way to it', () => {
+  test('an authorization request is kept, and named in the policy of the form on the way to it', async () => {
     const next = new URLSearchParams(loginPathFor(query({ login_hint: 'a@b.test' })).split('?')[1]).get(
       'next',
     ) as string;
     expect(safeNext(next)).toBe(next);
-    expect(describeNext(ports, next)).toEqual({ formTargets: ['https://app.example.test'], loginHint: 'a@b.test' });
-    expect(describeNext(ports, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
+    expect(await describeNext(withoutSql, next)).toEqual({
+      formTargets: ['https://app.example.test'],
+      loginHint: 'a@b.test',
+    });
+    expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: undefined,
     });
     const nowhere = { formTargets: [], loginHint: undefined };
-    expect(describeNext(ports, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(nowhere);
-    expect(describeNext(ports, '/device?user_code=x')).toEqual(nowhere);
+    expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(
+      nowhere,
+    );
+    expect(await describeNext(withoutSql, '/device?user_code=x')).toEqual(nowhere);
     expect(safeNext('/device?user_code=BCDF-GHJK')).toBe('/device?user_code=BCDF-GHJK');
   });
 });

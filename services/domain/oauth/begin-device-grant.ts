@@ -4,7 +4,6 @@ import { DEVICE_GRANT } from '../access/grant-shapes.ts';
 import type { HasPublicAddress } from '../access/server-metadata.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { allowedAudience } from '../tokens/allowed-audience.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { oauthClient } from '../tokens/oauth-client.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
@@ -13,6 +12,7 @@ import { deviceGrantBegun } from './audit-events.ts';
 import { newUserCode, shownUserCode } from './device-codes.ts';
 import { insertDeviceGrant } from './device-grants.store.ts';
 import { codeHashOf } from './issue-code.ts';
+import { requestedAudience, requestedScopes } from './requested-terms.ts';
 
 export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
   HasAccess &
@@ -55,11 +55,10 @@ export async function beginDeviceGrant(
   const { clientId } = oauthClient(ports, input.clientId, caller);
   const client = ports.access.client(clientId);
   if (!client?.grantTypes.includes(DEVICE_GRANT)) throw grantNotAllowed();
-  const scopes = input.scope === undefined ? client.scopes : [...new Set(input.scope.split(' '))];
-  if (scopes.length === 0 || !scopes.every((scope) => client.scopes.includes(scope))) throw scopeInvalid();
-  if (input.resource !== undefined && (!URL.canParse(input.resource) || input.resource.includes('#')))
-    throw targetInvalid();
-  const audience = allowedAudience(ports, client, input.resource);
+  const scopes = requestedScopes(client, input.scope);
+  if (scopes === null) throw scopeInvalid();
+  const audience = requestedAudience(ports, client, input.resource);
+  if (audience === null) throw targetInvalid();
   const deviceCode = ports.random.bytes(32).toString('base64url');
   const terms = { clientId, scope: scopes.join(' '), audience };
   const userCode = await ports.transact(async (tx) => {

@@ -23,7 +23,9 @@ import {
   deviceGrantPending,
   devicePollsTooFast,
   openIdScopeMissing,
+  requestObjectUnsupported,
   resourceNotGranted,
+  responseTypeUnsupported,
   subjectTokenInvalid,
 } from './errors.ts';
 
@@ -117,6 +119,67 @@ export const authorizeEndpoint = defineEndpoint({
   limit: 'read',
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
+});
+
+/** OpenID Connect Core §3.1.2.1 wants both methods; what is read of the form is read as if it stood in the address. */
+export const sendAuthorizationEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/authorize',
+  operation: 'sendAuthorization',
+  summary: 'The same by POST: on to the GET of the same request, which cookies come along with',
+  tag: TAG,
+  auth: 'public',
+  limit: 'read',
+  bodyType: 'form',
+  bodyLimit: 16_384,
+  body: z.looseObject({}),
+  responses: { 303: null, 400: PAGE },
+  errors: [],
+});
+
+export const pushAuthorizationRequestEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/par',
+  operation: 'pushAuthorizationRequest',
+  summary: 'An authorization request ahead of its browser, which brings the request_uri of the answer (RFC 9126)',
+  tag: TAG,
+  auth: { accepts: ['client'], optional: true },
+  limit: 'token',
+  bodyType: 'form',
+  body: z.looseObject({
+    response_type: optionalParameter(64),
+    redirect_uri: optionalParameter(2_048),
+    scope: optionalParameter(2_048),
+    state: optionalParameter(4_096),
+    nonce: optionalParameter(512),
+    code_challenge: optionalParameter(128),
+    code_challenge_method: optionalParameter(16),
+    response_mode: optionalParameter(32),
+    prompt: optionalParameter(64),
+    max_age: optionalParameter(10),
+    login_hint: optionalParameter(254),
+    resource: optionalParameter(512),
+    dpop_jkt: optionalParameter(43),
+    request: optionalParameter(8_192),
+    request_uri: optionalParameter(2_048),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  query: z.strictObject({}),
+  responses: { 201: z.object({ request_uri: z.string(), expires_in: z.int() }) },
+  errors: [
+    clientUnauthenticated,
+    grantNotAllowed,
+    responseTypeUnsupported,
+    requestObjectUnsupported,
+    scopeInvalid,
+    targetInvalid,
+    dpopProofInvalid,
+    dpopNonceRequired,
+    stateRewound,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
 });
 
 const formToken = z.string().max(128);
@@ -213,6 +276,22 @@ export const readUserInfoEndpoint = defineEndpoint({
   tag: TAG,
   auth: { accepts: ['bearer'] },
   limit: 'read',
+  responses: { 200: userInfo },
+  errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
+});
+
+/** The token comes in the header alone; in the form it is not read (RFC 6750 §2.2 leaves that to the resource). */
+export const sendUserInfoEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/userinfo',
+  operation: 'sendUserInfo',
+  summary: 'The same by POST',
+  tag: TAG,
+  auth: { accepts: ['bearer'] },
+  limit: 'read',
+  bodyType: 'form',
+  body: z.looseObject({}),
+  bodyOptional: true,
   responses: { 200: userInfo },
   errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
 });

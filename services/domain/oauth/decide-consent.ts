@@ -1,9 +1,11 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
+import { type AuthorizePorts, admitAuthorization } from './admit-authorization.ts';
 import { authorizationDecided, consentGranted } from './audit-events.ts';
-import { type AuthorizePorts, type AuthorizeStep, admitAuthorization, answerTo } from './authorize.ts';
+import { type AuthorizeStep, answerError, answerTo, requestOver } from './authorize-step.ts';
 import { keepConsent } from './consents.store.ts';
 import { issueCode } from './issue-code.ts';
+import { useRequest } from './pushed-requests.ts';
 
 export type ConsentDecision = {
   /** Of the authorization request that was shown. */
@@ -30,15 +32,17 @@ export async function decideConsent(
   const { clientId } = request.client;
   const scopes = request.scopes.filter((scope) => decision.scopes.includes(scope));
   const about = { target: { kind: 'client', id: clientId }, clientId } as const;
-  if (!decision.isAllowed || scopes.length === 0) {
-    await recordEvent(ports.sql, user, authorizationDecided, { outcome: 'denied', ...about });
-    return answerTo(ports, request, { error: 'access_denied', error_description: 'the user said no' });
-  }
+  if (!decision.isAllowed || scopes.length === 0)
+    return ports.transact(async (tx) => {
+      await recordEvent(tx, user, authorizationDecided, { outcome: 'denied', ...about });
+      return answerError(ports, tx, request, 'access_denied', 'the user said no');
+    });
   const code = await ports.transact(async (tx) => {
+    if (!(await useRequest(tx, request))) return null;
     await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes);
     const detail = { scope: scopes.join(' '), audience: request.audience };
     await recordEvent(tx, user, consentGranted, { outcome: 'ok', ...about, detail });
     return issueCode(tx, ports, request, scopes, user);
   });
-  return answerTo(ports, request, { code });
+  return code === null ? requestOver : answerTo(ports, request, { code });
 }

@@ -91,3 +91,23 @@ export const subjectTokenInvalid = defineError({
   fix: 'Exchange the token that the service was called with.',
   retryable: false,
 });
+
+export const responseTypeUnsupported = defineError({
+  code: 'response_type_unsupported',
+  status: 400,
+  oauthError: 'unsupported_response_type',
+  title: 'The response type does not exist here',
+  cause: 'Authorization requests are answered with a code, and with nothing else (RFC 9700 §2.1.2).',
+  fix: 'Send `response_type=code`.',
+  retryable: false,
+});
+
+export const requestObjectUnsupported = defineError({
+  code: 'request_object_unsupported',
+  status: 400,
+  oauthError: 'request_not_supported',
+  title: 'Request objects are not supported',
+  cause: 'The authorization request carries its parameters in a `request` (RFC 9101).',
+  fix: 'Send the parameters themselves; pushed, they are as safe.',
+  retryable: false,
+});

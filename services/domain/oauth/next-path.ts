@@ -1,7 +1,8 @@
 import type { HasAccess } from '../access/access-directory.ts';
+import type { Ports } from '../ports.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { parseAuthorizationRequest } from './authorization-request.ts';
 import { formActionSource } from './match-redirect-uri.ts';
+import { readAuthorizationRequest } from './pushed-requests.ts';
 
 const AUTHORIZE = '/oauth2/authorize?';
 /** Paths of ours that a login may lead to; anything else a link brings is forgotten (open redirect). */
@@ -19,15 +20,21 @@ export type NextStep = {
   readonly loginHint: string | undefined;
 };
 
-/** What the login page needs to know of the request that it is on the way to. */
-export function describeNext(ports: HasAccess & HasTokenSettings, next: string): NextStep {
+/** What the login page needs to know of the request that it is on the way to. Throws `store_unavailable` (503). */
+export async function describeNext(
+  ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
+  next: string,
+): Promise<NextStep> {
   if (!next.startsWith(AUTHORIZE)) return { formTargets: [], loginHint: undefined };
-  const parsed = parseAuthorizationRequest(ports, next.slice(AUTHORIZE.length));
+  const parsed = await readAuthorizationRequest(ports, next.slice(AUTHORIZE.length));
   if (parsed.kind === 'page') return { formTargets: [], loginHint: undefined };
   const { redirectUri, loginHint } =
     parsed.kind === 'request' ? parsed.request : { redirectUri: parsed.redirectUri, loginHint: undefined };
   return { formTargets: [formActionSource(redirectUri)], loginHint };
 }
 
+export const authorizePathFor = (query: string): string => AUTHORIZE + query;
+
 /** The login page on the way to an authorization request. */
-export const loginPathFor = (query: string): string => `/login?${new URLSearchParams({ next: AUTHORIZE + query })}`;
+export const loginPathFor = (query: string): string =>
+  `/login?${new URLSearchParams({ next: authorizePathFor(query) })}`;

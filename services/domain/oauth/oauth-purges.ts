@@ -1,5 +1,6 @@
 import { codePurge } from './codes.store.ts';
 import { deviceGrantPurge } from './device-grants.store.ts';
+import { pushedRequestPurge } from './pushed-requests.store.ts';
 
 /** What this module removes once its time is over. */
-export const oauthPurges = [codePurge, deviceGrantPurge] as const;
+export const oauthPurges = [codePurge, deviceGrantPurge, pushedRequestPurge] as const;

@@ -13,7 +13,7 @@ export const LOOPBACK_REDIRECT = 'http://127.0.0.1/callback';
 const OAUTH_SCOPES = ['openid', 'profile', 'email', 'offline_access', 'tasks:read'];
 
 export const newVerifier = (): string => randomBytes(32).toString('base64url');
-const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
+export const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
 
 /** A client that every copy knows when this resolves; `client_secret` is '' for a public one. */
 export async function newOAuthClient(
@@ -39,7 +39,7 @@ export function browserOf(api: { readonly url: string }, user?: TestUser): Brows
   return browser;
 }
 
-const ALLOW = { decision: 'allow', scope: OAUTH_SCOPES };
+export const ALLOW = { decision: 'allow', scope: OAUTH_SCOPES };
 
 /** A code for a signed-in user at the loopback address, consent given on the way. */
 export async function codeOf(

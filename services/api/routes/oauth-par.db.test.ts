@@ -1,0 +1,295 @@
+import * as oauth from 'oauth4webapi';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { newProofMaker } from '../../platform/testing/dpop.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { expectOAuthError, type Received, send } from '../../platform/testing/http-client.ts';
+import type { Shown } from '../../platform/testing/oauth-browser.ts';
+import {
+  ALLOW,
+  askToken,
+  browserOf,
+  challengeOf,
+  codeForm,
+  LOOPBACK_REDIRECT,
+  newOAuthClient,
+  newVerifier,
+} from '../../platform/testing/oauth-world.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+
+const WEB = 'https://app.example.test/cb';
+
+let world: ApiWorld;
+let api: ApiCopy;
+let other: ApiCopy;
+let user: TestUser;
+let site: ClientCredentials;
+let rival: ClientCredentials;
+let app: ClientCredentials;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  api = await world.startCopy();
+  other = await world.startCopy();
+  user = await signUp({ api: api.url });
+  const grants = ['authorization_code', 'refresh_token'];
+  site = await newOAuthClient([api, other], 'client_secret_basic', grants, [LOOPBACK_REDIRECT, WEB]);
+  rival = await newOAuthClient([api, other], 'client_secret_basic', grants, [LOOPBACK_REDIRECT, WEB]);
+  app = await newOAuthClient([api, other], 'none', grants);
+});
+afterAll(() => world?.close());
+
+const verifier = newVerifier();
+const request = (changes: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  redirect_uri: LOOPBACK_REDIRECT,
+  response_type: 'code',
+  scope: 'openid email',
+  state: 's',
+  code_challenge: challengeOf(verifier),
+  code_challenge_method: 'S256',
+  ...changes,
+});
+
+function push(client: ClientCredentials, form: Record<string, string>, dpop?: string): Promise<Received> {
+  const headers: Record<string, string> = dpop === undefined ? {} : { dpop };
+  return client.client_secret === ''
+    ? send(api.url, 'POST', '/oauth2/par', { headers, form: { ...form, client_id: client.client_id } })
+    : send(api.url, 'POST', '/oauth2/par', { headers, basic: client, form });
+}
+
+async function pushed(client: ClientCredentials, changes: Record<string, string> = {}): Promise<string> {
+  const answer = await push(client, request(changes));
+  expect(answer.status, answer.text).toBe(201);
+  return answer.body.request_uri;
+}
+
+const pathOf = ({ client_id }: ClientCredentials, request_uri: string): string =>
+  `/oauth2/authorize?${new URLSearchParams({ client_id, request_uri })}`;
+const codeIn = (shown: Shown): string => shown.leftFor?.searchParams.get('code') ?? '';
+
+describe('an outside client (oauth4webapi)', () => {
+  test('metadata, pushed request, login, consent, code, tokens', async () => {
+    const via = {
+      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, api.url), init),
+      [oauth.allowInsecureRequests]: true,
+    } as const;
+    const issuer = new URL(API_URL);
+    const as = await oauth.processDiscoveryResponse(
+      issuer,
+      await oauth.discoveryRequest(issuer, { ...via, algorithm: 'oauth2' }),
+    );
+    expect(as.require_pushed_authorization_requests).toBe(false);
+    const client: oauth.Client = { client_id: site.client_id };
+    const auth = oauth.ClientSecretBasic(site.client_secret);
+    const sent = await oauth.pushedAuthorizationRequest(as, client, auth, request({ login_hint: user.email }), via);
+    const { request_uri, expires_in } = await oauth.processPushedAuthorizationResponse(as, client, sent);
+    expect(expires_in).toBeGreaterThanOrEqual(5);
+    expect(expires_in).toBeLessThanOrEqual(600);
+    const browser = browserOf(api);
+    const login = await browser.open(pathOf(site, request_uri));
+    expect(login.text).toContain(`value="${user.email}"`);
+    expect(login.headers.get('content-security-policy')).toContain("form-action 'self' http://127.0.0.1");
+    const consent = await browser.submit(login, { email: user.email, password: user.password });
+    expect(consent.text).toContain('Tasks &lt;b&gt;');
+    const { leftFor } = await browser.submit(consent, ALLOW);
+    const parameters = oauth.validateAuthResponse(as, client, leftFor as URL, 's');
+    const answer = await oauth.authorizationCodeGrantRequest(
+      as,
+      client,
+      auth,
+      parameters,
+      LOOPBACK_REDIRECT,
+      verifier,
+      via,
+    );
+    const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer, { requireIdToken: true });
+    expect([tokens.scope, oauth.getValidatedIdTokenClaims(tokens)?.sub]).toEqual(['openid email', user.id]);
+  });
+});
+
+describe('T9: a request_uri', () => {
+  test('is good for one answer, whichever copy and however many browsers ask at once', async () => {
+    const uri = await pushed(site, { prompt: 'consent' });
+    const [first, second] = [browserOf(api, user), browserOf(other, user)];
+    const pages = [await first.open(pathOf(site, uri)), await second.open(pathOf(site, uri))];
+    expect(pages.map(({ status }) => status)).toEqual([200, 200]);
+    const answers = await Promise.all([
+      first.submit(pages[0] as Shown, ALLOW),
+      second.submit(pages[1] as Shown, ALLOW),
+    ]);
+    expect(answers.filter((shown) => codeIn(shown) !== '')).toHaveLength(1);
+    expect(answers.filter(({ status, leftFor }) => status === 400 && leftFor === null)).toHaveLength(1);
+    expect([(await first.open(pathOf(site, uri))).status, (await second.open(pathOf(site, uri))).status]).toEqual([
+      400, 400,
+    ]);
+  });
+
+  test('is used up by a refusal and by a code that needs no page', async () => {
+    const browser = browserOf(api, user);
+    const denied = await pushed(site, { prompt: 'consent' });
+    const no = await browser.submit(await browser.open(pathOf(site, denied)), { decision: 'deny' });
+    expect(no.leftFor?.searchParams.get('error')).toBe('access_denied');
+    const silent = await pushed(site, { prompt: 'none' });
+    expect((await browserOf(api).open(pathOf(site, silent))).leftFor?.searchParams.get('error')).toBe('login_required');
+    const granted = await pushed(site);
+    const answers = await Promise.all(
+      [api, other, api].map((copy) => browserOf(copy, user).open(pathOf(site, granted))),
+    );
+    expect(answers.filter((shown) => codeIn(shown) !== '')).toHaveLength(1);
+    for (const uri of [denied, silent, granted]) {
+      const again = await browser.open(pathOf(site, uri));
+      expect([again.status, again.leftFor]).toEqual([400, null]);
+    }
+  });
+
+  test('is of its client alone, of its time, and what stands beside it counts for nothing', async () => {
+    const browser = browserOf(api, user);
+    const uri = await pushed(site, { prompt: 'consent', scope: 'openid' });
+    for (const path of [
+      pathOf(rival, uri),
+      pathOf(app, uri),
+      `/oauth2/authorize?${new URLSearchParams({ request_uri: uri })}`,
+      pathOf(site, `${uri.slice(0, -1)}${uri.endsWith('A') ? 'B' : 'A'}`),
+    ]) {
+      const shown = await browser.open(path);
+      expect([shown.status, shown.leftFor], path).toEqual([400, null]);
+    }
+    const beside = new URLSearchParams({ ...request({ scope: 'openid email', redirect_uri: WEB, state: 'x' }) });
+    const consent = await browser.open(`${pathOf(site, uri)}&${beside}`);
+    const { leftFor } = await browser.submit(consent, ALLOW);
+    expect(leftFor?.href).toMatch(/^http:\/\/127\.0\.0\.1\/callback\?/);
+    expect(leftFor?.searchParams.get('state')).toBe('s');
+    const token = await askToken(api, site, codeForm(leftFor?.searchParams.get('code') as string, verifier));
+    expect(token.body.scope).toBe('openid');
+    const late = await pushed(site);
+    await world.rows('UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()');
+    expect((await browser.open(pathOf(site, late))).status).toBe(400);
+  });
+
+  test('prompt=login of a pushed request is satisfied by the login it asks for', async () => {
+    // Signing in again ends the session before.
+    const own = await signUp({ api: api.url });
+    const browser = browserOf(api, own);
+    const login = await browser.open(pathOf(site, await pushed(site, { prompt: 'login' })));
+    expect(login.text).toContain('type="password"');
+    const consent = await browser.submit(login, { email: own.email, password: own.password });
+    expect(codeIn(await browser.submit(consent, ALLOW))).not.toBe('');
+  });
+
+  test('T9: a client that has to push is refused in an address', async () => {
+    const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
+    await world.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const browser = browserOf(api, user);
+    const query = new URLSearchParams({ ...request(), client_id: strict.client_id });
+    const plain = await browser.open(`/oauth2/authorize?${query}`);
+    expect(plain.leftFor?.searchParams.get('error')).toBe('invalid_request');
+    const consent = await browser.open(pathOf(strict, await pushed(strict)));
+    const shown = await browser.submit(consent, ALLOW);
+    expect(codeIn(shown), shown.text + shown.leftFor?.href).not.toBe('');
+  });
+});
+
+describe('pushing', () => {
+  test('T9: a request_uri inside is 400, and so is whatever the authorization endpoint would refuse', async () => {
+    for (const [changes, error, code] of [
+      [{ request_uri: await pushed(site) }, 'invalid_request', 'request_invalid'],
+      [{ request_uri: '' }, 'invalid_request', 'request_invalid'],
+      [{ redirect_uri: 'https://evil.test' }, 'invalid_request', 'request_invalid'],
+      [{ code_challenge_method: 'plain' }, 'invalid_request', 'request_invalid'],
+      [{ response_type: 'token' }, 'unsupported_response_type', 'response_type_unsupported'],
+      [{ request: 'a.b.c' }, 'request_not_supported', 'request_object_unsupported'],
+      [{ scope: 'openid admin' }, 'invalid_scope', 'scope_invalid'],
+      [{ resource: 'nowhere' }, 'invalid_target', 'target_invalid'],
+      [{ client_id: rival.client_id }, 'invalid_request', 'request_invalid'],
+    ] as const)
+      expectOAuthError(await push(site, request(changes)), 400, error, code);
+    const service = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
+    expectOAuthError(await push(service, request()), 400, 'unauthorized_client', 'grant_not_allowed');
+    const [{ count }] = await world.rows('SELECT count(*)::int FROM oauth_pushed_requests WHERE client_id = $1', [
+      service.client_id,
+    ]);
+    expect(count).toBe(0);
+  });
+
+  test('a client with a secret shows it, one without names itself; the secret is in no row', async () => {
+    const nameless = { form: request() };
+    expectOAuthError(
+      await send(api.url, 'POST', '/oauth2/par', nameless),
+      401,
+      'invalid_client',
+      'client_unauthenticated',
+    );
+    const named = { form: { ...request(), client_id: site.client_id } };
+    expectOAuthError(
+      await send(api.url, 'POST', '/oauth2/par', named),
+      401,
+      'invalid_client',
+      'client_unauthenticated',
+    );
+    expect((await push({ ...site, client_secret: 'x' }, request())).status).toBe(401);
+    await pushed(app);
+    const byForm = { form: { ...request(), ...site } };
+    expect((await send(api.url, 'POST', '/oauth2/par', byForm)).status).toBe(201);
+    const rows = await world.rows('SELECT query FROM oauth_pushed_requests');
+    expect(rows.length).toBeGreaterThan(1);
+    expect(JSON.stringify(rows)).not.toContain(site.client_secret);
+    const [event] = await world.rows(
+      `SELECT outcome, client_id, detail FROM audit_outbox WHERE type = 'oauth.request_pushed' AND client_id = $1`,
+      [app.client_id],
+    );
+    expect(event).toEqual({
+      outcome: 'ok',
+      client_id: app.client_id,
+      detail: { scope: 'openid email', audience: API_URL },
+    });
+  });
+
+  test('D2: a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {
+    const maker = newProofMaker();
+    const proof = maker.proof('POST', `${API_URL}/oauth2/par`);
+    const answer = await push(site, request(), proof);
+    expect(answer.status, answer.text).toBe(201);
+    expectOAuthError(await push(site, request(), proof), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
+    const mismatched = request({ dpop_jkt: 'j'.repeat(43) });
+    const fresh = maker.proof('POST', `${API_URL}/oauth2/par`);
+    expectOAuthError(await push(site, mismatched, fresh), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
+    const code = codeIn(await browserOf(api, user).open(pathOf(site, answer.body.request_uri)));
+    expect((await askToken(api, site, codeForm(code, verifier))).body.error).toBe('invalid_grant');
+    const own = { dpop: maker.proof('POST', `${API_URL}/oauth2/token`) };
+    expect((await askToken(api, site, codeForm(code, verifier), own)).body.token_type).toBe('DPoP');
+  });
+});
+
+describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
+  test('T15: POST /oauth2/authorize goes on to the GET of the same request, without what else the form had', async () => {
+    const form = { ...request(), client_id: site.client_id, access_token: 'secret', id_token_hint: 'secret' };
+    const foreign = { form, headers: { origin: 'https://app.example.test' } };
+    const { status, headers } = await send(api.url, 'POST', '/oauth2/authorize', foreign);
+    const location = headers.get('location') as string;
+    expect([status, location.startsWith('/oauth2/authorize?'), location.includes('secret')]).toEqual([
+      303,
+      true,
+      false,
+    ]);
+    expect(codeIn(await browserOf(api, user).open(location))).not.toBe('');
+    const long = { form: { ...form, state: 'x'.repeat(9_000) } };
+    expect((await send(api.url, 'POST', '/oauth2/authorize', long)).status).toBe(400);
+  });
+
+  test('T15: POST /oauth2/userinfo takes the token in the header, and none in the form', async () => {
+    const browser = browserOf(api, user);
+    const code = codeIn(await browser.open(pathOf(site, await pushed(site))));
+    const { access_token } = (await askToken(api, site, codeForm(code, verifier))).body;
+    const bare = await send(api.url, 'POST', '/oauth2/userinfo', { bearer: access_token });
+    expect([bare.status, bare.body.sub], bare.text).toEqual([200, user.id]);
+    const form = await send(api.url, 'POST', '/oauth2/userinfo', { bearer: access_token, form: {} });
+    expect(form.status).toBe(200);
+    const inForm = await send(api.url, 'POST', '/oauth2/userinfo', { form: { access_token } });
+    expect([inForm.status, inForm.body.code]).toEqual([401, 'unauthenticated']);
+    expect((await send(api.url, 'POST', '/oauth2/userinfo')).status).toBe(401);
+  });
+});

@@ -1,0 +1,89 @@
+/** What a client may have done wrong in an authorization request (RFC 6749 §4.1.2.1, RFC 8707 §2, RFC 9101 §6.2). */
+export type RequestErrorCode =
+  | 'invalid_request'
+  | 'unauthorized_client'
+  | 'unsupported_response_type'
+  | 'invalid_scope'
+  | 'invalid_target'
+  | 'request_not_supported'
+  | 'request_uri_not_supported';
+
+const prompts = ['none', 'login', 'consent', 'select_account'] as const;
+export type Prompt = (typeof prompts)[number];
+
+/** Longest query that is read, characters. */
+const LONGEST_QUERY = 8_192;
+/** Longest value of each parameter that is read; any other parameter is ignored (RFC 6749 §3.1). */
+const LONGEST: Readonly<Record<string, number>> = {
+  client_id: 255,
+  redirect_uri: 2_048,
+  response_type: 64,
+  response_mode: 32,
+  scope: 2_048,
+  state: 4_096,
+  code_challenge: 128,
+  code_challenge_method: 16,
+  nonce: 512,
+  prompt: 64,
+  max_age: 10,
+  login_hint: 254,
+  resource: 512,
+  dpop_jkt: 43,
+  request: 8_192,
+  request_uri: 2_048,
+};
+const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
+/** SHA-256 in unpadded base64url. */
+const DIGEST = /^[\w-]{43}$/;
+
+export type Parameters = {
+  readonly values: ReadonlyMap<string, string>;
+  /** Those that came twice, too long or with control characters. */
+  readonly bad: readonly string[];
+};
+
+/** The parameters that are read of an authorization request; null where it is too long to be read at all. */
+export function readParameters(query: string): Parameters | null {
+  if (query.length > LONGEST_QUERY) return null;
+  const sent = new URLSearchParams(query);
+  const values = new Map<string, string>();
+  const bad: string[] = [];
+  for (const [name, longest] of Object.entries(LONGEST)) {
+    const given = sent.getAll(name);
+    const [value = ''] = given;
+    if (given.length > 1 || value.length > longest || !PLAIN.test(value)) bad.push(name);
+    else if (value !== '') values.set(name, value);
+  }
+  return { values, bad };
+}
+
+/** The same parameters of a form as a query; whatever else the form has, a secret or a token, is left out of it. */
+export function queryOfForm(form: Readonly<Record<string, unknown>>): string {
+  const query = new URLSearchParams();
+  for (const name of Object.keys(LONGEST))
+    for (const value of [form[name] ?? []].flat()) query.append(name, String(value));
+  return query.toString();
+}
+
+/** OpenID Connect Core §3.1.2.1; null for an unknown one, or `none` beside another. */
+export function promptsOf(text: string | undefined): ReadonlySet<Prompt> | null {
+  const names = text === undefined ? [] : text.split(' ');
+  if (!names.every((name): name is Prompt => (prompts as readonly string[]).includes(name))) return null;
+  return names.includes('none') && names.length > 1 ? null : new Set(names);
+}
+
+/** What is wrong with how the answer is asked for, or null. */
+export function formProblem(values: Parameters['values']): readonly [RequestErrorCode, string] | null {
+  if (values.has('request')) return ['request_not_supported', 'request objects are not supported'];
+  if (values.has('request_uri')) return ['request_uri_not_supported', 'request_uri must be one of a pushed request'];
+  if (!values.has('response_type')) return ['invalid_request', 'response_type is missing'];
+  if (values.get('response_type') !== 'code')
+    return ['unsupported_response_type', 'only the response type code exists'];
+  if ((values.get('response_mode') ?? 'query') !== 'query') return ['invalid_request', 'response_mode must be query'];
+  if (!DIGEST.test(values.get('code_challenge') ?? '')) return ['invalid_request', 'a PKCE code_challenge is required'];
+  if (values.get('code_challenge_method') !== 'S256') return ['invalid_request', 'code_challenge_method must be S256'];
+  if (values.has('dpop_jkt') && !DIGEST.test(values.get('dpop_jkt') as string))
+    return ['invalid_request', 'dpop_jkt is no SHA-256 thumbprint'];
+  if (!/^\d*$/.test(values.get('max_age') ?? '')) return ['invalid_request', 'max_age is no number of seconds'];
+  return null;
+}

@@ -1,0 +1,101 @@
+import type { Client } from '../access/access-directory.ts';
+import type { Ports } from '../ports.ts';
+import type { AccessTokenClaims } from '../tokens/access-token.ts';
+import { allowedAudience } from '../tokens/allowed-audience.ts';
+import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
+import { confirmationOf, maySee } from '../tokens/family-token.ts';
+import type { ProvenKeys } from '../tokens/grant-token.ts';
+import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { judgeToken, type ValidatePorts } from '../tokens/validate-token.ts';
+import { subjectTokenInvalid } from './errors.ts';
+import { requestedAudience } from './requested-terms.ts';
+
+/** Deepest chain of actors: a service behind a service behind a service. */
+const LONGEST_CHAIN = 4;
+
+const chainLength = (act: unknown): number =>
+  typeof act === 'object' && act !== null ? 1 + chainLength((act as { act?: unknown }).act) : 0;
+
+/** Claims of a user's token that this client may act on. Throws `subject_token_invalid` (400). */
+export function subjectOf(ports: ValidatePorts, client: Client, token: string): AccessTokenClaims {
+  for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
+    const judged = judgeToken(ports, token, { audience });
+    if (judged === 'wrong_audience') continue;
+    // A client's own token speaks for nobody.
+    if (typeof judged === 'string' || judged.claims.fid === undefined) break;
+    if (chainLength(judged.claims.act) >= LONGEST_CHAIN) break;
+    return judged.claims;
+  }
+  throw subjectTokenInvalid();
+}
+
+function scopesFor(client: Client, subject: AccessTokenClaims, requested: string | undefined): readonly string[] {
+  const held = (subject.scope ?? '').split(' ').filter((scope) => client.scopes.includes(scope));
+  const scopes = requested === undefined ? held : [...new Set(requested.split(' '))];
+  if (scopes.length === 0 || !scopes.every((scope) => held.includes(scope))) throw scopeInvalid();
+  return scopes;
+}
+
+/** Without what the client may not see of the user with this scope. */
+function seenBy<T extends Partial<AccessTokenClaims>>(
+  { clientId }: Client,
+  scopes: readonly string[],
+  { roles, email, email_verified, ...rest }: T,
+) {
+  const facts = { clientId, scope: scopes.join(' ') };
+  return {
+    ...rest,
+    ...(roles !== undefined && maySee(facts, 'profile') ? { roles } : {}),
+    ...(email !== undefined && maySee(facts, 'email') ? { email, email_verified: email_verified === true } : {}),
+  };
+}
+
+/** What the new token is to be for. */
+export type ExchangeTerms = {
+  /** Proved with the request: the token is bound to them. */
+  readonly keys: ProvenKeys;
+  readonly scope: string | undefined;
+  readonly resource: string | undefined;
+  readonly audience: string | undefined;
+};
+
+/** RFC 8693 §2.1: a resource is a URI, an audience any name, and both name one. */
+function audienceFor(ports: HasTokenSettings, client: Client, { resource, audience }: ExchangeTerms): string {
+  if (resource === undefined) return allowedAudience(ports, client, audience);
+  const allowed = requestedAudience(ports, client, resource);
+  if (allowed === null || (audience !== undefined && audience !== resource)) throw targetInvalid();
+  return allowed;
+}
+
+/**
+ * Claims of the token for the next service: no more scope than the subject's, no longer life, nothing that the client
+ * may not see. Throws `scope_invalid`, `target_invalid` (400).
+ */
+export function exchangedClaims(
+  ports: HasTokenSettings & Pick<Ports, 'clock' | 'random'>,
+  client: Client,
+  subject: AccessTokenClaims,
+  terms: ExchangeTerms,
+): AccessTokenClaims {
+  const { keys, scope } = terms;
+  const aud = audienceFor(ports, client, terms);
+  const scopes = scopesFor(client, subject, scope);
+  const issuedAt = Math.floor(ports.clock.now() / 1_000);
+  const confirmation = confirmationOf({ jkt: keys.jkt ?? null, x5t: keys.x5t ?? null });
+  // Where it was shown from is the service's own place from here on.
+  const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
+  return {
+    ...seenBy(client, scopes, kept),
+    aud,
+    client_id: client.clientId,
+    iat: issuedAt,
+    exp: Math.min(subject.exp, issuedAt + ports.tokenSettings.accessTokenSeconds),
+    jti: ports.random.uuid(),
+    scope: scopes.join(' '),
+    permissions: (subject.permissions ?? []).filter((permission) => scopes.includes(permission)),
+    ce: client.tokenEpoch,
+    act: { sub: client.clientId, ...(act === undefined ? {} : { act }) },
+    origins: [{ jti: subject.jti, client_id: subject.client_id, ce: subject.ce ?? 0 }, ...origins],
+    ...(confirmation === undefined ? {} : { cnf: confirmation }),
+  };
+}
