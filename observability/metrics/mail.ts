@@ -9,6 +9,10 @@ const mailTemplates = [
   'password_changed',
   'email_changed',
   'account_deleted',
+  'unlock_account',
+  'invitation',
+  'account_linked',
+  'account_unlinked',
 ] as const;
 
 export const mailsSent = defineCounter({

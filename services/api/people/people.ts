@@ -1,5 +1,9 @@
 import { changePassword } from '../../domain/identity/accounts/change-password.ts';
-import { type ResetPorts, resetPassword } from '../../domain/identity/accounts/reset-password.ts';
+import {
+  acceptInvitation,
+  type PasswordByCodePorts,
+  resetPassword,
+} from '../../domain/identity/accounts/password-by-code.ts';
 import { verifyEmail } from '../../domain/identity/accounts/verify-email.ts';
 import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
 import { type SignUpPorts, signUp } from '../../domain/identity/sign-up.ts';
@@ -9,7 +13,7 @@ import type { Caller } from '../../domain/ports.ts';
 import { factorUseCases } from './factor-use-cases.ts';
 
 /** What every use-case below may need. */
-export type PeoplePorts = LoginPorts & SignUpPorts & ResetPorts & CallbackPorts;
+export type PeoplePorts = LoginPorts & SignUpPorts & PasswordByCodePorts & CallbackPorts;
 
 /**
  * The use-cases that make logins or cost Better Auth's time. Inputs and answers are plain data (what structured
@@ -20,6 +24,7 @@ const useCases = {
   signIn,
   changePassword,
   resetPassword,
+  acceptInvitation,
   verifyEmail,
   ...factorUseCases,
   startSocialSignIn,

@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { pbkdf2Sync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountKeyOf } from '../../domain/identity/login-counters.ts';
 import {
   type AccountWorld,
   ALIVE,
@@ -12,6 +13,7 @@ import {
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '../../platform/testing/flows.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
+import { newPerson, type Person } from '../../platform/testing/people.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {
@@ -223,4 +225,161 @@ describe('mails', () => {
       expect(text).toContain(`/api/auth/${page}`);
     },
   );
+});
+
+describe('C-CRD-04 an account that wrong passwords have locked', () => {
+  /** As after five wrong passwords; each of them costs a hash. */
+  const lock = async (email: string): Promise<void> => {
+    const key = accountKeyOf(world.open.ports, email);
+    await world.rows(
+      `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 5, now() + interval '15 minutes')`,
+      [key],
+    );
+  };
+
+  test('U4 is let in again by a mailed code, which counts once of twenty at once and opens nothing', async () => {
+    const user = await world.person();
+    await lock(user.email);
+    const { email, password } = user;
+    expect(await world.post('signin', { email, password })).toMatchObject({ status: 429 });
+    await world.post('request-unlock', { email: user.email.toUpperCase() });
+    const mail = await world.newest(user.email);
+    expect(mail).toMatchObject({ page: `${API_URL}/account/unlock`, subject: 'Let your account be tried again' });
+    const token = mail?.code ?? '';
+    const answers = await Promise.all(Array.from({ length: 20 }, () => world.post('unlock', { token })));
+    const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
+    expect(codes).toEqual([...Array(19).fill('code_invalid'), 'unlocked']);
+    expect(answers.flatMap(({ headers }) => headers.getSetCookie())).toEqual([]);
+    const events = await world.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
+      user.id,
+    ]);
+    expect(events).toEqual([{ detail: { failures: 5, reason: 'mailed_code' } }]);
+    await signIn(at(world.open), user);
+  });
+
+  test('U6 the mail is asked for alike by known, unknown and disabled; only who has an account is sent one', async () => {
+    const [known, disabled, unknown] = [await world.person(), await world.person(), newEmail()];
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    const asked = [];
+    for (const email of [known.email, unknown, disabled.email])
+      asked.push(await world.post('request-unlock', { email }));
+    expect(new Set(asked.map((answer) => JSON.stringify(told(answer)))).size).toBe(1);
+    expect(await world.newest(known.email)).toMatchObject({ page: `${API_URL}/account/unlock` });
+    expect(await world.mails.to(unknown)).toEqual([]);
+    expect((await world.mails.to(disabled.email)).map(({ subject }) => subject)).not.toContain(
+      'Let your account be tried again',
+    );
+  });
+
+  test('a code for another purpose unlocks nothing, nor does one whose account is disabled meanwhile', async () => {
+    const user = await world.person();
+    const verifying = await world.codeFor(user.email);
+    await world.post('request-unlock', { email: user.email });
+    const token = await world.codeFor(user.email);
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
+    for (const each of [verifying, token, 'nonsense'])
+      expect(await world.post('unlock', { token: each })).toMatchObject({
+        status: 400,
+        body: { code: 'code_invalid' },
+      });
+  });
+});
+
+describe('an account that an administrator makes', () => {
+  let admin: Person;
+  beforeAll(async () => {
+    admin = await newPerson(world.open, ['admin']);
+  });
+  const reason = 'joins the team';
+  const act = (path: string, json: object, bearer = admin.bearer): Promise<Received> =>
+    send(world.open.url, 'POST', path, { json, bearer });
+  const invite = (members: object, bearer?: string): Promise<Received> =>
+    act('/v1/admin/users', { reason, ...members }, bearer);
+  const accept = (token: string, new_password = newPassword()): Promise<Received> =>
+    world.post('accept-invitation', { token, new_password });
+
+  test('U8 has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
+    const email = newEmail();
+    const made = await invite({ email: email.toUpperCase(), name: 'Grace', roles: ['compliance'] });
+    expect(made).toMatchObject({
+      status: 201,
+      body: { email, name: 'Grace', roles: ['compliance', 'user'], email_verified_at: null, sessions: 0 },
+    });
+    const { id } = made.body;
+    expect(await world.post('signin', { email, password: newPassword() })).toMatchObject({ status: 401 });
+    const mail = await world.newest(email);
+    expect(mail).toMatchObject({ page: `${API_URL}/account/accept-invitation`, subject: 'You are invited' });
+    const token = mail?.code ?? '';
+    expect(await accept(token, 'fourteen chars')).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
+    const password = newPassword();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => accept(token, password)));
+    const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
+    expect(codes).toEqual([...Array(19).fill('code_invalid'), 'invitation_accepted']);
+    expect((await signIn(at(world.strict), { email, password })).id).toBe(id);
+    const events = await world.rows(
+      `SELECT type, detail ->> 'reason' AS reason FROM audit_outbox
+       WHERE target_id = $1 AND type IN ('user.created', 'user.invited', 'user.email_verified') ORDER BY id`,
+      [id],
+    );
+    expect(events).toEqual([
+      { type: 'user.created', reason: null },
+      { type: 'user.invited', reason },
+      { type: 'user.email_verified', reason: null },
+    ]);
+    expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({
+      status: 409,
+      body: { code: 'invitation_over' },
+    });
+    expect(await world.mails.to(email)).toHaveLength(1);
+  });
+
+  test('is invited again in the place of before; not once it is disabled, and its code ends with that', async () => {
+    const email = newEmail();
+    const { id } = (await invite({ email })).body;
+    const first = await world.codeFor(email);
+    for (let n = 0; n < 4; n += 1) {
+      expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ status: 200, body: { id } });
+      await world.mails.deliver();
+    }
+    expect(await world.mails.to(email)).toHaveLength(5);
+    const last = await world.codeFor(email);
+    expect(await accept(first)).toMatchObject({ body: { code: 'code_invalid' } });
+    await act(`/v1/admin/users/${id}/invite`, { reason });
+    await act(`/v1/admin/users/${id}/disable`, { reason });
+    expect(await accept(last)).toMatchObject({ body: { code: 'code_invalid' } });
+    // Asked for before it was disabled, not sent after.
+    expect(await world.mails.to(email)).toHaveLength(5);
+    expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ body: { code: 'invitation_over' } });
+    expect(await act('/v1/admin/users/nobody/invite', { reason })).toMatchObject({ body: { code: 'user_unknown' } });
+  });
+
+  test('is made once, by somebody who has the rights of its roles and says why', async () => {
+    const email = newEmail();
+    expect(await invite({ email })).toMatchObject({ status: 201 });
+    expect(await invite({ email: email.toUpperCase() })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+    const [{ id }] = (await world.rows(
+      `INSERT INTO roles (name, description) VALUES ('helpdesk', 'x') RETURNING name AS id`,
+    )) as [{ id: string }];
+    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'users:manage')`, [id]);
+    const helper = await newPerson(world.open, [id]);
+    const refused = await invite({ email: newEmail(), roles: ['admin'] }, helper.bearer);
+    expect(refused).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
+    expect(await invite({ email: newEmail(), roles: ['nobody'] })).toMatchObject({ body: { code: 'role_unknown' } });
+    expect(await invite({ email: newEmail(), emailVerified: true })).toMatchObject({ status: 400 });
+    expect(await invite({ email: newEmail() }, (await newPerson(world.open)).bearer)).toMatchObject({ status: 403 });
+    expect(await invite({ email: newEmail() }, helper.bearer)).toMatchObject({ status: 201 });
+  });
+
+  test('signs in with the password it has elsewhere; a hash of no known form or of ruinous cost is refused', async () => {
+    const [email, password] = [newEmail(), 'correct horse battery staple'];
+    const password_hash = `$pbkdf2-sha256$1000$c2FsdHNhbHQ$${pbkdf2Sync(password, 'saltsalt', 1_000, 32, 'sha256').toString('base64').replaceAll('+', '.').replace('=', '')}`;
+    expect(await invite({ email, password_hash })).toMatchObject({ status: 201 });
+    await signIn(at(world.open), { email, password });
+    expect(await world.newest(email)).toMatchObject({ page: `${API_URL}/account/verify-email` });
+    for (const unknown of ['plain text', '$2b$31$abcdefghijklmnopqrstuuJ7vJ3Nq1Yk9q0m6i3H8w1c2d3e4f5g6'])
+      expect(await invite({ email: newEmail(), password_hash: unknown })).toMatchObject({
+        status: 400,
+        body: { code: 'password_hash_unknown' },
+      });
+  });
 });

@@ -1,23 +1,33 @@
 import {
+  acceptInvitationPageEndpoint,
   changeEmailEndpoint,
   changePasswordEndpoint,
   deleteUserAliasEndpoint,
   deleteUserEndpoint,
   readUserEndpoint,
   requestPasswordResetEndpoint,
+  requestUnlockEndpoint,
   resetPasswordEndpoint,
   resetPasswordPageEndpoint,
   sendVerificationEmailEndpoint,
+  unlockAccountEndpoint,
+  unlockPageEndpoint,
   updateUserAliasEndpoint,
   updateUserEndpoint,
   verifyEmailEndpoint,
   verifyEmailPageEndpoint,
 } from '../../domain/identity/account-contract.ts';
-import { requestPasswordReset, sendVerificationEmail } from '../../domain/identity/accounts/ask-for-mail.ts';
+import {
+  requestPasswordReset,
+  requestUnlock,
+  sendVerificationEmail,
+} from '../../domain/identity/accounts/ask-for-mail.ts';
 import { changeEmail } from '../../domain/identity/accounts/change-email.ts';
 import { deleteAccount } from '../../domain/identity/accounts/delete-account.ts';
+import { unlockAccount } from '../../domain/identity/accounts/unlock-account.ts';
 import { readProfile, updateProfile } from '../../domain/identity/accounts/update-profile.ts';
 import { clearedCookies } from '../../domain/identity/csrf.ts';
+import { acceptInvitationEndpoint } from '../../domain/identity/invitation-contract.ts';
 import { codePage, codePageHeaders } from '../../platform/http/code-page.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
@@ -34,6 +44,11 @@ export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: 
     const newPassword = 'new_password' in body ? body.new_password : body.newPassword;
     return people.resetPassword({ token: body.token, newPassword, signal }, caller);
   });
+  bind(routes, requestUnlockEndpoint, (input, caller) => requestUnlock(deps, input.body, caller));
+  bind(routes, unlockAccountEndpoint, (input, caller) => unlockAccount(deps, input.body, caller));
+  bind(routes, acceptInvitationEndpoint, ({ body }, caller, { signal }) =>
+    people.acceptInvitation({ token: body.token, newPassword: body.new_password, signal }, caller),
+  );
   bind(routes, changePasswordEndpoint, async ({ body }, caller, { headers, signal }) => {
     const [currentPassword, newPassword] =
       'new_password' in body ? [body.current_password, body.new_password] : [body.currentPassword, body.newPassword];
@@ -54,4 +69,6 @@ export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: 
   const headers = codePageHeaders();
   bind(routes, verifyEmailPageEndpoint, () => answer(200, codePage('verify'), headers));
   bind(routes, resetPasswordPageEndpoint, () => answer(200, codePage('reset'), headers));
+  bind(routes, unlockPageEndpoint, () => answer(200, codePage('unlock'), headers));
+  bind(routes, acceptInvitationPageEndpoint, () => answer(200, codePage('invitation'), headers));
 }

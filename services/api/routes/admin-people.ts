@@ -1,3 +1,4 @@
+import { inviteAgain, inviteUser } from '../../domain/identity/accounts/invite-user.ts';
 import {
   deleteUserEndpoint,
   disableUserEndpoint,
@@ -16,13 +17,15 @@ import { grantRole, removeRole } from '../../domain/identity/assign-role.ts';
 import type { HasAuth } from '../../domain/identity/auth.ts';
 import { deleteUser, disableUser, enableUser } from '../../domain/identity/disable-user.ts';
 import { endUserSessions } from '../../domain/identity/end-user-sessions.ts';
+import { inviteAgainEndpoint, inviteUserEndpoint } from '../../domain/identity/invitation-contract.ts';
+import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../../domain/identity/manage-sessions.ts';
 import { listUsers, showUser } from '../../domain/identity/read-users.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
-export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> & HasRevocationPush & HasAuth;
+export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> & HasRevocationPush & HasAuth & MailPorts;
 
 /** Accounts and sessions, for those who may see and manage them, and everybody's own sessions. */
 export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts): void {
@@ -37,6 +40,12 @@ export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts)
     const { items, next } = await listUsers(ports, { ...filter, limit: query.limit, cursor: query.cursor });
     return { users: items, next };
   });
+  bindOnce(routes, inviteUserEndpoint, ({ body }, caller, once) =>
+    inviteUser({ ...ports, ...once }, { ...body, passwordHash: body.password_hash }, caller),
+  );
+  bind(routes, inviteAgainEndpoint, ({ params, body }, caller) =>
+    inviteAgain(ports, { userId: params.user_id, reason: body.reason }, caller),
+  );
   bind(routes, readUserEndpoint, ({ params }) => showUser(ports, params.user_id));
   for (const [endpoint, work] of [
     [disableUserEndpoint, disableUser],

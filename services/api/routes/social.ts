@@ -1,6 +1,7 @@
 import { ownAccount } from '../../domain/identity/accounts/own-account.ts';
 import type { HasAuth } from '../../domain/identity/auth.ts';
 import { assertOwnPage } from '../../domain/identity/csrf.ts';
+import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
 import { listLinkedAccounts, unlinkAccount } from '../../domain/identity/social/linked-accounts.ts';
 import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
 import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
@@ -10,14 +11,16 @@ import {
   listSocialProvidersEndpoint,
   signInSocialEndpoint,
   socialCallbackEndpoint,
+  socialCallbackFormEndpoint,
   unlinkAccountEndpoint,
 } from '../../domain/identity/social-contract.ts';
+import { socialProviderUnknown } from '../../domain/identity/social-errors.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import type { People } from '../people/people.ts';
 
-export type SocialRoutesDeps = Pick<Ports, 'sql' | 'transact'> & HasAuth & HasSocialProviders;
+export type SocialRoutesDeps = Pick<Ports, 'sql' | 'transact'> & MailPorts & HasAuth & HasSocialProviders;
 
 const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
 
@@ -43,6 +46,14 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, peopl
     return callbackUrl === null
       ? answer(200, result ?? { linked: true }, { 'set-cookie': setCookie })
       : answer(303, null, { location: callbackUrl, 'set-cookie': setCookie });
+  });
+  bind(routes, socialCallbackFormEndpoint, ({ params: { provider }, body }) => {
+    if (!deps.socialProviders.provider(provider)) throw socialProviderUnknown();
+    // What else a provider sends stays out of the address.
+    const { state, code, error, iss } = body;
+    const given = Object.entries({ state, code, error, iss }).filter(([, value]) => value !== undefined);
+    const query = new URLSearchParams(given as [string, string][]);
+    return answer(303, null, { location: `/api/auth/callback/${provider}?${query}` });
   });
   bind(routes, listAccountsEndpoint, (input, caller) => listLinkedAccounts(deps, input, caller));
   bind(routes, unlinkAccountEndpoint, ({ body }, caller) => unlinkAccount(deps, body, caller));

@@ -95,6 +95,26 @@ export const resetPasswordEndpoint = defineEndpoint({
   errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, loginUnavailable, storeUnavailable],
 });
 
+export const requestUnlockEndpoint = defineEndpoint({
+  ...requestPasswordResetEndpoint,
+  path: '/api/auth/request-unlock',
+  operation: 'requestUnlock',
+  summary: 'Ask for a mail that unlocks an account after wrong passwords; the answer is the same for every address.',
+});
+
+export const unlockAccountEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/unlock',
+  operation: 'unlockAccount',
+  summary: 'Let an account try its password again from any device, by the code that was mailed.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ token }),
+  responses: { 200: statusOf('unlocked') },
+  errors: [requestInvalid, codeInvalid, storeUnavailable],
+});
+
 export const changePasswordEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/change-password',
@@ -202,5 +222,19 @@ export const resetPasswordPageEndpoint = defineEndpoint({
   path: '/account/reset-password',
   operation: 'showResetPassword',
   summary: 'The page that links to choose a new password lead to; their code rides in the fragment.',
+  responses: html,
+});
+export const unlockPageEndpoint = defineEndpoint({
+  ...page,
+  path: '/account/unlock',
+  operation: 'showUnlock',
+  summary: 'The page that links to unlock an account lead to; their code rides in the fragment.',
+  responses: html,
+});
+export const acceptInvitationPageEndpoint = defineEndpoint({
+  ...page,
+  path: '/account/accept-invitation',
+  operation: 'showAcceptInvitation',
+  summary: 'The page that invitations lead to; their code rides in the fragment.',
   responses: html,
 });

@@ -39,3 +39,22 @@ export const emailUnverified = defineError({
   fix: 'Follow the link in the mail, or ask for another with POST /api/auth/send-verification-email.',
   retryable: false,
 });
+
+export const invitationOver = defineError({
+  code: 'invitation_over',
+  status: 409,
+  title: 'There is nobody to invite any more',
+  cause: 'The address of the account is proved already, or the account is disabled.',
+  fix: 'See the account; who has forgotten a password asks for a reset, and a disabled account is enabled first.',
+  retryable: false,
+});
+
+export const passwordHashUnknown = defineError({
+  code: 'password_hash_unknown',
+  status: 400,
+  title: 'The password hash is of no known form',
+  cause:
+    'It is no bcrypt, scrypt, argon2id or PBKDF2 digest as common systems write them, or costs too much to verify.',
+  fix: 'Leave it out: the owner chooses a password by the invitation.',
+  retryable: false,
+});

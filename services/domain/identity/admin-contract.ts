@@ -31,7 +31,7 @@ const accountShape = z.object({
   created_at: z.string(),
   updated_at: z.string(),
 });
-const accountDetailShape = accountShape.extend({
+export const accountDetailShape = accountShape.extend({
   /** Live browser sessions. */
   sessions: z.int(),
   /** Live logins (token families), with a session or without. */
@@ -40,7 +40,7 @@ const accountDetailShape = accountShape.extend({
 export type AccountView = z.output<typeof accountShape>;
 export type AccountDetailView = z.output<typeof accountDetailShape>;
 
-const byUser = z.strictObject({ user_id: identifier });
+export const byUser = z.strictObject({ user_id: identifier });
 const byUserAndRole = z.strictObject({ user_id: identifier, role: roleName });
 
 export const listUsersEndpoint = defineEndpoint({

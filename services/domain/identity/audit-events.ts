@@ -171,3 +171,18 @@ export const recoveryCodeUsed = defineAuditEvent({
   outcomes: ['ok'],
   meaning: 'A recovery code was used, its one time; `detail.left` says how many are left.',
 });
+
+export const userInvited = defineAuditEvent({
+  type: 'user.invited',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'Somebody made an account for another, or asked again: a mail invites its owner-to-be.',
+});
+
+export const userUnlocked = defineAuditEvent({
+  type: 'user.unlocked',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An administrator, or a code mailed to its owner (`reason` is `mailed_code`), let an account try its password again: its count of wrong ones begins anew.',
+});

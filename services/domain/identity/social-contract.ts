@@ -99,6 +99,22 @@ export const socialCallbackEndpoint = defineEndpoint({
   ],
 });
 
+/** `response_mode=form_post`, as Apple answers: a cross-site POST carries no cookie of ours. */
+export const socialCallbackFormEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/callback/{provider}',
+  operation: 'receiveSocialCallback',
+  summary: 'The same for providers that answer by a form: on to the GET of this address, where the state is judged',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  params: z.strictObject({ provider }),
+  body: answer,
+  bodyType: 'form',
+  responses: { 303: null },
+  errors: [requestInvalid, socialProviderUnknown],
+});
+
 export const listAccountsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/list-accounts',

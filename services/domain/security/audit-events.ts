@@ -20,10 +20,3 @@ export const incidentChanged = defineAuditEvent({
   outcomes: ['acknowledged', 'closed'],
   meaning: 'Somebody took up an incident or closed it; `reason` says why.',
 });
-
-export const userUnlocked = defineAuditEvent({
-  type: 'user.unlocked',
-  durability: 'durable',
-  outcomes: ['ok'],
-  meaning: 'Somebody let an account try its password again: its count of wrong ones begins anew.',
-});

@@ -4,6 +4,7 @@ import {
   cursorInvalid,
   permissionMissing,
   shuttingDown,
+  stepUpRequired,
   storeUnavailable,
   unauthenticated,
 } from '../../platform/errors.ts';
@@ -114,7 +115,7 @@ export const unlockUserEndpoint = defineEndpoint({
   body: bodyReason,
   /** How many wrong passwords were counted. */
   responses: { 200: z.object({ user_id: z.string(), failed_logins: z.int() }) },
-  errors: [...REFUSALS, rightsExceeded, userUnknown],
+  errors: [...REFUSALS, stepUpRequired, rightsExceeded, userUnknown],
 });
 
 const eventTypes = z

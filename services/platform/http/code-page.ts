@@ -35,6 +35,21 @@ const PAGES = {
       '<label for="password">New password</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">',
     button: 'Change password',
   },
+  unlock: {
+    title: 'Unlock your account',
+    to: '/api/auth/unlock',
+    done: 'Your account is unlocked. You can sign in with your password again.',
+    fields: '',
+    button: 'Unlock',
+  },
+  invitation: {
+    title: 'Accept the invitation',
+    to: '/api/auth/accept-invitation',
+    done: 'Your account is ready. You can sign in now.',
+    fields:
+      '<label for="password">Password to sign in with</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">',
+    button: 'Accept',
+  },
 } as const;
 
 const pageOf = ({ title, to, done, fields, button }: (typeof PAGES)[keyof typeof PAGES]): string =>

@@ -9,7 +9,7 @@ type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 export type MailAsked = { readonly status: 'mail_sent_if_known' };
 
 const askFor =
-  (template: 'verify_email' | 'reset_password') =>
+  (template: 'verify_email' | 'reset_password' | 'unlock_account') =>
   async (ports: AskPorts, { email }: { readonly email: string }, caller: Caller): Promise<MailAsked> => {
     await ports.transact(async (tx) => {
       await setAuditContext(tx, caller);
@@ -26,3 +26,6 @@ export const sendVerificationEmail = askFor('verify_email');
 
 /** A mail with a code for a new password, where an account has the address. One insert in every case (U6). */
 export const requestPasswordReset = askFor('reset_password');
+
+/** A mail with a code that unlocks, where an account has the address, locked or not. One insert in every case (U6). */
+export const requestUnlock = askFor('unlock_account');

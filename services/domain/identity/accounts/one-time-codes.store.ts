@@ -3,7 +3,13 @@ import type { Sql } from '../../ports.ts';
 import { definePurge } from '../../purge.store.ts';
 
 /** What a code proves; each purpose has its own codes. */
-export type CodePurpose = 'sign_up' | 'verify_email' | 'change_email' | 'reset_password' | 'unlock_account';
+export type CodePurpose =
+  | 'sign_up'
+  | 'verify_email'
+  | 'change_email'
+  | 'reset_password'
+  | 'unlock_account'
+  | 'invitation';
 
 export type CodeRow = {
   readonly id: string;
@@ -55,6 +61,12 @@ const codesDelete = defineStatement(
      SELECT id FROM one_time_codes WHERE user_id = $1 OR email = $2 ORDER BY id FOR UPDATE)`,
 );
 
+const codesOfPurposeDelete = defineStatement(
+  'codesOfPurposeDelete',
+  `DELETE FROM one_time_codes WHERE id IN (
+     SELECT id FROM one_time_codes WHERE user_id = $1 AND purpose = $2 ORDER BY id FOR UPDATE)`,
+);
+
 export async function insertCode(
   tx: Sql,
   code: CodeRow & {
@@ -86,6 +98,11 @@ export async function findNewestCode(sql: Sql, email: string, purpose: CodePurpo
 /** Every code of a user, and every one sent to an address. */
 export async function deleteCodes(tx: Sql, userId: string, email: string): Promise<void> {
   await tx.query(codesDelete, [userId, email]);
+}
+
+/** Those of a user for one purpose. */
+export async function deleteCodesOf(tx: Sql, userId: string, purpose: CodePurpose): Promise<void> {
+  await tx.query(codesOfPurposeDelete, [userId, purpose]);
 }
 
 /** Codes that nobody can redeem any more. Index: one_time_codes_expires_at. */

@@ -11,6 +11,7 @@ export const CODE_SECONDS: Readonly<Record<CodePurpose, number>> = {
   change_email: 3_600,
   reset_password: 600,
   unlock_account: 600,
+  invitation: 259_200,
 };
 
 const CODE_BYTES = 32;

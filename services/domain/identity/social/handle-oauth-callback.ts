@@ -12,6 +12,7 @@ import { loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
@@ -22,7 +23,7 @@ import type { HasSocialProviders, Profile } from './providers.ts';
 import { provenEmail, recogniseUser } from './recognise-user.ts';
 import { type Attempt, takeAttempt } from './social.store.ts';
 
-export type CallbackPorts = LoginPorts & HasSocialProviders;
+export type CallbackPorts = LoginPorts & MailPorts & HasSocialProviders;
 
 export type CallbackInput = {
   readonly provider: string;
@@ -136,7 +137,9 @@ async function link(
     await lockUser(tx, userId);
     // Under the lock: a session that was ended meanwhile adds no way to sign in.
     if (!(await readOwnSession(tx, live.session.id, userId))) throw socialSignInRefused();
-    await linkOAuthAccount(tx, ports, userId, profile);
+    const { email: to } = live.user;
+    if (await linkOAuthAccount(tx, ports, userId, profile))
+      await queueMail(tx, ports, { template: 'account_linked', to, provider: profile.providerId }, caller);
   });
   return { result: null, callbackUrl: attempt.callbackUrl, setCookie: [] };
 }

@@ -10,14 +10,16 @@ export type LinkPorts = Pick<Ports, 'random'> & HasKeyRing;
 /**
  * Adds the provider's account to a user's ways in, its tokens sealed; linked already, its tokens are replaced
  * (A-OAU-02). The caller has locked the user and knows that the two belong together.
+ * @returns whether it is a new way in
  * @throws socialAccountTaken (409) where another user has it
  */
-export async function linkOAuthAccount(tx: Tx, ports: LinkPorts, userId: string, profile: Profile): Promise<void> {
+export async function linkOAuthAccount(tx: Tx, ports: LinkPorts, userId: string, profile: Profile): Promise<boolean> {
   const values = accountValuesOf(ports, profile);
-  if (await insertAccount(tx, ports.random.uuid(), userId, values)) return;
+  if (await insertAccount(tx, ports.random.uuid(), userId, values)) return true;
   const owner = await findOwner(tx, profile.providerId, profile.accountId);
   if (owner?.userId !== userId) throw socialAccountTaken();
   await refreshAccount(tx, owner.id, values);
+  return false;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
+import { findAccount, lockUser } from '../accounts/accounts.store.ts';
 import { ownAccount } from '../accounts/own-account.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lastWayIn, linkedAccountUnknown } from '../social-errors.ts';
 import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockWaysIn } from './social.store.ts';
 
@@ -36,12 +37,12 @@ export async function listLinkedAccounts(
  * @throws linkedAccountUnknown (404), lastWayIn (409)
  */
 export async function unlinkAccount(
-  { transact }: Pick<Ports, 'transact'>,
+  ports: Pick<Ports, 'transact'> & MailPorts,
   { providerId, accountId }: { readonly providerId: string; readonly accountId?: string | undefined },
   caller: Caller,
 ): Promise<{ readonly status: 'unlinked' }> {
   const { userId } = ownAccount(caller);
-  await transact(async (tx) => {
+  await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'unlink_account');
     await lockUser(tx, userId);
     const ways = await lockWaysIn(tx, userId);
@@ -52,6 +53,8 @@ export async function unlinkAccount(
     if (!found || providerId === 'credential') throw linkedAccountUnknown();
     if (ways.length === 1 && !(await hasPasskey(tx, userId))) throw lastWayIn();
     await deleteAccount(tx, found.id, userId);
+    const to = (await findAccount(tx, userId))?.email;
+    if (to) await queueMail(tx, ports, { template: 'account_unlinked', to, provider: providerId }, caller);
   });
   return { status: 'unlinked' };
 }

@@ -15,12 +15,13 @@ import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { socialEmailUnproven } from '../social-errors.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './providers.ts';
 import { deletePassword, findOwner } from './social.store.ts';
 
-export type RecognisePorts = LinkPorts & Pick<Ports, 'sql'> & HasRevocationPush;
+export type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRevocationPush;
 
 export type Recognised = { readonly userId: string; readonly isNewUser: boolean };
 
@@ -50,6 +51,8 @@ export async function recogniseUser(
   const isNewUser = await insertUser(tx, { id, email, name: profile.name });
   const userId = isNewUser ? id : await ownerOfAddress(tx, ports, email, caller);
   await linkOAuthAccount(tx, ports, userId, profile);
+  const provider = profile.providerId;
+  if (!isNewUser) await queueMail(tx, ports, { template: 'account_linked', to: email, provider }, caller);
   return { userId, isNewUser };
 }
 

@@ -4,6 +4,7 @@ import { API_URL, type ApiCopy } from '../../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../../platform/testing/api-world.ts';
 import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flows.ts';
 import { cookieOf, type Json, type Received, type Sent, send } from '../../../platform/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '../../../platform/testing/mail-folder.ts';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
@@ -12,6 +13,7 @@ import { unlinkAccount } from './linked-accounts.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;
+let mails: MailFolder;
 let oidc: TestProvider;
 /** It stops in the middle of a sign-in. */
 let leaving: TestProvider;
@@ -37,8 +39,10 @@ beforeAll(async () => {
       }),
     },
   });
+  mails = await openMailFolder(copy.ports);
 });
 afterAll(async () => {
+  await mails?.close();
   await world?.close();
   await Promise.all([oidc?.close(), leaving?.close()]);
 });
@@ -83,6 +87,32 @@ async function expectRefused(answer: Received, status: number, code: string): Pr
 }
 
 const usersOf = (email: string): Promise<Json[]> => world.rows('SELECT * FROM users WHERE email = $1', [email]);
+
+describe('a provider that answers by a form, as Apple does', () => {
+  test('sends its cross-site POST, which has no cookie, on to the GET; the state is judged there', async () => {
+    const begun = await begin();
+    const back = new URL(await comeBack(begun, account()), API_URL);
+    const form = { ...Object.fromEntries(back.searchParams), user: '{"name":"Ada"}', id_token: 'not-in-an-address' };
+    const headers = { origin: oidc.issuer, 'sec-fetch-site': 'cross-site' };
+    const posted = await ask('POST', back.pathname, { form, headers });
+    const location = posted.headers.get('location') ?? '';
+    expect([posted.status, posted.text, posted.headers.getSetCookie()]).toEqual([303, '', []]);
+    expect(new URL(location, API_URL).pathname).toBe(back.pathname);
+    expect(location).not.toMatch(/user|id_token/);
+    await expectRefused(await ask('GET', location), 400, 'social_sign_in_refused');
+    const again = await begin();
+    const query = new URL(await comeBack(again, account()), API_URL).searchParams;
+    const path = `/api/auth/callback/company`;
+    const on = await ask('POST', path, { form: Object.fromEntries(query), headers });
+    expect((await ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie })).status).toBe(200);
+    await expectRefused(await ask('POST', path, { form: { code: 'x' } }), 400, 'request_invalid');
+    await expectRefused(
+      await ask('POST', '/api/auth/callback/nobody', { form: { state: 'x' } }),
+      404,
+      'social_provider_unknown',
+    );
+  });
+});
 
 describe('A-OAU-01 a code for a user, a session and a pair', () => {
   test('the first time an account begins, the second time it is the same one', async () => {
@@ -246,6 +276,8 @@ describe('CVE-2026-53516 whose account it is', () => {
     expect(body).toMatchObject({ isNewUser: false, user: { id: person.id } });
     expect((await ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
     expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
+    const told = (await mails.to(person.email)).filter(({ subject }) => subject.includes('another way to sign in'));
+    expect(told.map(({ text }) => text.includes('by company'))).toEqual([true]);
   });
 
   test('a disabled account is refused, and one with a second factor gets no session by the first alone', async () => {
@@ -287,6 +319,12 @@ describe('linking by who is signed in', () => {
     await expectRefused(await unlink(person.cookie, 'company'), 404, 'linked_account_unknown');
     await expectRefused(await unlink(person.cookie, 'credential'), 404, 'linked_account_unknown');
     expect((await signInAs(who)).body).toMatchObject({ isNewUser: true });
+    // Once for each change, and to the address of the account.
+    expect((await mails.to(person.email)).map(({ subject }) => subject)).toEqual([
+      'Confirm your e-mail address',
+      'Your account has another way to sign in',
+      'Your account has lost a way to sign in',
+    ]);
   });
 
   test('P-OAU-04 an account that somebody has is nobody else’s: 409; nor does another session finish what one began', async () => {

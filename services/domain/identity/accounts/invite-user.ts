@@ -1,0 +1,103 @@
+import { UnknownDigestError } from '../../../platform/hasher/errors.ts';
+import { findScheme } from '../../../platform/hasher/schemes.ts';
+import { assertHolds } from '../../access/assert-holds.ts';
+import { holdRole, rightsOf } from '../../access/role-rights.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { invitationOver, passwordHashUnknown } from '../account-errors.ts';
+import { actOnUser, type UserAct, type UserPorts } from '../act-on-user.ts';
+import type { AccountDetailView } from '../admin-contract.ts';
+import { userInvited } from '../audit-events.ts';
+import { normaliseEmail } from '../email.ts';
+import { emailTaken } from '../errors.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { showUser } from '../read-users.ts';
+import { addUserRole } from '../users.store.ts';
+import { insertPassword, insertUser } from './accounts.store.ts';
+import { deleteCodesOf } from './one-time-codes.store.ts';
+
+export type NewInvitation = {
+  readonly email: string;
+  readonly name?: string | undefined;
+  /** Beside `user`, which everybody has. */
+  readonly roles?: readonly string[] | undefined;
+  /** The digest of a password from elsewhere. Then it signs in with that, and the mail asks for proof of the address. */
+  readonly passwordHash?: string | undefined;
+  readonly reason: string;
+};
+
+/**
+ * Makes an account, by somebody who has every right of its roles, and mails its owner-to-be a code by which they
+ * choose its password and prove its address (`acceptInvitation`).
+ * @throws passwordHashUnknown (400), rightsExceeded (403), roleUnknown (404), emailTaken (409)
+ */
+export async function inviteUser(
+  ports: Pick<Ports, 'transact' | 'sql'> & MailPorts,
+  { email: given, name = '', roles = [], passwordHash, reason }: NewInvitation,
+  caller: Caller,
+): Promise<AccountDetailView> {
+  const to = normaliseEmail(given);
+  if (passwordHash !== undefined) assertVerifiable(passwordHash);
+  const id = ports.random.uuid();
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, reason);
+    const wanted = [...new Set(roles)].filter((role) => role !== 'user').sort();
+    for (const role of wanted) await holdRole(tx, role);
+    assertHolds(caller, await rightsOf(tx, wanted));
+    if (!(await insertUser(tx, { id, email: to, name, isProven: false }))) throw emailTaken();
+    for (const role of wanted) await addUserRole(tx, id, role);
+    if (passwordHash === undefined) return invite(tx, ports, { to, userId: id, reason }, caller);
+    await insertPassword(tx, ports.random.uuid(), id, passwordHash);
+    await queueMail(tx, ports, { template: 'verify_email', to }, caller);
+  });
+  return showUser(ports, id);
+}
+
+/**
+ * Another invitation, with all its time; it takes the place of the ones before.
+ * @throws invitationOver (409) where the address is proved or the account disabled; userUnknown (404), rightsExceeded (403)
+ */
+export async function inviteAgain(
+  ports: UserPorts & MailPorts,
+  input: UserAct,
+  caller: Caller,
+): Promise<AccountDetailView> {
+  const { userId, reason } = input;
+  const holdNothing = async (): Promise<void> => {};
+  await actOnUser(
+    ports,
+    input,
+    caller,
+    async (tx, { email, emailVerifiedAt, disabledAt }) => {
+      if (emailVerifiedAt !== null || disabledAt !== null) throw invitationOver();
+      await deleteCodesOf(tx, userId, 'invitation');
+      await invite(tx, ports, { to: email, userId, reason }, caller);
+    },
+    holdNothing,
+  );
+  return showUser(ports, userId);
+}
+
+async function invite(
+  tx: Tx,
+  ports: MailPorts,
+  { to, userId, reason }: { readonly to: string; readonly userId: string; readonly reason: string },
+  caller: Caller,
+): Promise<void> {
+  await queueMail(tx, ports, { template: 'invitation', to, userId }, caller);
+  await recordEvent(tx, caller, userInvited, {
+    outcome: 'ok',
+    target: { kind: 'user', id: userId },
+    detail: { reason },
+  });
+}
+
+/** One of no known form, or so costly that verifying it would hold a hashing process, is none. */
+function assertVerifiable(digest: string): void {
+  try {
+    findScheme(digest);
+  } catch (err) {
+    throw err instanceof UnknownDigestError ? passwordHashUnknown() : err;
+  }
+}

@@ -1,0 +1,65 @@
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import { userEmailVerified } from '../audit-events.ts';
+import { clearLoginFailures } from '../forgive-login.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { findAccount } from './accounts.store.ts';
+import { deleteCodes } from './one-time-codes.store.ts';
+import { findCode, redeemCode } from './one-time-codes.ts';
+import { refuseCode } from './refuse-code.ts';
+import { type NewPasswordPorts, newDigest, takeOver } from './set-password.ts';
+
+export type PasswordByCodePorts = Pick<Ports, 'transact'> &
+  NewPasswordPorts &
+  MailPorts &
+  HasKeyRing &
+  HasRevocationPush;
+
+export type PasswordByCodeInput = {
+  readonly token: string;
+  readonly newPassword: string;
+  readonly signal?: AbortSignal;
+};
+
+const byCode =
+  <const Status extends string>(purpose: 'reset_password' | 'invitation', status: Status) =>
+  async (
+    ports: PasswordByCodePorts,
+    { token, newPassword, signal }: PasswordByCodeInput,
+    caller: Caller,
+  ): Promise<{ readonly status: Status }> => {
+    const userId = (await findCode(ports.sql, purpose, token))?.userId;
+    const owner = userId ? await findAccount(ports.sql, userId) : undefined;
+    if (!owner) return refuseCode(ports.sql, caller);
+    const digest = await newDigest(ports, { password: newPassword, owner, signal }, caller);
+    const isSet = await ports.transact(async (tx) => {
+      await setAuditContext(tx, caller, status);
+      const proof = await redeemCode(tx, ports, [purpose], token);
+      const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;
+      if (!account || account.isDisabled || account.email !== proof?.email) return false;
+      tx.afterCommit(ports.announceRevocations);
+      await takeOver(tx, ports, account, digest);
+      const target = { kind: 'user', id: account.id } as const;
+      if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target });
+      await deleteCodes(tx, account.id, account.email);
+      await clearLoginFailures(tx, ports, account.email);
+      if (account.digest !== null)
+        await queueMail(tx, ports, { template: 'password_changed', to: account.email }, caller);
+      return true;
+    });
+    return isSet ? { status } : refuseCode(ports.sql, caller);
+  };
+
+/**
+ * A new password by the code that was mailed. Ends every session, login and access token of the account (U7), proves
+ * its address, and makes no session: a second factor is still asked for. Of any number of calls with one code one
+ * succeeds; a password that is refused costs no code.
+ * @throws codeInvalid (400), the `passwordErrors` (400), hashingBusy (503)
+ */
+export const resetPassword = byCode('reset_password', 'password_reset');
+
+/** The first password of an account that somebody made, by the code of the invitation; all else as of a reset. */
+export const acceptInvitation = byCode('invitation', 'invitation_accepted');

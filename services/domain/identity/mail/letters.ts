@@ -1,0 +1,102 @@
+import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
+import { CODE_SECONDS } from '../accounts/one-time-codes.ts';
+import type { Letter } from './render-mail.ts';
+
+/** What mails say; `url` is the origin of the installation. */
+
+type Words = Pick<Letter, 'subject' | 'paragraphs'>;
+type Coded = { readonly url: string; readonly code: string };
+
+const DAY_SECONDS = 86_400;
+const NOT_YOU = 'If this was not you, you need not do anything.';
+const SOON = 'If this was not you, choose a new password at once.';
+
+/** How long a code works, in words. */
+function lifeOf(purpose: CodePurpose): string {
+  const seconds = CODE_SECONDS[purpose];
+  return seconds < DAY_SECONDS ? `${seconds / 60} minutes` : `${seconds / DAY_SECONDS} days`;
+}
+
+export const verifyLetter = ({ url, code }: Coded, purpose: CodePurpose): Letter => ({
+  subject: 'Confirm your e-mail address',
+  paragraphs: [
+    `Somebody, most likely you, gave this address for an account at ${url}.`,
+    `Confirm within ${lifeOf(purpose)} that it is yours, and only if you asked for it.`,
+    NOT_YOU,
+  ],
+  link: { label: 'Confirm this address', page: `${url}/account/verify-email`, code },
+});
+
+/** @param about why it comes */
+export const resetLetter = ({ url, code }: Coded, about: Words): Letter => ({
+  ...about,
+  paragraphs: [...about.paragraphs, `The link below works for ${lifeOf('reset_password')}, once.`, NOT_YOU],
+  link: { label: 'Choose a new password', page: `${url}/account/reset-password`, code },
+});
+
+export const resetWords = (url: string): Words => ({
+  subject: 'Choose a new password',
+  paragraphs: [`Somebody, most likely you, asked for a new password of your account at ${url}.`],
+});
+
+export const knownWords = (url: string): Words => ({
+  subject: 'You have an account already',
+  paragraphs: [
+    `Somebody, most likely you, tried to use this address for an account at ${url}. There is one already: sign in with it.`,
+    'If you have forgotten its password, choose a new one.',
+  ],
+});
+
+export const unlockLetter = ({ url, code }: Coded): Letter => ({
+  subject: 'Let your account be tried again',
+  paragraphs: [
+    `Too many wrong passwords lock an account at ${url} for a while, and somebody, most likely you, asked to end that.`,
+    `The link below works for ${lifeOf('unlock_account')}, once. It changes no password and signs nobody in.`,
+    'If this was not you, somebody may be guessing your password: do not follow the link, and choose a better password.',
+  ],
+  link: { label: 'Unlock my account', page: `${url}/account/unlock`, code },
+});
+
+export const invitationLetter = ({ url, code }: Coded): Letter => ({
+  subject: 'You are invited',
+  paragraphs: [
+    `An account at ${url} was made for you, with this address.`,
+    `Choose its password within ${lifeOf('invitation')}: the link below works once, and proves that the address is yours.`,
+    'If you expected no invitation, you need not do anything.',
+  ],
+  link: { label: 'Accept the invitation', page: `${url}/account/accept-invitation`, code },
+});
+
+export const passwordChangedLetter: Letter = {
+  subject: 'Your password was changed',
+  paragraphs: ['The password of your account was changed. Every session opened before has ended.', SOON],
+};
+
+export const emailChangedLetter: Letter = {
+  subject: 'The e-mail address of your account was changed',
+  paragraphs: [
+    'Your account has another e-mail address now; this one is of no use for it any more.',
+    'If this was not you, ask whoever runs this service for help.',
+  ],
+};
+
+export const accountDeletedLetter: Letter = {
+  subject: 'Your account was deleted',
+  paragraphs: [
+    'Your account and everything that belongs to it was deleted, as was asked for from one of its sessions.',
+  ],
+};
+
+/** @param provider its name in the configuration */
+export const accountLinkedLetter = (provider: string, url: string): Letter => ({
+  subject: 'Your account has another way to sign in',
+  paragraphs: [
+    `Your account at ${url} can now be signed in to by ${provider}.`,
+    'If this was not you, take it away again in your account, and choose a new password at once.',
+  ],
+});
+
+export const accountUnlinkedLetter = (provider: string, url: string): Letter => ({
+  subject: 'Your account has lost a way to sign in',
+  paragraphs: [`Your account at ${url} can no longer be signed in to by ${provider}.`, SOON],
+});
