@@ -1,7 +1,7 @@
 import { clientToken } from '../lib/api-client.ts';
 import type { Bench } from '../lib/bench.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
-import { measureClosed, ratioDetail, raw } from './setup.ts';
+import { measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
 
 const connections = 64;
 /** As many signatures as libuv's pool works on at once. */
@@ -14,19 +14,16 @@ export const clientCredentials: Bench = {
     const product = await context.product();
     const { client } = product.credentials;
     const bytes = (await clientToken(product.api, client)).lastIndexOf('.');
+    const target = { api: product.api, pid: product.apiPid };
+    const workload = { kind: 'client_credentials', client } as const;
+    await warmUp(context, target, workload, connections);
     const crypto = context.baseline('raw-crypto.ts');
     const rounds = await alternate(
       context.rounds,
       {
         sign: () =>
           raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: signaturesInFlight }),
-        ours: () =>
-          measureClosed(
-            context,
-            { api: product.api, pid: product.apiPid },
-            { kind: 'client_credentials', client },
-            connections,
-          ),
+        ours: () => measureClosed(context, target, workload, connections),
       },
       (round, { sign, ours }) => context.say(`round ${round}: ${ratioDetail(ours, sign)}`),
     );

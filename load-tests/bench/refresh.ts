@@ -2,7 +2,7 @@ import { issue } from '../lib/api-client.ts';
 import type { Bench, BenchContext } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
-import { demoUserId, fill, measureClosed, ratioDetail, raw } from './setup.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
 
 const connections = 64;
 const signaturesInFlight = 4;
@@ -29,6 +29,12 @@ export const refreshAgainstSigning: Bench = {
     await families(context, product, 'families');
     const pair = await issue(product.api, product.credentials.client, await demoUserId(product));
     const bytes = pair.access_token.lastIndexOf('.');
+    await warmUp(
+      context,
+      { api: product.api, pid: product.apiPid },
+      { kind: 'refresh', stock: 'families' },
+      connections,
+    );
     const crypto = context.baseline('raw-crypto.ts');
     const rounds = await alternate(
       context.rounds,

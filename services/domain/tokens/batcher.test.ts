@@ -34,6 +34,7 @@ const make = (over: Partial<BatcherOptions<number, number>> = {}): Batcher<numbe
     clock: { now: () => 0, monotonic: () => now },
     maxBatch: 4,
     lanes: 2,
+    spacingMs: 0,
     deadlineMs: 1_000,
     maxWaiting: 100,
     isRepeatable: () => false,
@@ -67,6 +68,25 @@ describe('grouping', () => {
     expect(calls.map((call) => call.items)).toEqual([[1]]);
     await last().answer();
     expect(await answer).toBe(10);
+  });
+
+  test('a batch soon after another leaves with those who came meanwhile, and a later one at once again', async () => {
+    const batcher = make({ spacingMs: 4 });
+    const answers = [batcher.submit(1)];
+    await turn();
+    answers.push(batcher.submit(2));
+    await advance(3);
+    answers.push(batcher.submit(3));
+    expect(calls.map((call) => call.items)).toEqual([[1]]);
+    await advance(1);
+    expect(calls.map((call) => call.items)).toEqual([[1], [2, 3]]);
+    for (const call of calls) await call.answer();
+    await advance(4);
+    answers.push(batcher.submit(4));
+    await turn();
+    expect(last().items).toEqual([4]);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40]);
   });
 
   test('items of one turn share a statement, up to the limit, each with its own answer', async () => {

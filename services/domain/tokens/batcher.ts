@@ -12,6 +12,8 @@ export type BatcherOptions<Item, Result> = {
   readonly maxBatch: number;
   /** Statements in flight at once; beyond it a batch grows instead. */
   readonly lanes: number;
+  /** A batch that follows another leaves so much later at least, milliseconds, and finds company; a lone one at once. */
+  readonly spacingMs: number;
   /** From submission to 503, milliseconds. */
   readonly deadlineMs: number;
   /** Items waiting at once; more are refused with 503. */
@@ -47,13 +49,13 @@ const SINGLES_AT_ONCE = 2;
 const SWEEP_MS = 100;
 
 /**
- * No timer decides when a batch leaves: it does so at the end of the turn when a lane is free, else it grows, so that
- * a lone item waits for nothing. When a member is at fault (a value the store refuses) or blocked (a row lock), the
+ * A batch leaves at the end of the turn when a lane is free and the one before left a moment ago, else it grows: a lone
+ * item waits for nothing, and one of many for so little that its signature still takes longer. When a member is at fault (a value the store refuses) or blocked (a row lock), the
  * members run singly and only it suffers. At its deadline an item is refused even in mid-statement, which may still
  * take effect; where it could not be repeated then, it waits for its answer instead.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { clock, maxBatch, lanes, deadlineMs, maxWaiting, isRepeatable } = options;
+  const { clock, maxBatch, lanes, spacingMs, deadlineMs, maxWaiting, isRepeatable } = options;
   const refusesInFlight = isRepeatable(deadlineMs);
   let waiting: Member<Item, Result>[] = [];
   let singles: Member<Item, Result>[] = [];
@@ -62,6 +64,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let inFlight = 0;
   let singlesInFlight = 0;
   let isScheduled = false;
+  let leftAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
   let sweep: NodeJS.Timeout | undefined;
   let onIdle: (() => void) | undefined;
@@ -143,13 +146,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
     if (waiting.length > 0 && inFlight < lanes && !isScheduled) {
       isScheduled = true;
-      setImmediate(flush);
+      const waitMs = leftAt + spacingMs - clock.monotonic();
+      if (waitMs > 0) setTimeout(flush, waitMs);
+      else setImmediate(flush);
     }
     if (isIdle()) onIdle?.();
   }
 
   function flush(): void {
     isScheduled = false;
+    leftAt = clock.monotonic();
     while (waiting.length > 0 && inFlight < lanes) void runBatch(waiting.splice(0, maxBatch));
   }
 

@@ -56,6 +56,7 @@ export function createRefreshFamilies(
     clock: ports.clock,
     maxBatch: settings.groupCommit ? BATCH_MAX : 1,
     lanes: settings.groupCommit ? BATCH_LANES : SINGLE_LANES,
+    spacingMs: 0,
     deadlineMs,
     maxWaiting: WAITING_MAX,
     isRepeatable: (elapsedMs) => elapsedMs + REPEAT_MARGIN_MS < graceMs,
