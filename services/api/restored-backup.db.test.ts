@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { repositoryRoot } from '../platform/local/data-dir.ts';
 import {
   claimsIn,
   clientToken,
@@ -19,6 +17,7 @@ import {
 import { expectErrorForm, expectProblem, type Received, send } from '../platform/testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
 import { createEmptyDatabase, eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
+import { runCli } from '../platform/testing/run-cli.ts';
 import { type S3Server, startS3Server } from '../platform/testing/s3-server.ts';
 
 let stores: OwnStores;
@@ -51,23 +50,14 @@ const onServer = (statement: string): Promise<unknown> => queryRows(stores.datab
 const nameOf = (url: string): string => new URL(url).pathname.slice(1);
 
 /** A command line beside the running product. */
-function sallyport(args: string[]): Promise<{ code: number; out: string }> {
-  const env = {
-    PATH: process.env.PATH,
+async function sallyport(args: string[]): Promise<{ code: number | null; out: string }> {
+  const { code, out, err } = await runCli(args, {
     DATABASE_URL: database.url,
     REDIS_URL: stores.redisUrl,
     SALLYPORT_DATA_DIR: product.dataDir,
     ...bucket.markEnv,
-    ...(process.env.NODE_V8_COVERAGE ? { NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE } : {}),
-  };
-  return new Promise((done) =>
-    execFile(
-      join(repositoryRoot, 'node_modules/.bin/node'),
-      ['cli/main.ts', ...args],
-      { cwd: repositoryRoot, env },
-      (err, stdout, stderr) => done({ code: err ? Number(err.code) : 0, out: stdout + stderr }),
-    ),
-  );
+  });
+  return { code, out: out + err };
 }
 
 type Everything = { pair: Pair; session: TestUser };

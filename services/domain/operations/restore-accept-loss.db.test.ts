@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { repositoryRoot } from '../../platform/local/data-dir.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import {
   API_URL,
@@ -17,6 +15,7 @@ import {
 } from '../../platform/testing/api-copy.ts';
 import type { Json } from '../../platform/testing/http-client.ts';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { type CliRun, runCli } from '../../platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { claimUnusedDatabase } from '../tokens/claim-unused-database.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
@@ -193,8 +192,8 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
 
     // The command line, as an operator types it.
     const cli = await sallyport(['--json', '--yes', 'restore', '--accept-loss']);
-    expect(cli.code, cli.stderr).toBe(0);
-    const told = JSON.parse(cli.stdout);
+    expect(cli.code, cli.err).toBe(0);
+    const told = JSON.parse(cli.out);
     expect(told).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
     expect(told.keys_created).toHaveLength(1);
 
@@ -329,17 +328,17 @@ describe('accepting', { timeout: 240_000 }, () => {
     await marksReach(copy, 1);
     const refused = await sallyport(['--yes', 'restore', '--accept-loss']);
     expect(refused.code).toBe(5);
-    expect(refused.stderr).toContain('nothing was lost');
+    expect(refused.err).toContain('nothing was lost');
     const asked = await sallyport(['restore', '--accept-loss', '--force']);
     expect(asked.code).toBe(4);
     const report = await sallyport(['--json', 'restore']);
-    expect([report.code, JSON.parse(report.stdout).standing]).toEqual([0, 'current']);
+    expect([report.code, JSON.parse(report.out).standing]).toEqual([0, 'current']);
     const dry = await sallyport(['--json', '--dry-run', 'restore', '--accept-loss', '--force']);
-    expect([dry.code, JSON.parse(dry.stdout).standing]).toEqual([0, 'current']);
+    expect([dry.code, JSON.parse(dry.out).standing]).toEqual([0, 'current']);
     expect(copy.ports.revocations.state().rewound).toBe(false);
     const forced = await sallyport(['--yes', 'restore', '--accept-loss', '--force']);
-    expect(forced.code, forced.stderr).toBe(0);
-    expect(forced.stdout).toContain('compromised');
+    expect(forced.code, forced.err).toBe(0);
+    expect(forced.out).toContain('compromised');
   });
 });
 
@@ -360,20 +359,13 @@ describe('a database that never issued anything', () => {
   });
 });
 
-function sallyport(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = {
-    PATH: process.env.PATH,
+const sallyport = (args: readonly string[]): Promise<CliRun> =>
+  runCli(args, {
     DATABASE_URL: database.url,
     BETTER_AUTH_SECRET: authSecret,
     SALLYPORT_DATA_DIR: marksDir,
     NO_COLOR: '1',
-  };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [join(repositoryRoot, 'cli/main.ts'), ...args], { env }, (err, stdout, stderr) =>
-      resolve({ code: err ? Number(err.code) : 0, stdout, stderr }),
-    );
   });
-}
 
 test('the marks file is readable by its owner alone', async () => {
   await createFileMarks(marksDir).raise({ incarnation: '0-0', revocationEpoch: 1, beat: 1 });

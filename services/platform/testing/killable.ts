@@ -9,6 +9,7 @@ import { type RewrapAnswer, rewrapSealedValues } from '../../domain/keys/rewrap-
 import { purge } from '../../domain/purge.ts';
 import { tokenPurges } from '../../domain/tokens/clean-up-expired-tokens.ts';
 import { createVault } from '../crypto/vault.ts';
+import { childEnv } from './child-env.ts';
 import { dieAt, type KillPoint } from './kill-points.ts';
 import { createTestPorts, type TestPorts, testCaller } from './ports.ts';
 import { queryRows } from './product.ts';
@@ -36,7 +37,7 @@ type WorkAnswer = {
 export async function runKillable(options: WorkOptions): Promise<WorkAnswer | null> {
   const child = fork(fileURLToPath(import.meta.url), {
     execArgv: [],
-    env: { PATH: process.env.PATH, KILLABLE_WORK: JSON.stringify(options) },
+    env: { ...childEnv(), KILLABLE_WORK: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   let answer: WorkAnswer | null = null;

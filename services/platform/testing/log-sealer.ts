@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type SealAnswer, sealEvents } from '../../domain/audit/seal-events.ts';
 import type { LogMarkStore } from '../../domain/ports.ts';
+import { childEnv } from './child-env.ts';
 import { dieAt } from './kill-points.ts';
 import { createLogWorld } from './log-world.ts';
 import { testCaller } from './ports.ts';
@@ -25,7 +26,7 @@ type SealerReport = { readonly answer: SealAnswer; readonly statements: number }
 export async function runSealer(options: SealerOptions): Promise<SealerReport | null> {
   const child = fork(fileURLToPath(import.meta.url), {
     execArgv: [],
-    env: { PATH: process.env.PATH, LOG_SEALER: JSON.stringify(options) },
+    env: { ...childEnv(), LOG_SEALER: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   let report: SealerReport | null = null;

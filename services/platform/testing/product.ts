@@ -80,7 +80,7 @@ const STORES = ['postgres', 'redis'] as const;
 
 /** Settings of the one who runs the tests must not reach the product. */
 function ownEnv(): NodeJS.ProcessEnv {
-  const kept = /^(PATH|HOME|USER|LANG|TZ|TMPDIR|LC_.*|NODE_V8_COVERAGE|NODE_EXTRA_CA_CERTS)$/;
+  const kept = /^(PATH|HOME|USER|LANG|TZ|TMPDIR|LC_.*|NODE_V8_COVERAGE|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS)$/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));
 }
 

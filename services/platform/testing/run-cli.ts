@@ -1,20 +1,20 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { childEnv } from './child-env.ts';
 
 export type CliRun = { readonly code: number | null; readonly out: string; readonly err: string };
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-/** `sallyport <args>` as a process of its own, with nothing in its environment but PATH and what is given. */
+/** `sallyport <args>` as a process of its own, with nothing in its environment but what every child gets and what is given. */
 export function startCli(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): ChildProcessByStdio<Writable, Readable, Readable> {
-  const { PATH = '', NODE_V8_COVERAGE } = process.env;
   return spawn(process.execPath, ['cli/main.ts', ...args], {
     cwd: ROOT,
-    env: { PATH, ...(NODE_V8_COVERAGE ? { NODE_V8_COVERAGE } : {}), ...env },
+    env: { ...childEnv(), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }

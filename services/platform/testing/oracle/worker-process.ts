@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { childEnv } from '../child-env.ts';
 import type { WorkerAnswer, WorkerOptions, WorkerRequest } from './family-worker.ts';
 
 const SCRIPT = fileURLToPath(new URL('./family-worker.ts', import.meta.url));
@@ -22,7 +23,7 @@ export type WorkerProcess = {
 export async function startWorker(options: WorkerOptions): Promise<WorkerProcess> {
   const child: ChildProcess = fork(SCRIPT, {
     execArgv: [],
-    env: { PATH: process.env.PATH, ORACLE_WORKER: JSON.stringify(options) },
+    env: { ...childEnv(), ORACLE_WORKER: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const waiting = new Map<number, (answer: WorkerAnswer | null) => void>();

@@ -1,0 +1,5 @@
+const KEPT = ['PATH', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE'] as const;
+
+/** All that a process of a test needs of this one's environment. */
+export const childEnv = (): Record<string, string> =>
+  Object.fromEntries(KEPT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
