@@ -7,6 +7,7 @@ import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { documentOf, type Page, pageHeaders } from './html.ts';
 import { errorPage } from './pages.ts';
+import { problemAdvice, problemTitle } from './problems.ts';
 
 export type HasForms = HasAuth & HasPageKeys;
 
@@ -45,7 +46,7 @@ export const showPage = (
   { setCookie = [], formTargets = [] }: { setCookie?: readonly string[]; formTargets?: readonly string[] } = {},
 ): Answer =>
   answer(status, documentOf(page), {
-    ...pageHeaders(formTargets),
+    ...pageHeaders(page, formTargets),
     ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
   });
 
@@ -59,17 +60,26 @@ export const goTo = (location: string, setCookie: readonly string[] = []): Answe
   });
 
 export const expiredForm = (): Answer =>
-  showPage(403, errorPage('This form has expired', 'It was opened in another browser, or before somebody signed in.'));
+  showPage(
+    403,
+    errorPage(
+      'This form has expired',
+      'It was opened in another browser, or before somebody signed in.',
+      'Go back to the application and begin again.',
+    ),
+  );
 
 const problemOf = (error: AppError): Answer => {
-  const { status, title, cause } = error.definition;
-  const { body, headers } = showPage(status, errorPage(title, cause));
-  const retryAfter = String(Math.max(1, Math.ceil(error.options.retryAfterSeconds ?? 1)));
-  return answer(status, body, {
-    ...headers,
-    ...(status === 503 || status === 429 ? { 'retry-after': retryAfter } : {}),
-  });
+  const { status } = error.definition;
+  const { body, headers } = showPage(status, errorPage(problemTitle(error), null, problemAdvice(error)));
+  return answer(status, body, { ...headers, ...retryAfter(error) });
 };
+
+/** `Retry-After` where it belongs. */
+export const retryAfter = ({ definition, options }: AppError): Record<string, string> =>
+  definition.status === 503 || definition.status === 429 || options.retryAfterSeconds !== undefined
+    ? { 'retry-after': String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1))) }
+    : {};
 
 /** Shows errors as pages to those who look at pages. A defect stays one, for the log. */
 export async function asPage(work: () => Promise<Answer>): Promise<Answer> {

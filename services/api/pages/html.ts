@@ -38,15 +38,20 @@ h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.d
 label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
 ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label{display:flex;gap:.6rem;margin:0;font-weight:400}
 button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
-button.plain{background:none;color:var(--accent)}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}`;
+[hidden]{display:none}button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}`;
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
-export type Page = { readonly title: string; readonly body: Html };
+export type Page = {
+  readonly title: string;
+  readonly body: Html;
+  /** Path of a script of ours; a page works without it. */
+  readonly script?: string;
+};
 
-/** A whole document: one style element, no script. */
-export const documentOf = ({ title, body }: Page): string =>
-  html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title} · Sallyport</title><style>${new Html(STYLE)}</style></head><body><main><section><h1>${title}</h1>${body}</section></main></body></html>`
+/** A whole document: one style element, and no script that stands in it. */
+export const documentOf = ({ title, body, script }: Page): string =>
+  html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title} · Sallyport</title><style>${new Html(STYLE)}</style>${script === undefined ? null : html`<script src="${script}" defer></script>`}</head><body><main><section><h1>${title}</h1>${body}</section></main></body></html>`
     .text;
 
 /**
@@ -54,10 +59,13 @@ export const documentOf = ({ title, body }: Page): string =>
  * with our own forms.
  * @param formTargets where forms may lead beside our own origin, redirects included
  */
-export const pageHeaders = (formTargets: readonly string[] = []): Record<string, string> => ({
+export const pageHeaders = (
+  { script }: Pick<Page, 'script'>,
+  formTargets: readonly string[] = [],
+): Record<string, string> => ({
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action 'self'${formTargets.map((target) => ` ${target}`).join('')}; base-uri 'none'; frame-ancestors 'none'`,
+  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; ${script === undefined ? '' : "script-src 'self'; connect-src 'self'; "}form-action 'self'${formTargets.map((target) => ` ${target}`).join('')}; base-uri 'none'; frame-ancestors 'none'`,
   'referrer-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',

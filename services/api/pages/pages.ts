@@ -1,6 +1,13 @@
 import { type Html, html, type Page } from './html.ts';
+import { PASSKEY_SCRIPT_PATH } from './passkey-script.ts';
 
 const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`;
+
+const alertOf = (problem: string | undefined): Html | null =>
+  problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`;
+
+/** Shown by the script, where the browser has passkeys. */
+const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button">Sign in with a passkey</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
 
 export type LoginPage = {
   readonly formToken: string;
@@ -13,11 +20,12 @@ export type LoginPage = {
 
 export const loginPage = ({ formToken, next, email, problem }: LoginPage): Page => ({
   title: 'Sign in',
-  body: html`${problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`}
+  script: PASSKEY_SCRIPT_PATH,
+  body: html`${alertOf(problem)}
 <form method="post" action="/login">${hidden('form_token', formToken)}${hidden('next', next)}
 <label for="email">E-mail</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${email}">
 <label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
-<button type="submit">Sign in</button></form>`,
+<button type="submit">Sign in</button></form>${PASSKEY}`,
 });
 
 export type CodePage = {
@@ -30,15 +38,17 @@ export type CodePage = {
 
 export const codePage = ({ formToken, next, challenge, problem }: CodePage): Page => ({
   title: 'One more step',
-  body: html`${problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`}
+  script: PASSKEY_SCRIPT_PATH,
+  body: html`${alertOf(problem)}
 <form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}
 <label for="code">The code of your app, or a recovery code</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
-<button type="submit">Continue</button></form>`,
+<button type="submit">Continue</button></form>${PASSKEY}`,
 });
 
-export const signedInPage = (email: string): Page => ({
+export const signedInPage = (formToken: string, email: string): Page => ({
   title: 'Signed in',
-  body: html`<p>You are signed in as <strong>${email}</strong>. You can close this window.</p>`,
+  body: html`<p>You are signed in as <strong>${email}</strong>. You can close this window.</p>
+<form method="post" action="/logout">${hidden('form_token', formToken)}<button class="plain" type="submit">Sign out</button></form>`,
 });
 
 /** What a scope means, for those who are asked. */
@@ -69,18 +79,23 @@ export const consentPage = ({ formToken, query, clientName, clientHost, email, s
   body: html`<p><strong>${clientName}</strong> asks for access to the account <strong>${email}</strong>. You will be sent on to <code>${clientHost}</code>.</p>
 <form method="post" action="/oauth2/consent">${hidden('form_token', formToken)}${hidden('request', query)}
 <p class="dim">It wants to:</p><ul>${scopes.map(scopeItem)}</ul>
-<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button></form>`,
+<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
+<p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
 
-/** A failure that is told to the user, never to the address that a request names. */
-export const errorPage = (title: string, why: string): Page => ({
+/** A failure that is told to the user, never to the address that a request names. @param advice what to do next */
+export const errorPage = (
+  title: string,
+  why: string | null,
+  advice = 'Go back to the application and try again.',
+): Page => ({
   title,
-  body: html`<p role="alert">${why}</p><p class="dim">Go back to the application and try again.</p>`,
+  body: html`<div role="alert">${why === null ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
 });
 
 export const deviceCodePage = (isUnknown: boolean): Page => ({
   title: 'Connect a device',
-  body: html`${isUnknown ? html`<p class="bad" role="alert">This code is not known, or no longer.</p>` : null}
+  body: html`${alertOf(isUnknown ? 'This code is not known, or no longer. Compare it with your device, or let the device show a new one.' : undefined)}
 <form method="get" action="/device"><label for="user_code">The code that your device shows</label>
 <input id="user_code" name="user_code" required maxlength="32" autocomplete="off" autocapitalize="characters" spellcheck="false">
 <button type="submit">Continue</button></form>`,
@@ -100,7 +115,8 @@ export const deviceConfirmPage = ({ formToken, userCode, clientName, email, scop
   body: html`<p>A device asks for access to the account <strong>${email}</strong>. Go on only if it is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
 <p class="dim">It wants to:</p><ul>${scopes.map((scope) => html`<li>${meaningOf(scope)}</li>`)}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
-<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button></form>`,
+<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
+<p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
 
 export const deviceDonePage = (isAllowed: boolean): Page => ({

@@ -183,6 +183,8 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
 });
 
 const formToken = z.string().max(128);
+/** `switch`: sign out, and in as somebody else, before anything is decided. */
+const decision = z.enum(['allow', 'deny', 'switch']);
 /** The same name several times is a list, once is a text. */
 const several = (maximum: number, most: number) =>
   z.union([z.string().max(maximum), z.array(z.string().max(maximum)).max(most)]).optional();
@@ -199,7 +201,7 @@ export const decideConsentEndpoint = defineEndpoint({
   body: z.strictObject({
     form_token: formToken,
     request: z.string().max(8_192),
-    decision: z.enum(['allow', 'deny']),
+    decision,
     scope: several(256, 100),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
@@ -348,7 +350,7 @@ export const answerDeviceGrantEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
-  body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision: z.enum(['allow', 'deny']) }),
+  body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });

@@ -6,15 +6,15 @@ const escaped = (text: unknown): string =>
   String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 /** The pages' only style element, letter by letter: their policy names its hash. */
-export const DOCS_STYLE = `:root{color-scheme:light dark;--line:#8884;--dim:#667;--accent:#0a58ca}@media(prefers-color-scheme:dark){:root{--dim:#a9b1bd;--accent:#7db3ff}}
-body{font:16px/1.55 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1.5rem}a{color:var(--accent)}
+export const DOCS_STYLE = `:root{color-scheme:light dark;--ink:#1b222c;--ground:#fff;--line:#8886;--dim:#59626f;--accent:#0a58ca}@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--ground:#12161c;--dim:#a9b1bd;--accent:#7db3ff}}
+body{font:16px/1.55 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1.5rem;background:var(--ground);color:var(--ink)}a{color:var(--accent)}
 h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{margin:2rem 0 .25rem;font-size:1.05rem}
-code,pre{font:13px/1.5 ui-monospace,monospace}pre{border:1px solid var(--line);border-radius:6px;padding:.75rem;overflow-x:auto}
-table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top}
-.dim{color:var(--dim)}nav ul{columns:2;padding-left:1.2rem}@media(max-width:40rem){nav ul{columns:1}}`;
+code,pre{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}pre{border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap}
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+.dim{color:var(--dim)}nav ul{columns:2;padding-left:1.2rem}@media(max-width:40rem){body{padding:1rem}nav ul{columns:1}}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}`;
 
 const html = (title: string, body: string): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escaped(title)}</title><style>${DOCS_STYLE}</style></head><body>${body}</body></html>`;
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escaped(title)}</title><style>${DOCS_STYLE}</style></head><body><main>${body}</main></body></html>`;
 
 function typeOf(schema: JsonSchema): string {
   const options = (schema.anyOf ?? schema.oneOf) as JsonSchema[] | undefined;

@@ -26,6 +26,8 @@ export type ApiCopyOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** Where the marks lie that copies and restarts share; a folder of the copy's own unless given. */
   readonly marksDir?: string;
+  /** By which it knows itself; `API_URL` unless given. */
+  readonly publicUrl?: string;
 };
 
 /** One whole API copy on real stores, listening on a free port. */
@@ -41,8 +43,8 @@ const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () 
 export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
 
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
-  const { databaseUrl, redisUrl, authSecret } = options;
-  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: API_URL, RATE_LIMIT_PROFILE: 'load' };
+  const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;
+  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load' };
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
@@ -51,11 +53,11 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     databaseUrl,
     redisUrl,
     authSecret,
-    publicUrl: API_URL,
+    publicUrl,
     marks: createFileMarks(marksDir),
     log: quiet,
   });
-  const app = createServer(composed, config, { publicUrl: API_URL, version: 'test' });
+  const app = createServer(composed, config, { publicUrl, version: 'test' });
   composed.poll.start();
   await Promise.all([composed.poll.ready(), composed.ports.hasher.dummyDigest()]);
   await app.fastify.listen({ host: '127.0.0.1', port: 0 });

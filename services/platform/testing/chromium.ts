@@ -28,7 +28,7 @@ export async function launchChromium(origin: string, url: string): Promise<Brows
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return chromium.launch({
     executablePath: await ensureProgram(CHROMIUM, say),
-    args: [`--host-resolver-rules=MAP ${new URL(origin).hostname} ${new URL(url).host}`],
+    args: ['--disable-gpu', `--host-resolver-rules=MAP ${new URL(origin).hostname} ${new URL(url).host}`],
     timeout: 60_000,
   });
 }

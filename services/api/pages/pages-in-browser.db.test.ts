@@ -1,0 +1,332 @@
+import * as oauth from 'oauth4webapi';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createClient } from '../../domain/access/create-client.ts';
+import {
+  addAuthenticator,
+  button,
+  discoverIssuer,
+  heading,
+  type Login,
+  newAuthorization,
+  reachByTab,
+  registerPasskey,
+  seen,
+  signInOn,
+  textOf,
+  viaApi,
+} from '../../platform/testing/browser-flows.ts';
+import {
+  type BrowserWorld,
+  expectReadable,
+  openBrowserWorld,
+  PAGES_ORIGIN,
+  type Visit,
+} from '../../platform/testing/browser-world.ts';
+import { enrolled } from '../../platform/testing/factor-flows.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { codeOf } from '../../platform/testing/totp.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
+const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
+/** As somebody names a client who wants to look like another, or to run something. */
+const HOSTILE_NAME = `Tasks</strong><img src=x onerror=alert(1)><script>alert(2)</script>"'&amp;`;
+
+let world: BrowserWorld;
+let user: TestUser;
+let client: oauth.Client;
+let redirectUri: string;
+
+beforeAll(async () => {
+  world = await openBrowserWorld();
+  user = await signUp({ api: world.api.url });
+  redirectUri = `${world.site}/callback`;
+  const made = await createClient(
+    world.api.ports,
+    {
+      name: HOSTILE_NAME,
+      authMethod: 'none',
+      grantTypes: ['authorization_code', DEVICE],
+      scopes: SCOPES,
+      redirectUris: [redirectUri],
+      audiences: ['*'],
+    },
+    testCaller,
+  );
+  await world.api.ports.access.load();
+  client = { client_id: made.clientId };
+});
+afterAll(() => world?.close());
+
+const discover = () => discoverIssuer(world.api);
+const authorization = () => newAuthorization(world.api, client, redirectUri, SCOPES);
+const logIn = (page: Page, login: Login = user) => signInOn(page, login);
+const alertOn = (page: Page) => textOf(page.getByRole('alert').first());
+
+/** From a client through login and consent and back; what was seen on the way. @param look at each page in passing */
+async function journey({ page }: Visit, look: (page: Page) => Promise<void> = async () => {}): Promise<string[]> {
+  const { address, redeem } = await authorization();
+  const pages: string[] = [];
+  const pass = async () => {
+    pages.push(await seen(page));
+    await look(page);
+  };
+  await page.goto(address);
+  await pass();
+  await logIn(page, { ...user, password: 'not the password of anybody' });
+  await pass();
+  expect(await alertOn(page)).toBe('E-mail or password is wrong. Check both and try again.');
+  expect(await page.getByLabel('E-mail').inputValue()).toBe(user.email);
+  expect(await page.getByLabel('Password').inputValue()).toBe('');
+  await logIn(page);
+  await pass();
+  await page.getByLabel('use tasks:read for you').uncheck();
+  await button(page, 'Allow').click();
+  await page.waitForURL(`${redirectUri}?*`);
+  const tokens = await redeem(page.url());
+  expect(tokens.scope).toBe('openid email offline_access');
+  expect(oauth.getValidatedIdTokenClaims(tokens)?.sub).toBe(user.id);
+  await page.goto('/login');
+  await pass();
+  await button(page, 'Sign out').click();
+  expect(await heading(page)).toBe('Sign in');
+  expect((await page.context().cookies()).filter(({ name }) => name.endsWith('session_token'))).toEqual([]);
+  return pages;
+}
+
+describe('login and consent', () => {
+  test('T5 T7 an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
+    const visit = await world.visit();
+    const withScript = await journey(visit, expectReadable);
+    expect(visit.complaints).toEqual([]);
+    const plain = await world.visit({ javaScriptEnabled: false });
+    const without = await journey(plain);
+    expect(plain.complaints).toEqual([]);
+    expect(withScript.map((text) => text.replace(/\s*Sign in with a passkey\s*/, ''))).toEqual(without);
+    expect(without.join()).not.toContain('passkey');
+    await Promise.all([visit.context.close(), plain.context.close()]);
+  });
+
+  test('consent names client, account, host and each right; markup in a client’s name is text', async () => {
+    const { page, complaints, context } = await world.visit();
+    await page.goto((await authorization()).address);
+    await logIn(page);
+    const text = await seen(page);
+    for (const said of [HOSTILE_NAME, user.email, new URL(redirectUri).host, 'tasks:read', 'know who you are'])
+      expect(text).toContain(said);
+    expect(await heading(page)).toBe(`Let ${HOSTILE_NAME} act for you?`);
+    expect(await page.title()).toContain(HOSTILE_NAME);
+    expect(await page.locator('main img, script:not([src])').count()).toBe(0);
+    expect(complaints).toEqual([]);
+    // Another account: whoever it was is signed out, and the request goes on.
+    const other = await signUp({ api: world.api.url });
+    const [session] = (await context.cookies()).filter(({ name }) => name.endsWith('session_token'));
+    await button(page, 'Use another account').click();
+    expect(await heading(page)).toBe('Sign in');
+    const cookie = `${session?.name}=${session?.value}`;
+    expect((await send(world.api.url, 'GET', '/api/auth/session', { cookie })).status).toBe(401);
+    await logIn(page, other);
+    expect(await seen(page)).toContain(other.email);
+    await button(page, 'Deny').click();
+    await page.waitForURL(`${redirectUri}?*error=access_denied*`);
+    await context.close();
+  });
+
+  test('keyboard alone is enough, and shows where it is', async () => {
+    const { page, context, complaints } = await world.visit();
+    const { address, redeem } = await authorization();
+    await page.goto(address);
+    const tabTo = (name: string) => reachByTab(page, name);
+    await tabTo('E-mail');
+    await page.keyboard.type(user.email);
+    await tabTo('Password');
+    await page.keyboard.type(user.password);
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/oauth2/authorize?*');
+    await tabTo('use tasks:read for you');
+    await page.keyboard.press('Space');
+    await tabTo('Allow');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${redirectUri}?*`);
+    expect((await redeem(page.url())).scope).toBe('openid email offline_access');
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('U8 a second factor is asked for on a page of its own; a wrong code says what to do, the right one leads on', async () => {
+    const { person, uri } = await enrolled(world.api);
+    const { page, context, complaints } = await world.visit();
+    await page.goto((await authorization()).address);
+    await logIn(page, { ...user, ...person });
+    await expectReadable(page);
+    const field = page.getByLabel('The code of your app, or a recovery code');
+    await field.fill('wrong-recovery-code');
+    await button(page, 'Continue').click();
+    expect(await alertOn(page)).toMatch(/Wait for the next code .* or use a recovery code\.$/);
+    // The code of now was used to enrol.
+    await field.fill(codeOf(uri, 1));
+    await button(page, 'Continue').click();
+    expect(await heading(page)).toContain('act for you?');
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+});
+
+describe('passkeys', () => {
+  test('U7 a passkey made in the browser signs in on the page, with no password, and the client gets its code', async () => {
+    const { page, context, complaints } = await world.visit();
+    await addAuthenticator(page);
+    const own = await signUp({ api: world.api.url });
+    const { address, redeem } = await authorization();
+    await page.goto(address);
+    // None is there yet.
+    await button(page, 'Sign in with a passkey').click();
+    await page.getByText('No passkey was used.').waitFor();
+    await logIn(page, own);
+    await page.goto('/login?next=/device');
+    expect(await registerPasskey(page)).toBe(201);
+    await context.clearCookies();
+    await page.goto(address);
+    await button(page, 'Sign in with a passkey').click();
+    await button(page, 'Allow').click();
+    await page.waitForURL(`${redirectUri}?*`);
+    const claims = oauth.getValidatedIdTokenClaims(await redeem(page.url()));
+    expect(claims).toMatchObject({ sub: own.id, acr: 'aal2', amr: expect.arrayContaining(['user', 'mfa']) });
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('U6 what is no passkey of ours is refused on the page, in words', async () => {
+    const { page, context } = await world.visit();
+    await page.goto('/login');
+    for (const response of [
+      'no JSON',
+      '{}',
+      '{"id":"AAAA","rawId":"AAAA","type":"public-key","clientExtensionResults":{},"response":{"clientDataJSON":"AAAA","authenticatorData":"AAAA","signature":"AAAA"}}',
+    ]) {
+      await page.evaluate(`(() => {
+        const form = document.forms[0];
+        form.action = '/login/passkey';
+        form.innerHTML = '<input name="form_token" value="' + form.elements.form_token.value + '"><input name="next" value="/login"><input name="challenge" value="0123456789abcdef"><input name="response">';
+        form.elements.response.value = ${JSON.stringify(response)};
+        form.submit();
+      })()`);
+      await page.waitForURL('**/login/passkey');
+      expect(await alertOn(page)).toBe(
+        'This passkey is not known here. Try another passkey, or sign in with your password.',
+      );
+      await page.goto('/login');
+    }
+    await context.close();
+  });
+});
+
+describe('devices', () => {
+  test('T6 the code of a device is typed, compared and allowed; an unknown one says what to do', async () => {
+    const as = await discover();
+    const asked = await oauth.deviceAuthorizationRequest(
+      as,
+      client,
+      oauth.None(),
+      { scope: 'openid' },
+      viaApi(world.api),
+    );
+    const grant = await oauth.processDeviceAuthorizationResponse(as, client, asked);
+    const { page, context, complaints } = await world.visit();
+    await page.goto(grant.verification_uri);
+    await logIn(page);
+    await expectReadable(page);
+    const field = page.getByLabel('The code that your device shows');
+    await field.fill('BBBB-BBBB');
+    await button(page, 'Continue').click();
+    expect(await alertOn(page)).toMatch(/^This code is not known.* let the device show a new one\.$/);
+    await field.fill(grant.user_code.toLowerCase());
+    await button(page, 'Continue').click();
+    expect(await seen(page)).toContain(grant.user_code);
+    expect(await seen(page)).toContain(HOSTILE_NAME);
+    await expectReadable(page);
+    await button(page, 'Allow').click();
+    expect(await heading(page)).toBe('Device connected');
+    await expectReadable(page);
+    const sent = await oauth.deviceCodeGrantRequest(as, client, oauth.None(), grant.device_code, viaApi(world.api));
+    expect((await oauth.processDeviceCodeResponse(as, client, sent)).access_token).toMatch(/^ey/);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+});
+
+describe('a foreign page', () => {
+  test('U9 frames no page of ours', async () => {
+    const { page, context, complaints } = await world.visit();
+    const { address } = await authorization();
+    world.serve(
+      '/frames',
+      `<!doctype html>${['/login', '/device', '/docs'].map((path) => `<iframe src="${PAGES_ORIGIN}${path}"></iframe>`).join('')}<iframe src="${address}"></iframe>`,
+    );
+    await page.goto(`${world.site}/frames`, { waitUntil: 'load' });
+    const frames = page.frames().filter((frame) => frame !== page.mainFrame());
+    await expect.poll(() => frames.map((frame) => frame.url())).toEqual(Array(4).fill('chrome-error://chromewebdata/'));
+    expect(complaints.length).toBeGreaterThanOrEqual(4);
+    expect(complaints.join()).toContain('frame-ancestors');
+    await context.close();
+  });
+
+  test('U9 neither signs anybody in nor decides for them: forms of another site are refused, with or without our cookies', async () => {
+    const { page, context } = await world.visit();
+    await page.goto('/login?next=/device');
+    const token = await page.locator('input[name=form_token]').inputValue();
+    const fields = { form_token: token, next: '/login', email: user.email, password: user.password };
+    const inputs = (all: object) =>
+      Object.entries(all)
+        .map(([name, value]) => `<input name="${name}" value="${value}">`)
+        .join('');
+    const forms = {
+      '/login': fields,
+      '/login/passkey': { form_token: token, next: '/login', challenge: '0123456789abcdef', response: '{}' },
+      '/logout': { form_token: token },
+      '/device': { form_token: token, user_code: 'BBBB-BBBB', decision: 'allow' },
+      '/oauth2/consent': { form_token: token, request: 'client_id=x', decision: 'allow' },
+    };
+    await logIn(page);
+    const before = await context.cookies();
+    for (const [path, all] of Object.entries(forms)) {
+      world.serve(
+        '/posts',
+        `<!doctype html><form method="post" action="${PAGES_ORIGIN}${path}">${inputs(all)}<button>Win a prize</button></form>`,
+      );
+      await page.goto(`${world.site}/posts`);
+      const [answer] = await Promise.all([
+        page.waitForResponse(`${PAGES_ORIGIN}${path}`),
+        button(page, 'Win a prize').click(),
+      ]);
+      expect([path, answer.status()]).toEqual([path, 403]);
+      expect(await seen(page)).toContain('Go back to the application and begin again.');
+    }
+    await expectReadable(page);
+    expect(await context.cookies()).toEqual(before);
+    await page.goto('/login');
+    expect(await heading(page)).toBe('Signed in');
+    await context.close();
+  });
+});
+
+test('reference, errors, mailed links and refusals are readable in light and dark, narrow and wide', async () => {
+  const { page, context, complaints } = await world.visit();
+  for (const path of [
+    '/docs',
+    '/docs/errors',
+    '/account/verify-email',
+    '/account/reset-password',
+    '/oauth2/authorize?client_id=nobody',
+  ]) {
+    const answer = await page.goto(path);
+    expect([path, answer?.status()]).toEqual([path, path.startsWith('/oauth2') ? 400 : 200]);
+    await expectReadable(page);
+  }
+  expect(complaints).toEqual([]);
+  await context.close();
+});

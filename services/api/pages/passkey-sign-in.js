@@ -1,0 +1,50 @@
+// The script of the login page. Without it, or without passkeys in the browser, the page works as it stands.
+const form = document.querySelector('form[action^="/login"]');
+const box = document.getElementById('passkey');
+const said = document.getElementById('passkey-problem');
+const button = box?.querySelector('button');
+
+const PROBLEMS = {
+  NotAllowedError: 'No passkey was used. Try again, or sign in with your password.',
+  SecurityError: 'Passkeys do not work at this address. Sign in with your password.',
+};
+
+/** Asks for a passkey and sends it as a form, as everything here is sent: the answer is a page or the way on. */
+async function signIn() {
+  const asked = await fetch('/api/auth/passkey/sign-in/options', { method: 'POST' });
+  if (!asked.ok) throw new Error(String(asked.status));
+  const { options, challenge } = await asked.json();
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
+  const credential = await navigator.credentials.get({ publicKey });
+  const fields = {
+    form_token: form.elements.form_token.value,
+    next: form.elements.next.value,
+    challenge,
+    response: JSON.stringify(credential.toJSON()),
+  };
+  const sent = document.createElement('form');
+  sent.method = 'post';
+  sent.action = '/login/passkey';
+  for (const [name, value] of Object.entries(fields)) {
+    const input = document.createElement('input');
+    Object.assign(input, { type: 'hidden', name, value });
+    sent.append(input);
+  }
+  document.body.append(sent);
+  sent.submit();
+}
+
+if (form && button && typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === 'function') {
+  box.hidden = false;
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    said.textContent = '';
+    try {
+      await signIn();
+    } catch (err) {
+      said.textContent = PROBLEMS[err.name] ?? 'The passkey could not be asked for. Try again, or use your password.';
+      button.disabled = false;
+      button.focus();
+    }
+  });
+}

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { loginLocked, loginRefused } from '../../domain/identity/errors.ts';
+import {
+  challengeOver,
+  passkeyRefused,
+  secondFactorLocked,
+  secondFactorRefused,
+} from '../../domain/identity/factors-errors.ts';
+import { internalError, rateLimited, requestInvalid, storeUnavailable } from '../../platform/errors.ts';
+import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
+
+const ALL = [loginRefused, loginLocked, secondFactorRefused, secondFactorLocked, challengeOver, passkeyRefused];
+
+test('each problem of a page says what happened and what to do next, in whole sentences and without our terms', () => {
+  for (const make of [...ALL, rateLimited, storeUnavailable, requestInvalid, internalError]) {
+    const text = problemText(make());
+    expect(text, make.definition.code).toMatch(/^[A-Z][^.]+\. ([A-Z][^.]+\.)( [A-Z][^.]+\.)?$/);
+    expect(text).not.toMatch(/Retry-After|POST |GET |\bAPI\b|`|operators/);
+  }
+  expect(problemText(loginRefused())).toBe('E-mail or password is wrong. Check both and try again.');
+  expect(problemTitle(storeUnavailable())).toBe(storeUnavailable.definition.title);
+});
+
+test('whoever has to wait is told how long', () => {
+  expect(problemAdvice(loginLocked({ retryAfterSeconds: 900 }))).toMatch(/^Try again in 15 minutes\. You can use /);
+  expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
+  expect([0, 0.2, 1, 89, 90, 121].map(waitText)).toEqual([
+    'in 1 second',
+    'in 1 second',
+    'in 1 second',
+    'in 89 seconds',
+    'in 2 minutes',
+    'in 3 minutes',
+  ]);
+});

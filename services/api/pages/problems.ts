@@ -1,0 +1,40 @@
+import type { AppError } from '../../platform/define/error.ts';
+
+/** What people at a page do next; the registry's own `fix` speaks to programmers. */
+const ADVICE: Readonly<Record<string, string>> = {
+  login_refused: 'Check both and try again.',
+  login_locked: 'You can use a passkey, sign in where you have signed in before, or reset your password.',
+  second_factor_refused: 'Wait for the next code of your app and enter that, or use a recovery code.',
+  second_factor_locked: 'You can use a recovery code or a passkey.',
+  challenge_over: 'Sign in once more.',
+  passkey_refused: 'Try another passkey, or sign in with your password.',
+};
+
+const TITLES: Readonly<Record<string, string>> = {
+  second_factor_refused: 'This code is wrong, or was used before',
+  challenge_over: 'This took too long or too many tries',
+  passkey_refused: 'This passkey is not known here',
+  request_invalid: 'Something in this form cannot be read',
+};
+
+/** @example waitText(600) // 'in 10 minutes' */
+export function waitText(seconds: number): string {
+  const [count, unit] =
+    seconds < 90 ? [Math.max(1, Math.ceil(seconds)), 'second'] : [Math.ceil(seconds / 60), 'minute'];
+  return `in ${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+/** What went wrong, in a few words. */
+export const problemTitle = ({ code, definition }: AppError): string => TITLES[code] ?? definition.title;
+
+/** What to do next, in whole sentences; never a word on whether an account exists. */
+export function problemAdvice({ code, definition, options }: AppError): string {
+  const { retryAfterSeconds } = options;
+  const waits = definition.status === 429 || definition.status === 503;
+  const again = waits ? `Try again ${waitText(retryAfterSeconds ?? 1)}.` : '';
+  const advice = ADVICE[code] ?? (waits ? '' : 'Go back and try again.');
+  return `${again} ${advice}`.trim();
+}
+
+/** Both, for the page that was sent and is shown again. */
+export const problemText = (error: AppError): string => `${problemTitle(error)}. ${problemAdvice(error)}`;

@@ -1,0 +1,17 @@
+import type { FastifyRequest } from 'fastify';
+import { clearedCookies } from '../../domain/identity/csrf.ts';
+import { sessionCallerOf } from '../../domain/identity/open-session.ts';
+import { findByCookie } from '../../domain/identity/read-session.ts';
+import type { LoginPorts } from '../../domain/identity/sign-in.ts';
+import { signOut } from '../../domain/identity/sign-out.ts';
+import type { Caller } from '../../domain/ports.ts';
+
+/**
+ * Ends the session of this browser, if there is one, and its tokens.
+ * @returns `Set-Cookie` lines that make the browser forget it
+ */
+export async function signOutHere(ports: LoginPorts, request: FastifyRequest, caller: Caller): Promise<string[]> {
+  const live = await findByCookie(ports, request.headers.cookie);
+  if (live !== null) await signOut(ports, {}, sessionCallerOf(live, ports, caller));
+  return clearedCookies(ports);
+}

@@ -1,0 +1,187 @@
+import type { FastifyRequest } from 'fastify';
+import { challengeOver, passkeyRefused, secondFactorRequired } from '../../domain/identity/factors-errors.ts';
+import { signInWithPasskeyEndpoint } from '../../domain/identity/passkeys-contract.ts';
+import { findByCookie } from '../../domain/identity/read-session.ts';
+import type { LoginPorts } from '../../domain/identity/sign-in.ts';
+import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '../../domain/oauth/contract.ts';
+import {
+  readPasskeyScriptEndpoint,
+  sendPasskeyEndpoint,
+  sendSignOutEndpoint,
+} from '../../domain/oauth/login-pages-contract.ts';
+import { describeNext, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
+import type { Caller } from '../../domain/ports.ts';
+import { type AppError, isAppError } from '../../platform/define/error.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, isOwnForm, retryAfter, showPage, tieForm } from '../pages/browser-form.ts';
+import { codePage, loginPage, signedInPage } from '../pages/pages.ts';
+import { PASSKEY_SCRIPT } from '../pages/passkey-script.ts';
+import { problemText } from '../pages/problems.ts';
+import { signOutHere } from '../pages/sign-out-here.ts';
+import type { People } from '../people/people.ts';
+
+export type LoginPagesPorts = LoginPorts & Parameters<typeof describeNext>[0];
+
+/** A failed try, as its page is shown again. */
+type Again = { readonly email: string; readonly error: AppError };
+
+async function showLogin(
+  ports: LoginPagesPorts,
+  request: FastifyRequest,
+  next: string,
+  again?: Again,
+): Promise<Answer> {
+  const { formTargets, loginHint } = await describeNext(ports, next);
+  const { token, setCookie } = tieForm(ports, request);
+  const problem = again && problemText(again.error);
+  const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', problem });
+  return withRetryAfter(
+    showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets }),
+    again?.error,
+  );
+}
+
+const withRetryAfter = (shown: Answer, error: AppError | undefined): Answer =>
+  error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...retryAfter(error) });
+
+async function showCode(
+  ports: LoginPagesPorts,
+  request: FastifyRequest,
+  asked: { readonly next: string; readonly challenge: string },
+  error?: AppError,
+): Promise<Answer> {
+  const { token, setCookie } = tieForm(ports, request);
+  const { formTargets } = await describeNext(ports, asked.next);
+  const page = codePage({ ...asked, formToken: token, problem: error && problemText(error) });
+  return withRetryAfter(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
+}
+
+/** On to where the login was asked for; its errors that people can mend are shown where they were made. */
+async function goOn(
+  next: string,
+  login: () => Promise<{ readonly setCookie: readonly string[] }>,
+  onRefused: (error: AppError) => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return goTo(next, (await login()).setCookie);
+  } catch (err) {
+    if (!isAppError(err) || err.definition.status === 500) throw err;
+    return onRefused(err);
+  }
+}
+
+type Tied = { readonly form_token: string; readonly next: string };
+
+function sendLogin(
+  ports: LoginPagesPorts,
+  people: People,
+  form: Tied & { readonly email: string; readonly password: string },
+  caller: Caller,
+  request: FastifyRequest,
+): Promise<Answer> | Answer {
+  if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+  const next = safeNext(form.next);
+  const { email, password } = form;
+  const input = { email, password, cookie: request.headers.cookie, signal: request.signal };
+  return goOn(
+    next,
+    () => people.signIn(input, caller),
+    (error) => {
+      const challenge = error.options.members?.challenge;
+      return error.code === secondFactorRequired.definition.code && typeof challenge === 'string'
+        ? showCode(ports, request, { next, challenge })
+        : showLogin(ports, request, next, { email, error });
+    },
+  );
+}
+
+/** The code where a password alone opens nothing; without a challenge that still stands, from the start. */
+function sendCode(
+  ports: LoginPagesPorts,
+  people: People,
+  form: Tied & { readonly challenge: string; readonly code: string },
+  caller: Caller,
+  request: FastifyRequest,
+): Promise<Answer> | Answer {
+  if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+  const { challenge } = form;
+  const next = safeNext(form.next);
+  const typed = form.code.replaceAll(/\s/g, '');
+  const code = /^\d{6}$/.test(typed) ? { totp: typed } : { recoveryCode: typed };
+  const input = { challenge, ...code, cookie: request.headers.cookie, signal: request.signal };
+  return goOn(
+    next,
+    () => people.answerSecondFactor(input, caller),
+    (error) =>
+      error.code === challengeOver.definition.code
+        ? showLogin(ports, request, next, { email: '', error })
+        : showCode(ports, request, { next, challenge }, error),
+  );
+}
+
+/** The assertion in a form, of the shape that the endpoint of scripts wants; null for anything else. */
+function assertionIn({ challenge, response }: { readonly challenge: string; readonly response: string }) {
+  try {
+    const read = signInWithPasskeyEndpoint.body?.safeParse({ challenge, response: JSON.parse(response) });
+    return read?.success ? read.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What the script of the page sends: no password and no code beside it, a passkey is both. */
+function sendPasskey(
+  ports: LoginPagesPorts,
+  people: People,
+  form: Tied & { readonly challenge: string; readonly response: string },
+  caller: Caller,
+  request: FastifyRequest,
+): Promise<Answer> | Answer {
+  if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+  const next = safeNext(form.next);
+  const { cookie } = request.headers;
+  const assertion = assertionIn(form);
+  const onRefused = (error: AppError) => showLogin(ports, request, next, { email: '', error });
+  if (assertion === null) return onRefused(passkeyRefused());
+  return goOn(
+    next,
+    () => people.signInWithPasskey({ ...assertion, cookie, signal: request.signal }, caller),
+    onRefused,
+  );
+}
+
+/** Login, second factor, passkey and sign-out as pages; without script everything but the passkey. */
+export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts, people: People): void {
+  bind(routes, showLoginEndpoint, ({ query }, _caller, request) =>
+    asPage(async () => {
+      const next = safeNext(query.next);
+      const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
+      if (live === null) return showLogin(ports, request, next);
+      const { token, setCookie } = tieForm(ports, request);
+      return showPage(200, signedInPage(token, live.user.email), { setCookie });
+    }),
+  );
+  bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
+    asPage(async () => sendLogin(ports, people, body, caller, request)),
+  );
+  bind(routes, sendLoginCodeEndpoint, ({ body }, caller, request) =>
+    asPage(async () => sendCode(ports, people, body, caller, request)),
+  );
+  bind(routes, sendPasskeyEndpoint, ({ body }, caller, request) =>
+    asPage(async () => sendPasskey(ports, people, body, caller, request)),
+  );
+  bind(routes, sendSignOutEndpoint, ({ body }, caller, request) =>
+    asPage(async () =>
+      isOwnForm(ports, request, body.form_token)
+        ? goTo(NO_NEXT, await signOutHere(ports, request, caller))
+        : expiredForm(),
+    ),
+  );
+  bind(routes, readPasskeyScriptEndpoint, () =>
+    answer(200, PASSKEY_SCRIPT, {
+      'content-type': 'text/javascript; charset=utf-8',
+      'cache-control': 'public, max-age=86400',
+    }),
+  );
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { storeUnavailable } from '../../platform/errors.ts';
+import { stateRewound } from '../tokens/revocations-contract.ts';
+
+const TAG = 'OAuth';
+const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
+const formToken = z.string().max(128);
+const next = z.string().max(8_192);
+
+export const readPasskeyScriptEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/login/passkey.js',
+  operation: 'readPasskeyScript',
+  summary: 'The only script of the login page: it offers passkeys, and nothing else needs it',
+  tag: TAG,
+  auth: 'public',
+  limit: 'read',
+  responses: { 200: { contentType: 'text/javascript; charset=utf-8' } },
+  errors: [],
+});
+
+export const sendPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/login/passkey',
+  operation: 'sendPasskey',
+  summary: 'The passkey form of the login page: on to where the login was asked for, or the page again',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({
+    form_token: formToken,
+    next,
+    challenge: z.string().max(256),
+    /** JSON of the assertion (WebAuthn §5.1). */
+    response: z.string().max(24_576),
+  }),
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+export const sendSignOutEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/logout',
+  operation: 'sendSignOut',
+  summary: 'The sign-out form of our pages: ends the session and its tokens, then asks who signs in',
+  tag: TAG,
+  auth: 'public',
+  limit: 'write',
+  bodyType: 'form',
+  body: z.strictObject({ form_token: formToken }),
+  responses: { 303: null, 400: PAGE, 403: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
