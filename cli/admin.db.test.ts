@@ -27,7 +27,12 @@ afterAll(async () => {
 const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
   ports.sql.query<R>(defineStatement('', text), values);
 const sallyport = (...args: readonly string[]): Promise<CliRun> =>
-  runCli(args, { DATABASE_URL: database.url, SALLYPORT_DATA_DIR: dataDir, KEY_ENCRYPTION_KEY: KEK.toString('base64') });
+  runCli(args, {
+    DATABASE_URL: database.url,
+    SALLYPORT_DATA_DIR: dataDir,
+    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
+    BETTER_AUTH_URL: 'https://auth.example.test',
+  });
 const json = async (...args: readonly string[]) => {
   const { code, out, err } = await sallyport(...args, '--json', '--yes');
   expect(code, err).toBe(0);
@@ -71,6 +76,20 @@ test('users are listed and shown, disabled and enabled, given roles and deleted;
   expect(await json('users', 'roles', id)).toEqual({ roles: ['user'] });
   expect(await json('users', 'delete', id, ...reason)).toEqual({ deleted: id });
   expect(await actors('user.deleted', id)).toEqual(by('users'));
+});
+
+test('users are invited and invited again; the mail waits for a worker, and the audit log says why', async () => {
+  const email = `${randomUUID()}@example.test`;
+  const invited = await json('users', 'invite', email.toUpperCase(), '--name', 'Grace', '--role', 'auditor', ...reason);
+  expect(invited).toMatchObject({ email, name: 'Grace', roles: ['auditor', 'user'], email_verified_at: null });
+  expect(await json('users', 'invite-again', invited.id, ...reason)).toMatchObject({ id: invited.id });
+  expect(await actors('user.invited', invited.id)).toEqual([...by('users'), ...by('users')]);
+  expect(await raw('SELECT template FROM mail_outbox')).toEqual([
+    { template: 'invitation' },
+    { template: 'invitation' },
+  ]);
+  expect(await sallyport('users', 'invite', email, ...reason, '--yes')).toMatchObject({ code: 5 });
+  expect((await sallyport('users', 'invite', 'nobody', ...reason, '--yes')).err).toContain('email: ');
 });
 
 test('sessions are listed and ended, one or all of a user', async () => {

@@ -239,6 +239,10 @@ describe('report', () => {
 describe('erase and continue', () => {
   test('what was erased is gone from exports, and the log stays valid (V9)', async () => {
     expect((await sallyport(['erase', 'u2'])).code).toBe(4);
+    expect(await json(['erase', 'u2', '--dry-run'])).toEqual({
+      dry_run: true,
+      would: 'forget the personal values of u2',
+    });
     expect(await json(['erase', 'u2', '--yes'])).toMatchObject({ user_id: 'u2', values: 200 });
     size = (await sealEvents(world, {}, testCaller)).size;
     const out = join(folder, 'erased');

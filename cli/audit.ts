@@ -5,6 +5,7 @@ import { erasePersonal } from '../services/domain/audit/erase-personal.ts';
 import type { AuditEventView } from '../services/domain/audit/event-view.ts';
 import { followEvents, listEvents } from '../services/domain/audit/list-events.ts';
 import { isAppError } from '../services/platform/define/error.ts';
+import { rehearsed } from './admin.ts';
 import { requireReason, wholeNumberOf } from './arguments.ts';
 import { registerAuditExport } from './audit-export.ts';
 import { type AuditPorts, withAuditLog } from './audit-ports.ts';
@@ -128,7 +129,7 @@ async function goOn(ports: AuditPorts, output: Output, options: GlobalOptions & 
 async function erase(ports: AuditPorts, output: Output, options: GlobalOptions, userId: string): Promise<void> {
   if (userId.length === 0 || userId.length > 255)
     throw new CommandError(exitCodes.usage, 'this takes the id of a user');
-  if (options.dryRun) return output.say(`would forget the personal values of ${userId}; nothing was done`);
+  if (rehearsed(output, options, `forget the personal values of ${userId}`)) return;
   if (!options.yes) await confirm(`Forget the personal values of every event of ${userId}? It cannot be undone.`);
   const { values, unsealed } = await erasePersonal(ports, { subject: userId }, caller);
   output.data({ user_id: userId, values, unsealed }, () => [

@@ -13,6 +13,7 @@ import { auditChecks } from './doctor-audit.ts';
 import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
 import { jobChecks } from './doctor-jobs.ts';
 import { limitsCheck } from './doctor-limits.ts';
+import { mailCheck } from './doctor-mail.ts';
 import { marksCheck } from './doctor-marks.ts';
 import { redisCheck } from './doctor-redis.ts';
 import { type CommandError, exitCodes } from './exit-codes.ts';
@@ -116,6 +117,7 @@ const checks: readonly Check[] = [
   marksCheck,
   ...auditChecks,
   ...jobChecks,
+  mailCheck,
   {
     name: 'api',
     run: async () => {

@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
+import { rehearsed } from './admin.ts';
 import { callApi, clientAuthorization, findApi } from './api-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -78,7 +79,7 @@ async function validate(command: Command, argument: string): Promise<void> {
 async function revoke(command: Command, argument: string): Promise<void> {
   const options = optionsOf(command);
   const token = await tokenFrom(argument);
-  if (options.dryRun) return createOutput(options).say('would revoke this token; nothing was done');
+  if (rehearsed(createOutput(options), options, 'revoke this token')) return;
   const { body } = await callApi(findApi(options.api), '/v1/tokens/revoke', {
     json: { token, reason: options.reason ?? 'revoked by hand' },
     authorization: clientAuthorization(),

@@ -6,13 +6,17 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { type ActOptions, actAsked, addReason, onDatabase } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
 import { registerUserAdmin } from './users-admin.ts';
+import { registerUserInvitations } from './users-invite.ts';
 
 const caller = systemCaller('sallyport users');
 
 /** `sallyport users …`, directly on the database. */
 export function registerUsers(program: Command): void {
-  const users = program.command('users').description('accounts: list, show, disable, enable, delete, roles, unlock');
+  const users = program
+    .command('users')
+    .description('accounts: list, show, invite, disable, enable, delete, roles, unlock');
   registerUserAdmin(users);
+  registerUserInvitations(users);
   addReason(users.command('unlock'))
     .description('let a locked account try its password again from any device')
     .argument('<user_id>')

@@ -68,6 +68,7 @@ describe('on a running product', () => {
       'audit log',
       'audit sinks',
       'jobs',
+      'mail',
       'api',
     ]);
     expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
@@ -176,6 +177,8 @@ describe('tokens', () => {
     const rehearsal = await piped(['token', 'revoke', '-', '--dry-run'], token);
     expect(rehearsal).toMatchObject({ code: 0, out: '' });
     expect(rehearsal.err).toContain('nothing was done');
+    const asData = await piped(['token', 'revoke', '-', '--dry-run', '--json'], token);
+    expect(JSON.parse(asData.out)).toEqual({ dry_run: true, would: 'revoke this token' });
     expect((await piped(['token', 'validate', '-'], token)).code).toBe(0);
 
     const revoked = await piped(['token', 'revoke', '-'], token);

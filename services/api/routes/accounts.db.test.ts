@@ -212,7 +212,7 @@ describe('mails', () => {
     expect(await world.mails.mode()).toBe(0o600);
   });
 
-  test.each(['verify-email', 'reset-password'])(
+  test.each(['verify-email', 'reset-password', 'unlock', 'accept-invitation'])(
     '/account/%s runs its own script alone and leaks no address',
     async (page) => {
       const { status, headers, text } = await send(world.open.url, 'GET', `/account/${page}`);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OutgoingMail } from '../../domain/ports.ts';
 import { type SmtpServer, startSmtpServer } from '../testing/smtp-server.ts';
 import { createFileOutbox, listMailFiles, mailFolderOf, readMailFile } from './file-outbox.ts';
-import { createSmtpTransport } from './smtp.ts';
+import { createSmtpTransport, trySmtp } from './smtp.ts';
 
 const FROM = 'Sallyport <no-reply@example.com>';
 const mail = (changes: Partial<OutgoingMail> = {}): OutgoingMail => ({
@@ -69,6 +69,15 @@ describe('mails by SMTP', () => {
     const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: true });
     await expect(transport.send(mail())).rejects.toThrow();
     await transport.close();
+    expect(server.taken.length).toBe(before);
+  });
+
+  test('whether a server can be used is told without a mail: undefined, or why not', async () => {
+    const settings = { url: server.url, from: FROM, requireTls: false };
+    const before = server.taken.length;
+    expect(await trySmtp(settings)).toBeUndefined();
+    expect(await trySmtp({ ...settings, requireTls: true })).toBe('ETLS');
+    expect(await trySmtp({ ...settings, url: 'smtp://127.0.0.1:1' })).toBe('ESOCKET');
     expect(server.taken.length).toBe(before);
   });
 });

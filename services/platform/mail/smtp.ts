@@ -13,18 +13,33 @@ export type SmtpSettings = {
 const WAIT_MS = 10_000;
 const CONNECTIONS = 4;
 
+const optionsOf = ({ url, requireTls }: SmtpSettings) => ({
+  url,
+  ...(requireTls ? { requireTLS: true } : {}),
+  connectionTimeout: WAIT_MS,
+  greetingTimeout: WAIT_MS,
+  socketTimeout: 2 * WAIT_MS,
+  logger: false as const,
+});
+
+/** Whether the server can be reached, has the TLS that is asked for and takes the login: undefined, or a code. */
+export async function trySmtp(settings: SmtpSettings): Promise<string | undefined> {
+  const transport = createTransport(optionsOf(settings));
+  try {
+    await transport.verify();
+    return undefined;
+  } catch (err) {
+    const { code } = err as { code?: unknown };
+    return typeof code === 'string' ? code : 'unknown';
+  } finally {
+    transport.close();
+  }
+}
+
 /** Mails by SMTP, over a few connections that are kept. */
-export function createSmtpTransport({ url, from, requireTls }: SmtpSettings): MailTransport {
-  const transport = createTransport({
-    url,
-    pool: true,
-    maxConnections: CONNECTIONS,
-    ...(requireTls ? { requireTLS: true } : {}),
-    connectionTimeout: WAIT_MS,
-    greetingTimeout: WAIT_MS,
-    socketTimeout: 2 * WAIT_MS,
-    logger: false,
-  });
+export function createSmtpTransport(settings: SmtpSettings): MailTransport {
+  const { from } = settings;
+  const transport = createTransport({ ...optionsOf(settings), pool: true, maxConnections: CONNECTIONS });
   return {
     send: async (mail) => {
       try {

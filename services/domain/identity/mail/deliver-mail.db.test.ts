@@ -105,7 +105,7 @@ describe('a mail that was asked for', () => {
     await raw(`UPDATE mail_outbox SET created_at = now() - interval '25 hours' WHERE next_attempt_at IS NOT NULL`);
     await mails.deliver(away);
     expect((await rows()).map(({ due: at }) => at)).toEqual([null, null]);
-    expect(await readMailBacklog(ports)).toEqual({ waiting: 0, givenUp: 2 });
+    expect(await readMailBacklog(ports)).toEqual({ waiting: 0, givenUp: 2, oldestSeconds: 0 });
     await raw(`UPDATE mail_outbox SET created_at = now() - interval '8 days'`);
     expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
   });

@@ -44,7 +44,10 @@ const mailPostpone = defineStatement(
 const mailBacklogRead = defineStatement(
   'mailBacklogRead',
   `SELECT count(*) FILTER (WHERE next_attempt_at IS NOT NULL)::int AS waiting,
-     count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS "givenUp" FROM mail_outbox`,
+     count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS "givenUp",
+     coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE next_attempt_at IS NOT NULL)), 0)::float8
+       AS "oldestSeconds"
+   FROM mail_outbox`,
 );
 
 /** Mails that were given up stay this long; one that is still tried is younger. Index: mail_outbox_created_at. */
@@ -69,9 +72,14 @@ export const deleteMail = (sql: Sql, id: string): Promise<unknown> => sql.query(
 export const postponeMail = (sql: Sql, id: string, failure: string, seconds: number | null): Promise<unknown> =>
   sql.query(mailPostpone, [id, failure, seconds]);
 
-export type MailBacklog = { readonly waiting: number; readonly givenUp: number };
+export type MailBacklog = {
+  readonly waiting: number;
+  readonly givenUp: number;
+  /** Since the oldest of those that wait was asked for; 0 where none does. */
+  readonly oldestSeconds: number;
+};
 
 export async function readMailBacklogRow(sql: Sql): Promise<MailBacklog> {
   const [row] = await sql.query<MailBacklog>(mailBacklogRead);
-  return row ?? { waiting: 0, givenUp: 0 };
+  return row ?? { waiting: 0, givenUp: 0, oldestSeconds: 0 };
 }

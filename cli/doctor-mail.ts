@@ -1,0 +1,53 @@
+import { readMailBacklog } from '../services/domain/identity/mail/read-mail-backlog.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { isLocalSmtp } from '../services/platform/config/mail.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { mailFolderOf } from '../services/platform/mail/file-outbox.ts';
+import { trySmtp } from '../services/platform/mail/smtp.ts';
+import { withDatabase } from './database-ports.ts';
+import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+
+type Backlog = Awaited<ReturnType<typeof readMailBacklog>>;
+
+/** A mail that is wanted leaves within seconds. */
+const LATE_SECONDS = 300;
+
+/** @param way where mails leave; @param failure a code, where the SMTP server could not be used */
+export function judgeMail(
+  { waiting, givenUp, oldestSeconds }: Backlog,
+  { way, isFolder, isDevelopment, failure }: MailWay,
+): Result {
+  const evidence = `${way}, ${waiting} waiting, ${givenUp} given up in a week`;
+  if (failure !== undefined)
+    return fail(`${evidence}; ${failure}`, 'check SMTP_URL: host, port, TLS, user and password');
+  if (oldestSeconds > LATE_SECONDS)
+    return warn(`${evidence}, the oldest since ${Math.round(oldestSeconds / 60)} min`, 'see the worker log for why');
+  if (isFolder && !isDevelopment) return warn(`${evidence}: nobody gets them`, 'set SMTP_URL');
+  if (givenUp > 0) return warn(evidence, 'see docs/runbooks/MailsGivenUp.md');
+  return pass(evidence);
+}
+
+type MailWay = {
+  readonly way: string;
+  /** Mails are files: there is no server. */
+  readonly isFolder: boolean;
+  readonly isDevelopment: boolean;
+  readonly failure?: string | undefined;
+};
+
+/** Whether mails can leave, and do. */
+export const mailCheck: Check = {
+  name: 'mail',
+  run: async () => {
+    const { mail, server } = loadConfig(process.env);
+    const { smtpUrl, from } = mail;
+    const isDevelopment = server.profile === 'development';
+    const standing = await withDatabase(readMailBacklog);
+    if (smtpUrl === undefined)
+      return judgeMail(standing, { way: `files in ${mailFolderOf(resolveDataDir())}`, isFolder: true, isDevelopment });
+    const failure = await trySmtp({ url: smtpUrl, from, requireTls: !isLocalSmtp(smtpUrl) });
+    const { hostname, port } = new URL(smtpUrl);
+    const way = `SMTP ${hostname}${port === '' ? '' : `:${port}`}`;
+    return judgeMail(standing, { way, isFolder: false, isDevelopment, failure });
+  },
+};

@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { inviteAgain, inviteUser } from '../services/domain/identity/accounts/invite-user.ts';
+import { inviteUserEndpoint } from '../services/domain/identity/invitation-contract.ts';
+import { showUser } from '../services/domain/identity/read-users.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { type ActOptions, actAsked, addReason, onDatabase, untold } from './admin.ts';
+import { findApi } from './api-client.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+const caller = systemCaller('sallyport users');
+
+/** Links in mails lead to the API as people reach it; the worker finds the mail by itself. */
+const mailer = () => ({
+  mailer: { publicUrl: loadConfig(process.env).server.publicUrl ?? findApi(undefined), wake: () => {} },
+});
+
+type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
+
+/** What the API would refuse is refused here. */
+function checked(email: string, { name, role, reason }: InviteOptions) {
+  const parsed = inviteUserEndpoint.body?.safeParse({ email, name, roles: role, reason });
+  if (parsed?.success) return parsed.data;
+  const [issue] = parsed?.error.issues ?? [];
+  throw new CommandError(exitCodes.usage, `${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+/** `sallyport users invite|invite-again`, directly on the database. */
+export function registerUserInvitations(users: Command): void {
+  addReason(users.command('invite'))
+    .description('make an account, and mail an invitation to choose its password')
+    .argument('<email>')
+    .option('--name <text>', 'of the person')
+    .option('--role <name>', 'beside `user`; may be repeated', (role: string, roles: string[]) => [...roles, role], [])
+    .action((email: string, _own, command: Command) =>
+      onDatabase<InviteOptions>(command, async (ports, output, options) => {
+        const input = checked(email, options);
+        const act = () => inviteUser({ ...ports, ...mailer() }, input, caller);
+        await actAsked(output, options, `invite ${input.email}`, act, ({ id }) => [`${id}  ${input.email}  invited`]);
+      }),
+    );
+  addReason(users.command('invite-again'))
+    .description('mail another invitation in the place of the ones before')
+    .argument('<user_id>')
+    .action((userId: string, _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (ports, output, options) => {
+        const { email } = await showUser(ports, userId);
+        const { reason } = options;
+        const act = () => inviteAgain({ ...ports, ...untold, ...mailer() }, { userId, reason }, caller);
+        await actAsked(output, options, `invite ${email} again`, act, ({ id }) => [`${id}  ${email}  invited`]);
+      }),
+    );
+}
