@@ -26,6 +26,7 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: [...never, '**/*.db.test.ts', '**/*.integration.test.ts'],
+          maxWorkers: 2,
         },
       },
       {

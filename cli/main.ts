@@ -1,62 +1,14 @@
-// PROCESS: the command line. A verb is a file that exports a function which adds itself to the program.
-import { Command, CommanderError } from 'commander';
+// PROCESS: the command line.
+import { CommanderError } from 'commander';
 import { ConfigError } from '../services/platform/config/load.ts';
-import { registerApiKeys } from './api-keys.ts';
-import { registerAudit } from './audit.ts';
-import { registerClients } from './clients.ts';
-import { registerConfig } from './config.ts';
-import { registerDemo } from './demo.ts';
-import { registerDoctor } from './doctor.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
-import { registerIncidents } from './incidents.ts';
-import { registerKeys } from './keys.ts';
-import { registerMail } from './mail.ts';
-import { registerMigrate } from './migrate.ts';
-import { registerQueue } from './queue.ts';
-import { registerRestore } from './restore.ts';
-import { registerRoles } from './roles.ts';
-import { registerSessions } from './sessions.ts';
-import { registerStart } from './start.ts';
-import { registerStatus } from './status.ts';
-import { registerToken } from './token.ts';
-import { registerUsers } from './users.ts';
-
-const verbs: readonly ((program: Command) => void)[] = [
-  registerStart,
-  registerStatus,
-  registerDoctor,
-  registerKeys,
-  registerApiKeys,
-  registerToken,
-  registerAudit,
-  registerIncidents,
-  registerUsers,
-  registerSessions,
-  registerRoles,
-  registerClients,
-  registerQueue,
-  registerMail,
-  registerRestore,
-  registerMigrate,
-  registerConfig,
-  registerDemo,
-];
-
-const program = new Command('sallyport')
-  .description('Auth platform: tokens issued, validated, refreshed and revoked.')
-  .option('--json', 'data as one line of JSON')
-  .option('-q, --quiet', 'no talk on stderr')
-  .option('-y, --yes', 'answer every question with yes')
-  .option('--dry-run', 'say what would be done, and do nothing')
-  .showHelpAfterError('(add --help for the options)')
-  .exitOverride();
-for (const register of verbs) register(program);
+import { createProgram } from './program.ts';
 
 // A reader that went away (a closed pipe) is no reason to fall.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {
-  await program.parseAsync();
+  await createProgram().parseAsync();
 } catch (err) {
   // Whatever still holds the event loop (a pool, the launcher's channel) must not hold the process.
   process.exit(tell(err));

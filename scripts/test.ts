@@ -47,7 +47,7 @@ async function vitest(project: string): Promise<number> {
       '--reporter=json',
       `--outputFile.json=${report}`,
     ],
-    { SALLYPORT_CHILD_COVERAGE: children, CI: 'true' },
+    { SALLYPORT_CHILD_COVERAGE: children, NODE_COMPILE_CACHE: resolve(folder, 'compiled-packages'), CI: 'true' },
   );
   const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as {
     numPassedTests?: number;

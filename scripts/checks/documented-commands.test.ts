@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { createProgram } from '../../cli/program.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = globSync('docs/{runbooks,how-to}/*.md', { cwd: root });
@@ -15,15 +15,11 @@ const commands = new Set(
   ),
 );
 
-/** The page of help for the verbs a command begins with. */
-const helpPages = new Map<string, string>();
+/** The page of help for the verbs a command begins with; of the first one, where the second is an argument of it. */
 function helpOf(verbs: readonly string[]): string {
-  const key = verbs.join(' ');
-  const known = helpPages.get(key);
-  if (known !== undefined) return known;
-  const { stdout } = spawnSync(process.execPath, [join(root, 'cli/main.ts'), ...verbs, '--help'], { encoding: 'utf8' });
-  helpPages.set(key, stdout);
-  return stdout;
+  let found = createProgram();
+  for (const verb of verbs) found = found.commands.find((command) => command.name() === verb) ?? found;
+  return found.helpInformation();
 }
 
 /** Options that every verb has. */

@@ -16,7 +16,7 @@ async function runFailing(errors: readonly Error[], isWanted = true): Promise<{ 
     if (err) throw err;
   };
   const input = { databaseUrl: '', redisUrl: '', dataDir: '', log: (text: string) => void log.push(text) };
-  await runStep({ name: 'the sample', run }, input, () => isWanted).catch((err: unknown) => {
+  await runStep({ name: 'the sample', run }, input, () => isWanted, 1).catch((err: unknown) => {
     throw Object.assign(err as Error, { runs });
   });
   return { runs, log };

@@ -23,13 +23,18 @@ export const preparationSteps: readonly PreparationStep[] = [
 ];
 
 const attempts = 5;
-const pauseMs = 1_000;
+const betweenAttemptsMs = 1_000;
 
 /** Whether the error says of itself that trying again may help: a store slow to answer on a busy machine. */
 const isWorthAnotherTry = (err: unknown): boolean => isAppError(err) && err.definition.retryable;
 
 /** Runs one step, again after a pause while its failure may pass; `isWanted` false ends the trying. */
-export async function runStep(step: PreparationStep, input: PrepareInput, isWanted: () => boolean): Promise<void> {
+export async function runStep(
+  step: PreparationStep,
+  input: PrepareInput,
+  isWanted: () => boolean,
+  pauseMs = betweenAttemptsMs,
+): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await step.run(input);

@@ -32,7 +32,7 @@ test('is swapped only from what is held, whichever part of it differs', async ()
 
 test('of any number who swap at once from one mark, one succeeds', async () => {
   await createFileLogMark(dataDir).swap(null, markOf(0));
-  for (let round = 0; round < 20; round += 1) {
+  for (let round = 0; round < 10; round += 1) {
     const stores = Array.from({ length: 8 }, () => createFileLogMark(dataDir));
     const done = await Promise.all(stores.map((store, at) => store.swap(markOf(round), markOf(round + 1, at + 1))));
     expect(done.filter(Boolean)).toHaveLength(1);
