@@ -1,7 +1,7 @@
 import { defineCounter, defineHistogram } from './instruments.ts';
 
 const levels = ['global', 'address', 'class', 'client', 'user'] as const;
-const classes = ['validate', 'token', 'credential', 'read', 'write', 'admin'] as const;
+const classes = ['validate', 'token', 'credential', 'log', 'read', 'write', 'admin'] as const;
 
 export const rateLimitRefusals = defineCounter({
   name: 'sallyport_rate_limit_refusals',

@@ -75,7 +75,7 @@ export function createServer(
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
   consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
-  auditRoutes(routes, ports);
+  auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);

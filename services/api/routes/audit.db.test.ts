@@ -33,7 +33,8 @@ async function logSigner(origin: string): Promise<NoteSigner> {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-audit-routes-'));
   world = await openApiWorld();
-  api = await world.startCopy();
+  // What a superuser does shows at once.
+  api = await world.startCopy({ env: { AUDIT_TILE_MEMORY_MB: '0' } });
   auditor = await world.newClient(['audit:read']);
   other = await world.newClient(['keys:read', 'tokens:read']);
   const signer = await logSigner(FIRST);
@@ -258,6 +259,19 @@ describe('the public log', () => {
     }
     expect((await bytesAt('/v1/audit/log/tile/0/000')).bytes).toHaveLength(8_192);
     expect((await bytesAt('/v1/audit/log/tile/1/000.p/1')).bytes).toHaveLength(32);
+  });
+
+  test('a tile has a tag, and who has it already is sent nothing', async () => {
+    const path = '/v1/audit/log/origins/1/tile/0/001';
+    const etag = (await bytesAt(path)).headers.get('etag') as string;
+    expect(etag).toMatch(/^"[\w-]{22}"$/);
+    const again = await fetch(api.url + path, { headers: { 'if-none-match': `"other", ${etag}` } });
+    expect([again.status, again.headers.get('etag'), (await again.arrayBuffer()).byteLength]).toEqual([304, etag, 0]);
+    expect(again.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+    const other = await fetch(`${api.url}/v1/audit/log/tile/0/001.p/44`, { headers: { 'if-none-match': etag } });
+    expect(other.status).toBe(200);
+    // Reading the log has a limit of its own, and leaves an address all its other requests.
+    expect(other.headers.get('ratelimit-policy')).toContain('"log"');
   });
 
   test('a partial tile is the beginning of the full one, whatever its width', async () => {

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import {
   listAuditEventsEndpoint,
   listLogOriginsEndpoint,
@@ -18,14 +19,15 @@ import {
   type LogChoice,
   listOrigins,
   readCheckpoint,
-  readLogTile,
   readVkeys,
 } from '../../domain/audit/read-log.ts';
+import { createTileReader, type PublicTile } from '../../domain/audit/tile-reader.ts';
+import { isNoneMatch } from '../../domain/keys/read-jwks.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-export type AuditRoutesDeps = Pick<Ports, 'sql'> & HasAuditLogKeys;
+export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> & HasAuditLogKeys & { readonly tileMemoryBytes: number };
 
 const text = (body: string, cacheControl: string): Answer =>
   answer(200, body, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': cacheControl });
@@ -37,17 +39,20 @@ const CURRENT_TILE_CACHE = 'public, max-age=3600, immutable';
 const ORIGIN_TILE_CACHE = 'public, max-age=31536000, immutable';
 const PARTIAL_TILE_CACHE = 'public, max-age=60';
 
-async function tileAnswer(deps: AuditRoutesDeps, choice: LogChoice, path: string): Promise<Answer> {
-  const { bytes, isFull } = await readLogTile(deps, choice, path);
+function tileAnswer({ bytes, isFull, etag }: PublicTile, choice: LogChoice, ifNoneMatch: string | undefined): Answer {
   const fullCache = choice === 'current' ? CURRENT_TILE_CACHE : ORIGIN_TILE_CACHE;
-  return answer(200, bytes, {
-    'content-type': 'application/octet-stream',
-    'cache-control': isFull ? fullCache : PARTIAL_TILE_CACHE,
-  });
+  const headers = { etag, 'cache-control': isFull ? fullCache : PARTIAL_TILE_CACHE };
+  return isNoneMatch(ifNoneMatch, etag)
+    ? answer(200, bytes, { ...headers, 'content-type': 'application/octet-stream' })
+    : answer(304, null, headers);
 }
 
 /** Events and proofs for auditors; the log itself, in C2SP forms, for everybody. */
 export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
+  const tiles = createTileReader(deps, deps.tileMemoryBytes);
+  const tile = async (choice: LogChoice, path: string, request: FastifyRequest): Promise<Answer> =>
+    tileAnswer(await tiles.read(choice, path), choice, request.headers['if-none-match']);
+
   bind(routes, listAuditEventsEndpoint, ({ query }) => listEvents(deps, query));
   bind(routes, readAuditEventEndpoint, ({ params }) => readEvent(deps, parseSeq(params.seq)));
   bind(routes, proveAuditEventEndpoint, async ({ params }) =>
@@ -56,7 +61,7 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
 
   bind(routes, readLogCheckpointEndpoint, async () => text(await readCheckpoint(deps, 'current'), HEAD_CACHE));
   bind(routes, readLogKeyEndpoint, async () => text(await readVkeys(deps, 'current'), KEY_CACHE));
-  bind(routes, readLogTileEndpoint, ({ params }) => tileAnswer(deps, 'current', params.tile));
+  bind(routes, readLogTileEndpoint, ({ params }, _caller, request) => tile('current', params.tile, request));
 
   bind(routes, listLogOriginsEndpoint, async () => {
     const origins = (await listOrigins(deps)).map((log) => ({
@@ -74,5 +79,5 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
     text(await readCheckpoint(deps, params.origin), HEAD_CACHE),
   );
   bind(routes, readOriginKeyEndpoint, async ({ params }) => text(await readVkeys(deps, params.origin), KEY_CACHE));
-  bind(routes, readOriginTileEndpoint, ({ params }) => tileAnswer(deps, params.origin, params.tile));
+  bind(routes, readOriginTileEndpoint, ({ params }, _caller, request) => tile(params.origin, params.tile, request));
 }

@@ -114,6 +114,7 @@ export const readLogCheckpointEndpoint = defineEndpoint({
   summary: 'The newest signed head of the log (c2sp.org/tlog-checkpoint)',
   tag: TAG,
   auth: 'public',
+  limit: 'log',
   query: noQuery,
   responses: TEXT,
   errors: [auditLogEmpty, storeUnavailable],
@@ -127,6 +128,7 @@ export const readLogKeyEndpoint = defineEndpoint({
   summary: 'The keys that sign the log, one verifier key a line: pin it once, out of band',
   tag: TAG,
   auth: 'public',
+  limit: 'log',
   query: noQuery,
   responses: TEXT,
   errors: [auditLogEmpty, storeUnavailable],
@@ -141,6 +143,7 @@ export const readLogTileEndpoint = defineEndpoint({
   summary: 'Hashes `<level>/<n>[.p/<width>]` or leaves `entries/<n>[.p/<width>]` of the log (c2sp.org/tlog-tiles)',
   tag: TAG,
   auth: 'public',
+  limit: 'log',
   params: z.strictObject({ tile }),
   query: noQuery,
   responses: BYTES,
@@ -155,6 +158,7 @@ export const listLogOriginsEndpoint = defineEndpoint({
   summary: 'Every log there ever was, the oldest first: another one begins only where leaves were lost',
   tag: TAG,
   auth: 'public',
+  limit: 'log',
   query: noQuery,
   responses: {
     200: z.object({

@@ -7,6 +7,7 @@ import { defineStatement, type Statement } from '../../platform/define/statement
 import { createTestPorts, type TestPorts } from '../../platform/testing/ports.ts';
 import { noteSigner, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import type { Sql } from '../ports.ts';
 import {
   auditEventsBefore,
   auditEventsBeforeOfType,
@@ -17,10 +18,12 @@ import { auditReportCsv, auditReportJson } from './format-audit-report.ts';
 import { generateAuditReport } from './generate-audit-report.ts';
 import { leafOf } from './log/leaf.ts';
 import { vkeyOf } from './log/note.ts';
+import { entryBundle, tilePath, tileWidth } from './log/tiles.ts';
 import { proveEvent } from './prove-event.ts';
 import { readEvent } from './read-event.ts';
 import { readCheckpoint } from './read-log.ts';
 import { auditReportPage } from './report.store.ts';
+import { createTileReader } from './tile-reader.ts';
 import { validateAuditTrail } from './validate-audit-trail.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');
@@ -74,6 +77,75 @@ describe('a proof', () => {
   test('waits for a checkpoint that covers the event, and knows what was never sealed', async () => {
     await expect(proveEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
     await expect(readEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
+  });
+});
+
+describe('the tile reader', () => {
+  /** A reader whose statements are counted, and every tile of hashes that the log has. */
+  const counted = () => {
+    const statements: string[] = [];
+    const sql: Sql = {
+      query: (statement, values) => {
+        statements.push(statement.name);
+        return ports.sql.query(statement, values);
+      },
+    };
+    const time = { ms: 0 };
+    const clock = { ...ports.clock, monotonic: () => time.ms };
+    return { reader: createTileReader({ sql, clock }, 16 * 1_048_576), statements, time };
+  };
+  const tilesOfLog = [0, 1, 2].flatMap((level) =>
+    Array.from({ length: Math.ceil(SIZE / 256 ** (level + 1)) }, (_, n) =>
+      tilePath({ level, n, width: tileWidth(level, n, SIZE) }).slice('tile/'.length),
+    ),
+  );
+
+  test('reads each tile of 70,000 leaves from the database once, however often strangers ask', async () => {
+    const { reader, statements } = counted();
+    expect(tilesOfLog).toHaveLength(274 + 2 + 1);
+    const first = [];
+    for (const path of tilesOfLog) first.push((await reader.read('current', path)).etag);
+    expect(statements.filter((name) => name === 'auditTileRead')).toHaveLength(tilesOfLog.length);
+    // And which logs there are, and how far this one is published.
+    expect(statements).toHaveLength(tilesOfLog.length + 2);
+    for (let stranger = 0; stranger < 20; stranger += 1)
+      for (const [at, path] of tilesOfLog.entries())
+        expect((await reader.read(stranger % 2 ? '1' : 'current', path)).etag).toBe(first[at]);
+    for (const width of [1, 100, 255]) await reader.read('current', `0/000.p/${width}`);
+    expect(statements).toHaveLength(tilesOfLog.length + 2);
+  });
+
+  test('reads a bundle of leaves once as well, and gives what is sealed', async () => {
+    const { reader, statements, time } = counted();
+    const [one, two] = [await reader.read('1', 'entries/273.p/112'), await reader.read('1', 'entries/273.p/112')];
+    expect(two.bytes).toEqual(one.bytes);
+    expect(one.bytes).toEqual(entryBundle(Array.from({ length: 112 }, (_, i) => leafOf(plainEvent(273 * 256 + i)))));
+    expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLeavesRead']);
+    // A minute later the database is asked again: what was changed there does not hide behind memory.
+    time.ms = 60_000;
+    await reader.read('1', 'entries/273.p/112');
+    expect(statements).toHaveLength(4);
+  });
+
+  test('what is not there is asked for anew each time, and kept by nobody', async () => {
+    const { reader, statements } = counted();
+    for (const [choice, path, code] of [
+      ['current', '0/273', 'audit_tile_unknown'],
+      ['current', 'no/tile', 'audit_tile_unknown'],
+      ['2', '0/000', 'audit_origin_unknown'],
+    ] as const)
+      await expect(reader.read(choice, path)).rejects.toMatchObject({ code });
+    expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLogsRead']);
+  });
+
+  test('tiles that are damaged are said to be, and not remembered', async () => {
+    const { reader } = counted();
+    const raw = (text: string) => ports.sql.query(defineStatement('', text));
+    await raw('UPDATE audit_tiles SET hashes = substr(hashes, 1, 320) WHERE level = 0 AND n = 7');
+    await expect(reader.read('current', '0/007')).rejects.toMatchObject({ code: 'audit_log_damaged' });
+    await raw(`UPDATE audit_tiles SET hashes = (SELECT string_agg(sha256('\\x00'::bytea || leaf), '' ORDER BY seq)
+      FROM audit_events WHERE seq >= 1792 AND seq < 2048) WHERE level = 0 AND n = 7`);
+    expect((await reader.read('current', '0/007')).isFull).toBe(true);
   });
 });
 

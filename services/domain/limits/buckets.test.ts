@@ -28,7 +28,7 @@ describe('the limits of a start without settings', () => {
   test('ordinary requests share one bucket of the address; tokens and validations have their own, in memory', () => {
     const address = buckets.byAddress.read;
     for (const rateClass of ['write', 'admin'] as const) expect(buckets.byAddress[rateClass]).toBe(address);
-    for (const rateClass of ['token', 'validate'] as const)
+    for (const rateClass of ['token', 'validate', 'log'] as const)
       expect(buckets.byAddress[rateClass]).toMatchObject([{ name: rateClass, level: 'class', counting: 'here' }]);
     expect(buckets.byUser('validate', [])).toBeNull();
   });

@@ -26,8 +26,8 @@ const TOLD_SHARE = 0.01;
 
 /**
  * Which bucket a request counts in, by class. Ordinary requests (`read`, `write`, `admin`, `credential`) share one
- * bucket an address, counted in Redis before they are read. `token` and `validate` have an own one, counted in memory:
- * they answer thousands a second, mostly to services.
+ * bucket an address, counted in Redis before they are read. `token`, `validate` and `log` have an own one, counted in
+ * memory: they answer thousands a second, mostly to services, or from memory.
  */
 export function limitBuckets(config: RateLimitConfig): LimitBuckets {
   const factor = config.profile === 'load' ? LOAD_PROFILE_FACTOR : 1;
@@ -63,6 +63,7 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
       validate: [bucket('validate', 'class', config.validatePerMinute)],
       token: [bucket('token', 'class', config.tokenPerMinute)],
       credential: [credential, address],
+      log: [bucket('log', 'class', config.logPerMinute)],
       read: ordinary,
       write: ordinary,
       admin: ordinary,
@@ -71,6 +72,7 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
       validate: clientValidate,
       token: client,
       credential: client,
+      log: client,
       read: client,
       write: client,
       admin: client,

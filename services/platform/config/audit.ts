@@ -28,6 +28,11 @@ export const auditSettings = defineSettings({
     schema: witnessList(),
     use: 'Witnesses that cosign: pairs of verifier key and URL, separated by commas.',
   },
+  tileMemoryMegabytes: {
+    env: 'AUDIT_TILE_MEMORY_MB',
+    schema: wholeNumber(16, 0, 4_096),
+    use: 'Memory of each API process for tiles of the public log, kept for a minute; 0: every tile is read from the database each time.',
+  },
   s3Url: {
     env: 'AUDIT_S3_URL',
     schema: optionalUrl(),

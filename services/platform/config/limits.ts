@@ -45,6 +45,11 @@ export const limitSettings = defineSettings({
     schema: perWindow(60_000),
     use: 'Validations and introspections a minute from one address, or of one authenticated client.',
   },
+  logPerMinute: {
+    env: 'RATE_LIMIT_LOG_PER_MINUTE',
+    schema: perWindow(3_000),
+    use: 'Tiles and checkpoints of the public audit log a minute from one address; a tile is 256 events.',
+  },
   clientPerMinute: {
     env: 'RATE_LIMIT_CLIENT_PER_MINUTE',
     schema: perWindow(6_000),

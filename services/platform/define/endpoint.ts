@@ -24,9 +24,9 @@ type EndpointAuth =
 /**
  * Which bucket beside the caller's a request counts in. `validate`: counted in memory, thousands a second;
  * `token`: issues or ends tokens; `credential`: tries a password, a code or a link, or sends mail;
- * `read`, `write`, `admin`: everything else.
+ * `log`: reads the public audit log, tile by tile; `read`, `write`, `admin`: everything else.
  */
-export const RATE_CLASSES = ['validate', 'token', 'credential', 'read', 'write', 'admin'] as const;
+export const RATE_CLASSES = ['validate', 'token', 'credential', 'log', 'read', 'write', 'admin'] as const;
 export type RateClass = (typeof RATE_CLASSES)[number];
 
 export type Endpoint<
