@@ -21,6 +21,7 @@ import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
 import { fastifyPath } from './bind.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-rules.ts';
+import { readCertificates } from './client-certificate.ts';
 import { sentCredential } from './credentials.ts';
 import { createFailureLog } from './failure-log.ts';
 import { limitRequests, type RequestLimiting } from './rate-limits.ts';
@@ -41,6 +42,8 @@ export type AppOptions = {
   readonly log: Log;
   /** Addresses of proxies whose X-Forwarded-For is believed; empty: the peer's address counts. */
   readonly trustedProxies: readonly string[];
+  /** Header in which they pass on client certificates; none unless given. */
+  readonly clientCertHeader?: string | undefined;
   /** URL of the protected resource metadata, named by Bearer challenges. */
   readonly resourceMetadata?: string;
   /** What pages may do and read; unless given, nothing from any other origin. */
@@ -99,6 +102,7 @@ export function createApp(options: AppOptions): App {
     }
   });
   fastify.register(formbody);
+  readCertificates(fastify, options.clientCertHeader);
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
   fastify.addHook('onRequest', (request, reply, done) => {

@@ -63,6 +63,9 @@ class LazyRequestContext implements RequestContext {
   get userAgent(): string {
     return (this.#request.headers['user-agent'] ?? '').slice(0, 512);
   }
+  get certificate(): string | null | undefined {
+    return this.#request.certificate;
+  }
   get traceId(): string {
     return this.#request.trace.traceId;
   }

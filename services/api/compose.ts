@@ -63,6 +63,7 @@ export async function compose(input: ComposeInput) {
     ...composeLimits(views),
     issuer,
     publicUrl,
+    bindsCertificates: config.server.clientCertHeader !== undefined,
     revocationFeed,
     revocationStreams: createRevocationStreams({ ...streamed, maximumPerCaller: config.limits.streamsPerClient }),
     eventStreams: createEventStreams(outside),

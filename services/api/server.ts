@@ -38,6 +38,7 @@ export function createServer(
   const app = createApp({
     log: ports.log,
     trustedProxies: config.server.trustedProxies,
+    clientCertHeader: config.server.clientCertHeader,
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
     limiting: { limits: ports.limits, identify: identifyBy(authenticators) },
     onAuditWritten: composed.wakeSealing,

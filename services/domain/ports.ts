@@ -261,6 +261,11 @@ export type RequestContext = {
   /** Resolved through trusted proxies only; '' when there is no peer (CLI, job). */
   readonly ip: string;
   readonly userAgent: string;
+  /**
+   * SHA-256 thumbprint of the connection's client certificate (RFC 8705 §3.1), as trusted proxies alone may name it;
+   * null for one that cannot be read, undefined for none.
+   */
+  readonly certificate?: string | null | undefined;
   readonly traceId: string;
   readonly traceparent: string;
 };

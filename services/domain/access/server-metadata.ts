@@ -7,6 +7,8 @@ export type HasPublicAddress = {
   readonly issuer: string;
   /** Where this API is reached, without a trailing slash. */
   readonly publicUrl: string;
+  /** Tokens are bound to the client certificate that trusted proxies pass on (RFC 8705 §3.3). */
+  readonly bindsCertificates: boolean;
 };
 
 /** Of ID tokens and UserInfo. */
@@ -53,6 +55,7 @@ export type ServerMetadata = {
   readonly code_challenge_methods_supported: readonly string[];
   readonly authorization_response_iss_parameter_supported: true;
   readonly dpop_signing_alg_values_supported: readonly string[];
+  readonly tls_client_certificate_bound_access_tokens: boolean;
   readonly scopes_supported: readonly string[];
   readonly token_endpoint_auth_methods_supported: readonly string[];
   readonly introspection_endpoint_auth_methods_supported: readonly string[];
@@ -79,6 +82,7 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
     dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
+    tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: scopesOf(ports),
     // `none` is a public client, which names itself by its client_id.
     token_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
@@ -122,6 +126,7 @@ export type ResourceMetadata = {
   readonly scopes_supported: readonly string[];
   readonly bearer_methods_supported: readonly string[];
   readonly dpop_signing_alg_values_supported: readonly string[];
+  readonly tls_client_certificate_bound_access_tokens: boolean;
   readonly resource_name: string;
   readonly resource_documentation: string;
 };
@@ -136,6 +141,7 @@ export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceM
     scopes_supported: scopesOf(ports),
     bearer_methods_supported: ['header'],
     dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
+    tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     resource_name: 'Sallyport',
     resource_documentation: `${publicUrl}/docs`,
   };

@@ -13,6 +13,7 @@ import type { ClientTokenAnswer } from '../tokens/issue-client-token.ts';
 import { type OAuthClient, oauthClient } from '../tokens/oauth-client.ts';
 import { checkPresented } from '../tokens/rotate-family.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
+import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
 import type { OAuthTokenAnswer } from './oauth-login.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
@@ -36,13 +37,13 @@ const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
 /** A parameter without a value counts as left out (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
-/** The client of a request, and the key it has proved, if any. */
+/** The client of a request, and the keys it has proved: of a DPoP proof, of the certificate of its connection. */
 type Admitted = { readonly client: OAuthClient; readonly keys: ProvenKeys };
 
 /**
- * Who asks and by which key: everything in memory first, the proof is used up last.
+ * Who asks and by which keys: everything in memory first, the proof is used up last.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `refresh_token_invalid`, `dpop_proof_invalid`,
- * `dpop_nonce_required` (400), `store_unavailable` (503).
+ * `dpop_nonce_required`, `client_certificate_unreadable` (400), `store_unavailable` (503).
  */
 async function admit(
   ports: TokenRequestPorts,
@@ -50,18 +51,21 @@ async function admit(
   caller: Caller,
   presented: PresentedProof | undefined,
 ): Promise<Admitted> {
+  const { certificate } = caller.request;
+  if (certificate === null) throw certificateUnreadable();
   const proof = presented === undefined ? undefined : judgeProof(ports, presented);
   const client = oauthClient(ports, given(input.client_id), caller);
   const registered = ports.access.client(client.clientId);
   // What is refused to a client for itself has an audit row, written by its own use-case.
   if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
     throw grantNotAllowed();
+  const held = certificate === undefined ? {} : { x5t: certificate };
   if (proof === undefined) {
     if (registered?.dpopBound) throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key.' });
-    return { client, keys: {} };
+    return { client, keys: held };
   }
   const refreshToken = given(input.refresh_token);
-  const keys = { jkt: proof.jkt };
+  const keys = { jkt: proof.jkt, ...held };
   // Rubbish costs no query.
   if (input.grant_type === 'refresh_token' && refreshToken !== undefined)
     checkPresented(ports, { refreshToken, presentedBy: { ...client, ...keys } });

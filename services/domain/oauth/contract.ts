@@ -16,6 +16,7 @@ import {
 } from '../tokens/refresh-errors.ts';
 import { stateRewound } from '../tokens/revocations-contract.ts';
 import {
+  certificateUnreadable,
   codeInvalid,
   deviceCodeExpired,
   deviceCodeInvalid,
@@ -90,6 +91,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     subjectTokenInvalid,
     dpopProofInvalid,
     dpopNonceRequired,
+    certificateUnreadable,
     scopeInvalid,
     scopeExceeded,
     targetInvalid,

@@ -102,6 +102,17 @@ export const responseTypeUnsupported = defineError({
   retryable: false,
 });
 
+export const certificateUnreadable = defineError({
+  code: 'client_certificate_unreadable',
+  status: 400,
+  oauthError: 'invalid_request',
+  title: 'The client certificate cannot be read',
+  cause:
+    'The proxy in front passes a certificate on in CLIENT_CERT_HEADER that is neither RFC 9440, nor PEM, nor base64 of one DER certificate. A token without it would be bound to nothing.',
+  fix: 'Let the proxy pass on the certificate of the client alone, in one of these forms.',
+  retryable: false,
+});
+
 export const requestObjectUnsupported = defineError({
   code: 'request_object_unsupported',
   status: 400,

@@ -4,7 +4,8 @@ import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
 /**
  * The caller behind an access token of ours, with the permissions it carries; null when the token is not active here.
- * A bound token counts with its proof alone, and a proof beside an unbound one not at all (RFC 9449 §7.1).
+ * A bound token counts with its proof or its certificate alone (RFC 8705 §3), and a proof beside an unbound one not at
+ * all (RFC 9449 §7.1).
  * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), `revocation_state_stale` or `state_rewound` (503) when that
  * cannot be told.
  */
@@ -16,7 +17,8 @@ export function bearerCaller(
 ): Caller | null {
   const isProofChecked = dpop?.isChecked === true;
   if (dpop !== undefined && !isProofChecked) judgeProof(ports, dpop, token);
-  const judged = judgeToken(ports, token, { ip: request.ip, userAgent: request.userAgent, dpop, isProofChecked });
+  const { ip, userAgent, certificate } = request;
+  const judged = judgeToken(ports, token, { ip, userAgent, dpop, x5t: certificate ?? undefined, isProofChecked });
   if (typeof judged === 'string') return null;
   const { claims } = judged;
   const permissions = new Set(claims.permissions ?? []);

@@ -119,6 +119,12 @@ export const validateTokenEndpoint = defineEndpoint({
             htu: z.string().min(1).max(2_048),
           })
           .optional(),
+        /** SHA-256 of the certificate that the client showed, DER (RFC 8705 §3.1), as `cnf` has it. */
+        'x5t#S256': z
+          .string()
+          .regex(/^[\w-]{43}$/)
+          .max(43)
+          .optional(),
       })
       .optional(),
   }),

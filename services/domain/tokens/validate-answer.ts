@@ -15,6 +15,7 @@ export type ValidateRequest = {
         readonly ip?: string | undefined;
         readonly user_agent?: string | undefined;
         readonly dpop?: TokenExpectations['dpop'];
+        readonly 'x5t#S256'?: string | undefined;
       }
     | undefined;
 };
@@ -60,6 +61,7 @@ export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequ
     ip: context?.ip,
     userAgent: context?.user_agent,
     dpop: context?.dpop,
+    x5t: context?.['x5t#S256'],
   });
   if (typeof judged === 'string') return inactiveAnswer(judged);
   if (ports.tokenSettings.validateReplay && context !== undefined)

@@ -79,6 +79,17 @@ describe('M1: a token bound to a client certificate (RFC 8705 §3)', () => {
     [{}, 'binding_mismatch'],
     [of(certified), 'binding_mismatch'],
   ])('%o: %s', (expectations, verdict) => expect(reasonOf(world, certified, expectations)).toBe(verdict));
+
+  test('is our own caller over a connection with that certificate alone', () => {
+    const over = (certificate?: string | null) =>
+      bearerCaller(world.ports, certified, { ip: '', userAgent: '', traceId: '', traceparent: '', certificate });
+    expect(over('thumb')).toMatchObject({ kind: 'user' });
+    for (const certificate of ['other', '', null, undefined]) expect(over(certificate)).toBeNull();
+  });
+
+  test('a certificate beside a token that is bound to nothing changes nothing', () => {
+    expect(reasonOf(world, world.token(), { x5t: 'thumb' })).toBe('active');
+  });
 });
 
 test('an unknown way of binding is never taken for none', () => {

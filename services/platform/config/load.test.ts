@@ -105,4 +105,13 @@ describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
     const ranges = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::ffff:10.0.0.0/104', 'loopback'];
     expect(loadConfig({ TRUSTED_PROXIES: ranges.join(', ') }).server.trustedProxies).toEqual(ranges);
   });
+
+  test('M1: a header of client certificates has a name and somebody who may send it', () => {
+    const proxy = { TRUSTED_PROXIES: '10.0.0.1' };
+    expect(loadConfig({ ...proxy, CLIENT_CERT_HEADER: 'Client-Cert' }).server.clientCertHeader).toBe('client-cert');
+    expect(loadConfig({ CLIENT_CERT_HEADER: '' }).server.clientCertHeader).toBeUndefined();
+    for (const name of ['client cert', 'client:cert', '-'])
+      expect(refused({ ...proxy, CLIENT_CERT_HEADER: name })).toEqual(['CLIENT_CERT_HEADER']);
+    expect(refused({ CLIENT_CERT_HEADER: 'Client-Cert' })).toEqual(['CLIENT_CERT_HEADER']);
+  });
 });

@@ -137,6 +137,12 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
   if (production && config.limits.profile === 'load')
     refuse('RATE_LIMIT_PROFILE', 'is load under production: nothing would be limited', 'unset it');
+  if (server.clientCertHeader !== undefined && server.trustedProxies.length === 0)
+    refuse(
+      'CLIENT_CERT_HEADER',
+      'is set without TRUSTED_PROXIES: nobody could send it',
+      'set TRUSTED_PROXIES to the proxies that end TLS, or unset it',
+    );
   if (production && server.publicUrl === undefined)
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
   if (production && server.publicUrl?.startsWith('http:'))

@@ -1,5 +1,14 @@
 import { defineSettings } from '../define/setting.ts';
-import { oneOf, optionalText, optionalUrl, originList, proxyRangeList, text, wholeNumber } from './shapes.ts';
+import {
+  oneOf,
+  optionalHeader,
+  optionalText,
+  optionalUrl,
+  originList,
+  proxyRangeList,
+  text,
+  wholeNumber,
+} from './shapes.ts';
 
 export const serverSettings = defineSettings({
   profile: {
@@ -38,6 +47,11 @@ export const serverSettings = defineSettings({
     env: 'TRUSTED_PROXIES',
     schema: proxyRangeList(),
     use: 'Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed, comma separated.',
+  },
+  clientCertHeader: {
+    env: 'CLIENT_CERT_HEADER',
+    schema: optionalHeader(),
+    use: 'Header in which trusted proxies pass on the client certificate of a connection; unset: none is read.',
   },
   metricsSocket: {
     env: 'SALLYPORT_METRICS_SOCKET',

@@ -122,6 +122,18 @@ export const optionalUrl = () =>
       return z.NEVER;
     });
 
+/** Name of a request header, in lower case as requests are read; none unless set. */
+export const optionalHeader = () =>
+  z
+    .string()
+    .optional()
+    .transform((value, context) => {
+      if (value === undefined || value === '') return undefined;
+      if (/^[a-z][a-z0-9-]{0,63}$/i.test(value)) return value.toLowerCase();
+      context.addIssue({ code: 'custom', message: 'must be the name of a header' });
+      return z.NEVER;
+    });
+
 /** Some of these words, separated by commas. */
 export const someOf = <const T extends string>(values: readonly T[], fallback: string) =>
   z

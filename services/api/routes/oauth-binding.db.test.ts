@@ -1,11 +1,18 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TOKEN_EXCHANGE } from '../../domain/access/grant-shapes.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import {
+  CERTIFICATE,
+  derOf,
+  OTHER_CERTIFICATE,
+  type TestCertificate,
+} from '../../platform/testing/client-certificates.ts';
 import { newProofMaker } from '../../platform/testing/dpop.ts';
 import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows.ts';
-import { send } from '../../platform/testing/http-client.ts';
+import { expectOAuthError, expectProblem, send } from '../../platform/testing/http-client.ts';
 import {
   askToken,
   codeForm,
@@ -28,10 +35,13 @@ let site: ClientCredentials;
 
 beforeAll(async () => {
   world = await openApiWorld();
-  api = await world.startCopy();
-  other = await world.startCopy({ env: { DPOP_REQUIRE_NONCE: 'true' } });
+  const certificates = { CLIENT_CERT_HEADER: 'Client-Cert', TRUSTED_PROXIES: '127.0.0.1' };
+  api = await world.startCopy({ env: certificates });
+  // It trusts another proxy than the one that its requests come from.
+  const elsewhere = { ...certificates, TRUSTED_PROXIES: '192.0.2.1' };
+  other = await world.startCopy({ env: { ...elsewhere, DPOP_REQUIRE_NONCE: 'true' } });
   user = await signUp({ api: api.url });
-  const grants = ['authorization_code', 'refresh_token', 'client_credentials'];
+  const grants = ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE];
   app = await newOAuthClient([api, other], 'none', grants);
   site = await newOAuthClient([api, other], 'client_secret_basic', grants);
 });
@@ -228,5 +238,86 @@ describe('at a resource', () => {
       form: { token: access_token },
     });
     expect(body).toMatchObject({ active: true, token_type: 'DPoP', cnf: decodeJwt(access_token).cnf });
+  });
+});
+
+describe('client certificates (RFC 8705 §3)', () => {
+  const shown = { 'client-cert': `:${derOf(CERTIFICATE)}:`, 'x-forwarded-for': '203.0.113.9' };
+  const otherShown = { ...shown, 'client-cert': encodeURIComponent(OTHER_CERTIFICATE.pem) };
+  const none: Record<string, string> = {};
+  const cnfOf = ({ thumbprint }: TestCertificate) => ({ 'x5t#S256': thumbprint });
+  const userInfo = (bearer: string, headers: Readonly<Record<string, string>>, copy = api) =>
+    send(copy.url, 'GET', '/oauth2/userinfo', { bearer, headers });
+
+  async function certifiedPair(client: ClientCredentials) {
+    const verifier = newVerifier();
+    const code = await codeOf(api, user, client.client_id, verifier);
+    const answer = await askToken(api, client, codeForm(code, verifier), shown);
+    expect([answer.status, answer.body.token_type], answer.text).toEqual([200, 'Bearer']);
+    expect(decodeJwt(answer.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
+    return answer.body as { access_token: string; refresh_token: string };
+  }
+
+  test('M1: a token bound to one is 401 with another, with none, and with one that nobody vouches for', async () => {
+    const { access_token } = await certifiedPair(app);
+    expect((await userInfo(access_token, shown)).status).toBe(200);
+    const { 'client-cert': certificate } = shown;
+    for (const headers of [otherShown, none, { 'client-cert': certificate }, { ...shown, 'client-cert': 'x' }])
+      expectProblem(await userInfo(access_token, headers), 401, 'unauthenticated');
+    expectProblem(await userInfo(access_token, shown, other), 401, 'unauthenticated');
+    const { body } = await send(api.url, 'GET', '/.well-known/oauth-authorization-server');
+    expect(body.tls_client_certificate_bound_access_tokens).toBe(true);
+  });
+
+  test('M1: the header of an untrusted peer binds nothing', async () => {
+    const { body } = await askToken(other, site, { grant_type: 'client_credentials' }, shown);
+    expect(decodeJwt(body.access_token).cnf).toBeUndefined();
+  });
+
+  test('M1: a login of a public client is refreshed over a connection with its certificate alone, and stays bound', async () => {
+    const { refresh_token } = await certifiedPair(app);
+    const form = { grant_type: 'refresh_token', refresh_token };
+    for (const headers of [none, otherShown])
+      expect((await askToken(api, app, form, headers)).body.error).toBe('invalid_grant');
+    const renewed = await askToken(api, app, form, shown);
+    expect(decodeJwt(renewed.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
+  });
+
+  test('a client with a secret may change its certificate (RFC 8705 §4), and what it exchanges is bound to its own', async () => {
+    const { refresh_token } = await certifiedPair(site);
+    const renewed = await askToken(api, site, { grant_type: 'refresh_token', refresh_token }, otherShown);
+    expect(decodeJwt(renewed.body.access_token).cnf).toEqual(cnfOf(OTHER_CERTIFICATE));
+    const machine = await askToken(api, site, { grant_type: 'client_credentials' }, shown);
+    expect(decodeJwt(machine.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
+    const verifier = newVerifier();
+    const free = await askToken(api, site, codeForm(await codeOf(api, user, site.client_id, verifier), verifier));
+    const exchange = (subject_token: string) => ({
+      grant_type: TOKEN_EXCHANGE,
+      subject_token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    });
+    const { body } = await askToken(api, site, exchange(free.body.access_token), shown);
+    expect(decodeJwt(body.access_token).cnf, JSON.stringify(body)).toEqual(cnfOf(CERTIFICATE));
+    expect((await askToken(api, site, exchange(renewed.body.access_token), otherShown)).body.code).toBe(
+      'subject_token_invalid',
+    );
+  });
+
+  test('one that cannot be read is 400: a token would be bound to nothing', async () => {
+    const garbled = { ...shown, 'client-cert': `${shown['client-cert']}, ${shown['client-cert']}` };
+    const answer = await askToken(api, site, { grant_type: 'client_credentials' }, garbled);
+    expectOAuthError(answer, 400, 'invalid_request', 'client_certificate_unreadable');
+  });
+
+  test('M1: validate holds the token against the certificate it is given, introspection tells which it is', async () => {
+    const { access_token } = await certifiedPair(app);
+    const context = ({ thumbprint }: TestCertificate) => ({ context: { 'x5t#S256': thumbprint } });
+    expect(await verdictOn({ api: api.url }, access_token)).toBe('binding_mismatch');
+    expect(await verdictOn({ api: api.url }, access_token, context(OTHER_CERTIFICATE))).toBe('binding_mismatch');
+    expect(await verdictOn({ api: api.url }, access_token, context(CERTIFICATE))).toBe('active');
+    const service = await world.newClient(['tokens:introspect']);
+    const asked = { basic: service, form: { token: access_token } };
+    const { body } = await send(api.url, 'POST', '/oauth2/introspect', asked);
+    expect(body).toMatchObject({ active: true, token_type: 'Bearer', cnf: cnfOf(CERTIFICATE) });
   });
 });
