@@ -1,7 +1,7 @@
 import { useIdentifierKey } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/auth.ts';
 import { createSocialProviders } from '../domain/identity/social/providers.ts';
-import { isVerificationRequired } from '../platform/config/identity.ts';
+import { isVerificationRequired, sessionLifeOf } from '../platform/config/identity.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
@@ -31,7 +31,7 @@ export function composeLogins(
         authSecret: input.authSecret,
         baseUrl: input.publicUrl,
         corsOrigins: config.server.corsOrigins,
-        sessionSeconds: config.identity.sessionSeconds,
+        ...sessionLifeOf(config),
         secureCookies: config.server.profile !== 'development',
       },
     ),

@@ -9,6 +9,7 @@ import { newRecoveryCodes } from './factors/recovery-codes.ts';
 import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SecondaryStorage } from './session.cache.ts';
+import type { SessionLife } from './session-life.ts';
 import { sessionFacts, sessionPlugin } from './session-plugin.ts';
 
 /** The database as Better Auth's adapter needs it; see platform/postgres/prisma.ts. */
@@ -31,10 +32,9 @@ export type EngineSettings = {
   readonly authSecret: string;
   /** Origin of the API, fixed at boot: no request sets it. */
   readonly baseUrl: string;
-  readonly sessionSeconds: number;
-};
+} & SessionLife;
 
-type EngineDeps = Pick<Ports, 'random'> & {
+type EngineDeps = Pick<Ports, 'random' | 'clock'> & {
   readonly authDatabase: AuthDatabase;
   readonly cache: SecondaryStorage;
   readonly browser: BrowserPolicy;
@@ -45,7 +45,7 @@ const NEVER_TOO_LONG = 4_096;
 
 /** Better Auth as we use it: what it may do, and what it leaves to us. */
 export function createAuthEngine(
-  { random, authDatabase, cache, browser, handover }: EngineDeps,
+  { random, clock, authDatabase, cache, browser, handover }: EngineDeps,
   settings: EngineSettings,
 ) {
   return betterAuth({
@@ -76,7 +76,7 @@ export function createAuthEngine(
         disabledAt: { type: 'date', input: false, required: false },
       },
     },
-    // A fixed life from login on, and reading a session writes nothing.
+    // A fixed life from login on; reading a session writes nothing here (`session-life.ts`).
     session: {
       expiresIn: settings.sessionSeconds,
       disableSessionRefresh: true,
@@ -88,7 +88,7 @@ export function createAuthEngine(
         acr: { type: 'string', input: false, required: false },
       },
     },
-    databaseHooks: { session: sessionFacts(handover) },
+    databaseHooks: { session: sessionFacts(handover, clock, settings) },
     plugins: [
       sessionPlugin(),
       twoFactor({

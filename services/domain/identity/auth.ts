@@ -12,6 +12,7 @@ import { relyingParty } from './factors/passkey-plugin.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
 import type { LiveSession, OpenedSession } from './live-session.ts';
 import { createSessionCache } from './session.cache.ts';
+import { usedSession } from './session-life.ts';
 
 export type AuthSettings = EngineSettings & {
   /** CORS_ORIGINS: whose pages may write with the session cookie, beside our own. */
@@ -52,7 +53,8 @@ export type HasAuth = { readonly auth: Auth };
 
 /** Better Auth on Postgres and Redis: one call at boot. */
 export function createAuth(
-  ports: Pick<Ports, 'redis' | 'random' | 'vault' | 'clock'> & HasRevocations & { readonly authDatabase: AuthDatabase },
+  ports: Pick<Ports, 'sql' | 'redis' | 'random' | 'vault' | 'clock'> &
+    HasRevocations & { readonly authDatabase: AuthDatabase },
   settings: AuthSettings,
 ): Auth {
   const { revocations, authDatabase } = ports;
@@ -120,8 +122,11 @@ export function createAuth(
         authDatabase.unmask(() => engine.api.getSession({ headers: new Headers({ cookie }) })),
       )) as unknown as LiveSession | null;
       if (!found || found.user.disabledAt !== null || revocations.isSessionEnded(found.session.id)) return null;
-      if (!read.isCached) void cache.keepSession(found);
-      return found;
+      const updatedAt = await usedSession(ports, settings, found.session);
+      if (updatedAt === null) return null;
+      const used = { ...found, session: { ...found.session, updatedAt } };
+      if (!read.isCached || updatedAt !== found.session.updatedAt) void cache.keepSession(used);
+      return used;
     },
     factors: createAuthFactors(engine, handover, open),
     forget: (sessionToken) => cache.delete(sessionToken),

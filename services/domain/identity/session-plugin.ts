@@ -2,8 +2,10 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
 import { z } from 'zod';
+import type { Clock } from '../ports.ts';
 import { UNNAMED } from './assurance.ts';
 import type { Handover } from './handover.ts';
+import { lifeOf, type SessionLife } from './session-life.ts';
 
 /**
  * Opens a session for a user whom a use-case of ours has recognised; Better Auth's own ways each check a credential
@@ -26,14 +28,14 @@ export const sessionPlugin = () => ({
   },
 });
 
-/** Every session says how its login was proved, whichever way of Better Auth makes it. */
-export const sessionFacts = (handover: AsyncLocalStorage<Handover>) => ({
+/** Every session says how its login was proved, and lives as long as that allows, whichever way of Better Auth makes it. */
+export const sessionFacts = (handover: AsyncLocalStorage<Handover>, clock: Clock, life: SessionLife) => ({
   create: {
-    before: async (session: Record<string, unknown>) => {
-      const { assurance = UNNAMED, expiresAt, createdAt } = handover.getStore() ?? {};
+    before: async (session: Record<string, unknown> & { readonly expiresAt: Date }) => {
+      const { assurance = UNNAMED, expiresAt = session.expiresAt, createdAt } = handover.getStore() ?? {};
       const { amr, acr } = assurance;
-      const times = { ...(expiresAt ? { expiresAt } : {}), ...(createdAt ? { createdAt } : {}) };
-      return { data: { ...session, amr: [...amr], acr, ...times } };
+      const ends = lifeOf(life, { acr, expiresAt, nowMs: clock.now() });
+      return { data: { ...session, amr: [...amr], acr, expiresAt: ends, ...(createdAt ? { createdAt } : {}) } };
     },
   },
 });

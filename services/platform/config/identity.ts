@@ -14,6 +14,16 @@ export const identitySettings = defineSettings({
     schema: wholeNumber(2_592_000, 60, 31_536_000),
     use: 'Life of a browser session, seconds; no login of it lives longer.',
   },
+  twoFactorSessionSeconds: {
+    env: 'SESSION_EXPIRY_TWO_FACTORS',
+    schema: wholeNumber(86_400, 60, 31_536_000),
+    use: 'The same of a session that two factors opened, seconds, where that is shorter.',
+  },
+  twoFactorIdleSeconds: {
+    env: 'SESSION_IDLE_TWO_FACTORS',
+    schema: wholeNumber(3_600, 0, 86_400),
+    use: 'Such a session is over when its cookie was not used for so long, seconds; 0: never.',
+  },
   secondFactorRoles: {
     env: 'MFA_REQUIRED_ROLES',
     schema: optionalText(1_024),
@@ -62,6 +72,21 @@ export const isVerificationRequired = (config: {
   readonly identity: { readonly requireEmailVerification: boolean | undefined };
   readonly server: { readonly profile: string };
 }): boolean => config.identity.requireEmailVerification ?? config.server.profile === 'production';
+
+/** How long sessions live, seconds. */
+export const sessionLifeOf = ({
+  identity: { sessionSeconds, twoFactorSessionSeconds, twoFactorIdleSeconds },
+}: {
+  readonly identity: {
+    readonly sessionSeconds: number;
+    readonly twoFactorSessionSeconds: number;
+    readonly twoFactorIdleSeconds: number;
+  };
+}): { readonly sessionSeconds: number; readonly twoFactorSeconds: number; readonly twoFactorIdleSeconds: number } => ({
+  sessionSeconds,
+  twoFactorSeconds: twoFactorSessionSeconds,
+  twoFactorIdleSeconds,
+});
 
 /** Roles that give nothing to a login of one factor. */
 export function secondFactorRolesOf(config: {

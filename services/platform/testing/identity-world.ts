@@ -20,7 +20,7 @@ import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
-import { isVerificationRequired, secondFactorRolesOf } from '../config/identity.ts';
+import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../config/identity.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
@@ -121,11 +121,19 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const portHasher: PasswordHasher = hasher;
   const authDatabase = createPrismaDatabase(pool, onAfterCommitError);
   const auth = createAuth(
-    { redis: options.around?.redis?.(redis) ?? redis, random, vault, clock: systemClock, revocations, authDatabase },
+    {
+      sql,
+      redis: options.around?.redis?.(redis) ?? redis,
+      random,
+      vault,
+      clock: systemClock,
+      revocations,
+      authDatabase,
+    },
     {
       authSecret,
       baseUrl: url,
-      sessionSeconds: config.identity.sessionSeconds,
+      ...sessionLifeOf(config),
       corsOrigins: options.trustedOrigins ?? [],
       secureCookies: options.secureCookies ?? false,
     },

@@ -130,6 +130,21 @@ describe('signing in with a second factor', () => {
     expect((await answer(world, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
   });
 
+  test('U5 its session lives a day, and no more than an hour unused', async () => {
+    const { confirmed, cookie } = await enrolled(world);
+    const sessionOf = async (of: string) => (await rows('SELECT * FROM sessions WHERE id = $1', [of]))[0];
+    const { id, createdAt, expiresAt, token } = await sessionOf(confirmed.body.session.id);
+    expect(Math.round((expiresAt - createdAt) / 1_000)).toBe(86_400);
+    const rest = async (minutes: number): Promise<number> => {
+      await rows(`UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1`, [id, minutes]);
+      await world.deps.auth.forget(token);
+      return (await readSession(world, cookie)).status;
+    };
+    expect(await rest(59)).toBe(200);
+    expect(Date.now() - (await sessionOf(id)).updatedAt).toBeLessThan(50 * 60_000);
+    expect(await rest(61)).toBe(401);
+  });
+
   test('a session that the browser had ends with the new one, and the password step alone ends nothing', async () => {
     const { person, userId, uri, cookie, confirmed } = await enrolled(world);
     await nextStep(userId);
