@@ -24,6 +24,7 @@ import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-ru
 import { readCertificates } from './client-certificate.ts';
 import { sentCredential } from './credentials.ts';
 import { createFailureLog } from './failure-log.ts';
+import { problemPage } from './pages/browser-form.ts';
 import { limitRequests, type RequestLimiting } from './rate-limits.ts';
 import { keepRawBody } from './raw-body.ts';
 import { answerUnreadable } from './unreadable.ts';
@@ -141,8 +142,11 @@ export function createApp(options: AppOptions): App {
       sent: sent.kind === 'malformed' ? 'none' : sent.kind,
       resourceMetadata: options.resourceMetadata,
     });
+    const page = problemPage(error, request);
     // The text is made here: the route's own schemas describe success.
-    reply.code(status).headers(headers).serializer(String).send(JSON.stringify(body));
+    reply.code(status).headers(headers).serializer(String);
+    if (page === null) reply.send(JSON.stringify(body));
+    else reply.headers(page.headers as Record<string, string>).send(page.body);
   }
 
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {

@@ -26,6 +26,7 @@ import {
 import { enrolled } from '../../platform/testing/factor-flows.ts';
 import { signUp, type TestUser } from '../../platform/testing/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
+import { openBrowser } from '../../platform/testing/oauth-browser.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { codeOf } from '../../platform/testing/totp.ts';
 
@@ -99,7 +100,7 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
 }
 
 describe('login and consent', () => {
-  test('T5 T7 an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
+  test('T5 T7 W1 an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
     const visit = await world.visit();
     const withScript = await journey(visit, expectReadable);
     expect(visit.complaints).toEqual([]);
@@ -111,7 +112,7 @@ describe('login and consent', () => {
     await Promise.all([visit.context.close(), plain.context.close()]);
   });
 
-  test('consent names client, account, host and each right; markup in a client’s name is text', async () => {
+  test('W1 consent names client, account, host and each right; markup in a client’s name is text', async () => {
     const { page, complaints, context } = await world.visit();
     await page.goto((await authorization()).address);
     await logIn(page);
@@ -200,28 +201,26 @@ describe('passkeys', () => {
     await context.close();
   });
 
-  test('U6 what is no passkey of ours is refused on the page, in words', async () => {
-    const { page, context } = await world.visit();
-    await page.goto('/login');
-    for (const response of [
-      'no JSON',
-      '{}',
-      '{"id":"AAAA","rawId":"AAAA","type":"public-key","clientExtensionResults":{},"response":{"clientDataJSON":"AAAA","authenticatorData":"AAAA","signature":"AAAA"}}',
-    ]) {
-      await page.evaluate(`(() => {
-        const form = document.forms[0];
-        form.action = '/login/passkey';
-        form.innerHTML = '<input name="form_token" value="' + form.elements.form_token.value + '"><input name="next" value="/login"><input name="challenge" value="0123456789abcdef"><input name="response">';
-        form.elements.response.value = ${JSON.stringify(response)};
-        form.submit();
-      })()`);
-      await page.waitForURL('**/login/passkey');
-      expect(await alertOn(page)).toBe(
-        'This passkey is not known here. Try another passkey, or sign in with your password.',
-      );
-      await page.goto('/login');
-    }
-    await context.close();
+  test.each([
+    ['no JSON', 'no JSON'],
+    ['no assertion', '{}'],
+    [
+      'one of nobody',
+      JSON.stringify({
+        id: 'AAAA',
+        rawId: 'AAAA',
+        type: 'public-key',
+        clientExtensionResults: {},
+        response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
+      }),
+    ],
+  ])('U6 what is no passkey of ours is refused on the page, in words: %s', async (_name, response) => {
+    const browser = openBrowser(world.api.url, PAGES_ORIGIN);
+    const login = await browser.open('/login');
+    const form = { ...login, text: login.text.replace('action="/login"', 'action="/login/passkey"') };
+    const refused = await browser.submit(form, { challenge: '0123456789abcdef', response });
+    expect(refused.status).toBe(401);
+    expect(refused.text).toContain('Try another passkey, or sign in with your password.');
   });
 });
 
@@ -260,7 +259,7 @@ describe('devices', () => {
 });
 
 describe('a foreign page', () => {
-  test('U9 frames no page of ours', async () => {
+  test('W1 frames no page of ours', async () => {
     const { page, context, complaints } = await world.visit();
     const { address } = await authorization();
     world.serve(
@@ -312,6 +311,19 @@ describe('a foreign page', () => {
     expect(await heading(page)).toBe('Signed in');
     await context.close();
   });
+});
+
+test('what is refused before a page begins its work is a page too, and says what to do', async () => {
+  const { page, context } = await world.visit();
+  const answer = await page.goto(`/device?user_code=${'B'.repeat(33)}`);
+  expect([answer?.status(), answer?.headers()['content-security-policy']]).toEqual([
+    400,
+    expect.stringContaining("frame-ancestors 'none'"),
+  ]);
+  expect(await seen(page)).toBe('Something in this request cannot be read\n\nGo back and try again.');
+  const machine = await send(world.api.url, 'GET', `/device?user_code=${'B'.repeat(33)}`);
+  expect([machine.status, machine.body.code]).toEqual([400, 'request_invalid']);
+  await context.close();
 });
 
 test('reference, errors, mailed links and refusals are readable in light and dark, narrow and wide', async () => {

@@ -1,12 +1,12 @@
 import { type Html, html, type Page } from './html.ts';
-import { PASSKEY_SCRIPT_PATH } from './passkey-script.ts';
 
 const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`;
 
 const alertOf = (problem: string | undefined): Html | null =>
   problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`;
 
-/** Shown by the script, where the browser has passkeys. */
+const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
+/** Shown by that script, where the browser has passkeys. */
 const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button">Sign in with a passkey</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
 
 export type LoginPage = {

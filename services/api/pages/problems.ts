@@ -14,7 +14,7 @@ const TITLES: Readonly<Record<string, string>> = {
   second_factor_refused: 'This code is wrong, or was used before',
   challenge_over: 'This took too long or too many tries',
   passkey_refused: 'This passkey is not known here',
-  request_invalid: 'Something in this form cannot be read',
+  request_invalid: 'Something in this request cannot be read',
 };
 
 /** @example waitText(600) // 'in 10 minutes' */

@@ -179,9 +179,6 @@ export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts, p
     ),
   );
   bind(routes, readPasskeyScriptEndpoint, () =>
-    answer(200, PASSKEY_SCRIPT, {
-      'content-type': 'text/javascript; charset=utf-8',
-      'cache-control': 'public, max-age=86400',
-    }),
+    answer(200, PASSKEY_SCRIPT, { 'content-type': 'text/javascript; charset=utf-8' }),
   );
 }
