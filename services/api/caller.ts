@@ -122,7 +122,8 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
       };
       return async (request) => {
         // Whom the limiter knows by the same headers is not proved twice: a secret costs, and a proof counts once.
-        const caller = request.identified ?? (await prove(request));
+        request.identified ??= await prove(request);
+        const caller = request.identified;
         if (auth.permission && !isPermitted(caller, auth.permission))
           throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
         const isOfOneFactor = caller.kind === 'user' && caller.acr !== 'aal2';

@@ -157,6 +157,14 @@ describe('each level trips alone (C-MWA-09)', () => {
     expect((await ask(neighbour.bearer)).status).toBe(200);
   });
 
+  test('user: whoever is forbidden something is held as well, wherever they ask from', async () => {
+    const { bearer } = await newUser();
+    const forbidden = () => from(anyAddress(), api, 'GET', '/v1/admin/users', { bearer });
+    const answers = await times(4, forbidden);
+    expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 429]);
+    expect(refusedBy(answers[3]!)).toBe('user');
+  });
+
   test('client: one is held wherever it asks from, by header or by form; another is not', async () => {
     const [one, two] = [await world.newClient(['tokens:read']), await world.newClient(['tokens:read'])];
     const ask = (basic: ClientCredentials) => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic });

@@ -4,6 +4,7 @@ import type { Admission, ArrivedRequest, RequestLimits } from '../domain/limits/
 import { rateLimitHeaders } from '../domain/limits/verdict.ts';
 import type { Caller } from '../domain/ports.ts';
 import { type Credential, type Endpoint, type RateClass, rateClassOf } from '../platform/define/endpoint.ts';
+import { isAppError } from '../platform/define/error.ts';
 import { type Authenticators, type CallerResolver, requestContextOf, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 
@@ -11,7 +12,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What this request was counted in; null where nothing is limited. */
     admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
-    /** Whom its headers proved when it was counted; null when nobody asked, or nobody was proved. */
+    /** Whom it is from, as soon as that is proved: when it is counted, or for its route. What it may do is not judged yet. */
     identified: Caller | null;
   }
 }
@@ -112,23 +113,38 @@ export const identifyBy =
     }
   };
 
-/** Callers counted as soon as they are known: on every route that resolves one. */
+/** Callers counted as soon as they are known, on every route that resolves one: also where it refuses them (403). */
 export const limitCallers = (callers: CallerResolver, limits: RequestLimits): CallerResolver => ({
   forEndpoint(endpoint) {
     const resolve = callers.forEndpoint(endpoint);
     if (endpoint.auth === 'public') return resolve;
     return async (request) => {
-      const caller = await resolve(request);
-      const { admission } = request;
-      if (!admission) return caller;
-      const startMs = performance.now();
-      const held = await limits.admitCaller(caller, admission.rateClass, admission.held);
-      if (held !== null) {
-        admission.held = held;
-        admission.reply.headers(rateLimitHeaders(held.counted));
+      try {
+        const caller = await resolve(request);
+        await countCaller(limits, request, caller);
+        return caller;
+      } catch (refusal) {
+        const { identified } = request;
+        // Counted already where the limit itself refused.
+        if (identified && statusOf(refusal) === FORBIDDEN) await countCaller(limits, request, identified);
+        throw refusal;
       }
-      atCaller.record(secondsSince(startMs));
-      return caller;
     };
   },
 });
+
+const FORBIDDEN = 403;
+const statusOf = (refusal: unknown): number | undefined =>
+  isAppError(refusal) ? refusal.definition.status : undefined;
+
+/** Throws `rate_limited` (429). */
+async function countCaller(limits: RequestLimits, { admission }: FastifyRequest, caller: Caller): Promise<void> {
+  if (!admission) return;
+  const startMs = performance.now();
+  const held = await limits.admitCaller(caller, admission.rateClass, admission.held);
+  if (held !== null) {
+    admission.held = held;
+    admission.reply.headers(rateLimitHeaders(held.counted));
+  }
+  atCaller.record(secondsSince(startMs));
+}
