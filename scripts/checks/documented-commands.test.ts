@@ -4,12 +4,15 @@ import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../cli/program.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const pages = globSync('docs/{runbooks,how-to}/*.md', { cwd: root });
+const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation}/*.md', '{cli,services,jobs}/**/*.ts'], {
+  cwd: root,
+  exclude: (path) => /generated|\.test\.ts$/.test(path),
+});
 
-/** Every `npx sallyport …` that a page tells a reader to run, up to the end of the command. */
+/** Every `npx sallyport …` that a page, or what the product itself says, tells a reader to run, up to its end. */
 const commands = new Set(
   pages.flatMap((page) =>
-    [...readFileSync(join(root, page), 'utf8').matchAll(/npx sallyport ([^`\n|)]+)/g)].map(([, words]) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/npx sallyport ([a-z][^`\n|)';$…]+)/g)].map(([, words]) =>
       (words as string).replaceAll(/"[^"]*"|'[^']*'/g, 'x').trim(),
     ),
   ),

@@ -47,6 +47,8 @@ async function run(): Promise<void> {
     SALLYPORT_DATA_DIR: join(folder, 'data'),
     BETTER_AUTH_URL: url,
     TRUSTED_PROXIES: '127.0.0.1',
+    // Every request comes from this machine.
+    RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100',
     LOG_LEVEL: 'debug',
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.otlp}/v1/traces`,
     OTEL_TRACES_SAMPLER: 'parentbased_always_on',

@@ -1,0 +1,87 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { dashboards } from '../../observability/dashboards/all.ts';
+import { catalogue } from '../../observability/metrics/catalogue.ts';
+import { sections } from '../../services/platform/config/load.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');
+const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation,adr}/*.md'], { cwd: root }).sort();
+/** What an operator follows to the letter. */
+const guides = pages.filter((page) => /^docs\/(runbooks|how-to)\//.test(page));
+
+type Mention = { readonly uid: string; readonly title: string };
+
+/** Panels that a text names: `_Title_ … on [name](/d/uid)`, several of one dashboard before one link. */
+function panelsIn(text: string): Mention[] {
+  return text.split('\n').flatMap((line) => {
+    const links = [...line.matchAll(/\]\([^)\s]*\/d\/([\w-]+)\)/g)];
+    return links.flatMap((link, at) => {
+      const before = line.slice(at === 0 ? 0 : (links[at - 1]?.index as number), link.index);
+      return [...before.matchAll(/(?<![\w`])_([A-Z][^_`]+)_(?!\w)/g)].map(([, title]) => ({
+        uid: link[1] as string,
+        title: title as string,
+      }));
+    });
+  });
+}
+
+const titlesOf = new Map(
+  dashboards.map(({ uid, rows }) => [uid, rows.flatMap(({ panels }) => panels.map(({ title }) => title))]),
+);
+
+/** GitHub's anchor of a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
+
+function brokenLinks(page: string): string[] {
+  return [...textOf(page).matchAll(/\]\(((?!https?:|mailto:|\/d\/)[^)\s]+)\)/g)].flatMap(([, target = '']) => {
+    const [path = '', anchor] = target.split('#');
+    const file = path === '' ? page : join(dirname(page), path);
+    if (!existsSync(join(root, file))) return [target];
+    if (anchor === undefined || !file.endsWith('.md')) return [];
+    const text = textOf(file);
+    const anchors = [
+      ...[...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading as string)),
+      ...[...text.matchAll(/<a (?:id|name)="([^"]+)"/g)].map(([, id]) => id),
+    ];
+    return anchors.includes(anchor) ? [] : [target];
+  });
+}
+
+/** Variables that are not ours, or that are made of a name the operator chooses. */
+const FOREIGN = /^(NODE_|OTEL_|XDG_|PG|OIDC_|GOOGLE_|GITHUB_|CLIENT_(ID|SECRET)$|ON_ERROR_STOP$)/;
+const settings = new Set(
+  Object.values(sections).flatMap((section) => Object.values(section).map(({ env }: { env: string }) => env)),
+);
+const metricNames = catalogue().flatMap(({ name }) => name);
+
+describe('pages for operators', () => {
+  test.each(guides)('%s names panels, settings and metrics that exist', (page) => {
+    const text = textOf(page);
+    for (const { uid, title } of panelsIn(text)) expect(titlesOf.get(uid), `${title} on ${uid}`).toContain(title);
+    const named = [...text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)].map(([, name]) => name as string);
+    expect(named.filter((name) => !settings.has(name) && !FOREIGN.test(name))).toEqual([]);
+    const metrics = [...text.matchAll(/\b(sallyport_[a-z_]+|http_server_[a-z_]+)/g)].map(([, name]) => name as string);
+    expect(
+      metrics.filter((name) => !metricNames.some((known) => name.startsWith(known) || known.startsWith(name))),
+    ).toEqual([]);
+  });
+
+  test('panels are looked for at all, and one that does not exist is found', () => {
+    expect(guides.flatMap((page) => panelsIn(textOf(page))).length).toBeGreaterThan(40);
+    expect(panelsIn('_One_ and _Two_ on [a](/d/sallyport-a), _Three_ on [b](/d/sallyport-b)')).toEqual([
+      { uid: 'sallyport-a', title: 'One' },
+      { uid: 'sallyport-a', title: 'Two' },
+      { uid: 'sallyport-b', title: 'Three' },
+    ]);
+  });
+});
+
+test.each(pages)('every link of %s leads to a page, and to a heading of it', (page) => {
+  expect(brokenLinks(page)).toEqual([]);
+});
