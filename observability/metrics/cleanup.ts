@@ -14,6 +14,7 @@ export const purgeKinds = [
   'login_challenges',
   'oauth_codes',
   'oauth_device_grants',
+  'unvetted_clients',
   'oauth_pushed_requests',
   'dpop_proofs',
   'one_time_codes',

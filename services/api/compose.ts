@@ -5,6 +5,7 @@ import { sessionCaller } from '../domain/identity/read-session.ts';
 import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { readLogKeys } from '../domain/keys/log-keys.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
+import { createClientDocuments } from '../domain/oauth/read-client-document.ts';
 import type { Caller } from '../domain/ports.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
 import { bearerCaller } from '../domain/tokens/bearer-caller.ts';
@@ -71,6 +72,8 @@ export async function compose(input: ComposeInput) {
     access,
     revocations,
     tokenSettings,
+    clientSettings: config.clients,
+    clientDocuments: createClientDocuments(config.clients),
     announceRevocations,
     apiKeys,
     apiKeyUses: createApiKeyUses(outside),

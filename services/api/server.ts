@@ -19,6 +19,7 @@ import { identityRoutes } from './routes/identity.ts';
 import { keysRoutes } from './routes/keys.ts';
 import { metadataRoutes } from './routes/metadata.ts';
 import { oauthRoutes } from './routes/oauth.ts';
+import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
@@ -74,6 +75,7 @@ export function createServer(
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
+  oauthClientsRoutes(routes, ports);
   consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });

@@ -59,12 +59,26 @@ const SCOPES: Readonly<Record<string, string>> = {
   offline_access: 'stay connected while you are away',
 };
 
+/**
+ * Of a client that nobody here has looked at: it named itself. Of a document the address says who is behind it, as far
+ * as anything does (draft-ietf-oauth-client-id-metadata-document §6.4).
+ */
+export type Unvetted = { readonly address: string | null };
+
+const unvettedNote = (unvetted: Unvetted | null): Html | null =>
+  unvetted === null
+    ? null
+    : html`<p class="bad">Nobody here knows this application: it gave itself its name.${
+        unvetted.address === null ? null : html` It is found at <strong><code>${unvetted.address}</code></strong>.`
+      } Go on only if you have just come from it and trust it.</p>`;
+
 export type ConsentPage = {
   readonly formToken: string;
   /** Of the authorization request, sent back with the decision. */
   readonly query: string;
   readonly clientName: string;
   readonly clientHost: string;
+  readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
 };
@@ -74,11 +88,11 @@ const meaningOf = (scope: string): string | Html => SCOPES[scope] ?? html`use <c
 const scopeItem = (scope: string): Html =>
   html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope)}</span></label></li>`;
 
-export const consentPage = ({ formToken, query, clientName, clientHost, email, scopes }: ConsentPage): Page => ({
-  title: `Let ${clientName} act for you?`,
-  body: html`<p><strong>${clientName}</strong> asks for access to the account <strong>${email}</strong>. You will be sent on to <code>${clientHost}</code>.</p>
-<form method="post" action="/oauth2/consent">${hidden('form_token', formToken)}${hidden('request', query)}
-<p class="dim">It wants to:</p><ul>${scopes.map(scopeItem)}</ul>
+export const consentPage = (asked: ConsentPage): Page => ({
+  title: `Let ${asked.clientName} act for you?`,
+  body: html`${unvettedNote(asked.unvetted)}<p><strong>${asked.clientName}</strong> asks for access to the account <strong>${asked.email}</strong>. You will be sent on to <code>${asked.clientHost}</code>.</p>
+<form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
+<p class="dim">It wants to:</p><ul>${asked.scopes.map(scopeItem)}</ul>
 <button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
 <p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
@@ -106,14 +120,15 @@ export type DeviceConfirmPage = {
   /** As people read it. */
   readonly userCode: string;
   readonly clientName: string;
+  readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
 };
 
-export const deviceConfirmPage = ({ formToken, userCode, clientName, email, scopes }: DeviceConfirmPage): Page => ({
-  title: `Connect ${clientName}?`,
-  body: html`<p>A device asks for access to the account <strong>${email}</strong>. Go on only if it is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
-<p class="dim">It wants to:</p><ul>${scopes.map((scope) => html`<li>${meaningOf(scope)}</li>`)}</ul>
+export const deviceConfirmPage = ({ formToken, userCode, ...asked }: DeviceConfirmPage): Page => ({
+  title: `Connect ${asked.clientName}?`,
+  body: html`${unvettedNote(asked.unvetted)}<p>A device asks for access to the account <strong>${asked.email}</strong>. Go on only if it is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
+<p class="dim">It wants to:</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope)}</li>`)}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
 <button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
 <p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,

@@ -1,4 +1,5 @@
 import type { HasAccess } from '../../domain/access/access-directory.ts';
+import type { HasClientSettings } from '../../domain/access/client-settings.ts';
 import {
   readOpenIdConfigurationEndpoint,
   readResourceMetadataEndpoint,
@@ -13,7 +14,7 @@ import {
 import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-export type MetadataRoutesDeps = HasAccess & HasKeyRing & HasPublicAddress;
+export type MetadataRoutesDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;
 
 /** Discovery for clients and resource servers. */
 export function metadataRoutes(routes: RouteContext, deps: MetadataRoutesDeps): void {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
+import type { Client } from '../../domain/access/access-directory.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import type { AuthorizePorts } from '../../domain/oauth/admit-authorization.ts';
+import { admitDocumentClient, type DocumentClientPorts } from '../../domain/oauth/admit-document-client.ts';
 import { queryOfForm, readParameters } from '../../domain/oauth/authorization-parameters.ts';
 import { authorize } from '../../domain/oauth/authorize.ts';
 import type { AuthorizeStep } from '../../domain/oauth/authorize-step.ts';
@@ -19,17 +20,27 @@ import { authorizePathFor, loginPathFor, safeNext } from '../../domain/oauth/nex
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { consentPage, deviceCodePage, deviceConfirmPage, deviceDonePage, errorPage } from '../pages/pages.ts';
+import {
+  consentPage,
+  deviceCodePage,
+  deviceConfirmPage,
+  deviceDonePage,
+  errorPage,
+  type Unvetted,
+} from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 import type { People } from '../people/people.ts';
 import { loginPagesRoutes } from './login-pages.ts';
 
-export type OAuthPagesPorts = AuthorizePorts & LoginPorts;
+export type OAuthPagesPorts = DocumentClientPorts & LoginPorts;
 
 const queryOf = (request: FastifyRequest): string => {
   const mark = request.url.indexOf('?');
   return mark < 0 ? '' : request.url.slice(mark + 1);
 };
+
+const unvettedOf = ({ origin, clientId }: Client): Unvetted | null =>
+  origin === 'admin' ? null : { address: origin === 'document' ? new URL(clientId).host : null };
 
 /** What a step looks like in the browser. @param query of the authorization request, for the consent form */
 function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, request: FastifyRequest): Answer {
@@ -49,6 +60,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
         query,
         clientName: client.name,
         clientHost: host === '' ? protocol : host,
+        unvetted: unvettedOf(client),
         email: step.live.user.email,
         scopes,
       });
@@ -68,7 +80,13 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
     case 'confirm': {
       const { token, setCookie } = tieForm(ports, request);
       const { client, scopes, live } = step;
-      const about = { userCode: shownUserCode(step.userCode), clientName: client.name, email: live.user.email, scopes };
+      const about = {
+        userCode: shownUserCode(step.userCode),
+        clientName: client.name,
+        unvetted: unvettedOf(client),
+        email: live.user.email,
+        scopes,
+      };
       return showPage(200, deviceConfirmPage({ formToken: token, ...about }), { setCookie });
     }
     case 'done':
@@ -84,7 +102,8 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, p
   bind(routes, authorizeEndpoint, (_input, caller, request) =>
     asPage(async () => {
       const query = queryOf(request);
-      const step = await authorize(ports, { query, cookie: request.headers.cookie }, caller);
+      const input = { query, cookie: request.headers.cookie };
+      const step = (await admitDocumentClient(ports, input, caller)) ?? (await authorize(ports, input, caller));
       return showStep(ports, step, query, request);
     }),
   );

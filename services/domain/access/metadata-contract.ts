@@ -10,6 +10,8 @@ const serverMetadata = z.object({
   issuer: url,
   authorization_endpoint: url,
   token_endpoint: url,
+  registration_endpoint: url.optional(),
+  client_id_metadata_document_supported: z.boolean(),
   pushed_authorization_request_endpoint: url,
   require_pushed_authorization_requests: z.literal(false),
   device_authorization_endpoint: url,

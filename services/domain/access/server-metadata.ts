@@ -1,5 +1,6 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
+import type { HasClientSettings } from './client-settings.ts';
 import { GRANT_TYPES } from './grant-shapes.ts';
 
 export type HasPublicAddress = {
@@ -41,6 +42,9 @@ export type ServerMetadata = {
   readonly issuer: string;
   readonly authorization_endpoint: string;
   readonly token_endpoint: string;
+  /** Where clients may register themselves. */
+  readonly registration_endpoint?: string;
+  readonly client_id_metadata_document_supported: boolean;
   readonly pushed_authorization_request_endpoint: string;
   /** Of some clients they are (RFC 9126 §6). */
   readonly require_pushed_authorization_requests: false;
@@ -63,12 +67,14 @@ export type ServerMetadata = {
 };
 
 /** Authorization server metadata (RFC 8414 §2): only what can be called. */
-export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetadata {
-  const { issuer, publicUrl } = ports;
+export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicAddress): ServerMetadata {
+  const { issuer, publicUrl, clientSettings } = ports;
   return {
     issuer,
     authorization_endpoint: `${publicUrl}/oauth2/authorize`,
     token_endpoint: `${publicUrl}/oauth2/token`,
+    ...(clientSettings.registration === 'off' ? {} : { registration_endpoint: `${publicUrl}/oauth2/register` }),
+    client_id_metadata_document_supported: clientSettings.readsDocuments,
     pushed_authorization_request_endpoint: `${publicUrl}/oauth2/par`,
     require_pushed_authorization_requests: false,
     device_authorization_endpoint: `${publicUrl}/oauth2/device_authorization`,
@@ -92,7 +98,9 @@ export function serverMetadata(ports: HasAccess & HasPublicAddress): ServerMetad
 }
 
 /** OpenID Connect discovery 1.0 §3, as far as it exists: algorithms of the keys that sign or will. */
-export function openIdConfiguration(ports: HasAccess & HasPublicAddress & HasKeyRing): ServerMetadata & {
+export function openIdConfiguration(
+  ports: HasAccess & HasClientSettings & HasPublicAddress & HasKeyRing,
+): ServerMetadata & {
   readonly userinfo_endpoint: string;
   readonly claims_supported: readonly string[];
   readonly prompt_values_supported: readonly string[];

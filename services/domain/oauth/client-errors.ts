@@ -14,8 +14,8 @@ export const registrationClosed = defineError({
   status: 403,
   oauthError: 'access_denied',
   title: 'Clients do not register themselves here',
-  cause: 'CLIENT_REGISTRATION is off, or the credential lacks the permission clients:register.',
-  fix: 'Ask whoever runs the installation to register the client, or for a credential that may.',
+  cause: 'CLIENT_REGISTRATION is off.',
+  fix: 'Ask whoever runs the installation to register the client.',
   retryable: false,
 });
 

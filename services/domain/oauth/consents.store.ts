@@ -37,6 +37,13 @@ const consentsDelete = defineStatement(
    RETURNING 1`,
 );
 
+/** All to a client, in the order of the key; index oauth_consents_client_id. */
+const consentsOfClientEnd = defineStatement(
+  'oauthConsentsOfClientEnd',
+  `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
+     (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`,
+);
+
 /** By the key's first column and refresh_families_user_id: people let few clients act for them. */
 const allowedClientsPage = defineStatement(
   'oauthAllowedClientsPage',
@@ -93,3 +100,8 @@ export const readAllowedClients = (
   limit: number,
 ): Promise<AllowedClientRow[]> =>
   sql.query<AllowedClientRow>(allowedClientsPage, [userId, FIRST_PARTY_CLIENT_ID, after, limit]);
+
+/** Everybody is asked again. */
+export const endConsentsTo = async (tx: Sql, clientId: string): Promise<void> => {
+  await tx.query(consentsOfClientEnd, [clientId]);
+};

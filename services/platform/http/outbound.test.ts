@@ -14,6 +14,10 @@ const answers: Record<string, RequestListener> = {
   '/bomb': (_request, response) =>
     response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(10_000_000))),
   '/empty': (_request, response) => response.writeHead(204).end(),
+  '/drip': (_request, response) => {
+    const dripping = setInterval(() => response.write('x'), 10);
+    response.on('close', () => clearInterval(dripping));
+  },
 };
 const server = createServer((request, response) => answers[request.url as string]?.(request, response));
 let base: string;
@@ -54,6 +58,14 @@ test('where a private network is configured, redirects, large and compressed ans
   for (const path of ['/redirect', '/huge', '/bomb'])
     await expect(guardedFetch(lenient, base + path), path).rejects.toThrow('outbound request refused');
   await expect(guardedFetch(lenient, base, { signal: AbortSignal.abort() })).rejects.toThrow();
+  await expect(
+    guardedFetch({ ...lenient, answerBytesMax: 3 }, base, { method: 'POST', body: 'a=b' }),
+  ).resolves.toBeDefined();
+  await expect(guardedFetch({ ...lenient, answerBytesMax: 2 }, base, { method: 'POST', body: 'a=b' })).rejects.toThrow(
+    'too large',
+  );
+  // Headers at once, then a byte now and then.
+  await expect(guardedFetch({ ...lenient, deadlineMs: 50 }, `${base}/drip`)).rejects.toThrow();
 });
 
 test('only the work it is given is guarded', async () => {

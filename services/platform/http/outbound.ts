@@ -7,6 +7,10 @@ import { BlockList, isIP, type LookupFunction } from 'node:net';
 export type OutboundRules = {
   /** True where this server is configured to be on a private network; plain http is allowed there too. */
   readonly allowsPrivate: boolean;
+  /** 1 MiB unless said. */
+  readonly answerBytesMax?: number;
+  /** For the whole answer; 8 s unless said. */
+  readonly deadlineMs?: number;
 };
 
 /** Raised for an address, answer or delay that the guard does not let through. */
@@ -91,7 +95,7 @@ export function guardingFetch<T>(rules: OutboundRules, work: () => T): T {
 
 /** `fetch` under the rules above. Rejects with `OutboundRefused`, or with the network's own error. */
 export async function guardedFetch(
-  { allowsPrivate }: OutboundRules,
+  { allowsPrivate, answerBytesMax = ANSWER_BYTES_MAX, deadlineMs = DEADLINE_MS }: OutboundRules,
   input: string | URL | Request,
   init?: RequestInit,
 ): Promise<Response> {
@@ -104,18 +108,20 @@ export async function guardedFetch(
   if (!allowsPrivate && isIP(literal) !== 0 && !isPublicAddress(literal))
     throw new OutboundRefused('it names a private address');
   const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
-  const answer = await send(url, asked, body, allowsPrivate);
+  const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(deadlineMs)]);
+  const answer = await send(url, { asked, body, signal }, allowsPrivate);
   const status = answer.statusCode as number;
   const headers = new Headers();
   for (const [name, value] of Object.entries(answer.headers)) headers.set(name, [value].flat().join(', '));
   if (status >= 300 && status < 400 && status !== 304) throw new OutboundRefused('its answer is a redirect');
   if (headers.has('content-encoding')) throw new OutboundRefused('its answer is compressed');
-  const bytes = await read(answer);
+  const bytes = await read(answer, answerBytesMax);
   return new Response(status === 204 || status === 304 ? null : bytes, { status, headers });
 }
 
-function send(url: URL, asked: Request, body: Buffer | undefined, allowsPrivate: boolean): Promise<IncomingMessage> {
-  const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(DEADLINE_MS)]);
+type Sent = { readonly asked: Request; readonly body: Buffer | undefined; readonly signal: AbortSignal };
+
+function send(url: URL, { asked, body, signal }: Sent, allowsPrivate: boolean): Promise<IncomingMessage> {
   return new Promise((done, fail) => {
     const request = (url.protocol === 'https:' ? tlsRequest : plainRequest)(url, {
       method: asked.method,
@@ -131,12 +137,12 @@ function send(url: URL, asked: Request, body: Buffer | undefined, allowsPrivate:
   });
 }
 
-async function read(answer: IncomingMessage): Promise<Buffer<ArrayBuffer>> {
+async function read(answer: IncomingMessage, bytesMax: number): Promise<Buffer<ArrayBuffer>> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of answer as AsyncIterable<Buffer>) {
     size += part.byteLength;
-    if (size > ANSWER_BYTES_MAX) {
+    if (size > bytesMax) {
       answer.destroy();
       throw new OutboundRefused('its answer is too large');
     }

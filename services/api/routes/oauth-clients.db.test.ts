@@ -1,0 +1,315 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as oauth from 'oauth4webapi';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { oauthPurges } from '../../domain/oauth/oauth-purges.ts';
+import { purge } from '../../domain/purge.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows.ts';
+import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import { askToken, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
+import { newPerson } from '../../platform/testing/people.ts';
+import { eventually } from '../../platform/testing/product.ts';
+
+const REDIRECT = 'https://notes.example/cb';
+
+let world: ApiWorld;
+/** Anybody registers; documents are read, from this machine too. */
+let open: ApiCopy;
+/** Whoever may registers; documents are read, from everywhere but the inside. */
+let strict: ApiCopy;
+let user: TestUser;
+beforeAll(async () => {
+  world = await openApiWorld();
+  const audiences = { UNVETTED_CLIENT_AUDIENCES: 'https://api.example/mcp' };
+  open = await world.startCopy({
+    env: { CLIENT_REGISTRATION: 'open', CLIENT_DOCUMENTS: 'true', CLIENT_DOCUMENTS_PRIVATE: 'true', ...audiences },
+  });
+  strict = await world.startCopy({ env: { CLIENT_REGISTRATION: 'token', CLIENT_DOCUMENTS: 'true' } });
+  user = await signUp({ api: open.url });
+});
+afterAll(() => world?.close());
+
+const register = (json: object, bearer?: string, copy = open): Promise<Received> =>
+  send(copy.url, 'POST', '/oauth2/register', { json, ...(bearer === undefined ? {} : { bearer }) });
+
+const authorizePath = async (clientId: string, verifier: string, members: Record<string, string> = {}) =>
+  `/oauth2/authorize?${new URLSearchParams({
+    client_id: clientId,
+    redirect_uri: REDIRECT,
+    response_type: 'code',
+    scope: 'openid email',
+    state: 's',
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    ...members,
+  })}`;
+
+describe('clients that register themselves (RFC 7591)', () => {
+  test('an outside client (oauth4webapi) finds out where, registers, and people let it act, warned; it may ask for little', async () => {
+    const via = {
+      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, open.url), init),
+      [oauth.allowInsecureRequests]: true,
+    } as const;
+    const issuer = new URL(API_URL);
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, via));
+    const asked = { client_name: 'Notes <i>', redirect_uris: [REDIRECT], scope: 'openid email users:manage' };
+    const client = await oauth.processDynamicClientRegistrationResponse(
+      await oauth.dynamicClientRegistrationRequest(as, asked, via),
+    );
+    expect(client).toMatchObject({ token_endpoint_auth_method: 'none', scope: 'openid email' });
+    expect(client).not.toHaveProperty('client_secret');
+    const verifier = newVerifier();
+    const browser = browserOf(open, user);
+    const page = await browser.open(await authorizePath(client.client_id, verifier));
+    expect(page.text).toContain('Nobody here knows this application');
+    const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
+    const parameters = oauth.validateAuthResponse(as, client, leftFor as URL, 's');
+    const tokens = await oauth.processAuthorizationCodeResponse(
+      as,
+      client,
+      await oauth.authorizationCodeGrantRequest(as, client, oauth.None(), parameters, REDIRECT, verifier, via),
+    );
+    expect(tokens).toMatchObject({ scope: 'openid email' });
+    expect(tokens.refresh_token).toBeUndefined();
+    const consents = await send(open.url, 'GET', '/v1/consents', { bearer: user.tokens.access_token });
+    expect(consents.body.consents).toMatchObject([{ client_id: client.client_id, client_origin: 'registration' }]);
+    const [event] = await world.rows(
+      `SELECT actor_kind, detail FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`,
+      [client.client_id],
+    );
+    expect(event).toEqual({ actor_kind: 'anonymous', detail: { origin: 'registration' } });
+  });
+
+  test('a secret asked for is shown once, stored as its SHA-256, and works at both copies; it gives no rights', async () => {
+    const made = (
+      await register({
+        redirect_uris: [REDIRECT],
+        token_endpoint_auth_method: 'client_secret_basic',
+        grant_types: ['authorization_code', 'refresh_token'],
+      })
+    ).body;
+    expect(made).toMatchObject({ client_secret_expires_at: 0, client_name: 'An application without a name' });
+    const [row] = await world.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [made.client_id]);
+    expect(JSON.stringify(row)).not.toContain(made.client_secret);
+    expect(row).toMatchObject({
+      origin: 'registration',
+      clientCredentialsScopes: [],
+      audiences: ['https://api.example/mcp'],
+    });
+    const by = (copy: ApiCopy, form: Record<string, string>) => askToken(copy, made, form);
+    const refresh = { grant_type: 'refresh_token', refresh_token: 'x' };
+    await eventually('the other copy to know', async () => (await by(strict, refresh)).body.error === 'invalid_grant');
+    expect((await by(open, refresh)).body.error).toBe('invalid_grant');
+    expect((await by(open, { grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
+  });
+
+  test.each([
+    ['a redirect address that is none', { redirect_uris: ['http://notes.example/cb'] }, 'invalid_redirect_uri'],
+    ['no redirect address', {}, 'invalid_redirect_uri'],
+    [
+      'a grant of its own',
+      { redirect_uris: [REDIRECT], grant_types: ['client_credentials'] },
+      'invalid_client_metadata',
+    ],
+    ['a member of a wrong type', { redirect_uris: [REDIRECT], client_name: {} }, 'invalid_client_metadata'],
+  ])('%s is answered by its name in RFC 7591', async (_what, metadata, error) => {
+    const answered = await register(metadata);
+    expect([answered.status, answered.body.error]).toEqual([400, error]);
+    expect(answered.headers.get('cache-control')).toBe('no-store');
+  });
+
+  test('where it takes a token, only a credential with the permission registers; nobody else is told more', async () => {
+    const metadata = { redirect_uris: [REDIRECT] };
+    const refused = await register(metadata, undefined, strict);
+    expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')]);
+    expect((await register(metadata, user.tokens.access_token, strict)).status).toBe(403);
+    const admin = await newPerson(open, ['admin']);
+    const { body: key } = await send(open.url, 'POST', '/v1/api-keys', {
+      bearer: admin.bearer,
+      json: { name: 'initial access token', permissions: ['clients:register'] },
+    });
+    await eventually('the key to be known', async () => (await register({}, key.secret, strict)).status === 400);
+    const made = await register(metadata, key.secret, strict);
+    expect([made.status, made.body.token_endpoint_auth_method]).toEqual([201, 'client_secret_basic']);
+    const told = async (copy: ApiCopy) =>
+      (await send(copy.url, 'GET', '/.well-known/oauth-authorization-server')).body.registration_endpoint;
+    expect([await told(open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
+  });
+
+  test('those that nobody uses for a month go; used, disabled and vetted ones stay', async () => {
+    const [unused, used, disabled] = await Promise.all(
+      [1, 2, 3].map(async () => (await register({ redirect_uris: [REDIRECT] })).body.client_id as string),
+    );
+    const vetted = await world.newClient([]);
+    await world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled]);
+    await world.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
+      user.id,
+      used,
+    ]);
+    const ids = [unused, used, disabled, vetted.client_id];
+    const left = () => world.rows('SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1)', [ids]);
+    const clean = () => purge(open.ports, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
+    await clean();
+    expect(await left()).toHaveLength(4);
+    await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '31 days' WHERE "clientId" = ANY ($1)`, [
+      ids,
+    ]);
+    expect((await clean()).failures).toEqual([]);
+    expect((await left()).map(({ id }) => id).sort()).toEqual([used, disabled, vetted.client_id].sort());
+  });
+});
+
+describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
+  let document: Json;
+  let fetched = 0;
+  let answer: RequestListener;
+  const server = createServer((request, response) => {
+    fetched += 1;
+    answer(request, response);
+  });
+  let url: string;
+  const serve: RequestListener = (_request, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'cache-control': 'max-age=600' })
+      .end(JSON.stringify(document));
+  beforeAll(async () => {
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/client.json`;
+    document = {
+      client_id: url,
+      client_name: 'Journal',
+      redirect_uris: [REDIRECT],
+      grant_types: ['authorization_code', 'refresh_token'],
+    };
+    answer = serve;
+  });
+  afterAll(() => server.close());
+
+  const expire = async (): Promise<void> => {
+    await world.rows(`UPDATE oauth_clients SET "documentUntil" = now() WHERE "clientId" = $1`, [url]);
+    await Promise.all([open, strict].map(({ ports }) => ports.access.load()));
+  };
+  const askAt = async (copy: ApiCopy, clientId = url, by: TestUser | undefined = user) =>
+    browserOf(copy, by).open(await authorizePath(clientId, newVerifier()));
+
+  test('nobody who is not signed in has anything fetched; then it is a client whose address the consent page shows', async () => {
+    const told = (await send(open.url, 'GET', '/.well-known/openid-configuration')).body;
+    expect(told.client_id_metadata_document_supported).toBe(true);
+    const stranger = await browserOf(open).open(await authorizePath(url, newVerifier(), { prompt: 'none' }));
+    expect([stranger.status, stranger.leftFor]).toEqual([400, null]);
+    const verifier = newVerifier();
+    const browser = browserOf(open);
+    const login = await browser.open(await authorizePath(url, verifier, { resource: 'https://api.example/mcp' }));
+    expect([login.text.includes('name="password"'), fetched]).toEqual([true, 0]);
+    const page = await browser.submit(login, { email: user.email, password: user.password });
+    expect(page.text).toContain('Journal');
+    expect(page.text).toContain(`<strong><code>${new URL(url).host}</code></strong>`);
+    const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
+    const form = {
+      grant_type: 'authorization_code',
+      code: leftFor?.searchParams.get('code') ?? '',
+      redirect_uri: REDIRECT,
+      code_verifier: verifier,
+    };
+    const tokens = await askToken(open, { client_id: url, client_secret: '' }, form);
+    expect(tokens.body).toMatchObject({ scope: 'openid email', refresh_token: expect.any(String) });
+    await askAt(open);
+    expect(fetched).toBe(1);
+    // Its id fits into a path, and withdrawing ends it like others.
+    const path = `/v1/consents/${encodeURIComponent(url)}`;
+    expect((await send(open.url, 'DELETE', path, { bearer: user.tokens.access_token })).status).toBe(204);
+    const audience = 'https://api.example/mcp';
+    await eventually(
+      'the other copy to know',
+      async () => (await verdictOn({ api: strict.url }, tokens.body.access_token, { audience })) === 'revoked',
+    );
+  });
+
+  test('read again after its time: what it adds is asked for anew, and the log says what changed', async () => {
+    const browser = browserOf(open, user);
+    await browser.submit(await browser.open(await authorizePath(url, newVerifier())), {
+      decision: 'allow',
+      scope: ['openid', 'email'],
+    });
+    await expire();
+    expect((await askAt(open)).leftFor).not.toBeNull();
+    document = { ...document, redirect_uris: [REDIRECT, 'https://other.example/cb'] };
+    expect((await askAt(open)).leftFor).not.toBeNull();
+    await expire();
+    const asked = await askAt(open);
+    expect([asked.leftFor, asked.status]).toEqual([null, 200]);
+    const events = await world.rows(
+      `SELECT actor_id, detail FROM audit_outbox WHERE type IN ('client.created', 'client.changed') AND target_id = $1 ORDER BY id`,
+      [url],
+    );
+    const reason = 'client_document_read';
+    expect(events).toEqual([
+      { actor_id: user.id, detail: { origin: 'document', reason } },
+      { actor_id: user.id, detail: { columns: ['redirectUris'], reason } },
+    ]);
+  });
+
+  test.each<[string, RequestListener]>([
+    [
+      'another client id',
+      (_request, response) =>
+        response
+          .setHeader('content-type', 'application/json')
+          .end(JSON.stringify({ ...document, client_id: `${url}x` })),
+    ],
+    [
+      'no JSON by its type',
+      (_request, response) => response.setHeader('content-type', 'text/html').end(JSON.stringify(document)),
+    ],
+    [
+      'more than 5 KiB',
+      (_request, response) =>
+        response
+          .setHeader('content-type', 'application/json')
+          .end(JSON.stringify({ ...document, x: 'x'.repeat(5_120) })),
+    ],
+    ['a redirect', (_request, response) => response.writeHead(302, { location: url }).end()],
+    [
+      'an error',
+      (_request, response) =>
+        response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(document)),
+    ],
+  ])('A6 refused, whatever was read before: %s', async (_what, listener) => {
+    await expire();
+    answer = listener;
+    const shown = await askAt(open);
+    answer = serve;
+    expect([shown.status, shown.leftFor]).toEqual([400, null]);
+    expect(shown.text).toContain('cannot be let in');
+  });
+
+  test('A6 an address of the inside is not asked, not even by name; a disabled client is not read again', async () => {
+    const before = fetched;
+    for (const inside of [
+      url,
+      url.replace('http:', 'https:'),
+      'https://localhost/client.json',
+      'https://169.254.169.254/a',
+    ]) {
+      const shown = await askAt(strict, inside.replace('client.json', 'other.json'));
+      expect([inside, shown.status, shown.leftFor]).toEqual([inside, 400, null]);
+    }
+    await world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [url]);
+    await expire();
+    expect((await askAt(open)).status).toBe(400);
+    expect(fetched).toBe(before);
+  });
+});
+
+test('where it is off, nobody registers', async () => {
+  const off = await world.startCopy();
+  const admin = await newPerson(off, ['admin']);
+  expect((await register({ redirect_uris: [REDIRECT] }, undefined, off)).status).toBe(401);
+  const answered = await register({ redirect_uris: [REDIRECT] }, admin.bearer, off);
+  expect([answered.status, answered.body.error]).toEqual([403, 'access_denied']);
+  const told = (await send(off.url, 'GET', '/.well-known/oauth-authorization-server')).body;
+  expect([told.registration_endpoint, told.client_id_metadata_document_supported]).toEqual([undefined, false]);
+  expectProblem(await send(off.url, 'GET', '/v1/consents'), 401, 'unauthenticated');
+});

@@ -1,0 +1,101 @@
+import type { HasAccessChanged } from '../access/access-changed.ts';
+import type { Client } from '../access/access-directory.ts';
+import type { HasClientSettings } from '../access/client-settings.ts';
+import { setAuditContext } from '../audit/audit-context.ts';
+import { sessionCallerOf } from '../identity/open-session.ts';
+import { findByCookie } from '../identity/read-session.ts';
+import type { Caller } from '../ports.ts';
+import { assertNotRewound } from '../tokens/revocation-set.ts';
+import type { AuthorizeInput, AuthorizePorts } from './admit-authorization.ts';
+import type { AuthorizeStep } from './authorize-step.ts';
+import { isClientDocumentUrl } from './client-document.ts';
+import { endConsentsTo } from './consents.store.ts';
+import { markedQuery } from './page-seals.ts';
+import type { HasClientDocuments, ReadDocument } from './read-client-document.ts';
+import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
+import {
+  countUnvettedClients,
+  insertUnvettedClient,
+  lockDocumentClient,
+  updateDocumentClient,
+} from './unvetted-clients.store.ts';
+
+export type DocumentClientPorts = AuthorizePorts & HasAccessChanged & HasClientDocuments & HasClientSettings;
+
+const refusedStep = (host: string, why: string): AuthorizeStep => ({
+  kind: 'page-error',
+  why: `The application at ${host} cannot be let in: of its description, ${why}`,
+});
+
+/** Its own address where a request names one client, which is a document that is to be read now; else undefined. */
+function addressIn({ access, clientSettings, clock }: DocumentClientPorts, query: string): string | undefined {
+  if (!clientSettings.readsDocuments) return undefined;
+  const [clientId = '', ...others] = new URLSearchParams(query).getAll('client_id');
+  if (others.length > 0 || !isClientDocumentUrl(clientId, clientSettings.documentsPrivate)) return undefined;
+  const known = access.client(clientId);
+  return known === undefined || isStale(known, clock.now()) ? clientId : undefined;
+}
+
+const isStale = ({ origin, disabled, documentUntilMs }: Client, nowMs: number): boolean =>
+  origin === 'document' && !disabled && (documentUntilMs ?? 0) <= nowMs;
+
+/**
+ * Before an authorization request is looked at: a client whose id is the address of its metadata document is read from
+ * there, and kept as a client like others. Only for somebody who is signed in: nobody else has us fetch anything.
+ * @returns what the browser is shown instead; null to go on
+ * Throws `state_rewound`, `store_unavailable` (503).
+ */
+export async function admitDocumentClient(
+  ports: DocumentClientPorts,
+  { query, cookie }: AuthorizeInput,
+  caller: Caller,
+): Promise<AuthorizeStep | null> {
+  const url = addressIn(ports, query);
+  if (url === undefined) return null;
+  assertNotRewound(ports.revocations);
+  const live = await findByCookie(ports, cookie);
+  if (live === null) {
+    // One that is known can be told that nobody is signed in, or that this request will not do.
+    if (ports.access.client(url) !== undefined || new URLSearchParams(query).get('prompt') === 'none') return null;
+    return { kind: 'login', query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)) };
+  }
+  const { host } = new URL(url);
+  const document = await ports.clientDocuments.read(url);
+  if (document.kind === 'refused') return refusedStep(host, document.why);
+  const isKept = await keep(ports, url, document, sessionCallerOf(live, ports, caller));
+  return isKept ? null : refusedStep(host, 'there is no more room here.');
+}
+
+/** False when there are as many as may be. */
+async function keep(
+  ports: DocumentClientPorts,
+  clientId: string,
+  { metadata, lifeSeconds }: Extract<ReadDocument, { kind: 'client' }>,
+  caller: Caller,
+): Promise<boolean> {
+  const client = {
+    clientId,
+    name: metadata.name ?? new URL(clientId).host,
+    metadata,
+    audiences: ports.clientSettings.audiences,
+    documentUntilMs: ports.clock.now() + lifeSeconds * 1_000,
+  };
+  const isKept = await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'client_document_read');
+    const before = await lockDocumentClient(tx, clientId);
+    if (before === undefined) {
+      if ((await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX) return false;
+      await insertUnvettedClient(tx, { ...client, id: ports.random.uuid(), secretHash: null, origin: 'document' });
+      return true;
+    }
+    // What is new, nobody has agreed to.
+    const adds =
+      metadata.scopes.some((scope) => !before.scopes.includes(scope)) ||
+      metadata.redirectUris.some((uri) => !before.redirectUris.includes(uri));
+    if (adds) await endConsentsTo(tx, clientId);
+    await updateDocumentClient(tx, client);
+    return true;
+  });
+  if (isKept) await ports.accessChanged();
+  return isKept;
+}

@@ -1,0 +1,59 @@
+import type { ClientSettings } from '../../platform/config/clients.ts';
+import { guardedFetch } from '../../platform/http/outbound.ts';
+import { type DocumentVerdict, documentLifeSeconds, judgeClientDocument } from './client-document.ts';
+
+/** What a document says, and for how long it counts. */
+export type ReadDocument =
+  | (Extract<DocumentVerdict, { kind: 'client' }> & { readonly lifeSeconds: number })
+  | Extract<DocumentVerdict, { kind: 'refused' }>;
+
+export type ClientDocuments = {
+  /** Fetches and judges the document at a client id's address; never rejects. */
+  read(url: string): Promise<ReadDocument>;
+};
+
+export type HasClientDocuments = { readonly clientDocuments: ClientDocuments };
+
+/** As the draft recommends (§6.6). */
+const BYTES_MAX = 5_120;
+const DEADLINE_MS = 3_000;
+/** At once, of a copy: whoever names slow addresses keeps no others waiting for long. */
+const AT_ONCE_MAX = 32;
+const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;|$)/i;
+
+const refused = (why: string): ReadDocument => ({ kind: 'refused', why });
+
+/**
+ * Metadata documents of clients, fetched from addresses that strangers name: none of the inside, no redirect, 5 KiB,
+ * 3 s; who asks for the same one meanwhile gets the same answer. Nothing is kept of what cannot be read.
+ */
+export function createClientDocuments({ documentsPrivate, scopes }: ClientSettings): ClientDocuments {
+  const underWay = new Map<string, Promise<ReadDocument>>();
+  const rules = { allowsPrivate: documentsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
+
+  async function fetchDocument(url: string): Promise<ReadDocument> {
+    try {
+      const answer = await guardedFetch(rules, url, { headers: { accept: 'application/json' } });
+      if (answer.status !== 200) return refused(`it was answered with ${answer.status}`);
+      if (!JSON_TYPE.test(answer.headers.get('content-type') ?? '')) return refused('it is not served as JSON');
+      const verdict = judgeClientDocument(url, await answer.text(), scopes);
+      return verdict.kind === 'refused'
+        ? verdict
+        : { ...verdict, lifeSeconds: documentLifeSeconds(answer.headers.get('cache-control')) };
+    } catch {
+      // Why is not told: it would say what there is on the inside.
+      return refused('it cannot be fetched');
+    }
+  }
+
+  return {
+    read(url) {
+      const begun = underWay.get(url);
+      if (begun !== undefined) return begun;
+      if (underWay.size >= AT_ONCE_MAX) return Promise.resolve(refused('too many are being read at this moment'));
+      const reading = fetchDocument(url).finally(() => underWay.delete(url));
+      underWay.set(url, reading);
+      return reading;
+    },
+  };
+}
