@@ -23,7 +23,8 @@ export function readCertificates(app: FastifyInstance, header: string | undefine
     getter(this: FastifyRequest): string | null | undefined {
       const sent = header === undefined ? undefined : this.headers[header];
       if (sent === undefined || sent === '' || !isFromProxy(this)) return undefined;
-      return typeof sent === 'string' ? certificateThumbprint(sent) : null;
+      // Several headers are joined by commas, and so no certificate.
+      return certificateThumbprint(String(sent));
     },
   });
 }

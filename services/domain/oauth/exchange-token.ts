@@ -94,7 +94,7 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
     issued_token_type: ACCESS_TOKEN_URN,
     token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
-    scope: claims.scope ?? '',
+    scope: claims.scope,
   };
 }
 

@@ -76,7 +76,7 @@ export function exchangedClaims(
   client: Client,
   subject: AccessTokenClaims,
   terms: ExchangeTerms,
-): AccessTokenClaims {
+): AccessTokenClaims & { readonly scope: string } {
   const { keys, scope } = terms;
   const aud = audienceFor(ports, client, terms);
   const scopes = scopesFor(client, subject, scope);

@@ -89,7 +89,7 @@ function keyOf(header: JsonObject): ProofKey | null {
   try {
     const key = knownKeys.get(name) ?? createPublicKey({ key: members, format: 'jwk' });
     // Leading zeros make a small modulus long.
-    if (known === 'RS256' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2_048) return null;
+    if (known === 'RS256' && (key.asymmetricKeyDetails?.modulusLength as number) < 2_048) return null;
     if (knownKeys.size >= KNOWN_KEYS_MAXIMUM) knownKeys.clear();
     knownKeys.set(name, key);
     return { alg: known, key, jkt };

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import { AUDIENCE, goodClaims, NOW, tokenWorld } from '../../platform/testing/token-world.ts';
+import type { Client } from '../access/access-directory.ts';
+import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
+
+const world = tokenWorld();
+const ports = { ...world.ports, random: { bytes: Buffer.alloc, uuid: () => 'new-id' } };
+const OTHER = 'https://tasks.test/api';
+const client = {
+  clientId: 'service',
+  scopes: ['openid', 'email', 'tasks:read'],
+  audiences: ['*', OTHER],
+  tokenEpoch: 7,
+} as unknown as Client;
+const nothing = { keys: {}, scope: undefined, resource: undefined, audience: undefined };
+
+const exchanged = (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}) =>
+  exchangedClaims(ports, client, subjectOf(ports, client, world.token(claims)), { ...nothing, ...terms });
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+    return 'none';
+  } catch (err) {
+    return (err as { code: string }).code;
+  }
+}
+const actors = (depth: number): object => ({ sub: 'x', ...(depth > 1 ? { act: actors(depth - 1) } : {}) });
+
+describe('RFC 8693: whose token a service may exchange', () => {
+  test.each([
+    ['for this installation', {}],
+    ['for an audience that is listed for it', { aud: OTHER }],
+    ['passed on three times', { act: actors(3) }],
+  ])('one %s', (_name, claims) => {
+    expect(subjectOf(ports, client, world.token(claims)).sub).toBe(goodClaims().sub);
+  });
+
+  test.each([
+    ['for anybody else: * names nobody', { aud: 'https://elsewhere.test' }],
+    ['of a client', { fid: undefined, sub: 'sallyport' }],
+    ['passed on four times', { act: actors(4) }],
+    ['over', { exp: NOW - 60 }],
+    ['bound to a certificate (M1)', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
+  ])('T18: none %s', (_name, claims) => {
+    expect(codeOf(() => subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
+  });
+});
+
+describe('T14: what an exchanged token says', () => {
+  test('names who acts and what it came from, for no longer and for no more scope than that', () => {
+    const made = exchanged(
+      { scope: 'openid tasks:read keys:manage', permissions: ['tasks:read', 'keys:manage'], exp: NOW + 30, bip: 'b' },
+      { audience: OTHER },
+    );
+    expect(made).toMatchObject({
+      aud: OTHER,
+      client_id: 'service',
+      scope: 'openid tasks:read',
+      permissions: ['tasks:read'],
+      exp: NOW + 30,
+      jti: 'new-id',
+      ce: 7,
+      act: { sub: 'service' },
+      origins: [{ jti: goodClaims().jti, client_id: 'sallyport', ce: 1 }],
+    });
+    for (const member of ['email', 'roles', 'bip', 'cnf']) expect(made).not.toHaveProperty(member);
+  });
+
+  test('names everybody it passed, the nearest first', () => {
+    const before = [{ jti: 'j', client_id: 'c', ce: 2 }];
+    const made = exchanged({ act: actors(1), origins: before, ce: undefined, scope: 'email' });
+    expect(made.act).toEqual({ sub: 'service', act: { sub: 'x' } });
+    expect(made.origins).toEqual([{ jti: goodClaims().jti, client_id: 'sallyport', ce: 0 }, ...before]);
+    expect(made).toMatchObject({ email: 'somebody@people.test', email_verified: false, aud: AUDIENCE });
+  });
+
+  test('is bound to what its client proved', () => {
+    expect(exchanged({}, { keys: { x5t: 'thumb' } }).cnf).toEqual({ 'x5t#S256': 'thumb' });
+    expect(exchanged({}, { keys: { jkt: 'key', x5t: 'thumb' } }).cnf).toEqual({ jkt: 'key' });
+  });
+
+  test.each([
+    ['a scope that the subject has not', {}, { scope: 'openid tasks:read' }, 'scope_invalid'],
+    ['nothing where nothing is left', { scope: 'keys:manage' }, {}, 'scope_invalid'],
+    ['a scope of a token that has none', { scope: undefined, permissions: undefined }, {}, 'scope_invalid'],
+    ['a resource that is no address', {}, { resource: 'tasks' }, 'target_invalid'],
+    ['resource and audience that differ', {}, { resource: OTHER, audience: AUDIENCE }, 'target_invalid'],
+  ])('T14: never %s', (_name, claims, terms, code) => {
+    expect(codeOf(() => exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
+  });
+
+  test('a token without permissions gives none', () => {
+    expect(exchanged({ permissions: undefined }).permissions).toEqual([]);
+    expect(exchanged({}, { resource: OTHER, audience: OTHER }).aud).toBe(OTHER);
+  });
+});

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { tokenWorld } from '../../platform/testing/token-world.ts';
+import { exchangeToken } from './exchange-token.ts';
+import { redeemCode } from './redeem-code.ts';
+import { redeemDeviceCode } from './redeem-device-code.ts';
+
+// Only what may be reached: no store is among it.
+const world = tokenWorld();
+const ports = world.ports as unknown as Parameters<typeof redeemCode>[0] & Parameters<typeof exchangeToken>[0];
+const client = { clientId: 'app', isAuthenticated: true };
+const left = {
+  code: undefined,
+  redirectUri: undefined,
+  codeVerifier: undefined,
+  resource: undefined,
+  deviceCode: undefined,
+  subjectToken: undefined,
+  subjectTokenType: undefined,
+  requestedTokenType: undefined,
+  hasActorToken: false,
+  scope: undefined,
+  audience: undefined,
+};
+
+test.each([
+  ['a code', redeemCode],
+  ['a device code', redeemDeviceCode],
+  ['a token of somebody else', exchangeToken],
+])('L4: from a rewound database nothing is given for %s, and nothing is read or written', async (_name, redeem) => {
+  world.revocations.setRewound(true);
+  await expect(redeem(ports, { client, keys: {}, ...left }, testCaller)).rejects.toMatchObject({
+    code: 'state_rewound',
+  });
+});
