@@ -23,6 +23,8 @@ Options:
   --state FILE      what was last seen of the log: its key, size and root. A log that shrank or forked is found out.
                     Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
   --no-state        neither read nor write one
+  --since FILE      a checkpoint of the log that was verified before, as it was published: entries before it are not
+                    read again, and the log is shown to continue it (RFC 9162 section 2.1.4)
   --witness KEY     key of a witness whose cosignature counts; may be repeated
   --quorum N        how many of them must have signed (default: all that are named)
   --max-age SECONDS how old their cosignatures may be
@@ -117,6 +119,23 @@ class Tree {
     copy.levels = this.levels.map(({ n, hashes }) => ({ n, hashes: [...hashes] }));
     copy.full = [...this.full];
     return copy;
+  }
+
+  /**
+   * The tree that a log of `size` leaves had at `start` of them, a multiple of 256: hashes above the full tiles are read
+   * and taken as they are. They are proved by the roots that the tree has later on.
+   */
+  static async at(source, start, size) {
+    const tree = new Tree();
+    tree.size = start;
+    tree.levels = [{ n: start / TILE, hashes: [] }];
+    for (let level = 1, count = start / TILE; count > 0; level += 1, count = Math.floor(count / TILE)) {
+      const n = Math.floor(count / TILE);
+      const width = Math.min(TILE, Math.floor(size / TILE ** level) - n * TILE);
+      const read = count % TILE === 0 ? [] : (await readHashes(source, level, n, width)).hashes;
+      tree.levels[level] = { n, hashes: read.slice(0, count % TILE) };
+    }
+    return tree;
   }
 
   root() {
@@ -556,10 +575,10 @@ const tried = (reading) =>
   );
 
 /** Hash tiles of level 0 with their entries, in order, a few read ahead. */
-async function* readLeaves(source, size) {
+async function* readLeaves(source, start, size) {
   const count = Math.ceil(size / TILE);
   const under = new Map();
-  for (let n = 0; n < count; n += 1) {
+  for (let n = start / TILE; n < count; n += 1) {
     for (let ahead = n; ahead < Math.min(count, n + READ_AHEAD); ahead += 1) {
       const width = Math.min(TILE, size - ahead * TILE);
       if (!under.has(ahead))
@@ -602,12 +621,12 @@ class Findings {
 const COMPARED = 100_000;
 
 /**
- * Reads every leaf once. Two trees grow: one from the entries, one from the tiles; they are one until a place differs.
+ * Reads every leaf from the start of a tree on, once. Two trees grow: one from the entries, one from the tiles; they are one until a place differs.
  * @returns the trees (none once a leaf was unknown), roots at the sizes asked for, places that differ, counts
  */
-async function readTree(source, size, sizes, findings, onEntry) {
+async function readTree(source, start, size, sizes, findings, onEntry) {
   const read = {
-    entries: new Tree(),
+    entries: start,
     tiles: null,
     roots: new Map(),
     differing: [],
@@ -616,8 +635,9 @@ async function readTree(source, size, sizes, findings, onEntry) {
     tileCount: 0,
   };
   const wanted = new Set(sizes);
-  if (wanted.has(0)) read.roots.set(0, rootsOf(read));
-  for await (const { n, width, hashes, entries } of readLeaves(source, size)) {
+  const from = start.size;
+  if (wanted.has(from)) read.roots.set(from, rootsOf(read));
+  for await (const { n, width, hashes, entries } of readLeaves(source, from, size)) {
     for (const { err } of [hashes, entries]) if (err) findings.take(err);
     if (hashes.value) read.tileCount += 1;
     const bundle = entries.value?.entries;
@@ -881,12 +901,18 @@ async function verifyLog(source, options) {
       result.seen = { size: state.seen.size };
       compareWithSeen(state.seen, newest, findings);
     }
-    const before = [...others, ...(state ? [state.seen] : [])]
-      .filter(({ size }) => size < newest.size)
+    const since = options.since ? readSince(options.since, newest, keys, findings) : null;
+    // From before whatever is to be shown a beginning of the log.
+    const known = [since, state?.seen].filter((one) => one && one.size <= newest.size);
+    const start = known.includes(since) ? Math.min(...known.map(({ size }) => size - (size % TILE))) : 0;
+    if (since) result.since = { size: since.size };
+    const before = [...others, ...known]
+      .filter(({ size }) => size < newest.size && size >= start)
       .sort((a, b) => a.size - b.size);
     const events = eventReader(options.isRaw ? new Map() : await readDisclosures(source), findings);
     const sizes = before.map(({ size }) => size);
-    const read = await readTree(source, newest.size, sizes, findings, options.isRaw ? () => {} : events.onEntry);
+    const tree = await Tree.at(source, start, newest.size);
+    const read = await readTree(source, tree, newest.size, sizes, findings, options.isRaw ? () => {} : events.onEntry);
     await judgeTree(source, read, newest, before, findings);
     const isWhole = isRootAt({ roots: new Map([[newest.size, rootsOf(read)]]) }, newest);
     // A log under a trusted signature vouches for the keys that it says were made for it.
@@ -895,7 +921,7 @@ async function verifyLog(source, options) {
     const signed = signedOnes(others, newest.origin, trusted, findings);
     compareCheckpoints(newest, signed, findings);
     for (const one of isWhole ? before : [])
-      if ((one === state?.seen || signed.includes(one)) && !isRootAt(read, one))
+      if ((known.includes(one) || signed.includes(one)) && !isRootAt(read, one))
         contradict('log_inconsistent', one, newest, findings);
     if (options.isComplete && read.leftOut > 0)
       findings.add('entries_left_out', `${read.leftOut} entries are not in this export`);
@@ -922,6 +948,22 @@ const isRootAt = (read, { size, root }) => {
   const at = read.roots.get(size);
   return sameRoot(at?.tiles, root) || sameRoot(at?.entries, root);
 };
+
+/** The checkpoint that was verified before: signed by a trusted key, and not beyond the newest. */
+function readSince(file, newest, keys, findings) {
+  const since = parseCheckpoint(readGiven(file), file);
+  assertSigned(since, { origin: newest.origin, keys, witnesses: [], quorum: 0 });
+  compareWithSeen(since, newest, findings);
+  return since;
+}
+
+function readGiven(file) {
+  try {
+    return readFileSync(file);
+  } catch (err) {
+    throw new UsageError(`${file} cannot be read (${err.code})`);
+  }
+}
 
 /** How many faults of each kind were found beyond those named. */
 const moreOf = ({ counts }) =>
@@ -1004,6 +1046,7 @@ function readOptions(args) {
         origin: { type: 'string' },
         state: { type: 'string' },
         'no-state': { type: 'boolean' },
+        since: { type: 'string' },
         quorum: { type: 'string' },
         'max-age': { type: 'string' },
         complete: { type: 'boolean' },
@@ -1056,7 +1099,7 @@ async function run(options) {
 }
 
 async function verifyEarlier(source, options) {
-  const own = { ...options, stateFile: undefined, origin: undefined, witnesses: [], quorum: 0 };
+  const own = { ...options, stateFile: undefined, since: undefined, origin: undefined, witnesses: [], quorum: 0 };
   const bytes = await source.read('vkey', 10_000);
   const offered = (bytes?.toString('utf8') ?? '')
     .split('\n')
@@ -1093,6 +1136,7 @@ function describe(log) {
       : []),
     ...(log.key ? [`key      ${log.key.vkeys.join(' ')} (${log.key.trust})`] : []),
     ...(log.key?.learned ?? []).map((vkey) => `new key  ${vkey} (the log itself tells of it: pin it too)`),
+    ...(log.since ? [`since    ${log.since.size} entries, verified before`] : []),
     ...(log.seen ? [`seen     ${log.seen.size} entries when last verified`] : []),
   ];
 }

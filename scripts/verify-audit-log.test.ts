@@ -419,6 +419,72 @@ const eventLeaf = (seq: number, more = ''): Buffer =>
     `{"actor":{"kind":"system"},"detail":{},"event_id":"${`${seq}`.padStart(8, '0')}-0000-7000-8000-000000000000",${more}"seq":${seq},"type":"test.done","v":1}`,
   );
 
+describe('--since a checkpoint that was verified before', () => {
+  const checkpointOf = (files: TlogFiles): string[] => {
+    const file = join(folder, 'before');
+    writeFileSync(file, files.get('checkpoint') as Buffer);
+    return ['--since', file];
+  };
+
+  test.each([
+    [0, 300, 300],
+    [1, 1, 1],
+    [256, 257, 1],
+    [300, 700, 700 - 256],
+    [512, 512, 0],
+    [65_536, 70_000, 70_000 - 65_536],
+    [69_999, 70_000, 70_000 - 69_888],
+  ])('of %i entries, %i are shown to continue them by reading %i', async (before, now, read) => {
+    const old = checkpointOf(buildTlog(plainLeaves(before), signer));
+    const run = await verifyFiles(buildTlog(plainLeaves(now), signer), raw, ...old);
+    expect(run.report.logs).toMatchObject([
+      { size: now, since: { size: before }, checked: { entries: read, left_out: 0 }, faults: [] },
+    ]);
+    expect(run.code).toBe(0);
+  });
+
+  test('V5: another past is no continuation, whatever it is signed with; nor is a shorter log or another root', async () => {
+    const old = checkpointOf(buildTlog(plainLeaves(300), signer));
+    const [first = Buffer.alloc(0), ...others] = plainLeaves(700);
+    const story = [Buffer.from('another story'), ...others];
+    for (const [leaves, code] of [
+      [story, 'log_inconsistent'],
+      [[first, ...others.slice(0, 289)], 'log_shorter'],
+      [story.slice(0, 300), 'log_forked'],
+    ] as const) {
+      const run = await verifyFiles(buildTlog(leaves, signer), raw, ...old);
+      expect([run.code, faultsOf(run).map((fault) => fault.code)]).toEqual([1, [code]]);
+      expect(faultsOf(run)[0].checkpoints).toHaveLength(2);
+    }
+  });
+
+  test('V1: hashes of the past that were changed do not give the signed root', async () => {
+    const old = checkpointOf(buildTlog(plainLeaves(600), signer));
+    const files = buildTlog(plainLeaves(700), signer);
+    const tile = Buffer.from(files.get('tile/1/000.p/2') as Buffer);
+    tile[0] = (tile[0] as number) ^ 1;
+    files.set('tile/1/000.p/2', tile);
+    expect(faultsOf(await verifyFiles(files, raw, ...old)).map(({ code }) => code)).toContain('root_mismatch');
+    files.delete('tile/1/000.p/2');
+    expect(faultsOf(await verifyFiles(files, raw, ...old))).toMatchObject([{ code: 'tile_missing' }]);
+  });
+
+  test('what was seen further back is not passed over: reading begins there', async () => {
+    const state = ['--state', join(folder, 'state.json')];
+    await verifyFiles(buildTlog(plainLeaves(300), signer), raw, ...state);
+    const old = checkpointOf(buildTlog(plainLeaves(600), signer));
+    const run = await verifyFiles(buildTlog(plainLeaves(700), signer), raw, ...state, ...old);
+    expect(run.report.logs).toMatchObject([{ seen: { size: 300 }, checked: { entries: 700 - 256 }, faults: [] }]);
+  });
+
+  test('a checkpoint of another key proves nothing, and one that is not there is a mistake', async () => {
+    const files = buildTlog(plainLeaves(300), signer);
+    const old = checkpointOf(buildTlog(plainLeaves(200), tlogSigner(signer.name, 8)));
+    expect(faultsOf(await verifyFiles(files, raw, ...old))).toMatchObject([{ code: 'signature_missing' }]);
+    expect((await verifyFiles(files, raw, '--since', join(folder, 'none'))).code).toBe(2);
+  });
+});
+
 describe('entries as events', () => {
   const events = Array.from({ length: 300 }, (_, i) => eventLeaf(1_000 + i));
 
