@@ -44,6 +44,7 @@ const line = (client: ClientView): string =>
     (client.disabled ? 'disabled' : 'enabled').padEnd(8),
     client.auth_method,
     client.grant_types.join(',') || 'no grants',
+    ...(client.origin === 'admin' ? [] : [`(${client.origin})`]),
     client.name,
   ].join('  ');
 const withSecret = (client: ClientView & { client_secret: string | null }): string[] => [

@@ -18,6 +18,7 @@ import { createRefreshFamilies } from '../domain/tokens/rotate-families.ts';
 import { createValidationSummary } from '../domain/tokens/summarise-validations.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.ts';
 import { systemClock } from '../platform/crypto/system.ts';
+import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createApiKeyGate } from './api-key-gate.ts';
 import type { Authenticators } from './caller.ts';
@@ -73,7 +74,7 @@ export async function compose(input: ComposeInput) {
     revocations,
     tokenSettings,
     clientSettings: config.clients,
-    clientDocuments: createClientDocuments(config.clients),
+    clientDocuments: createClientDocuments(config.clients, guardedFetch),
     announceRevocations,
     apiKeys,
     apiKeyUses: createApiKeyUses(outside),

@@ -13,6 +13,8 @@ import {
 /** Our own pages and apps: a public client that may use nothing but refresh. Its row comes with the migrations. */
 export const FIRST_PARTY_CLIENT_ID = 'sallyport';
 
+export type { ClientOrigin };
+
 export type Client = {
   readonly clientId: string;
   /** SHA-256 of the secret; null for a public client. */

@@ -1,6 +1,5 @@
 import { defineStatement } from '../../platform/define/statement.ts';
-import type { ClientOrigin } from '../access/access.store.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { type ClientOrigin, FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { placeTime } from '../pages.ts';
 import type { Sql } from '../ports.ts';
 

@@ -1,5 +1,4 @@
 import type { ClientSettings } from '../../platform/config/clients.ts';
-import { guardedFetch } from '../../platform/http/outbound.ts';
 import { type DocumentVerdict, documentLifeSeconds, judgeClientDocument } from './client-document.ts';
 
 /** What a document says, and for how long it counts. */
@@ -14,6 +13,10 @@ export type ClientDocuments = {
 
 export type HasClientDocuments = { readonly clientDocuments: ClientDocuments };
 
+type FetchRules = { readonly allowsPrivate: boolean; readonly answerBytesMax: number; readonly deadlineMs: number };
+/** Rejects for whatever the rules do not let through; follows no redirect. */
+type GuardedFetch = (rules: FetchRules, url: string, init: RequestInit) => Promise<Response>;
+
 /** As the draft recommends (§6.6). */
 const BYTES_MAX = 5_120;
 const DEADLINE_MS = 3_000;
@@ -27,13 +30,16 @@ const refused = (why: string): ReadDocument => ({ kind: 'refused', why });
  * Metadata documents of clients, fetched from addresses that strangers name: none of the inside, no redirect, 5 KiB,
  * 3 s; who asks for the same one meanwhile gets the same answer. Nothing is kept of what cannot be read.
  */
-export function createClientDocuments({ documentsPrivate, scopes }: ClientSettings): ClientDocuments {
+export function createClientDocuments(
+  { documentsPrivate, scopes }: ClientSettings,
+  fetchGuarded: GuardedFetch,
+): ClientDocuments {
   const underWay = new Map<string, Promise<ReadDocument>>();
   const rules = { allowsPrivate: documentsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
 
   async function fetchDocument(url: string): Promise<ReadDocument> {
     try {
-      const answer = await guardedFetch(rules, url, { headers: { accept: 'application/json' } });
+      const answer = await fetchGuarded(rules, url, { headers: { accept: 'application/json' } });
       if (answer.status !== 200) return refused(`it was answered with ${answer.status}`);
       if (!JSON_TYPE.test(answer.headers.get('content-type') ?? '')) return refused('it is not served as JSON');
       const verdict = judgeClientDocument(url, await answer.text(), scopes);

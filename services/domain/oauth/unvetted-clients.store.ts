@@ -1,5 +1,5 @@
 import { defineStatement } from '../../platform/define/statement.ts';
-import type { ClientOrigin } from '../access/access.store.ts';
+import type { ClientOrigin } from '../access/access-directory.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../purge.store.ts';
 import type { ClientMetadata } from './client-metadata.ts';
