@@ -1,14 +1,15 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createClient } from '../../domain/access/create-client.ts';
 import {
   addAuthenticator,
   button,
   discoverIssuer,
+  formPage,
   heading,
   type Login,
   newAuthorization,
+  newPagesClient,
   reachByTab,
   registerPasskey,
   seen,
@@ -27,12 +28,10 @@ import { enrolled } from '../../platform/testing/factor-flows.ts';
 import { signUp, type TestUser } from '../../platform/testing/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
 import { openBrowser } from '../../platform/testing/oauth-browser.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
 import { codeOf } from '../../platform/testing/totp.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
 /** As somebody names a client who wants to look like another, or to run something. */
 const HOSTILE_NAME = `Tasks</strong><img src=x onerror=alert(1)><script>alert(2)</script>"'&amp;`;
@@ -46,20 +45,7 @@ beforeAll(async () => {
   world = await openBrowserWorld();
   user = await signUp({ api: world.api.url });
   redirectUri = `${world.site}/callback`;
-  const made = await createClient(
-    world.api.ports,
-    {
-      name: HOSTILE_NAME,
-      authMethod: 'none',
-      grantTypes: ['authorization_code', DEVICE],
-      scopes: SCOPES,
-      redirectUris: [redirectUri],
-      audiences: ['*'],
-    },
-    testCaller,
-  );
-  await world.api.ports.access.load();
-  client = { client_id: made.clientId };
+  client = await newPagesClient(world.api, HOSTILE_NAME, redirectUri, SCOPES);
 });
 afterAll(() => world?.close());
 
@@ -113,25 +99,22 @@ describe('login and consent', () => {
   });
 
   test('W1 consent names client, account, host and each right; markup in a client’s name is text', async () => {
-    const { page, complaints, context } = await world.visit();
+    const leaver = await signUp({ api: world.api.url });
+    const { page, complaints, context } = await world.visit({}, leaver);
     await page.goto((await authorization()).address);
-    await logIn(page);
     const text = await seen(page);
-    for (const said of [HOSTILE_NAME, user.email, new URL(redirectUri).host, 'tasks:read', 'know who you are'])
+    for (const said of [HOSTILE_NAME, leaver.email, new URL(redirectUri).host, 'tasks:read', 'know who you are'])
       expect(text).toContain(said);
     expect(await heading(page)).toBe(`Let ${HOSTILE_NAME} act for you?`);
     expect(await page.title()).toContain(HOSTILE_NAME);
     expect(await page.locator('main img, script:not([src])').count()).toBe(0);
     expect(complaints).toEqual([]);
     // Another account: whoever it was is signed out, and the request goes on.
-    const other = await signUp({ api: world.api.url });
-    const [session] = (await context.cookies()).filter(({ name }) => name.endsWith('session_token'));
     await button(page, 'Use another account').click();
     expect(await heading(page)).toBe('Sign in');
-    const cookie = `${session?.name}=${session?.value}`;
-    expect((await send(world.api.url, 'GET', '/api/auth/session', { cookie })).status).toBe(401);
-    await logIn(page, other);
-    expect(await seen(page)).toContain(other.email);
+    expect((await send(world.api.url, 'GET', '/api/auth/session', { cookie: leaver.cookie })).status).toBe(401);
+    await logIn(page);
+    expect(await seen(page)).toContain(user.email);
     await button(page, 'Deny').click();
     await page.waitForURL(`${redirectUri}?*error=access_denied*`);
     await context.close();
@@ -179,16 +162,14 @@ describe('login and consent', () => {
 
 describe('passkeys', () => {
   test('U7 a passkey made in the browser signs in on the page, with no password, and the client gets its code', async () => {
-    const { page, context, complaints } = await world.visit();
-    await addAuthenticator(page);
     const own = await signUp({ api: world.api.url });
+    const { page, context, complaints } = await world.visit({}, own);
+    await addAuthenticator(page);
     const { address, redeem } = await authorization();
-    await page.goto(address);
+    await page.goto('/login?next=/device');
     // None is there yet.
     await button(page, 'Sign in with a passkey').click();
     await page.getByText('No passkey was used.').waitFor();
-    await logIn(page, own);
-    await page.goto('/login?next=/device');
     expect(await registerPasskey(page)).toBe(201);
     await context.clearCookies();
     await page.goto(address);
@@ -235,9 +216,8 @@ describe('devices', () => {
       viaApi(world.api),
     );
     const grant = await oauth.processDeviceAuthorizationResponse(as, client, asked);
-    const { page, context, complaints } = await world.visit();
+    const { page, context, complaints } = await world.visit({}, user);
     await page.goto(grant.verification_uri);
-    await logIn(page);
     await expectReadable(page);
     const field = page.getByLabel('The code that your device shows');
     await field.fill('BBBB-BBBB');
@@ -274,15 +254,11 @@ describe('a foreign page', () => {
     await context.close();
   });
 
-  test('U9 neither signs anybody in nor decides for them: forms of another site are refused, with or without our cookies', async () => {
-    const { page, context } = await world.visit();
+  test('U9 neither signs anybody in nor decides for them: forms of another site are refused, and nothing changes', async () => {
+    const { page, context } = await world.visit({}, user);
     await page.goto('/login?next=/device');
     const token = await page.locator('input[name=form_token]').inputValue();
     const fields = { form_token: token, next: '/login', email: user.email, password: user.password };
-    const inputs = (all: object) =>
-      Object.entries(all)
-        .map(([name, value]) => `<input name="${name}" value="${value}">`)
-        .join('');
     const forms = {
       '/login': fields,
       '/login/passkey': { form_token: token, next: '/login', challenge: '0123456789abcdef', response: '{}' },
@@ -290,17 +266,13 @@ describe('a foreign page', () => {
       '/device': { form_token: token, user_code: 'BBBB-BBBB', decision: 'allow' },
       '/oauth2/consent': { form_token: token, request: 'client_id=x', decision: 'allow' },
     };
-    await logIn(page);
     const before = await context.cookies();
     for (const [path, all] of Object.entries(forms)) {
-      world.serve(
-        '/posts',
-        `<!doctype html><form method="post" action="${PAGES_ORIGIN}${path}">${inputs(all)}<button>Win a prize</button></form>`,
-      );
+      world.serve('/posts', formPage(PAGES_ORIGIN + path, all));
       await page.goto(`${world.site}/posts`);
       const [answer] = await Promise.all([
         page.waitForResponse(`${PAGES_ORIGIN}${path}`),
-        button(page, 'Win a prize').click(),
+        button(page, 'Send').click(),
       ]);
       expect([path, answer.status()]).toEqual([path, 403]);
       expect(await seen(page)).toContain('Go back to the application and begin again.');

@@ -2,8 +2,10 @@
 import * as oauth from 'oauth4webapi';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { createClient } from '../../domain/access/create-client.ts';
 import type { ApiCopy } from './api-copy.ts';
 import { PAGES_ORIGIN } from './browser-world.ts';
+import { testCaller } from './ports.ts';
 
 export type Login = { readonly email: string; readonly password: string };
 
@@ -21,6 +23,26 @@ export async function signInOn(page: Page, { email, password }: Login): Promise<
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(password);
   await button(page, 'Sign in').click();
+}
+
+/** A page of anybody's with a form that leads elsewhere. */
+export const formPage = (action: string, fields: Readonly<Record<string, string>>): string => {
+  const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`);
+  return `<!doctype html><form method="post" action="${action}">${inputs.join('')}<button>Send</button></form>`;
+};
+
+/** A public client of codes and devices, known to the API when this resolves. */
+export async function newPagesClient(
+  { ports }: ApiCopy,
+  name: string,
+  redirectUri: string,
+  scopes: readonly string[],
+): Promise<oauth.Client> {
+  const grantTypes = ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'];
+  const input = { name, grantTypes, scopes, redirectUris: [redirectUri], audiences: ['*'] };
+  const made = await createClient(ports, { ...input, authMethod: 'none' }, testCaller);
+  await ports.access.load();
+  return { client_id: made.clientId };
 }
 
 /** Requests to the issuer's name reach the API under test. */

@@ -26,8 +26,8 @@ export type BrowserWorld = {
   readonly site: string;
   /** Serves this HTML there under a path. */
   serve(path: string, html: string): void;
-  /** A browser of its own, without cookies. */
-  visit(options?: BrowserContextOptions): Promise<Visit>;
+  /** A browser of its own, without cookies, or with those of somebody who is signed in. */
+  visit(options?: BrowserContextOptions, as?: { readonly cookie: string }): Promise<Visit>;
   close(): Promise<void>;
 };
 
@@ -48,7 +48,7 @@ export async function openBrowserWorld(): Promise<BrowserWorld> {
     browser,
     site: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     serve: (path, html) => void served.set(path, html),
-    visit: (options = {}) => visit(browser, options),
+    visit: (options = {}, as) => visit(browser, options, as),
     close: async () => {
       await browser.close();
       await stop(server);
@@ -63,8 +63,16 @@ const stop = (server: Server): Promise<void> =>
     server.closeAllConnections();
   });
 
-async function visit(browser: Browser, options: BrowserContextOptions): Promise<Visit> {
+async function visit(
+  browser: Browser,
+  options: BrowserContextOptions,
+  as?: { readonly cookie: string },
+): Promise<Visit> {
   const context = await browser.newContext({ baseURL: PAGES_ORIGIN, ...options });
+  for (const pair of as?.cookie.split('; ') ?? []) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
+    await context.addCookies([{ name, value, url: PAGES_ORIGIN }]);
+  }
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
@@ -103,18 +111,20 @@ async function findings(page: Page, rules: readonly string[] | null): Promise<un
     .map(({ id, nodes }) => ({ id, at: nodes.slice(0, 5).map(({ html }) => html) }));
 }
 
+/** Takes away the end of long lists, whose parts are alike: axe-core needs seconds for thousands of nodes. */
+const shorten = (page: Page): Promise<unknown> =>
+  page.evaluate(`for (const list of document.querySelectorAll('main, main ul'))
+    for (const child of [...list.children].slice(60)) child.remove()`);
+
 /** In light and dark, wide and narrow: nothing that axe-core calls serious (WCAG 2.2), and nothing off to the side. */
 export async function expectReadable(page: Page): Promise<void> {
   const label = `${page.url()} ${await page.title()}`;
+  await page.setViewportSize({ width: 320, height: 800 });
+  expect([label, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([label, 320]);
+  await shorten(page);
   for (const { colorScheme, width, rules } of LOOKS) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 800 });
-    const scrollWidth = await page.evaluate('document.documentElement.scrollWidth');
-    expect({ label, colorScheme, found: await findings(page, rules), fits: Number(scrollWidth) <= width }).toEqual({
-      label,
-      colorScheme,
-      found: [],
-      fits: true,
-    });
+    expect([label, colorScheme, await findings(page, rules)]).toEqual([label, colorScheme, []]);
   }
 }
