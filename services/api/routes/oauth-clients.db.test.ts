@@ -285,6 +285,17 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect(shown.text).toContain('cannot be let in');
   });
 
+  test('for nobody signed in a known client is not read again: its request goes on, to the login', async () => {
+    await expire();
+    const before = fetched;
+    const shown = await browserOf(open).open(await authorizePath(url, newVerifier()));
+    expect([shown.text.includes('name="password"'), fetched]).toEqual([true, before]);
+    const told = await browserOf(open).open(await authorizePath(url, newVerifier(), { prompt: 'none' }));
+    expect(told.leftFor?.searchParams.get('error')).toBe('login_required');
+    const twice = await browserOf(open, user).open(`${await authorizePath(url, newVerifier())}&client_id=x`);
+    expect([twice.status, fetched]).toEqual([400, before]);
+  });
+
   test('A6 an address of the inside is not asked, not even by name; a disabled client is not read again', async () => {
     const before = fetched;
     for (const inside of [
@@ -312,4 +323,19 @@ test('where it is off, nobody registers', async () => {
   const told = (await send(off.url, 'GET', '/.well-known/oauth-authorization-server')).body;
   expect([told.registration_endpoint, told.client_id_metadata_document_supported]).toEqual([undefined, false]);
   expectProblem(await send(off.url, 'GET', '/v1/consents'), 401, 'unauthenticated');
+});
+
+test('A5 there is an end to them: ten thousand of each kind, then whoever comes is told to wait', async () => {
+  await world.rows(`DO $$ BEGIN
+    SET LOCAL session_replication_role = replica;
+    INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
+    SELECT kind || n, kind || n, kind, CASE kind WHEN 'document' THEN now() END
+    FROM generate_series(1, 10000) n, unnest('{registration,document}'::text[]) kind; END $$`);
+  const full = await register({ redirect_uris: [REDIRECT] });
+  expect([full.status, full.body.error, full.body.code]).toEqual([
+    503,
+    'temporarily_unavailable',
+    'client_registration_full',
+  ]);
+  expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(60);
 });
