@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 const common = {
   environment: 'node',
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
+  // A start that takes seconds takes a minute on a machine that five others use.
+  testTimeout: 120_000,
+  hookTimeout: 240_000,
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
   setupFiles: ['services/platform/testing/child-coverage.ts'],

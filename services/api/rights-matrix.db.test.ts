@@ -36,7 +36,7 @@ let foreign: Record<string, string>;
 
 beforeAll(async () => {
   world = await openApiWorld();
-  copy = await world.startCopy({ env: { RATE_LIMIT_PROFILE: 'load' } });
+  copy = await world.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'load' } });
   const victim = await newPerson(copy);
   const owned = await world.newClient([]);
   const powerless = await world.newClient([]);

@@ -11,7 +11,7 @@ import {
   type TestCertificate,
 } from '../../platform/testing/client-certificates.ts';
 import { newProofMaker } from '../../platform/testing/dpop.ts';
-import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows.ts';
+import { type TestUser, verdictOn } from '../../platform/testing/flows.ts';
 import { expectOAuthError, expectProblem, send } from '../../platform/testing/http-client.ts';
 import {
   askToken,
@@ -22,6 +22,7 @@ import {
   newVerifier,
 } from '../../platform/testing/oauth-world.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 const TOKEN = `${API_URL}/oauth2/token`;
 const USERINFO = `${API_URL}/oauth2/userinfo`;
@@ -36,11 +37,11 @@ let site: ClientCredentials;
 beforeAll(async () => {
   world = await openApiWorld();
   const certificates = { CLIENT_CERT_HEADER: 'Client-Cert', TRUSTED_PROXIES: '127.0.0.1' };
-  api = await world.startCopy({ env: certificates });
+  api = await world.startCopy({ hashes: false, env: certificates });
   // It trusts another proxy than the one that its requests come from.
   const elsewhere = { ...certificates, TRUSTED_PROXIES: '192.0.2.1' };
-  other = await world.startCopy({ env: { ...elsewhere, DPOP_REQUIRE_NONCE: 'true' } });
-  user = await signUp({ api: api.url });
+  other = await world.startCopy({ hashes: false, env: { ...elsewhere, DPOP_REQUIRE_NONCE: 'true' } });
+  user = await newSignedIn(api);
   const grants = ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE];
   app = await newOAuthClient([api, other], 'none', grants);
   site = await newOAuthClient([api, other], 'client_secret_basic', grants);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { signUp, type TestUser, untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
+import { type TestUser, untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
 import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
 import {
   askToken,
@@ -12,6 +12,7 @@ import {
   newVerifier,
 } from '../../platform/testing/oauth-world.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -23,9 +24,9 @@ let app: ClientCredentials;
 let tv: ClientCredentials;
 beforeAll(async () => {
   world = await openApiWorld();
-  one = await world.startCopy();
-  two = await world.startCopy();
-  user = await signUp({ api: one.url });
+  one = await world.startCopy({ hashes: false });
+  two = await world.startCopy({ hashes: false });
+  user = await newSignedIn(one);
   app = await newOAuthClient([one, two], 'client_secret_basic', ['authorization_code', 'refresh_token']);
   tv = await newOAuthClient([one, two], 'none', [DEVICE, 'refresh_token']);
 });
@@ -55,7 +56,7 @@ async function allowDevice(by: TestUser): Promise<string> {
 const fetchDevice = (device_code: string) => askToken(one, tv, { grant_type: DEVICE, device_code });
 
 test('the applications that a person let act are listed to that person; withdrawn, they hold nothing at either copy', async () => {
-  const other = await signUp({ api: one.url });
+  const other = await newSignedIn(one);
   const first = await loginOf(user);
   // It replaces the login before, whose access token lives on.
   const second = await loginOf(user, { scope: 'openid tasks:read' });
@@ -114,7 +115,7 @@ test('the applications that a person let act are listed to that person; withdraw
 });
 
 test('what is not one’s own, or not there, is 404; another client’s token and an API key are refused (API1)', async () => {
-  const [owner, stranger] = [await signUp({ api: one.url }), await signUp({ api: one.url })];
+  const [owner, stranger] = [await newSignedIn(one), await newSignedIn(one)];
   const login = await loginOf(owner);
   for (const clientId of [app.client_id, tv.client_id, 'sallyport', 'nobody', 'https://nobody.example/a?b=c'])
     expectProblem(await withdraw(clientId, stranger), 404, 'consent_unknown');
@@ -133,7 +134,7 @@ test('what is not one’s own, or not there, is 404; another client’s token an
 });
 
 test('what was allowed and not fetched yet begins nothing once it is withdrawn', async () => {
-  const own = await signUp({ api: one.url });
+  const own = await newSignedIn(one);
   const verifier = newVerifier();
   const code = await codeOf(one, own, app.client_id, verifier);
   const deviceCode = await allowDevice(own);
@@ -149,7 +150,7 @@ test('what was allowed and not fetched yet begins nothing once it is withdrawn',
 });
 
 test('a code exchanged while it is withdrawn leaves no login alive, whichever is first (T5)', async () => {
-  const own = await signUp({ api: one.url });
+  const own = await newSignedIn(one);
   for (let round = 0; round < 6; round += 1) {
     const verifier = newVerifier();
     const code = await codeOf(one, own, app.client_id, verifier);

@@ -15,6 +15,7 @@ import {
   newVerifier,
 } from '../../platform/testing/oauth-world.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -142,7 +143,7 @@ describe('device grant (RFC 8628)', () => {
       'the client cut off': (_own, { client_id }) => byOperator({ client_id }),
     };
     for (const [what, end] of Object.entries(ends)) {
-      const own = await signUp({ api: api.url });
+      const own = await newSignedIn(api);
       const client = await newOAuthClient([api], 'none', [DEVICE, 'authorization_code']);
       const { body } = await begin({}, client);
       expect((await decide(body.user_code, 'allow', own)).text, what).toContain('Device connected');
@@ -158,7 +159,7 @@ describe('device grant (RFC 8628)', () => {
   });
 
   test('a session that has ended allows nothing, whatever is remembered of its cookie', async () => {
-    const own = await signUp({ api: api.url });
+    const own = await newSignedIn(api);
     const { body } = await begin();
     const browser = browserOf(api, own);
     const confirm = await browser.open(`/device?user_code=${body.user_code}`);

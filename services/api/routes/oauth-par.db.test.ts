@@ -31,7 +31,7 @@ let app: ClientCredentials;
 beforeAll(async () => {
   world = await openApiWorld();
   api = await world.startCopy();
-  other = await world.startCopy();
+  other = await world.startCopy({ hashes: false });
   user = await signUp({ api: api.url });
   const grants = ['authorization_code', 'refresh_token'];
   site = await newOAuthClient([api, other], 'client_secret_basic', grants, [LOOPBACK_REDIRECT, WEB]);

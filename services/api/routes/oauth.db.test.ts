@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../../domain/access/create-client.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { issueFor, type Pair, signUp } from '../../platform/testing/flows.ts';
+import { issueFor, type Pair } from '../../platform/testing/flows.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;
@@ -15,13 +16,13 @@ let bystander: ClientCredentials;
 
 beforeAll(async () => {
   world = await openApiWorld();
-  api = await world.startCopy();
+  api = await world.startCopy({ hashes: false });
   service = await world.newClient(['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']);
   bystander = await world.newClient(['demo:read']);
 });
 afterAll(() => world?.close());
 
-const newUser = () => signUp({ api: api.url });
+const newUser = () => newSignedIn(api);
 const postForm = (path: string, form: Sent['form'], basic?: ClientCredentials): Promise<Received> =>
   send(api.url, 'POST', path, { form, ...(basic ? { basic } : {}) });
 const token = (form: Sent['form'], client?: ClientCredentials) => postForm('/oauth2/token', form, client);

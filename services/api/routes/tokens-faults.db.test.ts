@@ -21,7 +21,7 @@ type World = {
 async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
   const world = await openApiWorld();
   const [postgres, redis] = await Promise.all([startTcpProxy(world.databaseUrl), startTcpProxy(world.redisUrl)]);
-  const api = await world.startCopy({ databaseUrl: postgres.url, redisUrl: redis.url, env });
+  const api = await world.startCopy({ hashes: false, databaseUrl: postgres.url, redisUrl: redis.url, env });
   await vi.waitUntil(() => api.stores.redis.isReady(), { timeout: 10_000 });
   const client = await world.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect']);
   return {

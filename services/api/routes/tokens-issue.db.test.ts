@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { insertUser } from '../../platform/testing/families.ts';
-import { patiently, signUp } from '../../platform/testing/flows.ts';
+import { patiently } from '../../platform/testing/flows.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;
@@ -15,7 +16,7 @@ let ordinary: ClientCredentials;
 
 beforeAll(async () => {
   world = await openApiWorld();
-  api = await world.startCopy();
+  api = await world.startCopy({ hashes: false });
   trusted = await world.newClient(['tokens:issue', 'demo:read']);
   ordinary = await world.newClient(['demo:read']);
 });
@@ -23,7 +24,7 @@ afterAll(() => world?.close());
 
 /** What the browser says of pages of our own. */
 const own = { origin: API_URL };
-const newUser = () => signUp({ api: api.url });
+const newUser = () => newSignedIn(api);
 const validate = (token: string): Promise<Received> =>
   send(api.url, 'POST', '/v1/tokens/validate', { json: { token } });
 const auditRows = (where: string, values: unknown[]) =>

@@ -5,10 +5,11 @@ import type { Caller } from '../../domain/ports.ts';
 import { revokeToken } from '../../domain/tokens/revoke-token.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows.ts';
+import type { TestUser } from '../../platform/testing/flows.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;
@@ -17,13 +18,13 @@ let trusted: ClientCredentials;
 
 beforeAll(async () => {
   world = await openApiWorld();
-  api = await world.startCopy();
-  other = await world.startCopy();
+  api = await world.startCopy({ hashes: false });
+  other = await world.startCopy({ hashes: false });
   trusted = await world.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect', 'demo:read']);
 });
 afterAll(() => world?.close());
 
-const newUser = () => signUp({ api: api.url });
+const newUser = () => newSignedIn(api);
 const validate = (token: string, more: object = {}, copy = api): Promise<Received> =>
   send(copy.url, 'POST', '/v1/tokens/validate', { json: { token, ...more } });
 const auditRows = (where: string, values: unknown[]) =>

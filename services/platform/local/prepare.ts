@@ -103,7 +103,8 @@ async function prepareDemo(
   const scenario = demoScenario(authSecret);
   const keyRing = createKeyRing(ports, config.keys);
   await keyRing.load();
-  const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children: 2, maxWaitSeconds: 60 });
+  const children = config.identity.hasherChildren || 2;
+  const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children, maxWaitSeconds: 60 });
   try {
     await seedDemo({ ...ports, hasher }, { logins: [scenario.user, scenario.admin], client: scenario.client }, CALLER);
   } finally {

@@ -1,11 +1,10 @@
 // For tests only: accounts on two copies of the API, and the mails they are sent.
-import { randomUUID } from 'node:crypto';
-import { beginLogin, finishLogin, type LoginAnswer } from '../../domain/identity/open-session.ts';
 import { API_URL, type ApiCopy } from './api-copy.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 import { newEmail, newPassword, patiently, type TestUser } from './flows.ts';
 import { type Json, type Received, type Sent, send } from './http-client.ts';
 import { type MailFolder, openMailFolder } from './mail-folder.ts';
+import { insertPerson, logIn } from './signed-in.ts';
 
 export type AccountWorld = Pick<ApiWorld, 'rows' | 'newClient'> & {
   /** Gives sessions at once. */
@@ -45,8 +44,6 @@ export const told = ({ status, body, headers }: Received): { status: number; bod
   headers: [...headers.keys()].filter((name) => !name.startsWith('ratelimit')).sort(),
 });
 
-const anonymous = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;
-
 export async function openAccountWorld(): Promise<AccountWorld> {
   const world = await openApiWorld();
   const env = { RATE_LIMIT_PROFILE: 'load', HASH_QUEUE: '64' };
@@ -68,22 +65,9 @@ export async function openAccountWorld(): Promise<AccountWorld> {
     newest,
     codeFor: async (email) => (await newest(email))?.code ?? 'no mail',
     person: async (email = newEmail()) => {
-      const { ports } = open;
-      const id = randomUUID();
-      await world.rows('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [id, email, 'Ada']);
-      await world.rows(
-        `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, $2)`,
-        [id, await digest],
-      );
+      const id = await insertPerson(open, email, await digest);
       await post('send-verification-email', { email });
-      const login = await ports.auth.transact(async (tx) => {
-        const assurance = { amr: ['pwd'], acr: 'aal1' } as const;
-        const opened = await ports.auth.openSession({ userId: id, assurance }, anonymous.request);
-        return beginLogin(tx, ports, opened, anonymous);
-      });
-      const { body, setCookie }: LoginAnswer = await finishLogin(ports, login, anonymous);
-      const cookie = setCookie.map((line) => line.split(';', 1)[0]).join('; ');
-      return { id, email, password, sessionId: body.session.id, cookie, tokens: body.tokens };
+      return { id, email, password, ...(await logIn(open, id)) };
     },
     isAlive: async ({ cookie, tokens }) => {
       const [session, validated, refreshed] = await Promise.all([

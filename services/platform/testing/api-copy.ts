@@ -24,6 +24,8 @@ export type ApiCopyOptions = {
   /** Shared by copies of one installation. */
   readonly authSecret: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether its hashing process runs before it listens; else it starts with the first password. True unless given. */
+  readonly hashes?: boolean;
   /** Where the marks lie that copies and restarts share; a folder of the copy's own unless given. */
   readonly marksDir?: string;
   /** By which it knows itself; `API_URL` unless given. */
@@ -42,9 +44,12 @@ const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () 
 
 export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
 
+/** A child proves itself by a hash, which takes a quarter of a second: few tests need two. */
+const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
+
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;
-  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load' };
+  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load', ...oneHasher };
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
@@ -59,7 +64,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   });
   const app = createServer(composed, config, { publicUrl, version: 'test' });
   composed.poll.start();
-  await Promise.all([composed.poll.ready(), composed.ports.hasher.dummyDigest()]);
+  await Promise.all([composed.poll.ready(), options.hashes === false || composed.ports.hasher.dummyDigest()]);
   await app.fastify.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.fastify.server.address() as AddressInfo;
   return {

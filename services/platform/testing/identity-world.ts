@@ -115,7 +115,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   await Promise.all([keyRing.load(), access.load(), poll.ready()]);
   const hasher = createHasher({
     pepper: keyRing.secret('pepper').key,
-    children: 2,
+    children: 1,
     ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
   });
   const portHasher: PasswordHasher = hasher;
