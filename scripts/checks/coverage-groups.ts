@@ -29,6 +29,9 @@ const AUTHENTICATION = [
   'services/domain/access/access-directory.ts',
   'services/domain/api-keys/{api-key-format,api-key-directory,api-key-caller,request-signature}.ts',
   'services/domain/keys/key-ring.ts',
+  'services/domain/identity/{login-guard,login-counters,count-login-failure,forgive-login,sign-in,csrf,session-life}.ts',
+  'services/domain/identity/factors/{prove-code,answer-second-factor,step-up}.ts',
+  'services/api/once.ts',
 ];
 
 export const coverageGroups: readonly CoverageGroup[] = [

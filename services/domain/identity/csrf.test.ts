@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Auth } from './auth.ts';
-import { assertOwnPage, cookieValue, csrfPasses, csrfSetCookie, csrfTokenOf, type HasCsrf } from './csrf.ts';
+import {
+  assertOwnPage,
+  clearedCookies,
+  cookieValue,
+  csrfPasses,
+  csrfSetCookie,
+  csrfTokenOf,
+  type HasCsrf,
+} from './csrf.ts';
 
 const keys = new Map([
   [1, Buffer.alloc(32, 1)],
@@ -68,6 +76,10 @@ test('a login without Origin is no page; one from a foreign page is refused', ()
 test('the double-submit cookie belongs to the session cookie it is set with', () => {
   const line = csrfSetCookie(deps, 'better-auth.session_token=token.sig%3D; Path=/; HttpOnly', 60);
   expect(line).toBe(`__Host-sallyport.csrf=${token}; Path=/; Max-Age=60; SameSite=Lax; Secure`);
+  const ofNone = csrfSetCookie(deps, 'another=token.sig%3D; Path=/', 60);
+  expect(ofNone).not.toContain(token);
+  const sent = ofNone.split(';')[0]?.split('=')[1] ?? '';
+  expect(csrfPasses(deps, { cookie, 'x-csrf-token': sent })).toBe(false);
 });
 
 test('a cookie header is read by exact name, first of two, however odd its rest', () => {
@@ -76,4 +88,14 @@ test('a cookie header is read by exact name, first of two, however odd its rest'
   expect(cookieValue('xx=1; =; ;;x', 'x')).toBeUndefined();
   expect(cookieValue('x=%', 'x')).toBe('%');
   expect(cookieValue(undefined, 'x')).toBeUndefined();
+});
+
+test('signing out leaves neither cookie, by the attributes that each was set with', () => {
+  expect(clearedCookies(deps)).toEqual([
+    'better-auth.session_token=; HttpOnly; Path=/; Max-Age=0; SameSite=Lax; Secure',
+    '__Host-sallyport.csrf=; Path=/; Max-Age=0; SameSite=Lax; Secure',
+  ]);
+  const plain = { auth: { browser: { ...browser, secureCookies: false } } as unknown as Auth };
+  expect(clearedCookies(plain)[1]).toBe('sallyport.csrf=; Path=/; Max-Age=0; SameSite=Lax');
+  expect(csrfSetCookie({ ...deps, ...plain }, 'a=b', 60)).toMatch(/^sallyport\.csrf=.*SameSite=Lax$/);
 });

@@ -209,6 +209,14 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     ).toHaveLength(1);
   });
 
+  test('so is a wrong one: it is told of the lock in place of whether it was right', async () => {
+    const { email } = newPerson();
+    whileHashing = () => Promise.all(Array.from({ length: 5 }, () => fail(other, email, callerAt('203.0.113.9'))));
+    const answer = await signIn(world, { email, password: 'not the right one' });
+    whileHashing = undefined;
+    expect([answer.status, answer.body.code]).toEqual([429, 'login_locked']);
+  });
+
   test('each lock is twice as long as the last, up to a day', async () => {
     const { email } = newPerson();
     const seconds: number[] = [];

@@ -1,13 +1,18 @@
 import { hash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Json } from '../../platform/testing/http-client.ts';
 import { readSession, signIn, signUp } from '../../platform/testing/identity-flows.ts';
 import { type IdentityWorld, newPerson, startIdentityWorld } from '../../platform/testing/identity-world.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
 import { queryRows } from '../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import type { PasswordHasher } from '../ports.ts';
+import type { Caller, PasswordHasher } from '../ports.ts';
+import { STUFFING_NAMES } from './forgive-login.ts';
+import { counterKey } from './login-counters.ts';
+import { signIn as enter } from './sign-in.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -148,5 +153,55 @@ describe('new passwords', () => {
     expect(answer.status).toBe(201);
     const [{ count }] = await rows(`SELECT count(*)::int FROM audit_outbox WHERE type = 'password.breach_unchecked'`);
     expect(count).toBe(1);
+  });
+});
+
+describe('what a right password meets', () => {
+  const from = (ip: string): Caller => ({ ...testCaller, kind: 'anonymous', request: { ...testCaller.request, ip } });
+  const person = async () => {
+    const { email, password } = newPerson();
+    const { body } = await signUp(world, { email, password });
+    return { email, password, userId: body.user.id as string };
+  };
+
+  test('an address that nobody has proved, where that is asked for: 403, and no session', async () => {
+    const { email, password, userId } = await person();
+    const strict = { ...world.deps, verificationRequired: true };
+    await expect(enter(strict, { email, password }, from('10.2.0.1'))).rejects.toMatchObject({
+      code: 'email_unverified',
+    });
+    await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+    expect((await enter(strict, { email, password }, from('10.2.0.1'))).body.user.id).toBe(userId);
+  });
+
+  test('a network that tried fifty other names in vain is told of in its event', async () => {
+    const { email, password, userId } = await person();
+    const network = counterKey(world.deps.keyRing, 'network', '10.2.0.2');
+    const tried = Array.from({ length: STUFFING_NAMES }, (_, n) => `name-${n}`);
+    await rows('INSERT INTO login_failures (key, failures, tried) VALUES ($1, 50, $2)', [network, tried]);
+    await enter(world.deps, { email, password }, from('10.2.0.2'));
+    const [{ detail }] = await rows(
+      `SELECT detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
+      [userId],
+    );
+    expect(detail).toMatchObject({ factor: 'password', suspect_network: true });
+  });
+
+  test('a stronger digest that another sign-in put in the place of the one just proved: it is proved again, and opens', async () => {
+    const { email, password, userId } = await person();
+    const strong = await digestOf(userId);
+    const put = (digest: string) =>
+      rows(`UPDATE accounts SET password = $2 WHERE "userId" = $1 AND "providerId" = 'credential'`, [userId, digest]);
+    await put(hashSync(password, { cost: 4, version: '2b' }));
+    let proofs = 0;
+    const verify: PasswordHasher['verify'] = async (...given) => {
+      const verdict = await world.deps.hasher.verify(...given);
+      proofs += 1;
+      if (proofs === 1) await put(strong);
+      return verdict;
+    };
+    const hasher = { ...world.deps.hasher, verify };
+    expect((await enter({ ...world.deps, hasher }, { email, password }, from('10.2.0.3'))).body.user.id).toBe(userId);
+    expect(proofs).toBe(2);
   });
 });

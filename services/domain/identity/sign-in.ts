@@ -112,7 +112,6 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       if (replaced) await endSessionIn(tx, ports, replaced.session.id);
       const { suspectNetwork } = await forgiveLogin(tx, admitted);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
-      if (opened.user.disabledAt !== null) throw loginRefused();
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',
         target: { kind: 'user', id: proven.userId },

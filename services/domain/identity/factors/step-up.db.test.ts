@@ -5,6 +5,7 @@ import { type FactorWorld, openFactorWorld } from '../../../platform/testing/fac
 import { claimsIn } from '../../../platform/testing/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
 import { newPerson, send } from '../../../platform/testing/identity-world.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -69,6 +70,19 @@ test('who has a second factor steps up with it: the password is refused, a code 
   const again = await stepUp(fresh.cookie, { recovery_code: codes[0] });
   expect(again.status).toBe(200);
   expect((await stepUp(again.cookie, { recovery_code: codes[0] })).body.code).toBe('second_factor_refused');
+});
+
+test('U7 a session that ends, or a code that is used, while a step-up waits opens nothing', async () => {
+  const { userId, uri, cookie } = await enrolled(world);
+  await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+  const asks = () => stepUp(cookie, { totp: codeOf(uri) });
+  const use = `UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1`;
+  expect((await overtaken(world.pool, userId, use, asks)).body.code).toBe('second_factor_refused');
+  expect((await readSession(world, cookie)).status).toBe(200);
+  await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+  const end = `DELETE FROM sessions WHERE "userId" = $1`;
+  expect((await overtaken(world.pool, userId, end, asks)).body.code).toBe('unauthenticated');
+  expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
 });
 
 test('another’s passkey steps nobody up, one’s own does', async () => {

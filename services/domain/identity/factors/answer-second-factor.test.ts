@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { registry } from '../../../../observability/metrics/instruments.ts';
+import { storeUnavailable } from '../../../platform/errors.ts';
+import type { Caller, Sql } from '../../ports.ts';
+import type { LoginPorts } from '../sign-in.ts';
+import { answerSecondFactor } from './answer-second-factor.ts';
+
+const caller: Caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
+/** Postgres fails before a code is looked at. */
+const failing = (err: Error): LoginPorts => {
+  const sql: Sql = { query: () => Promise.reject(err) };
+  return { sql, revocations: { state: () => ({ rewound: false }) } } as unknown as LoginPorts;
+};
+const unavailable = (): number => {
+  const series = registry.collect().find(({ name }) => name === 'sallyport_logins')?.series ?? [];
+  const one = series.find(({ labels }) => labels.outcome === 'unavailable' && labels.factor === 'totp');
+  return one?.value ?? 0;
+};
+
+test.each([
+  ['a store that is away', storeUnavailable({ retryAfterSeconds: 1 })],
+  ['a defect of ours', new Error('broken')],
+])('%s is counted as unavailable, not as a wrong code, and opens nothing', async (_name, err) => {
+  const before = unavailable();
+  const asked = answerSecondFactor(failing(err), { challenge: 'x'.repeat(32), totp: '123456' }, caller);
+  await expect(asked).rejects.toBe(err);
+  expect(unavailable()).toBe(before + 1);
+});

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import type { Sql } from '../../ports.ts';
+import type { Auth } from '../auth.ts';
+import { proveCode } from './prove-code.ts';
+
+const clock = { now: () => 0, monotonic: () => 0 };
+const auth = {
+  factors: { open: async (sealed: string) => sealed, seal: async (plain: string) => plain },
+} as unknown as Auth;
+
+/** A user with codes, and the factors that they stand in for. */
+function ports(factors: object | null, row: object | null = { backupCodes: '["aaaaa-bbbbb"]', isVerified: false }) {
+  const sql: Sql = {
+    query: async ({ name }) =>
+      (name === 'twoFactorRead' ? (row ? [row] : []) : name === 'factorsRead' && factors ? [factors] : []) as never[],
+  };
+  return { sql, clock, auth };
+}
+const recoveryCode = 'aaaaa-bbbbb';
+
+test('a recovery code recovers nothing where no factor counts yet', async () => {
+  expect(await proveCode(ports({ hasTotp: false, passkeys: 0 }), 'u', { recoveryCode })).toBeNull();
+  expect(await proveCode(ports({ hasTotp: false, passkeys: 1 }), 'u', { recoveryCode })).toMatchObject({
+    factor: 'recovery_code',
+  });
+});
+
+test('nothing is proved by a code that is none, by an app that has not shown its first, or of a user without factors', async () => {
+  const enrolled = { hasTotp: true, passkeys: 0 };
+  expect(await proveCode(ports(enrolled), 'u', {})).toBeNull();
+  expect(await proveCode(ports(enrolled), 'u', { totp: '123456' })).toBeNull();
+  expect(await proveCode(ports(enrolled, null), 'u', { recoveryCode })).toBeNull();
+});
