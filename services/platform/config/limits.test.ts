@@ -15,6 +15,7 @@ describe('rate limits as configured', () => {
       credentialPerMinute: 10,
       tokenPerMinute: 6_000,
       validatePerMinute: 60_000,
+      logPerMinute: 3_000,
       clientPerMinute: 6_000,
       streamsPerClient: 20,
     });
