@@ -15,7 +15,7 @@ import { checkPresented } from '../tokens/rotate-family.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
-import type { OAuthTokenAnswer } from './oauth-login.ts';
+import type { OAuthTokenAnswer } from './finish-oauth-login.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';
 

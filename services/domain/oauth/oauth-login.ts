@@ -1,18 +1,16 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { type AccessTokenClaims, accessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
+import { type AccessTokenClaims, accessTokenClaims } from '../tokens/access-token.ts';
 import { createFamily, type NewFamily } from '../tokens/create-family.ts';
-import { familyTokenFacts, rememberToken } from '../tokens/family-token.ts';
+import { familyTokenFacts } from '../tokens/family-token.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
 import { sessionEnded } from '../tokens/refresh-errors.ts';
 import type { HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { holdConsent } from './consents.store.ts';
-import { signIdToken } from './id-token.ts';
 import { readUserProfile, type UserProfile } from './user-claims.store.ts';
-import { userClaims } from './user-claims.ts';
 
 export type OAuthLoginPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
   HasAccess &
@@ -35,17 +33,6 @@ export type OAuthGrant = {
   readonly userEpoch?: number;
   /** Epoch of the client when it was granted. */
   readonly clientEpoch: number;
-};
-
-/** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
-export type OAuthTokenAnswer = {
-  readonly access_token: string;
-  readonly token_type: 'Bearer' | 'DPoP';
-  readonly expires_in: number;
-  readonly scope: string;
-  readonly refresh_token?: string;
-  readonly refresh_expires_in?: number;
-  readonly id_token?: string;
 };
 
 /** A login of a client, committed; nothing of it is signed yet. */
@@ -107,35 +94,5 @@ export async function beginOAuthLogin(
     refresh: mayRefresh
       ? { refresh_token: created.refreshToken, refresh_expires_in: created.refreshExpiresInSeconds }
       : null,
-  };
-}
-
-/** Signs the tokens of a committed login. Throws `signing_unavailable` (503). */
-export async function finishOAuthLogin(
-  ports: OAuthLoginPorts,
-  { grant, clientId, claims, refresh, profile }: OAuthLogin,
-  caller: Caller,
-): Promise<OAuthTokenAnswer> {
-  const minted = await signAccessToken(ports, claims);
-  rememberToken(ports, minted, caller);
-  const idToken =
-    profile === undefined
-      ? undefined
-      : await signIdToken(ports, {
-          ...grant,
-          clientId,
-          accessToken: minted.token,
-          issuedAt: claims.iat,
-          amr: claims.amr,
-          acr: claims.acr,
-          claims: userClaims(profile, new Set(grant.scope.split(' '))),
-        });
-  return {
-    access_token: minted.token,
-    token_type: tokenTypeOf(claims),
-    expires_in: minted.expiresIn,
-    scope: grant.scope,
-    ...refresh,
-    ...(idToken === undefined ? {} : { id_token: idToken }),
   };
 }

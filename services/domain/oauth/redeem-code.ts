@@ -11,8 +11,9 @@ import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-s
 import { codeReused } from './audit-events.ts';
 import { consumeCode, type PresentedCode, traceCode } from './codes.store.ts';
 import { codeInvalid, resourceNotGranted } from './errors.ts';
+import { finishOAuthLogin, type OAuthTokenAnswer } from './finish-oauth-login.ts';
 import { codeForm, codeHashOf } from './issue-code.ts';
-import { beginOAuthLogin, finishOAuthLogin, type OAuthLoginPorts, type OAuthTokenAnswer } from './oauth-login.ts';
+import { beginOAuthLogin, type OAuthLoginPorts } from './oauth-login.ts';
 
 export type RedeemCodeInput = {
   readonly code: string | undefined;

@@ -14,8 +14,9 @@ import {
   deviceGrantPending,
   devicePollsTooFast,
 } from './errors.ts';
+import { finishOAuthLogin, type OAuthTokenAnswer } from './finish-oauth-login.ts';
 import { codeForm, codeHashOf } from './issue-code.ts';
-import { beginOAuthLogin, finishOAuthLogin, type OAuthLoginPorts, type OAuthTokenAnswer } from './oauth-login.ts';
+import { beginOAuthLogin, type OAuthLoginPorts } from './oauth-login.ts';
 
 export type RedeemDeviceCodeInput = {
   readonly deviceCode: string | undefined;
