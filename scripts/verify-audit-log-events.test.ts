@@ -1,0 +1,159 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  eventLeaf,
+  faultsOf,
+  folder,
+  plainLeaves,
+  signer,
+  verify,
+  verifyFiles,
+} from '../services/platform/testing/offline-verifier.ts';
+import {
+  buildTlog,
+  signatureLine,
+  type TlogFiles,
+  tlogSigner,
+  writeTlog,
+} from '../services/platform/testing/tlog-builder.ts';
+
+const raw = '--raw';
+
+describe('entries as events', () => {
+  const events = Array.from({ length: 300 }, (_, i) => eventLeaf(1_000 + i));
+
+  test('each is in its place, wherever the count began', async () => {
+    const run = await verifyFiles(buildTlog(events, signer));
+    expect(run.report.logs[0]).toMatchObject({ first_seq: 1_000, checked: { entries: 300 }, faults: [] });
+  });
+
+  test('a log rebuilt and signed again without an event says so itself', async () => {
+    const run = await verifyFiles(buildTlog(events.toSpliced(200, 1), signer));
+    expect(faultsOf(run)).toMatchObject([{ code: 'entry_misplaced', index: 200, seq: 1_201 }]);
+  });
+
+  test.each([
+    ['no JSON', 'nonsense', /not JSON/],
+    ['another spelling', '{"seq": 1005, "v":1}', /canonical/],
+    ['members out of order', '{"v":1,"seq":1005}', /canonical/],
+    ['no number', '{"v":1}', /no seq/],
+    ['another version', '{"seq":1005,"v":2}', /version/],
+  ])('%s is named', async (_, text, message) => {
+    const run = await verifyFiles(buildTlog(events.with(5, Buffer.from(text)), signer));
+    expect(faultsOf(run)).toMatchObject([
+      { code: 'leaf_malformed', index: 5, message: expect.stringMatching(message) },
+    ]);
+  });
+
+  test('a disclosed value fits its commitment or is named; an erased one leaves the log whole (V9)', async () => {
+    const salt = Buffer.alloc(32, 3);
+    const committed = createHash('sha256')
+      .update(Buffer.concat([Buffer.from('sallyport/audit/personal/v1\0ip_hash\0'), salt, Buffer.from('1.abc')]))
+      .digest('base64');
+    const leaf = eventLeaf(1_007, `"personal":{"ip_hash":"${committed}"},`);
+    const files = buildTlog(events.with(7, leaf), signer);
+    const event_id = JSON.parse(leaf.toString()).event_id;
+    const disclose = (value: string): void =>
+      void files.set(
+        'personal.jsonl',
+        Buffer.from(`${JSON.stringify({ event_id, field: 'ip_hash', salt: salt.toString('base64'), value })}\n`),
+      );
+    expect((await verifyFiles(files)).report.logs[0]).toMatchObject({ checked: { disclosures: 0 }, faults: [] });
+    disclose('1.abc');
+    expect((await verifyFiles(files)).report.logs[0]).toMatchObject({ checked: { disclosures: 1 }, faults: [] });
+    disclose('1.abd');
+    expect(faultsOf(await verifyFiles(files))).toMatchObject([
+      { code: 'disclosure_wrong', index: 7, field: 'ip_hash' },
+    ]);
+  });
+
+  test('V11: a key that the log itself tells of is trusted from then on, and no other', async () => {
+    const next = tlogSigner(signer.name, 9);
+    const x = Buffer.from(next.vkey.split('+').slice(2).join('+'), 'base64').subarray(1).toString('base64url');
+    const kid = createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url');
+    const telling = Buffer.from(
+      `{"actor":{"kind":"system"},"detail":{"purpose":"audit-log"},"event_id":"x","seq":1300,"target":{"id":"${kid}","kind":"key"},"type":"key.published","v":1}`,
+    );
+    const state = ['--state', join(folder, 'state.json')];
+    const at = join(folder, 'log');
+    const put = (
+      leaves: readonly Buffer[],
+      signers: readonly (typeof signer)[],
+      offered: readonly (typeof signer)[],
+    ) => {
+      const files = buildTlog(leaves, signer);
+      const text = `${files.get('checkpoint')!.toString().split('\n\n')[0]}\n`;
+      files.set('checkpoint', Buffer.from(`${text}\n${signers.map((each) => signatureLine(each, text)).join('')}`));
+      files.set('vkey', Buffer.from(offered.map(({ vkey }) => `${vkey}\n`).join('')));
+      rmSync(at, { recursive: true, force: true });
+      writeTlog(at, files);
+    };
+    put(events, [signer], [signer]);
+    expect((await verify(at, ...state)).code).toBe(0);
+    // Offered and signing, but the log says nothing of it: not taken up.
+    put(events, [signer, next], [signer, next]);
+    expect((await verify(at, ...state)).report.logs[0].key.learned).toEqual([]);
+    put([...events, telling], [signer, next], [signer, next]);
+    expect((await verify(at, ...state)).report.logs[0].key.learned).toEqual([next.vkey]);
+    put([...events, telling, eventLeaf(1_301)], [next], [signer, next]);
+    expect((await verify(at, ...state)).code).toBe(0);
+    put([...events, telling, eventLeaf(1_301), eventLeaf(1_302)], [signer], [signer, next]);
+    expect(faultsOf(await verify(at, ...state))).toMatchObject([{ code: 'signature_missing' }]);
+  });
+});
+
+describe('a running log', () => {
+  let server: Server;
+  let files: TlogFiles;
+  let address: string;
+  beforeEach(async () => {
+    server = createServer((request, response) => {
+      const bytes = files.get(request.url!.slice('/log/'.length));
+      response.writeHead(bytes ? 200 : 404).end(bytes);
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/log`;
+  });
+  afterEach(() => new Promise((done) => server.close(done)));
+
+  test('is read from its address, its key trusted on first use and its state remembered', async () => {
+    files = buildTlog(plainLeaves(600), signer);
+    const first = await verify(address, raw);
+    expect(first).toMatchObject({
+      code: 0,
+      report: { logs: [{ size: 600, key: { trust: 'first use' }, seen: null }] },
+    });
+    files = buildTlog(plainLeaves(700), signer);
+    const second = await verify(`${address}/`, raw);
+    expect(second.report.logs[0]).toMatchObject({ size: 700, key: { trust: 'seen before' }, seen: { size: 600 } });
+    files = buildTlog(plainLeaves(650), signer);
+    expect(faultsOf(await verify(address, raw))).toMatchObject([{ code: 'log_shorter' }]);
+  });
+
+  test('out of reach is not a fault of the log', async () => {
+    await new Promise((done) => server.close(done));
+    expect(await verify(address, raw)).toMatchObject({ code: 3, out: '' });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  });
+});
+
+describe('a tar', () => {
+  test('is read like the folder it holds', async () => {
+    const at = join(folder, 'export');
+    writeTlog(at, buildTlog(plainLeaves(600), signer));
+    const tar = join(folder, 'export.tar');
+    expect(spawnSync('tar', ['cf', tar, '-C', folder, 'export']).status).toBe(0);
+    expect((await verify(tar, raw, '--vkey', signer.vkey)).report.logs[0]).toMatchObject({
+      size: 600,
+      checked: { entries: 600 },
+    });
+    writeFileSync(tar, readFileSync(tar).subarray(0, 9_000));
+    const cut = await verify(tar, raw, '--vkey', signer.vkey);
+    expect(cut.code).toBe(1);
+  });
+});

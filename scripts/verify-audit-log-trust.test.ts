@@ -1,0 +1,248 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  faultsOf,
+  folder,
+  plainLeaves,
+  signer,
+  verify,
+  verifyFiles,
+} from '../services/platform/testing/offline-verifier.ts';
+import {
+  buildTlog,
+  checkpointText,
+  signatureLine,
+  type TlogFiles,
+  tlogSigner,
+  writeTlog,
+} from '../services/platform/testing/tlog-builder.ts';
+
+const raw = '--raw';
+
+describe('only the expected log, signed by the trusted key', () => {
+  const leaves = plainLeaves(3);
+
+  test('another key of the same name is refused', async () => {
+    const run = await verifyFiles(buildTlog(leaves, tlogSigner(signer.name, 8)), raw);
+    expect(faultsOf(run)).toMatchObject([{ code: 'signature_missing' }]);
+  });
+
+  test('a signature that does not verify under a known key is refused, whatever else signs', async () => {
+    const files = buildTlog(leaves, signer);
+    const text = checkpointText(signer.name, 3, randomBytes(32));
+    const wrong = signatureLine(signer, `${text}x`);
+    files.set('checkpoint', Buffer.from(`${text}\n${wrong}${signatureLine(signer, text)}`));
+    expect(faultsOf(await verifyFiles(files, raw))).toMatchObject([{ code: 'signature_wrong' }]);
+  });
+
+  test('another origin under the right key is refused', async () => {
+    const files = buildTlog(leaves, signer);
+    const root = Buffer.from(files.get('checkpoint')!.toString().split('\n')[2]!, 'base64');
+    const text = checkpointText('other.example/audit', 3, root);
+    files.set('checkpoint', Buffer.from(`${text}\n${signatureLine(signer, text)}`));
+    expect(faultsOf(await verifyFiles(files, raw))).toMatchObject([{ code: 'origin_unexpected' }]);
+  });
+
+  test.each([
+    ['size with a leading zero', (text: string) => text.replace('\n3\n', '\n03\n'), 'checkpoint_malformed'],
+    ['negative size', (text: string) => text.replace('\n3\n', '\n-3\n'), 'checkpoint_malformed'],
+    ['a root that is too short', (text: string) => text.replace(/\n[^\n]{44}\n$/, '\nAAAA\n'), 'checkpoint_malformed'],
+    ['a carriage return', (text: string) => text.replaceAll('\n', '\r\n'), 'note_malformed'],
+    ['a NUL', (text: string) => `${text}\0\n`, 'note_malformed'],
+  ])('strict reading: %s is refused though signed', async (_, spoil, code) => {
+    const files = buildTlog(leaves, signer);
+    const [text = ''] = files.get('checkpoint')!.toString().split('\n\n');
+    const spoilt = spoil(`${text}\n`);
+    files.set('checkpoint', Buffer.from(`${spoilt}\n${signatureLine(signer, spoilt)}`));
+    expect(faultsOf(await verifyFiles(files, raw))).toMatchObject([{ code }]);
+  });
+
+  test('unknown signatures are ignored, sixteen of them too', async () => {
+    const files = buildTlog(leaves, signer);
+    const [text = '', own = ''] = files.get('checkpoint')!.toString().split('\n\n');
+    const others = Array.from({ length: 16 }, (_, i) => signatureLine(tlogSigner(`w${i}`, i), 'anything'));
+    files.set('checkpoint', Buffer.from(`${text}\n\n${others.join('')}${own}`));
+    expect((await verifyFiles(files, raw)).code).toBe(0);
+  });
+
+  test('k of n cosignatures, each fresh, or none', async () => {
+    const witnesses = [tlogSigner('w.example/1', 21, 4), tlogSigner('w.example/2', 22, 4)];
+    const now = Math.floor(Date.now() / 1_000);
+    const files = buildTlog(leaves, signer);
+    const text = `${files.get('checkpoint')!.toString().split('\n\n')[0]}\n`;
+    const fresh = signatureLine(witnesses[0]!, text, now);
+    const old = signatureLine(witnesses[1]!, text, now - 86_400);
+    files.set('checkpoint', Buffer.from(`${text}\n${signatureLine(signer, text)}${fresh}${old}`));
+    const named = witnesses.flatMap(({ vkey }) => ['--witness', vkey]);
+    expect((await verifyFiles(files, raw, ...named)).report.logs[0].checked.cosignatures).toBe(2);
+    const strict = await verifyFiles(files, raw, ...named, '--max-age', '3600');
+    expect(faultsOf(strict)).toMatchObject([{ code: 'cosignatures_missing' }]);
+    expect((await verifyFiles(files, raw, ...named, '--max-age', '3600', '--quorum', '1')).code).toBe(0);
+    files.set('checkpoint', Buffer.from(`${text}\n${signatureLine(signer, text)}`));
+    expect(faultsOf(await verifyFiles(files, raw, ...named))).toMatchObject([{ code: 'cosignatures_missing' }]);
+  });
+
+  test('V11: a note with signatures of the old and the new key verifies with either', async () => {
+    const next = tlogSigner(signer.name, 9);
+    const files = buildTlog(leaves, signer);
+    const text = `${files.get('checkpoint')!.toString().split('\n\n')[0]}\n`;
+    files.set('checkpoint', Buffer.from(`${text}\n${signatureLine(signer, text)}${signatureLine(next, text)}`));
+    const at = join(folder, 'log');
+    writeTlog(at, files);
+    for (const { vkey } of [signer, next]) expect((await verify(at, raw, '--vkey', vkey)).code).toBe(0);
+  });
+
+  test('without a pinned key it says that the key proves nothing', async () => {
+    const at = join(folder, 'log');
+    writeTlog(at, buildTlog(leaves, signer));
+    const run = await verify(at, raw);
+    expect(run).toMatchObject({ code: 0, report: { logs: [{ key: { trust: 'unpinned' } }] } });
+    expect(run.err).toMatch(/proves nothing by itself/);
+  });
+});
+
+describe('what was last seen', () => {
+  const state = (): string[] => ['--state', join(folder, 'state.json')];
+  const kept = (): string[] => readdirSync(folder).filter((name) => name.startsWith('state.json.log_'));
+
+  test('a log that grew is accepted, and remembered', async () => {
+    for (const size of [0, 1, 200, 256, 300, 300])
+      expect((await verifyFiles(buildTlog(plainLeaves(size), signer), raw, ...state())).code, String(size)).toBe(0);
+    const { checkpoint } = JSON.parse(readFileSync(join(folder, 'state.json'), 'utf8'));
+    expect(checkpoint).toContain('\n300\n');
+  });
+
+  test('V2, V5: a log that lost its tail is named, though signed again, and both checkpoints are kept', async () => {
+    const files = buildTlog(plainLeaves(300), signer);
+    await verifyFiles(files, raw, ...state());
+    const run = await verifyFiles(buildTlog(plainLeaves(290), signer), raw, ...state());
+    expect(faultsOf(run)).toMatchObject([
+      { code: 'log_shorter', checkpoints: [expect.any(String), expect.any(String)] },
+    ]);
+    expect(kept()).toHaveLength(1);
+    expect((await verifyFiles(files, raw, ...state())).code).toBe(0);
+  });
+
+  test('V4: two roots of one size are kept as proof', async () => {
+    await verifyFiles(buildTlog(plainLeaves(300), signer), raw, ...state());
+    const other = [...plainLeaves(299), Buffer.from('another story')];
+    const run = await verifyFiles(buildTlog(other, signer), raw, ...state());
+    expect(faultsOf(run)).toMatchObject([{ code: 'log_forked' }]);
+    const [name = ''] = kept();
+    const proof = JSON.parse(readFileSync(join(folder, name), 'utf8'));
+    expect(proof.checkpoints).toHaveLength(2);
+    for (const note of proof.checkpoints) expect(note).toMatch(/\n300\n/);
+  });
+
+  test('V4: two checkpoints of one size beside the log too, without any state', async () => {
+    const files = buildTlog(plainLeaves(300), signer);
+    files.set('checkpoints/200', buildTlog(plainLeaves(200), signer).get('checkpoint')!);
+    const other = [...plainLeaves(199), Buffer.from('another story')];
+    files.set('checkpoints/200.1', buildTlog(other, signer).get('checkpoint')!);
+    const faults = faultsOf(await verifyFiles(files, raw));
+    expect(faults.map(({ code }) => code)).toEqual(['log_forked', 'log_inconsistent']);
+    expect(faults[0].checkpoints).toHaveLength(2);
+  });
+
+  test('a longer log with another past is no continuation', async () => {
+    await verifyFiles(buildTlog(plainLeaves(300), signer), raw, ...state());
+    const other = [Buffer.from('another story'), ...plainLeaves(500).slice(1)];
+    const run = await verifyFiles(buildTlog(other, signer), raw, ...state());
+    expect(faultsOf(run)).toMatchObject([{ code: 'log_inconsistent' }]);
+    expect(kept()).toHaveLength(1);
+  });
+
+  test('a key seen before stays: a log signed by another one is refused', async () => {
+    const at = join(folder, 'log');
+    writeTlog(at, buildTlog(plainLeaves(3), signer));
+    const first = await verify(at, raw, ...state());
+    expect(first.report.logs[0].key.trust).toBe('first use');
+    rmSync(at, { recursive: true });
+    writeTlog(at, buildTlog(plainLeaves(4), tlogSigner(signer.name, 8)));
+    expect(faultsOf(await verify(at, raw, ...state()))).toMatchObject([{ code: 'signature_missing' }]);
+  });
+
+  test('a state that cannot be kept is no success: the next run would trust anew', async () => {
+    mkdirSync(join(folder, 'state.json.new'));
+    const at = join(folder, 'log');
+    writeTlog(at, buildTlog(plainLeaves(3), signer));
+    const run = await verify(at, raw, ...state());
+    expect(run.code).toBe(2);
+    expect(run.err).toMatch(/--no-state/);
+  });
+
+  test('a spoilt state is refused rather than forgotten', async () => {
+    writeFileSync(join(folder, 'state.json'), '{"vkeys":[],"checkpoint":""}');
+    const run = await verifyFiles(buildTlog(plainLeaves(3), signer), raw, ...state());
+    expect(run.code).toBe(2);
+    expect(run.err).toMatch(/put it back, or remove it/);
+  });
+});
+
+describe('--since a checkpoint that was verified before', () => {
+  const checkpointOf = (files: TlogFiles): string[] => {
+    const file = join(folder, 'before');
+    writeFileSync(file, files.get('checkpoint') as Buffer);
+    return ['--since', file];
+  };
+
+  test.each([
+    [0, 300, 300],
+    [1, 1, 1],
+    [256, 257, 1],
+    [300, 700, 700 - 256],
+    [512, 512, 0],
+    [65_536, 70_000, 70_000 - 65_536],
+    [69_999, 70_000, 70_000 - 69_888],
+  ])('of %i entries, %i are shown to continue them by reading %i', async (before, now, read) => {
+    const old = checkpointOf(buildTlog(plainLeaves(before), signer));
+    const run = await verifyFiles(buildTlog(plainLeaves(now), signer), raw, ...old);
+    expect(run.report.logs).toMatchObject([
+      { size: now, since: { size: before }, checked: { entries: read, left_out: 0 }, faults: [] },
+    ]);
+    expect(run.code).toBe(0);
+  });
+
+  test('V5: another past is no continuation, whatever it is signed with; nor is a shorter log or another root', async () => {
+    const old = checkpointOf(buildTlog(plainLeaves(300), signer));
+    const [first = Buffer.alloc(0), ...others] = plainLeaves(700);
+    const story = [Buffer.from('another story'), ...others];
+    for (const [leaves, code] of [
+      [story, 'log_inconsistent'],
+      [[first, ...others.slice(0, 289)], 'log_shorter'],
+      [story.slice(0, 300), 'log_forked'],
+    ] as const) {
+      const run = await verifyFiles(buildTlog(leaves, signer), raw, ...old);
+      expect([run.code, faultsOf(run).map((fault) => fault.code)]).toEqual([1, [code]]);
+      expect(faultsOf(run)[0].checkpoints).toHaveLength(2);
+    }
+  });
+
+  test('V1: hashes of the past that were changed do not give the signed root', async () => {
+    const old = checkpointOf(buildTlog(plainLeaves(600), signer));
+    const files = buildTlog(plainLeaves(700), signer);
+    const tile = Buffer.from(files.get('tile/1/000.p/2') as Buffer);
+    tile[0] = (tile[0] as number) ^ 1;
+    files.set('tile/1/000.p/2', tile);
+    expect(faultsOf(await verifyFiles(files, raw, ...old)).map(({ code }) => code)).toContain('root_mismatch');
+    files.delete('tile/1/000.p/2');
+    expect(faultsOf(await verifyFiles(files, raw, ...old))).toMatchObject([{ code: 'tile_missing' }]);
+  });
+
+  test('what was seen further back is not passed over: reading begins there', async () => {
+    const state = ['--state', join(folder, 'state.json')];
+    await verifyFiles(buildTlog(plainLeaves(300), signer), raw, ...state);
+    const old = checkpointOf(buildTlog(plainLeaves(600), signer));
+    const run = await verifyFiles(buildTlog(plainLeaves(700), signer), raw, ...state, ...old);
+    expect(run.report.logs).toMatchObject([{ seen: { size: 300 }, checked: { entries: 700 - 256 }, faults: [] }]);
+  });
+
+  test('a checkpoint of another key proves nothing, and one that is not there is a mistake', async () => {
+    const files = buildTlog(plainLeaves(300), signer);
+    const old = checkpointOf(buildTlog(plainLeaves(200), tlogSigner(signer.name, 8)));
+    expect(faultsOf(await verifyFiles(files, raw, ...old))).toMatchObject([{ code: 'signature_missing' }]);
+    expect((await verifyFiles(files, raw, '--since', join(folder, 'none'))).code).toBe(2);
+  });
+});
