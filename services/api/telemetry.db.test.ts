@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OtlpReceiver, startOtlpReceiver } from '../../observability/testing.ts';
 import {
@@ -25,6 +24,7 @@ import {
 import { operationsOf } from '../platform/testing/openapi-check.ts';
 import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
+import { databaseContents, redisContents, spellings } from '../platform/testing/store-contents.ts';
 
 /** Names no address, so that an address found anywhere is a client's. */
 const ORIGIN = 'http://auth.sallyport.test';
@@ -287,48 +287,6 @@ describe('L3, L4: what breaks inside', () => {
 describe('redaction', () => {
   const canary = (kind: string): string => `canary${kind}${randomBytes(12).toString('hex')}`;
 
-  /** A text as it may turn up elsewhere. */
-  const spellings = (text: string): string[] => [
-    ...new Set([
-      text,
-      encodeURIComponent(text),
-      Buffer.from(text).toString('base64').replace(/=+$/, '').slice(0, -1),
-      Buffer.from(text).toString('hex'),
-      JSON.stringify(text).slice(1, -1),
-    ]),
-  ];
-
-  async function redisContents(): Promise<string> {
-    const redis = new Redis(stores.redisUrl);
-    const parts: string[] = [];
-    for (const key of await redis.keys('*')) {
-      const type = await redis.type(key);
-      parts.push(key, type);
-      if (type === 'string') parts.push((await redis.getBuffer(key))?.toString('latin1') ?? '');
-      else if (type === 'stream') parts.push(JSON.stringify(await redis.xrange(key, '-', '+')));
-      else if (type === 'hash') parts.push(JSON.stringify(await redis.hgetall(key)));
-      else if (type === 'set') parts.push(JSON.stringify(await redis.smembers(key)));
-      else if (type === 'zset') parts.push(JSON.stringify(await redis.zrange(key, '0', '-1')));
-      else if (type === 'list') parts.push(JSON.stringify(await redis.lrange(key, 0, -1)));
-      else throw new Error(`a type this test does not read: ${type}`);
-    }
-    await redis.quit();
-    return parts.join('\n');
-  }
-
-  async function databaseContents(): Promise<Map<string, string>> {
-    const tables = await queryRows<{ name: string }>(
-      stores.databaseUrl,
-      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`,
-    );
-    const contents = new Map<string, string>();
-    for (const { name } of tables) {
-      const found = await queryRows<{ row: string }>(stores.databaseUrl, `SELECT t::text AS row FROM "${name}" t`);
-      contents.set(name, found.map(({ row }) => row).join('\n'));
-    }
-    return contents;
-  }
-
   const sentryText = (): string => sentry.requests.map(({ body }) => body.toString()).join('\n');
 
   test('no secret planted through any route, errors included, is in logs, metrics, spans, error reports, Redis, job data or a dump; addresses are in their tables alone', async () => {
@@ -513,7 +471,7 @@ describe('redaction', () => {
       ['metrics', await metricsText()],
       ['spans', exported('traces').toString('latin1')],
       ['exported metrics', exported('metrics').toString('latin1')],
-      ['Redis and job data', await redisContents()],
+      ['Redis and job data', await redisContents(stores.redisUrl)],
       ['error reports', sentryText()],
     ]);
     expect(places.get('logs')).toContain('request failed');
@@ -523,7 +481,7 @@ describe('redaction', () => {
     expect(places.get('Redis and job data')).toContain('auth:{');
     expect(places.get('Redis and job data')).toContain('seal-audit-events');
     expect(places.get('error reports')).toContain('42P01');
-    const tables = await databaseContents();
+    const tables = await databaseContents(stores.databaseUrl);
     expect(tables.get('users')).toContain(email);
 
     const hits: string[] = [];
