@@ -28,6 +28,8 @@ function fitting(schema: Json): Json {
     return Object.fromEntries(
       Object.entries<Json>(schema.properties ?? {}).map(([name, inner]) => [name, fitting(inner)]),
     );
+  if (schema.type === 'integer' || schema.type === 'number') return schema.minimum ?? 1;
+  if (schema.type === 'boolean') return true;
   return schema.format === 'email' ? 'nobody@example.test' : 'x';
 }
 
