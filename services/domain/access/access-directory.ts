@@ -116,6 +116,7 @@ export function createAccessDirectory(
   const needSecondFactor = new Set(secondFactorRoles);
   // No secret hashes to it: what an unknown client is compared with.
   const dummy = randomBytes(HASH_BYTES);
+  const never = { hash: dummy, untilMs: 0 };
   let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), roles: new Set(), byRole: new Map() };
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
@@ -153,11 +154,11 @@ export function createAccessDirectory(
     authenticateClient(clientId, secret) {
       const client = loaded.clients.get(clientId);
       const presented = hash('sha256', secret, 'buffer');
-      const previous = client?.previousSecret;
+      const previous = client?.previousSecret ?? never;
       const isCurrent = timingSafeEqual(presented, client?.secretHash ?? dummy);
-      const isPrevious = timingSafeEqual(presented, previous?.hash ?? dummy);
+      const isPrevious = timingSafeEqual(presented, previous.hash);
       if (client === undefined || client.secretHash === null || client.disabled) return null;
-      return isCurrent || (isPrevious && ports.clock.now() < (previous?.untilMs ?? 0)) ? client : null;
+      return isCurrent || (isPrevious && ports.clock.now() < previous.untilMs) ? client : null;
     },
     rolesAt: (roles, acr) =>
       acr === 'aal2' || needSecondFactor.size === 0 ? roles : roles.filter((role) => !needSecondFactor.has(role)),
