@@ -193,12 +193,13 @@ describe('an answer that lasts', () => {
         return told === 'good' ? person('bearer', request) : null;
       },
     });
-    const asks = (permission: string) =>
-      stillAllowed(endpoint({ accepts: ['bearer'], permission }))({
-        headers: { authorization: 'DPoP good', dpop: 'p' },
-        method: 'GET',
-        url: '/x',
-      } as unknown as FastifyRequest);
+    const request = {
+      headers: { authorization: 'DPoP good', dpop: 'p' },
+      method: 'GET',
+      url: '/x',
+      identified: person('bearer', {} as RequestContext),
+    } as unknown as FastifyRequest;
+    const asks = (permission: string) => stillAllowed(endpoint({ accepts: ['bearer'], permission }))(request);
     expect(await asks('tokens:read')).toBe(true);
     expect(proofs).toEqual([{ proof: 'p', htm: 'GET', path: '/x', isChecked: true }]);
     expect(await asks('keys:manage')).toBe(false);

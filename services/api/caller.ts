@@ -78,7 +78,12 @@ export const requestContextOf = (request: FastifyRequest): RequestContext => new
 
 const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock };
 
-export function createCallerResolver(authenticators: Authenticators, stepUp: StepUpRule = TEN_MINUTES): CallerResolver {
+/** With `isAnew`, a request is judged by what holds now, whoever it was known to come from before. */
+export function createCallerResolver(
+  authenticators: Authenticators,
+  stepUp: StepUpRule = TEN_MINUTES,
+  { isAnew = false }: { readonly isAnew?: boolean } = {},
+): CallerResolver {
   const anonymous = (context: RequestContext): Caller => ({ kind: 'anonymous', request: context });
 
   const bySecret = (sent: SentCredential, body: unknown, context: RequestContext): Caller | null | undefined => {
@@ -122,8 +127,8 @@ export function createCallerResolver(authenticators: Authenticators, stepUp: Ste
       };
       return async (request) => {
         // Whom the limiter knows by the same headers is not proved twice: a secret costs, and a proof counts once.
-        request.identified ??= await prove(request);
-        const caller = request.identified;
+        const caller = (isAnew ? null : request.identified) ?? (await prove(request));
+        request.identified = caller;
         if (auth.permission && !isPermitted(caller, auth.permission))
           throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
         const isOfOneFactor = caller.kind === 'user' && caller.acr !== 'aal2';

@@ -11,10 +11,11 @@ export type StillAllowed = (endpoint: Endpoint) => (request: FastifyRequest) => 
  * one request and is over soon after it (RFC 9449 §11.1). Rejects (503) where it cannot be told now.
  */
 export function createStillAllowed(authenticators: Authenticators): StillAllowed {
-  const callers = createCallerResolver({
+  const anew: Authenticators = {
     ...authenticators,
     bearer: (token, context, proof) => authenticators.bearer(token, context, proof && { ...proof, isChecked: true }),
-  });
+  };
+  const callers = createCallerResolver(anew, undefined, { isAnew: true });
   return (endpoint) => {
     const resolve = callers.forEndpoint(endpoint);
     return async (request) => {
