@@ -298,6 +298,8 @@ export type Caller = { readonly request: RequestContext } & (
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
       readonly by: 'client' | 'bearer' | 'api_key';
+      /** Whoever manages clients made it; of those that anybody can make there are as many as anybody wants. */
+      readonly isVetted?: boolean;
     }
   | { readonly kind: 'system'; readonly name: string }
 );

@@ -85,6 +85,7 @@ describe('clients', () => {
     await access.load();
     const caller = clientCaller(access, clientId, clientSecret ?? '', request);
     expect(caller).toMatchObject({ kind: 'client', clientId, by: 'client', permissions: new Set(['tokens:read']) });
+    expect(caller).toHaveProperty('isVetted', true);
     expect(clientCaller(access, clientId, 'wrong', request)).toBeNull();
   });
 

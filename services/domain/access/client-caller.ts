@@ -12,5 +12,5 @@ export function clientCaller(
   if (client === null) return null;
   const known = access.permissions();
   const permissions = new Set(client.credentialScopes.filter((scope) => known.has(scope)));
-  return { kind: 'client', clientId, permissions, by: 'client', request };
+  return { kind: 'client', clientId, permissions, by: 'client', isVetted: client.origin === 'admin', request };
 }

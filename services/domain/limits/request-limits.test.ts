@@ -28,6 +28,7 @@ const client = (clientId: string, permissions: readonly string[] = []): Caller =
   clientId,
   permissions: new Set(permissions),
   by: 'client',
+  isVetted: true,
   request,
 });
 
@@ -180,6 +181,23 @@ describe('clients', () => {
     // Nor does it use up what its address has.
     expect(await admit({ ...service, ip: '192.0.2.9' })).toBe('refused by client');
     expect(await times(4, () => admit({ ip: '192.0.2.9' }))).not.toContain('refused by address');
+  });
+
+  test.each([
+    ['by its secret', true],
+    ['by its token', false],
+  ])('C-MWA-09: one that nobody here has looked at counts by its address too, known %s', async (_how, namesClient) => {
+    const stranger = (clientId: string) => ({ ...client(clientId), isVetted: false });
+    const made = (turn: number) => ({ namesClient, identify: () => stranger(`own-${turn}`) });
+    const outcomes = [];
+    for (let turn = 0; turn < 5; turn += 1) outcomes.push(await admit(made(turn)));
+    expect(outcomes).toEqual([...Array.from({ length: 4 }, () => 'address'), 'refused by address']);
+    const before = await limits.admitRequest(arrive({ ...made(0), ip: '192.0.2.9' }));
+    const asCaller = () => outcome(() => limits.admitCaller(stranger('own-0'), 'read', before));
+    expect(await times(4, asCaller)).toEqual([
+      ...Array.from({ length: 3 }, () => 'address,client'),
+      'refused by client',
+    ]);
   });
 
   test('introspection has a bucket as large as validation', async () => {

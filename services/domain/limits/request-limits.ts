@@ -30,7 +30,8 @@ export type Admission = {
 export type RequestLimits = {
   /**
    * Before the body is read: all together, then the client where the headers prove one, else the address and its class.
-   * A known client is thus never held by what others send from its address. Waits only for buckets counted in Redis.
+   * A known client is thus never held by what others send from its address; one that nobody here has looked at is: its
+   * address could register as many as it likes. Waits only for buckets counted in Redis.
    * @throws rateLimited, with its headers
    */
   admitRequest(request: ArrivedRequest): Admission | Promise<Admission>;
@@ -49,6 +50,9 @@ export type RequestLimits = {
 
 export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
 const BYPASS = 'limits:bypass';
+
+const isVettedClient = (caller: Caller | null): caller is Caller & { kind: 'client' } =>
+  caller?.kind === 'client' && caller.isVetted === true;
 
 const hasBypass = (caller: Caller | null): caller is Caller =>
   caller !== null && (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(BYPASS);
@@ -85,11 +89,11 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     rateLimitBypasses.add(1, { level: refused.bucket.level });
   }
 
-  /** The address is used up: who proves to be a client goes by its own bucket. */
+  /** The address is used up: who proves to be a known client goes by its own bucket. */
   async function passAddress(request: ArrivedRequest, counted: readonly Counted[]): Promise<Admission> {
     const { rateClass } = request;
     const caller = request.identify();
-    if (caller?.kind === 'client') return admitClient(caller, rateClass);
+    if (isVettedClient(caller)) return admitClient(caller, rateClass);
     await pass(counted, rateClass, caller);
     return { counted, isClientCounted: false };
   }
@@ -119,7 +123,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
       if (usedUp([all])) refuse(all, [all], request.rateClass);
       if (request.namesClient) {
         const caller = request.identify();
-        if (caller?.kind === 'client') return admitClient(caller, request.rateClass);
+        if (isVettedClient(caller)) return admitClient(caller, request.rateClass);
       }
       const ofAddress = buckets.byAddress[request.rateClass];
       const [first] = ofAddress;

@@ -11,11 +11,12 @@ const client = {
   scopes: ['openid', 'email', 'tasks:read'],
   audiences: ['*', OTHER],
   tokenEpoch: 7,
+  origin: 'admin',
 } as unknown as Client;
 const nothing = { keys: {}, scope: undefined, resource: undefined, audience: undefined };
 
-const exchanged = (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}) =>
-  exchangedClaims(ports, client, subjectOf(ports, client, world.token(claims)), { ...nothing, ...terms });
+const exchanged = (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}, by = client) =>
+  exchangedClaims(ports, by, subjectOf(ports, by, world.token(claims)), { ...nothing, ...terms });
 function codeOf(work: () => unknown): string {
   try {
     work();
@@ -72,6 +73,13 @@ describe('T14: what an exchanged token says', () => {
     expect(made.act).toEqual({ sub: 'service', act: { sub: 'x' } });
     expect(made.origins).toEqual([{ jti: goodClaims().jti, client_id: 'sallyport', ce: 0 }, ...before]);
     expect(made).toMatchObject({ email: 'somebody@people.test', email_verified: false, aud: AUDIENCE });
+  });
+
+  test('tells the roles of its user with profile, and to no client that nobody here has looked at', () => {
+    const wide = { ...client, scopes: ['profile'] };
+    const subject = { scope: 'profile', roles: ['admin'] };
+    expect(exchanged(subject, {}, wide)).toMatchObject({ roles: ['admin'] });
+    expect(exchanged(subject, {}, { ...wide, origin: 'document' })).not.toHaveProperty('roles');
   });
 
   test('is bound to what its client proved', () => {

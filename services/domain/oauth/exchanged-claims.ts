@@ -3,7 +3,7 @@ import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import { allowedAudience } from '../tokens/allowed-audience.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
-import { confirmationOf, maySee } from '../tokens/family-token.ts';
+import { confirmationOf, maySee, maySeeRoles } from '../tokens/family-token.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { judgeToken, type ValidatePorts } from '../tokens/validate-token.ts';
@@ -38,14 +38,14 @@ function scopesFor(client: Client, subject: AccessTokenClaims, requested: string
 
 /** Without what the client may not see of the user with this scope. */
 function seenBy<T extends Partial<AccessTokenClaims>>(
-  { clientId }: Client,
+  client: Client,
   scopes: readonly string[],
   { roles, email, email_verified, ...rest }: T,
 ) {
-  const facts = { clientId, scope: scopes.join(' ') };
+  const facts = { clientId: client.clientId, scope: scopes.join(' ') };
   return {
     ...rest,
-    ...(roles !== undefined && maySee(facts, 'profile') ? { roles } : {}),
+    ...(roles !== undefined && maySeeRoles(client, facts) ? { roles } : {}),
     ...(email !== undefined && maySee(facts, 'email') ? { email, email_verified: email_verified === true } : {}),
   };
 }

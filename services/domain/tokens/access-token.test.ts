@@ -189,6 +189,7 @@ describe('bearer', () => {
       clientId: 'c1',
       permissions: new Set(['a:b']),
       by: 'bearer',
+      isVetted: true,
       request,
     });
   });

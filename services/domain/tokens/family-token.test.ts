@@ -5,7 +5,10 @@ import { familyTokenFacts } from './family-token.ts';
 const access = {
   rolesAt: (roles: readonly string[]) => roles,
   permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
-  client: () => ({ scopes: ['openid', 'email'] }),
+  client: (clientId: string) => ({
+    scopes: ['openid', 'email'],
+    origin: clientId === 'stranger' ? 'registration' : 'admin',
+  }),
 } as unknown as AccessDirectory;
 
 const family = {
@@ -38,6 +41,8 @@ test('another client sees the address with the scope email, the roles with profi
   expect(seen('other', 'openid email')).toEqual(['u@people.test', null]);
   expect(seen('other', 'openid profile emails')).toEqual([null, ['admin']]);
   expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
+  // Whom to attack is told to nobody that registered itself.
+  expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
 });
 
 test('another client acts with what its scope names and the user holds', () => {

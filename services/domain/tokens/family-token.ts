@@ -1,4 +1,4 @@
-import type { AccessDirectory } from '../access/access-directory.ts';
+import type { AccessDirectory, Client } from '../access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { auditActor } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
@@ -49,12 +49,18 @@ export function confirmationOf({ jkt, x5t }: Pick<FamilyFacts, 'jkt' | 'x5t'>): 
 
 /**
  * What a client may see of its user: OpenID Connect Core §5.4 gives the address with the scope `email`, and who somebody
- * is, roles among it, with `profile`. Our own pages see everything.
+ * is with `profile`. Our own pages see everything.
  */
 export const maySee = (
   { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
   what: 'email' | 'profile',
 ): boolean => clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
+
+/** Roles come with `profile`, and go to no client that nobody here has looked at: they tell whom to attack. */
+export const maySeeRoles = (
+  client: Pick<Client, 'origin'> | undefined,
+  facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
+): boolean => client?.origin === 'admin' && maySee(facts, 'profile');
 
 export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
   const roles = access.rolesAt(family.roles, family.acr);
@@ -71,7 +77,7 @@ export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): 
       familyId: family.familyId,
       email: maySee(family, 'email') ? family.email : null,
       isEmailVerified: family.isEmailVerified,
-      roles: maySee(family, 'profile') ? roles : null,
+      roles: maySeeRoles(access.client(family.clientId), family) ? roles : null,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,
