@@ -18,7 +18,7 @@ import { auditReportCsv, auditReportJson } from './format-audit-report.ts';
 import { generateAuditReport } from './generate-audit-report.ts';
 import { leafOf } from './log/leaf.ts';
 import { vkeyOf } from './log/note.ts';
-import { entryBundle, tilePath, tileWidth } from './log/tiles.ts';
+import { entryBundle, tilePath, tilePrefix, tileWidth } from './log/tiles.ts';
 import { proveEvent } from './prove-event.ts';
 import { readEvent } from './read-event.ts';
 import { readCheckpoint } from './read-log.ts';
@@ -82,7 +82,7 @@ describe('a proof', () => {
 
 describe('the tile reader', () => {
   /** A reader whose statements are counted, and every tile of hashes that the log has. */
-  const counted = () => {
+  const counted = (memoryBytes = 16 * 1_048_576) => {
     const statements: string[] = [];
     const sql: Sql = {
       query: (statement, values) => {
@@ -92,7 +92,7 @@ describe('the tile reader', () => {
     };
     const time = { ms: 0 };
     const clock = { ...ports.clock, monotonic: () => time.ms };
-    return { reader: createTileReader({ sql, clock }, 16 * 1_048_576), statements, time };
+    return { reader: createTileReader({ sql, clock }, memoryBytes), statements, time };
   };
   const tilesOfLog = [0, 1, 2].flatMap((level) =>
     Array.from({ length: Math.ceil(SIZE / 256 ** (level + 1)) }, (_, n) =>
@@ -127,6 +127,45 @@ describe('the tile reader', () => {
     expect(statements).toHaveLength(4);
   });
 
+  test.each(['entries', '0'])(
+    'every width of a full tile of %s is one read, by however many at once',
+    async (level) => {
+      const { reader, statements } = counted();
+      await reader.read('1', '0/001');
+      statements.length = 0;
+      const widths = Array.from({ length: 255 }, (_, i) => i + 1);
+      const [full, ...partial] = await Promise.all(
+        [`${level}/000`, ...widths.map((width) => `${level}/000.p/${width}`)].map((path) => reader.read('1', path)),
+      );
+      for (const width of widths) await reader.read('current', `${level}/000.p/${width}`);
+      expect(statements).toEqual([level === 'entries' ? 'auditLeavesRead' : 'auditTileRead']);
+      const whole = full?.bytes ?? Buffer.alloc(0);
+      const kind = level === 'entries' ? level : 0;
+      expect(partial.map(({ bytes }) => bytes)).toEqual(widths.map((width) => tilePrefix(kind, whole, width)));
+      expect([full, ...partial].filter((tile) => tile?.isFull)).toHaveLength(1);
+      expect(new Set([full, ...partial].map((tile) => tile?.etag)).size).toBe(256);
+    },
+  );
+
+  test('every width of the tile that still grows is one read as well', async () => {
+    const { reader, statements } = counted();
+    for (const width of [1, 112, 40, 111]) await reader.read('1', `entries/273.p/${width}`);
+    expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLeavesRead']);
+  });
+
+  test('what is kept has memory of its own, and counts with all that it takes', async () => {
+    const roomy = counted(4 * 1_100);
+    expect((await roomy.reader.read('1', '2/000.p/1')).bytes.buffer.byteLength).toBe(32);
+    await roomy.reader.read('1', '2/000.p/1');
+    // A tile of 32 bytes takes over a thousand.
+    const narrow = counted(4 * 1_000);
+    for (let i = 0; i < 2; i += 1) await narrow.reader.read('1', '2/000.p/1');
+    expect([roomy, narrow].map(({ statements }) => statements.slice(2))).toEqual([
+      ['auditTileRead'],
+      ['auditTileRead', 'auditTileRead'],
+    ]);
+  });
+
   test('what is not there is asked for anew each time, and kept by nobody', async () => {
     const { reader, statements } = counted();
     for (const [choice, path, code] of [
@@ -143,9 +182,23 @@ describe('the tile reader', () => {
     const raw = (text: string) => ports.sql.query(defineStatement('', text));
     await raw('UPDATE audit_tiles SET hashes = substr(hashes, 1, 320) WHERE level = 0 AND n = 7');
     await expect(reader.read('current', '0/007')).rejects.toMatchObject({ code: 'audit_log_damaged' });
+    expect((await reader.read('current', '0/007.p/10')).bytes).toHaveLength(320);
     await raw(`UPDATE audit_tiles SET hashes = (SELECT string_agg(sha256('\\x00'::bytea || leaf), '' ORDER BY seq)
       FROM audit_events WHERE seq >= 1792 AND seq < 2048) WHERE level = 0 AND n = 7`);
     expect((await reader.read('current', '0/007')).isFull).toBe(true);
+    await raw('UPDATE audit_tiles SET n = 9 WHERE level = 2');
+    await expect(reader.read('current', '2/000.p/1')).rejects.toMatchObject({ code: 'audit_log_damaged' });
+    await raw('UPDATE audit_tiles SET n = 0 WHERE level = 2');
+    const move = (from: number, to: number) =>
+      raw(
+        `DO $$ BEGIN SET LOCAL session_replication_role = replica; UPDATE audit_events SET seq = ${to} WHERE seq = ${from}; END $$`,
+      );
+    await move(1_800, 1_000_000);
+    await expect(reader.read('current', 'entries/007')).rejects.toMatchObject({ code: 'audit_log_damaged' });
+    expect((await reader.read('current', 'entries/007.p/8')).isFull).toBe(false);
+    await expect(reader.read('current', 'entries/007.p/9')).rejects.toMatchObject({ code: 'audit_log_damaged' });
+    await move(1_000_000, 1_800);
+    expect((await reader.read('current', 'entries/007')).isFull).toBe(true);
   });
 });
 

@@ -3,9 +3,10 @@ import type { Ports } from '../ports.ts';
 import { createByteLru } from './byte-lru.ts';
 import { auditLogDamaged, auditLogEmpty, auditOriginUnknown, auditTileUnknown } from './errors.ts';
 import { HASH_BYTES } from './log/merkle.ts';
-import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tileWidth } from './log/tiles.ts';
+import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tilePrefix, tileWidth } from './log/tiles.ts';
 import { type LogRow, readLeaves, readLogs, readNewestCheckpoint, readTile } from './log-reader.store.ts';
 import type { LogChoice } from './read-log.ts';
+import { createSharedReadings } from './shared-readings.ts';
 
 /** Bytes of one tile, for everybody. `etag` is a strong one. */
 export type PublicTile = { readonly bytes: Buffer; readonly isFull: boolean; readonly etag: string };
@@ -23,15 +24,20 @@ export type TileReader = {
 const KEPT_MS = 60_000;
 /** For so long after a log was continued, its addresses as the log in use still show the one before. */
 const LOGS_MS = 1_000;
-/** What an entry costs beside its bytes, generously. */
-const ENTRY_BYTES = 512;
+/** What a tile costs beside its bytes, generously: key, objects, a backing store of its own. */
+const TILE_OVERHEAD_BYTES = 1_024;
+
+/** A tile as wide as it is published. */
+type HeldTile = PublicTile & { readonly width: number; readonly readAtMs: number };
 
 /**
- * Reads tiles as often as anybody likes: what is published never changes, so it is read once a minute at
- * most, as far as memory goes. A tile that nobody asked for lately costs one statement, one that is not there one or two.
+ * Reads tiles as often as anybody likes: what is published never changes, so it is read once a minute at most, as
+ * far as memory goes, as wide as it is published, by one for all who ask; partial tiles are the beginning of that.
+ * A tile that nobody asked for lately costs one statement, one that is not there one or two.
  */
 export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, memoryBytes: number): TileReader {
-  const kept = createByteLru<PublicTile & { readonly readAtMs: number }>(memoryBytes);
+  const kept = createByteLru<HeldTile>(memoryBytes);
+  const readings = createSharedReadings<HeldTile>();
   /** Leaves that are published, by origin; they only grow. */
   const sizes = new Map<string, number>();
   let logs: readonly LogRow[] = [];
@@ -52,45 +58,52 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
     return log;
   }
 
-  async function isPublished({ origin }: LogRow, tile: TileId): Promise<boolean> {
-    const level = tile.level === 'entries' ? 0 : tile.level;
-    const isWithin = (size: number): boolean => tile.width <= tileWidth(level, tile.n, size);
-    if (isWithin(sizes.get(origin) ?? 0)) return true;
+  /** Hashes or leaves of this place that are published; throws `auditTileUnknown` where those asked for are not. */
+  async function publishedWidth({ origin }: LogRow, { level, n, width }: TileId): Promise<number> {
+    const widthIn = (size: number): number => tileWidth(level === 'entries' ? 0 : level, n, size);
+    const known = widthIn(sizes.get(origin) ?? 0);
+    if (width <= known) return known;
+    // Always asked anew, and not shared: another process may just have shown the checkpoint that covers it.
     const newest = await readNewestCheckpoint(sql, origin);
     if (newest === null) throw auditLogEmpty();
     sizes.set(origin, Math.max(newest.size, sizes.get(origin) ?? 0));
-    return isWithin(newest.size);
+    if (width > widthIn(newest.size)) throw auditTileUnknown();
+    return widthIn(newest.size);
   }
 
-  const keyOf = ({ origin }: LogRow, tile: TileId): string => `${origin}\n${tilePath(tile)}`;
+  /** What is stored of a place, up to a width; less where the log is damaged. */
+  const stored = (log: LogRow, tile: TileId): Promise<{ bytes: Buffer; width: number }> =>
+    tile.level === 'entries' ? storedLeaves(log, tile) : storedHashes(log, { ...tile, level: tile.level });
 
-  function keptTile(log: LogRow, tile: TileId): PublicTile | undefined {
-    const held = kept.get(keyOf(log, tile));
-    return held && clock.monotonic() - held.readAtMs < KEPT_MS ? held : undefined;
+  async function storedHashes({ origin }: LogRow, { level, n, width }: TileId & { readonly level: number }) {
+    const hashes = (await readTile(sql, origin, level, n)) ?? Buffer.alloc(0);
+    const there = Math.min(width, Math.floor(hashes.length / HASH_BYTES));
+    return { bytes: tilePrefix(level, hashes, there), width: there };
   }
 
-  /** From memory: itself, or of hashes the beginning of the full tile. */
-  function remembered(log: LogRow, tile: TileId): PublicTile | undefined {
-    const same = keptTile(log, tile);
-    if (same || tile.level === 'entries' || tile.width === TILE_WIDTH) return same;
-    const full = keptTile(log, { ...tile, width: TILE_WIDTH });
-    return full && publicTile(full.bytes.subarray(0, tile.width * HASH_BYTES), false);
-  }
-
-  const stored = (log: LogRow, tile: TileId): Promise<Buffer> =>
-    tile.level === 'entries' ? bundle(log, tile) : hashes(log, tile);
-
-  async function hashes({ origin }: LogRow, { level, n, width }: TileId): Promise<Buffer> {
-    const tile = await readTile(sql, origin, level as number, n);
-    if (tile === null || tile.length < width * HASH_BYTES) throw auditLogDamaged();
-    return tile.subarray(0, width * HASH_BYTES);
-  }
-
-  async function bundle({ firstSeq }: LogRow, { n, width }: TileId): Promise<Buffer> {
+  async function storedLeaves({ firstSeq }: LogRow, { n, width }: TileId) {
     const first = firstSeq + n * TILE_WIDTH;
     const rows = await readLeaves(sql, first, first + width);
-    if (rows.length !== width) throw auditLogDamaged();
-    return entryBundle(rows.map(({ leaf }) => leaf));
+    const gap = rows.findIndex(({ seq }, i) => seq !== first + i);
+    const leaves = (gap < 0 ? rows : rows.slice(0, gap)).map(({ leaf }) => leaf);
+    return { bytes: entryBundle(leaves), width: leaves.length };
+  }
+
+  async function readAndKeep(key: string, log: LogRow, tile: TileId): Promise<HeldTile> {
+    const readAtMs = clock.monotonic();
+    const { bytes, width } = await stored(log, tile);
+    const read = { ...publicTile(ownCopy(bytes), width === TILE_WIDTH), width, readAtMs };
+    // What is damaged is not remembered.
+    if (width === tile.width) kept.set(key, read, bytes.byteLength + TILE_OVERHEAD_BYTES);
+    return read;
+  }
+
+  /** From memory, or read for everybody who waits for it. */
+  async function heldTile(log: LogRow, tile: TileId): Promise<HeldTile> {
+    const key = `${log.origin}\n${tilePath(tile)}`;
+    const held = kept.get(key);
+    if (held && clock.monotonic() - held.readAtMs < KEPT_MS) return held;
+    return readings(key, () => readAndKeep(key, log, tile));
   }
 
   return {
@@ -98,16 +111,18 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
       const tile = parseTilePath(`tile/${path}`);
       if (tile === null) throw auditTileUnknown();
       const log = await chosenLog(choice);
-      const held = remembered(log, tile);
-      if (held) return held;
-      if (!(await isPublished(log, tile))) throw auditTileUnknown();
-      const readAtMs = clock.monotonic();
-      // A copy: what was read may be a view of a page of many rows.
-      const read = publicTile(Buffer.from(await stored(log, tile)), tile.width === TILE_WIDTH);
-      kept.set(keyOf(log, tile), { ...read, readAtMs }, read.bytes.byteLength + ENTRY_BYTES);
-      return read;
+      const held = await heldTile(log, { ...tile, width: await publishedWidth(log, tile) });
+      if (held.width < tile.width) throw auditLogDamaged();
+      return held.width === tile.width ? held : publicTile(tilePrefix(tile.level, held.bytes, tile.width), false);
     },
   };
+}
+
+/** What was read may be a view of a page of many rows, and a small copy one of Node's pool: kept, it would keep all of that. */
+function ownCopy(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.byteLength);
+  bytes.copy(own);
+  return own;
 }
 
 function publicTile(bytes: Buffer, isFull: boolean): PublicTile {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entryBundle, parseTilePath, tilePath, tileWidth } from './tiles.ts';
+import { entryBundle, parseTilePath, tilePath, tilePrefix, tileWidth } from './tiles.ts';
 
 describe('paths', () => {
   test.each([
@@ -57,4 +57,16 @@ test('a bundle has each leaf behind its length', () => {
       .subarray(0, 8)
       .toString('hex'),
   ).toBe('000261620000ffff');
+});
+
+test('the beginning of a bundle is the bundle of its first leaves, whatever their lengths', () => {
+  const leaf = fc.uint8Array({ maxLength: 600 });
+  fc.assert(
+    fc.property(fc.array(leaf, { minLength: 1, maxLength: 40 }), fc.nat(), (leaves, nat) => {
+      const width = 1 + (nat % leaves.length);
+      expect(tilePrefix('entries', entryBundle(leaves), width)).toEqual(entryBundle(leaves.slice(0, width)));
+    }),
+  );
+  const hashes = Buffer.alloc(96, 7);
+  expect(tilePrefix(1, hashes, 2)).toEqual(hashes.subarray(0, 64));
 });

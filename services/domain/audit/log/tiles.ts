@@ -50,6 +50,14 @@ export function entryBundle(leaves: readonly Uint8Array[]): Buffer {
   );
 }
 
+/** The first `width` hashes of a tile, or leaves of a bundle, that has at least as many: a view. */
+export function tilePrefix(level: TileId['level'], bytes: Buffer, width: number): Buffer {
+  if (level !== 'entries') return bytes.subarray(0, width * HASH_BYTES);
+  let end = 0;
+  for (let leaf = 0; leaf < width; leaf += 1) end += 2 + bytes.readUInt16BE(end);
+  return bytes.subarray(0, end);
+}
+
 /** Where a subtree's hash is folded from. */
 type Place = { readonly level: number; readonly n: number; readonly from: number; readonly count: number };
 
