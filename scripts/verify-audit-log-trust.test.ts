@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
@@ -7,6 +8,7 @@ import {
   folder,
   plainLeaves,
   signer,
+  VERIFIER,
   verify,
   verifyFiles,
 } from '../services/platform/testing/offline-verifier.ts';
@@ -237,6 +239,56 @@ describe('--since a checkpoint that was verified before', () => {
     const old = checkpointOf(buildTlog(plainLeaves(600), signer));
     const run = await verifyFiles(buildTlog(plainLeaves(700), signer), raw, ...state, ...old);
     expect(run.report.logs).toMatchObject([{ seen: { size: 300 }, checked: { entries: 700 - 256 }, faults: [] }]);
+  });
+
+  test('--save keeps the checkpoint that the run verified, and no other', async () => {
+    const file = join(folder, 'verified');
+    const save = [raw, '--save', file];
+    const checkpoint = (size: number) => buildTlog(plainLeaves(size), signer).get('checkpoint')?.toString();
+    const leftOut = buildTlog(plainLeaves(700), signer);
+    leftOut.delete('tile/entries/001');
+    const damaged = buildTlog(plainLeaves(700), signer);
+    damaged.set('tile/0/001', randomBytes(8_192));
+    for (const [files, code] of [
+      [leftOut, 'entries_left_out'],
+      [damaged, 'tile_wrong'],
+    ] as const) {
+      const run = await verifyFiles(files, ...save);
+      expect([run.code, faultsOf(run).map((fault) => fault.code)]).toEqual([1, [code]]);
+      expect(existsSync(file)).toBe(false);
+    }
+    const whole = await verifyFiles(buildTlog(plainLeaves(300), signer), ...save);
+    expect(whole.report.logs).toMatchObject([{ saved: file, checked: { entries: 300 }, faults: [] }]);
+    expect(readFileSync(file, 'utf8')).toBe(checkpoint(300));
+    // The next run goes on from there, and keeps how far it came; one that finds a fault does not.
+    const next = await verifyFiles(buildTlog(plainLeaves(600), signer), ...save, '--since', file);
+    expect(next.report.logs).toMatchObject([{ since: { size: 300 }, checked: { entries: 600 - 256 }, faults: [] }]);
+    expect(readFileSync(file, 'utf8')).toBe(checkpoint(600));
+    expect((await verifyFiles(damaged, ...save)).code).toBe(1);
+    expect(readFileSync(file, 'utf8')).toBe(checkpoint(600));
+    expect((await verifyFiles(buildTlog(plainLeaves(3), signer), raw, '--save', join(file, 'below'))).code).toBe(2);
+  });
+
+  test('checkpoints beside the log from before the place where reading began are named, and not counted', async () => {
+    const old = checkpointOf(buildTlog(plainLeaves(600), signer));
+    const files = buildTlog(plainLeaves(700), signer);
+    for (const size of [100, 511, 512, 650, 700])
+      files.set(`checkpoints/${size}`, buildTlog(plainLeaves(size), signer).get('checkpoint') as Buffer);
+    const since = await verifyFiles(files, raw, ...old);
+    expect(since.report.logs).toMatchObject([
+      {
+        checked: { checkpoints: 1 + 3 },
+        not_compared: [
+          { file: 'checkpoints/100', size: 100 },
+          { file: 'checkpoints/511', size: 511 },
+        ],
+        faults: [],
+      },
+    ]);
+    const { stdout } = spawnSync(process.execPath, [VERIFIER, join(folder, 'log'), raw, ...old], { encoding: 'utf8' });
+    expect(stdout).toMatch(/^skipped {2}checkpoints\/100, checkpoints\/511: not compared$/m);
+    const whole = await verifyFiles(files, raw);
+    expect(whole.report.logs).toMatchObject([{ checked: { checkpoints: 1 + 5 }, not_compared: [] }]);
   });
 
   test('a checkpoint of another key proves nothing, and one that is not there is a mistake', async () => {

@@ -23,8 +23,9 @@ Options:
   --state FILE      what was last seen of the log: its key, size and root. A log that shrank or forked is found out.
                     Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
   --no-state        neither read nor write one
-  --since FILE      a checkpoint of the log that was verified before, as it was published: entries before it are not
-                    read again, and the log is shown to continue it (RFC 9162 section 2.1.4)
+  --save FILE       write the checkpoint once all of the log is verified under it (implies --complete)
+  --since FILE      a checkpoint that --save wrote: entries before it are not read again, and the log is shown to
+                    continue it (RFC 9162 section 2.1.4)
   --witness KEY     key of a witness whose cosignature counts; may be repeated
   --quorum N        how many of them must have signed (default: all that are named)
   --max-age SECONDS how old their cosignatures may be
@@ -529,13 +530,13 @@ function readState(file) {
 }
 
 /** @throws UsageError where it cannot be kept: the next run would trust anew without a word. */
-function keep(file, text) {
+function keep(file, text, options = '--state, or say --no-state') {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     writeFileSync(`${file}.new`, text, { mode: 0o600 });
     renameSync(`${file}.new`, file);
   } catch (err) {
-    throw new UsageError(`${file} cannot be written (${err.code}); name another with --state, or say --no-state`);
+    throw new UsageError(`${file} cannot be written (${err.code}); name another with ${options}`);
   }
 }
 
@@ -923,6 +924,10 @@ async function verifyLog(source, options) {
     for (const one of isWhole ? before : [])
       if ((known.includes(one) || signed.includes(one)) && !isRootAt(read, one))
         contradict('log_inconsistent', one, newest, findings);
+    const compared = signed.filter((one) => one.size >= newest.size || (isWhole && before.includes(one)));
+    result.not_compared = signed
+      .filter((one) => !compared.includes(one))
+      .map(({ where, size }) => ({ file: where, size }));
     if (options.isComplete && read.leftOut > 0)
       findings.add('entries_left_out', `${read.leftOut} entries are not in this export`);
     const signers = signersOf(newest, trusted).map(({ key }) => key);
@@ -932,11 +937,15 @@ async function verifyLog(source, options) {
       entries: read.entryCount,
       left_out: read.leftOut,
       tiles: read.tileCount,
-      checkpoints: 1 + signed.length,
+      checkpoints: 1 + compared.length,
       cosignatures: newest.cosignatures,
       disclosures: events.seen.disclosed,
     };
     if (options.stateFile && findings.isEmpty) writeState(options.stateFile, signers, newest);
+    if (options.save && findings.isEmpty) {
+      keep(options.save, newest.note, '--save');
+      result.saved = options.save;
+    }
   } catch (err) {
     findings.take(err);
   }
@@ -1046,6 +1055,7 @@ function readOptions(args) {
         origin: { type: 'string' },
         state: { type: 'string' },
         'no-state': { type: 'boolean' },
+        save: { type: 'string' },
         since: { type: 'string' },
         quorum: { type: 'string' },
         'max-age': { type: 'string' },
@@ -1071,7 +1081,8 @@ function readOptions(args) {
     quorum: wholeNumber(values.quorum, '--quorum') ?? witnesses.length,
     maxAgeSeconds: wholeNumber(values['max-age'], '--max-age'),
     isRaw: values.raw ?? false,
-    isComplete: values.complete ?? false,
+    // Entries that were left out are not verified, and a later run would not read them either.
+    isComplete: values.complete || values.save !== undefined,
   };
   if (values.help) return options;
   if (witnesses.some(({ kind }) => kind !== 'cosignature') || options.vkeys.some(({ kind }) => kind !== 'ed25519'))
@@ -1099,7 +1110,15 @@ async function run(options) {
 }
 
 async function verifyEarlier(source, options) {
-  const own = { ...options, stateFile: undefined, since: undefined, origin: undefined, witnesses: [], quorum: 0 };
+  const own = {
+    ...options,
+    stateFile: undefined,
+    save: undefined,
+    since: undefined,
+    origin: undefined,
+    witnesses: [],
+    quorum: 0,
+  };
   const bytes = await source.read('vkey', 10_000);
   const offered = (bytes?.toString('utf8') ?? '')
     .split('\n')
@@ -1116,6 +1135,13 @@ async function verifyEarlier(source, options) {
     ...own,
     vkeys: options.vkeys.length === 0 ? [] : pinned.length > 0 ? pinned : options.vkeys,
   });
+}
+
+/** Checkpoints that nothing was compared with, a bounded number by name. */
+function skippedOnes(checkpoints) {
+  const named = checkpoints.slice(0, NAMED).map(({ file }) => file);
+  const more = checkpoints.length > NAMED ? ` and ${checkpoints.length - NAMED} more` : '';
+  return `${named.join(', ')}${more}: not compared`;
 }
 
 function describe(log) {
@@ -1137,6 +1163,8 @@ function describe(log) {
     ...(log.key ? [`key      ${log.key.vkeys.join(' ')} (${log.key.trust})`] : []),
     ...(log.key?.learned ?? []).map((vkey) => `new key  ${vkey} (the log itself tells of it: pin it too)`),
     ...(log.since ? [`since    ${log.since.size} entries, verified before`] : []),
+    ...(log.not_compared?.length > 0 ? [`skipped  ${skippedOnes(log.not_compared)}`] : []),
+    ...(log.saved ? [`saved    ${log.saved}, for --since`] : []),
     ...(log.seen ? [`seen     ${log.seen.size} entries when last verified`] : []),
   ];
 }
