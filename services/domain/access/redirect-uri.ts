@@ -7,13 +7,15 @@ const PRIVATE_SCHEME = /^[a-z][a-z0-9+-]*\.[a-z0-9.+-]*:$/;
 const FORM = /^(?!https?:(?!\/\/))[a-z][a-z0-9+.-]*:[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
 /** Schemes that run or show what follows instead of taking it somewhere. */
 const RUNNING_SCHEMES: ReadonlySet<string> = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:']);
+/** What a policy reads as its next source or directive (CSP): hosts stand in one where a form leads there. */
+const PARTING = /[;,]/;
 const LONGEST = 2_048;
 
 /** Whether a browser may be sent there at all, registered or not. */
 export function isSafeRedirectUri(uri: string): boolean {
   if (uri.length > LONGEST || !FORM.test(uri) || !URL.canParse(uri)) return false;
-  const { protocol, username, password } = new URL(uri);
-  return !RUNNING_SCHEMES.has(protocol) && username === '' && password === '';
+  const { protocol, host, username, password } = new URL(uri);
+  return !RUNNING_SCHEMES.has(protocol) && !PARTING.test(host) && username === '' && password === '';
 }
 
 /**

@@ -50,6 +50,12 @@ describe('what a client says of itself (RFC 7591 §2)', () => {
     });
   });
 
+  test('four redirect addresses of 512 characters are the most', () => {
+    const longest = Array.from({ length: 4 }, (_, at) => `${REDIRECT}/${at}${'x'.repeat(510 - REDIRECT.length)}`);
+    expect(longest[0]).toHaveLength(512);
+    expect(read({ redirect_uris: longest }).redirectUris).toEqual(longest);
+  });
+
   test('a device needs no redirect address and has no response type', () => {
     expect(read({ redirect_uris: undefined, grant_types: [DEVICE] })).toMatchObject({
       redirectUris: [],
@@ -92,7 +98,8 @@ describe('what a client says of itself (RFC 7591 §2)', () => {
     ['an empty list', []],
     ['no list', REDIRECT],
     ['no text', [7]],
-    ['one too many', Array.from({ length: 21 }, (_, at) => `${REDIRECT}/${at}`)],
+    ['one too long', [`${REDIRECT}/${'x'.repeat(513 - 1 - REDIRECT.length)}`]],
+    ['one too many', Array.from({ length: 5 }, (_, at) => `${REDIRECT}/${at}`)],
     ['plain http', ['http://app.example/cb']],
     ['a fragment', [`${REDIRECT}#x`]],
     ['a wildcard', ['https://*.example/cb']],

@@ -44,13 +44,17 @@ const shapes = z.looseObject({
   dpop_bound_access_tokens: z.boolean().default(false),
   require_pushed_authorization_requests: z.boolean().default(false),
 });
-const redirects = z.array(z.string().max(2_048)).max(20).default([]);
+/** Every copy holds them all in memory, and nobody looked at them. */
+const redirects = z.array(z.string().max(512)).max(4).default([]);
 
 const invalid = (detail: string) => clientMetadataInvalid({ detail });
 
 function redirectUrisOf(given: unknown, isNeeded: boolean): string[] {
   const { data, success } = redirects.safeParse(given);
-  if (!success) throw clientRedirectUriInvalid({ detail: 'redirect_uris is no list of up to 20 addresses.' });
+  if (!success)
+    throw clientRedirectUriInvalid({
+      detail: 'redirect_uris is no list of up to 4 addresses of up to 512 characters.',
+    });
   const at = data.findIndex((uri) => !isRedirectUri(uri));
   if (at >= 0) throw clientRedirectUriInvalid({ detail: `redirect_uris[${at}] is not acceptable.` });
   if (isNeeded && data.length === 0)

@@ -22,7 +22,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   limit: 'credential',
   bodyLimit: 32_768,
   body: z.looseObject({
-    redirect_uris: member('Up to 20 addresses; https, loopback, or of an app’s own scheme.'),
+    redirect_uris: member('Up to 4 addresses of up to 512 characters; https, loopback, or of an app’s own scheme.'),
     token_endpoint_auth_method: member('none, client_secret_basic or client_secret_post.'),
     grant_types: member('authorization_code unless said; also refresh_token and the device grant.'),
     response_types: member('code, with authorization_code.'),

@@ -1,8 +1,10 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { guardedFetch, guardingFetch, isPublicAddress } from './outbound.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { guardedFetch, guardingFetch, isPublicAddress, pinnedLookup } from './outbound.ts';
 
 const answers: Record<string, RequestListener> = {
   '/': (request, response) => {
@@ -45,6 +47,7 @@ test('A6 neither a private address, nor a name that leads to one, nor plain http
     'https://2130706433/',
     'https://0x7f.1/',
     'https://localhost/',
+    'https://a.localhost./',
     'https://169.254.169.254/latest/meta-data',
   ])
     await expect(guardedFetch(strict, url), url).rejects.toThrow('outbound request refused');
@@ -66,6 +69,98 @@ test('where a private network is configured, redirects, large and compressed ans
   );
   // Headers at once, then a byte now and then.
   await expect(guardedFetch({ ...lenient, deadlineMs: 50 }, `${base}/drip`)).rejects.toThrow();
+});
+
+test('an answer that is none ends the request, and its connection; so does one that is refused', async () => {
+  const closed: Promise<unknown>[] = [];
+  const answering: Record<string, string> = {
+    '/upgrade': 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+    '/hang-up': '',
+    '/redirect': 'HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 9\r\n\r\n',
+    '/bomb': 'HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 9\r\n\r\n',
+  };
+  const raw = createTcpServer((socket: Socket) => {
+    closed.push(once(socket, 'close'));
+    socket.on('error', () => {});
+    socket.once('data', (head: Buffer) => {
+      const told = answering[head.toString().split(' ')[1] as string] as string;
+      if (told === '') socket.end();
+      else socket.write(told);
+    });
+  });
+  raw.listen(0, '127.0.0.1');
+  await once(raw, 'listening');
+  const at = `http://127.0.0.1:${(raw.address() as AddressInfo).port}`;
+  // No deadline that helps.
+  const patient = { allowsPrivate: true, deadlineMs: 3_600_000 };
+  for (const path of Object.keys(answering)) await expect(guardedFetch(patient, at + path), path).rejects.toThrow();
+  expect(closed).toHaveLength(4);
+  await Promise.all(closed);
+  raw.close();
+});
+
+describe('A6 names are asked of name servers, not of the system', () => {
+  const A = 1;
+  /** What each name has, by type; a name that is not here is never answered. */
+  const zone: Record<string, Record<number, readonly number[]>> = {
+    'inside.example': { [A]: [10, 0, 0, 7] },
+    'both.example': { [A]: [1, 1, 1, 1], 28: [...Array(15).fill(0), 1] },
+    'empty.example': {},
+  };
+  const asked: string[] = [];
+  const names = createSocket('udp4', (query, from) => {
+    const labels: string[] = [];
+    let at = 12;
+    for (let size = query[at] as number; size > 0; size = query[at] as number) {
+      labels.push(query.toString('latin1', at + 1, at + 1 + size));
+      at += 1 + size;
+    }
+    const name = labels.join('.');
+    const type = query.readUInt16BE(at + 1);
+    asked.push(name);
+    const held = zone[name];
+    if (held === undefined) return;
+    const address = held[type];
+    const answer = address === undefined ? [] : [0xc0, 12, 0, type, 0, 1, 0, 0, 0, 0, 0, address.length, ...address];
+    const head = Buffer.from([...query.subarray(0, 2), 0x81, 0x80, 0, 1, 0, answer.length > 0 ? 1 : 0, 0, 0, 0, 0]);
+    names.send(Buffer.concat([head, query.subarray(12, at + 5), Buffer.from(answer)]), from.port, from.address);
+  });
+  let rules: { allowsPrivate: boolean; nameServers: string[] };
+  beforeAll(async () => {
+    names.bind(0, '127.0.0.1');
+    await once(names, 'listening');
+    rules = { allowsPrivate: false, nameServers: [`127.0.0.1:${names.address().port}`] };
+  });
+  afterAll(() => names.close());
+
+  test.each([
+    ['inside.example', 'private address'],
+    ['both.example', 'private address'],
+    ['empty.example', 'leads nowhere'],
+  ])('%s is refused: %s', async (name, why) => {
+    await expect(guardedFetch(rules, `https://${name}/a`)).rejects.toThrow(why);
+    expect(asked).toContain(name);
+  });
+
+  test('one that is silent is waited for until the deadline, and then no more', async () => {
+    await expect(guardedFetch({ ...rules, deadlineMs: 100 }, 'https://silent.example/')).rejects.toThrow('timeout');
+    expect(asked).toContain('silent.example');
+  });
+
+  test('the connection asks for no name again: it goes to what was found', () => {
+    const found = [
+      { address: '1.1.1.1', family: 4 },
+      { address: '2606:4700:4700::1111', family: 6 },
+    ];
+    const told: unknown[] = [];
+    const lookup = pinnedLookup(found);
+    lookup('rebound.example', { all: true }, (...answer) => told.push(answer));
+    lookup('rebound.example', {}, (...answer) => told.push(answer));
+    expect(told).toEqual([
+      [null, found],
+      [null, '1.1.1.1', 4],
+    ]);
+  });
 });
 
 test('only the work it is given is guarded', async () => {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
+import { Resolver } from 'node:dns/promises';
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
@@ -11,6 +12,8 @@ export type OutboundRules = {
   readonly answerBytesMax?: number;
   /** For the whole answer; 8 s unless said. */
   readonly deadlineMs?: number;
+  /** Who is asked for public names, `address:port`; the system's unless said. */
+  readonly nameServers?: readonly string[];
 };
 
 /** Raised for an address, answer or delay that the guard does not let through. */
@@ -23,6 +26,7 @@ class OutboundRefused extends Error {
 
 const ANSWER_BYTES_MAX = 1_048_576;
 const DEADLINE_MS = 8_000;
+const LOOKUP_MS = 2_000;
 
 // IANA special-purpose registries (RFC 6890 and its updates): whatever is not reachable for everybody.
 const special = new BlockList();
@@ -61,18 +65,40 @@ export function isPublicAddress(address: string): boolean {
   return version === 6 && global6.check(address, 'ipv6') && !special.check(address, 'ipv6');
 }
 
-/** Resolves names, and hands on an answer only when every address in it is public: a rebound name finds no way round. */
-const publicLookup: LookupFunction = (hostname, options, done) => {
-  dnsLookup(hostname, { ...options, all: true }, (err, found) => {
-    const addresses = found as LookupAddress[];
-    if (err) return done(err, '', 0);
-    const [first] = addresses;
-    if (first === undefined || addresses.some(({ address }) => !isPublicAddress(address)))
-      return done(new OutboundRefused('its name leads to a private address') as NodeJS.ErrnoException, '', 0);
-    if (options.all) done(null, addresses);
+/**
+ * The addresses of a name, and only when every one is public: a rebound name finds no way round. Not by the system's
+ * look-up, which cannot be called off and holds a thread of all that read files or hash for as long as a name server
+ * likes to be silent.
+ */
+async function publicAddresses(
+  hostname: string,
+  signal: AbortSignal,
+  nameServers: readonly string[] | undefined,
+): Promise<LookupAddress[]> {
+  const resolver = new Resolver({ timeout: LOOKUP_MS, tries: 1 });
+  if (nameServers !== undefined) resolver.setServers(nameServers);
+  const cancel = (): void => resolver.cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    const found = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+    signal.throwIfAborted();
+    const addresses = found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+    if (addresses.length === 0) throw new OutboundRefused('its name leads nowhere');
+    if (!addresses.every(isPublicAddress)) throw new OutboundRefused('its name leads to a private address');
+    return addresses.map((address) => ({ address, family: isIP(address) }));
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+/** What was found, instead of another look that might find something else. */
+export const pinnedLookup =
+  (addresses: readonly LookupAddress[]): LookupFunction =>
+  (_hostname, options, done) => {
+    const first = addresses[0] as LookupAddress;
+    if (options.all) done(null, [...addresses]);
     else done(null, first.address, first.family);
-  });
-};
+  };
 
 const rulesHere = new AsyncLocalStorage<OutboundRules>();
 let isInstalled = false;
@@ -95,7 +121,7 @@ export function guardingFetch<T>(rules: OutboundRules, work: () => T): T {
 
 /** `fetch` under the rules above. Rejects with `OutboundRefused`, or with the network's own error. */
 export async function guardedFetch(
-  { allowsPrivate, answerBytesMax = ANSWER_BYTES_MAX, deadlineMs = DEADLINE_MS }: OutboundRules,
+  { allowsPrivate, answerBytesMax = ANSWER_BYTES_MAX, deadlineMs = DEADLINE_MS, nameServers }: OutboundRules,
   input: string | URL | Request,
   init?: RequestInit,
 ): Promise<Response> {
@@ -105,23 +131,37 @@ export async function guardedFetch(
     throw new OutboundRefused('it is not https');
   // Addresses written as such are not looked up.
   const literal = url.hostname.replace(/^\[|\]$/g, '');
-  if (!allowsPrivate && isIP(literal) !== 0 && !isPublicAddress(literal))
-    throw new OutboundRefused('it names a private address');
+  // Nor is this machine's own name, which no name server should be asked for (RFC 6761 §6.3).
+  const isInside = isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
+  if (!allowsPrivate && isInside) throw new OutboundRefused('it names a private address');
   const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
   const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(deadlineMs)]);
-  const answer = await send(url, { asked, body, signal }, allowsPrivate);
+  signal.throwIfAborted();
+  const lookup =
+    allowsPrivate || isIP(literal) !== 0
+      ? undefined
+      : pinnedLookup(await publicAddresses(url.hostname, signal, nameServers));
+  const answer = await send(url, { asked, body, signal, lookup });
   const status = answer.statusCode as number;
   const headers = new Headers();
   for (const [name, value] of Object.entries(answer.headers)) headers.set(name, [value].flat().join(', '));
-  if (status >= 300 && status < 400 && status !== 304) throw new OutboundRefused('its answer is a redirect');
-  if (headers.has('content-encoding')) throw new OutboundRefused('its answer is compressed');
+  const isRedirect = status >= 300 && status < 400 && status !== 304;
+  if (isRedirect || headers.has('content-encoding')) {
+    answer.destroy();
+    throw new OutboundRefused(isRedirect ? 'its answer is a redirect' : 'its answer is compressed');
+  }
   const bytes = await read(answer, answerBytesMax);
   return new Response(status === 204 || status === 304 ? null : bytes, { status, headers });
 }
 
-type Sent = { readonly asked: Request; readonly body: Buffer | undefined; readonly signal: AbortSignal };
+type Sent = {
+  readonly asked: Request;
+  readonly body: Buffer | undefined;
+  readonly signal: AbortSignal;
+  readonly lookup: LookupFunction | undefined;
+};
 
-function send(url: URL, { asked, body, signal }: Sent, allowsPrivate: boolean): Promise<IncomingMessage> {
+function send(url: URL, { asked, body, signal, lookup }: Sent): Promise<IncomingMessage> {
   return new Promise((done, fail) => {
     const request = (url.protocol === 'https:' ? tlsRequest : plainRequest)(url, {
       method: asked.method,
@@ -131,9 +171,17 @@ function send(url: URL, { asked, body, signal }: Sent, allowsPrivate: boolean): 
         ...(body === undefined ? {} : { 'content-length': body.byteLength }),
       },
       signal,
-      ...(allowsPrivate ? {} : { lookup: publicLookup }),
+      // A connection of its own, closed after: nothing of one stranger's is kept for the next.
+      agent: false,
+      ...(lookup === undefined ? {} : { lookup }),
     });
-    request.once('response', done).once('error', fail).end(body);
+    request
+      .once('response', done)
+      .once('error', fail)
+      .once('upgrade', (_answer, socket) => socket.destroy())
+      // An answer that is none (101) ends without either; after an answer this changes nothing.
+      .once('close', () => fail(new OutboundRefused('it was not answered')))
+      .end(body);
   });
 }
 
