@@ -58,6 +58,7 @@ CREATE TABLE oauth_device_grants (
   CHECK (status <> 'approved' OR num_nulls(user_id, user_epoch, client_epoch, auth_time) = 0)
 );
 CREATE INDEX oauth_device_grants_expires_at ON oauth_device_grants (expires_at);
+CREATE INDEX oauth_device_grants_client_id ON oauth_device_grants (client_id, expires_at);
 
 -- Proofs of possession that were used (RFC 9449 §11.1): the unique insert is the use.
 CREATE TABLE dpop_proofs (

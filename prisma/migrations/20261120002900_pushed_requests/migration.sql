@@ -6,6 +6,7 @@ CREATE TABLE oauth_pushed_requests (
   expires_at timestamptz(3) NOT NULL
 );
 CREATE INDEX oauth_pushed_requests_expires_at ON oauth_pushed_requests (expires_at);
+CREATE INDEX oauth_pushed_requests_client_id ON oauth_pushed_requests (client_id, expires_at);
 
 -- RFC 9126 §6: a client whose requests come no other way.
 ALTER TABLE oauth_clients ADD COLUMN "requirePushedRequests" boolean NOT NULL DEFAULT false;

@@ -183,9 +183,14 @@ describe('codes', () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => redeem(code, verifier)));
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
-    for (const { status, body } of answers)
-      if (status !== 200)
-        expect([status, body.error, body.code]).toEqual([400, 'invalid_grant', 'authorization_code_invalid']);
+    // All of them want one row: on a busy machine some give up waiting for a connection, and are told to come again.
+    const refused = answers.filter(({ status }) => status === 400);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { body } of refused)
+      expect([body.error, body.code]).toEqual(['invalid_grant', 'authorization_code_invalid']);
+    for (const { status, body, headers } of answers)
+      if (status !== 200 && status !== 400)
+        expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'store_unavailable', '1']);
     const { access_token, refresh_token } = ok[0]!.body;
     await untilVerdict({ api: api.url }, access_token, 'revoked');
     const refresh = await send(api.url, 'POST', '/oauth2/token', {

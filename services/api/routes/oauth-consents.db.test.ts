@@ -133,6 +133,16 @@ test('what is not one’s own, or not there, is 404; another client’s token an
   expect((await send(one.url, 'GET', '/v1/consents', { cookie: owner.cookie })).body.consents).toHaveLength(1);
 });
 
+test('a code of before a withdrawal stays useless though its user agrees to less again (T4)', async () => {
+  const own = await newSignedIn(one);
+  const verifier = newVerifier();
+  const wide = await codeOf(one, own, app.client_id, verifier, { scope: 'openid email tasks:read' });
+  expect((await withdraw(app.client_id, own)).status).toBe(204);
+  const narrow = await codeOf(one, own, app.client_id, verifier, { scope: 'openid' });
+  expect((await askToken(one, app, codeForm(wide, verifier))).body.error).toBe('invalid_grant');
+  expect((await askToken(one, app, codeForm(narrow, verifier))).body.scope).toBe('openid');
+});
+
 test('what was allowed and not fetched yet begins nothing once it is withdrawn', async () => {
   const own = await newSignedIn(one);
   const verifier = newVerifier();

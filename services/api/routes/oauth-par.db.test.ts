@@ -18,6 +18,7 @@ import {
 } from '../../platform/testing/oauth-world.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const WEB = 'https://app.example.test/cb';
 
 let world: ApiWorld;
@@ -123,6 +124,18 @@ describe('T9: a request_uri', () => {
     expect([(await first.open(pathOf(site, uri))).status, (await second.open(pathOf(site, uri))).status]).toEqual([
       400, 400,
     ]);
+  });
+
+  test('denied twice at once is one decision, in the audit log too', async () => {
+    const own = await newOAuthClient([api, other], 'none', ['authorization_code']);
+    const uri = await pushed(own);
+    const browsers = [browserOf(api, user), browserOf(other, user)] as const;
+    const [first, second] = [await browsers[0].open(pathOf(own, uri)), await browsers[1].open(pathOf(own, uri))];
+    const no = { decision: 'deny' };
+    const answers = await Promise.all([browsers[0].submit(first, no), browsers[1].submit(second, no)]);
+    expect(answers.filter(({ leftFor }) => leftFor?.searchParams.get('error') === 'access_denied')).toHaveLength(1);
+    const decided = `SELECT outcome FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`;
+    expect(await world.rows(decided, [own.client_id])).toEqual([{ outcome: 'denied' }]);
   });
 
   test('is used up by a refusal and by a code that needs no page', async () => {
@@ -237,15 +250,46 @@ describe('pushing', () => {
     const rows = await world.rows('SELECT query FROM oauth_pushed_requests');
     expect(rows.length).toBeGreaterThan(1);
     expect(JSON.stringify(rows)).not.toContain(site.client_secret);
-    const [event] = await world.rows(
-      `SELECT outcome, client_id, detail FROM audit_outbox WHERE type = 'oauth.request_pushed' AND client_id = $1`,
-      [app.client_id],
+  });
+
+  test('strangers fill no store: a client has room for so many that wait, and nobody can write audit rows by pushing', async () => {
+    const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
+    await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
+    await api.ports.access.load();
+    const audited = () =>
+      world.rows(`SELECT 1 FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1`, [crowd.client_id]);
+    const device = () =>
+      send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: crowd.client_id } });
+    const uri = await pushed(crowd);
+    expect((await device()).status).toBe(200);
+    expect(await audited()).toEqual([]);
+    const numbered = `sha256(convert_to($1 || n, 'UTF8'))`;
+    await world.rows(
+      `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, expires_at)
+       SELECT ${numbered}, $1, '', now() + interval '9 minutes' FROM generate_series(2, 1000) n`,
+      [crowd.client_id],
     );
-    expect(event).toEqual({
-      outcome: 'ok',
-      client_id: app.client_id,
-      detail: { scope: 'openid email', audience: API_URL },
-    });
+    await world.rows(
+      `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, interval_seconds, expires_at)
+       SELECT ${numbered}, $1 || n, $1, '', '', 5, now() + interval '9 minutes' FROM generate_series(2, 1000) n`,
+      [crowd.client_id],
+    );
+    for (const full of [await push(crowd, request()), await device()]) {
+      expectOAuthError(full, 429, 'temporarily_unavailable', 'open_requests_full');
+      expect(full.headers.get('retry-after')).toBe('60');
+    }
+    // One that is answered makes room, and so does one that is over; other clients have their own.
+    await pushed(app);
+    const browser = browserOf(api, user);
+    expect(codeIn(await browser.submit(await browser.open(pathOf(crowd, uri)), ALLOW))).not.toBe('');
+    await pushed(crowd);
+    await world.rows('UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1', [`${crowd.client_id}2`]);
+    expect((await device()).status).toBe(200);
+    const [decided] = await world.rows(
+      `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
+      [crowd.client_id],
+    );
+    expect(decided.detail).toMatchObject({ pushed: true, audience: API_URL });
   });
 
   test('D2: a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {

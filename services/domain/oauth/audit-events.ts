@@ -1,12 +1,5 @@
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 
-export const requestPushed = defineAuditEvent({
-  type: 'oauth.request_pushed',
-  durability: 'durable',
-  outcomes: ['ok'],
-  meaning: 'A client sent an authorization request ahead of its browser; `scope` and `audience` say for what.',
-});
-
 export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',
   durability: 'durable',
@@ -18,7 +11,8 @@ export const authorizationDecided = defineAuditEvent({
   type: 'oauth.authorized',
   durability: 'durable',
   outcomes: ['ok', 'denied'],
-  meaning: 'An authorization code was issued to a client for a user, or the user denied it.',
+  meaning:
+    'An authorization code was issued to a client for a user, or the user denied it; `pushed` where the client sent the request ahead (RFC 9126).',
 });
 
 export const codeReused = defineAuditEvent({
@@ -26,13 +20,6 @@ export const codeReused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ended'],
   meaning: 'An authorization code was presented again after its use: the login of its first use was ended.',
-});
-
-export const deviceGrantBegun = defineAuditEvent({
-  type: 'oauth.device_asked',
-  durability: 'durable',
-  outcomes: ['ok'],
-  meaning: 'A device asked to act for a user it does not know yet.',
 });
 
 export const deviceGrantDecided = defineAuditEvent({

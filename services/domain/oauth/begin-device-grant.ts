@@ -2,16 +2,15 @@ import { storeUnavailable } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import { DEVICE_GRANT } from '../access/grant-shapes.ts';
 import type { HasPublicAddress } from '../access/server-metadata.ts';
-import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { oauthClient } from '../tokens/oauth-client.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { deviceGrantBegun } from './audit-events.ts';
 import { newUserCode, shownUserCode } from './device-codes.ts';
-import { insertDeviceGrant } from './device-grants.store.ts';
+import { countDeviceGrants, insertDeviceGrant } from './device-grants.store.ts';
 import { codeHashOf } from './issue-code.ts';
+import { assertRoom } from './open-requests.ts';
 import { requestedAudience, requestedScopes } from './requested-terms.ts';
 
 export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
@@ -42,9 +41,10 @@ const INTERVAL_SECONDS = 5;
 const TRIES = 5;
 
 /**
- * A device asks to be allowed (RFC 8628 §3.1): a code for itself and one for its user to type.
+ * A device asks to be allowed (RFC 8628 §3.1): a code for itself and one for its user to type. What the user decides is
+ * audited, not the request: anybody can send those.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
- * `state_rewound`, `store_unavailable` (503).
+ * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).
  */
 export async function beginDeviceGrant(
   ports: DeviceGrantPorts,
@@ -62,18 +62,12 @@ export async function beginDeviceGrant(
   const deviceCode = ports.random.bytes(32).toString('base64url');
   const terms = { clientId, scope: scopes.join(' '), audience };
   const userCode = await ports.transact(async (tx) => {
+    await assertRoom(client, (limit) => countDeviceGrants(tx, clientId, limit));
     for (let tries = 0; tries < TRIES; tries += 1) {
       const code = newUserCode(ports.random);
       const grant = { ...terms, userCode: code, deviceCodeHash: codeHashOf(deviceCode) };
-      if (await insertDeviceGrant(tx, { ...grant, intervalSeconds: INTERVAL_SECONDS, lifeSeconds: LIFE_SECONDS })) {
-        await recordEvent(tx, caller, deviceGrantBegun, {
-          outcome: 'ok',
-          target: { kind: 'client', id: clientId },
-          clientId,
-          detail: { scope: terms.scope, audience },
-        });
+      if (await insertDeviceGrant(tx, { ...grant, intervalSeconds: INTERVAL_SECONDS, lifeSeconds: LIFE_SECONDS }))
         return code;
-      }
     }
     throw storeUnavailable({ retryAfterSeconds: 1 });
   });

@@ -16,10 +16,10 @@ const consentUpsert = defineStatement(
      scopes = ARRAY(SELECT DISTINCT unnest(held.scopes || EXCLUDED.scopes) ORDER BY 1)`,
 );
 
-/** What is agreed to stays agreed to until commit: whoever withdraws it waits. By primary key. */
+/** What is agreed to, all of it, stays agreed to until commit: whoever withdraws it waits. By primary key. */
 const consentHold = defineStatement(
   'oauthConsentHold',
-  `SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3 FOR KEY SHARE`,
+  `SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3 AND scopes @> $4::text[] FOR KEY SHARE`,
 );
 
 /** Before consents and logins of a user: whoever deletes the user locks them in that order. By primary key. */
@@ -70,9 +70,13 @@ export async function keepConsent(tx: Sql, key: ConsentKey, scopes: readonly str
   await tx.query(consentUpsert, [key.userId, key.clientId, key.audience, scopes]);
 }
 
-/** Whether the user agrees still; held until commit. */
-export async function holdConsent(tx: Sql, { userId, clientId, audience }: ConsentKey): Promise<boolean> {
-  return (await tx.query(consentHold, [userId, clientId, audience])).length === 1;
+/** Whether the user agrees still to all of these scopes; held until commit. */
+export async function holdConsent(
+  tx: Sql,
+  { userId, clientId, audience }: ConsentKey,
+  scopes: readonly string[],
+): Promise<boolean> {
+  return (await tx.query(consentHold, [userId, clientId, audience, scopes])).length === 1;
 }
 
 /** How many there were; the user is held until commit. */

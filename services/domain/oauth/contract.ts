@@ -24,6 +24,7 @@ import {
   deviceGrantPending,
   devicePollsTooFast,
   openIdScopeMissing,
+  openRequestsFull,
   requestObjectUnsupported,
   resourceNotGranted,
   responseTypeUnsupported,
@@ -146,7 +147,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   summary: 'An authorization request ahead of its browser, which brings the request_uri of the answer (RFC 9126)',
   tag: TAG,
   auth: { accepts: ['client'], optional: true },
-  limit: 'token',
+  limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
     response_type: optionalParameter(64),
@@ -178,6 +179,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
     targetInvalid,
     dpopProofInvalid,
     dpopNonceRequired,
+    openRequestsFull,
     stateRewound,
     storeUnavailable,
   ],
@@ -307,7 +309,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
   summary: 'A code for a device, and one for its user to type (RFC 8628 §3.1)',
   tag: TAG,
   auth: { accepts: ['client'], optional: true },
-  limit: 'token',
+  limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
     scope: optionalParameter(2_048),
@@ -326,7 +328,15 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
       interval: z.int(),
     }),
   },
-  errors: [clientUnauthenticated, grantNotAllowed, scopeInvalid, targetInvalid, stateRewound, storeUnavailable],
+  errors: [
+    clientUnauthenticated,
+    grantNotAllowed,
+    scopeInvalid,
+    targetInvalid,
+    openRequestsFull,
+    stateRewound,
+    storeUnavailable,
+  ],
   oauthErrors: true,
 });
 

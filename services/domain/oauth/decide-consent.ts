@@ -2,7 +2,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
 import { type AuthorizePorts, admitAuthorization } from './admit-authorization.ts';
 import { authorizationDecided, consentGranted } from './audit-events.ts';
-import { type AuthorizeStep, answerError, answerTo, requestOver } from './authorize-step.ts';
+import { type AuthorizeStep, answerTo, requestOver } from './authorize-step.ts';
 import { keepConsent } from './consents.store.ts';
 import { issueCode } from './issue-code.ts';
 import { useRequest } from './pushed-requests.ts';
@@ -34,8 +34,9 @@ export async function decideConsent(
   const about = { target: { kind: 'client', id: clientId }, clientId } as const;
   if (!decision.isAllowed || scopes.length === 0)
     return ports.transact(async (tx) => {
+      if (!(await useRequest(tx, request))) return requestOver;
       await recordEvent(tx, user, authorizationDecided, { outcome: 'denied', ...about });
-      return answerError(ports, tx, request, 'access_denied', 'the user said no');
+      return answerTo(ports, request, { error: 'access_denied', error_description: 'the user said no' });
     });
   const code = await ports.transact(async (tx) => {
     if (!(await useRequest(tx, request))) return null;

@@ -9,6 +9,13 @@ const deviceGrantInsert = defineStatement(
    ON CONFLICT DO NOTHING RETURNING 1`,
 );
 
+/** Index: oauth_device_grants_client_id; stops counting at the limit. */
+const deviceGrantCount = defineStatement(
+  'oauthDeviceGrantsCount',
+  `SELECT count(*)::int AS count FROM (
+     SELECT FROM oauth_device_grants WHERE client_id = $1 AND expires_at > clock_timestamp() LIMIT $2) counted`,
+);
+
 const deviceGrantRead = defineStatement(
   'oauthDeviceGrantRead',
   `SELECT client_id AS "clientId", scope, audience FROM oauth_device_grants
@@ -77,6 +84,10 @@ export type NewDeviceGrant = DeviceGrantTerms & {
   readonly intervalSeconds: number;
   readonly lifeSeconds: number;
 };
+
+/** @returns how many of the client are not over, `limit` at most */
+export const countDeviceGrants = async (sql: Sql, clientId: string, limit: number): Promise<number> =>
+  (await sql.query<{ count: number }>(deviceGrantCount, [clientId, limit]))[0]!.count;
 
 /** False when another grant has the user code. */
 export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promise<boolean> {

@@ -12,6 +12,17 @@ export const codeInvalid = defineError({
   retryable: false,
 });
 
+export const openRequestsFull = defineError({
+  code: 'open_requests_full',
+  status: 429,
+  oauthStatus: 429,
+  oauthError: 'temporarily_unavailable',
+  title: 'Too many requests of this client wait for its users',
+  cause: 'So many were sent within ten minutes and not answered yet; a client that registered itself may have fewer.',
+  fix: 'Wait for Retry-After seconds: those that nobody answers are over by themselves.',
+  retryable: true,
+});
+
 export const resourceNotGranted = defineError({
   code: 'resource_not_granted',
   status: 400,

@@ -44,7 +44,12 @@ export async function issueCode(
     outcome: 'ok',
     target: { kind: 'client', id: clientId },
     clientId,
-    detail: { scope: scopes.join(' '), audience: request.audience, session_id: caller.sessionId },
+    detail: {
+      scope: scopes.join(' '),
+      audience: request.audience,
+      session_id: caller.sessionId,
+      ...(request.pushedHash === undefined ? {} : { pushed: true }),
+    },
   });
   return code;
 }

@@ -59,8 +59,9 @@ export async function beginOAuthLogin(
 ): Promise<OAuthLogin> {
   const { codeId, userId, sessionId, scope, audience, authTime } = grant;
   // What is withdrawn begins nothing; a device's grant is its own row, consumed by now.
+  const scopes = scope.split(' ');
   const isAsked = codeId !== undefined && ports.access.client(clientId)?.skipConsent !== true;
-  if (isAsked && !(await holdConsent(tx, { userId, clientId, audience }))) throw sessionEnded();
+  if (isAsked && !(await holdConsent(tx, { userId, clientId, audience }, scopes))) throw sessionEnded();
   const family: NewFamily = {
     userId,
     sessionId,
@@ -79,7 +80,7 @@ export async function beginOAuthLogin(
   if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
     throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);
-  const profile = scope.split(' ').includes('openid') ? await readUserProfile(tx, userId) : undefined;
+  const profile = scopes.includes('openid') ? await readUserProfile(tx, userId) : undefined;
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
   const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') ?? false;
   return {

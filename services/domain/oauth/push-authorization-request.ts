@@ -1,18 +1,17 @@
 import type { AppError } from '../../platform/define/error.ts';
 import { requestInvalid } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
-import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop-errors.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { oauthClient } from '../tokens/oauth-client.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
-import { requestPushed } from './audit-events.ts';
 import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
 import { requestObjectUnsupported, responseTypeUnsupported } from './errors.ts';
-import { insertPushedRequest } from './pushed-requests.store.ts';
+import { assertRoom } from './open-requests.ts';
+import { countPushedRequests, insertPushedRequest } from './pushed-requests.store.ts';
 import { newRequestUri, requestUriHash } from './pushed-requests.ts';
 
 export type PushPorts = Pick<Ports, 'transact' | 'hotSql' | 'random'> & HasAccess & HasRevocations & DpopPorts;
@@ -38,10 +37,10 @@ const given = (value: unknown): string | undefined => (typeof value === 'string'
 
 /**
  * An authorization request that its client sends itself (RFC 9126): judged as one in an address, and kept for its
- * browser, which gets a name for it. With a DPoP proof the code is bound to its key (RFC 9449 §10.1).
+ * browser, which gets a name for it. Its answer is audited, not the request: anybody can send those. With a DPoP proof the code is bound to its key (RFC 9449 §10.1).
  * Throws `client_unauthenticated` (401), `request_invalid`, `grant_not_allowed`, `scope_invalid`, `target_invalid`,
  * `response_type_unsupported`, `request_object_unsupported`, `dpop_proof_invalid`, `dpop_nonce_required` (400),
- * `state_rewound`, `store_unavailable` (503).
+ * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).
  */
 export async function pushAuthorizationRequest(
   ports: PushPorts,
@@ -64,19 +63,13 @@ export async function pushAuthorizationRequest(
   if (parsed.kind === 'refused') throw refusals[parsed.error]({ detail: parsed.why });
   if (proof !== undefined) await consumeProof(ports, proof);
   const requestUri = newRequestUri(ports);
-  const { scopes, audience } = parsed.request;
   await ports.transact(async (tx) => {
+    await assertRoom(parsed.request.client, (limit) => countPushedRequests(tx, clientId, limit));
     await insertPushedRequest(tx, {
       uriHash: requestUriHash(requestUri),
       clientId,
       query,
       lifeSeconds: LIFE_SECONDS,
-    });
-    await recordEvent(tx, caller, requestPushed, {
-      outcome: 'ok',
-      target: { kind: 'client', id: clientId },
-      clientId,
-      detail: { scope: scopes.join(' '), audience },
     });
   });
   return { request_uri: requestUri, expires_in: LIFE_SECONDS };

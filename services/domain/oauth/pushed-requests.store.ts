@@ -8,6 +8,13 @@ const pushedInsert = defineStatement(
    VALUES ($1::bytea, $2, $3, clock_timestamp() + make_interval(secs => $4::float8))`,
 );
 
+/** Index: oauth_pushed_requests_client_id; stops counting at the limit. */
+const pushedCount = defineStatement(
+  'oauthPushedRequestsCount',
+  `SELECT count(*)::int AS count FROM (
+     SELECT FROM oauth_pushed_requests WHERE client_id = $1 AND expires_at > clock_timestamp() LIMIT $2) counted`,
+);
+
 /** By primary key. */
 const pushedRead = defineStatement(
   'oauthPushedRequestRead',
@@ -40,6 +47,10 @@ export type NewPushedRequest = {
 export async function insertPushedRequest(tx: Sql, pushed: NewPushedRequest): Promise<void> {
   await tx.query(pushedInsert, [pushed.uriHash, pushed.clientId, pushed.query, pushed.lifeSeconds]);
 }
+
+/** @returns how many of the client wait for an answer, `limit` at most */
+export const countPushedRequests = async (sql: Sql, clientId: string, limit: number): Promise<number> =>
+  (await sql.query<{ count: number }>(pushedCount, [clientId, limit]))[0]!.count;
 
 /** The query that this client pushed; undefined where it pushed none, or that one is used or over. */
 export async function readPushedRequest(sql: Sql, uriHash: Buffer, clientId: string): Promise<string | undefined> {

@@ -97,7 +97,8 @@ export async function issueClientToken(
   assertNotRewound(ports.revocations);
   const startedAt = ports.clock.monotonic();
   const client = caller.kind === 'client' && caller.by === 'client' ? ports.access.client(caller.clientId) : undefined;
-  if (client === undefined) throw clientUnauthenticated();
+  // It may have been disabled since its secret was checked, while its body was read.
+  if (client === undefined || client.disabled) throw clientUnauthenticated();
   const terms = await termsOrRefusal(ports, client, input, caller);
   const known = ports.access.permissions();
   const claims = accessTokenClaims(
