@@ -33,7 +33,10 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
   const tokenSettings = { ...config.tokens, issuer, audience: config.tokens.audience ?? issuer };
   const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
-  const access = createAccessDirectory(outside, { secondFactorRoles: secondFactorRolesOf(config) });
+  const access = createAccessDirectory(outside, {
+    secondFactorRoles: secondFactorRolesOf(config),
+    unvetted: config.clients,
+  });
   const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({
     ...outside,

@@ -7,6 +7,15 @@ ALTER TABLE oauth_clients ADD CHECK ((origin = 'document') = ("documentUntil" IS
 -- For their number, and for removing those that nobody uses.
 CREATE INDEX oauth_clients_unvetted ON oauth_clients ("updatedAt") WHERE origin <> 'admin';
 
+-- A document that says what it said before is news for nobody: copies read all clients anew when the version moves.
+DROP TRIGGER oauth_clients_version ON oauth_clients;
+CREATE CONSTRAINT TRIGGER oauth_clients_version AFTER INSERT OR DELETE ON oauth_clients
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION access_changed();
+CREATE CONSTRAINT TRIGGER oauth_clients_changed_version AFTER UPDATE ON oauth_clients
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+  WHEN ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[]) IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[]))
+  EXECUTE FUNCTION access_changed();
+
 -- The secret before, good until then.
 ALTER TABLE oauth_clients ADD COLUMN "previousSecret" text;
 ALTER TABLE oauth_clients ADD COLUMN "previousSecretUntil" timestamptz(3);

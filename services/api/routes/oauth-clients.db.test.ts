@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { oauthPurges } from '../../domain/oauth/oauth-purges.ts';
 import { purge } from '../../domain/purge.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
@@ -312,30 +312,71 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect((await askAt(open)).status).toBe(400);
     expect(fetched).toBe(before);
   });
-});
 
-test('where it is off, nobody registers', async () => {
-  const off = await world.startCopy();
-  const admin = await newPerson(off, ['admin']);
-  expect((await register({ redirect_uris: [REDIRECT] }, undefined, off)).status).toBe(401);
-  const answered = await register({ redirect_uris: [REDIRECT] }, admin.bearer, off);
-  expect([answered.status, answered.body.error]).toEqual([403, 'access_denied']);
-  const told = (await send(off.url, 'GET', '/.well-known/oauth-authorization-server')).body;
-  expect([told.registration_endpoint, told.client_id_metadata_document_supported]).toEqual([undefined, false]);
-  expectProblem(await send(off.url, 'GET', '/v1/consents'), 401, 'unauthenticated');
-});
+  test('A5 read again with nothing new it moves no version; at a copy that is full a known one lasts an hour more', async () => {
+    await world.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [url]);
+    await expire();
+    const version = async () => (await world.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;
+    const [before, asked] = [await version(), fetched];
+    for (const _twice of [1, 2]) expect((await askAt(open)).status).not.toBe(400);
+    expect([await version(), fetched]).toEqual([before, asked + 1]);
+    vi.spyOn(open.ports.clientDocuments, 'read').mockResolvedValue({ kind: 'busy' });
+    try {
+      await expire();
+      expect((await askAt(open)).status).not.toBe(400);
+      await world.rows(
+        `UPDATE oauth_clients SET "documentUntil" = now() - interval '61 minutes' WHERE "clientId" = $1`,
+        [url],
+      );
+      await open.ports.access.load();
+      for (const id of [url, `${url}/new`]) {
+        const overdue = await askAt(open, id);
+        expect([overdue.status, overdue.text.includes('too many are being read')]).toEqual([400, true]);
+      }
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
 
-test('A5 there is an end to them: ten thousand of each kind, then whoever comes is told to wait', async () => {
-  await world.rows(`DO $$ BEGIN
-    SET LOCAL session_replication_role = replica;
-    INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
-    SELECT kind || n, kind || n, kind, CASE kind WHEN 'document' THEN now() END
-    FROM generate_series(1, 10000) n, unnest('{registration,document}'::text[]) kind; END $$`);
-  const full = await register({ redirect_uris: [REDIRECT] });
-  expect([full.status, full.body.error, full.body.code]).toEqual([
-    503,
-    'temporarily_unavailable',
-    'client_registration_full',
-  ]);
-  expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(60);
+  test('where it is off, nobody registers, and what was read before is unknown', async () => {
+    const off = await world.startCopy();
+    const admin = await newPerson(off, ['admin']);
+    expect((await register({ redirect_uris: [REDIRECT] }, undefined, off)).status).toBe(401);
+    const answered = await register({ redirect_uris: [REDIRECT] }, admin.bearer, off);
+    expect([answered.status, answered.body.error]).toEqual([403, 'access_denied']);
+    const told = (await send(off.url, 'GET', '/.well-known/oauth-authorization-server')).body;
+    expect([told.registration_endpoint, told.client_id_metadata_document_supported]).toEqual([undefined, false]);
+    expectProblem(await send(off.url, 'GET', '/v1/consents'), 401, 'unauthenticated');
+    expect(open.ports.access.client(url)).toBeDefined();
+    expect((await askAt(off)).status).toBe(400);
+  });
+
+  test('A5 there is an end to them: twenty of a host, ten thousand of each kind; then whoever comes is told to wait', async () => {
+    const port = new URL(url).port;
+    const fresh = async (at: string) => {
+      document = { ...document, client_id: url.replace('client', at) };
+      return askAt(open, document.client_id);
+    };
+    const fill = (ids: string, kinds: string) =>
+      world.rows(`DO $$ BEGIN
+        SET LOCAL session_replication_role = replica;
+        INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
+        SELECT ${ids}, ${ids}, kind, CASE kind WHEN 'document' THEN now() END
+        FROM unnest('{${kinds}}'::text[]) kind, ${kinds === 'document' ? 'generate_series(1, 18)' : 'generate_series(1, 10000)'} n; END $$`);
+    // With the one that is here, at another port of the host too: nineteen.
+    await fill(`'http://127.0.0.1' || CASE WHEN n > 9 THEN ':${port}' ELSE '' END || '/' || n`, 'document');
+    expect((await fresh('twentieth')).text).toContain('Journal');
+    expect((await fresh('twenty-first')).text).toContain('no more room');
+    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE 'http://127.0.0.1/%'`);
+    expect((await fresh('twenty-second')).text).toContain('Journal');
+    await fill('kind || n', 'registration,document');
+    expect((await fresh('twenty-third')).text).toContain('no more room');
+    const full = await register({ redirect_uris: [REDIRECT] });
+    expect([full.status, full.body.error, full.body.code]).toEqual([
+      503,
+      'temporarily_unavailable',
+      'client_registration_full',
+    ]);
+    expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(60);
+  });
 });

@@ -1,4 +1,5 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { ClientSettings } from '../../platform/config/clients.ts';
 import type { Ports, Sql } from '../ports.ts';
 import {
   type ClientOrigin,
@@ -29,6 +30,8 @@ export type Client = {
   readonly authMethod: string;
   /** RFC 9449 §5.2: every token of it is bound to a key. */
   readonly dpopBound: boolean;
+  /** RFC 8705 §3.4: every token of it is bound to a certificate. */
+  readonly certificateBound: boolean;
   /** RFC 9126 §6: authorization requests of it come pushed, or not at all. */
   readonly pushesRequests: boolean;
   /** Shown to users; its id where it has none. */
@@ -47,13 +50,19 @@ export type Client = {
 
 /** Clients, roles and permissions, in memory. Nothing but `load` does I/O. */
 export type AccessDirectory = {
-  /** Reads everything from Postgres; called at start and when `access_version` moves. */
+  /**
+   * Reads everything from Postgres; called at start and when `access_version` moves. What is shown after was read after
+   * the call; however many call, one load is under way and one waits.
+   */
   load(): Promise<void>;
   /**
    * Loads unless what is held is of this version or later: a right taken away is in no token made after, whether or not
-   * the poll has told. Inside a transaction give it: waiting there for another connection could exhaust the pool.
+   * the poll has told. It loads over the transaction that it is given, or waits for another transaction that is loading:
+   waiting there for one more connection could exhaust the pool.
    */
-  atLeast(version: number, sql?: Sql): Promise<void>;
+  atLeast(version: number, tx: Sql): Promise<void>;
+  /** A document was read again and says what it said before: no reason to load. */
+  documentRead(clientId: string, documentUntilMs: number): void;
   /** The state poll saw this version. False: call `load`. */
   confirm(version: number): boolean;
   client(clientId: string): Client | undefined;
@@ -101,9 +110,25 @@ function clientOf(row: ClientRow): Client {
   };
 }
 
+type UnvettedRules = Pick<ClientSettings, 'readsDocuments' | 'scopes' | 'audiences'>;
+
+/**
+ * What is left of a client that nobody looked at under the settings of now, whatever they were when it came: nothing of
+ * a document where none is read, and never a scope that is a permission.
+ */
+function underRules(client: Client, rules: UnvettedRules, permissions: ReadonlySet<string>): Client | undefined {
+  if (client.origin === 'admin') return client;
+  if (client.origin === 'document' && !rules.readsDocuments) return undefined;
+  return {
+    ...client,
+    scopes: client.scopes.filter((scope) => rules.scopes.includes(scope) && !permissions.has(scope)),
+    audiences: client.audiences.filter((audience) => rules.audiences.includes(audience)),
+  };
+}
+
 type Loaded = {
   readonly version: number;
-  readonly clients: ReadonlyMap<string, Client>;
+  readonly clients: Map<string, Client>;
   readonly permissions: ReadonlySet<string>;
   readonly roles: ReadonlySet<string>;
   readonly byRole: ReadonlyMap<string, readonly string[]>;
@@ -111,7 +136,10 @@ type Loaded = {
 
 export function createAccessDirectory(
   ports: Pick<Ports, 'sql' | 'clock'>,
-  { secondFactorRoles = [] }: { readonly secondFactorRoles?: readonly string[] } = {},
+  {
+    secondFactorRoles = [],
+    unvetted = { readsDocuments: false, scopes: [], audiences: [] },
+  }: { readonly secondFactorRoles?: readonly string[]; readonly unvetted?: UnvettedRules } = {},
 ): AccessDirectory {
   const needSecondFactor = new Set(secondFactorRoles);
   // No secret hashes to it: what an unknown client is compared with.
@@ -134,20 +162,35 @@ export function createAccessDirectory(
     // A slower load must not undo one begun after it.
     if (thisLoad < loadShown) return;
     loadShown = thisLoad;
+    const known = new Set(permissions);
+    const allowed = clients.map((row) => underRules(clientOf(row), unvetted, known));
     loaded = {
       version,
-      clients: new Map(clients.map((row) => [row.clientId, clientOf(row)])),
-      permissions: new Set(permissions),
+      clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
+      permissions: known,
       roles: new Set(roles),
       byRole: groupByRole(rolePermissions),
     };
     byRoles = new Map();
   }
 
+  const load = oneAndOneWaiting(() => loadWith(ports.sql));
+  let inTransaction: Promise<void> | undefined;
+
   return {
-    load: () => loadWith(ports.sql),
-    async atLeast(version, sql = ports.sql) {
-      if (loaded.version < version) await loadWith(sql);
+    load,
+    async atLeast(version, tx) {
+      // Of others that wait here one loads, over a connection that it has; where its transaction fails, the next does.
+      while (loaded.version < version && inTransaction !== undefined) await inTransaction.catch(() => {});
+      if (loaded.version >= version) return;
+      inTransaction = loadWith(tx).finally(() => {
+        inTransaction = undefined;
+      });
+      await inTransaction;
+    },
+    documentRead(clientId, documentUntilMs) {
+      const client = loaded.clients.get(clientId);
+      if (client !== undefined) loaded.clients.set(clientId, { ...client, documentUntilMs });
     },
     confirm: (version) => loaded.version === version,
     client: (clientId) => loaded.clients.get(clientId),
@@ -173,6 +216,24 @@ export function createAccessDirectory(
     },
     permissions: () => loaded.permissions,
     roles: () => loaded.roles,
+  };
+}
+
+/** Work that runs once at a time: who asks meanwhile shares the run after, which begins after they asked. */
+function oneAndOneWaiting(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let waiting: Promise<void> | undefined;
+  const run = (): Promise<void> => {
+    waiting = undefined;
+    running = work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (running === undefined) return waiting ?? run();
+    waiting ??= running.then(run, run);
+    return waiting;
   };
 }
 

@@ -58,6 +58,7 @@ describe('clients', () => {
       authMethod: 'client_secret_basic',
       tokenEpoch: 0,
       dpopBound: false,
+      certificateBound: false,
       pushesRequests: false,
     });
     expect(access.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);
@@ -257,9 +258,87 @@ test('a load that ends late does not undo one begun after it', async () => {
   const late = directory.load();
   await raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
   await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);
-  await directory.load();
   const version = await versionOf();
+  await directory.atLeast(version, slow);
   release();
   await late;
   expect(directory.confirm(version)).toBe(true);
+});
+
+test('A5 however many want to know, one load is under way and one waits; what they see was read after they asked', async () => {
+  let begun = 0;
+  let gate = Promise.withResolvers<void>();
+  const counted: Sql = {
+    query: async (statement, values) => {
+      if (statement.name === 'accessVersionRead') {
+        begun += 1;
+        await gate.promise;
+      }
+      return ports.sql.query(statement, values);
+    },
+  };
+  const directory = createAccessDirectory({ ...ports, sql: counted });
+  const loads = Array.from({ length: 50 }, () => directory.load());
+  gate.resolve();
+  await Promise.all(loads);
+  expect(begun).toBe(2);
+  await directory.load();
+  expect(begun).toBe(3);
+
+  // In transactions, each with a connection of its own: the first loads, and the next only where that one fails.
+  await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:issue')`);
+  const version = await versionOf();
+  gate = Promise.withResolvers();
+  const lost: Sql = { query: () => gate.promise.then(() => Promise.reject(new Error('connection lost'))) };
+  const waiting = [lost, ...Array<Sql>(20).fill(counted)].map((tx) => directory.atLeast(version, tx));
+  gate.resolve();
+  const ends = await Promise.allSettled(waiting);
+  expect(ends.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+  expect([ends[0]?.status, begun, directory.confirm(version)]).toEqual(['rejected', 4, true]);
+  await directory.atLeast(version, lost);
+
+  // After a failure the next begins anew.
+  const broken = createAccessDirectory({ ...ports, sql: { query: () => Promise.reject(new Error('away')) } });
+  const failed = await Promise.allSettled([broken.load(), broken.load(), broken.load()]);
+  expect(failed.map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
+  await expect(broken.load()).rejects.toThrow('away');
+});
+
+test('a document read again that says the same moves no version; whatever else it says does', async () => {
+  await raw(
+    `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil") VALUES ('doc', 'https://a.test/c', 'document', now())`,
+  );
+  const before = await versionOf();
+  await raw(
+    `UPDATE oauth_clients SET "documentUntil" = now() + interval '1 hour', "updatedAt" = now() WHERE id = 'doc'`,
+  );
+  expect(await versionOf()).toBe(before);
+  const directory = createAccessDirectory(ports, { unvetted: { readsDocuments: true, scopes: [], audiences: [] } });
+  await directory.load();
+  directory.documentRead('https://a.test/c', 7);
+  directory.documentRead('https://nobody.test/c', 7);
+  expect(directory.client('https://a.test/c')?.documentUntilMs).toBe(7);
+  expect(directory.client('https://nobody.test/c')).toBeUndefined();
+  await raw(`UPDATE oauth_clients SET name = 'Other', "documentUntil" = now() WHERE id = 'doc'`);
+  expect(await versionOf()).toBe(before + 1);
+  await raw(`DELETE FROM oauth_clients WHERE id = 'doc'`);
+  expect(await versionOf()).toBe(before + 2);
+});
+
+test('clients that nobody looked at have what the settings of now allow, and no permission', async () => {
+  await raw(`INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", scopes, audiences)
+    SELECT kind, kind, kind, CASE kind WHEN 'document' THEN now() END, '{openid,email,tokens:read}', '{a,b}'
+    FROM unnest('{registration,document,admin}'::text[]) kind`);
+  const under = async (readsDocuments: boolean) => {
+    const unvetted = { readsDocuments, scopes: ['openid', 'tokens:read'], audiences: ['b', 'c'] };
+    const directory = createAccessDirectory(ports, { unvetted });
+    await directory.load();
+    return ['registration', 'document', 'admin'].map((id) => {
+      const client = directory.client(id);
+      return client && [...client.scopes, ...client.audiences].join(' ');
+    });
+  };
+  const vetted = 'openid email tokens:read a b';
+  expect(await under(true)).toEqual(['openid b', 'openid b', vetted]);
+  expect(await under(false)).toEqual(['openid b', undefined, vetted]);
 });

@@ -14,6 +14,7 @@ import { markedQuery } from './page-seals.ts';
 import type { HasClientDocuments, ReadDocument } from './read-client-document.ts';
 import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 import {
+  countDocumentsOf,
   countUnvettedClients,
   insertUnvettedClient,
   lockDocumentClient,
@@ -21,6 +22,11 @@ import {
 } from './unvetted-clients.store.ts';
 
 export type DocumentClientPorts = AuthorizePorts & HasAccessChanged & HasClientDocuments & HasClientSettings;
+
+/** How long after its time a document counts still, while there is no place to read it again. */
+const OVERDUE_MS = 3_600_000;
+/** Of one host: no host takes all the room there is. */
+const PER_HOST_MAX = 20;
 
 const refusedStep = (host: string, why: string): AuthorizeStep => ({
   kind: 'page-error',
@@ -60,7 +66,11 @@ export async function admitDocumentClient(
     return { kind: 'login', query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)) };
   }
   const { host } = new URL(url);
-  const document = await ports.clientDocuments.read(url);
+  const document = await ports.clientDocuments.read(url, live.user.id);
+  if (document.kind === 'busy') {
+    const lasts = (ports.access.client(url)?.documentUntilMs ?? 0) + OVERDUE_MS;
+    return ports.clock.now() < lasts ? null : refusedStep(host, 'too many are being read at this moment');
+  }
   if (document.kind === 'refused') return refusedStep(host, document.why);
   const isKept = await keep(ports, url, document, sessionCallerOf(live, ports, caller));
   return isKept ? null : refusedStep(host, 'there is no more room here.');
@@ -80,22 +90,24 @@ async function keep(
     audiences: ports.clientSettings.audiences,
     documentUntilMs: ports.clock.now() + lifeSeconds * 1_000,
   };
-  const isKept = await ports.transact(async (tx) => {
+  const kept = await ports.transact(async (tx): Promise<'full' | 'same' | 'changed'> => {
     await setAuditContext(tx, caller, 'client_document_read');
     const before = await lockDocumentClient(tx, clientId);
     if (before === undefined) {
-      if ((await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX) return false;
+      if ((await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX) return 'full';
+      if ((await countDocumentsOf(tx, new URL(clientId).hostname)) >= PER_HOST_MAX) return 'full';
       await insertUnvettedClient(tx, { ...client, id: ports.random.uuid(), secretHash: null, origin: 'document' });
-      return true;
+      return 'changed';
     }
     // What is new, nobody has agreed to.
     const adds =
       metadata.scopes.some((scope) => !before.scopes.includes(scope)) ||
       metadata.redirectUris.some((uri) => !before.redirectUris.includes(uri));
     if (adds) await endConsentsTo(tx, clientId);
-    await updateDocumentClient(tx, client);
-    return true;
+    return (await updateDocumentClient(tx, client)) ? 'changed' : 'same';
   });
-  if (isKept) await ports.accessChanged();
-  return isKept;
+  // One that says what it said before is news for this copy alone: the others read it when they need it.
+  if (kept === 'same') ports.access.documentRead(clientId, client.documentUntilMs);
+  if (kept === 'changed') await ports.accessChanged();
+  return kept !== 'full';
 }

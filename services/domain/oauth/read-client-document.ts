@@ -3,12 +3,14 @@ import { type DocumentVerdict, documentLifeSeconds, judgeClientDocument } from '
 
 /** What a document says, and for how long it counts. */
 export type ReadDocument =
+  /** No place is free: nothing was asked. */
+  | { readonly kind: 'busy' }
   | (Extract<DocumentVerdict, { kind: 'client' }> & { readonly lifeSeconds: number })
   | Extract<DocumentVerdict, { kind: 'refused' }>;
 
 export type ClientDocuments = {
-  /** Fetches and judges the document at a client id's address; never rejects. */
-  read(url: string): Promise<ReadDocument>;
+  /** Fetches and judges the document at a client id's address, for a user; never rejects. */
+  read(url: string, userId: string): Promise<ReadDocument>;
 };
 
 export type HasClientDocuments = { readonly clientDocuments: ClientDocuments };
@@ -22,19 +24,25 @@ const BYTES_MAX = 5_120;
 const DEADLINE_MS = 3_000;
 /** At once, of a copy: whoever names slow addresses keeps no others waiting for long. */
 const AT_ONCE_MAX = 32;
+/** Of these for one user, and from one host: nobody takes every place. */
+const SHARE_MAX = 2;
+/** What a fetch gets that keeps neither its rules nor its deadline. */
+const GIVEN_UP_MS = DEADLINE_MS + 2_000;
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;|$)/i;
+
+type Reading = { readonly host: string; readonly userId: string; readonly read: Promise<ReadDocument> };
 
 const refused = (why: string): ReadDocument => ({ kind: 'refused', why });
 
 /**
  * Metadata documents of clients, fetched from addresses that strangers name: none of the inside, no redirect, 5 KiB,
- * 3 s; who asks for the same one meanwhile gets the same answer. Nothing is kept of what cannot be read.
+ * 3 s, few at once for one user and from one host; who asks for the same one meanwhile gets the same answer. Nothing is kept of what cannot be read.
  */
 export function createClientDocuments(
   { documentsPrivate, scopes }: ClientSettings,
   fetchGuarded: GuardedFetch,
 ): ClientDocuments {
-  const underWay = new Map<string, Promise<ReadDocument>>();
+  const underWay = new Map<string, Reading>();
   const rules = { allowsPrivate: documentsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
 
   async function fetchDocument(url: string): Promise<ReadDocument> {
@@ -53,13 +61,24 @@ export function createClientDocuments(
   }
 
   return {
-    read(url) {
+    read(url, userId) {
       const begun = underWay.get(url);
-      if (begun !== undefined) return begun;
-      if (underWay.size >= AT_ONCE_MAX) return Promise.resolve(refused('too many are being read at this moment'));
-      const reading = fetchDocument(url).finally(() => underWay.delete(url));
-      underWay.set(url, reading);
-      return reading;
+      if (begun !== undefined) return begun.read;
+      const { hostname: host } = new URL(url);
+      const held = [...underWay.values()];
+      const isFull =
+        held.length >= AT_ONCE_MAX ||
+        held.filter((reading) => reading.userId === userId).length >= SHARE_MAX ||
+        held.filter((reading) => reading.host === host).length >= SHARE_MAX;
+      if (isFull) return Promise.resolve({ kind: 'busy' });
+      const given = Promise.withResolvers<ReadDocument>();
+      const timer = setTimeout(() => given.resolve(refused('it cannot be fetched')), GIVEN_UP_MS);
+      const read = Promise.race([fetchDocument(url), given.promise]).finally(() => {
+        clearTimeout(timer);
+        underWay.delete(url);
+      });
+      underWay.set(url, { host, userId, read });
+      return read;
     },
   };
 }

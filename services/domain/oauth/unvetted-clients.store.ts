@@ -11,6 +11,13 @@ const unvettedCount = defineStatement(
      SELECT FROM oauth_clients WHERE origin <> 'admin' AND origin = $1 LIMIT $2) counted`,
 );
 
+/** Looks at no more than the first statement's limit, once for a client that is new. */
+const documentsOfHostCount = defineStatement(
+  'oauthDocumentsOfHostCount',
+  `SELECT count(*)::int AS count FROM oauth_clients WHERE origin <> 'admin' AND origin = 'document'
+     AND substring("clientId" FROM '^https?://(\\[[^\\]]*\\]|[^:/]*)') = $1`,
+);
+
 /**
  * T18: a client id that equals a user id would let one speak as the other. One that was here before goes on after the
  * epochs that were cut off: its new tokens are none of those.
@@ -18,9 +25,10 @@ const unvettedCount = defineStatement(
 const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
-     scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch")
+     scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
+     "certificateBoundAccessTokens")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
-     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0)
+     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
@@ -29,12 +37,18 @@ const documentClientLock = defineStatement(
   'oauthDocumentClientLock',
   `SELECT scopes, "redirectUris" FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
 );
-/** Row triggers write the audit row, and end what was issued where something was taken away. */
+/**
+ * Row triggers write the audit row, and end what was issued where something was taken away. Copies look again when the
+ * version moves: when no more than the time is new, it does not.
+ */
 const documentClientUpdate = defineStatement(
   'oauthDocumentClientUpdate',
   `UPDATE oauth_clients SET name = $2, "grantTypes" = $3, "responseTypes" = $4, scopes = $5, "redirectUris" = $6, audiences = $7,
-     "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000), "updatedAt" = now()
-   WHERE "clientId" = $1`,
+     "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000),
+     "certificateBoundAccessTokens" = $11, "updatedAt" = now()
+   WHERE "clientId" = $1
+   RETURNING ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[])
+     IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[])) AS "isChanged"`,
 );
 
 /**
@@ -71,6 +85,10 @@ export const countUnvettedClients = async (
   limit: number,
 ): Promise<number> => (await sql.query<{ count: number }>(unvettedCount, [origin, limit]))[0]!.count;
 
+/** @returns how many were read from this host, at whatever port */
+export const countDocumentsOf = async (sql: Sql, hostname: string): Promise<number> =>
+  (await sql.query<{ count: number }>(documentsOfHostCount, [hostname]))[0]!.count;
+
 /** When it was made, Unix seconds; undefined where a client or a user has the id. */
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
   const { metadata } = client;
@@ -89,6 +107,7 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     metadata.pushesRequests,
     client.origin,
     client.documentUntilMs,
+    metadata.certificateBound,
   ]);
   return rows[0]?.issuedAt;
 }
@@ -99,12 +118,13 @@ export type DocumentClient = { readonly scopes: readonly string[]; readonly redi
 export const lockDocumentClient = async (tx: Sql, clientId: string): Promise<DocumentClient | undefined> =>
   (await tx.query<DocumentClient>(documentClientLock, [clientId]))[0];
 
+/** False where no more than the time is new. */
 export async function updateDocumentClient(
   tx: Sql,
   client: Pick<NewUnvettedClient, 'clientId' | 'name' | 'metadata' | 'audiences' | 'documentUntilMs'>,
-): Promise<void> {
+): Promise<boolean> {
   const { metadata } = client;
-  await tx.query(documentClientUpdate, [
+  const rows = await tx.query<{ isChanged: boolean }>(documentClientUpdate, [
     client.clientId,
     client.name,
     metadata.grantTypes,
@@ -115,5 +135,7 @@ export async function updateDocumentClient(
     metadata.dpopBound,
     metadata.pushesRequests,
     client.documentUntilMs,
+    metadata.certificateBound,
   ]);
+  return rows[0]?.isChanged === true;
 }

@@ -24,6 +24,7 @@ test('nobody registers a client and no document is read unless that is said; wha
 test.each([
   ['CLIENT_REGISTRATION', { CLIENT_REGISTRATION: 'yes' }],
   ['UNVETTED_CLIENT_SCOPES', { UNVETTED_CLIENT_SCOPES: 'a"b' }],
+  ['UNVETTED_CLIENT_AUDIENCES', { UNVETTED_CLIENT_AUDIENCES: 'https://api.example/mcp, *' }],
   ['CLIENT_DOCUMENTS_PRIVATE', { CLIENT_DOCUMENTS_PRIVATE: 'true', SALLYPORT_PROFILE: 'staging' }],
 ])('%s is refused where it is unsafe or cannot be read', (env, changes) => {
   try {

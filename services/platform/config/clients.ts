@@ -26,7 +26,7 @@ export const clientSettings = defineSettings({
   readsDocuments: {
     env: 'CLIENT_DOCUMENTS',
     schema: flag(false),
-    use: 'A client_id that is an https URL is a client: its metadata are read from there when somebody signs in to it.',
+    use: 'A client_id that is an https URL is a client: its metadata are read from there when somebody signs in to it. Where false, those read before are unknown.',
   },
   documentsPrivate: {
     env: 'CLIENT_DOCUMENTS_PRIVATE',
@@ -36,11 +36,12 @@ export const clientSettings = defineSettings({
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',
     schema: words('openid profile email offline_access'),
-    use: 'What clients that register themselves may ask people for, at most; separated by commas.',
+    use: 'What such clients may ask people for, at most, those that are here among them; never a permission; separated by commas.',
   },
   audiences: {
     env: 'UNVETTED_CLIENT_AUDIENCES',
-    schema: words(''),
+    // For a client `*` is anybody, which is for nobody to take who was not looked at.
+    schema: words('').refine((audiences) => !audiences.includes('*'), '"*" is everybody: name them'),
     use: 'Whom their tokens may be for beside JWT_AUDIENCE; separated by commas.',
   },
 });
