@@ -167,7 +167,8 @@ describe('a new password', () => {
     const user = await world.person();
     const as = async (acr: string, minutes: number) => {
       await world.rows(
-        `UPDATE sessions SET acr = $2, amr = '{pwd,otp,mfa}', "createdAt" = now() - $3 * interval '1 minute' WHERE "userId" = $1`,
+        `UPDATE sessions SET acr = $2, amr = '{pwd,otp,mfa}', "createdAt" = now() - $3 * interval '1 minute',
+           "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
         [user.id, acr, minutes],
       );
       await forget(user);
