@@ -10,3 +10,6 @@ CREATE INDEX oauth_pushed_requests_client_id ON oauth_pushed_requests (client_id
 
 -- RFC 9126 §6: a client whose requests come no other way.
 ALTER TABLE oauth_clients ADD COLUMN "requirePushedRequests" boolean NOT NULL DEFAULT false;
+
+-- RFC 8705 §3.4: a client whose every token is bound to a certificate.
+ALTER TABLE oauth_clients ADD COLUMN "certificateBoundAccessTokens" boolean NOT NULL DEFAULT false;

@@ -310,6 +310,24 @@ describe('client certificates (RFC 8705 §3)', () => {
     expectOAuthError(answer, 400, 'invalid_request', 'client_certificate_unreadable');
   });
 
+  test('M1: a client whose every token is bound to one gets none without it, by no grant (RFC 8705 §3.4)', async () => {
+    const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
+    const before = await certifiedPair(strict);
+    await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const verifier = newVerifier();
+    const code = await codeOf(api, user, strict.client_id, verifier);
+    const refresh = { grant_type: 'refresh_token', refresh_token: before.refresh_token };
+    for (const form of [codeForm(code, verifier), refresh, { grant_type: 'client_credentials' }]) {
+      const proved = dpop(maker.proof('POST', TOKEN));
+      for (const headers of [none, proved])
+        expectOAuthError(await askToken(api, strict, form, headers), 400, 'invalid_request', 'request_invalid');
+    }
+    expect((await askToken(api, strict, codeForm(code, verifier), shown)).status).toBe(200);
+  });
+
   test('M1: validate holds the token against the certificate it is given, introspection tells which it is', async () => {
     const { access_token } = await certifiedPair(app);
     const context = ({ thumbprint }: TestCertificate) => ({ context: { 'x5t#S256': thumbprint } });

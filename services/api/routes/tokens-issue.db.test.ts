@@ -178,6 +178,13 @@ describe('rights', () => {
     const before = await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
     const answer = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
     expect([answer.status, answer.body.code]).toEqual([401, 'dpop_proof_invalid']);
+    await world.rows(
+      `UPDATE oauth_clients SET "dpopBoundAccessTokens" = false, "certificateBoundAccessTokens" = true WHERE "clientId" = $1`,
+      [bound.client_id],
+    );
+    await api.ports.access.load();
+    const certified = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
+    expect([certified.status, certified.body.code]).toEqual([400, 'request_invalid']);
     expect(await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual(before);
   });
 

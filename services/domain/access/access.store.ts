@@ -15,6 +15,7 @@ export type ClientRow = {
   readonly tokenEpoch: number;
   readonly authMethod: string | null;
   readonly dpopBound: boolean;
+  readonly certificateBound: boolean;
   readonly pushesRequests: boolean;
   readonly name: string;
   readonly redirectUris: string[];
@@ -37,7 +38,7 @@ const clientsRead = defineStatement(
   `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
      "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
-     "requirePushedRequests" AS "pushesRequests",
+     "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
      coalesce(name, "clientId") AS name, "redirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
      extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"

@@ -1,3 +1,4 @@
+import { requestInvalid } from '../../platform/errors.ts';
 import { DEVICE_GRANT, GRANT_TYPES, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop-errors.ts';
@@ -43,7 +44,7 @@ type Admitted = { readonly client: OAuthClient; readonly keys: ProvenKeys };
 /**
  * Who asks and by which keys: everything in memory first, the proof is used up last.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `refresh_token_invalid`, `dpop_proof_invalid`,
- * `dpop_nonce_required`, `client_certificate_unreadable` (400), `store_unavailable` (503).
+ * `dpop_nonce_required`, `client_certificate_unreadable`, `request_invalid` (400), `store_unavailable` (503).
  */
 async function admit(
   ports: TokenRequestPorts,
@@ -59,6 +60,10 @@ async function admit(
   // What is refused to a client for itself has an audit row, written by its own use-case.
   if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
     throw grantNotAllowed();
+  if (certificate === undefined && registered?.certificateBound)
+    throw requestInvalid({
+      detail: 'Every token of this client is bound to a certificate, and the connection shows none.',
+    });
   const held = certificate === undefined ? {} : { x5t: certificate };
   if (proof === undefined) {
     if (registered?.dpopBound) throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key.' });

@@ -21,6 +21,7 @@ describe('what a client says of itself (RFC 7591 §2)', () => {
       authMethod: 'none',
       scopes: ['openid', 'email', 'offline_access'],
       dpopBound: false,
+      certificateBound: false,
       pushesRequests: false,
     });
     expect(read({}, { defaultAuthMethod: 'client_secret_basic' }).authMethod).toBe('client_secret_basic');
@@ -36,6 +37,7 @@ describe('what a client says of itself (RFC 7591 §2)', () => {
         token_endpoint_auth_method: 'client_secret_post',
         scope: 'users:manage email openid',
         dpop_bound_access_tokens: true,
+        tls_client_certificate_bound_access_tokens: true,
         require_pushed_authorization_requests: true,
       }),
     ).toEqual({
@@ -46,6 +48,7 @@ describe('what a client says of itself (RFC 7591 §2)', () => {
       authMethod: 'client_secret_post',
       scopes: ['openid', 'email'],
       dpopBound: true,
+      certificateBound: true,
       pushesRequests: true,
     });
   });

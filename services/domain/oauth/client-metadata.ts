@@ -13,6 +13,8 @@ export type ClientMetadata = {
   readonly scopes: readonly string[];
   /** RFC 9449 §5.2. */
   readonly dpopBound: boolean;
+  /** RFC 8705 §3.4. */
+  readonly certificateBound: boolean;
   /** RFC 9126 §6. */
   readonly pushesRequests: boolean;
 };
@@ -42,6 +44,7 @@ const shapes = z.looseObject({
   response_types: z.array(z.literal('code')).max(8).optional(),
   scope: z.string().max(2_048).regex(SCOPE).optional(),
   dpop_bound_access_tokens: z.boolean().default(false),
+  tls_client_certificate_bound_access_tokens: z.boolean().default(false),
   require_pushed_authorization_requests: z.boolean().default(false),
 });
 /** Every copy holds them all in memory, and nobody looked at them. */
@@ -96,6 +99,7 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
     authMethod,
     scopes: scopesOf(data.scope, rules.scopes),
     dpopBound: data.dpop_bound_access_tokens,
+    certificateBound: data.tls_client_certificate_bound_access_tokens,
     pushesRequests: data.require_pushed_authorization_requests,
   };
 }

@@ -22,6 +22,7 @@ export type RegisteredClient = {
   readonly response_types: readonly string[];
   readonly scope: string;
   readonly dpop_bound_access_tokens: boolean;
+  readonly tls_client_certificate_bound_access_tokens: boolean;
   readonly require_pushed_authorization_requests: boolean;
 };
 
@@ -79,6 +80,7 @@ export async function selfRegisterClient(
     response_types: metadata.responseTypes,
     scope: metadata.scopes.join(' '),
     dpop_bound_access_tokens: metadata.dpopBound,
+    tls_client_certificate_bound_access_tokens: metadata.certificateBound,
     require_pushed_authorization_requests: metadata.pushesRequests,
   };
 }

@@ -145,6 +145,10 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   const client = ports.access.client(login.clientId);
   if (client?.dpopBound)
     throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key: it gets them at /oauth2/token.' });
+  if (client?.certificateBound)
+    throw requestInvalid({
+      detail: 'Every token of this client is bound to a certificate: it gets them at /oauth2/token.',
+    });
   const family: NewFamily = {
     ...login,
     isClientBound: false,
