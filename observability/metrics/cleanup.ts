@@ -19,6 +19,7 @@ export const purgeKinds = [
   'dpop_proofs',
   'one_time_codes',
   'mails',
+  'invitations',
   'social_sign_ins',
   'api_keys',
   'api_key_nonces',

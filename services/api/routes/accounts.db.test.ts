@@ -1,6 +1,8 @@
 import { pbkdf2Sync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { invitationPurge } from '../../domain/identity/accounts/invitations.store.ts';
 import { accountKeyOf } from '../../domain/identity/login-counters.ts';
+import { purge } from '../../domain/purge.ts';
 import {
   type AccountWorld,
   ALIVE,
@@ -259,6 +261,7 @@ describe('C-CRD-04 an account that wrong passwords have locked', () => {
 
   test('U6 the mail is asked for alike by known, unknown and disabled; only who has an account is sent one', async () => {
     const [known, disabled, unknown] = [await world.person(), await world.person(), newEmail()];
+    for (const email of [known.email, disabled.email, unknown]) await lock(email);
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     const asked = [];
     for (const email of [known.email, unknown, disabled.email])
@@ -271,9 +274,35 @@ describe('C-CRD-04 an account that wrong passwords have locked', () => {
     );
   });
 
+  test('who is not locked is sent none; mails of every kind together are five at most', async () => {
+    const user = await world.person();
+    const { email } = user;
+    await world.post('request-unlock', { email });
+    expect((await world.mails.to(email)).map(({ page }) => page)).toEqual([`${API_URL}/account/verify-email`]);
+    await lock(email);
+    for (const path of ['send-verification-email', 'request-password-reset', 'request-unlock'])
+      for (let n = 0; n < 2; n += 1) {
+        await world.post(path, { email });
+        await world.mails.deliver();
+      }
+    expect((await world.mails.to(email)).map(({ page }) => page?.split('/').at(-1))).toEqual([
+      ...['verify-email', 'verify-email', 'verify-email', 'reset-password', 'reset-password'],
+    ]);
+  });
+
+  test('a code that was sent to the address of before unlocks nothing', async () => {
+    const user = await world.person();
+    await lock(user.email);
+    await world.post('request-unlock', { email: user.email });
+    const token = await world.codeFor(user.email);
+    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [user.id, newEmail()]);
+    expect(await world.post('unlock', { token })).toMatchObject({ status: 400, body: { code: 'code_invalid' } });
+  });
+
   test('a code for another purpose unlocks nothing, nor does one whose account is disabled meanwhile', async () => {
     const user = await world.person();
     const verifying = await world.codeFor(user.email);
+    await lock(user.email);
     await world.post('request-unlock', { email: user.email });
     const token = await world.codeFor(user.email);
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
@@ -297,13 +326,24 @@ describe('an account that an administrator makes', () => {
     act('/v1/admin/users', { reason, ...members }, bearer);
   const accept = (token: string, new_password = newPassword()): Promise<Received> =>
     world.post('accept-invitation', { token, new_password });
+  const imported = (password: string): string =>
+    `$pbkdf2-sha256$1000$c2FsdHNhbHQ$${pbkdf2Sync(password, 'saltsalt', 1_000, 32, 'sha256').toString('base64').replaceAll('+', '.').replace('=', '')}`;
+  const rolesOf = async (id: string) =>
+    ((await world.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
 
   test('U8 has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
     const email = newEmail();
     const made = await invite({ email: email.toUpperCase(), name: 'Grace', roles: ['compliance'] });
     expect(made).toMatchObject({
       status: 201,
-      body: { email, name: 'Grace', roles: ['compliance', 'user'], email_verified_at: null, sessions: 0 },
+      body: {
+        email,
+        name: 'Grace',
+        roles: ['user'],
+        invited_roles: ['compliance'],
+        email_verified_at: null,
+        sessions: 0,
+      },
     });
     const { id } = made.body;
     expect(await world.post('signin', { email, password: newPassword() })).toMatchObject({ status: 401 });
@@ -316,14 +356,16 @@ describe('an account that an administrator makes', () => {
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'invitation_accepted']);
     expect((await signIn(at(world.strict), { email, password })).id).toBe(id);
+    expect(await rolesOf(id)).toEqual(['compliance', 'user']);
     const events = await world.rows(
       `SELECT type, detail ->> 'reason' AS reason FROM audit_outbox
-       WHERE target_id = $1 AND type IN ('user.created', 'user.invited', 'user.email_verified') ORDER BY id`,
+       WHERE target_id = $1 AND type IN ('user.created', 'user.invited', 'user.email_verified', 'user.role_granted') ORDER BY id`,
       [id],
     );
     expect(events).toEqual([
       { type: 'user.created', reason: null },
       { type: 'user.invited', reason },
+      { type: 'user.role_granted', reason: 'invitation_accepted' },
       { type: 'user.email_verified', reason: null },
     ]);
     expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({
@@ -372,14 +414,99 @@ describe('an account that an administrator makes', () => {
 
   test('signs in with the password it has elsewhere; a hash of no known form or of ruinous cost is refused', async () => {
     const [email, password] = [newEmail(), 'correct horse battery staple'];
-    const password_hash = `$pbkdf2-sha256$1000$c2FsdHNhbHQ$${pbkdf2Sync(password, 'saltsalt', 1_000, 32, 'sha256').toString('base64').replaceAll('+', '.').replace('=', '')}`;
-    expect(await invite({ email, password_hash })).toMatchObject({ status: 201 });
-    await signIn(at(world.open), { email, password });
+    const made = await invite({ email, password_hash: imported(password), roles: ['compliance'] });
+    expect(made).toMatchObject({ status: 201, body: { roles: ['compliance', 'user'], invited_roles: [] } });
     expect(await world.newest(email)).toMatchObject({ page: `${API_URL}/account/verify-email` });
+    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+      status: 200,
+    });
+    await signIn(at(world.open), { email, password });
+    expect(await rolesOf(made.body.id)).toEqual(['compliance', 'user']);
     for (const unknown of ['plain text', '$2b$31$abcdefghijklmnopqrstuuJ7vJ3Nq1Yk9q0m6i3H8w1c2d3e4f5g6'])
       expect(await invite({ email: newEmail(), password_hash: unknown })).toMatchObject({
         status: 400,
         body: { code: 'password_hash_unknown' },
       });
+  });
+
+  test('T1 gives its roles to nobody but who accepts: by sign-up, reset or a new password its address gets none', async () => {
+    const [signedUp, reset, hashed] = [newEmail(), newEmail(), newEmail()];
+    const ids: string[] = [];
+    for (const email of [signedUp, reset]) ids.push((await invite({ email, roles: ['admin'] })).body.id);
+    const password_hash = imported('correct horse battery staple');
+    ids.push((await invite({ email: hashed, roles: ['admin'], password_hash })).body.id);
+    expect(await rolesOf(ids[2] ?? '')).toEqual(['admin', 'user']);
+    const password = newPassword();
+    await world.post('signup', { email: signedUp, password, name: 'Stranger' }, {}, world.strict);
+    const token = await world.codeFor(signedUp);
+    expect(await world.post('verify-email', { token, password }, {}, world.strict)).toMatchObject({ status: 200 });
+    for (const email of [reset, hashed]) {
+      await world.post('request-password-reset', { email });
+      const code = await world.codeFor(email);
+      expect(await world.post('reset-password', { token: code, new_password: password })).toMatchObject({
+        status: 200,
+      });
+    }
+    for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
+    expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
+  });
+
+  test('is given by its invitation those of its roles that there still are', async () => {
+    await world.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'x')`);
+    const email = newEmail();
+    const { id } = (await invite({ email, roles: ['short-lived', 'compliance'] })).body;
+    await world.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
+    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+    expect(await rolesOf(id)).toEqual(['compliance', 'user']);
+  });
+
+  test('is invited again by nobody with fewer rights than it has, or will have', async () => {
+    await world.rows(`INSERT INTO roles (name, description) VALUES ('inviter', 'x')`);
+    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ('inviter', 'users:manage')`);
+    const { bearer } = await newPerson(world.open, ['inviter']);
+    const willHave = (await invite({ email: newEmail(), roles: ['admin'] })).body.id;
+    const has = (await invite({ email: newEmail() })).body.id;
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [has]);
+    const ordinary = (await invite({ email: newEmail() })).body.id;
+    for (const id of [willHave, has])
+      expect(await act(`/v1/admin/users/${id}/invite`, { reason }, bearer)).toMatchObject({
+        status: 403,
+        body: { code: 'rights_exceeded' },
+      });
+    expect(await act(`/v1/admin/users/${ordinary}/invite`, { reason }, bearer)).toMatchObject({ status: 200 });
+    expect(await act(`/v1/admin/users/${willHave}/invite`, { reason })).toMatchObject({
+      status: 200,
+      body: { roles: ['user'], invited_roles: ['admin'] },
+    });
+  });
+
+  test('accepts no invitation that was sent elsewhere, or once its address is proved; one of before is not sent any more', async () => {
+    const [moved, proved, waiting] = [newEmail(), newEmail(), newEmail()];
+    const ids: string[] = [];
+    for (const email of [moved, proved, waiting]) ids.push((await invite({ email, roles: ['compliance'] })).body.id);
+    expect(await act(`/v1/admin/users/${ids[2]}/invite`, { reason })).toMatchObject({ status: 200 });
+    const codes = [await world.codeFor(moved), await world.codeFor(proved)];
+    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [ids[0], newEmail()]);
+    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [ids[1]]);
+    for (const code of codes) expect(await accept(code)).toMatchObject({ body: { code: 'code_invalid' } });
+    for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
+    expect(await world.mails.to(waiting)).toHaveLength(1);
+    expect(await accept(await world.codeFor(waiting))).toMatchObject({ status: 200 });
+  });
+
+  test('goes when nobody has come a month after its invitation ended; not who was disabled, or has a way in', async () => {
+    const [nobody, disabled, known, late] = [newEmail(), newEmail(), newEmail(), newEmail()];
+    const ids: string[] = [];
+    for (const email of [nobody, disabled, known, late]) ids.push((await invite({ email })).body.id);
+    await act(`/v1/admin/users/${ids[1]}/disable`, { reason });
+    await world.rows(
+      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
+      [ids[2]],
+    );
+    const over = `UPDATE invitations SET expires_at = now() - $2::interval WHERE user_id = $1`;
+    for (const id of ids) await world.rows(over, [id, id === ids[3] ? '29 days' : '31 days']);
+    await purge(world.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+    const left = await world.rows('SELECT email FROM users WHERE id = ANY ($1)', [ids]);
+    expect((left as { email: string }[]).map(({ email }) => email).sort()).toEqual([disabled, known, late].sort());
   });
 });

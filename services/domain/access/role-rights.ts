@@ -9,3 +9,10 @@ export const rightsOf = (sql: Sql, roles: readonly string[]): Promise<string[]> 
 export async function holdRole(tx: Tx, role: string): Promise<void> {
   if (!(await shareRole(tx, role))) throw roleUnknown();
 }
+
+/** The same of those there are, in the order of their names; the others are left out. */
+export async function holdKnownRoles(tx: Tx, roles: readonly string[]): Promise<string[]> {
+  const held: string[] = [];
+  for (const role of [...roles].sort()) if (await shareRole(tx, role)) held.push(role);
+  return held;
+}

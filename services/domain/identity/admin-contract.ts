@@ -32,6 +32,8 @@ const accountShape = z.object({
   updated_at: z.string(),
 });
 export const accountDetailShape = accountShape.extend({
+  /** What an invitation gives that nobody has accepted yet. */
+  invited_roles: z.array(z.string()),
   /** Live browser sessions. */
   sessions: z.int(),
   /** Live logins (token families), with a session or without. */

@@ -176,7 +176,8 @@ export const userInvited = defineAuditEvent({
   type: 'user.invited',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'Somebody made an account for another, or asked again: a mail invites its owner-to-be.',
+  meaning:
+    'Somebody made an account for another, or asked again: a mail invites its owner-to-be, who gets `detail.roles` by accepting.',
 });
 
 export const userUnlocked = defineAuditEvent({

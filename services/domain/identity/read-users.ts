@@ -35,5 +35,10 @@ export async function listUsers(
 export async function showUser({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<AccountDetailView> {
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();
-  return { ...accountView(row), sessions: row.sessions, logins: await countLogins({ sql }, userId) };
+  return {
+    ...accountView(row),
+    invited_roles: [...row.invitedRoles],
+    sessions: row.sessions,
+    logins: await countLogins({ sql }, userId),
+  };
 }

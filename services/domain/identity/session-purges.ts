@@ -1,3 +1,4 @@
+import { invitationPurge } from './accounts/invitations.store.ts';
 import { codePurge } from './accounts/one-time-codes.store.ts';
 import { loginChallengePurge } from './factors/login-challenge.store.ts';
 import { sessionPurge, verificationPurge } from './identity.store.ts';
@@ -13,5 +14,6 @@ export const sessionPurges = [
   ...loginFailurePurges,
   codePurge,
   mailPurge,
+  invitationPurge,
   socialAttemptPurge,
 ] as const;

@@ -74,7 +74,8 @@ export function readUsersPage(
 /** By primary key; sessions and logins along their user's index. */
 const userRead = defineStatement(
   'userDetailRead',
-  `SELECT ${COLUMNS}, (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions
+  `SELECT ${COLUMNS}, (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
+     coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS "invitedRoles"
    FROM users u WHERE u.id = $1`,
 );
 /** First of all: whoever may end the last administrator waits for the others, and counts what they left. */
@@ -112,8 +113,10 @@ const userSessionsDelete = defineStatement(
    SELECT count(*)::int AS count FROM gone`,
 );
 
-export const readUser = async (sql: Sql, userId: string): Promise<(UserRow & { sessions: number }) | undefined> =>
-  (await sql.query<UserRow & { sessions: number }>(userRead, [userId]))[0];
+export type UserDetailRow = UserRow & { readonly sessions: number; readonly invitedRoles: readonly string[] };
+
+export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow | undefined> =>
+  (await sql.query<UserDetailRow>(userRead, [userId]))[0];
 
 export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);

@@ -5,20 +5,25 @@ import type { Caller, Sql } from '../ports.ts';
 import { earlierResult, idempotentRequest, keepResult } from './idempotency.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const client = (clientId: string): Caller => ({
+const client = (clientId: string, by: 'client' | 'bearer' | 'api_key' = 'client'): Caller => ({
   kind: 'client',
   clientId,
   permissions: new Set(),
-  by: 'client',
+  by,
   request,
 });
-const user = (userId: string, sessionId: string | null): Caller => ({
+const user = (
+  userId: string,
+  sessionId: string | null,
+  clientId = 'sallyport',
+  by: 'bearer' | 'session' | 'api_key' = 'session',
+): Caller => ({
   kind: 'user',
   userId,
   sessionId,
-  clientId: 'sallyport',
+  clientId,
   permissions: new Set(),
-  by: 'session',
+  by,
   tokenId: null,
   familyId: null,
   authTime: 0,
@@ -44,13 +49,17 @@ function table(): Sql & { row?: { requestHash: Buffer; response: Buffer | null }
   return sql;
 }
 
-test('a key is another key for another caller, session or operation, and the same for the same', () => {
+test('a key is another key for another caller, session, client, kind of credential or operation, and the same for the same', () => {
   const hashes = [
     of(client('a'), 'k'),
     of(client('b'), 'k'),
     of(user('a', 's1'), 'k'),
     of(user('a', 's2'), 'k'),
     of(user('a', null), 'k'),
+    of(user('a', 's1', 'elsewhere'), 'k'),
+    of(user('a', 's1', 'sallyport', 'bearer'), 'k'),
+    of(client('a', 'bearer'), 'k'),
+    of(client('a', 'api_key'), 'k'),
     of({ kind: 'system', name: 'x', request }, 'k'),
     of(client('a'), 'k2'),
     of(client('a'), 'k', {}, 'other'),

@@ -15,9 +15,11 @@ const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
 const INITIALISATION_BYTES = 12;
 const TAG_BYTES = 16;
 
+/** Another client, or another kind of credential, is another caller, whoever the user is. */
 const callerId = (caller: Caller): string => {
-  if (caller.kind === 'user') return `user\0${caller.userId}\0${caller.sessionId ?? ''}`;
-  return caller.kind === 'client' ? `client\0${caller.clientId}` : caller.kind;
+  if (caller.kind === 'user')
+    return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
+  return caller.kind === 'client' ? `client\0${caller.clientId}\0${caller.by}` : caller.kind;
 };
 
 /** Throws `request_invalid` for a key that is no visible ASCII of 1 to 255 characters. */

@@ -67,6 +67,11 @@ export const expiredKinds = {
     staysSeconds: 0,
     insert: `(id, template, sealed, created_at) SELECT gen_random_uuid(), 'x', 'x', ${END} - interval '7 days'`,
   },
+  invitations: {
+    table: 'invitations',
+    staysSeconds: 0,
+    insert: `(id, user_id, expires_at) SELECT gen_random_uuid(), 'u' || n % 1000, ${END} - interval '30 days'`,
+  },
   social_sign_ins: {
     table: 'social_sign_ins',
     staysSeconds: 300,
@@ -102,7 +107,7 @@ export async function insertExpired(sql: Sql, count: number): Promise<void> {
   const run = (text: string, values: readonly unknown[] = []): Promise<unknown> =>
     sql.query(defineStatement('', text), values);
   await run(
-    `INSERT INTO users (id, email) SELECT 'u' || n, n || '@expired.test' FROM generate_series(0, 999) n ON CONFLICT DO NOTHING`,
+    `INSERT INTO users (id, email, "emailVerified") SELECT 'u' || n, n || '@expired.test', now() FROM generate_series(0, 999) n ON CONFLICT DO NOTHING`,
   );
   for (let from = 1; from <= count; from += 5_000)
     for (const { table, insert } of Object.values(expiredKinds))

@@ -1,6 +1,9 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { normaliseEmail } from '../email.ts';
+import { accountKeyOf } from '../login-counters.ts';
+import type { MailRequest } from '../mail/mails.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 
 type AskPorts = Pick<Ports, 'transact'> & MailPorts;
@@ -9,11 +12,11 @@ type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 export type MailAsked = { readonly status: 'mail_sent_if_known' };
 
 const askFor =
-  (template: 'verify_email' | 'reset_password' | 'unlock_account') =>
-  async (ports: AskPorts, { email }: { readonly email: string }, caller: Caller): Promise<MailAsked> => {
+  <P extends AskPorts>(mailTo: (to: string, ports: P) => MailRequest) =>
+  async (ports: P, { email }: { readonly email: string }, caller: Caller): Promise<MailAsked> => {
     await ports.transact(async (tx) => {
       await setAuditContext(tx, caller);
-      await queueMail(tx, ports, { template, to: normaliseEmail(email) }, caller);
+      await queueMail(tx, ports, mailTo(normaliseEmail(email), ports), caller);
     });
     return { status: 'mail_sent_if_known' };
   };
@@ -22,10 +25,17 @@ const askFor =
  * Another mail with a code that proves the address, where it waits for a proof. One insert in every case: nothing is
  * looked up before the answer (U6).
  */
-export const sendVerificationEmail = askFor('verify_email');
+export const sendVerificationEmail = askFor((to) => ({ template: 'verify_email', to }));
 
 /** A mail with a code for a new password, where an account has the address. One insert in every case (U6). */
-export const requestPasswordReset = askFor('reset_password');
+export const requestPasswordReset = askFor((to) => ({ template: 'reset_password', to }));
 
-/** A mail with a code that unlocks, where an account has the address, locked or not. One insert in every case (U6). */
-export const requestUnlock = askFor('unlock_account');
+/**
+ * A mail with a code that unlocks, where an account has the address and wrong passwords are counted against it. One
+ * insert in every case (U6).
+ */
+export const requestUnlock = askFor<AskPorts & HasKeyRing>((to, ports) => ({
+  template: 'unlock_account',
+  to,
+  counter: accountKeyOf(ports, to),
+}));

@@ -15,12 +15,14 @@ import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { showUser } from '../read-users.ts';
 import { addUserRole } from '../users.store.ts';
 import { insertPassword, insertUser } from './accounts.store.ts';
+import { insertInvitation, readInvitation, takeInvitation } from './invitations.store.ts';
 import { deleteCodesOf } from './one-time-codes.store.ts';
+import { CODE_SECONDS } from './one-time-codes.ts';
 
 export type NewInvitation = {
   readonly email: string;
   readonly name?: string | undefined;
-  /** Beside `user`, which everybody has. */
+  /** Beside `user`, which everybody has; from the moment the invitation is accepted, or at once with a password. */
   readonly roles?: readonly string[] | undefined;
   /** The digest of a password from elsewhere. Then it signs in with that, and the mail asks for proof of the address. */
   readonly passwordHash?: string | undefined;
@@ -46,16 +48,18 @@ export async function inviteUser(
     for (const role of wanted) await holdRole(tx, role);
     assertHolds(caller, await rightsOf(tx, wanted));
     if (!(await insertUser(tx, { id, email: to, name, isProven: false }))) throw emailTaken();
+    if (passwordHash === undefined) return invite(tx, ports, { to, userId: id, roles: wanted, reason }, caller);
     for (const role of wanted) await addUserRole(tx, id, role);
-    if (passwordHash === undefined) return invite(tx, ports, { to, userId: id, reason }, caller);
     await insertPassword(tx, ports.random.uuid(), id, passwordHash);
-    await queueMail(tx, ports, { template: 'verify_email', to }, caller);
+    const mailId = await queueMail(tx, ports, { template: 'verify_email', to }, caller);
+    await insertInvitation(tx, { id: mailId, userId: id, roles: [], lifeSeconds: null });
   });
   return showUser(ports, id);
 }
 
 /**
- * Another invitation, with all its time; it takes the place of the ones before.
+ * Another invitation, with all its time, by somebody who has every right it will give; it takes the place of the ones
+ * before.
  * @throws invitationOver (409) where the address is proved or the account disabled; userUnknown (404), rightsExceeded (403)
  */
 export async function inviteAgain(
@@ -71,8 +75,11 @@ export async function inviteAgain(
     caller,
     async (tx, { email, emailVerifiedAt, disabledAt }) => {
       if (emailVerifiedAt !== null || disabledAt !== null) throw invitationOver();
+      const roles = (await readInvitation(tx, userId))?.roles ?? [];
+      assertHolds(caller, await rightsOf(tx, roles));
+      await takeInvitation(tx, userId);
       await deleteCodesOf(tx, userId, 'invitation');
-      await invite(tx, ports, { to: email, userId, reason }, caller);
+      await invite(tx, ports, { to: email, userId, roles, reason }, caller);
     },
     holdNothing,
   );
@@ -82,14 +89,20 @@ export async function inviteAgain(
 async function invite(
   tx: Tx,
   ports: MailPorts,
-  { to, userId, reason }: { readonly to: string; readonly userId: string; readonly reason: string },
+  {
+    to,
+    userId,
+    roles,
+    reason,
+  }: { readonly to: string; readonly userId: string; readonly roles: readonly string[]; readonly reason: string },
   caller: Caller,
 ): Promise<void> {
-  await queueMail(tx, ports, { template: 'invitation', to, userId }, caller);
+  const id = await queueMail(tx, ports, { template: 'invitation', to, userId }, caller);
+  await insertInvitation(tx, { id, userId, roles, lifeSeconds: CODE_SECONDS.invitation });
   await recordEvent(tx, caller, userInvited, {
     outcome: 'ok',
     target: { kind: 'user', id: userId },
-    detail: { reason },
+    detail: { reason, roles },
   });
 }
 

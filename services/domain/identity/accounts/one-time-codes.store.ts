@@ -21,14 +21,16 @@ export type CodeRow = {
 
 /** Codes alive at once for one address and purpose: more mails than that help nobody but who wants to annoy. */
 const ALIVE_MAX = 3;
+/** For one address and every purpose: who may ask for mails of several kinds gets no more of them by that. */
+const ALIVE_EVER_MAX = 5;
 
 /** Served by one_time_codes_email. Replaces the code of the same id, that of an earlier try to send its mail. */
 const codeIssue = defineStatement(
   'codeIssue',
   `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
    SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
-   WHERE (SELECT count(*) FROM one_time_codes
-     WHERE email = $5 AND purpose = $2 AND expires_at > clock_timestamp() AND id <> $1::uuid) < ${ALIVE_MAX}
+   WHERE (SELECT count(*) < ${ALIVE_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${ALIVE_MAX} FROM one_time_codes
+     WHERE email = $5 AND expires_at > clock_timestamp() AND id <> $1::uuid)
    ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
      user_epoch = EXCLUDED.user_epoch
    RETURNING id`,

@@ -1,3 +1,4 @@
+import { holdKnownRoles } from '../../access/role-rights.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { HasKeyRing } from '../../keys/key-ring.ts';
@@ -6,7 +7,9 @@ import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { clearLoginFailures } from '../forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { addUserRole } from '../users.store.ts';
 import { findAccount } from './accounts.store.ts';
+import { readInvitation, takeInvitation } from './invitations.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
 import { findCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
@@ -34,14 +37,21 @@ const byCode =
     const userId = (await findCode(ports.sql, purpose, token))?.userId;
     const owner = userId ? await findAccount(ports.sql, userId) : undefined;
     if (!owner) return refuseCode(ports.sql, caller);
-    const digest = await newDigest(ports, { password: newPassword, owner, signal }, caller);
+    const invited = purpose === 'invitation' ? ((await readInvitation(ports.sql, owner.id))?.roles ?? []) : [];
+    const ownerToBe = { ...owner, roles: [...owner.roles, ...invited] };
+    const digest = await newDigest(ports, { password: newPassword, owner: ownerToBe, signal }, caller);
     const isSet = await ports.transact(async (tx) => {
       await setAuditContext(tx, caller, status);
+      const held = await holdKnownRoles(tx, invited);
       const proof = await redeemCode(tx, ports, [purpose], token);
       const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;
       if (!account || account.isDisabled || account.email !== proof?.email) return false;
+      // Whoever has proved the address by anything else has nothing to accept.
+      if (purpose === 'invitation' && account.emailVerified) return false;
+      const granted = purpose === 'invitation' ? await takeInvitation(tx, account.id) : undefined;
       tx.afterCommit(ports.announceRevocations);
       await takeOver(tx, ports, account, digest);
+      for (const role of held) if (granted?.includes(role)) await addUserRole(tx, account.id, role);
       const target = { kind: 'user', id: account.id } as const;
       if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target });
       await deleteCodes(tx, account.id, account.email);
@@ -61,5 +71,8 @@ const byCode =
  */
 export const resetPassword = byCode('reset_password', 'password_reset');
 
-/** The first password of an account that somebody made, by the code of the invitation; all else as of a reset. */
+/**
+ * The first password of an account that somebody made, by the code of the invitation; all else as of a reset. The roles
+ * of the invitation are granted here and nowhere else, those of them that there still are.
+ */
 export const acceptInvitation = byCode('invitation', 'invitation_accepted');

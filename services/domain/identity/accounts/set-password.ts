@@ -10,6 +10,7 @@ import {
   proveEmail,
   replacePassword,
 } from './accounts.store.ts';
+import { voidInvitation } from './invitations.store.ts';
 
 export type NewPasswordPorts = HasPasswordPolicy & Pick<Ports, 'sql' | 'log' | 'hasher'>;
 
@@ -30,7 +31,8 @@ export async function newDigest(
 
 /**
  * Gives an account this password and ends every login of before (U7); an address not proved before is proved by it.
- * An account whose address nobody had proved may have been made by somebody else: then their other ways in go too.
+ * An account whose address nobody had proved may have been made by somebody else: then their other ways in go too, and
+ * what it was given for somebody who was invited to it and never came.
  * The user is locked by the caller, and `account` read under that lock. False where the password has changed since.
  */
 export async function takeOver(
@@ -42,6 +44,7 @@ export async function takeOver(
   if (!account.emailVerified) {
     await deleteOtherAccounts(tx, account.id);
     await deleteFactors(tx, account.id);
+    await voidInvitation(tx, account.id);
     await proveEmail(tx, account.id, account.email);
   }
   if (account.digest !== null) return replacePassword(tx, account.id, account.digest, digest);

@@ -16,6 +16,7 @@ import {
   replaceEmail,
 } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
+import { takeInvitation } from './invitations.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
 import { findCode, type ProvenCode, redeemCode } from './one-time-codes.ts';
 import { holds, type Reader, readerOf, type VerifyInput, type VerifyPorts } from './reader-of-code.ts';
@@ -66,6 +67,7 @@ async function prove(tx: Tx, ports: VerifyPorts, proof: ProvenCode, reader: Read
       : await proveAddress(tx, ports, { ...proof, userId }, reader, caller);
   if (provenId === undefined) return false;
   await deleteCodes(tx, provenId, email);
+  await takeInvitation(tx, provenId);
   if (reader.by === 'new_password') await clearLoginFailures(tx, ports, email);
   await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: provenId } });
   return true;

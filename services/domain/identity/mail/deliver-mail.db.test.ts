@@ -36,7 +36,7 @@ beforeEach(async () => {
 
 const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
 const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => void woken.push(1) };
-const ask = (mail: MailRequest): Promise<void> =>
+const ask = (mail: MailRequest): Promise<string> =>
   ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
 const notice = (to: string): MailRequest => ({ template: 'password_changed', to });
 const rows = () =>

@@ -1,7 +1,9 @@
 import type { Ports, Tx } from '../../ports.ts';
-import { type AccountRow, findAccount, findAccountByEmail } from '../accounts/accounts.store.ts';
+import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../accounts/accounts.store.ts';
+import { readInvitation } from '../accounts/invitations.store.ts';
 import { findNewestCode } from '../accounts/one-time-codes.store.ts';
 import { issueCode, openCode } from '../accounts/one-time-codes.ts';
+import { readCounters } from '../login-failures.store.ts';
 import {
   accountDeletedLetter,
   accountLinkedLetter,
@@ -25,7 +27,8 @@ export type MailRequest =
   | ({ readonly template: 'sign_up'; readonly to: string } & PendingSignUp)
   | { readonly template: 'verify_email'; readonly to: string }
   | { readonly template: 'reset_password'; readonly to: string }
-  | { readonly template: 'unlock_account'; readonly to: string }
+  /** `counter`: key under which failures of that account are counted, of every address. */
+  | { readonly template: 'unlock_account'; readonly to: string; readonly counter: string }
   /** To a user whom somebody has made; another one may have the address by the time it is sent. */
   | { readonly template: 'invitation'; readonly to: string; readonly userId: string }
   /** `userEpoch`: of the user who asks, in the transaction of asking; the mail is due while it is the same. */
@@ -107,11 +110,16 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     return account ? resetMail(tx, ports, mail, account, resetWords(mail.publicUrl)) : null;
   },
   unlock_account: async (tx, ports, mail) => {
+    // Nothing to unlock: this is written long after the answer, so that it tells nobody.
+    if (!(await readCounters(tx, [mail.counter])).some(({ failures }) => failures > 0)) return null;
     const account = await findAccountByEmail(tx, mail.to);
     const coded = account && !account.isDisabled && (await codeFor(tx, ports, 'unlock_account', mail, account));
     return coded ? unlockLetter(coded) : null;
   },
   invitation: async (tx, ports, mail) => {
+    // Whoever accepts one or asks for another waits, or is waited for; of an invitation before there is no code again.
+    await lockUser(tx, mail.userId);
+    if ((await readInvitation(tx, mail.userId))?.id !== mail.id) return null;
     const account = await findAccount(tx, mail.userId);
     // Whoever has proved the address has no use for it any more.
     const isDue = account && !account.isDisabled && !account.emailVerified && account.email === mail.to;

@@ -22,8 +22,9 @@ export type MailPorts = Pick<Ports, 'vault' | 'random'> & HasMailer;
 /**
  * Asks for a mail in the transaction that gives cause to it: one row, whoever the recipient is and whether or not an
  * account has the address, so that neither the answer nor its time tells. What it says is decided when it is sent.
+ * @returns the id of the mail, and of the code it will carry
  */
-export async function queueMail(tx: Tx, ports: MailPorts, mail: MailRequest, caller: Caller): Promise<void> {
+export async function queueMail(tx: Tx, ports: MailPorts, mail: MailRequest, caller: Caller): Promise<string> {
   const { vault, random, mailer } = ports;
   const id = random.uuid();
   const content = JSON.stringify({ ...mail, publicUrl: mailer.publicUrl });
@@ -34,4 +35,5 @@ export async function queueMail(tx: Tx, ports: MailPorts, mail: MailRequest, cal
     traceparent: caller.request.traceparent,
   });
   tx.afterCommit(() => mailer.wake());
+  return id;
 }

@@ -11,6 +11,7 @@ import {
   lockUser,
   proveEmail,
 } from '../accounts/accounts.store.ts';
+import { voidInvitation } from '../accounts/invitations.store.ts';
 import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
@@ -72,6 +73,7 @@ async function ownerOfAddress(tx: Tx, ports: RecognisePorts, email: string, call
     await deletePassword(tx, account.id);
     await deleteOtherAccounts(tx, account.id);
     await deleteFactors(tx, account.id);
+    await voidInvitation(tx, account.id);
     await deleteCodes(tx, account.id, email);
     await endEveryLogin(tx, account.id);
     await proveEmail(tx, account.id, email);
