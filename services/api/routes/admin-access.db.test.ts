@@ -248,6 +248,33 @@ describe('clients', () => {
     ]);
   });
 
+  test('what is asked of a client beside its secret is asked at once: a key (RFC 9449 §5.2), a certificate (RFC 8705 §3.4)', async () => {
+    const { body: client } = await register();
+    const path = `/v1/admin/clients/${client.client_id}`;
+    const nothing = {
+      dpop_bound_access_tokens: false,
+      tls_client_certificate_bound_access_tokens: false,
+      require_pushed_authorization_requests: false,
+    };
+    expect(client).toMatchObject(nothing);
+    for (const [demand, refusal] of [
+      ['dpop_bound_access_tokens', 'dpop_proof_invalid'],
+      ['tls_client_certificate_bound_access_tokens', 'request_invalid'],
+    ] as const) {
+      expect((await byAdmin('PATCH', path, { [demand]: true, reason })).body).toMatchObject({
+        ...nothing,
+        [demand]: true,
+      });
+      expect((await tokenBy(client)).body.code).toBe(refusal);
+      expect((await byAdmin('PATCH', path, { [demand]: false, name: 'x', reason })).body).toMatchObject(nothing);
+      expect((await tokenBy(client)).status).toBe(200);
+    }
+    const pushes = { require_pushed_authorization_requests: true, reason };
+    expect((await byAdmin('PATCH', path, pushes)).body.require_pushed_authorization_requests).toBe(true);
+    expect((await byAdmin('PATCH', path, { name: 'y', reason })).body.require_pushed_authorization_requests).toBe(true);
+    expect(one.ports.access.client(client.client_id)?.pushesRequests).toBe(true);
+  });
+
   test('a new secret is good beside the old one for the overlap, or instead of it at once, at both copies; events have neither', async () => {
     const { body: client } = await register();
     const path = `/v1/admin/clients/${client.client_id}/rotate-secret`;

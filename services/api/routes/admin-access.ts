@@ -76,6 +76,9 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       grantTypes: body.grant_types,
       credentialScopes: body.credential_scopes,
       redirectUris: body.redirect_uris,
+      dpopBound: body.dpop_bound_access_tokens,
+      certificateBound: body.tls_client_certificate_bound_access_tokens,
+      pushesRequests: body.require_pushed_authorization_requests,
     };
     return updateClient(ports, { clientId: params.client_id, changes, reason }, caller);
   });

@@ -13,6 +13,12 @@ export type ClientDetailRow = {
   readonly credentialScopes: readonly string[];
   readonly redirectUris: readonly string[];
   readonly audiences: readonly string[];
+  /** RFC 9449 §5.2. */
+  readonly dpopBound: boolean;
+  /** RFC 8705 §3.4. */
+  readonly certificateBound: boolean;
+  /** RFC 9126 §6. */
+  readonly pushesRequests: boolean;
   readonly disabled: boolean;
   /** Its users are never asked. */
   readonly skipsConsent: boolean;
@@ -26,7 +32,8 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   coalesce("tokenEndpointAuthMethod", CASE WHEN "clientSecret" IS NULL THEN 'none' ELSE 'client_secret_basic' END) AS "authMethod",
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
-  coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
+  coalesce("dpopBoundAccessTokens", false) AS "dpopBound", "certificateBoundAccessTokens" AS "certificateBound",
+  "requirePushedRequests" AS "pushesRequests", coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
@@ -45,7 +52,10 @@ const clientUpdate = defineStatement(
   'oauthClientUpdate',
   `UPDATE oauth_clients SET name = coalesce($2, name), "grantTypes" = coalesce($3::text[], "grantTypes"),
      scopes = coalesce($4::text[], scopes), "clientCredentialsScopes" = coalesce($5::text[], "clientCredentialsScopes"),
-     "redirectUris" = coalesce($6::text[], "redirectUris"), audiences = coalesce($7::text[], audiences), "updatedAt" = now()
+     "redirectUris" = coalesce($6::text[], "redirectUris"), audiences = coalesce($7::text[], audiences),
+     "dpopBoundAccessTokens" = coalesce($8::boolean, "dpopBoundAccessTokens"),
+     "certificateBoundAccessTokens" = coalesce($9::boolean, "certificateBoundAccessTokens"),
+     "requirePushedRequests" = coalesce($10::boolean, "requirePushedRequests"), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 /** The secret before stays good for the overlap, the one before that not at all. */
@@ -80,6 +90,9 @@ export type ClientChanges = {
   readonly credentialScopes?: readonly string[] | undefined;
   readonly redirectUris?: readonly string[] | undefined;
   readonly audiences?: readonly string[] | undefined;
+  readonly dpopBound?: boolean | undefined;
+  readonly certificateBound?: boolean | undefined;
+  readonly pushesRequests?: boolean | undefined;
 };
 
 export const readClientsPage = (sql: Sql, after: string, limit: number): Promise<ClientDetailRow[]> =>
@@ -93,8 +106,19 @@ export const lockClient = async (tx: Sql, clientId: string): Promise<ClientDetai
   (await tx.query<ClientDetailRow>(clientLock, [clientId]))[0];
 
 export async function changeClient(tx: Sql, clientId: string, changes: ClientChanges): Promise<ClientDetailRow> {
-  const { name, grantTypes, scopes, credentialScopes, redirectUris, audiences } = changes;
-  const values = [name, grantTypes, scopes, credentialScopes, redirectUris, audiences].map((value) => value ?? null);
+  const {
+    name,
+    grantTypes,
+    scopes,
+    credentialScopes,
+    redirectUris,
+    audiences,
+    dpopBound,
+    certificateBound,
+    pushesRequests,
+  } = changes;
+  const lists = [grantTypes, scopes, credentialScopes, redirectUris, audiences];
+  const values = [name, ...lists, dpopBound, certificateBound, pushesRequests].map((value) => value ?? null);
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 

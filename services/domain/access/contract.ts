@@ -106,6 +106,12 @@ const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
 /** `*`: anybody. */
 const audiences = z.array(text(512)).max(50);
+/** What is asked of a client beside its secret, by the names of RFC 9449 §5.2, RFC 8705 §3.4 and RFC 9126 §6. */
+const demands = z.object({
+  dpop_bound_access_tokens: z.boolean(),
+  tls_client_certificate_bound_access_tokens: z.boolean(),
+  require_pushed_authorization_requests: z.boolean(),
+});
 
 const clientShape = z.object({
   client_id: z.string(),
@@ -116,6 +122,7 @@ const clientShape = z.object({
   credential_scopes: z.array(z.string()),
   redirect_uris: z.array(z.string()),
   audiences: z.array(z.string()),
+  ...demands.shape,
   disabled: z.boolean(),
   /** Of the installation itself: not to be changed. */
   built_in: z.boolean(),
@@ -200,6 +207,7 @@ export const updateClientEndpoint = defineEndpoint({
     credential_scopes: scopes.optional(),
     redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
+    ...demands.partial().shape,
     reason,
   }),
   responses: { 200: clientShape },
