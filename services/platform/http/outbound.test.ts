@@ -8,7 +8,7 @@ import { guardedFetch, guardingFetch, isPublicAddress, pinnedLookup } from './ou
 
 const answers: Record<string, RequestListener> = {
   '/': (request, response) => {
-    response.setHeader('x-method', request.method as string);
+    response.setHeader('x-method', request.method as string).setHeader('x-connection', `${request.headers.connection}`);
     request.pipe(response);
   },
   '/redirect': (_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
@@ -57,6 +57,7 @@ test('where a private network is configured, redirects, large and compressed ans
   const lenient = { allowsPrivate: true };
   const echoed = await guardedFetch(lenient, base, { method: 'POST', body: 'a=b' });
   expect([await echoed.text(), echoed.headers.get('x-method'), echoed.status]).toEqual(['a=b', 'POST', 200]);
+  expect(echoed.headers.get('x-connection')).toBe('close');
   expect((await guardedFetch(lenient, `${base}/empty`)).status).toBe(204);
   for (const path of ['/redirect', '/huge', '/bomb'])
     await expect(guardedFetch(lenient, base + path), path).rejects.toThrow('outbound request refused');
@@ -140,6 +141,11 @@ describe('A6 names are asked of name servers, not of the system', () => {
   ])('%s is refused: %s', async (name, why) => {
     await expect(guardedFetch(rules, `https://${name}/a`)).rejects.toThrow(why);
     expect(asked).toContain(name);
+  });
+
+  test('this machine’s own name is asked of nobody', async () => {
+    await expect(guardedFetch(rules, 'https://a.localhost/')).rejects.toThrow('names a private address');
+    expect(asked).not.toContain('a.localhost');
   });
 
   test('one that is silent is waited for until the deadline, and then no more', async () => {
