@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { LiveSessionView } from '../services/domain/identity/admin-contract.ts';
 import { endUserSessions } from '../services/domain/identity/end-user-sessions.ts';
 import { endAnySession, listSessions } from '../services/domain/identity/manage-sessions.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
 import {
   type ActOptions,
   actAsked,
@@ -35,7 +36,8 @@ export function registerSessions(program: Command): void {
     .option('--user <user_id>', 'only those of this user')
     .action((_own, command: Command) =>
       onDatabase<ListOptions & { user?: string }>(command, async (ports, output, options) => {
-        const found = await listSessions(ports, { userId: options.user, ...pageOf(options) });
+        const tokenSettings = loadConfig(process.env).identity;
+        const found = await listSessions({ ...ports, tokenSettings }, { userId: options.user, ...pageOf(options) });
         listPage(output, 'sessions', found, line);
       }),
     );

@@ -4,6 +4,7 @@ import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/state-poll.ts';
+import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
@@ -30,7 +31,12 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
   const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const issuer = config.tokens.issuer ?? publicUrl;
-  const tokenSettings = { ...config.tokens, issuer, audience: config.tokens.audience ?? issuer };
+  const tokenSettings = {
+    ...config.tokens,
+    issuer,
+    audience: config.tokens.audience ?? issuer,
+    twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
+  };
   const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
   const access = createAccessDirectory(outside, {
@@ -75,7 +81,7 @@ export type Views = {
   readonly input: ComposeInput;
   readonly outside: Outside;
   readonly previousVault: ReturnType<typeof vaultsOf>['previousVault'];
-  readonly tokenSettings: Config['tokens'] & { readonly issuer: string; readonly audience: string };
+  readonly tokenSettings: Config['tokens'] & HasTokenSettings['tokenSettings'];
   readonly keyRing: ReturnType<typeof createKeyRing>;
   readonly access: ReturnType<typeof createAccessDirectory>;
   readonly apiKeys: ReturnType<typeof createApiKeyDirectory>;

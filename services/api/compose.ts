@@ -94,7 +94,7 @@ export async function compose(input: ComposeInput) {
     },
     verifiedTokens: createVerifiedTokenCache(),
     clientTokenLog: createClientTokenLog(outside),
-    refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, config.tokens),
+    refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, tokenSettings),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(outside);

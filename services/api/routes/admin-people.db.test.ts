@@ -86,6 +86,7 @@ describe('accounts', () => {
       name: null,
       email_verified_at: null,
       roles: ['auditor', 'user'],
+      invited_roles: [],
       disabled_at: null,
       created_at: expect.any(String),
       updated_at: expect.any(String),

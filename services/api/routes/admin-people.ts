@@ -23,9 +23,14 @@ import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../
 import { listUsers, showUser } from '../../domain/identity/read-users.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
+import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
-export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> & HasRevocationPush & HasAuth & MailPorts;
+export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> &
+  HasRevocationPush &
+  HasAuth &
+  HasTokenSettings &
+  MailPorts;
 
 /** Accounts and sessions, for those who may see and manage them, and everybody's own sessions. */
 export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts): void {

@@ -90,16 +90,16 @@ export class BetterAuthIntegrationService {
 
   /** Ended sessions are known in memory; of the others Postgres tells (A-USR-05). Cookies are read from Redis first. */
   async validateSession(sessionId: string): Promise<SessionValidation> {
-    const { revocations, sql, clock } = this.#ports;
+    const { revocations, sql, clock, tokenSettings } = this.#ports;
     const invalid = (reason: SessionValidation['reason']): SessionValidation => ({
       valid: false,
       reason,
       session: null,
     });
     if (revocations.isSessionEnded(sessionId)) return invalid('revoked');
-    const row = await readSessionRow(sql, sessionId);
+    const row = await readSessionRow(sql, sessionId, tokenSettings.twoFactorIdleSeconds);
     if (!row) return invalid('unknown');
-    if (row.expiresAt.getTime() <= clock.now()) return invalid('expired');
+    if (row.isRested || row.expiresAt.getTime() <= clock.now()) return invalid('expired');
     return row.isDisabled ? invalid('revoked') : { valid: true, reason: null, session: sessionView(row) };
   }
 

@@ -8,6 +8,9 @@ import { type EndSessionPorts, endSession } from './end-session.ts';
 import { sessionUnknown } from './errors.ts';
 import { findSessionRow, readSessionsPage, type SessionRow } from './sessions.store.ts';
 
+type ListPorts = Pick<Ports, 'sql'> & {
+  readonly tokenSettings: { readonly twoFactorIdleSeconds: number };
+};
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 type EndPorts = Pick<Ports, 'transact' | 'sql'> & EndSessionPorts;
 
@@ -31,11 +34,11 @@ const sessionView = (row: SessionRow, logins: readonly Login[]): LiveSessionView
 
 /** Live sessions, the newest first, each with its live logins. Throws `cursor_invalid` (400). */
 export async function listSessions(
-  { sql }: Pick<Ports, 'sql'>,
+  { sql, tokenSettings }: ListPorts,
   input: PageInput & { readonly userId?: string | undefined },
 ): Promise<Page<LiveSessionView>> {
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]) ?? [];
-  const rows = await readSessionsPage(sql, input.userId, before, input.limit + 1);
+  const rows = await readSessionsPage(sql, input.userId, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
   const { items, next } = pageOf(rows, input.limit, ({ createdAt, id }) => [createdAt, id]);
   const logins = await loginsOfSessions(
     { sql },
@@ -46,7 +49,7 @@ export async function listSessions(
 
 /** The caller's own; `current` is the one that asks. Throws `permission_missing` (403) for whoever is no user here. */
 export async function listOwnSessions(
-  ports: Pick<Ports, 'sql'>,
+  ports: ListPorts,
   input: PageInput,
   caller: Caller,
 ): Promise<Page<LiveSessionView & { readonly current: boolean }>> {

@@ -16,14 +16,23 @@ const COLUMNS = `id, "userId", ${placeTime('"createdAt"')} AS "createdAt", ${pla
 const BEFORE = '("createdAt", id) < ($2::timestamptz, $3::text)';
 const NEWEST = 'ORDER BY "createdAt" DESC, id DESC LIMIT $1';
 
-/** Along sessions_created_at; a user's along sessions_user_id. Those that ran out have ended. */
+/**
+ * Whether a session was used lately enough: its cookie, or a login of it, which rests no longer. `idle` names a
+ * parameter, seconds. Logins along refresh_families_one_live.
+ */
+export const isInUse = (session: string, idle: string): string =>
+  `(${session}.acr <> 'aal2' OR ${idle}::float8 = 0 OR ${session}."updatedAt" > now() - make_interval(secs => ${idle}::float8)
+   OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = ${session}.id AND f.revoked_at IS NULL AND f.idle_expires_at > now()))`;
+const LIVE = `"expiresAt" > now() AND ${isInUse('sessions', '$4')}`;
+
+/** Along sessions_created_at; a user's along sessions_user_id. Those that ran out, or rested too long, have ended. */
 const sessionsPage = defineStatement(
   'sessionsPage',
-  `SELECT ${COLUMNS} FROM sessions WHERE "expiresAt" > now() AND ${BEFORE} ${NEWEST}`,
+  `SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${BEFORE} ${NEWEST}`,
 );
 const sessionsPageOfUser = defineStatement(
   'sessionsPageOfUser',
-  `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $4 AND "expiresAt" > now() AND ${BEFORE} ${NEWEST}`,
+  `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $5 AND ${LIVE} AND ${BEFORE} ${NEWEST}`,
 );
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
@@ -32,8 +41,9 @@ export function readSessionsPage(
   userId: string | undefined,
   [at = 'infinity', id = '']: readonly string[],
   limit: number,
+  idleSeconds: number,
 ): Promise<SessionRow[]> {
-  const place = [limit, at, id];
+  const place = [limit, at, id, idleSeconds];
   return userId === undefined
     ? sql.query<SessionRow>(sessionsPage, place)
     : sql.query<SessionRow>(sessionsPageOfUser, [...place, userId]);

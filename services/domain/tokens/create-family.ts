@@ -3,6 +3,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { familyCreated, familyEnded } from './audit-events.ts';
 import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
+import { type LoginRest, restSeconds } from './login-rest.ts';
 import { refreshGraceRequired, sessionEnded } from './refresh-errors.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
 
@@ -45,10 +46,7 @@ export type CreatedFamily = {
 export type CreateFamilyPorts = Pick<Ports, 'random'> & {
   readonly keyRing: RefreshSecrets;
   readonly revocations: { state(): { readonly incarnation: string } };
-  readonly tokenSettings: Pick<
-    Config['tokens'],
-    'refreshTokenSeconds' | 'refreshAbsoluteSeconds' | 'graceSeconds' | 'graceUses'
-  >;
+  readonly tokenSettings: Pick<Config['tokens'], 'refreshAbsoluteSeconds' | 'graceSeconds' | 'graceUses'> & LoginRest;
 };
 
 /**
@@ -63,14 +61,13 @@ export async function createFamily(
   family: NewFamily,
   caller: Caller,
 ): Promise<CreatedFamily> {
-  const { graceSeconds, graceUses, refreshTokenSeconds, refreshAbsoluteSeconds } = ports.tokenSettings;
+  const { graceSeconds, graceUses, refreshAbsoluteSeconds } = ports.tokenSettings;
   const isSenderConstrained = family.jkt !== undefined || family.x5t !== undefined;
   if ((graceSeconds === 0 || graceUses === 0) && !isSenderConstrained) throw refreshGraceRequired();
   // No login outlives the session it belongs to.
-  const longestSeconds =
-    family.sessionId === null ? Number.POSITIVE_INFINITY : await takeSession(tx, family.sessionId, family, caller);
-  const lifeSeconds = Math.min(refreshAbsoluteSeconds, longestSeconds);
-  const idleSeconds = Math.min(refreshTokenSeconds, lifeSeconds);
+  const session = family.sessionId === null ? null : await takeSession(tx, family.sessionId, family, caller);
+  const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.secondsLeft ?? Number.POSITIVE_INFINITY);
+  const idleSeconds = Math.min(restSeconds(ports.tokenSettings, session?.acr), lifeSeconds);
   const familyId = ports.random.uuid();
   const nonce = ports.random.bytes(32);
   const { version: kv, key } = ports.keyRing.secret('refresh');
@@ -110,25 +107,26 @@ export async function createFamily(
   };
 }
 
-/** Holds a live session of the user until commit, so that it cannot end unseen. The seconds it has left; undefined: gone. */
-export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<number | undefined> {
-  return (await tx.query<{ secondsLeft: number }>(sessionLock, [sessionId, userId]))[0]?.secondsLeft;
+type HeldSession = { readonly secondsLeft: number; readonly acr: string };
+
+/** Holds a live session of the user until commit, so that it cannot end unseen. Undefined: it is gone. */
+export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<HeldSession | undefined> {
+  return (await tx.query<HeldSession>(sessionLock, [sessionId, userId]))[0];
 }
 
 /**
  * Holds the session until commit, and ends the login it had with this client.
- * Returns the seconds the session has left.
  */
-async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<number> {
-  const secondsLeft = await holdSession(tx, sessionId, family.userId);
-  if (secondsLeft === undefined) throw sessionEnded();
+async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<HeldSession> {
+  const session = await holdSession(tx, sessionId, family.userId);
+  if (session === undefined) throw sessionEnded();
   const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.clientId]);
-  if (previous === undefined) return secondsLeft;
+  if (previous === undefined) return session;
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'family', id: previous.id },
     clientId: family.clientId,
     detail: { user_id: family.userId, session_id: sessionId, reason: 'superseded' },
   });
-  return secondsLeft;
+  return session;
 }

@@ -92,7 +92,14 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
     agentHash: null,
     traceparent: null,
   };
-  const policy = { graceSeconds: 10, graceUses: 100, endsOnReplay: true, idleSeconds: 600, newestKv: 1 };
+  const policy = {
+    graceSeconds: 10,
+    graceUses: 100,
+    endsOnReplay: true,
+    idleSeconds: 600,
+    twoFactorIdleSeconds: 600,
+    newestKv: 1,
+  };
   return (await rotateBatch(sql, [presented], policy))[0]?.verdict;
 };
 /** Resolves once as many statements as given wait for a lock in this database. */

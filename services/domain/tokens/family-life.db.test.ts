@@ -75,6 +75,25 @@ const login = async (family: Partial<NewFamily> = {}) => {
 };
 
 describe('a new family', () => {
+  test('U5 of two factors rests as long as its session may, and so after each refresh; any other its own time', async () => {
+    const userId = await insertUser(copy.pool);
+    const sessionId = await insertSession(copy.pool, userId);
+    await copy.pool.query(`UPDATE sessions SET acr = 'aal2' WHERE id = $1`, [sessionId]);
+    const proved = await copy.create({ userId, sessionId });
+    const plain = await login();
+    const batch = await Promise.all([proved, plain].map(({ refreshToken }) => copy.refresh(refreshToken)));
+    const { twoFactorIdleSeconds, refreshTokenSeconds } = refreshSettings;
+    expect(proved.refreshExpiresInSeconds).toBe(twoFactorIdleSeconds);
+    expect(batch).toMatchObject([
+      { verdict: 'rotated', acr: 'aal2', refreshExpiresInSeconds: twoFactorIdleSeconds },
+      { verdict: 'rotated', acr: 'aal1', refreshExpiresInSeconds: refreshTokenSeconds },
+    ]);
+    const row = await rowOf(proved.familyId);
+    expect(row.idle_expires_at - row.rotated_at).toBeCloseTo(twoFactorIdleSeconds * 1_000, -3);
+    await copy.pool.query(`UPDATE refresh_families SET idle_expires_at = now() WHERE id = $1`, [proved.familyId]);
+    await expect(copy.refresh(batch[0]!.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_expired' });
+  });
+
   test('is one row with its audit row, and its token fits it', async () => {
     const { familyId, refreshToken, userId, sessionId, ...created } = await login({ device: { name: 'a phone' } });
     expect(created).toEqual({

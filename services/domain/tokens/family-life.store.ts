@@ -17,7 +17,7 @@ export type NewFamilyRow = {
 /** Locks the session against its end and against a second login of the same client; by primary key. */
 export const sessionLock = defineStatement(
   'familySessionLock',
-  `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS "secondsLeft" FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
+  `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS "secondsLeft", acr FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
 );
 
 /** At most one row, by refresh_families_one_live; the session's lock is held. */

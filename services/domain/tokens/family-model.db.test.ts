@@ -241,6 +241,7 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
               graceUses: policy.graceUses,
               endsOnReplay: policy.endsOnReplay,
               idleSeconds: policy.idleMs / 1_000,
+              twoFactorIdleSeconds: policy.idleMs / 1_000,
               newestKv,
             },
           );

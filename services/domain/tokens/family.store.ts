@@ -13,7 +13,7 @@ import type { Sql } from '../ports.ts';
  * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
  * $11 agent_hash text[] · $12 traceparent text[] · $13 grace seconds · $14 grace uses (0: no grace at all) ·
- * $15 replay ends the family · $16 idle seconds · $17 newest kv
+ * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors
  */
 export const refreshFamilyRotateBatch = defineStatement(
   'refreshFamilyRotateBatch',
@@ -91,7 +91,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     grace_streak = least(99, (d.rotates AND d.current_contests)::int4 + CASE
       WHEN NOT d.rotates OR f.grace_contested OR d.retry_contests THEN f.grace_streak + d.retry_contests::int4 ELSE 0 END),
     context_hash = CASE WHEN d.rotates THEN d.context ELSE f.context_hash END,
-    idle_expires_at = CASE WHEN d.rotates THEN least(now() + make_interval(secs => $16::float8), f.expires_at)
+    idle_expires_at = CASE WHEN d.rotates THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
       ELSE f.idle_expires_at END,
     revoked_at = CASE WHEN d.ends THEN clock_timestamp() END,
     revoke_reason = CASE WHEN d.ends THEN 'refresh_token_reused' END
@@ -118,7 +118,7 @@ SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2
   CASE WHEN j.verdict = 'revoked' AND j.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
   CASE j.verdict WHEN 'grace_spent' THEN ceil($13::float8 - CASE j.class WHEN 'retry' THEN extract(epoch FROM now() - f.rotated_at)
     ELSE 0 END)::int4 END AS "retryAfterSeconds",
-  floor(extract(epoch FROM CASE j.class WHEN 'current' THEN least(now() + make_interval(secs => $16::float8), f.expires_at)
+  floor(extract(epoch FROM CASE j.class WHEN 'current' THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
     ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
   f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
   f.user_epoch AS "userEpoch", f.client_id AS "clientId",
@@ -161,6 +161,8 @@ export type RotationPolicy = {
   readonly graceUses: number;
   readonly endsOnReplay: boolean;
   readonly idleSeconds: number;
+  /** The same of logins that two factors proved. */
+  readonly twoFactorIdleSeconds: number;
   readonly newestKv: number;
 };
 
@@ -218,5 +220,6 @@ export function rotateBatch(
     policy.endsOnReplay,
     policy.idleSeconds,
     policy.newestKv,
+    policy.twoFactorIdleSeconds,
   ]);
 }

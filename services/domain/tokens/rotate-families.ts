@@ -2,6 +2,7 @@ import { tokenRefreshBatchSize } from '../../../observability/metrics/tokens.ts'
 import type { Ports } from '../ports.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import { type PresentedToken, type Rotation, type RotationPolicy, rotateBatch } from './family.store.ts';
+import { type LoginRest, restSeconds } from './login-rest.ts';
 import type { RefreshSecrets } from './refresh-token-format.ts';
 import type { HasRevocationPush } from './revocation-set.ts';
 
@@ -9,9 +10,8 @@ export type RefreshFamilySettings = {
   readonly graceSeconds: number;
   readonly graceUses: number;
   readonly enableReplayProtection: boolean;
-  readonly refreshTokenSeconds: number;
   readonly groupCommit: boolean;
-};
+} & LoginRest;
 
 /** The families' group commit, one per process. */
 export type RefreshFamilies = Batcher<PresentedToken, Rotation>;
@@ -33,7 +33,8 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
     graceSeconds: hasGrace ? settings.graceSeconds : 0,
     graceUses: hasGrace ? settings.graceUses : 0,
     endsOnReplay: settings.enableReplayProtection,
-    idleSeconds: settings.refreshTokenSeconds,
+    idleSeconds: restSeconds(settings, null),
+    twoFactorIdleSeconds: restSeconds(settings, 'aal2'),
     newestKv,
   };
 }

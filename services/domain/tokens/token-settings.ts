@@ -6,5 +6,7 @@ export type HasTokenSettings = {
     readonly issuer: string;
     /** Of tokens that name no other. */
     readonly audience: string;
+    /** What sessions of two factors, and logins of them, rest at most; 0: as long as they live. */
+    readonly twoFactorIdleSeconds: number;
   };
 };

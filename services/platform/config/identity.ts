@@ -22,7 +22,7 @@ export const identitySettings = defineSettings({
   twoFactorIdleSeconds: {
     env: 'SESSION_IDLE_TWO_FACTORS',
     schema: wholeNumber(3_600, 0, 86_400),
-    use: 'Such a session is over when its cookie was not used for so long, seconds; 0: never.',
+    use: 'Such a session is over when its cookie was not used for so long, and a login of it when it was not refreshed, seconds; 0: never.',
   },
   secondFactorRoles: {
     env: 'MFA_REQUIRED_ROLES',

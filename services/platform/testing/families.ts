@@ -44,6 +44,7 @@ export const refreshSettings: RefreshFamilySettings & CreateFamilyPorts['tokenSe
   graceUses: 100,
   enableReplayProtection: true,
   refreshTokenSeconds: 604_800,
+  twoFactorIdleSeconds: 3_600,
   refreshAbsoluteSeconds: 2_592_000,
   groupCommit: true,
 };

@@ -158,7 +158,12 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     keyRing: options.around?.keyRing?.(keyRing) ?? keyRing,
     revocations,
     announceRevocations: () => poll.announce(),
-    tokenSettings: { ...config.tokens, issuer: url, audience: url },
+    tokenSettings: {
+      ...config.tokens,
+      issuer: url,
+      audience: url,
+      twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
+    },
     socialProviders: createSocialProviders({}, url),
   };
   const app = createApp({ log, trustedProxies: [] });

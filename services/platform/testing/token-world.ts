@@ -114,13 +114,19 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
     secret: () => ({ version: Math.max(...secrets.keys()), key: secrets.get(Math.max(...secrets.keys())) as Buffer }),
     secretVersion: (_purpose: string, version: number) => secrets.get(version),
   } as unknown as KeyRing;
-  const { tokens } = loadConfig({});
+  const { tokens, identity } = loadConfig({});
   return {
     ports: {
       clock,
       revocations,
       keyRing,
-      tokenSettings: { ...tokens, ...settings, issuer: ISSUER, audience: AUDIENCE },
+      tokenSettings: {
+        ...tokens,
+        twoFactorIdleSeconds: identity.twoFactorIdleSeconds,
+        ...settings,
+        issuer: ISSUER,
+        audience: AUDIENCE,
+      },
       verifiedTokens: createVerifiedTokenCache(),
     },
     keys,

@@ -1,6 +1,7 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql, Tx } from '../../ports.ts';
 import type { AuthSession } from '../live-session.ts';
+import { isInUse } from '../sessions.store.ts';
 
 export type AccountRow = {
   readonly id: string;
@@ -83,7 +84,7 @@ const userDelete = defineStatement('userDelete', `DELETE FROM users WHERE id = $
 const sessionRead = defineStatement(
   'sessionRead',
   `SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
-     u."disabledAt" IS NOT NULL AS "isDisabled"
+     u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isRested"
    FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`,
 );
 
@@ -154,4 +155,6 @@ export const readSessionTokens = async (sql: Sql, userId: string): Promise<reado
 export const readSessionRow = (
   sql: Sql,
   sessionId: string,
-): Promise<(AuthSession & { readonly isDisabled: boolean }) | undefined> => one(sql.query(sessionRead, [sessionId]));
+  idleSeconds: number,
+): Promise<(AuthSession & { readonly isDisabled: boolean; readonly isRested: boolean }) | undefined> =>
+  one(sql.query(sessionRead, [sessionId, idleSeconds]));

@@ -5,6 +5,8 @@ import { claimsIn } from '../../../platform/testing/flows.ts';
 import { readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
 import { newPerson } from '../../../platform/testing/identity-world.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
+import { readSessionRow } from '../accounts/accounts.store.ts';
+import { listSessions } from '../manage-sessions.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
@@ -143,6 +145,16 @@ describe('signing in with a second factor', () => {
     expect(await rest(59)).toBe(200);
     expect(Date.now() - (await sessionOf(id)).updatedAt).toBeLessThan(50 * 60_000);
     expect(await rest(61)).toBe(401);
+    const listed = async (): Promise<boolean> =>
+      (await listSessions(world.deps, { limit: 100 })).items.some((session) => session.id === id);
+    const inUse = async (): Promise<boolean> => !(await readSessionRow(world.deps.sql, id, 3_600))?.isRested;
+    // A login of it that is refreshed uses it too.
+    await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);
+    expect([await listed(), await inUse()]).toEqual([true, true]);
+    await rows('UPDATE refresh_families SET idle_expires_at = now() WHERE sid = $1', [id]);
+    expect([await listed(), await inUse()]).toEqual([false, false]);
+    await rows('UPDATE sessions SET "updatedAt" = now() WHERE id = $1', [id]);
+    expect([await listed(), await inUse()]).toEqual([true, true]);
   });
 
   test('a session that the browser had ends with the new one, and the password step alone ends nothing', async () => {

@@ -255,10 +255,13 @@ describe('CVE-2026-53516 whose account it is', () => {
     expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [known.id])).toHaveLength(1);
   });
 
-  test('GHSA-qq9h-g4jm-xgf3 who registered somebody else’s address first loses password, session and tokens when its owner comes', async () => {
+  test('GHSA-qq9h-g4jm-xgf3 who registered somebody else’s address first loses password, session, tokens and what it was given when its owner comes', async () => {
     const attacker: TestUser = await signUp({ api: copy.url });
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [attacker.id]);
+    await world.rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), attacker.id]);
     const owner = await signInAs(account({ email: attacker.email }));
     expect(owner.body, owner.text).toMatchObject({ isNewUser: false, user: { id: attacker.id, emailVerified: true } });
+    expect(await usersOf(attacker.email)).toMatchObject([{ roles: ['user'] }]);
     const { email, password } = attacker;
     expect((await ask('POST', '/api/auth/signin', { json: { email, password } })).status).toBe(401);
     expect((await ask('GET', '/api/auth/session', { cookie: attacker.cookie })).status).toBe(401);
