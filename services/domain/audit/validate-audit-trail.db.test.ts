@@ -4,6 +4,7 @@ import { testCaller } from '../../platform/testing/ports.ts';
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { readLogKeys } from '../keys/log-keys.ts';
+import type { Sql } from '../ports.ts';
 import { erasePersonal } from './erase-personal.ts';
 import { checkpointText } from './log/checkpoint.ts';
 import { emptyEdge } from './log/grow-tree.ts';
@@ -43,6 +44,18 @@ describe('a log as it is sealed', () => {
     await erasePersonal(world, { subject: 'u1' }, testCaller);
     await sealEvents(world, {}, testCaller);
     expect(await validate()).toMatchObject({ valid: true, checked: before.checked + 1 });
+  });
+
+  test('stays valid when another seals between any two of its statements', async () => {
+    const sql: Sql = {
+      query: async (statement, values) => {
+        await world.emit(1);
+        await sealEvents(world, {}, testCaller);
+        return world.sql.query(statement, values);
+      },
+    };
+    const ports = { sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };
+    expect((await validateAuditTrail(ports)).faults).toEqual([]);
   });
 
   test('stays valid while another seals', async () => {
