@@ -259,7 +259,7 @@ test('a load that ends late does not undo one begun after it', async () => {
   await raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
   await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);
   const version = await versionOf();
-  await directory.atLeast(version, slow);
+  await directory.atLeast(version, ports.sql);
   release();
   await late;
   expect(directory.confirm(version)).toBe(true);
