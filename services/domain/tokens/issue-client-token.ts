@@ -25,7 +25,7 @@ export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>): Cl
     clock: ports.clock,
     maxBatch: 128,
     lanes: 2,
-    spacingMs: 4,
+    spacingMs: 8,
     deadlineMs: 1_500,
     maxWaiting: 8_192,
     isRepeatable: () => true,

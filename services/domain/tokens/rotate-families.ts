@@ -19,6 +19,7 @@ export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };
 export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
 
 const BATCH_MAX = 128;
+const BATCH_SPACING_MS = 4;
 const BATCH_LANES = 2;
 /** Without group commit: as many statements at once as the pool has connections. */
 const SINGLE_LANES = 8;
@@ -57,7 +58,7 @@ export function createRefreshFamilies(
     clock: ports.clock,
     maxBatch: settings.groupCommit ? BATCH_MAX : 1,
     lanes: settings.groupCommit ? BATCH_LANES : SINGLE_LANES,
-    spacingMs: 0,
+    spacingMs: settings.groupCommit ? BATCH_SPACING_MS : 0,
     deadlineMs,
     maxWaiting: WAITING_MAX,
     isRepeatable: (elapsedMs) => elapsedMs + REPEAT_MARGIN_MS < graceMs,

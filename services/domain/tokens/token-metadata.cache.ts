@@ -73,7 +73,7 @@ export async function writeTokenMetadata(
 type Entry = Parameters<Ports['redis']['setMany']>[0][number];
 
 /** How long metadata waits for company: a command of its own costs a token half of what its signature does. */
-const COMPANY_MS = 5;
+const COMPANY_MS = 10;
 const COMPANY_MAXIMUM = 256;
 const waiting = new WeakMap<Ports['redis'], Entry[]>();
 
