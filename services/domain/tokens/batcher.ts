@@ -49,8 +49,8 @@ const SINGLES_AT_ONCE = 2;
 const SWEEP_MS = 100;
 
 /**
- * A batch leaves at the end of the turn when a lane is free and the one before left a moment ago, else it grows: a lone
- * item waits for nothing, and one of many for so little that its signature still takes longer. When a member is at fault (a value the store refuses) or blocked (a row lock), the
+ * A batch leaves at the end of the turn when a lane is free and the one before left `spacingMs` ago, else it grows: a
+ * lone item waits for nothing, one of many up to `spacingMs`, which a busy process spends on signatures anyway. When a member is at fault (a value the store refuses) or blocked (a row lock), the
  * members run singly and only it suffers. At its deadline an item is refused even in mid-statement, which may still
  * take effect; where it could not be repeated then, it waits for its answer instead.
  */
