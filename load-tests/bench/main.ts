@@ -16,6 +16,7 @@ import { refreshAgainstSigning, refreshGroupCommit } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
 import { tracing } from './tracing.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
+import { workers } from './workers.ts';
 
 const benches: readonly Bench[] = [
   validateRepeated,
@@ -30,6 +31,7 @@ const benches: readonly Bench[] = [
   loginStorm,
   loginTiming,
   cleanup,
+  workers,
 ];
 
 /** Parts measured alone, in their own files; they print their own lines. */

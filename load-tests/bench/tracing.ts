@@ -1,7 +1,7 @@
 import type { Bench } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
-import { demoUserId, fill, measureClosed, ratioDetail } from './setup.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, warmUp } from './setup.ts';
 
 const connections = 64;
 const repeatedTokens = 1_000;
@@ -47,7 +47,9 @@ export const tracing: Bench = {
       const issue = { kind: 'issue', client, userId, collect: name, member: 'access_token' } as const;
       await fill(context, name, repeatedTokens, issue, { product });
       const target = { api: product.api, pid: product.apiPid };
-      return () => measureClosed(context, target, { kind: 'validate', stock: name }, connections);
+      const workload = { kind: 'validate', stock: name } as const;
+      await warmUp(context, target, workload, connections);
+      return () => measureClosed(context, target, workload, connections);
     };
     const cases = { none: await speed('none'), one: await speed('one'), all: await speed('all') };
     const rounds = await alternate(context.rounds, cases, (round, { none, one, all }) =>

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { bucketsOf, quantileBound } from './prometheus-text.ts';
+
+const page = (fast: number, slow: number): string =>
+  [
+    '# TYPE wait_seconds histogram',
+    `wait_seconds_bucket{queue="a",le="0.1"} ${fast}`,
+    `wait_seconds_bucket{queue="a",le="1"} ${fast + slow}`,
+    `wait_seconds_bucket{queue="a",le="+Inf"} ${fast + slow}`,
+    `wait_seconds_bucket{le="0.1"} ${fast}`,
+    `wait_seconds_bucket{le="1"} ${fast}`,
+    `wait_seconds_bucket{le="+Inf"} ${fast}`,
+    `wait_seconds_count ${2 * fast + slow}`,
+    'wait_seconds_other_bucket{le="0.1"} 1000',
+  ].join('\n');
+
+it('series of one histogram are counted together, between two pages', () => {
+  const before = bucketsOf(page(5, 0), 'wait_seconds');
+  expect(quantileBound(before, bucketsOf(page(54, 1), 'wait_seconds'), 0.9)).toEqual({ bound: 0.1, count: 99 });
+  expect(quantileBound(before, bucketsOf(page(54, 1), 'wait_seconds'), 0.999)).toEqual({ bound: 1, count: 99 });
+});
+
+it('nothing observed, and no such histogram, are errors', () => {
+  const same = bucketsOf(page(1, 1), 'wait_seconds');
+  expect(() => quantileBound(same, same, 0.5)).toThrow('nothing was observed');
+  expect(() => bucketsOf(page(1, 1), 'wait')).toThrow('no histogram wait');
+});

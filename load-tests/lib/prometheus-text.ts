@@ -1,0 +1,25 @@
+/** Observations of a histogram at or below each upper bound, all series together. */
+export type Buckets = ReadonlyMap<number, number>;
+
+/** The buckets of one histogram in a page of the Prometheus text format. */
+export function bucketsOf(page: string, name: string): Buckets {
+  const buckets = new Map<number, number>();
+  for (const line of page.split('\n')) {
+    if (!line.startsWith(`${name}_bucket{`)) continue;
+    const le = /[{,]le="([^"]+)"/.exec(line)?.[1];
+    const bound = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le);
+    buckets.set(bound, (buckets.get(bound) ?? 0) + Number(line.slice(line.lastIndexOf('} ') + 2)));
+  }
+  if (buckets.size === 0) throw new Error(`no histogram ${name} on the page`);
+  return buckets;
+}
+
+/** The bound of the bucket that holds the quantile of what was observed between two pages. */
+export function quantileBound(before: Buckets, after: Buckets, quantile: number): { bound: number; count: number } {
+  const since = [...after]
+    .map(([bound, count]) => ({ bound, count: count - (before.get(bound) ?? 0) }))
+    .sort((a, b) => a.bound - b.bound);
+  const { count } = since.at(-1)!;
+  if (count === 0) throw new Error('nothing was observed meanwhile');
+  return { bound: since.find((bucket) => bucket.count >= quantile * count)!.bound, count };
+}
