@@ -1,0 +1,212 @@
+import { pbkdf2Sync } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { invitationPurge } from '../../domain/identity/accounts/invitations.store.ts';
+import { purge } from '../../domain/purge.ts';
+import { type AccountWorld, at, openAccountWorld } from '../../platform/testing/account-world.ts';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { newEmail, newPassword, signIn } from '../../platform/testing/flows.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
+import { newPerson, type Person } from '../../platform/testing/people.ts';
+
+let world: AccountWorld;
+beforeAll(async () => {
+  world = await openAccountWorld();
+});
+afterAll(() => world.close());
+
+describe('an account that an administrator makes', () => {
+  let admin: Person;
+  beforeAll(async () => {
+    admin = await newPerson(world.open, ['admin']);
+  });
+  const reason = 'joins the team';
+  const act = (path: string, json: object, bearer = admin.bearer): Promise<Received> =>
+    send(world.open.url, 'POST', path, { json, bearer });
+  const invite = (members: object, bearer?: string): Promise<Received> =>
+    act('/v1/admin/users', { reason, ...members }, bearer);
+  const accept = (token: string, new_password = newPassword()): Promise<Received> =>
+    world.post('accept-invitation', { token, new_password });
+  const imported = (password: string): string =>
+    `$pbkdf2-sha256$1000$c2FsdHNhbHQ$${pbkdf2Sync(password, 'saltsalt', 1_000, 32, 'sha256').toString('base64').replaceAll('+', '.').replace('=', '')}`;
+  const rolesOf = async (id: string) =>
+    ((await world.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
+
+  test('U8 has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
+    const email = newEmail();
+    const made = await invite({ email: email.toUpperCase(), name: 'Grace', roles: ['compliance'] });
+    expect(made).toMatchObject({
+      status: 201,
+      body: {
+        email,
+        name: 'Grace',
+        roles: ['user'],
+        invited_roles: ['compliance'],
+        email_verified_at: null,
+        sessions: 0,
+      },
+    });
+    const { id } = made.body;
+    expect(await world.post('signin', { email, password: newPassword() })).toMatchObject({ status: 401 });
+    const mail = await world.newest(email);
+    expect(mail).toMatchObject({ page: `${API_URL}/account/accept-invitation`, subject: 'You are invited' });
+    const token = mail?.code ?? '';
+    expect(await accept(token, 'fourteen chars')).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
+    const password = newPassword();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => accept(token, password)));
+    const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
+    expect(codes).toEqual([...Array(19).fill('code_invalid'), 'invitation_accepted']);
+    expect((await signIn(at(world.strict), { email, password })).id).toBe(id);
+    expect(await rolesOf(id)).toEqual(['compliance', 'user']);
+    const events = await world.rows(
+      `SELECT type, detail ->> 'reason' AS reason FROM audit_outbox
+       WHERE target_id = $1 AND type IN ('user.created', 'user.invited', 'user.email_verified', 'user.role_granted') ORDER BY id`,
+      [id],
+    );
+    expect(events).toEqual([
+      { type: 'user.created', reason: null },
+      { type: 'user.invited', reason },
+      { type: 'user.role_granted', reason: 'invitation_accepted' },
+      { type: 'user.email_verified', reason: null },
+    ]);
+    expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({
+      status: 409,
+      body: { code: 'invitation_over' },
+    });
+    expect(await world.mails.to(email)).toHaveLength(1);
+  });
+
+  test('is invited again in the place of before; not once it is disabled, and its code ends with that', async () => {
+    const email = newEmail();
+    const { id } = (await invite({ email })).body;
+    const first = await world.codeFor(email);
+    for (let n = 0; n < 4; n += 1) {
+      expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ status: 200, body: { id } });
+      await world.mails.deliver();
+    }
+    expect(await world.mails.to(email)).toHaveLength(5);
+    const last = await world.codeFor(email);
+    expect(await accept(first)).toMatchObject({ body: { code: 'code_invalid' } });
+    await act(`/v1/admin/users/${id}/invite`, { reason });
+    await act(`/v1/admin/users/${id}/disable`, { reason });
+    expect(await accept(last)).toMatchObject({ body: { code: 'code_invalid' } });
+    // Asked for before it was disabled, not sent after.
+    expect(await world.mails.to(email)).toHaveLength(5);
+    expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ body: { code: 'invitation_over' } });
+    expect(await act('/v1/admin/users/nobody/invite', { reason })).toMatchObject({ body: { code: 'user_unknown' } });
+  });
+
+  test('is made once, by somebody who has the rights of its roles and says why', async () => {
+    const email = newEmail();
+    expect(await invite({ email })).toMatchObject({ status: 201 });
+    expect(await invite({ email: email.toUpperCase() })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+    const [{ id }] = (await world.rows(
+      `INSERT INTO roles (name, description) VALUES ('helpdesk', 'x') RETURNING name AS id`,
+    )) as [{ id: string }];
+    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'users:manage')`, [id]);
+    const helper = await newPerson(world.open, [id]);
+    const refused = await invite({ email: newEmail(), roles: ['admin'] }, helper.bearer);
+    expect(refused).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
+    expect(await invite({ email: newEmail(), roles: ['nobody'] })).toMatchObject({ body: { code: 'role_unknown' } });
+    expect(await invite({ email: newEmail(), emailVerified: true })).toMatchObject({ status: 400 });
+    expect(await invite({ email: newEmail() }, (await newPerson(world.open)).bearer)).toMatchObject({ status: 403 });
+    expect(await invite({ email: newEmail() }, helper.bearer)).toMatchObject({ status: 201 });
+  });
+
+  test('signs in with the password it has elsewhere; a hash of no known form or of ruinous cost is refused', async () => {
+    const [email, password] = [newEmail(), 'correct horse battery staple'];
+    const made = await invite({ email, password_hash: imported(password), roles: ['compliance'] });
+    expect(made).toMatchObject({ status: 201, body: { roles: ['compliance', 'user'], invited_roles: [] } });
+    expect(await world.newest(email)).toMatchObject({ page: `${API_URL}/account/verify-email` });
+    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+      status: 200,
+    });
+    await signIn(at(world.open), { email, password });
+    expect(await rolesOf(made.body.id)).toEqual(['compliance', 'user']);
+    for (const unknown of ['plain text', '$2b$31$abcdefghijklmnopqrstuuJ7vJ3Nq1Yk9q0m6i3H8w1c2d3e4f5g6'])
+      expect(await invite({ email: newEmail(), password_hash: unknown })).toMatchObject({
+        status: 400,
+        body: { code: 'password_hash_unknown' },
+      });
+  });
+
+  test('gives its roles to nobody but who accepts: by sign-up, reset or a new password its address gets none', async () => {
+    const [signedUp, reset, hashed] = [newEmail(), newEmail(), newEmail()];
+    const ids: string[] = [];
+    for (const email of [signedUp, reset]) ids.push((await invite({ email, roles: ['admin'] })).body.id);
+    const password_hash = imported('correct horse battery staple');
+    ids.push((await invite({ email: hashed, roles: ['admin'], password_hash })).body.id);
+    expect(await rolesOf(ids[2] ?? '')).toEqual(['admin', 'user']);
+    const password = newPassword();
+    await world.post('signup', { email: signedUp, password, name: 'Stranger' }, {}, world.strict);
+    const token = await world.codeFor(signedUp);
+    expect(await world.post('verify-email', { token, password }, {}, world.strict)).toMatchObject({ status: 200 });
+    for (const email of [reset, hashed]) {
+      await world.post('request-password-reset', { email });
+      const code = await world.codeFor(email);
+      expect(await world.post('reset-password', { token: code, new_password: password })).toMatchObject({
+        status: 200,
+      });
+    }
+    for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
+    expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
+  });
+
+  test('is given by its invitation those of its roles that there still are', async () => {
+    await world.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'x')`);
+    const email = newEmail();
+    const { id } = (await invite({ email, roles: ['short-lived', 'compliance'] })).body;
+    await world.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
+    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+    expect(await rolesOf(id)).toEqual(['compliance', 'user']);
+  });
+
+  test('is invited again by nobody with fewer rights than it has, or will have', async () => {
+    await world.rows(`INSERT INTO roles (name, description) VALUES ('inviter', 'x')`);
+    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ('inviter', 'users:manage')`);
+    const { bearer } = await newPerson(world.open, ['inviter']);
+    const willHave = (await invite({ email: newEmail(), roles: ['admin'] })).body.id;
+    const has = (await invite({ email: newEmail() })).body.id;
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [has]);
+    const ordinary = (await invite({ email: newEmail() })).body.id;
+    for (const id of [willHave, has])
+      expect(await act(`/v1/admin/users/${id}/invite`, { reason }, bearer)).toMatchObject({
+        status: 403,
+        body: { code: 'rights_exceeded' },
+      });
+    expect(await act(`/v1/admin/users/${ordinary}/invite`, { reason }, bearer)).toMatchObject({ status: 200 });
+    expect(await act(`/v1/admin/users/${willHave}/invite`, { reason })).toMatchObject({
+      status: 200,
+      body: { roles: ['user'], invited_roles: ['admin'] },
+    });
+  });
+
+  test('accepts no invitation that was sent elsewhere, or once its address is proved; one of before is not sent any more', async () => {
+    const [moved, proved, waiting] = [newEmail(), newEmail(), newEmail()];
+    const ids: string[] = [];
+    for (const email of [moved, proved, waiting]) ids.push((await invite({ email, roles: ['compliance'] })).body.id);
+    expect(await act(`/v1/admin/users/${ids[2]}/invite`, { reason })).toMatchObject({ status: 200 });
+    const codes = [await world.codeFor(moved), await world.codeFor(proved)];
+    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [ids[0], newEmail()]);
+    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [ids[1]]);
+    for (const code of codes) expect(await accept(code)).toMatchObject({ body: { code: 'code_invalid' } });
+    for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
+    expect(await world.mails.to(waiting)).toHaveLength(1);
+    expect(await accept(await world.codeFor(waiting))).toMatchObject({ status: 200 });
+  });
+
+  test('goes when nobody has come a month after its invitation ended; not who was disabled, or has a way in', async () => {
+    const [nobody, disabled, known, late] = [newEmail(), newEmail(), newEmail(), newEmail()];
+    const ids: string[] = [];
+    for (const email of [nobody, disabled, known, late]) ids.push((await invite({ email })).body.id);
+    await act(`/v1/admin/users/${ids[1]}/disable`, { reason });
+    await world.rows(
+      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
+      [ids[2]],
+    );
+    const over = `UPDATE invitations SET expires_at = now() - $2::interval WHERE user_id = $1`;
+    for (const id of ids) await world.rows(over, [id, id === ids[3] ? '29 days' : '31 days']);
+    await purge(world.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+    const left = await world.rows('SELECT email FROM users WHERE id = ANY ($1)', [ids]);
+    expect((left as { email: string }[]).map(({ email }) => email).sort()).toEqual([disabled, known, late].sort());
+  });
+});
