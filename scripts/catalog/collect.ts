@@ -40,7 +40,7 @@ const unique = <T>(items: readonly T[], keyOf: (item: T) => string): T[] => {
 
 /** All endpoint contracts, by path and method. */
 export async function collectEndpoints(): Promise<Endpoint[]> {
-  const found = await exportsOf('services/domain/*/*contract.ts');
+  const found = await exportsOf('services/domain/**/*contract.ts');
   return unique(
     found.map(({ value }) => value).filter(isEndpoint),
     (endpoint) => `${endpoint.path} ${endpoint.method}`,
@@ -51,8 +51,8 @@ export async function collectEndpoints(): Promise<Endpoint[]> {
 export async function collectErrors(): Promise<ErrorDefinition[]> {
   const found = [
     ...(await exportsOf('services/platform/errors.ts')),
-    ...(await exportsOf('services/domain/*/*errors.ts')),
-    ...(await exportsOf('services/domain/*/*contract.ts')),
+    ...(await exportsOf('services/domain/**/*errors.ts')),
+    ...(await exportsOf('services/domain/**/*contract.ts')),
   ];
   return unique(found.map(({ value }) => value).filter(isErrorFactory), (factory) => factory.definition.code).map(
     (factory) => factory.definition,
@@ -61,6 +61,6 @@ export async function collectErrors(): Promise<ErrorDefinition[]> {
 
 /** All audit events, by type. */
 export async function collectAuditEvents(): Promise<AuditEvent[]> {
-  const found = await exportsOf('services/domain/*/audit-events.ts');
+  const found = await exportsOf('services/domain/**/audit-events.ts');
   return unique(found.map(({ value }) => value).filter(isAuditEvent), (event) => event.type);
 }

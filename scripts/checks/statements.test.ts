@@ -4,12 +4,26 @@ import { expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-test('no two statements share a name: a connection that has prepared the one refuses the other', () => {
-  const names = globSync('{services,cli,jobs}/**/*.ts', { cwd: ROOT })
+const shippedOf = (pattern: string) =>
+  globSync(pattern, { cwd: ROOT })
     .filter((file) => !/\.test\.ts$|\/(testing|generated|define)\//.test(file))
-    .flatMap((file) =>
-      [...readFileSync(resolve(ROOT, file), 'utf8').matchAll(/defineStatement\(\s*'(\w+)'/g)].map(([, name]) => name),
-    );
+    .map((file) => ({ file, text: readFileSync(resolve(ROOT, file), 'utf8') }));
+
+test('no two statements share a name: a connection that has prepared the one refuses the other', () => {
+  const names = shippedOf('{services,cli,jobs}/**/*.ts').flatMap(({ text }) =>
+    [...text.matchAll(/defineStatement\(\s*'(\w+)'/g)].map(([, name]) => name),
+  );
   expect(names.length).toBeGreaterThan(100);
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+});
+
+const COMMANDS = 'get|getMany|set|setMany|setIfAbsent|delete|getAndDelete|increment|append|follow';
+
+test.each([
+  ['defines SQL', '.store.ts', /\bdefineStatement\(/, 30],
+  ['asks Redis', '.cache.ts', new RegExp(`\\bredis\\.(${COMMANDS})\\(`), 3],
+] as const)('whatever of the domain %s is a %s', (_what, suffix, pattern, least) => {
+  const users = shippedOf('services/domain/**/*.ts').filter(({ text }) => pattern.test(text));
+  expect(users.length).toBeGreaterThanOrEqual(least);
+  expect(users.map(({ file }) => file).filter((file) => !file.endsWith(suffix))).toEqual([]);
 });

@@ -28,3 +28,10 @@ export const deviceGrantDecided = defineAuditEvent({
   outcomes: ['ok', 'denied'],
   meaning: 'A user allowed a device to act for them, or denied it.',
 });
+
+export const consentWithdrawn = defineAuditEvent({
+  type: 'oauth.consent_withdrawn',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A user lets a client act for them no more; `logins` of it were ended with their access tokens.',
+});

@@ -4,7 +4,7 @@ import { ownerAsking } from '../ownership.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { endFamiliesOfUserAtClient } from '../tokens/end-family.ts';
 import type { HasRevocationPush } from '../tokens/revocation-set.ts';
-import { consentWithdrawn } from './client-audit-events.ts';
+import { consentWithdrawn } from './audit-events.ts';
 import { consentUnknown } from './client-errors.ts';
 import { deleteConsents } from './consents.store.ts';
 import { deleteDeviceGrantsOf } from './device-grants.store.ts';

@@ -3,10 +3,9 @@ import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 import { replayStoreUnavailable } from './errors.ts';
+import { noteFirstSeen } from './seen-tokens.cache.ts';
 
 export type ReplayContext = { readonly ip?: string | undefined; readonly userAgent?: string | undefined };
-
-const keyOf = (tokenId: string): string => `sallyport:seen:${tokenId}`;
 
 /**
  * True when the same token id was seen before under another address or user agent; ordinary reuse is none (A-TOK-07).
@@ -23,8 +22,7 @@ export async function detectReplayAttack(
   const seen = keyedHash(key, 'ip', `${context.ip ?? ''}\0${context.userAgent ?? ''}`);
   const ttlSeconds = Math.max(1, Math.ceil(claims.exp - ports.clock.now() / 1_000) + 60);
   try {
-    if (await ports.redis.setIfAbsent(keyOf(claims.jti), seen, ttlSeconds)) return false;
-    const first = await ports.redis.get(keyOf(claims.jti));
+    const first = await noteFirstSeen(ports, claims.jti, seen, ttlSeconds);
     return first !== null && first !== seen;
   } catch (err) {
     throw replayStoreUnavailable({ retryAfterSeconds: 1, cause: err });

@@ -7,7 +7,7 @@ import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import { openStateCopy, type StateCopy, type StateCopyOptions } from '../../platform/testing/state-copy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
-import { REVOCATION_STREAM } from './state-poll.ts';
+import { REVOCATION_STREAM } from './revocation-news.cache.ts';
 
 const insert = defineStatement(
   'testRevocationInsert',

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Statement } from '../../platform/define/statement.ts';
 import type { Log, MarkStore, Marks, Redis, Row, Sql } from '../ports.ts';
+import { REVOCATION_STREAM } from './revocation-news.cache.ts';
 import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
 import { FEED_PAGE_SIZE } from './revocations.store.ts';
-import { type ConfirmedState, createStatePoll, REVOCATION_STREAM, type StatePoll } from './state-poll.ts';
+import { type ConfirmedState, createStatePoll, type StatePoll } from './state-poll.ts';
 
 /** The database as the poll sees it, answered by hand: when, with what, or not at all. */
 type Database = {

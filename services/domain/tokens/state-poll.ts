@@ -1,15 +1,12 @@
 import { revocationVisibility } from '../../../observability/metrics/revocations.ts';
 import type { Ports, Sql } from '../ports.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
+import { followNews, tellCopies } from './revocation-news.cache.ts';
 import type { RevocationMemory } from './revocation-set.ts';
 import { beatFeed, FEED_PAGE_SIZE, type FeedPage, readFeed } from './revocations.store.ts';
 import { createSharedTurns } from './shared-turns.ts';
 import type { ShownState } from './state-poll-marks.ts';
 import { createVersionFollower } from './version-follower.ts';
-
-/** Carries the epoch and nothing else: the row in Postgres is what counts, so a forged entry only causes a poll. */
-export const REVOCATION_STREAM = 'sp:revocations';
-const STREAM_LENGTH = 1_000;
 
 /** What a complete answer of the database said, for those who hold other state in memory. */
 export type ConfirmedState = {
@@ -155,8 +152,7 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     const { epoch } = revocations.state();
     if (epoch <= announcedEpoch) return;
     announcedEpoch = epoch;
-    // Redis down: every copy polls anyway.
-    deps.redis.append(REVOCATION_STREAM, { epoch: String(epoch) }, STREAM_LENGTH).catch(() => {});
+    tellCopies(deps.redis, epoch);
   }
 
   return {
@@ -165,15 +161,15 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       timer = setInterval(() => {
         if (turns.isIdle()) void turns.take('poll');
       }, deps.pollIntervalMs);
-      unfollow = deps.redis.follow(REVOCATION_STREAM, ({ epoch }) => {
-        const told = Number(epoch);
-        // Behind what is known: our own, or an old one. Anything else is looked up.
-        if (epoch === '' || !(told <= revocations.state().epoch)) void turns.take('push');
-      });
+      unfollow = followNews(
+        deps.redis,
+        () => revocations.state().epoch,
+        () => void turns.take('push'),
+      );
     },
     wake: () => turns.take('push'),
     announce,
-    tell: () => void deps.redis.append(REVOCATION_STREAM, { epoch: '' }, STREAM_LENGTH).catch(() => {}),
+    tell: () => tellCopies(deps.redis),
     ready: () => known.promise,
     async close() {
       closed = true;

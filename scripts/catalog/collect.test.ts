@@ -1,0 +1,28 @@
+import { globSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const shipped = globSync('{services,jobs,observability,cli}/**/*.ts', { cwd: ROOT })
+  .filter((file) => !/\.test\.ts$|\/(testing|generated|define)\//.test(file))
+  .map((file) => ({ file, text: readFileSync(resolve(ROOT, file), 'utf8') }));
+
+/** The names given to a definition in shipped files, each with its file. */
+const declared = (definition: string, member: string): { name: string; file: string }[] =>
+  shipped.flatMap(({ file, text }) => {
+    const [, ...calls] = text.split(new RegExp(`\\b${definition}\\(`));
+    const names = calls.map((call) => new RegExp(`\\b${member}: '([^']+)'`).exec(call)?.[1]);
+    return names.map((name) => ({ name: name ?? `${definition} without ${member}`, file }));
+  });
+
+test.each([
+  ['defineAuditEvent', 'type', async () => (await collectAuditEvents()).map(({ type }) => type)],
+  ['defineError', 'code', async () => (await collectErrors()).map(({ code }) => code)],
+  ['defineEndpoint', 'operation', async () => (await collectEndpoints()).map(({ operation }) => operation)],
+] as const)('every %s of a shipped file is collected for the reference', async (definition, member, collect) => {
+  const collected = new Set<string>(await collect());
+  const found = declared(definition, member);
+  expect(found.length).toBeGreaterThan(20);
+  expect(found.filter(({ name }) => !collected.has(name))).toEqual([]);
+});
