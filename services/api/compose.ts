@@ -5,6 +5,7 @@ import { sessionCaller } from '../domain/identity/read-session.ts';
 import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { readLogKeys } from '../domain/keys/log-keys.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
+import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import { createClientDocuments } from '../domain/oauth/read-client-document.ts';
 import type { Caller } from '../domain/ports.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
@@ -75,6 +76,7 @@ export async function compose(input: ComposeInput) {
     tokenSettings,
     clientSettings: config.clients,
     clientDocuments: createClientDocuments(config.clients, guardedFetch),
+    openRequests: createOpenRequests(outside),
     announceRevocations,
     apiKeys,
     apiKeyUses: createApiKeyUses(outside),

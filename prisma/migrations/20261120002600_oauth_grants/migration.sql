@@ -47,6 +47,7 @@ CREATE TABLE oauth_device_grants (
   client_id        text NOT NULL,
   scope            text NOT NULL,
   audience         text NOT NULL,
+  share            text,                                             -- keyed hash of where it was asked for without a secret
   status           text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'denied')),
   user_id          text,
   user_epoch       integer,                                          -- as they stood when it was decided:
@@ -58,7 +59,7 @@ CREATE TABLE oauth_device_grants (
   CHECK (status <> 'approved' OR num_nulls(user_id, user_epoch, client_epoch, auth_time) = 0)
 );
 CREATE INDEX oauth_device_grants_expires_at ON oauth_device_grants (expires_at);
-CREATE INDEX oauth_device_grants_client_id ON oauth_device_grants (client_id, expires_at);
+CREATE INDEX oauth_device_grants_share ON oauth_device_grants (client_id, share, expires_at);
 
 -- Proofs of possession that were used (RFC 9449 §11.1): the unique insert is the use.
 CREATE TABLE dpop_proofs (

@@ -3,10 +3,11 @@ CREATE TABLE oauth_pushed_requests (
   uri_hash   bytea PRIMARY KEY CHECK (length(uri_hash) = 32),   -- SHA-256 of the request_uri
   client_id  text NOT NULL,
   query      text NOT NULL CHECK (length(query) <= 8192),
+  share      text,                                              -- keyed hash of where a request came from that showed no secret
   expires_at timestamptz(3) NOT NULL
 );
 CREATE INDEX oauth_pushed_requests_expires_at ON oauth_pushed_requests (expires_at);
-CREATE INDEX oauth_pushed_requests_client_id ON oauth_pushed_requests (client_id, expires_at);
+CREATE INDEX oauth_pushed_requests_share ON oauth_pushed_requests (client_id, share, expires_at);
 
 -- RFC 9126 §6: a client whose requests come no other way.
 ALTER TABLE oauth_clients ADD COLUMN "requirePushedRequests" boolean NOT NULL DEFAULT false;

@@ -16,7 +16,7 @@ import {
   newOAuthClient,
   newVerifier,
 } from '../../platform/testing/oauth-world.ts';
-import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ClientCredentials, eventually } from '../../platform/testing/product.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const WEB = 'https://app.example.test/cb';
@@ -41,6 +41,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
+const range = (count: number): number[] => [...Array(count).keys()];
 const verifier = newVerifier();
 const request = (changes: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   redirect_uri: LOOPBACK_REDIRECT,
@@ -282,14 +283,47 @@ describe('pushing', () => {
     await pushed(app);
     const browser = browserOf(api, user);
     expect(codeIn(await browser.submit(await browser.open(pathOf(crowd, uri)), ALLOW))).not.toBe('');
-    await pushed(crowd);
     await world.rows('UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1', [`${crowd.client_id}2`]);
-    expect((await device()).status).toBe(200);
+    // So many are counted once a second.
+    await eventually('room for one more', async () => (await push(crowd, request())).status === 201);
+    await eventually('room for one more device', async () => (await device()).status === 200);
     const [decided] = await world.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
       [crowd.client_id],
     );
     expect(decided.detail).toMatchObject({ pushed: true, audience: API_URL });
+  });
+
+  test('A5 from one address or /64 strangers take a small part of a public client’s room; who shows a secret has all of it', async () => {
+    const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
+    const behind = await world.startCopy({ hashes: false, env: { TRUSTED_PROXIES: '127.0.0.1' } });
+    const from = (ip: string, path: string, client: ClientCredentials) =>
+      send(behind.url, 'POST', path, {
+        headers: { 'x-forwarded-for': ip },
+        ...(client.client_secret === '' ? {} : { basic: client }),
+        form: { ...(path === '/oauth2/par' ? request() : {}), client_id: client.client_id },
+      });
+    for (const [path, status] of [
+      ['/oauth2/par', 201],
+      ['/oauth2/device_authorization', 200],
+    ] as const) {
+      // Whoever has one address of a /64 has all of them.
+      const first = await Promise.all(range(50).map((n) => from(`2001:db8:0:7::${n + 1}`, path, crowd)));
+      expect(first.map((answer) => answer.status)).toEqual(Array(50).fill(status));
+      const next = await from('2001:db8:0:7:ffff::1', path, crowd);
+      expectOAuthError(next, 429, 'temporarily_unavailable', 'open_requests_full');
+      expect((await from('2001:db8:0:8::1', path, crowd)).status).toBe(status);
+      expect((await from('203.0.113.7', path, crowd)).status).toBe(status);
+    }
+    expect((await from('2001:db8:0:7::1', '/oauth2/par', app)).status).toBe(201);
+    const own = await Promise.all(range(51).map(() => from('2001:db8:0:7::1', '/oauth2/par', site)));
+    expect(own.map(({ status }) => status)).toEqual(Array(51).fill(201));
+    const shares = await world.rows(
+      `SELECT DISTINCT share FROM oauth_pushed_requests WHERE client_id = $1
+       UNION SELECT share FROM oauth_device_grants WHERE client_id = $1`,
+      [crowd.client_id],
+    );
+    expect(shares.map(({ share }) => share)).toEqual(Array(3).fill(expect.stringMatching(/^\d+\.[\w-]{22}$/)));
   });
 
   test('D2: a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {

@@ -37,7 +37,7 @@ let knownUnder: Buffer | undefined;
  * Keyed hash of an identifying value: HMAC-SHA-256 under a label of its own, 128 bits in base64url.
  * Equal values give equal hashes only for those who hold the key.
  */
-export function keyedHash(key: Buffer, label: 'ip' | 'agent', value: string): string {
+export function keyedHash(key: Buffer, label: 'ip' | 'agent' | 'prefix', value: string): string {
   return createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
 }
 

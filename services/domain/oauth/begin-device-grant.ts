@@ -2,19 +2,22 @@ import { storeUnavailable } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import { DEVICE_GRANT } from '../access/grant-shapes.ts';
 import type { HasPublicAddress } from '../access/server-metadata.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { oauthClient } from '../tokens/oauth-client.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { newUserCode, shownUserCode } from './device-codes.ts';
-import { countDeviceGrants, insertDeviceGrant } from './device-grants.store.ts';
+import { deviceGrantCounts, insertDeviceGrant } from './device-grants.store.ts';
 import { codeHashOf } from './issue-code.ts';
-import { assertRoom } from './open-requests.ts';
+import { type HasOpenRequests, shareOf } from './open-requests.ts';
 import { requestedAudience, requestedScopes } from './requested-terms.ts';
 
 export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
   HasAccess &
+  HasKeyRing &
+  HasOpenRequests &
   HasPublicAddress &
   HasRevocations &
   HasTokenSettings;
@@ -52,7 +55,8 @@ export async function beginDeviceGrant(
   caller: Caller,
 ): Promise<DeviceGrantAnswer> {
   assertNotRewound(ports.revocations);
-  const { clientId } = oauthClient(ports, input.clientId, caller);
+  const named = oauthClient(ports, input.clientId, caller);
+  const { clientId } = named;
   const client = ports.access.client(clientId);
   if (!client?.grantTypes.includes(DEVICE_GRANT)) throw grantNotAllowed();
   const scopes = requestedScopes(client, input.scope);
@@ -60,9 +64,10 @@ export async function beginDeviceGrant(
   const audience = requestedAudience(ports, client, input.resource);
   if (audience === null) throw targetInvalid();
   const deviceCode = ports.random.bytes(32).toString('base64url');
-  const terms = { clientId, scope: scopes.join(' '), audience };
+  const share = shareOf(ports, named, caller);
+  const terms = { clientId, scope: scopes.join(' '), audience, share };
   const userCode = await ports.transact(async (tx) => {
-    await assertRoom(client, (limit) => countDeviceGrants(tx, clientId, limit));
+    await ports.openRequests.assertRoom('device', client, share, deviceGrantCounts(tx, clientId));
     for (let tries = 0; tries < TRIES; tries += 1) {
       const code = newUserCode(ports.random);
       const grant = { ...terms, userCode: code, deviceCodeHash: codeHashOf(deviceCode) };

@@ -1,15 +1,22 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../purge.store.ts';
+import type { OpenRequestCount } from './open-requests.ts';
 
 const deviceGrantInsert = defineStatement(
   'oauthDeviceGrantInsert',
-  `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, interval_seconds, expires_at)
-   VALUES ($1::bytea, $2, $3, $4, $5, $6::int2, clock_timestamp() + make_interval(secs => $7::float8))
+  `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, share, interval_seconds, expires_at)
+   VALUES ($1::bytea, $2, $3, $4, $5, $6, $7::int2, clock_timestamp() + make_interval(secs => $8::float8))
    ON CONFLICT DO NOTHING RETURNING 1`,
 );
 
-/** Index: oauth_device_grants_client_id; stops counting at the limit. */
+/** Index: oauth_device_grants_share; stops counting at the limit. */
+const deviceGrantShareCount = defineStatement(
+  'oauthDeviceGrantsShareCount',
+  `SELECT count(*)::int AS count FROM (
+     SELECT FROM oauth_device_grants WHERE client_id = $1 AND share = $2 AND expires_at > clock_timestamp() LIMIT $3) counted`,
+);
+/** The same of all, by its first column. */
 const deviceGrantCount = defineStatement(
   'oauthDeviceGrantsCount',
   `SELECT count(*)::int AS count FROM (
@@ -81,13 +88,18 @@ export type DeviceGrantTerms = { readonly clientId: string; readonly scope: stri
 export type NewDeviceGrant = DeviceGrantTerms & {
   readonly deviceCodeHash: Buffer;
   readonly userCode: string;
+  /** Of whose share it is; null: of nobody's. */
+  readonly share: string | null;
   readonly intervalSeconds: number;
   readonly lifeSeconds: number;
 };
 
-/** @returns how many of the client are not over, `limit` at most */
-export const countDeviceGrants = async (sql: Sql, clientId: string, limit: number): Promise<number> =>
-  (await sql.query<{ count: number }>(deviceGrantCount, [clientId, limit]))[0]!.count;
+/** How many of the client are not over. */
+export const deviceGrantCounts = (sql: Sql, clientId: string): OpenRequestCount => ({
+  ofShare: async (share, limit) =>
+    (await sql.query<{ count: number }>(deviceGrantShareCount, [clientId, share, limit]))[0]!.count,
+  ofClient: async (limit) => (await sql.query<{ count: number }>(deviceGrantCount, [clientId, limit]))[0]!.count,
+});
 
 /** False when another grant has the user code. */
 export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promise<boolean> {
@@ -97,6 +109,7 @@ export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promis
     grant.clientId,
     grant.scope,
     grant.audience,
+    grant.share,
     grant.intervalSeconds,
     grant.lifeSeconds,
   ]);

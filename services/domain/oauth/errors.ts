@@ -18,7 +18,8 @@ export const openRequestsFull = defineError({
   oauthStatus: 429,
   oauthError: 'temporarily_unavailable',
   title: 'Too many requests of this client wait for its users',
-  cause: 'So many were sent within ten minutes and not answered yet; a client that registered itself may have fewer.',
+  cause:
+    'So many were sent within ten minutes and not answered yet, by the client or from the network of this request: without a secret one address has room for fifty, and a client that registered itself for fewer than others.',
   fix: 'Wait for Retry-After seconds: those that nobody answers are over by themselves.',
   retryable: true,
 });

@@ -1,5 +1,25 @@
 import { expect, test } from 'vitest';
-import { assertRoom, mostOpenRequests } from './open-requests.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import type { Caller } from '../ports.ts';
+import { createOpenRequests, mostOpenRequests, shareOf } from './open-requests.ts';
+
+/** Fails where it is asked for what the test does not count. */
+const counting = (waiting: { readonly share?: number; readonly client?: number }) => {
+  const asked: string[] = [];
+  const told = (what: 'share' | 'client', limit: number): number => {
+    const count = waiting[what];
+    if (count === undefined) throw new Error(`the ${what} is not to be counted`);
+    asked.push(what);
+    return Math.min(limit, count);
+  };
+  return {
+    asked,
+    ofShare: async (_share: string, limit: number) => told('share', limit),
+    ofClient: async (limit: number) => told('client', limit),
+  };
+};
+const full = { code: 'open_requests_full', options: { retryAfterSeconds: 60 } };
+const clock = { now: 0, monotonic: () => clock.now };
 
 test.each([
   ['admin', 10_000],
@@ -7,9 +27,48 @@ test.each([
   ['document', 1_000],
 ] as const)('a client of origin %s has room for %i requests that wait, and for no more', async (origin, most) => {
   expect(mostOpenRequests({ origin })).toBe(most);
-  await expect(assertRoom({ origin }, async (limit) => limit - 1)).resolves.toBeUndefined();
-  await expect(assertRoom({ origin }, async (limit) => limit)).rejects.toMatchObject({
-    code: 'open_requests_full',
-    options: { retryAfterSeconds: 60 },
-  });
+  const room = (client: number) =>
+    createOpenRequests({ clock }).assertRoom('pushed', { clientId: 'a', origin }, null, counting({ client }));
+  await expect(room(most - 1)).resolves.toBeUndefined();
+  await expect(room(most)).rejects.toMatchObject(full);
+});
+
+test('of one address wait fifty at most; who is refused for that has nothing else counted', async () => {
+  const client = { clientId: 'a', origin: 'admin' } as const;
+  const { assertRoom } = createOpenRequests({ clock });
+  await assertRoom('pushed', client, 's', counting({ share: 49, client: 0 }));
+  const spent = counting({ share: 50 });
+  await expect(assertRoom('pushed', client, 's', spent)).rejects.toMatchObject(full);
+  expect(spent.asked).toEqual(['share']);
+  // Whoever has shown a secret takes no share.
+  await assertRoom('pushed', client, null, counting({ client: 0 }));
+});
+
+test('thousands are counted once a second, for each client and kind of request; few with every request', async () => {
+  const { assertRoom } = createOpenRequests({ clock });
+  const [a, b] = [{ clientId: 'a', origin: 'admin' } as const, { clientId: 'b', origin: 'admin' } as const];
+  const counted = counting({ client: 500 });
+  await assertRoom('pushed', a, null, counted);
+  await assertRoom('pushed', a, null, counted);
+  expect(counted.asked).toHaveLength(1);
+  await assertRoom('device', a, null, counted);
+  await assertRoom('pushed', b, null, counted);
+  expect(counted.asked).toHaveLength(3);
+  clock.now += 1_000;
+  await assertRoom('pushed', a, null, counted);
+  expect(counted.asked).toHaveLength(4);
+  const few = counting({ client: 499 });
+  for (const _twice of [1, 2]) await assertRoom('pushed', { ...a, clientId: 'c' }, null, few);
+  expect(few.asked).toHaveLength(2);
+});
+
+test('a share is of an address or an IPv6 /64, tells neither, and is nobody’s who has shown a secret', () => {
+  const keyRing = { secret: () => ({ version: 3, key: Buffer.alloc(32, 7) }) };
+  const by = (ip: string): Caller => ({ ...testCaller, request: { ...testCaller.request, ip } });
+  const share = (ip: string, isAuthenticated = false) =>
+    shareOf({ keyRing }, { clientId: 'a', isAuthenticated }, by(ip));
+  expect(share('2001:db8:1:2::1')).toBe(share('2001:db8:1:2:ffff::9'));
+  expect(share('2001:db8:1:3::1')).not.toBe(share('2001:db8:1:2::1'));
+  expect(share('192.0.2.7')).toMatch(/^3\.[\w-]{22}$/);
+  expect(share('192.0.2.7', true)).toBeNull();
 });

@@ -10,11 +10,15 @@ import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '.
 import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
 import { requestObjectUnsupported, responseTypeUnsupported } from './errors.ts';
-import { assertRoom } from './open-requests.ts';
-import { countPushedRequests, insertPushedRequest } from './pushed-requests.store.ts';
+import { type HasOpenRequests, shareOf } from './open-requests.ts';
+import { insertPushedRequest, pushedRequestCount } from './pushed-requests.store.ts';
 import { newRequestUri, requestUriHash } from './pushed-requests.ts';
 
-export type PushPorts = Pick<Ports, 'transact' | 'hotSql' | 'random'> & HasAccess & HasRevocations & DpopPorts;
+export type PushPorts = Pick<Ports, 'transact' | 'hotSql' | 'random'> &
+  HasAccess &
+  HasRevocations &
+  HasOpenRequests &
+  DpopPorts;
 
 /** RFC 9126 §2.2. */
 export type PushedRequest = { readonly request_uri: string; readonly expires_in: number };
@@ -50,7 +54,8 @@ export async function pushAuthorizationRequest(
 ): Promise<PushedRequest> {
   assertNotRewound(ports.revocations);
   const proof = presented === undefined ? undefined : judgeProof(ports, presented);
-  const { clientId } = oauthClient(ports, given(form.client_id), caller);
+  const named = oauthClient(ports, given(form.client_id), caller);
+  const { clientId } = named;
   // RFC 9126 §2.1: a request that stands for another.
   if (form.request_uri !== undefined)
     throw requestInvalid({ problems: [{ at: 'body/request_uri', why: 'must not be given' }] });
@@ -63,12 +68,14 @@ export async function pushAuthorizationRequest(
   if (parsed.kind === 'refused') throw refusals[parsed.error]({ detail: parsed.why });
   if (proof !== undefined) await consumeProof(ports, proof);
   const requestUri = newRequestUri(ports);
+  const share = shareOf(ports, named, caller);
   await ports.transact(async (tx) => {
-    await assertRoom(parsed.request.client, (limit) => countPushedRequests(tx, clientId, limit));
+    await ports.openRequests.assertRoom('pushed', parsed.request.client, share, pushedRequestCount(tx, clientId));
     await insertPushedRequest(tx, {
       uriHash: requestUriHash(requestUri),
       clientId,
       query,
+      share,
       lifeSeconds: LIFE_SECONDS,
     });
   });

@@ -1,14 +1,21 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../purge.store.ts';
+import type { OpenRequestCount } from './open-requests.ts';
 
 const pushedInsert = defineStatement(
   'oauthPushedRequestInsert',
-  `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, expires_at)
-   VALUES ($1::bytea, $2, $3, clock_timestamp() + make_interval(secs => $4::float8))`,
+  `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, share, expires_at)
+   VALUES ($1::bytea, $2, $3, $4, clock_timestamp() + make_interval(secs => $5::float8))`,
 );
 
-/** Index: oauth_pushed_requests_client_id; stops counting at the limit. */
+/** Index: oauth_pushed_requests_share; stops counting at the limit. */
+const pushedShareCount = defineStatement(
+  'oauthPushedRequestsShareCount',
+  `SELECT count(*)::int AS count FROM (
+     SELECT FROM oauth_pushed_requests WHERE client_id = $1 AND share = $2 AND expires_at > clock_timestamp() LIMIT $3) counted`,
+);
+/** The same of all, by its first column. */
 const pushedCount = defineStatement(
   'oauthPushedRequestsCount',
   `SELECT count(*)::int AS count FROM (
@@ -41,16 +48,21 @@ export type NewPushedRequest = {
   readonly uriHash: Buffer;
   readonly clientId: string;
   readonly query: string;
+  /** Of whose share it is; null: of nobody's. */
+  readonly share: string | null;
   readonly lifeSeconds: number;
 };
 
 export async function insertPushedRequest(tx: Sql, pushed: NewPushedRequest): Promise<void> {
-  await tx.query(pushedInsert, [pushed.uriHash, pushed.clientId, pushed.query, pushed.lifeSeconds]);
+  await tx.query(pushedInsert, [pushed.uriHash, pushed.clientId, pushed.query, pushed.share, pushed.lifeSeconds]);
 }
 
-/** @returns how many of the client wait for an answer, `limit` at most */
-export const countPushedRequests = async (sql: Sql, clientId: string, limit: number): Promise<number> =>
-  (await sql.query<{ count: number }>(pushedCount, [clientId, limit]))[0]!.count;
+/** How many of the client wait for an answer. */
+export const pushedRequestCount = (sql: Sql, clientId: string): OpenRequestCount => ({
+  ofShare: async (share, limit) =>
+    (await sql.query<{ count: number }>(pushedShareCount, [clientId, share, limit]))[0]!.count,
+  ofClient: async (limit) => (await sql.query<{ count: number }>(pushedCount, [clientId, limit]))[0]!.count,
+});
 
 /** The query that this client pushed; undefined where it pushed none, or that one is used or over. */
 export async function readPushedRequest(sql: Sql, uriHash: Buffer, clientId: string): Promise<string | undefined> {
