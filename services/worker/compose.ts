@@ -7,6 +7,7 @@ import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/observe-log.ts';
 import { sessionPurges } from '../domain/identity/session-purges.ts';
+import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
@@ -85,6 +86,7 @@ export function compose(input: ComposeInput) {
     ...outside,
     ...composeAuditLog(outside, config, input.dataDir),
     config,
+    keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
     mailTransport: createMailTransport(config, input.dataDir, log),
     keysChanged: () => {},
@@ -102,6 +104,7 @@ export function compose(input: ComposeInput) {
     clock: systemClock,
     stallSeconds: config.jobs.stallSeconds,
     sampleMs: Math.min(SAMPLE_MS, config.jobs.stallSeconds * 250),
+    checkMs,
   });
   const watches: { close(): void }[] = [];
   return {

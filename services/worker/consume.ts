@@ -8,7 +8,7 @@ import type { Job } from '../platform/define/job.ts';
 import { runSuperseded } from '../platform/errors.ts';
 import type { Delivery, Verdict } from '../platform/queue/consumer.ts';
 import { takeFence } from '../platform/queue/fences.ts';
-import { jobDataSchema } from '../platform/queue/job-data.ts';
+import { jobDataSchema, slotOf } from '../platform/queue/job-data.ts';
 import type { Timetable } from '../platform/queue/timetable.ts';
 import type { WorkerPorts } from './ports.ts';
 
@@ -47,6 +47,8 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
 
   return async (delivery) => {
     const processor = byName.get(delivery.name);
+    // A run of another release's timetable: whoever has the contract brings it again, and if nobody has, it is over.
+    if (processor === undefined && slotOf(delivery.name, delivery.id) !== undefined) return { kind: 'done' };
     const data = jobDataSchema.safeParse(delivery.data);
     if (processor === undefined || !data.success || !processor.job.payload.safeParse(data.data.payload).success) {
       const code = processor === undefined ? 'job_unknown' : 'job_payload_invalid';

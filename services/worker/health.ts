@@ -21,10 +21,12 @@ export type HealthDeps = {
   readonly clock: Clock;
   readonly stallSeconds: number;
   readonly sampleMs: number;
+  /** How often the timetable is read. */
+  readonly checkMs: number;
 };
 
 /**
- * Healthy means that jobs move: nothing due waits too long, no schedule is stale, Redis answers. For alerts and people;
+ * Healthy means that jobs move: nothing due waits too long, no schedule is stale, both stores answer. For alerts and people;
  * no reason to end a process, which would only take its running jobs down.
  */
 export function createHealth(deps: HealthDeps) {
@@ -57,11 +59,14 @@ export function createHealth(deps: HealthDeps) {
     return [];
   };
 
+  const isPostgresSilent = (): boolean => deps.timetable.silentMs() > Math.max(stallSeconds * 1_000, 2 * deps.checkMs);
+
   const read = (): Health => {
     const rows = deps.timetable.rows() ?? [];
     const reasons = [
       ...deps.consumers.filter((consumer) => !consumer.isRunning()).map(({ queue }) => `${queue}: not consumed here`),
       ...queues.flatMap(reasonsOf),
+      ...(isPostgresSilent() ? ['Postgres is out of reach'] : []),
       ...deps.jobs.filter(isScheduled).flatMap((job) => {
         const row = rows.find((each) => each.job === job.name);
         return row && isStale(row, job) ? [`${job.name}: no successful run in time`] : [];

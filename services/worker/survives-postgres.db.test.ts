@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { registry } from '../../observability/metrics/instruments.ts';
+import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import {
@@ -15,7 +17,7 @@ import type { Composed } from './compose.ts';
 
 let stores: OwnStores;
 let producer: Producer;
-let worker: Composed;
+const running: Composed[] = [];
 
 beforeAll(async () => {
   stores = await startOwnStores();
@@ -23,14 +25,23 @@ beforeAll(async () => {
   await createEffectTables(stores.databaseUrl);
   producer = createProducer(stores.redisUrl, () => {});
   await producer.ready(30_000);
-  worker = composeWorker({ ...stores, processors: [effectProcessor({ ...scheduledEffectJob, attempts: 50 })] });
-  await worker.start();
+});
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((worker) => worker.drain(5_000)));
+  await producer.queue('audit-seal').obliterate({ force: true });
+  await queryRows(stores.databaseUrl, 'TRUNCATE job_schedules, effects, begun, ended');
 });
 afterAll(async () => {
-  await worker?.drain(5_000);
   await producer?.close();
   await stores?.dispose();
 });
+
+async function startWorker(job: Job, env: Record<string, string> = {}): Promise<Composed> {
+  const worker = composeWorker({ ...stores, processors: [effectProcessor(job)], env });
+  running.push(worker);
+  await worker.start();
+  return worker;
+}
 
 const effects = (effect: string) =>
   queryRows(stores.databaseUrl, 'SELECT job_id FROM effects WHERE effect = $1', [effect]);
@@ -38,6 +49,7 @@ const effects = (effect: string) =>
 test.each(['SIGKILL', 'SIGINT'] as const)(
   'Postgres ended by %s: jobs are tried again, and done once when it is back',
   async (signal) => {
+    await startWorker({ ...scheduledEffectJob, attempts: 50 });
     await eventually('a scheduled run', async () => (await effects('scheduled')).length > 0);
     await stores.end('postgres', signal);
     const patient = { ...effectJob, attempts: 50 };
@@ -59,3 +71,27 @@ test.each(['SIGKILL', 'SIGINT'] as const)(
     await eventually('the next scheduled run', async () => (await effects('scheduled')).length > before);
   },
 );
+
+const gauge = (name: string): number | undefined =>
+  registry.collect().find((metric) => metric.name === name)?.series[0]?.value;
+
+test('Postgres away past the bound: a worker says that jobs stand still, though its last reading was a good one', async () => {
+  const job = { ...scheduledEffectJob, schedule: { everySeconds: 1 }, attempts: 1, staleAfterSeconds: 3 };
+  const worker = await startWorker(job, { QUEUE_STALL_SECONDS: '1' });
+  await eventually(
+    'health',
+    async () => (await effects('scheduled')).length > 0 && worker.health.read().status === 'ok',
+  );
+  expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
+  await stores.end('postgres', 'SIGKILL');
+  // Its one try is used up, and nobody can place the next slot.
+  await eventually('the dead run', async () => (await producer.queue('audit-seal').getFailedCount()) === 1);
+  const reasons = ['Postgres is out of reach', 'seal-audit-events: no successful run in time'];
+  await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));
+  expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([0, 1]);
+  await stores.revive('postgres');
+  const before = (await effects('scheduled')).length;
+  await eventually('runs again', async () => (await effects('scheduled')).length > before);
+  await eventually('health', () => worker.health.read().status === 'ok');
+  expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
+});

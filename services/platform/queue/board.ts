@@ -22,7 +22,7 @@ type BoardRequest = {
   readonly body: unknown;
 };
 
-type BoardAnswer = {
+export type BoardAnswer = {
   readonly status: number;
   readonly contentType: string;
   readonly body: string | Buffer;

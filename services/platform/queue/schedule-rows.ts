@@ -16,6 +16,8 @@ export type ScheduleRow = {
   readonly lastOutcome: 'completed' | 'dead' | null;
   /** Since the last success, or since the row was made. */
   readonly sinceSuccessMs: number;
+  /** Since a worker that has its contract last said so. */
+  readonly sinceDeclaredMs: number;
 };
 
 /** One reconciliation at a time, over all workers; held for four short statements. */
@@ -38,8 +40,8 @@ const jobScheduleDeclare = defineStatement(
 /** Those which no running worker's contracts hold any more; a few dozen rows at most. */
 const jobScheduleForget = defineStatement(
   'jobScheduleForget',
-  `DELETE FROM job_schedules WHERE declared_at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)
-   RETURNING job`,
+  `DELETE FROM job_schedules
+   WHERE job = $1 AND declared_at < clock_timestamp() - make_interval(secs => $2::float8 / 1000) RETURNING job`,
 );
 
 const jobScheduleList = defineStatement(
@@ -51,7 +53,8 @@ const jobScheduleList = defineStatement(
      (extract(epoch FROM last_finished_at) * 1000)::bigint AS "lastFinishedAtMs",
      (extract(epoch FROM last_succeeded_at) * 1000)::bigint AS "lastSucceededAtMs",
      last_outcome AS "lastOutcome",
-     (extract(epoch FROM clock_timestamp() - coalesce(last_succeeded_at, created_at)) * 1000)::bigint AS "sinceSuccessMs"
+     (extract(epoch FROM clock_timestamp() - coalesce(last_succeeded_at, created_at)) * 1000)::bigint AS "sinceSuccessMs",
+     (extract(epoch FROM clock_timestamp() - declared_at) * 1000)::bigint AS "sinceDeclaredMs"
    FROM job_schedules ORDER BY job`,
 );
 
@@ -75,21 +78,20 @@ const jobScheduleFinish = defineStatement(
    RETURNING (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs", every_seconds AS "everySeconds"`,
 );
 
-/** Writes the timetable of these contracts, forgets what nobody declares, and gives what then holds. */
-export async function declareSchedules(
-  tx: Tx,
-  jobs: readonly ScheduledJob[],
-  forgetAfterMs: number,
-): Promise<{ readonly rows: ScheduleRow[]; readonly forgotten: readonly string[] }> {
+/** Writes the timetable of these contracts, and gives what then holds. */
+export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): Promise<ScheduleRow[]> {
   await tx.query(jobScheduleLock);
   await tx.query(jobScheduleDeclare, [
     jobs.map((job) => job.name),
     jobs.map((job) => job.queue),
     jobs.map((job) => job.schedule.everySeconds),
   ]);
-  const forgotten = await tx.query<{ job: string }>(jobScheduleForget, [forgetAfterMs]);
-  return { rows: await tx.query<ScheduleRow>(jobScheduleList), forgotten: forgotten.map(({ job }) => job) };
+  return tx.query<ScheduleRow>(jobScheduleList);
 }
+
+/** Removes a line that nobody has declared for so long; false where somebody has, or it is gone. */
+export const forgetSchedule = async (sql: Sql, job: string, afterMs: number): Promise<boolean> =>
+  (await sql.query(jobScheduleForget, [job, afterMs])).length > 0;
 
 /** The timetable as it is. */
 export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<ScheduleRow>(jobScheduleList);

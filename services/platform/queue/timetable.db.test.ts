@@ -137,13 +137,23 @@ test('a scheduled run that ended as a dead letter is noted, and the next one is 
   expect(await runs()).toBe(1);
 });
 
-test('a job that no contract holds any more leaves the timetable', async () => {
+test('a job that no contract holds any more leaves the timetable and Redis; a run of it that was due is no dead letter', async () => {
+  const [next, due] = [Date.now() + 3_600_000, Date.now() - 1_000];
+  const add = (slot: number, delay: number) =>
+    queue().add('gone', { payload: {}, traceparent: '' }, { jobId: `gone-${slot}`, delay });
+  await add(next, 3_600_000);
+  await add(due, 0);
   await queryRows(
     database.url,
-    `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at) VALUES ('gone', 'audit-seal', 60, now() + interval '1 hour')`,
+    `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, declared_at)
+     VALUES ('gone', 'audit-seal', 3600, to_timestamp($1::float8 / 1000), now() - interval '1 hour')`,
+    [next],
   );
   await startWorker();
   await eventually('the end of it', async () => (await readSchedules(ports.sql)).every(({ job }) => job !== 'gone'));
+  expect(await queue().getJobState(`gone-${next}`)).toBe('unknown');
+  await eventually('the run that was due', async () => (await queue().getJobState(`gone-${due}`)) === 'completed');
+  expect(await queue().getFailedCount()).toBe(0);
 });
 
 test('a shorter interval counts from the next check on', async () => {

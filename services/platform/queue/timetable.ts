@@ -8,7 +8,7 @@ import type { Log, Ports } from '../../domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';
-import { declareSchedules, finishScheduledRun, readDueIn, type ScheduleRow } from './schedule-rows.ts';
+import { declareSchedules, finishScheduledRun, forgetSchedule, readDueIn, type ScheduleRow } from './schedule-rows.ts';
 
 export type Timetable = {
   /** Writes the timetable, and sees to it that the next run of each job is in Redis. Never rejects. */
@@ -17,14 +17,16 @@ export type Timetable = {
   finish(job: string, jobId: string, outcome: 'completed' | 'dead', tookMs: number): Promise<void>;
   /** How long until the slot with this job id is due; 0 for any other id, undefined for a slot that is over. */
   dueInMs(job: string, jobId: string): Promise<number | undefined>;
-  /** As last read; undefined before the first time. */
+  /** As last read, with the time added that has passed since; undefined before the first time. */
   rows(): readonly ScheduleRow[] | undefined;
+  /** Since Postgres last gave the timetable, or since this one was made. */
+  silentMs(): number;
   start(): void;
   close(): Promise<void>;
 };
 
 export type TimetableOptions = {
-  readonly ports: Pick<Ports, 'transact' | 'sql'>;
+  readonly ports: Pick<Ports, 'transact' | 'sql' | 'clock'>;
   readonly producer: Producer;
   readonly jobs: readonly ScheduledJob[];
   /** Every queue consumed here, with or without schedules. */
@@ -42,11 +44,23 @@ const FORGET_AFTER_CHECKS = 4;
  */
 export function createTimetable({ ports, producer, jobs, queues, checkMs, log }: TimetableOptions): Timetable {
   const byName = new Map<string, ScheduledJob>(jobs.map((job) => [job.name, job]));
-  let rows: readonly ScheduleRow[] | undefined;
+  let known: readonly ScheduleRow[] | undefined;
+  let readAtMs = ports.clock.monotonic();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let isClosed = false;
   let wasFailing = false;
+
+  const silentMs = (): number => ports.clock.monotonic() - readAtMs;
+  /** A reading grows old: a worker that Postgres does not answer knows of no later success. */
+  const rows = (): readonly ScheduleRow[] | undefined => {
+    const passedMs = silentMs();
+    return known?.map((row) => ({
+      ...row,
+      dueInMs: row.dueInMs - passedMs,
+      sinceSuccessMs: row.sinceSuccessMs + passedMs,
+    }));
+  };
 
   const place = async (job: ScheduledJob, slotMs: number, delayMs: number): Promise<void> => {
     await producer.enqueue(job, {}, { jobId: slotIdOf(slotMs), delayMs: Math.max(0, delayMs), traceparent: '' });
@@ -75,16 +89,29 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     }
   };
 
+  /** Its next run goes first: should this be as far as it comes, the line is still there for the next check. */
+  const forget = async (row: ScheduleRow): Promise<void> => {
+    const afterMs = checkMs * FORGET_AFTER_CHECKS;
+    if (row.sinceDeclaredMs < afterMs) return;
+    const placed = await producer.queue(row.queue as QueueName).getJob(jobIdOf(row.job, slotIdOf(row.nextRunAtMs)));
+    if (placed && ['delayed', 'waiting'].includes(await placed.getState())) await placed.remove();
+    if (await forgetSchedule(ports.sql, row.job, afterMs)) log.info({ job: row.job }, 'job is no longer scheduled');
+  };
+
   const check = async (): Promise<void> => {
-    const declared = await ports.transact((tx) => declareSchedules(tx, jobs, checkMs * FORGET_AFTER_CHECKS));
-    rows = declared.rows;
-    show(rows, byName);
-    for (const job of declared.forgotten) log.info({ job }, 'job is no longer scheduled');
+    const askedAtMs = ports.clock.monotonic();
+    const read = await ports.transact((tx) => declareSchedules(tx, jobs));
+    known = read;
+    readAtMs = askedAtMs;
+    show(read, byName);
     // Lost with Redis, like the jobs themselves: one at a time, over all workers.
     for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
-    for (const row of rows) {
+    for (const row of read) {
       const job = byName.get(row.job);
-      if (job === undefined) continue;
+      if (job === undefined) {
+        await forget(row);
+        continue;
+      }
       await place(job, row.nextRunAtMs, row.dueInMs);
       if (row.dueInMs < 0) await unblock(job, row);
     }
@@ -109,8 +136,14 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
       const slotMs = byName.has(name) ? slotOf(name, jobId) : undefined;
       return slotMs === undefined ? 0 : readDueIn(ports.sql, name, slotMs);
     },
-    rows: () => rows,
+    rows,
+    silentMs,
     start: () => {
+      for (const job of jobs)
+        scheduleStale.at({ job: job.name }).observe(() => {
+          const row = isClosed ? undefined : rows()?.find((each) => each.job === job.name);
+          return row && (isStale(row, job) ? 1 : 0);
+        });
       const next = (): void => {
         running = reconcile();
         void running.then(() => {
@@ -133,7 +166,6 @@ function show(rows: readonly ScheduleRow[], jobs: ReadonlyMap<string, ScheduledJ
     if (job === undefined) continue;
     scheduleNextRun.set(row.nextRunAtMs / 1_000, { job: job.name });
     if (row.lastSucceededAtMs !== null) scheduleLastSuccess.set(row.lastSucceededAtMs / 1_000, { job: job.name });
-    scheduleStale.set(isStale(row, job) ? 1 : 0, { job: job.name });
   }
 }
 
