@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -114,5 +114,21 @@ describe('exit codes', { timeout: 60_000 }, () => {
     });
     expect(JSON.parse(given.stdout)).toMatchObject({ postgres: 'DATABASE_URL', redis: 'REDIS_URL' });
     expect(given.stdout).not.toContain('secret');
+  });
+
+  test('start says which file of settings it read, and what is given already wins over it', async () => {
+    mkdirSync(dataDir);
+    const file = join(dataDir, 'own.env');
+    writeFileSync(file, 'DATABASE_URL=postgres://u@h/d\nREDIS_URL=redis://h\nPORT=many\n');
+    const answer = await sallyport(['start', '--dry-run', '--json'], { SALLYPORT_ENV_FILE: file, PORT: '3000' });
+    expect(answer.stderr).toContain(`what is not given is read from ${file}`);
+    expect(JSON.parse(answer.stdout)).toMatchObject({ postgres: 'DATABASE_URL', redis: 'REDIS_URL' });
+    const quiet = await sallyport(['config', 'explain', 'PORT'], { SALLYPORT_ENV_FILE: file });
+    expect(quiet.stdout).toContain('must be a whole number');
+    expect(quiet.stderr).not.toContain(file);
+    writeFileSync(file, 'PORT 3000\n');
+    const refused = await sallyport(['start', '--dry-run'], { SALLYPORT_ENV_FILE: file });
+    expect(refused.code).toBe(5);
+    expect(refused.stderr).toContain(`line 1 of ${file} is no setting\n  fix: `);
   });
 });

@@ -1,14 +1,22 @@
 // PROCESS: the command line.
 import { CommanderError } from 'commander';
 import { ConfigError } from '../services/platform/config/load.ts';
+import { readEnvFile } from './env-file.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
+import { createOutput } from './output.ts';
 import { createProgram } from './program.ts';
 
 // A reader that went away (a closed pipe) is no reason to fall.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {
-  await createProgram().parseAsync();
+  const envFile = readEnvFile();
+  await createProgram()
+    .hook('preAction', (_program, verb) => {
+      if (envFile && verb.name() === 'start')
+        createOutput(verb.optsWithGlobals()).say(`what is not given is read from ${envFile}`);
+    })
+    .parseAsync();
 } catch (err) {
   // Whatever still holds the event loop (a pool, the launcher's channel) must not hold the process.
   process.exit(tell(err));

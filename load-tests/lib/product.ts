@@ -69,7 +69,7 @@ async function freePort(): Promise<number> {
 
 /** Settings that would change what is measured, or reach beyond this machine, stay outside. */
 function cleanEnv(): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = {};
+  const env: NodeJS.ProcessEnv = { SALLYPORT_ENV_FILE: '' };
   for (const name of ['PATH', 'HOME', 'LANG', 'TMPDIR', 'USER', 'NODE_EXTRA_CA_CERTS'])
     if (process.env[name] !== undefined) env[name] = process.env[name];
   return env;

@@ -90,7 +90,7 @@ export async function startSallyport(
   env: Record<string, string>,
 ): Promise<SallyportReady> {
   const node = join(root, 'node_modules/.bin/node');
-  const child = children.start(name, node, ['cli/main.ts', 'start', '--json'], env);
+  const child = children.start(name, node, ['cli/main.ts', 'start', '--json'], { ...env, SALLYPORT_ENV_FILE: '' });
   return eventually(
     `${name} to be ready`,
     () => {

@@ -114,6 +114,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const dataDir = options.dataDir ?? join(folder!, 'data');
   const child = spawnProduct({
     ...ownEnv(),
+    SALLYPORT_ENV_FILE: '',
     PORT: String(await randomFreePort()),
     METRICS_PORT: String(await randomFreePort()),
     SALLYPORT_DATA_DIR: dataDir,

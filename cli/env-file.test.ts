@@ -1,0 +1,68 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readEnvFile } from './env-file.ts';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'sallyport-env-'));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const write = (text: string, name = '.env'): string => {
+  writeFileSync(join(root, name), text);
+  return join(root, name);
+};
+
+describe('.env', () => {
+  test('gives what is not given, and says where it came from', () => {
+    const path = write(
+      '# a comment\n\nexport PORT=3100\r\nHOST = 0.0.0.0 # all\nMAIL_FROM="Ann <a@example.test>"\nEMPTY=\n',
+    );
+    const env: NodeJS.ProcessEnv = { PORT: '3200' };
+    expect(readEnvFile(env, root)).toBe(path);
+    expect(env).toEqual({ PORT: '3200', HOST: '0.0.0.0', MAIL_FROM: 'Ann <a@example.test>', EMPTY: '' });
+  });
+
+  test('a value in quotes goes over several lines', () => {
+    write("CERT='one\ntwo # no comment\n'\nPORT=1");
+    const env: NodeJS.ProcessEnv = {};
+    readEnvFile(env, root);
+    expect(env).toEqual({ CERT: 'one\ntwo # no comment\n', PORT: '1' });
+  });
+
+  test('absent it changes nothing', () => {
+    const env: NodeJS.ProcessEnv = { PORT: '1' };
+    expect(readEnvFile(env, root)).toBeUndefined();
+    expect(env).toEqual({ PORT: '1' });
+  });
+
+  test.each([
+    ['a word without a value', 'PORT=1\nKEY_ENCRYPTION_KEY s3cret-value\n', 2],
+    ['a quote that never ends', 'PORT=1\n\n# x\nJWT_SECRET="s3cret-value\n', 4],
+    ['a name that is none', '3PORT=s3cret-value\n', 1],
+    ['something after the quotes', "A='one\ntwo'\nB='three' s3cret-value\n", 3],
+  ])('%s is refused by its line, unread and unshown', (_what, text, line) => {
+    write(text);
+    const env: NodeJS.ProcessEnv = {};
+    expect(() => readEnvFile(env, root)).toThrow(new RegExp(`^line ${line} of \\S+\\.env is no setting$`));
+    expect(() => readEnvFile(env, root)).not.toThrow(/s3cret/);
+    expect(env).toEqual({});
+  });
+
+  test('SALLYPORT_ENV_FILE names another, which must be there; empty it stands for none', () => {
+    write('PORT=1\n');
+    const other = write('PORT=2\n', 'staging.env');
+    const env: NodeJS.ProcessEnv = { SALLYPORT_ENV_FILE: other };
+    expect(readEnvFile(env, root)).toBe(other);
+    expect(env.PORT).toBe('2');
+    expect(readEnvFile({ SALLYPORT_ENV_FILE: '' }, root)).toBeUndefined();
+    expect(() => readEnvFile({ SALLYPORT_ENV_FILE: join(root, 'gone.env') }, root)).toThrow(/cannot read .*ENOENT/);
+  });
+
+  test('a folder of that name is refused', () => {
+    mkdirSync(join(root, '.env'));
+    expect(() => readEnvFile({}, root)).toThrow(/cannot read .*EISDIR/);
+  });
+});

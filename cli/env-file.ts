@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { repositoryRoot } from '../services/platform/local/data-dir.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+/** One setting with its value, quoted over several lines or not, or a line that says nothing. */
+const ENTRY =
+  /(?:(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`|[^"'`\s][^\n]*|))?[ \t\r]*(?:#[^\n]*)?(?:\n|$)/y;
+
+/**
+ * Reads `.env` beside `.env.example` into the environment, or the file that SALLYPORT_ENV_FILE names (empty: none).
+ * What is given already wins. Returns the path it read; undefined where there is no `.env`.
+ * Throws CommandError when a line is no setting: Node's own reader would pass over it in silence.
+ */
+export function readEnvFile(env: NodeJS.ProcessEnv = process.env, root = repositoryRoot): string | undefined {
+  const named = env.SALLYPORT_ENV_FILE;
+  if (named === '') return undefined;
+  const path = named ?? join(root, '.env');
+  const text = textOf(path, named !== undefined);
+  if (text === undefined) return undefined;
+  const line = firstUnreadableLine(text);
+  // The line itself is not shown: it may hold a secret.
+  if (line !== undefined)
+    throw new CommandError(
+      exitCodes.refused,
+      `line ${line} of ${path} is no setting`,
+      'write NAME=value, in quotes where it has a space, a # or a new line; a comment begins with #',
+    );
+  for (const [name, value] of Object.entries(parseEnv(text))) env[name] ??= value;
+  return path;
+}
+
+function textOf(path: string, isNamed: boolean): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (err) {
+    if (!isNamed && (err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const fix = 'make it a file that this user can read, or unset SALLYPORT_ENV_FILE';
+    throw new CommandError(exitCodes.refused, `cannot read ${path}: ${(err as Error).message}`, fix, { cause: err });
+  }
+}
+
+function firstUnreadableLine(text: string): number | undefined {
+  let at = 0;
+  while (at < text.length) {
+    ENTRY.lastIndex = at;
+    if (!ENTRY.test(text)) return text.slice(0, at).split('\n').length;
+    at = ENTRY.lastIndex;
+  }
+  return undefined;
+}
