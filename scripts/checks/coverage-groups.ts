@@ -10,35 +10,47 @@ const OUTSIDE = [
   'services/api/routes/**',
   'services/supervisor/**',
   'services/platform/{local,postgres,redis,queue,hasher,marks,limiter}/**',
-  'services/domain/identity/better-auth/**',
   'observability/{otel,otel-export}.ts',
   'cli/**',
 ];
 
-/** What decides who gets in: every line, function and branch. */
+/** What decides who gets in: every line, function and branch. A new file of these folders is one of them at once. */
 const AUTHENTICATION = [
-  'services/api/{caller,credentials}.ts',
-  'services/domain/tokens/{validate-token,parse-token,strict-json,verify-signature,access-token,validate-answer}.ts',
-  'services/domain/tokens/{bearer-caller,verified-token-cache,idempotency,validate-token-security}.ts',
-  'services/domain/tokens/{refresh-token-format,refresh-token,revocation-set}.ts',
-  'services/domain/tokens/{dpop-proof,use-dpop-proof}.ts',
-  'services/domain/oauth/{authorization-request,authorization-parameters,requested-terms,match-redirect-uri}.ts',
-  'services/domain/oauth/{push-authorization-request,pushed-requests,page-seals,next-path}.ts',
-  'services/domain/oauth/{answer-token-request,redeem-code,exchange-token,exchanged-claims}.ts',
-  'services/{api,platform/http}/client-certificate.ts',
-  'services/domain/access/access-directory.ts',
-  'services/domain/api-keys/{api-key-format,api-key-directory,api-key-caller,request-signature}.ts',
-  'services/domain/keys/key-ring.ts',
-  'services/domain/identity/{login-guard,login-counters,count-login-failure,forgive-login,sign-in,csrf,session-life}.ts',
-  'services/domain/identity/factors/{prove-code,answer-second-factor,step-up}.ts',
-  'services/api/once.ts',
+  'services/domain/{access,api-keys,identity,keys,limits,oauth,tokens}/**',
+  'services/api/{authentication-middleware,browser-rules,caller,client-certificate,credentials}.ts',
+  'services/api/{credentials-in-address,once,raw-body,step-up,still-allowed}.ts',
+  'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
+  'services/platform/http/client-certificate.ts',
 ];
+
+/** Files of those folders that have a branch no test takes yet: the list only gets shorter. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  access: 'manage-clients server-metadata',
+  'api-keys': 'api-key-uses api-key-view create-api-key hold-owner key-owner list-api-keys rotate-api-key',
+  identity:
+    'assign-role auth auth-engine better-auth-integration-service device-cookie finish-login handover open-session password-context password-rules session-plugin sign-out sign-up views',
+  'identity/accounts':
+    'change-email change-password create-user delete-account hold-own-session invite-user own-account password-by-code reader-of-code set-password unlock-account update-profile verify-email',
+  'identity/factors':
+    'ask-second-factor auth-factors enrol-totp own-session passkey-plugin prove-own-password register-passkey remove-factor sign-in-with-passkey',
+  'identity/mail': 'deliver-mail mails',
+  'identity/social': 'browser-secret handle-oauth-callback linked-accounts provider-tokens providers recognise-user',
+  keys: 'advance-log-key compromise-key ensure-shared-secret key-material replace-all-keys retire-keys rotate-server-secret rotate-signing-keys server-secrets',
+  limits: 'bypass-limit',
+  oauth:
+    'admit-authorization admit-document-client authorize authorize-step begin-device-grant client-document decide-consent decide-device-grant oauth-login read-client-document read-user-info redeem-device-code',
+  tokens:
+    'claim-unused-database collapse-revocations detect-replay end-family explain-end family-token grant-token introspect-token issue-client-token issue-pair jwt-token-service list-logins read-refresh-token read-token revocation-feed revocation-stream revoke-token rotate-family state-poll token-caching-strategy validate-batch',
+};
+const notYet = Object.entries(NOT_YET).flatMap(([folder, names]) =>
+  names.split(' ').map((name) => `services/domain/${folder}/${name}.ts`),
+);
 
 export const coverageGroups: readonly CoverageGroup[] = [
   {
     name: 'authentication logic',
     include: AUTHENTICATION,
-    exclude: [],
+    exclude: ['**/*.{store,cache}.ts', ...notYet],
     least: { lines: 100, functions: 100, branches: 100 },
   },
   { name: 'rules', include: ['**/*.ts'], exclude: OUTSIDE, least: { lines: 95, functions: 95, branches: 90 } },
