@@ -11,9 +11,13 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 const caller = systemCaller('sallyport users');
 
 /** Links in mails lead to the API as people reach it; the worker finds the mail by itself. */
-const mailer = () => ({
-  mailer: { publicUrl: loadConfig(process.env).server.publicUrl ?? findApi(undefined), wake: () => {} },
-});
+function mailer() {
+  const { server, identity } = loadConfig(process.env);
+  return {
+    mailer: { publicUrl: server.publicUrl ?? findApi(undefined), wake: () => {} },
+    invitationSeconds: identity.invitationSeconds,
+  };
+}
 
 type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
 

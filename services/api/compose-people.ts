@@ -22,6 +22,7 @@ export function composeLogins(
     hasher: createHasherOf(config, keyRing.secret('pepper').key),
     passwordPolicy: passwordPolicyOf(config),
     mailer: { publicUrl: input.publicUrl, wake: wakeMail },
+    invitationSeconds: config.identity.invitationSeconds,
     verificationRequired: isVerificationRequired(config),
     loginGuard: { locksNetworks: config.limits.profile !== 'load' },
     socialProviders: createSocialProviders(socialProvidersOf(config.social), input.publicUrl),

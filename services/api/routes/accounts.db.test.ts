@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountKeyOf } from '../../domain/identity/login-counters.ts';
 import {
   type AccountWorld,
   ALIVE,
@@ -193,6 +194,41 @@ describe('mails', () => {
     const mail = await world.newest(user.email);
     expect(mail?.page).toBe(`${API_URL}/account/reset-password`);
     expect(mail?.raw).not.toContain('evil.test');
+  });
+
+  test('U8 a code by which its reader chooses a password lives ten minutes, as does the way between two factors', async () => {
+    const [user, signedUp, other] = [await world.person(), newEmail(), newEmail()];
+    await world.post('signup', { email: signedUp, password: newPassword() }, {}, world.strict);
+    await world.post('change-email', { new_email: other }, ownPage(user));
+    await world.post('request-password-reset', { email: user.email });
+    await world.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 1)', [
+      accountKeyOf(world.open.ports, user.email),
+    ]);
+    await world.post('request-unlock', { email: user.email });
+    await world.mails.deliver();
+    const lives = await world.rows(
+      `SELECT purpose, round(extract(epoch FROM expires_at - created_at))::int AS seconds FROM one_time_codes
+       WHERE email = ANY ($1) ORDER BY purpose`,
+      [[user.email, signedUp, other]],
+    );
+    expect(lives).toEqual([
+      // This one asks for the password or a session of its account beside it.
+      { purpose: 'change_email', seconds: 3_600 },
+      ...['reset_password', 'sign_up', 'unlock_account', 'verify_email'].map((purpose) => ({ purpose, seconds: 600 })),
+    ]);
+    expect((await world.newest(signedUp))?.text).toContain('within 10 minutes');
+    await world.rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
+      [user.id],
+    );
+    const asked = await world.post('signin', { email: user.email, password: user.password });
+    expect(asked.body, asked.text).toMatchObject({ code: 'second_factor_required' });
+    const [{ seconds }] = (await world.rows(
+      `SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds FROM login_challenges WHERE user_id = $1`,
+      [user.id],
+    )) as [{ seconds: number }];
+    expect(seconds).toBeGreaterThan(500);
+    expect(seconds).toBeLessThanOrEqual(600);
   });
 
   test('what waits holds neither address nor code in clear, and a code is nowhere but in its mail', async () => {

@@ -1,4 +1,4 @@
-import { inviteAgain, inviteUser } from '../../domain/identity/accounts/invite-user.ts';
+import { type HasInvitationRule, inviteAgain, inviteUser } from '../../domain/identity/accounts/invite-user.ts';
 import {
   deleteUserEndpoint,
   disableUserEndpoint,
@@ -30,7 +30,8 @@ export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> &
   HasRevocationPush &
   HasAuth &
   HasTokenSettings &
-  MailPorts;
+  MailPorts &
+  HasInvitationRule;
 
 /** Accounts and sessions, for those who may see and manage them, and everybody's own sessions. */
 export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts): void {

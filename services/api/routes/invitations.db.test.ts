@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { invitationPurge } from '../../domain/identity/accounts/invitations.store.ts';
 import { purge } from '../../domain/purge.ts';
 import { type AccountWorld, at, openAccountWorld } from '../../platform/testing/account-world.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '../../platform/testing/flows.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
 import { newPerson, type Person } from '../../platform/testing/people.ts';
@@ -149,6 +149,83 @@ describe('an account that an administrator makes', () => {
     }
     for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
     expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
+  });
+
+  /** Clean-up, run as late as that. */
+  const purgeAfter = async (id: string, age: string): Promise<void> => {
+    await world.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
+    await purge(world.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+  };
+  const resetOf = async (email: string): Promise<Received> => {
+    await world.post('request-password-reset', { email });
+    return world.post('reset-password', { token: await world.codeFor(email), new_password: newPassword() });
+  };
+
+  test('whose invitation is past and cleaned up gives its roles to no stranger who reads its mail', async () => {
+    const [hashed, granted] = [newEmail(), newEmail()];
+    const password_hash = imported('correct horse battery staple');
+    const withPassword = (await invite({ email: hashed, roles: ['admin'], password_hash })).body.id;
+    expect(await act(`/v1/admin/users/${withPassword}/invite`, { reason })).toMatchObject({ status: 200 });
+    const without = (await invite({ email: granted })).body.id;
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [without]);
+    for (const [id, email] of [
+      [withPassword, hashed],
+      [without, granted],
+    ] as const) {
+      await purgeAfter(id, '40 days');
+      expect(await rolesOf(id)).toEqual(['admin', 'user']);
+      expect(await resetOf(email)).toMatchObject({ status: 200 });
+      expect(await rolesOf(id)).toEqual(['user']);
+      expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
+    }
+  });
+
+  test('that has a password keeps its roles and its invitation until its address is proved, and by accepting that', async () => {
+    const email = newEmail();
+    const password_hash = imported('correct horse battery staple');
+    const { id } = (await invite({ email, roles: ['compliance'], password_hash })).body;
+    await act(`/v1/admin/users/${id}/invite`, { reason });
+    const read = 'SELECT roles, expires_at FROM invitations WHERE user_id = $1';
+    expect(await world.rows(read, [id])).toEqual([{ roles: [], expires_at: null }]);
+    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+    expect(await rolesOf(id)).toEqual(['compliance', 'user']);
+    expect(await world.rows(read, [id])).toEqual([]);
+  });
+
+  test('is invited however many mails strangers have asked for, and takes none of theirs', async () => {
+    const email = newEmail();
+    const { id } = (await invite({ email })).body;
+    const pages = async () => (await world.mails.to(email)).map(({ page }) => page?.split('/').at(-1));
+    expect(await pages()).toEqual(['accept-invitation']);
+    for (let n = 0; n < 3; n += 1)
+      for (const path of ['request-password-reset', 'send-verification-email']) {
+        await world.post(path, { email });
+        await world.mails.deliver();
+      }
+    const theirs = (await pages()).slice(1).sort();
+    expect(theirs).toEqual([...Array(3).fill('reset-password'), ...Array(2).fill('verify-email')]);
+    await act(`/v1/admin/users/${id}/invite`, { reason });
+    expect((await pages()).at(-1)).toBe('accept-invitation');
+    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+  });
+
+  test('is waited for as long as INVITATION_SECONDS says, by its row, its code and its mail', async () => {
+    const short = await newPerson(world.strict, ['admin']);
+    const lives = async (copy: ApiCopy, bearer: string) => {
+      const email = newEmail();
+      const { body } = await send(copy.url, 'POST', '/v1/admin/users', { json: { email, reason }, bearer });
+      const text = (await world.newest(email))?.text.replaceAll(/\s+/g, ' ');
+      const [row] = await world.rows(
+        `SELECT round(extract(epoch FROM i.expires_at - now()))::int AS invited,
+           round(extract(epoch FROM c.expires_at - c.created_at))::int AS coded
+         FROM invitations i JOIN one_time_codes c USING (id) WHERE i.user_id = $1`,
+        [body.id],
+      );
+      expect(row.coded - row.invited).toBeLessThan(60);
+      return [row.coded, /within (\d+ \w+)/.exec(text ?? '')?.[1]];
+    };
+    expect(await lives(world.open, admin.bearer)).toEqual([259_200, '3 days']);
+    expect(await lives(world.strict, short.bearer)).toEqual([7_200, '2 hours']);
   });
 
   test('is given by its invitation those of its roles that there still are', async () => {

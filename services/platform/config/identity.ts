@@ -39,6 +39,11 @@ export const identitySettings = defineSettings({
     schema: optionalFlag(),
     use: 'An account begins when its address is proved, and no session before; unset: true under production alone.',
   },
+  invitationSeconds: {
+    env: 'INVITATION_SECONDS',
+    schema: wholeNumber(259_200, 600, 2_592_000),
+    use: 'Life of an invitation, by whose code the password of a new account is chosen, seconds.',
+  },
   passwordProfile: {
     env: 'PASSWORD_PROFILE',
     schema: oneOf(['default', 'nist'], 'default'),

@@ -9,7 +9,7 @@ import { insertPerson, logIn } from './signed-in.ts';
 export type AccountWorld = Pick<ApiWorld, 'rows' | 'newClient'> & {
   /** Gives sessions at once. */
   readonly open: ApiCopy;
-  /** Gives them to proved addresses alone. */
+  /** Gives them to proved addresses alone; its invitations last two hours. */
   readonly strict: ApiCopy;
   readonly mails: MailFolder;
   /** Somebody who has signed up where no proof is asked for, with a session and a pair; the password is hashed once. */
@@ -48,7 +48,9 @@ export async function openAccountWorld(): Promise<AccountWorld> {
   const world = await openApiWorld();
   const env = { RATE_LIMIT_PROFILE: 'load', HASH_QUEUE: '64' };
   const open = await world.startCopy({ env });
-  const strict = await world.startCopy({ env: { ...env, REQUIRE_EMAIL_VERIFICATION: 'true' } });
+  const strict = await world.startCopy({
+    env: { ...env, REQUIRE_EMAIL_VERIFICATION: 'true', INVITATION_SECONDS: '7200' },
+  });
   const mails = await openMailFolder(open.ports);
   const password = newPassword();
   const digest = open.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });

@@ -8,7 +8,7 @@ export type Invitation = {
   readonly userId: string;
   /** Granted when it is accepted, and by nothing else. */
   readonly roles: readonly string[];
-  /** Null: the account has its password, and its roles, already. */
+  /** Null: the account has its password, and its roles, already; the invitation stays until its address is proved. */
   readonly lifeSeconds: number | null;
 };
 
@@ -53,7 +53,8 @@ export async function voidInvitation(tx: Tx, userId: string): Promise<void> {
 /**
  * Invitations a month after their code, and with them the accounts that wait for nobody: never proved, never signed in
  * to, without a way to. Those that were disabled stay. A user whom somebody works on at this moment stays too, so that
- * nothing waits here while it holds an invitation. Index: invitations_expires_at.
+ * nothing waits here while it holds an invitation. One whose user holds a role stays: by it whoever proves the address
+ * by other means gets none (`voidInvitation`). Index: invitations_expires_at.
  */
 export const invitationPurge = definePurge({
   kind: 'invitations',
@@ -61,6 +62,7 @@ export const invitationPurge = definePurge({
   id: 'id',
   ends: 'expires_at',
   stays: `interval '30 days'`,
+  where: `NOT EXISTS (SELECT FROM user_roles r WHERE r.user_id = invitations.user_id AND r.role <> 'user')`,
   also: `, abandoned AS MATERIALIZED (
        SELECT u.id FROM users u WHERE u.id IN (SELECT user_id FROM gone) AND u."emailVerified" IS NULL
          AND u."lastLoginAt" IS NULL AND u."disabledAt" IS NULL

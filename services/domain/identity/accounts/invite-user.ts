@@ -14,10 +14,9 @@ import { emailTaken } from '../errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { showUser } from '../read-users.ts';
 import { addUserRole } from '../users.store.ts';
-import { insertPassword, insertUser } from './accounts.store.ts';
+import { findAccount, insertPassword, insertUser } from './accounts.store.ts';
 import { insertInvitation, readInvitation, takeInvitation } from './invitations.store.ts';
 import { deleteCodesOf } from './one-time-codes.store.ts';
-import { CODE_SECONDS } from './one-time-codes.ts';
 
 export type NewInvitation = {
   readonly email: string;
@@ -29,13 +28,20 @@ export type NewInvitation = {
   readonly reason: string;
 };
 
+export type HasInvitationRule = {
+  /** How long the code of an invitation lives. */
+  readonly invitationSeconds: number;
+};
+
+type InvitePorts = MailPorts & HasInvitationRule;
+
 /**
  * Makes an account, by somebody who has every right of its roles, and mails its owner-to-be a code by which they
  * choose its password and prove its address (`acceptInvitation`).
  * @throws passwordHashUnknown (400), rightsExceeded (403), roleUnknown (404), emailTaken (409)
  */
 export async function inviteUser(
-  ports: Pick<Ports, 'transact' | 'sql'> & MailPorts,
+  ports: Pick<Ports, 'transact' | 'sql'> & InvitePorts,
   { email: given, name = '', roles = [], passwordHash, reason }: NewInvitation,
   caller: Caller,
 ): Promise<AccountDetailView> {
@@ -48,7 +54,8 @@ export async function inviteUser(
     for (const role of wanted) await holdRole(tx, role);
     assertHolds(caller, await rightsOf(tx, wanted));
     if (!(await insertUser(tx, { id, email: to, name, isProven: false }))) throw emailTaken();
-    if (passwordHash === undefined) return invite(tx, ports, { to, userId: id, roles: wanted, reason }, caller);
+    if (passwordHash === undefined)
+      return invite(tx, ports, { to, userId: id, roles: wanted, hasPassword: false, reason }, caller);
     for (const role of wanted) await addUserRole(tx, id, role);
     await insertPassword(tx, ports.random.uuid(), id, passwordHash);
     const mailId = await queueMail(tx, ports, { template: 'verify_email', to }, caller);
@@ -63,7 +70,7 @@ export async function inviteUser(
  * @throws invitationOver (409) where the address is proved or the account disabled; userUnknown (404), rightsExceeded (403)
  */
 export async function inviteAgain(
-  ports: UserPorts & MailPorts,
+  ports: UserPorts & InvitePorts,
   input: UserAct,
   caller: Caller,
 ): Promise<AccountDetailView> {
@@ -79,26 +86,31 @@ export async function inviteAgain(
       assertHolds(caller, await rightsOf(tx, roles));
       await takeInvitation(tx, userId);
       await deleteCodesOf(tx, userId, 'invitation');
-      await invite(tx, ports, { to: email, userId, roles, reason }, caller);
+      const hasPassword = ((await findAccount(tx, userId))?.digest ?? null) !== null;
+      await invite(tx, ports, { to: email, userId, roles, hasPassword, reason }, caller);
     },
     holdNothing,
   );
   return showUser(ports, userId);
 }
 
+type InvitationAsked = {
+  readonly to: string;
+  readonly userId: string;
+  readonly roles: readonly string[];
+  readonly hasPassword: boolean;
+  readonly reason: string;
+};
+
 async function invite(
   tx: Tx,
-  ports: MailPorts,
-  {
-    to,
-    userId,
-    roles,
-    reason,
-  }: { readonly to: string; readonly userId: string; readonly roles: readonly string[]; readonly reason: string },
+  ports: InvitePorts,
+  { to, userId, roles, hasPassword, reason }: InvitationAsked,
   caller: Caller,
 ): Promise<void> {
-  const id = await queueMail(tx, ports, { template: 'invitation', to, userId }, caller);
-  await insertInvitation(tx, { id, userId, roles, lifeSeconds: CODE_SECONDS.invitation });
+  const { invitationSeconds: lifeSeconds } = ports;
+  const id = await queueMail(tx, ports, { template: 'invitation', to, userId, lifeSeconds }, caller);
+  await insertInvitation(tx, { id, userId, roles, lifeSeconds: hasPassword ? null : lifeSeconds });
   await recordEvent(tx, caller, userInvited, {
     outcome: 'ok',
     target: { kind: 'user', id: userId },

@@ -23,14 +23,17 @@ export type CodeRow = {
 const ALIVE_MAX = 3;
 /** For one address and every purpose: who may ask for mails of several kinds gets no more of them by that. */
 const ALIVE_EVER_MAX = 5;
+/** Those that only an administrator makes, one for each account: strangers neither use nor take their place. */
+const OF_STRANGERS = `purpose <> 'invitation'`;
 
 /** Served by one_time_codes_email. Replaces the code of the same id, that of an earlier try to send its mail. */
 const codeIssue = defineStatement(
   'codeIssue',
   `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
    SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
-   WHERE (SELECT count(*) < ${ALIVE_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${ALIVE_MAX} FROM one_time_codes
-     WHERE email = $5 AND expires_at > clock_timestamp() AND id <> $1::uuid)
+   WHERE $2 = 'invitation'
+     OR (SELECT count(*) < ${ALIVE_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${ALIVE_MAX} FROM one_time_codes
+       WHERE email = $5 AND ${OF_STRANGERS} AND expires_at > clock_timestamp() AND id <> $1::uuid)
    ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
      user_epoch = EXCLUDED.user_epoch
    RETURNING id`,

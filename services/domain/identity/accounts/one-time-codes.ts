@@ -4,14 +4,16 @@ import type { Ports, Sql, Tx } from '../../ports.ts';
 import { lockUser } from './accounts.store.ts';
 import { type CodePurpose, type CodeRow, deleteCode, findCodeRow, insertCode } from './one-time-codes.store.ts';
 
-/** Seconds a code lives. A code that opens an account lives as long as an out-of-band code may (ASVS 5.0, 6.5.5). */
-export const CODE_SECONDS: Readonly<Record<CodePurpose, number>> = {
-  sign_up: 3_600,
-  verify_email: 3_600,
+/**
+ * Seconds a code lives; of an invitation the settings tell. A code by which its reader sets a password lives as long as
+ * an out-of-band code may (ASVS 5.0, 6.5.5).
+ */
+export const CODE_SECONDS: Readonly<Record<Exclude<CodePurpose, 'invitation'>, number>> = {
+  sign_up: 600,
+  verify_email: 600,
   change_email: 3_600,
   reset_password: 600,
   unlock_account: 600,
-  invitation: 259_200,
 };
 
 const CODE_BYTES = 32;
@@ -29,6 +31,7 @@ export type NewCode = {
   /** `tokenEpoch` of that user when the proof was asked for: the code counts while it is the same. */
   readonly userEpoch: number | null;
   readonly email: string;
+  readonly lifeSeconds: number;
   /** What takes effect with the proof; sealed at rest. */
   readonly carries?: object;
 };
@@ -44,7 +47,6 @@ export async function issueCode(
     ...code,
     hash: hashOf(code.purpose, text),
     sealed: carries ? vault.seal(Buffer.from(JSON.stringify(carries)), codeContext(code.id)) : null,
-    lifeSeconds: CODE_SECONDS[code.purpose],
   });
   return isIssued ? text : null;
 }

@@ -1,36 +1,39 @@
-import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
-import { CODE_SECONDS } from '../accounts/one-time-codes.ts';
 import type { Letter } from './render-mail.ts';
 
 /** What mails say; `url` is the origin of the installation. */
 
 type Words = Pick<Letter, 'subject' | 'paragraphs'>;
-type Coded = { readonly url: string; readonly code: string };
+export type Coded = { readonly url: string; readonly code: string; readonly lifeSeconds: number };
 
-const DAY_SECONDS = 86_400;
 const NOT_YOU = 'If this was not you, you need not do anything.';
 const SOON = 'If this was not you, choose a new password at once.';
 
-/** How long a code works, in words. */
-function lifeOf(purpose: CodePurpose): string {
-  const seconds = CODE_SECONDS[purpose];
-  return seconds < DAY_SECONDS ? `${seconds / 60} minutes` : `${seconds / DAY_SECONDS} days`;
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+] as const;
+
+/** How long a code works at least, in words: two of the largest unit or more, so that little is rounded off. */
+function inWords(seconds: number): string {
+  const [unit, length] = UNITS.find(([, each]) => seconds >= 2 * each) ?? UNITS[2];
+  return `${Math.floor(seconds / length)} ${unit}s`;
 }
 
-export const verifyLetter = ({ url, code }: Coded, purpose: CodePurpose): Letter => ({
+export const verifyLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
   subject: 'Confirm your e-mail address',
   paragraphs: [
     `Somebody, most likely you, gave this address for an account at ${url}.`,
-    `Confirm within ${lifeOf(purpose)} that it is yours, and only if you asked for it.`,
+    `Confirm within ${inWords(lifeSeconds)} that it is yours, and only if you asked for it.`,
     NOT_YOU,
   ],
   link: { label: 'Confirm this address', page: `${url}/account/verify-email`, code },
 });
 
 /** @param about why it comes */
-export const resetLetter = ({ url, code }: Coded, about: Words): Letter => ({
+export const resetLetter = ({ url, code, lifeSeconds }: Coded, about: Words): Letter => ({
   ...about,
-  paragraphs: [...about.paragraphs, `The link below works for ${lifeOf('reset_password')}, once.`, NOT_YOU],
+  paragraphs: [...about.paragraphs, `The link below works for ${inWords(lifeSeconds)}, once.`, NOT_YOU],
   link: { label: 'Choose a new password', page: `${url}/account/reset-password`, code },
 });
 
@@ -47,21 +50,21 @@ export const knownWords = (url: string): Words => ({
   ],
 });
 
-export const unlockLetter = ({ url, code }: Coded): Letter => ({
+export const unlockLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
   subject: 'Let your account be tried again',
   paragraphs: [
     `Too many wrong passwords lock an account at ${url} for a while, and somebody, most likely you, asked to end that.`,
-    `The link below works for ${lifeOf('unlock_account')}, once. It changes no password and signs nobody in.`,
+    `The link below works for ${inWords(lifeSeconds)}, once. It changes no password and signs nobody in.`,
     'If this was not you, somebody may be guessing your password: do not follow the link, and choose a better password.',
   ],
   link: { label: 'Unlock my account', page: `${url}/account/unlock`, code },
 });
 
-export const invitationLetter = ({ url, code }: Coded): Letter => ({
+export const invitationLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
   subject: 'You are invited',
   paragraphs: [
     `An account at ${url} was made for you, with this address.`,
-    `Choose its password within ${lifeOf('invitation')}: the link below works once, and proves that the address is yours.`,
+    `Choose its password within ${inWords(lifeSeconds)}: the link below works once, and proves that the address is yours.`,
     'If you expected no invitation, you need not do anything.',
   ],
   link: { label: 'Accept the invitation', page: `${url}/account/accept-invitation`, code },

@@ -2,12 +2,13 @@ import type { Ports, Tx } from '../../ports.ts';
 import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../accounts/accounts.store.ts';
 import { readInvitation } from '../accounts/invitations.store.ts';
 import { findNewestCode } from '../accounts/one-time-codes.store.ts';
-import { issueCode, openCode } from '../accounts/one-time-codes.ts';
+import { CODE_SECONDS, issueCode, openCode } from '../accounts/one-time-codes.ts';
 import { readCounters } from '../login-failures.store.ts';
 import {
   accountDeletedLetter,
   accountLinkedLetter,
   accountUnlinkedLetter,
+  type Coded,
   emailChangedLetter,
   invitationLetter,
   knownWords,
@@ -29,8 +30,8 @@ export type MailRequest =
   | { readonly template: 'reset_password'; readonly to: string }
   /** `counter`: key under which failures of that account are counted, of every address. */
   | { readonly template: 'unlock_account'; readonly to: string; readonly counter: string }
-  /** To a user whom somebody has made; another one may have the address by the time it is sent. */
-  | { readonly template: 'invitation'; readonly to: string; readonly userId: string }
+  /** To a user whom somebody has made; another one may have the address by the time it is sent. `lifeSeconds`: of its code. */
+  | { readonly template: 'invitation'; readonly to: string; readonly userId: string; readonly lifeSeconds: number }
   /** `userEpoch`: of the user who asks, in the transaction of asking; the mail is due while it is the same. */
   | { readonly template: 'change_email'; readonly to: string; readonly userId: string; readonly userEpoch: number }
   | { readonly template: 'password_changed'; readonly to: string }
@@ -60,9 +61,10 @@ async function codeFor(
   purpose: 'verify_email' | 'reset_password' | 'change_email' | 'unlock_account' | 'invitation',
   { id, publicUrl }: Pick<StoredMail, 'id' | 'publicUrl'>,
   { id: userId, tokenEpoch: userEpoch, email }: Pick<AccountRow, 'id' | 'tokenEpoch' | 'email'>,
-): Promise<{ readonly url: string; readonly code: string } | null> {
-  const code = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email });
-  return code === null ? null : { url: publicUrl, code };
+  lifeSeconds: number,
+): Promise<Coded | null> {
+  const code = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email, lifeSeconds });
+  return code === null ? null : { url: publicUrl, code, lifeSeconds };
 }
 
 /** A code of a sign-up, for an account that begins with the proof. */
@@ -72,8 +74,10 @@ async function signUpLetter(
   { id, to: email, publicUrl: url }: Pick<StoredMail, 'id' | 'to' | 'publicUrl'>,
   carries: PendingSignUp,
 ): Promise<Letter | null> {
-  const code = await issueCode(tx, ports, { id, purpose: 'sign_up', userId: null, userEpoch: null, email, carries });
-  return code === null ? null : verifyLetter({ url, code }, 'sign_up');
+  const lifeSeconds = CODE_SECONDS.sign_up;
+  const sent = { id, purpose: 'sign_up', userId: null, userEpoch: null, email, lifeSeconds, carries } as const;
+  const code = await issueCode(tx, ports, sent);
+  return code === null ? null : verifyLetter({ url, code, lifeSeconds });
 }
 
 async function resetMail(
@@ -86,7 +90,7 @@ async function resetMail(
   const { isDisabled, passwordChangedAt } = account;
   // A mail that is tried again must not bring back what a new password has ended.
   if (isDisabled || (passwordChangedAt !== null && passwordChangedAt > mail.askedAt)) return null;
-  const coded = await codeFor(tx, ports, 'reset_password', mail, account);
+  const coded = await codeFor(tx, ports, 'reset_password', mail, account, CODE_SECONDS.reset_password);
   return coded && resetLetter(coded, about);
 }
 
@@ -102,8 +106,8 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     if (account?.emailVerified) return null;
     const pending = await findNewestCode(tx, mail.to, 'sign_up');
     if (pending) return signUpLetter(tx, ports, mail, openCode(ports, pending) as PendingSignUp);
-    const coded = account && (await codeFor(tx, ports, 'verify_email', mail, account));
-    return coded ? verifyLetter(coded, 'verify_email') : null;
+    const coded = account && (await codeFor(tx, ports, 'verify_email', mail, account, CODE_SECONDS.verify_email));
+    return coded ? verifyLetter(coded) : null;
   },
   reset_password: async (tx, ports, mail) => {
     const account = await findAccountByEmail(tx, mail.to);
@@ -113,7 +117,10 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     // Nothing to unlock: this is written long after the answer, so that it tells nobody.
     if (!(await readCounters(tx, [mail.counter])).some(({ failures }) => failures > 0)) return null;
     const account = await findAccountByEmail(tx, mail.to);
-    const coded = account && !account.isDisabled && (await codeFor(tx, ports, 'unlock_account', mail, account));
+    const coded =
+      account &&
+      !account.isDisabled &&
+      (await codeFor(tx, ports, 'unlock_account', mail, account, CODE_SECONDS.unlock_account));
     return coded ? unlockLetter(coded) : null;
   },
   invitation: async (tx, ports, mail) => {
@@ -123,7 +130,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     const account = await findAccount(tx, mail.userId);
     // Whoever has proved the address has no use for it any more.
     const isDue = account && !account.isDisabled && !account.emailVerified && account.email === mail.to;
-    const coded = isDue && (await codeFor(tx, ports, 'invitation', mail, account));
+    const coded = isDue && (await codeFor(tx, ports, 'invitation', mail, account, mail.lifeSeconds));
     return coded ? invitationLetter(coded) : null;
   },
   change_email: async (tx, ports, mail) => {
@@ -132,8 +139,8 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     if (!account || account.isDisabled || account.tokenEpoch !== userEpoch) return null;
     const other = await findAccountByEmail(tx, email);
     if (other) return other.id === userId ? null : resetMail(tx, ports, mail, other, knownWords(mail.publicUrl));
-    const coded = await codeFor(tx, ports, 'change_email', mail, { ...account, email });
-    return coded && verifyLetter(coded, 'change_email');
+    const coded = await codeFor(tx, ports, 'change_email', mail, { ...account, email }, CODE_SECONDS.change_email);
+    return coded && verifyLetter(coded);
   },
   password_changed: async () => passwordChangedLetter,
   email_changed: async () => emailChangedLetter,
