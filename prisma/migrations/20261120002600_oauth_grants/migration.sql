@@ -15,6 +15,8 @@ CREATE TABLE oauth_codes (
   expires_at     timestamptz(3) NOT NULL
 );
 CREATE INDEX oauth_codes_expires_at ON oauth_codes (expires_at);
+-- Who withdraws what a client may do ends the codes that it has not exchanged.
+CREATE INDEX oauth_codes_user_id ON oauth_codes (user_id, client_id);
 
 -- A code that comes again ends what its first use began, however late.
 ALTER TABLE refresh_families ADD COLUMN code_id bytea CHECK (length(code_id) = 32);

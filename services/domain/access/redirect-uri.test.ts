@@ -12,7 +12,7 @@ test('redirect addresses are https, loopback, or an app’s own scheme', () => {
     expect(isRedirectUri(good), good).toBe(true);
 });
 
-test('T7: no scripts, no other machine in clear, no fragments, wildcards or user parts (CVE-2026-67333)', () => {
+test('no scripts, no other machine in clear, no fragments, wildcards or user parts (CVE-2026-67333)', () => {
   const bad = [
     'javascript:alert(1)',
     'JAVASCRIPT:alert(1)',

@@ -31,6 +31,17 @@ const codeTrace = defineStatement(
      (SELECT id FROM refresh_families WHERE code_id = $1::bytea AND client_id = $2) AS "familyId"`,
 );
 
+/**
+ * What a user allowed and no client has exchanged; waits for one that is doing so, and finds none then. Before the
+ * consents: whoever exchanges a code locks it first. Index: oauth_codes_user_id.
+ */
+const codesOfDelete = defineStatement(
+  'oauthCodesOfDelete',
+  `DELETE FROM oauth_codes WHERE code_hash IN
+     (SELECT code_hash FROM oauth_codes WHERE user_id = $1 AND client_id = $2 ORDER BY code_hash FOR UPDATE)
+   RETURNING 1`,
+);
+
 /** Codes nobody can exchange any more. Index: oauth_codes_expires_at. */
 export const codePurge = definePurge({
   kind: 'oauth_codes',
@@ -102,6 +113,10 @@ export async function consumeCode(tx: Sql, code: PresentedCode): Promise<Consume
   const values = [...valuesOf(code), code.resource ?? null, code.jkt ?? null];
   return (await tx.query<ConsumedCode>(codeConsume, values))[0];
 }
+
+/** How many there were. */
+export const deleteCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
+  (await tx.query(codesOfDelete, [userId, clientId])).length;
 
 export async function traceCode(
   sql: Sql,

@@ -6,6 +6,7 @@ import { endFamiliesOfUserAtClient } from '../tokens/end-family.ts';
 import type { HasRevocationPush } from '../tokens/revocation-set.ts';
 import { consentWithdrawn } from './audit-events.ts';
 import { consentUnknown } from './client-errors.ts';
+import { deleteCodesOf } from './codes.store.ts';
 import { deleteConsents } from './consents.store.ts';
 import { deleteDeviceGrantsOf } from './device-grants.store.ts';
 
@@ -25,10 +26,11 @@ export async function withdrawConsent(
   if (clientId === FIRST_PARTY_CLIENT_ID) throw consentUnknown();
   const { userId } = user;
   await ports.transact(async (tx) => {
+    const codes = await deleteCodesOf(tx, userId, clientId);
     const consents = await deleteConsents(tx, userId, clientId);
     const grants = await deleteDeviceGrantsOf(tx, userId, clientId);
     const logins = await endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', user);
-    if (consents + grants + logins === 0) throw consentUnknown();
+    if (codes + consents + grants + logins === 0) throw consentUnknown();
     await recordEvent(tx, user, consentWithdrawn, {
       outcome: 'ok',
       target: { kind: 'client', id: clientId },
