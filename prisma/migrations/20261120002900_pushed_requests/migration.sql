@@ -14,3 +14,15 @@ ALTER TABLE oauth_clients ADD COLUMN "requirePushedRequests" boolean NOT NULL DE
 
 -- RFC 8705 §3.4: a client whose every token is bound to a certificate.
 ALTER TABLE oauth_clients ADD COLUMN "certificateBoundAccessTokens" boolean NOT NULL DEFAULT false;
+
+-- A key or certificate that is asked for from now on: of what was issued without, a thief could come with one of their own.
+CREATE FUNCTION client_demand_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."tokenEpoch" := OLD."tokenEpoch" + 1;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER oauth_clients_demands BEFORE UPDATE ON oauth_clients FOR EACH ROW
+  WHEN (NEW."tokenEpoch" = OLD."tokenEpoch" AND (
+    NEW."dpopBoundAccessTokens" AND NOT coalesce(OLD."dpopBoundAccessTokens", false)
+    OR NEW."certificateBoundAccessTokens" AND NOT OLD."certificateBoundAccessTokens"))
+  EXECUTE FUNCTION client_demand_grows();

@@ -21,6 +21,7 @@ import {
   newOAuthClient,
   newVerifier,
 } from '../../platform/testing/oauth-world.ts';
+import { newPerson } from '../../platform/testing/people.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
@@ -327,6 +328,71 @@ describe('client certificates (RFC 8705 §3)', () => {
     }
     expect((await askToken(api, strict, codeForm(code, verifier), shown)).status).toBe(200);
   });
+
+  test('M1, D2: where that client proves a key too, its tokens are bound to both, and so are its refreshes', async () => {
+    const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
+    await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const proved = (headers: Readonly<Record<string, string>>) => ({
+      ...headers,
+      ...dpop(maker.proof('POST', TOKEN)),
+    });
+    const verifier = newVerifier();
+    const form = codeForm(await codeOf(api, user, strict.client_id, verifier), verifier);
+    const first = (await askToken(api, strict, form, proved(shown))).body;
+    const refresh = { grant_type: 'refresh_token', refresh_token: first.refresh_token };
+    for (const headers of [shown, proved(otherShown)])
+      expect((await askToken(api, strict, refresh, headers)).body.error).toBe('invalid_grant');
+    const second = (await askToken(api, strict, refresh, proved(shown))).body;
+    for (const { access_token, token_type } of [first, second]) {
+      expect(token_type).toBe('DPoP');
+      expect(decodeJwt(access_token).cnf).toEqual({ jkt: expect.any(String), ...cnfOf(CERTIFICATE) });
+      const over = (headers: Readonly<Record<string, string>>) =>
+        send(api.url, 'GET', '/oauth2/userinfo', {
+          headers: {
+            ...headers,
+            authorization: `DPoP ${access_token}`,
+            dpop: maker.proof('GET', USERINFO, { accessToken: access_token }),
+          },
+        });
+      expect((await over(shown)).status).toBe(200);
+      for (const headers of [none, otherShown]) expect((await over(headers)).status).toBe(401);
+      expect((await userInfo(access_token, shown)).status).toBe(401);
+    }
+  });
+
+  test.each(['dpop_bound_access_tokens', 'tls_client_certificate_bound_access_tokens'])(
+    'M1, D2: a login of before %s was asked for is over: who stole its refresh token cannot bind it to a key of their own',
+    async (demand) => {
+      const client = await newOAuthClient([api, other], 'none', ['authorization_code', 'refresh_token']);
+      const verifier = newVerifier();
+      const form = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
+      const stolen = (await askToken(api, client, form)).body;
+      const waiting = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
+      const admin = await newPerson(api, ['admin']);
+      const path = `/v1/admin/clients/${client.client_id}`;
+      const change = (json: object) =>
+        send(api.url, 'PATCH', path, { bearer: admin.bearer, json: { ...json, reason: 'harden' } });
+      const changed = await change({ [demand]: true });
+      expect([changed.status, changed.body[demand]], changed.text).toEqual([200, true]);
+      const own = { ...otherShown, ...dpop(newProofMaker().proof('POST', TOKEN)) };
+      const refresh = { grant_type: 'refresh_token', refresh_token: stolen.refresh_token };
+      expect((await askToken(api, client, refresh, own)).body.error).toBe('invalid_grant');
+      expect(await verdictOn({ api: api.url }, stolen.access_token)).toBe('revoked');
+      const late = { ...shown, ...dpop(maker.proof('POST', TOKEN)) };
+      expect((await askToken(api, client, waiting, late)).body.error).toBe('invalid_grant');
+      // Said again, or taken back, it ends nothing.
+      const fresh = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
+      const bound = await askToken(api, client, fresh, { ...shown, ...dpop(maker.proof('POST', TOKEN)) });
+      expect(bound.status, bound.text).toBe(200);
+      for (const value of [true, false]) expect((await change({ [demand]: value })).status).toBe(200);
+      const again = { grant_type: 'refresh_token', refresh_token: bound.body.refresh_token };
+      const renewed = await askToken(api, client, again, { ...shown, ...dpop(maker.proof('POST', TOKEN)) });
+      expect(renewed.status, renewed.text).toBe(200);
+    },
+  );
 
   test('M1: validate holds the token against the certificate it is given, introspection tells which it is', async () => {
     const { access_token } = await certifiedPair(app);

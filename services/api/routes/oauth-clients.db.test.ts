@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { oauthPurges } from '../../domain/oauth/oauth-purges.ts';
@@ -8,9 +9,17 @@ import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows.ts';
 import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import { askToken, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
+import {
+  askToken,
+  browserOf,
+  codeForm,
+  codeOf,
+  LOOPBACK_REDIRECT,
+  newVerifier,
+} from '../../platform/testing/oauth-world.ts';
 import { newPerson } from '../../platform/testing/people.ts';
 import { eventually } from '../../platform/testing/product.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
 
 const REDIRECT = 'https://notes.example/cb';
 
@@ -136,6 +145,52 @@ describe('clients that register themselves (RFC 7591)', () => {
     const told = async (copy: ApiCopy) =>
       (await send(copy.url, 'GET', '/.well-known/oauth-authorization-server')).body.registration_endpoint;
     expect([await told(open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
+  });
+
+  test('T14: what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
+    const withScopes = (scopes: string) => ({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes } });
+    const wide = await world.startCopy(withScopes('openid email tasks:read'));
+    const narrow = await world.startCopy({ ...withScopes('openid'), hashes: false });
+    const none = await world.startCopy({ ...withScopes('profile'), hashes: false });
+    const signedIn = await newSignedIn(wide);
+    const made = (
+      await register(
+        {
+          redirect_uris: [LOOPBACK_REDIRECT],
+          grant_types: ['authorization_code', 'refresh_token'],
+          scope: 'openid email tasks:read',
+        },
+        undefined,
+        wide,
+      )
+    ).body;
+    expect(made.scope).toBe('openid email tasks:read');
+    const client = { client_id: made.client_id as string, client_secret: '' };
+    await Promise.all([narrow, none].map(({ ports }) => ports.access.load()));
+    const verifier = newVerifier();
+    const code = await codeOf(wide, signedIn, client.client_id, verifier, { scope: 'openid email tasks:read' });
+    let pair = (await askToken(wide, client, codeForm(code, verifier))).body;
+    expect(pair.scope).toBe('openid email tasks:read');
+    const refresh = async (copy: ApiCopy, members: Record<string, string> = {}) =>
+      askToken(copy, client, { grant_type: 'refresh_token', refresh_token: pair.refresh_token, ...members });
+    expect((await refresh(narrow, { scope: 'openid email' })).body.error).toBe('invalid_scope');
+    pair = (await refresh(narrow)).body;
+    expect([pair.scope, decodeJwt(pair.access_token).scope]).toEqual(['openid', 'openid']);
+    expect(decodeJwt(pair.access_token).email).toBeUndefined();
+    const over = await refresh(none);
+    expect([over.status, over.body.error, over.body.code]).toEqual([400, 'invalid_grant', 'session_ended']);
+    // What was a word when its user agreed to it may become a right, and the user may come to have it.
+    await world.rows(`INSERT INTO permissions (name, description) VALUES ('tasks:read', 'x')`);
+    await world.rows(`INSERT INTO roles (name, description) VALUES ('tasker', 'x')`);
+    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ('tasker', 'tasks:read')`);
+    await world.rows(`UPDATE users SET roles = roles || '{tasker}' WHERE id = $1`, [signedIn.id]);
+    await wide.ports.access.load();
+    // Nothing that was refused has used it up.
+    const renewed = await refresh(wide);
+    expect(decodeJwt(renewed.body.access_token), renewed.text).toMatchObject({
+      scope: 'openid email',
+      permissions: [],
+    });
   });
 
   test('those that nobody uses for a month go; used, disabled and vetted ones stay', async () => {

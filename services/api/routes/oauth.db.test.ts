@@ -257,8 +257,26 @@ describe('introspection', () => {
   });
 
   test('T12: a token for another audience, rubbish and a foreign token are exactly {"active":false}', async () => {
-    const elsewhere = await credentials({ resource: 'https://elsewhere.test' });
-    inactive(await introspect(elsewhere.body.access_token));
+    const elsewhere = (await credentials({ resource: 'https://elsewhere.test' })).body.access_token;
+    const resource = async (audiences: readonly string[]): Promise<ClientCredentials> => {
+      const credentialScopes = ['tokens:introspect'];
+      const input = { name: 'resource', grantTypes: ['client_credentials'], credentialScopes, audiences };
+      const made = await createClient(api.ports, input, testCaller);
+      await api.ports.access.load();
+      return { client_id: made.clientId, client_secret: made.clientSecret as string };
+    };
+    const foreign = await resource(['https://elsewhere.test/other', 'https://elsewhere']);
+    inactive(await introspect(elsewhere, foreign));
+    // RFC 7662 §4: whom the token is for may ask.
+    const named = await resource(['https://elsewhere.test']);
+    for (const asker of [named, service])
+      expect((await introspect(elsewhere, asker)).body).toMatchObject({ active: true, aud: 'https://elsewhere.test' });
+    const { id } = await newUser();
+    const pair = await issueFor({ api: api.url, credentials: { client: service } }, id, {
+      audience: 'https://elsewhere.test',
+    });
+    inactive(await introspect(pair.refresh_token, foreign));
+    expect((await introspect(pair.refresh_token, named)).body).toMatchObject({ active: true, sub: id });
     inactive(await introspect('rubbish'));
     inactive(await introspect(`sp_rt_1.${'A'.repeat(22)}.0.${'A'.repeat(43)}.${'A'.repeat(43)}`));
   });

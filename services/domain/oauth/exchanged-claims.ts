@@ -81,7 +81,7 @@ export function exchangedClaims(
   const aud = audienceFor(ports, client, terms);
   const scopes = scopesFor(client, subject, scope);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
-  const confirmation = confirmationOf({ jkt: keys.jkt ?? null, x5t: keys.x5t ?? null });
+  const confirmation = confirmationOf(client, keys);
   // Where it was shown from is the service's own place from here on.
   const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
   return {

@@ -47,8 +47,8 @@ export type AccessTokenClaims = {
   readonly bua?: string;
 };
 
-/** Thumbprint of a DPoP key (RFC 9449 §6.1) or of a client certificate (RFC 8705 §3.1). */
-export type Confirmation = { readonly jkt: string } | { readonly 'x5t#S256': string };
+/** Thumbprints of a DPoP key (RFC 9449 §6.1) and of a client certificate (RFC 8705 §3.1); its holder proves all of them. */
+export type Confirmation = { readonly jkt?: string; readonly 'x5t#S256'?: string };
 
 /** What a token says beyond what its issuing decides (issuer, times, id, bindings). */
 export type TokenFacts = {

@@ -6,7 +6,7 @@ const access = {
   rolesAt: (roles: readonly string[]) => roles,
   permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
   client: (clientId: string) => ({
-    scopes: ['openid', 'email'],
+    scopes: clientId === 'stranger' ? ['openid', 'email', 'profile', 'tokens:read'] : ['openid', 'email'],
     origin: clientId === 'stranger' ? 'registration' : 'admin',
   }),
 } as unknown as AccessDirectory;
@@ -43,6 +43,18 @@ test('another client sees the address with the scope email, the roles with profi
   expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
   // Whom to attack is told to nobody that registered itself.
   expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
+});
+
+test('a client that nobody looked at has what the settings of now allow, and permissions never, whatever its login says', () => {
+  const of = (clientId: string, scope: string) =>
+    familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+  expect(of('stranger', 'openid tasks:read email').scope).toBe('openid email');
+  expect(of('stranger', 'tasks:read').scope).toBe('');
+  expect(of('stranger', 'openid tokens:read').permissions).toEqual([]);
+  expect(of('other', 'openid tasks:read').scope).toBe('openid tasks:read');
+  const unknown = { ...access, client: () => undefined } as unknown as AccessDirectory;
+  const facts = { ...family, clientId: 'nobody', scope: 'tokens:read' } as Parameters<typeof familyTokenFacts>[1];
+  expect(familyTokenFacts(unknown, facts).permissions).toEqual([]);
 });
 
 test('another client acts with what its scope names and the user holds', () => {

@@ -29,10 +29,25 @@ export type FamilyFacts = {
 };
 
 /**
+ * What is left of a login's scope: of a client that nobody looked at, what the settings of now let it have, whatever
+ * they were when its user agreed. A scope taken from any other client has ended its logins.
+ */
+export function scopeNow(
+  access: AccessDirectory,
+  { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
+): string {
+  const client = access.client(clientId);
+  if (client === undefined || client.origin === 'admin') return scope;
+  const kept = scope.split(' ').filter((each) => client.scopes.includes(each));
+  return kept.join(' ');
+}
+
+/**
  * Our own pages act for the user in full, unless they ask for less than their whole scope; another client only as far
- * as its scope names a permission the user has.
+ * as its scope names a permission the user has, and one that nobody looked at never.
  */
 function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): string[] {
+  if (access.client(family.clientId)?.origin !== 'admin') return [];
   const held = [...access.permissionsOf(roles)].sort();
   const scopes = new Set(family.scope.split(' '));
   if (family.clientId === FIRST_PARTY_CLIENT_ID) {
@@ -42,9 +57,16 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: rea
   return held.filter((permission) => scopes.has(permission));
 }
 
-export function confirmationOf({ jkt, x5t }: Pick<FamilyFacts, 'jkt' | 'x5t'>): Confirmation | undefined {
-  if (jkt) return { jkt };
-  return x5t ? { 'x5t#S256': x5t } : undefined;
+/**
+ * By what a token is bound: the key that was proved or else the certificate, and both where every token of the client
+ * is bound to a certificate (RFC 8705 §3.4).
+ */
+export function confirmationOf(
+  client: Pick<Client, 'certificateBound'> | undefined,
+  { jkt, x5t }: { readonly jkt?: string | null | undefined; readonly x5t?: string | null | undefined },
+): Confirmation | undefined {
+  if (!jkt) return x5t ? { 'x5t#S256': x5t } : undefined;
+  return x5t && client?.certificateBound ? { jkt, 'x5t#S256': x5t } : { jkt };
 }
 
 /**
@@ -62,7 +84,9 @@ export const maySeeRoles = (
   facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
 ): boolean => client?.origin === 'admin' && maySee(facts, 'profile');
 
-export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): TokenFacts {
+export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts): TokenFacts {
+  const client = access.client(granted.clientId);
+  const family = { ...granted, scope: scopeNow(access, granted) };
   const roles = access.rolesAt(family.roles, family.acr);
   return {
     subject: family.userId,
@@ -71,13 +95,13 @@ export function familyTokenFacts(access: AccessDirectory, family: FamilyFacts): 
     scope: family.scope,
     permissions: permissionsFor(access, family, roles),
     clientEpoch: family.clientEpoch,
-    confirmation: confirmationOf(family),
+    confirmation: confirmationOf(client, family),
     user: {
       sessionId: family.sessionId,
       familyId: family.familyId,
       email: maySee(family, 'email') ? family.email : null,
       isEmailVerified: family.isEmailVerified,
-      roles: maySeeRoles(access.client(family.clientId), family) ? roles : null,
+      roles: maySeeRoles(client, family) ? roles : null,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,

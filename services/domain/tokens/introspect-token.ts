@@ -1,5 +1,7 @@
+import type { HasAccess } from '../access/access-directory.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { tokenTypeOf } from './access-token.ts';
+import { scopeNow } from './family-token.ts';
 import { readRefreshToken } from './read-refresh-token.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
@@ -22,39 +24,44 @@ export type Introspection =
 const INACTIVE: Introspection = { active: false };
 const REFRESH_PREFIX = 'sp_rt_';
 
+export type IntrospectPorts = ValidatePorts & HasAccess & Pick<Ports, 'sql'>;
+
 /**
- * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours are inactive to
- * it (§4). A refresh token is looked up and stays as it is; only its current generation is active.
- * Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
+ * client is registered for, are inactive to it (§4). A refresh token is looked up and stays as it is; only its current
+ * generation is active. Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
  */
-export async function introspectToken(
-  ports: ValidatePorts & Pick<Ports, 'sql'>,
-  token: string,
-  caller: Caller,
-): Promise<Introspection> {
+export async function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): Promise<Introspection> {
+  const clientId = caller.kind === 'client' ? caller.clientId : null;
+  const audiences = clientId === null ? [] : (ports.access.client(clientId)?.audiences ?? []);
   return token.startsWith(REFRESH_PREFIX)
-    ? introspectRefreshToken(ports, token, caller)
-    : introspectAccessToken(ports, token);
+    ? introspectRefreshToken(ports, token, clientId, audiences)
+    : introspectAccessToken(ports, token, audiences);
 }
 
-function introspectAccessToken(ports: ValidatePorts, token: string): Introspection {
+function introspectAccessToken(ports: ValidatePorts, token: string, audiences: readonly string[]): Introspection {
   // Who introspects is shown `cnf` and checks the proof it was given (RFC 9449 §6.2, RFC 8705 §3.2).
-  const judged = judgeToken(ports, token, { isProofChecked: true });
+  const judged = judgeToken(ports, token, { isProofChecked: true, audiences });
   if (typeof judged === 'string') return INACTIVE;
   const { claims } = judged;
   return { active: true, token_type: tokenTypeOf(claims), ...claims, scope: claims.scope ?? '' };
 }
 
 async function introspectRefreshToken(
-  ports: ValidatePorts & Pick<Ports, 'sql'>,
+  ports: IntrospectPorts,
   token: string,
-  caller: Caller,
+  clientId: string | null,
+  audiences: readonly string[],
 ): Promise<Introspection> {
-  const login = await readRefreshToken(ports, token, caller.kind === 'client' ? caller.clientId : null);
-  if (!login?.isCurrent || login.audience !== ports.tokenSettings.audience) return INACTIVE;
+  const login = await readRefreshToken(ports, token, clientId);
+  if (!login?.isCurrent) return INACTIVE;
+  const isForAsker = [ports.tokenSettings.audience, ...audiences].some(
+    (each) => each === '*' || each === login.audience,
+  );
+  if (!isForAsker) return INACTIVE;
   return {
     active: true,
-    scope: login.scope,
+    scope: scopeNow(ports.access, login),
     client_id: login.clientId,
     sub: login.userId,
     aud: login.audience,

@@ -110,7 +110,7 @@ export async function issueClientToken(
       scope: terms.scopes.join(' '),
       permissions: terms.scopes.filter((scope) => known.has(scope)),
       clientEpoch: client.tokenEpoch,
-      confirmation: confirmationOf({ jkt: input.jkt ?? null, x5t: input.x5t ?? null }),
+      confirmation: confirmationOf(client, input),
     },
     caller.request,
   );

@@ -21,6 +21,7 @@ const proved: Caller = {
   clientId: 'service',
   permissions: new Set(),
   by: 'client',
+  isVetted: true,
   request: testCaller.request,
 };
 function codeOf(work: () => unknown): string {
@@ -32,11 +33,13 @@ function codeOf(work: () => unknown): string {
   }
 }
 
-test('T18: a client that was disabled while its body was read is nobody any more', async () => {
+test('a client that was disabled or deleted while its body was read is nobody any more', async () => {
   expect(oauthClient({ access: accessTo({}) }, undefined, proved)).toEqual({
     clientId: 'service',
     isAuthenticated: true,
   });
+  const gone = { client: () => undefined } as unknown as AccessDirectory;
+  expect(codeOf(() => oauthClient({ access: gone }, 'service', proved))).toBe('client_unauthenticated');
   const access = accessTo({ disabled: true });
   expect(codeOf(() => oauthClient({ access }, 'service', proved))).toBe('client_unauthenticated');
   const ports = {

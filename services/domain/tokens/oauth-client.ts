@@ -13,8 +13,8 @@ export function oauthClient({ access }: HasAccess, named: string | undefined, ca
   if (caller.kind === 'client') {
     if (named !== undefined && named !== '' && named !== caller.clientId)
       throw requestInvalid({ problems: [{ at: 'body/client_id', why: 'is not the client that authenticated' }] });
-    // It may have been disabled since its secret was checked, while its body was read.
-    if (access.client(caller.clientId)?.disabled) throw clientUnauthenticated();
+    // It may have been disabled or deleted since its secret was checked, while its body was read.
+    if (access.client(caller.clientId)?.disabled !== false) throw clientUnauthenticated();
     return { clientId: caller.clientId, isAuthenticated: true };
   }
   const client = named === undefined ? undefined : access.client(named);

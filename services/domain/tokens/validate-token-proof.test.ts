@@ -92,16 +92,34 @@ describe('M1: a token bound to a client certificate (RFC 8705 §3)', () => {
   });
 });
 
+describe('M1, D2: a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6)', () => {
+  const both = world.token({ cnf: { jkt, 'x5t#S256': 'thumb' } });
+  test.each([
+    ['both', { ...of(both), x5t: 'thumb' }, 'active'],
+    ['the key alone', of(both), 'binding_mismatch'],
+    ['the key and another certificate', { ...of(both), x5t: 'other' }, 'binding_mismatch'],
+    ['the certificate alone', { x5t: 'thumb' }, 'binding_mismatch'],
+    [
+      'the certificate and another key',
+      { ...of(both, newProofMaker('ES256', now).proof('GET', HTU, { accessToken: both })), x5t: 'thumb' },
+      'binding_mismatch',
+    ],
+    ['neither', {}, 'binding_mismatch'],
+  ])('with %s: %s', (_what, expectations, verdict) => expect(reasonOf(world, both, expectations)).toBe(verdict));
+});
+
 test('an unknown way of binding is never taken for none', () => {
   expect(reasonOf(world, world.token({ cnf: {} }), {})).toBe('binding_mismatch');
   expect(reasonOf(world, world.token({ cnf: { jwk: {} } }), of(bound))).toBe('binding_mismatch');
 });
 
 test('what is bound says how, and how it is presented', () => {
-  expect(confirmationOf({})).toBeUndefined();
-  expect(confirmationOf({ jkt: null, x5t: null })).toBeUndefined();
-  expect(confirmationOf({ jkt: 'j', x5t: 'x' })).toEqual({ jkt: 'j' });
-  expect(confirmationOf({ x5t: 'x' })).toEqual({ 'x5t#S256': 'x' });
+  const [free, strict] = [{ certificateBound: false }, { certificateBound: true }];
+  expect(confirmationOf(free, {})).toBeUndefined();
+  expect(confirmationOf(strict, { jkt: null, x5t: null })).toBeUndefined();
+  expect(confirmationOf(free, { jkt: 'j', x5t: 'x' })).toEqual({ jkt: 'j' });
+  expect(confirmationOf(strict, { jkt: 'j', x5t: 'x' })).toEqual({ jkt: 'j', 'x5t#S256': 'x' });
+  expect(confirmationOf(undefined, { x5t: 'x' })).toEqual({ 'x5t#S256': 'x' });
   expect(tokenTypeOf({})).toBe('Bearer');
   expect(tokenTypeOf({ cnf: { 'x5t#S256': 'x' } })).toBe('Bearer');
   expect(tokenTypeOf({ cnf: { jkt: 'j' } })).toBe('DPoP');

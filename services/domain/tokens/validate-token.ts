@@ -13,6 +13,8 @@ import { verifySignature } from './verify-signature.ts';
 export type TokenExpectations = {
   /** Instead of the default audience. */
   readonly audience?: string | undefined;
+  /** Others that are as good; `*`: anybody. */
+  readonly audiences?: readonly string[];
   /** Space separated; every one must be in the token's scope. */
   readonly requiredScope?: string | undefined;
   /** The address the token was presented from. */
@@ -127,6 +129,13 @@ const revocableOf = (claims: AccessTokenClaims, withSession: boolean): Revocable
 const names = (audience: AccessTokenClaims['aud'], expected: string): boolean =>
   typeof audience === 'string' ? audience === expected : audience.includes(expected);
 
+const isForAsker = (
+  audience: AccessTokenClaims['aud'],
+  { audience: expected, audiences = [] }: TokenExpectations,
+  ownAudience: string,
+): boolean =>
+  names(audience, expected ?? ownAudience) || audiences.some((other) => other === '*' || names(audience, other));
+
 function holdsScope(granted: string | undefined, required: string): boolean {
   const scopes = (granted ?? '').split(' ');
   return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
@@ -135,7 +144,7 @@ function holdsScope(granted: string | undefined, required: string): boolean {
 /** SHA-256 in base64url (RFC 7638, RFC 8705 §3.1). */
 const isThumbprint = (value: unknown): boolean => typeof value === 'string' && /^[\w-]{43}$/.test(value);
 
-/** Whether the holder has proved the key that the token is bound to; a proof beside an unbound token proves nothing. */
+/** Whether the holder has proved all that the token is bound to; a proof beside an unbound token proves nothing. */
 function isConfirmed(
   { clock, tokenSettings }: ValidatePorts,
   token: string,
@@ -144,12 +153,15 @@ function isConfirmed(
 ): boolean {
   if (isProofChecked) return cnf === undefined || Object.values(cnf).some(isThumbprint);
   if (cnf === undefined) return dpop === undefined;
-  if (cnf['x5t#S256'] !== undefined) return x5t === cnf['x5t#S256'];
+  const { jkt, 'x5t#S256': thumbprint } = cnf;
+  if (thumbprint !== undefined && x5t !== thumbprint) return false;
+  // One that is bound to nothing we know counts for nobody.
+  if (jkt === undefined) return thumbprint !== undefined;
   if (dpop === undefined) return false;
   const { leewaySeconds } = tokenSettings;
   const now = Math.floor(clock.now() / 1_000);
   const proof = checkDpopProof(dpop.proof, { htm: dpop.htm, htu: dpop.htu, accessToken: token, now, leewaySeconds });
-  return proof !== null && proof.jkt === cnf.jkt;
+  return proof !== null && proof.jkt === jkt;
 }
 
 function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, userAgent }: TokenExpectations): boolean {
@@ -173,7 +185,7 @@ function objection(
   // The feed tells of a compromise before the ring has been read again.
   if (ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
   if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
-  if (!names(claims.aud, expectations.audience ?? tokenSettings.audience)) return 'wrong_audience';
+  if (!isForAsker(claims.aud, expectations, tokenSettings.audience)) return 'wrong_audience';
   // A shared secret speaks for its own audience alone.
   if (keyAudience !== undefined && !names(claims.aud, keyAudience)) return 'wrong_audience';
   const now = ports.clock.now() / 1_000;
