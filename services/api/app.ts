@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import formbody from '@fastify/formbody';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '../../observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '../../observability/metrics/http.ts';
@@ -14,20 +13,21 @@ import {
   internalError,
   methodNotAllowed,
   requestInvalid,
+  requestUnreadable,
   routeUnknown,
   shuttingDown,
 } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
-import { fastifyPath } from './bind.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-rules.ts';
 import { readCertificates } from './client-certificate.ts';
 import { sentCredential } from './credentials.ts';
 import { createFailureLog } from './failure-log.ts';
+import { parseForm } from './form-body.ts';
 import { problemPage } from './pages/browser-form.ts';
-import { limitRequests, type RequestLimiting } from './rate-limits.ts';
+import { admitUnrouted, limitRequests, type RequestLimiting } from './rate-limits.ts';
 import { keepRawBody } from './raw-body.ts';
-import { answerUnreadable } from './unreadable.ts';
+import { answerExpectation, answerUnreadable } from './unreadable.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -55,15 +55,22 @@ export type AppOptions = {
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
 
+type ServedRoute = { readonly method: string; readonly url: string; readonly endpoint: Endpoint | undefined };
+
 export type App = {
   readonly fastify: FastifyInstance;
   readonly bound: Endpoint[];
+  /** All that Fastify serves: one entry for each method of an address. */
+  readonly routes: readonly ServedRoute[];
   readonly isDraining: () => boolean;
   /** Not ready from now on; new requests are refused with 503, running ones go on. */
   startDraining(): void;
   /** Waits for running requests, at most this long, then closes every connection. */
   drain(longestMs: number): Promise<void>;
 };
+
+/** Longest value of a path parameter, characters. */
+const LONGEST_PARAM = 256;
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
@@ -75,15 +82,31 @@ export function createApp(options: AppOptions): App {
     return503OnClosing: false,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
-    routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: 256 },
+    // Node's own refusal has no code; ours is in the hook below.
+    http: { requireHostHeader: false },
+    routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: LONGEST_PARAM },
     frameworkErrors: (error, request, reply) => {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
       browsers.apply(request, reply);
-      sendError(fromFramework(error), request, reply);
+      const refuse = (refusal: AppError): void => {
+        sendError(refusal, request, reply);
+        endServerSpan(request.trace, reply.statusCode);
+      };
+      // No hook runs for these: they are counted here.
+      const counted = options.limiting ? admitUnrouted(options.limiting, request) : Promise.resolve();
+      counted.then(
+        () => refuse(fromFramework(error)),
+        (refusal) => refuse(isAppError(refusal) ? refusal : internalError({ cause: refusal })),
+      );
     },
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket, browsers.headers),
   });
+  fastify.server.on('checkExpectation', (_request, response) => answerExpectation(response, browsers.headers));
   const bound: Endpoint[] = [];
+  const routes: ServedRoute[] = [];
+  fastify.addHook('onRoute', ({ method, url, config }) => {
+    for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
+  });
   const logFailure = createFailureLog(options.log, systemClock);
   let draining = false;
   let activeCount = 0;
@@ -94,7 +117,8 @@ export function createApp(options: AppOptions): App {
   fastify.removeContentTypeParser(['application/json', 'text/plain']);
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const bytes = body as Buffer;
-    if (bytes.length === 0 && request.routeOptions.config.endpoint?.bodyOptional) done(null, undefined);
+    const { endpoint } = request.routeOptions.config;
+    if (bytes.length === 0 && (endpoint?.body === undefined || endpoint.bodyOptional)) done(null, undefined);
     // RFC 8259 §8.1: JSON is UTF-8; decoding would put U+FFFD in place of whatever is not.
     else if (!isUtf8(bytes)) done(bodyMalformed());
     else {
@@ -102,7 +126,13 @@ export function createApp(options: AppOptions): App {
       parseJson(request, bytes.toString('utf8'), done);
     }
   });
-  fastify.register(formbody);
+  fastify.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, parseForm(body as Buffer));
+    } catch (err) {
+      done(err as Error);
+    }
+  });
   readCertificates(fastify, options.clientCertHeader);
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
@@ -110,7 +140,9 @@ export function createApp(options: AppOptions): App {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
     activeCount += 1;
-    if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      done(requestUnreadable({ detail: 'The request names no Host.', headers: { connection: 'close' } }));
+    else if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
     else done();
   });
@@ -161,14 +193,14 @@ export function createApp(options: AppOptions): App {
 
   function answerUnknown(request: FastifyRequest, reply: FastifyReply): void {
     const url = request.url.split('?', 1)[0] ?? '';
-    const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
-      (method) => method !== request.method && fastify.findRoute({ method, url }) !== null,
-    );
-    const known = bound.filter((endpoint) => pathPattern(endpoint).test(url));
-    const methods = [...new Set([...allowed, ...known.map(({ method }) => method)])];
+    const known = routes.filter((route) => patternOf(route).test(url));
+    const methods = METHODS.filter((method) => known.some((route) => route.method === method));
     const allow = methods.join(', ');
     if (browsers.isPreflight(request)) {
-      const path = { methods, isForAnyone: known.length > 0 && known.every(isForAnyone) };
+      const path = {
+        methods,
+        isForAnyone: known.length > 0 && known.every(({ endpoint }) => endpoint !== undefined && isForAnyone(endpoint)),
+      };
       const refusal = browsers.preflight(request, reply, path);
       if (refusal !== null) sendError(refusal, request, reply);
       return;
@@ -180,6 +212,7 @@ export function createApp(options: AppOptions): App {
   return {
     fastify,
     bound,
+    routes,
     isDraining: () => draining,
     startDraining: () => {
       draining = true;
@@ -201,17 +234,19 @@ function passOver(request: FastifyRequest, reply: FastifyReply): void {
   else request.raw.resume();
 }
 
-const patterns = new WeakMap<Endpoint, RegExp>();
-function pathPattern(endpoint: Endpoint): RegExp {
-  const known = patterns.get(endpoint);
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+const patterns = new WeakMap<ServedRoute, RegExp>();
+function patternOf(route: ServedRoute): RegExp {
+  const known = patterns.get(route);
   if (known) return known;
   const made = new RegExp(
-    `^${fastifyPath(endpoint)
+    `^${route.url
       .replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')
       .replaceAll(/:\w+/g, '[^/]+')
-      .replace(/\*$/, '.+')}$`,
+      .replace(/\*$/, '.*')}$`,
   );
-  patterns.set(endpoint, made);
+  patterns.set(route, made);
   return made;
 }
 
@@ -239,6 +274,10 @@ function fromFramework(error: FrameworkError & Error): AppError {
       return bodyTooLarge();
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return contentTypeUnsupported();
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return requestInvalid({
+        problems: [{ at: 'params', why: `must NOT have more than ${LONGEST_PARAM} characters` }],
+      });
     case 'FST_ERR_BAD_URL':
       return routeUnknown({ detail: 'The address is not valid.' });
     default:

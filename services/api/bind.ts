@@ -1,6 +1,9 @@
+import { isUtf8 } from 'node:buffer';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
+import { z } from 'zod';
 import type { Caller } from '../domain/ports.ts';
-import type { Endpoint, EndpointInput } from '../platform/define/endpoint.ts';
+import { type Endpoint, type EndpointInput, isEventStream } from '../platform/define/endpoint.ts';
 import { bodyMalformed, contentTypeUnsupported, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
@@ -25,6 +28,10 @@ type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request
 
 const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-urlencoded' } as const;
 const DEFAULT_BODY_LIMIT = 65_536;
+/** An endpoint that names no query takes none: what is ignored today could mean something tomorrow. */
+const NO_QUERY = z.strictObject({});
+/** Whatever body these carry is not read (RFC 9110 §9.3.1). */
+const BODYLESS = new Set(['GET', 'HEAD']);
 
 /** OpenAPI's `{name}` as Fastify's `:name`, and the rest of a path as its `*`. */
 export const fastifyPath = ({ path, rest }: Pick<Endpoint, 'path' | 'rest'>): string =>
@@ -62,6 +69,17 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
   return result ?? '';
 }
 
+/** An operation has one name: generated clients and the docs' anchors are made of it. */
+function register({ bound }: RouteContext, endpoint: AnyEndpoint): void {
+  if (bound.some(({ operation }) => operation === endpoint.operation))
+    throw new Error(`${endpoint.operation} is bound twice`);
+  bound.push(endpoint);
+}
+
+/** A stream that is opened for nobody to read would hold its place until it ends. */
+const headOfStream = (reply: FastifyReply): FastifyReply =>
+  reply.header('content-type', 'text/event-stream; charset=utf-8').send(Readable.from([]));
+
 /** What every route of a contract has: address, limits, schemas, content type. */
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
@@ -74,7 +92,7 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     config: { endpoint },
     schema: {
       ...(endpoint.body && !endpoint.bodyOptional ? { body: jsonSchemaOf(endpoint.body) } : {}),
-      ...(endpoint.query ? { querystring: jsonSchemaOf(endpoint.query) } : {}),
+      querystring: jsonSchemaOf(endpoint.query ?? NO_QUERY),
       ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
       response: responseSchemas(endpoint),
     },
@@ -85,7 +103,8 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
         done(requestInvalid({ problems: [{ at: 'querystring', why: 'a credential does not belong in an address' }] }));
         return;
       }
-      const wrong = sent !== expected && sendsBody(request) && mediaType(sent) !== expected;
+      const wrong =
+        sent !== expected && !BODYLESS.has(request.method) && sendsBody(request) && mediaType(sent) !== expected;
       done(wrong ? contentTypeUnsupported({ detail: `Expected ${expected}.` }) : undefined);
     },
   };
@@ -108,16 +127,18 @@ const cacheControlOf = (endpoint: AnyEndpoint): string | null =>
  */
 export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: Work<E>): void {
   const { app, callers } = routes;
-  routes.bound.push(endpoint);
+  register(routes, endpoint);
   const successStatus = Number(Object.keys(endpoint.responses)[0]);
   const cacheControl = cacheControlOf(endpoint);
   const resolve = callers.forEndpoint(endpoint);
+  const isStream = isEventStream(endpoint);
   app.route({
     ...routeOf(endpoint),
     handler: async (request, reply) => {
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
       if (endpoint.bodyOptional && endpoint.body && request.body !== undefined) validateOptionalBody(request, endpoint);
       const caller = await resolve(request);
+      if (isStream && request.method === 'HEAD') return headOfStream(reply);
       const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
       return send(reply, await work(input, caller, request), successStatus);
     },
@@ -145,21 +166,20 @@ type ParseBody<E> = () => EndpointInput<E>['body'] | undefined;
  * only where it must, and gives the answer as JSON text, without a promise unless it has one.
  */
 export function bindText<E extends AnyEndpoint>(
-  { app, bound }: RouteContext,
+  routes: RouteContext,
   endpoint: E,
   work: (text: string, parsed: ParseBody<E>, request: FastifyRequest) => string | Promise<string>,
 ): void {
   if (endpoint.auth !== 'public' || !endpoint.body || !endpoint.bodyOptional)
     throw new Error(`${endpoint.operation} is not public with an optional body`);
-  bound.push(endpoint);
+  register(routes, endpoint);
+  const { app } = routes;
   const cacheControl = cacheControlOf(endpoint);
   const parseJson = app.getDefaultJsonParser('error', 'error');
   const validate = compileValidator({ schema: jsonSchemaOf(endpoint.body), httpPart: 'body' });
 
   function parse(request: FastifyRequest, text: string): EndpointInput<E>['body'] | undefined {
     if (text === '') return undefined;
-    // What decoding leaves of bytes that are no UTF-8 (RFC 8259 §8.1).
-    if (text.includes('\ufffd')) throw bodyMalformed();
     let body: unknown;
     let failure: Error | null = null;
     parseJson(request, text, (err, value) => {
@@ -174,7 +194,12 @@ export function bindText<E extends AnyEndpoint>(
 
   app.register(async (scope) => {
     scope.removeContentTypeParser('application/json');
-    scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => done(null, text));
+    scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+      const bytes = body as Buffer;
+      // RFC 8259 §8.1: decoding would put U+FFFD in place of whatever is no UTF-8.
+      if (isUtf8(bytes)) done(null, bytes.toString('utf8'));
+      else done(bodyMalformed());
+    });
     scope.route({
       ...routeOf(endpoint),
       handler: (request, reply) => {

@@ -59,6 +59,7 @@ const CONTRACT = [
   'POST /api/auth/sign-in/email',
   'POST /api/auth/sign-out',
   'GET /api/auth/get-session',
+  'GET /api/auth/jwks',
   'POST /v1/tokens',
   'POST /v1/tokens/refresh',
   'POST /v1/tokens/validate',
@@ -135,7 +136,6 @@ describe('the route table is the contract', () => {
       '/api/auth/error',
       '/api/auth/list-sessions',
       '/api/auth/token',
-      '/api/auth/jwks',
       '/api/auth/update-user',
       '/api/auth/change-password',
       '/api/auth/forget-password',
@@ -301,6 +301,11 @@ describe('public documents', () => {
     expect((await get('/readyz')).body).toEqual({
       status: 'ready',
       components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' },
+      api: 'ok',
+      postgres: 'ok',
+      keys: 'ok',
+      revocations: 'ok',
+      redis: 'ok',
     });
   });
 
@@ -378,7 +383,7 @@ describe('public documents', () => {
 
 describe('every answer', () => {
   test('only documents and the public log may be cached: every other answer says no-store', async () => {
-    const cached = ['/.well-known/', '/openapi.json', '/docs', '/v1/audit/log/'];
+    const cached = ['/.well-known/', '/api/auth/jwks', '/openapi.json', '/docs', '/v1/audit/log/'];
     for (const operation of operations) {
       if (cached.some((prefix) => operation.path.startsWith(prefix))) continue;
       const answer = await send(product.api, operation.method, pathOf(operation));

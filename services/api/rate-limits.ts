@@ -78,6 +78,12 @@ export function limitRequests(app: FastifyInstance, { limits, identify }: Reques
   });
 }
 
+/** Counts by its address what meets no route and no hook: addresses that cannot be read. Throws `rate_limited` (429). */
+export async function admitUnrouted({ limits }: RequestLimiting, { ip }: Pick<FastifyRequest, 'ip'>): Promise<void> {
+  const rateClass = rateClassOf(NOWHERE);
+  await limits.admitRequest({ rateClass, isProbe: false, ip: ip ?? '', namesClient: false, identify: () => null });
+}
+
 /** Counts each item of a batch, before any of them is looked at. */
 const limitBatch =
   (limits: RequestLimits, lists: readonly string[]): preHandlerHookHandler =>

@@ -83,6 +83,6 @@ export function createServer(
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
-  docsRoutes(routes, about);
+  docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
   return app;
 }

@@ -59,6 +59,15 @@ export const requestTooSlow = defineError({
   retryable: true,
 });
 
+export const expectationUnsupported = defineError({
+  code: 'expectation_unsupported',
+  status: 417,
+  title: 'What the request expects is not done here',
+  cause: 'The Expect header asks for something other than 100-continue.',
+  fix: 'Leave the Expect header out.',
+  retryable: false,
+});
+
 export const contentTypeUnsupported = defineError({
   code: 'content_type_unsupported',
   status: 415,

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { HasAuth } from '../../domain/identity/auth.ts';
 import { cookieValue } from '../../domain/identity/csrf.ts';
 import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/page-seals.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+import { isPage } from '../../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { documentOf, type Page, pageHeaders } from './html.ts';
@@ -74,19 +74,16 @@ export const expiredForm = (): Answer =>
 const problemOf = (error: AppError): Answer => {
   const { status } = error.definition;
   const { body, headers } = showPage(status, errorPage(problemTitle(error), null, problemAdvice(error)));
-  return answer(status, body, { ...headers, ...retryAfter(error) });
+  return answer(status, body, { ...headers, ...errorHeaders(error) });
 };
 
-/** `Retry-After` where it belongs. */
-export const retryAfter = ({ definition, options }: AppError): Record<string, string> =>
-  definition.status === 503 || definition.status === 429 || options.retryAfterSeconds !== undefined
+/** `Retry-After` and `WWW-Authenticate` (RFC 9110 §15.5.2) where they belong; browsers open no dialog for this challenge. */
+export const errorHeaders = ({ definition: { status }, options }: AppError): Record<string, string> => ({
+  ...(status === 401 ? { 'www-authenticate': 'Bearer realm="sallyport"' } : {}),
+  ...(status === 503 || status === 429 || options.retryAfterSeconds !== undefined
     ? { 'retry-after': String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1))) }
-    : {};
-
-const isPageOf = ({ responses }: Endpoint): boolean =>
-  Object.values(responses).some(
-    (shape) => shape !== null && 'contentType' in shape && shape.contentType.startsWith('text/html'),
-  );
+    : {}),
+});
 
 /**
  * What a browser is shown of an error from before a page's own work: a limit, an unreadable form, a stop. Null for
@@ -95,7 +92,7 @@ const isPageOf = ({ responses }: Endpoint): boolean =>
 export function problemPage(error: AppError, request: FastifyRequest): Answer | null {
   const endpoint = request.routeOptions?.config?.endpoint;
   const wantsPage = request.headers.accept?.includes('text/html') ?? false;
-  return wantsPage && endpoint !== undefined && isPageOf(endpoint) ? problemOf(error) : null;
+  return wantsPage && endpoint !== undefined && isPage(endpoint) ? problemOf(error) : null;
 }
 
 /** Shows errors as pages to those who look at pages. A defect stays one, for the log. */

@@ -2,9 +2,9 @@ import {
   acceptInvitationPageEndpoint,
   changeEmailEndpoint,
   changePasswordEndpoint,
+  deleteOwnUserEndpoint,
   deleteUserAliasEndpoint,
-  deleteUserEndpoint,
-  readUserEndpoint,
+  readOwnUserEndpoint,
   requestPasswordResetEndpoint,
   requestUnlockEndpoint,
   resetPasswordEndpoint,
@@ -56,13 +56,13 @@ export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: 
     const login = await people.changePassword(input, caller);
     return answer(200, login.body, { 'set-cookie': login.setCookie });
   });
-  bind(routes, readUserEndpoint, (input, caller) => readProfile(deps, input.body, caller));
+  bind(routes, readOwnUserEndpoint, (input, caller) => readProfile(deps, input.body, caller));
   for (const endpoint of [updateUserEndpoint, updateUserAliasEndpoint])
     bind(routes, endpoint, (input, caller) => updateProfile(deps, input.body, caller));
   bind(routes, changeEmailEndpoint, ({ body }, caller) =>
     changeEmail(deps, { newEmail: 'new_email' in body ? body.new_email : body.newEmail }, caller),
   );
-  for (const endpoint of [deleteUserEndpoint, deleteUserAliasEndpoint])
+  for (const endpoint of [deleteOwnUserEndpoint, deleteUserAliasEndpoint])
     bind(routes, endpoint, async (input, caller) =>
       answer(200, await deleteAccount(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
     );

@@ -8,14 +8,18 @@ import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** Bind last: the pages are made, once and on first use, from everything bound before. */
-export function docsRoutes(routes: RouteContext, deps: { readonly version: string; readonly publicUrl: string }): void {
+export function docsRoutes(
+  routes: RouteContext,
+  deps: { readonly version: string; readonly publicUrl: string; readonly sessionCookie: string },
+): void {
+  const place = { serverUrl: deps.publicUrl, sessionCookie: deps.sessionCookie };
   const headers = pageHeaders({ styles: [DOCS_STYLE] });
   const errorDefinitions = (): ErrorDefinition[] => {
     const all = [...Object.values(commonErrors), ...routes.bound.flatMap((endpoint) => endpoint.errors)];
     const byCode = new Map(all.map(({ definition }) => [definition.code, definition]));
     return [...byCode.values()].sort((a, b) => a.code.localeCompare(b.code));
   };
-  const openApi = once(() => new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, deps.publicUrl))));
+  const openApi = once(() => new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, place))));
   const docs = once(() => answer(200, docsPage(routes.bound, deps.publicUrl), headers));
   const errors = once(() => answer(200, errorsDocsPage(errorDefinitions()), headers));
   bind(routes, readOpenApiEndpoint, openApi);

@@ -1,3 +1,4 @@
+import { notReady } from '../../domain/operations/errors.ts';
 import { readHealthEndpoint, readReadinessEndpoint } from '../../domain/operations/health-contract.ts';
 import { type ReadinessSources, readReadiness } from '../../domain/operations/readiness.ts';
 import { answer } from '../answer.ts';
@@ -6,8 +7,11 @@ import { bind, type RouteContext } from '../bind.ts';
 /** Liveness and readiness, from memory. */
 export function healthRoutes(routes: RouteContext, sources: ReadinessSources): void {
   bind(routes, readHealthEndpoint, () => ({ status: 'ok' }));
-  bind(routes, readReadinessEndpoint, () => {
-    const readiness = readReadiness(sources);
-    return readiness.status === 'ready' ? answer(200, readiness) : answer(503, readiness, { 'retry-after': '1' });
+  bind(routes, readReadinessEndpoint, (_input, _caller, { trace }) => {
+    const { status, components } = readReadiness(sources);
+    const body = { status, components, ...components };
+    if (status === 'ready') return answer(200, body);
+    const { code, retryable } = notReady.definition;
+    return answer(503, { ...body, code, retryable, trace_id: trace.traceId }, { 'retry-after': '1' });
   });
 }

@@ -30,16 +30,16 @@ export function identityRoutes(
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
       const { signal, headers } = request;
-      const made = await people.signUp({ ...input.body, cookie: headers.cookie, signal }, caller);
+      const { email, password, name } = input.body;
+      const made = await people.signUp({ email, password, name, cookie: headers.cookie, signal }, caller);
       return withCookies('status' in made.body ? 200 : 201, made);
     });
   for (const endpoint of [signInEndpoint, signInEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
-      return withCookies(
-        200,
-        await people.signIn({ ...input.body, cookie: request.headers.cookie, signal: request.signal }, caller),
-      );
+      const { signal, headers } = request;
+      const { email, password } = input.body;
+      return withCookies(200, await people.signIn({ email, password, cookie: headers.cookie, signal }, caller));
     });
   for (const endpoint of [signOutEndpoint, signOutAliasEndpoint])
     bind(routes, endpoint, async (input, caller) =>

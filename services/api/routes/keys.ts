@@ -2,6 +2,7 @@ import { compromiseKey } from '../../domain/keys/compromise-key.ts';
 import {
   compromiseKeyEndpoint,
   listKeysEndpoint,
+  readJwksAliasEndpoint,
   readJwksEndpoint,
   rotateKeysEndpoint,
 } from '../../domain/keys/contract.ts';
@@ -16,10 +17,11 @@ export type KeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'
 
 /** The key set for everybody, the key ring for operators. */
 export function keysRoutes(routes: RouteContext, deps: KeysRoutesDeps): void {
-  bind(routes, readJwksEndpoint, (_input, _caller, request) => {
-    const { status, body, headers } = readJwks(deps, { ifNoneMatch: request.headers['if-none-match'] });
-    return answer(status, body, headers);
-  });
+  for (const endpoint of [readJwksEndpoint, readJwksAliasEndpoint])
+    bind(routes, endpoint, (_input, _caller, request) => {
+      const { status, body, headers } = readJwks(deps, { ifNoneMatch: request.headers['if-none-match'] });
+      return answer(status, body, headers);
+    });
   bind(routes, listKeysEndpoint, () => ({ keys: deps.keyRing.list() }));
   bind(routes, rotateKeysEndpoint, async (_input, caller) => {
     const { outcome, key } = await rotateSigningKeys(deps, {}, caller);

@@ -14,7 +14,7 @@ import type { Caller } from '../../domain/ports.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, retryAfter, showPage, tieForm } from '../pages/browser-form.ts';
+import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
 import { codePage, loginPage, signedInPage } from '../pages/pages.ts';
 import { PASSKEY_SCRIPT } from '../pages/passkey-script.ts';
 import { problemText } from '../pages/problems.ts';
@@ -36,14 +36,14 @@ async function showLogin(
   const { token, setCookie } = tieForm(ports, request);
   const problem = again && problemText(again.error);
   const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', problem });
-  return withRetryAfter(
+  return withErrorHeaders(
     showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets }),
     again?.error,
   );
 }
 
-const withRetryAfter = (shown: Answer, error: AppError | undefined): Answer =>
-  error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...retryAfter(error) });
+const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
+  error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...errorHeaders(error) });
 
 async function showCode(
   ports: LoginPagesPorts,
@@ -54,7 +54,7 @@ async function showCode(
   const { token, setCookie } = tieForm(ports, request);
   const { formTargets } = await describeNext(ports, asked.next);
   const page = codePage({ ...asked, formToken: token, problem: error && problemText(error) });
-  return withRetryAfter(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
+  return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
 
 /** On to where the login was asked for; its errors that people can mend are shown where they were made. */

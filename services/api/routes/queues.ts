@@ -1,11 +1,17 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import { queueChangeRefused } from '../../domain/operations/errors.ts';
 import { recordQueueChange } from '../../domain/operations/manage-queues.ts';
-import { queueBoardEndpoint } from '../../domain/operations/queue-board-contract.ts';
-import type { Ports } from '../../domain/ports.ts';
+import {
+  changeQueueEndpoint,
+  queueBoardEndpoint,
+  readQueueBoardEndpoint,
+} from '../../domain/operations/queue-board-contract.ts';
+import type { Caller, Ports } from '../../domain/ports.ts';
+import type { AppError } from '../../platform/define/error.ts';
 import { queueUnavailable, routeUnknown } from '../../platform/errors.ts';
-import type { Board } from '../../platform/queue/board.ts';
+import type { Board, BoardAnswer } from '../../platform/queue/board.ts';
 import type { Producer } from '../../platform/queue/producer.ts';
-import { answer } from '../answer.ts';
+import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** Scripts and answers of this origin alone; its styles are partly inline. */
@@ -32,33 +38,24 @@ export function queuesRoutes(
     return loading;
   };
 
-  bind(routes, queueBoardEndpoint, async ({ query }) => {
-    const page = await (await board()).answer({ method: 'GET', path: '/', query: query ?? {}, body: undefined });
-    return answer(200, page?.body as string, { ...HEADERS, 'content-type': page?.contentType as string });
-  });
-
-  const callerOf = routes.callers.forEndpoint(queueBoardEndpoint);
-  const below = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const caller = await callerOf(request);
-    const path = (request.url.split('?', 1)[0] as string).slice(base.length);
-    const asked = { method: request.method, path, query: request.query as object, body: request.body };
+  type Asked = { readonly query: object; readonly body: unknown };
+  const ask = async ({ query, body }: Asked, caller: Caller, { method, url }: FastifyRequest): Promise<Answer> => {
+    // As it was sent: Bull Board decodes the parts of a path itself. HEAD is asked as GET.
+    const path = (url.split('?', 1)[0] as string).slice(base.length) || '/';
+    const asked = { method: method === 'HEAD' ? 'GET' : method, path, query, body };
     const loaded = await board();
     const change = loaded.changeOf(asked);
     if (change && !deps.producer.isReady()) throw queueUnavailable({ retryAfterSeconds: 1 });
     if (change) await recordQueueChange(deps, change, caller);
     const found = await loaded.answer(asked);
     if (found === undefined) throw routeUnknown();
-    // The text is made already: no schema of a route describes it.
-    reply
-      .code(found.status)
-      .headers({ ...HEADERS, 'content-type': found.contentType })
-      .serializer(String)
-      .send(found.body);
+    if (found.status >= 400) throw refusalOf(found);
+    if (found.status === 204) return answer(204, null, HEADERS);
+    return answer(found.status, found.body, { ...HEADERS, 'content-type': found.contentType });
   };
-  routes.app.route({
-    method: ['GET', 'PUT'],
-    url: `${base}/*`,
-    config: { endpoint: queueBoardEndpoint },
-    handler: below,
-  });
+  for (const endpoint of [queueBoardEndpoint, readQueueBoardEndpoint, changeQueueEndpoint]) bind(routes, endpoint, ask);
 }
+
+/** Bull Board's refusals with a code; what its page shows of them rides along. */
+const refusalOf = ({ status, body }: BoardAnswer): AppError =>
+  (status === 404 ? routeUnknown : queueChangeRefused)({ members: JSON.parse(String(body)) });

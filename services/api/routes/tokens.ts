@@ -43,7 +43,8 @@ function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
 export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): void {
   bind(routes, issueTokensEndpoint, ({ body }, caller, { headers }) => {
     const idempotencyKey = headers['idempotency-key'] as string | undefined;
-    return issuePair(ports, { ...body, userId: body?.user_id, idempotencyKey }, caller);
+    const device = typeof body?.device === 'string' ? { name: body.device } : body?.device;
+    return issuePair(ports, { ...body, device, userId: body?.user_id, idempotencyKey }, caller);
   });
   bind(routes, refreshTokensEndpoint, ({ body }, caller) =>
     refreshToken(ports, { refreshToken: body.refresh_token, presentedBy: BY_NOBODY, scope: body.scope }, caller),

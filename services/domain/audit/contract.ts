@@ -45,7 +45,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
   tag: TAG,
   auth: READER,
   query: z.strictObject({
-    limit: z.int().min(1).max(100).default(50),
+    limit: z.int().min(1).max(1_000).default(50),
     cursor: z
       .string()
       .max(64)
@@ -98,7 +98,7 @@ export const proveAuditEventEndpoint = defineEndpoint({
 });
 
 const TEXT = { 200: { contentType: 'text/plain; charset=utf-8' } } as const;
-const BYTES = { 200: { contentType: 'application/octet-stream' } } as const;
+const TILE = { 200: { contentType: 'application/octet-stream' }, 304: null } as const;
 
 /** Where the log in use answers, and where each log that ever was does. */
 const PREFIX = '/v1/audit/log';
@@ -146,7 +146,7 @@ export const readLogTileEndpoint = defineEndpoint({
   limit: 'log',
   params: z.strictObject({ tile }),
   query: noQuery,
-  responses: BYTES,
+  responses: TILE,
   errors: [auditTileUnknown, auditLogEmpty, auditLogDamaged, storeUnavailable],
   cacheControl: null,
 });

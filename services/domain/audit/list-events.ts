@@ -11,7 +11,7 @@ import {
 } from './events.store.ts';
 
 export type ListEventsInput = {
-  /** 1 to 100. */
+  /** 1 to 1,000. */
   readonly limit: number;
   readonly cursor?: string | undefined;
   readonly type?: string | undefined;

@@ -143,10 +143,10 @@ export const changePasswordEndpoint = defineEndpoint({
   ],
 });
 
-export const readUserEndpoint = defineEndpoint({
+export const readOwnUserEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/user',
-  operation: 'readUser',
+  operation: 'readOwnUser',
   summary: 'The account of the caller.',
   tag,
   auth: ownAccount,
@@ -179,10 +179,10 @@ export const changeEmailEndpoint = defineEndpoint({
   errors: [...ownErrors, stepUpRequired],
 });
 
-export const deleteUserEndpoint = defineEndpoint({
+export const deleteOwnUserEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/api/auth/user',
-  operation: 'deleteUser',
+  operation: 'deleteOwnUser',
   summary: 'Delete the account of the caller, with its sessions and tokens.',
   tag,
   auth: freshOwnAccount,
@@ -201,13 +201,14 @@ export const updateUserAliasEndpoint = defineEndpoint({
   operation: 'updateUserAlias',
 });
 export const deleteUserAliasEndpoint = defineEndpoint({
-  ...deleteUserEndpoint,
+  ...deleteOwnUserEndpoint,
   method: 'POST',
   path: '/api/auth/delete-user',
   operation: 'deleteUserAlias',
 });
 
-const page = { method: 'GET', tag, auth: 'public', errors: [] } as const;
+/** Whatever mail programs add to a link is let pass. */
+const page = { method: 'GET', tag, auth: 'public', query: z.looseObject({}), errors: [] } as const;
 const html = { 200: { contentType: 'text/html; charset=utf-8' } } as const;
 
 export const verifyEmailPageEndpoint = defineEndpoint({

@@ -8,8 +8,12 @@ import { secondFactorRequired } from './factors-errors.ts';
 import { passwordErrors } from './password-errors.ts';
 
 // RFC 5321 §4.5.3.1 leaves 254 for an address, and 64 for what is before the @.
+// The top level may be an internationalised name (`xn--…`), which zod's own pattern refuses.
 export const emailShape = z
-  .email()
+  .email({
+    pattern:
+      /^(?:[\w'+-]+\.)*[\w'+-]*[\w+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+(?:[A-Za-z]{2,}|[Xx][Nn]--[A-Za-z0-9-]{1,59})$/,
+  })
   .max(254)
   .regex(/^[^@]{1,64}@/);
 // Only a bound for the parser: the policy answers with codes of its own.
@@ -49,6 +53,9 @@ export type LoginView = z.output<typeof loginShape>;
 
 const tag = 'People and sessions';
 
+const signUpBody = z.strictObject({ email: emailShape, password: passwordShape, name: nameShape.optional() });
+const signInBody = z.strictObject({ email: emailShape, password: passwordShape });
+
 export const signUpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/signup',
@@ -57,7 +64,7 @@ export const signUpEndpoint = defineEndpoint({
   tag,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ email: emailShape, password: passwordShape, name: nameShape.optional() }),
+  body: signUpBody,
   // 200 where an address must be proved first: the same for new and known ones.
   responses: { 201: loginShape, 200: verificationRequired },
   errors: [
@@ -79,7 +86,7 @@ export const signInEndpoint = defineEndpoint({
   tag,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ email: emailShape, password: passwordShape }),
+  body: signInBody,
   responses: { 200: loginShape },
   errors: [
     secondFactorRequired,
@@ -118,14 +125,20 @@ export const readSessionEndpoint = defineEndpoint({
   errors: [unauthenticated, storeUnavailable],
 });
 
+/** Better Auth's own clients send these; they are accepted and not read. */
+const unread = { callbackURL: z.string().max(2_048).optional(), rememberMe: z.boolean().optional() };
+const flag = z.string().max(8).optional();
+
 /** The same endpoints under Better Auth's own names (D-API-10). */
 export const signUpEmailEndpoint = defineEndpoint({
   ...signUpEndpoint,
+  body: signUpBody.extend({ ...unread, image: z.string().max(2_048).nullable().optional() }),
   path: '/api/auth/sign-up/email',
   operation: 'signUpEmail',
 });
 export const signInEmailEndpoint = defineEndpoint({
   ...signInEndpoint,
+  body: signInBody.extend(unread),
   path: '/api/auth/sign-in/email',
   operation: 'signInEmail',
 });
@@ -136,6 +149,7 @@ export const signOutAliasEndpoint = defineEndpoint({
 });
 export const getSessionEndpoint = defineEndpoint({
   ...readSessionEndpoint,
+  query: z.strictObject({ disableCookieCache: flag, disableRefresh: flag }),
   path: '/api/auth/get-session',
   operation: 'getSession',
 });

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import {
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  stepUpRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '../../platform/errors.ts';
 import { loginShape } from './contract.ts';
 import { loginRefused, loginUnavailable } from './errors.ts';
 import { secondFactorRequired } from './factors-errors.ts';
@@ -59,7 +66,7 @@ export const linkSocialEndpoint = defineEndpoint({
   operation: 'linkSocial',
   summary: 'Where to send the browser to link an account at another provider with one’s own',
   auth: { accepts: ['session'], stepUp: true },
-  errors: [...startErrors, unauthenticated],
+  errors: [...startErrors, unauthenticated, permissionMissing, stepUpRequired],
 });
 
 /** Providers add members of their own; the ones named here are read. */
@@ -135,7 +142,7 @@ export const listAccountsEndpoint = defineEndpoint({
       ),
     }),
   },
-  errors: [unauthenticated, storeUnavailable],
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const unlinkAccountEndpoint = defineEndpoint({
@@ -147,5 +154,14 @@ export const unlinkAccountEndpoint = defineEndpoint({
   auth: { accepts: ['session', 'bearer'], stepUp: true },
   body: z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),
   responses: { 200: z.object({ status: z.literal('unlinked') }) },
-  errors: [requestInvalid, unauthenticated, originRefused, linkedAccountUnknown, lastWayIn, storeUnavailable],
+  errors: [
+    requestInvalid,
+    unauthenticated,
+    permissionMissing,
+    stepUpRequired,
+    originRefused,
+    linkedAccountUnknown,
+    lastWayIn,
+    storeUnavailable,
+  ],
 });

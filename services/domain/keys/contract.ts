@@ -45,6 +45,13 @@ export const readJwksEndpoint = defineEndpoint({
   cacheControl: null,
 });
 
+/** The same under Better Auth's own name (D-API-10). */
+export const readJwksAliasEndpoint = defineEndpoint({
+  ...readJwksEndpoint,
+  path: '/api/auth/jwks',
+  operation: 'readJwksAlias',
+});
+
 export const listKeysEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/keys',

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { signInEndpoint } from '../identity/contract.ts';
+import { answerSecondFactorEndpoint } from '../identity/factors-contract.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
@@ -111,6 +113,9 @@ export const oauthTokenEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
+/** Told to readers of the contract alone. */
+const read = (description: string) => z.unknown().optional().meta({ description });
+
 /** Read from the address itself: a parameter that is repeated, unknown or wrong is answered as RFC 6749 §4.1.2.1 wants. */
 export const authorizeEndpoint = defineEndpoint({
   method: 'GET',
@@ -120,6 +125,23 @@ export const authorizeEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'read',
+  query: z.looseObject({
+    client_id: read('Who asks: a client id, or the address of its document.'),
+    request_uri: read('What POST /oauth2/par answered; the rest comes from there (RFC 9126 §4).'),
+    response_type: read('`code`.'),
+    redirect_uri: read('Where the answer goes: byte for byte one of those of the client.'),
+    scope: read('Names with spaces between; `openid` for an ID token.'),
+    state: read('Comes back as it is.'),
+    nonce: read('Comes back in the ID token.'),
+    code_challenge: read('SHA-256 of the verifier, base64url (RFC 7636 §4.2).'),
+    code_challenge_method: read('`S256`.'),
+    response_mode: read('`query`.'),
+    prompt: read('`none`, `login`, `consent`, `select_account` (OpenID Connect Core §3.1.2.1).'),
+    max_age: read('Seconds since the login.'),
+    login_hint: read('The address to fill in.'),
+    resource: read('Whom the token is for (RFC 8707).'),
+    dpop_jkt: read('Thumbprint of the key that the code is bound to (RFC 9449 §10).'),
+  }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });
@@ -243,7 +265,7 @@ export const sendLoginEndpoint = defineEndpoint({
     password: z.string().max(4_096),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [...signInEndpoint.errors, stateRewound, storeUnavailable],
 });
 
 export const sendLoginCodeEndpoint = defineEndpoint({
@@ -262,7 +284,7 @@ export const sendLoginCodeEndpoint = defineEndpoint({
     code: z.string().max(64),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [...answerSecondFactorEndpoint.errors, stateRewound, storeUnavailable],
 });
 
 const userInfo = z.object({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
+import { signInWithPasskeyEndpoint } from '../identity/passkeys-contract.ts';
 import { stateRewound } from '../tokens/revocations-contract.ts';
 
 const TAG = 'OAuth';
@@ -37,7 +38,7 @@ export const sendPasskeyEndpoint = defineEndpoint({
     response: z.string().max(24_576),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [...signInWithPasskeyEndpoint.errors, stateRewound, storeUnavailable],
 });
 
 export const sendSignOutEndpoint = defineEndpoint({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { notReady } from './errors.ts';
 
 export const readHealthEndpoint = defineEndpoint({
   method: 'GET',
@@ -13,16 +14,15 @@ export const readHealthEndpoint = defineEndpoint({
   errors: [],
 });
 
-const readiness = z.object({
-  status: z.enum(['ready', 'not_ready']),
-  components: z.object({
-    api: z.enum(['ok', 'draining']),
-    postgres: z.enum(['ok', 'unreachable']),
-    keys: z.enum(['ok', 'stale']),
-    revocations: z.enum(['ok', 'stale', 'rewound']),
-    redis: z.enum(['ok', 'degraded']),
-  }),
+const components = z.object({
+  api: z.enum(['ok', 'draining']),
+  postgres: z.enum(['ok', 'unreachable']),
+  keys: z.enum(['ok', 'stale']),
+  revocations: z.enum(['ok', 'stale', 'rewound']),
+  redis: z.enum(['ok', 'degraded']),
 });
+/** Each component by its name, and all of them together. */
+const readiness = z.object({ status: z.enum(['ready', 'not_ready']), components, ...components.shape });
 
 export const readReadinessEndpoint = defineEndpoint({
   method: 'GET',
@@ -32,6 +32,9 @@ export const readReadinessEndpoint = defineEndpoint({
   tag: 'Operations',
   auth: 'public',
   answersWhileDraining: true,
-  responses: { 200: readiness, 503: readiness },
-  errors: [],
+  responses: {
+    200: readiness,
+    503: readiness.extend({ code: z.literal('not_ready'), retryable: z.literal(true), trace_id: z.string() }),
+  },
+  errors: [notReady],
 });

@@ -54,10 +54,8 @@ export const tokenPair = z.object({
   scope: z.string(),
 });
 
-export const device = z.strictObject({
-  id: z.string().min(1).max(128).regex(PLAIN).optional(),
-  name: z.string().min(1).max(128).regex(PLAIN).optional(),
-});
+const deviceText = z.string().min(1).max(128).regex(PLAIN);
+export const device = z.strictObject({ id: deviceText.optional(), name: deviceText.optional() });
 
 export const issueTokensEndpoint = defineEndpoint({
   method: 'POST',
@@ -71,7 +69,8 @@ export const issueTokensEndpoint = defineEndpoint({
     user_id: identifier.optional(),
     audience: audienceText.optional(),
     scope: scopeText.optional(),
-    device: device.optional(),
+    /** A text is its name. */
+    device: z.union([device, deviceText]).optional(),
   }),
   bodyOptional: true,
   query: noQuery,

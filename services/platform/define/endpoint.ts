@@ -53,7 +53,10 @@ export type Endpoint<
   readonly bodyLimit?: number;
   readonly query?: Query;
   readonly params?: Params;
-  /** Success answers by status. `null` is an answer without a body; a string is a content type other than JSON. */
+  /**
+   * Answers beside the errors, by status, the usual one first. `null` is an answer without a body; `contentType` one
+   * that is not JSON.
+   */
   readonly responses: Readonly<
     Record<number, z.ZodType | null | { readonly contentType: string; readonly schema?: z.ZodType }>
   >;
@@ -83,6 +86,18 @@ export function defineEndpoint<
 >(endpoint: Endpoint<Body, Query, Params>): Endpoint<Body, Query, Params> {
   return endpoint;
 }
+
+const answersAs = ({ responses }: Pick<Endpoint, 'responses'>, type: string): boolean =>
+  Object.values(responses).some(
+    (shape) => shape !== null && 'contentType' in shape && shape.contentType.startsWith(type),
+  );
+
+/** True where people look at the answers: errors are pages too for whoever asks for text/html. */
+export const isPage = (endpoint: Pick<Endpoint, 'responses'>): boolean => answersAs(endpoint, 'text/html');
+
+/** True for server-sent events: an answer that goes on. */
+export const isEventStream = (endpoint: Pick<Endpoint, 'responses'>): boolean =>
+  answersAs(endpoint, 'text/event-stream');
 
 /** The rate class an endpoint declares, else that of its path and method: no endpoint is without one. */
 export function rateClassOf({ limit, path, method }: Pick<Endpoint, 'limit' | 'path' | 'method'>): RateClass {

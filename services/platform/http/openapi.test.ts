@@ -54,30 +54,59 @@ const session = defineEndpoint({
   responses: { 200: z.object({}) },
   errors: [],
 });
+const page = defineEndpoint({
+  method: 'GET',
+  path: '/page',
+  operation: 'showPage',
+  summary: 'Shows.',
+  tag: 'People',
+  auth: 'public',
+  responses: {
+    200: { contentType: 'text/html; charset=utf-8' },
+    201: { contentType: 'text/event-stream' },
+    304: null,
+    503: z.object({ why: z.string() }),
+  },
+  errors: [],
+});
+const change = defineEndpoint({ ...session, method: 'PATCH', operation: 'change', auth: { accepts: ['bearer'] } });
 const own = defineEndpoint({ ...session, method: 'GET', operation: 'readOwn', auth: { accepts: ['bearer'] } });
-const endpoints = [read, make, grant, session, own] as unknown as Endpoint[];
+const endpoints = [read, make, grant, session, own, page, change] as unknown as Endpoint[];
 
 type Operation = {
   security: unknown;
   parameters?: { name: string; in: string; required: boolean }[];
-  responses: Record<string, { content?: Record<string, unknown> }>;
+  responses: Record<string, { description: string; content?: Record<string, unknown> }>;
   requestBody?: { required: boolean; content: object };
 };
-const document = openApiOf(endpoints, '1.0.0', 'https://api.test') as {
+const document = openApiOf(endpoints, '1.0.0', { serverUrl: 'https://api.test', sessionCookie: '__Host-c' }) as {
   paths: Record<string, Record<string, Operation>>;
   servers: unknown;
+  components: { securitySchemes: unknown };
 };
 const operation = (path: string, method: string): Operation => document.paths[path]?.[method] as Operation;
 
 describe('the OpenAPI document', () => {
   test('has every endpoint with its parameters, body and ways in', () => {
-    expect(Object.keys(document.paths)).toEqual(['/oauth2/grant', '/v1/session', '/v1/things', '/v1/things/{id}']);
+    expect(Object.keys(document.paths)).toEqual([
+      '/oauth2/grant',
+      '/page',
+      '/v1/session',
+      '/v1/things',
+      '/v1/things/{id}',
+    ]);
     expect(operation('/v1/things/{id}', 'get').parameters?.map((one) => [one.name, one.in, one.required])).toEqual([
       ['id', 'path', true],
       ['full', 'query', false],
       ['limit', 'query', false],
+      ['DPoP', 'header', false],
     ]);
-    expect(operation('/v1/things/{id}', 'get').security).toEqual([{ bearer: [] }, { session: [] }]);
+    expect(operation('/v1/things/{id}', 'get').security).toEqual([
+      { bearer: [] },
+      { dpop: [] },
+      { apiKey: [] },
+      { session: [] },
+    ]);
     expect(operation('/v1/things', 'post').security).toEqual([{}, { client: [] }]);
     expect(operation('/oauth2/grant', 'post').security).toEqual([]);
     expect(Object.keys(operation('/oauth2/grant', 'post').requestBody?.content ?? {})).toEqual([
@@ -96,6 +125,46 @@ describe('the OpenAPI document', () => {
       'application/json',
     ]);
     expect(openApiOf(endpoints, '1.0.0')).not.toHaveProperty('servers');
+  });
+
+  test('an answer that is declared and an error of its status are both there, each in its content type', () => {
+    const { responses } = operation('/page', 'get');
+    const typesOf = (status: number) => Object.keys(responses[status]?.content ?? {}).sort();
+    expect(typesOf(503)).toEqual(['application/json', 'application/problem+json', 'text/html; charset=utf-8']);
+    expect(responses[503]?.description).toContain('`shutting_down`');
+    // Whoever asks a page for text/html is told of an error by a page, whatever it is.
+    for (const status of [400, 429, 500])
+      expect([status, typesOf(status)]).toEqual([status, ['application/problem+json', 'text/html; charset=utf-8']]);
+    // Not where nothing was read.
+    for (const status of [408, 417, 431])
+      expect([status, typesOf(status)]).toEqual([status, ['application/problem+json']]);
+    expect(Object.keys(operation('/v1/things', 'post').responses[500]?.content ?? {})).toEqual([
+      'application/problem+json',
+    ]);
+  });
+
+  test('headers are told where they are read', () => {
+    const headers = (path: string, method: string) =>
+      (operation(path, method).parameters ?? []).filter((one) => one.in === 'header').map(({ name }) => name);
+    expect(headers('/page', 'get')).toEqual(['If-None-Match', 'Last-Event-ID']);
+    expect(headers('/v1/session', 'delete')).toEqual(['X-CSRF-Token']);
+    expect(headers('/v1/session', 'get')).toEqual(['DPoP']);
+    expect(headers('/oauth2/grant', 'post')).toEqual([]);
+  });
+
+  test('credentials are called as they are sent here', () => {
+    expect(document.components.securitySchemes).toMatchObject({
+      session: { in: 'cookie', name: '__Host-c' },
+      apiKey: { in: 'header', name: 'X-API-Key' },
+      dpop: { type: 'http', scheme: 'dpop' },
+    });
+    // An API key is no account's owner: what asks for no permission is not for keys to change.
+    expect(operation('/v1/session', 'patch').security).toEqual([{ bearer: [] }, { dpop: [] }]);
+  });
+
+  test('an operationId names one operation: a second one of the name is refused', () => {
+    const twice = [...endpoints, { ...own, path: '/v1/other' }] as unknown as Endpoint[];
+    expect(() => openApiOf(twice, '1.0.0')).toThrow('readOwn names two operations');
   });
 });
 

@@ -1,17 +1,21 @@
-import type { Endpoint } from '../define/endpoint.ts';
+import { type Credential, type Endpoint, isEventStream, isPage } from '../define/endpoint.ts';
 import type { ErrorDefinition } from '../define/error.ts';
 import {
   bodyMalformed,
   bodyTooLarge,
   clientUnauthenticated,
   contentTypeUnsupported,
+  expectationUnsupported,
   headersTooLarge,
   internalError,
   originRefused,
   permissionMissing,
   rateLimited,
   requestInvalid,
+  requestTooSlow,
+  requestUnreadable,
   shuttingDown,
+  stepUpRequired,
   storeUnavailable,
   unauthenticated,
 } from '../errors.ts';
@@ -53,57 +57,88 @@ const oauthProblem = {
   },
 };
 
-const SECURITY = {
-  bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt' },
-  client: { type: 'http', scheme: 'basic', description: 'client_id and client_secret (RFC 6749 §2.3.1).' },
-  session: { type: 'apiKey', in: 'cookie', name: 'better-auth.session_token' },
-} as const;
+const securitySchemes = (sessionCookie: string) =>
+  ({
+    bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt' },
+    dpop: {
+      type: 'http',
+      scheme: 'dpop',
+      description: 'An access token bound to a key, with its proof in the DPoP header (RFC 9449 §7.1).',
+    },
+    apiKey: {
+      type: 'apiKey',
+      in: 'header',
+      name: 'X-API-Key',
+      description: 'An API key, which `Authorization: Bearer` takes too; without an Authorization header beside it.',
+    },
+    client: { type: 'http', scheme: 'basic', description: 'client_id and client_secret (RFC 6749 §2.3.1).' },
+    session: {
+      type: 'apiKey',
+      in: 'cookie',
+      name: sessionCookie,
+      description: `\`${PLAIN_SESSION_COOKIE}\`, over https and in production \`__Host-${PLAIN_SESSION_COOKIE}\`.`,
+    },
+  }) as const;
 
-const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
+const PLAIN_SESSION_COOKIE = 'better-auth.session_token';
+
+const acceptsOf = ({ auth }: Endpoint): ReadonlySet<Credential> => new Set(auth === 'public' ? [] : auth.accepts);
 
 /** Errors of reading the caller, by what the endpoint accepts. */
-function callerErrors({ auth, method }: Endpoint): Endpoint['errors'] {
+function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
+  const { auth, method } = endpoint;
   if (auth === 'public') return [];
-  const accepts = new Set(auth.accepts);
+  const accepts = acceptsOf(endpoint);
   return [
     ...(accepts.has('bearer') || accepts.has('session') ? [unauthenticated] : []),
     ...(accepts.has('client') ? [clientUnauthenticated] : []),
     ...(auth.permission ? [permissionMissing] : []),
+    ...(auth.stepUp ? [stepUpRequired] : []),
     ...(accepts.has('session') ? [storeUnavailable] : []),
     ...(accepts.has('session') && method !== 'GET' ? [originRefused] : []),
   ];
 }
 
+/** What never became a request: answered before any route, and never as a page. */
+const UNREADABLE = [requestUnreadable, requestTooSlow, expectationUnsupported, headersTooLarge];
+const isUnreadable = new Set(UNREADABLE.map(({ definition }) => definition));
+
 /** Errors any endpoint may answer with, by what it reads. */
 function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
-  const reads = endpoint.body || endpoint.query || endpoint.params;
   const factories = [
     ...endpoint.errors,
     ...callerErrors(endpoint),
-    ...(reads ? [requestInvalid] : []),
-    ...(endpoint.query ? [headersTooLarge] : []),
-    ...(BODY_METHODS.has(endpoint.method) ? [bodyMalformed, bodyTooLarge, contentTypeUnsupported] : []),
+    // Every endpoint refuses what its query does not know.
+    requestInvalid,
+    ...(endpoint.method === 'GET' ? [] : [bodyMalformed, bodyTooLarge, contentTypeUnsupported]),
     rateLimited,
-    shuttingDown,
+    ...(endpoint.answersWhileDraining ? [] : [shuttingDown]),
     internalError,
+    ...UNREADABLE,
   ];
   return [...new Map(factories.map((factory) => [factory.definition.code, factory.definition])).values()];
 }
 
-function errorResponses(endpoint: Endpoint): Record<string, unknown> {
+type Response = { readonly description: string; readonly content?: Readonly<Record<string, unknown>> };
+
+function errorResponses(endpoint: Endpoint): Record<string, Response> {
   const byStatus = new Map<number, ErrorDefinition[]>();
+  const isOAuth = ({ oauthError }: ErrorDefinition): boolean =>
+    endpoint.oauthErrors === true && oauthError !== undefined;
   for (const definition of errorsOf(endpoint)) {
-    const asOAuth = endpoint.oauthErrors && definition.oauthError !== undefined;
-    const status = asOAuth ? (definition.oauthStatus ?? definition.status) : definition.status;
+    const status = isOAuth(definition) ? (definition.oauthStatus ?? definition.status) : definition.status;
     byStatus.set(status, [...(byStatus.get(status) ?? []), definition]);
   }
-  const responses: Record<string, unknown> = {};
+  const responses: Record<string, Response> = {};
   for (const [status, definitions] of byStatus) {
     const content: Record<string, unknown> = {};
-    if (definitions.some((definition) => !(endpoint.oauthErrors && definition.oauthError)))
+    if (definitions.some((definition) => !isOAuth(definition)))
       content['application/problem+json'] = { schema: { $ref: '#/components/schemas/Problem' } };
-    if (endpoint.oauthErrors && definitions.some((definition) => definition.oauthError))
+    if (definitions.some(isOAuth))
       content['application/json'] = { schema: { $ref: '#/components/schemas/OAuthProblem' } };
+    // Whoever asks a page for text/html is told what went wrong as a page.
+    if (isPage(endpoint) && definitions.some((definition) => !isUnreadable.has(definition)))
+      content['text/html; charset=utf-8'] = { schema: { type: 'string' } };
     responses[status] = {
       description: definitions.map(({ code, title }) => `\`${code}\`: ${title}.`).join(' '),
       content,
@@ -112,29 +147,68 @@ function errorResponses(endpoint: Endpoint): Record<string, unknown> {
   return responses;
 }
 
-function successResponses(endpoint: Endpoint): Record<string, unknown> {
+function declaredResponses(endpoint: Endpoint): Record<string, Response> {
   return Object.fromEntries(
     Object.entries(endpoint.responses).map(([status, shape]) => {
+      const description = Number(status) < 400 ? 'Success.' : 'Refused.';
       if (shape === null) return [status, { description: 'Done.' }];
       if ('contentType' in shape) {
         const schema = shape.schema ? jsonSchemaOf(shape.schema, 'output') : { type: 'string' };
-        return [status, { description: 'Success.', content: { [shape.contentType]: { schema } } }];
+        return [status, { description, content: { [shape.contentType]: { schema } } }];
       }
-      return [
-        status,
-        { description: 'Success.', content: { 'application/json': { schema: jsonSchemaOf(shape, 'output') } } },
-      ];
+      return [status, { description, content: { 'application/json': { schema: jsonSchemaOf(shape, 'output') } } }];
     }),
   );
 }
 
-const IDEMPOTENCY_KEY = {
-  name: 'Idempotency-Key',
+/** Declared answers and errors; a status that is both has the forms of both. */
+function responsesOf(endpoint: Endpoint): Record<string, Response> {
+  const responses = declaredResponses(endpoint);
+  for (const [status, error] of Object.entries(errorResponses(endpoint))) {
+    const declared = responses[status];
+    responses[status] =
+      declared === undefined
+        ? error
+        : {
+            description: `${declared.description} ${error.description}`,
+            content: { ...error.content, ...declared.content },
+          };
+  }
+  return responses;
+}
+
+const header = (name: string, description: string, schema: JsonSchema = { type: 'string' }) => ({
+  name,
   in: 'header',
   required: false,
-  description: 'For 24 hours a retry with the same key and body gets the same answer, and has no further effect.',
-  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' },
-};
+  description,
+  schema,
+});
+
+const IDEMPOTENCY_KEY = header(
+  'Idempotency-Key',
+  'For 24 hours a retry with the same key and body gets the same answer, and has no further effect.',
+  { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' },
+);
+const CSRF_TOKEN = header(
+  'X-CSRF-Token',
+  'The double-submit token, for a write by the session cookie without an Origin header.',
+);
+const DPOP = header('DPoP', 'Proof of the key that a token is, or is to be, bound to (RFC 9449 §4).');
+const IF_NONE_MATCH = header('If-None-Match', 'The ETag of what is held already: 304 while it is still that.');
+const LAST_EVENT_ID = header('Last-Event-ID', 'The `id` of the last event taken: the stream goes on after it.');
+
+const readsProofs = (endpoint: Endpoint): boolean =>
+  acceptsOf(endpoint).has('bearer') ||
+  endpoint.errors.some(({ definition }) => definition.oauthError === 'invalid_dpop_proof');
+
+const headersOf = (endpoint: Endpoint): unknown[] => [
+  ...(endpoint.idempotency ? [IDEMPOTENCY_KEY] : []),
+  ...(acceptsOf(endpoint).has('session') && endpoint.method !== 'GET' ? [CSRF_TOKEN] : []),
+  ...(readsProofs(endpoint) ? [DPOP] : []),
+  ...(304 in endpoint.responses ? [IF_NONE_MATCH] : []),
+  ...(isEventStream(endpoint) ? [LAST_EVENT_ID] : []),
+];
 
 function parametersOf(endpoint: Endpoint): unknown[] {
   const list = (place: 'path' | 'query', schema: JsonSchema): unknown[] => {
@@ -149,13 +223,18 @@ function parametersOf(endpoint: Endpoint): unknown[] {
   return [
     ...(endpoint.params ? list('path', jsonSchemaOf(endpoint.params)) : []),
     ...(endpoint.query ? list('query', jsonSchemaOf(endpoint.query)) : []),
-    ...(endpoint.idempotency ? [IDEMPOTENCY_KEY] : []),
+    ...headersOf(endpoint),
   ];
 }
 
 function securityOf(endpoint: Endpoint): unknown[] {
   if (endpoint.auth === 'public') return [];
-  const ways = endpoint.auth.accepts.map((credential) => ({ [credential]: [] }));
+  const { accepts, permission } = endpoint.auth;
+  const takesKeys = permission !== undefined || endpoint.method === 'GET';
+  const byToken = ['bearer', 'dpop', ...(takesKeys ? ['apiKey'] : [])];
+  const ways = accepts
+    .flatMap((credential) => (credential === 'bearer' ? byToken : [credential]))
+    .map((scheme) => ({ [scheme]: [] }));
   return endpoint.auth.optional ? [{}, ...ways] : ways;
 }
 
@@ -178,23 +257,34 @@ function operationOf(endpoint: Endpoint): Record<string, unknown> {
           },
         }
       : {}),
-    responses: { ...successResponses(endpoint), ...errorResponses(endpoint) },
+    responses: responsesOf(endpoint),
   };
 }
 
+/** What a document says of the installation that serves it; the committed reference says nothing of any. */
+export type OpenApiPlace = {
+  /** Where the API answers. */
+  readonly serverUrl?: string;
+  /** Name of the session cookie there. */
+  readonly sessionCookie?: string;
+};
+
 /**
  * The OpenAPI 3.1 document of the contracts.
- * @param serverUrl where the API answers; left out of the committed reference
+ * @throws Error where two of them have one operation name
  */
 export function openApiOf(
   endpoints: readonly Endpoint[],
   version: string,
-  serverUrl?: string,
+  { serverUrl, sessionCookie = PLAIN_SESSION_COOKIE }: OpenApiPlace = {},
 ): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
+  const operations = new Set<string>();
   for (const endpoint of [...endpoints].sort((a, b) =>
     `${a.path} ${a.method}`.localeCompare(`${b.path} ${b.method}`),
   )) {
+    if (operations.has(endpoint.operation)) throw new Error(`${endpoint.operation} names two operations`);
+    operations.add(endpoint.operation);
     paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method.toLowerCase()]: operationOf(endpoint) };
   }
   const document = {
@@ -202,7 +292,10 @@ export function openApiOf(
     info: { title: 'Sallyport', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     ...(serverUrl ? { servers: [{ url: serverUrl }] } : {}),
     paths,
-    components: { schemas: { Problem: problem, OAuthProblem: oauthProblem }, securitySchemes: SECURITY },
+    components: {
+      schemas: { Problem: problem, OAuthProblem: oauthProblem },
+      securitySchemes: securitySchemes(sessionCookie),
+    },
   };
   // Text in UTF-8 has no half of a pair, and readers in other languages cannot write one in a pattern.
   return JSON.parse(JSON.stringify(document).replaceAll('\\\\ud800-\\\\udfff', '')) as Record<string, unknown>;

@@ -42,7 +42,32 @@ const reading = new Ajv({ ...shared, coerceTypes: 'array' });
 addFormats(strict);
 addFormats(reading);
 
+type Validator = ((value: unknown) => boolean) & { errors?: ValidateFunction['errors'] };
+
 /** Fastify's validator compiler: unknown members are refused, never dropped in silence. */
-export function compileValidator(part: { schema: unknown; httpPart?: string }): ValidateFunction {
-  return (part.httpPart === 'body' ? strict : reading).compile(part.schema as JsonSchema);
+export function compileValidator(part: { schema: unknown; httpPart?: string }): Validator {
+  const schema = part.schema as JsonSchema;
+  if (part.httpPart === 'body') return strict.compile(schema) as Validator;
+  return withPlainIntegers(reading.compile(schema) as Validator, schema);
+}
+
+const PLAIN_INTEGER = /^-?\d+$/;
+
+/** Reading text, Ajv takes `0x10`, `1e1` and ` 1` for numbers too: they are refused before it does. */
+function withPlainIntegers(validate: Validator, { properties = {} }: JsonSchema): Validator {
+  const names = Object.entries(properties as Record<string, JsonSchema>)
+    .filter(([, { type }]) => type === 'integer')
+    .map(([name]) => name);
+  if (names.length === 0) return validate;
+  const strictly: Validator = (value) => {
+    const given = value as Readonly<Record<string, unknown>>;
+    const wrong = names.find((name) => typeof given[name] === 'string' && !PLAIN_INTEGER.test(given[name]));
+    const isValid = wrong === undefined && validate(value);
+    strictly.errors =
+      wrong === undefined
+        ? (validate.errors ?? null)
+        : [{ instancePath: `/${wrong}`, schemaPath: '', keyword: 'type', params: {}, message: 'must be integer' }];
+    return isValid;
+  };
+  return strictly;
 }

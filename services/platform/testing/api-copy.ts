@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { App } from '../../api/app.ts';
 import { type Composed, compose } from '../../api/compose.ts';
 import { createServer } from '../../api/server.ts';
 import { createClient } from '../../domain/access/create-client.ts';
@@ -37,6 +38,8 @@ export type ApiCopy = Composed & {
   readonly url: string;
   /** Its route table. */
   readonly bound: readonly Endpoint[];
+  /** What Fastify serves. */
+  readonly routes: App['routes'];
   stop(): Promise<void>;
 };
 
@@ -71,6 +74,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     ...composed,
     url: `http://127.0.0.1:${port}`,
     bound: app.bound,
+    routes: app.routes,
     stop: async () => {
       await app.fastify.close();
       await composed.close();
