@@ -8,6 +8,6 @@ export const auditProcessors = [
   run(maintainAuditOutboxJob, (ports, _payload, { fence, signal }) =>
     maintainAuditOutbox(fenced(ports, fence), { outboxDays: ports.config.audit.outboxDays }, signal),
   ),
-  run(thinAuditCheckpointsJob, (ports) => thinCheckpoints(ports)),
+  run(thinAuditCheckpointsJob, (ports, _payload, { fence, signal }) => thinCheckpoints(fenced(ports, fence), signal)),
   run(sealAuditEventsJob, (ports, _payload, { fence, signal, caller }) => sealEvents(ports, { fence, signal }, caller)),
 ];

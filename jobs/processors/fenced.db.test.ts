@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { thinCheckpoints } from '../../services/domain/audit/thin-checkpoints.ts';
+import { deliverMails } from '../../services/domain/identity/mail/deliver-mail.ts';
+import { queueMail } from '../../services/domain/identity/mail/queue-mail.ts';
 import { advanceKeyRing } from '../../services/domain/keys/advance-key-ring.ts';
 import { ensureKeys } from '../../services/domain/keys/ensure-keys.ts';
+import { MailRefusedError, type MailTransport } from '../../services/domain/ports.ts';
 import { purge } from '../../services/domain/purge.ts';
 import { tokenPurges } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
 import { defineStatement } from '../../services/platform/define/statement.ts';
@@ -50,4 +54,90 @@ test('a worker that wakes after a newer run has begun rotates no key and removes
   expect(removed).toBe(0);
   expect(failures).toMatchObject(tokenPurges.map(() => ({ code: 'run_superseded' })));
   expect(await purge(newer, tokenPurges)).toMatchObject({ removed: 1, failures: [] });
+});
+
+const never = new AbortController().signal;
+
+test('a worker that wakes after a newer run has begun deletes no checkpoint; each batch is short, and all of them thin alike', async () => {
+  await raw(
+    `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
+     SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
+     FROM generate_series(0, 29) n`,
+  );
+  const stalled = fenced(ports, await takeFence(ports.sql, 'thin-audit-checkpoints'));
+  const newer = fenced(ports, await takeFence(ports.sql, 'thin-audit-checkpoints'));
+  await expect(thinCheckpoints(stalled, never)).rejects.toMatchObject({ code: 'run_superseded' });
+  expect(await raw('SELECT 1 FROM audit_checkpoints')).toHaveLength(30);
+  expect(await thinCheckpoints(newer, AbortSignal.abort())).toBe(0);
+  expect(await thinCheckpoints(newer, never, 4)).toBe(20);
+  const left = await raw<{ size: number }>('SELECT size FROM audit_checkpoints ORDER BY size');
+  expect(left.map(({ size }) => size)).toEqual(Array.from({ length: 10 }, (_, hour) => 3 * hour + 2));
+});
+
+const transport = (send: () => Promise<void> | void): MailTransport => ({
+  send: async () => send(),
+  close: async () => {},
+});
+const deliver = async (mailTransport: MailTransport, through: TestPorts = ports) =>
+  deliverMails({ ...through, mailTransport }, { fence: await takeFence(ports.sql, 'deliver-mail'), signal: never });
+/** As if the worker that has taken it were frozen past its lease, and another had given it up meanwhile. */
+const giveUp = async (): Promise<void> => {
+  await raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+  await deliver(
+    transport(() => {
+      throw new MailRefusedError('smtp_550');
+    }),
+  );
+};
+const givenUp = { attempts: 2, failure: 'smtp_550', next_attempt_at: null };
+const mails = () => raw('SELECT attempts, failure, next_attempt_at FROM mail_outbox');
+
+test.each([
+  ['fails', () => Promise.reject(Object.assign(new Error('450'), { code: 'smtp_450' }))],
+  ['succeeds', () => Promise.resolve()],
+])('a try of a mail that %s after its lease changes nothing: what the later try said stays', async (_what, end) => {
+  await raw('DELETE FROM mail_outbox');
+  const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
+  const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
+  await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
+  await deliver(
+    transport(async () => {
+      await giveUp();
+      return end();
+    }),
+  );
+  expect(await mails()).toEqual([givenUp]);
+});
+
+test('a worker frozen between taking a mail and writing it writes and sends none when it wakes', async () => {
+  await raw('DELETE FROM mail_outbox');
+  const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
+  const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
+  await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
+  let transactions = 0;
+  const frozen: TestPorts = {
+    ...ports,
+    transact: async (work) => {
+      transactions += 1;
+      if (transactions === 2) await giveUp();
+      return ports.transact(work);
+    },
+  };
+  let sent = 0;
+  await deliver(
+    transport(() => {
+      sent += 1;
+    }),
+    frozen,
+  );
+  expect([sent, await mails()]).toEqual([0, [givenUp]]);
+});
+
+test('a run of deliveries that was superseded takes no mail', async () => {
+  await raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+  const fence = await takeFence(ports.sql, 'deliver-mail');
+  await takeFence(ports.sql, 'deliver-mail');
+  const late = deliverMails({ ...ports, mailTransport: transport(() => {}) }, { fence, signal: never });
+  await expect(late).rejects.toMatchObject({ code: 'run_superseded' });
+  expect(await mails()).toMatchObject([{ attempts: 2 }]);
 });

@@ -20,16 +20,26 @@ const auditCheckpointCosign = defineStatement(
    WHERE origin = $1 AND size = $2 AND root = decode($3, 'base64') AND strpos(note, $4) = 0`,
 );
 
-// Of each hour that is over a week old the last one stays, and every one that has a twin of another root.
+/**
+ * Of each hour that is over a week old the last one stays, and every one that has a twin of another root. Looks at so
+ * many, along the primary key; the last of them stays and is the first of the next batch, beside what follows it.
+ */
 const auditCheckpointsThin = defineStatement(
   'auditCheckpointsThin',
-  `DELETE FROM audit_checkpoints c USING (
-     SELECT origin, size, root,
-       row_number() OVER (PARTITION BY origin, date_trunc('hour', created_at) ORDER BY size DESC) AS nth,
+  `WITH page AS MATERIALIZED (
+     SELECT origin, size, root, created_at FROM audit_checkpoints
+     WHERE (origin, size) >= ($1, $2) AND created_at < clock_timestamp() - interval '7 days'
+     ORDER BY origin, size, root LIMIT $3
+   ), old AS (
+     SELECT origin, size, root, date_trunc('hour', created_at) = date_trunc('hour', lead(created_at) OVER log) AS is_followed,
        count(*) OVER (PARTITION BY origin, size) AS twins
-     FROM audit_checkpoints WHERE created_at < clock_timestamp() - interval '7 days'
-   ) old
-   WHERE nth > 1 AND twins = 1 AND c.origin = old.origin AND c.size = old.size AND c.root = old.root RETURNING 1`,
+     FROM page WINDOW log AS (PARTITION BY origin ORDER BY size, root)
+   ), gone AS (
+     DELETE FROM audit_checkpoints c USING old
+     WHERE is_followed AND twins = 1 AND c.origin = old.origin AND c.size = old.size AND c.root = old.root RETURNING 1
+   ), reached AS (SELECT origin, size FROM page ORDER BY origin DESC, size DESC LIMIT 1)
+   SELECT (SELECT count(*)::int FROM page) AS looked, (SELECT count(*)::int FROM gone) AS removed,
+     (SELECT origin FROM reached) AS origin, (SELECT size FROM reached) AS size`,
 );
 
 const auditSinksRead = defineStatement('auditSinksRead', 'SELECT sink, origin, size FROM audit_sinks');
@@ -59,7 +69,23 @@ export const readCheckpointsOfSize = (
 export const addCosignature = (sql: Sql, { origin, size, root }: LogMark, line: string): Promise<unknown> =>
   sql.query(auditCheckpointCosign, [origin, size, root, line]);
 
-export const deleteOldCheckpoints = async (sql: Sql): Promise<number> => (await sql.query(auditCheckpointsThin)).length;
+export type ThinnedBatch = {
+  readonly looked: number;
+  readonly removed: number;
+  /** The last one it looked at; null where it found none. */
+  readonly origin: string | null;
+  readonly size: number | null;
+};
+
+/** Looks at up to `limit` old ones from this one on. */
+export async function thinCheckpointBatch(
+  tx: Sql,
+  from: { readonly origin: string; readonly size: number },
+  limit: number,
+): Promise<ThinnedBatch> {
+  const [batch] = await tx.query<ThinnedBatch>(auditCheckpointsThin, [from.origin, from.size, limit]);
+  return batch as ThinnedBatch;
+}
 
 export type SinkRow = { readonly sink: string; readonly origin: string; readonly size: number };
 export const readSinks = (sql: Sql): Promise<SinkRow[]> => sql.query(auditSinksRead);

@@ -376,10 +376,10 @@ test('of old checkpoints one an hour stays, and every proof of a fork', async ()
     `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
      SELECT 'old', 4, decode(repeat('01', 32), 'hex'), 'x', created_at FROM audit_checkpoints WHERE origin = 'old' AND size = 4`,
   );
-  expect(await thinCheckpoints(world)).toBe(5);
+  expect(await thinCheckpoints(world, new AbortController().signal)).toBe(5);
   const left = await world.raw<{ size: number }>(
     `SELECT size FROM audit_checkpoints WHERE origin = 'old' ORDER BY size`,
   );
   expect(left.map(({ size }) => size)).toEqual([2, 4, 4, 5, 8]);
-  expect(await thinCheckpoints(world)).toBe(0);
+  expect(await thinCheckpoints(world, new AbortController().signal)).toBe(0);
 });

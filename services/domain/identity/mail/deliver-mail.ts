@@ -1,7 +1,7 @@
 import { mailsSent } from '../../../../observability/metrics/mail.ts';
 import { mailContext } from '../../keys/sealed-contexts.ts';
 import type { Fence, MailTransport, Ports } from '../../ports.ts';
-import { deleteMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
+import { deleteMail, holdMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
 import { type StoredMail, writeMail } from './mails.ts';
 import { type Letter, renderMail } from './render-mail.ts';
 
@@ -43,9 +43,15 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
   const template = row.template as StoredMail['template'];
   try {
     const mail = JSON.parse(ports.vault.open(row.sealed, mailContext(row.id)).toString('utf8')) as StoredMail;
-    const letter = await ports.transact((tx) => writeMail(tx, ports, { ...mail, id: row.id, askedAt: row.askedAt }));
+    const written = await ports.transact(async (tx) => {
+      if (!(await holdMail(tx, row))) return undefined;
+      return { letter: await writeMail(tx, ports, { ...mail, id: row.id, askedAt: row.askedAt }) };
+    });
+    // Its lease is over, and a later try has taken it.
+    if (written === undefined) return;
+    const { letter } = written;
     if (letter) await send(ports, mail.to, row.id, letter);
-    await deleteMail(ports.sql, row.id);
+    await deleteMail(ports.sql, row);
     mailsSent.add(1, { template, outcome: letter ? 'sent' : 'dropped' });
   } catch (err) {
     const isOver = (err as Error).name === 'MailRefusedError' || row.ageSeconds > GIVEN_UP_SECONDS;
@@ -54,7 +60,7 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
     const fields = { code: codeOf(err), template, attempt: row.attempts };
     if (isOver) ports.log.error(fields, 'a mail could not be sent and is given up');
     else ports.log.warn(fields, 'a mail could not be sent and is tried again');
-    await postponeMail(ports.sql, row.id, codeOf(err), isOver ? null : pause);
+    await postponeMail(ports.sql, row, codeOf(err), isOver ? null : pause);
   }
 }
 

@@ -33,12 +33,18 @@ const mailsTake = defineStatement(
      extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS "ageSeconds"`,
 );
 
-const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1`);
+/** What a try says counts only until a later one takes the mail: a worker frozen past its lease changes nothing. */
+const mailHold = defineStatement(
+  'mailHold',
+  `SELECT 1 FROM mail_outbox WHERE id = $1 AND attempts = $2 AND next_attempt_at IS NOT NULL FOR UPDATE`,
+);
+const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1 AND attempts = $2`);
 
 /** Null seconds: it is given up. */
 const mailPostpone = defineStatement(
   'mailPostpone',
-  `UPDATE mail_outbox SET failure = $2, next_attempt_at = clock_timestamp() + make_interval(secs => $3) WHERE id = $1`,
+  `UPDATE mail_outbox SET failure = $3, next_attempt_at = clock_timestamp() + make_interval(secs => $4)
+   WHERE id = $1 AND attempts = $2`,
 );
 
 const mailBacklogRead = defineStatement(
@@ -67,10 +73,22 @@ export const insertMail = (
 export const takeMails = (tx: Sql, limit: number, leaseSeconds: number): Promise<MailRow[]> =>
   tx.query<MailRow>(mailsTake, [limit, leaseSeconds]);
 
-export const deleteMail = (sql: Sql, id: string): Promise<unknown> => sql.query(mailDelete, [id]);
+/** One try of a mail. */
+type MailTry = Pick<MailRow, 'id' | 'attempts'>;
 
-export const postponeMail = (sql: Sql, id: string, failure: string, seconds: number | null): Promise<unknown> =>
-  sql.query(mailPostpone, [id, failure, seconds]);
+/** Keeps the mail for the transaction; false where a later try has it, or it is gone. */
+export const holdMail = async (tx: Sql, { id, attempts }: MailTry): Promise<boolean> =>
+  (await tx.query(mailHold, [id, attempts])).length > 0;
+
+export const deleteMail = (sql: Sql, { id, attempts }: MailTry): Promise<unknown> =>
+  sql.query(mailDelete, [id, attempts]);
+
+export const postponeMail = (
+  sql: Sql,
+  { id, attempts }: MailTry,
+  failure: string,
+  seconds: number | null,
+): Promise<unknown> => sql.query(mailPostpone, [id, attempts, failure, seconds]);
 
 export type MailBacklog = {
   readonly waiting: number;
