@@ -393,6 +393,44 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     }
   });
 
+  test('one that another copy has kept a moment ago is known at once', async () => {
+    const elsewhere = url.replace('client', 'elsewhere');
+    // Without the trigger that would tell the copies.
+    await world.rows(`DO $$ BEGIN
+      SET LOCAL session_replication_role = replica;
+      INSERT INTO oauth_clients SELECT (jsonb_populate_record(c, '{"id": "elsewhere", "clientId": "${elsewhere}"}')).*
+      FROM oauth_clients c WHERE "clientId" = '${url}'; END $$`);
+    const was = document;
+    document = { ...document, client_id: elsewhere };
+    expect(open.ports.access.client(elsewhere)).toBeUndefined();
+    const shown = await askAt(open, elsewhere);
+    expect([shown.status, shown.text.includes('Journal')], shown.text).toEqual([200, true]);
+    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" = $1`, [elsewhere]);
+    document = was;
+  });
+
+  test('A5 with names without end one user brings twenty new ones a day, and takes nobody else’s', async () => {
+    const [flooder, other] = [await newSignedIn(open), await newSignedIn(open)];
+    await world.rows(
+      `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
+       SELECT 'flood' || n, 'https://n' || n || '.evil.example/a', 'document', now(), $1 FROM generate_series(1, 19) n`,
+      [flooder.id],
+    );
+    const was = document;
+    const fresh = async (at: string, by: TestUser) => {
+      document = { ...was, client_id: url.replace('client', at) };
+      return (await askAt(open, document.client_id, by)).text;
+    };
+    expect(await fresh('flood-20', flooder)).toContain('Journal');
+    expect(await fresh('flood-21', flooder)).toContain('too many within a day');
+    expect(await fresh('flood-20', flooder)).toContain('Journal');
+    expect(await fresh('flood-21', other)).toContain('Journal');
+    await world.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood1'`);
+    expect(await fresh('flood-22', flooder)).toContain('Journal');
+    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE '%flood%' OR id LIKE 'flood%'`);
+    document = was;
+  });
+
   test('where it is off, nobody registers, and what was read before is unknown', async () => {
     const off = await world.startCopy();
     const admin = await newPerson(off, ['admin']);
@@ -425,7 +463,27 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE 'http://127.0.0.1/%'`);
     expect((await fresh('twenty-second')).text).toContain('Journal');
     await fill('kind || n', 'registration,document');
-    expect((await fresh('twenty-third')).text).toContain('no more room');
+    await world.rows(`DO $$ BEGIN
+      SET LOCAL session_replication_role = replica;
+      UPDATE oauth_clients SET "updatedAt" = now() - interval '1 hour' WHERE "clientId" IN ('document7', 'document8', 'document9');
+      UPDATE oauth_clients SET disabled = true WHERE "clientId" = 'document7';
+      INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ('${user.id}', 'document8', 'a', '{}'); END $$`);
+    // The one read longest ago of those that nobody uses makes room.
+    expect((await fresh('twenty-third')).text).toContain('Journal');
+    const left = await world.rows(
+      `SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" IN ('document7', 'document8', 'document9') ORDER BY 1`,
+    );
+    expect(left).toEqual([{ id: 'document7' }, { id: 'document8' }]);
+    const [gone] = await world.rows(
+      `SELECT actor_id FROM audit_outbox WHERE type = 'client.deleted' AND target_id = 'document9'`,
+    );
+    expect(gone).toEqual({ actor_id: user.id });
+    await world.rows(
+      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+       SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE origin = 'document' ON CONFLICT DO NOTHING`,
+      [user.id],
+    );
+    expect((await fresh('twenty-fourth')).text).toContain('no more room');
     const full = await register({ redirect_uris: [REDIRECT] });
     expect([full.status, full.body.error, full.body.code]).toEqual([
       503,

@@ -4,7 +4,7 @@ import type { HasClientSettings } from '../access/client-settings.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { sessionCallerOf } from '../identity/open-session.ts';
 import { findByCookie } from '../identity/read-session.ts';
-import type { Caller } from '../ports.ts';
+import type { Caller, Tx } from '../ports.ts';
 import { assertNotRewound } from '../tokens/revocation-set.ts';
 import type { AuthorizeInput, AuthorizePorts } from './admit-authorization.ts';
 import type { AuthorizeStep } from './authorize-step.ts';
@@ -14,8 +14,10 @@ import { markedQuery } from './page-seals.ts';
 import type { HasClientDocuments, ReadDocument } from './read-client-document.ts';
 import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 import {
+  countDocumentsBy,
   countDocumentsOf,
   countUnvettedClients,
+  evictDocumentClient,
   insertUnvettedClient,
   lockDocumentClient,
   updateDocumentClient,
@@ -25,8 +27,9 @@ export type DocumentClientPorts = AuthorizePorts & HasAccessChanged & HasClientD
 
 /** How long after its time a document counts still, while there is no place to read it again. */
 const OVERDUE_MS = 3_600_000;
-/** Of one host: no host takes all the room there is. */
+/** Of one host, and of one user within a day: nobody takes all the room there is, whatever names they have. */
 const PER_HOST_MAX = 20;
+const PER_USER_AND_DAY_MAX = 20;
 
 const refusedStep = (host: string, why: string): AuthorizeStep => ({
   kind: 'page-error',
@@ -72,17 +75,27 @@ export async function admitDocumentClient(
     return ports.clock.now() < lasts ? null : refusedStep(host, 'too many are being read at this moment');
   }
   if (document.kind === 'refused') return refusedStep(host, document.why);
-  const isKept = await keep(ports, url, document, sessionCallerOf(live, ports, caller));
-  return isKept ? null : refusedStep(host, 'there is no more room here.');
+  const kept = await keep(ports, url, document, { caller: sessionCallerOf(live, ports, caller), userId: live.user.id });
+  if (kept === 'full') return refusedStep(host, 'there is no more room here.');
+  return kept === 'enough' ? refusedStep(host, 'you are the first to need too many within a day.') : null;
 }
 
-/** False when there are as many as may be. */
+type Kept = 'full' | 'enough' | 'same' | 'changed';
+
+/** Whether there is room for a client that is new; makes some where nobody uses another. */
+async function roomFor(tx: Tx, clientId: string, userId: string): Promise<'full' | 'enough' | null> {
+  if ((await countDocumentsBy(tx, userId)) >= PER_USER_AND_DAY_MAX) return 'enough';
+  if ((await countDocumentsOf(tx, new URL(clientId).hostname)) >= PER_HOST_MAX) return 'full';
+  const isFull = (await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX;
+  return isFull && !(await evictDocumentClient(tx)) ? 'full' : null;
+}
+
 async function keep(
   ports: DocumentClientPorts,
   clientId: string,
   { metadata, lifeSeconds }: Extract<ReadDocument, { kind: 'client' }>,
-  caller: Caller,
-): Promise<boolean> {
+  { caller, userId }: { readonly caller: Caller; readonly userId: string },
+): Promise<Kept> {
   const client = {
     clientId,
     name: metadata.name ?? new URL(clientId).host,
@@ -90,13 +103,14 @@ async function keep(
     audiences: ports.clientSettings.audiences,
     documentUntilMs: ports.clock.now() + lifeSeconds * 1_000,
   };
-  const kept = await ports.transact(async (tx): Promise<'full' | 'same' | 'changed'> => {
+  const kept = await ports.transact(async (tx): Promise<Kept> => {
     await setAuditContext(tx, caller, 'client_document_read');
     const before = await lockDocumentClient(tx, clientId);
     if (before === undefined) {
-      if ((await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX) return 'full';
-      if ((await countDocumentsOf(tx, new URL(clientId).hostname)) >= PER_HOST_MAX) return 'full';
-      await insertUnvettedClient(tx, { ...client, id: ports.random.uuid(), secretHash: null, origin: 'document' });
+      const refusal = await roomFor(tx, clientId, userId);
+      if (refusal !== null) return refusal;
+      const made = { ...client, id: ports.random.uuid(), secretHash: null, userId };
+      await insertUnvettedClient(tx, { ...made, origin: 'document' });
       return 'changed';
     }
     // What is new, nobody has agreed to.
@@ -107,7 +121,11 @@ async function keep(
     return (await updateDocumentClient(tx, client)) ? 'changed' : 'same';
   });
   // One that says what it said before is news for this copy alone: the others read it when they need it.
-  if (kept === 'same') ports.access.documentRead(clientId, client.documentUntilMs);
+  if (kept === 'same') {
+    // Where another copy has kept it a moment ago, this one does not have it yet.
+    if (ports.access.client(clientId) === undefined) await ports.access.load();
+    ports.access.documentRead(clientId, client.documentUntilMs);
+  }
   if (kept === 'changed') await ports.accessChanged();
-  return kept !== 'full';
+  return kept;
 }

@@ -23,6 +23,7 @@ describe('client ids that are addresses (draft-ietf-oauth-client-id-metadata-doc
     ['a dot segment', 'https://app.example/a/../b'],
     ['a hidden dot segment', 'https://app.example/a/%2e%2e/b'],
     ['capitals in the host', 'https://App.example/a'],
+    ['a final dot of the host', 'https://app.example./a'],
     ['the default port', 'https://app.example:443/a'],
     ['a number for an address', 'https://2130706433/a'],
     ['a backslash', 'https://app.example\\a'],

@@ -7,14 +7,16 @@ const LIFE_SECONDS = { least: 300, usual: 3_600, most: 86_400 } as const;
 
 /**
  * Whether a client id is the address of a metadata document (draft-ietf-oauth-client-id-metadata-document §3): https, a
- * path, no fragment, query, user part or dot segments, written as browsers write it, so that one client has one id.
+ * path, no fragment, query, user part, dot segments or final dot of the host, written as browsers write it, so that one
+ * client has one id.
  * @param allowsPlain http too, for development
  */
 export function isClientDocumentUrl(clientId: string, allowsPlain: boolean): boolean {
   if (clientId.length > LONGEST || !/^https?:\/\//.test(clientId) || !URL.canParse(clientId)) return false;
   if (/[#?*\\]/.test(clientId)) return false;
-  const { href, protocol, pathname, username, password } = new URL(clientId);
-  if (href !== clientId || username !== '' || password !== '' || pathname === '/') return false;
+  const { href, protocol, hostname, pathname, username, password } = new URL(clientId);
+  if (href !== clientId || username !== '' || password !== '' || pathname === '/' || hostname.endsWith('.'))
+    return false;
   return protocol === 'https:' || allowsPlain;
 }
 

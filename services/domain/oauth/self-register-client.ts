@@ -67,6 +67,7 @@ export async function selfRegisterClient(
       audiences,
       origin: 'registration',
       documentUntilMs: null,
+      userId: null,
     });
   });
   return {

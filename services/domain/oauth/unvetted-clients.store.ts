@@ -18,6 +18,26 @@ const documentsOfHostCount = defineStatement(
      AND substring("clientId" FROM '^https?://(\\[[^\\]]*\\]|[^:/]*)') = $1`,
 );
 
+/** By oauth_clients_user_id. */
+const documentsOfUserCount = defineStatement(
+  'oauthDocumentsOfUserCount',
+  `SELECT count(*)::int AS count FROM oauth_clients
+   WHERE "userId" = $1 AND origin = 'document' AND "createdAt" > now() - interval '1 day'`,
+);
+
+/**
+ * Of the documents that nobody uses the one that was read longest ago: it comes again when somebody names it. Passes by
+ * what others hold. Along oauth_clients_unvetted.
+ */
+const documentClientEvict = defineStatement(
+  'oauthDocumentClientEvict',
+  `DELETE FROM oauth_clients WHERE id = (
+     SELECT id FROM oauth_clients d WHERE origin <> 'admin' AND origin = 'document' AND NOT coalesce(disabled, false)
+       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
+       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
+     ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+);
+
 /**
  * T18: a client id that equals a user id would let one speak as the other. One that was here before goes on after the
  * epochs that were cut off: its new tokens are none of those.
@@ -26,9 +46,10 @@ const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
      scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
-     "certificateBoundAccessTokens")
+     "certificateBoundAccessTokens", "userId")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
-     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15
+     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE)
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
@@ -76,6 +97,8 @@ export type NewUnvettedClient = {
   readonly origin: Exclude<ClientOrigin, 'admin'>;
   /** Unix milliseconds; null but for documents. */
   readonly documentUntilMs: number | null;
+  /** Who signed in to it first; null where nobody had to. */
+  readonly userId: string | null;
 };
 
 /** @returns how many there are of this origin, `limit` at most */
@@ -88,6 +111,14 @@ export const countUnvettedClients = async (
 /** @returns how many were read from this host, at whatever port */
 export const countDocumentsOf = async (sql: Sql, hostname: string): Promise<number> =>
   (await sql.query<{ count: number }>(documentsOfHostCount, [hostname]))[0]!.count;
+
+/** @returns how many this user was the first to sign in to within a day */
+export const countDocumentsBy = async (sql: Sql, userId: string): Promise<number> =>
+  (await sql.query<{ count: number }>(documentsOfUserCount, [userId]))[0]!.count;
+
+/** Makes room for one more. False where every one is used. */
+export const evictDocumentClient = async (tx: Sql): Promise<boolean> =>
+  (await tx.query(documentClientEvict)).length === 1;
 
 /** When it was made, Unix seconds; undefined where a client or a user has the id. */
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
@@ -108,6 +139,7 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     client.origin,
     client.documentUntilMs,
     metadata.certificateBound,
+    client.userId,
   ]);
   return rows[0]?.issuedAt;
 }
