@@ -71,14 +71,23 @@ function createMetricsServer(options: MetricsServerOptions): Server {
     ].join('');
   };
   return createServer((req, res) => {
-    if (req.method !== 'GET' || req.url?.split('?')[0] !== '/metrics') {
+    if (req.url?.split('?')[0] !== '/metrics') {
       res.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
+      return;
+    }
+    if (req.method !== 'GET' && req.method !== 'HEAD') {
+      res.writeHead(405, { 'content-type': 'text/plain', allow: 'GET, HEAD' }).end('GET /metrics\n');
       return;
     }
     const accept = req.headers.accept ?? '';
     // Exemplars travel in OpenMetrics alone; Prometheus asks for it.
     const isOpen = accept.includes('openmetrics-text');
     const contentType = isOpen ? openMetricsContentType : prometheusContentType;
+    if (req.method === 'HEAD') {
+      // Nobody is asked for what is not sent.
+      res.writeHead(200, { 'content-type': contentType }).end();
+      return;
+    }
     collect(accept, isOpen).then(
       (text) => res.writeHead(200, { 'content-type': contentType }).end(text),
       () => res.writeHead(500).end(),
