@@ -1,41 +1,55 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { repositoryRoot } from '../services/platform/local/data-dir.ts';
 import { randomFreePort } from '../services/platform/local/ports.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
+import { userCan } from '../services/platform/local/service-user.ts';
 import { eventually, type ReadyEvent } from '../services/supervisor/testing.ts';
 
-const main = new URL('./main.ts', import.meta.url).pathname;
+const main = join(repositoryRoot, 'cli/main.ts');
+const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
 let folder: string;
 let env: NodeJS.ProcessEnv;
-let child: ChildProcess;
+let child: ChildProcess | undefined;
 let out = '';
 let err = '';
 
-/** The whole product as `npm start` runs it, on an empty data directory. */
-async function start(...args: string[]): Promise<ReadyEvent> {
+/** The whole product as `npm start` runs it. */
+async function start(args: readonly string[], options: { env: NodeJS.ProcessEnv; uid?: number; gid?: number }) {
   out = '';
   err = '';
-  child = spawn(process.execPath, [main, 'start', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  child.stdout!.on('data', (part: Buffer) => {
+  const own = spawn(process.execPath, [main, 'start', ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  child = own;
+  own.stdout!.on('data', (part: Buffer) => {
     out += part;
   });
-  child.stderr!.on('data', (part: Buffer) => {
+  own.stderr!.on('data', (part: Buffer) => {
     err += part;
   });
   return eventually('the ready line', () => {
-    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}:\n${err}`);
+    if (own.exitCode !== null) throw new Error(`ended with ${own.exitCode}:\n${err}`);
     return out.includes('\n') ? (JSON.parse(out) as ReadyEvent) : undefined;
   });
 }
 
 async function stop(): Promise<number | null> {
-  if (child.exitCode !== null) return child.exitCode;
+  if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
   child.kill('SIGTERM');
   const [code] = (await once(child, 'exit')) as [number | null];
   return code;
@@ -53,34 +67,44 @@ beforeAll(async () => {
     LOG_LEVEL: 'error',
   };
 });
-afterAll(async () => {
-  await stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(stop);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+type Login = { readonly email: string; readonly password: string };
+const credentialsOf = ({ credentials_file }: ReadyEvent): { user: Login } =>
+  JSON.parse(readFileSync(credentials_file, 'utf8'));
+
+async function signIn({ api }: ReadyEvent, login: Login): Promise<string> {
+  const answer = await fetch(`${api}/api/auth/signin`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(login),
+  });
+  expect(answer.status).toBe(200);
+  return ((await answer.json()) as { tokens: { access_token: string } }).tokens.access_token;
+}
+
+async function isActive({ api }: ReadyEvent, token: string): Promise<boolean> {
+  const headers = { authorization: `Bearer ${token}` };
+  const answer = await fetch(`${api}/v1/tokens/validate`, { method: 'POST', headers });
+  return ((await answer.json()) as { active: boolean }).active;
+}
+
+/** As an editor that saves a file without a change. */
+function touch(path: string): void {
+  const now = new Date();
+  utimesSync(join(repositoryRoot, path), now, now);
+}
 
 describe('sallyport start', { timeout: 180_000 }, () => {
-  test('an empty data directory becomes a platform on which the demo user signs in; a second start reuses it', async () => {
+  test('an empty data directory becomes a platform on which the demo user signs in; a second start reuses it, and under --watch a changed source or migration starts the children again', async () => {
     const dataDir = join(folder, 'data');
-    const first = await start();
+    const first = await start([], { env });
     expect(first.credentials_file).toBe(join(dataDir, 'dev-credentials.json'));
     expect(statSync(first.credentials_file).mode & 0o777).toBe(0o600);
-    const credentials = JSON.parse(readFileSync(first.credentials_file, 'utf8'));
-    const signIn = async (api: string): Promise<{ tokens: { access_token: string } }> => {
-      const answer = await fetch(`${api}/api/auth/signin`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(credentials.user),
-      });
-      expect(answer.status).toBe(200);
-      return (await answer.json()) as { tokens: { access_token: string } };
-    };
-    const { tokens } = await signIn(first.api);
-    const validate = async (api: string): Promise<boolean> => {
-      const headers = { authorization: `Bearer ${tokens.access_token}` };
-      const answer = await fetch(`${api}/v1/tokens/validate`, { method: 'POST', headers });
-      return ((await answer.json()) as { active: boolean }).active;
-    };
-    expect(await validate(first.api)).toBe(true);
+    const { user } = credentialsOf(first);
+    const token = await signIn(first, user);
+    expect(await isActive(first, token)).toBe(true);
     expect((await (await fetch(first.metrics)).text()).includes('process="api-1"')).toBe(true);
 
     const children = [
@@ -92,21 +116,51 @@ describe('sallyport start', { timeout: 180_000 }, () => {
       data_dir: dataDir,
       postgres: 'running',
       redis: 'running',
-      running: [{ pid: child.pid, api: first.api, ready: true, children }],
+      running: [{ pid: child!.pid, api: first.api, ready: true, children }],
     });
 
     expect(await stop()).toBe(0);
     expect(out.trimEnd().split('\n')).toHaveLength(1);
     expect([findPostgresUrl(dataDir), findRedisUrl(dataDir)]).toEqual([undefined, undefined]);
 
-    const second = await start('--watch');
+    const second = await start(['--watch'], { env });
     expect(second.api).toBe(first.api);
-    expect(JSON.parse(readFileSync(second.credentials_file, 'utf8')).user).toEqual(credentials.user);
-    expect(await validate(second.api)).toBe(true);
-    await eventually(
-      'the ready curl of the watch loop',
-      () => err.includes(`try: curl -s ${second.api}/readyz`) || undefined,
-    );
+    expect(credentialsOf(second).user).toEqual(user);
+    expect(await isActive(second, token)).toBe(true);
+    const curls = (): number => err.split(`try: curl -s ${second.api}/readyz`).length - 1;
+    await eventually('the ready curl of the watch loop', () => curls() === 1 || undefined);
+
+    const [migration] = readdirSync(join(repositoryRoot, 'prisma/migrations')).sort();
+    for (const [nth, path] of ['services/api/answer.ts', `prisma/migrations/${migration}/migration.sql`].entries()) {
+      touch(path);
+      await eventually(`a restart after ${path}\n${err}`, () => curls() >= nth + 2 || undefined);
+      expect(err).toContain(`${path.slice(path.indexOf('/') + 1)} changed`);
+      expect(await isActive(second, token)).toBe(true);
+    }
     expect(await stop()).toBe(0);
+  });
+
+  // A repository that is closed to others (under /root) cannot be started by them at all.
+  const canTry = process.getuid?.() === 0 && userCan(nobody, '-r', main);
+
+  test.runIf(canTry)('an ordinary user starts all of it in a directory of his own, and signs in', async () => {
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    chownSync(home, nobody.uid, nobody.gid);
+    const own = { ...env, HOME: home, TMPDIR: home, SALLYPORT_DATA_DIR: join(home, 'data'), NODE_V8_COVERAGE: '' };
+    const ready = await start([], { env: own, uid: nobody.uid, gid: nobody.gid });
+    expect(await isActive(ready, await signIn(ready, credentialsOf(ready).user))).toBe(true);
+    const owners = [child!.pid, ready.pids.api, ready.pids.worker].map((pid) => statSync(`/proc/${pid}`).uid);
+    expect(owners).toEqual([nobody.uid, nobody.uid, nobody.uid]);
+    expect(await stop()).toBe(0);
+    expect([findPostgresUrl(join(home, 'data')), findRedisUrl(join(home, 'data'))]).toEqual([undefined, undefined]);
+  });
+
+  test('NODE_ENV=production without a profile is told aloud that demo people come with it; with one it is not', async () => {
+    const said = async (changes: NodeJS.ProcessEnv): Promise<string> =>
+      (await promisify(execFile)(process.execPath, [main, 'start', '--dry-run'], { env: { ...env, ...changes } }))
+        .stderr;
+    expect(await said({ NODE_ENV: 'production' })).toMatch(/WARNING: .*SALLYPORT_PROFILE=production/);
+    expect(await said({ NODE_ENV: 'production', SALLYPORT_PROFILE: 'development' })).toBe('');
   });
 });

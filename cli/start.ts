@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig } from '../services/platform/config/load.ts';
+import { loadConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import {
@@ -19,7 +19,7 @@ import { asCommandError } from './as-command-error.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
-const watchedFolders = ['services', 'observability', 'jobs'];
+const watchedFolders = ['services', 'observability', 'jobs', 'prisma'];
 
 interface StartOptions extends GlobalOptions {
   watch?: boolean;
@@ -34,6 +34,8 @@ export function registerStart(program: Command): void {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);
       try {
+        const warning = profileWarning(process.env);
+        if (warning) output.say(warning);
         if (options.dryRun) return describeStart(output);
         await start(options, output);
       } catch (err) {
@@ -57,12 +59,16 @@ async function start(options: StartOptions, output: Output): Promise<void> {
     if (options.watch) output.say(`try: curl -s ${state.api}/readyz`);
     wasReady = true;
   };
-  const watchLoop = (restartAll: () => Promise<void>): void => {
+  const watchLoop = (startAgain: () => Promise<void>): void => {
     const folders = watchedFolders.map((folder) => join(repositoryRoot, folder));
     let restarting = Promise.resolve();
     const watcher = watchSources(folders, (file) => {
       output.say(`${file} changed`);
-      restarting = restarting.then(() => (requests.isStopping() ? undefined : restartAll()));
+      restarting = restarting
+        .then(() => (requests.isStopping() ? undefined : startAgain()))
+        .catch((err: Error) => {
+          if (!requests.isStopping()) output.say(`not started again: ${err.message}`);
+        });
     });
     void requests.stop.then(() => watcher.close());
   };

@@ -124,6 +124,7 @@ describe('start', { timeout: 120_000 }, () => {
     const run = await bench.start({ TEST_STEP: 'hang' });
     await fileOnce(join(run.folder, 'prepared'));
     expect(bench.stores()).toEqual(bothAlive);
+    await run.said('still waiting for the test step …');
     run.process.kill('SIGTERM');
     expect(await run.end()).toBe(0);
     expect(bench.stores()).toEqual(nothingLeft);
@@ -267,6 +268,17 @@ describe('stop', { timeout: 120_000 }, () => {
     expect(isAlive(pids.api!)).toBe(false);
     expect(bench.stores()).toEqual(nothingLeft);
   });
+});
+
+test('what never drains, with more time allowed than there is, is gone 40 s after the signal, stores and all', async () => {
+  const run = await bench.start({ TEST_HANG: '1' }, { drainSeconds: 50 });
+  const { pids } = await run.ready();
+  const since = performance.now();
+  run.signalGroup('SIGTERM');
+  expect(await run.end()).toBe(0);
+  expect(performance.now() - since).toBeLessThan(40_000);
+  expect(isAlive(pids.api!)).toBe(false);
+  expect(bench.stores()).toEqual(nothingLeft);
 });
 
 describe('a killed supervisor', { timeout: 120_000 }, () => {

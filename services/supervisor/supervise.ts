@@ -35,8 +35,8 @@ export interface SuperviseOptions {
   /** Default: the product's own table. */
   children?: readonly ChildSpec[];
   backoff?: BackoffPolicy;
-  /** Receives the function that restarts all children (the watch loop's). */
-  onRunning?: (restartAll: () => Promise<void>) => void;
+  /** Receives the function that prepares again and restarts all children (the watch loop's). */
+  onRunning?: (startAgain: () => Promise<void>) => void;
 }
 
 /** Thrown through a start that was asked to stop. */
@@ -81,15 +81,18 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
-  for (const step of options.steps) {
-    const { databaseUrl, redisUrl } = stores;
-    const input = { databaseUrl, redisUrl, dataDir, log: say };
-    await awaitStep(
-      step.name,
-      runStep(step, input, () => !requests.isStopping()),
-      options,
-    );
-  }
+  const prepareAll = async (): Promise<void> => {
+    for (const step of options.steps) {
+      const { databaseUrl, redisUrl } = stores;
+      const input = { databaseUrl, redisUrl, dataDir, log: say };
+      await awaitStep(
+        step.name,
+        runStep(step, input, () => !requests.isStopping()),
+        options,
+      );
+    }
+  };
+  await prepareAll();
 
   let claim = await claimPort(config.server.port, host);
   undo.push(() => claim.release());
@@ -212,7 +215,10 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     options,
   );
   stores.keepAlive(options.backoff ?? defaultBackoff, restartAll);
-  options.onRunning?.(restartAll);
+  options.onRunning?.(async () => {
+    await prepareAll();
+    await restartAll();
+  });
   await Promise.race([requests.stop, failed.promise]);
 }
 

@@ -27,6 +27,12 @@ test('a changed source is seen, wherever it lies; tests, generated code and othe
   expect(new Set(seen)).toEqual(new Set([join('deep', 'er', 'a.ts')]));
 });
 
+test('a changed migration is seen: SQL is source', async () => {
+  writeFileSync(join(folder, 'deep/migration.sql'), 'SELECT 1;');
+  await eventually('the change', () => seen.length > 0 || undefined);
+  expect(seen).toEqual([join('deep', 'migration.sql')]);
+});
+
 test('many changes at once are one', async () => {
   for (let index = 0; index < 50; index += 1) writeFileSync(join(folder, `f${index}.ts`), 'x');
   await eventually('the change', () => seen.length > 0 || undefined);

@@ -4,7 +4,7 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import { familyCreated, familyEnded } from './audit-events.ts';
 import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
 import { type LoginRest, restSeconds } from './login-rest.ts';
-import { refreshGraceRequired, sessionEnded } from './refresh-errors.ts';
+import { sessionEnded } from './refresh-errors.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
 
 export type NewFamily = {
@@ -46,14 +46,13 @@ export type CreatedFamily = {
 export type CreateFamilyPorts = Pick<Ports, 'random'> & {
   readonly keyRing: RefreshSecrets;
   readonly revocations: { state(): { readonly incarnation: string } };
-  readonly tokenSettings: Pick<Config['tokens'], 'refreshAbsoluteSeconds' | 'graceSeconds' | 'graceUses'> & LoginRest;
+  readonly tokenSettings: Pick<Config['tokens'], 'refreshAbsoluteSeconds'> & LoginRest;
 };
 
 /**
  * Begins a login: one row, its first refresh token and its audit row, in the caller's transaction. The live login of
  * the same session and client ends (one live family for each); its access tokens live on until they expire.
- * Throws `session_ended` (401) when session, user or client is gone or disabled, `refresh_grace_required` (500) when
- * the configuration leaves honest clients without a retry.
+ * Throws `session_ended` (401) when session, user or client is gone or disabled.
  */
 export async function createFamily(
   tx: Tx,
@@ -61,9 +60,7 @@ export async function createFamily(
   family: NewFamily,
   caller: Caller,
 ): Promise<CreatedFamily> {
-  const { graceSeconds, graceUses, refreshAbsoluteSeconds } = ports.tokenSettings;
-  const isSenderConstrained = family.jkt !== undefined || family.x5t !== undefined;
-  if ((graceSeconds === 0 || graceUses === 0) && !isSenderConstrained) throw refreshGraceRequired();
+  const { refreshAbsoluteSeconds } = ports.tokenSettings;
   // No login outlives the session it belongs to.
   const session = family.sessionId === null ? null : await takeSession(tx, family.sessionId, family, caller);
   const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.secondsLeft ?? Number.POSITIVE_INFINITY);

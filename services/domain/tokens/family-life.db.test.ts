@@ -26,6 +26,7 @@ const admin: Caller = {
   clientId: 'operator',
   permissions: new Set(['tokens:revoke']),
   by: 'client',
+  isVetted: true,
   request: callerFrom('192.0.2.1').request,
 };
 let database: TestDatabase;
@@ -243,17 +244,6 @@ describe('a new family', () => {
     expect(await rowOf(family.familyId)).toMatchObject({ revoked_at: null, user_epoch: 0 });
     expect(await outcome(family.refreshToken)).toBe('session_ended');
   });
-
-  test.each([{ graceSeconds: 0 }, { graceUses: 0 }])(
-    'without grace (%o) is begun only for a client that proves a key',
-    async (settings) => {
-      const strict = copyWith(settings);
-      const userId = await insertUser(copy.pool);
-      expect(await codeOf(strict.create({ userId }))).toBe('refresh_grace_required');
-      expect(await codeOf(strict.create({ userId, jkt: 'thumb' }))).toBe('ok');
-      expect(await codeOf(strict.create({ userId, x5t: 'thumb' }))).toBe('ok');
-    },
-  );
 
   test('never outlives its absolute expiry, even where the idle one is longer (T16)', async () => {
     const brief = copyWith({ refreshAbsoluteSeconds: 60 });

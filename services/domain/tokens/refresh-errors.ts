@@ -90,15 +90,3 @@ export const resourceForeign = defineError({
   fix: 'Leave `resource` out, or sign in for the other resource.',
   retryable: false,
 });
-
-/** A defect of configuration, not of a request. */
-export const refreshGraceRequired = defineError({
-  code: 'refresh_grace_required',
-  status: 500,
-  oauthError: 'server_error',
-  title: 'Refresh tokens without a key of their client need a grace window',
-  cause:
-    'REFRESH_GRACE_SECONDS or REFRESH_GRACE_USES is 0, so that a lost answer would end the login of an honest client.',
-  fix: 'Set both above 0; 0 is for sender-constrained tokens (DPoP, mutual TLS) alone.',
-  retryable: false,
-});

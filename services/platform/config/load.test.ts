@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, keyEncryptionKeyOf, loadConfig } from './load.ts';
+import { ConfigError, keyEncryptionKeyOf, loadConfig, profileWarning } from './load.ts';
 
 const secret = (bytes = 32): string => randomBytes(bytes).toString('base64');
 const production = (): Record<string, string> => ({
@@ -10,14 +10,14 @@ const production = (): Record<string, string> => ({
   KEY_ENCRYPTION_KEY: secret(),
 });
 
-/** The variables a start is refused for; empty where it is not. */
+/** The variables a start is refused for, once for each problem; empty where it is not. */
 function refused(env: Record<string, string>): string[] {
   try {
     loadConfig(env);
     return [];
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err;
-    return [...new Set(err.problems.map((problem) => problem.env))];
+    return err.problems.map((problem) => problem.env);
   }
 }
 
@@ -35,10 +35,33 @@ describe('J17: what is unsafe does not start', () => {
     ['JWT_SECRET', 'short'],
     ['JWT_SECRET', '0123'.repeat(16)],
     ['REFRESH_GRACE_SECONDS', '0'],
+    ['REFRESH_GRACE_USES', '0'],
+    ['JWT_ACCESS_EXPIRY', '0'],
     ['JWT_LEEWAY', '61'],
+    ['KEY_PREPUBLISH_SECONDS', '59', { JWKS_MAX_AGE_SECONDS: '60' }],
+    ['JWT_REFRESH_ABSOLUTE_EXPIRY', '3599', { JWT_REFRESH_EXPIRY: '3600' }],
     ['RATE_LIMIT_PROFILE', 'load'],
-  ])('production refuses %s=%s by name', (env, value) => {
-    expect(refused({ ...production(), [env]: value })).toEqual([env]);
+  ])('production refuses %s=%s by name', (env, value, beside?: Record<string, string>) => {
+    expect(refused({ ...production(), ...beside, [env]: value })).toEqual([env]);
+  });
+
+  test.each([
+    ['KEY_PREPUBLISH_SECONDS', '60', { JWKS_MAX_AGE_SECONDS: '60' }],
+    ['JWT_REFRESH_ABSOLUTE_EXPIRY', '3600', { JWT_REFRESH_EXPIRY: '3600' }],
+    ['REFRESH_GRACE_SECONDS', '1', {}],
+    ['REFRESH_GRACE_USES', '1', {}],
+    // So that a client can be tested against expiry without a wait.
+    ['JWT_ACCESS_EXPIRY', '1', {}],
+  ])('and takes %s=%s: the bound itself is safe', (env, value, beside) => {
+    expect(refused({ ...production(), ...beside, [env]: value })).toEqual([]);
+  });
+
+  test('staging needs the same secrets as production, and may do without TLS and a public URL', () => {
+    const staging = { SALLYPORT_PROFILE: 'staging', BETTER_AUTH_SECRET: secret(), KEY_ENCRYPTION_KEY: secret() };
+    expect(refused(staging)).toEqual([]);
+    expect(refused({ ...staging, KEY_ENCRYPTION_KEY: '' })).toEqual(['KEY_ENCRYPTION_KEY']);
+    expect(refused({ ...staging, BETTER_AUTH_SECRET: '' })).toEqual(['BETTER_AUTH_SECRET']);
+    expect(refused({ ...staging, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: '/run/secrets/key' })).toEqual([]);
   });
 
   test('HS256 outside development needs a secret of its own, and in production to be asked for', () => {
@@ -61,6 +84,15 @@ describe('J17: what is unsafe does not start', () => {
   test('a start without any process is refused; workers alone are not', () => {
     expect(refused({ API_COPIES: '0', WORKER_COPIES: '0' })).toEqual(['API_COPIES']);
     expect(refused({ API_COPIES: '0', WORKER_COPIES: '1' })).toEqual([]);
+  });
+
+  test('NODE_ENV=production without a profile is told that it starts the development one, and how to mend it', () => {
+    expect(profileWarning({ NODE_ENV: 'production' })).toMatch(/development.*SALLYPORT_PROFILE=production/);
+    expect(profileWarning({ NODE_ENV: 'production', SALLYPORT_PROFILE: '' })).toBeDefined();
+    for (const profile of ['development', 'staging', 'production'])
+      expect(profileWarning({ NODE_ENV: 'production', SALLYPORT_PROFILE: profile })).toBeUndefined();
+    expect(profileWarning({ NODE_ENV: 'development' })).toBeUndefined();
+    expect(profileWarning({})).toBeUndefined();
   });
 
   test('a key-encryption key below 32 bytes is refused', () => {

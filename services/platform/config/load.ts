@@ -71,6 +71,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   return result;
 }
 
+/**
+ * What a start says aloud before it begins, with the fix: NODE_ENV chooses no rules of ours, and whoever sets it to
+ * production does not want a demo admin.
+ */
+export function profileWarning(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  if (env.NODE_ENV !== 'production' || env.SALLYPORT_PROFILE) return undefined;
+  return (
+    'WARNING: NODE_ENV is production, but the profile is development: known demo people and secrets of its own making. ' +
+    'Set SALLYPORT_PROFILE=production (or =development to mean it)'
+  );
+}
+
 /** Combinations that must not start. `development` allows what only development can have. */
 function unsafeSettings(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [
@@ -86,27 +98,26 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   const { server, keys, identity, tokens, jobs } = config;
   const production = server.profile === 'production';
   if (server.apiCopies === 0 && jobs.workerCopies === 0)
-    refuse('API_COPIES', 'and WORKER_COPIES are both 0', 'leave at least one process to start');
-  if (identity.authSecret !== undefined && identity.authSecret.length < 32)
-    refuse('BETTER_AUTH_SECRET', 'is shorter than 32 characters', 'make one: openssl rand -base64 32');
+    refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
   if (server.profile !== 'development' && identity.authSecret === undefined)
     refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
-  if (identity.authSecret !== undefined && production && new Set(identity.authSecret).size < 10)
-    refuse('BETTER_AUTH_SECRET', 'is a default or guessable value', 'make one: openssl rand -base64 32');
   if (
     server.profile !== 'development' &&
     keys.keyEncryptionKey === undefined &&
     keys.keyEncryptionKeyFile === undefined
   )
     refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
-  for (const [env, secret] of [
-    ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey],
-    ['JWT_SECRET', keys.jwtSecret],
-  ] as const)
-    if (secret !== undefined && production && new Set(secret).size < 10)
-      refuse(env, 'is a default or guessable value', 'make one: openssl rand -base64 32');
-  if (keys.jwtSecret !== undefined && Buffer.byteLength(keys.jwtSecret) < 32)
-    refuse('JWT_SECRET', 'is shorter than 256 bits', 'make one: openssl rand -base64 32');
+  for (const [env, secret, leastBytes] of [
+    ['BETTER_AUTH_SECRET', identity.authSecret, 32],
+    // Measured once it is decoded, or read from its file.
+    ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey, 0],
+    ['JWT_SECRET', keys.jwtSecret, 32],
+  ] as const) {
+    const isShort = secret !== undefined && Buffer.byteLength(secret) < leastBytes;
+    const isGuessable = secret !== undefined && production && new Set(secret).size < 10;
+    const problem = isShort ? `is shorter than ${leastBytes} bytes` : 'is a default or guessable value';
+    if (isShort || isGuessable) refuse(env, problem, 'make one: openssl rand -base64 32');
+  }
   if (server.profile !== 'development' && keys.algorithm === 'HS256' && keys.jwtSecret === undefined)
     refuse(
       'JWT_SECRET',
@@ -127,14 +138,12 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     );
   if (tokens.refreshAbsoluteSeconds < tokens.refreshTokenSeconds)
     refuse('JWT_REFRESH_ABSOLUTE_EXPIRY', 'is shorter than JWT_REFRESH_EXPIRY', 'raise it');
-  // Without grace a lost answer ends the login; only clients that prove a key with each refresh could go without.
+  // Without grace a lost answer ends the login of an honest client.
   for (const [env, value] of [
     ['REFRESH_GRACE_SECONDS', tokens.graceSeconds],
     ['REFRESH_GRACE_USES', tokens.graceUses],
   ] as const)
-    if (value === 0) refuse(env, 'is 0 while refresh tokens are not bound to a key of their client', 'set it above 0');
-  if (server.apiCopies === 0 && config.jobs.workerCopies === 0)
-    refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
+    if (value === 0) refuse(env, 'is 0: a lost answer would end the login of an honest client', 'set it above 0');
   if (production && config.limits.profile === 'load')
     refuse('RATE_LIMIT_PROFILE', 'is load under production: nothing would be limited', 'unset it');
   if (server.clientCertHeader !== undefined && server.trustedProxies.length === 0)

@@ -14,7 +14,7 @@ export const serverSettings = defineSettings({
   profile: {
     env: 'SALLYPORT_PROFILE',
     schema: oneOf(['development', 'staging', 'production'], 'development'),
-    use: 'Which rules of safety start-up enforces.',
+    use: 'Which rules of safety start-up enforces; NODE_ENV does not choose it.',
   },
   host: { env: 'HOST', schema: text('127.0.0.1', 255), use: 'Address the API listens on.' },
   port: { env: 'PORT', schema: wholeNumber(3000, 0, 65_535), use: 'Port the API listens on.' },

@@ -6,7 +6,7 @@ export const tokenSettings = defineSettings({
   audience: { env: 'JWT_AUDIENCE', schema: optionalText(512), use: 'Default `aud`; unset: BETTER_AUTH_URL.' },
   accessTokenSeconds: {
     env: 'JWT_ACCESS_EXPIRY',
-    schema: wholeNumber(900, 30, 86_400),
+    schema: wholeNumber(900, 1, 86_400),
     use: 'Life of an access token, seconds.',
   },
   refreshTokenSeconds: {

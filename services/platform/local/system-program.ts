@@ -55,11 +55,12 @@ export const findProgram = (
 export function installerOf(
   { packages }: SystemProgram,
   path: string = searchPath(),
-): { readonly manager: PackageManager; readonly typed: string } | undefined {
-  const manager = (Object.keys(MANAGERS) as PackageManager[]).find((command) => findExecutable([command], path));
-  if (!manager) return undefined;
+): { readonly manager: PackageManager; readonly command: string; readonly typed: string } | undefined {
+  const manager = (Object.keys(MANAGERS) as PackageManager[]).find((name) => findExecutable([name], path));
+  const command = manager && findExecutable([manager], path);
+  if (!manager || !command) return undefined;
   const words = [manager, ...MANAGERS[manager].install, packages[manager][0]];
-  return { manager, typed: `${manager === 'brew' ? '' : 'sudo '}${words.join(' ')}` };
+  return { manager, command, typed: `${manager === 'brew' ? '' : 'sudo '}${words.join(' ')}` };
 }
 
 function runToStderr(command: string, args: readonly string[]): Promise<boolean> {
@@ -73,25 +74,37 @@ function runToStderr(command: string, args: readonly string[]): Promise<boolean>
   });
 }
 
+type Where = {
+  /** Folders to look into, as in PATH. */
+  readonly path: string;
+  /** Whether we may install. */
+  readonly isRoot: boolean;
+};
+
 /**
  * The path of a program: from PATH, else installed by the system's package manager when we are root.
+ * @param where this system and ourselves, unless given
  *
  * @throws StartError with the exact command to run
  */
-export async function ensureProgram(program: SystemProgram, say: (text: string) => void): Promise<string> {
+export async function ensureProgram(
+  program: SystemProgram,
+  say: (text: string) => void,
+  where: Where = { path: searchPath(program.folders), isRoot: process.getuid?.() === 0 },
+): Promise<string> {
   const [name] = program.names;
-  const found = findProgram(program);
+  const found = findProgram(program, where.path);
   if (found) return found;
-  const installer = installerOf(program);
-  if (installer && process.getuid?.() === 0 && installer.manager !== 'brew') {
-    const { manager } = installer;
+  const installer = installerOf(program, where.path);
+  if (installer && where.isRoot && installer.manager !== 'brew') {
+    const { manager, command } = installer;
     const { prepare, install } = MANAGERS[manager];
     say(`no ${name} on PATH: installing one with ${manager} (waiting for its package index and download) …`);
-    if (prepare) await runToStderr(manager, prepare);
+    if (prepare) await runToStderr(command, prepare);
     for (const each of program.packages[manager]) {
-      if (await runToStderr(manager, [...install, ...each.split(' ')])) break;
+      if (await runToStderr(command, [...install, ...each.split(' ')])) break;
     }
-    const installed = findProgram(program);
+    const installed = findProgram(program, where.path);
     if (installed) return installed;
   }
   throw new StartError(

@@ -7,6 +7,7 @@ import { createTestDatabase, testRedisUrl } from './stores.ts';
 export type ApiWorld = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
+  readonly authSecret: string;
   /** One more copy. @param changes other stores than the world's, or settings */
   startCopy(changes?: Partial<ApiCopyOptions>): Promise<ApiCopy>;
   /** A confidential client with these client-credentials scopes; every copy knows it when this resolves. */
@@ -27,8 +28,7 @@ export async function openApiWorld(): Promise<ApiWorld> {
     return copies[0];
   };
   return {
-    databaseUrl: shared.databaseUrl,
-    redisUrl: shared.redisUrl,
+    ...shared,
     startCopy: async (changes = {}) => {
       const copy = await startApiCopy({ ...shared, ...changes });
       copies.push(copy);

@@ -93,9 +93,12 @@ export async function verdictOn({ api }: Api, token: string, members: object = {
   return body?.active === true ? 'active' : (body?.reason ?? body?.code ?? text);
 }
 
-/** Waits for a verdict that comes with the next poll of the revocations, as after a replay. */
-export const untilVerdict = (api: Api, token: string, expected: string): Promise<true> =>
-  eventually(`the verdict ${expected}`, async () => (await verdictOn(api, token)) === expected);
+/**
+ * Waits for a verdict that comes with the next poll of the revocations, as after a replay.
+ * @param withinMs where the time is what is promised
+ */
+export const untilVerdict = (api: Api, token: string, expected: string, withinMs?: number): Promise<true> =>
+  eventually(`the verdict ${expected}`, async () => (await verdictOn(api, token)) === expected, withinMs);
 
 export const revoke = (
   { api, credentials }: ApiOfClient,
