@@ -36,8 +36,8 @@ export type Authenticators = {
   bearer(token: string, request: RequestContext, proof?: RequestProof): Caller | null;
   /** A confidential client by its secret. */
   client(clientId: string, clientSecret: string, request: RequestContext): Caller | null;
-  /** The signed session cookie. */
-  session(request: FastifyRequest, context: RequestContext): Promise<Caller | null>;
+  /** The signed session cookie. `isUse` is false where no request of a person asks: then the session goes on resting. */
+  session(request: FastifyRequest, context: RequestContext, isUse?: boolean): Promise<Caller | null>;
   /** True when a cookie-authenticated write comes from a page that may send it. */
   csrfPasses(request: FastifyRequest): boolean;
 };

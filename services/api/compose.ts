@@ -107,7 +107,7 @@ export async function compose(input: ComposeInput) {
     bearer: (token, request, proof) =>
       bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
     client: (id, secret, request) => clientCaller(access, id, secret, request),
-    session: (request, context) => sessionCaller(ports, request.headers.cookie, context),
+    session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
     csrfPasses: (request) => csrfPasses(ports, request.headers),
   };
   return {

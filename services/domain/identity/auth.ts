@@ -40,8 +40,8 @@ export type Auth = {
     },
     request: RequestContext,
   ): Promise<OpenedSession>;
-  /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. */
-  findSession(cookie: string): Promise<LiveSession | null>;
+  /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. `isUse`: it rests no longer. */
+  findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
   readonly factors: AuthFactors;
   /** Drops the cached copy; speed alone. */
   forget(sessionToken: string): Promise<void>;
@@ -115,14 +115,14 @@ export function createAuth(
       open(given, () =>
         engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
       ),
-    async findSession(cookie) {
+    async findSession(cookie, isUse) {
       assertNotRewound(revocations);
       const read: Handover = { afterCommit: null };
       const found = (await handover.run(read, () =>
         authDatabase.unmask(() => engine.api.getSession({ headers: new Headers({ cookie }) })),
       )) as unknown as LiveSession | null;
       if (!found || found.user.disabledAt !== null || revocations.isSessionEnded(found.session.id)) return null;
-      const updatedAt = await usedSession(ports, settings, found.session);
+      const updatedAt = await usedSession(ports, settings, found.session, isUse);
       if (updatedAt === null) return null;
       const used = { ...found, session: { ...found.session, updatedAt } };
       if (!read.isCached || updatedAt !== found.session.updatedAt) void cache.keepSession(used);

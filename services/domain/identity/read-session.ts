@@ -8,10 +8,14 @@ import type { LiveSession } from './live-session.ts';
 import { sessionCallerOf } from './open-session.ts';
 import { liveSessionView } from './views.ts';
 
-/** The live session of a signed cookie, or null. */
-export async function findByCookie({ auth }: HasAuth, cookieHeader: string | undefined): Promise<LiveSession | null> {
+/** The live session of a signed cookie, or null. Unless said, that is a use of it. */
+export async function findByCookie(
+  { auth }: HasAuth,
+  cookieHeader: string | undefined,
+  isUse = true,
+): Promise<LiveSession | null> {
   if (cookieHeader === undefined || cookieValue(cookieHeader, auth.browser.sessionCookie) === undefined) return null;
-  return auth.findSession(cookieHeader);
+  return auth.findSession(cookieHeader, isUse);
 }
 
 /**
@@ -32,7 +36,8 @@ export async function sessionCaller(
   ports: HasAuth & HasAccess,
   cookieHeader: string | undefined,
   request: RequestContext,
+  isUse = true,
 ): Promise<Caller | null> {
-  const found = await findByCookie(ports, cookieHeader);
+  const found = await findByCookie(ports, cookieHeader, isUse);
   return found && sessionCallerOf(found, ports, { request });
 }

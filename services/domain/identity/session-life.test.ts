@@ -20,7 +20,7 @@ function postgres(answer: Date | null | Error) {
   return { sql, asked };
 }
 const use = (sql: Sql, acr: string, rested: number, settings = life) =>
-  usedSession({ sql, clock }, settings, { id: 's', acr, updatedAt: ago(rested) });
+  usedSession({ sql, clock }, settings, { id: 's', acr, updatedAt: ago(rested) }, true);
 
 test('U5 two factors open a session for a day at most, one factor for as long as is set', () => {
   const expiresAt = new Date(nowMs + 2_592_000_000);

@@ -52,13 +52,18 @@ export function readSessionsPage(
 export const findSessionRow = async (sql: Sql, sessionId: string): Promise<SessionRow | undefined> =>
   (await sql.query<SessionRow>(sessionFind, [sessionId]))[0];
 
+const RESTED_LESS = `id = $1 AND "updatedAt" > clock_timestamp() - make_interval(secs => $2)`;
 /** By primary key, and no index on what it writes. */
 const sessionUse = defineStatement(
   'sessionUse',
-  `UPDATE sessions SET "updatedAt" = clock_timestamp()
-   WHERE id = $1 AND "updatedAt" > clock_timestamp() - make_interval(secs => $2) RETURNING "updatedAt"`,
+  `UPDATE sessions SET "updatedAt" = clock_timestamp() WHERE ${RESTED_LESS} RETURNING "updatedAt"`,
 );
+const sessionUseRead = defineStatement('sessionUseRead', `SELECT "updatedAt" FROM sessions WHERE ${RESTED_LESS}`);
 
 /** When it was used, which is now; null where it is gone or was not used for so long. */
 export const useSession = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
   (await sql.query<{ updatedAt: Date }>(sessionUse, [id, idleSeconds]))[0]?.updatedAt ?? null;
+
+/** When it was used last; null as above. */
+export const readSessionUse = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
+  (await sql.query<{ updatedAt: Date }>(sessionUseRead, [id, idleSeconds]))[0]?.updatedAt ?? null;

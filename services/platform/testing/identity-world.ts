@@ -170,7 +170,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const callers = createCallerResolver({
     bearer: () => null,
     client: () => null,
-    session: (request, context) => sessionCaller(deps, request.headers.cookie, context),
+    session: (request, context, isUse) => sessionCaller(deps, request.headers.cookie, context, isUse),
     csrfPasses: (request) => csrfPasses(deps, request.headers),
   });
   const routes = { app: app.fastify, callers, bound: app.bound };
