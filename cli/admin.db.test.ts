@@ -123,9 +123,23 @@ test('clients are made with a secret shown once, given another, disabled and del
     'tokens:read',
     '--audiences',
     'https://a.example',
+    '--dpop-bound',
     ...reason,
   );
-  expect(made).toMatchObject({ name: 'Reports', credential_scopes: ['tokens:read'], audiences: ['https://a.example'] });
+  expect(made).toMatchObject({
+    name: 'Reports',
+    credential_scopes: ['tokens:read'],
+    audiences: ['https://a.example'],
+    dpop_bound_access_tokens: true,
+    tls_client_certificate_bound_access_tokens: false,
+    require_pushed_authorization_requests: false,
+  });
+  const strict = await json('clients', 'create', 'Strict', '--certificate-bound', '--pushes-requests', ...reason);
+  expect(strict).toMatchObject({
+    dpop_bound_access_tokens: false,
+    tls_client_certificate_bound_access_tokens: true,
+    require_pushed_authorization_requests: true,
+  });
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);

@@ -36,6 +36,9 @@ type CreateOptions = ActOptions & {
   readonly credentialScopes: string[];
   readonly redirectUris: string[];
   readonly audiences: string[];
+  readonly dpopBound?: boolean;
+  readonly certificateBound?: boolean;
+  readonly pushesRequests?: boolean;
 };
 
 const line = (client: ClientView): string =>
@@ -63,6 +66,9 @@ function registrationOf(name: string, options: CreateOptions): CreateClientInput
     credential_scopes: options.credentialScopes,
     redirect_uris: options.redirectUris,
     audiences: options.audiences,
+    dpop_bound_access_tokens: options.dpopBound,
+    tls_client_certificate_bound_access_tokens: options.certificateBound,
+    require_pushed_authorization_requests: options.pushesRequests,
     reason: options.reason,
   });
   return {
@@ -74,6 +80,9 @@ function registrationOf(name: string, options: CreateOptions): CreateClientInput
     credentialScopes: body.credential_scopes ?? [],
     redirectUris: body.redirect_uris ?? [],
     audiences: body.audiences ?? [],
+    dpopBound: body.dpop_bound_access_tokens ?? false,
+    certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
+    pushesRequests: body.require_pushed_authorization_requests ?? false,
     reason: body.reason,
   };
 }
@@ -105,6 +114,9 @@ export function registerClients(program: Command): void {
     .option('--credential-scopes <scopes...>', 'what its own tokens may carry', [])
     .option('--redirect-uris <uris...>', 'where it may send people back to', [])
     .option('--audiences <audiences...>', 'whom its tokens may be for beside the installation', [])
+    .option('--dpop-bound', 'every token of it is bound to a key (RFC 9449)')
+    .option('--certificate-bound', 'every token of it is bound to a certificate (RFC 8705)')
+    .option('--pushes-requests', 'its authorization requests come pushed, or not at all (RFC 9126)')
     .action((name: string, _own, command: Command) =>
       onDatabase<CreateOptions>(command, async (ports, output, options) => {
         const input = registrationOf(name, options);

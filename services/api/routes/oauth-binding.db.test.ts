@@ -363,6 +363,30 @@ describe('client certificates (RFC 8705 §3)', () => {
     }
   });
 
+  test('what is asked of a client is asked from when it is made', async () => {
+    const admin = await newPerson(api, ['admin']);
+    const demands = [
+      'dpop_bound_access_tokens',
+      'tls_client_certificate_bound_access_tokens',
+      'require_pushed_authorization_requests',
+    ];
+    const shownDemands = (of: object) => demands.filter((demand) => (of as Record<string, unknown>)[demand] === true);
+    for (const demand of demands) {
+      const json = {
+        name: 'Strict',
+        grant_types: ['client_credentials', 'authorization_code'],
+        redirect_uris: [LOOPBACK_REDIRECT],
+        [demand]: true,
+        reason: 'made strict',
+      };
+      const made = await send(api.url, 'POST', '/v1/admin/clients', { bearer: admin.bearer, json });
+      expect([made.status, shownDemands(made.body)], made.text).toEqual([201, [demand]]);
+      const bare = await askToken(api, made.body, { grant_type: 'client_credentials' });
+      expect(bare.status).toBe(demand === 'require_pushed_authorization_requests' ? 200 : 400);
+      expect(api.ports.access.client(made.body.client_id)?.pushesRequests).toBe(bare.status === 200);
+    }
+  });
+
   test.each(['dpop_bound_access_tokens', 'tls_client_certificate_bound_access_tokens'])(
     'M1, D2: a login of before %s was asked for is over: who stole its refresh token cannot bind it to a key of their own',
     async (demand) => {

@@ -51,8 +51,9 @@ const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role,
 const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
-     "clientCredentialsScopes", "redirectUris", audiences)
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
+     "requirePushedRequests")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -78,6 +79,9 @@ export type NewClient = {
   readonly credentialScopes: readonly string[];
   readonly redirectUris: readonly string[];
   readonly audiences: readonly string[];
+  readonly dpopBound: boolean;
+  readonly certificateBound: boolean;
+  readonly pushesRequests: boolean;
 };
 
 /** False when the id is taken, by a client or a user. */
@@ -93,6 +97,9 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.credentialScopes,
     client.redirectUris,
     client.audiences,
+    client.dpopBound,
+    client.certificateBound,
+    client.pushesRequests,
   ]);
   return rows.length === 1;
 }

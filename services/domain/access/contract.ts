@@ -184,6 +184,7 @@ export const createClientEndpoint = defineEndpoint({
     credential_scopes: scopes.optional(),
     redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
+    ...demands.partial().shape,
     reason,
   }),
   idempotency: 'answer',

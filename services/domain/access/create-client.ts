@@ -17,6 +17,12 @@ export type CreateClientInput = {
   readonly redirectUris?: readonly string[];
   /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
   readonly audiences?: readonly string[];
+  /** RFC 9449 §5.2: every token of it is bound to a key. */
+  readonly dpopBound?: boolean;
+  /** RFC 8705 §3.4: every token of it is bound to a certificate. */
+  readonly certificateBound?: boolean;
+  /** RFC 9126 §6: its authorization requests come pushed, or not at all. */
+  readonly pushesRequests?: boolean;
   /** For the audit log. */
   readonly reason?: string;
 };
@@ -52,6 +58,9 @@ export async function createClient(
       credentialScopes: input.credentialScopes ?? [],
       redirectUris: input.redirectUris ?? [],
       audiences: input.audiences ?? [],
+      dpopBound: input.dpopBound ?? false,
+      certificateBound: input.certificateBound ?? false,
+      pushesRequests: input.pushesRequests ?? false,
     });
   });
   if (!isMade) throw clientExists();
