@@ -143,6 +143,17 @@ describe('A6 names are asked of name servers, not of the system', () => {
     expect(asked).toContain(name);
   });
 
+  test('a name server that is dead leaves time for the next', async () => {
+    const dead = createSocket('udp4');
+    dead.bind(0, '127.0.0.1');
+    await once(dead, 'listening');
+    const nameServers = [`127.0.0.1:${dead.address().port}`, ...rules.nameServers];
+    // The documents of clients have three seconds in all.
+    const look = guardedFetch({ ...rules, nameServers, deadlineMs: 1_900 }, 'https://inside.example/a');
+    await expect(look).rejects.toThrow('private address');
+    dead.close();
+  });
+
   test('this machine’s own name is asked of nobody', async () => {
     await expect(guardedFetch(rules, 'https://a.localhost/')).rejects.toThrow('names a private address');
     expect(asked).not.toContain('a.localhost');

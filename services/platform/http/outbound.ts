@@ -26,7 +26,8 @@ class OutboundRefused extends Error {
 
 const ANSWER_BYTES_MAX = 1_048_576;
 const DEADLINE_MS = 8_000;
-const LOOKUP_MS = 2_000;
+/** For each name server: after two that are dead there is time left for a third and for the answer itself. */
+const LOOKUP_MS = 700;
 
 // IANA special-purpose registries (RFC 6890 and its updates): whatever is not reachable for everybody.
 const special = new BlockList();
