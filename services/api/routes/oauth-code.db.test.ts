@@ -183,9 +183,9 @@ describe('codes', () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => redeem(code, verifier)));
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
-    // All of them want one row: on a busy machine some give up waiting for a connection, and are told to come again.
+    // All of them want one row: on a busy machine a few give up waiting for a connection, and are told to come again.
     const refused = answers.filter(({ status }) => status === 400);
-    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeGreaterThanOrEqual(44);
     for (const { body } of refused)
       expect([body.error, body.code]).toEqual(['invalid_grant', 'authorization_code_invalid']);
     for (const { status, body, headers } of answers)

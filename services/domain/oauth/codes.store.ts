@@ -23,12 +23,16 @@ const codeConsume = defineStatement(
      extract(epoch FROM auth_time)::int8 AS "authTime"`,
 );
 
-/** What there is of a code that could not be consumed: for another resource, or exchanged before. By two unique indexes. */
+/**
+ * What there is of a code that could not be consumed: for another resource, or exchanged before, and whether the login
+ * of that was ended with its tokens. By two unique indexes and that of revocations by what they name.
+ */
 const codeTrace = defineStatement(
   'oauthCodeTrace',
   `SELECT (SELECT audience FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3
-       AND code_challenge = $4 AND expires_at > clock_timestamp()) AS audience,
-     (SELECT id FROM refresh_families WHERE code_id = $1::bytea AND client_id = $2) AS "familyId"`,
+       AND code_challenge = $4 AND expires_at > clock_timestamp()) AS audience, f.id AS "familyId",
+     f.revoked_at IS NOT NULL AND EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text) AS "isOver"
+   FROM (SELECT) one LEFT JOIN refresh_families f ON f.code_id = $1::bytea AND f.client_id = $2`,
 );
 
 /**
@@ -118,10 +122,9 @@ export async function consumeCode(tx: Sql, code: PresentedCode): Promise<Consume
 export const deleteCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(codesOfDelete, [userId, clientId])).length;
 
-export async function traceCode(
-  sql: Sql,
-  code: PresentedCode,
-): Promise<{ readonly audience: string | null; readonly familyId: string | null }> {
-  const [row] = await sql.query<{ audience: string | null; familyId: string | null }>(codeTrace, valuesOf(code));
+type CodeTrace = { readonly audience: string | null; readonly familyId: string | null; readonly isOver: boolean };
+
+export async function traceCode(sql: Sql, code: PresentedCode): Promise<CodeTrace> {
+  const [row] = await sql.query<CodeTrace>(codeTrace, valuesOf(code));
   return row!;
 }

@@ -81,17 +81,19 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
 
 /** Says why, and ends what a code exchanged before has begun (RFC 6749 §4.1.2, ASVS 10.4.2). */
 async function refuse(ports: RedeemCodePorts, presented: PresentedCode, caller: Caller): Promise<never> {
-  const { audience, familyId } = await traceCode(ports.sql, presented);
+  const { audience, familyId, isOver } = await traceCode(ports.sql, presented);
   if (familyId !== null) {
-    await ports.transact(async (tx) => {
-      await endFamily(tx, familyId, 'code_reused', caller);
-      await recordEvent(tx, caller, codeReused, {
-        outcome: 'ended',
-        target: { kind: 'family', id: familyId },
-        clientId: presented.clientId,
+    const target = { kind: 'family', id: familyId } as const;
+    const event = { outcome: 'ended', target, clientId: presented.clientId } as const;
+    // Many at once wait for the row of one login: those that find it ended leave it alone.
+    if (isOver) await recordEvent(ports.sql, caller, codeReused, event);
+    else {
+      await ports.transact(async (tx) => {
+        await endFamily(tx, familyId, 'code_reused', caller);
+        await recordEvent(tx, caller, codeReused, event);
       });
-    });
-    await ports.announceRevocations();
+      await ports.announceRevocations();
+    }
   }
   throw audience !== null && presented.resource !== undefined && audience !== presented.resource
     ? resourceNotGranted()
