@@ -128,7 +128,7 @@ describe('GET /v1/audit/events', () => {
     ['a cursor with a slash', '?cursor=a%2Fb', 'request_invalid'],
     ['two cursors', '?cursor=NQ&cursor=NQ', 'request_invalid'],
     ['limit 0', '?limit=0', 'request_invalid'],
-    ['limit 101', '?limit=101', 'request_invalid'],
+    ['limit 1,001', '?limit=1001', 'request_invalid'],
     ['limit of words', '?limit=all', 'request_invalid'],
     ['limit with a fraction', '?limit=1.5', 'request_invalid'],
     ['a type of another form', '?type=user%25', 'request_invalid'],

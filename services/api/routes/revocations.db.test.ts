@@ -128,6 +128,7 @@ beforeAll(async () => {
             kind: 'client',
             clientId: token,
             by: 'bearer',
+            isVetted: true,
             permissions: new Set(token === 'other' ? [] : ['revocations:read']),
             request,
           }
@@ -318,12 +319,24 @@ describe('health', () => {
       {
         status: 'ready',
         components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' },
+        api: 'ok',
+        postgres: 'ok',
+        keys: 'ok',
+        revocations: 'ok',
+        redis: 'ok',
       },
     ]);
     isDraining = true;
     const draining = await fetch(`${base}/readyz`);
     expect(draining.status).toBe(503);
-    expect(await draining.json()).toMatchObject({ status: 'not_ready', components: { api: 'draining' } });
+    expect(await draining.json()).toMatchObject({
+      status: 'not_ready',
+      components: { api: 'draining' },
+      api: 'draining',
+      code: 'not_ready',
+      retryable: true,
+      trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+    });
     expect((await fetch(`${base}/healthz`)).status).toBe(200);
     isDraining = false;
   });
