@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ErrorReports } from './error-report.ts';
 import { startErrorReports } from './error-reports.ts';
 import { runInSpan, startServerSpan } from './http-span.ts';
+import { withJobSpan } from './job-span.ts';
 import { safeMessage } from './log-errors.ts';
 import { createLogger } from './logger.ts';
 import { catalogue } from './metrics/catalogue.ts';
@@ -70,7 +71,7 @@ describe('error reports', () => {
       level: 'error',
       release: '1.2.3',
       tags: { service: 'sallyport-api', code: 'internal', operation: 'readKeys' },
-      contexts: { trace: { trace_id: request.traceId } },
+      contexts: { trace: { trace_id: request.traceId, span_id: request.spanId } },
     });
     expect(event.exception.values.map(({ type, value }) => [type, value])).toEqual([
       ['TypeError', '23505'],
@@ -83,13 +84,29 @@ describe('error reports', () => {
     });
   });
 
+  it('of a job name its span; outside of requests and jobs they name no trace at all', async () => {
+    const { report } = start();
+    let parent = '';
+    await withJobSpan('a-job', {}, '', async (traceparent) => {
+      parent = traceparent;
+      report(new RangeError('inside'), { code: 'inside' });
+    });
+    report(new RangeError('outside'), { code: 'outside' });
+    await expect.poll(() => envelopes.length).toBe(2);
+    const [inside, outside] = ['inside', 'outside'].map(
+      (code) => envelopes.find(({ event }) => (event.tags as { code?: string }).code === code)?.event,
+    );
+    expect(inside?.contexts).toMatchObject({ trace: { trace_id: parent.slice(3, 35), span_id: parent.slice(36, 52) } });
+    expect(outside?.contexts).toBeUndefined();
+  });
+
   it('hold nothing else: no message, argument, source line, host, environment or module list', async () => {
     const { report } = start();
     const error = Object.assign(new Error('password hunter2 of a@b.example'), {
       detail: 'Key (email)=(a@b.example)',
       config: { headers: { authorization: 'Bearer canary' } },
     });
-    report(error, {});
+    runInSpan(startServerSpan({}, 'GET', '/v1/keys'), () => report(error, {}));
     await expect.poll(() => envelopes.length).toBe(1);
     const [{ text, event }] = envelopes as [Envelope];
     for (const secret of ['hunter2', 'a@b.example', 'canary', 'Key (email)']) expect(text).not.toContain(secret);

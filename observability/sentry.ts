@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { defaultStackParser, type ErrorEvent, makeNodeTransport, NodeClient, Scope } from '@sentry/node';
 import type { ErrorReportOptions, ErrorReports, ErrorReportTags } from './error-report.ts';
-import { currentTraceId } from './http-span.ts';
+import { currentTraceparent } from './http-span.ts';
 import { describeError, type ErrorDescription } from './log-errors.ts';
 import { errorReports } from './metrics/telemetry.ts';
 
@@ -48,6 +48,11 @@ function exceptionsOf(description: ErrorDescription): ErrorException[] {
   return [...(description.cause === undefined ? [] : exceptionsOf(description.cause)), own];
 }
 
+const traceOf = (traceparent: string) => ({
+  trace_id: traceparent.slice(3, 35),
+  span_id: traceparent.slice(36, 52),
+});
+
 /** Whatever the SDK put in by itself stays here: of its event only what is named goes out. */
 function onlyOurs(event: ErrorEvent): ErrorEvent {
   const kept: ErrorEvent = { type: undefined };
@@ -63,7 +68,9 @@ function onlyOurs(event: ErrorEvent): ErrorEvent {
   ] as const) {
     if (event[name] !== undefined) Object.assign(kept, { [name]: event[name] });
   }
-  if (event.contexts?.trace !== undefined) kept.contexts = { trace: event.contexts.trace };
+  // Without one of ours the SDK names a trace of its own making, which leads nowhere.
+  const traceparent = currentTraceparent();
+  if (traceparent !== undefined) kept.contexts = { trace: traceOf(traceparent) };
   return kept;
 }
 
@@ -101,14 +108,12 @@ export function startSentry(options: ErrorReportOptions & { dsn: string }): Pick
       }
       if (quiet.size >= fingerprintsMax) quiet.clear();
       quiet.set(key, { until: performance.now() + quietMs, likeIt: 0 });
-      const traceId = currentTraceId();
       const scope = new Scope();
       client.captureEvent(
         {
           level: 'error',
           exception: { values: exceptionsOf(description) },
           tags: { service: options.serviceName, ...tags, ...(state?.likeIt ? { like_it: state.likeIt } : {}) },
-          ...(traceId === undefined ? {} : { contexts: { trace: { trace_id: traceId, span_id: traceId.slice(16) } } }),
         },
         undefined,
         scope,

@@ -45,6 +45,7 @@ export const auditSealingStopped = defineGauge({
   labels: { reason: ['database_behind', 'forked', 'tiles_damaged'] },
 });
 
+const sinkFaults = ['unavailable', 'refused', 'forked'] as const;
 /** Kinds of places outside the database that are told of checkpoints. */
 const sinkKinds = ['file', 'witness', 's3'] as const;
 
@@ -57,8 +58,11 @@ export const auditSinkSize = defineGauge({
 export const auditSinkFailures = defineCounter({
   name: 'sallyport_audit_sink_failures',
   help: 'Checkpoints that a sink did not take at that try; the newest is tried again.',
-  labels: { sink: sinkKinds, reason: ['unavailable', 'refused', 'forked'] },
+  labels: { sink: sinkKinds, reason: sinkFaults },
 });
+
+// At zero from the start, so that the first one is a step that alerts see.
+for (const sink of sinkKinds) for (const reason of sinkFaults) auditSinkFailures.at({ sink, reason });
 
 export const auditSinkSkipped = defineCounter({
   name: 'sallyport_audit_sink_skipped',

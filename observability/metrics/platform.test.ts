@@ -1,7 +1,10 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from './catalogue.ts';
 import { activeRequests, httpMetrics } from './http.ts';
 import { registry } from './instruments.ts';
+import { showMailsGivenUp } from './mail.ts';
 import { watchProcess } from './process.ts';
 import { renderPrometheus } from './prometheus.ts';
 import { tokenValidations, validationReasons } from './tokens.ts';
@@ -23,6 +26,24 @@ describe('the platform’s metrics', () => {
   it('no label is named after a person, a client or a token', () => {
     const names = catalogue().flatMap((metric) => Object.keys(metric.labels));
     expect(names.filter((name) => /user|client|token|tenant|email|ip|address|session|path|url/.test(name))).toEqual([]);
+  });
+
+  it('the first event that an alert waits for is a step: its series stands at zero before', () => {
+    showMailsGivenUp();
+    const folder = join(import.meta.dirname, '../alerts');
+    const rules = globSync('*.yaml', { cwd: folder, exclude: ['*.test.yaml'] })
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('\n');
+    const watched = [
+      ...rules.matchAll(/(?<!unless sum\()increase\((\w+)_total(?:\{(\w+)=~?"([^"]+)"\})?\[\w+\]\)\)? > 0(?!\.)/g),
+    ];
+    expect(watched.length).toBeGreaterThan(4);
+    const metrics = registry.collect();
+    for (const [, name, label = '', values = ''] of watched) {
+      const series = metrics.find((metric) => metric.name === name)?.series ?? [];
+      const isWatched = (value = ''): boolean => new RegExp(`^(${values})$`).test(value);
+      expect([name, series.some(({ labels }) => label === '' || isWatched(labels[label]))]).toEqual([name, true]);
+    }
   });
 
   it('every reason of the validate answer is a reason of the metric', () => {
