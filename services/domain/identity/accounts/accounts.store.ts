@@ -17,11 +17,16 @@ export type AccountRow = {
   readonly tokenEpoch: number;
   /** Null where it never had a password. */
   readonly passwordChangedAt: Date | null;
+  /** Whether a sign-in by password asks for a second factor. */
+  readonly hasSecondFactor: boolean;
   /** Of the password; null where the account has none. */
   readonly digest: string | null;
 };
 
-const ACCOUNT = `u.id, u.email, u."emailVerified" IS NOT NULL AS "emailVerified", u.name, u.image, u."createdAt",
+/** By two_factors' unique user and passkeys_user_id. */
+const HAS_SECOND_FACTOR = `(EXISTS (SELECT FROM two_factors f WHERE f."userId" = u.id AND f.verified)
+   OR EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id))`;
+const ACCOUNT = `${HAS_SECOND_FACTOR} AS "hasSecondFactor", u.id, u.email, u."emailVerified" IS NOT NULL AS "emailVerified", u.name, u.image, u."createdAt",
   u."updatedAt", u.roles, u."disabledAt" IS NOT NULL AS "isDisabled", u."tokenEpoch",
   u."passwordChangedAt", a.password AS digest`;
 const FROM = `FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id`;

@@ -41,7 +41,8 @@ export async function changePassword(
   const digest = await proveOwnPassword(ports, userId, own, caller);
   const owner = await findAccount(ports.sql, userId);
   if (!owner) throw unauthenticated();
-  const provenDigest = await newDigest(ports, { password: newPassword, owner, signal }, caller);
+  const { hasSecondFactor: keepsSecondFactor } = owner;
+  const provenDigest = await newDigest(ports, { password: newPassword, owner, keepsSecondFactor, signal }, caller);
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_changed');
     const { amr, acr, expiresAt, email } = await holdOwnSession(tx, caller);

@@ -39,7 +39,10 @@ const byCode =
     if (!owner) return refuseCode(ports.sql, caller);
     const invited = purpose === 'invitation' ? ((await readInvitation(ports.sql, owner.id))?.roles ?? []) : [];
     const ownerToBe = { ...owner, roles: [...owner.roles, ...invited] };
-    const digest = await newDigest(ports, { password: newPassword, owner: ownerToBe, signal }, caller);
+    // Of an account that nobody had proved the factors go too (`takeOver`).
+    const keepsSecondFactor = owner.hasSecondFactor && owner.emailVerified;
+    const asked = { password: newPassword, owner: ownerToBe, keepsSecondFactor, signal };
+    const digest = await newDigest(ports, asked, caller);
     const isSet = await ports.transact(async (tx) => {
       await setAuditContext(tx, caller, status);
       const held = await holdKnownRoles(tx, invited);

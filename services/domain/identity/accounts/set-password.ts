@@ -14,18 +14,22 @@ import { voidInvitation } from './invitations.store.ts';
 
 export type NewPasswordPorts = HasPasswordPolicy & Pick<Ports, 'sql' | 'log' | 'hasher'>;
 
+export type NewPassword = {
+  readonly password: string;
+  readonly owner: Pick<AccountRow, 'email' | 'name' | 'roles'>;
+  /** Beside this password a second factor will be asked for. */
+  readonly keepsSecondFactor?: boolean;
+  readonly signal?: AbortSignal | undefined;
+};
+
 /** The digest of a password that may be used. Outside of transactions. Throws the `passwordErrors` (400), `hashing_busy`. */
 export async function newDigest(
   ports: NewPasswordPorts,
-  {
-    password,
-    owner,
-    signal,
-  }: { password: string; owner: Pick<AccountRow, 'email' | 'name' | 'roles'>; signal?: AbortSignal | undefined },
+  { password, owner, keepsSecondFactor: hasSecondFactor = false, signal }: NewPassword,
   caller: Caller,
 ): Promise<string> {
   const { email, name, roles } = owner;
-  await assertPasswordAllowed(ports, password, { email, name: name ?? undefined, roles, caller });
+  await assertPasswordAllowed(ports, password, { email, name: name ?? undefined, roles, hasSecondFactor, caller });
   return inQueue(ports.hasher.hash(password, admissionOf(caller, signal)));
 }
 

@@ -1,0 +1,162 @@
+import { hash, randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ownPage } from '../../platform/testing/account-world.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { newEmail, patiently } from '../../platform/testing/flows.ts';
+import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { newPerson } from '../../platform/testing/people.ts';
+import { insertPerson, logIn } from '../../platform/testing/signed-in.ts';
+
+const STOLEN = 'a password of somebody elsewhere';
+const COMMON = 'passwordpassword';
+const GOOD = 'twenty-four quiet pigeons';
+
+let world: ApiWorld;
+let api: ApiCopy;
+let mails: MailFolder;
+let list: Server;
+let digest: string;
+const password = 'the present one of all of them';
+beforeAll(async () => {
+  list = createServer((request, response) => {
+    const stolen = hash('sha1', STOLEN).toUpperCase();
+    const isAsked = stolen.startsWith(request.url?.split('/').at(-1) ?? '');
+    response.end(`${'0'.repeat(35)}:0${isAsked ? `\r\n${stolen.slice(5)}:9` : ''}`);
+  });
+  await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
+  world = await openApiWorld();
+  const env = {
+    PASSWORD_PROFILE: 'nist',
+    BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
+    RATE_LIMIT_PROFILE: 'load',
+    HASH_QUEUE: '64',
+  };
+  api = await world.startCopy({ env });
+  mails = await openMailFolder(api.ports);
+  digest = await api.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
+});
+afterAll(async () => {
+  await mails?.close();
+  await world?.close();
+  list?.close();
+});
+
+const post = (path: string, json: object, sent: Sent = {}): Promise<Received> =>
+  patiently(() => send(api.url, 'POST', path, { json, ...sent }));
+const codeFor = async (email: string): Promise<string> => (await mails.to(email)).at(-1)?.code ?? 'no mail';
+/** What came of a new password: its code, or that it was taken; and the reason that was given. */
+const verdict = ({ status, body }: Received): (string | undefined)[] =>
+  status < 300 ? ['taken'] : [body.code, body.detail];
+
+type Way = {
+  /** Asks for this password at one account, again and again. */
+  readonly choose: (chosen: string) => Promise<Received>;
+};
+
+/** Somebody whose address is proved or not, with factors or none. */
+async function person({ isProved = true, factor = '' } = {}): Promise<{ id: string; email: string }> {
+  const email = newEmail();
+  const id = await insertPerson(api, email, digest);
+  if (isProved) await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
+  if (factor.includes('app'))
+    await world.rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', $2)`,
+      [id, factor === 'app'],
+    );
+  if (factor === 'passkey')
+    await world.rows(
+      `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
+       VALUES ($1, 'x', $2, $1, 0, 'singleDevice', false, now())`,
+      [randomUUID(), id],
+    );
+  return { id, email };
+}
+
+async function changing(about: Parameters<typeof person>[0] = {}): Promise<Way> {
+  const { id } = await person(about);
+  const { cookie, sessionId } = await logIn(api, id);
+  if (['app', 'passkey'].includes(about.factor ?? '')) {
+    await world.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
+    await api.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
+  }
+  return {
+    choose: (chosen) =>
+      post('/api/auth/change-password', { current_password: password, new_password: chosen }, ownPage({ cookie })),
+  };
+}
+
+async function resetting(about: Parameters<typeof person>[0] = {}): Promise<Way> {
+  const { email } = await person(about);
+  await post('/api/auth/request-password-reset', { email });
+  const token = await codeFor(email);
+  return { choose: (chosen) => post('/api/auth/reset-password', { token, new_password: chosen }) };
+}
+
+async function invited(): Promise<Way> {
+  const { bearer } = await newPerson(api, ['admin']);
+  const email = newEmail();
+  await post('/v1/admin/users', { email, reason: 'joins' }, { bearer });
+  const token = await codeFor(email);
+  return { choose: (chosen) => post('/api/auth/accept-invitation', { token, new_password: chosen }) };
+}
+
+async function proving(): Promise<Way> {
+  const { email } = await person({ isProved: false });
+  await post('/api/auth/send-verification-email', { email });
+  const token = await codeFor(email);
+  return { choose: (chosen) => post('/api/auth/verify-email', { token, password: chosen }) };
+}
+
+const signingUp = async (): Promise<Way> => {
+  const email = newEmail();
+  return {
+    choose: (chosen) => post('/api/auth/signup', { email, password: chosen }, { headers: { origin: API_URL } }),
+  };
+};
+
+const TOO_SHORT = (least: number) => ['password_too_short', `At least ${least} characters.`];
+
+describe('wherever a password is chosen', () => {
+  test.each([
+    ['sign-up', signingUp],
+    ['change', changing],
+    ['reset', resetting],
+    ['an invitation', invited],
+    ['the proof of an address', proving],
+  ])('U3 common and stolen passwords are refused at %s, with the reason, and another is taken', async (_at, begin) => {
+    const { choose } = await begin();
+    expect(verdict(await choose(COMMON))[0]).toBe('password_common');
+    expect(verdict(await choose(STOLEN))[0]).toBe('password_breached');
+    expect(verdict(await choose(GOOD))).toEqual(['taken']);
+  });
+});
+
+describe('U1 under the NIST profile', () => {
+  test.each([
+    ['sign-up', signingUp],
+    ['an invitation', invited],
+    ['change', changing],
+    ['change with an app that is not confirmed', () => changing({ factor: 'unconfirmed app' })],
+    ['reset', resetting],
+    ['a reset that ends a second factor nobody had proved', () => resetting({ isProved: false, factor: 'app' })],
+  ])('fifteen characters are asked for at %s', async (_at, begin) => {
+    const { choose } = await begin();
+    expect(verdict(await choose('fourteen chars'))).toEqual(TOO_SHORT(15));
+    expect(verdict(await choose('fifteen chars !'))).toEqual(['taken']);
+  });
+
+  test.each([
+    ['change', 'app', changing],
+    ['change', 'passkey', changing],
+    ['reset', 'app', resetting],
+    ['reset', 'passkey', resetting],
+  ])('twelve are enough at %s where a second factor (%s) is asked for too', async (_at, factor, begin) => {
+    const { choose } = await begin({ factor });
+    expect(verdict(await choose('eleven char'))).toEqual(TOO_SHORT(12));
+    expect(verdict(await choose('twelve chars'))).toEqual(['taken']);
+  });
+});
