@@ -31,6 +31,7 @@ const authenticators: Authenticators = {
     clientId,
     permissions: new Set(['audit:read']),
     by: 'client',
+    isVetted: true,
     request,
   }),
   session: async () => null,

@@ -2,8 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import { z } from 'zod';
+import type { RecordDenial } from '../domain/access/record-denial.ts';
 import type { Caller } from '../domain/ports.ts';
 import { type Endpoint, type EndpointInput, isEventStream } from '../platform/define/endpoint.ts';
+import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, contentTypeUnsupported, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
@@ -19,6 +21,8 @@ export type RouteContext = {
   readonly bound: Endpoint[];
   /** Keeps answers for their `Idempotency-Key`; without it nothing is bound that does. */
   readonly once?: OncePorts;
+  /** Writes refusals to the audit log, before they are answered. */
+  readonly recordDenial?: RecordDenial;
 };
 
 type AnyEndpoint = Endpoint;
@@ -126,7 +130,7 @@ const cacheControlOf = (endpoint: AnyEndpoint): string | null =>
  * @example bind(routes, validateTokenEndpoint, (input, caller) => validateToken(ports, input.body, caller))
  */
 export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: Work<E>): void {
-  const { app, callers } = routes;
+  const { app, callers, recordDenial } = routes;
   register(routes, endpoint);
   const successStatus = Number(Object.keys(endpoint.responses)[0]);
   const cacheControl = cacheControlOf(endpoint);
@@ -137,10 +141,15 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
     handler: async (request, reply) => {
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
       if (endpoint.bodyOptional && endpoint.body && request.body !== undefined) validateOptionalBody(request, endpoint);
-      const caller = await resolve(request);
-      if (isStream && request.method === 'HEAD') return headOfStream(reply);
-      const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
-      return send(reply, await work(input, caller, request), successStatus);
+      try {
+        const caller = await resolve(request);
+        if (isStream && request.method === 'HEAD') return headOfStream(reply);
+        const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
+        return send(reply, await work(input, caller, request), successStatus);
+      } catch (err) {
+        if (isAppError(err) && request.identified) await recordDenial?.(request.identified, endpoint, err);
+        throw err;
+      }
     },
   });
 }

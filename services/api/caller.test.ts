@@ -12,6 +12,7 @@ const client = (permissions: readonly string[], request: RequestContext): Caller
   clientId: 'c',
   permissions: new Set(permissions),
   by: 'client',
+  isVetted: true,
   request,
 });
 const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({

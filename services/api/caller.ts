@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '../../observability/http-span.ts';
 import type { Caller, RequestContext } from '../domain/ports.ts';
+import { assertFreshLogin, type StepUpRule } from '../domain/step-up.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Credential, Endpoint } from '../platform/define/endpoint.ts';
 import type { AppError } from '../platform/define/error.ts';
 import { clientUnauthenticated, originRefused, permissionMissing, unauthenticated } from '../platform/errors.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
-import { assertFreshLogin, type StepUpRule } from './step-up.ts';
 
 /** A DPoP header with the request it must be of; '' where there is none, or more than one. */
 export type RequestProof = {

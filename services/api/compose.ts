@@ -75,6 +75,11 @@ export async function compose(input: ComposeInput) {
     revocations,
     tokenSettings,
     clientSettings: config.clients,
+    stepUp: {
+      maxAgeSeconds: config.identity.stepUpSeconds,
+      needsSecondFactor: config.server.profile === 'production',
+      clock: outside.clock,
+    },
     clientDocuments: createClientDocuments(config.clients, guardedFetch),
     openRequests: createOpenRequests(outside),
     announceRevocations,

@@ -9,6 +9,7 @@ const caller: Caller = {
   clientId: 'c',
   permissions: new Set(),
   by: 'client',
+  isVetted: true,
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 };
 const endpoint = { operation: 'make', responses: { 201: null } };

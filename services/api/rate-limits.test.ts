@@ -5,7 +5,7 @@ import { testCaller } from '../platform/testing/ports.ts';
 import { identifyBy } from './rate-limits.ts';
 
 const { request } = testCaller;
-const client: Caller = { kind: 'client', clientId: 'c', permissions: new Set(), by: 'client', request };
+const client: Caller = { kind: 'client', clientId: 'c', permissions: new Set(), by: 'client', isVetted: true, request };
 const identify = identifyBy({
   bearer: (token) => {
     if (token === 'untellable') throw new Error('revocation state stale');

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createApiKeyFor } from '../domain/api-keys/create-api-key.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import type { ApiCopy } from '../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
 import { claimsIn } from '../platform/testing/flows.ts';
 import { basicHeader } from '../platform/testing/http-client.ts';
 import { newPerson } from '../platform/testing/people.ts';
+import { testCaller } from '../platform/testing/ports.ts';
 import { sampleRequests } from '../platform/testing/sample-input.ts';
 
 /**
@@ -17,9 +19,12 @@ import { sampleRequests } from '../platform/testing/sample-input.ts';
 type Caller = {
   readonly name: string;
   readonly kind: 'anonymous' | 'client' | 'person';
+  /** Of the client or person, as the audit log names it. */
+  readonly id: string | null;
   readonly authorization: string | undefined;
   readonly permissions: ReadonlySet<string>;
 };
+type SystemCaller = typeof testCaller & { readonly kind: 'system' };
 type Case = {
   readonly endpoint: Endpoint;
   readonly caller: Caller;
@@ -50,22 +55,49 @@ beforeAll(async () => {
     client_id: owned.client_id,
     kid: key?.id,
     role: 'auditor',
+    ...(await thingsOf(victim.id)),
   };
   const roles = (await world.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
   expect(roles).toEqual(expect.arrayContaining(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
   const people: Caller[] = [];
   for (const role of roles) {
-    const { bearer } = await newPerson(copy, role === 'user' ? [] : [role]);
+    const { id, bearer } = await newPerson(copy, role === 'user' ? [] : [role]);
     const permissions = new Set<string>(claimsIn(bearer).permissions);
-    people.push({ name: role, kind: 'person', authorization: `Bearer ${bearer}`, permissions });
+    people.push({ name: role, kind: 'person', id, authorization: `Bearer ${bearer}`, permissions });
   }
   callers = [
-    { name: 'nobody', kind: 'anonymous', authorization: undefined, permissions: new Set() },
-    { name: 'a client without rights', kind: 'client', authorization: basicHeader(powerless), permissions: new Set() },
+    { name: 'nobody', kind: 'anonymous', id: null, authorization: undefined, permissions: new Set() },
+    {
+      name: 'a client without rights',
+      kind: 'client',
+      id: powerless.client_id,
+      authorization: basicHeader(powerless),
+      permissions: new Set(),
+    },
     ...people,
   ];
 });
 afterAll(() => world?.close());
+
+/** What somebody has beside an account: each by the name its path gives it. */
+async function thingsOf(userId: string): Promise<Record<string, string>> {
+  const owner = { kind: 'user', id: userId } as const;
+  const { api_key } = await createApiKeyFor(copy.ports, { name: 'deploy', owner }, testCaller as SystemCaller);
+  const [passkeyId, incidentId] = [randomUUID(), randomUUID()];
+  await world.rows(
+    `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+     VALUES ($1, $2, '', $1, 0, 'singleDevice', false)`,
+    [passkeyId, userId],
+  );
+  await world.rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
+    [incidentId, userId],
+  );
+  return { api_key_id: api_key.api_key_id, id: passkeyId, incident_id: incidentId };
+}
+
+/** Of the audit log and of providers. */
+const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider']);
 
 /** Endpoints that leave the decision to their use-case, and the permission by which others' things are theirs. */
 const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };
@@ -79,13 +111,23 @@ const namedIn = ({ bodyType }: Endpoint): Record<string, string> => {
 const namesForeign = (endpoint: Endpoint, body: unknown): boolean =>
   endpoint.path.includes('{') || Object.keys((body as object | undefined) ?? {}).some((name) => name in foreign);
 
+const accepted = (auth: Exclude<Endpoint['auth'], 'public'>, { kind }: Caller): boolean =>
+  kind !== 'anonymous' && auth.accepts.includes(kind === 'person' ? 'bearer' : kind);
+
+/** Whom the audit log says was refused, with what code, for want of which permission. */
+async function denials(): Promise<string[]> {
+  const rows = await world.rows(
+    `SELECT concat_ws(' ', actor_kind, actor_id, detail ->> 'code', coalesce(detail ->> 'permission', 'none')) AS line
+     FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused'`,
+  );
+  return rows.map(({ line }) => line);
+}
+
 /** What the contract promises this caller; null where it lets them in. */
 function refusal(endpoint: Endpoint, caller: Caller, body: unknown): readonly number[] | null {
   const { auth } = endpoint;
   if (auth === 'public') return null;
-  const credential = caller.kind === 'person' ? 'bearer' : caller.kind;
-  if (credential === 'anonymous') return auth.optional ? null : [401];
-  if (!auth.accepts.includes(credential)) return auth.optional ? null : [401];
+  if (!accepted(auth, caller)) return auth.optional ? null : [401];
   if (auth.permission !== undefined) return caller.permissions.has(auth.permission) ? null : [403];
   const decided = BY_USE_CASE[endpoint.operation];
   if (decided !== undefined && caller.permissions.has(decided)) return null;
@@ -166,12 +208,29 @@ describe('A1, A3, API1, API5: who may do what', () => {
     }
   });
 
+  test('of everything that a path can name, but what is nobody’s, there is one that is somebody else’s', () => {
+    const names = copy.bound.flatMap(({ path }) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string));
+    expect(names.filter((name) => !(name in foreign) && !OF_NOBODY.has(name))).toEqual([]);
+  });
+
   test('whoever lacks the right is refused at every route, with somebody else’s ids, and nothing changes', async () => {
     const refused = cases();
     expect(refused.length).toBeGreaterThan(300);
     const before = await everything();
+    const startedAt = Date.now();
     expect(await run(refused)).toEqual([]);
     expect(await everything()).toEqual(before);
+    // L1: what was refused for want of a permission is in the audit log, once a minute.
+    const wanted = refused.flatMap(({ caller, endpoint: { auth } }) =>
+      caller.kind === 'anonymous' || auth === 'public' || auth.permission === undefined || !accepted(auth, caller)
+        ? []
+        : [`${caller.kind === 'person' ? 'user' : 'client'} ${caller.id} permission_missing ${auth.permission}`],
+    );
+    const told = await denials();
+    expect([...new Set(told)].filter((line) => !line.endsWith(' none')).sort()).toEqual([...new Set(wanted)].sort());
+    const minutes = Math.floor(Date.now() / 60_000) - Math.floor(startedAt / 60_000) + 1;
+    expect(told.length).toBeLessThanOrEqual(new Set(told).size * minutes);
+    expect(wanted.length).toBeGreaterThan(new Set(wanted).size);
   });
 
   test('whoever has the right is let in: what is read is answered, what is not there is 404', async () => {

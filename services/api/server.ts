@@ -1,3 +1,4 @@
+import { createDenialLog } from '../domain/access/record-denial.ts';
 import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
@@ -48,16 +49,12 @@ export function createServer(
       isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
     }),
   });
-  const stepUp = {
-    maxAgeSeconds: config.identity.stepUpSeconds,
-    needsSecondFactor: config.server.profile === 'production',
-    clock: ports.clock,
-  };
   const routes: RouteContext = {
     app: app.fastify,
-    callers: limitCallers(composed.apiKeyGate.guard(createCallerResolver(authenticators, stepUp)), ports.limits),
+    callers: limitCallers(composed.apiKeyGate.guard(createCallerResolver(authenticators, ports.stepUp)), ports.limits),
     bound: app.bound,
     once: ports,
+    recordDenial: createDenialLog(ports),
   };
   healthRoutes(routes, {
     revocations: ports.revocations,

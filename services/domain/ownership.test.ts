@@ -19,7 +19,7 @@ const user = (userId: string, clientId = 'sallyport', by: 'bearer' | 'session' |
 const others: Caller[] = [
   { kind: 'anonymous', request },
   { kind: 'system', name: 'test', request },
-  { kind: 'client', clientId: 'me', permissions: new Set(), by: 'client', request },
+  { kind: 'client', clientId: 'me', permissions: new Set(), by: 'client', isVetted: true, request },
 ];
 const unknown = defineError({
   code: 'thing_unknown',

@@ -299,7 +299,7 @@ export type Caller = { readonly request: RequestContext } & (
       readonly permissions: ReadonlySet<string>;
       readonly by: 'client' | 'bearer' | 'api_key';
       /** Whoever manages clients made it; of those that anybody can make there are as many as anybody wants. */
-      readonly isVetted?: boolean;
+      readonly isVetted: boolean;
     }
   | { readonly kind: 'system'; readonly name: string }
 );

@@ -104,11 +104,20 @@ describe('roles', () => {
       permissions: ['roles:manage'],
       reason,
     });
-    const maker = as((await newPerson(one, ['role-maker'])).bearer);
+    const person = await newPerson(one, ['role-maker']);
+    const maker = as(person.bearer);
     const strong = { name: 'stronger', description: 'x', permissions: ['roles:manage', 'keys:manage'], reason };
     const refused = await maker('POST', '/v1/admin/roles', { json: strong });
     expectProblem(refused, 403, 'rights_exceeded');
     expect(refused.body.detail).toBe('You do not have keys:manage.');
+    // L1: as an event, of which there is one for whoever tries again within a minute.
+    const told = await world.rows(
+      `SELECT detail FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused' AND actor_id = $1`,
+      [person.id],
+    );
+    expect(told).toEqual([
+      { detail: { code: 'rights_exceeded', permission: 'roles:manage', operation: 'createRole' } },
+    ]);
     expect(await world.rows(`SELECT name FROM roles WHERE name = 'stronger'`)).toEqual([]);
     expectProblem(
       await maker('PUT', '/v1/admin/roles/role-maker/permissions', { json: { permissions: ['keys:manage'], reason } }),

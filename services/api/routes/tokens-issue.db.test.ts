@@ -159,7 +159,13 @@ describe('rights', () => {
       headers: { authorization: basic },
       json: { user_id: holder.id },
     });
-    const bearer = given.body.access_token;
+    // Nobody signed in for it: the client said so. Then somebody has.
+    const json = { user_id: admin.id, scope: 'openid' };
+    const unproven = await send(api.url, 'POST', '/v1/tokens', { bearer: given.body.access_token, json });
+    expect([unproven.status, unproven.body.code]).toEqual([403, 'step_up_required']);
+    await sql('UPDATE refresh_families SET auth_time = now() WHERE user_id = $1', [holder.id]);
+    const again = { refresh_token: given.body.refresh_token };
+    const bearer = (await send(api.url, 'POST', '/v1/tokens/refresh', { json: again })).body.access_token;
     expect(decodeJwt(bearer)).toMatchObject({ client_id: clientId, permissions: ['tokens:issue'] });
     const issueFor = (scope: string) =>
       send(api.url, 'POST', '/v1/tokens', { bearer, json: { user_id: admin.id, scope } });

@@ -8,6 +8,7 @@ const client = (...permissions: string[]): Caller => ({
   clientId: 'c',
   permissions: new Set(permissions),
   by: 'client',
+  isVetted: true,
   request,
 });
 

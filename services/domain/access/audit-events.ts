@@ -1,5 +1,13 @@
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 
+export const accessDenied = defineAuditEvent({
+  type: 'access.denied',
+  durability: 'durable',
+  outcomes: ['refused'],
+  meaning:
+    'A known caller was refused what it lacks the right for; once for each caller, code, permission and minute. `detail.code` is the code of the answer, `detail.permission` what the endpoint asks for, `detail.operation` the first that was tried.',
+});
+
 // Written by row triggers, in whichever transaction changes the row (migration access).
 export const clientCreated = defineAuditEvent({
   type: 'client.created',

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { apiKeySignatures } from '../../../observability/metrics/api-keys.ts';
 import { rateLimited } from '../../platform/errors.ts';
+import type { LimitBuckets } from '../limits/buckets.ts';
 import { type Counted, refusalOf, usedUp } from '../limits/verdict.ts';
 import type { Clock, Ports, RateCounters } from '../ports.ts';
 import type { LiveApiKey } from './api-key-directory.ts';
@@ -12,6 +13,7 @@ import { judgeSignature, nonceKeptUntilMs, type SignedRequest } from './request-
 export type AdmitPorts = Pick<Ports, 'sql'> & {
   readonly clock: Clock;
   readonly rateCounters: RateCounters;
+  readonly limitBuckets: Pick<LimitBuckets, 'byApiKey'>;
 } & HasApiKeyUses;
 
 /** What a key is used for. */
@@ -20,8 +22,6 @@ export type KeyedRequest = SignedRequest & {
   readonly permission: string | undefined;
 };
 
-const MINUTE_SECONDS = 60;
-const TOLD_SHARE = 0.01;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -39,15 +39,8 @@ export async function admitApiKey(ports: AdmitPorts, key: LiveApiKey, request: K
   return counted;
 }
 
-function countRequest({ rateCounters }: AdmitPorts, { id, requestsPerMinute: limit }: LiveApiKey): Counted {
-  const bucket = {
-    name: 'api-key',
-    level: 'client',
-    limit,
-    windowSeconds: MINUTE_SECONDS,
-    counting: 'here',
-    toldEvery: Math.ceil(limit * TOLD_SHARE),
-  } as const;
+function countRequest({ rateCounters, limitBuckets }: AdmitPorts, { id, requestsPerMinute }: LiveApiKey): Counted {
+  const bucket = limitBuckets.byApiKey(requestsPerMinute);
   return { bucket, count: rateCounters.countHere(bucket, id) };
 }
 

@@ -47,9 +47,8 @@ const sql: Sql = {
 const time = { wall: 1_000, monotonic: 0 };
 const clock: Clock = { now: () => time.wall, monotonic: () => time.monotonic };
 const revoked = { epoch: undefined as number | undefined, refusal: null as 'state_rewound' | null };
-const clients = new Map([
-  ['svc', { clientId: 'svc', disabled: false, credentialScopes: ['keys:read'], tokenEpoch: 0 }],
-]);
+const svc = { clientId: 'svc', disabled: false, credentialScopes: ['keys:read'], tokenEpoch: 0, origin: 'admin' };
+const clients = new Map<string, typeof svc>();
 
 let apiKeys: ApiKeyDirectory;
 const recognise = (text: string) =>
@@ -79,6 +78,7 @@ beforeEach(() => {
   Object.assign(time, { wall: 1_000, monotonic: 0 });
   Object.assign(revoked, { epoch: undefined, refusal: null });
   asked.length = 0;
+  clients.set('svc', svc);
   apiKeys = createApiKeyDirectory({ sql, clock }, 2_000);
 });
 
@@ -107,7 +107,10 @@ describe('who a key speaks for', () => {
       clientId: 'svc',
       by: 'api_key',
       permissions: new Set(['keys:read']),
+      isVetted: true,
     });
+    clients.set('svc', { ...svc, origin: 'self' });
+    expect(recognise(now.text)?.caller).toMatchObject({ clientId: 'svc', isVetted: false });
   });
 
   test.each<[string, Partial<LiveKeyRow>]>([

@@ -69,5 +69,6 @@ function clientOf({ access }: ApiKeyCallerPorts, key: LiveApiKey, request: Reque
   const client = key.clientId === null ? undefined : access.client(key.clientId);
   if (client === undefined || client.disabled || key.ownerEpoch < client.tokenEpoch) return null;
   const permissions = narrowed(key, new Set(client.credentialScopes));
-  return { kind: 'client', clientId: client.clientId, permissions, by: 'api_key', request };
+  const isVetted = client.origin === 'admin';
+  return { kind: 'client', clientId: client.clientId, permissions, by: 'api_key', isVetted, request };
 }

@@ -66,7 +66,7 @@ describe('actor', () => {
 
   test.each<[Caller, string | null, string | null]>([
     [{ kind: 'anonymous', request }, null, null],
-    [{ kind: 'client', clientId: 'c1', permissions: new Set(), by: 'client', request }, 'c1', 'c1'],
+    [{ kind: 'client', clientId: 'c1', permissions: new Set(), by: 'client', isVetted: true, request }, 'c1', 'c1'],
     [{ kind: 'system', name: 'cli', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } }, 'cli', null],
   ])('names the actor of every kind of caller', (caller, actorId, clientId) => {
     useIdentifierKey(() => ({ version: 1, key }));

@@ -52,12 +52,13 @@ describe('the limits of a start without settings', () => {
 });
 
 test('RATE_LIMIT_PROFILE=load multiplies every limit by 1,000, and nothing else', () => {
-  const { global, byAddress, byClient, byUser, probe } = bucketsOf({ RATE_LIMIT_PROFILE: 'load' });
+  const { global, byAddress, byClient, byApiKey, byUser, probe } = bucketsOf({ RATE_LIMIT_PROFILE: 'load' });
   expect(global).toMatchObject({ limit: 5_000_000, windowSeconds: 1 });
   expect(byAddress.credential.map(({ limit }) => limit)).toEqual([10_000, 600_000]);
   expect([byAddress.token[0]?.limit, byAddress.validate[0]?.limit]).toEqual([6_000_000, 60_000_000]);
   expect([byClient.read.limit, byClient.validate.limit]).toEqual([6_000_000, 60_000_000]);
   expect([byUser('write', [])?.limit, probe.limit]).toEqual([300_000, 600_000]);
+  expect([byApiKey(2).limit, bucketsOf({}).byApiKey(2).limit]).toEqual([2_000, 2]);
 });
 
 test('a user has the largest factor of its roles; one without a factor counts once', () => {

@@ -14,6 +14,8 @@ export type LimitBuckets = {
   readonly probe: LimitBucket;
   readonly byAddress: Readonly<Record<RateClass, readonly LimitBucket[]>>;
   readonly byClient: Readonly<Record<RateClass, LimitBucket>>;
+  /** Of one API key, which has its own number of requests a minute. */
+  readonly byApiKey: (requestsPerMinute: number) => LimitBucket;
   /** None where no answer may wait for Redis. */
   readonly byUser: (rateClass: RateClass, roles: readonly string[]) => LimitBucket | null;
 };
@@ -77,6 +79,7 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
       write: client,
       admin: client,
     },
+    byApiKey: (requestsPerMinute) => bucket('api-key', 'client', requestsPerMinute),
     byUser: (rateClass, roles) => (rateClass === 'validate' ? null : userBucket(roles)),
   };
 }

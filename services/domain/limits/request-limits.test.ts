@@ -209,13 +209,16 @@ describe('clients', () => {
     expect(await admit({ namesClient: true })).toBe('address');
   });
 
-  test('a client known by its bearer token goes by its own bucket once the address is used up', async () => {
-    const byBearer = { identify: () => client('c1') };
-    expect(await times(4, () => admit(byBearer))).toEqual(Array.from({ length: 4 }, () => 'address'));
-    expect(await times(2, () => admit(byBearer))).toEqual(['client', 'client']);
-    await times(6, () => admit({ rateClass: 'token' }));
-    expect(await times(2, () => admit({ ...byBearer, rateClass: 'token' }))).toEqual(['client', 'refused by client']);
-  });
+  test.each(['bearer', 'api_key'] as const)(
+    'a client known by its %s goes by its own bucket once the address is used up',
+    async (by) => {
+      const byBearer = { identify: () => ({ ...client('c1'), by }) };
+      expect(await times(4, () => admit(byBearer))).toEqual(Array.from({ length: 4 }, () => 'address'));
+      expect(await times(2, () => admit(byBearer))).toEqual(['client', 'client']);
+      await times(6, () => admit({ rateClass: 'token' }));
+      expect(await times(2, () => admit({ ...byBearer, rateClass: 'token' }))).toEqual(['client', 'refused by client']);
+    },
+  );
 
   test('a client is counted once, wherever it became known', async () => {
     const early = await limits.admitRequest(arrive(service));

@@ -52,7 +52,7 @@ export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
 const BYPASS = 'limits:bypass';
 
 const isVettedClient = (caller: Caller | null): caller is Caller & { kind: 'client' } =>
-  caller?.kind === 'client' && caller.isVetted === true;
+  caller?.kind === 'client' && caller.isVetted;
 
 const hasBypass = (caller: Caller | null): caller is Caller =>
   caller !== null && (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(BYPASS);

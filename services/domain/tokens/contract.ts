@@ -4,6 +4,7 @@ import {
   clientUnauthenticated,
   idempotencyKeyReused,
   permissionMissing,
+  stepUpRequired,
   storeUnavailable,
 } from '../../platform/errors.ts';
 import { signingUnavailable } from '../keys/errors.ts';
@@ -63,7 +64,7 @@ export const issueTokensEndpoint = defineEndpoint({
   operation: 'issueTokens',
   summary: 'Issue a token pair for the session of the cookie, or for a user by a caller with tokens:issue',
   tag: TAG,
-  auth: { accepts: ['session', 'client', 'bearer'] },
+  auth: { accepts: ['session', 'client', 'bearer'], stepUp: 'of_others' },
   limit: 'token',
   body: z.strictObject({
     user_id: identifier.optional(),
@@ -78,6 +79,7 @@ export const issueTokensEndpoint = defineEndpoint({
   responses: { 201: tokenPair },
   errors: [
     permissionMissing,
+    stepUpRequired,
     userUnknown,
     scopeInvalid,
     targetInvalid,
@@ -164,7 +166,7 @@ export const revokeTokenEndpoint = defineEndpoint({
   operation: 'revokeToken',
   summary: 'End a token, session, family, or everything of a user or client',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'] },
+  auth: { accepts: ['bearer', 'client', 'session'], stepUp: 'of_others' },
   limit: 'token',
   body: z.union([
     one('token', tokenText),
@@ -176,7 +178,7 @@ export const revokeTokenEndpoint = defineEndpoint({
   ]),
   query: noQuery,
   responses: { 200: z.object({ epoch: z.int() }) },
-  errors: [permissionMissing, userUnknown, clientUnknown, storeUnavailable],
+  errors: [permissionMissing, stepUpRequired, userUnknown, clientUnknown, storeUnavailable],
 });
 
 export const tokenMetadata = z.object({

@@ -10,6 +10,7 @@ const client = (clientId: string, by: 'client' | 'bearer' | 'api_key' = 'client'
   clientId,
   permissions: new Set(),
   by,
+  isVetted: true,
   request,
 });
 const user = (

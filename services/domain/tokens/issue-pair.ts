@@ -6,6 +6,7 @@ import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
+import { assertFreshLogin, type HasStepUp } from '../step-up.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from './access-token.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { tokenIssued } from './audit-events.ts';
@@ -33,7 +34,8 @@ export type IssuePorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'r
   HasKeyRing &
   HasAccess &
   HasRevocations &
-  HasTokenSettings;
+  HasTokenSettings &
+  HasStepUp;
 
 /** What the transaction made: signed after it, and again for a retry with the same idempotency key. */
 type Draft = {
@@ -53,7 +55,11 @@ const mayIssueForAnyone = (caller: Caller): boolean =>
   ((caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:issue'));
 
 /** Whose pair it is to be, or null when the caller may not have it. */
-function loginFor(clock: Ports['clock'], input: IssuePairInput, caller: Caller): Login | null {
+function loginFor(
+  { clock, stepUp }: Pick<IssuePorts, 'clock' | 'stepUp'>,
+  input: IssuePairInput,
+  caller: Caller,
+): Login | null {
   const isOwn = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
   if (isOwn && caller.by === 'session' && caller.sessionId !== null)
     return {
@@ -63,6 +69,7 @@ function loginFor(clock: Ports['clock'], input: IssuePairInput, caller: Caller):
       authTime: caller.authTime,
     };
   if (!mayIssueForAnyone(caller)) return null;
+  assertFreshLogin(caller, stepUp, { usesPermission: true });
   if (input.userId === undefined)
     throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'name the user the pair is for' }] });
   return {
@@ -84,7 +91,10 @@ function scopeFor({ access }: HasAccess, clientId: string, requested: string | u
 async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<never> {
   const target = input.userId === undefined ? {} : { target: { kind: 'user' as const, id: input.userId } };
   await recordEvent(ports.sql, caller, tokenIssued, { outcome: 'refused', ...target, detail: { grant: 'api' } });
-  throw permissionMissing({ detail: 'This needs the permission tokens:issue, or a session cookie for one’s own.' });
+  throw permissionMissing({
+    detail: 'This needs the permission tokens:issue, or a session cookie for one’s own.',
+    isRecorded: true,
+  });
 }
 
 type Plan = { readonly family: NewFamily; readonly role: string | undefined };
@@ -121,7 +131,7 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
 /**
  * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
  * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
- * Throws `permission_missing`, `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
+ * Throws `permission_missing`, `step_up_required` (a person, for any user), `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
  * `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
@@ -141,7 +151,7 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
 
 async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
   assertNotRewound(ports.revocations);
-  const login = loginFor(ports.clock, input, caller) ?? (await refuse(ports, input, caller));
+  const login = loginFor(ports, input, caller) ?? (await refuse(ports, input, caller));
   const client = ports.access.client(login.clientId);
   if (client?.dpopBound)
     throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key: it gets them at /oauth2/token.' });

@@ -5,6 +5,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
+import { assertFreshLogin, type HasStepUp } from '../step-up.ts';
 import { tokenRevoked } from './audit-events.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
 import { clientUnknown, userUnknown } from './errors.ts';
@@ -198,25 +199,28 @@ const metricKinds = {
  * Ends a token, session, family, or everything of a user or client: one's own by right, others' by tokens:revoke.
  * What is not known, or no longer lives, is ended already and no error (RFC 7009 §2.2); a user or client that does
  * not exist is, to those who may know. Returns the revocation's number in the feed: a copy at or past it refuses.
- * Throws `permission_missing` (403), alike for what exists and what does not; `user_unknown`, `client_unknown` (404),
+ * Throws `permission_missing` (403), alike for what exists and what does not, and for a person with the right whose
+ * login is old `step_up_required` (403); `user_unknown`, `client_unknown` (404),
  * `store_unavailable` (503).
  */
 export async function revokeToken(
-  ports: RevokePorts,
+  ports: RevokePorts & HasStepUp,
   input: RevokeInput,
   caller: Caller,
 ): Promise<{ readonly epoch: number }> {
   const target = await targetOf(ports, input, caller);
   // Whoever sent it: what verifies nowhere is no token of anybody.
   if (target === null) return { epoch: ports.revocations.state().epoch };
+  if (isOwn(target, caller)) return commitRevocation(ports, target, input.reason, caller);
   const mayRevokeAll = (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:revoke');
-  if (!mayRevokeAll && caller.kind !== 'system' && !isOwn(target, caller)) {
+  if (!mayRevokeAll && caller.kind !== 'system') {
     tokenRevocations.add(1, { kind: metricKinds[input.kind], outcome: 'refused' });
     await recordEvent(ports.sql, caller, tokenRevoked, {
       outcome: 'refused',
       target: { kind: 'revocation', id: `${target.kind}:${target.value}` },
     });
-    throw permissionMissing({ detail: 'What is not one’s own takes the permission tokens:revoke.' });
+    throw permissionMissing({ detail: 'What is not one’s own takes the permission tokens:revoke.', isRecorded: true });
   }
+  assertFreshLogin(caller, ports.stepUp, { usesPermission: true });
   return commitRevocation(ports, target, input.reason, caller);
 }

@@ -1,5 +1,6 @@
 import { currentTraceId, currentTraceparent } from '../../../observability/http-span.ts';
 import type { Ports } from '../ports.ts';
+import type { HasStepUp } from '../step-up.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from './clean-up-expired-tokens.ts';
 import { isRevoked } from './read-token.ts';
 import { readTokenStatistics, type TokenStatistics } from './read-token-statistics.ts';
@@ -10,7 +11,7 @@ import type { JWTPayload, TokenValidationResult } from './token-types.ts';
 import { batchValidateTokens } from './validate-batch.ts';
 import type { ValidatePorts } from './validate-token.ts';
 
-export type TokenCachingPorts = ValidatePorts & RevokePorts & Pick<Ports, 'redis' | 'sql' | 'log'>;
+export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
 
 /**
  * What is known of tokens by their id: metadata in Redis for a token's own lifetime, revocations in memory. Metadata

@@ -16,9 +16,10 @@ type EndpointAuth =
       readonly optional?: boolean;
       /**
        * Dangerous: a person must have proved who they are lately (RFC 9470). Clients are no people and pass.
-       * `two_factors`: logins of one factor pass too, as the request itself proves that one anew.
+       * `two_factors`: logins of one factor pass too, as the request itself proves that one anew. `of_others`: the
+       * use-case asks where the thing turns out not to be the caller's own.
        */
-      readonly stepUp?: true | 'two_factors';
+      readonly stepUp?: true | 'two_factors' | 'of_others';
     };
 
 /**

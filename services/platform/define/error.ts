@@ -47,6 +47,8 @@ export type AppErrorOptions = {
   readonly members?: Readonly<Record<string, unknown>>;
   /** For the log only. */
   readonly cause?: unknown;
+  /** The use-case has written an audit event of this refusal itself: it is told once. */
+  readonly isRecorded?: boolean;
 };
 
 /** The one error class that becomes an answer; anything else is a 500 without words. */

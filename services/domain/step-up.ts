@@ -1,5 +1,5 @@
-import type { Caller, Clock } from '../domain/ports.ts';
 import { stepUpRequired } from '../platform/errors.ts';
+import type { Caller, Clock } from './ports.ts';
 
 /** How fresh, and how well proved, a login must be for what endpoints with `stepUp` do. */
 export type StepUpRule = {
@@ -8,6 +8,8 @@ export type StepUpRule = {
   readonly needsSecondFactor: boolean;
   readonly clock: Pick<Clock, 'now'>;
 };
+
+export type HasStepUp = { readonly stepUp: StepUpRule };
 
 /**
  * Throws `step_up_required` (403) for a person whose login is older than the rule allows, or of fewer factors, with the
