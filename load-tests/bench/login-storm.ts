@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { giveWay } from '../../services/platform/hasher/give-way.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { LoadResult, StreamSpec } from '../lib/load-loop.ts';
@@ -12,7 +16,7 @@ const connections = 64;
 const leastSeconds = 10;
 const warmUpSeconds = 2;
 
-type Phase = 'quiet' | 'storm' | 'refresh' | 'refreshStorm';
+type Phase = 'quiet' | 'spin' | 'storm' | 'refresh' | 'refreshStorm';
 
 const storms: readonly Phase[] = ['storm', 'refreshStorm'];
 
@@ -26,6 +30,22 @@ function requireOnlyBusyLogins(result: LoadResult): void {
 }
 
 const validateP99Ms = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
+
+/** Runs `work` beside one loop a core that only spins and gives way as the hashers do: what no login could be blamed for. */
+async function besideSpinning<T>(work: () => Promise<T>): Promise<T> {
+  const way = giveWay();
+  const loops = Array.from({ length: availableParallelism() }, () =>
+    spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
+  );
+  try {
+    for (const { pid } of loops) way.start(pid!);
+    return await work();
+  } finally {
+    for (const loop of loops) loop.kill('SIGKILL');
+    await Promise.all(loops.map((loop) => loop.exitCode ?? loop.signalCode ?? once(loop, 'exit')));
+    way.close();
+  }
+}
 
 function figure(
   name: string,
@@ -87,6 +107,7 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
     context.rounds,
     {
       quiet: phase([validate]),
+      spin: () => besideSpinning(phase([validate])),
       storm: phase([validate, logins]),
       refresh: phase([validate, refresh]),
       refreshStorm: phase([validate, refresh, logins]),
@@ -101,8 +122,16 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
   for (const each of rounds.flatMap((round) => storms.map((name) => round[name])))
     if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm turned nobody away');
   const measured = { validatesPerSecond, refreshesPerSecond, capacity, loginsPerSecond, rounds };
+  const p99Of = (phaseName: Phase): number => medianOf(rounds, (round) => validateP99Ms(round[phaseName]));
   return [
     figure('validate at 1,000/s: p99 in a login storm ÷ without', rounds, ['quiet', 'storm'], measured),
+    {
+      name: 'for comparison: beside loops that only spin, of the same priority',
+      unit: 'p99 ratio',
+      value: medianOf(rounds, (round) => validateP99Ms(round.spin) / validateP99Ms(round.quiet)),
+      measured: {},
+      detail: `p99 ${p99Of('spin').toFixed(2)} ms against ${p99Of('quiet').toFixed(2)} ms, one loop a core: what this machine itself adds`,
+    },
     figure('the same beside 500 refreshes/s', rounds, ['refresh', 'refreshStorm'], {}),
   ];
 }

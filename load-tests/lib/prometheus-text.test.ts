@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { bucketsOf, quantileBound } from './prometheus-text.ts';
+import { bucketsOf, quantileBound, totalOf } from './prometheus-text.ts';
 
 const page = (fast: number, slow: number): string =>
   [
@@ -24,4 +24,11 @@ it('nothing observed, and no such histogram, are errors', () => {
   const same = bucketsOf(page(1, 1), 'wait_seconds');
   expect(() => quantileBound(same, same, 0.5)).toThrow('nothing was observed');
   expect(() => bucketsOf(page(1, 1), 'wait')).toThrow('no histogram wait');
+});
+
+it('a total is that of all series of its very name', () => {
+  const text = 'checks_count{by="a"} 3\nchecks_count{by="b"} 4.5\nchecks_count_more 9\nplain 2';
+  expect(totalOf(text, 'checks_count')).toBe(7.5);
+  expect(totalOf(text, 'plain')).toBe(2);
+  expect(() => totalOf(text, 'checks')).toThrow('no checks');
 });

@@ -23,3 +23,10 @@ export function quantileBound(before: Buckets, after: Buckets, quantile: number)
   if (count === 0) throw new Error('nothing was observed meanwhile');
   return { bound: since.find((bucket) => bucket.count >= quantile * count)!.bound, count };
 }
+
+/** All series of one metric together, as of one page: a counter, or a histogram's `_sum` or `_count`. */
+export function totalOf(page: string, name: string): number {
+  const lines = page.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  if (lines.length === 0) throw new Error(`no ${name} on the page`);
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
