@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Product, startProduct } from '../../services/platform/testing/product.ts';
 import { tour } from '../../services/supervisor/ready.ts';
@@ -33,7 +34,7 @@ function bash(
 // Some twenty commands, each a process of its own.
 test('the README tour runs as it stands', { timeout: 180_000 }, async ({ signal }) => {
   const readme = await readFile(resolve(ROOT, 'README.md'), 'utf8');
-  const blocks = [...readme.matchAll(/```sh tour\n([\s\S]*?)```/g)].map(([, block]) => block);
+  const blocks = [...readme.matchAll(/```bash tour\n([\s\S]*?)```/g)].map(([, block]) => block);
   expect(blocks.length).toBeGreaterThanOrEqual(4);
   const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir }, signal);
   expect(output).toContain('the same successor');
@@ -55,13 +56,65 @@ test('the five lines of the banner end in a token validated, revoked, refused, a
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
 });
 
+/** Shows tokens to the verifier; what is ended is refused after the next reading of the feed. */
+const USE_OF_VERIFIER = `
+import { check, follow } from './verifier.mjs';
+const { API, DEMO_EMAIL: email, DEMO_PASSWORD: password } = process.env;
+const send = async (path, body, bearer) => {
+  const headers = { 'content-type': 'application/json', ...(bearer && { authorization: 'Bearer ' + bearer }) };
+  const answer = await fetch(API + path, { method: 'POST', body: JSON.stringify(body), headers });
+  if (!answer.ok) throw new Error(path + ' answered ' + answer.status);
+  return answer.json();
+};
+const signIn = () => send('/api/auth/signin', { email, password });
+const { user, tokens: { access_token: first } } = await signIn();
+const { tokens: { access_token: second } } = await signIn();
+const tell = async (what, token) =>
+  console.log(what + ': ' + await check(token).then(({ sub }) => sub === user.id, (err) => err.message));
+await tell('unread', first);
+await follow();
+await tell('good', first);
+await tell('changed', first.slice(0, -9) + (first.at(-9) === 'A' ? 'B' : 'A') + first.slice(-8));
+await send('/v1/tokens/revoke', { token: first, reason: 'tried' }, first);
+await follow();
+await tell('revoked', first);
+await tell('another', second);
+await send('/v1/tokens/revoke', { user_id: user.id, reason: 'tried' }, second);
+await follow();
+await tell('its user ended', second);
+process.exit(0);
+`;
+
+test('the verifier of check-tokens.md takes good tokens, and refuses them once they are ended', async ({ signal }) => {
+  const page = await readFile(resolve(ROOT, 'docs/how-to/check-tokens.md'), 'utf8');
+  const [, verifier = ''] = /```js verifier\n([\s\S]*?)```/.exec(page) ?? [];
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-verifier-'));
+  try {
+    await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    await writeFile(join(folder, 'verifier.mjs'), verifier);
+    await writeFile(join(folder, 'use.mjs'), USE_OF_VERIFIER);
+    const script = `eval "$(npx sallyport demo env 2>/dev/null)"\nnode_modules/.bin/node '${join(folder, 'use.mjs')}'`;
+    const { code, output } = await bash(script, { SALLYPORT_DATA_DIR: product.dataDir }, signal);
+    expect(code, output).toBe(0);
+    expect(output.trim().split('\n')).toEqual([
+      'unread: nobody can tell what is revoked: answer 503',
+      'good: true',
+      'changed: signature verification failed',
+      'revoked: revoked',
+      'another: true',
+      'its user ended: revoked',
+    ]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test('every file the README and CONTRIBUTING name is there', async () => {
   for (const page of ['README.md', 'CONTRIBUTING.md']) {
     const text = await readFile(resolve(ROOT, page), 'utf8');
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path as string);
-    const walked = [...text.matchAll(/`((?:api|tokens|keys|identity|platform|cli)\/[a-z/-]+\.ts)`/g)].map(
-      ([, path]) => path as string,
-    );
+    const walked = [...text.matchAll(/`([a-z-]+\/[a-z/.-]+\.(?:ts|mjs))`/g)].map(([, path]) => path as string);
+    expect(walked.length, page).toBeGreaterThan(0);
     for (const path of links)
       await expect(
         readFile(resolve(ROOT, path)).catch((err) => (err.code === 'EISDIR' ? '' : Promise.reject(err))),

@@ -55,9 +55,12 @@ function brokenLinks(page: string): string[] {
 
 /** Variables that are not ours, or that are made of a name the operator chooses. */
 const FOREIGN = /^(NODE_|OTEL_|XDG_|PG|OIDC_|GOOGLE_|GITHUB_|CLIENT_(ID|SECRET)$|ON_ERROR_STOP$)/;
-const settings = new Set(
-  Object.values(sections).flatMap((section) => Object.values(section).map(({ env }: { env: string }) => env)),
-);
+/** What a container reads from files, by the list of its entry point. */
+const fromFiles = [...textOf('deploy/container/entry.mjs').matchAll(/'([A-Z_]+)'/g)].map(([, name]) => `${name}_FILE`);
+const settings = new Set([
+  ...Object.values(sections).flatMap((section) => Object.values(section).map(({ env }: { env: string }) => env)),
+  ...fromFiles,
+]);
 const metricNames = catalogue().flatMap(({ name }) => name);
 
 describe('pages for operators', () => {

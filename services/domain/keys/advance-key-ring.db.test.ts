@@ -189,7 +189,7 @@ describe('faster than the hold', () => {
   });
 });
 
-describe('kill -9 and company (security.md §5)', () => {
+describe('kill -9 and company', () => {
   test('a worker killed before or after any statement leaves exactly one signer, and the next two at once finish its work once', async () => {
     for (const moment of ['before', 'after'] as const)
       for (let statement = 1; ; statement += 1) {

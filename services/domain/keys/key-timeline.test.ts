@@ -137,7 +137,7 @@ describe('rotation', () => {
     expect(planRotation([closed, waiting], often, START + 5_000, false)).toEqual({ kind: 'pending', kid: 'waiting' });
   });
 
-  test('a database clock that leaps two days ahead and back publishes one key for it, not one a run (security.md §5)', () => {
+  test('a database clock that leaps two days ahead and back publishes one key for it, not one a run', () => {
     let keys = [current];
     let published = 0;
     const day = START + 29 * DAY;

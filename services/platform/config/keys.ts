@@ -5,7 +5,7 @@ export const keySettings = defineSettings({
   algorithm: {
     env: 'JWT_ALGORITHM',
     schema: oneOf(['RS256', 'ES256', 'EdDSA', 'HS256'], 'RS256'),
-    use: 'Algorithm of new keys; HS256 is a shared-secret mode for access tokens only.',
+    use: 'Algorithm of new keys; HS256 signs access tokens for the default audience with a shared secret; other audiences, ID tokens and the feed stay RS256.',
   },
   jwtSecret: {
     env: 'JWT_SECRET',
