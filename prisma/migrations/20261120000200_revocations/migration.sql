@@ -8,7 +8,9 @@ CREATE TABLE feed_state (
   keys_version     bigint NOT NULL DEFAULT 0,
   access_version   bigint NOT NULL DEFAULT 0,
   beat             bigint NOT NULL DEFAULT 0,
-  beat_at          timestamptz NOT NULL DEFAULT now()
+  beat_at          timestamptz NOT NULL DEFAULT now(),
+  -- The folder that holds the marks where they are files: one for all machines.
+  mark_place       uuid
 ) WITH (fillfactor = 50);
 INSERT INTO feed_state DEFAULT VALUES;
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
 import { newPerson, send, startIdentityWorld } from '../testing/identity-world.ts';
 import { testRedisUrl } from '../testing/stores.ts';
-import { ensureAuthSecret } from './data-dir.ts';
+import { ensureAuthSecret, randomSecret } from './data-dir.ts';
 import { prepare } from './prepare.ts';
 
 let admin: pg.Client;
@@ -117,4 +118,26 @@ test('outside the development profile there are keys, and no demo people, client
   expect(await rows('SELECT 1 FROM users')).toEqual([]);
   expect(await rows(`SELECT 1 FROM oauth_clients WHERE "clientId" <> 'sallyport'`)).toEqual([]);
   await expect(stat(join(dataDir, 'dev-credentials.json'))).rejects.toThrow('ENOENT');
+});
+
+test('under production a second data directory is refused while the first one’s processes run; elsewhere it is not', async () => {
+  const settings = {
+    BETTER_AUTH_SECRET: randomSecret(),
+    KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    BETTER_AUTH_URL: 'https://auth.sallyport.test',
+  };
+  const startIn = (folder: string, profile: string) =>
+    prepare({ databaseUrl, redisUrl, dataDir: folder, env: { ...settings, SALLYPORT_PROFILE: profile }, log });
+  await startIn(dataDir, 'production');
+  const running = new pg.Client({ connectionString: databaseUrl, application_name: 'sallyport-main' });
+  await running.connect();
+  const elsewhere = await mkdtemp(join(tmpdir(), 'sallyport-elsewhere-'));
+  try {
+    await startIn(dataDir, 'production');
+    await expect(startIn(elsewhere, 'production')).rejects.toThrow(/^MARK_STORE: is file under production while/);
+    await startIn(elsewhere, 'staging');
+  } finally {
+    await running.end();
+    await rm(elsewhere, { recursive: true, force: true });
+  }
 });

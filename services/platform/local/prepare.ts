@@ -11,6 +11,7 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { vaultsOf } from '../crypto/vaults.ts';
 import { createHasher } from '../hasher/hasher.ts';
+import { claimMarkPlace } from '../marks/mark-place.ts';
 import { createMarks } from '../marks/mark-stores.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
@@ -71,6 +72,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
       vault,
     };
     await makeOutboxPartitions(ports);
+    if (config.server.profile === 'production') await claimMarkPlace(ports, config.marks, options.dataDir);
     // Before the first key: a database that never issued anything cannot be rewound, whatever the marks named before.
     await claimUnusedDatabase({ ...ports, marks: createMarks(config.marks, options.dataDir) });
     const { created, warnings } = await ensureKeys(

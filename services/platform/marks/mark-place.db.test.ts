@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { loadConfig } from '../config/load.ts';
+import { createTestPorts, type TestPorts } from '../testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/stores.ts';
+import { claimMarkPlace } from './mark-place.ts';
+
+let database: TestDatabase;
+let ports: TestPorts;
+let folders: string[];
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url, { applicationName: 'sallyport-prepare' });
+});
+afterAll(async () => {
+  await ports.end();
+  await database.drop();
+});
+beforeEach(async () => {
+  folders = await Promise.all(['one', 'other'].map((name) => mkdtemp(join(tmpdir(), `sallyport-${name}-`))));
+});
+afterEach(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+const file = loadConfig({}).marks;
+const claim = (at: number, store: 'file' | 's3' = 'file') =>
+  claimMarkPlace(ports, { ...file, store }, folders[at] as string);
+/** As if processes of an API ran somewhere on this database. */
+async function whileRunning(applicationName: string, work: () => Promise<void>): Promise<void> {
+  const others = createTestPorts(database.url, { applicationName });
+  await others.transact(work);
+  await others.end();
+}
+
+test('file marks of a second machine are refused while the first is at work; with the same folder, or with s3, they are not', async () => {
+  await claim(0);
+  await whileRunning('sallyport-main', async () => {
+    await claim(0);
+    await expect(claim(1)).rejects.toMatchObject({
+      problems: [
+        { env: 'MARK_STORE', problem: expect.stringContaining('another'), fix: expect.stringContaining('s3') },
+      ],
+    });
+    await claim(1, 's3');
+    await claim(0);
+  });
+});
+
+test('a machine that takes the place of one that has ended may start, and then the old one may not', async () => {
+  await claim(0);
+  // Command lines come and go and hold no marks.
+  await whileRunning('sallyport-cli', () => claim(1));
+  await whileRunning('sallyport-worker', async () => {
+    await expect(claim(0)).rejects.toMatchObject({ name: 'ConfigError' });
+  });
+});

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Ports } from '../../domain/ports.ts';
+import { ConfigError } from '../config/load.ts';
+import type { MarkConfig } from '../config/marks.ts';
+import { defineStatement } from '../define/statement.ts';
+import { createSecretFile } from '../local/data-dir.ts';
+
+const FILE_NAME = 'marks-place';
+
+/** One row. Two starts at once take their turns. */
+const markPlaceHold = defineStatement('markPlaceHold', 'SELECT mark_place AS place FROM feed_state FOR UPDATE');
+
+const markPlaceSet = defineStatement('markPlaceSet', 'UPDATE feed_state SET mark_place = $1');
+
+/** The server's own list of sessions; command lines and starts come and go. */
+const othersRead = defineStatement(
+  'markPlaceOthersRead',
+  `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
+     AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare') LIMIT 1`,
+);
+
+/**
+ * Sees to it that marks in a folder have one folder: a machine without marks of its own believes any database, and
+ * would sign and seal on one that the others refuse. Which folder holds them is noted in the database; another one may
+ * take over only where nobody is at work.
+ * @throws ConfigError while processes that keep their marks elsewhere use the database
+ */
+export async function claimMarkPlace(
+  { transact }: Pick<Ports, 'transact'>,
+  { store }: MarkConfig,
+  dataDir: string,
+): Promise<void> {
+  if (store !== 'file') return;
+  const own = createSecretFile(join(dataDir, FILE_NAME), randomUUID()).trim();
+  await transact(async (tx) => {
+    const [held] = await tx.query<{ place: string | null }>(markPlaceHold);
+    if (held?.place === own) return;
+    if (held?.place && (await tx.query(othersRead)).length > 0)
+      throw new ConfigError([
+        {
+          env: 'MARK_STORE',
+          problem: 'is file under production while processes with another data directory use the database',
+          fix: 'set MARK_STORE=s3 on every machine, or let all of them share SALLYPORT_DATA_DIR',
+        },
+      ]);
+    await tx.query(markPlaceSet, [own]);
+  });
+}
