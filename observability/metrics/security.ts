@@ -7,6 +7,7 @@ export const detectionSeverities = {
   failed_login_ratio: 'high',
   account_takeover: 'critical',
   impossible_travel: 'medium',
+  unusual_passkey: 'low',
   refresh_token_reuse: 'high',
   refresh_token_overuse: 'low',
   token_replay: 'high',

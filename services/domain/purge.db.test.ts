@@ -84,7 +84,8 @@ describe('what goes', () => {
       `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`,
     );
     await raw(
-      `INSERT INTO login_failures (key, failures, last_failed_at) VALUES ('account:live', 20, now() - interval '700 days')`,
+      `INSERT INTO login_failures (key, failures, last_failed_at, user_id)
+       SELECT 'account:live', 1, now() - interval '20 years', id FROM users LIMIT 1`,
     );
     await raw(
       `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at) VALUES (sha256('live'), 'u1', 0, 'pwd', now())`,
@@ -98,30 +99,36 @@ describe('what goes', () => {
     expect(await purge(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
   });
 
-  test('C-CRD-04 failures are forgotten by what they say: of a network in days, few of a name in a month, many in two years', async () => {
+  test('C-CRD-04, U4 failures are forgotten by what they say: of a network in days, of a name without an account in a month, of an account never', async () => {
+    const userId = await insertUser(copy.pool);
     await raw(
-      `INSERT INTO login_failures (key, failures, last_failed_at, locked_until)
-       SELECT key, failures, now() - ago, now() - unlocked FROM (VALUES
-         ('network:gone', 1000, interval '3 days', interval '49 hours'),
-         ('network:never-locked', 99, interval '49 hours', NULL),
-         ('network:failed-lately', 1000, interval '47 hours', interval '3 days'),
-         ('network:locked-lately', 1000, interval '49 hours', interval '47 hours'),
-         ('account:gone', 19, interval '31 days', interval '31 days'),
-         ('account:failed-lately', 19, interval '29 days', NULL),
-         ('account:many', 20, interval '700 days', interval '700 days'),
-         ('account:many-gone', 99, interval '732 days', NULL),
-         ('device:gone', 9, interval '31 days', NULL),
-         ('device:unknown-by-now', 10, interval '31 days', NULL)
-       ) AS rows (key, failures, ago, unlocked)`,
+      `INSERT INTO login_failures (key, failures, last_failed_at, locked_until, user_id)
+       SELECT key, failures, now() - ago, now() - unlocked, CASE WHEN owned THEN $1 END FROM (VALUES
+         ('network:gone', 1000, interval '3 days', interval '49 hours', false),
+         ('network:never-locked', 99, interval '49 hours', NULL, false),
+         ('network:failed-lately', 1000, interval '47 hours', interval '3 days', false),
+         ('network:locked-lately', 1000, interval '49 hours', interval '47 hours', false),
+         ('account:gone', 19, interval '31 days', interval '31 days', false),
+         ('account:failed-lately', 19, interval '29 days', NULL, false),
+         ('account:many-gone', 99, interval '31 days', NULL, false),
+         ('account:few', 1, interval '31 days', NULL, true),
+         ('account:many', 99, interval '20 years', NULL, true),
+         ('device:gone', 9, interval '182 days', NULL, true),
+         ('device:its-cookie-may-live', 9, interval '180 days', NULL, true)
+       ) AS rows (key, failures, ago, unlocked, owned)`,
+      [userId],
     );
     expect(await purge(ports, sessionPurges)).toMatchObject({ removed: 5, failures: [] });
     expect((await raw<{ key: string }>('SELECT key FROM login_failures ORDER BY key')).map(({ key }) => key)).toEqual([
       'account:failed-lately',
+      'account:few',
       'account:many',
-      'device:unknown-by-now',
+      'device:its-cookie-may-live',
       'network:failed-lately',
       'network:locked-lately',
     ]);
+    await raw('DELETE FROM users WHERE id = $1', [userId]);
+    expect(await countOf('login_failures'), 'an account takes its counters along').toBe(3);
   });
 
   test('a session that ran out long ago goes in silence: no revocation, no audit row, no log-out', async () => {

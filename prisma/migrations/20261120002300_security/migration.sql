@@ -10,29 +10,36 @@ CREATE TABLE login_failures (
   last_failed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- Of a network within the window: whose passwords were tried, up to 64 of them, and how many were right.
   tried           text[] NOT NULL DEFAULT '{}',
-  successes       integer NOT NULL DEFAULT 0
+  successes       integer NOT NULL DEFAULT 0,
+  -- Whose account or device it is; its counter lasts as long as the account. Null: of a name that nobody has, of a network.
+  user_id         text REFERENCES users (id) ON DELETE CASCADE
 ) WITH (fillfactor = 80);
-CREATE INDEX login_failures_last_failed_at ON login_failures (last_failed_at);
--- What clean-up removes early lies among what stays for years.
+CREATE INDEX login_failures_user_id ON login_failures (user_id) WHERE user_id IS NOT NULL;
+-- What clean-up removes lies among what stays.
 CREATE INDEX login_failures_networks ON login_failures (last_failed_at) WHERE key LIKE 'network:%';
-CREATE INDEX login_failures_few ON login_failures (last_failed_at)
-  WHERE key NOT LIKE 'network:%' AND failures < 20 AND (failures < 10 OR key NOT LIKE 'device:%');
+CREATE INDEX login_failures_devices ON login_failures (last_failed_at) WHERE key LIKE 'device:%';
+CREATE INDEX login_failures_names ON login_failures (last_failed_at) WHERE key LIKE 'account:%' AND user_id IS NULL;
+
+-- A cookie of a browser that signed in before this is of nobody. Set when somebody else is thought to hold one.
+ALTER TABLE users ADD COLUMN "devicesSince" timestamptz(3);
 
 -- Counts one failure on each key and tells what it met. Whoever fails at the same time waits for the row and finds the
 -- count of the one before. Failures during a lock count and do not lengthen it. Keys are taken in order, as by every
--- writer of several.
+-- writer of several, and after the user, whom nobody deletes meanwhile.
 CREATE FUNCTION login_failures_count(
-  keys text[], who text, window_seconds float8, to_lock integer, network_to_lock integer, first_lock_seconds float8,
-  longest_lock_seconds float8)
+  keys text[], who text, subject text, window_seconds float8, to_lock integer, network_to_lock integer,
+  first_lock_seconds float8, longest_lock_seconds float8)
 RETURNS TABLE (counter text, total integer, was_locked boolean, began_lock boolean, locked_seconds integer)
 LANGUAGE plpgsql AS $$
-DECLARE f login_failures; moment timestamptz; is_network boolean; lock_seconds float8;
+DECLARE f login_failures; moment timestamptz; is_network boolean; lock_seconds float8; owner text;
 BEGIN
+  SELECT id INTO owner FROM users WHERE id = subject FOR KEY SHARE;
   FOREACH counter IN ARRAY ARRAY(SELECT k FROM unnest(keys) k ORDER BY k COLLATE "C") LOOP
-    INSERT INTO login_failures AS l (key, failures) VALUES (counter, 1)
-      ON CONFLICT (key) DO UPDATE SET failures = l.failures + 1 RETURNING * INTO f;
-    moment := clock_timestamp();
     is_network := counter LIKE 'network:%';
+    INSERT INTO login_failures AS l (key, failures, user_id) VALUES (counter, 1, CASE WHEN NOT is_network THEN owner END)
+      ON CONFLICT (key) DO UPDATE SET failures = l.failures + 1, user_id = coalesce(excluded.user_id, l.user_id)
+      RETURNING * INTO f;
+    moment := clock_timestamp();
     was_locked := coalesce(f.locked_until > moment, false);
     IF f.window_began_at <= moment - make_interval(secs => window_seconds) THEN
       f.window_began_at := moment; f.recent := 0; f.tried := '{}'; f.successes := 0;
@@ -56,7 +63,7 @@ END $$;
 
 -- What a right password does: nothing, and says so, while one of `judged` is locked or has failed `ever` times running;
 -- else the counters of account and device go and those of networks note it.
-CREATE FUNCTION login_failures_forgive(keys text[], judged text[], ever integer)
+CREATE FUNCTION login_failures_forgive(keys text[], judged text[], ever integer, window_seconds float8)
 RETURNS TABLE (is_refused boolean, locked_seconds integer, tried_names integer) LANGUAGE plpgsql AS $$
 -- Only what is held: a row that came while this waited for a later one is locked by somebody who waits for us.
 DECLARE held text[] := ARRAY(SELECT key FROM login_failures WHERE key = ANY (keys) ORDER BY key COLLATE "C" FOR UPDATE);
@@ -66,7 +73,7 @@ BEGIN
   FROM login_failures l WHERE l.key = ANY (judged);
   -- Of the network within its window: whoever gets in from where many names are tried is looked at.
   SELECT coalesce(max(cardinality(l.tried)), 0) INTO tried_names FROM login_failures l
-  WHERE l.key = ANY (keys) AND l.key LIKE 'network:%' AND l.window_began_at > clock_timestamp() - interval '15 minutes';
+  WHERE l.key = ANY (keys) AND l.key LIKE 'network:%' AND l.window_began_at > clock_timestamp() - make_interval(secs => window_seconds);
   IF NOT is_refused THEN
     DELETE FROM login_failures WHERE key = ANY (held) AND key NOT LIKE 'network:%';
     UPDATE login_failures SET successes = successes + 1 WHERE key = ANY (held) AND key LIKE 'network:%';

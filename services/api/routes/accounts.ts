@@ -45,7 +45,10 @@ export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: 
     return people.resetPassword({ token: body.token, newPassword, signal }, caller);
   });
   bind(routes, requestUnlockEndpoint, (input, caller) => requestUnlock(deps, input.body, caller));
-  bind(routes, unlockAccountEndpoint, (input, caller) => unlockAccount(deps, input.body, caller));
+  bind(routes, unlockAccountEndpoint, async ({ body }, caller, { headers }) => {
+    const unlocked = await unlockAccount(deps, { ...body, cookie: headers.cookie }, caller);
+    return answer(200, unlocked.body, { 'set-cookie': unlocked.setCookie });
+  });
   bind(routes, acceptInvitationEndpoint, ({ body }, caller, { signal }) =>
     people.acceptInvitation({ token: body.token, newPassword: body.new_password, signal }, caller),
   );

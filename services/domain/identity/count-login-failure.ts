@@ -16,7 +16,7 @@ export async function countLoginFailure(
   userId: string | undefined,
   caller: Caller,
 ): Promise<number> {
-  const counted = await countFailure(tx, admitted.judged, admitted.accountKey, LOCK_POLICY);
+  const counted = await countFailure(tx, admitted.judged, { who: admitted.accountKey, userId }, LOCK_POLICY);
   const met = counted.map(({ wasLocked, ...counter }) => ({
     ...counter,
     failures: counter.failures - 1,

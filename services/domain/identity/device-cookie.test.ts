@@ -95,7 +95,7 @@ describe('the cookie of a known device (U4)', () => {
         cookie: cookie(),
         isSecure: false,
         email: 'ada@people.test',
-        passwordChangedAt: new Date(START_MS + ms),
+        since: new Date(START_MS + ms),
       });
     expect(since(999)).toEqual(knows('ada@people.test'));
     expect(since(1_000)).toBeNull();

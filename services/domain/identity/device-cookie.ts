@@ -37,16 +37,16 @@ export function knownDevice(
     cookie,
     isSecure,
     email,
-    passwordChangedAt,
+    since,
   }: {
     readonly cookie: string | undefined;
     readonly isSecure: boolean;
     readonly email: string;
     /** A cookie from before, in whole seconds, is of nobody: whoever collected some gets no tries by them. */
-    readonly passwordChangedAt?: Date | null | undefined;
+    readonly since?: Date | null | undefined;
   },
 ): KnownDevice | null {
-  const sinceSeconds = Math.floor((passwordChangedAt?.getTime() ?? 0) / 1_000);
+  const sinceSeconds = Math.floor((since?.getTime() ?? 0) / 1_000);
   const nowSeconds = Math.floor(clock.now() / 1_000);
   let found: KnownDevice | null = null;
   for (const entry of entriesIn(cookie, isSecure)) {

@@ -5,17 +5,21 @@ import { definePurge } from '../purge.store.ts';
 export type Credential = {
   readonly userId: string;
   readonly digest: string | null;
-  readonly passwordChangedAt: Date | null;
+  /** Browsers that signed in before are not known: the password is another one since, or they were forgotten. */
+  readonly devicesSince: Date | null;
   readonly isDisabled: boolean;
   /** Of the address. */
   readonly isVerified: boolean;
 };
 
+/** Of `users u`; greatest() passes over null. */
+const DEVICES_SINCE = `greatest(u."passwordChangedAt", u."devicesSince")`;
+
 /** Served by users_email_key and accounts_user_id. An account without a password (social sign-in) has no digest. */
 const credentialFindByEmail = defineStatement(
   'credentialFindByEmail',
-  `SELECT u.id AS "userId", a.password AS digest, u."passwordChangedAt", u."disabledAt" IS NOT NULL AS "isDisabled",
-     u."emailVerified" IS NOT NULL AS "isVerified"
+  `SELECT u.id AS "userId", a.password AS digest, ${DEVICES_SINCE} AS "devicesSince",
+     u."disabledAt" IS NOT NULL AS "isDisabled", u."emailVerified" IS NOT NULL AS "isVerified"
    FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id
    WHERE u.email = $1`,
 );

@@ -14,7 +14,7 @@ export const LOCK_POLICY: LockPolicy = {
 /** NIST SP 800-63B-4 §3.2.2: so many consecutive failures, ever, and the password alone is not enough any more. */
 export const FAILURES_EVER = 100;
 /** A known device that fails so often running is not known any more. */
-export const DEVICE_FAILURES_EVER = 10;
+const DEVICE_FAILURES_EVER = 10;
 /** Told to whom no waiting helps. */
 export const ASK_AGAIN_SECONDS = 86_400;
 
@@ -26,6 +26,10 @@ export function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'netwo
 
 export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
   counterKey(keyRing, 'account', normaliseEmail(email));
+
+/** Whether a device that a browser proves to be has failed too often to be known. */
+export const isDeviceSpent = (deviceKeys: readonly string[], counters: readonly CounterState[]): boolean =>
+  counters.some(({ key, failures }) => deviceKeys.includes(key) && failures >= DEVICE_FAILURES_EVER);
 
 /** Of the counters by which an attempt is judged, for how long it is refused; 0: it is not. */
 export function refusedSeconds(judged: readonly string[], counters: readonly CounterState[]): number {

@@ -48,12 +48,12 @@ const loginFailuresRead = defineStatement(
 const loginFailuresCount = defineStatement(
   'loginFailuresCount',
   `SELECT counter AS key, total AS failures, was_locked AS "wasLocked", began_lock AS "beganLock",
-     locked_seconds AS "lockedSeconds" FROM login_failures_count($1, $2, $3, $4, $5, $6, $7)`,
+     locked_seconds AS "lockedSeconds" FROM login_failures_count($1, $2, $3, $4, $5, $6, $7, $8)`,
 );
 
 const loginFailuresForgive = defineStatement(
   'loginFailuresForgive',
-  `SELECT is_refused AS "isRefused", locked_seconds AS "lockedSeconds", tried_names AS "triedNames" FROM login_failures_forgive($1, $2, $3)`,
+  `SELECT is_refused AS "isRefused", locked_seconds AS "lockedSeconds", tried_names AS "triedNames" FROM login_failures_forgive($1, $2, $3, $4)`,
 );
 
 const loginFailuresDelete = defineStatement(
@@ -61,15 +61,28 @@ const loginFailuresDelete = defineStatement(
   `DELETE FROM login_failures WHERE key = $1 RETURNING failures`,
 );
 
+/** By primary key: the counter says so for as long as it is not deleted. */
+const loginFailuresSpend = defineStatement(
+  'loginFailuresSpend',
+  `INSERT INTO login_failures AS l (key, failures, user_id) VALUES ($1, $2, $3)
+   ON CONFLICT (key) DO UPDATE SET failures = greatest(l.failures, excluded.failures), user_id = excluded.user_id,
+     last_failed_at = clock_timestamp()`,
+);
+
+const triedNamesRead = defineStatement(
+  'loginFailuresTriedNames',
+  `SELECT cardinality(tried) AS names FROM login_failures
+   WHERE key = $1 AND window_began_at > clock_timestamp() - make_interval(secs => $2)`,
+);
+
 const COUNTERS = { table: 'login_failures', id: 'key', ends: 'last_failed_at' } as const;
 const IS_NETWORK = `key LIKE 'network:%'`;
-/** A device is unknown after ten. */
-const IS_FEW = `key NOT LIKE 'network:%' AND failures < 20 AND (failures < 10 OR key NOT LIKE 'device:%')`;
 
 /**
- * Anybody makes counters, of any name and from any network, so they stay no longer than they say something: those of
- * networks two days after their last failure or lock; those of a few failures a month; many failures two years, so that
- * waiting is no way round the hundred. Indexes: login_failures_networks, login_failures_few, login_failures_last_failed_at.
+ * Anybody makes counters, of any name and from any network, so those stay no longer than they say something: of a
+ * network two days after its last failure or lock, of a name that no account has a month. Of an account none goes, so
+ * that waiting is no way round the hundred; of its devices once their cookies are over (180 days).
+ * Indexes: login_failures_networks, login_failures_names, login_failures_devices.
  */
 export const loginFailurePurges = [
   definePurge({
@@ -78,23 +91,37 @@ export const loginFailurePurges = [
     stays: `interval '2 days'`,
     where: `${IS_NETWORK} AND (locked_until IS NULL OR locked_until < now() - interval '2 days')`,
   }),
-  definePurge({ ...COUNTERS, kind: 'login_failures_few', stays: `interval '30 days'`, where: IS_FEW }),
-  definePurge({ ...COUNTERS, kind: 'login_failures', stays: `interval '731 days'` }),
+  definePurge({
+    ...COUNTERS,
+    kind: 'login_failures_names',
+    stays: `interval '30 days'`,
+    where: `key LIKE 'account:%' AND user_id IS NULL`,
+  }),
+  definePurge({
+    ...COUNTERS,
+    kind: 'login_failures_devices',
+    stays: `interval '181 days'`,
+    where: `key LIKE 'device:%'`,
+  }),
 ] as const;
 
 export const readCounters = (sql: Sql, keys: readonly string[]): Promise<CounterState[]> =>
   sql.query(loginFailuresRead, [keys]);
 
-/** @param who whose password it was, as a keyed hash */
+/**
+ * @param attempt.who whose password it was, as a keyed hash
+ * @param attempt.userId of the account, where there is one: its counters stay as long as it does
+ */
 export const countFailure = (
   sql: Sql,
   keys: readonly string[],
-  who: string,
+  { who, userId }: { readonly who: string; readonly userId: string | undefined },
   policy: LockPolicy,
 ): Promise<CountedFailure[]> =>
   sql.query(loginFailuresCount, [
     keys,
     who,
+    userId ?? null,
     policy.windowSeconds,
     policy.failuresToLock,
     policy.networkFailuresToLock,
@@ -107,11 +134,19 @@ export async function forgiveFailures(
   tx: Sql,
   keys: readonly string[],
   judged: readonly string[],
-  failuresEver: number,
+  { failuresEver, windowSeconds }: { readonly failuresEver: number; readonly windowSeconds: number },
 ): Promise<Forgiven> {
-  const [row] = await tx.query<Forgiven>(loginFailuresForgive, [keys, judged, failuresEver]);
+  const [row] = await tx.query<Forgiven>(loginFailuresForgive, [keys, judged, failuresEver, windowSeconds]);
   return row as Forgiven;
 }
+
+/** The counter of an account stands at `failures` at least. */
+export const spendCounter = (tx: Sql, key: string, failures: number, userId: string): Promise<unknown> =>
+  tx.query(loginFailuresSpend, [key, failures, userId]);
+
+/** How many names were tried in vain from a network within the window. */
+export const readTriedNames = async (sql: Sql, key: string, windowSeconds: number): Promise<number> =>
+  (await sql.query<{ names: number }>(triedNamesRead, [key, windowSeconds]))[0]?.names ?? 0;
 
 /** How many failures there were, or undefined. */
 export async function deleteCounter(tx: Sql, key: string): Promise<number | undefined> {

@@ -12,9 +12,11 @@ import { queryRows } from '../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import type { Caller, HashAdmission, PasswordHasher } from '../ports.ts';
 import { countLoginFailure } from './count-login-failure.ts';
-import { clearLoginFailures, forgiveLogin } from './forgive-login.ts';
-import { accountKeyOf, FAILURES_EVER } from './login-counters.ts';
+import { clearLoginFailures, forgiveLogin, spendLoginFailures } from './forgive-login.ts';
+import { accountKeyOf, FAILURES_EVER, LOCK_POLICY } from './login-counters.ts';
+import { forgiveFailures } from './login-failures.store.ts';
 import { type AdmittedLogin, admitLogin } from './login-guard.ts';
+import { forgetDevices } from './login-sighting.ts';
 import { readLoginStanding } from './login-standing.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -154,6 +156,56 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     ]);
     const sent = { cookie: deviceOf({ cookie } as HttpAnswer) };
     expect((await signIn(world, person, sent)).status).toBe(429);
+  });
+
+  test('devices forgotten while a known one’s password was checked: it is judged anew, and knows nobody', async () => {
+    const person = newPerson();
+    const { cookie, body } = await signUp(world, person);
+    const { id: userId, email } = body.user;
+    const sent = { cookie: deviceOf({ cookie } as HttpAnswer) };
+    whileHashing = async () => {
+      whileHashing = undefined;
+      await other.deps.transact(async (tx) => {
+        await forgetDevices(tx, userId);
+        await spendLoginFailures(tx, other.deps, { userId, email });
+      });
+    };
+    const answer = await signIn(world, person, sent);
+    whileHashing = undefined;
+    expect([answer.status, answer.body.code]).toEqual([429, 'login_locked']);
+    expect(answer.headers.getSetCookie()).toEqual([]);
+    expect(await standing(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
+  });
+
+  test('U4 failures of an account are of its user, whom clean-up asks; those of a name alone are of nobody', async () => {
+    const person = newPerson();
+    const { body } = await signUp(world, person);
+    const owner = async (email: string) =>
+      (await rows('SELECT user_id FROM login_failures WHERE key = $1', [accountKeyOf(world.deps, email)]))[0].user_id;
+    await fail(world, person.email);
+    expect(await owner(person.email), 'a name whose account nobody looked up').toBeNull();
+    expect((await signIn(world, { email: person.email, password: 'wrong wrong wrong' })).status).toBe(401);
+    expect(await owner(person.email)).toBe(body.user.id);
+    await fail(world, person.email);
+    expect(await owner(person.email)).toBe(body.user.id);
+    const nobody = newPerson();
+    expect((await signIn(world, nobody)).status).toBe(401);
+    expect(await owner(nobody.email)).toBeNull();
+    await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
+    expect(await standing(person.email)).toMatchObject({ failedLogins: 0 });
+  });
+
+  test('the window of a network is the one of the policy, told to the database', async () => {
+    const caller = callerAt('198.51.100.90');
+    for (let n = 0; n < 3; n += 1) await fail(world, newPerson().email, caller);
+    const { forgiven } = await admitLogin(world.deps, { email: newPerson().email }, caller);
+    const names = (windowSeconds: number) =>
+      world.deps.transact((tx) => forgiveFailures(tx, forgiven, [], { failuresEver: FAILURES_EVER, windowSeconds }));
+    await rows(`UPDATE login_failures SET window_began_at = now() - interval '20 minutes' WHERE key = ANY ($1)`, [
+      forgiven,
+    ]);
+    expect((await names(LOCK_POLICY.windowSeconds)).triedNames).toBe(0);
+    expect((await names(1_800)).triedNames).toBe(3);
   });
 
   test('L1: every attempt is one event, and the lock is one more that names no account in the open log', async () => {

@@ -7,7 +7,7 @@ import type { HasAuth } from './auth.ts';
 import { knownDevice } from './device-cookie.ts';
 import { identifierHash } from './email.ts';
 import { loginLocked } from './errors.ts';
-import { counterKey, DEVICE_FAILURES_EVER, refusedSeconds } from './login-counters.ts';
+import { counterKey, isDeviceSpent, refusedSeconds } from './login-counters.ts';
 import { readCounters } from './login-failures.store.ts';
 
 /** Which counters stand for one attempt to sign in. */
@@ -35,7 +35,7 @@ type AttemptedLogin = {
   readonly email: string;
   readonly cookie?: string | undefined;
   /** Of the account, where there is one: devices that signed in before that are not known any more. */
-  readonly passwordChangedAt?: Date | null | undefined;
+  readonly devicesSince?: Date | null | undefined;
 };
 
 /**
@@ -45,20 +45,18 @@ type AttemptedLogin = {
  */
 export async function admitLogin(
   ports: GuardPorts,
-  { email, cookie, passwordChangedAt }: AttemptedLogin,
+  { email, cookie, devicesSince: since }: AttemptedLogin,
   caller: Caller,
 ): Promise<AdmittedLogin> {
   const { keyRing, auth, loginGuard } = ports;
-  const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email, passwordChangedAt });
+  const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email, since });
   const { ip } = caller.request;
   const accountKey = counterKey(keyRing, 'account', email);
   const deviceKeys = device ? [counterKey(keyRing, 'device', device.id)] : [];
   const networkKeys = loginGuard.locksNetworks && ip !== '' ? [counterKey(keyRing, 'network', clientPrefixOf(ip))] : [];
   const forgiven = [accountKey, ...deviceKeys, ...networkKeys];
   const counters = await readCounters(ports.sql, forgiven);
-  const isKnownDevice =
-    device !== null &&
-    !counters.some(({ key, failures }) => deviceKeys.includes(key) && failures >= DEVICE_FAILURES_EVER);
+  const isKnownDevice = device !== null && !isDeviceSpent(deviceKeys, counters);
   const judged = isKnownDevice ? deviceKeys : [accountKey, ...networkKeys];
   const identifier = identifierHash(keyRing.secret('identifier'), email);
   const admitted = { isKnownDevice, judged, forgiven, identifier, accountKey };

@@ -21,6 +21,7 @@ import { forgiveLogin } from './forgive-login.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
 import { admitLogin, type HasLoginGuard } from './login-guard.ts';
+import { sightLogin } from './login-sighting.ts';
 import type { HasVerificationRule } from './mail/queue-mail.ts';
 import { beginLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
 import { type HasPasswordPolicy, isHashable } from './password-policy.ts';
@@ -76,8 +77,8 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
   const credential = await findCredential(ports.sql, email);
-  const passwordChangedAt = credential?.passwordChangedAt;
-  const admitted = await admitLogin(ports, { email, cookie: input.cookie, passwordChangedAt }, caller);
+  const devicesSince = credential?.devicesSince;
+  const admitted = await admitLogin(ports, { email, cookie: input.cookie, devicesSince }, caller);
   const proven = await provePassword(
     ports,
     input,
@@ -102,6 +103,8 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       const current = await findCredential(tx, email);
       if (current?.userId !== proven.userId || current.digest !== proven.digest || current.isDisabled)
         throw loginRefused();
+      // The devices of the account were forgotten meanwhile: whoever was known is judged anew.
+      if (current.devicesSince?.getTime() !== devicesSince?.getTime()) return null;
       const { identifier } = admitted;
       const first = { userId: proven.userId, amr: PASSWORD_ALONE.amr, detail: { factor: 'password', identifier } };
       const asked = await askSecondFactor(tx, ports, first, actor);
@@ -118,9 +121,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
         detail: {
           factor: 'password',
           identifier: admitted.identifier,
-          session_id: opened.session.id,
-          known_device: admitted.isKnownDevice,
-          ...(suspectNetwork ? { suspect_network: true } : {}),
+          ...(await sightLogin(tx, opened.session, { isKnownDevice: admitted.isKnownDevice, suspectNetwork })),
         },
       });
       return beginLogin(tx, ports, opened, actor);
@@ -130,7 +131,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       if (!isRefused(err)) throw err;
       return (await isUpgradedSince(ports, email, proven)) ? null : refuse();
     });
-  // A sign-in beside this one replaced the digest: the new one is proved, which none replaces again.
+  // A sign-in beside this one replaced the digest, and the new one is proved, which none replaces again; or see above.
   if (login === null) return attempt(ports, input, caller);
   if (isAppError(login)) throw login;
   void upgradeDigest(ports, proven, input.password, actor);

@@ -1,5 +1,8 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { spendLoginFailures } from '../identity/forgive-login.ts';
+import { forgetDevices } from '../identity/login-sighting.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { incidentActed } from './audit-events.ts';
 import type { Action, Detection } from './detections.ts';
@@ -16,36 +19,48 @@ export type ActedOn = {
 
 const BLOCK_SECONDS = 3_600;
 
-/** Each does one thing and says whether it could. */
-const works: Record<Action, (tx: Tx, on: ActedOn) => Promise<boolean>> = {
-  end_session: async (tx, { sessionId }) => {
+type Work = (tx: Tx, ports: HasKeyRing, on: ActedOn) => Promise<boolean>;
+
+/** Each does one thing and says whether it could. The user is held first, then sessions, then counters. */
+const works: Record<Action, Work> = {
+  end_session: async (tx, _ports, { userId, sessionId }) => {
+    if (userId !== undefined) await forgetDevices(tx, userId);
     if (sessionId !== undefined) await endSessionRow(tx, sessionId);
     return sessionId !== undefined;
   },
-  block_network: async (tx, { networkKey }) => {
+  block_network: async (tx, _ports, { networkKey }) => {
     if (networkKey !== undefined) await blockNetworkRow(tx, networkKey, BLOCK_SECONDS);
     return networkKey !== undefined;
   },
-  revoke_sessions: async (tx, { userId }) => {
-    if (userId !== undefined) await endEverythingOf(tx, userId);
-    return userId !== undefined;
+  revoke_sessions: async (tx, _ports, { userId }) => {
+    if (userId === undefined) return false;
+    await forgetDevices(tx, userId);
+    await endEverythingOf(tx, userId);
+    return true;
+  },
+  step_up: async (tx, ports, { userId }) => {
+    const email = userId === undefined ? undefined : await forgetDevices(tx, userId);
+    if (userId === undefined || email === undefined) return false;
+    await spendLoginFailures(tx, ports, { userId, email });
+    return true;
   },
 };
 
 /**
  * Does what the policy of the detection says, in the transaction of the sighting: both or neither. Running copies see
- * what ended at their next poll.
+ * what ended at their next poll. The key ring was loaded once.
  */
 export async function actOn(
   tx: Tx,
+  ports: HasKeyRing,
   detection: Detection,
   { id }: Pick<Raised, 'id'>,
   on: ActedOn,
   caller: Caller,
 ): Promise<void> {
   for (const action of detection.actions) {
-    await setAuditContext(tx, caller, detection.name);
-    if (!(await works[action](tx, on))) continue;
+    await setAuditContext(tx, caller, detection.name, 'incident');
+    if (!(await works[action](tx, ports, on))) continue;
     await addAction(tx, id, action);
     await recordEvent(tx, caller, incidentActed, {
       outcome: action,

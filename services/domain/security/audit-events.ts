@@ -10,7 +10,7 @@ export const incidentRaised = defineAuditEvent({
 export const incidentActed = defineAuditEvent({
   type: 'incident.acted',
   durability: 'durable',
-  outcomes: ['end_session', 'block_network', 'revoke_sessions'],
+  outcomes: ['end_session', 'block_network', 'revoke_sessions', 'step_up'],
   meaning: 'What the policy of the detection says was done at once, in the transaction that says so.',
 });
 

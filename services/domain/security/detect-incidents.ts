@@ -1,22 +1,23 @@
 import type { AuditEventView } from '../audit/event-view.ts';
 import { followEventsOf } from '../audit/list-events.ts';
 import { STUFFING_NAMES } from '../identity/forgive-login.ts';
+import { LOCK_POLICY } from '../identity/login-counters.ts';
+import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';
 import { raiseIncident } from './raise-incident.ts';
-import { isFromUnknownDevice, sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
+import { sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
 import {
   isFresh,
   lockProgress,
-  readElsewhere,
   readLoginRatio,
   readProgress,
   readStuffingNetworks,
   setProgress,
 } from './sightings.store.ts';
 
-type DetectPorts = Pick<Ports, 'sql' | 'transact' | 'random'>;
+type DetectPorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasKeyRing;
 
 export type DetectionResult = { readonly read: number; readonly sightings: number };
 
@@ -51,16 +52,17 @@ export async function detectIncidents(
 }
 
 async function judge(ports: DetectPorts, event: AuditEventView, caller: Caller): Promise<number> {
-  const sessionId = event.detail.session_id;
-  const looksElsewhere = isFromUnknownDevice(event) && typeof sessionId === 'string';
-  const seen = sightingsOf(event, looksElsewhere ? await readElsewhere(ports.sql, sessionId) : []);
+  const seen = sightingsOf(event);
   if (seen.length === 0) return 0;
+  // The names of counters go by the first version of their secret, which stays.
+  if (seen.some(({ detection }) => detection.actions.some((action) => action === 'step_up')))
+    await ports.keyRing.load();
   return ports.transact(async (tx) => {
     // Another worker was faster.
     if ((await lockProgress(tx)) >= event.seq) return 0;
     for (const { detection, target, detail, on } of seen) {
       const raised = await raiseIncident(tx, ports, caller, detection, { target, detail });
-      await actOn(tx, detection, raised, on, caller);
+      await actOn(tx, ports, detection, raised, on, caller);
     }
     await setProgress(tx, event.seq);
     return seen.length;
@@ -76,11 +78,11 @@ function judgeTotals(ports: DetectPorts, caller: Caller): Promise<number> {
 }
 
 async function judgeNetworks(tx: Tx, ports: DetectPorts, caller: Caller): Promise<number> {
-  const networks = await readStuffingNetworks(tx, STUFFING_NAMES);
+  const networks = await readStuffingNetworks(tx, STUFFING_NAMES, LOCK_POLICY.windowSeconds);
   for (const { key, failures, names } of networks) {
     const target = { kind: 'network', id: key } as const;
     const raised = await raiseIncident(tx, ports, caller, credentialStuffing, { target, detail: { failures, names } });
-    await actOn(tx, credentialStuffing, raised, { networkKey: key }, caller);
+    await actOn(tx, ports, credentialStuffing, raised, { networkKey: key }, caller);
   }
   return networks.length;
 }

@@ -1,11 +1,13 @@
 import type { Severity } from './incident-shapes.ts';
 
 /**
- * What is done without asking. `end_session`: the session that was just begun ends, its holder signs in again;
- * `block_network`: for an hour no password from an unknown device is looked at there; `revoke_sessions`: every session
- * and token of the user ends.
+ * What is done without asking. `end_session`: the session that was just begun ends; `block_network`: for an hour no
+ * password from an unknown device is looked at there; `revoke_sessions`: every session and token of the user ends;
+ * `step_up`: the next sign-in takes more than the password, as after a hundred wrong ones (a passkey, a mailed code or
+ * an administrator). All but the block forget the devices of the account: the cookie that a thief got with the session
+ * is no way back in.
  */
-export type Action = 'end_session' | 'block_network' | 'revoke_sessions';
+export type Action = 'end_session' | 'block_network' | 'revoke_sessions' | 'step_up';
 
 /** A declared policy: what counts as an incident, how bad it is, and what is done about it at once. */
 export type Detection = {
@@ -44,8 +46,8 @@ export const failedLoginRatio = defineDetection({
 export const accountTakeover = defineDetection({
   name: 'account_takeover',
   severity: 'critical',
-  meaning: 'A right password came from an unknown device in a network from which many names were being tried.',
-  actions: ['revoke_sessions'],
+  meaning: 'Somebody got in from an unknown device in a network from which many names were being tried.',
+  actions: ['revoke_sessions', 'step_up'],
 });
 
 /** Without a map of addresses: two networks and two devices at once, one of them new, is the honest signal there is. */
@@ -54,7 +56,16 @@ export const impossibleTravel = defineDetection({
   severity: 'medium',
   meaning:
     'A sign-in from an unknown device in another network, within ten minutes of activity of the same user elsewhere.',
-  actions: ['end_session'],
+  actions: ['end_session', 'step_up'],
+});
+
+/** No page elsewhere gets a passkey out of its holder, and nothing stronger could be asked for. */
+export const unusualPasskey = defineDetection({
+  name: 'unusual_passkey',
+  severity: 'low',
+  meaning:
+    'A passkey signed in from an unknown device where many names were being tried, or while its user was active elsewhere.',
+  actions: [],
 });
 
 /** The rotation itself has ended the login and its tokens. */
@@ -93,6 +104,7 @@ export const detections = [
   failedLoginRatio,
   accountTakeover,
   impossibleTravel,
+  unusualPasskey,
   refreshTokenReuse,
   refreshTokenOveruse,
   tokenReplay,

@@ -3,8 +3,7 @@ import { detectionSeverities } from '../../../observability/metrics/security.ts'
 import type { AuditEventView } from '../audit/event-view.ts';
 import { incidentActed } from './audit-events.ts';
 import { detections } from './detections.ts';
-import { isFromUnknownDevice, sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
-import type { Elsewhere } from './sightings.store.ts';
+import { sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
 
 const event = (type: string, changes: Partial<AuditEventView> = {}): AuditEventView => ({
   seq: 7,
@@ -21,18 +20,11 @@ const event = (type: string, changes: Partial<AuditEventView> = {}): AuditEventV
   ...changes,
 });
 const user = { kind: 'user', id: 'u1' };
-const seen = (one: AuditEventView, elsewhere: readonly Elsewhere[] = []) =>
-  sightingsOf(one, elsewhere).map(({ detection, target, on }) => ({ detection: detection.name, target, on }));
+const seen = (one: AuditEventView) =>
+  sightingsOf(one).map(({ detection, target, on }) => ({ detection: detection.name, target, on }));
 
 const login = (detail: object, outcome = 'ok') =>
   event('user.login', { outcome, target: user, detail: { session_id: 's1', ...detail } });
-const place = (ip: string | null, agent: string | null): Elsewhere => ({
-  sessionId: 's2',
-  ip,
-  agent,
-  ownIp: '192.0.2.1',
-  ownAgent: 'Firefox',
-});
 
 describe('what one event is a sighting of', () => {
   test('a login that ended because a refresh token came back, and one presented too often, are about its user', () => {
@@ -44,7 +36,7 @@ describe('what one event is a sighting of', () => {
     expect(seen(event('token.refresh_overused', { outcome: 'grace_spent', target, detail }))).toEqual([
       { detection: 'refresh_token_overuse', target: user, on: { userId: 'u1' } },
     ]);
-    const [sighting] = sightingsOf(event('token.refresh_reused', { target, detail }), []);
+    const [sighting] = sightingsOf(event('token.refresh_reused', { target, detail }));
     expect(sighting?.detail).toEqual({ seq: 7, family_id: 'f1' });
   });
 
@@ -84,33 +76,41 @@ describe('what one event is a sighting of', () => {
     expect(locked({ detail: { of: 'network' } })).toMatchObject([{ target: { kind: 'installation' } }]);
   });
 
-  test('a right password from an unknown device where many names are tried is a takeover', () => {
-    expect(seen(login({ known_device: false, suspect_network: true }), [place('203.0.113.1', 'curl')])).toEqual([
-      { detection: 'account_takeover', target: user, on: { userId: 'u1', sessionId: 's1' } },
-    ]);
-    expect(seen(login({ known_device: true, suspect_network: true }))).toEqual([]);
-    expect(seen(login({ known_device: false, suspect_network: true }, 'refused'))).toEqual([]);
+  const on = { userId: 'u1', sessionId: 's1' };
+  const strange = { known_device: false, factor: 'password' };
+
+  test('whoever gets in from an unknown device where many names are tried is a takeover', () => {
+    const takeover = { detection: 'account_takeover', target: user, on };
+    for (const factor of ['password', 'totp', 'recovery_code', 'social'])
+      expect(seen(login({ ...strange, factor, suspect_network: true, elsewhere: 's2' })), factor).toEqual([takeover]);
+    expect(seen(login({ ...strange, known_device: true, suspect_network: true }))).toEqual([]);
+    expect(seen(login({ ...strange, suspect_network: true }, 'refused'))).toEqual([]);
   });
 
-  test('impossible travel: another network and another agent at once; either alone is everyday', () => {
-    const from = (...places: Elsewhere[]) => seen(login({ known_device: false }), places);
-    const on = { userId: 'u1', sessionId: 's1' };
-    expect(from(place('203.0.113.1', 'Safari'))).toEqual([{ detection: 'impossible_travel', target: user, on }]);
-    expect(from(place('192.0.2.1', 'Safari'))).toEqual([]);
-    expect(from(place('203.0.113.1', 'Firefox'))).toEqual([]);
-    expect(from(place(null, 'Safari'))).toEqual([]);
-    expect(from()).toEqual([]);
-    expect(from(place('192.0.2.1', 'Safari'), place('203.0.113.1', null))).toHaveLength(1);
-    expect(seen(login({ known_device: true }), [place('203.0.113.1', 'Safari')])).toEqual([]);
-    const v6 = { ...place('2001:db8:0:1::9', 'Safari'), ownIp: '2001:db8:0:1::1' };
-    expect(from(v6), 'one /64 is one network').toEqual([]);
-    const odd = event('user.login', { target: user, detail: { known_device: false } });
-    expect(seen(odd, [place('203.0.113.1', 'Safari')])).toMatchObject([{ on: { userId: 'u1' } }]);
+  test('impossible travel: an unknown device while the user is active elsewhere, whatever it signed in by', () => {
+    for (const factor of ['password', 'totp', 'recovery_code', 'social'])
+      expect(seen(login({ ...strange, factor, elsewhere: 's2' })), factor).toEqual([
+        { detection: 'impossible_travel', target: user, on },
+      ]);
+    expect(seen(login(strange))).toEqual([]);
+    expect(seen(login({ ...strange, known_device: true, elsewhere: 's2' }))).toEqual([]);
+    const [sighting] = sightingsOf(login({ ...strange, elsewhere: 's2' }));
+    expect(sighting?.detail).toEqual({ seq: 7, factor: 'password', session_id: 's1', other_session_id: 's2' });
+    const odd = event('user.login', { target: user, detail: { known_device: false, elsewhere: 's2' } });
+    expect(seen(odd)).toMatchObject([{ on: { userId: 'u1' } }]);
+  });
+
+  test('a passkey in an unusual place is told of, and nothing is done', () => {
+    for (const detail of [{ suspect_network: true }, { elsewhere: 's2' }])
+      expect(seen(login({ ...strange, factor: 'passkey', ...detail }))).toEqual([
+        { detection: 'unusual_passkey', target: user, on },
+      ]);
+    expect(detections.find(({ name }) => name === 'unusual_passkey')?.actions).toEqual([]);
   });
 
   test('anything else is nothing', () => {
     expect(seen(event('user.created', { target: user }))).toEqual([]);
-    expect(isFromUnknownDevice(login({}))).toBe(false);
+    expect(seen(login({ suspect_network: true, elsewhere: 's2' })), 'of before devices were told apart').toEqual([]);
   });
 });
 

@@ -1,5 +1,4 @@
 import type { AuditEventView } from '../audit/event-view.ts';
-import { clientPrefixOf } from '../limits/client-prefix.ts';
 import type { ActedOn } from './act-on-incident.ts';
 import {
   accountTakeover,
@@ -10,9 +9,9 @@ import {
   refreshTokenReuse,
   stateRewound,
   tokenReplay,
+  unusualPasskey,
 } from './detections.ts';
 import type { Subject } from './incident-shapes.ts';
-import type { Elsewhere } from './sightings.store.ts';
 
 type KnownDetection =
   | typeof accountTakeover
@@ -22,7 +21,8 @@ type KnownDetection =
   | typeof refreshTokenOveruse
   | typeof refreshTokenReuse
   | typeof stateRewound
-  | typeof tokenReplay;
+  | typeof tokenReplay
+  | typeof unusualPasskey;
 
 /** What a detection makes of an event. */
 export type SightingOf = {
@@ -60,11 +60,8 @@ function subjectOf(event: AuditEventView): Subject {
 
 const named = (subject: Subject): ActedOn => (subject.kind === 'user' ? { userId: subject.id } : {});
 
-/**
- * What one sealed event is a sighting of, by itself; most are of nothing.
- * @param elsewhere for a sign-in from an unknown device: the user's other logins in use at that time
- */
-export function sightingsOf(event: AuditEventView, elsewhere: readonly Elsewhere[]): SightingOf[] {
+/** What one sealed event is a sighting of, by itself; most are of nothing. */
+export function sightingsOf(event: AuditEventView): SightingOf[] {
   const target = subjectOf(event);
   const detail = { seq: event.seq };
   const on = named(target);
@@ -87,29 +84,28 @@ export function sightingsOf(event: AuditEventView, elsewhere: readonly Elsewhere
     case 'token.state_rewound':
       return [{ detection: stateRewound, target: INSTALLATION, detail, on: {} }];
     case 'user.login':
-      return isFromUnknownDevice(event) ? signInSightings(event, target, elsewhere) : [];
+      return isFromUnknownDevice(event) ? signInSightings(event, target) : [];
     default:
       return [];
   }
 }
 
-/** Whether an event is a sign-in whose surroundings are worth a look. */
-export const isFromUnknownDevice = ({ type, outcome, detail }: AuditEventView): boolean =>
-  type === 'user.login' && outcome === 'ok' && detail.known_device === false;
+/** Whether an event is a sign-in whose surroundings are worth a look (`identity/login-sighting.ts`). */
+const isFromUnknownDevice = ({ outcome, detail }: AuditEventView): boolean =>
+  outcome === 'ok' && detail.known_device === false;
 
-function signInSightings(event: AuditEventView, target: Subject, elsewhere: readonly Elsewhere[]): SightingOf[] {
+function signInSightings(event: AuditEventView, target: Subject): SightingOf[] {
   const sessionId = memberOf(event, 'session_id');
+  const elsewhere = memberOf(event, 'elsewhere');
+  const isSuspect = event.detail.suspect_network === true;
+  if (!isSuspect && elsewhere === undefined) return [];
   const on = { ...named(target), ...(sessionId === undefined ? {} : { sessionId }) };
-  const detail = { seq: event.seq, session_id: sessionId };
-  if (event.detail.suspect_network === true) return [{ detection: accountTakeover, target, detail, on }];
-  const other = elsewhere.find(isAnotherPlace);
-  return other === undefined
-    ? []
-    : [{ detection: impossibleTravel, target, detail: { ...detail, other_session_id: other.sessionId }, on }];
-}
-
-/** Another network and another agent: either alone is a phone that leaves the house, or a second browser. */
-function isAnotherPlace({ ip, agent, ownIp, ownAgent }: Elsewhere): boolean {
-  if (!ip || !ownIp) return false;
-  return clientPrefixOf(ip) !== clientPrefixOf(ownIp) && agent !== ownAgent;
+  const detail = {
+    seq: event.seq,
+    factor: event.detail.factor,
+    session_id: sessionId,
+    ...(elsewhere === undefined ? {} : { other_session_id: elsewhere }),
+  };
+  if (event.detail.factor === 'passkey') return [{ detection: unusualPasskey, target, detail, on }];
+  return [{ detection: isSuspect ? accountTakeover : impossibleTravel, target, detail, on }];
 }

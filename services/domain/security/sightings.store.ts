@@ -11,12 +11,12 @@ const detectionProgressSet = defineStatement(
 
 const detectionProgressRead = defineStatement('detectionProgressRead', `SELECT seq FROM detection_progress`);
 
-/** Networks that fail now and are not locked; along login_failures_last_failed_at. */
+/** Networks that fail now and are not locked; along login_failures_networks. */
 const stuffingNetworksRead = defineStatement(
   'stuffingNetworksRead',
   `SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
-   WHERE last_failed_at > clock_timestamp() - interval '15 minutes' AND key LIKE 'network:%'
-     AND window_began_at > clock_timestamp() - interval '15 minutes' AND cardinality(tried) >= $1
+   WHERE last_failed_at > clock_timestamp() - make_interval(secs => $2) AND key LIKE 'network:%'
+     AND window_began_at > clock_timestamp() - make_interval(secs => $2) AND cardinality(tried) >= $1
      AND successes * 4 < recent AND coalesce(locked_until, '-infinity') <= clock_timestamp()
    ORDER BY key COLLATE "C"`,
 );
@@ -32,19 +32,6 @@ const loginRatioRead = defineStatement(
 const incidentIsFresh = defineStatement(
   'incidentIsFresh',
   `SELECT 1 FROM incidents WHERE detection = $1 AND state <> 'closed' AND last_seen_at > clock_timestamp() - interval '5 minutes'`,
-);
-
-/** The user's other logins that were used within ten minutes of this session's begin; by sessions_user_id and primary keys. */
-const elsewhereRead = defineStatement(
-  'elsewhereRead',
-  `SELECT DISTINCT other.id AS "sessionId", other."ipAddress" AS ip, other."userAgent" AS agent, begun."ipAddress" AS "ownIp",
-     begun."userAgent" AS "ownAgent"
-   FROM sessions begun
-   JOIN sessions other ON other."userId" = begun."userId" AND other.id <> begun.id
-   LEFT JOIN refresh_families f ON f.sid = other.id AND f.user_id = begun."userId"
-   WHERE begun.id = $1 AND (abs(extract(epoch FROM f.rotated_at - begun."createdAt")) < 600
-     OR abs(extract(epoch FROM other."createdAt" - begun."createdAt")) < 600)
-   ORDER BY other.id LIMIT 20`,
 );
 
 const networkBlock = defineStatement(
@@ -91,8 +78,8 @@ export type StuffingNetwork = {
   readonly names: number;
 };
 
-export const readStuffingNetworks = (sql: Sql, names: number): Promise<StuffingNetwork[]> =>
-  sql.query(stuffingNetworksRead, [names]);
+export const readStuffingNetworks = (sql: Sql, names: number, windowSeconds: number): Promise<StuffingNetwork[]> =>
+  sql.query(stuffingNetworksRead, [names, windowSeconds]);
 
 export async function readLoginRatio(
   sql: Sql,
@@ -104,18 +91,6 @@ export async function readLoginRatio(
 
 export const isFresh = async (sql: Sql, detection: string): Promise<boolean> =>
   (await sql.query(incidentIsFresh, [detection])).length > 0;
-
-/** Another login of the same user, and the one it is compared with. */
-export type Elsewhere = {
-  readonly sessionId: string;
-  readonly ip: string | null;
-  readonly agent: string | null;
-  readonly ownIp: string | null;
-  readonly ownAgent: string | null;
-};
-
-export const readElsewhere = (sql: Sql, sessionId: string): Promise<Elsewhere[]> =>
-  sql.query(elsewhereRead, [sessionId]);
 
 export async function blockNetworkRow(tx: Sql, key: string, seconds: number): Promise<void> {
   await tx.query(networkBlock, [key, seconds]);

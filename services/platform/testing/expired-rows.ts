@@ -41,15 +41,15 @@ export const expiredKinds = {
     insert: `(hash, user_id, user_epoch, amr, expires_at)
       SELECT sha256(n::text::bytea), 'u' || n % 1000, 0, 'pwd', ${END}`,
   },
-  login_failures: {
+  login_failures_names: {
     table: 'login_failures',
     staysSeconds: 0,
-    insert: `(key, failures, last_failed_at) SELECT 'account:' || n, 20, ${END} - interval '731 days'`,
+    insert: `(key, failures, last_failed_at) SELECT 'account:' || n, 20, ${END} - interval '30 days'`,
   },
-  login_failures_few: {
+  login_failures_devices: {
     table: 'login_failures',
     staysSeconds: 0,
-    insert: `(key, failures, last_failed_at) SELECT 'account:few-' || n, 19, ${END} - interval '30 days'`,
+    insert: `(key, failures, last_failed_at) SELECT 'device:' || n, 9, ${END} - interval '181 days'`,
   },
   login_failures_networks: {
     table: 'login_failures',

@@ -17,6 +17,8 @@ export type AccountRow = {
   readonly tokenEpoch: number;
   /** Null where it never had a password. */
   readonly passwordChangedAt: Date | null;
+  /** Browsers that signed in before are not known. */
+  readonly devicesSince: Date | null;
   /** Whether a sign-in by password asks for a second factor. */
   readonly hasSecondFactor: boolean;
   /** Of the password; null where the account has none. */
@@ -28,7 +30,7 @@ const HAS_SECOND_FACTOR = `(EXISTS (SELECT FROM two_factors f WHERE f."userId" =
    OR EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id))`;
 const ACCOUNT = `${HAS_SECOND_FACTOR} AS "hasSecondFactor", u.id, u.email, u."emailVerified" IS NOT NULL AS "emailVerified", u.name, u.image, u."createdAt",
   u."updatedAt", u.roles, u."disabledAt" IS NOT NULL AS "isDisabled", u."tokenEpoch",
-  u."passwordChangedAt", a.password AS digest`;
+  u."passwordChangedAt", greatest(u."passwordChangedAt", u."devicesSince") AS "devicesSince", a.password AS digest`;
 const FROM = `FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id`;
 
 const accountFindByEmail = defineStatement('accountFindByEmail', `SELECT ${ACCOUNT} ${FROM} WHERE u.email = $1`);

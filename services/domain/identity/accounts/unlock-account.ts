@@ -2,32 +2,41 @@ import { recordEvent } from '../../audit/record-event.ts';
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { userUnlocked } from '../audit-events.ts';
+import type { HasAuth } from '../auth.ts';
+import { deviceSetCookie } from '../device-cookie.ts';
 import { clearLoginFailures } from '../forgive-login.ts';
 import { findAccount } from './accounts.store.ts';
 import { redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 
+type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> & HasKeyRing & HasAuth;
+
+export type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] };
+
 /**
  * Lets an account try its password again from any device, by the code that was mailed: its consecutive failures are
- * forgotten, as where an administrator unlocks it. It signs nobody in and changes nothing else. Of any number of calls
- * with one code one succeeds. Throws `code_invalid` (400).
+ * forgotten, as where an administrator unlocks it. It signs nobody in; the browser is known from now on, for its holder
+ * reads the mail of the account, which whoever has the password alone does not. Of any number of calls with one code
+ * one succeeds. Throws `code_invalid` (400).
  */
 export async function unlockAccount(
-  ports: Pick<Ports, 'transact' | 'sql' | 'vault'> & HasKeyRing,
-  { token }: { readonly token: string },
+  ports: UnlockPorts,
+  { token, cookie }: { readonly token: string; readonly cookie?: string | undefined },
   caller: Caller,
-): Promise<{ readonly status: 'unlocked' }> {
-  const isUnlocked = await ports.transact(async (tx) => {
+): Promise<UnlockAnswer> {
+  const email = await ports.transact(async (tx) => {
     const proof = await redeemCode(tx, ports, ['unlock_account'], token);
     const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;
-    if (!account || account.isDisabled || account.email !== proof?.email) return false;
+    if (!account || account.isDisabled || account.email !== proof?.email) return null;
     const failures = (await clearLoginFailures(tx, ports, account.email)) ?? 0;
     await recordEvent(tx, caller, userUnlocked, {
       outcome: 'ok',
       target: { kind: 'user', id: account.id },
       detail: { failures, reason: 'mailed_code' },
     });
-    return true;
+    return account.email;
   });
-  return isUnlocked ? { status: 'unlocked' } : refuseCode(ports.sql, caller);
+  if (email === null) return refuseCode(ports.sql, caller);
+  const isSecure = ports.auth.browser.secureCookies;
+  return { body: { status: 'unlocked' }, setCookie: [deviceSetCookie(ports, { cookie, isSecure, email })] };
 }

@@ -10,6 +10,7 @@ import { userLogin } from '../audit-events.ts';
 import { endSessionIn } from '../end-session.ts';
 import { challengeOver, secondFactorRefused } from '../factors-errors.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
+import { sightLoginOf } from '../login-sighting.ts';
 import { beginLogin, type Login, type LoginAnswer } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
@@ -92,7 +93,7 @@ async function open(
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
-      detail: { factor: proof.factor, session_id: opened.session.id },
+      detail: { factor: proof.factor, ...(await sightLoginOf(tx, ports, opened, cookie, caller)) },
     });
     return beginLogin(tx, ports, opened, actor);
   });

@@ -8,6 +8,7 @@ import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testi
 import { type HttpAnswer, newPerson, send } from '../../../platform/testing/identity-world.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
+import { accountKeyOf } from '../login-counters.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
@@ -154,6 +155,23 @@ describe('signing in with a passkey', () => {
       code: 'second_factor_required',
       factors: ['passkey', 'recovery_code'],
     });
+  });
+
+  test('U4 passes an account that a hundred wrong passwords have closed, and the count of those stays', async () => {
+    const { person, userId, authenticator } = await holder();
+    const key = accountKeyOf(world.deps, person.email);
+    await rows(
+      `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, 100, $2, now() + interval '1 hour')`,
+      [key, userId],
+    );
+    const locked = await signIn(world, person);
+    expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
+    const opened = await verify(await assertion(authenticator));
+    expect([opened.status, opened.body.user?.id]).toEqual([200, userId]);
+    expect(await rows('SELECT failures FROM login_failures WHERE key = $1', [key])).toEqual([{ failures: 100 }]);
+    // The browser has proved more than a password: it is known from now on, and nobody else is.
+    const asked = await signIn(world, person, { cookie: opened.cookie });
+    expect(asked.body.code).toBe('second_factor_required');
   });
 
   test('eight at once with one assertion open one session', async () => {

@@ -26,8 +26,8 @@ export async function proveOwnPassword(
 ): Promise<string> {
   const account = await findAccount(ports.sql, userId);
   if (!account || account.isDisabled) throw unauthenticated();
-  const { email, digest, passwordChangedAt } = account;
-  const admitted = await admitLogin(ports, { email, cookie, passwordChangedAt }, caller);
+  const { email, digest, devicesSince } = account;
+  const admitted = await admitLogin(ports, { email, cookie, devicesSince }, caller);
   const isRight =
     digest !== null &&
     isHashable(password) &&

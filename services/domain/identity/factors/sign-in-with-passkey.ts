@@ -9,6 +9,7 @@ import type { HasAuth } from '../auth.ts';
 import { endSessionIn } from '../end-session.ts';
 import { passkeyRefused } from '../factors-errors.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
+import { sightLoginOf } from '../login-sighting.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
@@ -67,7 +68,7 @@ async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Cal
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: opened.user.id },
-      detail: { factor: 'passkey', session_id: opened.session.id },
+      detail: { factor: 'passkey', ...(await sightLoginOf(tx, ports, opened, cookie, caller)) },
     });
     return beginLogin(tx, ports, opened, actor);
   });

@@ -12,6 +12,7 @@ import { loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
+import { sightLoginOf } from '../login-sighting.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
@@ -109,10 +110,14 @@ async function signIn(
     const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
     const actor = personCaller(userId, caller);
+    // Of an account that begins here nobody has anything to take over.
+    const sighting = isNewUser
+      ? { session_id: opened.session.id, known_device: false }
+      : await sightLoginOf(tx, ports, opened, cookie, caller);
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
-      detail: { factor: 'social', provider, session_id: opened.session.id },
+      detail: { ...detail, ...sighting },
     });
     return { userId, isNewUser, login: await beginLogin(tx, ports, opened, actor) };
   });

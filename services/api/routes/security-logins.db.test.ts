@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { createAuthenticator } from '../../platform/testing/authenticator.ts';
+import { act, enrolled } from '../../platform/testing/factor-flows.ts';
+import { refresh, signUp } from '../../platform/testing/flows.ts';
+import { cookieOf, type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../platform/testing/oidc-provider.ts';
+import { from, openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
+import { codeOf } from '../../platform/testing/totp.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let world: SecurityWorld;
+let url: string;
+let oidc: TestProvider;
+beforeAll(async () => {
+  oidc = await startOidcProvider([`${API_URL}/api/auth/callback/company`]);
+  const { issuer, clientId, clientSecret } = oidc;
+  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
+  world = await openSecurityWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+  ({ url } = world.api);
+});
+afterAll(async () => {
+  await world?.close();
+  await oidc?.close();
+});
+
+const HOME = from('192.0.2.10', 'Firefox on the desk');
+const AWAY = from('203.0.113.10', 'curl');
+type Place = typeof HOME;
+
+const post = (path: string, json: object, place: Place, cookie = ''): Promise<Received> =>
+  send(url, 'POST', path, { json, cookie, headers: { ...place, origin: API_URL } });
+/** What the events of the user's logins say of where they came from, oldest first. */
+const sightings = (userId: string): Promise<Json[]> =>
+  world.rows(
+    `SELECT detail->>'factor' AS factor, (detail->>'known_device')::boolean AS known, detail->>'elsewhere' AS elsewhere
+     FROM audit_outbox WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1 ORDER BY id`,
+    [userId],
+  );
+const isOver = async (login: Received): Promise<boolean> =>
+  (await refresh({ api: url }, login.body.tokens.refresh_token)).body.code === 'session_ended';
+
+async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promise<Received> {
+  const begun = await post('/api/auth/sign-in/social', { provider: 'company' }, place, cookie);
+  const back = await oidc.signIn(begun.body.url, who);
+  const sent = { cookie: [cookie, cookieOf(begun)].filter((part) => part !== '').join('; '), headers: place };
+  const login = await send(url, 'GET', back.pathname + back.search, sent);
+  expect(login.status, login.text).toBe(200);
+  return login;
+}
+
+type Enrolled = Awaited<ReturnType<typeof enrolled>>;
+async function byCode({ person, userId, uri }: Enrolled, place: Place, cookie = ''): Promise<Received> {
+  // One code is good once, and the tests do not wait for the next.
+  await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+  const { email, password } = person;
+  const asked = await post('/api/auth/signin', { email, password }, place, cookie);
+  const { challenge } = asked.body;
+  const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(uri) }, place, cookie);
+  expect(login.status, login.text).toBe(200);
+  return login;
+}
+
+type Authenticator = ReturnType<typeof createAuthenticator>;
+async function byPasskey(authenticator: Authenticator, place: Place, cookie = ''): Promise<Received> {
+  const { options, challenge } = (await post('/api/auth/passkey/sign-in/options', {}, place)).body;
+  const response = authenticator.get(options, { origin: API_URL });
+  const login = await post('/api/auth/passkey/sign-in/verify', { challenge, response }, place, cookie);
+  expect(login.status, login.text).toBe(200);
+  return login;
+}
+
+/** Somebody with a passkey, and nothing open. */
+async function passkeyHolder(): Promise<{ readonly userId: string; readonly authenticator: Authenticator }> {
+  const user = await signUp({ api: url });
+  const { options, challenge } = (await act({ url }, user.cookie, '/api/auth/passkey/register/options')).body;
+  const authenticator = createAuthenticator();
+  const response = authenticator.create(options, { origin: API_URL });
+  const made = await act({ url }, user.cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'x' });
+  expect(made.status).toBe(201);
+  await world.rows('DELETE FROM sessions WHERE "userId" = $1', [user.id]);
+  return { userId: user.id, authenticator };
+}
+
+describe('every way of signing in is judged by where it comes from', () => {
+  test('another provider: a thief of the account there is ended as one of the password is', async () => {
+    const who = { sub: randomUUID(), email: `${randomUUID()}@people.test`, email_verified: true, name: 'Ada' };
+    const home = await bySocial(who, HOME);
+    const { id } = home.body.user;
+    const again = await bySocial(who, HOME, cookieOf(home));
+    const away = await bySocial(who, AWAY);
+    expect(await sightings(id)).toEqual([
+      { factor: 'social', known: false, elsewhere: null },
+      { factor: 'social', known: true, elsewhere: null },
+      { factor: 'social', known: false, elsewhere: again.body.session.id },
+    ]);
+    await world.detect();
+    expect(await world.incidentsOf(id)).toMatchObject([
+      {
+        detection: 'impossible_travel',
+        actions: ['end_session', 'step_up'],
+        detail: { factor: 'social', session_id: away.body.session.id, other_session_id: again.body.session.id },
+      },
+    ]);
+    expect([await isOver(again), await isOver(away)]).toEqual([false, true]);
+  });
+
+  test('a code beside the password, as a page in between hands both on', async () => {
+    const user = await enrolled({ url });
+    await world.rows('DELETE FROM sessions WHERE "userId" = $1', [user.userId]);
+    const home = await byCode(user, HOME);
+    const again = await byCode(user, HOME, cookieOf(home));
+    const away = await byCode(user, AWAY);
+    expect(await sightings(user.userId)).toEqual([
+      { factor: 'totp', known: false, elsewhere: null },
+      { factor: 'totp', known: true, elsewhere: null },
+      { factor: 'totp', known: false, elsewhere: again.body.session.id },
+    ]);
+    await world.detect();
+    expect(await world.incidentsOf(user.userId)).toMatchObject([
+      { detection: 'impossible_travel', actions: ['end_session', 'step_up'], detail: { factor: 'totp' } },
+    ]);
+    expect([await isOver(again), await isOver(away)]).toEqual([false, true]);
+    const { email, password } = user.person;
+    const thief = await post('/api/auth/signin', { email, password }, AWAY, cookieOf(away));
+    expect([thief.status, thief.body.code]).toEqual([429, 'login_locked']);
+  });
+
+  test('a code from where many names are tried is a takeover', async () => {
+    const user = await enrolled({ url });
+    for (let n = 0; n < 50; n += 1) await world.failFrom('203.0.113.200', `${randomUUID()}@people.test`);
+    const inside = await byCode(user, from('203.0.113.200', 'stuffer'));
+    await world.detect();
+    expect(await world.incidentsOf(user.userId)).toMatchObject([
+      { detection: 'account_takeover', actions: ['revoke_sessions', 'step_up'], detail: { factor: 'totp' } },
+    ]);
+    expect(await isOver(inside)).toBe(true);
+  });
+
+  test('a passkey elsewhere is told of; it ends nothing, and is how the owner of a stepped-up account gets in', async () => {
+    const { userId, authenticator } = await passkeyHolder();
+    const home = await byPasskey(authenticator, HOME);
+    const again = await byPasskey(authenticator, HOME, cookieOf(home));
+    const away = await byPasskey(authenticator, AWAY);
+    expect(await sightings(userId)).toEqual([
+      { factor: 'passkey', known: false, elsewhere: null },
+      { factor: 'passkey', known: true, elsewhere: null },
+      { factor: 'passkey', known: false, elsewhere: again.body.session.id },
+    ]);
+    await world.detect();
+    expect(await world.incidentsOf(userId)).toMatchObject([
+      { detection: 'unusual_passkey', severity: 'low', actions: [], detail: { session_id: away.body.session.id } },
+    ]);
+    expect([await isOver(again), await isOver(away)]).toEqual([false, false]);
+  });
+});
