@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { currentRequestTrace } from '../../../observability/http-span.ts';
@@ -117,6 +118,35 @@ describe('stores', () => {
     await send(api.url, 'GET', '/v1/tokens/stats', { basic: client });
     expect(commands).toEqual(expect.arrayContaining(['redis.getMany', 'postgres.query']));
     for (const undo of restore) undo();
+  });
+
+  test('and by the wire: 500 validations send what the same time without any sends, the limiter’s connection included', async () => {
+    const limited = await worldOfTest({ RATE_LIMIT_PROFILE: 'default' });
+    const { access_token } = (await issue(limited)).body;
+    await validate(limited, access_token);
+    const sent = (): number => limited.postgres.messages() + limited.redis.messages();
+    /** Messages of the poll, the beats and whatever else goes on by itself, while `work` runs. */
+    const during = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = sent();
+      await work();
+      return sent() - before;
+    };
+    const startMs = performance.now();
+    const validating = await during(async () => {
+      // One after the other: messages of several requests must not arrive as one.
+      for (let count = 0; count < 500; count += 1)
+        expect((await validate(limited, access_token)).body.active).toBe(true);
+    });
+    const tookMs = performance.now() - startMs;
+    const idle = await during(() => sleep(tookMs));
+    // One command for ten validations would be 50 more.
+    expect(validating).toBeLessThan(2 * idle + 50);
+    // The counting itself works: these do ask, each of them.
+    expect(
+      await during(async () => {
+        for (let count = 0; count < 50; count += 1) await byId(limited, access_token);
+      }),
+    ).toBeGreaterThanOrEqual(50);
   });
 
   test('Redis emptied: a revoked token stays revoked, ids are unknown, tokens are judged', async () => {

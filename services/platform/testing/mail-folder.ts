@@ -35,6 +35,10 @@ function parse(raw: string): Mail {
   return { to: field(raw, 'to'), subject: field(raw, 'subject'), text, page: link?.[1], code: link?.[2], raw };
 }
 
+/** Every mail in a folder, oldest first. */
+export const mailsIn = async (path: string): Promise<Mail[]> =>
+  Promise.all((await listMailFiles(path)).map(async (name) => parse(await readFile(join(path, name), 'utf8'))));
+
 export type MailFolder = {
   readonly path: string;
   /** Sends what is due, as a worker does. */
@@ -56,14 +60,12 @@ export async function openMailFolder(
     const fence = await takeFence(ports.sql, 'deliver-mail');
     await deliverMails({ ...ports, mailTransport: through }, { fence, signal: new AbortController().signal });
   };
-  const read = async (): Promise<Mail[]> =>
-    Promise.all((await listMailFiles(path)).map(async (name) => parse(await readFile(join(path, name), 'utf8'))));
   return {
     path,
     deliver,
     to: async (email) => {
       await deliver();
-      return (await read()).filter((mail) => mail.to === email);
+      return (await mailsIn(path)).filter((mail) => mail.to === email);
     },
     mode: async () => {
       const [name = ''] = (await readdir(path)).reverse();

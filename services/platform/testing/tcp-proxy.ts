@@ -13,6 +13,8 @@ export type TcpProxy = {
   holdAnswersTo(text: string): void;
   /** Ends freezing and holding. */
   thaw(): void;
+  /** How many messages clients have sent so far, over all connections: of one command at least each. */
+  messages(): number;
 };
 
 /** Puts a proxy in front of the server of a URL. Close it with `cut`. */
@@ -21,6 +23,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let isFrozen = false;
   let heldText: string | null = null;
+  let messages = 0;
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
@@ -30,6 +33,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       sockets.add(from);
       from.setNoDelay(true);
       from.on('data', (bytes) => {
+        if (from === client) messages += 1;
         if (from === client && heldText !== null && bytes.includes(heldText)) upstream.pause();
         to.write(bytes);
       });
@@ -69,5 +73,6 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       heldText = null;
       for (const socket of sockets) socket.resume();
     },
+    messages: () => messages,
   };
 }

@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Statement } from '../../platform/define/statement.ts';
+import { createPrismaDatabase } from '../../platform/postgres/prisma.ts';
+import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import type { Sql } from '../ports.ts';
+import { recordClientTokens } from '../tokens/client-credentials.store.ts';
+import { refreshFamilyRotateBatch } from '../tokens/family.store.ts';
+import {
+  familiesEnd,
+  familiesEndBySession,
+  familyEnd,
+  familyEndPrevious,
+  familyInsert,
+  familyLock,
+  sessionLock,
+} from '../tokens/family-life.store.ts';
+import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/idempotency.store.ts';
+import { readFeed } from '../tokens/revocations.store.ts';
+import { insertTokenRevocation, readFamilyOwner, readRevocationEpoch } from '../tokens/token-revocation.store.ts';
+import { findCredential } from './identity.store.ts';
+import { countFailure, forgiveFailures, readCounters, readTriedNames } from './login-failures.store.ts';
+import { findSessionRow, useSession } from './sessions.store.ts';
+
+const ROWS = 20_000;
+/** Tables of a row or sixteen, whatever the load: there is nothing an index could save. */
+const TINY = new Set(['feed_state', 'token_totals', 'token_lifetimes', 'oauth_clients']);
+const family = (index: number): string => `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;
+
+let database: TestDatabase;
+let client: pg.Client;
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  client = new pg.Client({ connectionString: database.url });
+  pool = new pg.Pool({ connectionString: database.url, max: 1 });
+  await client.connect();
+  for (const statement of [
+    `INSERT INTO users (id, email) SELECT 'u' || i, i || '@example.test' FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO accounts (id, "accountId", "providerId", "userId", "updatedAt") SELECT 'a' || i, 'u' || i, 'credential', 'u' || i, now() FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO sessions (id, "userId", "expiresAt", token) SELECT 's' || i, 'u' || i, now() + interval '1 day', 't' || i FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
+       user_epoch, client_epoch, scope, audience, auth_time, device)
+     SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, now() + interval '7 days', now() + interval '30 days',
+       sha256('x'), 1, 1, 'sallyport', false, 's' || i, 'u' || i, 0, 0, 'openid', 'a', now(), '{}' FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO revocations (kind, value, reason, expires_at) SELECT 'jti', 'j' || i, 'test', now() + interval '1 hour' FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO login_failures (key) SELECT 'account:' || i FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) SELECT sha256(i::text::bytea), sha256('x'), now() + interval '1 day' FROM generate_series(1, ${ROWS}) i`,
+  ])
+    await client.query(statement);
+  await client.query('ANALYZE');
+});
+afterAll(async () => {
+  await pool?.end();
+  await client?.end();
+  await database?.drop();
+});
+
+type PlanNode = { readonly 'Node Type': string; readonly 'Relation Name'?: string; readonly Plans?: PlanNode[] };
+const seqScansOf = (node: PlanNode): string[] => [
+  ...(node['Node Type'] === 'Seq Scan' && !TINY.has(node['Relation Name']!) ? [node['Relation Name']!] : []),
+  ...(node.Plans ?? []).flatMap(seqScansOf),
+];
+
+/** The plan that every execution of a prepared statement gets: table and node, where it reads a whole table. */
+async function seqScansOfPlan(text: string): Promise<string[]> {
+  const { rows } = await client.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`);
+  return seqScansOf(rows[0]['QUERY PLAN'][0].Plan);
+}
+
+/** What this transaction has read whole, inside functions and triggers too: they have no plan to look at. */
+async function seqScansDone(): Promise<string[]> {
+  await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+  const { rows } = await client.query<{ relname: string }>(
+    'SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0',
+  );
+  return rows.map(({ relname }) => relname).filter((name) => !TINY.has(name));
+}
+
+const explained: string[] = [];
+/** Explains each statement before it runs. */
+const sql: Sql = {
+  query: async <R>({ name, text }: Statement, values: readonly unknown[] = []): Promise<R[]> => {
+    explained.push(...(await seqScansOfPlan(text)).map((table) => `${name}: Seq Scan on ${table}`));
+    return (await client.query({ name, text, values: [...values] })).rows as R[];
+  },
+};
+beforeEach(() => {
+  explained.length = 0;
+});
+
+/** Runs work in a transaction that is rolled back, with generic plans, and names what was read whole. */
+async function wholeReads(work: () => Promise<unknown>): Promise<string[]> {
+  await client.query('BEGIN');
+  try {
+    await client.query('SET LOCAL plan_cache_mode = force_generic_plan');
+    await work();
+    return [...explained, ...(await seqScansDone())];
+  } finally {
+    await client.query('ROLLBACK');
+  }
+}
+
+const policy = {
+  windowSeconds: 900,
+  failuresToLock: 5,
+  networkFailuresToLock: 50,
+  firstLockSeconds: 60,
+  longestLockSeconds: 3_600,
+};
+const newFamily = [
+  randomUUID(),
+  60,
+  60,
+  Buffer.alloc(32),
+  1,
+  'sallyport',
+  false,
+  null,
+  null,
+  's7',
+  'u7',
+  'openid',
+  'a',
+  1,
+  '{}',
+  null,
+];
+
+describe('the hot statements read big tables by index alone', () => {
+  test.each<[string, () => Promise<unknown>]>([
+    ['the poll of the revocation feed', () => readFeed(sql, ROWS - 5)],
+    [
+      'a revocation',
+      () =>
+        insertTokenRevocation(sql, { tokenId: 'new', reason: 'test', userId: 'u7', clientId: 'c', expiresAt: null }),
+    ],
+    ['the number of a revocation', () => readRevocationEpoch(sql, 'jti', 'j7')],
+    ['whose login it is', () => readFamilyOwner(sql, family(7))],
+    ['the rows of client tokens', () => recordClientTokens(sql, [], 1)],
+    ['the session of a new login', () => sql.query(sessionLock, ['s7', 'u7'])],
+    ['the end of the login before', () => sql.query(familyEndPrevious, ['s7', 'sallyport'])],
+    [
+      'a new login',
+      async () => {
+        await sql.query(familyEndPrevious, ['s7', 'sallyport']);
+        await sql.query(familyInsert, newFamily);
+      },
+    ],
+    [
+      'the end of a login',
+      async () => {
+        await sql.query(familyLock, [family(7)]);
+        await sql.query(familyEnd, [family(7), 'test']);
+      },
+    ],
+    ['the end of logins of a client', () => sql.query(familiesEnd, [[family(7), family(8)], 'test'])],
+    ['the end of the logins of a session', () => sql.query(familiesEndBySession, ['s7', 'test', 'u7'])],
+    ['a session by its id', () => findSessionRow(sql, 's7')],
+    ['the use of a session', () => useSession(sql, 's7', 3_600)],
+    ['the password of an address', () => findCredential(sql, '7@example.test')],
+    ['login counters read', () => readCounters(sql, ['account:7', 'network:x'])],
+    ['login counters counted', () => countFailure(sql, ['account:7', 'network:x'], { who: 'w', userId: 'u7' }, policy)],
+    [
+      'login counters forgiven',
+      () => forgiveFailures(sql, ['account:7'], ['account:7'], { failuresEver: 100, windowSeconds: 900 }),
+    ],
+    ['the names tried from a network', () => readTriedNames(sql, 'network:x', 900)],
+    [
+      'an idempotency key',
+      async () => {
+        await claimIdempotencyKey(sql, Buffer.alloc(32, 1), Buffer.alloc(32));
+        await readIdempotencyKey(sql, Buffer.alloc(32, 1));
+      },
+    ],
+  ])('%s', async (_title, work) => {
+    expect(await wholeReads(work)).toEqual([]);
+  });
+
+  test('a rotation', async () => {
+    expect(await seqScansOfPlan(refreshFamilyRotateBatch.text)).toEqual([]);
+  });
+
+  test('a session by its token, as Better Auth asks when Redis does not know it', async () => {
+    const asked: string[] = [];
+    const database = createPrismaDatabase(pool, () => {});
+    pool.on('connect', (connection) => {
+      const real = connection.query.bind(connection) as (...given: unknown[]) => unknown;
+      connection.query = ((...given: unknown[]) => {
+        const [config] = given as [{ readonly text?: string } | string];
+        asked.push(typeof config === 'string' ? config : (config.text ?? ''));
+        return real(...given);
+      }) as typeof connection.query;
+    });
+    const prisma = database.client as {
+      session: { findFirst(args: object): Promise<{ id: string; user: { id: string } } | null> };
+    };
+    const found = await prisma.session.findFirst({ where: { token: 't7' }, include: { user: true } });
+    expect([found?.id, found?.user.id]).toEqual(['s7', 'u7']);
+    const selects = asked.filter((text) => text.startsWith('SELECT') && text.includes('sessions'));
+    expect(selects).not.toEqual([]);
+    for (const text of selects) expect(await seqScansOfPlan(text)).toEqual([]);
+  });
+
+  test('this test sees a table that is read whole, in a plan and inside a function', async () => {
+    expect(await seqScansOfPlan('SELECT FROM sessions WHERE "userAgent" = $1')).toEqual(['sessions']);
+    const inFunction = await wholeReads(() =>
+      client.query(`DO $$ BEGIN PERFORM FROM sessions WHERE "userAgent" = 'x'; END $$`),
+    );
+    expect(inFunction).toEqual(['sessions']);
+  });
+});
