@@ -316,8 +316,8 @@ describe('pushing', () => {
       expect((await from('203.0.113.7', path, crowd)).status).toBe(status);
     }
     expect((await from('2001:db8:0:7::1', '/oauth2/par', app)).status).toBe(201);
-    const own = await Promise.all(range(51).map(() => from('2001:db8:0:7::1', '/oauth2/par', site)));
-    expect(own.map(({ status }) => status)).toEqual(Array(51).fill(201));
+    await Promise.all(range(50).map(() => from('2001:db8:0:7::1', '/oauth2/par', site)));
+    expect((await from('2001:db8:0:7::1', '/oauth2/par', site)).status).toBe(201);
     const shares = await world.rows(
       `SELECT DISTINCT share FROM oauth_pushed_requests WHERE client_id = $1
        UNION SELECT share FROM oauth_device_grants WHERE client_id = $1`,
