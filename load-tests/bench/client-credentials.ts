@@ -1,11 +1,47 @@
 import { clientToken } from '../lib/api-client.ts';
 import type { Bench } from '../lib/bench.ts';
+import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
 import { measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
 
 const connections = 64;
 /** As many signatures as libuv's pool works on at once. */
 const signaturesInFlight = 4;
+
+/** ES256: what a commit costs does not hide behind a signature five times its price. */
+export const clientGroupCommit: Bench = {
+  name: 'client-group-commit',
+  about: 'client credentials with ES256 keys: shared commits against one statement a request',
+  async run(context) {
+    const shared = await context.start({ JWT_ALGORITHM: 'ES256' });
+    const single = await context.start({ JWT_ALGORITHM: 'ES256', GROUP_COMMIT: 'false' });
+    const targetOf = ({ api, apiPid, credentials }: Product) => ({
+      target: { api, pid: apiPid },
+      workload: { kind: 'client_credentials', client: credentials.client } as const,
+    });
+    const [ours, base] = [targetOf(shared), targetOf(single)];
+    for (const { target, workload } of [ours, base]) await warmUp(context, target, workload, connections);
+    const rounds = await alternate(
+      context.rounds,
+      {
+        single: () => measureClosed(context, base.target, base.workload, connections),
+        shared: () => measureClosed(context, ours.target, ours.workload, connections),
+      },
+      (round, { shared: one, single: other }) => context.say(`round ${round}: ${ratioDetail(one, other)}`),
+    );
+    await shared.stop();
+    await single.stop();
+    return [
+      {
+        name: 'client credentials (ES256) with group commit ÷ without',
+        unit: 'per CPU-second',
+        value: medianOf(rounds, (round) => round.shared.perCpuSecond / round.single.perCpuSecond),
+        measured: { connections, rounds },
+        detail: ratioDetail(middleSpeed(rounds, 'shared'), middleSpeed(rounds, 'single')),
+      },
+    ];
+  },
+};
 
 export const clientCredentials: Bench = {
   name: 'client-credentials',

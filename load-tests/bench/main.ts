@@ -7,7 +7,7 @@ import { type Bench, BenchContext, type Figure, isMet } from '../lib/bench.ts';
 import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
 import { cleanup } from './cleanup.ts';
-import { clientCredentials } from './client-credentials.ts';
+import { clientCredentials, clientGroupCommit } from './client-credentials.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
 import { loginStorm } from './login-storm.ts';
@@ -23,6 +23,7 @@ const benches: readonly Bench[] = [
   validateFresh,
   tracing,
   clientCredentials,
+  clientGroupCommit,
   refreshAgainstSigning,
   refreshGroupCommit,
   latency,

@@ -100,7 +100,7 @@ export async function compose(input: ComposeInput) {
       await Promise.all([access.load(), poll.announce()]);
     },
     verifiedTokens: createVerifiedTokenCache(),
-    clientTokenLog: createClientTokenLog(outside),
+    clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, tokenSettings),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });

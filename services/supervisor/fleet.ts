@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { BackoffPolicy } from './backoff.ts';
 import { SupervisedChild } from './child.ts';
@@ -42,7 +43,14 @@ export function createFleet(options: FleetOptions): SupervisedChild[] {
         const socketPath = socketOf(options.socketFolder, name);
         // A crashed predecessor leaves its socket behind, and listening on it would fail.
         rmSync(socketPath, { force: true });
-        return { ...options.env(), SALLYPORT_PROCESS: name, SALLYPORT_METRICS_SOCKET: socketPath };
+        return {
+          // Signatures are made in this pool: on a smaller machine its four threads get into each other's way, on a
+          // larger one they leave cores idle.
+          UV_THREADPOOL_SIZE: String(Math.max(2, availableParallelism())),
+          ...options.env(),
+          SALLYPORT_PROCESS: name,
+          SALLYPORT_METRICS_SOCKET: socketPath,
+        };
       },
       readyTimeoutSeconds: spec.readyTimeoutSeconds,
       drainSeconds: spec.drainSeconds,

@@ -18,14 +18,15 @@ import type { HasTokenSettings } from './token-settings.ts';
 export type ClientTokenLog = Batcher<AuditRow, void>;
 type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
-export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>): ClientTokenLog {
+/** @param groupCommit false: one statement a token, to measure what company saves */
+export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>, groupCommit: boolean): ClientTokenLog {
   let turn = 0;
   return createBatcher<AuditRow, void>({
     name: 'record client tokens',
     clock: ports.clock,
-    maxBatch: 128,
-    lanes: 2,
-    spacingMs: 8,
+    maxBatch: groupCommit ? 128 : 1,
+    lanes: groupCommit ? 2 : 8,
+    spacingMs: groupCommit ? 8 : 0,
     deadlineMs: 1_500,
     maxWaiting: 8_192,
     isRepeatable: () => true,
