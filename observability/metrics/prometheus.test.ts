@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRegistry } from './instruments.ts';
-import { mergePrometheus, renderPrometheus } from './prometheus.ts';
+import { renderPrometheus } from './prometheus.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 
@@ -49,15 +49,5 @@ wait_seconds_count 3
     registry.defineGauge({ name: 'g', help: 'one\ntwo \\' }).set(Number.POSITIVE_INFINITY);
     const text = renderPrometheus(registry.collect(), { constantLabels: { process: 'a"} 1\nforged 1\\' } });
     expect(text).toBe('# HELP g one\\ntwo \\\\\n# TYPE g gauge\ng{process="a\\"} 1\\nforged 1\\\\"} +Inf\n');
-  });
-
-  it('merging processes writes each family once and adds nothing up, so that a restart stays visible', () => {
-    const text = (name: string) => renderPrometheus(sample(), { constantLabels: { process: name } });
-    const merged = mergePrometheus([text('api-0'), text('api-1'), '']);
-    expect(merged.match(/# TYPE logins_total counter/g)).toHaveLength(1);
-    expect(merged).toContain(
-      '# TYPE logins_total counter\nlogins_total{outcome="ok",process="api-0"} 3\nlogins_total{outcome="ok",process="api-1"} 3\n',
-    );
-    expect(merged.match(/^wait_seconds_bucket/gm)).toHaveLength(6);
   });
 });

@@ -72,27 +72,3 @@ function escapeHelp(text: string): string {
 function escapeLabelValue(text: string): string {
   return escapeHelp(text).replaceAll('"', '\\"');
 }
-
-/**
- * Joins the texts of several processes into one exposition: each family once, with everybody's series. Nothing is
- * added up, since a sum over processes would fall when one restarts; so each text must carry a label of its own.
- */
-export function mergePrometheus(texts: readonly string[]): string {
-  const families = new Map<string, { head: string[]; samples: string[] }>();
-  for (const text of texts) {
-    let family: { head: string[]; samples: string[] } | undefined;
-    for (const line of text.split('\n')) {
-      if (line === '' || line === '# EOF') continue;
-      if (line.startsWith('# HELP ')) {
-        const name = line.split(' ', 3)[2] as string;
-        family = families.get(name) ?? { head: [], samples: [] };
-        families.set(name, family);
-      }
-      if (family === undefined) continue;
-      if (!line.startsWith('# ')) family.samples.push(line);
-      else if (!family.head.includes(line)) family.head.push(line);
-    }
-  }
-  const lines = [...families.values()].flatMap(({ head, samples }) => [...head, ...samples]);
-  return `${lines.join('\n')}\n`;
-}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { escapeHtml } from '../../platform/http/escape-html.ts';
 
 /** Text that is HTML already. Everything else that goes into a page is escaped. */
 export class Html {
@@ -10,19 +11,11 @@ export class Html {
 
 type Part = string | number | Html | readonly Html[] | null | undefined | false;
 
-const escaped = (text: string): string =>
-  text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
-
 function textOf(part: Part): string {
   if (part === null || part === undefined || part === false) return '';
   if (part instanceof Html) return part.text;
   if (typeof part === 'object') return part.map(({ text }) => text).join('');
-  return escaped(String(part));
+  return escapeHtml(String(part));
 }
 
 /** A template whose values are escaped: `html\`<p>${name}</p>\``. */

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { jwkThumbprint } from '../keys/key-material.ts';
+import { canonicalBytes } from './canonical-bytes.ts';
 import { type JsonObject, parseStrictObject } from './strict-json.ts';
 import { verifySignature } from './verify-signature.ts';
 
@@ -42,12 +43,6 @@ const LONGEST_MODULUS = 683;
 const SHORTEST_MODULUS = 342;
 const COORDINATE = /^[\w-]{43}$/;
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
-
-/** Bytes of unpadded base64url in its one canonical spelling, or null (RFC 7515 §2). */
-function canonicalBytes(text: string): Buffer | null {
-  const bytes = Buffer.from(text, 'base64url');
-  return bytes.length > 0 && bytes.toString('base64url') === text ? bytes : null;
-}
 
 function objectOf(segment: string): JsonObject | null {
   const bytes = canonicalBytes(segment);

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { canonicalBytes } from './canonical-bytes.ts';
 import { type JsonObject, parseStrictObject } from './strict-json.ts';
 
 /** Longest token looked at, in characters. */
@@ -21,13 +22,6 @@ const MAXIMUM_HEADER_LENGTH = 512;
 /** Header segments of tokens whose signature held, already read: every token of a key has the same one. */
 const knownHeaders = new Map<string, JsonObject>();
 const KNOWN_HEADERS_MAXIMUM = 64;
-
-/** Bytes of unpadded base64url in its one canonical spelling, or null (RFC 7515 §2, rfc8725bis §3.14). */
-function canonicalBytes(text: string): Buffer | null {
-  const bytes = Buffer.from(text, 'base64url');
-  // Decoding forgives foreign characters, padding and stray bits; spelling the bytes again does not.
-  return bytes.length > 0 && bytes.toString('base64url') === text ? bytes : null;
-}
 
 function parseHeader(segment: string): JsonObject | null {
   const bytes = segment.length > MAXIMUM_HEADER_LENGTH ? null : canonicalBytes(segment);

@@ -1,9 +1,9 @@
 import type { Endpoint } from '../define/endpoint.ts';
 import type { ErrorDefinition } from '../define/error.ts';
+import { escapeHtml } from './escape-html.ts';
 import { type JsonSchema, jsonSchemaOf } from './schema.ts';
 
-const escaped = (text: unknown): string =>
-  String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+const escaped = (text: unknown): string => escapeHtml(String(text));
 
 /** The pages' only style element, letter by letter: their policy names its hash. */
 export const DOCS_STYLE = `:root{color-scheme:light dark;--ink:#1b222c;--ground:#fff;--line:#8886;--dim:#59626f;--accent:#0a58ca}@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--ground:#12161c;--dim:#a9b1bd;--accent:#7db3ff}}

@@ -11,6 +11,7 @@ import type {
   UIConfig,
 } from '@bull-board/api/typings/app';
 import { queueNames } from '../../../observability/metrics/queue.ts';
+import { escapeHtml } from '../http/escape-html.ts';
 import { reach } from './admin.ts';
 import type { Producer } from './producer.ts';
 
@@ -174,16 +175,13 @@ async function staticFile(files: string, path: string): Promise<BoardAnswer | un
   return body && { status: 200, contentType, body };
 }
 
-const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
-
 /** Bull Board's page with its few values put in; its web fonts, which a stranger's server would see asked for, left out. */
 async function renderPage({ entry, uiConfig }: Collected, file: string, basePath: string): Promise<BoardAnswer> {
   const template = await readFile(file, 'utf8');
   const values = (entry as AppViewRoute).handler({ basePath, uiConfig }).params as Record<string, string>;
   const html = template
     .replaceAll(/<link href="https:[^>]*>\s*/g, '')
-    .replaceAll(/<%= (\w+) %>/g, (_all, name: string) => escaped(values[name] ?? ''))
+    .replaceAll(/<%= (\w+) %>/g, (_all, name: string) => escapeHtml(values[name] ?? ''))
     .replaceAll(/<%- (\w+) %>/g, (_all, name: string) => values[name] ?? '');
   return { status: 200, contentType: 'text/html; charset=utf-8', body: html };
 }

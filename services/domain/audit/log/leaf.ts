@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from './canonical-json.ts';
 
-/** The most a leaf may have: its length takes two bytes in a bundle. */
-export const LEAF_BYTES_MAX = 65_535;
-// Three ids, each unit of which JSON may spell with six characters, and the detail fit in a leaf.
+// Three ids, each unit of which JSON may spell with six characters, and the detail fit in the 65,535 bytes of a leaf,
+// whose length takes two bytes in a bundle.
 const DETAIL_BYTES_MAX = 32_000;
 const ID_UNITS_MAX = 1_024;
 export const SALT_BYTES = 32;
