@@ -50,6 +50,8 @@ export type Product = {
   readonly supervisorPid: number;
   /** The API process of now: another one after a crash. */
   apiPid(): number | undefined;
+  /** Its workers of now, by name. */
+  workerPids(): Readonly<Record<string, number>>;
   /** Of the stores the product brought; undefined for given ones. */
   storePid(store: 'postgres' | 'redis'): number | undefined;
   /** Everything the product wrote to its two outputs. */
@@ -187,6 +189,16 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     supervisorPid: child.pid!,
     apiPid: () =>
       children().find(({ name, process: own }) => name.startsWith('api') && isSameProcessAlive(own))?.process.pid,
+    workerPids: () => {
+      const parents = children().filter(({ name }) => name.startsWith('worker'));
+      const pids = parents.flatMap(({ process: own }) => [own.pid, ...descendantsOf(own.pid)]);
+      return Object.fromEntries(
+        pids.flatMap((pid) => {
+          const { SALLYPORT_PROCESS: name, SALLYPORT_COPIES: copies } = environmentOf(pid);
+          return name && !copies ? [[name, pid]] : [];
+        }),
+      );
+    },
     storePid: (store) => readState(join(dataDir, 'run', `${store}.json`))?.pid,
     output: () => stdout + stderr,
     ended: () => ended,
@@ -213,6 +225,18 @@ export function descendantsOf(pid: number): number[] {
   }
   const own = text.trim().split(/\s+/).filter(Boolean).map(Number);
   return own.flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+/** What a process was started with; nothing of one that has ended. */
+function environmentOf(pid: number): Readonly<Record<string, string>> {
+  try {
+    const pairs = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return Object.fromEntries(
+      pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+    );
+  } catch {
+    return {};
+  }
 }
 
 /** Rows of one statement, with the owner rights of `dev-credentials.json`. */
