@@ -6,7 +6,7 @@ import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/pag
 import { isPage } from '../../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
-import { documentOf, type Page, pageHeaders } from './html.ts';
+import { documentOf, formPageHeaders, type Page } from './html.ts';
 import { errorPage } from './pages.ts';
 import { problemAdvice, problemTitle } from './problems.ts';
 
@@ -47,7 +47,7 @@ export const showPage = (
   { setCookie = [], formTargets = [] }: { setCookie?: readonly string[]; formTargets?: readonly string[] } = {},
 ): Answer =>
   answer(status, documentOf(page), {
-    ...pageHeaders(page, formTargets),
+    ...formPageHeaders(page, formTargets),
     ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
   });
 

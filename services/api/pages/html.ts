@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { escapeHtml } from '../../platform/http/escape-html.ts';
+import { pageHeaders } from '../../platform/http/page-headers.ts';
 
 /** Text that is HTML already. Everything else that goes into a page is escaped. */
 export class Html {
@@ -33,8 +33,6 @@ ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label{display:fl
 button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
 [hidden]{display:none}button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}`;
 
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
-
 export type Page = {
   readonly title: string;
   readonly body: Html;
@@ -52,13 +50,17 @@ export const documentOf = ({ title, body, script }: Page): string =>
  * with our own forms.
  * @param formTargets where forms may lead beside our own origin, redirects included
  */
-export const pageHeaders = (
+export const formPageHeaders = (
   { script }: Pick<Page, 'script'>,
   formTargets: readonly string[] = [],
 ): Record<string, string> => ({
-  'content-type': 'text/html; charset=utf-8',
+  ...pageHeaders({
+    styles: [STYLE],
+    ...(script === undefined ? {} : { scripts: 'own', connects: true }),
+    formAction: ["'self'", ...formTargets].join(' '),
+    keepsOpener: true,
+  }),
   'cache-control': 'no-store',
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; ${script === undefined ? '' : "script-src 'self'; connect-src 'self'; "}form-action 'self'${formTargets.map((target) => ` ${target}`).join('')}; base-uri 'none'; frame-ancestors 'none'`,
   'referrer-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',

@@ -13,7 +13,7 @@ export function docsRoutes(
   deps: { readonly version: string; readonly publicUrl: string; readonly sessionCookie: string },
 ): void {
   const place = { serverUrl: deps.publicUrl, sessionCookie: deps.sessionCookie };
-  const headers = pageHeaders({ styles: [DOCS_STYLE] });
+  const headers = pageHeaders({ styles: [DOCS_STYLE], scripts: [] });
   const errorDefinitions = (): ErrorDefinition[] => {
     const all = [...Object.values(commonErrors), ...routes.bound.flatMap((endpoint) => endpoint.errors)];
     const byCode = new Map(all.map(({ definition }) => [definition.code, definition]));

@@ -3,38 +3,42 @@ import { createHash } from 'node:crypto';
 export type PageParts = {
   /** Text of each style element, letter by letter. */
   readonly styles?: readonly string[];
-  /** Text of each script element, letter by letter. */
-  readonly scripts?: readonly string[];
+  /** Text of each script element, letter by letter; `own`: files of our origin. What is not given falls to `default-src`. */
+  readonly scripts?: readonly string[] | 'own';
   /** Whether its scripts may ask our own origin. */
   readonly connects?: boolean;
   /** Where the page's forms may be sent; nowhere unless given. */
   readonly formAction?: string;
+  /** Whether a page that opened it may keep its hold, as one that lets people sign in in a window of their own. */
+  readonly keepsOpener?: boolean;
 };
 
-const hashes = (texts: readonly string[] = []): string =>
-  texts.length === 0
-    ? "'none'"
-    : texts.map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`).join(' ');
+function sourcesOf(texts: readonly string[] | 'own'): string {
+  if (texts === 'own') return "'self'";
+  const hashes = texts.map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`);
+  return hashes.length === 0 ? "'none'" : hashes.join(' ');
+}
 
 /**
  * Headers of an HTML page of ours: it runs and shows what is written in it and nothing else (CSP Level 3 §2.3.1), no
- * page frames it, and none that opened it keeps a hold on it.
+ * page frames it, and none that opened it keeps a hold on it unless that is said.
  */
 export const pageHeaders = ({
-  styles,
+  styles = [],
   scripts,
   connects,
   formAction = "'none'",
+  keepsOpener,
 }: PageParts): Record<string, string> => ({
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [
     "default-src 'none'",
-    `style-src ${hashes(styles)}`,
-    `script-src ${hashes(scripts)}`,
+    `style-src ${sourcesOf(styles)}`,
+    ...(scripts ? [`script-src ${sourcesOf(scripts)}`] : []),
     ...(connects ? ["connect-src 'self'"] : []),
-    "base-uri 'none'",
     `form-action ${formAction}`,
+    "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; '),
-  'cross-origin-opener-policy': 'same-origin',
+  ...(keepsOpener ? {} : { 'cross-origin-opener-policy': 'same-origin' }),
 });
