@@ -17,7 +17,12 @@ afterAll(() => database.drop());
 const start = (env: Readonly<Record<string, string>>): Promise<Product> =>
   startProduct({
     stores: { databaseUrl: database.url, redisUrl },
-    env: { BETTER_AUTH_SECRET: authSecret, JWT_ISSUER: 'https://issuer.example.test', ...env },
+    env: {
+      BETTER_AUTH_SECRET: authSecret,
+      JWT_ISSUER: 'https://issuer.example.test',
+      JWT_AUDIENCE: 'https://issuer.example.test',
+      ...env,
+    },
   });
 
 test('a start with another key-encryption key: refused without the previous one, and with it every token and login lives on', async () => {

@@ -75,6 +75,7 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
 
 /** An operation has one name: generated clients and the docs' anchors are made of it. */
 function register({ bound }: RouteContext, endpoint: AnyEndpoint): void {
+  if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
   if (bound.some(({ operation }) => operation === endpoint.operation))
     throw new Error(`${endpoint.operation} is bound twice`);
   bound.push(endpoint);
@@ -86,7 +87,6 @@ const headOfStream = (reply: FastifyReply): FastifyReply =>
 
 /** What every route of a contract has: address, limits, schemas, content type. */
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
-  if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
   const readsBodyAlone = endpoint.body !== undefined && endpoint.query === undefined;
   return {

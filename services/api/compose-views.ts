@@ -5,6 +5,7 @@ import type { Log, MarkStore } from '../domain/ports.ts';
 import { createRevocationSet } from '../domain/tokens/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/state-poll.ts';
 import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
+import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
@@ -30,11 +31,9 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
   const { config, log, authSecret, publicUrl, marks } = input;
   const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
   const { vault, previousVault } = vaultsOf(config, authSecret);
-  const issuer = config.tokens.issuer ?? publicUrl;
   const tokenSettings = {
     ...config.tokens,
-    issuer,
-    audience: config.tokens.audience ?? issuer,
+    ...tokenNamesOf(config.tokens, publicUrl),
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
   const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };

@@ -1,5 +1,7 @@
-import { randomInt } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registry } from '../../observability/metrics/instruments.ts';
+import { renderPrometheus } from '../../observability/metrics/prometheus.ts';
 import type { ApiCopy } from '../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
 import { newEmail, newPassword } from '../platform/testing/flows.ts';
@@ -35,6 +37,8 @@ beforeAll(async () => {
   other = await world.startCopy({ env: LIMITS });
 });
 afterAll(() => world?.close());
+
+const exposition = (): string => renderPrometheus(registry.collect());
 
 /** Each test has addresses of its own; the windows outlive it. */
 const anyAddress = (): string => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`;
@@ -230,4 +234,23 @@ test('limits:bypass passes a used-up limit, and the audit log has it once a minu
   expect(rows.length).toBeGreaterThan(0);
   expect(new Set(rows.map(({ minute }) => String(minute))).size).toBe(rows.length);
   expect(rows[0].detail).toEqual({ limit: 'client', route_class: 'read' });
+});
+
+test('C-MWA-09: another id in the path is the same limit, and each request waits for its check where that is measured', async () => {
+  const measured = (stage: string): number =>
+    Number(
+      new RegExp(`^sallyport_rate_limit_check_seconds_count{stage="${stage}"} (\\d+)`, 'm').exec(exposition())?.[1] ??
+        0,
+    );
+  const before = { request: measured('request'), caller: measured('caller') };
+  const { bearer } = await newUser();
+  const [address, registered] = [anyAddress(), { request: measured('request'), caller: measured('caller') }];
+  expect(registered.request).toBeGreaterThan(before.request);
+  const read = () => from(address, api, 'GET', `/v1/tokens/${randomUUID()}`, { bearer });
+  const answers = await times(5, read);
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 429, 429]);
+  expect(answers.map(refusedBy).slice(3)).toEqual(['user', 'address']);
+  // The one that its address refused has no caller yet.
+  expect(measured('request') - registered.request).toBe(5);
+  expect(measured('caller') - registered.caller).toBe(3);
 });

@@ -96,6 +96,12 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
   return { api_key_id: api_key.api_key_id, id: passkeyId, incident_id: incidentId };
 }
 
+/**
+ * Forms of RFC 7662 and RFC 7591 have none; a rotation is what the schedule does anyway, and work of the queues is
+ * stopped, gone on with or tried again: nobody's things.
+ */
+const NO_REASON = new Set(['introspectToken', 'selfRegisterClient', 'rotateSigningKeys', 'changeQueue']);
+
 /** Of the audit log and of providers. */
 const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider']);
 
@@ -206,6 +212,20 @@ describe('A1, A3, API1, API5: who may do what', () => {
       expect(auth, operation).toBeDefined();
       if (auth !== 'public' && auth.permission !== undefined) expect(known, operation).toContain(auth.permission);
     }
+  });
+
+  test('whatever is done by a permission takes a reason', () => {
+    const acts = copy.bound.filter(
+      ({ method, auth, operation }) =>
+        auth !== 'public' && auth.permission !== undefined && method !== 'GET' && !NO_REASON.has(operation),
+    );
+    expect(acts.length).toBeGreaterThan(20);
+    const without = acts.filter((endpoint) =>
+      sampleRequests(endpoint, {}).some(
+        ({ path, body }) => !(body?.reason ?? new URLSearchParams(path.split('?')[1]).get('reason')),
+      ),
+    );
+    expect(without.map(({ operation }) => operation)).toEqual([]);
   });
 
   test('of everything that a path can name, but what is nobody’s, there is one that is somebody else’s', () => {

@@ -190,3 +190,6 @@ ALTER TABLE revocations ADD COLUMN actor_kind text;
 ALTER TABLE revocations ADD COLUMN actor_id text;
 ALTER TABLE revocations ALTER COLUMN actor_kind SET DEFAULT audit_context('actor_kind');
 ALTER TABLE revocations ALTER COLUMN actor_id SET DEFAULT audit_context('actor_id');
+-- And what decided it, where `reason` is somebody's own words.
+ALTER TABLE revocations ADD COLUMN rule text;
+ALTER TABLE revocations ALTER COLUMN rule SET DEFAULT audit_context('rule');

@@ -125,6 +125,13 @@ describe('issue', () => {
   });
 });
 
+test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing of whom they are for', async () => {
+  const named = await world.startCopy({ hashes: false, env: { JWT_ISSUER: 'https://issuer.test/' } });
+  const { id } = await newUser();
+  const { body } = await send(named.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: id } });
+  expect(decodeJwt(body.access_token)).toMatchObject({ iss: 'https://issuer.test/', aud: API_URL });
+});
+
 describe('rights', () => {
   test('P-API-11: tokens:issue alone begins a login for no one who may do more than its holder', async () => {
     const { rows: sql } = world;

@@ -1,4 +1,5 @@
 import { setAuditContext } from '../audit/audit-context.ts';
+import type { EndRule } from '../audit/end-rule-shapes.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasAccessChanged } from './access-changed.ts';
@@ -84,13 +85,13 @@ export async function registerClient(
 /** One act on a client, by somebody who has every right that it has: else its secret would be a way to them. */
 async function act<T>(
   ports: ManageClientsPorts,
-  { clientId, reason, changes = {} }: Act & { readonly changes?: ClientChanges },
+  { clientId, reason, rule, changes = {} }: Act & { readonly changes?: ClientChanges; readonly rule?: EndRule },
   caller: Caller,
   work: (tx: Tx, client: ClientDetailRow) => Promise<T>,
 ): Promise<T> {
   if (clientId === FIRST_PARTY_CLIENT_ID) throw clientProtected();
   return ports.transact(async (tx) => {
-    await setAuditContext(tx, caller, reason);
+    await setAuditContext(tx, caller, reason, rule);
     const client = await lockClient(tx, clientId);
     if (client === undefined) throw clientUnknown();
     assertHolds(caller, rightsOfSecret(ports, client, changes));
@@ -110,7 +111,7 @@ export async function updateClient(
 ): Promise<ClientView> {
   const { clientId, changes } = input;
   assertRedirectUris(changes.redirectUris ?? []);
-  const row = await act(ports, input, caller, async (tx, client) => {
+  const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardAgreements(tx, ports, { client, changes }, caller);
     return changeClient(tx, clientId, changes);
@@ -145,7 +146,8 @@ export async function setClientStanding(
   input: Act & { readonly isDisabled: boolean },
   caller: Caller,
 ): Promise<ClientView> {
-  return clientView(await act(ports, input, caller, (tx) => setClientDisabled(tx, input.clientId, input.isDisabled)));
+  const ruled = { ...input, rule: 'client_disabled' } as const;
+  return clientView(await act(ports, ruled, caller, (tx) => setClientDisabled(tx, input.clientId, input.isDisabled)));
 }
 
 /** Deletes a client with its tokens and the logins through it. */

@@ -87,7 +87,7 @@ export async function setRolePermissions(
 ): Promise<RoleView> {
   const wanted = new Set(input.permissions);
   const role = await ports.transact(async (tx) => {
-    await setAuditContext(tx, caller, input.reason);
+    await setAuditContext(tx, caller, input.reason, 'rights_removed');
     const held = await assertChangeable(tx, input.name);
     const added = [...wanted].filter((permission) => !held.permissions.includes(permission));
     await assertKnown(tx, added);

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { currentRequestTrace } from '../../../observability/http-span.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { auditContextSet } from './audit.store.ts';
+import type { EndRule } from './end-rule-shapes.ts';
 import { hmacKey } from './hmac-key.ts';
 
 /** Who acted, as the outbox stores it: address and agent only as keyed hashes. */
@@ -97,8 +98,9 @@ function actorOf(caller: Caller): AuditActor {
 /**
  * Tells the row triggers of this transaction who acts and why; forgotten with the transaction.
  * @param reason stored with sessions, families and revocations that end
+ * @param rule what decided that they end, where the reason is somebody's own words; stored with revocations
  */
-export async function setAuditContext(tx: Sql, caller: Caller, reason?: string): Promise<void> {
+export async function setAuditContext(tx: Sql, caller: Caller, reason?: string, rule?: EndRule): Promise<void> {
   const actor = auditActor(caller);
   await tx.query(auditContextSet, [
     actor.actor_kind,
@@ -108,5 +110,6 @@ export async function setAuditContext(tx: Sql, caller: Caller, reason?: string):
     actor.agent_hash ?? '',
     actor.traceparent ?? '',
     reason ?? '',
+    rule ?? '',
   ]);
 }

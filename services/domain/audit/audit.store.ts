@@ -28,5 +28,5 @@ export const auditContextSet = defineStatement(
   `SELECT set_config('sallyport.actor_kind', $1, true), set_config('sallyport.actor_id', $2, true),
      set_config('sallyport.client_id', $3, true), set_config('sallyport.ip_hash', $4, true),
      set_config('sallyport.agent_hash', $5, true), set_config('sallyport.traceparent', $6, true),
-     set_config('sallyport.reason', $7, true)`,
+     set_config('sallyport.reason', $7, true), set_config('sallyport.rule', $8, true)`,
 );

@@ -1,16 +1,22 @@
 import { assertHolds } from '../access/assert-holds.ts';
 import { rightsOf } from '../access/role-rights.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
+import type { EndRule } from '../audit/end-rule-shapes.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import type { HasRevocationPush } from '../tokens/revocation-set.ts';
 import { assertAdminStays } from './assert-admin-stays.ts';
 import type { Auth } from './auth.ts';
+import type { ShowUserPorts } from './read-users.ts';
 import { lockAdminRole, lockUser, type UserRow } from './users.store.ts';
 
 /** Where sessions are not cached (command line), there is nothing to forget. */
-export type UserPorts = Pick<Ports, 'transact' | 'sql'> & HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
+export type UserPorts = Pick<Ports, 'transact'> &
+  ShowUserPorts &
+  HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
 export type UserAct = { readonly userId: string; readonly reason: string };
+/** The rule by which the act ends logins. */
+type RuledAct = UserAct & { readonly rule?: EndRule };
 
 /**
  * One act on an account, by somebody who has every right that its user has. Locks role, user, sessions, families, in
@@ -18,13 +24,13 @@ export type UserAct = { readonly userId: string; readonly reason: string };
  */
 export async function actOnUser(
   ports: UserPorts,
-  { userId, reason }: UserAct,
+  { userId, reason, rule }: RuledAct,
   caller: Caller,
   work: (tx: Tx, user: UserRow) => Promise<unknown>,
   holdFirst: (tx: Tx) => Promise<void> = lockAdminRole,
 ): Promise<void> {
   await ports.transact(async (tx) => {
-    await setAuditContext(tx, caller, reason);
+    await setAuditContext(tx, caller, reason, rule);
     await holdFirst(tx);
     const user = await lockUser(tx, userId);
     if (user === undefined) throw userUnknown();

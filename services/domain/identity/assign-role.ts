@@ -34,7 +34,7 @@ export async function removeRole(
   input: UserAct & { readonly role: string },
   caller: Caller,
 ): Promise<AccountDetailView> {
-  await actOnUser(ports, input, caller, async (tx, user) => {
+  await actOnUser(ports, { ...input, rule: 'role_removed' }, caller, async (tx, user) => {
     if (input.role === 'admin') await assertStays(tx, user);
     await removeUserRole(tx, user.id, input.role);
   });

@@ -6,7 +6,7 @@ import { deleteUserRow, disableUserRow, enableUserRow } from './users.store.ts';
 
 /** Disables an account: its sessions, logins and tokens end. Throws `last_admin` (409), and as every act. */
 export async function disableUser(ports: UserPorts, input: UserAct, caller: Caller): Promise<AccountDetailView> {
-  await actOnUser(ports, input, caller, async (tx, user) => {
+  await actOnUser(ports, { ...input, rule: 'user_disabled' }, caller, async (tx, user) => {
     await assertStays(tx, user);
     await disableUserRow(tx, user.id);
   });

@@ -20,13 +20,15 @@ export type EndRow = {
   readonly reason: string;
   readonly actorKind: string | null;
   readonly actorId: string | null;
+  /** Null where the reason is the rule, or it is not known any more. */
+  readonly rule: string | null;
   readonly endedAt: string;
 };
 
 // Along revocations_kind_value. The first counts: what came later changed nothing.
 const firstRevocationRead = defineStatement(
   'firstRevocationRead',
-  `SELECT kind, reason, actor_kind AS "actorKind", actor_id AS "actorId", ${placeTime('created_at')} AS "endedAt"
+  `SELECT kind, reason, actor_kind AS "actorKind", actor_id AS "actorId", rule, ${placeTime('created_at')} AS "endedAt"
    FROM revocations
    WHERE (kind = 'jti' AND value = $1) OR (kind = 'sid' AND value = $2) OR (kind = 'family' AND value = $3)
      OR (kind = 'user' AND value = $4 AND token_epoch > $6) OR (kind = 'client' AND value = $5 AND token_epoch > $7)
@@ -36,7 +38,7 @@ const firstRevocationRead = defineStatement(
 const familyEndRead = defineStatement(
   'familyEndRead',
   `SELECT 'family' AS kind, coalesce(revoke_reason, '') AS reason, NULL AS "actorKind", NULL AS "actorId",
-     ${placeTime('revoked_at')} AS "endedAt"
+     NULL AS rule, ${placeTime('revoked_at')} AS "endedAt"
    FROM refresh_families WHERE id = $1::uuid AND revoked_at IS NOT NULL`,
 );
 const familyTiesRead = defineStatement(

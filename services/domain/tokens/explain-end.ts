@@ -12,15 +12,16 @@ import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import { verifyToken } from './validate-token.ts';
-import { END_REASONS, type EndReason, type Explanation } from './why-contract.ts';
+import { DECIDING_RULES, type DecidingRule, END_REASONS, type EndReason, type Explanation } from './why-contract.ts';
 
 export type ExplainPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings;
 
 const LIVES: Explanation = { ended: false };
-const because = (reason: EndReason): Explanation => ({ ended: true, reason, cause: null });
+const because = (reason: EndReason): Explanation => ({ ended: true, reason, rule: reason, cause: null });
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const REASONS: ReadonlySet<string> = new Set(END_REASONS);
+const RULES: ReadonlySet<string> = new Set(DECIDING_RULES);
 const ACTORS: ReadonlySet<string> = new Set(['user', 'client', 'system', 'anonymous']);
 
 const EVENTS = {
@@ -36,10 +37,20 @@ function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
   return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
 }
 
+/** Of what was ended in somebody's own words: by whom, and whether the login or a token of it. */
+function ruleOfAct({ kind, rule }: EndRow, actor: ReturnType<typeof actorOf>): DecidingRule {
+  if (rule !== null && RULES.has(rule)) return rule as DecidingRule;
+  if (actor === null) return 'revoked';
+  if (actor === 'self') return 'ended_by_user';
+  return kind === 'jti' || kind === 'family' ? 'token_revoked' : 'admin_ended';
+}
+
 function explain(end: EndRow, { userId }: TokenTies): Explanation {
   const reason = REASONS.has(end.reason) ? (end.reason as EndReason) : 'revoked';
+  const actor = actorOf(end, userId);
+  const rule = reason === 'revoked' ? ruleOfAct(end, actor) : reason;
   const event = end.reason === 'refresh_token_reused' ? 'token.refresh_reused' : EVENTS[end.kind];
-  return { ended: true, reason, cause: { event, actor: actorOf(end, userId), at: end.endedAt } };
+  return { ended: true, reason, rule, cause: { event, actor, at: end.endedAt } };
 }
 
 const tiesOf = (claims: AccessTokenClaims): TokenTies => ({

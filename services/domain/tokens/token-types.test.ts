@@ -53,6 +53,13 @@ test('A-CFG-02, A-CFG-04: each setting has its own variable', () => {
   });
 });
 
+test('JWT_ISSUER alone is the issuer, byte for byte, and not the audience', () => {
+  expect(tokenSecurityConfigOf(loadConfig({ JWT_ISSUER: 'https://issuer.test/' }), 'https://auth.test')).toMatchObject({
+    issuer: 'https://issuer.test/',
+    audience: 'https://auth.test',
+  });
+});
+
 test('results have the shapes their names promise', () => {
   const result: TokenValidationResult = { valid: false, payload: null, reason: 'expired' };
   const cleanup: CleanupResult = { scanned: 0, removed: 0, errors: 0, durationMs: 0 };

@@ -58,15 +58,19 @@ export type TokenSecurityConfig = {
   readonly enableReplayProtection: boolean;
 };
 
+/** Issuer and audience of tokens: each by itself the public URL where it is not configured. */
+export const tokenNamesOf = ({ issuer, audience }: Config['tokens'], publicUrl: string) => ({
+  issuer: issuer ?? publicUrl,
+  audience: audience ?? publicUrl,
+});
+
 /** @param publicUrl issuer and audience where none is configured */
 export function tokenSecurityConfigOf({ tokens, keys }: Config, publicUrl: string): TokenSecurityConfig {
-  const issuer = tokens.issuer ?? publicUrl;
   return {
     algorithm: keys.algorithm,
     accessTokenExpiry: tokens.accessTokenSeconds,
     refreshTokenExpiry: tokens.refreshTokenSeconds,
-    issuer,
-    audience: tokens.audience ?? issuer,
+    ...tokenNamesOf(tokens, publicUrl),
     keyRotationInterval: keys.rotationDays,
     keyVersioning: true,
     secureKeyStorage: true,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { requestInvalid, storeUnavailable } from '../../platform/errors.ts';
+import { END_RULES } from '../audit/end-rule-shapes.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 
 /** Rules by which a login ends. What somebody wrote as a reason is for the audit log, and shown as `revoked`. */
@@ -26,6 +27,10 @@ export const END_REASONS = [
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
+/** What decides where the reason is in somebody's words; `admin_ended`: whoever may end others' logins did. */
+export const DECIDING_RULES = [...END_REASONS, ...END_RULES, 'admin_ended', 'token_revoked'] as const;
+export type DecidingRule = (typeof DECIDING_RULES)[number];
+
 const cause = z.object({
   /** Type of the audit event that tells of it. */
   event: z.string(),
@@ -36,7 +41,13 @@ const cause = z.object({
 
 const explanation = z.union([
   z.object({ ended: z.literal(false) }),
-  z.object({ ended: z.literal(true), reason: z.enum(END_REASONS), cause: cause.nullable() }),
+  z.object({
+    ended: z.literal(true),
+    reason: z.enum(END_REASONS),
+    /** `revoked` only where nothing but the end itself is known any more. */
+    rule: z.enum(DECIDING_RULES),
+    cause: cause.nullable(),
+  }),
 ]);
 export type Explanation = z.output<typeof explanation>;
 

@@ -107,8 +107,8 @@ function isProxyRange(text: string): boolean {
 export const proxyRangeList = () =>
   refusing(isProxyRange, (item) => `"${item.slice(0, 64)}" is no address or CIDR range of a proxy`);
 
-/** An absolute http(s) URL without query, fragment or trailing slash; an issuer is compared byte for byte. */
-export const optionalUrl = () =>
+/** An absolute http(s) URL without query or fragment, as it was written: an issuer is compared byte for byte. */
+export const optionalIssuer = () =>
   z
     .string()
     .max(512)
@@ -117,10 +117,13 @@ export const optionalUrl = () =>
       if (value === undefined || value === '') return undefined;
       const url = URL.canParse(value) ? new URL(value) : null;
       if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '')
-        return value.replace(/\/+$/, '');
+        return value;
       context.addIssue({ code: 'custom', message: 'must be an http or https URL without query or fragment' });
       return z.NEVER;
     });
+
+/** The same without slashes at its end: paths are added to it. */
+export const optionalUrl = () => optionalIssuer().transform((value) => value?.replace(/\/+$/, ''));
 
 /** Name of a request header, in lower case as requests are read; none unless set. */
 export const optionalHeader = () =>

@@ -1,8 +1,8 @@
 import { defineSettings } from '../define/setting.ts';
-import { flag, optionalText, optionalUrl, wholeNumber } from './shapes.ts';
+import { flag, optionalIssuer, optionalText, wholeNumber } from './shapes.ts';
 
 export const tokenSettings = defineSettings({
-  issuer: { env: 'JWT_ISSUER', schema: optionalUrl(), use: '`iss` of every token; unset: BETTER_AUTH_URL.' },
+  issuer: { env: 'JWT_ISSUER', schema: optionalIssuer(), use: '`iss` of every token; unset: BETTER_AUTH_URL.' },
   audience: { env: 'JWT_AUDIENCE', schema: optionalText(512), use: 'Default `aud`; unset: BETTER_AUTH_URL.' },
   accessTokenSeconds: {
     env: 'JWT_ACCESS_EXPIRY',
@@ -59,6 +59,6 @@ export const tokenSettings = defineSettings({
   groupCommit: {
     env: 'GROUP_COMMIT',
     schema: flag(true),
-    use: 'Concurrent refreshes share a statement; off only to measure what that saves.',
+    use: 'Concurrent refreshes, and audit rows of client tokens, share a statement; off only to measure what that saves.',
   },
 });

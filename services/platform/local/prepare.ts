@@ -93,7 +93,7 @@ const keySettingsOf = (config: Config, authSecret: string): Parameters<typeof en
   tokens: config.tokens,
   authSecret,
   // Null: only the API itself knows the address it will answer under.
-  audience: config.tokens.audience ?? config.tokens.issuer ?? config.server.publicUrl ?? null,
+  audience: config.tokens.audience ?? config.server.publicUrl ?? null,
 });
 
 async function prepareDemo(
