@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { Caller, Ports } from '../domain/ports.ts';
-import { earlierResult, idempotentRequest, keepResult } from '../domain/tokens/idempotency.ts';
+import { idempotentRequest, workOnce } from '../domain/tokens/idempotency.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 
 /** What a use-case works with so that its writes, the key they came with and the kept answer are one transaction. */
@@ -24,7 +24,7 @@ type AskedOnce = {
  * refused is not kept. Without the header every request is worked on.
  * Throws `request_invalid` (400) for a key of a wrong form, `idempotency_key_reused` (422) for another body.
  */
-export async function answerOnce<T>(
+export async function answerOnce<T extends object>(
   ports: OncePorts,
   { endpoint, caller, request: { body, params, headers } }: AskedOnce,
   work: (once: Once) => Promise<T> | T,
@@ -32,13 +32,13 @@ export async function answerOnce<T>(
   const key = headers['idempotency-key'];
   const { transact, sql } = ports;
   if (key === undefined) return work({ transact, sql, afterCommit: (action) => action() });
-  const asked = idempotentRequest(ports, caller, String(key), endpoint.operation, { params, body });
-  return transact(async (tx) => {
-    const earlier = await earlierResult<T>(tx, asked);
-    if (earlier !== null) return earlier;
-    const made = await work({ transact: (inner) => inner(tx), sql: tx, afterCommit: tx.afterCommit });
-    const status = Number(Object.keys(endpoint.responses)[0]);
-    await keepResult(tx, ports.random, asked, status, made as object);
-    return made;
-  });
+  const asked = {
+    request: idempotentRequest(ports, caller, String(key), endpoint.operation, { params, body }),
+    status: Number(Object.keys(endpoint.responses)[0]),
+  };
+  return transact((tx) =>
+    workOnce(tx, ports.random, asked, async () =>
+      work({ transact: (inner) => inner(tx), sql: tx, afterCommit: tx.afterCommit }),
+    ),
+  );
 }

@@ -31,7 +31,10 @@ export function identityRoutes(
       assertOwnPage(deps, request.headers);
       const { signal, headers } = request;
       const { email, password, name } = input.body;
-      const made = await people.signUp({ email, password, name, cookie: headers.cookie, signal }, caller);
+      const key = headers['idempotency-key'];
+      const idempotencyKey = key === undefined ? undefined : String(key);
+      const asked = { email, password, name, cookie: headers.cookie, idempotencyKey, signal };
+      const made = await people.signUp(asked, caller);
       return withCookies('status' in made.body ? 200 : 201, made);
     });
   for (const endpoint of [signInEndpoint, signInEmailEndpoint])

@@ -91,6 +91,21 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(event).toEqual({ actor_kind: 'anonymous', detail: { origin: 'registration' } });
   });
 
+  test('a registration that comes again with its Idempotency-Key is the same client, its secret included', async () => {
+    const json = { redirect_uris: [REDIRECT], token_endpoint_auth_method: 'client_secret_post', client_name: 'Once' };
+    const ask = (members: object, key = 'a-key-that-nobody-guesses') =>
+      send(open.url, 'POST', '/oauth2/register', {
+        json: { ...json, ...members },
+        headers: { 'idempotency-key': key },
+      });
+    const first = await ask({});
+    expect(first).toMatchObject({ status: 201, body: { client_secret: expect.any(String) } });
+    expect((await ask({})).body).toEqual(first.body);
+    expect(await ask({ client_name: 'Twice' })).toMatchObject({ status: 422 });
+    expect((await ask({}, 'another-key-that-nobody-guesses')).body.client_id).not.toBe(first.body.client_id);
+    expect(await world.rows(`SELECT 1 FROM oauth_clients WHERE name = 'Once'`)).toHaveLength(2);
+  });
+
   test('a secret asked for is shown once, stored as its SHA-256, and works at both copies; it gives no rights', async () => {
     const made = (
       await register({

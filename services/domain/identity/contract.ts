@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { idempotencyKeyReused, originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
 import { emailUnverified } from './account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
@@ -65,12 +65,14 @@ export const signUpEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'credential',
   body: signUpBody,
+  idempotency: 'use_case',
   // 200 where an address must be proved first: the same for new and known ones.
   responses: { 201: loginShape, 200: verificationRequired },
   errors: [
     requestInvalid,
     ...passwordErrors,
     emailTaken,
+    idempotencyKeyReused,
     originRefused,
     hashingBusy,
     loginUnavailable,

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -238,6 +238,16 @@ describe('half-done logins', () => {
       { email: person.email, count: 1 },
     ]);
     expect((await signIn(newcomer)).status).toBe(200);
+  });
+
+  test('a sign-up whose tokens could not be signed is completed by its retry with the same Idempotency-Key', async () => {
+    const asked = { body: newPerson(), headers: { 'idempotency-key': randomUUID() } };
+    canSign = false;
+    expect((await send(world, 'POST', '/api/auth/signup', asked)).status).toBe(503);
+    canSign = true;
+    const opened = await send(world, 'POST', '/api/auth/signup', asked);
+    expect(opened.status).toBe(201);
+    expect((await readSession(opened.cookie)).body.session.id).toBe(opened.body.session.id);
   });
 
   test.each([

@@ -4,7 +4,14 @@ import type { HasAuth } from './auth.ts';
 import type { HasCsrf } from './csrf.ts';
 import { withDevice } from './device-cookie.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
-import { finishLogin, type Login, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
+import {
+  draftLogin,
+  type Login,
+  type LoginAnswer,
+  type LoginDraft,
+  type SessionTokenPorts,
+  signDraft,
+} from './open-session.ts';
 
 /** A person known by their id alone, as an actor: no session, and no right. */
 export const personCaller = (userId: string, { request }: Pick<Caller, 'request'>): Caller => ({
@@ -20,19 +27,30 @@ export const personCaller = (userId: string, { request }: Pick<Caller, 'request'
   request,
 });
 
+type FinishPorts = Pick<Ports, 'transact'> & SessionTokenPorts & HasAuth & HasCsrf & EndSessionPorts;
+
 /**
  * Signs what was committed. A session whose cookie cannot leave ends, so that the list of sessions stays true.
  * Throws `signing_unavailable` (503).
  */
-export async function finishOrEnd(
-  ports: Pick<Ports, 'transact'> & SessionTokenPorts & HasAuth & HasCsrf & EndSessionPorts,
+export const finishOrEnd = (
+  ports: FinishPorts,
   login: Login,
-  { cookie }: { readonly cookie: string | undefined },
+  asked: { readonly cookie: string | undefined },
+  caller: Caller,
+): Promise<LoginAnswer> => signOrEnd(ports, draftLogin(ports, login), asked, caller);
+
+/** The same of a draft. One that is kept for a retry stays for it. */
+export async function signOrEnd(
+  ports: FinishPorts,
+  draft: LoginDraft,
+  { cookie, isKept = false }: { readonly cookie: string | undefined; readonly isKept?: boolean },
   caller: Caller,
 ): Promise<LoginAnswer> {
-  const answer = await finishLogin(ports, login, caller).catch(async (err: unknown) => {
-    await endSession(ports, { sessionId: login.session.id, reason: 'issue_failed' }, caller).catch(() => {});
+  const { user, session } = draft.body;
+  const answer = await signDraft(ports, draft, caller).catch(async (err: unknown) => {
+    if (!isKept) await endSession(ports, { sessionId: session.id, reason: 'issue_failed' }, caller).catch(() => {});
     throw err;
   });
-  return withDevice(ports, answer, { email: login.user.email, cookie });
+  return withDevice(ports, answer, { email: user.email, cookie });
 }

@@ -52,25 +52,39 @@ export async function beginLogin(
   return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
 }
 
-/** Signs the pair of a committed login and makes the answer. Throws `signing_unavailable` (503). */
-export async function finishLogin(
-  ports: SessionTokenPorts & HasCsrf,
-  login: Login,
-  caller: Caller,
-): Promise<LoginAnswer> {
-  const minted = await signAccessToken(ports, login.claims);
-  rememberToken(ports, minted, caller);
-  tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
-  const { session, family } = login;
+/** All of a login but its signature, as plain data: it can be kept, and signed again. */
+export type LoginDraft = Pick<Login, 'claims' | 'family'> & {
+  readonly body: Omit<LoginView, 'tokens'>;
+  readonly setCookie: readonly string[];
+};
+
+export function draftLogin(ports: HasCsrf, login: Login): LoginDraft {
+  const { session, family, claims } = login;
   const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - session.createdAt.getTime()) / 1_000));
   return {
-    body: {
-      ...liveSessionView(login),
-      tokens: pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds),
-    },
+    claims,
+    family: { refreshToken: family.refreshToken, refreshExpiresInSeconds: family.refreshExpiresInSeconds },
+    body: liveSessionView(login),
     setCookie: login.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
   };
 }
+
+/** Signs the pair of a committed login and makes the answer. Throws `signing_unavailable` (503). */
+export async function signDraft(
+  ports: SessionTokenPorts,
+  { claims, family, body, setCookie }: LoginDraft,
+  caller: Caller,
+): Promise<LoginAnswer> {
+  const minted = await signAccessToken(ports, claims);
+  rememberToken(ports, minted, caller);
+  tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
+  const tokens = pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
+  return { body: { ...body, tokens }, setCookie };
+}
+
+/** The same of a login as it was made. */
+export const finishLogin = (ports: SessionTokenPorts & HasCsrf, login: Login, caller: Caller): Promise<LoginAnswer> =>
+  signDraft(ports, draftLogin(ports, login), caller);
 
 /** The caller whom a live session speaks for. */
 export const sessionCallerOf = (

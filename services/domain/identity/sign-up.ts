@@ -1,14 +1,15 @@
 import { signups } from '../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
+import { idempotentRequest, workOnce } from '../tokens/idempotency.ts';
 import { assertNotRewound } from '../tokens/revocation-set.ts';
 import { normaliseEmail } from './email.ts';
 import { endSessionIn } from './end-session.ts';
 import { emailTaken } from './errors.ts';
-import { finishOrEnd } from './finish-login.ts';
+import { signOrEnd } from './finish-login.ts';
 import { admissionOf, inQueue } from './hash-password.ts';
 import { type MailPorts, queueMail } from './mail/queue-mail.ts';
-import { beginLogin, type LoginAnswer } from './open-session.ts';
+import { beginLogin, draftLogin, type LoginAnswer } from './open-session.ts';
 import { assertPasswordAllowed } from './password-policy.ts';
 import { findByCookie } from './read-session.ts';
 import type { LoginPorts } from './sign-in.ts';
@@ -19,6 +20,8 @@ export type SignUpInput = {
   readonly name?: string | undefined;
   /** The Cookie header: a session it names ends as the new one begins. */
   readonly cookie?: string | undefined;
+  /** Another with the same key, from the same address and with the same body, gets the same answer. */
+  readonly idempotencyKey?: string | undefined;
   readonly signal?: AbortSignal;
 };
 
@@ -35,7 +38,8 @@ export type SignUpPending = {
 /**
  * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it. Where
  * an address must be proved first, all of them begin with the proof, and until then a mail is all there is.
- * @throws the `passwordErrors` (400), emailTaken (409), hashingBusy, storeUnavailable
+ * @throws the `passwordErrors`, requestInvalid for the key (400), emailTaken (409), idempotencyKeyReused (422),
+ *   hashingBusy, storeUnavailable
  */
 export async function signUp(
   ports: SignUpPorts,
@@ -56,28 +60,37 @@ export async function signUp(
 async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer | SignUpPending> {
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
-  await assertPasswordAllowed(ports, input.password, { email, name: input.name, caller });
-  const name = input.name ?? '';
+  const { password, name = '', idempotencyKey: key } = input;
+  const request = key === undefined ? null : idempotentRequest(ports, caller, key, 'signUp', { email, password, name });
+  await assertPasswordAllowed(ports, password, { email, name, caller });
   if (ports.verificationRequired) {
     // The password is given again by whoever reads the mail: one that somebody else chose must not become theirs.
-    await ports.transact((tx) => queueMail(tx, ports, { template: 'sign_up', to: email, name }, caller));
+    const asked = { request, status: 200 };
+    await ports.transact((tx) =>
+      workOnce(tx, ports.random, asked, async () => {
+        await queueMail(tx, ports, { template: 'sign_up', to: email, name }, caller);
+        return {};
+      }),
+    );
     return { body: { status: 'verification_required' }, setCookie: [] };
   }
-  const digest = await inQueue(ports.hasher.hash(input.password, admissionOf(caller, input.signal)));
+  const digest = await inQueue(ports.hasher.hash(password, admissionOf(caller, input.signal)));
   const replaced = await findByCookie(ports, input.cookie);
-  const login = await ports.auth
-    .transact(async (tx) => {
-      await setAuditContext(tx, caller, 'sign_up');
-      if (replaced) await endSessionIn(tx, ports, replaced.session.id);
-      const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
-      await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
-      return beginLogin(tx, ports, opened, caller);
-    })
+  const draft = await ports.auth
+    .transact((tx) =>
+      workOnce(tx, ports.random, { request, status: 201 }, async () => {
+        await setAuditContext(tx, caller, 'sign_up');
+        if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+        const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
+        await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
+        return draftLogin(ports, await beginLogin(tx, ports, opened, caller));
+      }),
+    )
     .catch((err: unknown) => {
       throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });
-  // The account stays and can sign in, whatever becomes of this session.
-  return finishOrEnd(ports, login, { cookie: input.cookie }, caller);
+  // The account stays and can sign in, whatever becomes of this session; a retry with its key gets that one.
+  return signOrEnd(ports, draft, { cookie: input.cookie, isKept: request !== null }, caller);
 }
 
 /** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */

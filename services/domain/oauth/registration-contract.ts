@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import {
+  idempotencyKeyReused,
+  permissionMissing,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../../platform/errors.ts';
 import {
   clientMetadataInvalid,
   clientRedirectUriInvalid,
@@ -33,6 +39,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
     require_pushed_authorization_requests: member('Its authorization requests come pushed (RFC 9126 §6).'),
   }),
   query: z.strictObject({}),
+  idempotency: 'answer',
   responses: {
     201: z.object({
       client_id: z.string(),
@@ -60,6 +67,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
     registrationFull,
     clientMetadataInvalid,
     clientRedirectUriInvalid,
+    idempotencyKeyReused,
     storeUnavailable,
   ],
   oauthErrors: true,

@@ -1,8 +1,9 @@
+import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemRandom } from '../../platform/crypto/system.ts';
 import { tokenWorld } from '../../platform/testing/token-world.ts';
 import type { Caller, Sql } from '../ports.ts';
-import { earlierResult, idempotentRequest, keepResult } from './idempotency.ts';
+import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const client = (clientId: string, by: 'client' | 'bearer' | 'api_key' = 'client'): Caller => ({
@@ -89,4 +90,30 @@ test('what was kept opens for the same key and body alone', async () => {
 test('a row that vanished between two statements is tried again, not guessed at', async () => {
   const sql: Sql = { query: async () => [] };
   await expect(earlierResult(sql, of(client('a'), 'k'))).rejects.toMatchObject({ code: 'store_unavailable' });
+});
+
+test('of a caller nobody knows, the key is another from another address, and one that could be guessed is none', () => {
+  const from = (ip: string): Caller => ({ kind: 'anonymous', request: { ...request, ip } });
+  const key = '0123456789abcdef';
+  const [here, there] = [of(from('2001:db8::1'), key), of(from('2001:db8:0:1::1'), key)];
+  expect(here.keyHash).not.toEqual(there.keyHash);
+  expect(of(from('2001:db8::2'), key).keyHash).toEqual(here.keyHash);
+  expect(() => of(from('192.0.2.1'), key.slice(1))).toThrow('request_invalid');
+});
+
+test('what is stored of a body is no hash of it without the key', () => {
+  const body = { password: 'correct horse' };
+  const hashes = [of(client('a'), 'k', body), of(client('a'), 'k2', body)].map(({ requestHash }) => requestHash);
+  expect(hashes[0]).not.toEqual(hashes[1]);
+  expect(hashes).not.toContainEqual(hash('sha256', JSON.stringify(body), 'buffer'));
+});
+
+test('work is done once for a key, and every time without one', async () => {
+  const sql = table();
+  let made = 0;
+  const ask = (asked: ReturnType<typeof of> | null) =>
+    workOnce(sql, systemRandom, { request: asked, status: 201 }, async () => ({ made: ++made }));
+  expect(await ask(of(client('a'), 'k'))).toEqual({ made: 1 });
+  expect(await ask(of(client('a'), 'k'))).toEqual({ made: 1 });
+  expect(await ask(null)).toEqual({ made: 2 });
 });

@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '../../platform/errors.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
+import { clientPrefixOf } from '../limits/client-prefix.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
 import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
 
@@ -15,14 +16,18 @@ const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
 const INITIALISATION_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Another client, or another kind of credential, is another caller, whoever the user is. */
+/** Where nobody says who asks, a key that nobody guesses is what says it: it would open a login, and tell a password. */
+const UNKNOWN_KEY_CHARACTERS = 16;
+
+/** Another client, or another kind of credential, is another caller, whoever the user is; so is another address. */
 const callerId = (caller: Caller): string => {
   if (caller.kind === 'user')
     return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
+  if (caller.kind === 'anonymous') return `anonymous\0${clientPrefixOf(caller.request.ip)}`;
   return caller.kind === 'client' ? `client\0${caller.clientId}\0${caller.by}` : caller.kind;
 };
 
-/** Throws `request_invalid` for a key that is no visible ASCII of 1 to 255 characters. */
+/** Throws `request_invalid` for a key that is no visible ASCII of 1 to 255 characters, or of 16 where nobody is known. */
 export function idempotentRequest(
   { keyRing }: HasKeyRing,
   caller: Caller,
@@ -30,14 +35,19 @@ export function idempotentRequest(
   operation: string,
   body: object,
 ): IdempotentRequest {
-  if (!KEY_FORM.test(key))
-    throw requestInvalid({ problems: [{ at: 'header/idempotency-key', why: '1 to 255 visible ASCII characters' }] });
+  const least = caller.kind === 'anonymous' ? UNKNOWN_KEY_CHARACTERS : 1;
+  if (!KEY_FORM.test(key) || key.length < least) {
+    const why = `${least} to 255 visible ASCII characters`;
+    throw requestInvalid({ problems: [{ at: 'header/idempotency-key', why }] });
+  }
   const secret = keyRing.secret('identifier').key;
   const scope = `idempotency\0${operation}\0${callerId(caller)}\0`;
+  const sealingKey = Buffer.from(hkdfSync('sha256', key, secret, scope, 32));
   return {
     keyHash: createHmac('sha256', secret).update(scope).update(key).digest(),
-    requestHash: hash('sha256', JSON.stringify(body), 'buffer'),
-    sealingKey: Buffer.from(hkdfSync('sha256', key, secret, scope, 32)),
+    // A body may hold a password: what is stored of it tells nothing without the key.
+    requestHash: createHmac('sha256', sealingKey).update('body\0').update(JSON.stringify(body)).digest(),
+    sealingKey,
   };
 }
 
@@ -77,4 +87,22 @@ export async function keepResult(
   result: object,
 ): Promise<void> {
   await writeIdempotencyAnswer(tx, request.keyHash, status, seal(random, request, JSON.stringify(result)));
+}
+
+/**
+ * Works once for each key, in the transaction of the work, whose result is kept and given again; without a request
+ * every time. What is refused is not kept. Throws `idempotency_key_reused` (422).
+ */
+export async function workOnce<Result extends object>(
+  tx: Sql,
+  random: Ports['random'],
+  { request, status }: { readonly request: IdempotentRequest | null; readonly status: number },
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (request === null) return work();
+  const earlier = await earlierResult<Result>(tx, request);
+  if (earlier !== null) return earlier;
+  const made = await work();
+  await keepResult(tx, random, request, status, made);
+  return made;
 }

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AccountWorld, openAccountWorld } from '../../platform/testing/account-world.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { newEmail, newPassword } from '../../platform/testing/flows.ts';
+import { cookieOf, type Received, send } from '../../platform/testing/http-client.ts';
+
+let world: AccountWorld;
+beforeAll(async () => {
+  world = await openAccountWorld();
+});
+afterAll(() => world.close());
+
+const ask = (key: string, json: object, copy?: ApiCopy, path = 'signup'): Promise<Received> =>
+  world.post(path, json, { headers: { 'idempotency-key': key, origin: API_URL } }, copy);
+const sessionsOf = (email: string) =>
+  world.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email]);
+/** Which session a sign-up opened, and whether its cookie and tokens work. */
+const opened = async (answer: Received) => {
+  expect(answer.status, answer.text).toBe(201);
+  const { user, session, tokens } = answer.body;
+  const read = await send(world.open.url, 'GET', '/api/auth/session', { cookie: cookieOf(answer) });
+  const validated = await send(world.open.url, 'POST', '/v1/tokens/validate', { json: { token: tokens.access_token } });
+  return [user.id, session.id, tokens.refresh_token, read.body.session?.id === session.id, validated.body.active];
+};
+
+describe('a sign-up with an Idempotency-Key', () => {
+  test('is answered alike when it comes again, under either name: one account, one session, one mail', async () => {
+    const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword(), name: 'Ada' }];
+    const first = await ask(key, json);
+    const expected = await opened(first);
+    expect(expected.slice(3)).toEqual([true, true]);
+    expect(await opened(await ask(key, json))).toEqual(expected);
+    expect(await opened(await ask(key, json, world.open, 'sign-up/email'))).toEqual(expected);
+    expect(await sessionsOf(json.email)).toHaveLength(1);
+    expect(await world.mails.to(json.email)).toHaveLength(1);
+    expect(await world.post('signup', json)).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+  });
+
+  test('of six at once makes one account, and all get its one session', async () => {
+    const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
+    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(key, json)));
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body.session?.id}`)).size).toBe(1);
+    expect(await sessionsOf(json.email)).toHaveLength(1);
+  });
+
+  test('tells who has its key alone nothing: another body is refused, whatever is different', async () => {
+    const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
+    await ask(key, json);
+    for (const other of [{ password: newPassword() }, { email: newEmail() }, { name: 'Eve' }]) {
+      const answer = await ask(key, { ...json, ...other });
+      expect(answer).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
+      expect(answer.headers.getSetCookie()).toEqual([]);
+      expect(answer.text).not.toContain(json.email);
+    }
+    expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [json.email])).toHaveLength(1);
+  });
+
+  test('is not kept when it was refused; a key that could be guessed is none', async () => {
+    const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
+    expect(await ask(key, { ...json, password: 'short' })).toMatchObject({ body: { code: 'password_too_short' } });
+    await opened(await ask(key, json));
+    expect(await ask('fifteen letters', json)).toMatchObject({ status: 400, body: { code: 'request_invalid' } });
+    expect(await ask('fifteen-letters', json)).toMatchObject({ status: 400, body: { code: 'request_invalid' } });
+  });
+
+  test('mails once where an address must be proved first, known or new', async () => {
+    const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
+    for (let n = 0; n < 2; n += 1)
+      expect(await ask(key, json, world.strict)).toMatchObject({
+        status: 200,
+        body: { status: 'verification_required' },
+      });
+    expect(await world.mails.to(json.email)).toHaveLength(1);
+    await world.post('signup', json, {}, world.strict);
+    expect(await world.mails.to(json.email)).toHaveLength(2);
+  });
+});
