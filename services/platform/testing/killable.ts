@@ -3,12 +3,18 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type MaintainedOutbox, maintainAuditOutbox } from '../../domain/audit/maintain-audit-outbox.ts';
+import { deliverMails } from '../../domain/identity/mail/deliver-mail.ts';
 import { sessionPurges } from '../../domain/identity/session-purges.ts';
 import { type AdvancedKeyRing, advanceKeyRing } from '../../domain/keys/advance-key-ring.ts';
+import { createKeyRing } from '../../domain/keys/key-ring.ts';
 import { type RewrapAnswer, rewrapSealedValues } from '../../domain/keys/rewrap-sealed-values.ts';
 import { purge } from '../../domain/purge.ts';
+import { type DetectionResult, detectIncidents } from '../../domain/security/detect-incidents.ts';
 import { tokenPurges } from '../../domain/tokens/clean-up-expired-tokens.ts';
+import { loadConfig } from '../config/load.ts';
 import { createVault } from '../crypto/vault.ts';
+import { createFileOutbox } from '../mail/file-outbox.ts';
+import { takeFence } from '../queue/fences.ts';
 import { childEnv } from './child-env.ts';
 import { dieAt, type KillPoint } from './kill-points.ts';
 import { createTestPorts, type TestPorts, testCaller } from './ports.ts';
@@ -16,7 +22,9 @@ import { queryRows } from './product.ts';
 
 type WorkOptions = {
   readonly url: string;
-  readonly work: 'advance' | 'rewrap' | 'purge' | 'maintain';
+  readonly work: 'advance' | 'rewrap' | 'purge' | 'maintain' | 'detect' | 'deliver';
+  /** Where mails are delivered to. */
+  readonly mailFolder?: string;
   /** Base64. */
   readonly keyEncryptionKey?: string;
   readonly previousKeyEncryptionKey?: string;
@@ -31,6 +39,8 @@ type WorkAnswer = {
   readonly rewrap?: RewrapAnswer;
   readonly purged?: number;
   readonly maintained?: MaintainedOutbox;
+  readonly detected?: DetectionResult;
+  readonly delivered?: number;
 };
 
 /** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
@@ -63,6 +73,8 @@ function moveClock(offsetMs: number): void {
   } as DateConstructor;
 }
 
+const never = new AbortController().signal;
+
 const tellingPurges = [...tokenPurges, ...sessionPurges].filter(({ kind }) => ['families', 'sessions'].includes(kind));
 
 async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAnswer, 'statements'>> {
@@ -79,7 +91,16 @@ async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAn
         ),
       };
     case 'maintain':
-      return { maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, new AbortController().signal) };
+      return { maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, never) };
+    case 'detect': {
+      const keyRing = createKeyRing(ports, loadConfig({}).keys);
+      return { detected: await detectIncidents({ ...ports, keyRing }, { signal: never }, testCaller) };
+    }
+    case 'deliver': {
+      const mailTransport = createFileOutbox(options.mailFolder as string, 'Sallyport <no-reply@sallyport.test>');
+      const fence = await takeFence(ports.sql, 'deliver-mail');
+      return { delivered: (await deliverMails({ ...ports, mailTransport }, { fence, signal: never })).taken };
+    }
     case 'purge':
       // Those whose rows are counted or tell others when they go; the rest is the same statement without.
       return { purged: (await purge(ports, tellingPurges)).removed };

@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { sealEvents } from '../../services/domain/audit/seal-events.ts';
+import { deliverMails } from '../../services/domain/identity/mail/deliver-mail.ts';
+import { queueMail } from '../../services/domain/identity/mail/queue-mail.ts';
+import { createKeyRing } from '../../services/domain/keys/key-ring.ts';
+import { detectIncidents } from '../../services/domain/security/detect-incidents.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { createFileOutbox, listMailFiles } from '../../services/platform/mail/file-outbox.ts';
+import { takeFence } from '../../services/platform/queue/fences.ts';
+import type { KillPoint } from '../../services/platform/testing/kill-points.ts';
+import { runKillable } from '../../services/platform/testing/killable.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/log-world.ts';
+import { testCaller } from '../../services/platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
+import { fenced } from './run.ts';
+
+vi.setConfig({ testTimeout: 240_000 });
+
+let database: TestDatabase;
+let world: LogWorld;
+let mailFolder: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await createLogWorld(database.url);
+  await giveKeys(world);
+  mailFolder = await mkdtemp(join(tmpdir(), 'sallyport-mail-'));
+});
+afterAll(async () => {
+  await world.end();
+  await database.drop();
+  await rm(mailFolder, { recursive: true, force: true });
+});
+
+/** Every statement of a run, killed before and after it, until one comes to its end. */
+async function* killPoints(): AsyncGenerator<{ killPoint: KillPoint; end: () => void }> {
+  for (const moment of ['before', 'after'] as const) {
+    let isOver = false;
+    for (let statement = 1; !isOver; statement += 1)
+      yield {
+        killPoint: { statement, moment },
+        end: () => {
+          isOver = true;
+        },
+      };
+  }
+}
+
+const never = { signal: new AbortController().signal };
+let users = 0;
+/** Three sealed events that are a sighting each, of one new user. */
+async function threeSightings(): Promise<string> {
+  users += 1;
+  await world.emit(3, { type: 'token.replay_detected', detail: { user_id: `user-${users}` } });
+  await sealEvents(world, {}, testCaller);
+  return `user-${users}`;
+}
+const seen = async (user: string) =>
+  (await world.raw<{ count: number }>('SELECT count FROM incidents WHERE subject_id = $1', [user])).map(
+    ({ count }) => count,
+  );
+
+test('detection, killed at every statement: each event is judged exactly once', async () => {
+  let kills = 0;
+  for await (const { killPoint, end } of killPoints()) {
+    const user = await threeSightings();
+    const answer = await runKillable({ url: database.url, work: 'detect', killPoint });
+    if (answer !== null) end();
+    else kills += 1;
+    // Another worker goes on where it ended.
+    await detectIncidents({ ...world, keyRing: createKeyRing(world, loadConfig({}).keys) }, never, testCaller);
+    expect([killPoint, await seen(user)]).toEqual([killPoint, [3]]);
+  }
+  expect(kills).toBeGreaterThan(20);
+});
+
+test('a worker that wakes after a newer run has begun judges nothing', async () => {
+  const user = await threeSightings();
+  const keyRing = createKeyRing(world, loadConfig({}).keys);
+  const stalled = fenced({ ...world, keyRing }, await takeFence(world.sql, 'detect-incidents'));
+  const newer = fenced({ ...world, keyRing }, await takeFence(world.sql, 'detect-incidents'));
+  await expect(detectIncidents(stalled, never, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
+  expect(await seen(user)).toEqual([]);
+  await detectIncidents(newer, never, testCaller);
+  expect(await seen(user)).toEqual([3]);
+});
+
+test('delivery, killed at every statement: every mail leaves, and none stays behind', async () => {
+  const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
+  const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
+  const mailTransport = createFileOutbox(mailFolder, 'Sallyport <no-reply@sallyport.test>');
+  const asked: string[] = [];
+  let kills = 0;
+  for await (const { killPoint, end } of killPoints()) {
+    for (let n = 0; n < 2; n += 1)
+      asked.push(await world.transact((tx) => queueMail(tx, { ...world, mailer }, mail, testCaller)));
+    const answer = await runKillable({ url: database.url, work: 'deliver', mailFolder, killPoint });
+    if (answer !== null) end();
+    else kills += 1;
+    // The leases of the dead worker are over.
+    await world.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+    await deliverMails({ ...world, mailTransport }, { fence: await takeFence(world.sql, 'deliver-mail'), ...never });
+    expect([killPoint, await world.raw('SELECT id FROM mail_outbox')]).toEqual([killPoint, []]);
+  }
+  expect(kills).toBeGreaterThan(12);
+  expect(await listMailFiles(mailFolder)).toEqual(asked.map((id) => `${id}.eml`).sort());
+});
