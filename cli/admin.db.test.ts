@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { defineStatement } from '../services/platform/define/statement.ts';
-import { createTestPorts, type TestPorts } from '../services/platform/testing/ports.ts';
+import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
 import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
@@ -18,14 +19,14 @@ beforeAll(async () => {
   database = await createTestDatabase();
   ports = createTestPorts(database.url);
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-admin-'));
+  const { keys, tokens } = loadConfig({});
+  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });
 afterAll(async () => {
   await ports.end();
   await database.drop();
   await rm(dataDir, { recursive: true, force: true });
 });
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  ports.sql.query<R>(defineStatement('', text), values);
 const sallyport = (...args: readonly string[]): Promise<CliRun> =>
   runCli(args, {
     DATABASE_URL: database.url,
@@ -40,16 +41,16 @@ const json = async (...args: readonly string[]) => {
 };
 async function newUser(...roles: string[]): Promise<string> {
   const id = randomUUID();
-  await raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
-  for (const role of roles) await raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
-  await raw(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $1)`, [
-    `session-${id}`,
-    id,
-  ]);
+  await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
+  for (const role of roles) await ports.raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+  await ports.raw(
+    `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $1)`,
+    [`session-${id}`, id],
+  );
   return id;
 }
 const actors = (type: string, target: string) =>
-  raw(`SELECT actor_id, detail ->> 'reason' AS reason FROM audit_outbox WHERE type = $1 AND target_id = $2`, [
+  ports.raw(`SELECT actor_id, detail ->> 'reason' AS reason FROM audit_outbox WHERE type = $1 AND target_id = $2`, [
     type,
     target,
   ]);
@@ -60,7 +61,9 @@ test('users are listed and shown, disabled and enabled, given roles and deleted;
   const { users } = await json('users', 'list', '--email-prefix', id.slice(0, 8));
   expect(users).toMatchObject([{ id, roles: ['user'], disabled_at: null }]);
   expect((await sallyport('users', 'show', id)).out).toMatch(
-    new RegExp(`^${id}  \\S+  enabled   user  \\S+\\nsessions 1`),
+    new RegExp(
+      `^${id}  \\S+  enabled   user  \\S+\\nsessions 1  logins 0  last login \\d\\S+\\npassword open  wrong 0  changed never\\nfactors totp no  passkeys 0  recovery codes 0`,
+    ),
   );
   const rehearsal = await sallyport('users', 'disable', id, ...reason, '--dry-run', '--json');
   expect(JSON.parse(rehearsal.out)).toEqual({ dry_run: true, would: `disable ${id}@example.test` });
@@ -78,6 +81,22 @@ test('users are listed and shown, disabled and enabled, given roles and deleted;
   expect(await actors('user.deleted', id)).toEqual(by('users'));
 });
 
+test('a lost second factor is reset: its owner is told, and the audit log says why', async () => {
+  const id = await newUser();
+  await raw(
+    `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'secret', 'codes', true)`,
+    [id],
+  );
+  expect((await sallyport('users', 'show', id)).out).toContain('factors totp yes  passkeys 0  recovery codes 10');
+  const rehearsal = await sallyport('users', 'reset-factors', id, '--passkeys', ...reason, '--dry-run', '--json');
+  expect(JSON.parse(rehearsal.out).would).toBe(`take the authenticator app and every passkey from ${id}@example.test`);
+  expect(await json('users', 'reset-factors', id, ...reason)).toMatchObject({ sessions: 0, factors: { totp: false } });
+  expect(await actors('user.factors_reset', id)).toEqual(by('users'));
+  expect(await raw(`SELECT template FROM mail_outbox WHERE template = 'factors_reset'`)).toHaveLength(1);
+  await raw('DELETE FROM mail_outbox');
+  expect(await sallyport('users', 'reset-factors', id, ...reason, '--yes')).toMatchObject({ code: 5 });
+});
+
 test('users are invited and invited again; the mail waits for a worker, and the audit log says why', async () => {
   const email = `${randomUUID()}@example.test`;
   const invited = await json('users', 'invite', email.toUpperCase(), '--name', 'Grace', '--role', 'auditor', ...reason);
@@ -90,7 +109,7 @@ test('users are invited and invited again; the mail waits for a worker, and the 
   });
   expect(await json('users', 'invite-again', invited.id, ...reason)).toMatchObject({ id: invited.id });
   expect(await actors('user.invited', invited.id)).toEqual([...by('users'), ...by('users')]);
-  expect(await raw('SELECT template FROM mail_outbox')).toEqual([
+  expect(await ports.raw('SELECT template FROM mail_outbox')).toEqual([
     { template: 'invitation' },
     { template: 'invitation' },
   ]);
@@ -110,7 +129,7 @@ test('sessions are listed and ended, one or all of a user', async () => {
   expect(await actors('session.ended', `session-${one}`)).toEqual(by('sessions'));
   expect(await json('sessions', 'revoke', '--user', two, ...reason)).toEqual({ ended: 1 });
   expect(
-    await raw(`SELECT kind FROM revocations WHERE value IN ($1, $2) ORDER BY kind`, [two, `session-${two}`]),
+    await ports.raw(`SELECT kind FROM revocations WHERE value IN ($1, $2) ORDER BY kind`, [two, `session-${two}`]),
   ).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
 });
 
@@ -145,6 +164,23 @@ test('clients are made with a secret shown once, given another, disabled and del
   expect(listed.out).not.toContain(made.client_secret);
   const shown = await sallyport('clients', 'rotate-secret', made.client_id, ...reason, '--yes');
   expect(shown.out).toMatch(/\nsecret {2}[\w-]{43} {2}\(shown this once\)\n$/);
+  const update = ['clients', 'update', made.client_id, ...reason];
+  const changed = await json(...update, '--name', 'Figures', '--no-dpop-bound', '--pushes-requests');
+  expect(changed).toMatchObject({
+    name: 'Figures',
+    credential_scopes: ['tokens:read'],
+    dpop_bound_access_tokens: false,
+    require_pushed_authorization_requests: true,
+  });
+  expect(await sallyport(...update, '--yes')).toMatchObject({ code: 2, out: '' });
+  expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
+  expect(await json('clients', 'show', made.client_id)).toEqual(changed);
+  expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(/\n.*to a key no .*pushes requests yes\n$/);
+  const named = async (...filters: string[]) =>
+    (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);
+  expect(await named('--name-prefix', 'fig')).toEqual(['Figures']);
+  expect(await named('--origin', 'document')).toEqual([]);
+  expect(await named('--disabled')).toEqual([]);
   const replaced = await json('clients', 'rotate-secret', made.client_id, '--overlap', '0', ...reason);
   expect(replaced).toMatchObject({ client_secret: expect.any(String), previous_secret_until: null });
   expect((await json('clients', 'disable', made.client_id, ...reason)).disabled).toBe(true);
@@ -157,6 +193,9 @@ test('roles are made, set and deleted; lines show what each may do', async () =>
   const made = await json('roles', 'create', 'desk', 'keys:read', '--description', 'Helps', ...reason);
   expect(made).toMatchObject({ name: 'desk', permissions: ['keys:read'] });
   expect((await json('roles', 'set', 'desk', 'tokens:read', ...reason)).permissions).toEqual(['tokens:read']);
+  const may = async (permission: string) =>
+    (await json('roles', 'list', '--permission', permission)).roles.map(({ name }: { name: string }) => name);
+  expect([await may('tokens:read'), await may('nobody:may')]).toEqual([expect.arrayContaining(['admin', 'desk']), []]);
   expect((await sallyport('roles', 'list')).out).toMatch(/^desk {14}\s+tokens:read$/m);
   expect(await json('roles', 'delete', 'desk', ...reason)).toEqual({ deleted: 'desk' });
   expect(await actors('role.deleted', 'desk')).toEqual(by('roles'));

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { defineStatement } from '../services/platform/define/statement.ts';
 import { createTestPorts, type TestPorts } from '../services/platform/testing/ports.ts';
 import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
@@ -14,14 +13,13 @@ beforeAll(async () => {
   database = await createTestDatabase();
   ports = createTestPorts(database.url);
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-api-keys-'));
-  await raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
+  await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
 });
 afterAll(async () => {
   await ports.end();
   await database.drop();
   await rm(dataDir, { recursive: true, force: true });
 });
-const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
 const sallyport = (...args: string[]): Promise<CliRun> =>
   runCli(['api-keys', ...args], {
     DATABASE_URL: database.url,
@@ -56,7 +54,7 @@ describe('sallyport api-keys', () => {
       would: `revoke ${id}`,
     });
     expect(await json('revoke', id, '--reason', 'leaked', '--yes')).toMatchObject({ api_key: { state: 'revoked' } });
-    const events = await raw(`SELECT type, actor_id FROM audit_outbox WHERE target_id = '${id}' ORDER BY id`);
+    const events = await ports.raw(`SELECT type, actor_id FROM audit_outbox WHERE target_id = '${id}' ORDER BY id`);
     expect(events).toEqual(
       ['api_key.created', 'api_key.rotated', 'api_key.revoked'].map((type) => ({
         type,
@@ -71,7 +69,7 @@ describe('sallyport api-keys', () => {
   });
 
   test('says where a long list goes on, and does nothing on trial', async () => {
-    await raw(`INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
+    await ports.raw(`INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
       SELECT gen_random_uuid(), n::text, 'client', 'sallyport', 0, '{}', sha256(n::text::bytea), 1, 60, now() FROM generate_series(1, 101) n`);
     const { out, err } = await sallyport('list', '--client', 'sallyport', '--limit', '100');
     expect(out.trim().split('\n')).toHaveLength(100);

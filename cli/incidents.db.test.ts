@@ -9,7 +9,6 @@ import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { passwordGuessing } from '../services/domain/security/detections.ts';
 import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { defineStatement } from '../services/platform/define/statement.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
 import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
@@ -29,8 +28,6 @@ afterAll(async () => {
   await database.drop();
   await rm(dataDir, { recursive: true, force: true });
 });
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  ports.sql.query<R>(defineStatement('', text), values);
 
 const sallyport = (...args: readonly string[]): Promise<CliRun> =>
   runCli(args, {
@@ -81,8 +78,8 @@ test('sallyport users unlock forgets the wrong passwords of an account', async (
   await ensureKeys(ports, { keys: config.keys, tokens: config.tokens, authSecret, audience: null }, testCaller);
   const keyRing = createKeyRing(ports, config.keys);
   await keyRing.load();
-  await raw(`INSERT INTO users (id, email) VALUES ('u1', 'ada@people.test')`);
-  await raw('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [
+  await ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'ada@people.test')`);
+  await ports.raw('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [
     accountKeyOf({ keyRing }, 'ada@people.test'),
   ]);
   const unlock = (...more: string[]) => ['users', 'unlock', 'u1', '--reason', 'called us', ...more];
@@ -91,7 +88,7 @@ test('sallyport users unlock forgets the wrong passwords of an account', async (
     would: 'forget the wrong passwords of ada@people.test',
   });
   expect(await json(...unlock('--yes'))).toEqual({ user_id: 'u1', failed_logins: 100 });
-  expect(await raw('SELECT 1 FROM login_failures')).toEqual([]);
+  expect(await ports.raw('SELECT 1 FROM login_failures')).toEqual([]);
   const unknown = await sallyport('users', 'unlock', 'u2', '--reason', 'x', '--yes');
   expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('no such user')]);
 }, 60_000);

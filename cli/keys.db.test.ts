@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
-import { defineStatement } from '../services/platform/define/statement.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
 import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
@@ -23,9 +22,8 @@ afterAll(async () => {
   await database.drop();
   await rm(dataDir, { recursive: true, force: true });
 });
-const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
 beforeEach(async () => {
-  await raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
+  await ports.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
   await ensureKeys(
     ports,
     {
@@ -51,7 +49,7 @@ const json = async (args: readonly string[]) => {
   return JSON.parse(out);
 };
 const kids = async (): Promise<string[]> =>
-  (await raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access' ORDER BY signs`)).map((row) => row.id);
+  (await ports.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access' ORDER BY signs`)).map((row) => row.id);
 
 describe('sallyport keys', () => {
   test('list prints data on stdout: one JSON line, or a line per key', async () => {
@@ -77,7 +75,7 @@ describe('sallyport keys', () => {
       'leaves the key set',
     ]);
     expect((await sallyport(['timeline'])).out.trim().split('\n')).toHaveLength(6);
-    const actors = await raw(
+    const actors = await ports.raw(
       `SELECT DISTINCT actor_kind, actor_id FROM audit_outbox WHERE target_id = '${first.key.kid}'`,
     );
     expect(actors).toEqual([{ actor_kind: 'system', actor_id: 'sallyport keys' }]);

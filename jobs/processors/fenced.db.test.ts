@@ -7,7 +7,6 @@ import { ensureKeys } from '../../services/domain/keys/ensure-keys.ts';
 import { MailRefusedError, type MailTransport } from '../../services/domain/ports.ts';
 import { purge } from '../../services/domain/purge.ts';
 import { tokenPurges } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
-import { defineStatement } from '../../services/platform/define/statement.ts';
 import { takeFence } from '../../services/platform/queue/fences.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../services/platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
@@ -23,7 +22,6 @@ afterAll(async () => {
   await ports.end();
   await database.drop();
 });
-const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
 
 test('a worker that wakes after a newer run has begun rotates no key and removes no row', async () => {
   const settings = {
@@ -39,15 +37,15 @@ test('a worker that wakes after a newer run has begun rotates no key and removes
     audience: null,
   } as const;
   await ensureKeys(ports, settings, testCaller);
-  await raw(
+  await ports.raw(
     `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('old', 'x', now() - interval '1 hour')`,
   );
-  const before = await raw('SELECT id, signs::text FROM jwks ORDER BY id');
+  const before = await ports.raw('SELECT id, signs::text FROM jwks ORDER BY id');
 
   const stalled = fenced(ports, await takeFence(ports.sql, 'advance-key-ring'));
   const newer = fenced(ports, await takeFence(ports.sql, 'advance-key-ring'));
   await expect(advanceKeyRing(stalled, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
-  expect(await raw('SELECT id, signs::text FROM jwks ORDER BY id')).toEqual(before);
+  expect(await ports.raw('SELECT id, signs::text FROM jwks ORDER BY id')).toEqual(before);
   expect(await advanceKeyRing(newer, testCaller)).toMatchObject({ published: expect.any(String) });
 
   const { removed, failures } = await purge(stalled, tokenPurges);
@@ -59,7 +57,7 @@ test('a worker that wakes after a newer run has begun rotates no key and removes
 const never = new AbortController().signal;
 
 test('a worker that wakes after a newer run has begun deletes no checkpoint; each batch is short, and all of them thin alike', async () => {
-  await raw(
+  await ports.raw(
     `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
      SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
      FROM generate_series(0, 29) n`,
@@ -67,10 +65,10 @@ test('a worker that wakes after a newer run has begun deletes no checkpoint; eac
   const stalled = fenced(ports, await takeFence(ports.sql, 'thin-audit-checkpoints'));
   const newer = fenced(ports, await takeFence(ports.sql, 'thin-audit-checkpoints'));
   await expect(thinCheckpoints(stalled, never)).rejects.toMatchObject({ code: 'run_superseded' });
-  expect(await raw('SELECT 1 FROM audit_checkpoints')).toHaveLength(30);
+  expect(await ports.raw('SELECT 1 FROM audit_checkpoints')).toHaveLength(30);
   expect(await thinCheckpoints(newer, AbortSignal.abort())).toBe(0);
   expect(await thinCheckpoints(newer, never, 4)).toBe(20);
-  const left = await raw<{ size: number }>('SELECT size FROM audit_checkpoints ORDER BY size');
+  const left = await ports.raw<{ size: number }>('SELECT size FROM audit_checkpoints ORDER BY size');
   expect(left.map(({ size }) => size)).toEqual(Array.from({ length: 10 }, (_, hour) => 3 * hour + 2));
 });
 
@@ -82,7 +80,7 @@ const deliver = async (mailTransport: MailTransport, through: TestPorts = ports)
   deliverMails({ ...through, mailTransport }, { fence: await takeFence(ports.sql, 'deliver-mail'), signal: never });
 /** As if the worker that has taken it were frozen past its lease, and another had given it up meanwhile. */
 const giveUp = async (): Promise<void> => {
-  await raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+  await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
   await deliver(
     transport(() => {
       throw new MailRefusedError('smtp_550');
@@ -90,13 +88,13 @@ const giveUp = async (): Promise<void> => {
   );
 };
 const givenUp = { attempts: 2, failure: 'smtp_550', next_attempt_at: null };
-const mails = () => raw('SELECT attempts, failure, next_attempt_at FROM mail_outbox');
+const mails = () => ports.raw('SELECT attempts, failure, next_attempt_at FROM mail_outbox');
 
 test.each([
   ['fails', () => Promise.reject(Object.assign(new Error('450'), { code: 'smtp_450' }))],
   ['succeeds', () => Promise.resolve()],
 ])('a try of a mail that %s after its lease changes nothing: what the later try said stays', async (_what, end) => {
-  await raw('DELETE FROM mail_outbox');
+  await ports.raw('DELETE FROM mail_outbox');
   const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
   const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
   await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
@@ -110,7 +108,7 @@ test.each([
 });
 
 test('a worker frozen between taking a mail and writing it writes and sends none when it wakes', async () => {
-  await raw('DELETE FROM mail_outbox');
+  await ports.raw('DELETE FROM mail_outbox');
   const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
   const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
   await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
@@ -134,7 +132,7 @@ test('a worker frozen between taking a mail and writing it writes and sends none
 });
 
 test('a run of deliveries that was superseded takes no mail', async () => {
-  await raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+  await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
   const fence = await takeFence(ports.sql, 'deliver-mail');
   await takeFence(ports.sql, 'deliver-mail');
   const late = deliverMails({ ...ports, mailTransport: transport(() => {}) }, { fence, signal: never });

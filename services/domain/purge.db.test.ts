@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { purgeKinds } from '../../observability/metrics/cleanup.ts';
 import { registry } from '../../observability/metrics/instruments.ts';
-import { defineStatement } from '../platform/define/statement.ts';
 import { createPool } from '../platform/postgres/pool.ts';
 import {
   expiredKinds,
@@ -45,12 +44,10 @@ afterAll(async () => {
   await ports.end();
   await database.drop();
 });
-beforeEach(() => raw(`TRUNCATE ${tables.join(', ')}, audit_outbox`));
+beforeEach(() => ports.raw(`TRUNCATE ${tables.join(', ')}, audit_outbox`));
 
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  ports.sql.query<R>(defineStatement('', text), values);
 const countOf = async (table: string): Promise<number> =>
-  (await raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
+  (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
 
 const insertExpired = (count: number): Promise<void> => insertRows(ports.sql, count);
 
@@ -74,20 +71,20 @@ describe('what goes', () => {
   test('rows past their time of every kind; live ones stay, and statistics count what went', async () => {
     await insertExpired(2_500);
     const token = await login();
-    await raw(
+    await ports.raw(
       `INSERT INTO verifications (id, identifier, value, "expiresAt") VALUES ('live', 'x', 'x', now() - interval '59 minutes')`,
     );
-    await raw(
+    await ports.raw(
       `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('live', 'x', now() + interval '1 minute')`,
     );
-    await raw(
+    await ports.raw(
       `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`,
     );
-    await raw(
+    await ports.raw(
       `INSERT INTO login_failures (key, failures, last_failed_at, user_id)
        SELECT 'account:live', 1, now() - interval '20 years', id FROM users LIMIT 1`,
     );
-    await raw(
+    await ports.raw(
       `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at) VALUES (sha256('live'), 'u1', 0, 'pwd', now())`,
     );
     const before = await countTokens(ports.sql);
@@ -101,7 +98,7 @@ describe('what goes', () => {
 
   test('C-CRD-04, U4 failures are forgotten by what they say: of a network in days, of a name without an account in a month, of an account never', async () => {
     const userId = await insertUser(copy.pool);
-    await raw(
+    await ports.raw(
       `INSERT INTO login_failures (key, failures, last_failed_at, locked_until, user_id)
        SELECT key, failures, now() - ago, now() - unlocked, CASE WHEN owned THEN $1 END FROM (VALUES
          ('network:gone', 1000, interval '3 days', interval '49 hours', false),
@@ -119,7 +116,9 @@ describe('what goes', () => {
       [userId],
     );
     expect(await purge(ports, sessionPurges)).toMatchObject({ removed: 5, failures: [] });
-    expect((await raw<{ key: string }>('SELECT key FROM login_failures ORDER BY key')).map(({ key }) => key)).toEqual([
+    expect(
+      (await ports.raw<{ key: string }>('SELECT key FROM login_failures ORDER BY key')).map(({ key }) => key),
+    ).toEqual([
       'account:failed-lately',
       'account:few',
       'account:many',
@@ -127,21 +126,21 @@ describe('what goes', () => {
       'network:failed-lately',
       'network:locked-lately',
     ]);
-    await raw('DELETE FROM users WHERE id = $1', [userId]);
+    await ports.raw('DELETE FROM users WHERE id = $1', [userId]);
     expect(await countOf('login_failures'), 'an account takes its counters along').toBe(3);
   });
 
   test('a session that ran out long ago goes in silence: no revocation, no audit row, no log-out', async () => {
     await insertExpired(1_200);
-    const [{ epoch } = { epoch: -1 }] = await raw<{ epoch: number }>(
+    const [{ epoch } = { epoch: -1 }] = await ports.raw<{ epoch: number }>(
       'SELECT revocation_epoch AS epoch FROM feed_state',
     );
-    await raw('TRUNCATE audit_outbox, revocations');
+    await ports.raw('TRUNCATE audit_outbox, revocations');
     await purge(ports, purges);
     expect(await countOf('sessions')).toBe(0);
     expect(await countOf('audit_outbox')).toBe(0);
     expect(await countOf('revocations')).toBe(0);
-    expect(await raw('SELECT revocation_epoch AS epoch FROM feed_state')).toEqual([{ epoch }]);
+    expect(await ports.raw('SELECT revocation_epoch AS epoch FROM feed_state')).toEqual([{ epoch }]);
   });
 
   test.each([
@@ -150,17 +149,19 @@ describe('what goes', () => {
   ])('ending a session that %s is an event and a revocation, as ever', async (_name, ago) => {
     const userId = await insertUser(copy.pool);
     const id = await insertSession(copy.pool, userId);
-    await raw(`UPDATE sessions SET "expiresAt" = now() - ${ago} WHERE id = $1`, [id]);
+    await ports.raw(`UPDATE sessions SET "expiresAt" = now() - ${ago} WHERE id = $1`, [id]);
     await purge(ports, purges);
     expect(await countOf('sessions')).toBe(1);
-    await raw('DELETE FROM sessions WHERE id = $1', [id]);
-    expect(await raw(`SELECT value FROM revocations WHERE kind = 'sid'`)).toEqual([{ value: id }]);
-    expect(await raw(`SELECT target_id FROM audit_outbox WHERE type = 'session.ended'`)).toEqual([{ target_id: id }]);
+    await ports.raw('DELETE FROM sessions WHERE id = $1', [id]);
+    expect(await ports.raw(`SELECT value FROM revocations WHERE kind = 'sid'`)).toEqual([{ value: id }]);
+    expect(await ports.raw(`SELECT target_id FROM audit_outbox WHERE type = 'session.ended'`)).toEqual([
+      { target_id: id },
+    ]);
   });
 
   test('a session with a login that lives on ends it, however long ago it ran out', async () => {
     const token = await login();
-    await raw(`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`);
+    await ports.raw(`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`);
     await purge(ports, purges);
     expect(await countOf('sessions')).toBe(0);
     await expect(copy.refresh(token)).rejects.toMatchObject({ code: 'session_ended' });
@@ -255,14 +256,14 @@ describe('in whose company', () => {
 
   test('a kind that fails does not keep the others, and fails the scheduled run', async () => {
     await insertExpired(10);
-    await raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
-    await raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
+    await ports.raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
+    await ports.raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
     try {
       await expect(gentle.purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
       for (const table of tables)
         expect([table, await countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
     } finally {
-      await raw('DROP FUNCTION refuse CASCADE');
+      await ports.raw('DROP FUNCTION refuse CASCADE');
     }
   });
 });
@@ -332,7 +333,7 @@ describe('a week of expired rows', () => {
         const userId = await insertUser(copy.pool);
         const sessionId = await insertSession(copy.pool, userId);
         const { refreshToken } = await copy.create({ userId, sessionId });
-        await raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
+        await ports.raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
         await expect(copy.refresh(refreshToken)).rejects.toMatchObject({ code: 'session_ended' });
       }
     })();
@@ -361,10 +362,11 @@ describe('a week of expired rows', () => {
       await insertExpired(10_000);
       await purge(ports, purges);
       for (const table of tables) {
-        await raw(`VACUUM ${table}`);
-        const [row] = await raw<{ bytes: number }>(`SELECT pg_total_relation_size($1::regclass)::float8 AS bytes`, [
-          table,
-        ]);
+        await ports.raw(`VACUUM ${table}`);
+        const [row] = await ports.raw<{ bytes: number }>(
+          `SELECT pg_total_relation_size($1::regclass)::float8 AS bytes`,
+          [table],
+        );
         sizes[table] = [...(sizes[table] ?? []), row!.bytes];
       }
     }

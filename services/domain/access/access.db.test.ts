@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
@@ -25,10 +24,8 @@ afterAll(async () => {
   await ports.end();
   await database.drop();
 });
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  ports.sql.query<R>(defineStatement('', text), values);
 const versionOf = async (): Promise<number> =>
-  (await raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
+  (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
 const { request } = testCaller;
 
 describe('clients', () => {
@@ -65,12 +62,12 @@ describe('clients', () => {
     expect(access.authenticateClient(clientId, `${clientSecret}x`)).toBeNull();
     expect(access.authenticateClient('nobody', clientSecret ?? '')).toBeNull();
     expect(access.authenticateClient('__proto__', clientSecret ?? '')).toBeNull();
-    const [row] = await raw<{ clientSecret: string }>(
+    const [row] = await ports.raw<{ clientSecret: string }>(
       'SELECT "clientSecret" FROM oauth_clients WHERE "clientId" = $1',
       [clientId],
     );
     expect(row?.clientSecret).toBe(clientSecretHash(clientSecret ?? ''));
-    const events = await raw('SELECT actor_id FROM audit_outbox WHERE type = $1 AND target_id = $2', [
+    const events = await ports.raw('SELECT actor_id FROM audit_outbox WHERE type = $1 AND target_id = $2', [
       'client.created',
       clientId,
     ]);
@@ -92,7 +89,7 @@ describe('clients', () => {
 
   test('a disabled client is refused, and its tokens end', async () => {
     const { clientId, clientSecret } = await createClient(ports, { name: 'Old', grantTypes: [] }, testCaller);
-    await raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
+    await ports.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
     await access.load();
     expect(access.authenticateClient(clientId, clientSecret ?? '')).toBeNull();
     expect(access.client(clientId)).toMatchObject({ disabled: true, tokenEpoch: 1 });
@@ -103,8 +100,8 @@ describe('clients', () => {
     const input = { name: 'Shrinking', grantTypes: ['refresh_token'], scopes, credentialScopes: ['tokens:read'] };
     const { clientId } = await createClient(ports, input, testCaller);
     const change = async (set: string): Promise<number | undefined> => {
-      await raw(`UPDATE oauth_clients SET ${set} WHERE "clientId" = $1`, [clientId]);
-      const [row] = await raw<{ epoch: number }>(
+      await ports.raw(`UPDATE oauth_clients SET ${set} WHERE "clientId" = $1`, [clientId]);
+      const [row] = await ports.raw<{ epoch: number }>(
         'SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1',
         [clientId],
       );
@@ -114,7 +111,7 @@ describe('clients', () => {
     expect(await change(`"clientCredentialsScopes" = '{}'`)).toBe(1);
     expect(await change(`scopes = '{email,tasks:read}'`)).toBe(2);
     expect(await change(`"grantTypes" = NULL`)).toBe(3);
-    const cuts = await raw(
+    const cuts = await ports.raw(
       `SELECT token_epoch FROM revocations WHERE kind = 'client' AND value = $1 ORDER BY token_epoch`,
       [clientId],
     );
@@ -145,7 +142,7 @@ describe('clients', () => {
     expect(good(first, second, third)).toEqual([false, true, true]);
     const fourth = await rotate(0);
     expect(good(first, second, third, fourth)).toEqual([false, false, false, true]);
-    const details = await raw<{ detail: Record<string, string> }>(
+    const details = await ports.raw<{ detail: Record<string, string> }>(
       `SELECT detail FROM audit_outbox WHERE type = 'client.secret_rotated' AND target_id = $1 ORDER BY id`,
       [clientId],
     );
@@ -154,7 +151,7 @@ describe('clients', () => {
       ['previous_until', 'reason'],
       ['reason'],
     ]);
-    await raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
+    await ports.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
     await directory.load();
     expect(good(third, fourth)).toEqual([false, false]);
   });
@@ -166,20 +163,22 @@ describe('clients', () => {
       testCaller,
     );
     expect([clientId, clientSecret]).toEqual(['page', null]);
-    await raw(
+    await ports.raw(
       `INSERT INTO oauth_clients (id, "clientId", "clientSecret") VALUES ('broken', 'broken', 'c2hvcnQ'), ('bare', 'bare', NULL)`,
     );
     await access.load();
     expect(access.authenticateClient('broken', 'short')).toBeNull();
     expect(access.client('broken')).toMatchObject({ secretHash: null, authMethod: 'none', scopes: [], grantTypes: [] });
     expect(access.authenticateClient('bare', '')).toBeNull();
-    await raw(`UPDATE oauth_clients SET "clientSecret" = $1 WHERE "clientId" = 'bare'`, [clientSecretHash('a-secret')]);
+    await ports.raw(`UPDATE oauth_clients SET "clientSecret" = $1 WHERE "clientId" = 'bare'`, [
+      clientSecretHash('a-secret'),
+    ]);
     await access.load();
     expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ authMethod: 'client_secret_basic' });
   });
 
   test('an id taken by a client or a user is refused: one would speak as the other (T18)', async () => {
-    await raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
+    await ports.raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
     for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
       await expect(createClient(ports, { name: 'X', clientId, grantTypes: [] }, testCaller)).rejects.toMatchObject({
         code: 'client_exists',
@@ -201,15 +200,15 @@ describe('roles', () => {
   });
 
   test('a right exchanged for another ends what was issued with it, as one taken away does', async () => {
-    await raw(`INSERT INTO users (id, email) VALUES ('holder', 'holder@example.test')`);
-    const epochOf = async () => (await raw(`SELECT "tokenEpoch" FROM users WHERE id = 'holder'`))[0];
-    await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:manage')`);
+    await ports.raw(`INSERT INTO users (id, email) VALUES ('holder', 'holder@example.test')`);
+    const epochOf = async () => (await ports.raw(`SELECT "tokenEpoch" FROM users WHERE id = 'holder'`))[0];
+    await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:manage')`);
     expect(await epochOf()).toEqual({ tokenEpoch: 0 });
-    await raw(
+    await ports.raw(
       `UPDATE role_permissions SET permission = 'keys:read' WHERE role = 'user' AND permission = 'keys:manage'`,
     );
     expect(await epochOf()).toEqual({ tokenEpoch: 1 });
-    await raw(`DELETE FROM role_permissions WHERE role = 'user'`);
+    await ports.raw(`DELETE FROM role_permissions WHERE role = 'user'`);
     expect(await epochOf()).toEqual({ tokenEpoch: 2 });
     await access.load();
   });
@@ -217,7 +216,7 @@ describe('roles', () => {
   test('a changed right moves the version, and the next load has it', async () => {
     const before = await versionOf();
     expect(access.confirm(before)).toBe(true);
-    await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`);
+    await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`);
     expect(await versionOf()).toBeGreaterThan(before);
     expect(access.confirm(await versionOf())).toBe(false);
     await access.load();
@@ -226,7 +225,7 @@ describe('roles', () => {
 
   test('a role is named in lower case without spaces, so that no two lists of roles are one', async () => {
     for (const name of ['admin user', 'Admin', '', '1st', `x${'y'.repeat(63)}`])
-      await expect(raw(`INSERT INTO roles (name, description) VALUES ($1, 'x')`, [name])).rejects.toThrow();
+      await expect(ports.raw(`INSERT INTO roles (name, description) VALUES ($1, 'x')`, [name])).rejects.toThrow();
     expect(access.permissionsOf(['admin auditor']).size).toBe(0);
     expect(access.permissionsOf(['admin', 'auditor']).size).toBeGreaterThan(0);
     expect(access.permissionsOf(['admin auditor']).size).toBe(0);
@@ -256,8 +255,8 @@ test('a load that ends late does not undo one begun after it', async () => {
   };
   const directory = createAccessDirectory({ ...ports, sql: slow });
   const late = directory.load();
-  await raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
-  await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);
+  await ports.raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
+  await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);
   const version = await versionOf();
   await directory.atLeast(version, ports.sql);
   release();
@@ -286,7 +285,7 @@ test('A5 however many want to know, one load is under way and one waits; what th
   expect(begun).toBe(3);
 
   // In transactions, each with a connection of its own: the first loads, and the next only where that one fails.
-  await raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:issue')`);
+  await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:issue')`);
   const version = await versionOf();
   gate = Promise.withResolvers();
   const lost: Sql = { query: () => gate.promise.then(() => Promise.reject(new Error('connection lost'))) };
@@ -305,11 +304,11 @@ test('A5 however many want to know, one load is under way and one waits; what th
 });
 
 test('a document read again that says the same moves no version; whatever else it says does', async () => {
-  await raw(
+  await ports.raw(
     `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil") VALUES ('doc', 'https://a.test/c', 'document', now())`,
   );
   const before = await versionOf();
-  await raw(
+  await ports.raw(
     `UPDATE oauth_clients SET "documentUntil" = now() + interval '1 hour', "updatedAt" = now() WHERE id = 'doc'`,
   );
   expect(await versionOf()).toBe(before);
@@ -319,14 +318,14 @@ test('a document read again that says the same moves no version; whatever else i
   directory.documentRead('https://nobody.test/c', 7);
   expect(directory.client('https://a.test/c')?.documentUntilMs).toBe(7);
   expect(directory.client('https://nobody.test/c')).toBeUndefined();
-  await raw(`UPDATE oauth_clients SET name = 'Other', "documentUntil" = now() WHERE id = 'doc'`);
+  await ports.raw(`UPDATE oauth_clients SET name = 'Other', "documentUntil" = now() WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 1);
-  await raw(`DELETE FROM oauth_clients WHERE id = 'doc'`);
+  await ports.raw(`DELETE FROM oauth_clients WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 2);
 });
 
 test('clients that nobody looked at have what the settings of now allow, and no permission', async () => {
-  await raw(`INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", scopes, audiences)
+  await ports.raw(`INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", scopes, audiences)
     SELECT kind, kind, kind, CASE kind WHEN 'document' THEN now() END, '{openid,email,tokens:read}', '{a,b}'
     FROM unnest('{registration,document,admin}'::text[]) kind`);
   const under = async (readsDocuments: boolean) => {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
-import { defineStatement } from '../../platform/define/statement.ts';
 import { runKillable } from '../../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
@@ -23,46 +22,45 @@ afterAll(async () => {
   await database.drop();
 });
 
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  ports.sql.query<R>(defineStatement('', text), values);
 const maintain = (): Promise<MaintainedOutbox> => maintainAuditOutbox(ports, settings, never);
 const today = new Date();
 /** `YYYY-MM-DD`, in days from today, UTC. */
 const day = (offset: number): string => new Date(today.getTime() + offset * 86_400_000).toISOString().slice(0, 10);
 const tableOf = (offset: number): string => `audit_outbox_${day(offset).replaceAll('-', '')}`;
 const days = async (): Promise<string[]> =>
-  (await raw<{ day: string }>('SELECT day::text FROM audit_outbox_days() ORDER BY day')).map((row) => row.day);
+  (await ports.raw<{ day: string }>('SELECT day::text FROM audit_outbox_days() ORDER BY day')).map((row) => row.day);
 const countOf = async (table: string): Promise<number> =>
-  (await raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
+  (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
 /** Events of a day, the last `unsealed` of them without a place in the log. */
 const insertEvents = (offset: number, sealed: number, unsealed = 0): Promise<unknown> =>
-  raw(
+  ports.raw(
     `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at, seq)
      SELECT 'test.event', 'ok', 'system', $1::date + interval '12 hours', CASE WHEN n <= $2 THEN n END
      FROM generate_series(1, $2::int + $3::int) n`,
     [day(offset), sealed, unsealed],
   );
-const makeDay = (offset: number): Promise<unknown> => raw('SELECT audit_outbox_partition($1::date)', [day(offset)]);
+const makeDay = (offset: number): Promise<unknown> =>
+  ports.raw('SELECT audit_outbox_partition($1::date)', [day(offset)]);
 
 beforeEach(async () => {
-  await raw('TRUNCATE audit_outbox');
-  for (const known of await days()) await raw(`DROP TABLE audit_outbox_${known.replaceAll('-', '')}`);
+  await ports.raw('TRUNCATE audit_outbox');
+  for (const known of await days()) await ports.raw(`DROP TABLE audit_outbox_${known.replaceAll('-', '')}`);
   for (let offset = -1; offset <= 7; offset += 1) await makeDay(offset);
 });
 
 describe('days to come', () => {
   test('a partition stands ready for today and a week; one that is missing is made, and nothing else', async () => {
     expect(await maintain()).toEqual({ made: [], dropped: [], unsealed: [], stray: [] });
-    await raw(`DROP TABLE ${tableOf(3)}, ${tableOf(7)}`);
+    await ports.raw(`DROP TABLE ${tableOf(3)}, ${tableOf(7)}`);
     expect(await maintain()).toEqual({ made: [day(3), day(7)], dropped: [], unsealed: [], stray: [] });
     expect(await days()).toEqual(Array.from({ length: 9 }, (_, index) => day(index - 1)));
   });
 
   test('a made partition has what the table has: its indexes serve, an event id is taken once', async () => {
-    await raw(`DROP TABLE ${tableOf(0)}`);
+    await ports.raw(`DROP TABLE ${tableOf(0)}`);
     await maintain();
     const shape = (offset: number) =>
-      raw(`SELECT replace(indexdef, $1, 'day') AS index FROM pg_indexes WHERE tablename = $1 ORDER BY 1`, [
+      ports.raw(`SELECT replace(indexdef, $1, 'day') AS index FROM pg_indexes WHERE tablename = $1 ORDER BY 1`, [
         tableOf(offset),
       ]);
     expect(await shape(0)).toHaveLength(3);
@@ -70,7 +68,7 @@ describe('days to come', () => {
     await recordEvent(ports.sql, testCaller, event, { outcome: 'ok' });
     expect(await countOf(tableOf(0))).toBe(1);
     await expect(
-      raw(
+      ports.raw(
         `INSERT INTO audit_outbox (event_id, occurred_at, type, outcome, actor_kind)
          SELECT event_id, occurred_at, type, outcome, actor_kind FROM audit_outbox`,
       ),
@@ -78,7 +76,7 @@ describe('days to come', () => {
   });
 
   test('events of a day without a partition are kept in DEFAULT; the days after it are made all the same', async () => {
-    await raw(`DROP TABLE ${tableOf(0)}, ${tableOf(5)}`);
+    await ports.raw(`DROP TABLE ${tableOf(0)}, ${tableOf(5)}`);
     await recordEvent(ports.sql, testCaller, event, { outcome: 'ok' });
     expect(await countOf('audit_outbox_default')).toBe(1);
     expect(await maintain()).toMatchObject({ made: [day(5)], stray: [day(0)] });
@@ -103,7 +101,7 @@ describe('days that are over', () => {
     await makeDay(-6);
     await insertEvents(-6, 10, 1);
     expect(await maintain()).toMatchObject({ dropped: [], unsealed: [day(-6)] });
-    await raw('UPDATE audit_outbox SET seq = 11 WHERE seq IS NULL');
+    await ports.raw('UPDATE audit_outbox SET seq = 11 WHERE seq IS NULL');
     expect(await maintain()).toMatchObject({ dropped: [day(-6)], unsealed: [] });
   });
 
@@ -112,7 +110,7 @@ describe('days that are over', () => {
     await insertEvents(-2, 0);
     expect(await countOf('audit_outbox_default')).toBe(1_503);
     await maintain();
-    expect(await raw('SELECT DISTINCT seq FROM audit_outbox_default')).toEqual([{ seq: null }]);
+    expect(await ports.raw('SELECT DISTINCT seq FROM audit_outbox_default')).toEqual([{ seq: null }]);
     expect(await countOf('audit_outbox_default')).toBe(3);
   });
 
@@ -161,7 +159,7 @@ describe('in whose company', () => {
     });
     for (let round = 0; round < 10; round += 1) {
       await makeDay(-5);
-      await raw(`DROP TABLE IF EXISTS ${tableOf(6)}`);
+      await ports.raw(`DROP TABLE IF EXISTS ${tableOf(6)}`);
       const runs = await Promise.allSettled([maintain(), maintain()]);
       for (const run of runs)
         if (run.status === 'rejected') expect(run.reason).toMatchObject({ code: 'store_unavailable' });
@@ -175,7 +173,7 @@ describe('in whose company', () => {
 
   test('two runs at once do each step once', async () => {
     await makeDay(-5);
-    await raw(`DROP TABLE ${tableOf(2)}`);
+    await ports.raw(`DROP TABLE ${tableOf(2)}`);
     // Who does not get the lock at once leaves the rest to the other, or to the next run.
     const runs = await Promise.allSettled([maintain(), maintain()]);
     runs.push(...(await Promise.allSettled([maintain()])));
@@ -194,10 +192,10 @@ describe('in whose company', () => {
       for (let statement = 1; ; statement += 1) {
         await makeDay(-5);
         await makeDay(-6);
-        await raw('DELETE FROM audit_outbox');
+        await ports.raw('DELETE FROM audit_outbox');
         await insertEvents(-5, 10);
         await insertEvents(-6, 10, 2);
-        await raw(`DROP TABLE IF EXISTS ${tableOf(4)}`);
+        await ports.raw(`DROP TABLE IF EXISTS ${tableOf(4)}`);
         const answer = await runKillable({ url: database.url, work: 'maintain', killPoint: { statement, moment } });
         if (answer !== null) break;
         kills += 1;

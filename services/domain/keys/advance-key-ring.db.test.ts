@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
 import { runKillable } from '../../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
@@ -40,35 +39,35 @@ afterAll(async () => {
   await database.drop();
 });
 
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  base.sql.query<R>(defineStatement('', text), values);
-
 /** Moves everything written so far into the past, as time would. */
 async function age(seconds: number): Promise<void> {
   const by = 'make_interval(secs => $1)';
-  await raw(
+  await base.raw(
     `UPDATE jwks SET signs = tstzrange(lower(signs) - ${by}, upper(signs) - ${by}), "createdAt" = "createdAt" - ${by},
        "expiresAt" = "expiresAt" - ${by}`,
     [seconds],
   );
-  await raw(`UPDATE server_secrets SET created_at = created_at - ${by}, activates_at = activates_at - ${by}`, [
+  await base.raw(`UPDATE server_secrets SET created_at = created_at - ${by}, activates_at = activates_at - ${by}`, [
     seconds,
   ]);
 }
 
 type Row = { id: string; from: number; until: number | null; published: number; leaves: number | null; open: boolean };
 const keyRows = (): Promise<Row[]> =>
-  raw(`SELECT id, (extract(epoch FROM lower(signs)) * 1000)::bigint AS "from",
+  base.raw(`SELECT id, (extract(epoch FROM lower(signs)) * 1000)::bigint AS "from",
     (extract(epoch FROM upper(signs)) * 1000)::bigint AS until, (extract(epoch FROM "createdAt") * 1000)::bigint AS published,
     (extract(epoch FROM "expiresAt") * 1000)::bigint AS leaves, "privateKey" <> '' AS open FROM jwks WHERE purpose = 'access' ORDER BY signs`);
 const countOf = async (type: string): Promise<number> =>
   // Of the audit log's keys others speak.
-  (await raw(`SELECT 1 FROM audit_outbox WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log'`, [type]))
-    .length;
+  (
+    await base.raw(`SELECT 1 FROM audit_outbox WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log'`, [
+      type,
+    ])
+  ).length;
 const databaseNow = async (): Promise<number> =>
-  (await raw<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'))[0]!.now;
+  (await base.raw<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'))[0]!.now;
 const refreshVersions = (): Promise<{ version: number; open: boolean }[]> =>
-  raw(`SELECT version, secret <> '' AS open FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`);
+  base.raw(`SELECT version, secret <> '' AS open FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`);
 
 /** From now on, for ever: one key signs at every instant, with its private part; what it signs can be verified. */
 async function expectOneSignerFromNowOn(): Promise<void> {
@@ -87,12 +86,12 @@ async function expectOneSignerFromNowOn(): Promise<void> {
 
 /** A key to publish, a refresh secret to renew, a private part and an old refresh secret to destroy: all due at once. */
 async function everythingDue(): Promise<void> {
-  await raw('TRUNCATE jwks, server_secrets, key_policy, revocations');
+  await base.raw('TRUNCATE jwks, server_secrets, key_policy, revocations');
   await ensureKeys(ports, settingsWith(), testCaller);
   await rotateSigningKeys(ports, {}, testCaller);
   await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
   await age(31 * DAY_SECONDS);
-  await raw('TRUNCATE audit_outbox');
+  await base.raw('TRUNCATE audit_outbox');
 }
 
 async function expectEverythingDoneOnce(): Promise<void> {
@@ -145,23 +144,25 @@ describe('one run', () => {
 
   test('leaves the secrets alone that stored values depend on', async () => {
     await advanceKeyRing(ports, testCaller);
-    expect(await raw(`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`)).toHaveLength(3);
+    expect(
+      await base.raw(`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`),
+    ).toHaveLength(3);
   });
 });
 
 describe('with nothing due', () => {
   test('a run writes nothing at all', async () => {
-    await raw('TRUNCATE jwks, server_secrets, key_policy, revocations, audit_outbox');
+    await base.raw('TRUNCATE jwks, server_secrets, key_policy, revocations, audit_outbox');
     await ensureKeys(ports, settingsWith(), testCaller);
-    const before = await raw('SELECT keys_version FROM feed_state');
+    const before = await base.raw('SELECT keys_version FROM feed_state');
     await advanceKeyRing(ports, testCaller);
-    expect(await raw('SELECT keys_version FROM feed_state')).toEqual(before);
+    expect(await base.raw('SELECT keys_version FROM feed_state')).toEqual(before);
   });
 });
 
 describe('faster than the hold', () => {
   beforeEach(async () => {
-    await raw('TRUNCATE jwks, server_secrets, key_policy, revocations, audit_outbox');
+    await base.raw('TRUNCATE jwks, server_secrets, key_policy, revocations, audit_outbox');
     await ensureKeys(ports, settingsWith({ rotationDays: 5 / DAY_SECONDS }), testCaller);
   });
 
@@ -224,7 +225,7 @@ describe("the worker's own clock", () => {
       await runKillable({ ...writer, url: database.url, clockOffsetMs });
     await expectEverythingDoneOnce();
     // Not due by the database's clock, whatever the worker believes.
-    await raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
+    await base.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
     await ensureKeys(ports, settingsWith({ rotationDays: 1 }), testCaller);
     for (const clockOffsetMs of [TWO_DAYS_MS, TWO_DAYS_MS, -TWO_DAYS_MS, TWO_DAYS_MS])
       await runKillable({ ...writer, url: database.url, clockOffsetMs });

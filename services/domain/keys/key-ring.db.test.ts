@@ -1,7 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import type { Clock, Sql } from '../ports.ts';
@@ -47,9 +46,7 @@ afterAll(async () => {
   await ports.end();
   await database.drop();
 });
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  ports.sql.query<R>(defineStatement('', text), values);
-beforeEach(() => raw('TRUNCATE jwks, server_secrets, key_policy'));
+beforeEach(() => ports.raw('TRUNCATE jwks, server_secrets, key_policy'));
 
 const claimsFor = (seconds: number, nowMs = Date.now()) => ({
   sub: 'u1',
@@ -168,7 +165,7 @@ describe('look-up', () => {
   test('an RSA key below 2048 bits in the database is refused at load (J17)', async () => {
     await ensureKeys(ports, settingsWith('RS256'), testCaller);
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
-    await raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
+    await ports.raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
     await expect(createKeyRing(ports, ringSettings()).load()).rejects.toThrow(KeyMaterialError);
   });
 
@@ -239,7 +236,7 @@ describe('the change of signers', () => {
 
   test('where no key signs, nothing is signed', async () => {
     const ring = await startedRing();
-    await raw('DELETE FROM jwks');
+    await ports.raw('DELETE FROM jwks');
     await ring.load();
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
   });
@@ -374,8 +371,8 @@ describe('server secrets', () => {
 
   test('a destroyed version opens nothing, and a purpose without any is a defect that says so', async () => {
     const ring = await startedRing();
-    await raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
-    await raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);
+    await ports.raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
+    await ports.raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);
     await ring.load();
     expect(ring.secretVersion('csrf', 1)).toBeUndefined();
     expect(() => ring.secret('csrf')).toThrow('ensureKeys has not run');

@@ -76,36 +76,34 @@ const rowsRead = defineStatement(
      compromised_at IS NOT NULL AS compromised FROM jwks WHERE purpose <> 'audit-log' ORDER BY signs, id`,
 );
 const keyRows = (): Promise<Row[]> => base.sql.query<Row>(rowsRead);
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  base.sql.query<R>(defineStatement('', text), values);
 const eventsOf = async (
   type: string,
 ): Promise<{ target_id: string; actor_id: string; detail: Record<string, unknown> }[]> =>
   // Of the audit log's key its own tests speak.
-  raw(
+  base.raw(
     `SELECT target_id, actor_id, detail FROM audit_outbox
      WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log' ORDER BY id`,
     [type],
   );
 const versionOf = async (): Promise<number> =>
-  (await raw<{ v: number }>('SELECT keys_version AS v FROM feed_state'))[0]?.v ?? -1;
+  (await base.raw<{ v: number }>('SELECT keys_version AS v FROM feed_state'))[0]?.v ?? -1;
 
 /** Moves everything written so far into the past, as time would. */
 const age = async (seconds: number): Promise<void> => {
-  await raw(
+  await base.raw(
     `UPDATE jwks SET signs = tstzrange(lower(signs) - make_interval(secs => $1), upper(signs) - make_interval(secs => $1)),
        "createdAt" = "createdAt" - make_interval(secs => $1), "expiresAt" = "expiresAt" - make_interval(secs => $1),
        compromised_at = compromised_at - make_interval(secs => $1)`,
     [seconds],
   );
-  await raw(
+  await base.raw(
     `UPDATE server_secrets SET created_at = created_at - make_interval(secs => $1), activates_at = activates_at - make_interval(secs => $1)`,
     [seconds],
   );
 };
 
 beforeEach(async () => {
-  await raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
+  await base.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
   changes = 0;
 });
 
@@ -116,7 +114,7 @@ describe('first start', () => {
     await Promise.all(copies.map((copy) => copy.end()));
     expect(results.flatMap((result) => result.created)).toHaveLength(1);
     expect(await keyRows()).toHaveLength(1);
-    const secrets = await raw<{ purpose: string; version: number }>(
+    const secrets = await base.raw<{ purpose: string; version: number }>(
       'SELECT purpose, version FROM server_secrets ORDER BY purpose',
     );
     expect(secrets).toEqual([...serverSecretPurposes].sort().map((purpose) => ({ purpose, version: 1 })));
@@ -185,14 +183,14 @@ describe('at rest', () => {
     await rotateSigningKeys(ports, {}, testCaller);
     await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
     const dump = JSON.stringify([
-      await raw('SELECT * FROM jwks'),
-      await raw('SELECT * FROM server_secrets'),
-      await raw('SELECT * FROM key_policy'),
-      await raw('SELECT * FROM audit_outbox'),
-      await raw('SELECT * FROM revocations'),
+      await base.raw('SELECT * FROM jwks'),
+      await base.raw('SELECT * FROM server_secrets'),
+      await base.raw('SELECT * FROM key_policy'),
+      await base.raw('SELECT * FROM audit_outbox'),
+      await base.raw('SELECT * FROM revocations'),
     ]);
     const secrets: Buffer[] = [Buffer.from('shared-secret-that-nobody-may-see-in-a-dump')];
-    const sealed = await raw<Row>('SELECT id, purpose, alg, "privateKey" FROM jwks');
+    const sealed = await base.raw<Row>('SELECT id, purpose, alg, "privateKey" FROM jwks');
     expect(sealed.map(({ purpose }) => purpose)).toContain('audit-log');
     for (const row of sealed) {
       const opened = base.vault.open(row.privateKey, `jwks:${row.purpose}:${row.id}`);
@@ -202,7 +200,9 @@ describe('at rest', () => {
         if (jwk[member] !== undefined) secrets.push(Buffer.from(jwk[member], 'base64url'));
       secrets.push(opened);
     }
-    for (const row of await raw<{ purpose: string; version: number; secret: string }>('SELECT * FROM server_secrets'))
+    for (const row of await base.raw<{ purpose: string; version: number; secret: string }>(
+      'SELECT * FROM server_secrets',
+    ))
       secrets.push(base.vault.open(row.secret, `server_secret:${row.purpose}:${row.version}`));
     expect(secrets.length).toBeGreaterThan(10);
     for (const secret of secrets)
@@ -273,13 +273,13 @@ describe('rotation', () => {
   test('two signers at once cannot be written, whoever writes (exclusion constraint)', async () => {
     const insert = `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", signs, longest_token_seconds)
       VALUES ('second', $1, 'EdDSA', '{}', 'x', tstzrange(now() + interval '1 hour', NULL), 900)`;
-    await expect(raw(insert, ['access'])).rejects.toMatchObject({ code: '23P01' });
-    await raw(insert, ['another-purpose']);
-    await raw(`DELETE FROM jwks WHERE id = 'second'`);
+    await expect(base.raw(insert, ['access'])).rejects.toMatchObject({ code: '23P01' });
+    await base.raw(insert, ['another-purpose']);
+    await base.raw(`DELETE FROM jwks WHERE id = 'second'`);
   });
 
   test('a signer without its private part cannot be written', async () => {
-    await expect(raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' });
+    await expect(base.raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' });
   });
 });
 
@@ -325,7 +325,7 @@ describe('compromise', () => {
     const rows = await keyRows();
     expect(rows.find((row) => row.id === kid)).toMatchObject({ privateKey: '', compromised: true });
     expect(rows.find((row) => row.id === answer.signer?.kid)).toMatchObject({ from: before?.from, until: null });
-    const revocations = await raw('SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations');
+    const revocations = await base.raw('SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations');
     expect(revocations).toEqual([{ kind: 'key', value: kid, reason: 'key_compromised', numbered: true }]);
     expect(await eventsOf('key.compromised')).toMatchObject([
       { target_id: kid, detail: { reason: 'laptop stolen', replaced_by: answer.signer?.kid } },
@@ -395,7 +395,7 @@ describe('compromise', () => {
           { minLength: 1, maxLength: 6 },
         ),
         async (steps) => {
-          await raw('TRUNCATE jwks');
+          await base.raw('TRUNCATE jwks');
           await ensureKeys(ports, settingsWith(), testCaller);
           for (const step of steps) {
             await age(step.seconds);
@@ -420,7 +420,7 @@ describe('compromise', () => {
 describe('server secrets', () => {
   beforeEach(() => ensureKeys(ports, settingsWith(), testCaller));
   const refreshRows = (): Promise<{ version: number; destroyed: boolean }[]> =>
-    raw(`SELECT version, secret = '' AS destroyed FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`);
+    base.raw(`SELECT version, secret = '' AS destroyed FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`);
 
   test('a new version waits until every copy knows it; asked again, it answers the one that waits', async () => {
     const answers = await Promise.all(
@@ -428,7 +428,7 @@ describe('server secrets', () => {
     );
     expect(answers.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
     expect(new Set(answers.map(({ version, activatesAt }) => `${version} ${activatesAt}`)).size).toBe(1);
-    const [row] = await raw<{ held: number }>(
+    const [row] = await base.raw<{ held: number }>(
       `SELECT extract(epoch FROM activates_at - created_at)::int AS held FROM server_secrets WHERE version = 2`,
     );
     expect(row?.held).toBe(30 + SKEW_MS / 1_000);
@@ -537,6 +537,6 @@ describe('a restored database', () => {
         .sort(),
     ).toEqual([...created].sort());
     expect(views.filter((view) => view.state === 'compromised')).toHaveLength(3);
-    expect(await raw('SELECT 1 FROM revocations')).toHaveLength(3);
+    expect(await base.raw('SELECT 1 FROM revocations')).toHaveLength(3);
   });
 });

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
 import { createVault } from '../../platform/crypto/vault.ts';
-import { defineStatement } from '../../platform/define/statement.ts';
 import { runKillable } from '../../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
@@ -41,18 +40,16 @@ afterAll(async () => {
   await database.drop();
 });
 
-const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-  old.sql.query<R>(defineStatement('', text), values);
 const keysChanged = (): void => {};
 
 /** Keys of every kind: signing, waiting, past their range, shared; secrets of two versions, one destroyed. */
 beforeEach(async () => {
-  await raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
+  await old.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
   await ensureKeys(old, settings, testCaller);
   await rotateSigningKeys({ ...old, keysChanged }, {}, testCaller);
   await rotateServerSecret({ ...old, keysChanged }, { purpose: 'refresh' }, testCaller);
-  await raw(`UPDATE jwks SET signs = tstzrange(lower(signs) - interval '1 day', upper(signs) - interval '1 day')`);
-  await raw(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
+  await old.raw(`UPDATE jwks SET signs = tstzrange(lower(signs) - interval '1 day', upper(signs) - interval '1 day')`);
+  await old.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
   await retireKeys(old, testCaller);
   await rotateServerSecret({ ...old, keysChanged }, { purpose: 'refresh' }, testCaller);
   await ensureKeys(
@@ -64,14 +61,14 @@ beforeEach(async () => {
 
 /** Every text in the database that the vault made, wherever it stands. */
 async function sealedTexts(): Promise<string[]> {
-  const columns = await raw<{ table: string; column: string }>(
+  const columns = await old.raw<{ table: string; column: string }>(
     `SELECT c.table_name AS table, c.column_name AS column FROM information_schema.columns c
      JOIN information_schema.tables t USING (table_schema, table_name)
      WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.data_type IN ('text', 'jsonb', 'character varying')`,
   );
   const found: string[] = [];
   for (const { table, column } of columns) {
-    const rows = await raw<{ value: string }>(
+    const rows = await old.raw<{ value: string }>(
       `SELECT "${column}"::text AS value FROM "${table}" WHERE "${column}"::text ~ '^v1\\.[A-Za-z0-9_-]{38,}$'`,
     );
     found.push(...rows.map(({ value }) => value));
@@ -111,10 +108,10 @@ describe('another key-encryption key', () => {
 
   test('it is in the audit log once, and the second time nothing is written', async () => {
     await rewrapSealedValues(fresh, { previous }, testCaller);
-    const state = await raw('SELECT keys_version FROM feed_state');
+    const state = await old.raw('SELECT keys_version FROM feed_state');
     expect(await rewrapSealedValues(fresh, { previous }, testCaller)).toMatchObject({ rewrapped: 0 });
-    expect(await raw('SELECT keys_version FROM feed_state')).toEqual(state);
-    expect(await raw(`SELECT 1 FROM audit_outbox WHERE type = 'key_encryption.changed'`)).toHaveLength(1);
+    expect(await old.raw('SELECT keys_version FROM feed_state')).toEqual(state);
+    expect(await old.raw(`SELECT 1 FROM audit_outbox WHERE type = 'key_encryption.changed'`)).toHaveLength(1);
   });
 
   test('a start that is given the previous one re-wraps before anything else', async () => {
@@ -159,11 +156,11 @@ describe('an unknown key-encryption key', () => {
   });
 
   test('one value that opens with neither: nothing is re-wrapped', async () => {
-    const [row] = await raw<{ kid: string; purpose: string }>(
+    const [row] = await old.raw<{ kid: string; purpose: string }>(
       `SELECT id AS kid, purpose FROM jwks WHERE alg = 'RS256' LIMIT 1`,
     );
     const strange = createVault(STRANGE).seal(Buffer.from('x'), `jwks:${row?.purpose}:${row?.kid}`);
-    await raw(`UPDATE jwks SET "privateKey" = $2 WHERE id = $1`, [row?.kid, strange]);
+    await old.raw(`UPDATE jwks SET "privateKey" = $2 WHERE id = $1`, [row?.kid, strange]);
     const before = await sealedTexts();
     const { message, fix } = await refused(ensureKeys(fresh, { ...settings, previousVault: previous }, testCaller));
     expect(message).toMatch(/open neither with KEY_ENCRYPTION_KEY nor with KEY_ENCRYPTION_KEY_PREVIOUS/);

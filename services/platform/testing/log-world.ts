@@ -10,7 +10,6 @@ import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createLogSigner, readLogKeys } from '../../domain/keys/log-keys.ts';
 import type { CheckpointSink, LogMark, LogMarkStore } from '../../domain/ports.ts';
 import { createFileSink } from '../checkpoints/file-sink.ts';
-import { defineStatement } from '../define/statement.ts';
 import { createFileLogMark } from '../marks/file-log-mark.ts';
 import { createTestPorts, type TestPorts, testCaller } from './ports.ts';
 
@@ -20,7 +19,6 @@ export type LogWorld = TestPorts &
   SealPorts & {
     readonly dataDir: string;
     readonly checkpointFolder: string;
-    raw<R = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>;
     /** Writes events, as a request does; returns their ids. */
     emit(count: number, options?: EmitOptions): Promise<string[]>;
     /** The newest checkpoint, opened with the log's own keys. Throws where there is none. */
@@ -52,8 +50,6 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
     ...ports,
     checkpointSinks: options.sinks ?? [createFileSink(checkpointFolder)],
   });
-  const raw = <R>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-    ports.sql.query<R>(defineStatement('', text), values);
   return {
     ...ports,
     dataDir,
@@ -62,9 +58,8 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
     logSigner: createLogSigner(ports),
     checkpointOutbox,
     auditOrigin: TEST_ORIGIN,
-    raw,
     async emit(count, { type = 'test.done', userId = 'u1', traceparent, detail } = {}) {
-      const rows = await raw<{ event_id: string }>(
+      const rows = await ports.raw<{ event_id: string }>(
         `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
            detail, traceparent)
          SELECT $2, 'ok', 'user', $3, 'session', 's' || n, 'c1', '1.ip' || n, '1.agent', coalesce($5, jsonb_build_object('n', n)), $4
@@ -74,7 +69,7 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
       return rows.map((row) => row.event_id);
     },
     async head(origin = TEST_ORIGIN) {
-      const [row] = await raw<{ note: string }>(
+      const [row] = await ports.raw<{ note: string }>(
         'SELECT note FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC LIMIT 1',
         [origin],
       );

@@ -1,10 +1,13 @@
-import type { Caller, Clock, Ports } from '../../domain/ports.ts';
+import type { Caller, Clock, Ports, Row } from '../../domain/ports.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
+import { defineStatement } from '../define/statement.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 
 /** What a use-case takes, on a real database. `end` closes its connections. */
 export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
+  /** SQL of the test's own: to set a scene, or to look at rows. */
+  raw<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
   end(): Promise<void>;
 };
 
@@ -21,8 +24,10 @@ export function createTestPorts(
     lockTimeoutMs: 10_000,
   });
   const silent = (): void => {};
+  const sql = createSql(pool);
   return {
-    sql: createSql(pool),
+    sql,
+    raw: (text, values = []) => sql.query(defineStatement('', text), values),
     transact: createTransact(pool, (err) => {
       throw err;
     }),

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../../platform/define/statement.ts';
 import { type MailFolder, openMailFolder } from '../../../platform/testing/mail-folder.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
@@ -28,22 +27,21 @@ afterAll(async () => {
   await database.drop();
 });
 beforeEach(async () => {
-  await raw('DELETE FROM mail_outbox');
-  await raw('DELETE FROM one_time_codes');
+  await ports.raw('DELETE FROM mail_outbox');
+  await ports.raw('DELETE FROM one_time_codes');
   logged.length = 0;
   woken.length = 0;
 });
 
-const raw = <R>(text: string): Promise<R[]> => ports.sql.query<R>(defineStatement('', text));
 const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => void woken.push(1) };
 const ask = (mail: MailRequest): Promise<string> =>
   ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
 const notice = (to: string): MailRequest => ({ template: 'password_changed', to });
 const rows = () =>
-  raw<{ attempts: number; failure: string | null; due: number | null }>(
+  ports.raw<{ attempts: number; failure: string | null; due: number | null }>(
     'SELECT attempts, failure, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM mail_outbox',
   );
-const due = () => raw('UPDATE mail_outbox SET next_attempt_at = now()');
+const due = () => ports.raw('UPDATE mail_outbox SET next_attempt_at = now()');
 
 /** Takes mails or fails as it is told. */
 function transport(send: (mail: OutgoingMail) => void): MailTransport {
@@ -102,24 +100,26 @@ describe('a mail that was asked for', () => {
     );
     expect(await rows()).toEqual([{ attempts: 1, failure: 'smtp_550', due: null }]);
     await ask(notice('late@people.test'));
-    await raw(`UPDATE mail_outbox SET created_at = now() - interval '25 hours' WHERE next_attempt_at IS NOT NULL`);
+    await ports.raw(
+      `UPDATE mail_outbox SET created_at = now() - interval '25 hours' WHERE next_attempt_at IS NOT NULL`,
+    );
     await mails.deliver(away);
     expect((await rows()).map(({ due: at }) => at)).toEqual([null, null]);
     expect(await readMailBacklog(ports)).toEqual({ waiting: 0, givenUp: 2, oldestSeconds: 0 });
-    await raw(`UPDATE mail_outbox SET created_at = now() - interval '8 days'`);
+    await ports.raw(`UPDATE mail_outbox SET created_at = now() - interval '8 days'`);
     expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
   });
 
   test('one that cannot be opened keeps no other', async () => {
     await ask(notice('first@people.test'));
-    await raw(`UPDATE mail_outbox SET sealed = 'v1.AAAA'`);
+    await ports.raw(`UPDATE mail_outbox SET sealed = 'v1.AAAA'`);
     await ask(notice('second@people.test'));
     expect((await mails.to('second@people.test')).length).toBe(1);
     expect((await rows()).map(({ attempts }) => attempts)).toEqual([1]);
   });
 
   test('of one that is tried again only the newest code counts, and it is still one of three', async () => {
-    await raw(`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`);
+    await ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`);
     await ask({ template: 'reset_password', to: 'tried@people.test' });
     for (let n = 0; n < 5; n += 1) {
       await mails.deliver(away);
@@ -127,7 +127,7 @@ describe('a mail that was asked for', () => {
     }
     const [mail] = await mails.to('tried@people.test');
     expect(mail?.code).toHaveLength(43);
-    expect(await raw('SELECT purpose FROM one_time_codes')).toEqual([{ purpose: 'reset_password' }]);
+    expect(await ports.raw('SELECT purpose FROM one_time_codes')).toEqual([{ purpose: 'reset_password' }]);
   });
 
   test.each<[string, MailRequest, string]>([
@@ -142,16 +142,16 @@ describe('a mail that was asked for', () => {
       `UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '1 second' WHERE id = 'u2'`,
     ],
   ])('U7 %s that is tried again brings no code back that the owner has ended', async (_, request, recover) => {
-    await raw(`DELETE FROM users WHERE id = 'u2'`);
-    await raw(`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`);
+    await ports.raw(`DELETE FROM users WHERE id = 'u2'`);
+    await ports.raw(`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`);
     await ask(request);
     await mails.deliver(away);
-    expect((await raw('SELECT 1 FROM one_time_codes')).length).toBe(1);
-    await raw('DELETE FROM one_time_codes');
-    await raw(recover);
+    expect((await ports.raw('SELECT 1 FROM one_time_codes')).length).toBe(1);
+    await ports.raw('DELETE FROM one_time_codes');
+    await ports.raw(recover);
     await due();
     expect(await mails.to(request.to)).toEqual([]);
-    expect([await raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
+    expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
   });
 
   test('says what only its own fields name: markup and line breaks in a name change nothing', async () => {
