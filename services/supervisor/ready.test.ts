@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { banner, describeAuditHead, describeKeyRing, type ReadyState, readyLine, tour } from './ready.ts';
 
 const login = { email: 'demo@example.test', password: `it's "quoted" $HOME \\ and spaced` };
@@ -33,6 +33,7 @@ beforeEach(async () => {
   api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
 afterEach(() => {
+  vi.unstubAllEnvs();
   server.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -54,7 +55,7 @@ test('the ready line has the members of the contract and nothing else', () => {
   });
 });
 
-test('the banner has at most thirty lines and names every address, the key ring, the audit head, the workers and the login', async () => {
+test('the banner has at most thirty lines and names every address, the key ring, the audit head, the workers, the mails and the login', async () => {
   const lines = banner(state(), await describeKeyRing(api), await describeAuditHead(api));
   expect(lines.length).toBeLessThanOrEqual(30);
   const text = lines.join('\n');
@@ -65,11 +66,17 @@ test('the banner has at most thirty lines and names every address, the key ring,
     ':1/metrics',
     'k1 (RS256)',
     '1 alive',
+    `mails     ${join(folder, 'mail')}  (npx sallyport mail show)`,
     'audit     audit.example/1  size 7, root cm9vdA==',
     login.email,
   ]) {
     expect(text).toContain(part);
   }
+});
+
+test('where mails leave by SMTP no folder of them is promised', () => {
+  vi.stubEnv('SMTP_URL', 'smtp://127.0.0.1:25');
+  expect(banner(state(), '', '').join('\n')).not.toContain('mails');
 });
 
 test('a start without workers says that jobs wait', () => {

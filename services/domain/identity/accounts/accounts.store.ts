@@ -2,6 +2,7 @@ import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql, Tx } from '../../ports.ts';
 import type { AuthSession } from '../live-session.ts';
 import { isInUse } from '../sessions.store.ts';
+import { lockUser as lockUserRow } from '../users.store.ts';
 
 export type AccountRow = {
   readonly id: string;
@@ -35,8 +36,6 @@ const FROM = `FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."prov
 
 const accountFindByEmail = defineStatement('accountFindByEmail', `SELECT ${ACCOUNT} ${FROM} WHERE u.email = $1`);
 const accountFindById = defineStatement('accountFindById', `SELECT ${ACCOUNT} ${FROM} WHERE u.id = $1`);
-
-const userLock = defineStatement('userLock', `SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE`);
 
 const userInsert = defineStatement(
   'accountUserInsert',
@@ -86,16 +85,12 @@ const profileWrite = defineStatement(
      "updatedAt" = now() WHERE id = $1 RETURNING id`,
 );
 
-const userDelete = defineStatement('userDelete', `DELETE FROM users WHERE id = $1 RETURNING id`);
-
 const sessionRead = defineStatement(
   'sessionRead',
   `SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
      u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isRested"
    FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`,
 );
-
-const sessionTokensRead = defineStatement('sessionTokensRead', `SELECT token FROM sessions WHERE "userId" = $1`);
 
 const one = async <R>(rows: Promise<R[]>): Promise<R | undefined> => (await rows)[0];
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
@@ -110,7 +105,8 @@ export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | unde
  * Holds the user until the end of the transaction. Whoever changes or proves a password does this first: what is read
  * of the account afterwards stays so, and locks are taken in one order (user, accounts, sessions, families).
  */
-export const lockUser = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(userLock, [userId]));
+export const lockUser = async (tx: Tx, userId: string): Promise<boolean> =>
+  (await lockUserRow(tx, userId)) !== undefined;
 
 /** False where another account has the address, which is proven unless said. */
 export const insertUser = (
@@ -153,11 +149,6 @@ export const writeProfile = (
   { name, image }: { readonly name?: string | null | undefined; readonly image?: string | null | undefined },
 ): Promise<boolean> =>
   isDone(tx.query(profileWrite, [userId, name !== undefined, name ?? null, image !== undefined, image ?? null]));
-
-export const deleteUser = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(userDelete, [userId]));
-
-export const readSessionTokens = async (sql: Sql, userId: string): Promise<readonly string[]> =>
-  (await sql.query<{ token: string }>(sessionTokensRead, [userId])).map(({ token }) => token);
 
 export const readSessionRow = (
   sql: Sql,

@@ -5,8 +5,8 @@ import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
 import { assertAdminStays } from '../assert-admin-stays.ts';
 import type { HasAuth } from '../auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { lockAdminRole } from '../users.store.ts';
-import { deleteUser, findAccount } from './accounts.store.ts';
+import { deleteUserRow, lockAdminRole } from '../users.store.ts';
+import { findAccount } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
 import { holdOwnSession } from './hold-own-session.ts';
 
@@ -28,7 +28,7 @@ export async function deleteAccount(
     await assertAdminStays(tx, account);
     await forgetSessions(tx, ports, userId);
     await queueMail(tx, ports, { template: 'account_deleted', to: account.email }, caller);
-    await deleteUser(tx, userId);
+    await deleteUserRow(tx, userId);
     tx.afterCommit(ports.announceRevocations);
   });
   return { success: true };
