@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
+import { createVault } from '../services/platform/crypto/vault.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
 import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
@@ -20,7 +21,11 @@ beforeAll(async () => {
   ports = createTestPorts(database.url);
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-admin-'));
   const { keys, tokens } = loadConfig({});
-  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
+  await ensureKeys(
+    { ...ports, vault: createVault(KEK) },
+    { keys, tokens, authSecret: 'x'.repeat(32), audience: null },
+    testCaller,
+  );
 });
 afterAll(async () => {
   await ports.end();
@@ -83,7 +88,7 @@ test('users are listed and shown, disabled and enabled, given roles and deleted;
 
 test('a lost second factor is reset: its owner is told, and the audit log says why', async () => {
   const id = await newUser();
-  await raw(
+  await ports.raw(
     `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'secret', 'codes', true)`,
     [id],
   );
@@ -92,8 +97,8 @@ test('a lost second factor is reset: its owner is told, and the audit log says w
   expect(JSON.parse(rehearsal.out).would).toBe(`take the authenticator app and every passkey from ${id}@example.test`);
   expect(await json('users', 'reset-factors', id, ...reason)).toMatchObject({ sessions: 0, factors: { totp: false } });
   expect(await actors('user.factors_reset', id)).toEqual(by('users'));
-  expect(await raw(`SELECT template FROM mail_outbox WHERE template = 'factors_reset'`)).toHaveLength(1);
-  await raw('DELETE FROM mail_outbox');
+  expect(await ports.raw(`SELECT template FROM mail_outbox WHERE template = 'factors_reset'`)).toHaveLength(1);
+  await ports.raw('DELETE FROM mail_outbox');
   expect(await sallyport('users', 'reset-factors', id, ...reason, '--yes')).toMatchObject({ code: 5 });
 });
 
