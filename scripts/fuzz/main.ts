@@ -1,21 +1,22 @@
-/** `npm run fuzz`: every documented operation under hostile and fitting requests by Schemathesis, as each role. */
+/** `npm run fuzz`: every documented operation under hostile and fitting requests by Schemathesis, as whoever may ask. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { repositoryRoot } from '../../services/platform/local/data-dir.ts';
-import { basicHeader, send } from '../../services/platform/testing/http-client.ts';
-import { type Product, startProduct } from '../../services/platform/testing/product.ts';
+import { startProduct } from '../../services/platform/testing/product.ts';
+import { REQUESTERS, type RequesterName, type Target } from './roles.ts';
 
 const VERSION = '4.32.5';
 const HELP = `npm run fuzz -- [options]
 
-Starts the product on a database of its own, asks for tokens, and lets Schemathesis ${VERSION} (from PyPI, in a virtual
-environment under .sallyport/) send fitting and unfitting requests to every operation of /openapi.json as each role.
-Exits 1 when an answer is a fault, has an undocumented status, content type or header, or does not fit its schema.
+Starts products on databases of their own, asks for tokens, and lets Schemathesis ${VERSION} (from PyPI, in a virtual
+environment under .sallyport/) send fitting and unfitting requests to every operation of /openapi.json as each role, by
+a browser's session and by an API key. Exits 1 when an answer is a fault, has an undocumented status, content type or
+header, or does not fit its schema, and when a credential was dead at the end of its run.
 
-  --role <name>       anonymous, user, admin or client; repeatable (all)
+  --as <name>         ${Object.keys(REQUESTERS).join(', ')}; repeatable (all)
   --examples <n>      most test cases of one operation (40)
   --seed <n>          repeats a run (1)
   --only <regex>      operation ids to ask (all)
@@ -23,9 +24,49 @@ Exits 1 when an answer is a fault, has an undocumented status, content type or h
   --credentials <f>   dev-credentials.json of that product
 `;
 
-// Endless answers, and what would end the run's own credentials.
-const LEFT_OUT =
-  '^(streamRevocations|streamSecurityEvents|compromiseKey|revokeToken|revokeOAuthToken|signOut|signOutAlias)$';
+/** Endless answers. */
+const STREAMS = ['streamRevocations', 'streamSecurityEvents'];
+/** What may end the run's own credential: ids of answers come back in later requests. */
+const ENDING = [
+  'compromiseKey',
+  'deleteClient',
+  'deleteUser',
+  'disableClient',
+  'disableUser',
+  'endOwnSession',
+  'endSession',
+  'endUserSessions',
+  'removeRole',
+  'revokeAnyApiKey',
+  'revokeApiKey',
+  'revokeOAuthToken',
+  'revokeToken',
+  'rotateClientSecret',
+  'setRolePermissions',
+  'signOut',
+  'signOutAlias',
+];
+/** What ends it for certain. */
+const LAST = ['deleteOwnUser', 'deleteUserAlias'];
+
+type Pass = { readonly filter: readonly string[]; readonly survives: boolean };
+
+const anyOf = (operations: readonly string[]): string => `^(${operations.join('|')})$`;
+
+/** Which operations are asked together: first all that leave the credential alive, then what may not. */
+function passesOf(only: string | undefined): Pass[] {
+  const wanted = new RegExp(only ?? '');
+  const rest = [...(only === undefined ? [] : ['--include-operation-id-regex', only])];
+  const all = ['--exclude-operation-id-regex', anyOf([...STREAMS, ...ENDING, ...LAST])];
+  const ends = [ENDING, LAST].map((operations) => operations.filter((each) => wanted.test(each)));
+  return [
+    { filter: [...rest, ...all], survives: true },
+    ...ends
+      .filter((operations) => operations.length > 0)
+      .map((operations) => ({ filter: ['--include-operation-id-regex', anyOf(operations)], survives: false })),
+  ];
+}
+
 const CHECKS = [
   'not_a_server_error',
   'status_code_conformance',
@@ -50,8 +91,10 @@ expected-statuses = ["2xx", "3xx", "4xx", "503"]
 expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "431", "503"]
 `;
 
-type Role = 'anonymous' | 'user' | 'admin' | 'client';
-const ROLES: readonly Role[] = ['anonymous', 'user', 'admin', 'client'];
+/** One login lasts a pass, and is fresh enough for it. */
+const LASTING = { JWT_ACCESS_EXPIRY: '7200', STEP_UP_SECONDS: '7200' };
+
+const NAMES = Object.keys(REQUESTERS) as RequesterName[];
 
 function run(command: string, args: readonly string[], cwd: string): Promise<number> {
   return new Promise((done, fail) => {
@@ -72,21 +115,10 @@ async function schemathesis(folder: string): Promise<string> {
   return program;
 }
 
-type Target = Pick<Product, 'api' | 'credentials'>;
-
-/** The Authorization header of a role; undefined for nobody. */
-async function authorizationOf(role: Role, { api, credentials }: Target): Promise<string | undefined> {
-  if (role === 'anonymous') return undefined;
-  if (role === 'client') return basicHeader(credentials.client);
-  const { status, text, body } = await send(api, 'POST', '/api/auth/signin', { json: credentials[role] });
-  if (status !== 200) throw new Error(`signing in as ${role} was refused: ${status} ${text}`);
-  return `Bearer ${body.tokens.access_token}`;
-}
-
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      role: { type: 'string', multiple: true },
+      as: { type: 'string', multiple: true },
       examples: { type: 'string', default: '40' },
       seed: { type: 'string', default: '1' },
       only: { type: 'string' },
@@ -99,58 +131,65 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const roles = ROLES.filter((role) => values.role?.includes(role) ?? true);
+  const names = NAMES.filter((name) => values.as?.includes(name) ?? true);
+  if (names.length === 0) throw new Error(`--as names none of ${NAMES.join(', ')}`);
   const folder = join(repositoryRoot, '.sallyport/fuzz');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'schemathesis.toml'), CONFIG);
   const program = await schemathesis(join(folder, `schemathesis-${VERSION}`));
-  const own = values.url === undefined ? await startProduct({ env: { JWT_ACCESS_EXPIRY: '7200' } }) : undefined;
-  const target: Target = own ?? {
-    api: values.url as string,
-    credentials: (await import(values.credentials as string, { with: { type: 'json' } })).default,
-  };
-  const failed: Role[] = [];
-  try {
-    for (const role of roles) {
-      const authorization = await authorizationOf(role, target);
-      process.stderr.write(`\nfuzz: as ${role}\n`);
-      const status = await run(
-        program,
-        [
-          'run',
-          `${target.api}/openapi.json`,
-          '--checks',
-          CHECKS,
-          '--exclude-operation-id-regex',
-          LEFT_OUT,
-          ...(values.only === undefined ? [] : ['--include-operation-id-regex', values.only]),
-          '--phases',
-          'examples,coverage,fuzzing',
-          '--max-examples',
-          values.examples,
-          '--seed',
-          values.seed,
-          // Python 3.11 loses its count of recursion with more than one.
-          '--workers',
-          '1',
-          '--suppress-health-check',
-          'all',
-          // A rubbish cookie beside a good token changes nothing, and is no bad credential.
-          '--generation-with-security-parameters',
-          'false',
-          '--generation-database',
-          'none',
-          ...(authorization === undefined ? [] : ['-H', `Authorization: ${authorization}`]),
-        ],
-        folder,
-      );
-      if (status !== 0) failed.push(role);
+  const given: Target | undefined =
+    values.url === undefined
+      ? undefined
+      : {
+          api: values.url,
+          credentials: (await import(values.credentials as string, { with: { type: 'json' } })).default,
+        };
+  const failed = new Set<string>();
+  for (const name of names)
+    for (const { filter, survives } of passesOf(values.only)) {
+      // Each pass has a product of its own: what one ends, another may need.
+      const own = given === undefined ? await startProduct({ env: LASTING }) : undefined;
+      try {
+        const target = (given ?? own) as Target;
+        const requester = await REQUESTERS[name](target);
+        if (!(await requester.isAlive())) throw new Error(`what was to be sent as ${name} opens nothing`);
+        process.stderr.write(`\nfuzz: as ${name}\n`);
+        const status = await run(
+          program,
+          [
+            'run',
+            `${target.api}/openapi.json`,
+            '--checks',
+            CHECKS,
+            ...filter,
+            '--phases',
+            'examples,coverage,fuzzing',
+            '--max-examples',
+            values.examples,
+            '--seed',
+            values.seed,
+            // Python 3.11 loses its count of recursion with more than one.
+            '--workers',
+            '1',
+            '--suppress-health-check',
+            'all',
+            // A rubbish cookie beside a good token changes nothing, and is no bad credential.
+            '--generation-with-security-parameters',
+            'false',
+            '--generation-database',
+            'none',
+            ...requester.headers.flatMap((header) => ['-H', header]),
+          ],
+          folder,
+        );
+        if (status !== 0) failed.add(name);
+        if (survives && !(await requester.isAlive())) failed.add(`${name} (its credential is dead)`);
+      } finally {
+        await own?.dispose();
+      }
     }
-  } finally {
-    await own?.dispose();
-  }
-  process.stderr.write(failed.length === 0 ? '\nfuzz: clean\n' : `\nfuzz: failures as ${failed.join(', ')}\n`);
-  return failed.length === 0 ? 0 : 1;
+  process.stderr.write(failed.size === 0 ? '\nfuzz: clean\n' : `\nfuzz: failures as ${[...failed].join(', ')}\n`);
+  return failed.size === 0 ? 0 : 1;
 }
 
 process.exitCode = await main();

@@ -72,6 +72,27 @@ describe('signing up', () => {
     }
   });
 
+  test('D-API-10: what Better Auth’s own clients send besides is taken under its names and not read', async () => {
+    const person = { email: newEmail(), password: newPassword() };
+    const besides = { rememberMe: false, callbackURL: 'https://evil.example/' };
+    const made = await post(NAMES.signUp[1], {
+      ...person,
+      ...besides,
+      name: 'Ada',
+      image: 'https://evil.example/x.png',
+    });
+    expect([made.status, made.body.user?.image]).toEqual([201, null]);
+    const entered = await post(NAMES.signIn[1], { ...person, ...besides });
+    expect([entered.status, entered.text.includes('evil.example')]).toEqual([200, false]);
+    const path = `${NAMES.session[1]}?disableCookieCache=true&disableRefresh=true`;
+    expect((await call('GET', path, { cookie: cookieOf(entered) })).status).toBe(200);
+    for (const [ours, json] of [
+      [NAMES.signUp[0], { email: newEmail(), password: newPassword(), ...besides }],
+      [NAMES.signIn[0], { ...person, ...besides }],
+    ] as const)
+      expectProblem(await post(ours, json), 400, 'request_invalid');
+  });
+
   test('a known address is 409, however it is written, and changes nothing', async () => {
     const [local, domain] = known.email.split('@');
     for (const path of NAMES.signUp)

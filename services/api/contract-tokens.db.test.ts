@@ -93,6 +93,18 @@ describe('POST /v1/tokens', () => {
     expect(await verdictOn(product, answer.body.access_token, { audience })).toBe('active');
   });
 
+  test('a device may be told by its name alone', async () => {
+    expect((await post('/v1/tokens', { user_id: user.id, device: 'Phone of Ada' }, byClient())).status).toBe(201);
+    const logins = await queryRows(
+      product.credentials.database_url,
+      `SELECT device FROM refresh_families WHERE user_id = $1 AND device ->> 'name' = 'Phone of Ada'`,
+      [user.id],
+    );
+    expect(logins).toEqual([{ device: { name: 'Phone of Ada' } }]);
+    for (const device of ['', 'x'.repeat(129), 'a\u0000b', 7, ['Phone']])
+      expectProblem(await post('/v1/tokens', { user_id: user.id, device }, byClient()), 400, 'request_invalid');
+  });
+
   test('refuses nobody’s, unknown users, foreign scopes and callers without the permission, each with its code', async () => {
     expectProblem(await post('/v1/tokens', {}, byClient()), 400, 'request_invalid');
     expectProblem(await post('/v1/tokens', { user_id: 'nobody' }, byClient()), 404, 'user_unknown');

@@ -377,6 +377,8 @@ describe('the authorization endpoint', () => {
     const wrong = await browser.submit(login, { email: user.email, password: 'wrong password' });
     expect([wrong.status, wrong.leftFor]).toEqual([401, null]);
     expect(wrong.text).toContain('role="alert"');
+    // RFC 9110 §15.5.2; no browser opens its own dialog for this one.
+    expect(wrong.headers.get('www-authenticate')).toBe('Bearer realm="sallyport"');
     const after = await browser.submit(wrong, { email: user.email, password: user.password });
     expect(after.text).toContain('action="/oauth2/consent"');
     expect(after.text).toContain(user.email);

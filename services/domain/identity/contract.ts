@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { idempotencyKeyReused, originRefused, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import {
+  idempotencyKeyReused,
+  originRefused,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../../platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
 import { emailUnverified } from './account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
@@ -8,12 +14,8 @@ import { secondFactorRequired } from './factors-errors.ts';
 import { passwordErrors } from './password-errors.ts';
 
 // RFC 5321 §4.5.3.1 leaves 254 for an address, and 64 for what is before the @.
-// The top level may be an internationalised name (`xn--…`), which zod's own pattern refuses.
 export const emailShape = z
-  .email({
-    pattern:
-      /^(?:[\w'+-]+\.)*[\w'+-]*[\w+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+(?:[A-Za-z]{2,}|[Xx][Nn]--[A-Za-z0-9-]{1,59})$/,
-  })
+  .email()
   .max(254)
   .regex(/^[^@]{1,64}@/);
 // Only a bound for the parser: the policy answers with codes of its own.
