@@ -26,6 +26,13 @@ export async function onDatabase<O extends GlobalOptions>(command: Command, verb
   }
 }
 
+/** The same for verbs that tell of accounts: their locks go by keyed names. */
+export const onAccounts = <O extends GlobalOptions>(command: Command, verb: Verb<O>): Promise<void> =>
+  onDatabase<O>(command, async (ports, output, options) => {
+    await ports.keyRing.load();
+    await verb(ports, output, options);
+  });
+
 export const addPage = (command: Command): Command =>
   command
     .option('-n, --limit <count>', `how many at most, up to ${limitMax}`, '50')

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createKeyRing, type HasKeyRing } from '../services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Vault } from '../services/domain/ports.ts';
 import {
   derivedKeyEncryptionKey,
@@ -15,7 +16,9 @@ import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 /** What a verb needs to run use-cases directly on the database. */
-export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'>;
+export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> &
+  /** Empty until it is loaded. */
+  HasKeyRing;
 
 /**
  * The vault of the key-encryption key until now: KEY_ENCRYPTION_KEY_PREVIOUS, or what a start without any derives
@@ -76,13 +79,14 @@ export async function withDatabase<T>(
     lockTimeoutMs: 5_000,
   });
   try {
-    return await work({
+    const ports = {
       sql: createSql(pool),
       transact: createTransact(pool, () => {}),
       vault: createVault(keyEncryptionKeyOf(config, authSecret)),
       clock: systemClock,
       random: systemRandom,
-    });
+    };
+    return await work({ ...ports, keyRing: createKeyRing(ports, config.keys) });
   } finally {
     await pool.end();
   }

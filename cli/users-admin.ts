@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
-import type { AccountView } from '../services/domain/identity/admin-contract.ts';
+import type { AccountDetailView, AccountView } from '../services/domain/identity/admin-contract.ts';
 import { grantRole, removeRole } from '../services/domain/identity/assign-role.ts';
 import { deleteUser, disableUser, enableUser } from '../services/domain/identity/disable-user.ts';
+import { resetFactors } from '../services/domain/identity/factors/reset-factors.ts';
 import { listUsers, showUser } from '../services/domain/identity/read-users.ts';
 import {
   type ActOptions,
@@ -10,11 +11,13 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  onAccounts,
   onDatabase,
   pageOf,
   untold,
 } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
+import { mailer } from './mailer.ts';
 import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport users');
@@ -30,7 +33,22 @@ const line = (user: AccountView): string =>
     user.email,
   ].join('  ');
 
-/** `sallyport users list|show|disable|enable|delete|roles`, directly on the database. */
+/** What somebody who helps its owner asks first. */
+function standing(user: AccountDetailView): string[] {
+  const { totp, passkeys, recovery_codes_left: codes } = user.factors;
+  const lock = user.password_closed
+    ? 'closed until unlocked'
+    : user.locked_until === null
+      ? 'open'
+      : `locked until ${user.locked_until}`;
+  return [
+    `sessions ${user.sessions}  logins ${user.logins}  last login ${user.last_login_at ?? 'never'}`,
+    `password ${lock}  wrong ${user.failed_logins}  changed ${user.password_changed_at ?? 'never'}`,
+    `factors totp ${totp ? 'yes' : 'no'}  passkeys ${passkeys}  recovery codes ${codes}`,
+  ];
+}
+
+/** `sallyport users list|show|disable|enable|reset-factors|delete|roles`, directly on the database. */
 export function registerUserAdmin(users: Command): void {
   addPage(users.command('list'))
     .description('accounts, the newest first')
@@ -47,14 +65,11 @@ export function registerUserAdmin(users: Command): void {
     );
   users
     .command('show')
-    .description('one account, with how many sessions and logins it has')
+    .description('one account: its sessions and logins, locks and second factors')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
-      onDatabase<GlobalOptions>(command, async (ports, output) => {
-        output.data(await showUser(ports, userId), (user) => [
-          line(user),
-          `sessions ${user.sessions}  logins ${user.logins}`,
-        ]);
+      onAccounts<GlobalOptions>(command, async (ports, output) => {
+        output.data(await showUser(ports, userId), (user) => [line(user), ...standing(user)]);
       }),
     );
   for (const [verb, work, description] of [
@@ -65,17 +80,30 @@ export function registerUserAdmin(users: Command): void {
       .description(description)
       .argument('<user_id>')
       .action((userId: string, _own, command: Command) =>
-        onDatabase<ActOptions>(command, async (ports, output, options) => {
+        onAccounts<ActOptions>(command, async (ports, output, options) => {
           const { email } = await showUser(ports, userId);
           const act = () => work({ ...ports, ...untold }, { userId, reason: options.reason }, caller);
           await actAsked(output, options, `${verb} ${email}`, act, (user) => [line(user)]);
         }),
       );
+  addReason(users.command('reset-factors'))
+    .description('take a lost authenticator app from an account; its owner is told by mail, and its sessions end')
+    .argument('<user_id>')
+    .option('--passkeys', 'every passkey, too: the password alone is left')
+    .action((userId: string, _own, command: Command) =>
+      onAccounts<ActOptions & { passkeys?: boolean }>(command, async (ports, output, options) => {
+        const { email } = await showUser(ports, userId);
+        const { reason, passkeys = false } = options;
+        const act = () => resetFactors({ ...ports, ...untold, ...mailer() }, { userId, reason, passkeys }, caller);
+        const what = `take the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`;
+        await actAsked(output, options, what, act, (user) => [line(user), ...standing(user)]);
+      }),
+    );
   addReason(users.command('delete'))
     .description('delete an account with its sessions, logins and tokens')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
-      onDatabase<ActOptions>(command, async (ports, output, options) => {
+      onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const act = async () => {
           await deleteUser({ ...ports, ...untold }, { userId, reason: options.reason }, caller);
@@ -92,7 +120,7 @@ export function registerUserAdmin(users: Command): void {
     .addOption(new Option('--grant <role>', 'give it').conflicts('remove'))
     .addOption(new Option('--remove <role>', 'take it away; tokens and logins from before end'))
     .action((userId: string, _own, command: Command) =>
-      onDatabase<ActOptions & { grant?: string; remove?: string }>(command, async (ports, output, options) => {
+      onAccounts<ActOptions & { grant?: string; remove?: string }>(command, async (ports, output, options) => {
         const user = await showUser(ports, userId);
         const role = options.grant ?? options.remove;
         if (role === undefined) return output.data({ roles: user.roles }, ({ roles }) => roles);

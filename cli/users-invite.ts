@@ -3,21 +3,14 @@ import { inviteAgain, inviteUser } from '../services/domain/identity/accounts/in
 import { inviteUserEndpoint } from '../services/domain/identity/invitation-contract.ts';
 import { showUser } from '../services/domain/identity/read-users.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { type ActOptions, actAsked, addReason, onDatabase, untold } from './admin.ts';
-import { findApi } from './api-client.ts';
+import { type ActOptions, actAsked, addReason, onAccounts, untold } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { mailer } from './mailer.ts';
 
 const caller = systemCaller('sallyport users');
 
-/** Links in mails lead to the API as people reach it; the worker finds the mail by itself. */
-function mailer() {
-  const { server, identity } = loadConfig(process.env);
-  return {
-    mailer: { publicUrl: server.publicUrl ?? findApi(undefined), wake: () => {} },
-    invitationSeconds: identity.invitationSeconds,
-  };
-}
+const inviter = () => ({ ...mailer(), invitationSeconds: loadConfig(process.env).identity.invitationSeconds });
 
 type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
 
@@ -37,9 +30,9 @@ export function registerUserInvitations(users: Command): void {
     .option('--name <text>', 'of the person')
     .option('--role <name>', 'beside `user`; may be repeated', (role: string, roles: string[]) => [...roles, role], [])
     .action((email: string, _own, command: Command) =>
-      onDatabase<InviteOptions>(command, async (ports, output, options) => {
+      onAccounts<InviteOptions>(command, async (ports, output, options) => {
         const input = checked(email, options);
-        const act = () => inviteUser({ ...ports, ...mailer() }, input, caller);
+        const act = () => inviteUser({ ...ports, ...inviter() }, input, caller);
         await actAsked(output, options, `invite ${input.email}`, act, ({ id }) => [`${id}  ${input.email}  invited`]);
       }),
     );
@@ -47,10 +40,10 @@ export function registerUserInvitations(users: Command): void {
     .description('mail another invitation in the place of the ones before')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
-      onDatabase<ActOptions>(command, async (ports, output, options) => {
+      onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const { reason } = options;
-        const act = () => inviteAgain({ ...ports, ...untold, ...mailer() }, { userId, reason }, caller);
+        const act = () => inviteAgain({ ...ports, ...untold, ...inviter() }, { userId, reason }, caller);
         await actAsked(output, options, `invite ${email} again`, act, ({ id }) => [`${id}  ${email}  invited`]);
       }),
     );

@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import { showUser } from '../services/domain/identity/read-users.ts';
-import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { unlockUser } from '../services/domain/security/unlock-user.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
-import { type ActOptions, actAsked, addReason, onDatabase } from './admin.ts';
+import { type ActOptions, actAsked, addReason, onAccounts } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
 import { registerUserAdmin } from './users-admin.ts';
 import { registerUserInvitations } from './users-invite.ts';
@@ -14,20 +12,16 @@ const caller = systemCaller('sallyport users');
 export function registerUsers(program: Command): void {
   const users = program
     .command('users')
-    .description('accounts: list, show, invite, disable, enable, delete, roles, unlock');
+    .description('accounts: list, show, invite, invite-again, disable, enable, reset-factors, delete, roles, unlock');
   registerUserAdmin(users);
   registerUserInvitations(users);
   addReason(users.command('unlock'))
     .description('let a locked account try its password again from any device')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
-      onDatabase<ActOptions>(command, async (ports, output, options) => {
+      onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
-        const act = async () => {
-          const keyRing = createKeyRing(ports, loadConfig(process.env).keys);
-          await keyRing.load();
-          return unlockUser({ ...ports, keyRing }, { userId, reason: options.reason }, caller);
-        };
+        const act = () => unlockUser(ports, { userId, reason: options.reason }, caller);
         await actAsked(output, options, `forget the wrong passwords of ${email}`, act, ({ user_id, failed_logins }) => [
           `${user_id}  unlocked after ${failed_logins} failures`,
         ]);

@@ -7,6 +7,7 @@ const mailTemplates = [
   'reset_password',
   'change_email',
   'password_changed',
+  'factors_reset',
   'email_changed',
   'account_deleted',
   'unlock_account',

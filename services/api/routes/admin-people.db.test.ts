@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountKeyOf } from '../../domain/identity/login-counters.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { claimsIn, refresh, signUp, verdictOn } from '../../platform/testing/flows.ts';
@@ -92,8 +93,46 @@ describe('accounts', () => {
       updated_at: expect.any(String),
       sessions: 1,
       logins: 1,
+      last_login_at: expect.any(String),
+      password_changed_at: null,
+      failed_logins: 0,
+      locked_until: null,
+      password_closed: false,
+      factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
     });
     expectProblem(await byAdmin('GET', '/v1/admin/users/nobody'), 404, 'user_unknown');
+  });
+
+  test('C-CRD-05 whoever helps its owner sees locks, wrong passwords, factors and times of an account', async () => {
+    const { id, email } = await newPerson(copy);
+    const shown = async (): Promise<Json> => (await byAdmin('GET', `/v1/admin/users/${id}`)).body;
+    const key = accountKeyOf(copy.ports, email);
+    await world.rows(
+      `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, 7, $2, now() + interval '1 hour')`,
+      [key, id],
+    );
+    const locked = await shown();
+    expect(locked).toMatchObject({ failed_logins: 7, password_closed: false });
+    expect(Date.parse(locked.locked_until) - Date.now()).toBeGreaterThan(3_500_000);
+    await world.rows('UPDATE login_failures SET failures = 100, locked_until = NULL WHERE key = $1', [key]);
+    expect(await shown()).toMatchObject({ failed_logins: 100, locked_until: null, password_closed: true });
+    await world.rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'SECRET-ONE', 'CODES', true, 8)`,
+      [id],
+    );
+    await world.rows(
+      `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+       VALUES ($1, $1, 'PUBLIC', $1, 0, 'singleDevice', false)`,
+      [id],
+    );
+    await world.rows(
+      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'DIGEST')`,
+      [id],
+    );
+    const whole = await shown();
+    expect(whole).toMatchObject({ factors: { totp: true, passkeys: 1, recovery_codes_left: 8 } });
+    expect(Date.parse(whole.password_changed_at)).toBeGreaterThan(Date.now() - 600_000);
+    expect(JSON.stringify(whole)).not.toMatch(/SECRET-ONE|CODES|PUBLIC|DIGEST|account:/);
   });
 
   test('U7: disabling ends sessions, refresh and access tokens; enabling revives none; both say why', async () => {

@@ -12,21 +12,24 @@ import {
   listUsersEndpoint,
   readUserEndpoint,
   removeRoleEndpoint,
+  resetFactorsEndpoint,
 } from '../../domain/identity/admin-contract.ts';
 import { grantRole, removeRole } from '../../domain/identity/assign-role.ts';
 import type { HasAuth } from '../../domain/identity/auth.ts';
 import { deleteUser, disableUser, enableUser } from '../../domain/identity/disable-user.ts';
 import { endUserSessions } from '../../domain/identity/end-user-sessions.ts';
+import { resetFactors } from '../../domain/identity/factors/reset-factors.ts';
 import { inviteAgainEndpoint, inviteUserEndpoint } from '../../domain/identity/invitation-contract.ts';
 import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../../domain/identity/manage-sessions.ts';
-import { listUsers, showUser } from '../../domain/identity/read-users.ts';
+import { listUsers, type ShowUserPorts, showUser } from '../../domain/identity/read-users.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
 import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
-export type AdminPeoplePorts = Pick<Ports, 'transact' | 'sql'> &
+export type AdminPeoplePorts = Pick<Ports, 'transact'> &
+  ShowUserPorts &
   HasRevocationPush &
   HasAuth &
   HasTokenSettings &
@@ -60,6 +63,9 @@ export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts)
     bind(routes, endpoint, ({ params, body }, caller) =>
       work(ports, { userId: params.user_id, reason: body.reason }, caller),
     );
+  bind(routes, resetFactorsEndpoint, ({ params, body }, caller) =>
+    resetFactors(ports, { userId: params.user_id, ...body }, caller),
+  );
   bind(routes, deleteUserEndpoint, ({ params, query }, caller) =>
     deleteUser(ports, { userId: params.user_id, reason: query.reason }, caller),
   );

@@ -15,6 +15,7 @@ import {
 import { rightsExceeded, roleUnknown } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { lastAdmin, sessionUnknown } from './errors.ts';
+import { factorsAbsent } from './factors-errors.ts';
 
 const USERS = 'Users';
 const SESSIONS = 'Sessions';
@@ -38,6 +39,17 @@ export const accountDetailShape = accountShape.extend({
   sessions: z.int(),
   /** Live logins (token families), with a session or without. */
   logins: z.int(),
+  last_login_at: z.string().nullable(),
+  /** Null where it never had a password. */
+  password_changed_at: z.string().nullable(),
+  /** Consecutive wrong passwords from devices that are not known. */
+  failed_logins: z.int(),
+  /** No password from an unknown device is looked at before; null where there is no lock that time ends. */
+  locked_until: z.string().nullable(),
+  /** No time ends it: a passkey, a mailed code, a known device or an administrator does (POST …/unlock). */
+  password_closed: z.boolean(),
+  /** What it can prove beside a password. */
+  factors: z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int() }),
 });
 export type AccountView = z.output<typeof accountShape>;
 export type AccountDetailView = z.output<typeof accountDetailShape>;
@@ -69,7 +81,7 @@ export const readUserEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/users/{user_id}',
   operation: 'readUser',
-  summary: 'One account, with how many sessions and logins it has',
+  summary: 'One account: its sessions and logins, locks and second factors',
   tag: USERS,
   auth: reads('users:read'),
   params: byUser,
@@ -98,6 +110,19 @@ export const enableUserEndpoint = defineEndpoint({
   operation: 'enableUser',
   summary: 'Take an account in again; what ended stays ended',
   errors: [...MANAGING, rightsExceeded],
+});
+
+export const resetFactorsEndpoint = defineEndpoint({
+  ...disableUserEndpoint,
+  path: '/v1/admin/users/{user_id}/factors/reset',
+  operation: 'resetFactors',
+  summary:
+    'Take a lost authenticator app from an account, its passkeys too where asked for; its sessions and tokens end',
+  body: bodyReason.extend({
+    /** True: every passkey goes, too, and the password alone is left. Without it they and their recovery codes stay. */
+    passkeys: z.boolean().default(false),
+  }),
+  errors: [...MANAGING, rightsExceeded, factorsAbsent],
 });
 
 export const deleteUserEndpoint = defineEndpoint({

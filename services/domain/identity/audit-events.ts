@@ -158,6 +158,14 @@ export const factorRemoved = defineAuditEvent({
   meaning: 'An account lost a second factor (`detail.factor`): every login of before ended.',
 });
 
+export const factorsReset = defineAuditEvent({
+  type: 'user.factors_reset',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An administrator took the authenticator app (`detail.totp`) and passkeys (`detail.passkeys`: how many) from an account whose owner has lost them; its owner is told by mail.',
+});
+
 export const recoveryCodesMade = defineAuditEvent({
   type: 'recovery_codes.made',
   durability: 'durable',

@@ -73,3 +73,12 @@ export const passkeyUnknown = defineError({
   fix: 'Read GET /api/auth/passkeys.',
   retryable: false,
 });
+
+export const factorsAbsent = defineError({
+  code: 'factors_absent',
+  status: 409,
+  title: 'There is no second factor to reset',
+  cause: 'The account has no authenticator app, and passkeys go only where `passkeys` is true.',
+  fix: 'Read GET /v1/admin/users/{user_id}: `factors` says what there is.',
+  retryable: false,
+});

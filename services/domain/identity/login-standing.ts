@@ -6,7 +6,7 @@ import { readCounters } from './login-failures.store.ts';
 export type LoginStanding = {
   /** Consecutive wrong passwords from devices that are not known. */
   readonly failedLogins: number;
-  /** RFC 3339; null where the account is not locked. `infinity` has no date: see `isSpent`. */
+  /** RFC 3339; null where the account is not locked by time. */
   readonly lockedUntil: string | null;
   /** No waiting helps any more: a known device, a passkey, a mailed code or an administrator does. */
   readonly isSpent: boolean;

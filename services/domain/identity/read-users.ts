@@ -1,8 +1,11 @@
+import type { HasKeyRing } from '../keys/key-ring.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { countLogins } from '../tokens/list-logins.ts';
 import type { AccountDetailView, AccountView } from './admin-contract.ts';
+import { readFactors } from './factors/factors.store.ts';
+import { readLoginStanding } from './login-standing.ts';
 import { readUser, readUsersPage, type UserFilter, type UserRow } from './users.store.ts';
 
 const accountView = (row: UserRow): AccountView => ({
@@ -31,14 +34,25 @@ export async function listUsers(
   return { items: items.map(accountView), next };
 }
 
-/** Throws `user_unknown` (404). */
-export async function showUser({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<AccountDetailView> {
+export type ShowUserPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing;
+
+/** All that whoever helps the owner of an account has to know of it, and no secret. Throws `user_unknown` (404). */
+export async function showUser(ports: ShowUserPorts, userId: string): Promise<AccountDetailView> {
+  const { sql } = ports;
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();
+  const standing = await readLoginStanding(ports, row.email);
+  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
   return {
     ...accountView(row),
     invited_roles: [...row.invitedRoles],
     sessions: row.sessions,
     logins: await countLogins({ sql }, userId),
+    last_login_at: row.lastLoginAt,
+    password_changed_at: row.passwordChangedAt,
+    failed_logins: standing.failedLogins,
+    locked_until: standing.lockedUntil,
+    password_closed: standing.isSpent,
+    factors: { totp: hasTotp, passkeys, recovery_codes_left: hasTotp || passkeys > 0 ? codesLeft : 0 },
   };
 }

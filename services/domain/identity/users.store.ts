@@ -75,7 +75,8 @@ export function readUsersPage(
 const userRead = defineStatement(
   'userDetailRead',
   `SELECT ${COLUMNS}, (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
-     coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS "invitedRoles"
+     coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS "invitedRoles",
+     ${placeTime('u."lastLoginAt"')} AS "lastLoginAt", ${placeTime('u."passwordChangedAt"')} AS "passwordChangedAt"
    FROM users u WHERE u.id = $1`,
 );
 /** First of all: whoever may end the last administrator waits for the others, and counts what they left. */
@@ -113,7 +114,12 @@ const userSessionsDelete = defineStatement(
    SELECT count(*)::int AS count FROM gone`,
 );
 
-export type UserDetailRow = UserRow & { readonly sessions: number; readonly invitedRoles: readonly string[] };
+export type UserDetailRow = UserRow & {
+  readonly sessions: number;
+  readonly invitedRoles: readonly string[];
+  readonly lastLoginAt: string | null;
+  readonly passwordChangedAt: string | null;
+};
 
 export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow | undefined> =>
   (await sql.query<UserDetailRow>(userRead, [userId]))[0];

@@ -12,7 +12,7 @@ import { userInvited } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
 import { emailTaken } from '../errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { showUser } from '../read-users.ts';
+import { type ShowUserPorts, showUser } from '../read-users.ts';
 import { addUserRole } from '../users.store.ts';
 import { findAccount, insertPassword, insertUser } from './accounts.store.ts';
 import { insertInvitation, readInvitation, takeInvitation } from './invitations.store.ts';
@@ -41,7 +41,7 @@ type InvitePorts = MailPorts & HasInvitationRule;
  * @throws passwordHashUnknown (400), rightsExceeded (403), roleUnknown (404), emailTaken (409)
  */
 export async function inviteUser(
-  ports: Pick<Ports, 'transact' | 'sql'> & InvitePorts,
+  ports: Pick<Ports, 'transact'> & ShowUserPorts & InvitePorts,
   { email: given, name = '', roles = [], passwordHash, reason }: NewInvitation,
   caller: Caller,
 ): Promise<AccountDetailView> {

@@ -96,6 +96,12 @@ const codesRemove = defineStatement(
   `DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)`,
 );
 
+/** The row triggers write the events, and end every login. */
+const passkeysRemove = defineStatement(
+  'factorsPasskeysRemove',
+  `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
+);
+
 const codesInsert = defineStatement(
   'recoveryCodesInsert',
   `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, $3, $4, false)
@@ -160,6 +166,9 @@ export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>
 
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));
+/** How many there were. */
+export const removePasskeys = async (tx: Tx, userId: string): Promise<number> =>
+  (await tx.query(passkeysRemove, [userId])).length;
 export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.query(codesRemove, [userId]);
 
 /** False where the user has codes already. */

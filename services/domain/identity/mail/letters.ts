@@ -75,6 +75,15 @@ export const passwordChangedLetter: Letter = {
   paragraphs: ['The password of your account was changed. Every session opened before has ended.', SOON],
 };
 
+export const factorsResetLetter = (url: string): Letter => ({
+  subject: 'The second factor of your account was taken away',
+  paragraphs: [
+    `Whoever runs the service has taken the authenticator app or the passkeys from your account at ${url}. Every session opened before has ended.`,
+    'Sign in with what is left, and set up another second factor.',
+    'If you did not ask for this, somebody may be after your account: choose a new password at once, and tell whoever runs the service.',
+  ],
+});
+
 export const emailChangedLetter: Letter = {
   subject: 'The e-mail address of your account was changed',
   paragraphs: [

@@ -10,6 +10,7 @@ import {
   accountUnlinkedLetter,
   type Coded,
   emailChangedLetter,
+  factorsResetLetter,
   invitationLetter,
   knownWords,
   passwordChangedLetter,
@@ -35,6 +36,7 @@ export type MailRequest =
   /** `userEpoch`: of the user who asks, in the transaction of asking; the mail is due while it is the same. */
   | { readonly template: 'change_email'; readonly to: string; readonly userId: string; readonly userEpoch: number }
   | { readonly template: 'password_changed'; readonly to: string }
+  | { readonly template: 'factors_reset'; readonly to: string }
   | { readonly template: 'email_changed'; readonly to: string }
   | { readonly template: 'account_deleted'; readonly to: string }
   /** `provider`: its name in the configuration. */
@@ -143,6 +145,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     return coded && verifyLetter(coded);
   },
   password_changed: async () => passwordChangedLetter,
+  factors_reset: async (_tx, _ports, { publicUrl }) => factorsResetLetter(publicUrl),
   email_changed: async () => emailChangedLetter,
   account_deleted: async () => accountDeletedLetter,
   account_linked: async (_tx, _ports, { provider, publicUrl }) => accountLinkedLetter(provider, publicUrl),
