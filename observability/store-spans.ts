@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
 
@@ -9,8 +10,11 @@ import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
 export function storeInstrumentations() {
   // The stable names (db.query.text) in place of the old; read when an instrumentation is made.
   process.env.OTEL_SEMCONV_STABILITY_OPT_IN ??= 'database';
-  return [
+  const instrumentations = [
     new PgInstrumentation({ requireParentSpan: true, enhancedDatabaseReporting: false }),
     new IORedisInstrumentation({ requireParentSpan: true, dbStatementSerializer: (command) => command }),
   ];
+  // They patch what is required; our modules import, which passes them by. Asked for once this way, it is patched for all.
+  for (const name of ['pg', 'ioredis']) createRequire(import.meta.url)(name);
+  return instrumentations;
 }

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { detectIncidentsJob } from '../../jobs/contracts/security.ts';
 import { jobs } from '../../jobs/schedules.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { signUp } from '../platform/testing/flows.ts';
+import { send } from '../platform/testing/http-client.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 
 let product: Product;
@@ -28,8 +30,29 @@ async function untilCompleted(ids: readonly { readonly queue: (typeof jobs)[numb
     });
 }
 
+/** Over both workers. */
+async function counted(metric: string, labels: RegExp): Promise<number> {
+  const text = await (await fetch(product.metrics)).text();
+  const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) && labels.test(line));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+const mailsSent = () => counted('sallyport_mails_total', /template="reset_password".*outcome="sent"/);
+const incidents = () => counted('sallyport_incidents_total', /detection="token_replay"/);
+const removed = () => counted('sallyport_cleanup_removed_total', /kind="idempotency_keys"/);
+
 test('every job delivered twice, and twice at once, by two workers: one effect', async () => {
   await Promise.all(Array.from({ length: 5 }, () => signUp(product)));
+  // Something to do for those that would else find nothing.
+  const { email } = await signUp(product);
+  const asked = await send(product.api, 'POST', '/api/auth/request-password-reset', { json: { email } });
+  expect(asked.status, asked.text).toBeLessThan(300);
+  await rows(
+    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail)
+     VALUES ('token.replay_detected', 'refused', 'user', 'u1', 'session', 's1', 'c1', '1.ip', '1.agent', '{"user_id":"u1"}')`,
+  );
+  await rows(
+    `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('old', 'x', now() - interval '2 days')`,
+  );
   const twice = jobs.flatMap((job) =>
     ['one', 'two'].map((ownId) => ({ job, queue: job.queue, id: idOf(job.name, ownId) })),
   );
@@ -38,6 +61,8 @@ test('every job delivered twice, and twice at once, by two workers: one effect',
   for (const { queue, id } of twice) await (await producer.queue(queue).getJob(id))?.retry('completed');
   await untilCompleted(twice);
 
+  await eventually('the mail', async () => (await rows('SELECT 1 FROM mail_outbox')).length === 0);
+  await eventually('the incident', async () => (await rows('SELECT 1 FROM incidents')).length > 0);
   const [sealed] = await eventually('every event to be sealed', async () => {
     const waiting = await rows('SELECT 1 FROM audit_outbox WHERE seq IS NULL LIMIT 1');
     return waiting.length === 0
@@ -48,6 +73,16 @@ test('every job delivered twice, and twice at once, by two workers: one effect',
   });
   expect(sealed?.leaves).toBeGreaterThan(5);
   expect(sealed).toEqual({ leaves: sealed?.leaves, events: sealed?.leaves, size: sealed?.leaves });
+  // The detections once more, twice at once, now that all is sealed.
+  const again = ['three', 'four'].map((ownId) => ({
+    queue: detectIncidentsJob.queue,
+    id: idOf(detectIncidentsJob.name, ownId),
+  }));
+  await Promise.all(['three', 'four'].map((jobId) => producer.enqueue(detectIncidentsJob, {}, { jobId })));
+  await untilCompleted(again);
+  expect(await rows('SELECT detection, count FROM incidents')).toEqual([{ detection: 'token_replay', count: 1 }]);
+  expect(await rows(`SELECT 1 FROM idempotency_keys WHERE key_hash = 'old'`)).toEqual([]);
+  expect([await mailsSent(), await incidents(), await removed()]).toEqual([1, 1, 1]);
   const [keys] = await rows(
     `SELECT count(*) FILTER (WHERE signs @> now())::int AS signing, count(*)::int AS all FROM jwks WHERE purpose = 'access'`,
   );

@@ -86,11 +86,24 @@ describe('with every request sampled', () => {
     expect(statements.some((span) => String(span.attributes['db.query.text']).includes('audit_'))).toBe(true);
   });
 
+  test('a scheduled run has a trace of its own, and Redis is in it: the command that puts the next run in place', async () => {
+    const ofWorker = () => receivedSpans(collector).filter(({ service }) => service === 'sallyport-worker');
+    const [run, command] = await eventually('a scheduled run with its Redis command', () => {
+      const runs = ofWorker().filter(({ attributes }) => /-\d{13}$/.test(String(attributes['messaging.message.id'])));
+      for (const each of runs) {
+        const found = ofWorker().find(
+          (span) => span.attributes['db.system.name'] === 'redis' && span.parentSpanId === each.spanId,
+        );
+        if (found) return [each, found] as const;
+      }
+      return undefined;
+    });
+    expect(command.traceId).toBe(run.traceId);
+    // Its name and no value: keys and job data stay out.
+    expect(command.attributes['db.query.text']).toMatch(/^[a-z]+$/);
+  });
+
   test('log lines of the worker carry the trace of their job', async () => {
-    await queryRows(
-      stores.databaseUrl,
-      `UPDATE job_schedules SET next_run_at = clock_timestamp() WHERE job = 'no such'`,
-    );
     const lines = () =>
       product
         .output()
