@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientToken, signUp } from '../platform/testing/flows.ts';
+import { pathOf } from '../platform/testing/hostile-bodies.ts';
 import {
   expectErrorForm,
   expectProblem,
@@ -37,9 +38,6 @@ const get = async (path: string, headers: Record<string, string> = {}) => {
   check('GET', path, answer);
   return answer;
 };
-
-/** A path of this operation that names things which do not exist. */
-const pathOf = ({ path }: Operation): string => path.replaceAll(/\{\w+\}/g, 'unknown');
 
 /** Every path of the contract that this release serves. */
 const CONTRACT = [

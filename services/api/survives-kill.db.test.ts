@@ -5,6 +5,7 @@ import { refreshFamilyRotateBatch } from '../domain/tokens/family.store.ts';
 import { recordProcess, waitForExit } from '../platform/local/processes.ts';
 import {
   claimsIn,
+  generationOf,
   issueFor,
   type Pair,
   patiently,
@@ -65,7 +66,6 @@ const familyOf = async (pair: Pair): Promise<Family> => {
   ]);
   return family!;
 };
-const generationOf = (token: string): number => Number(token.split('.')[2]);
 
 async function kill(): Promise<void> {
   const api = recordProcess(victim.apiPid()!);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   claimsIn,
   clientToken,
+  generationOf,
   issueFor,
   type Pair,
   refresh,
@@ -35,8 +36,6 @@ afterAll(async () => {
   await product?.dispose();
   await stores?.dispose();
 });
-
-const generationOf = (token: string): number => Number(token.split('.')[2]);
 
 /** One client that refreshes without a pause, as an honest one does: it keeps its token until it has the successor. */
 async function refreshWithoutEnd(pair: Pair, answers: Received[], isOver: () => boolean): Promise<Pair> {

@@ -9,19 +9,6 @@ export const auditOutboxInsert = defineStatement(
    VALUES (coalesce($1::uuid, gen_random_uuid()), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, audit_event_at($1::uuid))`,
 );
 
-/** Events of many requests in one commit. */
-export const auditOutboxInsertBatch = defineStatement(
-  'auditOutboxInsertBatch',
-  `INSERT INTO audit_outbox
-     (event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail, traceparent,
-       occurred_at)
-   SELECT coalesce(e.event_id, gen_random_uuid()), e.type, e.outcome, e.actor_kind, e.actor_id, e.target_kind, e.target_id,
-     e.client_id, e.ip_hash, e.agent_hash, e.detail, e.traceparent, audit_event_at(e.event_id)
-   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-     $10::text[], $11::jsonb[], $12::text[])
-     AS e(event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail, traceparent)`,
-);
-
 /** Local to the transaction: set_config's third argument. Read by audit_context() in the row triggers. */
 export const auditContextSet = defineStatement(
   'auditContextSet',

@@ -3,7 +3,7 @@ import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 import type { Statement } from '../../platform/define/statement.ts';
 import type { Caller, RequestContext, Sql } from '../ports.ts';
 import { auditActor, keyedHash, setAuditContext, useIdentifierKey } from './audit-context.ts';
-import { auditRow, recordEvent, recordRows } from './record-event.ts';
+import { auditRow, recordEvent } from './record-event.ts';
 
 const request: RequestContext = {
   ip: '203.0.113.9',
@@ -94,16 +94,6 @@ describe('events', () => {
     expect(row[6]).toBe('ab\ufffd');
     expect(JSON.parse(row[10])).toEqual({ text: 'x\ufffd' });
     expect(row[7]).toBe('other');
-  });
-
-  test('many rows go in one statement, column by column', async () => {
-    const sql = recording();
-    const row = auditRow(user, event, { outcome: 'ok', eventId: '0190b1d4-0000-7000-8000-000000000000' });
-    await recordRows(sql, [row, row]);
-    await recordRows(sql, []);
-    expect(sql.calls).toHaveLength(1);
-    expect(sql.calls[0]?.[1]).toHaveLength(12);
-    expect(sql.calls[0]?.[1][1]).toEqual(['test.done', 'test.done']);
   });
 
   test('row triggers learn actor and reason through settings of the transaction', async () => {

@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../../platform/define/audit-event.ts';
 import type { Caller, Sql } from '../ports.ts';
-import { auditOutboxInsert, auditOutboxInsertBatch } from './audit.store.ts';
+import { auditOutboxInsert } from './audit.store.ts';
 import { auditActor } from './audit-context.ts';
 
 type AuditTarget = {
@@ -91,11 +91,4 @@ export async function recordEvent<Outcome extends string>(
   detail: AuditDetail<Outcome>,
 ): Promise<void> {
   await tx.query(auditOutboxInsert, auditRow(caller, event, detail));
-}
-
-/** Writes the events of many requests in one statement; all or none. */
-export async function recordRows(sql: Sql, rows: readonly AuditRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  const columns = Array.from({ length: 12 }, (_, column) => rows.map((row) => row[column]));
-  await sql.query(auditOutboxInsertBatch, columns);
 }

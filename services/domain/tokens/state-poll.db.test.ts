@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
-import { openStateCopy, type StateCopy, type StateCopyOptions } from '../../platform/testing/state-copy.ts';
+import { createStateCopies, type StateCopy } from '../../platform/testing/state-copy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
 import { REVOCATION_STREAM } from './revocation-news.cache.ts';
@@ -26,21 +26,14 @@ const counter = defineStatement('testCounter', `SELECT revocation_epoch AS epoch
 
 let database: TestDatabase;
 let dataDir: string;
-let copies: StateCopy[] = [];
 const redisUrl = testRedisUrl();
 
-async function openCopy(options: Partial<StateCopyOptions> = {}): Promise<StateCopy> {
-  const copy = openStateCopy({
-    databaseUrl: database.url,
-    redisUrl,
-    marks: createFileMarks(dataDir),
-    stalenessBoundMs: 60_000,
-    ...options,
-  });
-  copies.push(copy);
-  await copy.poll.ready();
-  return copy;
-}
+const copies = createStateCopies(() => ({
+  databaseUrl: database.url,
+  redisUrl,
+  marks: createFileMarks(dataDir),
+  stalenessBoundMs: 60_000,
+}));
 
 const claimsOf = (jti: string) => ({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0 });
 const isRevoked = (copy: StateCopy, jti: string): boolean => copy.revocations.check(claimsOf(jti)) === 'revoked';
@@ -55,14 +48,13 @@ beforeEach(async () => {
   await rm(join(dataDir, 'marks.json'), { force: true });
 });
 afterEach(async () => {
-  await Promise.all(copies.map((copy) => copy.close()));
-  copies = [];
+  await copies.close();
   await database.drop();
 });
 
 describe('numbering', () => {
   test('a transaction of many revocations takes consecutive numbers with one write of the counter', async () => {
-    const { transact, sql } = await openCopy();
+    const { transact, sql } = await copies.open();
     await transact(async (tx) => {
       await tx.query(insertMany, ['a', 300]);
       await tx.query(insert, ['b']);
@@ -75,7 +67,7 @@ describe('numbering', () => {
   });
 
   test('what a savepoint takes back takes no number', async () => {
-    const { transact, sql } = await openCopy();
+    const { transact, sql } = await copies.open();
     await transact(async (tx) => {
       await tx.query(insert, ['kept']);
       await tx.query(savepoint);
@@ -92,8 +84,8 @@ describe('numbering', () => {
 });
 
 test('24 writers committing out of order, with rollbacks: two pollers see every commit once and in order', async () => {
-  const writer = await openCopy({ pollIntervalMs: 10_000 });
-  const pollers = await Promise.all([openCopy({ pollIntervalMs: 50 }), openCopy({ pollIntervalMs: 70 })]);
+  const writer = await copies.open({ pollIntervalMs: 10_000 });
+  const pollers = await Promise.all([copies.open({ pollIntervalMs: 50 }), copies.open({ pollIntervalMs: 70 })]);
   let committed = 0;
   const write = async (name: number): Promise<void> => {
     for (let turn = 0; turn < 40; turn += 1) {
@@ -125,7 +117,10 @@ test('24 writers committing out of order, with rollbacks: two pollers see every 
 
 describe('reaching every copy', () => {
   test('with Redis: an announced revocation is read by another copy that does not poll by itself', async () => {
-    const [here, there] = [await openCopy(), await openCopy({ pollIntervalMs: 60_000, stalenessBoundMs: 60_000 })];
+    const [here, there] = [
+      await copies.open(),
+      await copies.open({ pollIntervalMs: 60_000, stalenessBoundMs: 60_000 }),
+    ];
     await expect.poll(() => there.redis.isReady() && here.redis.isReady()).toBe(true);
     // The follower's first blocking read may not stand yet: an entry before it is the poll's to find.
     await expect
@@ -145,7 +140,7 @@ describe('reaching every copy', () => {
 
   test('without Redis: the poll finds it, and nothing says the copy is stale', async () => {
     const nowhere = 'redis://127.0.0.1:1/0';
-    const [here, there] = [await openCopy({ redisUrl: nowhere }), await openCopy({ redisUrl: nowhere })];
+    const [here, there] = [await copies.open({ redisUrl: nowhere }), await copies.open({ redisUrl: nowhere })];
     await here.sql.query(insert, ['polled']);
     here.poll.announce();
     await expect.poll(() => isRevoked(there, 'polled')).toBe(true);
@@ -153,7 +148,7 @@ describe('reaching every copy', () => {
   });
 
   test('a forged stream entry causes a poll and nothing else', async () => {
-    const copy = await openCopy();
+    const copy = await copies.open();
     await expect.poll(() => copy.redis.isReady()).toBe(true);
     await copy.sql.query(insert, ['real']);
     await copy.poll.wake();
@@ -172,7 +167,7 @@ describe('reaching every copy', () => {
   });
 
   test('FLUSHALL revives nothing, and what comes after is still read', async () => {
-    const copy = await openCopy();
+    const copy = await copies.open();
     await copy.sql.query(insert, ['before']);
     await copy.poll.wake();
     await expect.poll(() => copy.redis.isReady()).toBe(true);
@@ -180,23 +175,22 @@ describe('reaching every copy', () => {
     await copy.sql.query(insert, ['after']);
     await expect.poll(() => isRevoked(copy, 'after')).toBe(true);
     expect(isRevoked(copy, 'before')).toBe(true);
-    const restarted = await openCopy();
+    const restarted = await copies.open();
     expect([isRevoked(restarted, 'before'), isRevoked(restarted, 'after')]).toEqual([true, true]);
   });
 });
 
 test('more revocations than a page holds are loaded whole before anything is judged', async () => {
-  const writer = await openCopy();
+  const writer = await copies.open();
   await writer.sql.query(insertMany, ['n', 4_500]);
-  const copy = openStateCopy({ databaseUrl: database.url, redisUrl, marks: createFileMarks(dataDir) });
-  copies.push(copy);
+  const copy = copies.start();
   expect(copy.revocations.refusal()).toBe('revocation_state_stale');
   await copy.poll.ready();
   expect(copy.revocations.state()).toMatchObject({ epoch: 4_500, entries: 4_500 });
 });
 
 test('the beat goes on by one copy at a time, and the marks follow it', async () => {
-  const [one] = await Promise.all([openCopy(), openCopy(), openCopy()]);
+  const [one] = await Promise.all([copies.open(), copies.open(), copies.open()]);
   const marks = createFileMarks(dataDir);
   await one!.sql.query(insert, ['x']);
   await expect.poll(async () => (await marks.read())?.beat ?? 0, { timeout: 60_000 }).toBeGreaterThanOrEqual(3);

@@ -8,7 +8,7 @@ import { startPostgres } from '../../platform/local/postgres.ts';
 import { startRedis } from '../../platform/local/redis.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import { migrate } from '../../platform/postgres/migrate.ts';
-import { openStateCopy, type StateCopy, type StateCopyOptions } from '../../platform/testing/state-copy.ts';
+import { createStateCopies, type StateCopy } from '../../platform/testing/state-copy.ts';
 
 /** Servers of this file's own, to be stopped and frozen: by pid, never the ones that other tests share. */
 
@@ -25,20 +25,13 @@ let dataDir: string;
 let marksDir: string;
 let postgres: Awaited<ReturnType<typeof startPostgres>>;
 let redis: Awaited<ReturnType<typeof startRedis>>;
-let copies: StateCopy[] = [];
 const say = (): void => {};
 
-async function openCopy(options: Partial<StateCopyOptions> = {}): Promise<StateCopy> {
-  const copy = openStateCopy({
-    databaseUrl: postgres.url,
-    redisUrl: redis.url,
-    marks: createFileMarks(marksDir),
-    ...options,
-  });
-  copies.push(copy);
-  await copy.poll.ready();
-  return copy;
-}
+const copies = createStateCopies(() => ({
+  databaseUrl: postgres.url,
+  redisUrl: redis.url,
+  marks: createFileMarks(marksDir),
+}));
 const isRevoked = (copy: StateCopy, jti: string): boolean =>
   copy.revocations.check({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0 }) === 'revoked';
 const revoke = async (copy: StateCopy, jti: string): Promise<void> => {
@@ -57,8 +50,7 @@ beforeAll(async () => {
   await migrate(postgres.url);
 });
 afterEach(async () => {
-  await Promise.all(copies.map((copy) => copy.close()));
-  copies = [];
+  await copies.close();
 });
 afterAll(async () => {
   await Promise.all([postgres.stop(), redis.stop()]);
@@ -66,7 +58,7 @@ afterAll(async () => {
 });
 
 test('FLUSHALL revives nothing, here or in a copy that starts after it', async () => {
-  const [here, there] = [await openCopy(), await openCopy()];
+  const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'before-flush');
   await reaches(there, 'before-flush');
   const client = new RedisClient(redis.url);
@@ -74,13 +66,13 @@ test('FLUSHALL revives nothing, here or in a copy that starts after it', async (
   client.disconnect();
   await Promise.all([here.poll.wake(), there.poll.wake()]);
   expect([isRevoked(here, 'before-flush'), isRevoked(there, 'before-flush')]).toEqual([true, true]);
-  expect(isRevoked(await openCopy(), 'before-flush')).toBe(true);
+  expect(isRevoked(await copies.open(), 'before-flush')).toBe(true);
   await revoke(here, 'after-flush');
   await reaches(there, 'after-flush');
 });
 
 test('Redis stopped and started again: revocations reach the other copy before, while and after', async () => {
-  const [here, there] = [await openCopy(), await openCopy()];
+  const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'redis-up');
   await reaches(there, 'redis-up');
   await redis.stop();
@@ -95,7 +87,7 @@ test('Redis stopped and started again: revocations reach the other copy before, 
 });
 
 test('Postgres frozen: past the bound everything is refused, and with it back the copy goes on and has missed nothing', async () => {
-  const [here, there] = [await openCopy(), await openCopy()];
+  const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'before-freeze');
   await reaches(there, 'before-freeze');
   const children = await postgresProcesses(here);
@@ -113,7 +105,7 @@ test('Postgres frozen: past the bound everything is refused, and with it back th
 });
 
 test('Postgres stopped and started again: stale, refused, recovered, and no false rewind by the lost beats', async () => {
-  const copy = await openCopy();
+  const copy = await copies.open();
   await revoke(copy, 'before-stop');
   await reaches(copy, 'before-stop');
   const { url } = postgres;
@@ -128,7 +120,7 @@ test('Postgres stopped and started again: stale, refused, recovered, and no fals
 });
 
 test('Postgres killed: what was acknowledged is there after its recovery, and the marks are not ahead of it', async () => {
-  const copy = await openCopy();
+  const copy = await copies.open();
   for (let index = 0; index < 20; index += 1) await copy.sql.query(insert, [`acknowledged-${index}`]);
   await copy.poll.wake();
   const [row] = await copy.sql.query<{ pid: number }>(postmaster);

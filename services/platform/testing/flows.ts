@@ -161,3 +161,6 @@ export async function newClient(
   });
   return client;
 }
+
+/** Which of its login's refresh tokens this is, counted from 0. */
+export const generationOf = (refreshToken: string): number => Number(refreshToken.split('.')[2]);

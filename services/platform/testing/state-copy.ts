@@ -96,3 +96,33 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
     },
   };
 }
+
+export type StateCopies = {
+  /** Another copy, over what all of them share, at once. */
+  start(options?: Partial<StateCopyOptions>): StateCopy;
+  /** The same; resolves when its state is known. */
+  open(options?: Partial<StateCopyOptions>): Promise<StateCopy>;
+  /** Closes all that were opened. */
+  close(): Promise<void>;
+};
+
+/** The copies of one test file. @param shared asked with each copy */
+export function createStateCopies(shared: () => StateCopyOptions): StateCopies {
+  const copies: StateCopy[] = [];
+  const start = (options: Partial<StateCopyOptions> = {}): StateCopy => {
+    const copy = openStateCopy({ ...shared(), ...options });
+    copies.push(copy);
+    return copy;
+  };
+  return {
+    start,
+    open: async (options) => {
+      const copy = start(options);
+      await copy.poll.ready();
+      return copy;
+    },
+    close: async () => {
+      await Promise.all(copies.splice(0).map((copy) => copy.close()));
+    },
+  };
+}
