@@ -55,12 +55,26 @@ async function sallyport(args: string[]): Promise<{ code: number | null; out: st
     DATABASE_URL: database.url,
     REDIS_URL: stores.redisUrl,
     SALLYPORT_DATA_DIR: product.dataDir,
+    BETTER_AUTH_URL: PUBLIC_URL,
     ...bucket.markEnv,
   });
   return { code, out: out + err };
 }
 
 type Everything = { pair: Pair; session: TestUser };
+
+const waiting = async (): Promise<number> =>
+  Number((await queryRows(database.url, 'SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL'))[0]?.n);
+/** Whether a worker says that it seals nothing because the log outside is longer. */
+const isSealingStopped = async (): Promise<boolean> =>
+  /sallyport_audit_sealing_stopped\{[^}]*reason="database_behind"\} 1/.test(
+    await (await fetch(product.metrics)).text(),
+  );
+/** A member of the marks outside, by the name of their object. */
+const markOutside = (object: string): Record<string, unknown> => {
+  const [, text = '{}'] = [...bucket.objects].find(([name]) => name.endsWith(`/${object}`)) ?? [];
+  return JSON.parse(text);
+};
 
 /** Every way to be given something or to be believed. */
 const questions = ({ pair, session }: Everything): Record<string, () => Promise<Received>> => {
@@ -127,10 +141,14 @@ test('an older backup restored: nothing is issued or validated until told, then 
     (await send(product.api, 'GET', '/v1/revocations', { basic: product.credentials.client })).text,
   );
   await eventually('the marks to name the revocations', () => {
-    const [, text = '{}'] = [...bucket.objects].find(([name]) => name.endsWith('/marks.json')) ?? [];
-    const marks = JSON.parse(text);
-    return marks.incarnation === feed.incarnation && marks.revocation_epoch >= feed.epoch;
+    const marks = markOutside('marks.json');
+    return marks.incarnation === feed.incarnation && Number(marks.revocation_epoch) >= feed.epoch;
   });
+  await eventually('the log outside to grow past the backup', async () => {
+    const [log] = await queryRows(database.url, 'SELECT size FROM audit_log WHERE closed_at IS NULL');
+    return (await waiting()) === 0 && markOutside('audit-mark.json').size === Number(log?.size);
+  });
+  const lost = markOutside('audit-mark.json');
 
   expect(existsSync(join(product.dataDir, 'marks.json'))).toBe(false);
 
@@ -194,6 +212,25 @@ test('an older backup restored: nothing is issued or validated until told, then 
   );
   expect(newFeed.incarnation).not.toBe(feed.incarnation);
   expect(newFeed.since).toBe(0);
+  // The log outside is longer than the restored one: nothing is sealed, logins go on, and what they do waits.
+  await eventually('sealing to be stopped', isSealingStopped);
+  await signIn(product, person);
+  expect(await waiting()).toBeGreaterThan(0);
+  const reason = ['--reason', 'the backup of the test'];
+  expect((await sallyport(['audit', 'continue', ...reason])).code).toBe(4);
+  expect(await isSealingStopped()).toBe(true);
+  const continued = await sallyport(['audit', 'continue', ...reason, '--yes']);
+  expect([continued.code, continued.out]).toEqual([0, expect.stringContaining('continued')]);
+  await eventually('nothing to wait', async () => (await waiting()) === 0 && !(await isSealingStopped()));
+  const verified = await sallyport(['audit', 'verify']);
+  expect([verified.code, verified.out]).toEqual([0, expect.any(String)]);
+  const [first] = await queryRows<{ leaf: Buffer }>(
+    database.url,
+    `SELECT leaf FROM audit_events WHERE type = 'audit.log_continued'`,
+  );
+  // Its first leaf names the head that was lost.
+  expect(first?.leaf.toString()).toContain(String(lost.root));
+
   // It is done once: there is nothing left to accept.
   expect((await sallyport(['restore', '--accept-loss', '--yes'])).code).not.toBe(0);
   expect(await verdictOn(product, again.tokens.access_token)).toBe('active');

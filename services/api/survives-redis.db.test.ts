@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -11,9 +12,9 @@ import {
   untilVerdict,
   verdictOn,
 } from '../platform/testing/flows.ts';
-import { expectProblem, send } from '../platform/testing/http-client.ts';
+import { expectProblem, type Received, send } from '../platform/testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
-import { eventually, type Product, startProduct } from '../platform/testing/product.ts';
+import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 
 let stores: OwnStores;
 let product: Product;
@@ -107,6 +108,28 @@ async function expectLifeGoesOn({ token, refreshToken, cookie }: Living): Promis
   expect((await send(product.api, 'GET', '/v1/revocations', { basic: product.credentials.client })).status).toBe(200);
 }
 
+/** What is asked here under a trace of its own, and the event that its answer promises. */
+async function eventsUnderTraces(): Promise<Map<string, string>> {
+  const { api, credentials } = product;
+  const basic = credentials.client;
+  const pair = await issueFor(product, (await signIn(product, credentials.user)).id);
+  const ask: Record<string, (headers: Record<string, string>) => Promise<Received>> = {
+    'user.login': (headers) => send(api, 'POST', '/api/auth/signin', { json: credentials.user, headers }),
+    'token.issued': (headers) =>
+      send(api, 'POST', '/oauth2/token', { basic, form: { grant_type: 'client_credentials' }, headers }),
+    'token.revoked': (headers) =>
+      send(api, 'POST', '/v1/tokens/revoke', { basic, json: { token: pair.access_token, reason: 'test' }, headers }),
+  };
+  const asked = new Map<string, string>();
+  for (const [type, work] of Object.entries(ask)) {
+    const traceId = randomBytes(16).toString('hex');
+    const answer = await work({ traceparent: `00-${traceId}-00f067aa0ba902b7-00` });
+    expect(answer.status, answer.text).toBe(200);
+    asked.set(traceId, type);
+  }
+  return asked;
+}
+
 test('T11: FLUSHALL revives nothing and stops nothing', async () => {
   const { dead, living } = await livesAndDeaths();
   const redis = new Redis(product.credentials.redis_url);
@@ -135,6 +158,7 @@ describe('Redis gone', () => {
     expectProblem(metadata, 503, 'token_metadata_unavailable');
     const batch = await send(product.api, 'POST', '/v1/tokens/validate-batch', { basic, json: { token_ids: ['x'] } });
     expectProblem(batch, 503, 'token_metadata_unavailable');
+    const during = await eventsUnderTraces();
     // Ended while Redis could not be told.
     const late = await signIn(product, product.credentials.user);
     expect((await send(product.api, 'GET', '/api/auth/session', { cookie: late.cookie })).status).toBe(200);
@@ -149,6 +173,18 @@ describe('Redis gone', () => {
       const { body } = await send(product.api, 'GET', '/readyz');
       return body.components.redis === 'ok';
     });
+    // No job could be asked for meanwhile: the outbox had it all, and lost none.
+    await eventually('every event of the outage to be sealed', async () => {
+      const left = await queryRows(product.credentials.database_url, 'SELECT 1 FROM audit_outbox WHERE seq IS NULL');
+      return left.length === 0;
+    });
+    const found = await queryRows<{ trace_id: string; type: string }>(
+      product.credentials.database_url,
+      'SELECT trace_id, type FROM audit_events WHERE trace_id = ANY ($1) AND type = ANY ($2)',
+      [[...during.keys()], [...during.values()]],
+    );
+    expect(new Map(found.map(({ trace_id, type }) => [trace_id, type]))).toEqual(during);
+    expect(found).toHaveLength(during.size);
     await expectNothingRevives(dead);
     expect((await send(product.api, 'GET', '/api/auth/session', { cookie: late.cookie })).status).toBe(401);
     expect(await verdictOn(product, late.tokens.access_token)).toBe('session_ended');
