@@ -76,7 +76,8 @@ test('D-MWA-16 every route: a listed origin reads with credentials, a foreign on
       ]).toEqual([label, LISTED, 'true']);
   }
   expect(open).toContain('/.well-known/jwks.json');
-  for (const path of open) expect(path).toMatch(/^\/(\.well-known\/|openapi\.json$|docs|v1\/audit\/log\/)/);
+  for (const path of open)
+    expect(path).toMatch(/^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/)/);
 });
 
 test('D-MWA-16 every route answers a preflight with exactly its own methods, and a foreign one with 403', async () => {

@@ -46,7 +46,8 @@ export const changeQueueEndpoint = defineEndpoint({
   operation: 'changeQueue',
   summary:
     'What the page changes of a queue or a job: retry, clean, promote, pause, resume; in the audit log before it is made',
-  // Each of them says all in its address.
+  // Each of them says all in its path.
+  query: z.strictObject({}),
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.unknown(), 204: null },
