@@ -35,7 +35,10 @@ const NOBODY = '00000000-0000-7000-8000-000000000000';
 
 describe('sallyport api-keys', () => {
   test('makes, rotates, lists and revokes keys; a secret is printed once, and the acts are recorded', async () => {
-    const made = await json('create', '--user', 'ada', '--name', 'nightly', '--permission', 'keys:read', '--days', '7');
+    const why = ['--reason', 'nightly jobs'];
+    const named = ['create', '--user', 'ada', '--name', 'nightly', '--permission', 'keys:read', '--days', '7'];
+    expect((await sallyport(...named)).err).toContain('--reason');
+    const made = await json(...named, ...why);
     const id = made.api_key.api_key_id;
     expect(made.secret).toMatch(/^sp_ak_/);
     expect(made.api_key).toMatchObject({
@@ -43,7 +46,7 @@ describe('sallyport api-keys', () => {
       owner: { kind: 'user', id: 'ada' },
       permissions: ['keys:read'],
     });
-    const rotated = await sallyport('rotate', id, '--overlap', '0');
+    const rotated = await sallyport('rotate', id, '--overlap', '0', ...why);
     expect(rotated.out).toMatch(new RegExp(`^live +${id}  user ada  until \\S+  nightly\\nsp_ak_\\w+\\n$`));
     expect(rotated.out).not.toContain(made.secret);
     expect((await json('list', '--user', 'ada')).api_keys).toHaveLength(1);
@@ -54,14 +57,17 @@ describe('sallyport api-keys', () => {
       would: `revoke ${id}`,
     });
     expect(await json('revoke', id, '--reason', 'leaked', '--yes')).toMatchObject({ api_key: { state: 'revoked' } });
-    const events = await ports.raw(`SELECT type, actor_id FROM audit_outbox WHERE target_id = '${id}' ORDER BY id`);
-    expect(events).toEqual(
-      ['api_key.created', 'api_key.rotated', 'api_key.revoked'].map((type) => ({
-        type,
-        actor_id: 'sallyport api-keys',
-      })),
+    const events = await ports.raw(
+      `SELECT type, actor_id, detail ->> 'reason' AS reason FROM audit_outbox WHERE target_id = '${id}' ORDER BY id`,
     );
-    expect(await sallyport('rotate', id)).toMatchObject({
+    expect(events).toEqual(
+      [
+        ['api_key.created', 'nightly jobs'],
+        ['api_key.rotated', 'nightly jobs'],
+        ['api_key.revoked', 'leaked'],
+      ].map(([type, reason]) => ({ type, actor_id: 'sallyport api-keys', reason })),
+    );
+    expect(await sallyport('rotate', id, ...why)).toMatchObject({
       code: 5,
       out: '',
       err: expect.stringMatching(/api_key_over/),
@@ -75,28 +81,32 @@ describe('sallyport api-keys', () => {
     expect(out.trim().split('\n')).toHaveLength(100);
     const cursor = /--cursor (\S+)/.exec(err)?.[1] ?? '';
     expect((await json('list', '--client', 'sallyport', '--cursor', cursor)).api_keys).toHaveLength(1);
-    expect(await json('create', '--client', 'sallyport', '--name', 'x', '--dry-run')).toEqual({
+    expect(await json('create', '--client', 'sallyport', '--name', 'x', '--reason', 'x', '--dry-run')).toEqual({
       dry_run: true,
       would: 'make a key for client sallyport',
     });
-    expect(await json('rotate', NOBODY, '--dry-run')).toEqual({ dry_run: true, would: `rotate ${NOBODY}` });
+    expect(await json('rotate', NOBODY, '--reason', 'x', '--dry-run')).toEqual({
+      dry_run: true,
+      would: `rotate ${NOBODY}`,
+    });
   });
 
   test('what is refused ends with its exit code and one fix, and prints nothing', async () => {
+    const why = ['--reason', 'x'];
     const refused: readonly (readonly [name: string, args: string[], code: number, message: RegExp])[] = [
-      ['no owner', ['create', '--name', 'x'], 2, /--user or --client/],
-      ['two owners', ['create', '--name', 'x', '--user', 'ada', '--client', 'sallyport'], 2, /one owner/],
-      ['an unknown owner', ['create', '--name', 'x', '--user', 'nobody'], 5, /api_key_over/],
-      ['no name', ['create', '--name', '', '--user', 'ada'], 2, /name: /],
+      ['no owner', ['create', '--name', 'x', ...why], 2, /--user or --client/],
+      ['two owners', ['create', '--name', 'x', '--user', 'ada', '--client', 'sallyport', ...why], 2, /one owner/],
+      ['an unknown owner', ['create', '--name', 'x', '--user', 'nobody', ...why], 5, /api_key_over/],
+      ['no name', ['create', '--name', '', '--user', 'ada', ...why], 2, /name: /],
       [
         'a life of a thousand days',
-        ['create', '--name', 'x', '--user', 'ada', '--days', '1000'],
+        ['create', '--name', 'x', '--user', 'ada', '--days', '1000', ...why],
         2,
         /--days takes a whole number from 1 to 366/,
       ],
       ['an unknown key', ['revoke', NOBODY, '--reason', 'x', '--yes'], 2, /api_key_unknown/],
-      ['an unknown key to rotate', ['rotate', NOBODY], 2, /api_key_unknown/],
-      ['no id', ['rotate', 'x'], 2, /api-keys list/],
+      ['an unknown key to rotate', ['rotate', NOBODY, ...why], 2, /api_key_unknown/],
+      ['no id', ['rotate', 'x', ...why], 2, /api-keys list/],
       ['no reason', ['revoke', NOBODY, '--reason', ''], 2, /1 to 256 characters/],
     ];
     const runs = await Promise.all(refused.map(([, args]) => sallyport(...args)));

@@ -17,10 +17,10 @@ import {
   rehearsed,
   type Verb,
 } from './admin.ts';
-import { checked, uuidOf, wholeNumberOf } from './arguments.ts';
+import { checked, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import type { GlobalOptions, Output } from './output.ts';
+import type { Output } from './output.ts';
 
 const caller = systemCaller('sallyport api-keys') as Caller & { readonly kind: 'system' };
 // Running copies see the change at their next poll, a quarter of a second away.
@@ -37,8 +37,7 @@ export function registerApiKeys(program: Command): void {
     .option('--user <id>', 'of this user alone')
     .option('--client <id>', 'of this client alone')
     .action((_own, command: Command) => onDatabase(command, list));
-  keys
-    .command('create')
+  addReason(keys.command('create'))
     .description('make a key for a user or a client; its secret is printed this once')
     .requiredOption('--name <text>', 'what it is for')
     .option('--user <id>', 'it speaks for this user')
@@ -47,8 +46,7 @@ export function registerApiKeys(program: Command): void {
     .option('--days <n>', 'life in days', '90')
     .option('--per-minute <n>', 'requests a minute', '600')
     .action((_own, command: Command) => onDatabase(command, create));
-  keys
-    .command('rotate')
+  addReason(keys.command('rotate'))
     .description('give a key a new secret; it is printed this once')
     .argument('<id>', 'which key')
     .option('--overlap <seconds>', 'how long the old secret stays good', '86400')
@@ -66,7 +64,7 @@ const list: Verb<ListOptions & OwnerOptions> = async (ports, output, options) =>
   listPage(output, 'api_keys', await listAllApiKeys(ports, { ...pageOf(options), user_id, client_id }), line);
 };
 
-type CreateOptions = GlobalOptions &
+type CreateOptions = ActOptions &
   OwnerOptions & {
     readonly name: string;
     readonly permission?: readonly string[];
@@ -75,7 +73,8 @@ type CreateOptions = GlobalOptions &
   };
 
 const create: Verb<CreateOptions> = async (ports, output, options) => {
-  const { user, client, name, permission, days, perMinute } = options;
+  const { user, client, name, permission, days, perMinute, reason } = options;
+  requireReason(reason);
   const id = user ?? client;
   if (id === undefined || (user !== undefined && client !== undefined))
     throw new CommandError(exitCodes.usage, 'a key has one owner', 'give --user or --client');
@@ -87,17 +86,20 @@ const create: Verb<CreateOptions> = async (ports, output, options) => {
     permissions,
     expires_in_seconds: wholeNumberOf('--days', days, 1, YEAR_DAYS) * 86_400,
     requests_per_minute: wholeNumberOf('--per-minute', perMinute, 1, 60_000),
+    reason,
   };
   if (rehearsed(output, options, `make a key for ${owner.kind} ${id}`)) return;
   show(output, await createApiKeyFor({ ...ports, apiKeysChanged }, input, caller));
 };
 
 const rotate =
-  (apiKeyId: string): Verb<GlobalOptions & { readonly overlap: string }> =>
+  (apiKeyId: string): Verb<ActOptions & { readonly overlap: string }> =>
   async (ports, output, options) => {
+    const { reason } = options;
+    requireReason(reason);
     const overlapSeconds = wholeNumberOf('--overlap', options.overlap, 0, 604_800);
     if (rehearsed(output, options, `rotate ${apiKeyId}`)) return;
-    show(output, await rotateAnyApiKey({ ...ports, apiKeysChanged }, { apiKeyId, overlapSeconds }, caller));
+    show(output, await rotateAnyApiKey({ ...ports, apiKeysChanged }, { apiKeyId, overlapSeconds, reason }, caller));
   };
 
 const revoke =

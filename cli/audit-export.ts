@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { exportAuditLog, seqRangeOfTime } from '../services/domain/audit/export-audit-log.ts';
 import { auditReportCsv, auditReportJson } from '../services/domain/audit/format-audit-report.ts';
 import { generateAuditReport } from '../services/domain/audit/generate-audit-report.ts';
+import { rehearsed } from './admin.ts';
 import { type AuditPorts, instantOf, seqOf, withAuditLog } from './audit-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -42,7 +43,7 @@ export function registerAuditExport(audit: Command): void {
 
 async function exportLog(ports: AuditPorts, output: Output, options: ExportOptions): Promise<void> {
   const range = await rangeOf(ports, options);
-  if (options.dryRun) return output.say(`would write events ${range.fromSeq} to ${range.toSeq}; nothing was done`);
+  if (rehearsed(output, options, `write events ${range.fromSeq} to ${range.toSeq} to ${options.out}`)) return;
   await mkdir(options.out, { recursive: true, mode: 0o700 });
   if ((await readdir(options.out)).length > 0)
     throw new CommandError(exitCodes.usage, `${options.out} is not empty`, 'name a new folder');
@@ -92,6 +93,7 @@ const formats = { json: auditReportJson, csv: auditReportCsv } as const;
 async function report(ports: AuditPorts, output: Output, options: ReportOptions): Promise<void> {
   const format = options.format as keyof typeof formats;
   if (!Object.hasOwn(formats, format)) throw new CommandError(exitCodes.usage, '--format takes json or csv');
+  if (options.out !== undefined && rehearsed(output, options, `write the report to ${options.out}`)) return;
   const [start, end] = [instantOf(options.start, '--start', 'first'), instantOf(options.end, '--end', 'last')];
   const made = await generateAuditReport(ports, { start, end });
   if (made.unsealed > 0) output.say(`${made.unsealed} events of that time are not sealed yet and not in the report`);

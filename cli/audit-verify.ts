@@ -7,6 +7,7 @@ import { readEvent } from '../services/domain/audit/read-event.ts';
 import { readVkeysOf } from '../services/domain/audit/read-log.ts';
 import { type AuditValidationResult, validateAuditTrail } from '../services/domain/audit/validate-audit-trail.ts';
 import { repositoryRoot } from '../services/platform/local/data-dir.ts';
+import { rehearsed } from './admin.ts';
 import { type AuditPorts, seqOf, withAuditLog } from './audit-ports.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -41,10 +42,12 @@ export function registerAuditVerify(audit: Command): void {
     .argument('<seq>', 'number of the event')
     .option('--out <dir>', 'where to', '.')
     .action((seq: string, _own, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions & { out: string }>();
-      return withAuditLog((ports) => prove(ports, createOutput(options), seqOf(seq, 'prove'), options.out));
+      const options = command.optsWithGlobals<ProveOptions>();
+      return withAuditLog((ports) => prove(ports, createOutput(options), seqOf(seq, 'prove'), options));
     });
 }
+
+type ProveOptions = GlobalOptions & { readonly out: string };
 
 async function verifyRunning(ports: AuditPorts, output: Output): Promise<void> {
   const result = await validateAuditTrail(ports, await ports.outsideHeads());
@@ -100,8 +103,10 @@ function verifyFile(file: string, options: VerifyOptions): Promise<void> {
   });
 }
 
-async function prove(ports: AuditPorts, output: Output, seq: number, out: string): Promise<void> {
+async function prove(ports: AuditPorts, output: Output, seq: number, options: ProveOptions): Promise<void> {
+  const { out } = options;
   const event = await readEvent(ports, seq);
+  if (rehearsed(output, options, `write leaf, proof and key of event ${seq} to ${out}`)) return;
   const contents = {
     leaf: Buffer.from(event.leaf, 'base64'),
     proof: Buffer.from(await proveEvent(ports, seq)),

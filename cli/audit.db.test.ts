@@ -161,6 +161,9 @@ describe('verify', () => {
 describe('prove', () => {
   test('writes leaf, proof and key, and prints the command that checks them offline', async () => {
     const out = join(folder, 'proof of 5');
+    const rehearsal = await json(['prove', '5', '--out', out, '--dry-run']);
+    expect(rehearsal).toEqual({ dry_run: true, would: `write leaf, proof and key of event 5 to ${out}` });
+    expect(existsSync(out)).toBe(false);
     const proof = await json(['prove', '5', '--out', out]);
     expect(readdirSync(out).sort()).toEqual(['5.leaf', '5.tlog-proof', '5.vkey']);
     const run = spawnSync('sh', ['-c', proof.verify], { cwd: ROOT, encoding: 'utf8' });

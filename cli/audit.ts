@@ -19,7 +19,9 @@ const caller = systemCaller('sallyport audit');
 
 /** `sallyport audit tail|verify|prove|export|report|continue|erase`, directly on the database. */
 export function registerAudit(program: Command): void {
-  const audit = program.command('audit').description('the sealed log: read, verify, prove, export, mend');
+  const audit = program
+    .command('audit')
+    .description('the sealed log: tail, verify, prove, export, report, continue, erase');
   audit
     .command('tail')
     .description('the newest events, oldest of them first')

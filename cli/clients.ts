@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { createAccessDirectory } from '../services/domain/access/access-directory.ts';
-import { type ClientView, createClientEndpoint } from '../services/domain/access/contract.ts';
+import { CLIENT_ORIGINS, type ClientView, createClientEndpoint } from '../services/domain/access/contract.ts';
 import type { CreateClientInput } from '../services/domain/access/create-client.ts';
 import {
   deleteClient,
@@ -23,7 +23,9 @@ import {
   untold,
 } from './admin.ts';
 import { checked, wholeNumberOf } from './arguments.ts';
+import { registerClientUpdate } from './clients-update.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
+import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport clients');
 const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const;
@@ -93,15 +95,47 @@ async function toolsOf(ports: DatabasePorts): Promise<ManageClientsPorts> {
   return { ...ports, ...untold, access };
 }
 
-/** `sallyport clients list|create|rotate-secret|disable|enable|delete`, directly on the database. */
+type Filters = ListOptions & {
+  readonly origin?: (typeof CLIENT_ORIGINS)[number];
+  readonly disabled?: boolean;
+  readonly namePrefix?: string;
+};
+
+/** Who it is, and all that it may do. */
+const lines = (client: ClientView): string[] => [
+  line(client),
+  `scopes ${client.scopes.join(' ') || 'none'}  of its own ${client.credential_scopes.join(' ') || 'none'}`,
+  `audiences ${client.audiences.join(' ') || 'the installation alone'}`,
+  ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
+  `bound to a key ${yes(client.dpop_bound_access_tokens)}  to a certificate ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}`,
+];
+const yes = (is: boolean): string => (is ? 'yes' : 'no');
+
+/** `sallyport clients list|show|create|update|rotate-secret|disable|enable|delete`, directly on the database. */
 export function registerClients(program: Command): void {
-  const clients = program.command('clients').description('OAuth clients: list, create, rotate-secret, disable, delete');
+  const clients = program
+    .command('clients')
+    .description('OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete');
   addPage(clients.command('list'))
     .description('clients by their id; never a secret')
+    .addOption(new Option('--origin <origin>', 'only those made so').choices(CLIENT_ORIGINS))
+    .option('--disabled', 'only disabled ones')
+    .option('--name-prefix <text>', 'only names that begin so')
     .action((_own, command: Command) =>
-      onDatabase<ListOptions>(command, async (ports, output, options) => {
-        const found = await listClients(ports, { ...pageOf(options) });
+      onDatabase<Filters>(command, async (ports, output, options) => {
+        const { origin, namePrefix } = options;
+        const isDisabled = options.disabled ? true : undefined;
+        const found = await listClients(ports, { origin, namePrefix, isDisabled, ...pageOf(options) });
         listPage(output, 'clients', found, line);
+      }),
+    );
+  clients
+    .command('show')
+    .description('one client and what it may do; never its secret')
+    .argument('<client_id>')
+    .action((clientId: string, _own, command: Command) =>
+      onDatabase<GlobalOptions>(command, async (ports, output) => {
+        output.data(await readClient(ports, clientId), lines);
       }),
     );
   addReason(clients.command('create'))
@@ -125,6 +159,7 @@ export function registerClients(program: Command): void {
         await actAsked(output, options, `register the client ${name}`, act, withSecret);
       }),
     );
+  registerClientUpdate(clients, toolsOf, caller, lines);
   addReason(clients.command('rotate-secret'))
     .description('give a client a new secret; the one before stays good for a while')
     .argument('<client_id>')

@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { prepare } from '../services/platform/local/prepare.ts';
+import { rehearsed } from './admin.ts';
 import { findApi, readCredentials } from './api-client.ts';
 import { openContext } from './context.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -25,6 +26,7 @@ function env(options: GlobalOptions & { readonly api?: string }): void {
 
 async function seed(options: GlobalOptions): Promise<void> {
   const output = createOutput(options);
+  if (rehearsed(output, options, 'make the demo people where they are missing')) return;
   const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
   const { credentialsFile, migrations } = await prepare({ databaseUrl, redisUrl, dataDir, log: output.say });
   output.data({ credentials_file: credentialsFile, migrations }, () => [
@@ -38,7 +40,7 @@ export function registerDemo(program: Command): void {
   demo
     .command('env')
     .description('shell variables for the tour: eval "$(npx sallyport demo env)"')
-    .option('--api <url>', 'where the API is; default: what runs here')
+    .addOption(new Option('--api <url>', 'where the API is; default: what runs here').env('SALLYPORT_API'))
     .action((_own, command: Command) => env(command.optsWithGlobals()));
   demo
     .command('seed')

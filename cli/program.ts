@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { registerApiKeys } from './api-keys.ts';
 import { registerAudit } from './audit.ts';
 import { registerClients } from './clients.ts';
+import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
@@ -38,6 +39,7 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerMigrate,
   registerConfig,
   registerDemo,
+  registerCompletion,
 ];
 
 /** The command line with every verb; an end of its own becomes an error. */

@@ -25,9 +25,10 @@ export function registerRoles(program: Command): void {
   const roles = program.command('roles').description('roles and what each may do: list, create, set, delete');
   addPage(roles.command('list'))
     .description('roles by name, with what each may do')
+    .option('--permission <name>', 'only those that may do it')
     .action((_own, command: Command) =>
-      onDatabase<ListOptions>(command, async (ports, output, options) => {
-        const found = await listRoles(ports, { ...pageOf(options) });
+      onDatabase<ListOptions & { readonly permission?: string }>(command, async (ports, output, options) => {
+        const found = await listRoles(ports, { permission: options.permission, ...pageOf(options) });
         listPage(output, 'roles', found, line);
       }),
     );

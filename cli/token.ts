@@ -30,6 +30,8 @@ const decoded = (part: string | undefined): unknown =>
 
 async function issue(command: Command): Promise<void> {
   const options = optionsOf(command);
+  const what = options.user === undefined ? 'issue an access token' : `issue a pair for ${options.user}`;
+  if (rehearsed(createOutput(options), options, what)) return;
   const api = findApi(options.api);
   const authorization = clientAuthorization();
   const scope: Record<string, string> = options.scope === undefined ? {} : { scope: options.scope };
@@ -87,10 +89,12 @@ async function revoke(command: Command, argument: string): Promise<void> {
   createOutput(options).data(body, () => [`revoked at epoch ${body.epoch}`]);
 }
 
+const SPEAKER = '\nSpeaks as the client CLIENT_ID with CLIENT_SECRET from the environment, else as the demo client.';
+
 /** `sallyport token issue|inspect|validate|revoke`, over HTTP as the client CLIENT_ID or the demo client. */
 export function registerToken(program: Command): void {
   const token = program.command('token').description('tokens: issue, inspect, validate, revoke');
-  const api = (): Option => new Option('--api <url>', 'where the API is; default: what runs here');
+  const api = (): Option => new Option('--api <url>', 'where the API is; default: what runs here').env('SALLYPORT_API');
   token
     .command('issue')
     .description('an access token for the client itself, or a pair for a user')
@@ -98,6 +102,7 @@ export function registerToken(program: Command): void {
     .option('--user <id>', 'a pair for this user (needs tokens:issue)')
     .option('--scope <scopes>', 'space separated')
     .option('--audience <uri>', 'who the token is for')
+    .addHelpText('after', SPEAKER)
     .action((_own, command: Command) => issue(command));
   token
     .command('inspect')
@@ -118,5 +123,6 @@ export function registerToken(program: Command): void {
     .argument('<token>', '`-`: standard input')
     .addOption(api())
     .option('--reason <text>', 'why, for the audit log')
+    .addHelpText('after', SPEAKER)
     .action((argument: string, _own, command: Command) => revoke(command, argument));
 }

@@ -18,7 +18,8 @@ const OUTSIDE = [
 const AUTHENTICATION = [
   'services/domain/{access,api-keys,identity,keys,limits,oauth,tokens}/**',
   'services/api/{authentication-middleware,browser-rules,caller,client-certificate,credentials}.ts',
-  'services/api/{credentials-in-address,once,raw-body,step-up,still-allowed}.ts',
+  'services/api/{credentials-in-address,once,raw-body,still-allowed}.ts',
+  'services/domain/{once-per-minute,ownership,step-up}.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
   'services/platform/http/client-certificate.ts',
 ];

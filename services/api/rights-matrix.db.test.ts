@@ -82,7 +82,11 @@ afterAll(() => world?.close());
 /** What somebody has beside an account: each by the name its path gives it. */
 async function thingsOf(userId: string): Promise<Record<string, string>> {
   const owner = { kind: 'user', id: userId } as const;
-  const { api_key } = await createApiKeyFor(copy.ports, { name: 'deploy', owner }, testCaller as SystemCaller);
+  const { api_key } = await createApiKeyFor(
+    copy.ports,
+    { name: 'deploy', owner, reason: 'test' },
+    testCaller as SystemCaller,
+  );
   const [passkeyId, incidentId] = [randomUUID(), randomUUID()];
   await world.rows(
     `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")

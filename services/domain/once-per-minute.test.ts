@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { createOncePerMinute } from './once-per-minute.ts';
+import { testCaller } from '../platform/testing/ports.ts';
+import { createOncePerMinute, nameOfCaller } from './once-per-minute.ts';
+import type { Caller } from './ports.ts';
 
 test('each name acts once a minute, those who come meanwhile wait for it, and what failed is tried again', async () => {
   let nowMs = 960_000;
@@ -36,4 +38,14 @@ test('the memory of names is bounded', async () => {
   expect(acts).toBe(10_001);
   await ask('0');
   expect(acts).toBe(10_002);
+});
+
+test('a user and a client of the same id have two names, and strangers one together', () => {
+  const { request } = testCaller;
+  const names = [
+    { kind: 'user', userId: 'x', request },
+    { kind: 'client', clientId: 'x', request },
+    { kind: 'anonymous', request },
+  ].map((caller) => nameOfCaller(caller as Caller));
+  expect(new Set(names).size).toBe(3);
 });

@@ -63,11 +63,11 @@ DECLARE owned jsonb := jsonb_strip_nulls(jsonb_build_object('user_id', NEW.user_
 BEGIN
   IF TG_OP = 'INSERT' THEN
     PERFORM audit_record('api_key.created', 'ok', 'api_key', NEW.id::text, owned || jsonb_build_object(
-      'permissions', to_jsonb(NEW.permissions), 'signed', NEW.public_key IS NOT NULL));
+      'permissions', to_jsonb(NEW.permissions), 'signed', NEW.public_key IS NOT NULL) || audit_reason());
   ELSIF NEW.revoked_at IS NOT NULL AND OLD.revoked_at IS NULL THEN
     PERFORM audit_record('api_key.revoked', 'ok', 'api_key', NEW.id::text, owned || jsonb_build_object('reason', NEW.revoke_reason));
   ELSIF NEW.secret_hash <> OLD.secret_hash THEN
-    PERFORM audit_record('api_key.rotated', 'ok', 'api_key', NEW.id::text, owned);
+    PERFORM audit_record('api_key.rotated', 'ok', 'api_key', NEW.id::text, owned || audit_reason());
   END IF;
   RETURN NULL;
 END $$;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ClientView } from '../../domain/access/contract.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { claimsIn, untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
@@ -44,6 +45,8 @@ describe('roles', () => {
     expect(roles.find(({ name }) => name === 'agent').permissions).toEqual([]);
     expect(roles.find(({ name }) => name === 'operator').permissions).toContain('sessions:manage');
     expectProblem(await byAdmin('GET', '/v1/admin/roles?cursor=AAAA'), 400, 'cursor_invalid');
+    const managers = (await byAdmin('GET', '/v1/admin/roles?permission=sessions:manage')).body.roles;
+    expect(managers.map(({ name }: { name: string }) => name)).toEqual(['admin', 'operator']);
   });
 
   test('C-MWA-10: a right given is in the next token; one taken away is refused by both copies, from tokens there are too', async () => {
@@ -192,6 +195,24 @@ describe('roles', () => {
 });
 
 describe('clients', () => {
+  test('are found by where they come from, whether they are disabled and how their name begins, in pages too', async () => {
+    const make = async (name: string) =>
+      (await byAdmin('POST', '/v1/admin/clients', { name, grant_types: [], reason })).body.client_id;
+    const [one, two, other] = [await make('Filter One'), await make('filter two'), await make('Other')];
+    await byAdmin('POST', `/v1/admin/clients/${two}/disable`, { reason });
+    await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [other]);
+    const found = async (query: string): Promise<string[]> =>
+      (await byAdmin('GET', `/v1/admin/clients?${query}`)).body.clients.map((client: ClientView) => client.client_id);
+    expect((await found('name_prefix=FILTER')).sort()).toEqual([one, two].sort());
+    expect(await found('name_prefix=filter&disabled=true')).toEqual([two]);
+    expect(await found('name_prefix=filter&disabled=false')).toEqual([one]);
+    expect(await found('origin=registration')).toEqual([other]);
+    expect(await found('name_prefix=%25')).toEqual([]);
+    const first = (await byAdmin('GET', '/v1/admin/clients?name_prefix=filter&limit=1')).body;
+    expect(await found(`name_prefix=filter&limit=1&cursor=${first.next}`)).toHaveLength(1);
+    expectProblem(await byAdmin('GET', '/v1/admin/clients?origin=elsewhere'), 400, 'request_invalid');
+  });
+
   const register = (body: object = {}) =>
     byAdmin('POST', '/v1/admin/clients', { name: 'Reports', grant_types: ['client_credentials'], reason, ...body });
   const tokenBy = (

@@ -46,7 +46,9 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
   );
 
   bind(routes, listClientsEndpoint, async ({ query }) => {
-    const { items, next } = await listClients(ports, query);
+    const { disabled, name_prefix: namePrefix, ...rest } = query;
+    const isDisabled = disabled === undefined ? undefined : disabled === 'true';
+    const { items, next } = await listClients(ports, { ...rest, isDisabled, namePrefix });
     return { clients: items, next };
   });
   bind(routes, readClientEndpoint, ({ params }) => readClient(ports, params.client_id));

@@ -37,10 +37,13 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
-/** All along the unique client id. */
+/** All along the unique client id; there are as many as administrators made, and of others a bounded number. */
 const clientsPage = defineStatement(
   'oauthClientsPage',
-  `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" > $1 ORDER BY "clientId" LIMIT $2`,
+  `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" > $1 AND ($3::text IS NULL OR origin = $3)
+     AND ($4::boolean IS NULL OR coalesce(disabled, false) = $4)
+     AND ($5::text IS NULL OR starts_with(lower(coalesce(name, "clientId")), lower($5)))
+   ORDER BY "clientId" LIMIT $2`,
 );
 const clientRead = defineStatement('oauthClientRead', `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1`);
 const clientLock = defineStatement(
@@ -95,8 +98,19 @@ export type ClientChanges = {
   readonly pushesRequests?: boolean | undefined;
 };
 
-export const readClientsPage = (sql: Sql, after: string, limit: number): Promise<ClientDetailRow[]> =>
-  sql.query<ClientDetailRow>(clientsPage, [after, limit]);
+export type ClientFilter = {
+  readonly origin?: ClientOrigin | undefined;
+  readonly isDisabled?: boolean | undefined;
+  readonly namePrefix?: string | undefined;
+};
+
+export const readClientsPage = (
+  sql: Sql,
+  { origin, isDisabled, namePrefix }: ClientFilter,
+  after: string,
+  limit: number,
+): Promise<ClientDetailRow[]> =>
+  sql.query<ClientDetailRow>(clientsPage, [after, limit, origin ?? null, isDisabled ?? null, namePrefix ?? null]);
 
 export const readClientDetail = async (sql: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
   (await sql.query<ClientDetailRow>(clientRead, [clientId]))[0];

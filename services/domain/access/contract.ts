@@ -45,7 +45,7 @@ export const listRolesEndpoint = defineEndpoint({
   summary: 'Roles by name, with what each may do',
   tag: ROLES,
   auth: reads('roles:read'),
-  query: page,
+  query: page.extend({ permission: permission.optional() }),
   responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
 });
@@ -113,6 +113,8 @@ const demands = z.object({
   require_pushed_authorization_requests: z.boolean(),
 });
 
+export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
+
 const clientShape = z.object({
   client_id: z.string(),
   name: z.string(),
@@ -127,7 +129,7 @@ const clientShape = z.object({
   /** Of the installation itself: not to be changed. */
   built_in: z.boolean(),
   /** Who made it: whoever manages clients, itself (RFC 7591), or the document that its id is the address of. */
-  origin: z.enum(['admin', 'registration', 'document']),
+  origin: z.enum(CLIENT_ORIGINS),
   /** The secret before is good until then. */
   previous_secret_until: z.string().nullable(),
   created_at: z.string().nullable(),
@@ -146,7 +148,11 @@ export const listClientsEndpoint = defineEndpoint({
   summary: 'OAuth clients by their id; never a secret',
   tag: CLIENTS,
   auth: reads('clients:read'),
-  query: page,
+  query: page.extend({
+    origin: z.enum(CLIENT_ORIGINS).optional(),
+    disabled: z.enum(['true', 'false']).optional(),
+    name_prefix: text(128).optional(),
+  }),
   responses: { 200: z.object({ clients: z.array(clientShape), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
 });

@@ -9,6 +9,7 @@ import { guardAgreements, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
   type ClientDetailRow,
+  type ClientFilter,
   changeClient,
   lockClient,
   readClientDetail,
@@ -50,10 +51,10 @@ const clientView = (row: ClientDetailRow): ClientView => ({
 /** Clients by id, a page at a time. Throws `cursor_invalid` (400). */
 export async function listClients(
   { sql }: Pick<Ports, 'sql'>,
-  input: { readonly limit: number; readonly cursor?: string | undefined },
+  input: ClientFilter & { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<Page<ClientView>> {
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
-  const rows = await readClientsPage(sql, after, input.limit + 1);
+  const rows = await readClientsPage(sql, input, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);
   return { items: items.map(clientView), next };
 }

@@ -30,10 +30,15 @@ const roleView = (row: RoleRow): RoleView => ({
 /** Roles by name, a page at a time. Throws `cursor_invalid` (400). */
 export async function listRoles(
   { sql }: Pick<Ports, 'sql'>,
-  input: { readonly limit: number; readonly cursor?: string | undefined },
+  input: {
+    readonly permission?: string | undefined;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+  },
 ): Promise<Page<RoleView>> {
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
-  const { items, next } = pageOf(await readRolesPage(sql, after, input.limit + 1), input.limit, ({ name }) => [name]);
+  const rows = await readRolesPage(sql, input.permission, after, input.limit + 1);
+  const { items, next } = pageOf(rows, input.limit, ({ name }) => [name]);
   return { items: items.map(roleView), next };
 }
 

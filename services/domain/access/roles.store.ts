@@ -12,7 +12,12 @@ const WITH_PERMISSIONS = `SELECT r.name, r.description,
   FROM roles r`;
 
 /** Both along the primary keys. */
-const rolesPage = defineStatement('rolesPage', `${WITH_PERMISSIONS} WHERE r.name > $1 ORDER BY r.name LIMIT $2`);
+const rolesPage = defineStatement(
+  'rolesPage',
+  `${WITH_PERMISSIONS} WHERE r.name > $1
+     AND ($3::text IS NULL OR EXISTS (SELECT FROM role_permissions WHERE role = r.name AND permission = $3))
+   ORDER BY r.name LIMIT $2`,
+);
 const roleRead = defineStatement('roleRead', `${WITH_PERMISSIONS} WHERE r.name = $1`);
 /** Against another change of the role, and against a grant of it, until commit. */
 const roleLock = defineStatement('roleLock', 'SELECT name FROM roles WHERE name = $1 FOR UPDATE');
@@ -38,8 +43,12 @@ const permissionsUnknown = defineStatement(
   'SELECT asked FROM unnest($1::text[]) AS asked WHERE NOT EXISTS (SELECT FROM permissions WHERE name = asked)',
 );
 
-export const readRolesPage = (sql: Sql, after: string, limit: number): Promise<RoleRow[]> =>
-  sql.query<RoleRow>(rolesPage, [after, limit]);
+export const readRolesPage = (
+  sql: Sql,
+  permission: string | undefined,
+  after: string,
+  limit: number,
+): Promise<RoleRow[]> => sql.query<RoleRow>(rolesPage, [after, limit, permission ?? null]);
 
 const readRole = async (sql: Sql, name: string): Promise<RoleRow | undefined> =>
   (await sql.query<RoleRow>(roleRead, [name]))[0];

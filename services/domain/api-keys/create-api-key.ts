@@ -54,10 +54,10 @@ export async function createApiKey(
 /** The same for an owner that is named: what runs the installation makes keys for others. */
 export function createApiKeyFor(
   ports: MakePorts,
-  { owner, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner },
+  { owner, reason, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner; readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return make(ports, { ...owner, hold: holdOwner }, input, caller);
+  return make(ports, { ...owner, hold: holdOwner }, input, caller, reason);
 }
 
 async function make(
@@ -65,12 +65,13 @@ async function make(
   { hold, ...owner }: KeyOwner & { readonly hold: HoldOwner },
   input: CreateApiKeyInput,
   caller: Caller,
+  reason?: string,
 ): Promise<ApiKeyWithSecret> {
   const publicKey = input.public_key === undefined ? null : usableKey(input.public_key);
   const id = ports.random.uuid();
   const secret = newApiKeySecret(ports.random, id);
   return ports.transact(async (tx) => {
-    await setAuditContext(tx, caller);
+    await setAuditContext(tx, caller, reason);
     tx.afterCommit(ports.apiKeysChanged);
     const ownerEpoch = await hold(tx, owner);
     if ((await countLiveOrNew(tx, owner)) >= KEYS_MAX) throw apiKeyTooMany();

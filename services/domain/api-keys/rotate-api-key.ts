@@ -8,7 +8,12 @@ import type { ApiKeyWithSecret } from './create-api-key.ts';
 import { apiKeyOver, apiKeyUnknown } from './errors.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
 
-export type RotateApiKeyInput = { readonly apiKeyId: string; readonly overlapSeconds?: number | undefined };
+export type RotateApiKeyInput = {
+  readonly apiKeyId: string;
+  readonly overlapSeconds?: number | undefined;
+  /** Of whoever rotates somebody's. */
+  readonly reason?: string;
+};
 
 const OVERLAP_SECONDS = 86_400;
 
@@ -32,7 +37,7 @@ export function rotateApiKey(ports: RotatePorts, input: RotateApiKeyInput, calle
 /** The same for anybody's key, by what runs the installation. */
 export function rotateAnyApiKey(
   ports: RotatePorts,
-  input: RotateApiKeyInput,
+  input: RotateApiKeyInput & { readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
   return rotate(ports, input, caller, async (tx) => {
@@ -44,13 +49,13 @@ export function rotateAnyApiKey(
 
 function rotate(
   ports: RotatePorts,
-  { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS }: RotateApiKeyInput,
+  { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS, reason }: RotateApiKeyInput,
   caller: Caller,
   find: (tx: Tx) => Promise<ApiKeyRow>,
 ): Promise<ApiKeyWithSecret> {
   const secret = newApiKeySecret(ports.random, id);
   return ports.transact(async (tx) => {
-    await setAuditContext(tx, caller);
+    await setAuditContext(tx, caller, reason);
     const { ownerKind, ownerId } = await find(tx);
     const epoch = ownerId === null ? undefined : await lockOwner(tx, { kind: ownerKind, id: ownerId });
     if (epoch === undefined) throw apiKeyOver();

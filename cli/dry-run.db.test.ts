@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
+import { type ApiCopy, newClient } from '../services/platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../services/platform/testing/api-world.ts';
+import { newPerson } from '../services/platform/testing/people.ts';
+import { testCaller } from '../services/platform/testing/ports.ts';
+import { runCli } from '../services/platform/testing/run-cli.ts';
+import { createProgram } from './program.ts';
+
+/** --dry-run says what would be done and does nothing: every verb that writes is rehearsed here, by the list of verbs. */
+
+const READS = [
+  'api-keys list',
+  'audit tail',
+  'audit verify',
+  'clients list',
+  'clients show',
+  'completion',
+  'config explain',
+  'config print',
+  'demo env',
+  'doctor',
+  'incidents list',
+  'incidents show',
+  'keys list',
+  'keys timeline',
+  'mail list',
+  'mail show',
+  'migrate status',
+  'queue list',
+  'roles list',
+  'sessions list',
+  'status',
+  'token inspect',
+  'token validate',
+  'users list',
+  'users show',
+];
+/** Rehearsed where what they need is at hand: `main.test.ts`, `audit.db.test.ts`, `queue.db.test.ts`, `keys.db.test.ts`. */
+const ELSEWHERE = [
+  'start',
+  'audit continue',
+  'audit export',
+  'audit prove',
+  'keys rewrap',
+  'migrate up',
+  'queue drain',
+  'queue retry',
+  'restore',
+];
+
+let world: ApiWorld;
+let copy: ApiCopy;
+let dataDir: string;
+let acts: Record<string, readonly string[]>;
+const kek = Buffer.alloc(32, 9).toString('base64');
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-dry-run-'));
+  const { id, sessionId } = await newPerson(copy);
+  const { clientId } = await newClient(copy, []);
+  const system = testCaller as typeof testCaller & { readonly kind: 'system' };
+  const owner = { kind: 'user', id } as const;
+  const { api_key } = await createApiKeyFor(copy.ports, { name: 'x', owner, reason: 'x' }, system);
+  const incident = randomUUID();
+  await world.rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
+    [incident, id],
+  );
+  await world.rows(`INSERT INTO roles (name, description) VALUES ('desk', 'x')`);
+  const [key] = await world.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  const reason = ['--reason', 'x'];
+  const out = join(dataDir, 'out');
+  acts = {
+    'api-keys create': ['--name', 'y', '--user', id, ...reason],
+    'api-keys rotate': [api_key.api_key_id, ...reason],
+    'api-keys revoke': [api_key.api_key_id, ...reason],
+    'audit erase': [id],
+    'audit report': ['--start', '2026-01-01', '--end', '2026-01-02', '--out', out],
+    'clients create': ['Reports', ...reason],
+    'clients update': [clientId, '--name', 'Figures', ...reason],
+    'clients rotate-secret': [clientId, ...reason],
+    'clients disable': [clientId, ...reason],
+    'clients enable': [clientId, ...reason],
+    'clients delete': [clientId, ...reason],
+    'demo seed': [],
+    'incidents acknowledge': [incident, ...reason],
+    'incidents close': [incident, ...reason],
+    'keys rotate': [],
+    'keys compromise': [key?.id, ...reason],
+    'roles create': ['helpers', '--description', 'x', ...reason],
+    'roles set': ['desk', 'keys:read', ...reason],
+    'roles delete': ['desk', ...reason],
+    'sessions revoke': [sessionId, ...reason],
+    'token issue': ['--user', id],
+    'token revoke': ['-'],
+    'users invite': ['new@people.test', ...reason],
+    'users invite-again': [id, ...reason],
+    'users disable': [id, ...reason],
+    'users enable': [id, ...reason],
+    'users reset-factors': [id, ...reason],
+    'users delete': [id, ...reason],
+    'users roles': [id, '--grant', 'desk', ...reason],
+    'users unlock': [id, ...reason],
+  };
+});
+afterAll(async () => {
+  await world?.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const leaves = (command: Command, path: string[] = []): string[] =>
+  command.commands.length === 0
+    ? [path.join(' ')]
+    : command.commands.flatMap((verb) => leaves(verb, [...path, verb.name()]));
+
+/** Every row of every table, but for what running copies write by themselves. */
+async function everything(): Promise<Record<string, string>> {
+  const tables = await world.rows(
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^(job_|_prisma|feed_state)' ORDER BY 1`,
+  );
+  const state: Record<string, string> = {};
+  for (const { name } of tables) {
+    const [row] = await world.rows(
+      `SELECT count(*) || ' ' || coalesce(sum(hashtext(t::text)), 0) AS state FROM "${name}" t`,
+    );
+    state[name] = row.state;
+  }
+  return state;
+}
+
+test('each verb only reads, or is rehearsed', () => {
+  expect(leaves(createProgram()).sort()).toEqual([...READS, ...ELSEWHERE, ...Object.keys(acts)].sort());
+});
+
+test('no rehearsal changes a row or a file, and each says what would be done', async () => {
+  const env = {
+    DATABASE_URL: world.databaseUrl,
+    REDIS_URL: world.redisUrl,
+    SALLYPORT_DATA_DIR: dataDir,
+    SALLYPORT_API: copy.url,
+    BETTER_AUTH_SECRET: 'an-auth-secret-of-more-than-thirty-two-characters',
+    KEY_ENCRYPTION_KEY: kek,
+    CLIENT_ID: 'x',
+    CLIENT_SECRET: 'x',
+  };
+  const before = await everything();
+  const surprises: string[] = [];
+  const waiting = Object.entries(acts);
+  const work = async (): Promise<void> => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [verb, args] = next;
+      const { code, err } = await runCli([...verb.split(' '), ...args, '--dry-run', '--yes'], env, 'a.b.c');
+      if (code !== 0 || !/would .*nothing was done/.test(err)) surprises.push(`${verb}: ${code} ${err}`);
+    }
+  };
+  await Promise.all([work(), work(), work(), work()]);
+  expect(surprises).toEqual([]);
+  expect(await everything()).toEqual(before);
+  expect(existsSync(join(dataDir, 'out'))).toBe(false);
+}, 120_000);

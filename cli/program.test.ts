@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import type { Command } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { createProgram } from './program.ts';
+
+const program = createProgram();
+const groups = program.commands.filter(({ commands }) => commands.length > 0);
+const find = (...path: string[]): Command =>
+  path.reduce((at: Command, name) => at.commands.find((verb) => verb.name() === name) as Command, program);
+const helpOf = (...path: string[]): string => {
+  let help = '';
+  find(...path)
+    .configureOutput({ writeOut: (text) => (help += text) })
+    .outputHelp();
+  return help;
+};
+
+describe('what --help says', () => {
+  test.each(groups.map((group) => [group.name(), group] as const))('%s names each of its verbs', (_name, group) => {
+    const named = group.description().split(/[^a-z-]+/);
+    for (const verb of group.commands) expect(named, verb.name()).toContain(verb.name());
+  });
+
+  test.each(['issue', 'revoke'])('token %s names the variables that it reads', (verb) => {
+    for (const variable of ['SALLYPORT_API', 'CLIENT_ID', 'CLIENT_SECRET'])
+      expect(helpOf('token', verb)).toContain(variable);
+  });
+});
+
+describe('completion', () => {
+  const completed = (...typed: string[]): string[] => {
+    const words = ['sallyport', ...typed].map((word) => `'${word}'`).join(' ');
+    const script = `source <(${process.execPath} cli/main.ts completion bash)
+      COMP_WORDS=(${words}); COMP_CWORD=${typed.length}; _sallyport sallyport '${typed.at(-1)}' x; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const out = execFileSync('bash', ['-c', script], { encoding: 'utf8', cwd: `${import.meta.dirname}/..` });
+    return out.split('\n').filter((line) => line !== '');
+  };
+
+  test('bash completes verbs, their options and their choices, after arguments too', () => {
+    expect(completed('rest')).toEqual(['restore']);
+    expect(completed('clients', 'up')).toEqual(['update']);
+    expect(completed('clients', 'update', 'an-id', '--no-d')).toEqual(['--no-dpop-bound']);
+    expect(completed('--json', 'roles', 'list', '--perm')).toEqual(['--permission']);
+    expect(completed('completion', 'f')).toEqual(['fish']);
+  });
+
+  test.each(['bash', 'zsh', 'fish'])('%s is given every verb', (shell) => {
+    const out = execFileSync(process.execPath, ['cli/main.ts', 'completion', shell], {
+      encoding: 'utf8',
+      cwd: `${import.meta.dirname}/..`,
+    });
+    for (const { commands } of groups) for (const verb of commands) expect(out).toContain(` ${verb.name()}`);
+  });
+});
