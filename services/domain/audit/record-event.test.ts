@@ -100,7 +100,11 @@ describe('events', () => {
     const tx = recording();
     await setAuditContext(tx, user, 'sign_out');
     await setAuditContext(tx, { kind: 'anonymous', request: { ...request, traceparent: '' } });
-    expect(tx.calls[0]?.[1]).toEqual(['user', 'u1', 'sallyport', '', '', request.traceparent, 'sign_out']);
-    expect(tx.calls[1]?.[1]).toEqual(['anonymous', '', '', '', '', '', '']);
+    await setAuditContext(tx, user, 'in their own words', 'incident');
+    expect(tx.calls.map(([, values]) => values)).toEqual([
+      ['user', 'u1', 'sallyport', '', '', request.traceparent, 'sign_out', ''],
+      ['anonymous', '', '', '', '', '', '', ''],
+      ['user', 'u1', 'sallyport', '', '', request.traceparent, 'in their own words', 'incident'],
+    ]);
   });
 });
