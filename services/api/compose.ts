@@ -18,6 +18,7 @@ import { createRevocationStreams } from '../domain/tokens/revocation-stream.ts';
 import { createRefreshFamilies } from '../domain/tokens/rotate-families.ts';
 import { createValidationSummary } from '../domain/tokens/summarise-validations.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verified-token-cache.ts';
+import { socialProvidersOf } from '../platform/config/social.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
@@ -28,6 +29,7 @@ import { composeLogins } from './compose-people.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createMailWake } from './mail-wake.ts';
 import { createSealingWake } from './sealing-wake.ts';
+import { assertSocialProviders } from './social-providers.ts';
 
 const STARTING: Caller = {
   kind: 'system',
@@ -50,6 +52,7 @@ async function prepareStart({ input, outside, previousVault, tokenSettings }: Vi
 export async function compose(input: ComposeInput) {
   const { config, log, publicUrl } = input;
   const { stalenessBoundMs, revocationBudget } = config.stores;
+  await assertSocialProviders(socialProvidersOf(config.social), publicUrl);
   const views = composeViews(input, ({ outside, revocations, announceRevocations }) =>
     collapseRevocations({ ...outside, revocations, announceRevocations }, revocationBudget),
   );

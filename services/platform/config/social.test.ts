@@ -40,6 +40,38 @@ test('providers are those of the short settings and of the JSON, the short ones 
   expect(socialProvidersOf(secret).oidc).toMatchObject({ clientSecret: 's' });
 });
 
+test('options are scalars under plain names', () => {
+  const of = (options: unknown) => ({ SOCIAL_PROVIDERS: JSON.stringify({ cognito: { clientId: 'x', options } }) });
+  const options = { domain: 'login.example.test', requireClientSecret: true, n: 1 };
+  expect(socialProvidersOf(loadConfig(of(options)).social).cognito).toEqual({ clientId: 'x', options });
+  for (const wrong of [
+    { domain: { nested: 'text' } },
+    { scopes: ['a'] },
+    { domain: null },
+    { domain: '' },
+    { 'a-b': 'x' },
+    { redirectURI: 'https://evil.test' },
+    { clientSecret: 'x' },
+    { getUserInfo: 'x' },
+    Object.fromEntries(Array.from({ length: 33 }, (_, n) => [`o${n}`, 'x'])),
+    'text',
+  ])
+    expect(refused(of(wrong)), JSON.stringify(wrong)).toEqual(['SOCIAL_PROVIDERS']);
+  const odd = loadConfig({ SOCIAL_PROVIDERS: '{"x":{"clientId":"x","options":{"__proto__":"y"}}}' });
+  expect(Object.keys(socialProvidersOf(odd.social).x?.options ?? {})).toEqual([]);
+  const secret = 'a-secret-that-nobody-may-read';
+  const told = (() => {
+    try {
+      loadConfig(of({ secret, nested: { secret } }));
+    } catch (err) {
+      return JSON.stringify([(err as Error).message, (err as ConfigError).problems]);
+    }
+    return '';
+  })();
+  expect(told).toContain('cognito.options');
+  expect(told).not.toContain(secret);
+});
+
 test.each<[Record<string, string>, string]>([
   [{ GOOGLE_CLIENT_ID: 'a' }, 'GOOGLE_CLIENT_SECRET'],
   [{ GITHUB_CLIENT_SECRET: 'a' }, 'GITHUB_CLIENT_ID'],

@@ -2,6 +2,28 @@ import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { optionalText, optionalUrl } from './shapes.ts';
 
+/** They are ours to say, or functions, which JSON has none of. */
+const OWN_OPTIONS = new Set([
+  'clientId',
+  'clientSecret',
+  'redirectURI',
+  'getUserInfo',
+  'mapProfileToUser',
+  'refreshAccessToken',
+  'verifyIdToken',
+]);
+
+/** Names and scalars as Better Auth's provider of that name takes them. */
+const options = z
+  .record(
+    z
+      .string()
+      .regex(/^[a-zA-Z]\w{0,63}$/)
+      .refine((name) => !OWN_OPTIONS.has(name), 'is no option to give here'),
+    z.union([z.string().min(1).max(4_096), z.number(), z.boolean()], 'must be a text, a number, true or false'),
+  )
+  .refine((given) => Object.keys(given).length <= 32, 'has more than 32 members');
+
 const provider = z.strictObject({
   clientId: z.string().min(1).max(512),
   clientSecret: z.string().min(1).max(4_096).optional(),
@@ -9,6 +31,8 @@ const provider = z.strictObject({
   issuer: z.url().max(512).optional(),
   /** Asked for beside those that a sign-in needs. */
   scopes: z.array(z.string().min(1).max(128)).max(20).optional(),
+  /** What a provider that Better Auth knows takes beside: `tenantId`, `userPoolId`, … */
+  options: options.optional(),
   /** Lets this provider be on a private network. */
   allowPrivateAddresses: z.boolean().optional(),
 });
@@ -73,7 +97,7 @@ export const socialSettings = defineSettings({
   providers: {
     env: 'SOCIAL_PROVIDERS',
     schema: providerMap(),
-    use: 'More providers as JSON: name to clientId, clientSecret, and issuer, scopes, allowPrivateAddresses where needed.',
+    use: 'More providers as JSON: name to clientId, clientSecret, and issuer, scopes, options, allowPrivateAddresses where needed.',
     secret: true,
     example: '',
   },

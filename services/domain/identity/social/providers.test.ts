@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createSocialProviders } from './providers.ts';
+import { createSocialProviders, socialProviderProblems } from './providers.ts';
 
 const BASE = 'https://auth.example.test';
 const client = { clientId: 'id', clientSecret: 'secret' };
@@ -35,4 +35,58 @@ test('Google and GitHub are asked with state, PKCE and our own address; Google w
     expect(url.href).not.toContain(request.codeVerifier);
     expect(url.href).not.toContain('secret');
   }
+});
+
+const REQUEST = { state: 's'.repeat(43), codeVerifier: 'v'.repeat(43), nonce: 'n'.repeat(43) };
+const cognito = { domain: 'login.example.test', region: 'eu-west-1', userPoolId: 'eu-west-1_ab12' };
+
+test('options reach the provider: Cognito by its domain, one tenant of Microsoft, TikTok by its key, PayPal live', async () => {
+  const { provider } = createSocialProviders(
+    {
+      cognito: { ...client, options: cognito },
+      microsoft: { ...client, options: { tenantId: 'one-tenant' } },
+      tiktok: { ...client, options: { clientKey: 'the-key' } },
+      paypal: { ...client, options: { environment: 'live' } },
+    },
+    BASE,
+  );
+  const urlOf = async (name: string) => new URL((await provider(name)?.authorizationUrl(REQUEST)) as string);
+  const pool = await urlOf('cognito');
+  expect(pool.origin + pool.pathname).toBe('https://login.example.test/oauth2/authorize');
+  expect(pool.searchParams.get('redirect_uri')).toBe(`${BASE}/api/auth/callback/cognito`);
+  expect((await urlOf('microsoft')).pathname).toBe('/one-tenant/oauth2/v2.0/authorize');
+  expect((await urlOf('tiktok')).searchParams.get('client_key')).toBe('the-key');
+  expect((await urlOf('paypal')).host).toBe('www.paypal.com');
+});
+
+test('no option takes the place of the client', async () => {
+  const options = { ...cognito, clientId: 'other', clientSecret: 'other' };
+  const { provider } = createSocialProviders({ cognito: { ...client, options } }, BASE);
+  expect(new URL((await provider('cognito')?.authorizationUrl(REQUEST)) as string).searchParams.get('client_id')).toBe(
+    'id',
+  );
+});
+
+test('what a provider lacks is known before anybody signs in, and told without its values', async () => {
+  const problems = await socialProviderProblems(
+    {
+      google: client,
+      github: client,
+      cognito: { ...client, options: { domain: cognito.domain } },
+      paypal: { clientId: 'id' },
+      tiktok: client,
+      nobody: client,
+      company: { ...client, issuer: 'https://login.test', options: { a: 'b' } },
+    },
+    BASE,
+  );
+  expect(Object.fromEntries(problems.map(({ name, problem }) => [name, problem]))).toEqual({
+    cognito: 'DOMAIN_AND_REGION_REQUIRED',
+    paypal: 'CLIENT_ID_AND_SECRET_REQUIRED',
+    tiktok: 'has no client_key',
+    nobody: expect.stringContaining('give its issuer'),
+    company: 'takes no options beside an issuer',
+  });
+  expect(JSON.stringify(problems)).not.toContain(cognito.domain);
+  expect(await socialProviderProblems({ cognito: { ...client, options: cognito } }, BASE)).toEqual([]);
 });

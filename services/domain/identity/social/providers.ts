@@ -11,6 +11,8 @@ export type ProviderSettings = {
   /** Of an OpenID provider; without it the name is one that Better Auth knows. */
   readonly issuer?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
+  /** What Better Auth's provider of this name takes beside (`tenantId`, `userPoolId`, …). */
+  readonly options?: Readonly<Record<string, string | number | boolean>> | undefined;
   /** Lets this provider be on a private network. */
   readonly allowPrivateAddresses?: boolean | undefined;
 };
@@ -63,19 +65,54 @@ export function createSocialProviders(
   return { ownOrigin: new URL(baseUrl).origin, names: [...providers.keys()], provider: (name) => providers.get(name) };
 }
 
+/**
+ * What is wrong with the settings of each provider, as far as it tells without asking it: a name that nobody knows, an
+ * option that is missing. Nothing of a value is in it.
+ */
+export async function socialProviderProblems(
+  settings: Readonly<Record<string, ProviderSettings>>,
+  baseUrl: string,
+): Promise<{ readonly name: string; readonly problem: string }[]> {
+  const problems = Object.entries(settings).map(async ([name, each]) => ({
+    name,
+    problem: await problemOf(name, each, baseUrl).catch((err: Error) => err.message),
+  }));
+  return (await Promise.all(problems)).flatMap(({ name, problem }) => (problem === null ? [] : [{ name, problem }]));
+}
+
+/** Providers by name make their address from the settings alone. */
+async function problemOf(name: string, settings: ProviderSettings, baseUrl: string): Promise<string | null> {
+  createProvider(name, settings, baseUrl);
+  if (settings.issuer !== undefined) return settings.options === undefined ? null : 'takes no options beside an issuer';
+  const url = await knownProvider(name, settings).createAuthorizationURL({
+    state: 'state',
+    codeVerifier: 'v'.repeat(43),
+    redirectURI: baseUrl,
+    scopes: [],
+    idTokenNonce: 'nonce',
+  });
+  const missing = [...url.searchParams].filter(([, value]) => value === 'undefined').map(([parameter]) => parameter);
+  return missing.length === 0 ? null : `has no ${missing.join(', no ')}`;
+}
+
 type Known = Readonly<Record<string, (options: object) => OAuthProvider>>;
+
+/** Throws where a setting that it needs is missing. */
+function knownProvider(name: string, { clientId, clientSecret, options }: ProviderSettings): OAuthProvider {
+  return (known as unknown as Known)[name]?.({ ...options, clientId, clientSecret }) as OAuthProvider;
+}
 
 /** The methods of OpenID providers that Better Auth knows and whose ID token names the nonce of the request. */
 const NAMES_NONCE = new Set(['google']);
 
 function createProvider(name: string, settings: ProviderSettings, redirectURI: string): SocialProvider {
-  const { clientId, clientSecret, issuer, scopes = [], allowPrivateAddresses: allowsPrivate = false } = settings;
+  const { issuer, scopes = [], allowPrivateAddresses: allowsPrivate = false } = settings;
   if (name === 'credential' || (issuer === undefined && !Object.hasOwn(known, name)))
-    throw new Error(`SOCIAL_PROVIDERS: ${name} is no provider that is known by name; give its issuer`);
+    throw new Error(`${name} is no provider that is known by name; give its issuer`);
   let found: Promise<OAuthProvider> | undefined;
 
   async function load(): Promise<OAuthProvider> {
-    if (issuer === undefined) return (known as unknown as Known)[name]?.({ clientId, clientSecret }) as OAuthProvider;
+    if (issuer === undefined) return knownProvider(name, settings);
     const provider = await discover(name, { ...settings, issuer });
     if (provider?.issuer !== issuer) throw new Error(`${name} does not describe itself as ${issuer}`);
     return provider;

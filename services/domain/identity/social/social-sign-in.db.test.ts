@@ -88,6 +88,27 @@ async function expectRefused(answer: Received, status: number, code: string): Pr
 
 const usersOf = (email: string): Promise<Json[]> => world.rows('SELECT * FROM users WHERE email = $1', [email]);
 
+test('A-OAU-03 a provider that lacks what it needs is refused at the start, by name and fix, not at a sign-in', async () => {
+  const startWith = (providers: object): Promise<ApiCopy> =>
+    world.startCopy({ env: { SOCIAL_PROVIDERS: JSON.stringify(providers) } });
+  const cognito = { clientId: 'x', clientSecret: 'y', options: { region: 'eu-west-1' } };
+  await expect(startWith({ cognito })).rejects.toMatchObject({
+    name: 'ConfigError',
+    problems: [
+      {
+        env: 'SOCIAL_PROVIDERS',
+        problem: 'cannot configure cognito: DOMAIN_AND_REGION_REQUIRED',
+        fix: expect.stringContaining('"options"'),
+      },
+    ],
+  });
+  const options = { region: 'eu-west-1', domain: 'login.example.test', userPoolId: 'eu-west-1_ab12' };
+  const { url } = await startWith({ cognito: { ...cognito, options } });
+  const json = { provider: 'cognito' };
+  const begun = await send(url, 'POST', '/api/auth/sign-in/social', { json, headers: { origin: API_URL } });
+  expect([begun.status, new URL(begun.body.url).host]).toEqual([200, 'login.example.test']);
+});
+
 describe('a provider that answers by a form, as Apple does', () => {
   test('sends its cross-site POST, which has no cookie, on to the GET; the state is judged there', async () => {
     const begun = await begin();
