@@ -21,11 +21,13 @@ export interface MetricsServerOptions {
   restarts: () => ReadonlyMap<string, number>;
 }
 
-/** One process's text; rejects when it does not answer within a second. */
-function scrape(source: MetricsSource, accept: string): Promise<ProcessMetrics> {
+type SourceAnswer = { readonly status: number | undefined; readonly text: string };
+
+/** What one process says; rejects when it does not answer within a second. */
+function ask({ socketPath }: MetricsSource, path: string, accept: string): Promise<SourceAnswer> {
   return new Promise((done, fail) => {
     const signal = AbortSignal.timeout(scrapeTimeoutMs);
-    const to = { socketPath: source.socketPath, path: '/metrics', headers: { accept }, signal, agent: false };
+    const to = { socketPath, path, headers: { accept }, signal, agent: false };
     const call = request(to, (answer) => {
       const parts: Buffer[] = [];
       let bytes = 0;
@@ -35,14 +37,35 @@ function scrape(source: MetricsSource, accept: string): Promise<ProcessMetrics> 
         else parts.push(part);
       });
       answer.once('error', fail);
-      answer.once('end', () => {
-        if (answer.statusCode === 200) done({ process: source.process, text: Buffer.concat(parts).toString('utf8') });
-        else fail(new Error(`metrics answered ${answer.statusCode}`));
-      });
+      answer.once('end', () => done({ status: answer.statusCode, text: Buffer.concat(parts).toString('utf8') }));
     });
     call.once('error', fail);
     call.end();
   });
+}
+
+async function scrape(source: MetricsSource, accept: string): Promise<ProcessMetrics> {
+  const { status, text } = await ask(source, '/metrics', accept);
+  if (status !== 200) throw new Error(`metrics answered ${status}`);
+  return { process: source.process, text };
+}
+
+/** What the processes say of themselves, by name: those that have something to say on this socket, which workers do. */
+async function healthOf(sources: readonly MetricsSource[]): Promise<{ readonly isOk: boolean; readonly body: object }> {
+  const processes: Record<string, unknown> = {};
+  let isOk = true;
+  await Promise.all(
+    sources.map(async (source) => {
+      const silent = { status: 'silent', reasons: [] };
+      const said = await ask(source, '/healthz', 'application/json')
+        .then(({ status, text }) => (status === 404 ? undefined : { isOk: status === 200, body: JSON.parse(text) }))
+        .catch(() => ({ isOk: false, body: silent }));
+      if (said === undefined) return;
+      processes[source.process] = said.body;
+      isOk &&= said.isOk;
+    }),
+  );
+  return { isOk, body: { status: isOk ? 'ok' : 'stalled', processes } };
 }
 
 function family({ name, help }: MetricInfo, byProcess: ReadonlyMap<string, number>, isOpen: boolean): string {
@@ -71,12 +94,22 @@ function createMetricsServer(options: MetricsServerOptions): Server {
     ].join('');
   };
   return createServer((req, res) => {
-    if (req.url?.split('?')[0] !== '/metrics') {
+    const path = req.url?.split('?')[0];
+    if (path !== '/metrics' && path !== '/healthz') {
       res.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
       return;
     }
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.writeHead(405, { 'content-type': 'text/plain', allow: 'GET, HEAD' }).end('GET /metrics\n');
+      return;
+    }
+    if (path === '/healthz') {
+      const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+      healthOf(options.sources()).then(
+        ({ isOk, body }) =>
+          res.writeHead(isOk ? 200 : 503, headers).end(req.method === 'HEAD' ? '' : JSON.stringify(body)),
+        () => res.writeHead(500).end(),
+      );
       return;
     }
     const accept = req.headers.accept ?? '';
@@ -96,7 +129,7 @@ function createMetricsServer(options: MetricsServerOptions): Server {
 }
 
 /**
- * Serves `/metrics` (all local processes merged, and the supervisor's own two counters) on `wanted` (0: any) or the
+ * Serves `/metrics` (all local processes merged, and the supervisor's own two counters) and `/healthz` (what each says) on `wanted` (0: any) or the
  * next free port above it that is not in `except`.
  */
 export async function listenForMetrics(

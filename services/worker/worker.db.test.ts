@@ -22,6 +22,11 @@ test('a start brings a worker that does its scheduled jobs, tells of them, and e
   const metrics = await (await fetch(product.metrics)).text();
   expect(metrics).toContain(run);
   expect(metrics).toContain('sallyport_worker_healthy{process="worker-1"} 1');
+  const health = await fetch(product.metrics.replace(/\/metrics$/, '/healthz'));
+  expect([health.status, await health.json()]).toEqual([
+    200,
+    { status: 'ok', processes: { 'worker-1': { status: 'ok', reasons: [] } } },
+  ]);
   expect(await product.stop()).toBe(0);
   expect(product.output()).not.toMatch(/did not drain|killing/);
 });

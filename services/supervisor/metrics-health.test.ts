@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type MetricsServer, serveMetrics } from '../../observability/metrics/server.ts';
+import { listenForMetrics } from './metrics-server.ts';
+
+let folder: string;
+let open: { close(): Promise<void> }[];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-sockets-'));
+  open = [];
+});
+afterEach(async () => {
+  for (const server of open) await server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const socketOf = (process: string): string => join(folder, `${process}.sock`);
+async function serve(process: string, health?: () => { ok: boolean; body: object }): Promise<MetricsServer> {
+  const server = await serveMetrics({ socketPath: socketOf(process), ...(health ? { health } : {}) });
+  open.push(server);
+  return server;
+}
+async function listen(...processes: readonly string[]): Promise<(method?: string) => Promise<[number, unknown]>> {
+  const sources = processes.map((process) => ({ process, socketPath: socketOf(process) }));
+  const server = await listenForMetrics(0, [], {
+    host: '127.0.0.1',
+    sources: () => sources,
+    restarts: () => new Map(),
+  });
+  open.push(server);
+  return async (method = 'GET') => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/healthz`, { method });
+    return [answer.status, await answer.json().catch(() => null)];
+  };
+}
+
+test('GET /healthz says what each process says of itself: 200 while all are well, 503 with the reasons otherwise', async () => {
+  let reasons: string[] = [];
+  await serve('api-1');
+  await serve('worker-1', () => ({ ok: true, body: { status: 'ok', reasons: [] } }));
+  await serve('worker-2', () => ({
+    ok: reasons.length === 0,
+    body: { status: reasons.length === 0 ? 'ok' : 'stalled', reasons },
+  }));
+  const ask = await listen('api-1', 'worker-1', 'worker-2');
+  // The API has a port of its own for that.
+  const well = { status: 'ok', reasons: [] };
+  expect(await ask()).toEqual([200, { status: 'ok', processes: { 'worker-1': well, 'worker-2': well } }]);
+  reasons = ['mail: jobs wait and none is taken'];
+  expect(await ask()).toEqual([
+    503,
+    { status: 'stalled', processes: { 'worker-1': well, 'worker-2': { status: 'stalled', reasons } } },
+  ]);
+  expect(await ask('HEAD')).toEqual([503, null]);
+  expect((await ask('POST'))[0]).toBe(405);
+});
+
+test('a process that does not answer is named', async () => {
+  await serve('worker-1', () => ({ ok: true, body: { status: 'ok', reasons: [] } }));
+  const ask = await listen('worker-1', 'worker-2');
+  expect(await ask()).toEqual([
+    503,
+    {
+      status: 'stalled',
+      processes: { 'worker-1': { status: 'ok', reasons: [] }, 'worker-2': { status: 'silent', reasons: [] } },
+    },
+  ]);
+});
