@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newClient, signIn } from '../../platform/testing/flows.ts';
+import { basicHeader, type Json } from '../../platform/testing/http-client.ts';
+import { type Product, startProduct } from '../../platform/testing/product.ts';
+
+let product: Product;
+beforeAll(async () => {
+  product = await startProduct();
+});
+afterAll(() => product?.dispose());
+
+/** The first event of this session in a stream that is open; whatever else is streamed goes by. */
+async function loginIn(answer: Response, sessionId: () => string | undefined): Promise<Json> {
+  const reader = (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+  const seen: Json[] = [];
+  for (let text = ''; ; ) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error('the stream ended before the login came');
+    const parts = (text + value).split('\n\n');
+    text = parts.pop() ?? '';
+    for (const part of parts) {
+      const data = /^data: (.*)$/m.exec(part)?.[1];
+      if (data !== undefined) seen.push(JSON.parse(data));
+    }
+    const found = seen.find(({ detail }) => detail.session_id === sessionId());
+    if (sessionId() !== undefined && found !== undefined) {
+      await reader.cancel();
+      return found;
+    }
+  }
+}
+
+test('a running product streams a login by itself: nothing but its own workers seals it', async () => {
+  const client = await newClient(product, { credentialScopes: ['audit:read'] });
+  const answer = await fetch(`${product.api}/v1/admin/events?type=user.login`, {
+    headers: { authorization: basicHeader(client) },
+    // A busy machine is slow; what never comes is the failure.
+    signal: AbortSignal.timeout(60_000),
+  });
+  expect(answer.status).toBe(200);
+  let sessionId: string | undefined;
+  const waiting = loginIn(answer, () => sessionId);
+  const login = await signIn(product, product.credentials.user);
+  sessionId = login.sessionId;
+  const event = await waiting;
+  expect(event).toMatchObject({
+    type: 'user.login',
+    outcome: 'ok',
+    target: { kind: 'user', id: login.id },
+    detail: { session_id: sessionId, known_device: false },
+  });
+  expect(event.seq).toBeGreaterThanOrEqual(0);
+  expect(Date.parse(event.sealed_at)).toBeGreaterThanOrEqual(Date.parse(event.occurred_at));
+}, 120_000);
