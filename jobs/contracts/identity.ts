@@ -10,5 +10,6 @@ export const cleanUpExpiredSessionsJob = defineJob({
   schedule: { everySeconds: 300 },
   staleAfterSeconds: 3_600,
   timeoutSeconds: 280,
-  meaning: 'Removes browser sessions and mailed links that ran out long ago, in batches.',
+  meaning:
+    'Removes what ran out of sessions, mailed links and codes, half-done logins, counters of wrong passwords, mails, invitations, OAuth codes, device and pushed requests, and clients nobody vetted, in batches.',
 });

@@ -10,5 +10,6 @@ export const cleanUpExpiredTokensJob = defineJob({
   schedule: { everySeconds: 300 },
   staleAfterSeconds: 3_600,
   timeoutSeconds: 280,
-  meaning: 'Removes expired logins, revocations and idempotency keys, in batches.',
+  meaning:
+    'Removes expired logins, revocations, idempotency keys, DPoP proofs, API keys and nonces of their signatures, in batches.',
 });

@@ -30,6 +30,6 @@ export const jobSettings = defineSettings({
   stallSeconds: {
     env: 'QUEUE_STALL_SECONDS',
     schema: wholeNumber(60, 1, 3_600),
-    use: 'Past this wait of its oldest job, with none finished meanwhile, a queue counts as stalled.',
+    use: 'A queue whose oldest job waits longer while none of it runs, or a store silent for longer, makes a worker unhealthy.',
   },
 });
