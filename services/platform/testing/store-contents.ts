@@ -19,7 +19,9 @@ export async function redisContents(url: string): Promise<string> {
   const parts: string[] = [];
   for (const key of await redis.keys('*')) {
     const type = await redis.type(key);
-    parts.push(key, type);
+    parts.push(key);
+    // Its time was over between the list and this look.
+    if (type === 'none') continue;
     if (type === 'string') parts.push((await redis.getBuffer(key))?.toString('latin1') ?? '');
     else if (type === 'stream') parts.push(JSON.stringify(await redis.xrange(key, '-', '+')));
     else if (type === 'hash') parts.push(JSON.stringify(await redis.hgetall(key)));
