@@ -127,6 +127,7 @@ test('sessions are listed and ended, one or all of a user', async () => {
   expect((await json('sessions', 'list', '--user', one)).sessions).toMatchObject([
     { id: `session-${one}`, logins: [] },
   ]);
+  expect((await json('sessions', 'list', '--client', 'sallyport')).sessions).toEqual([]);
   const { next } = await json('sessions', 'list', '-n', '1');
   expect((await sallyport('sessions', 'list', '-n', '1')).err).toContain(`there are more: --cursor ${next}`);
   expect((await json('sessions', 'list', '--cursor', next)).sessions).toHaveLength(1);

@@ -34,10 +34,12 @@ export function registerSessions(program: Command): void {
   addPage(sessions.command('list'))
     .description('live sessions, the newest first')
     .option('--user <user_id>', 'only those of this user')
+    .option('--client <client_id>', 'only those with a live login through it')
     .action((_own, command: Command) =>
-      onDatabase<ListOptions & { user?: string }>(command, async (ports, output, options) => {
+      onDatabase<ListOptions & { user?: string; client?: string }>(command, async (ports, output, options) => {
         const tokenSettings = loadConfig(process.env).identity;
-        const found = await listSessions({ ...ports, tokenSettings }, { userId: options.user, ...pageOf(options) });
+        const filter = { userId: options.user, clientId: options.client };
+        const found = await listSessions({ ...ports, tokenSettings }, { ...filter, ...pageOf(options) });
         listPage(output, 'sessions', found, line);
       }),
     );

@@ -275,6 +275,12 @@ describe('sessions', () => {
       next: null,
     });
     expect(text).not.toContain(person.refreshToken.slice(0, 24));
+    const at = async (filter: string): Promise<unknown> =>
+      (await byAdmin('GET', `/v1/admin/sessions?${filter}`)).body.sessions.map(({ id }: { id: string }) => id);
+    for (const user of ['', `&user_id=${person.id}`]) {
+      expect(await at(`client_id=sallyport${user}`)).toContain(person.sessionId);
+      expect(await at(`client_id=another${user}`)).toEqual([]);
+    }
     const all = await byAdmin('GET', '/v1/admin/sessions?limit=1');
     expect(all.body.sessions[0].id).toBe(person.sessionId);
     const next = await byAdmin('GET', `/v1/admin/sessions?limit=1&cursor=${all.body.next}`);

@@ -84,6 +84,7 @@ export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts)
       limit: query.limit,
       cursor: query.cursor,
       userId: query.user_id,
+      clientId: query.client_id,
     });
     return { sessions: items, next };
   });

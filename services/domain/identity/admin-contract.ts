@@ -210,7 +210,7 @@ export const listSessionsEndpoint = defineEndpoint({
   summary: 'Live sessions with their logins, the newest first',
   tag: SESSIONS,
   auth: reads('sessions:read'),
-  query: z.strictObject({ ...pageQuery, user_id: identifier.optional() }),
+  query: z.strictObject({ ...pageQuery, user_id: identifier.optional(), client_id: identifier.optional() }),
   responses: { 200: z.object({ sessions: z.array(liveSessionShape), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
 });

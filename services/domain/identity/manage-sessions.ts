@@ -6,7 +6,7 @@ import { type Login, loginsOfSessions } from '../tokens/list-logins.ts';
 import type { LiveSessionView } from './admin-contract.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
 import { sessionUnknown } from './errors.ts';
-import { findSessionRow, readSessionsPage, type SessionRow } from './sessions.store.ts';
+import { findSessionRow, readSessionsPage, type SessionFilter, type SessionRow } from './sessions.store.ts';
 
 type ListPorts = Pick<Ports, 'sql'> & {
   readonly tokenSettings: { readonly twoFactorIdleSeconds: number };
@@ -35,10 +35,10 @@ const sessionView = (row: SessionRow, logins: readonly Login[]): LiveSessionView
 /** Live sessions, the newest first, each with its live logins. Throws `cursor_invalid` (400). */
 export async function listSessions(
   { sql, tokenSettings }: ListPorts,
-  input: PageInput & { readonly userId?: string | undefined },
+  input: PageInput & SessionFilter,
 ): Promise<Page<LiveSessionView>> {
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]) ?? [];
-  const rows = await readSessionsPage(sql, input.userId, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
+  const rows = await readSessionsPage(sql, input, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
   const { items, next } = pageOf(rows, input.limit, ({ createdAt, id }) => [createdAt, id]);
   const logins = await loginsOfSessions(
     { sql },

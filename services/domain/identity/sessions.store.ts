@@ -25,25 +25,31 @@ export const isInUse = (session: string, idle: string): string =>
    OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = ${session}.id AND f.revoked_at IS NULL AND f.idle_expires_at > now()))`;
 const LIVE = `"expiresAt" > now() AND ${isInUse('sessions', '$4')}`;
 
+/** Of a client: it has a live login of it. Along refresh_families_one_live. */
+const atClient = (client: string): string =>
+  `(${client}::text IS NULL OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = sessions.id AND f.client_id = ${client} AND f.revoked_at IS NULL))`;
+
 /** Along sessions_created_at; a user's along sessions_user_id. Those that ran out, or rested too long, have ended. */
 const sessionsPage = defineStatement(
   'sessionsPage',
-  `SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${BEFORE} ${NEWEST}`,
+  `SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
 );
 const sessionsPageOfUser = defineStatement(
   'sessionsPageOfUser',
-  `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $5 AND ${LIVE} AND ${BEFORE} ${NEWEST}`,
+  `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $6 AND ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
 );
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
+export type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
+
 export function readSessionsPage(
   sql: Sql,
-  userId: string | undefined,
+  { userId, clientId }: SessionFilter,
   [at = 'infinity', id = '']: readonly string[],
   limit: number,
   idleSeconds: number,
 ): Promise<SessionRow[]> {
-  const place = [limit, at, id, idleSeconds];
+  const place = [limit, at, id, idleSeconds, clientId ?? null];
   return userId === undefined
     ? sql.query<SessionRow>(sessionsPage, place)
     : sql.query<SessionRow>(sessionsPageOfUser, [...place, userId]);
