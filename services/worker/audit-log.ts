@@ -3,6 +3,7 @@ import { createCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
 import { createLogSigner } from '../domain/keys/log-keys.ts';
 import type { CheckpointSink, Ports } from '../domain/ports.ts';
 import { createFileSink } from '../platform/checkpoints/file-sink.ts';
+import { s3SettingsOf } from '../platform/checkpoints/s3-requests.ts';
 import { createS3Sink } from '../platform/checkpoints/s3-sink.ts';
 import { createWitnessSink } from '../platform/checkpoints/witness-sink.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -33,13 +34,3 @@ function sinksOf({ audit }: Config, dataDir: string): CheckpointSink[] {
   };
   return audit.sinks.flatMap((kind) => makers[kind]());
 }
-
-// That all are set is checked when settings are read.
-const s3SettingsOf = (audit: Config['audit']) => ({
-  url: audit.s3Url as string,
-  region: audit.s3Region,
-  credentials: {
-    accessKeyId: audit.s3AccessKeyId as string,
-    secretAccessKey: audit.s3SecretAccessKey as string,
-  },
-});

@@ -1,6 +1,7 @@
 import type { Ports } from '../ports.ts';
 import { type AuditEventView, viewOf } from './event-view.ts';
-import { countUnsealed, type ReportRange, readNewestSeq, readReportPage } from './report.store.ts';
+import { readNewestSeq } from './events.store.ts';
+import { countUnsealed, type ReportRange, readReportPage } from './report.store.ts';
 
 export type AuditReport = {
   /** RFC 3339; both ends belong to the report. */

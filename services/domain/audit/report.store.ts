@@ -9,7 +9,6 @@ export const auditReportPage = defineStatement(
   'auditReportPage',
   `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY occurred_at, seq LIMIT $6`,
 );
-const auditNewestSeq = defineStatement('auditNewestSeq', `SELECT coalesce(max(seq), -1) AS seq FROM audit_events`);
 /** Along audit_outbox_unsealed: as many rows as wait. */
 const auditUnsealedWithin = defineStatement(
   'auditUnsealedWithin',
@@ -24,11 +23,6 @@ export const readReportPage = (
   after: EventPlace,
   limit: number,
 ): Promise<ViewRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurredAt, after.seq, limit]);
-
-export async function readNewestSeq(sql: Sql): Promise<number> {
-  const [row] = await sql.query<{ seq: number }>(auditNewestSeq);
-  return row?.seq ?? -1;
-}
 
 export async function countUnsealed(sql: Sql, start: string, end: string): Promise<number> {
   const [row] = await sql.query<{ waiting: number }>(auditUnsealedWithin, [start, end]);

@@ -8,6 +8,21 @@ export type S3Settings = {
   readonly credentials: S3Credentials;
 };
 
+/** As sections of settings name them; that all are set is checked when settings are read. */
+export const s3SettingsOf = (section: {
+  readonly s3Url: string | undefined;
+  readonly s3Region: string;
+  readonly s3AccessKeyId: string | undefined;
+  readonly s3SecretAccessKey: string | undefined;
+}): S3Settings => ({
+  url: section.s3Url as string,
+  region: section.s3Region,
+  credentials: {
+    accessKeyId: section.s3AccessKeyId as string,
+    secretAccessKey: section.s3SecretAccessKey as string,
+  },
+});
+
 type S3Request = {
   readonly method: 'PUT' | 'GET';
   /** Below the prefix; encoded already. */

@@ -1,4 +1,5 @@
 import type { LogMarkStore, MarkStore } from '../../domain/ports.ts';
+import { s3SettingsOf } from '../checkpoints/s3-requests.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { createFileLogMark } from './file-log-mark.ts';
 import { createFileMarks } from './file-marks.ts';
@@ -11,13 +12,3 @@ export const createMarks = (config: MarkConfig, dataDir: string): MarkStore =>
 /** What MARK_STORE names, for the head of the audit log. */
 export const createLogMark = (config: MarkConfig, dataDir: string): LogMarkStore =>
   config.store === 's3' ? createS3LogMark(s3SettingsOf(config)) : createFileLogMark(dataDir);
-
-// That all are set is checked when settings are read.
-const s3SettingsOf = (config: MarkConfig) => ({
-  url: config.s3Url as string,
-  region: config.s3Region,
-  credentials: {
-    accessKeyId: config.s3AccessKeyId as string,
-    secretAccessKey: config.s3SecretAccessKey as string,
-  },
-});
