@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { registerApiKeys } from './api-keys.ts';
-import { registerAudit } from './audit.ts';
+import { registerAudit } from './audit/audit.ts';
 import { registerClients } from './clients.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerDemo } from './demo.ts';
-import { registerDoctor } from './doctor.ts';
+import { registerDoctor } from './doctor/doctor.ts';
 import { registerIncidents } from './incidents.ts';
 import { registerKeys } from './keys.ts';
 import { registerMail } from './mail.ts';
@@ -17,7 +17,7 @@ import { registerSessions } from './sessions.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
 import { registerToken } from './token.ts';
-import { registerUsers } from './users.ts';
+import { registerUsers } from './users/users.ts';
 
 // A verb is a file that exports a function which adds itself to the program.
 const verbs: readonly ((program: Command) => void)[] = [

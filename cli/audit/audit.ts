@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { continueLog, planContinue } from '../services/domain/audit/continue-log.ts';
-import { erasePersonal } from '../services/domain/audit/erase-personal.ts';
-import type { AuditEventView } from '../services/domain/audit/event-view.ts';
-import { followEvents, listEvents } from '../services/domain/audit/list-events.ts';
-import { isAppError } from '../services/platform/define/error.ts';
-import { rehearsed } from './admin.ts';
-import { requireReason, wholeNumberOf } from './arguments.ts';
-import { registerAuditExport } from './audit-export.ts';
-import { type AuditPorts, withAuditLog } from './audit-ports.ts';
-import { registerAuditVerify } from './audit-verify.ts';
-import { confirm } from './confirm.ts';
-import { systemCaller } from './database-ports.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
-import { createOutput, type GlobalOptions, type Output } from './output.ts';
+import { continueLog, planContinue } from '../../services/domain/audit/continue-log.ts';
+import { erasePersonal } from '../../services/domain/audit/erase-personal.ts';
+import type { AuditEventView } from '../../services/domain/audit/event-view.ts';
+import { followEvents, listEvents } from '../../services/domain/audit/list-events.ts';
+import { isAppError } from '../../services/platform/define/error.ts';
+import { rehearsed } from '../admin.ts';
+import { requireReason, wholeNumberOf } from '../arguments.ts';
+import { confirm } from '../confirm.ts';
+import { systemCaller } from '../database-ports.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+import { createOutput, type GlobalOptions, type Output } from '../output.ts';
+import { registerAuditExport } from './export.ts';
+import { type AuditPorts, withAuditLog } from './ports.ts';
+import { registerAuditVerify } from './verify.ts';
 
 const caller = systemCaller('sallyport audit');
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { limitsCheck } from './doctor-limits.ts';
+import { limitsCheck } from './limits.ts';
 
 const judge = (env: Record<string, string>) => {
   vi.unstubAllEnvs();

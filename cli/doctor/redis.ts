@@ -1,6 +1,6 @@
-import { type RedisFacts, readRedisFacts } from '../services/platform/redis/facts.ts';
-import { openContext } from './context.ts';
-import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+import { type RedisFacts, readRedisFacts } from '../../services/platform/redis/facts.ts';
+import { openContext } from '../context.ts';
+import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** What is in Redis is lost without harm when all of it is; single keys thrown away are jobs that nobody misses in time. */
 export function judgeRedis({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {

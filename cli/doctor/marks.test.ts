@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeMarks } from './doctor-marks.ts';
+import { judgeMarks } from './marks.ts';
 
 const state = { incarnation: 'i1', epoch: 7, beat: 20, hosts: 1 };
 const marks = { incarnation: 'i1', revocationEpoch: 7, beat: 20 };

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { showUser } from '../services/domain/identity/read-users.ts';
-import { unlockUser } from '../services/domain/security/unlock-user.ts';
-import { type ActOptions, actAsked, addReason, onAccounts } from './admin.ts';
-import { systemCaller } from './database-ports.ts';
-import { registerUserAdmin } from './users-admin.ts';
-import { registerUserInvitations } from './users-invite.ts';
+import { showUser } from '../../services/domain/identity/read-users.ts';
+import { unlockUser } from '../../services/domain/security/unlock-user.ts';
+import { type ActOptions, actAsked, addReason, onAccounts } from '../admin.ts';
+import { systemCaller } from '../database-ports.ts';
+import { registerUserAdmin } from './admin.ts';
+import { registerUserInvitations } from './invite.ts';
 
 const caller = systemCaller('sallyport users');
 

@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseCheckpoint } from '../services/domain/audit/log/checkpoint.ts';
-import { openNote } from '../services/domain/audit/log/note.ts';
-import { type HasAuditLogKeys, listOrigins } from '../services/domain/audit/read-log.ts';
-import type { OutsideHead } from '../services/domain/audit/validate-audit-trail.ts';
-import { readLogKeys } from '../services/domain/keys/log-keys.ts';
-import type { LogMarkStore, Ports } from '../services/domain/ports.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
-import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
-import { createLogMark } from '../services/platform/marks/mark-stores.ts';
-import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
-import { asCommandError } from './as-command-error.ts';
-import { openContext } from './context.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
+import { parseCheckpoint } from '../../services/domain/audit/log/checkpoint.ts';
+import { openNote } from '../../services/domain/audit/log/note.ts';
+import { type HasAuditLogKeys, listOrigins } from '../../services/domain/audit/read-log.ts';
+import type { OutsideHead } from '../../services/domain/audit/validate-audit-trail.ts';
+import { readLogKeys } from '../../services/domain/keys/log-keys.ts';
+import type { LogMarkStore, Ports } from '../../services/domain/ports.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { systemClock, systemRandom } from '../../services/platform/crypto/system.ts';
+import { createLogMark } from '../../services/platform/marks/mark-stores.ts';
+import { createPool, createSql, createTransact } from '../../services/platform/postgres/pool.ts';
+import { asCommandError } from '../as-command-error.ts';
+import { openContext } from '../context.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
 
 /** What reading and mending the audit log takes: no key and no secret. */
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &

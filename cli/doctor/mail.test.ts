@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeMail } from './doctor-mail.ts';
+import { judgeMail } from './mail.ts';
 
 const quiet = { waiting: 0, givenUp: 0, oldestSeconds: 0 };
 const server = { way: 'SMTP mail.example.com:465', isFolder: false, isDevelopment: false };

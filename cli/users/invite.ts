@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { inviteAgain, inviteUser } from '../services/domain/identity/accounts/invite-user.ts';
-import { inviteUserEndpoint } from '../services/domain/identity/invitation-contract.ts';
-import { showUser } from '../services/domain/identity/read-users.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
-import { type ActOptions, actAsked, addReason, onAccounts, untold } from './admin.ts';
-import { systemCaller } from './database-ports.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
-import { mailer } from './mailer.ts';
+import { inviteAgain, inviteUser } from '../../services/domain/identity/accounts/invite-user.ts';
+import { inviteUserEndpoint } from '../../services/domain/identity/invitation-contract.ts';
+import { showUser } from '../../services/domain/identity/read-users.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { type ActOptions, actAsked, addReason, onAccounts, untold } from '../admin.ts';
+import { systemCaller } from '../database-ports.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+import { mailer } from '../mailer.ts';
 
 const caller = systemCaller('sallyport users');
 

@@ -1,7 +1,7 @@
-import { describeLog, type LogDescription } from '../services/domain/audit/describe-log.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
-import { withAuditLog } from './audit-ports.ts';
-import { type Check, fail, pass, type Result, warn } from './doctor-check.ts';
+import { describeLog, type LogDescription } from '../../services/domain/audit/describe-log.ts';
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { withAuditLog } from '../audit/ports.ts';
+import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** Sealing runs every second: what waits longer than this waits for something. */
 const WAIT_BOUND_SECONDS = 60;

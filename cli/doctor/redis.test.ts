@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeRedis } from './doctor-redis.ts';
+import { judgeRedis } from './redis.ts';
 
 const facts = { version: '7.0.15', evictionPolicy: 'noeviction', isAppendOnly: true };
 

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealEvents } from '../services/domain/audit/seal-events.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../services/platform/testing/log-world.ts';
-import { testCaller } from '../services/platform/testing/ports.ts';
-import { runCli } from '../services/platform/testing/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+import { sealEvents } from '../../services/domain/audit/seal-events.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/log-world.ts';
+import { testCaller } from '../../services/platform/testing/ports.ts';
+import { runCli } from '../../services/platform/testing/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
 
 let database: TestDatabase;
 let folder: string;
