@@ -1,55 +1,41 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serveMetrics } from '../../observability/metrics/server.ts';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import {
-  composeWorker,
-  createEffectTables,
   effectJob,
   effectProcessor,
+  type JobWorld,
   openGate,
+  openJobWorld,
   scheduledEffectJob,
 } from '../platform/testing/job-world.ts';
-import { eventually, queryRows } from '../platform/testing/product.ts';
+import { eventually } from '../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 import { startTcpProxy, type TcpProxy } from '../platform/testing/tcp-proxy.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;
-let producer: Producer;
+let world: JobWorld;
 let proxy: TcpProxy;
-const redisUrl = testRedisUrl();
-const running: Composed[] = [];
 
 beforeAll(async () => {
+  const redisUrl = testRedisUrl();
   database = await createTestDatabase();
-  await createEffectTables(database.url);
   proxy = await startTcpProxy(redisUrl);
-  producer = createProducer(redisUrl, () => {});
-  await producer.ready(30_000);
-  await producer.queue('audit-seal').obliterate({ force: true });
+  world = await openJobWorld({ databaseUrl: database.url, redisUrl });
 });
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((worker) => worker.drain(1_000)));
-  await producer.queue('audit-seal').obliterate({ force: true });
-  await queryRows(database.url, 'TRUNCATE job_schedules');
-});
+afterEach(() => world.reset());
 afterAll(async () => {
-  await producer?.close();
+  await world?.end();
   await proxy?.cut();
   await database?.drop();
 });
 
-async function startWorker(job = effectJob): Promise<Composed> {
-  const worker = composeWorker({
-    databaseUrl: database.url,
+const startWorker = (job = effectJob): Promise<Composed> =>
+  world.startWorker({
     redisUrl: proxy.url,
     processors: [effectProcessor(job)],
     env: { QUEUE_STALL_SECONDS: '1' },
   });
-  running.push(worker);
-  await worker.start();
-  return worker;
-}
 
 const untilReason = (worker: Composed, pattern: RegExp) =>
   eventually(`a reason like ${pattern}`, () => worker.health.read().reasons.some((reason) => pattern.test(reason)));
@@ -58,18 +44,18 @@ const untilOk = (worker: Composed) => eventually('health', () => worker.health.r
 test('jobs that wait and are not taken make a worker unhealthy, until they move', async () => {
   const worker = await startWorker();
   await untilOk(worker);
-  await producer.queue('audit-seal').pause();
-  await producer.enqueue(effectJob, { effect: 'stuck' });
+  await world.queue().pause();
+  await world.producer.enqueue(effectJob, { effect: 'stuck' });
   await untilReason(worker, /^audit-seal: jobs wait and none is taken$/);
-  await producer.queue('audit-seal').resume();
+  await world.queue().resume();
   await untilOk(worker);
 });
 
 test('a long job with others behind it is no stall', async () => {
   const worker = await startWorker();
-  await producer.enqueue(effectJob, { effect: 'held long' });
-  await producer.enqueue(effectJob, { effect: 'behind it' });
-  const oldest = async () => (await producer.queue('audit-seal').getJobs(['wait'], 0, 0, true))[0]?.timestamp;
+  await world.producer.enqueue(effectJob, { effect: 'held long' });
+  await world.producer.enqueue(effectJob, { effect: 'behind it' });
+  const oldest = async () => (await world.queue().getJobs(['wait'], 0, 0, true))[0]?.timestamp;
   await eventually('a wait past the bound', async () => Date.now() - ((await oldest()) ?? Date.now()) > 1_500);
   expect(worker.health.read()).toEqual({ status: 'ok', reasons: [] });
   await openGate(database.url, 'held long');
@@ -87,10 +73,10 @@ test('Redis silent past the bound is a stall, over when it is back', async () =>
 test('a schedule without success in time is a stall', async () => {
   const worker = await startWorker(scheduledEffectJob as typeof effectJob);
   await eventually('the first run', async () => {
-    const rows = await queryRows(database.url, 'SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
+    const rows = await world.rows('SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
     return rows.length > 0;
   });
-  await queryRows(database.url, `UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
+  await world.rows(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
   await untilReason(worker, /^seal-audit-events: no successful run in time$/);
 });
 

@@ -2,49 +2,36 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { registry } from '../../observability/metrics/instruments.ts';
 import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import {
-  composeWorker,
-  createEffectTables,
   effectJob,
   effectJobId,
   effectProcessor,
+  type JobWorld,
+  openJobWorld,
   scheduledEffectJob,
 } from '../platform/testing/job-world.ts';
 import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
-import { eventually, queryRows } from '../platform/testing/product.ts';
+import { eventually } from '../platform/testing/product.ts';
 import type { Composed } from './compose.ts';
 
 let stores: OwnStores;
-let producer: Producer;
-const running: Composed[] = [];
+let world: JobWorld;
 
 beforeAll(async () => {
   stores = await startOwnStores();
   await migrate(stores.databaseUrl);
-  await createEffectTables(stores.databaseUrl);
-  producer = createProducer(stores.redisUrl, () => {});
-  await producer.ready(30_000);
+  world = await openJobWorld(stores);
 });
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((worker) => worker.drain(5_000)));
-  await producer.queue('audit-seal').obliterate({ force: true });
-  await queryRows(stores.databaseUrl, 'TRUNCATE job_schedules, effects, begun, ended');
-});
+afterEach(() => world.reset());
 afterAll(async () => {
-  await producer?.close();
+  await world?.end();
   await stores?.dispose();
 });
 
-async function startWorker(job: Job, env: Record<string, string> = {}): Promise<Composed> {
-  const worker = composeWorker({ ...stores, processors: [effectProcessor(job)], env });
-  running.push(worker);
-  await worker.start();
-  return worker;
-}
+const startWorker = (job: Job, env: Record<string, string> = {}): Promise<Composed> =>
+  world.startWorker({ processors: [effectProcessor(job)], env });
 
-const effects = (effect: string) =>
-  queryRows(stores.databaseUrl, 'SELECT job_id FROM effects WHERE effect = $1', [effect]);
+const effects = (effect: string) => world.rows('SELECT job_id FROM effects WHERE effect = $1', [effect]);
 
 test.each(['SIGKILL', 'SIGINT'] as const)(
   'Postgres ended by %s: jobs are tried again, and done once when it is back',
@@ -53,20 +40,17 @@ test.each(['SIGKILL', 'SIGINT'] as const)(
     await eventually('a scheduled run', async () => (await effects('scheduled')).length > 0);
     await stores.end('postgres', signal);
     const patient = { ...effectJob, attempts: 50 };
-    await producer.enqueue(patient, { effect: signal }, { jobId: signal });
+    await world.producer.enqueue(patient, { effect: signal }, { jobId: signal });
     await eventually('a first try', async () => {
-      const job = await producer.queue('audit-seal').getJob(effectJobId(signal));
+      const job = await world.queue().getJob(effectJobId(signal));
       return (job?.attemptsMade ?? 0) > 0;
     });
     await stores.revive('postgres');
     await eventually('the effect', async () => (await effects(signal)).length > 0);
-    await eventually(
-      'the end',
-      async () => (await producer.queue('audit-seal').getJobState(effectJobId(signal))) === 'completed',
-    );
+    await eventually('the end', async () => (await world.queue().getJobState(effectJobId(signal))) === 'completed');
     expect(await effects(signal)).toHaveLength(1);
     // The timetable goes on too.
-    await queryRows(stores.databaseUrl, 'UPDATE job_schedules SET next_run_at = clock_timestamp()');
+    await world.makeDue();
     const before = (await effects('scheduled')).length;
     await eventually('the next scheduled run', async () => (await effects('scheduled')).length > before);
   },
@@ -85,7 +69,7 @@ test('Postgres away past the bound: a worker says that jobs stand still, though 
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
   await stores.end('postgres', 'SIGKILL');
   // Its one try is used up, and nobody can place the next slot.
-  await eventually('the dead run', async () => (await producer.queue('audit-seal').getFailedCount()) === 1);
+  await eventually('the dead run', async () => (await world.queue().getFailedCount()) === 1);
   const reasons = ['Postgres is out of reach', 'seal-audit-events: no successful run in time'];
   await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([0, 1]);

@@ -1,15 +1,22 @@
 // For tests only: real workers with jobs that a test holds, lets go and watches.
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Processor, run } from '../../../jobs/processors/run.ts';
+import { queueNames } from '../../../observability/metrics/queue.ts';
 import type { JobRun, Log, Tx } from '../../domain/ports.ts';
 import { type Composed, compose } from '../../worker/compose.ts';
 import { loadConfig } from '../config/load.ts';
 import { defineJob, type Job } from '../define/job.ts';
 import { defineStatement } from '../define/statement.ts';
-import { queryRows } from './product.ts';
+import { repositoryRoot } from '../local/data-dir.ts';
+import { createProducer, type Producer } from '../queue/producer.ts';
+import { readSchedules, type ScheduleRow } from '../queue/schedule-rows.ts';
+import { createTestPorts } from './ports.ts';
+import { eventually, queryRows } from './product.ts';
 
 /** A job of the closed list under another contract: quick to fail, to stall and to come back. */
 export const effectJob = defineJob({
@@ -96,3 +103,120 @@ export const composeWorker = (options: WorldOptions): Composed =>
     log: options.log ?? quiet,
     processors: options.processors,
   });
+
+export type JobWorld = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly producer: Producer;
+  /** The queue of the effect jobs. */
+  readonly queue: () => ReturnType<Producer['queue']>;
+  /** A worker in this process, drained by `reset`. */
+  startWorker(options: StartOptions): Promise<Composed>;
+  /** A worker in a process of its own, killed by `reset`. @param env over `job-worker.ts`'s own */
+  forkWorker(env?: Readonly<Record<string, string>>): Promise<ChildProcess>;
+  /** Rows of one statement in the database of the jobs. */
+  rows<R extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>;
+  /** The timetable as it is. */
+  schedules(): Promise<ScheduleRow[]>;
+  /** How often a job has begun, its effect or not. */
+  begun(): Promise<number>;
+  /** How many effects there are. */
+  effects(): Promise<number>;
+  untilEffects(count: number): Promise<true>;
+  untilBegun(count: number): Promise<true>;
+  makeDue(): Promise<unknown>;
+  /** The next scheduled run, once it waits in Redis. */
+  untilPlaced(): Promise<ScheduleRow>;
+  /** So many checks of the timetable later: what would happen by mistake has had its chance. */
+  afterChecks(count: number): Promise<void>;
+  /** Ends every worker and forgets all jobs. */
+  reset(): Promise<void>;
+  end(): Promise<void>;
+};
+
+export type StartOptions = {
+  readonly processors: readonly Processor[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly log?: Log;
+  /** Other stores than the world's. */
+  readonly redisUrl?: string;
+  readonly databaseUrl?: string;
+};
+
+/** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
+export async function openJobWorld(stores: {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+}): Promise<JobWorld> {
+  const { databaseUrl, redisUrl } = stores;
+  await createEffectTables(databaseUrl);
+  const producer = createProducer(redisUrl, () => {});
+  await producer.ready(30_000);
+  const ports = createTestPorts(databaseUrl);
+  const running: Composed[] = [];
+  const forked: ChildProcess[] = [];
+  const rows: JobWorld['rows'] = (text, values) => queryRows(databaseUrl, text, values);
+  const queue = () => producer.queue('audit-seal');
+  const countOf = async (table: string): Promise<number> => (await rows(`SELECT 1 FROM ${table}`)).length;
+  const until = (what: string, table: string, count: number): Promise<true> =>
+    eventually(`${what} ${count}`, async () => (await countOf(table)) >= count);
+  const schedules = (): Promise<ScheduleRow[]> => readSchedules(ports.sql);
+  const reset = async (): Promise<void> => {
+    await Promise.all(running.splice(0).map((worker) => worker.drain(5_000)));
+    for (const worker of forked.splice(0)) {
+      worker.kill('SIGKILL');
+      if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit');
+    }
+    await producer.ready(30_000);
+    for (const name of queueNames) await producer.queue(name).obliterate({ force: true });
+    await rows('TRUNCATE job_schedules, effects, begun, ended, gates');
+  };
+  return {
+    databaseUrl,
+    redisUrl,
+    producer,
+    queue,
+    rows,
+    schedules,
+    startWorker: async (options) => {
+      const worker = composeWorker({ databaseUrl, redisUrl, ...options });
+      running.push(worker);
+      await worker.start();
+      return worker;
+    },
+    forkWorker: async (env = {}) => {
+      const worker = fork(new URL('./job-worker.ts', import.meta.url), {
+        execPath: join(repositoryRoot, 'node_modules/.bin/node'),
+        env: { ...process.env, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ...env },
+      });
+      forked.push(worker);
+      await once(worker, 'message');
+      return worker;
+    },
+    begun: () => countOf('begun'),
+    effects: () => countOf('effects'),
+    untilEffects: (count) => until('effect', 'effects', count),
+    untilBegun: (count) => until('run', 'begun', count),
+    makeDue: () => rows('UPDATE job_schedules SET next_run_at = clock_timestamp()'),
+    untilPlaced: () =>
+      eventually('the next run in Redis', async () => {
+        const [row] = await schedules();
+        const state = row && (await queue().getJobState(effectJobId(String(row.nextRunAtMs))));
+        return state === 'delayed' && row;
+      }),
+    afterChecks: async (count) => {
+      const declared = async () =>
+        (await rows<{ at: Date }>('SELECT max(declared_at) AS at FROM job_schedules'))[0]?.at.getTime();
+      for (let checks = 0; checks < count; checks += 1) {
+        const before = await declared();
+        await eventually('a check', async () => (await declared()) !== before);
+      }
+    },
+    reset,
+    end: async () => {
+      await reset();
+      await producer.close();
+      await ports.end();
+    },
+  };
+}
