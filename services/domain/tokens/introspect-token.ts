@@ -28,12 +28,13 @@ export type IntrospectPorts = ValidatePorts & HasAccess & Pick<Ports, 'sql'>;
 
 /**
  * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
- * client is registered for, are inactive to it (§4). A refresh token is looked up and stays as it is; only its current
- * generation is active. Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ * client is registered for by name, are inactive to it (§4): `*` lets it ask for tokens, and makes it no audience. A
+ * refresh token is looked up and stays as it is; only its current generation is active. Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
  */
 export async function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): Promise<Introspection> {
   const clientId = caller.kind === 'client' ? caller.clientId : null;
-  const audiences = clientId === null ? [] : (ports.access.client(clientId)?.audiences ?? []);
+  const registered = clientId === null ? [] : (ports.access.client(clientId)?.audiences ?? []);
+  const audiences = registered.filter((each) => each !== '*');
   return token.startsWith(REFRESH_PREFIX)
     ? introspectRefreshToken(ports, token, clientId, audiences)
     : introspectAccessToken(ports, token, audiences);
@@ -55,10 +56,7 @@ async function introspectRefreshToken(
 ): Promise<Introspection> {
   const login = await readRefreshToken(ports, token, clientId);
   if (!login?.isCurrent) return INACTIVE;
-  const isForAsker = [ports.tokenSettings.audience, ...audiences].some(
-    (each) => each === '*' || each === login.audience,
-  );
-  if (!isForAsker) return INACTIVE;
+  if (![ports.tokenSettings.audience, ...audiences].includes(login.audience)) return INACTIVE;
   return {
     active: true,
     scope: scopeNow(ports.access, login),

@@ -13,7 +13,7 @@ import { verifySignature } from './verify-signature.ts';
 export type TokenExpectations = {
   /** Instead of the default audience. */
   readonly audience?: string | undefined;
-  /** Others that are as good; `*`: anybody. */
+  /** Others that are as good. */
   readonly audiences?: readonly string[];
   /** Space separated; every one must be in the token's scope. */
   readonly requiredScope?: string | undefined;
@@ -133,8 +133,7 @@ const isForAsker = (
   audience: AccessTokenClaims['aud'],
   { audience: expected, audiences = [] }: TokenExpectations,
   ownAudience: string,
-): boolean =>
-  names(audience, expected ?? ownAudience) || audiences.some((other) => other === '*' || names(audience, other));
+): boolean => names(audience, expected ?? ownAudience) || audiences.some((other) => names(audience, other));
 
 function holdsScope(granted: string | undefined, required: string): boolean {
   const scopes = (granted ?? '').split(' ');
