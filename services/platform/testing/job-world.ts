@@ -41,7 +41,7 @@ const endInsert = defineStatement('endInsert', 'INSERT INTO ended (effect, pid, 
 const gateRead = defineStatement('gateRead', 'SELECT effect FROM gates WHERE effect = $1');
 
 /** What the jobs of these tests write to: no key forbids a second effect, so that one would be seen. */
-export const createEffectTables = (databaseUrl: string): Promise<unknown> =>
+const createEffectTables = (databaseUrl: string): Promise<unknown> =>
   queryRows(
     databaseUrl,
     `CREATE TABLE effects (effect text, fence bigint, job_id text);
@@ -134,7 +134,7 @@ export type JobWorld = {
   end(): Promise<void>;
 };
 
-export type StartOptions = {
+type StartOptions = {
   readonly processors: readonly Processor[];
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Log;
