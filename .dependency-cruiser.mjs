@@ -86,11 +86,10 @@ export default {
     ),
     rule(
       'contracts and audit events are leaves',
-      { path: '^services/domain/[^/]+/([a-z-]*contract|audit-events)\\.ts$' },
+      { path: '^services/domain/.+/([a-z-]*contract|audit-events)\\.ts$' },
       {
         path: '^(services|jobs|observability|cli)/',
-        pathNot:
-          '^services/platform/(define/|errors\\.ts)|^services/domain/[^/]+/[a-z-]*(errors|contract|shapes)\\.ts$',
+        pathNot: '^services/platform/(define/|errors\\.ts)|^services/domain/.+/[a-z-]*(errors|contract|shapes)\\.ts$',
       },
       'Documentation, SDKs and tests read them without loading the product.',
     ),

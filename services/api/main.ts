@@ -4,7 +4,7 @@ import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
-import { assertNotRewound } from '../domain/tokens/revocation-set.ts';
+import { assertNotRewound } from '../domain/tokens/revocations/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { refreshFamilyRotateBatch } from '../domain/tokens/family.store.ts';
+import { refreshFamilyRotateBatch } from '../domain/tokens/families/family.store.ts';
 import { recordProcess, waitForExit } from '../platform/local/processes.ts';
 import {
   claimsIn,

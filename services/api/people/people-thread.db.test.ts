@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import type { LoginAnswer } from '../../domain/identity/open-session.ts';
 import type { Caller, Log } from '../../domain/ports.ts';
-import { stateRewound } from '../../domain/tokens/revocations-contract.ts';
+import { stateRewound } from '../../domain/tokens/revocations/revocations-contract.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { prepareKeys } from '../../platform/testing/api-copy.ts';
 import { newPerson } from '../../platform/testing/identity-world.ts';

@@ -24,7 +24,7 @@ import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../../domain/identity/manage-sessions.ts';
 import { listUsers, type ShowUserPorts, showUser } from '../../domain/identity/read-users.ts';
 import type { Ports } from '../../domain/ports.ts';
-import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../../domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 

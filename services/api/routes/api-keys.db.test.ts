@@ -2,8 +2,8 @@ import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'no
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyDirectory } from '../../domain/api-keys/api-key-directory.ts';
 import { mintAccessToken } from '../../domain/tokens/access-token.ts';
-import { createFamily } from '../../domain/tokens/create-family.ts';
-import { familyTokenFacts } from '../../domain/tokens/family-token.ts';
+import { createFamily } from '../../domain/tokens/families/create-family.ts';
+import { familyTokenFacts } from '../../domain/tokens/families/family-token.ts';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';

@@ -2,7 +2,7 @@ import { listConsentsEndpoint, withdrawConsentEndpoint } from '../../domain/oaut
 import { listConsents } from '../../domain/oauth/list-consents.ts';
 import { withdrawConsent } from '../../domain/oauth/withdraw-consent.ts';
 import type { Ports } from '../../domain/ports.ts';
-import type { HasRevocationPush } from '../../domain/tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../../domain/tokens/revocations/revocation-set.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** What people let applications do for them. */

@@ -13,12 +13,12 @@ import { type PushPorts, pushAuthorizationRequest } from '../../domain/oauth/pus
 import { readUserInfo } from '../../domain/oauth/read-user-info.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
-import { dpopNonce } from '../../domain/tokens/dpop-nonce.ts';
+import { dpopNonce } from '../../domain/tokens/dpop/dpop-nonce.ts';
+import type { PresentedProof } from '../../domain/tokens/dpop/use-dpop-proof.ts';
 import { introspectToken } from '../../domain/tokens/introspect-token.ts';
 import { oauthClient } from '../../domain/tokens/oauth-client.ts';
 import { revokeOAuthToken } from '../../domain/tokens/revoke-oauth-token.ts';
 import type { RevokePorts } from '../../domain/tokens/revoke-token.ts';
-import type { PresentedProof } from '../../domain/tokens/use-dpop-proof.ts';
 import type { ValidatePorts } from '../../domain/tokens/validate-token.ts';
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import { type Answer, answer } from '../answer.ts';

@@ -5,8 +5,12 @@ import { compactVerify, createLocalJWKSet, decodeProtectedHeader, type JSONWebKe
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
-import { createRevocationFeed, FEED_ANSWER_LIMIT, type RevocationFeed } from '../../domain/tokens/revocation-feed.ts';
-import { createRevocationStreams, type RevocationStreams } from '../../domain/tokens/revocation-stream.ts';
+import {
+  createRevocationFeed,
+  FEED_ANSWER_LIMIT,
+  type RevocationFeed,
+} from '../../domain/tokens/revocations/revocation-feed.ts';
+import { createRevocationStreams, type RevocationStreams } from '../../domain/tokens/revocations/revocation-stream.ts';
 import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
 import { createVault } from '../../platform/crypto/vault.ts';
 import { defineStatement } from '../../platform/define/statement.ts';

@@ -1,7 +1,10 @@
-import { readRevocations } from '../../domain/tokens/read-revocations.ts';
-import type { HasRevocationFeed } from '../../domain/tokens/revocation-feed.ts';
-import { type HasRevocationStreams, questionOfEventId } from '../../domain/tokens/revocation-stream.ts';
-import { readRevocationsEndpoint, streamRevocationsEndpoint } from '../../domain/tokens/revocations-contract.ts';
+import { readRevocations } from '../../domain/tokens/revocations/read-revocations.ts';
+import type { HasRevocationFeed } from '../../domain/tokens/revocations/revocation-feed.ts';
+import { type HasRevocationStreams, questionOfEventId } from '../../domain/tokens/revocations/revocation-stream.ts';
+import {
+  readRevocationsEndpoint,
+  streamRevocationsEndpoint,
+} from '../../domain/tokens/revocations/revocations-contract.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

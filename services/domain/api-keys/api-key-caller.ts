@@ -1,7 +1,7 @@
 import { apiKeyChecks } from '../../../observability/metrics/api-keys.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from '../access/access-directory.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import { assertFresh, type HasRevocations } from '../tokens/revocation-set.ts';
+import { assertFresh, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasApiKeys, LiveApiKey } from './api-key-directory.ts';
 import { parseApiKey } from './api-key-format.ts';
 import { apiKeysStale } from './errors.ts';

@@ -4,7 +4,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
-import type { HasRevocationPush } from '../tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import { assertAdminStays } from './assert-admin-stays.ts';
 import type { Auth } from './auth.ts';
 import type { ShowUserPorts } from './read-users.ts';

@@ -3,7 +3,7 @@ import { runWithTransaction } from '@better-auth/core/context';
 import { isAPIError } from 'better-auth/api';
 import { internalError } from '../../platform/errors.ts';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
-import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import { type Assurance, PASSWORD_ALONE } from './assurance.ts';
 import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';

@@ -1,6 +1,6 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import type { HasRevocationPush } from '../tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import type { Auth } from './auth.ts';
 import { deleteSession } from './identity.store.ts';
 

@@ -1,7 +1,7 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
-import { endFamiliesOfUser } from '../tokens/end-family.ts';
 import { userUnknown } from '../tokens/errors.ts';
+import { endFamiliesOfUser } from '../tokens/families/end-family.ts';
 import type { UserAct, UserPorts } from './act-on-user.ts';
 import { deleteSessionsOf, lockUser } from './users.store.ts';
 

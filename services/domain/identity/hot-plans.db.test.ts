@@ -6,7 +6,7 @@ import { createPrismaDatabase } from '../../platform/postgres/prisma.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
 import { recordClientTokens } from '../tokens/client-credentials.store.ts';
-import { refreshFamilyRotateBatch } from '../tokens/family.store.ts';
+import { refreshFamilyRotateBatch } from '../tokens/families/family.store.ts';
 import {
   familiesEnd,
   familiesEndBySession,
@@ -15,10 +15,14 @@ import {
   familyInsert,
   familyLock,
   sessionLock,
-} from '../tokens/family-life.store.ts';
+} from '../tokens/families/family-life.store.ts';
 import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/idempotency.store.ts';
-import { readFeed } from '../tokens/revocations.store.ts';
-import { insertTokenRevocation, readFamilyOwner, readRevocationEpoch } from '../tokens/token-revocation.store.ts';
+import { readFeed } from '../tokens/revocations/revocations.store.ts';
+import {
+  insertTokenRevocation,
+  readFamilyOwner,
+  readRevocationEpoch,
+} from '../tokens/revocations/token-revocation.store.ts';
 import { findCredential } from './identity.store.ts';
 import { countFailure, forgiveFailures, readCounters, readTriedNames } from './login-failures.store.ts';
 import { findSessionRow, useSession } from './sessions.store.ts';

@@ -2,7 +2,7 @@ import { sessionsEnded } from '../../../observability/metrics/identity.ts';
 import { ownerAsking, ownOrUnknown } from '../ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { type Login, loginsOfSessions } from '../tokens/list-logins.ts';
+import { type Login, loginsOfSessions } from '../tokens/families/list-logins.ts';
 import type { LiveSessionView } from './admin-contract.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
 import { sessionUnknown } from './errors.ts';

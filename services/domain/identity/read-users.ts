@@ -2,7 +2,7 @@ import type { HasKeyRing } from '../keys/key-ring.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
-import { countLogins } from '../tokens/list-logins.ts';
+import { countLogins } from '../tokens/families/list-logins.ts';
 import type { AccountDetailView, AccountView } from './admin-contract.ts';
 import { readFactors } from './factors/factors.store.ts';
 import { readLoginStanding } from './login-standing.ts';

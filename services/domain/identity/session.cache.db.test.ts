@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createVault } from '../../platform/crypto/vault.ts';
 import { connectRedis, type RedisConnection } from '../../platform/redis/redis.ts';
 import { testRedisUrl } from '../../platform/testing/stores.ts';
-import type { RevocationSet } from '../tokens/revocation-set.ts';
+import type { RevocationSet } from '../tokens/revocations/revocation-set.ts';
 import { createSessionCache } from './session.cache.ts';
 
 let redis: RedisConnection;

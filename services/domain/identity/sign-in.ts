@@ -3,7 +3,7 @@ import { isAppError } from '../../platform/define/error.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, HashAdmission, Ports } from '../ports.ts';
-import { assertNotRewound, type HasRevocationPush } from '../tokens/revocation-set.ts';
+import { assertNotRewound, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import { lockUser } from './accounts/accounts.store.ts';
 import { refuseUnverified } from './accounts/refuse-unverified.ts';
 import { PASSWORD_ALONE } from './assurance.ts';

@@ -1,7 +1,7 @@
 import { sessionsEnded } from '../../../observability/metrics/identity.ts';
 import { unauthenticated } from '../../platform/errors.ts';
 import type { Caller, Ports } from '../ports.ts';
-import type { HasRevocationPush } from '../tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import type { HasAuth } from './auth.ts';
 import { endSession } from './end-session.ts';
 

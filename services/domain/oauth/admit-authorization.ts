@@ -4,7 +4,7 @@ import type { LiveSession } from '../identity/live-session.ts';
 import { sessionCallerOf } from '../identity/open-session.ts';
 import { findByCookie } from '../identity/read-session.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { type AuthorizeStep, answerError, refusedStep } from './authorize-step.ts';

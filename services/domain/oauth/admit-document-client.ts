@@ -5,7 +5,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { sessionCallerOf } from '../identity/open-session.ts';
 import { findByCookie } from '../identity/read-session.ts';
 import type { Caller, Tx } from '../ports.ts';
-import { assertNotRewound } from '../tokens/revocation-set.ts';
+import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import type { AuthorizeInput, AuthorizePorts } from './admit-authorization.ts';
 import type { AuthorizeStep } from './authorize-step.ts';
 import { isClientDocumentUrl } from './client-document.ts';

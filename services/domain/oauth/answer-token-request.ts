@@ -1,8 +1,10 @@
 import { requestInvalid } from '../../platform/errors.ts';
 import { DEVICE_GRANT, GRANT_TYPES, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
-import { dpopProofInvalid } from '../tokens/dpop-errors.ts';
+import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
+import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
+import { checkPresented } from '../tokens/families/rotate-family.ts';
 import {
   type GrantTokenInput,
   type GrantTokenPorts,
@@ -12,8 +14,6 @@ import {
 } from '../tokens/grant-token.ts';
 import type { ClientTokenAnswer } from '../tokens/issue-client-token.ts';
 import { type OAuthClient, oauthClient } from '../tokens/oauth-client.ts';
-import { checkPresented } from '../tokens/rotate-family.ts';
-import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/use-dpop-proof.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
 import type { OAuthTokenAnswer } from './finish-oauth-login.ts';

@@ -6,7 +6,7 @@ import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { oauthClient } from '../tokens/oauth-client.ts';
-import { assertNotRewound, type HasRevocations } from '../tokens/revocation-set.ts';
+import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { newUserCode, shownUserCode } from './device-codes.ts';
 import { deviceGrantCounts, insertDeviceGrant } from './device-grants.store.ts';

@@ -4,7 +4,7 @@ import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../
 import { signInEndpoint } from '../identity/contract.ts';
 import { answerSecondFactorEndpoint } from '../identity/factors-contract.ts';
 import { signingUnavailable } from '../keys/errors.ts';
-import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop-errors.ts';
+import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import {
   keyRingBehind,
@@ -15,8 +15,8 @@ import {
   resourceForeign,
   scopeExceeded,
   sessionEnded,
-} from '../tokens/refresh-errors.ts';
-import { stateRewound } from '../tokens/revocations-contract.ts';
+} from '../tokens/families/refresh-errors.ts';
+import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import {
   certificateUnreadable,
   codeInvalid,

@@ -5,10 +5,10 @@ import { auditRow } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
 import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
-import { rememberToken } from '../tokens/family-token.ts';
+import { rememberToken } from '../tokens/families/family-token.ts';
 import type { ClientTokenPorts } from '../tokens/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
-import { assertNotRewound } from '../tokens/revocation-set.ts';
+import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import type { ValidatePorts } from '../tokens/validate-token.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 

@@ -3,7 +3,7 @@ import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import { allowedAudience } from '../tokens/allowed-audience.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
-import { confirmationOf, maySee, maySeeRoles } from '../tokens/family-token.ts';
+import { confirmationOf, maySee, maySeeRoles } from '../tokens/families/family-token.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { judgeToken, type ValidatePorts } from '../tokens/validate-token.ts';

@@ -1,6 +1,6 @@
 import type { Caller } from '../ports.ts';
 import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
-import { rememberToken } from '../tokens/family-token.ts';
+import { rememberToken } from '../tokens/families/family-token.ts';
 import { signIdToken } from './id-token.ts';
 import type { OAuthLogin, OAuthLoginPorts } from './oauth-login.ts';
 import { userClaims } from './user-claims.ts';

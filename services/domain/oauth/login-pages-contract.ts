@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/passkeys-contract.ts';
-import { stateRewound } from '../tokens/revocations-contract.ts';
+import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 
 const TAG = 'OAuth';
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;

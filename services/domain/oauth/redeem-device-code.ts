@@ -2,10 +2,10 @@ import { tokensIssued } from '../../../observability/metrics/tokens.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { requestInvalid } from '../../platform/errors.ts';
 import type { Caller } from '../ports.ts';
+import { sessionEnded } from '../tokens/families/refresh-errors.ts';
 import type { ProvenKeys } from '../tokens/grant-token.ts';
 import type { OAuthClient } from '../tokens/oauth-client.ts';
-import { sessionEnded } from '../tokens/refresh-errors.ts';
-import { assertNotRewound } from '../tokens/revocation-set.ts';
+import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
 import {
   deviceCodeExpired,

@@ -1,4 +1,4 @@
-import type { HasRevocations } from '../tokens/revocation-set.ts';
+import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 
 /** What this process knows of its parts without asking them. */
 export type ReadinessSources = HasRevocations & {

@@ -17,7 +17,7 @@ import type { Json } from '../../platform/testing/http-client.ts';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { type CliRun, runCli } from '../../platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { claimUnusedDatabase } from '../tokens/claim-unused-database.ts';
+import { claimUnusedDatabase } from '../tokens/revocations/claim-unused-database.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 
 type Pair = { readonly access_token: string; readonly refresh_token: string };

@@ -1,7 +1,7 @@
 import { keyedHash } from '../audit/audit-context.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports, RequestContext } from '../ports.ts';
-import type { TokenOrigin } from './revocation-set.ts';
+import type { TokenOrigin } from './revocations/revocation-set.ts';
 import type { JsonObject } from './strict-json.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 

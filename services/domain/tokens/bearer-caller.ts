@@ -1,5 +1,5 @@
 import type { Caller, RequestContext } from '../ports.ts';
-import { judgeProof, type PresentedProof } from './use-dpop-proof.ts';
+import { judgeProof, type PresentedProof } from './dpop/use-dpop-proof.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
 /**

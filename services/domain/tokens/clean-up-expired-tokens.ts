@@ -1,7 +1,7 @@
 import { type PurgePorts, purge } from '../purge.ts';
-import { dpopProofPurge } from './dpop.store.ts';
+import { dpopProofPurge } from './dpop/dpop.store.ts';
 import { idempotencyKeyPurge } from './idempotency.store.ts';
-import { revocationPurge } from './revocations.store.ts';
+import { revocationPurge } from './revocations/revocations.store.ts';
 import { familyPurge } from './token-statistics.store.ts';
 
 /** What this module removes once its time is over. */

@@ -8,7 +8,7 @@ import {
   storeUnavailable,
 } from '../../platform/errors.ts';
 import { signingUnavailable } from '../keys/errors.ts';
-import { dpopProofInvalid } from './dpop-errors.ts';
+import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import {
   clientUnknown,
   replayStoreUnavailable,
@@ -27,8 +27,8 @@ import {
   refreshTokenReused,
   scopeExceeded,
   sessionEnded,
-} from './refresh-errors.ts';
-import { revocationStateStale, stateRewound } from './revocations-contract.ts';
+} from './families/refresh-errors.ts';
+import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 
 const TAG = 'Tokens';
 

@@ -8,8 +8,8 @@ import {
   readFirstRevocation,
   type TokenTies,
 } from './explain-end.store.ts';
-import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
-import { assertFresh, type HasRevocations } from './revocation-set.ts';
+import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import { assertFresh, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import { verifyToken } from './validate-token.ts';
 import { DECIDING_RULES, type DecidingRule, END_REASONS, type EndReason, type Explanation } from './why-contract.ts';

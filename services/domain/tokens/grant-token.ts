@@ -1,7 +1,7 @@
 import { requestInvalid } from '../../platform/errors.ts';
 import type { Caller } from '../ports.ts';
 import { grantNotAllowed, grantTypeUnsupported } from './errors.ts';
-import type { TokenPairAnswer } from './family-token.ts';
+import type { TokenPairAnswer } from './families/family-token.ts';
 import { type ClientTokenAnswer, type ClientTokenPorts, issueClientToken } from './issue-client-token.ts';
 import { oauthClient } from './oauth-client.ts';
 import { type RefreshTokenPorts, refreshToken } from './refresh-token.ts';

@@ -1,8 +1,8 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { tokenTypeOf } from './access-token.ts';
-import { scopeNow } from './family-token.ts';
-import { readRefreshToken } from './read-refresh-token.ts';
+import { scopeNow } from './families/family-token.ts';
+import { readRefreshToken } from './families/read-refresh-token.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 
 /** RFC 7662 §2.2; an inactive token is told nothing more of. */

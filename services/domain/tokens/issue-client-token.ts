@@ -10,8 +10,8 @@ import { tokenIssued } from './audit-events.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from './errors.ts';
-import { confirmationOf, rememberToken } from './family-token.ts';
-import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
+import { confirmationOf, rememberToken } from './families/family-token.ts';
+import { assertNotRewound, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 /** Group commit of the audit rows of client tokens: durable before the answer, one commit for many. */

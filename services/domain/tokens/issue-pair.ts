@@ -10,13 +10,13 @@ import { assertFreshLogin, type HasStepUp } from '../step-up.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from './access-token.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { tokenIssued } from './audit-events.ts';
-import { createFamily, type NewFamily } from './create-family.ts';
-import { dpopProofInvalid } from './dpop-errors.ts';
+import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import { roleNotHeld, scopeInvalid, userUnknown } from './errors.ts';
-import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from './family-token.ts';
+import { createFamily, type NewFamily } from './families/create-family.ts';
+import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from './families/family-token.ts';
+import { sessionEnded } from './families/refresh-errors.ts';
 import { earlierResult, type IdempotentRequest, idempotentRequest, keepResult } from './idempotency.ts';
-import { sessionEnded } from './refresh-errors.ts';
-import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
+import { assertNotRewound, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 export type IssuePairInput = {

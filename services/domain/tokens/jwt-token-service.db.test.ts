@@ -201,7 +201,7 @@ describe('TokenCachingStrategy', () => {
     const second = await service.refreshAccessToken(pair.refreshToken, home);
     expect(await cache.isTokenRevoked(second.tokenId)).toBe(false);
     await api.ports.transact(async (tx) => {
-      const { endFamily } = await import('./end-family.ts');
+      const { endFamily } = await import('./families/end-family.ts');
       const { testCaller } = await import('../../platform/testing/ports.ts');
       await endFamily(tx, fid as string, 'x', testCaller);
       tx.afterCommit(api.ports.announceRevocations);

@@ -1,5 +1,5 @@
 import { tokenMetadataUnavailable, tokenUnknown } from './errors.ts';
-import type { HasRevocations } from './revocation-set.ts';
+import type { HasRevocations } from './revocations/revocation-set.ts';
 import { readTokenMetadata, type TokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
 export type TokenView = {

@@ -7,9 +7,9 @@ import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts
 import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/families.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
 import { signingUnavailable } from '../keys/errors.ts';
-import { createFamily, type NewFamily } from './create-family.ts';
+import { createFamily, type NewFamily } from './families/create-family.ts';
+import { checkRefreshToken, mintRefreshToken } from './families/refresh-token-format.ts';
 import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
-import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 
 let world: ApiWorld;
 let proxy: TcpProxy;

@@ -4,13 +4,19 @@ import type { HasAccess } from '../access/access-directory.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { mintAccessToken } from './access-token.ts';
-import { familyGrantRead } from './family-life.store.ts';
-import { familyTokenFacts, pairAnswer, rememberToken, scopeNow, type TokenPairAnswer } from './family-token.ts';
-import { resourceForeign, scopeExceeded, sessionEnded } from './refresh-errors.ts';
-import { type CheckedRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
-import { assertNotRewound, type HasRevocations } from './revocation-set.ts';
-import type { HasRefreshFamilies } from './rotate-families.ts';
-import { checkPresented, type PresentedBy, rotateFamily } from './rotate-family.ts';
+import { familyGrantRead } from './families/family-life.store.ts';
+import {
+  familyTokenFacts,
+  pairAnswer,
+  rememberToken,
+  scopeNow,
+  type TokenPairAnswer,
+} from './families/family-token.ts';
+import { resourceForeign, scopeExceeded, sessionEnded } from './families/refresh-errors.ts';
+import { type CheckedRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import type { HasRefreshFamilies } from './families/rotate-families.ts';
+import { checkPresented, type PresentedBy, rotateFamily } from './families/rotate-family.ts';
+import { assertNotRewound, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 export type RefreshTokenInput = {

@@ -7,11 +7,11 @@ import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { assertFreshLogin, type HasStepUp } from '../step-up.ts';
 import { tokenRevoked } from './audit-events.ts';
-import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
 import { clientUnknown, userUnknown } from './errors.ts';
-import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
-import type { RevocationKind } from './revocation-log.ts';
-import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
+import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './families/end-family.ts';
+import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import type { RevocationKind } from './revocations/revocation-log.ts';
+import type { HasRevocationPush, HasRevocations } from './revocations/revocation-set.ts';
 import {
   deleteSession,
   deleteUserSessions,
@@ -19,7 +19,7 @@ import {
   readFamilyOwner,
   readRevocationEpoch,
   readSessionOwner,
-} from './token-revocation.store.ts';
+} from './revocations/token-revocation.store.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import { verifyToken } from './validate-token.ts';
 

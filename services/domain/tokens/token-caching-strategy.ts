@@ -4,7 +4,7 @@ import type { HasStepUp } from '../step-up.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from './clean-up-expired-tokens.ts';
 import { isRevoked } from './read-token.ts';
 import { readTokenStatistics, type TokenStatistics } from './read-token-statistics.ts';
-import { assertFresh } from './revocation-set.ts';
+import { assertFresh } from './revocations/revocation-set.ts';
 import { type RevokePorts, revokeToken } from './revoke-token.ts';
 import { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './token-metadata.cache.ts';
 import type { JWTPayload, TokenValidationResult } from './token-types.ts';

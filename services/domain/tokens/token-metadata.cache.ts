@@ -4,7 +4,7 @@ import { hmacKey } from '../audit/hmac-key.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from './access-token.ts';
-import type { TokenOrigin } from './revocation-set.ts';
+import type { TokenOrigin } from './revocations/revocation-set.ts';
 
 /** What is remembered of an issued access token for its own lifetime. It authorises nothing. */
 export type TokenMetadata = {

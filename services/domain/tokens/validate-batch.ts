@@ -4,7 +4,7 @@ import type { Caller, Ports } from '../ports.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 import { tokenMetadataUnavailable } from './errors.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
-import { assertFresh } from './revocation-set.ts';
+import { assertFresh } from './revocations/revocation-set.ts';
 import { readTokenMetadata, type TokenMetadata } from './token-metadata.cache.ts';
 import { type InactiveReason, judgeToken, type ValidatePorts } from './validate-token.ts';
 

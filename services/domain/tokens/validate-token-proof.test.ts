@@ -3,8 +3,8 @@ import { newProofMaker } from '../../platform/testing/dpop.ts';
 import { reasonOf, tokenWorld } from '../../platform/testing/token-world.ts';
 import { tokenTypeOf } from './access-token.ts';
 import { bearerCaller } from './bearer-caller.ts';
-import { checkDpopProof } from './dpop-proof.ts';
-import { confirmationOf } from './family-token.ts';
+import { checkDpopProof } from './dpop/dpop-proof.ts';
+import { confirmationOf } from './families/family-token.ts';
 
 const world = tokenWorld();
 const HTU = 'https://tasks.test/api';

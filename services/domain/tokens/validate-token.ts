@@ -2,9 +2,9 @@ import { tokenValidationDuration, tokenValidations, tokenVerdictCache } from '..
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from './access-token.ts';
-import { checkDpopProof } from './dpop-proof.ts';
+import { checkDpopProof } from './dpop/dpop-proof.ts';
 import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from './parse-token.ts';
-import { assertFresh, type HasRevocations, type RevocableClaims } from './revocation-set.ts';
+import { assertFresh, type HasRevocations, type RevocableClaims } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
 import { verifySignature } from './verify-signature.ts';

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { AccessTokenClaims } from './access-token.ts';
-import type { RevocableClaims } from './revocation-set.ts';
+import type { RevocableClaims } from './revocations/revocation-set.ts';
 
 /** A token whose signature, form and claim types hold. Everything that time can change is judged again on every use. */
 export type VerifiedToken = {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { requestInvalid, storeUnavailable } from '../../platform/errors.ts';
 import { END_RULES } from '../audit/end-rule-shapes.ts';
-import { revocationStateStale, stateRewound } from './revocations-contract.ts';
+import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 
 /** Rules by which a login ends. What somebody wrote as a reason is for the audit log, and shown as `revoked`. */
 export const END_REASONS = [

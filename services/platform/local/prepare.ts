@@ -6,7 +6,7 @@ import { seedDemo } from '../../domain/identity/seed-demo.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Ports } from '../../domain/ports.ts';
-import { claimUnusedDatabase } from '../../domain/tokens/claim-unused-database.ts';
+import { claimUnusedDatabase } from '../../domain/tokens/revocations/claim-unused-database.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { vaultsOf } from '../crypto/vaults.ts';

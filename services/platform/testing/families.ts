@@ -6,21 +6,21 @@ import {
   type CreateFamilyPorts,
   createFamily,
   type NewFamily,
-} from '../../domain/tokens/create-family.ts';
-import type { CheckedRefreshToken, RefreshSecrets } from '../../domain/tokens/refresh-token-format.ts';
+} from '../../domain/tokens/families/create-family.ts';
+import type { CheckedRefreshToken, RefreshSecrets } from '../../domain/tokens/families/refresh-token-format.ts';
 import {
   createRefreshFamilies,
   type HasRefreshFamilies,
   type HasRefreshSecrets,
   type RefreshFamilySettings,
-} from '../../domain/tokens/rotate-families.ts';
+} from '../../domain/tokens/families/rotate-families.ts';
 import {
   checkPresented,
   type HasIncarnation,
   type PresentedBy,
   type RotatedFamily,
   rotateFamily,
-} from '../../domain/tokens/rotate-family.ts';
+} from '../../domain/tokens/families/rotate-family.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 

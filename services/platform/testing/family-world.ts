@@ -1,7 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { CreatedFamily, NewFamily } from '../../domain/tokens/create-family.ts';
-import { checkRefreshToken, mintRefreshToken, type RefreshSecrets } from '../../domain/tokens/refresh-token-format.ts';
-import type { PresentedBy } from '../../domain/tokens/rotate-family.ts';
+import type { CreatedFamily, NewFamily } from '../../domain/tokens/families/create-family.ts';
+import {
+  checkRefreshToken,
+  mintRefreshToken,
+  type RefreshSecrets,
+} from '../../domain/tokens/families/refresh-token-format.ts';
+import type { PresentedBy } from '../../domain/tokens/families/rotate-family.ts';
 import { isAppError } from '../define/error.ts';
 import {
   callerFrom,

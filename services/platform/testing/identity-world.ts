@@ -18,8 +18,8 @@ import { createSocialProviders } from '../../domain/identity/social/providers.ts
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../domain/ports.ts';
-import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
-import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
+import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocations/revocation-set.ts';
+import { createStatePoll, type StatePoll } from '../../domain/tokens/revocations/state-poll.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../config/identity.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';

@@ -1,7 +1,7 @@
 import type { Log, MarkStore, Redis, Sql, Transact } from '../../domain/ports.ts';
-import type { RevocationEntry } from '../../domain/tokens/revocation-log.ts';
-import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
-import { createStatePoll, type StatePoll } from '../../domain/tokens/state-poll.ts';
+import type { RevocationEntry } from '../../domain/tokens/revocations/revocation-log.ts';
+import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocations/revocation-set.ts';
+import { createStatePoll, type StatePoll } from '../../domain/tokens/revocations/state-poll.ts';
 import { systemClock } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { connectRedis, type RedisConnection } from '../redis/redis.ts';

@@ -2,7 +2,7 @@ import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, rando
 import type { VerificationKey } from '../../domain/keys/key-material.ts';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import type { Clock, Log } from '../../domain/ports.ts';
-import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocation-set.ts';
+import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
 import { type TokenExpectations, type ValidatePorts, validateToken } from '../../domain/tokens/validate-token.ts';
 import { createVerifiedTokenCache } from '../../domain/tokens/verified-token-cache.ts';

@@ -1,7 +1,7 @@
 import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
 import { assertAdminStays } from '../assert-admin-stays.ts';
 import type { HasAuth } from '../auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';

@@ -3,7 +3,7 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { clearLoginFailures } from '../forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';

@@ -3,7 +3,7 @@ import { isAppError } from '../../../platform/define/error.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
-import { assertNotRewound } from '../../tokens/revocation-set.ts';
+import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';

@@ -2,7 +2,7 @@ import { logins } from '../../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
-import { assertNotRewound } from '../../tokens/revocation-set.ts';
+import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';

@@ -1,6 +1,6 @@
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocation-set.ts';
+import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
 import {
   deleteFactors,
   deleteOtherAccounts,

@@ -1,5 +1,5 @@
 import type { Caller, Ports } from '../../ports.ts';
-import { assertNotRewound, type HasRevocations } from '../../tokens/revocation-set.ts';
+import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import type { HasAuth } from '../auth.ts';
 import { socialProviderUnknown } from '../social-errors.ts';
 import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';

@@ -1,0 +1,29 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { KeyRing } from '../../keys/key-ring.ts';
+import type { Ports } from '../../ports.ts';
+
+type NoncePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
+
+/** A nonce is given out for so long, and taken for as long again. */
+const SLOT_MS = 120_000;
+
+const macOf = (key: Buffer, slot: number): string =>
+  createHmac('sha256', key).update(`dpop nonce\0${slot}`).digest('base64url');
+
+/** The nonce of this moment (RFC 9449 §8), the same from every copy and stored nowhere: `<key version>.<slot>.<mac>`. */
+export function dpopNonce({ clock, keyRing }: NoncePorts): string {
+  const { version, key } = keyRing.secret('csrf');
+  const slot = Math.floor(clock.now() / SLOT_MS);
+  return `${version}.${slot}.${macOf(key, slot)}`;
+}
+
+/** Whether a nonce is of now or of the slot before. */
+export function isDpopNonce({ clock, keyRing }: NoncePorts, nonce: string): boolean {
+  const [, version, slotText, mac] = /^(\d{1,5})\.(\d{1,10})\.([\w-]{43})$/.exec(nonce) ?? [];
+  if (mac === undefined) return false;
+  const slot = Number(slotText);
+  const age = Math.floor(clock.now() / SLOT_MS) - slot;
+  const key = keyRing.secretVersion('csrf', Number(version));
+  if (key === undefined || (age !== 0 && age !== 1)) return false;
+  return timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, slot)));
+}

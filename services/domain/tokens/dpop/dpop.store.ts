@@ -1,0 +1,23 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
+
+/** The unique insert is the use: of two at once, on whichever copies, one gets a row. By primary key. */
+const proofConsume = defineStatement(
+  'dpopProofConsume',
+  `INSERT INTO dpop_proofs (proof_hash, expires_at) VALUES ($1::bytea, clock_timestamp() + make_interval(secs => $2::float8))
+   ON CONFLICT (proof_hash) DO NOTHING RETURNING 1`,
+);
+
+/** True for the first use. */
+export const insertProof = async (sql: Sql, proofHash: Buffer, keepSeconds: number): Promise<boolean> =>
+  (await sql.query(proofConsume, [proofHash, keepSeconds])).length === 1;
+
+/** Proofs too old to be taken again. Index: dpop_proofs_expires_at. */
+export const dpopProofPurge = definePurge({
+  kind: 'dpop_proofs',
+  table: 'dpop_proofs',
+  id: 'proof_hash',
+  ends: 'expires_at',
+  stays: `interval '1 minute'`,
+});

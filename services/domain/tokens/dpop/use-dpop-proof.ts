@@ -1,0 +1,51 @@
+import { hash } from 'node:crypto';
+import type { KeyRing } from '../../keys/key-ring.ts';
+import type { Ports } from '../../ports.ts';
+import type { HasTokenSettings } from '../token-settings.ts';
+import { insertProof } from './dpop.store.ts';
+import { dpopNonceRequired, dpopProofInvalid } from './dpop-errors.ts';
+import { dpopNonce, isDpopNonce } from './dpop-nonce.ts';
+import { checkDpopProof, type DpopProof, PROOF_SECONDS } from './dpop-proof.ts';
+
+/** A proof as a request carries it, and the request it must be of. */
+export type PresentedProof = {
+  /** The DPoP header; several of them are no proof. */
+  readonly proof: string;
+  readonly htm: string;
+  readonly htu: string;
+  /** It was judged when its request came, and is not judged again. */
+  readonly isChecked?: true;
+};
+
+export type DpopPorts = Pick<Ports, 'clock'> &
+  HasTokenSettings & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
+
+/**
+ * Judges a proof in memory, before any query.
+ * @param accessToken the token it came with, at a resource
+ * @throws dpop_proof_invalid, dpop_nonce_required (401; at the OAuth endpoints 400)
+ */
+export function judgeProof(ports: DpopPorts, presented: PresentedProof, accessToken?: string): DpopProof {
+  const { leewaySeconds, requireDpopNonce } = ports.tokenSettings;
+  const now = Math.floor(ports.clock.now() / 1_000);
+  const { proof, htm, htu } = presented;
+  const expected = { htm, htu, now, leewaySeconds, ...(accessToken === undefined ? {} : { accessToken }) };
+  const checked = checkDpopProof(proof, expected);
+  if (checked === null) throw dpopProofInvalid();
+  const isNonceMissing = checked.nonce === undefined ? requireDpopNonce : !isDpopNonce(ports, checked.nonce);
+  if (isNonceMissing) throw dpopNonceRequired({ headers: { 'dpop-nonce': dpopNonce(ports) } });
+  return checked;
+}
+
+/**
+ * Uses a proof up: the same one is refused from then on, by every copy, for as long as its age would let it pass.
+ * Throws `dpop_proof_invalid` for one used before, `store_unavailable` (503).
+ */
+export async function consumeProof(
+  ports: Pick<Ports, 'hotSql'> & HasTokenSettings,
+  { jkt, jti }: DpopProof,
+): Promise<void> {
+  const keepSeconds = PROOF_SECONDS + ports.tokenSettings.leewaySeconds + 60;
+  if (!(await insertProof(ports.hotSql, hash('sha256', `${jkt}\0${jti}`, 'buffer'), keepSeconds)))
+    throw dpopProofInvalid();
+}

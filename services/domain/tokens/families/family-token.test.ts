@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import type { AccessDirectory } from '../../access/access-directory.ts';
+import { familyTokenFacts } from './family-token.ts';
+
+const access = {
+  rolesAt: (roles: readonly string[]) => roles,
+  permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
+  client: (clientId: string) => ({
+    scopes: clientId === 'stranger' ? ['openid', 'email', 'profile', 'tokens:read'] : ['openid', 'email'],
+    origin: clientId === 'stranger' ? 'registration' : 'admin',
+  }),
+} as unknown as AccessDirectory;
+
+const family = {
+  familyId: 'f',
+  userId: 'u',
+  sessionId: 's',
+  audience: 'https://api.test',
+  email: 'u@people.test',
+  isEmailVerified: false,
+  roles: ['admin'],
+  authTime: 0,
+  userEpoch: 0,
+  clientEpoch: 0,
+};
+const permissions = (clientId: string, scope: string): readonly string[] =>
+  familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]).permissions ?? [];
+
+test('our own pages act with every permission of the user, and with fewer when they ask for less', () => {
+  expect(permissions('sallyport', 'email openid')).toEqual(['keys:manage', 'tokens:read']);
+  expect(permissions('sallyport', 'openid')).toEqual([]);
+  expect(permissions('sallyport', 'openid tokens:read')).toEqual(['tokens:read']);
+});
+
+test('another client sees the address with the scope email, the roles with profile; our own pages see both', () => {
+  const seen = (clientId: string, scope: string) => {
+    const { user } = familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+    return [user?.email, user?.roles];
+  };
+  expect(seen('other', 'openid')).toEqual([null, null]);
+  expect(seen('other', 'openid email')).toEqual(['u@people.test', null]);
+  expect(seen('other', 'openid profile emails')).toEqual([null, ['admin']]);
+  expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
+  // Whom to attack is told to nobody that registered itself.
+  expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
+});
+
+test('a client that nobody looked at has what the settings of now allow, and permissions never, whatever its login says', () => {
+  const of = (clientId: string, scope: string) =>
+    familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+  expect(of('stranger', 'openid tasks:read email').scope).toBe('openid email');
+  expect(of('stranger', 'tasks:read').scope).toBe('');
+  expect(of('stranger', 'openid tokens:read').permissions).toEqual([]);
+  expect(of('other', 'openid tasks:read').scope).toBe('openid tasks:read');
+  const unknown = { ...access, client: () => undefined } as unknown as AccessDirectory;
+  const facts = { ...family, clientId: 'nobody', scope: 'tokens:read' } as Parameters<typeof familyTokenFacts>[1];
+  expect(familyTokenFacts(unknown, facts).permissions).toEqual([]);
+});
+
+test('another client acts with what its scope names and the user holds', () => {
+  expect(permissions('other', 'openid email')).toEqual([]);
+  expect(permissions('other', 'tokens:read tokens:issue')).toEqual(['tokens:read']);
+});

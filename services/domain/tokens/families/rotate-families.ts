@@ -1,0 +1,79 @@
+import { tokenRefreshBatchSize } from '../../../../observability/metrics/tokens.ts';
+import type { Ports } from '../../ports.ts';
+import { type Batcher, createBatcher } from '../batcher.ts';
+import type { HasRevocationPush } from '../revocations/revocation-set.ts';
+import { type PresentedToken, type Rotation, type RotationPolicy, rotateBatch } from './family.store.ts';
+import { type LoginRest, restSeconds } from './login-rest.ts';
+import type { RefreshSecrets } from './refresh-token-format.ts';
+
+export type RefreshFamilySettings = {
+  readonly graceSeconds: number;
+  readonly graceUses: number;
+  readonly enableReplayProtection: boolean;
+  readonly groupCommit: boolean;
+} & LoginRest;
+
+/** The families' group commit, one per process. */
+export type RefreshFamilies = Batcher<PresentedToken, Rotation>;
+export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };
+export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
+
+const BATCH_MAX = 128;
+const BATCH_SPACING_MS = 4;
+const BATCH_LANES = 2;
+/** Without group commit: as many statements at once as the pool has connections. */
+const SINGLE_LANES = 8;
+const WAITING_MAX = 8_192;
+const DEADLINE_MS = 1_500;
+/** A repeated statement arrives this much later at worst: a new connection and a slow turn. */
+const REPEAT_MARGIN_MS = 2_000;
+
+function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPolicy {
+  const hasGrace = settings.graceSeconds > 0 && settings.graceUses > 0;
+  return {
+    graceSeconds: hasGrace ? settings.graceSeconds : 0,
+    graceUses: hasGrace ? settings.graceUses : 0,
+    endsOnReplay: settings.enableReplayProtection,
+    idleSeconds: restSeconds(settings, null),
+    twoFactorIdleSeconds: restSeconds(settings, 'aal2'),
+    newestKv,
+  };
+}
+
+/**
+ * The group commit of refreshes. `hotSql` needs four connections: two lanes and two for members of a failed batch.
+ *
+ * A statement whose outcome is unknown (connection lost after sending) is sent once more only while the grace window
+ * surely still stands when it arrives: a committed rotation then answers as grace, with the same successor. Without
+ * grace the repetition of a committed rotation would be a replay and end the login, so the answer is 503.
+ */
+export function createRefreshFamilies(
+  ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> & HasRefreshSecrets & HasRevocationPush,
+  settings: RefreshFamilySettings,
+  deadlineMs = DEADLINE_MS,
+): RefreshFamilies {
+  const graceMs = policyOf(settings, 1).graceSeconds * 1_000;
+  return createBatcher<PresentedToken, Rotation>({
+    name: 'rotate refresh families',
+    clock: ports.clock,
+    maxBatch: settings.groupCommit ? BATCH_MAX : 1,
+    lanes: settings.groupCommit ? BATCH_LANES : SINGLE_LANES,
+    spacingMs: settings.groupCommit ? BATCH_SPACING_MS : 0,
+    deadlineMs,
+    maxWaiting: WAITING_MAX,
+    isRepeatable: (elapsedMs) => elapsedMs + REPEAT_MARGIN_MS < graceMs,
+    onBatch: (size) => tokenRefreshBatchSize.record(size),
+    run: async (presented) => {
+      const policy = policyOf(settings, ports.keyRing.secret('refresh').version);
+      const rotations = await rotateBatch(ports.hotSql, presented, policy);
+      let hasEnded = false;
+      for (const { verdict } of rotations) {
+        if (verdict === 'replay') hasEnded = policy.endsOnReplay;
+        else if (verdict === 'ahead')
+          ports.log.error({ event: 'state_rewound' }, 'a refresh token is ahead of its row: the database lost commits');
+      }
+      if (hasEnded) void ports.announceRevocations();
+      return rotations;
+    },
+  });
+}

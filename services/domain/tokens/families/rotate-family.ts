@@ -1,0 +1,185 @@
+import { tokenRefreshes } from '../../../../observability/metrics/tokens.ts';
+import { auditActor } from '../../audit/audit-context.ts';
+import type { Caller } from '../../ports.ts';
+import type { Rotation } from './family.store.ts';
+import {
+  keyRingBehind,
+  refreshGraceSpent,
+  refreshTokenExpired,
+  refreshTokenInvalid,
+  refreshTokenReused,
+  sessionEnded,
+} from './refresh-errors.ts';
+import {
+  type CheckedRefreshToken,
+  checkRefreshToken,
+  mintRefreshToken,
+  uuidFromBytes,
+} from './refresh-token-format.ts';
+import type { HasRefreshFamilies, HasRefreshSecrets } from './rotate-families.ts';
+
+export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
+
+/** Who presents a refresh token, as far as proved before any query. */
+export type PresentedBy = {
+  /** Null at the public endpoint, which takes families that are not client-bound. */
+  readonly clientId: string | null;
+  /** By secret or key; a public client only names itself. */
+  readonly isAuthenticated: boolean;
+  /** Thumbprint of the DPoP key proved with this request (RFC 9449 §6.1). */
+  readonly jkt?: string;
+  /** Thumbprint of the client certificate of this connection (RFC 8705 §3.1). */
+  readonly x5t?: string;
+};
+
+export type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
+
+/** A rotation or its repetition: the facts to sign an access token from, and the successor. */
+export type RotatedFamily = {
+  readonly verdict: 'rotated' | 'grace';
+  readonly familyId: string;
+  readonly userId: string;
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly roles: readonly string[];
+  readonly userEpoch: number;
+  readonly clientId: string;
+  readonly clientEpoch: number;
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  /** Unix seconds. */
+  readonly authTime: number;
+  /** Methods of the login (RFC 8176), space separated, and its assurance. */
+  readonly amr: string;
+  readonly acr: string | null;
+  readonly jkt: string | null;
+  readonly x5t: string | null;
+  readonly refreshToken: string;
+  readonly refreshExpiresInSeconds: number;
+};
+
+const counted = (outcome: Parameters<typeof tokenRefreshes.at>[0]['outcome']) => tokenRefreshes.at({ outcome });
+const verdictCounters = {
+  rotated: counted('rotated'),
+  grace: counted('grace'),
+  grace_spent: counted('grace_spent'),
+  replay: counted('replay'),
+  revoked: counted('revoked'),
+  expired: counted('expired'),
+  ahead: counted('ahead'),
+  mismatch: counted('mismatch'),
+  unknown: counted('mismatch'),
+} satisfies Record<Rotation['verdict'], unknown>;
+const malformedCounter = counted('malformed');
+const unavailableCounter = counted('unavailable');
+
+function refusalOf(rotation: Rotation): Error | null {
+  switch (rotation.verdict) {
+    case 'rotated':
+    case 'grace':
+      return null;
+    case 'grace_spent':
+      return refreshGraceSpent({ retryAfterSeconds: rotation.retryAfterSeconds as number });
+    case 'replay':
+      return refreshTokenReused();
+    case 'revoked':
+      return rotation.revokeReason === 'refresh_token_reused' ? refreshTokenReused() : sessionEnded();
+    // The row is older than the token: whatever ended since is unknown, so nothing is continued.
+    case 'ahead':
+      return sessionEnded();
+    case 'expired':
+      return refreshTokenExpired();
+    case 'mismatch':
+    case 'unknown':
+      return refreshTokenInvalid();
+  }
+}
+
+const KNOWN_ROLE_SETS_MAX = 1_000;
+const knownRoleSets = new Map<string, readonly string[]>();
+
+/** Users share few sets of roles; each is read once. */
+function rolesOf(json: string): readonly string[] {
+  let roles = knownRoleSets.get(json);
+  if (roles === undefined) {
+    roles = JSON.parse(json) as string[];
+    if (knownRoleSets.size >= KNOWN_ROLE_SETS_MAX) knownRoleSets.clear();
+    knownRoleSets.set(json, roles);
+  }
+  return roles;
+}
+
+/** The token's form and MAC, in memory. Throws `refresh_token_invalid`; nothing is written for what nobody proved. */
+export function checkPresented(
+  ports: HasRefreshSecrets & HasIncarnation,
+  { refreshToken, presentedBy }: RotateFamilyInput,
+): CheckedRefreshToken {
+  const boundClientIds = presentedBy.clientId === null ? [''] : ['', presentedBy.clientId];
+  const { incarnation } = ports.revocations.state();
+  const checked = checkRefreshToken(refreshToken, boundClientIds, ports.keyRing, incarnation);
+  if (checked !== null) return checked;
+  malformedCounter.add(1);
+  throw refreshTokenInvalid();
+}
+
+/**
+ * Rotates the family of a checked token, or answers its repetition with the same successor.
+ * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401),
+ * `refresh_grace_spent` (429), `store_unavailable`, `key_ring_behind` (503).
+ */
+export async function rotateFamily(
+  ports: HasRefreshFamilies & HasRefreshSecrets & HasIncarnation,
+  checked: CheckedRefreshToken,
+  presentedBy: PresentedBy,
+  caller: Caller,
+): Promise<RotatedFamily> {
+  const { familyBytes, generation, nonce, boundClientId } = checked;
+  const actor = auditActor(caller);
+  const rotation = await ports.refreshFamilies
+    .submit({
+      familyBytes,
+      generation,
+      kv: checked.kv,
+      nonceHash: checked.nonceHash,
+      isClientBound: boundClientId !== '',
+      clientId: presentedBy.clientId,
+      isClientAuthenticated: presentedBy.isAuthenticated,
+      jkt: presentedBy.jkt,
+      x5t: presentedBy.x5t,
+      ipHash: actor.ip_hash,
+      agentHash: actor.agent_hash,
+      traceparent: actor.traceparent,
+    })
+    .catch((err: unknown) => {
+      unavailableCounter.add(1);
+      throw err;
+    });
+  verdictCounters[rotation.verdict].add(1);
+  const refusal = refusalOf(rotation);
+  if (refusal !== null) throw refusal;
+  const key = ports.keyRing.secretVersion('refresh', rotation.kv);
+  if (key === undefined) throw keyRingBehind();
+  const successor = { kv: rotation.kv, familyBytes, generation: generation + 1, nonce };
+  return {
+    verdict: rotation.verdict as 'rotated' | 'grace',
+    familyId: uuidFromBytes(familyBytes),
+    userId: rotation.userId,
+    email: rotation.email,
+    isEmailVerified: rotation.isEmailVerified,
+    roles: rolesOf(rotation.roles),
+    userEpoch: rotation.userEpoch,
+    clientId: rotation.clientId,
+    clientEpoch: rotation.clientEpoch,
+    sessionId: rotation.sessionId,
+    scope: rotation.scope,
+    audience: rotation.audience,
+    authTime: rotation.authTime,
+    amr: rotation.amr,
+    acr: rotation.acr,
+    jkt: rotation.jkt,
+    x5t: rotation.x5t,
+    refreshToken: mintRefreshToken(key, ports.revocations.state().incarnation, successor, boundClientId),
+    refreshExpiresInSeconds: rotation.refreshExpiresInSeconds,
+  };
+}

@@ -1,0 +1,19 @@
+import type { Ports } from '../../ports.ts';
+import { isDatabaseUnused, readFeed } from './revocations.store.ts';
+import { higherMarks, standingOf } from './state-poll-marks.ts';
+
+/**
+ * Points the marks at a database that has never issued anything, whatever they named before: with nothing to revive
+ * it cannot be rewound. To be called before the first key is made.
+ * @returns false where the database has a history; the poll judges it then
+ */
+export async function claimUnusedDatabase(ports: Pick<Ports, 'sql' | 'marks'>): Promise<boolean> {
+  if (!(await isDatabaseUnused(ports.sql))) return false;
+  const { incarnation, epoch: revocationEpoch, beat, replaced } = await readFeed(ports.sql, 0);
+  const held = await ports.marks.read();
+  const shown = { incarnation, revocationEpoch, beat };
+  if (standingOf({ ...shown, replaced }, held) === 'current') return true;
+  if (held?.incarnation === incarnation) return false;
+  await ports.marks.raise(higherMarks(null, shown), held ? [held.incarnation] : []);
+  return true;
+}

@@ -1,0 +1,93 @@
+import { revocationCollapses } from '../../../../observability/metrics/revocations.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { revocationsCollapsed } from '../audit-events.ts';
+import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
+import {
+  type Collapsed,
+  type Crowd,
+  collapseClients,
+  collapseUsers,
+  lockCollapse,
+  readCrowdedClients,
+  readCrowdedUsers,
+  readLiveCounts,
+} from './revocations.store.ts';
+
+/** Users or clients per transaction: it holds the feed's counter while it commits. The next beat goes on. */
+const CROWD_LIMIT = 500;
+/** Below this share of the budget there is room again. */
+const RELIEVED_SHARE = 0.8;
+/** A cut-off for everybody ends every login, so memory is given first: it waits for this many times the budget. */
+const GLOBAL_FACTOR = 2;
+
+export type CollapseResult = Collapsed & { readonly into: 'user' | 'client' | 'global' };
+
+const system: Caller = {
+  kind: 'system',
+  name: 'collapse-revocations',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
+
+/** The most crowded ones, as many as bring the count down far enough. */
+function enough(crowds: readonly Crowd[], excess: number): Crowd[] {
+  let left = excess;
+  return crowds.filter(({ entries }) => {
+    const isNeeded = left > 0;
+    left -= entries - 1;
+    return isNeeded;
+  });
+}
+
+/**
+ * Past the budget, puts epochs in the place of single revocations: of the users with the most of them, else of
+ * clients, and past twice the budget of everybody. Nothing is ever forgotten: an epoch refuses all that the rows
+ * refused and more, so these users sign in again. Epochs live in the database, which is why no clock is compared and
+ * every copy, and every outside verifier, comes to the same.
+ *
+ * One revocation each of very many users cannot be collapsed (an epoch is an entry, too): the set then grows past its
+ * budget, and the alert at 80 % has said so.
+ */
+export async function collapseRevocations(
+  ports: Pick<Ports, 'transact' | 'log'> & HasRevocations & HasRevocationPush,
+  budget: number,
+): Promise<CollapseResult | null> {
+  const { entries } = ports.revocations.state();
+  if (entries <= budget || ports.revocations.refusal() !== null) return null;
+  const result = await ports.transact(async (tx) => {
+    if (!(await lockCollapse(tx))) return null;
+    await setAuditContext(tx, system, 'revocation_budget');
+    const done = await collapse(tx, budget);
+    if (!done) return null;
+    const { into, raised, collapsed } = done;
+    await recordEvent(tx, system, revocationsCollapsed, {
+      outcome: into,
+      detail: { raised, collapsed, entries, budget },
+    });
+    tx.afterCommit(ports.announceRevocations);
+    return done;
+  });
+  if (result) {
+    revocationCollapses.add(1, { into: result.into });
+    ports.log.error(
+      { ...result, entries, budget },
+      'REVOCATION_BUDGET is passed: revocations were collapsed into epochs',
+    );
+  }
+  return result;
+}
+
+/** Counted in the database: what a copy holds follows some seconds later. */
+async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> {
+  const { live, ofTokens } = await readLiveCounts(tx);
+  if (live <= budget) return null;
+  const excess = live - budget * RELIEVED_SHARE;
+  const users = enough(await readCrowdedUsers(tx, CROWD_LIMIT), excess);
+  if (users.length > 0) return { into: 'user', ...(await collapseUsers(tx, users)) };
+  const clients = enough(await readCrowdedClients(tx, CROWD_LIMIT), excess);
+  if (clients.length > 0) return { into: 'client', ...(await collapseClients(tx, clients)) };
+  // Worth it only where it helps: sessions and epochs stay whatever is cut off.
+  if (live <= budget * GLOBAL_FACTOR || ofTokens < live / 2) return null;
+  return { into: 'global', ...(await collapseClients(tx, null)) };
+}

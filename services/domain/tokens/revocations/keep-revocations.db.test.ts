@@ -1,0 +1,37 @@
+import type pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createPool, createSql } from '../../../platform/postgres/pool.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { keepRevocations } from './keep-revocations.ts';
+
+let database: TestDatabase;
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  pool = createPool({
+    url: database.url,
+    connections: 1,
+    applicationName: 'test',
+    statementTimeoutMs: 5_000,
+    lockTimeoutMs: 5_000,
+  });
+});
+afterAll(async () => {
+  await pool.end();
+  await database.drop();
+});
+
+const keptSeconds = async (): Promise<number> => {
+  const { rows } = await pool.query<{ kept: number }>(
+    `SELECT extract(epoch FROM revocation_keep_until() - clock_timestamp())::float8 AS kept`,
+  );
+  return rows[0]?.kept ?? 0;
+};
+
+test('a revocation is remembered longer than the longest token of the settings lives, and never shorter afterwards', async () => {
+  const ports = { sql: createSql(pool) };
+  await keepRevocations(ports, { accessTokenSeconds: 86_400, leewaySeconds: 60 });
+  expect(await keptSeconds()).toBeGreaterThan(86_400 + 60);
+  await keepRevocations(ports, { accessTokenSeconds: 30, leewaySeconds: 0 });
+  expect(await keptSeconds()).toBeGreaterThan(86_400 + 60);
+});

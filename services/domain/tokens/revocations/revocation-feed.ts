@@ -1,0 +1,95 @@
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { RevocationEntry } from './revocation-log.ts';
+import { assertFresh, type HasRevocations } from './revocation-set.ts';
+
+/** Explicit type of a feed answer (RFC 8725 §3.11): it can never be taken for an access token, nor the reverse. */
+const REVOCATIONS_TYPE = 'revocations+jwt';
+
+/** Entries per answer: about 600 KB, signed without holding the event loop. */
+export const FEED_ANSWER_LIMIT = 5_000;
+/** Answers kept until the next poll: askers mostly stand at the same few epochs. */
+const ANSWERS_KEPT = 256;
+
+export type FeedQuestion = {
+  /** Epoch the asker holds; 0 for none. */
+  readonly since: number;
+  /** Incarnation that epoch is of, if the asker knows it. */
+  readonly incarnation?: string | undefined;
+};
+
+type FeedAnswer = {
+  /** Compact JWS (RFC 7515 §7.1). */
+  readonly jws: string;
+  readonly incarnation: string;
+  /** Everything up to here is in it; the next question's `since`. */
+  readonly epoch: number;
+  readonly since: number;
+  /** False: more entries follow from `epoch` on, and the asker knows too little to judge by yet. */
+  readonly isComplete: boolean;
+};
+
+export type RevocationFeed = {
+  /** Throws `revocationStateStale` or `stateRewound` (503); rejects with `signingUnavailable` (503). */
+  answer(question: FeedQuestion): Promise<FeedAnswer>;
+};
+
+export type HasRevocationFeed = { readonly revocationFeed: RevocationFeed };
+
+/** An entry as other people's verifiers read it. */
+const published = (entry: RevocationEntry): object => ({
+  epoch: entry.epoch,
+  kind: entry.kind,
+  value: entry.value,
+  ...(entry.tokenEpoch === null ? {} : { token_epoch: entry.tokenEpoch }),
+  ...(entry.isReuse ? { reason: 'refresh_token_reused' } : {}),
+  expires_at: Math.ceil(entry.expiresAtMs / 1_000),
+});
+
+/**
+ * The signed feed, from memory. One signature serves everyone who stands at the same epoch between two polls.
+ *
+ * `issued_at` is when the database was asked, not when this was signed: the entries are complete as of that moment,
+ * and a consumer may judge by them for `max_staleness_s` from it. An answer that is not complete has a
+ * `max_staleness_s` of 0, so that who overlooks `complete` judges by nothing rather than by half.
+ */
+export function createRevocationFeed(
+  deps: HasRevocations & HasKeyRing & { readonly issuer: string; readonly stalenessBoundMs: number },
+): RevocationFeed {
+  const { revocations, keyRing, issuer, stalenessBoundMs } = deps;
+  const answers = new Map<number, Promise<FeedAnswer>>();
+  revocations.onConfirmed(() => answers.clear());
+
+  async function make(since: number): Promise<FeedAnswer> {
+    const { incarnation, epoch: held } = revocations.state();
+    const entries = revocations.since(since, FEED_ANSWER_LIMIT);
+    const isComplete = entries.length < FEED_ANSWER_LIMIT;
+    const epoch = isComplete ? held : (entries.at(-1)?.epoch ?? held);
+    const claims = {
+      iss: issuer,
+      incarnation,
+      epoch,
+      since,
+      issued_at: revocations.confirmedAtMs() / 1_000,
+      max_staleness_s: isComplete ? stalenessBoundMs / 1_000 : 0,
+      complete: isComplete,
+      entries: entries.map(published),
+    };
+    return { jws: await keyRing.sign({ typ: REVOCATIONS_TYPE }, claims), incarnation, epoch, since, isComplete };
+  }
+
+  return {
+    async answer({ since: asked, incarnation }) {
+      assertFresh(revocations);
+      const state = revocations.state();
+      // From the future or from another history: only everything is an answer.
+      const isOurs = asked <= state.epoch && (incarnation ?? state.incarnation) === state.incarnation;
+      const since = isOurs ? asked : 0;
+      const known = answers.get(since);
+      if (known) return known;
+      const made = make(since);
+      if (answers.size < ANSWERS_KEPT) answers.set(since, made);
+      made.catch(() => answers.delete(since));
+      return made;
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import type { Redis } from '../../ports.ts';
+
+/** Carries the epoch and nothing else: the row in Postgres is what counts, so a forged entry only causes a poll. */
+export const REVOCATION_STREAM = 'sp:revocations';
+const STREAM_LENGTH = 1_000;
+
+/** Tells the other copies to look; with an epoch, only those that are behind it. Redis down: every copy polls anyway. */
+export const tellCopies = (redis: Redis, epoch?: number): void =>
+  void redis
+    .append(REVOCATION_STREAM, { epoch: epoch === undefined ? '' : String(epoch) }, STREAM_LENGTH)
+    .catch(() => {});
+
+/** Calls `onNews` for what is told from now on, unless it is known here: our own, or an old one. Returns the end of it. */
+export const followNews = (redis: Redis, knownEpoch: () => number, onNews: () => void): (() => Promise<void>) =>
+  redis.follow(REVOCATION_STREAM, ({ epoch }) => {
+    // What is no number is looked up too.
+    if (epoch === '' || !(Number(epoch) <= knownEpoch())) onNews();
+  });

@@ -1,0 +1,140 @@
+import { Readable } from 'node:stream';
+import type { Caller, Clock, Log } from '../../ports.ts';
+import { createStreamLedger } from '../../stream-ledger.ts';
+import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
+import { assertFresh, type HasRevocations } from './revocation-set.ts';
+import { revocationStreamsBusy, revocationStreamsSpent } from './revocations-contract.ts';
+
+export type RevocationStreams = {
+  /**
+   * Server-sent events: what lies above `since`, then every change, and an empty signed answer at half the staleness
+   * bound, by which a quiet feed differs from a dead one. Ends after `maximumLifeMs`: who comes back is authenticated
+   * again. Throws `revocationStreamsSpent` (429); `revocationStreamsBusy`, `shuttingDown`, `revocationStateStale` or
+   * `stateRewound` (503).
+   */
+  open(question: FeedQuestion, caller: Caller): Readable;
+  count(): number;
+  /** Ends every stream cleanly and opens no more: for the drain. */
+  close(): void;
+};
+
+export type HasRevocationStreams = { readonly revocationStreams: RevocationStreams };
+
+export type RevocationStreamDeps = HasRevocations &
+  HasRevocationFeed & {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly stalenessBoundMs: number;
+    readonly maximumStreams?: number;
+    readonly maximumPerCaller?: number;
+    readonly maximumLifeMs?: number;
+    /** A consumer that has taken nothing for this long is cut. */
+    readonly stuckAfterMs?: number;
+  };
+
+const EVENT_ID = /^(?:([0-9a-f-]{36})\.)?(\d{1,15})$/;
+
+/** The question a reconnecting consumer asks by its Last-Event-ID (WHATWG HTML §9.2.4); null where it is none of ours. */
+export function questionOfEventId(id: unknown): FeedQuestion | null {
+  const parts = typeof id === 'string' ? EVENT_ID.exec(id) : null;
+  return parts ? { since: Number(parts[2]), incarnation: parts[1] } : null;
+}
+
+/**
+ * A consumer takes at its own speed: nothing is made for it before it has taken the last, so a slow one gets fewer
+ * and larger answers, and holds no memory here.
+ */
+class RevocationStream extends Readable {
+  readonly #deps: RevocationStreamDeps;
+  #question: FeedQuestion;
+  #openedAt: number;
+  #sentAt: number;
+  #isFirst = true;
+  #isWanted = false;
+  #isBusy = false;
+  #isFinished = false;
+
+  constructor(deps: RevocationStreamDeps, question: FeedQuestion) {
+    super({ highWaterMark: 16_384 });
+    this.#deps = deps;
+    this.#question = question;
+    this.#openedAt = deps.clock.monotonic();
+    this.#sentAt = this.#openedAt;
+    this.push('retry: 1000\n\n');
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+    void this.#advance();
+  }
+
+  /** After every poll: what is due is sent, who takes nothing is cut, who is old is sent to authenticate again. */
+  tick(): void {
+    const { clock, maximumLifeMs = 300_000, stuckAfterMs = 10_000 } = this.#deps;
+    const now = clock.monotonic();
+    if (!this.#isWanted && !this.#isBusy && now - this.#sentAt > stuckAfterMs) this.destroy();
+    else if (now - this.#openedAt > maximumLifeMs) this.finish();
+    else void this.#advance();
+  }
+
+  finish(): void {
+    if (this.#isFinished || this.destroyed) return;
+    this.#isFinished = true;
+    this.push(null);
+  }
+
+  #isDue(): boolean {
+    const { incarnation, epoch } = this.#deps.revocations.state();
+    const hasNews = epoch !== this.#question.since || incarnation !== this.#question.incarnation;
+    const isQuiet = this.#deps.clock.monotonic() - this.#sentAt >= this.#deps.stalenessBoundMs / 2;
+    return this.#isFirst || hasNews || isQuiet;
+  }
+
+  async #advance(): Promise<void> {
+    if (!this.#isWanted || this.#isBusy || this.destroyed || this.#isFinished || !this.#isDue()) return;
+    this.#isBusy = true;
+    this.#isWanted = false;
+    try {
+      const { jws, incarnation, epoch } = await this.#deps.revocationFeed.answer(this.#question);
+      this.#isFirst = false;
+      this.#question = { since: epoch, incarnation };
+      this.#sentAt = this.#deps.clock.monotonic();
+      this.#isBusy = false;
+      // `push` calls `_read` again while there is room.
+      if (!this.destroyed && !this.#isFinished)
+        this.push(`id: ${incarnation}.${epoch}\nevent: revocations\ndata: ${jws}\n\n`);
+    } catch (err) {
+      // Stale, or nothing signs: silence says so, and the consumer's own bound refuses. Tried again after the next poll.
+      this.#isBusy = false;
+      this.#isWanted = true;
+      this.#deps.log.debug({ err }, 'a revocation stream could not be served');
+    }
+  }
+}
+
+export function createRevocationStreams(deps: RevocationStreamDeps): RevocationStreams {
+  const { maximumStreams = 1_000, maximumPerCaller = 20 } = deps;
+  const ledger = createStreamLedger<RevocationStream>({
+    maximumStreams,
+    maximumPerCaller,
+    spent: () => revocationStreamsSpent({ retryAfterSeconds: 5 }),
+    busy: () => revocationStreamsBusy({ retryAfterSeconds: 5 }),
+  });
+  deps.revocations.onConfirmed(() => {
+    for (const stream of ledger.streams()) stream.tick();
+  });
+  return {
+    open(question, caller) {
+      const place = ledger.reserve(caller);
+      try {
+        assertFresh(deps.revocations);
+        return place.fill(new RevocationStream(deps, question));
+      } catch (err) {
+        place.free();
+        throw err;
+      }
+    },
+    count: ledger.count,
+    close: ledger.close,
+  };
+}

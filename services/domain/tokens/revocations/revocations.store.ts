@@ -1,0 +1,231 @@
+import { defineStatement, type Statement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
+import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
+
+/** The one row every copy polls, and what was committed above an epoch: one snapshot. */
+export type FeedPage = {
+  readonly incarnation: string;
+  /** Incarnations whose loss was accepted. */
+  readonly replaced: readonly string[];
+  readonly epoch: number;
+  readonly keysVersion: number;
+  readonly accessVersion: number;
+  readonly beat: number;
+  readonly isBeatDue: boolean;
+  /** True on a replica: what it shows may be old however often it is asked. */
+  readonly isStandby: boolean;
+  /** The database's clock, milliseconds since 1970. */
+  readonly nowMs: number;
+  /** In epoch order. */
+  readonly entries: readonly FeedEntry[];
+};
+
+type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
+
+/** Entries per statement: reading a page must not hold the event loop. */
+export const FEED_PAGE_SIZE = 2_000;
+
+// Locks nothing. Index: revocations_epoch_key. Counter and rows come from one snapshot, so what the counter says is
+// there; the JSON array keeps it one row, which is also the cheapest form to parse.
+const feedRead = defineStatement(
+  'revocationFeedRead',
+  `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version AS "keysVersion",
+     s.access_version AS "accessVersion", s.beat,
+     clock_timestamp() NOT BETWEEN s.beat_at AND s.beat_at + interval '900 milliseconds' AS "isBeatDue",
+     pg_is_in_recovery() AS "isStandby", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs",
+     (SELECT coalesce(json_agg(json_build_array(r.epoch, r.kind, r.value, r.token_epoch, r.reason, r.user_id, r.client_id,
+        round(extract(epoch FROM r.expires_at) * 1000), round(extract(epoch FROM r.created_at) * 1000)) ORDER BY r.epoch), '[]')
+      FROM (SELECT * FROM revocations WHERE epoch > $1 ORDER BY epoch LIMIT $2) r) AS rows
+   FROM feed_state s`,
+);
+
+// The row is skipped while a commit holds it: that commit moves the epoch, which marks the time just as well.
+const feedBeat = defineStatement(
+  'revocationFeedBeat',
+  `UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
+   WHERE id IN (SELECT id FROM feed_state
+     WHERE clock_timestamp() NOT BETWEEN beat_at AND beat_at + interval '900 milliseconds' FOR UPDATE SKIP LOCKED)`,
+);
+
+// What never issued a token has nothing to revive.
+const databaseIsUnused = defineStatement(
+  'revocationDatabaseIsUnused',
+  `SELECT NOT EXISTS (SELECT FROM jwks) AND NOT EXISTS (SELECT FROM sessions)
+     AND NOT EXISTS (SELECT FROM refresh_families) AS "isUnused"`,
+);
+
+/** Index: revocations_expires_at. An hour past its use no copy can be that late and still trusted. */
+export const revocationPurge = definePurge({
+  kind: 'revocations',
+  table: 'revocations',
+  id: 'id',
+  ends: 'expires_at',
+  stays: `interval '1 hour'`,
+});
+
+const collapseLock = defineStatement(
+  'revocationCollapseLock',
+  'SELECT pg_try_advisory_xact_lock(72707371) AS "isMine"',
+);
+
+// Reads the whole table, as the next two do, which is why they are asked past the budget alone.
+const liveCounts = defineStatement(
+  'revocationLiveCounts',
+  `SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS "ofTokens"
+   FROM revocations WHERE expires_at > clock_timestamp()`,
+);
+
+// The join leaves out who is gone: the row of their end covers theirs already.
+const crowdedUsers = defineStatement(
+  'revocationCrowdedUsers',
+  `SELECT r.user_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
+   FROM revocations r JOIN users u ON u.id = r.user_id
+   WHERE r.kind IN ('jti', 'sid', 'family') AND r.expires_at > clock_timestamp()
+   GROUP BY r.user_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.user_id LIMIT $1`,
+);
+const crowdedClients = defineStatement(
+  'revocationCrowdedClients',
+  `SELECT r.client_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
+   FROM revocations r JOIN oauth_clients c ON c."clientId" = r.client_id
+   WHERE r.kind IN ('jti', 'family') AND r.user_id IS NULL AND r.expires_at > clock_timestamp()
+   GROUP BY r.client_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.client_id LIMIT $1`,
+);
+
+// In id order, as every writer of many rows; the row triggers end the families and write revocation and audit rows.
+const userEpochsRaise = defineStatement(
+  'revocationUserEpochsRaise',
+  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1
+   WHERE id IN (SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE) RETURNING id, "tokenEpoch" AS epoch`,
+);
+const clientEpochsRaise = defineStatement(
+  'revocationClientEpochsRaise',
+  `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1
+   WHERE id IN (SELECT id FROM oauth_clients WHERE "clientId" = ANY($1::text[]) OR $1::text[] IS NULL ORDER BY id FOR NO KEY UPDATE)
+   RETURNING "clientId" AS id, "tokenEpoch" AS epoch`,
+);
+
+// Index: revocations_kind_value. The epoch must refuse for as long as any row it stands for would have.
+const cutsExtend = defineStatement(
+  'revocationCutsExtend',
+  `UPDATE revocations r SET expires_at = greatest(r.expires_at, to_timestamp(c.expires_at_ms / 1000))
+   FROM unnest($2::text[], $3::int[], $4::float8[]) AS c(value, token_epoch, expires_at_ms)
+   WHERE r.kind = $1 AND r.value = c.value AND r.token_epoch = c.token_epoch`,
+);
+
+// What was revoked before the epoch went up: rows of this very transaction have no number yet.
+const singlesOfUsersDelete = defineStatement(
+  'revocationSinglesOfUsersDelete',
+  `DELETE FROM revocations WHERE kind IN ('jti', 'sid', 'family') AND user_id = ANY($1) AND epoch IS NOT NULL RETURNING 1`,
+);
+const singlesOfClientsDelete = defineStatement(
+  'revocationSinglesOfClientsDelete',
+  `DELETE FROM revocations WHERE kind IN ('jti', 'family') AND (client_id = ANY($1::text[]) AND user_id IS NULL OR $1::text[] IS NULL)
+     AND epoch IS NOT NULL RETURNING 1`,
+);
+
+type FeedRow = Omit<FeedPage, 'entries'> & {
+  readonly rows: readonly [
+    epoch: number,
+    kind: RevocationKind,
+    value: string,
+    tokenEpoch: number | null,
+    reason: string,
+    userId: string | null,
+    clientId: string | null,
+    expiresAtMs: number,
+    createdAtMs: number,
+  ][];
+};
+
+/** State and the first `FEED_PAGE_SIZE` revocations above `epoch`, as of one moment. */
+export async function readFeed(sql: Sql, epoch: number): Promise<FeedPage> {
+  const [row] = await sql.query<FeedRow>(feedRead, [epoch, FEED_PAGE_SIZE]);
+  if (!row) throw new Error('feed_state has no row: the database is not migrated');
+  const { rows, ...state } = row;
+  const entries = rows.map(
+    ([entryEpoch, kind, value, tokenEpoch, reason, userId, clientId, expiresAtMs, createdAtMs]) => ({
+      epoch: entryEpoch,
+      kind,
+      value,
+      tokenEpoch,
+      isReuse: reason === 'refresh_token_reused',
+      userId,
+      clientId,
+      expiresAtMs,
+      createdAtMs,
+    }),
+  );
+  return { ...state, entries };
+}
+
+/** Moves the beat forward unless another copy just did. */
+export async function beatFeed(sql: Sql): Promise<void> {
+  await sql.query(feedBeat);
+}
+
+export async function isDatabaseUnused(sql: Sql): Promise<boolean> {
+  const [row] = await sql.query<{ isUnused: boolean }>(databaseIsUnused);
+  return row?.isUnused === true;
+}
+
+/** Whose single revocations are many, the most crowded first. */
+export type Crowd = { readonly id: string; readonly entries: number; readonly expiresAtMs: number };
+
+/** One collapse at a time over all copies; let go at commit. */
+export async function lockCollapse(tx: Sql): Promise<boolean> {
+  const [row] = await tx.query<{ isMine: boolean }>(collapseLock);
+  return row?.isMine === true;
+}
+
+/** Rows that live, and those among them that name a token or a login. */
+export async function readLiveCounts(tx: Sql): Promise<{ readonly live: number; readonly ofTokens: number }> {
+  const [row] = await tx.query<{ live: number; ofTokens: number }>(liveCounts);
+  return row ?? { live: 0, ofTokens: 0 };
+}
+
+export const readCrowdedUsers = (tx: Sql, limit: number): Promise<Crowd[]> => tx.query<Crowd>(crowdedUsers, [limit]);
+export const readCrowdedClients = (tx: Sql, limit: number): Promise<Crowd[]> =>
+  tx.query<Crowd>(crowdedClients, [limit]);
+
+type RaisedEpoch = { readonly id: string; readonly epoch: number };
+
+export type Collapsed = {
+  /** Users or clients whose epoch went up. */
+  readonly raised: number;
+  /** Single revocations that went. */
+  readonly collapsed: number;
+};
+
+async function collapse(
+  tx: Sql,
+  kind: 'user' | 'client',
+  crowds: readonly Crowd[] | null,
+  statements: { readonly raise: Statement; readonly remove: Statement },
+): Promise<Collapsed> {
+  const until = new Map(crowds?.map(({ id, expiresAtMs }) => [id, expiresAtMs]));
+  const raised = await tx.query<RaisedEpoch>(statements.raise, [crowds && [...until.keys()]]);
+  const ids = raised.map(({ id }) => id);
+  const epochs = raised.map(({ epoch }) => epoch);
+  await tx.query(cutsExtend, [kind, ids, epochs, ids.map((id) => until.get(id) ?? 0)]);
+  return { raised: ids.length, collapsed: (await tx.query(statements.remove, [crowds && ids])).length };
+}
+
+/** Raises the users' epochs in place of their single revocations. */
+export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collapsed> =>
+  collapse(tx, 'user', crowds, { raise: userEpochsRaise, remove: singlesOfUsersDelete });
+
+/** The same for clients' own tokens; null: for every client, which refuses every token there is. */
+export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
+  collapse(tx, 'client', crowds, { raise: clientEpochsRaise, remove: singlesOfClientsDelete });
+
+// One row; waits for nobody but another start.
+const revocationKeepRaise = defineStatement(
+  'revocationKeepRaise',
+  `UPDATE token_lifetimes SET revocation_keep_seconds = $1 WHERE revocation_keep_seconds < $1`,
+);
+
+/** How long revocations written from now on are kept, at least. */
+export async function raiseRevocationKeep(sql: Sql, seconds: number): Promise<void> {
+  await sql.query(revocationKeepRaise, [seconds]);
+}

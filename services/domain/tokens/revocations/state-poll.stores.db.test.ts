@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis as RedisClient } from 'ioredis';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { defineStatement } from '../../../platform/define/statement.ts';
+import { startPostgres } from '../../../platform/local/postgres.ts';
+import { startRedis } from '../../../platform/local/redis.ts';
+import { createFileMarks } from '../../../platform/marks/file-marks.ts';
+import { migrate } from '../../../platform/postgres/migrate.ts';
+import { createStateCopies, type StateCopy } from '../../../platform/testing/state-copy.ts';
+
+/** Servers of this file's own, to be stopped and frozen: by pid, never the ones that other tests share. */
+
+const insert = defineStatement(
+  'testStoresInsert',
+  `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', $1, 'test', clock_timestamp() + interval '1 hour')`,
+);
+const postmaster = defineStatement(
+  'testPostmaster',
+  `SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid`,
+);
+
+let dataDir: string;
+let marksDir: string;
+let postgres: Awaited<ReturnType<typeof startPostgres>>;
+let redis: Awaited<ReturnType<typeof startRedis>>;
+const say = (): void => {};
+
+const copies = createStateCopies(() => ({
+  databaseUrl: postgres.url,
+  redisUrl: redis.url,
+  marks: createFileMarks(marksDir),
+}));
+const isRevoked = (copy: StateCopy, jti: string): boolean =>
+  copy.revocations.check({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0 }) === 'revoked';
+const revoke = async (copy: StateCopy, jti: string): Promise<void> => {
+  await copy.sql.query(insert, [jti]);
+  copy.poll.announce();
+};
+const reaches = (copy: StateCopy, jti: string): Promise<unknown> =>
+  expect.poll(() => isRevoked(copy, jti), { timeout: 60_000 }).toBe(true);
+const becomes = (copy: StateCopy, refusal: string | null): Promise<unknown> =>
+  expect.poll(() => copy.revocations.refusal(), { timeout: 60_000 }).toBe(refusal);
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-stores-'));
+  marksDir = await mkdtemp(join(tmpdir(), 'sallyport-stores-marks-'));
+  [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
+  await migrate(postgres.url);
+});
+afterEach(async () => {
+  await copies.close();
+});
+afterAll(async () => {
+  await Promise.all([postgres.stop(), redis.stop()]);
+  await Promise.all([dataDir, marksDir].map((path) => rm(path, { recursive: true, force: true })));
+});
+
+test('FLUSHALL revives nothing, here or in a copy that starts after it', async () => {
+  const [here, there] = [await copies.open(), await copies.open()];
+  await revoke(here, 'before-flush');
+  await reaches(there, 'before-flush');
+  const client = new RedisClient(redis.url);
+  await client.flushall();
+  client.disconnect();
+  await Promise.all([here.poll.wake(), there.poll.wake()]);
+  expect([isRevoked(here, 'before-flush'), isRevoked(there, 'before-flush')]).toEqual([true, true]);
+  expect(isRevoked(await copies.open(), 'before-flush')).toBe(true);
+  await revoke(here, 'after-flush');
+  await reaches(there, 'after-flush');
+});
+
+test('Redis stopped and started again: revocations reach the other copy before, while and after', async () => {
+  const [here, there] = [await copies.open(), await copies.open()];
+  await revoke(here, 'redis-up');
+  await reaches(there, 'redis-up');
+  await redis.stop();
+  await expect.poll(() => here.redis.isReady()).toBe(false);
+  await revoke(here, 'redis-down');
+  await reaches(there, 'redis-down');
+  await Promise.all([becomes(here, null), becomes(there, null)]);
+  redis = await startRedis({ dataDir, say });
+  await expect.poll(() => here.redis.isReady() && there.redis.isReady(), { timeout: 60_000 }).toBe(true);
+  await revoke(here, 'redis-back');
+  await reaches(there, 'redis-back');
+});
+
+test('Postgres frozen: past the bound everything is refused, and with it back the copy goes on and has missed nothing', async () => {
+  const [here, there] = [await copies.open(), await copies.open()];
+  await revoke(here, 'before-freeze');
+  await reaches(there, 'before-freeze');
+  const children = await postgresProcesses(here);
+  for (const pid of children) process.kill(pid, 'SIGSTOP');
+  try {
+    await Promise.all([becomes(here, 'revocation_state_stale'), becomes(there, 'revocation_state_stale')]);
+    expect(there.revocations.state()).toMatchObject({ fresh: false, rewound: false });
+  } finally {
+    for (const pid of children.reverse()) process.kill(pid, 'SIGCONT');
+  }
+  await Promise.all([becomes(here, null), becomes(there, null)]);
+  expect(isRevoked(there, 'before-freeze')).toBe(true);
+  await revoke(here, 'after-freeze');
+  await reaches(there, 'after-freeze');
+});
+
+test('Postgres stopped and started again: stale, refused, recovered, and no false rewind by the lost beats', async () => {
+  const copy = await copies.open();
+  await revoke(copy, 'before-stop');
+  await reaches(copy, 'before-stop');
+  const { url } = postgres;
+  await postgres.stop();
+  await becomes(copy, 'revocation_state_stale');
+  postgres = await startPostgres({ dataDir, say });
+  expect(postgres.url).toBe(url);
+  await becomes(copy, null);
+  expect(isRevoked(copy, 'before-stop')).toBe(true);
+  await revoke(copy, 'after-stop');
+  await reaches(copy, 'after-stop');
+});
+
+test('Postgres killed: what was acknowledged is there after its recovery, and the marks are not ahead of it', async () => {
+  const copy = await copies.open();
+  for (let index = 0; index < 20; index += 1) await copy.sql.query(insert, [`acknowledged-${index}`]);
+  await copy.poll.wake();
+  const [row] = await copy.sql.query<{ pid: number }>(postmaster);
+  process.kill(row!.pid, 'SIGKILL');
+  await becomes(copy, 'revocation_state_stale');
+  await postgres.stop();
+  postgres = await startPostgres({ dataDir, say });
+  await becomes(copy, null);
+  expect(Array.from({ length: 20 }, (_, index) => isRevoked(copy, `acknowledged-${index}`)).every(Boolean)).toBe(true);
+  expect(copy.revocations.state().rewound).toBe(false);
+});
+
+/** The postmaster and its backends, the postmaster first, so that it starts nothing meanwhile. */
+async function postgresProcesses(copy: StateCopy): Promise<number[]> {
+  const [row] = await copy.sql.query<{ pid: number }>(postmaster);
+  const backends = await copy.sql.query<{ pid: number }>(
+    defineStatement('testBackends', `SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()`),
+  );
+  return [row!.pid, ...backends.map(({ pid }) => pid)];
+}

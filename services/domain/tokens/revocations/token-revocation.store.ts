@@ -1,0 +1,78 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+
+// A token revoked before keeps its first reason and epoch. Index: revocations_kind_value; locks one totals row.
+const tokenRevocationInsert = defineStatement(
+  'tokenRevocationInsert',
+  `WITH inserted AS (
+     INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+     SELECT 'jti', $1, $2, $3, $4, coalesce(to_timestamp($5::float8), revocation_keep_until())
+     WHERE NOT EXISTS (SELECT FROM revocations WHERE kind = 'jti' AND value = $1)
+     RETURNING 1
+   )
+   UPDATE token_totals SET revoked = revoked + 1 WHERE slot = abs(hashtext($1)) % 16 AND EXISTS (SELECT FROM inserted)`,
+);
+// Index: revocations_kind_value. After the commit: the number is given by a trigger deferred to it.
+const revocationEpochRead = defineStatement(
+  'revocationEpochRead',
+  `SELECT epoch FROM revocations WHERE kind = $1 AND value = $2 ORDER BY id DESC LIMIT 1`,
+);
+// The trigger ends the families in id order, writes revocation and audit row. By primary key.
+const sessionDelete = defineStatement('tokenSessionDelete', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
+// User, sessions, families: the order in which every writer of the three locks them.
+const userLock = defineStatement(
+  'tokenUserLock',
+  `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) locked`,
+);
+const userSessionsDelete = defineStatement('tokenUserSessionsDelete', `DELETE FROM sessions WHERE "userId" = $1`);
+const sessionOwnerRead = defineStatement(
+  'tokenSessionOwnerRead',
+  `SELECT "userId" AS "userId" FROM sessions WHERE id = $1`,
+);
+const familyOwnerRead = defineStatement(
+  'tokenFamilyOwnerRead',
+  `SELECT user_id AS "userId", client_id AS "clientId" FROM refresh_families WHERE id = $1::uuid`,
+);
+
+export type TokenRevocation = {
+  readonly tokenId: string;
+  readonly reason: string;
+  readonly userId: string | null;
+  readonly clientId: string | null;
+  /** Unix seconds after which nobody takes the token anyway; null: as long as any token lives. */
+  readonly expiresAt: number | null;
+};
+
+export async function insertTokenRevocation(tx: Sql, revocation: TokenRevocation): Promise<void> {
+  const { tokenId, reason, userId, clientId, expiresAt } = revocation;
+  await tx.query(tokenRevocationInsert, [tokenId, reason, userId, clientId, expiresAt]);
+}
+
+/** The feed number of the newest revocation of a thing; undefined where there is none. */
+export async function readRevocationEpoch(sql: Sql, kind: string, value: string): Promise<number | undefined> {
+  const [row] = await sql.query<{ epoch: number }>(revocationEpochRead, [kind, value]);
+  return row?.epoch;
+}
+
+/** False where there is no such session. */
+export async function deleteSession(tx: Sql, sessionId: string): Promise<boolean> {
+  return (await tx.query(sessionDelete, [sessionId])).length === 1;
+}
+
+export async function readSessionOwner(sql: Sql, sessionId: string): Promise<string | null> {
+  const [row] = await sql.query<{ userId: string }>(sessionOwnerRead, [sessionId]);
+  return row?.userId ?? null;
+}
+
+export type FamilyOwner = { readonly userId: string; readonly clientId: string };
+
+export async function readFamilyOwner(sql: Sql, familyId: string): Promise<FamilyOwner | null> {
+  const [row] = await sql.query<FamilyOwner>(familyOwnerRead, [familyId]);
+  return row ?? null;
+}
+
+/** Ends every browser session of a user, each with its revocation and audit row (by trigger). */
+export async function deleteUserSessions(tx: Sql, userId: string): Promise<void> {
+  await tx.query(userLock, [userId]);
+  await tx.query(userSessionsDelete, [userId]);
+}
