@@ -34,8 +34,13 @@ const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-url
 const DEFAULT_BODY_LIMIT = 65_536;
 /** An endpoint that names no query takes none: what is ignored today could mean something tomorrow. */
 const NO_QUERY = z.strictObject({});
+/** But for what anybody may read: probes and caches add members of their own. */
+const ANY_QUERY = z.looseObject({});
 /** Whatever body these carry is not read (RFC 9110 §9.3.1). */
 const BODYLESS = new Set(['GET', 'HEAD']);
+
+const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
+  auth === 'public' && method === 'GET';
 
 /** OpenAPI's `{name}` as Fastify's `:name`, and the rest of a path as its `*`. */
 export const fastifyPath = ({ path, rest }: Pick<Endpoint, 'path' | 'rest'>): string =>
@@ -96,7 +101,7 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     config: { endpoint },
     schema: {
       ...(endpoint.body && !endpoint.bodyOptional ? { body: jsonSchemaOf(endpoint.body) } : {}),
-      querystring: jsonSchemaOf(endpoint.query ?? NO_QUERY),
+      querystring: jsonSchemaOf(endpoint.query ?? (isOpenRead(endpoint) ? ANY_QUERY : NO_QUERY)),
       ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
       response: responseSchemas(endpoint),
     },

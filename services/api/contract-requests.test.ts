@@ -113,10 +113,14 @@ test('an operation is bound once: a second endpoint of the name does not boot', 
 
 describe('queries', () => {
   test('a member that no schema names is refused, also where an endpoint takes no query', async () => {
-    for (const path of ['/things?unknown=1', '/things/1?x=1', '/stream?x'])
-      expectProblem(await send(base, 'GET', path), 400, 'request_invalid');
+    expectProblem(await send(base, 'GET', '/things?unknown=1'), 400, 'request_invalid');
     expectProblem(await send(base, 'DELETE', '/things/1?force=1'), 400, 'request_invalid');
+    expectProblem(await send(base, 'POST', '/things/1/name?x=1', { json: { name: 'x' } }), 400, 'request_invalid');
     expect((await send(base, 'GET', '/things?')).status).toBe(200);
+  });
+
+  test('what anybody may read takes what a probe or a cache adds to its address', async () => {
+    expect((await send(base, 'GET', '/things/1?t=1732147200')).body).toEqual({ id: '1' });
   });
 
   test('numbers are plain decimal integers', async () => {

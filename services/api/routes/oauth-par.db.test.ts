@@ -296,6 +296,8 @@ describe('pushing', () => {
 
   test('A5 from one address or /64 strangers take a small part of a public client’s room; who shows a secret has all of it', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
+    await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
+    await api.ports.access.load();
     const behind = await world.startCopy({ hashes: false, env: { TRUSTED_PROXIES: '127.0.0.1' } });
     const from = (ip: string, path: string, client: ClientCredentials) =>
       send(behind.url, 'POST', path, {

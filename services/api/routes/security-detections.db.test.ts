@@ -35,9 +35,8 @@ const person = (): Promise<TestUser> => signUp({ api: api.url });
 /** The cookie by which a browser is known, of all that an answer set. */
 const deviceIn = (answer: Received): string => /sallyport\.device=[^;]+/.exec(cookieOf(answer))?.[0] ?? 'none';
 
-/** As if what the account has open were of long ago. */
+/** As if what the account has open had begun long ago, and refreshed ever since. */
 async function beforeAnHour(userId: string): Promise<void> {
-  await world.rows(`UPDATE refresh_families SET rotated_at = now() - interval '1 hour' WHERE user_id = $1`, [userId]);
   await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
 }
 

@@ -14,9 +14,10 @@ export const loginRefused = defineError({
 export const loginLocked = defineError({
   code: 'login_locked',
   status: 429,
-  title: 'Too many wrong passwords',
-  cause: 'This name, browser or network gave too many wrong passwords. The password was not looked at.',
-  fix: 'Try again after Retry-After, sign in where you have signed in before or by passkey, or reset the password.',
+  title: 'The password alone is not enough now',
+  cause:
+    "This name, browser or network gave too many wrong passwords, or a sign-in looked like a stranger's. The password was not looked at.",
+  fix: 'Try again after Retry-After, sign in where you have signed in before or by passkey, ask for the mail that unlocks the account, or reset the password.',
   retryable: true,
 });
 

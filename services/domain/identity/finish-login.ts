@@ -40,11 +40,18 @@ export const finishOrEnd = (
   caller: Caller,
 ): Promise<LoginAnswer> => signOrEnd(ports, draftLogin(ports, login), asked, caller);
 
-/** The same of a draft. One that is kept for a retry stays for it. */
+/**
+ * The same of a draft. One that is kept for a retry stays for it; a replay of it makes no browser known, for the account
+ * may be another's by now.
+ */
 export async function signOrEnd(
   ports: FinishPorts,
   draft: LoginDraft,
-  { cookie, isKept = false }: { readonly cookie: string | undefined; readonly isKept?: boolean },
+  {
+    cookie,
+    isKept = false,
+    isReplay = false,
+  }: { readonly cookie: string | undefined; readonly isKept?: boolean; readonly isReplay?: boolean },
   caller: Caller,
 ): Promise<LoginAnswer> {
   const { user, session } = draft.body;
@@ -52,5 +59,5 @@ export async function signOrEnd(
     if (!isKept) await endSession(ports, { sessionId: session.id, reason: 'issue_failed' }, caller).catch(() => {});
     throw err;
   });
-  return withDevice(ports, answer, { email: user.email, cookie });
+  return isReplay ? answer : withDevice(ports, answer, { email: user.email, cookie });
 }

@@ -1,19 +1,22 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
-/** Another login of the same user that is in use. */
+/** Another login of the same user that began lately. */
 export type Elsewhere = { readonly sessionId: string; readonly ip: string | null; readonly agent: string | null };
 
-/** By sessions_user_id and refresh_families_user_id. */
+/**
+ * By sessions_user_id. The address of a session is that of its beginning, and so is the time it is compared by: a phone
+ * that was signed in on the road last week and refreshes at home is nowhere else.
+ */
 const elsewhereRead = defineStatement(
   'loginElsewhereRead',
-  `SELECT DISTINCT s.id AS "sessionId", s."ipAddress" AS ip, s."userAgent" AS agent
-   FROM sessions s LEFT JOIN refresh_families f ON f.sid = s.id AND f.user_id = s."userId"
-   WHERE s."userId" = $1 AND s.id <> $2 AND greatest(f.rotated_at, s."createdAt") > clock_timestamp() - make_interval(secs => $3)
+  `SELECT s.id AS "sessionId", s."ipAddress" AS ip, s."userAgent" AS agent
+   FROM sessions s
+   WHERE s."userId" = $1 AND s.id <> $2 AND s."createdAt" > clock_timestamp() - make_interval(secs => $3)
    ORDER BY s.id LIMIT 20`,
 );
 
-/** At most twenty, used within so many seconds. */
+/** At most twenty, begun within so many seconds. */
 export const readElsewhere = (
   sql: Sql,
   { userId, id }: { readonly userId: string; readonly id: string },

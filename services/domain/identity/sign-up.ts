@@ -76,9 +76,11 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
   }
   const digest = await inQueue(ports.hasher.hash(password, admissionOf(caller, input.signal)));
   const replaced = await findByCookie(ports, input.cookie);
+  let isReplay = request !== null;
   const draft = await ports.auth
     .transact((tx) =>
       workOnce(tx, ports.random, { request, status: 201 }, async () => {
+        isReplay = false;
         await setAuditContext(tx, caller, 'sign_up');
         if (replaced) await endSessionIn(tx, ports, replaced.session.id);
         const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
@@ -90,7 +92,7 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
       throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });
   // The account stays and can sign in, whatever becomes of this session; a retry with its key gets that one.
-  return signOrEnd(ports, draft, { cookie: input.cookie, isKept: request !== null }, caller);
+  return signOrEnd(ports, draft, { cookie: input.cookie, isKept: request !== null, isReplay }, caller);
 }
 
 /** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */

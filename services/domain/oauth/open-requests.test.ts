@@ -33,16 +33,22 @@ test.each([
   await expect(room(most)).rejects.toMatchObject(full);
 });
 
-test('of one address wait fifty at most; who is refused for that has nothing else counted', async () => {
-  const client = { clientId: 'a', origin: 'admin' } as const;
-  const { assertRoom } = createOpenRequests({ clock });
-  await assertRoom('pushed', client, 's', counting({ share: 49, client: 0 }));
-  const spent = counting({ share: 50 });
-  await expect(assertRoom('pushed', client, 's', spent)).rejects.toMatchObject(full);
-  expect(spent.asked).toEqual(['share']);
-  // Whoever has shown a secret takes no share.
-  await assertRoom('pushed', client, null, counting({ client: 0 }));
-});
+test.each([
+  ['admin', 500],
+  ['registration', 50],
+] as const)(
+  'of one address wait a twentieth at most (%s: %i); who is refused for that has nothing else counted',
+  async (origin, most) => {
+    const client = { clientId: 'a', origin };
+    const { assertRoom } = createOpenRequests({ clock });
+    await assertRoom('pushed', client, 's', counting({ share: most - 1, client: 0 }));
+    const spent = counting({ share: most });
+    await expect(assertRoom('pushed', client, 's', spent)).rejects.toMatchObject(full);
+    expect(spent.asked).toEqual(['share']);
+    // Whoever has shown a secret takes no share.
+    await assertRoom('pushed', client, null, counting({ client: 0 }));
+  },
+);
 
 test('thousands are counted once a second, for each client and kind of request; few with every request', async () => {
   const { assertRoom } = createOpenRequests({ clock });

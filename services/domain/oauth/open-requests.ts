@@ -8,8 +8,11 @@ import { openRequestsFull } from './errors.ts';
 
 /** How many requests of a client may wait for people at once: strangers can send them in the name of a public client. */
 const MOST = { vetted: 10_000, unvetted: 1_000 };
-/** Of these from one address or IPv6 /64, where the name alone says who asks: nobody takes the room of all the others. */
-const SHARE_MOST = 50;
+/**
+ * A twentieth of these from one address or IPv6 /64, where the name alone says who asks: nobody takes the room of all
+ * the others, and a whole office may sign in.
+ */
+const SHARES = 20;
 /** Fewer are counted with every request; so many are counted once a second. */
 const MANY = 500;
 const MANY_MS = 1_000;
@@ -68,7 +71,7 @@ export function createOpenRequests({ clock }: { readonly clock: Pick<Clock, 'mon
     async assertRoom(kind, client, share, count) {
       const most = mostOpenRequests(client);
       const isFull =
-        (share !== null && (await count.ofShare(share, SHARE_MOST)) >= SHARE_MOST) ||
+        (share !== null && (await count.ofShare(share, most / SHARES)) >= most / SHARES) ||
         (await waitingOf(`${kind} ${client.clientId}`, most, count)) >= most;
       if (isFull) throw openRequestsFull({ retryAfterSeconds: RETRY_SECONDS });
     },

@@ -55,7 +55,7 @@ export const impossibleTravel = defineDetection({
   name: 'impossible_travel',
   severity: 'medium',
   meaning:
-    'A sign-in from an unknown device in another network, within ten minutes of activity of the same user elsewhere.',
+    'A sign-in from an unknown device in another network, within ten minutes of a sign-in of the same user elsewhere.',
   actions: ['end_session', 'step_up'],
 });
 

@@ -57,9 +57,12 @@ async function introspectRefreshToken(
   const login = await readRefreshToken(ports, token, clientId);
   if (!login?.isCurrent) return INACTIVE;
   if (![ports.tokenSettings.audience, ...audiences].includes(login.audience)) return INACTIVE;
+  const scope = scopeNow(ports.access, login);
+  // Nothing of it is allowed any more: it will not refresh.
+  if (scope === '' && login.scope !== '') return INACTIVE;
   return {
     active: true,
-    scope: scopeNow(ports.access, login),
+    scope,
     client_id: login.clientId,
     sub: login.userId,
     aud: login.audience,

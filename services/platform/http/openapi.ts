@@ -108,7 +108,7 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
   const factories = [
     ...endpoint.errors,
     ...callerErrors(endpoint),
-    // Every endpoint refuses what its query does not know.
+    // An endpoint refuses what its query does not know.
     requestInvalid,
     ...(endpoint.method === 'GET' ? [] : [bodyMalformed, bodyTooLarge, contentTypeUnsupported]),
     rateLimited,

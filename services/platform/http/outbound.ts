@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LookupAddress } from 'node:dns';
-import { Resolver } from 'node:dns/promises';
+import { getServers, Resolver } from 'node:dns/promises';
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
@@ -26,8 +26,8 @@ class OutboundRefused extends Error {
 
 const ANSWER_BYTES_MAX = 1_048_576;
 const DEADLINE_MS = 8_000;
-/** For each name server: after two that are dead there is time left for a third and for the answer itself. */
-const LOOKUP_MS = 700;
+/** For one name server, which may have to ask others; of several, each: after two that are dead there is time left for a third. */
+const LOOKUP_MS = { only: 2_000, each: 700 };
 
 // IANA special-purpose registries (RFC 6890 and its updates): whatever is not reachable for everybody.
 const special = new BlockList();
@@ -76,7 +76,8 @@ async function publicAddresses(
   signal: AbortSignal,
   nameServers: readonly string[] | undefined,
 ): Promise<LookupAddress[]> {
-  const resolver = new Resolver({ timeout: LOOKUP_MS, tries: 1 });
+  const servers = nameServers ?? getServers();
+  const resolver = new Resolver({ timeout: servers.length > 1 ? LOOKUP_MS.each : LOOKUP_MS.only, tries: 1 });
   if (nameServers !== undefined) resolver.setServers(nameServers);
   const cancel = (): void => resolver.cancel();
   signal.addEventListener('abort', cancel, { once: true });
