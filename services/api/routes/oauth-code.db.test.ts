@@ -204,6 +204,12 @@ describe('codes', () => {
     );
     expect(events.length).toBeGreaterThan(0);
     expect(events[0]).toEqual({ outcome: 'ended', client_id: site.client_id });
+    // Of a login that is over already the use is told, and nothing is ended again.
+    expect((await redeem(code, verifier)).body.code).toBe('authorization_code_invalid');
+    const told = await world.rows(`SELECT 1 FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`, [
+      decodeJwt(access_token).fid,
+    ]);
+    expect(told).toHaveLength(events.length + 1);
   });
 
   test('T3: a code lives a minute', async () => {

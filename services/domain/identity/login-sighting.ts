@@ -53,7 +53,7 @@ export async function sightLoginOf(
   const since = (await findAccount(tx, user.id))?.devicesSince;
   const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email: user.email, since });
   const networkKey = counterKey(keyRing, 'network', clientPrefixOf(ip));
-  const names = ip === '' ? 0 : await readTriedNames(tx, networkKey, LOCK_POLICY.windowSeconds);
+  const names = await readTriedNames(tx, networkKey, LOCK_POLICY.windowSeconds);
   const isKnownDevice = device !== null && !(await isSpent(tx, counterKey(keyRing, 'device', device.id)));
   return sightLogin(tx, session, { isKnownDevice, suspectNetwork: names >= STUFFING_NAMES });
 }

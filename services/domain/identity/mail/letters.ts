@@ -8,15 +8,16 @@ export type Coded = { readonly url: string; readonly code: string; readonly life
 const NOT_YOU = 'If this was not you, you need not do anything.';
 const SOON = 'If this was not you, choose a new password at once.';
 
+/** What it is called, how long it is, and from where on it is used. */
 const UNITS = [
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
+  ['day', 86_400, 172_800],
+  ['hour', 3_600, 7_200],
+  ['minute', 60, 0],
 ] as const;
 
 /** How long a code works at least, in words: two of the largest unit or more, so that little is rounded off. */
 function inWords(seconds: number): string {
-  const [unit, length] = UNITS.find(([, each]) => seconds >= 2 * each) ?? UNITS[2];
+  const [unit, length] = UNITS.find(([, , least]) => seconds >= least) as (typeof UNITS)[number];
   return `${Math.floor(seconds / length)} ${unit}s`;
 }
 
