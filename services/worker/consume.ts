@@ -12,7 +12,8 @@ import { jobDataSchema, slotOf } from '../platform/queue/job-data.ts';
 import type { Timetable } from '../platform/queue/timetable.ts';
 import type { WorkerPorts } from './ports.ts';
 
-type Outcome = 'completed' | 'retried' | 'dead' | 'superseded' | 'interrupted' | 'early';
+const OUTCOMES = ['completed', 'retried', 'dead', 'superseded', 'interrupted', 'early'] as const;
+type Outcome = (typeof OUTCOMES)[number];
 
 export type ConsumeDeps = {
   readonly processors: readonly Processor[];
@@ -44,6 +45,8 @@ class RunStopped extends Error {
 export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<Verdict> {
   const { clock, log } = deps;
   const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
+  // At zero from the start, so that the first failure is a step that panels and alerts see.
+  for (const { job } of deps.processors) for (const outcome of OUTCOMES) jobRuns.at(labelsOf(job, outcome));
 
   return async (delivery) => {
     const processor = byName.get(delivery.name);
