@@ -2,36 +2,19 @@ import type { Command } from 'commander';
 import { type ClientView, updateClientEndpoint } from '../services/domain/access/contract.ts';
 import { type ManageClientsPorts, readClient, updateClient } from '../services/domain/access/manage-clients.ts';
 import type { Caller } from '../services/domain/ports.ts';
-import { type ActOptions, actAsked, addReason, onDatabase } from './admin.ts';
+import { actAsked, addReason, onDatabase } from './admin.ts';
 import { checked } from './arguments.ts';
+import { type AskedOptions, askedOf } from './client-options.ts';
 import type { DatabasePorts } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-type UpdateOptions = ActOptions & {
-  readonly name?: string;
-  readonly grants?: string[];
-  readonly scopes?: string[];
-  readonly credentialScopes?: string[];
-  readonly redirectUris?: string[];
-  readonly audiences?: string[];
-  readonly dpopBound?: boolean;
-  readonly certificateBound?: boolean;
-  readonly pushesRequests?: boolean;
-};
+type UpdateOptions = AskedOptions & { readonly name?: string };
 
 /** Judged by the schema of the endpoint that does the same. */
 function changesOf(options: UpdateOptions) {
   const body = checked(updateClientEndpoint, {
     name: options.name,
-    grant_types: options.grants,
-    scopes: options.scopes,
-    credential_scopes: options.credentialScopes,
-    redirect_uris: options.redirectUris,
-    audiences: options.audiences,
-    dpop_bound_access_tokens: options.dpopBound,
-    tls_client_certificate_bound_access_tokens: options.certificateBound,
-    require_pushed_authorization_requests: options.pushesRequests,
-    reason: options.reason,
+    ...askedOf(options),
   });
   const changes = {
     name: body.name,

@@ -23,6 +23,7 @@ import {
   untold,
 } from './admin.ts';
 import { checked, wholeNumberOf } from './arguments.ts';
+import { type AskedOptions, askedOf } from './client-options.ts';
 import { registerClientUpdate } from './clients-update.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 import type { GlobalOptions } from './output.ts';
@@ -30,7 +31,7 @@ import type { GlobalOptions } from './output.ts';
 const caller = systemCaller('sallyport clients');
 const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const;
 
-type CreateOptions = ActOptions & {
+type CreateOptions = AskedOptions & {
   readonly id?: string;
   readonly authMethod: (typeof AUTH_METHODS)[number];
   readonly grants: string[];
@@ -38,9 +39,6 @@ type CreateOptions = ActOptions & {
   readonly credentialScopes: string[];
   readonly redirectUris: string[];
   readonly audiences: string[];
-  readonly dpopBound?: boolean;
-  readonly certificateBound?: boolean;
-  readonly pushesRequests?: boolean;
 };
 
 const line = (client: ClientView): string =>
@@ -63,15 +61,7 @@ function registrationOf(name: string, options: CreateOptions): CreateClientInput
     name,
     client_id: options.id,
     auth_method: options.authMethod,
-    grant_types: options.grants,
-    scopes: options.scopes,
-    credential_scopes: options.credentialScopes,
-    redirect_uris: options.redirectUris,
-    audiences: options.audiences,
-    dpop_bound_access_tokens: options.dpopBound,
-    tls_client_certificate_bound_access_tokens: options.certificateBound,
-    require_pushed_authorization_requests: options.pushesRequests,
-    reason: options.reason,
+    ...askedOf(options),
   });
   return {
     name: body.name,

@@ -29,7 +29,7 @@ function bash(words: Map<string, string[]>): string[] {
   return [
     '_sallyport() {',
     '  local path= word words cur=$2',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: of bash
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash expands it, when the script runs
     '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do case "$word" in -*) ;; *) path="$path $word" ;; esac; done',
     '  case "$path " in',
     ...paths.map(([path, own]) => `    "${path} "*) words='${own.join(' ')}' ;;`),

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { useIdentifierKey } from '../../domain/audit/audit-context.ts';
 import type { CreatedFamily, NewFamily } from '../../domain/tokens/families/create-family.ts';
 import {
   checkRefreshToken,
@@ -63,6 +64,7 @@ export type FamilyWorld = {
 };
 
 export async function openFamilyWorld(): Promise<FamilyWorld> {
+  useIdentifierKey(() => ({ version: 1, key: Buffer.alloc(32, 1) }));
   const database = await createTestDatabase();
   const incarnation = randomUUID();
   const keys = new Map([1, 2].map((kv) => [kv, randomBytes(32)]));
@@ -124,6 +126,7 @@ export async function openFamilyWorld(): Promise<FamilyWorld> {
     close: async () => {
       await Promise.all(copies.map((copy) => copy.close()));
       await database.drop();
+      useIdentifierKey(undefined);
     },
   };
   return world;

@@ -8,7 +8,6 @@ import {
   outcome,
   together,
 } from '../../../platform/testing/family-world.ts';
-import { useIdentifierKey } from '../../audit/audit-context.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import type { PresentedBy } from './rotate-family.ts';
 
@@ -16,15 +15,11 @@ let world: FamilyWorld;
 let copy: FamilyCopy;
 let other: FamilyCopy;
 beforeAll(async () => {
-  useIdentifierKey(() => ({ version: 1, key: Buffer.alloc(32, 1) }));
   world = await openFamilyWorld();
   [copy, other] = [world.copyWith(), world.copyWith()];
 });
 afterEach(() => world.reset());
-afterAll(async () => {
-  useIdentifierKey(undefined);
-  await world?.close();
-});
+afterAll(() => world?.close());
 
 describe('refusals', () => {
   test('any older generation, ever, is recognised as replay and ends the family (T1)', async () => {

@@ -16,21 +16,16 @@ import {
   outcome,
   together,
 } from '../../../platform/testing/family-world.ts';
-import { useIdentifierKey } from '../../audit/audit-context.ts';
 
 let world: FamilyWorld;
 let copy: FamilyCopy;
 let other: FamilyCopy;
 beforeAll(async () => {
-  useIdentifierKey(() => ({ version: 1, key: Buffer.alloc(32, 1) }));
   world = await openFamilyWorld();
   [copy, other] = [world.copyWith(), world.copyWith()];
 });
 afterEach(() => world.reset());
-afterAll(async () => {
-  useIdentifierKey(undefined);
-  await world?.close();
-});
+afterAll(() => world?.close());
 
 describe('rotation', () => {
   test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error (T2)', async () => {

@@ -1,0 +1,26 @@
+import type { ActOptions } from './admin.ts';
+
+/** What may be asked of a client when it is made, and changed later. */
+export type AskedOptions = ActOptions & {
+  readonly grants?: string[];
+  readonly scopes?: string[];
+  readonly credentialScopes?: string[];
+  readonly redirectUris?: string[];
+  readonly audiences?: string[];
+  readonly dpopBound?: boolean;
+  readonly certificateBound?: boolean;
+  readonly pushesRequests?: boolean;
+};
+
+/** The same in the members of the API's bodies. */
+export const askedOf = (options: AskedOptions) => ({
+  grant_types: options.grants,
+  scopes: options.scopes,
+  credential_scopes: options.credentialScopes,
+  redirect_uris: options.redirectUris,
+  audiences: options.audiences,
+  dpop_bound_access_tokens: options.dpopBound,
+  tls_client_certificate_bound_access_tokens: options.certificateBound,
+  require_pushed_authorization_requests: options.pushesRequests,
+  reason: options.reason,
+});
