@@ -13,6 +13,11 @@ declare module 'oidc-provider' {
       clientId: string;
       accountId: string;
     }) => Grant;
+    /** Once the token endpoint has its answer: `body`. */
+    on(
+      event: 'grant.success',
+      listen: (context: { readonly body: { access_token: string; id_token: string } }) => void,
+    ): void;
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
     interactionFinished(request: IncomingMessage, response: ServerResponse, result: object): Promise<void>;
   }

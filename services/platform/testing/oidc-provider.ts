@@ -10,12 +10,16 @@ export type ProviderAccount = {
   readonly name?: string;
 };
 
+export type GivenTokens = { readonly access_token: string; readonly id_token: string };
+
 export type TestProvider = {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
   /** Follows an authorization request as this account's browser; where the provider then sends it. */
   signIn(authorizationUrl: string, account: ProviderAccount): Promise<URL>;
+  /** What its token endpoint gave, the last first. */
+  readonly tokens: readonly GivenTokens[];
   close(): Promise<void>;
 };
 
@@ -51,11 +55,14 @@ export async function startOidcProvider(redirectUris: readonly string[]): Promis
     },
   });
   const handle = provider.callback();
+  const tokens: GivenTokens[] = [];
+  provider.on('grant.success', ({ body }) => void tokens.unshift(body));
 
   return {
     issuer,
     clientId: CLIENT.client_id,
     clientSecret: CLIENT.client_secret,
+    tokens,
     async signIn(authorizationUrl, account) {
       accounts.set(account.sub, account);
       const cookies = new Map<string, string>();
