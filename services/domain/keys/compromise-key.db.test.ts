@@ -1,0 +1,150 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/key-world.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { compromiseKey } from './compromise-key.ts';
+import { listKeys } from './list-keys.ts';
+import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
+import { rotateSigningKeys } from './rotate-signing-keys.ts';
+
+let world: KeyWorld;
+beforeAll(async () => {
+  world = await openKeyWorld();
+});
+afterAll(() => world?.close());
+beforeEach(() => world.empty());
+
+describe('compromise', () => {
+  beforeEach(() => world.start());
+
+  test('one transaction: private part destroyed, revocation and audit rows, a replacement that signs at once', async () => {
+    const [before] = await world.keyRows();
+    const kid = before?.id ?? '';
+    const answer = await compromiseKey(world.ports, { kid, reason: 'laptop stolen' }, testCaller);
+    expect(answer.key).toMatchObject({ kid, state: 'compromised', compromise_reason: 'laptop stolen' });
+    expect(answer.signer).toMatchObject({ state: 'active', alg: 'EdDSA' });
+    expect(answer.notice).toMatch(/signs at once, without the hold/);
+    const rows = await world.keyRows();
+    expect(rows.find((row) => row.id === kid)).toMatchObject({ privateKey: '', compromised: true });
+    expect(rows.find((row) => row.id === answer.signer?.kid)).toMatchObject({ from: before?.from, until: null });
+    const revocations = await world.ports.raw(
+      'SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations',
+    );
+    expect(revocations).toEqual([{ kind: 'key', value: kid, reason: 'key_compromised', numbered: true }]);
+    expect(await world.eventsOf('key.compromised')).toMatchObject([
+      { target_id: kid, detail: { reason: 'laptop stolen', replaced_by: answer.signer?.kid } },
+    ]);
+    expect(world.changes()).toBe(1);
+  });
+
+  test('repeated, or ten times at once, it answers the same and changes nothing more', async () => {
+    const kid = (await world.keyRows())[0]?.id ?? '';
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => compromiseKey(world.ports, { kid, reason: 'r' }, testCaller)),
+    );
+    answers.push(await compromiseKey(world.ports, { kid, reason: 'another' }, testCaller));
+    expect(new Set(answers.map((answer) => JSON.stringify([answer.key, answer.signer?.kid, answer.notice]))).size).toBe(
+      1,
+    );
+    expect(await world.keyRows()).toHaveLength(2);
+    expect(await world.eventsOf('key.compromised')).toHaveLength(1);
+    expect(world.changes()).toBe(1);
+  });
+
+  test('a pending successor is brought forward instead of a third key', async () => {
+    const kid = (await world.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(world.ports, {}, testCaller);
+    const answer = await compromiseKey(world.ports, { kid, reason: 'r' }, testCaller);
+    expect(answer.signer).toMatchObject({ kid: next.kid, state: 'active' });
+    expect(await world.keyRows()).toHaveLength(2);
+  });
+
+  test('a compromised pending key never signs: the active one goes on', async () => {
+    const active = (await world.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(world.ports, {}, testCaller);
+    const answer = await compromiseKey(world.ports, { kid: next.kid, reason: 'r' }, testCaller);
+    expect(answer).toMatchObject({ signer: { kid: active, signs_until: null, leaves_at: null } });
+    expect(answer.notice).toMatch(/unchanged/);
+    expect(await rotateSigningKeys(world.ports, {}, testCaller)).toMatchObject({ outcome: 'publish' });
+  });
+
+  test('a retiring key is refused without touching the signer', async () => {
+    const kid = (await world.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(world.ports, {}, testCaller);
+    await world.age(120);
+    const answer = await compromiseKey(world.ports, { kid, reason: 'r' }, testCaller);
+    expect(answer).toMatchObject({ key: { state: 'compromised' }, signer: { kid: next.kid } });
+    expect(await world.keyRows()).toHaveLength(2);
+  });
+
+  test('an unknown kid is 404, and nothing happens', async () => {
+    await expect(compromiseKey(world.ports, { kid: 'nobody', reason: 'r' }, testCaller)).rejects.toMatchObject({
+      code: 'key_unknown',
+    });
+    expect(await world.keyRows()).toHaveLength(1);
+  });
+
+  test('after any sequence of rotations and compromises the ranges meet and one key signs now', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof(
+            fc.record({ kind: fc.constant('rotate' as const), seconds: fc.constantFrom(0, 30, 90) }),
+            fc.record({
+              kind: fc.constant('compromise' as const),
+              index: fc.nat(6),
+              seconds: fc.constantFrom(0, 30, 90),
+            }),
+          ),
+          { minLength: 1, maxLength: 6 },
+        ),
+        async (steps) => {
+          await world.ports.raw('TRUNCATE jwks');
+          await world.start();
+          for (const step of steps) {
+            await world.age(step.seconds);
+            const rows = await world.keyRows();
+            if (step.kind === 'rotate') await rotateSigningKeys(world.ports, {}, testCaller);
+            else
+              await compromiseKey(
+                world.ports,
+                { kid: rows[step.index % rows.length]?.id ?? '', reason: 'r' },
+                testCaller,
+              );
+          }
+          const views = await listKeys(world.ports);
+          expect(views.filter((view) => view.state === 'active')).toHaveLength(1);
+          expect(views.filter((view) => view.state === 'pending').length).toBeLessThanOrEqual(1);
+          const planned = (await world.keyRows()).filter(
+            (row) => !row.compromised && (row.until === null || row.until > Date.now()),
+          );
+          for (const [index, row] of planned.entries()) expect(row.until).toBe(planned[index + 1]?.from ?? null);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+});
+
+describe('a restored database', () => {
+  test('every live key is compromised and one new key per purpose signs, in the transaction of the caller', async () => {
+    await world.start(keySettings({ algorithm: 'HS256' }));
+    await rotateSigningKeys(world.ports, {}, testCaller);
+    const before = (await world.keyRows()).map((row) => row.id);
+    const replacements = await makeReplacements(world.ports);
+    const { compromised, created } = await world.ports.transact((tx) =>
+      replaceAllKeys(world.ports, tx, replacements, 'restored', testCaller),
+    );
+    expect([...compromised].sort()).toEqual([...before].sort());
+    expect(created).toHaveLength(2);
+    const views = await listKeys(world.ports);
+    expect(
+      views
+        .filter((view) => view.state === 'active')
+        .map((view) => view.kid)
+        .sort(),
+    ).toEqual([...created].sort());
+    expect(views.filter((view) => view.state === 'compromised')).toHaveLength(3);
+    expect(await world.ports.raw('SELECT 1 FROM revocations')).toHaveLength(3);
+  });
+});

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  KEY_AUDIENCE,
+  KEY_SECRET,
+  type KeyRow,
+  type KeyWorld,
+  keySettings,
+  openKeyWorld,
+  SKEW_MS,
+} from '../../platform/testing/key-world.ts';
+import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { compromiseKey } from './compromise-key.ts';
+import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
+import { readKeyWarnings } from './key-warnings.ts';
+import { listKeys } from './list-keys.ts';
+import { retireKeys } from './retire-keys.ts';
+import { rotateSigningKeys } from './rotate-signing-keys.ts';
+import { serverSecretPurposes } from './server-secrets.ts';
+
+let world: KeyWorld;
+beforeAll(async () => {
+  world = await openKeyWorld();
+});
+afterAll(() => world?.close());
+beforeEach(() => world.empty());
+
+describe('first start', () => {
+  test('eight copies at once on an empty database make one key and one set of server secrets', async () => {
+    const copies = Array.from({ length: 8 }, () => createTestPorts(world.databaseUrl));
+    const results = await Promise.all(copies.map((copy) => ensureKeys(copy, keySettings(), testCaller)));
+    await Promise.all(copies.map((copy) => copy.end()));
+    expect(results.flatMap((result) => result.created)).toHaveLength(1);
+    expect(await world.keyRows()).toHaveLength(1);
+    const secrets = await world.ports.raw<{ purpose: string; version: number }>(
+      'SELECT purpose, version FROM server_secrets ORDER BY purpose',
+    );
+    expect(secrets).toEqual([...serverSecretPurposes].sort().map((purpose) => ({ purpose, version: 1 })));
+    expect(await world.eventsOf('key.published')).toHaveLength(1);
+    expect(await world.eventsOf('server_secret.created')).toHaveLength(serverSecretPurposes.length);
+  });
+
+  test('the first key signs at once, and for a copy whose clock is behind as well', async () => {
+    await world.start();
+    const [row] = await world.keyRows();
+    expect(row?.from).toBe((row?.published ?? 0) - SKEW_MS);
+    expect(await listKeys(world.ports)).toMatchObject([{ state: 'active', alg: 'EdDSA', purpose: 'access' }]);
+  });
+
+  test('a later start makes nothing, writes no version and rotates nothing', async () => {
+    await world.start();
+    const before = await world.keysVersion();
+    expect(await world.start()).toEqual({ created: [], warnings: [] });
+    expect(await world.keysVersion()).toBe(before);
+  });
+
+  test('another configured algorithm is for new keys: nothing rotates, and the start says so', async () => {
+    await world.start();
+    const { created, warnings } = await world.start(keySettings({ algorithm: 'ES256' }));
+    expect(created).toEqual([]);
+    expect(warnings).toEqual(['The active key signs with EdDSA, JWT_ALGORITHM asks for ES256: sallyport keys rotate']);
+    await rotateSigningKeys(world.ports, {}, testCaller);
+    expect((await world.keyRows()).map((row) => row.alg)).toEqual(['EdDSA', 'ES256']);
+    expect((await world.start(keySettings({ algorithm: 'ES256' }))).warnings).toEqual([]);
+  });
+
+  test('an overdue rotation is said at start, not done', async () => {
+    await world.start();
+    await world.age(31 * 86_400);
+    const { warnings } = await world.start();
+    expect(warnings).toEqual([
+      'The active key has signed longer than KEY_ROTATION_DAYS=30: start a worker, or sallyport keys rotate',
+    ]);
+    expect(await readKeyWarnings(world.ports)).toEqual(warnings);
+    expect(await world.keyRows()).toHaveLength(1);
+  });
+
+  test('a database without keys has nothing to warn of', async () => {
+    expect(await readKeyWarnings(world.ports)).toEqual([]);
+  });
+
+  test('a longer token life than before keeps the present keys longer', async () => {
+    await world.start();
+    await rotateSigningKeys(world.ports, {}, testCaller);
+    await world.start(keySettings({}, { accessTokenSeconds: 7_200 }));
+    const [current, next] = await world.keyRows();
+    expect([current?.longest, next?.longest]).toEqual([7_200, 7_200]);
+    expect(current?.leaves).toBe((current?.until ?? 0) + 7_205_000 + SKEW_MS);
+    await world.start();
+    expect((await world.keyRows()).map((row) => row.longest)).toEqual([7_200, 7_200]);
+  });
+});
+
+describe('HS256 mode', () => {
+  const hs256 = (jwtSecret?: string): EnsureKeysSettings => keySettings({ algorithm: 'HS256', jwtSecret });
+  const sharedRows = async (): Promise<KeyRow[]> => (await world.keyRows()).filter((row) => row.alg === 'HS256');
+
+  test('has one secret for the default audience, and an asymmetric key beside it', async () => {
+    const { created } = await world.start(hs256());
+    expect(created).toHaveLength(2);
+    expect((await world.keyRows()).map((row) => [row.purpose, row.alg]).sort()).toEqual([
+      ['access', 'RS256'],
+      [`hs256:${KEY_AUDIENCE}`, 'HS256'],
+    ]);
+    expect((await world.start(hs256())).created).toEqual([]);
+    const [row] = await sharedRows();
+    const secret = world.ports.vault.open(row?.privateKey ?? '', `jwks:${row?.purpose}:${row?.id}`);
+    expect(secret.toString()).toBe(KEY_SECRET);
+  });
+
+  test('JWT_SECRET comes before BETTER_AUTH_SECRET; a changed one takes over at once and the old one verifies on', async () => {
+    await world.start(hs256());
+    await world.age(60);
+    const { created } = await world.start(hs256('another-secret-of-thirty-two-characters'));
+    expect(created).toHaveLength(1);
+    const [old, fresh] = await sharedRows();
+    expect(fresh).toMatchObject({ id: created[0], from: old?.until, until: null });
+    expect(old?.privateKey).not.toBe('');
+    await world.age(905 + SKEW_MS / 1_000 - 1);
+    expect((await retireKeys(world.ports, testCaller)).keys).toEqual([]);
+    await world.age(1);
+    expect((await retireKeys(world.ports, testCaller)).keys).toEqual([old?.id]);
+  });
+
+  test('outside the mode a shared secret stops signing', async () => {
+    await world.start(hs256());
+    await world.start();
+    const [row] = await sharedRows();
+    expect(row?.until).not.toBeNull();
+    expect(await world.eventsOf('key.stopped')).toMatchObject([{ target_id: row?.id }]);
+    await world.start(hs256());
+    expect(await sharedRows()).toHaveLength(2);
+  });
+
+  test('a compromised shared secret is not taken back at the next start, which says so', async () => {
+    await world.start(hs256());
+    const [before] = await sharedRows();
+    const { signer } = await compromiseKey(world.ports, { kid: before?.id ?? '', reason: 'leaked' }, testCaller);
+    expect(signer).toMatchObject({ alg: 'HS256', purpose: `hs256:${KEY_AUDIENCE}` });
+    const { created, warnings } = await world.start(hs256());
+    expect(created).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining('marked compromised')]);
+    expect((await world.start(hs256('a-new-secret-of-thirty-two-characters!'))).created).toHaveLength(1);
+    await world.start();
+    expect((await world.start(hs256())).created).toHaveLength(1);
+    const open = (await sharedRows()).filter((row) => row.until === null);
+    expect(
+      world.ports.vault.open(open[0]?.privateKey ?? '', `jwks:${open[0]?.purpose}:${open[0]?.id}`).toString(),
+    ).not.toBe(KEY_SECRET);
+  });
+});
