@@ -10,7 +10,7 @@ export type ProviderAccount = {
   readonly name?: string;
 };
 
-export type GivenTokens = { readonly access_token: string; readonly id_token: string };
+type GivenTokens = { readonly access_token: string; readonly id_token: string };
 
 export type TestProvider = {
   readonly issuer: string;
