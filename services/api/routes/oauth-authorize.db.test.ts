@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/code-world.ts';
+import { enrolled } from '../../platform/testing/factor-flows.ts';
+import { signUp } from '../../platform/testing/flows.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { openBrowser, type Shown } from '../../platform/testing/oauth-browser.ts';
+import { ALLOW, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
+
+let world: CodeWorld;
+beforeAll(async () => {
+  world = await openCodeWorld();
+});
+afterAll(() => world?.close());
+
+const errorAt = (shown: Shown) => Object.fromEntries(shown.leftFor?.searchParams ?? []);
+
+describe('the authorization endpoint', () => {
+  test('T4: an address that is not registered gets an error page, never a redirect', async () => {
+    const browser = browserOf(world.api, world.user);
+    for (const redirect_uri of [
+      `${WEB_REDIRECT}/`,
+      WEB_REDIRECT.toUpperCase(),
+      'https://user@app.example.test/cb?tenant=1',
+      'https://app.example.test/%63b?tenant=1',
+      'javascript:alert(1)',
+      'https://app.example.test/',
+      undefined,
+    ]) {
+      const shown = await browser.open(world.authorizePath(world.site, newVerifier(), { redirect_uri }));
+      expect([shown.status, shown.leftFor], String(redirect_uri)).toEqual([400, null]);
+      expect(shown.headers.get('content-type')).toMatch(/^text\/html/);
+    }
+    expect((await browser.open(world.authorizePath({ client_id: 'nobody' }, newVerifier()))).status).toBe(400);
+  });
+
+  test('T5, T6, T7: refusals go to the client with the exact iss and its state', async () => {
+    const browser = browserOf(world.api, world.user);
+    for (const [members, error] of [
+      [{ response_type: 'token' }, 'unsupported_response_type'],
+      [{ code_challenge: undefined }, 'invalid_request'],
+      [{ code_challenge_method: 'plain' }, 'invalid_request'],
+      [{ scope: 'openid keys:manage' }, 'invalid_scope'],
+      [{ resource: 'nowhere' }, 'invalid_target'],
+      [{ request_uri: 'urn:x' }, 'request_uri_not_supported'],
+      [{ prompt: 'none', scope: 'profile', resource: 'https://new.test' }, 'consent_required'],
+    ] as const)
+      expect(errorAt(await browser.open(world.authorizePath(world.site, newVerifier(), members)))).toMatchObject({
+        error,
+        iss: API_URL,
+        state: 'a state &=',
+        tenant: '1',
+      });
+    const nobody = await browserOf(world.api).open(world.authorizePath(world.site, newVerifier(), { prompt: 'none' }));
+    expect(errorAt(nobody)).toMatchObject({ error: 'login_required', iss: API_URL });
+  });
+
+  test('consent is asked once, kept as far as it went, and can be denied', async () => {
+    const own = await world.newSite();
+    const browser = browserOf(world.api, world.user);
+    const path = world.authorizePath(own, newVerifier(), {
+      redirect_uri: WEB_REDIRECT,
+      scope: 'openid email tasks:read',
+    });
+    const first = await browser.open(path);
+    expect(errorAt(await browser.submit(first, { decision: 'deny' }))).toMatchObject({
+      error: 'access_denied',
+      iss: API_URL,
+    });
+    const verifier = newVerifier();
+    const narrowed = await browser.submit(
+      await browser.open(
+        world.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid email tasks:read' }),
+      ),
+      { decision: 'allow', scope: ['openid', 'email'] },
+    );
+    const { body } = await world.redeem(narrowed.leftFor?.searchParams.get('code') as string, verifier, {}, own);
+    expect(body.scope).toBe('openid email');
+    const rows = await world.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [own.client_id]);
+    expect(rows).toEqual([{ scopes: ['openid', 'email'] }]);
+    expect(
+      (await browser.open(world.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid' }))).leftFor,
+    ).not.toBeNull();
+    expect((await browser.open(path)).leftFor).toBeNull();
+    expect(
+      (
+        await browser.open(
+          world.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid', prompt: 'consent' }),
+        )
+      ).leftFor,
+    ).toBeNull();
+    // Who agreed to it may not have been whose address it is.
+    await world.rows(`UPDATE users SET "emailVerified" = now() WHERE "emailVerified" IS NULL`);
+    expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [own.client_id])).toEqual([]);
+    const types = await world.rows(
+      `SELECT type, outcome FROM audit_outbox WHERE target_id = $1 AND type LIKE 'oauth.%' ORDER BY id`,
+      [own.client_id],
+    );
+    expect(types.map(({ type, outcome }) => `${type} ${outcome}`)).toEqual([
+      'oauth.authorized denied',
+      'oauth.consent_granted ok',
+      'oauth.authorized ok',
+      'oauth.authorized ok',
+    ]);
+  });
+
+  test('prompt=login and max_age=0 ask for a new login, once; it may be another’s', async () => {
+    const before = await signUp({ api: world.api.url });
+    for (const members of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'select_account' }]) {
+      const login = await browserOf(world.api, before).open(
+        world.authorizePath(world.site, newVerifier(), { ...members, scope: 'profile' }),
+      );
+      expect(login.text).toContain('action="/login"');
+    }
+    const browser = browserOf(world.api, before);
+    const login = await browser.open(
+      world.authorizePath(world.site, newVerifier(), { prompt: 'login', scope: 'profile' }),
+    );
+    const wrong = await browser.submit(login, { email: world.user.email, password: 'wrong password' });
+    expect([wrong.status, wrong.leftFor]).toEqual([401, null]);
+    expect(wrong.text).toContain('role="alert"');
+    // RFC 9110 §15.5.2; no browser opens its own dialog for this one.
+    expect(wrong.headers.get('www-authenticate')).toBe('Bearer realm="sallyport"');
+    const after = await browser.submit(wrong, { email: world.user.email, password: world.user.password });
+    expect(after.text).toContain('action="/oauth2/consent"');
+    expect(after.text).toContain(world.user.email);
+  });
+
+  test('a password alone opens nothing where there is a second factor; a code goes on to the request', async () => {
+    const { person, codes } = await enrolled({ url: world.api.url });
+    const browser = browserOf(world.api);
+    const login = await browser.open(world.authorizePath(world.site, newVerifier(), { scope: 'profile' }));
+    const half = await browser.submit(login, { email: person.email, password: person.password });
+    expect(half.text).toContain('action="/login/code"');
+    expect((await browser.open('/login')).text).not.toContain('You are signed in');
+    const wrong = await browser.submit(half, { code: '000 000' });
+    expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true]);
+    expect((await browserOf(world.api).submit(half, { code: codes[0] as string })).status).toBe(403);
+    const consent = await browser.submit(wrong, { code: codes[0] as string });
+    expect(consent.text).toContain(person.email);
+    const over = await browser.submit(
+      {
+        ...half,
+        text: half.text.replace(
+          /name="form_token" value="[^"]+"/,
+          /name="form_token" value="[^"]+"/.exec(consent.text)?.[0] ?? '',
+        ),
+      },
+      { code: codes[1] as string },
+    );
+    expect([over.status, over.text.includes('action="/login"')]).toEqual([401, true]);
+  });
+
+  test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused (U9)', async () => {
+    const browser = browserOf(world.api, world.user);
+    const consent = await browser.open(world.authorizePath(world.site, newVerifier(), { prompt: 'consent' }));
+    const policy = consent.headers.get('content-security-policy');
+    expect(policy).toMatch(
+      /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self' https:\/\/app\.example\.test; base-uri 'none'; frame-ancestors 'none'$/,
+    );
+    expect(consent.text).not.toMatch(/<script|javascript:| on\w+=/i);
+    expect(consent.headers.get('cache-control')).toBe('no-store');
+    const elsewhere = browserOf(world.api, world.user);
+    await elsewhere.open(world.authorizePath(world.site, newVerifier(), { prompt: 'consent' }));
+    expect((await elsewhere.submit(consent, ALLOW)).status).toBe(403);
+    expect(
+      (
+        await openBrowser(world.api.url, 'https://evil.test').submit(await browserOf(world.api).open('/login'), {
+          email: 'a@b.test',
+          password: 'x',
+        })
+      ).status,
+    ).toBe(403);
+    const plain = await browserOf(world.api).open('/login?next=https://evil.test');
+    expect(plain.text).toContain('name="next" value="/login"');
+    const home = await browserOf(world.api, world.user).open('/login');
+    expect(home.text).toContain('You are signed in');
+  });
+
+  test('userinfo tells nothing without openid, nor to a token of a client', async () => {
+    const verifier = newVerifier();
+    const { body } = await world.redeem(await world.codeFor(world.site, verifier, { scope: 'email' }), verifier);
+    const refused = await send(world.api.url, 'GET', '/oauth2/userinfo', { bearer: body.access_token });
+    expect([refused.status, refused.body.code]).toEqual([403, 'openid_scope_missing']);
+    expect((await send(world.api.url, 'GET', '/oauth2/userinfo')).status).toBe(401);
+    expect((await send(world.api.url, 'GET', '/oauth2/userinfo', { bearer: 'x.y.z' })).status).toBe(401);
+  });
+});
