@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TestUser } from '../../platform/testing/flows.ts';
+import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { newPerson } from '../../platform/testing/people.ts';
+import { newSignedIn } from '../../platform/testing/signed-in.ts';
+import {
+  type DocumentHost,
+  NOTES_REDIRECT,
+  openUnvettedWorld,
+  startDocumentHost,
+  type UnvettedWorld,
+} from '../../platform/testing/unvetted-world.ts';
+
+let world: UnvettedWorld;
+let host: DocumentHost;
+beforeAll(async () => {
+  world = await openUnvettedWorld();
+  host = await startDocumentHost();
+  expect((await host.askAt(world.open, world.user)).status).toBe(200);
+});
+afterAll(async () => {
+  await world?.close();
+  host?.close();
+});
+
+describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
+  test('A5 with names without end one user brings twenty new ones a day, and takes nobody else’s', async () => {
+    const [flooder, other] = [await newSignedIn(world.open), await newSignedIn(world.open)];
+    await world.rows(
+      `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
+       SELECT 'flood' || n, 'https://n' || n || '.evil.example/a', 'document', now(), $1 FROM generate_series(1, 19) n`,
+      [flooder.id],
+    );
+    const was = host.document;
+    const fresh = async (at: string, by: TestUser) => {
+      host.document = { ...was, client_id: host.url.replace('client', at) };
+      return (await host.askAt(world.open, by, host.document.client_id)).text;
+    };
+    expect(await fresh('flood-20', flooder)).toContain('Journal');
+    expect(await fresh('flood-21', flooder)).toContain('too many within a day');
+    expect(await fresh('flood-20', flooder)).toContain('Journal');
+    expect(await fresh('flood-21', other)).toContain('Journal');
+    await world.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood1'`);
+    expect(await fresh('flood-22', flooder)).toContain('Journal');
+    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE '%flood%' OR id LIKE 'flood%'`);
+    host.document = was;
+  });
+
+  test('where it is off, nobody registers, and what was read before is unknown', async () => {
+    const off = await world.startCopy();
+    const admin = await newPerson(off, ['admin']);
+    expect((await world.register({ redirect_uris: [NOTES_REDIRECT] }, undefined, off)).status).toBe(401);
+    const answered = await world.register({ redirect_uris: [NOTES_REDIRECT] }, admin.bearer, off);
+    expect([answered.status, answered.body.error]).toEqual([403, 'access_denied']);
+    const told = (await send(off.url, 'GET', '/.well-known/oauth-authorization-server')).body;
+    expect([told.registration_endpoint, told.client_id_metadata_document_supported]).toEqual([undefined, false]);
+    expectProblem(await send(off.url, 'GET', '/v1/consents'), 401, 'unauthenticated');
+    expect(world.open.ports.access.client(host.url)).toBeDefined();
+    expect((await host.askAt(off, world.user)).status).toBe(400);
+  });
+
+  test('A5 there is an end to them: twenty of a host, ten thousand of each kind; then whoever comes is told to wait', async () => {
+    const port = new URL(host.url).port;
+    const fresh = async (at: string) => {
+      host.document = { ...host.document, client_id: host.url.replace('client', at) };
+      return host.askAt(world.open, world.user, host.document.client_id);
+    };
+    const fill = (ids: string, kinds: string) =>
+      world.rows(`DO $$ BEGIN
+        SET LOCAL session_replication_role = replica;
+        INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
+        SELECT ${ids}, ${ids}, kind, CASE kind WHEN 'document' THEN now() END
+        FROM unnest('{${kinds}}'::text[]) kind, ${kinds === 'document' ? 'generate_series(1, 18)' : 'generate_series(1, 10000)'} n; END $$`);
+    // With the one that is here, at another port of the host too: nineteen.
+    await fill(`'http://127.0.0.1' || CASE WHEN n > 9 THEN ':${port}' ELSE '' END || '/' || n`, 'document');
+    expect((await fresh('twentieth')).text).toContain('Journal');
+    expect((await fresh('twenty-first')).text).toContain('no more room');
+    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE 'http://127.0.0.1/%'`);
+    expect((await fresh('twenty-second')).text).toContain('Journal');
+    await fill('kind || n', 'registration,document');
+    await world.rows(`DO $$ BEGIN
+      SET LOCAL session_replication_role = replica;
+      UPDATE oauth_clients SET "updatedAt" = now() - interval '1 hour' WHERE "clientId" IN ('document7', 'document8', 'document9');
+      UPDATE oauth_clients SET disabled = true WHERE "clientId" = 'document7';
+      INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ('${world.user.id}', 'document8', 'a', '{}'); END $$`);
+    // The one read longest ago of those that nobody uses makes room.
+    expect((await fresh('twenty-third')).text).toContain('Journal');
+    const left = await world.rows(
+      `SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" IN ('document7', 'document8', 'document9') ORDER BY 1`,
+    );
+    expect(left).toEqual([{ id: 'document7' }, { id: 'document8' }]);
+    const [gone] = await world.rows(
+      `SELECT actor_id FROM audit_outbox WHERE type = 'client.deleted' AND target_id = 'document9'`,
+    );
+    expect(gone).toEqual({ actor_id: world.user.id });
+    await world.rows(
+      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+       SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE origin = 'document' ON CONFLICT DO NOTHING`,
+      [world.user.id],
+    );
+    expect((await fresh('twenty-fourth')).text).toContain('no more room');
+    const full = await world.register({ redirect_uris: [NOTES_REDIRECT] });
+    expect([full.status, full.body.error, full.body.code]).toEqual([
+      503,
+      'temporarily_unavailable',
+      'client_registration_full',
+    ]);
+    expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(60);
+  });
+});
