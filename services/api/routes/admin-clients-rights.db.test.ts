@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/admin-world.ts';
+import { expectProblem } from '../../platform/testing/http-client.ts';
+import { newPerson } from '../../platform/testing/people.ts';
+
+let world: AdminWorld;
+beforeAll(async () => {
+  world = await openAdminWorld();
+});
+afterAll(() => world?.close());
+
+describe('clients', () => {
+  test('API5: no client gets rights that its maker lacks, and nobody takes over a stronger one', async () => {
+    const permissions = ['clients:manage', 'tokens:read'];
+    await world.byAdmin('POST', '/v1/admin/roles', { name: 'client-keeper', description: 'x', permissions, reason });
+    const keeper = world.as((await newPerson(world.copy, ['client-keeper'])).bearer);
+    const { body: strong } = await world.register({ credential_scopes: ['keys:manage'] });
+    const path = `/v1/admin/clients/${strong.client_id}`;
+    const base = { name: 'x', grant_types: [], reason };
+    for (const [method, at, json] of [
+      ['POST', '/v1/admin/clients', { ...base, credential_scopes: ['keys:manage'] }],
+      ['POST', `${path}/rotate-secret`, { reason }],
+      ['PATCH', path, { redirect_uris: ['https://evil.example/'], reason }],
+      ['POST', `${path}/disable`, { reason }],
+      ['DELETE', `${path}?reason=x`, undefined],
+    ] as const)
+      expectProblem(await keeper(method, at, json === undefined ? {} : { json }), 403, 'rights_exceeded');
+    expect((await world.tokenBy(strong)).status).toBe(200);
+    const weak = await keeper('POST', '/v1/admin/clients', {
+      json: { ...base, credential_scopes: ['tokens:read', 'tasks:write'] },
+    });
+    expect(weak.status).toBe(201);
+    expectProblem(
+      await keeper('PATCH', `/v1/admin/clients/${weak.body.client_id}`, {
+        json: { credential_scopes: ['keys:manage'], reason },
+      }),
+      403,
+      'rights_exceeded',
+    );
+  });
+
+  test('API5: who may begin logins for anyone may do what those may: nobody makes or changes such a client beyond themselves', async () => {
+    const permissions = ['clients:manage', 'tokens:issue', 'tokens:read'];
+    await world.byAdmin('POST', '/v1/admin/roles', { name: 'issuer-keeper', description: 'x', permissions, reason });
+    const keeper = world.as((await newPerson(world.copy, ['issuer-keeper'])).bearer);
+    const base = { name: 'x', grant_types: [], reason };
+    const issuing = { ...base, credential_scopes: ['tokens:issue'] };
+    const make = (json: object) => keeper('POST', '/v1/admin/clients', { json });
+    expectProblem(await make({ ...issuing, scopes: ['openid', 'keys:manage'] }), 403, 'rights_exceeded');
+    const weak = await make({ ...issuing, scopes: ['openid', 'tokens:read'] });
+    const plain = await make({ ...base, scopes: ['openid', 'keys:manage'] });
+    expect([weak.status, plain.status]).toEqual([201, 201]);
+    const { body: strong } = await world.register({ credential_scopes: ['tokens:issue'], scopes: ['keys:manage'] });
+    for (const [method, path, json] of [
+      ['PATCH', weak.body.client_id, { scopes: ['openid', 'keys:manage'], reason }],
+      ['PATCH', plain.body.client_id, { credential_scopes: ['tokens:issue'], reason }],
+      ['PATCH', strong.client_id, { credential_scopes: [], scopes: [], reason }],
+      ['POST', `${strong.client_id}/rotate-secret`, { reason }],
+    ] as const)
+      expectProblem(await keeper(method, `/v1/admin/clients/${path}`, { json }), 403, 'rights_exceeded');
+  });
+
+  test.each([
+    ['agreed to', `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($2, $1, 'x', '{openid}')`],
+    [
+      'are never asked about',
+      `WITH person AS (SELECT $2::text) UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1`,
+    ],
+  ])('API5: nobody comes into what people %s without the rights that they let the client have', async (_, sql) => {
+    const role = `keeper-${randomUUID()}`;
+    const permissions = ['clients:manage'];
+    await world.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });
+    const keeper = world.as((await newPerson(world.copy, [role])).bearer);
+    const { body: client } = await world.register({
+      scopes: ['openid', 'keys:manage'],
+      redirect_uris: ['https://app.example/'],
+    });
+    const path = `/v1/admin/clients/${client.client_id}`;
+    const acts = [
+      ['PATCH', path, { redirect_uris: ['https://evil.example/'], reason }],
+      ['PATCH', path, { scopes: ['openid', 'keys:manage', 'audit:read'], reason }],
+      ['POST', `${path}/rotate-secret`, { reason }],
+    ] as const;
+    await world.rows(sql, [client.client_id, world.admin.id]);
+    for (const [method, at, json] of acts) expectProblem(await keeper(method, at, { json }), 403, 'rights_exceeded');
+    expect((await world.byAdmin('GET', path)).body).toMatchObject({ redirect_uris: ['https://app.example/'] });
+    expect((await world.tokenBy(client)).status).toBe(200);
+    // What nobody lets it have is nobody's to lose.
+    expect((await keeper('PATCH', path, { json: { name: 'Other', reason } })).status).toBe(200);
+    const { body: unused } = await world.register({ scopes: ['openid', 'keys:manage'] });
+    const changed = { redirect_uris: ['https://app.example/'], reason };
+    expect((await keeper('PATCH', `/v1/admin/clients/${unused.client_id}`, { json: changed })).status).toBe(200);
+  });
+
+  test('a redirect address or scope that is added ends what people agreed to; what stays or goes does not', async () => {
+    const { body: client } = await world.register({ scopes: ['openid'], redirect_uris: ['https://app.example/'] });
+    const path = `/v1/admin/clients/${client.client_id}`;
+    const consents = async (): Promise<number> =>
+      (await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [client.client_id])).length;
+    const afterwards: [object, number][] = [
+      [{ redirect_uris: ['https://app.example/', 'https://app.example/new'] }, 0],
+      [{ redirect_uris: ['https://app.example/new'] }, 1],
+      [{ scopes: ['openid', 'email'] }, 0],
+      [{ scopes: ['openid'] }, 1],
+    ];
+    for (const [changes, kept] of afterwards) {
+      await world.rows(
+        `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'x', '{openid}')
+         ON CONFLICT DO NOTHING`,
+        [world.admin.id, client.client_id],
+      );
+      expect((await world.byAdmin('PATCH', path, { ...changes, reason })).status).toBe(200);
+      expect([changes, await consents()]).toEqual([changes, kept]);
+    }
+  });
+});
