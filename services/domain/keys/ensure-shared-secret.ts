@@ -15,8 +15,8 @@ type Work = { readonly policy: KeyPolicy; readonly nowMs: number; readonly calle
 type Ensured = { readonly created: readonly string[]; readonly warnings: readonly string[] };
 
 /**
- * HS256 mode: the given secret signs for the default audience and no other. A changed secret takes over at once,
- * since nobody fetches it; the old one verifies until its tokens expire. Outside the mode no shared secret signs.
+ * HS256 mode: the given secret signs for the default audience, and none for any other. A changed secret takes over at
+ * once, since nobody fetches it; the old one verifies until its tokens expire. Outside the mode no shared secret signs.
  */
 export async function ensureSharedSecret(
   ports: Pick<Ports, 'vault' | 'random'>,
@@ -33,8 +33,7 @@ export async function ensureSharedSecret(
   if (audience === null) return { created: [], warnings: [] };
   const purpose = sharedSecretPurpose(audience);
   const given = Buffer.from(settings.keys.jwtSecret ?? settings.authSecret);
-  for (const key of signing)
-    if (key.purpose !== purpose && isSharedSecret(ports.vault, key, given)) await stopSigning(tx, key, work);
+  for (const key of signing) if (key.purpose !== purpose) await stopSigning(tx, key, work);
   return ensureFor(ports, tx, purpose, given, work);
 }
 
