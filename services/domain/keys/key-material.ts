@@ -128,10 +128,10 @@ export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
 export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
   const details = key.asymmetricKeyDetails ?? {};
   const fits = {
-    RS256: key.asymmetricKeyType === 'rsa' && (details.modulusLength ?? 0) >= RSA_MODULUS_BITS,
+    RS256: key.asymmetricKeyType === 'rsa' && details.modulusLength! >= RSA_MODULUS_BITS,
     ES256: key.asymmetricKeyType === 'ec' && details.namedCurve === 'prime256v1',
     EdDSA: key.asymmetricKeyType === 'ed25519',
-    HS256: key.type === 'secret' && (key.symmetricKeySize ?? 0) >= SHARED_SECRET_BYTES,
+    HS256: key.type === 'secret' && key.symmetricKeySize! >= SHARED_SECRET_BYTES,
   };
   if (!fits[alg])
     throw new KeyMaterialError(
