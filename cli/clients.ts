@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import { createAccessDirectory } from '../services/domain/access/access-directory.ts';
 import { CLIENT_ORIGINS, type ClientView, createClientEndpoint } from '../services/domain/access/contract.ts';
-import type { CreateClientInput } from '../services/domain/access/create-client.ts';
 import {
   deleteClient,
   listClients,
   type ManageClientsPorts,
+  type RegisterClientInput,
   readClient,
   registerClient,
   rotateClientSecret,
@@ -56,7 +56,7 @@ const withSecret = (client: ClientView & { client_secret: string | null }): stri
 ];
 
 /** Judged by the schema of the endpoint that does the same. */
-function registrationOf(name: string, options: CreateOptions): CreateClientInput & { readonly reason: string } {
+function registrationOf(name: string, options: CreateOptions): RegisterClientInput {
   const body = checked(createClientEndpoint, {
     name,
     client_id: options.id,

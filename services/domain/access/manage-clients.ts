@@ -25,6 +25,10 @@ import { assertRedirectUris } from './redirect-uri.ts';
 
 export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
 type Act = { readonly clientId: string; readonly reason: string };
+export type RegisterClientInput = CreateClientInput & {
+  readonly redirectUris: readonly string[];
+  readonly reason: string;
+};
 /** With the secret, shown this once. */
 export type ClientWithSecret = ClientView & { readonly client_secret: string | null };
 
@@ -72,10 +76,10 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
  */
 export async function registerClient(
   ports: ManageClientsPorts,
-  input: CreateClientInput & { readonly reason: string },
+  input: RegisterClientInput,
   caller: Caller,
 ): Promise<ClientWithSecret> {
-  assertRedirectUris(input.redirectUris ?? []);
+  assertRedirectUris(input.redirectUris);
   // People who sign in through it are asked, and give it no more than they have: only what needs nobody is given here.
   assertHolds(caller, rightsOfSecret(ports, input));
   const { clientId, clientSecret } = await createClient(ports, input, caller);
