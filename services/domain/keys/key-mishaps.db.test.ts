@@ -1,50 +1,38 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { KEY_AUDIENCE, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/key-world.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
 import type { Tx } from '../ports.ts';
 import { advanceLogKey } from './advance-log-key.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { LOG_PURPOSE, sharedSecretPurpose } from './key-timeline.ts';
-import { deleteKeyHistory, lockKeys, readKeysOf } from './keys.store.ts';
+import { deleteKeyHistory, type KeyRow, lockKeys, readKeysOf } from './keys.store.ts';
 import { listKeys } from './list-keys.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { retireKeys } from './retire-keys.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-const AUDIENCE = 'https://api.example.test';
-const DAY_SECONDS = 86_400;
-
-const settingsWith = (algorithm: EnsureKeysSettings['keys']['algorithm']): EnsureKeysSettings => ({
-  keys: { algorithm, jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
-  tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600 },
-  authSecret: 'a-secret-of-more-than-thirty-two-characters',
-  audience: AUDIENCE,
-});
-
-let database: TestDatabase;
-let base: TestPorts;
-let ports: TestPorts & { keysChanged: () => void };
+let world: KeyWorld;
+let ports: KeyWorld['ports'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  base = createTestPorts(database.url);
-  ports = { ...base, keysChanged: () => {} };
+  world = await openKeyWorld();
+  ports = world.ports;
 });
-afterAll(async () => {
-  await base.end();
-  await database.drop();
-});
+afterAll(() => world?.close());
 beforeEach(async () => {
-  await base.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
-  await ensureKeys(ports, settingsWith('EdDSA'), testCaller);
+  await world.empty();
+  await world.start();
 });
 
+const keysOf = (purpose: string): Promise<KeyRow[]> => readKeysOf(ports.sql, purpose);
+const SHARED = sharedSecretPurpose(KEY_AUDIENCE);
+const hs256 = keySettings({ algorithm: 'HS256' });
+
+/** The waiting key's time has come. */
 const keysAged = defineStatement(
   'testKeysAged',
-  `UPDATE jwks SET signs = tstzrange(lower(signs) - make_interval(secs => $1), upper(signs) - make_interval(secs => $1)),
-     "createdAt" = "createdAt" - make_interval(secs => $1), "expiresAt" = "expiresAt" - make_interval(secs => $1)`,
+  `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '2 minutes', upper(signs) - interval '2 minutes')`,
 );
 
 /**
@@ -54,12 +42,12 @@ const keysAged = defineStatement(
 async function overtaken<T>(change: (tx: Tx) => Promise<unknown>, act: () => Promise<T>): Promise<T> {
   const waiting = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-  const { acting } = await base.transact(async (tx) => {
+  const { acting } = await ports.transact(async (tx) => {
     await lockKeys(tx);
     await change(tx);
     const started = act();
     started.catch(() => {});
-    await expect.poll(() => base.raw(waiting)).toHaveLength(1);
+    await expect.poll(() => ports.raw(waiting)).toHaveLength(1);
     return { acting: started };
   });
   return acting;
@@ -69,7 +57,7 @@ describe('overtaken by another writer', () => {
   test('a rotation that saw a waiting key, which signs by the time of its turn, publishes the next one', async () => {
     const { key: waiting } = await rotateSigningKeys(ports, {}, testCaller);
     const { outcome, key } = await overtaken(
-      (tx) => tx.query(keysAged, [120]),
+      (tx) => tx.query(keysAged),
       () => rotateSigningKeys(ports, {}, testCaller),
     );
     expect(outcome).toBe('publish');
@@ -83,25 +71,25 @@ describe('overtaken by another writer', () => {
   test('a key whose history goes before it can be marked is unknown, and nothing is revoked', async () => {
     const [{ kid } = { kid: '' }] = await listKeys(ports);
     await rotateSigningKeys(ports, {}, testCaller);
-    await base.sql.query(keysAged, [500 * DAY_SECONDS]);
+    await world.age(500 * 86_400);
     await expect(
       overtaken(deleteKeyHistory, () => compromiseKey(ports, { kid, reason: 'found in a log' }, testCaller)),
     ).rejects.toMatchObject({ code: 'key_unknown' });
-    expect(await base.raw('SELECT 1 FROM revocations')).toEqual([]);
+    expect(await ports.raw('SELECT 1 FROM revocations')).toEqual([]);
     expect(await listKeys(ports)).toMatchObject([{ state: 'active' }]);
   });
 
   test('a purpose that came after the replacements were made loses its key too; the next start makes it another', async () => {
     const replacements = await makeReplacements(ports);
-    const { created: shared } = await ensureKeys(ports, settingsWith('HS256'), testCaller);
-    const { compromised, created } = await base.transact((tx) =>
+    const { created: shared } = await world.start(hs256);
+    const { compromised, created } = await ports.transact((tx) =>
       replaceAllKeys(ports, tx, replacements, 'restored', testCaller),
     );
     expect(compromised).toHaveLength(2);
     expect(compromised).toEqual(expect.arrayContaining([...shared]));
     expect(created).toEqual([replacements.byPurpose.get('access')?.kid]);
-    const next = await ensureKeys(ports, settingsWith('HS256'), testCaller);
-    expect(await readKeysOf(base.sql, sharedSecretPurpose(AUDIENCE))).toMatchObject([
+    const next = await world.start(hs256);
+    expect(await keysOf(SHARED)).toMatchObject([
       { kid: shared[0], sealedPrivateKey: '' },
       { kid: next.created[0], signsUntil: null },
     ]);
@@ -110,54 +98,54 @@ describe('overtaken by another writer', () => {
 
 describe('a database with rows missing', () => {
   test('without a signer, a rotation brings one that signs at once', async () => {
-    await base.raw(`DELETE FROM jwks WHERE purpose = 'access'`);
+    await ports.raw(`DELETE FROM jwks WHERE purpose = 'access'`);
     const { key } = await rotateSigningKeys(ports, {}, testCaller);
     expect(await listKeys(ports)).toMatchObject([{ state: 'active', kid: key.kid }]);
   });
 
   test('an audit log without a key gets one that signs at once', async () => {
-    await base.raw('DELETE FROM jwks WHERE purpose = $1', [LOG_PURPOSE]);
+    await ports.raw('DELETE FROM jwks WHERE purpose = $1', [LOG_PURPOSE]);
     const kid = await advanceLogKey(ports, { onlyWhenDue: true }, testCaller);
-    const [key] = await readKeysOf(base.sql, LOG_PURPOSE);
+    const [key] = await keysOf(LOG_PURPOSE);
     expect(key).toMatchObject({ kid, alg: 'EdDSA', signsUntil: null });
     expect(key?.signsFrom).toBeLessThan(key?.publishedAt ?? 0);
   });
 
   test('a server secret without a version gets its first', async () => {
-    await base.raw(`DELETE FROM server_secrets WHERE purpose = 'csrf'`);
+    await ports.raw(`DELETE FROM server_secrets WHERE purpose = 'csrf'`);
     const rotated = await rotateServerSecret(ports, { purpose: 'csrf' }, testCaller);
     expect(rotated).toMatchObject({ outcome: 'created', version: 1 });
   });
 
   test('without a policy no server secret is destroyed: nobody can say how long a login may need it', async () => {
     await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
-    await base.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '2 days'`);
-    await base.raw('TRUNCATE key_policy');
+    await ports.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '2 days'`);
+    await ports.raw('TRUNCATE key_policy');
     expect(await retireKeys(ports, testCaller)).toEqual({ keys: [], secrets: [] });
-    await ensureKeys(ports, settingsWith('EdDSA'), testCaller);
+    await world.start();
     expect(await retireKeys(ports, testCaller)).toEqual({ keys: [], secrets: ['refresh:1'] });
   });
 });
 
 describe('a compromised key of another purpose', () => {
   test("the audit log's is replaced by one that signs checkpoints, whatever algorithm tokens have", async () => {
-    await ensureKeys(ports, settingsWith('ES256'), testCaller);
-    const [log] = await readKeysOf(base.sql, LOG_PURPOSE);
+    await world.start(keySettings({ algorithm: 'ES256' }));
+    const [log] = await keysOf(LOG_PURPOSE);
     const { signer } = await compromiseKey(ports, { kid: log?.kid ?? '', reason: 'leaked' }, testCaller);
     expect(signer).toMatchObject({ purpose: LOG_PURPOSE, alg: 'EdDSA', state: 'active' });
     expect(signer?.kid).not.toBe(log?.kid);
   });
 
   test('a shared secret whose mode has ended is not replaced: nothing signs in its place', async () => {
-    const { created } = await ensureKeys(ports, settingsWith('HS256'), testCaller);
-    await ensureKeys(ports, settingsWith('EdDSA'), testCaller);
-    await base.sql.query(keysAged, [60]);
+    const { created } = await world.start(hs256);
+    await world.start();
+    await world.age(60);
     const kid = created[0] ?? '';
     expect(await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller)).toMatchObject({
       key: { kid, state: 'compromised' },
       signer: null,
       notice: 'The key did not sign; the signer is unchanged.',
     });
-    expect(await readKeysOf(base.sql, sharedSecretPurpose(AUDIENCE))).toHaveLength(1);
+    expect(await keysOf(SHARED)).toHaveLength(1);
   });
 });
