@@ -1,7 +1,7 @@
 // For tests only: the product on a database of a test file's own, asked over HTTP and held to its OpenAPI document.
 import { type Received, type Sent, send } from './http-client.ts';
 import { createAnswerCheck, type Operation, operationsOf } from './openapi-check.ts';
-import { type Product, startProduct } from './product.ts';
+import { type Product, queryRows, startProduct } from './product.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 export type ProductWorld = {
@@ -10,6 +10,10 @@ export type ProductWorld = {
   readonly operations: readonly Operation[];
   /** One request whose answer must be documented. */
   call(method: string, path: string, sent?: Sent): Promise<Received>;
+  /** The same with a JSON body. */
+  post(path: string, json: unknown, sent?: Sent): Promise<Received>;
+  /** What its client sends to be known. */
+  readonly byClient: Sent;
   /** Ends the product and drops its database. */
   close(): Promise<void>;
 };
@@ -22,15 +26,18 @@ export async function startProductWorld(env: Readonly<Record<string, string>> = 
     const product = await startProduct({ stores, env });
     const openApi = (await send(product.api, 'GET', '/openapi.json')).body;
     const check = createAnswerCheck(openApi);
+    const call: ProductWorld['call'] = async (method, path, sent = {}) => {
+      const answer = await send(product.api, method, path, sent);
+      check(method, path, answer);
+      return answer;
+    };
     return {
       product,
       databaseUrl: database.url,
       operations: operationsOf(openApi),
-      call: async (method, path, sent = {}) => {
-        const answer = await send(product.api, method, path, sent);
-        check(method, path, answer);
-        return answer;
-      },
+      call,
+      post: (path, json, sent = {}) => call('POST', path, { json, ...sent }),
+      byClient: { basic: product.credentials.client },
       close: async () => {
         await product.dispose();
         await database.drop();
@@ -41,3 +48,11 @@ export async function startProductWorld(env: Readonly<Record<string, string>> = 
     throw err;
   }
 }
+
+/** Moves the last use of a login and the end that follows it into the past, as time would. */
+export const expireFamily = ({ databaseUrl }: ProductWorld, familyId: string): Promise<unknown> =>
+  queryRows(
+    databaseUrl,
+    `UPDATE refresh_families SET idle_expires_at = now() - interval '1 second', rotated_at = now() - interval '1 day' WHERE id = $1`,
+    [familyId],
+  );
