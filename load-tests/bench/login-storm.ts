@@ -32,7 +32,7 @@ function requireOnlyBusyLogins(result: LoadResult): void {
 const validateP99Ms = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
 
 /** Runs `work` beside one loop a core that only spins and gives way as the hashers do: what no login could be blamed for. */
-async function besideSpinning<T>(work: () => Promise<T>): Promise<T> {
+export async function besideSpinning<T>(work: () => Promise<T>): Promise<T> {
   const way = giveWay();
   const loops = Array.from({ length: availableParallelism() }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
@@ -66,9 +66,17 @@ function figure(
   };
 }
 
-async function storm(context: BenchContext): Promise<readonly Figure[]> {
+/** The streams of a storm against the product: their tokens, families and accounts are made, and what it can hash is measured. */
+export async function prepareStorm(context: BenchContext): Promise<{
+  readonly product: Product;
+  readonly capacity: number;
+  readonly loginsPerSecond: number;
+  readonly validate: StreamSpec;
+  readonly refresh: StreamSpec;
+  readonly logins: StreamSpec;
+}> {
   const product = await context.product();
-  const { api, apiPid } = product;
+  const { api } = product;
   const emails = await accounts(context, product, 32);
   const userId = await demoUserId(product);
   const pairs = { kind: 'issue', client: product.credentials.client, userId } as const;
@@ -97,9 +105,14 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
     workload: { kind: 'login', emails, password: loadPassword },
     arrival: open(loginsPerSecond, 512),
   };
+  return { product, capacity, loginsPerSecond, validate, refresh, logins };
+}
+
+async function storm(context: BenchContext): Promise<readonly Figure[]> {
+  const { product, capacity, loginsPerSecond, validate, refresh, logins } = await prepareStorm(context);
   const phase = (streams: readonly StreamSpec[]) => async (): Promise<LoadResult> => {
     const seconds = Math.max(leastSeconds, context.seconds);
-    const result = await context.generator().run({ streams, warmUpSeconds, seconds, pid: apiPid });
+    const result = await context.generator().run({ streams, warmUpSeconds, seconds, pid: product.apiPid });
     requireOnlyBusyLogins(result);
     return result;
   };

@@ -3,12 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 const clockTicksPerSecond = 100;
 
 /** The process and everything below it that lives now. */
-function familyOf(pid: number): number[] {
+export function descendantsOf(pid: number): number[] {
   const found = [pid];
   try {
     for (const task of readdirSync(`/proc/${pid}/task`)) {
       const children = readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim();
-      if (children !== '') for (const child of children.split(' ')) found.push(...familyOf(Number(child)));
+      if (children !== '') for (const child of children.split(' ')) found.push(...descendantsOf(Number(child)));
     }
   } catch {
     // Ended meanwhile: its parent has taken over its time.
@@ -29,5 +29,5 @@ function ticksOf(pid: number): number {
 
 /** CPU-seconds (user and system) that a process and its descendants, living and reaped, have used so far. */
 export function cpuSecondsOf(pid: number): number {
-  return familyOf(pid).reduce((sum, each) => sum + ticksOf(each), 0) / clockTicksPerSecond;
+  return descendantsOf(pid).reduce((sum, each) => sum + ticksOf(each), 0) / clockTicksPerSecond;
 }

@@ -5,6 +5,10 @@ import { WorkerProcess } from './worker-process.ts';
 export class LoadGenerator {
   readonly #worker = new WorkerProcess(new URL('./generator-process.ts', import.meta.url));
 
+  get pid(): number {
+    return this.#worker.pid;
+  }
+
   run(load: LoadSpec): Promise<LoadResult> {
     return this.#worker.ask({ kind: 'run', load });
   }

@@ -35,6 +35,8 @@ export interface Product {
   readonly metrics: string;
   /** The process whose descendants, with itself, are the API. */
   readonly apiPid: number;
+  /** The process that started everything. */
+  readonly startPid: number;
   readonly dataDir: string;
   readonly credentials: Credentials;
   stop(): Promise<void>;
@@ -138,7 +140,15 @@ export async function startProduct(
   try {
     const ready = await readyLineOf(child, said);
     const credentials = JSON.parse(readFileSync(ready.credentials_file, 'utf8')) as Credentials;
-    return { api: ready.api, metrics: ready.metrics, apiPid: ready.pids.api, dataDir, credentials, stop };
+    return {
+      api: ready.api,
+      metrics: ready.metrics,
+      apiPid: ready.pids.api,
+      startPid: child.pid!,
+      dataDir,
+      credentials,
+      stop,
+    };
   } catch (err) {
     await stop();
     throw err;
