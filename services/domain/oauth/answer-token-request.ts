@@ -6,14 +6,14 @@ import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '.
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
 import { checkPresented } from '../tokens/families/rotate-family.ts';
 import {
+  type AdmittedClient,
   type GrantTokenInput,
   type GrantTokenPorts,
   grantToken,
-  type ProvenKeys,
   type RefreshedPair,
 } from '../tokens/grant-token.ts';
 import type { ClientTokenAnswer } from '../tokens/issue-client-token.ts';
-import { type OAuthClient, oauthClient } from '../tokens/oauth-client.ts';
+import { oauthClient } from '../tokens/oauth-client.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
 import type { OAuthTokenAnswer } from './finish-oauth-login.ts';
@@ -38,9 +38,6 @@ const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
 /** A parameter without a value counts as left out (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
-/** The client of a request, and the keys it has proved: of a DPoP proof, of the certificate of its connection. */
-type Admitted = { readonly client: OAuthClient; readonly keys: ProvenKeys };
-
 /**
  * Who asks and by which keys: everything in memory first, the proof is used up last.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `refresh_token_invalid`, `dpop_proof_invalid`,
@@ -51,7 +48,7 @@ async function admit(
   input: TokenRequest,
   caller: Caller,
   presented: PresentedProof | undefined,
-): Promise<Admitted> {
+): Promise<AdmittedClient> {
   const { certificate } = caller.request;
   if (certificate === null) throw certificateUnreadable();
   const proof = presented === undefined ? undefined : judgeProof(ports, presented);
@@ -89,7 +86,8 @@ export async function answerTokenRequest(
   presented?: PresentedProof,
 ): Promise<ClientTokenAnswer | RefreshedPair | OAuthTokenAnswer | ExchangedToken> {
   if (!GRANTS.has(input.grant_type)) throw grantTypeUnsupported();
-  const { client, keys } = await admit(ports, input, caller, presented);
+  const admitted = await admit(ports, input, caller, presented);
+  const { client, keys } = admitted;
   if (input.grant_type === DEVICE_GRANT)
     return redeemDeviceCode(ports, { client, keys, deviceCode: given(input.device_code) }, caller);
   if (input.grant_type === TOKEN_EXCHANGE)
@@ -108,7 +106,7 @@ export async function answerTokenRequest(
       },
       caller,
     );
-  if (input.grant_type !== 'authorization_code') return grantToken(ports, input, caller, keys);
+  if (input.grant_type !== 'authorization_code') return grantToken(ports, input, admitted, caller);
   return redeemCode(
     ports,
     {

@@ -1,3 +1,4 @@
+import { clientUnauthenticated } from '../../platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { tokenTypeOf } from './access-token.ts';
@@ -29,14 +30,16 @@ export type IntrospectPorts = ValidatePorts & HasAccess & Pick<Ports, 'sql'>;
 /**
  * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
  * client is registered for by name, are inactive to it (§4): `*` lets it ask for tokens, and makes it no audience. A
- * refresh token is looked up and stays as it is; only its current generation is active. Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ * refresh token is looked up and stays as it is; only its current generation is active. Throws `client_unauthenticated` (401),
+ * `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
  */
 export async function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): Promise<Introspection> {
-  const clientId = caller.kind === 'client' ? caller.clientId : null;
-  const registered = clientId === null ? [] : (ports.access.client(clientId)?.audiences ?? []);
-  const audiences = registered.filter((each) => each !== '*');
+  const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
+  // It may have been disabled or deleted since its secret was checked, while its body was read.
+  if (client === undefined || client.disabled) throw clientUnauthenticated();
+  const audiences = client.audiences.filter((each) => each !== '*');
   return token.startsWith(REFRESH_PREFIX)
-    ? introspectRefreshToken(ports, token, clientId, audiences)
+    ? introspectRefreshToken(ports, token, client.clientId, audiences)
     : introspectAccessToken(ports, token, audiences);
 }
 
@@ -51,7 +54,7 @@ function introspectAccessToken(ports: ValidatePorts, token: string, audiences: r
 async function introspectRefreshToken(
   ports: IntrospectPorts,
   token: string,
-  clientId: string | null,
+  clientId: string,
   audiences: readonly string[],
 ): Promise<Introspection> {
   const login = await readRefreshToken(ports, token, clientId);

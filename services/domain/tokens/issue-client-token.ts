@@ -102,13 +102,14 @@ export async function issueClientToken(
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const terms = await termsOrRefusal(ports, client, input, caller);
   const known = ports.access.permissions();
+  const scope = terms.scopes.join(' ');
   const claims = accessTokenClaims(
     ports,
     {
       subject: client.clientId,
       clientId: client.clientId,
       audience: terms.audience,
-      scope: terms.scopes.join(' '),
+      scope,
       permissions: terms.scopes.filter((scope) => known.has(scope)),
       clientEpoch: client.tokenEpoch,
       confirmation: confirmationOf(client, input),
@@ -118,7 +119,7 @@ export async function issueClientToken(
   const row = auditRow(caller, tokenIssued, {
     outcome: 'ok',
     target: { kind: 'token', id: claims.jti },
-    detail: { grant: 'client_credentials', audience: terms.audience, scope: claims.scope },
+    detail: { grant: 'client_credentials', audience: terms.audience, scope },
     eventId: claims.jti,
   });
   const [minted] = await Promise.all([signAccessToken(ports, claims), ports.clientTokenLog.submit(row)]).catch(
@@ -134,7 +135,7 @@ export async function issueClientToken(
     access_token: minted.token,
     token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
-    scope: claims.scope ?? '',
+    scope,
   };
 }
 

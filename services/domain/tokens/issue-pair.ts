@@ -1,7 +1,7 @@
 import { tokenIssueDuration, tokensIssued } from '../../../observability/metrics/tokens.ts';
 import { isAppError } from '../../platform/define/error.ts';
-import { permissionMissing, requestInvalid } from '../../platform/errors.ts';
-import type { HasAccess } from '../access/access-directory.ts';
+import { clientUnauthenticated, permissionMissing, requestInvalid } from '../../platform/errors.ts';
+import type { Client, HasAccess } from '../access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
@@ -81,10 +81,9 @@ function loginFor(
   };
 }
 
-function scopeFor({ access }: HasAccess, clientId: string, requested: string | undefined): string {
-  const registered = access.client(clientId)?.scopes ?? [];
-  if (requested === undefined) return registered.join(' ');
-  if (requested.split(' ').every((scope) => registered.includes(scope))) return requested;
+function scopeFor({ scopes }: Client, requested: string | undefined): string {
+  if (requested === undefined) return scopes.join(' ');
+  if (requested.split(' ').every((scope) => scopes.includes(scope))) return requested;
   throw scopeInvalid();
 }
 
@@ -132,7 +131,7 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
  * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
  * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
  * Throws `permission_missing`, `step_up_required` (a person, for any user), `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
- * `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
+ * `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
@@ -151,18 +150,21 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
 
 async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
   assertNotRewound(ports.revocations);
-  const login = loginFor(ports, input, caller) ?? (await refuse(ports, input, caller));
+  const login = loginFor(ports, input, caller);
+  if (login === null) return refuse(ports, input, caller);
   const client = ports.access.client(login.clientId);
-  if (client?.dpopBound)
+  // It may have been deleted since it proved who it is, while its body was read.
+  if (client === undefined) throw clientUnauthenticated();
+  if (client.dpopBound)
     throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key: it gets them at /oauth2/token.' });
-  if (client?.certificateBound)
+  if (client.certificateBound)
     throw requestInvalid({
       detail: 'Every token of this client is bound to a certificate: it gets them at /oauth2/token.',
     });
   const family: NewFamily = {
     ...login,
     isClientBound: false,
-    scope: scopeFor(ports, login.clientId, input.scope),
+    scope: scopeFor(client, input.scope),
     audience: allowedAudience(ports, client, input.audience),
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };

@@ -76,10 +76,9 @@ export class JWTTokenService {
    */
   async detectReplayAttack(payload: JWTPayload, clientInfo: ClientInfo = NOBODY): Promise<boolean> {
     if (!this.#ports.tokenSettings.enableReplayProtection) return false;
-    const isReplay =
-      payload.generation === undefined
-        ? await detectReplayAttack(this.#ports, payload, contextOf(clientInfo))
-        : await isGenerationSuperseded(this.#ports.sql, payload.jti, payload.generation);
+    const isReplay = await (payload.generation === undefined
+      ? detectReplayAttack(this.#ports, payload, contextOf(clientInfo))
+      : isGenerationSuperseded(this.#ports.sql, payload.jti, payload.generation));
     if (isReplay)
       await recordEvent(this.#ports.sql, this.#caller(clientInfo), tokenReplayDetected, {
         outcome: 'replay',
