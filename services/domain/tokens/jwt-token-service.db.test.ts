@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { decodeJwt } from 'jose';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { insertUser } from '../../platform/testing/families.ts';
+import { newPerson } from '../../platform/testing/people.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { compromiseKey } from '../keys/compromise-key.ts';
 import { tokenPurges } from './clean-up-expired-tokens.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
@@ -136,6 +139,30 @@ describe('JWTTokenService', () => {
     expect(await new JWTTokenService(off).detectReplayAttack(refresh)).toBe(false);
   });
 
+  test.each([
+    ['an address', { ip: home.ip, userAgent: '' }, { ip: away.ip, userAgent: '' }],
+    ['a user agent', { ip: '', userAgent: home.userAgent }, { ip: '', userAgent: away.userAgent }],
+  ])('A-TOK-07: %s alone tells elsewhere, too', async (_what, here, there) => {
+    const { accessToken } = await service.generateTokenPair(await newUser(), 'user', home);
+    const payload = (await service.validateToken(accessToken, 'access')).payload!;
+    const isReplay = (from: ClientInfo) => service.detectReplayAttack(payload, from);
+    expect([await isReplay(here), await isReplay(here), await isReplay(there)]).toEqual([false, false, true]);
+  });
+
+  test('A-TOK-02: a refresh token of a session says so, and one that has run out is expired, not revoked', async () => {
+    const { sessionId, refreshToken, bearer } = await newPerson(api);
+    const judged = await service.validateToken(refreshToken, 'refresh');
+    expect(judged).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
+    await query(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
+      sessionId,
+    ]);
+    expect(await service.validateToken(refreshToken, 'refresh')).toEqual({
+      valid: false,
+      payload: null,
+      reason: 'expired',
+    });
+  });
+
   test('A-TOK-08: what has expired goes and stays counted; live logins and needed revocations stay', async () => {
     const before = await cache.getTokenStatistics();
     const gone = await service.generateTokenPair(await newUser(), 'user', home);
@@ -202,7 +229,6 @@ describe('TokenCachingStrategy', () => {
     expect(await cache.isTokenRevoked(second.tokenId)).toBe(false);
     await api.ports.transact(async (tx) => {
       const { endFamily } = await import('./families/end-family.ts');
-      const { testCaller } = await import('../../platform/testing/ports.ts');
       await endFamily(tx, fid as string, 'x', testCaller);
       tx.afterCommit(api.ports.announceRevocations);
     });
@@ -224,4 +250,21 @@ describe('TokenCachingStrategy', () => {
     ]);
     expect(await cache.batchValidateTokens([])).toEqual([]);
   });
+});
+
+// Last: every token above is of the key that this compromises.
+test('a pair whose key is compromised while it is signed is given to nobody', async () => {
+  const { keyRing } = api.ports;
+  const sign: typeof keyRing.sign = async (...input) => {
+    const token = await keyRing.sign(...input);
+    const kid = decodeProtectedHeader(token).kid as string;
+    await compromiseKey(api.ports, { kid, reason: 'laptop stolen' }, testCaller);
+    await expect.poll(() => keyRing.find(kid)?.compromised).toBe(true);
+    return token;
+  };
+  const signing = new JWTTokenService({ ...api.ports, keyRing: { ...keyRing, sign } });
+  const userId = await newUser();
+  await expect(signing.generateTokenPair(userId, 'user', home)).rejects.toThrow('key_compromised');
+  const pair = await service.generateTokenPair(userId, 'user', home);
+  expect(await service.validateToken(pair.accessToken, 'access')).toMatchObject({ valid: true });
 });

@@ -1,0 +1,109 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../platform/crypto/system.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { clientToken } from '../../platform/testing/flows.ts';
+import { newPerson, pairOf } from '../../platform/testing/people.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { compromiseKey } from '../keys/compromise-key.ts';
+import type { Sql } from '../ports.ts';
+import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
+import { type ExplainPorts, explainEnd } from './explain-end.ts';
+import { revokeToken } from './revoke-token.ts';
+
+let world: ApiWorld;
+let copy: ApiCopy;
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false });
+});
+afterAll(() => world?.close());
+
+const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
+  explainEnd({ ...copy.ports, ...changes }, { token });
+/** When every access token of now is over. */
+const later = { clock: { ...systemClock, now: () => Date.now() + 3_600_000 } };
+const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null };
+const compromised = { ended: true, reason: 'key_compromised', rule: 'key_compromised', cause: null };
+
+const clientsOwn = async () => {
+  const client = await world.newClient([]);
+  const token = await clientToken({ api: copy.url, credentials: { client } });
+  return { token, clientId: client.client_id };
+};
+/** A genuine token with other claims, as whoever shares a secret with us can make them; undefined leaves one out. */
+const signedWith = async (token: string, changes: Record<string, unknown>): Promise<string> => {
+  const claims = JSON.parse(JSON.stringify({ ...decodeJwt(token), ...changes })) as AccessTokenClaims;
+  return (await signAccessToken(copy.ports, claims)).token;
+};
+const endLogin = (bearer: string, reason: string) =>
+  revokeToken(copy.ports, { kind: 'family_id', value: decodeJwt(bearer).fid as string, reason }, testCaller);
+
+test('an access token that ran out tells how its login ended, and no more than that where nothing ended it', async () => {
+  const person = await newPerson(copy);
+  expect(await why(person.bearer)).toEqual({ ended: false });
+  expect(await why(person.bearer, later)).toEqual(expired);
+  await pairOf(copy, person);
+  expect(await why(person.bearer)).toEqual({ ended: false });
+  expect(await why(person.bearer, later)).toEqual({
+    ended: true,
+    reason: 'superseded',
+    rule: 'superseded',
+    cause: { event: 'token.family_ended', actor: null, at },
+  });
+  expect(await why((await clientsOwn()).token, later)).toEqual(expired);
+  expect(await why(await signedWith(person.bearer, { fid: 'no login of ours' }), later)).toEqual(expired);
+});
+
+test('a token without an epoch is older than any that was raised', async () => {
+  const { token, clientId } = await clientsOwn();
+  const old = await signedWith(token, { ce: undefined });
+  expect(await why(old)).toEqual({ ended: false });
+  await revokeToken(copy.ports, { kind: 'client_id', value: clientId, reason: 'leaked' }, testCaller);
+  expect(await why(old)).toEqual({
+    ended: true,
+    reason: 'revoked',
+    rule: 'admin_ended',
+    cause: { event: 'client.tokens_revoked', actor: 'system', at },
+  });
+});
+
+test('where its revocation is gone the login knows neither who ended it nor in whose words', async () => {
+  const { bearer, refreshToken } = await newPerson(copy);
+  await endLogin(bearer, 'lost phone');
+  const told = { ended: true, reason: 'revoked' };
+  const event = 'token.family_ended';
+  expect(await why(refreshToken)).toEqual({ ...told, rule: 'token_revoked', cause: { event, actor: 'system', at } });
+  await world.rows(`DELETE FROM revocations WHERE reason = 'lost phone'`);
+  expect(await why(refreshToken)).toEqual({ ...told, rule: 'revoked', cause: { event, actor: null, at } });
+});
+
+test('a login that ends while it is being asked about has ended', async () => {
+  const { bearer, refreshToken } = await newPerson(copy);
+  const ending: Sql = {
+    query: async (statement, values) => {
+      const rows = await copy.ports.sql.query(statement, values);
+      if (statement.name === 'familyEndRead') await endLogin(bearer, 'in between');
+      return rows as never;
+    },
+  };
+  expect(await why(refreshToken, { sql: ending })).toEqual({
+    ended: true,
+    reason: 'revoked',
+    rule: 'token_revoked',
+    cause: { event: 'token.family_ended', actor: 'system', at },
+  });
+});
+
+test('a token of a compromised key is over with the key, also on a copy that has yet to read its keys again', async () => {
+  const { bearer } = await newPerson(copy);
+  const kid = decodeProtectedHeader(bearer).kid as string;
+  const before = copy.ports.keyRing.find(kid);
+  await compromiseKey(copy.ports, { kid, reason: 'laptop stolen' }, testCaller);
+  await expect.poll(() => copy.ports.revocations.isKeyRevoked(kid)).toBe(true);
+  expect(await why(bearer, { keyRing: { ...copy.ports.keyRing, find: () => before } })).toEqual(compromised);
+  await expect.poll(() => why(bearer)).toEqual(compromised);
+  expect(copy.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
+});

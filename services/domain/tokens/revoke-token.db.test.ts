@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../platform/crypto/system.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { quietLog } from '../../platform/testing/families.ts';
+import { newPerson, type Person } from '../../platform/testing/people.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { createFamily } from './families/create-family.ts';
+import { createRevocationSet } from './revocations/revocation-set.ts';
+import { type RevokeInput, revokeToken } from './revoke-token.ts';
+
+let world: ApiWorld;
+let copy: ApiCopy;
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false });
+});
+afterAll(() => world?.close());
+
+const end = (kind: RevokeInput['kind'], value: string, changes: Partial<Parameters<typeof revokeToken>[0]> = {}) =>
+  revokeToken({ ...copy.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
+const revocationsOf = (userId: string) => world.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
+
+test('an access token that has run out is ended already: nothing is written', async () => {
+  const { id, bearer } = await newPerson(copy);
+  const over = (decodeJwt(bearer).exp as number) + copy.ports.tokenSettings.leewaySeconds;
+  await end('token', bearer, { clock: { ...systemClock, now: () => over * 1_000 } });
+  expect(await revocationsOf(id)).toEqual([]);
+  await end('token', bearer, { clock: { ...systemClock, now: () => over * 1_000 - 1 } });
+  expect(await revocationsOf(id)).toEqual([{ kind: 'jti' }]);
+});
+
+/** A login that only its client can refresh. */
+const boundLogin = ({ id: userId }: Person) =>
+  copy.ports.transact((tx) =>
+    createFamily(
+      tx,
+      copy.ports,
+      {
+        userId,
+        sessionId: null,
+        clientId: 'sallyport',
+        isClientBound: true,
+        scope: 'openid',
+        audience: 'https://a.test',
+        authTime: 1,
+      },
+      testCaller,
+    ),
+  );
+
+test('who is no client ends a login by its refresh token, but not one that is a client’s alone', async () => {
+  const person = await newPerson(copy);
+  const bound = await boundLogin(person);
+  await end('token', bound.refreshToken);
+  expect(await revocationsOf(person.id)).toEqual([]);
+  await end('token', person.refreshToken);
+  expect(await revocationsOf(person.id)).toEqual([{ kind: 'family' }]);
+});
+
+/** A memory of revocations that hears only what the test tells it, and whether somebody still waits for news. */
+function memoryOfItsOwn() {
+  const memory = createRevocationSet({ clock: systemClock, log: quietLog, stalenessBoundMs: 60_000, budget: 1_000 });
+  memory.reset(copy.ports.revocations.state().incarnation);
+  const confirm = (epoch: number): void => memory.confirm(epoch, systemClock.monotonic(), systemClock.now());
+  confirm(0);
+  const asked = Promise.withResolvers<void>();
+  let waiting = 0;
+  const onConfirmed: typeof memory.onConfirmed = (listener) => {
+    waiting += 1;
+    const stop = memory.onConfirmed(listener);
+    asked.resolve();
+    return () => {
+      waiting -= 1;
+      stop();
+    };
+  };
+  const ports = { revocations: { ...memory, onConfirmed }, announceRevocations: () => {} };
+  return { ports, confirm, asked: asked.promise, waiting: () => waiting };
+}
+
+test('the answer waits for this copy to have read its own revocation, and for no more', async () => {
+  const memory = memoryOfItsOwn();
+  const answer = end('token_id', randomUUID(), memory.ports);
+  await memory.asked;
+  memory.confirm(0);
+  expect(memory.waiting()).toBe(1);
+  memory.confirm(Number.MAX_SAFE_INTEGER);
+  expect(memory.waiting()).toBe(0);
+  const { epoch } = await answer;
+  await expect.poll(() => copy.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
+});
+
+test('a copy that cannot read answers all the same: the row is committed, and its number told', async () => {
+  const memory = memoryOfItsOwn();
+  const tokenId = randomUUID();
+  const { epoch } = await end('token_id', tokenId, memory.ports);
+  expect([memory.ports.revocations.state().epoch, memory.waiting()]).toEqual([0, 0]);
+  expect(await world.rows('SELECT epoch::int FROM revocations WHERE value = $1', [tokenId])).toEqual([{ epoch }]);
+});
