@@ -58,8 +58,8 @@ function rotate(
     await setAuditContext(tx, caller, reason);
     const { ownerKind, ownerId } = await find(tx);
     const epoch = ownerId === null ? undefined : await lockOwner(tx, { kind: ownerKind, id: ownerId });
-    if (epoch === undefined) throw apiKeyOver();
-    if (!(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch }))) throw apiKeyOver();
+    if (epoch === undefined || !(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch })))
+      throw apiKeyOver();
     tx.afterCommit(ports.apiKeysChanged);
     const row = await readApiKey(tx, id);
     return { api_key: apiKeyViewOf(row!), secret: secret.text };
