@@ -46,13 +46,15 @@ const notYet = Object.entries(NOT_YET).flatMap(([folder, names]) =>
 export const coverageGroups: readonly CoverageGroup[] = [
   {
     name: 'authentication logic',
+    by: 'all',
     include: AUTHENTICATION,
     exclude: ['**/*.{store,cache}.ts', ...notYet],
     least: { lines: 100, functions: 100, branches: 100 },
   },
-  { name: 'rules', include: ['**/*.ts'], exclude: OUTSIDE, least: { lines: 95, functions: 95, branches: 90 } },
+  { name: 'rules', by: 'all', include: ['**/*.ts'], exclude: OUTSIDE, least: { lines: 95, functions: 95, branches: 90 } },
   {
-    name: 'stores, caches, routes, processes, adapters',
+    name: 'stores, caches, routes, processes, adapters (integration tests alone)',
+    by: 'integration',
     include: OUTSIDE,
     exclude: [],
     least: { lines: 90, functions: 90, branches: 75 },
