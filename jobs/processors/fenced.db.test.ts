@@ -8,20 +8,15 @@ import { MailRefusedError, type MailTransport } from '../../services/domain/port
 import { purge } from '../../services/domain/purge.ts';
 import { tokenPurges } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
 import { takeFence } from '../../services/platform/queue/fences.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../../services/platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
+import { type TestPorts, testCaller } from '../../services/platform/testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../../services/platform/testing/stores.ts';
 import { fenced } from './run.ts';
 
-let database: TestDatabase;
-let ports: TestPorts & { keysChanged: () => void };
+let ports: OwnPorts & { keysChanged: () => void };
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = { ...createTestPorts(database.url), keysChanged: () => {} };
+  ports = { ...(await openTestPorts()), keysChanged: () => {} };
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
+afterAll(() => ports?.end());
 
 test('a worker that wakes after a newer run has begun rotates no key and removes no row', async () => {
   const settings = {

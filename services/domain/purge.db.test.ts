@@ -17,8 +17,7 @@ import {
   refreshSecrets,
 } from '../platform/testing/families.ts';
 import { runKillable } from '../platform/testing/killable.ts';
-import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '../platform/testing/stores.ts';
 import { sessionPurges } from './identity/session-purges.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
 import * as gentle from './purge.ts';
@@ -30,19 +29,16 @@ const purges = [...tokenPurges, ...sessionPurges];
 const purge = (...[on, kinds, options]: Parameters<typeof gentle.purge>): Promise<gentle.PurgeResult> =>
   gentle.purge(on, kinds, { pace: { factor: 0, leastMs: 0 }, ...options });
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 let copy: FamilyCopy;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
   const secrets = refreshSecrets(new Map([[1, randomBytes(32)]]), () => 1);
-  copy = createFamilyCopy({ url: database.url, secrets, incarnation: randomUUID(), deadlineMs: 60_000 });
+  copy = createFamilyCopy({ url: ports.databaseUrl, secrets, incarnation: randomUUID(), deadlineMs: 60_000 });
 });
 afterAll(async () => {
   await copy.close();
-  await ports.end();
-  await database.drop();
+  await ports?.end();
 });
 beforeEach(() => ports.raw(`TRUNCATE ${tables.join(', ')}, audit_outbox`));
 
@@ -213,7 +209,7 @@ describe('in whose company', () => {
     await insertExpired(2_500);
     const before = pauses();
     const pool = createPool({
-      url: database.url,
+      url: ports.databaseUrl,
       connections: 1,
       applicationName: 'sallyport-main',
       connectTimeoutMs: 60_000,
@@ -281,7 +277,7 @@ test('killed before or after any statement, nothing is lost from the counts and 
   for (const moment of ['before', 'after'] as const)
     for (let statement = 1; ; statement += 1) {
       const killPoint = { statement, moment };
-      const answer = await runKillable({ url: database.url, work: 'purge', killPoint });
+      const answer = await runKillable({ url: ports.databaseUrl, work: 'purge', killPoint });
       if (answer !== null) break;
       kills += 1;
       const counted = await countTokens(ports.sql);

@@ -3,20 +3,15 @@ import { registry } from '../../observability/metrics/instruments.ts';
 import type { Clock } from '../domain/ports.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { defineStatement } from '../platform/define/statement.ts';
-import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
+import type { TestPorts } from '../platform/testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../platform/testing/stores.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
+afterAll(() => ports?.end());
 
 const lags = (): Record<string, number> => {
   const series = registry.collect().find(({ name }) => name === 'sallyport_cleanup_lag_seconds')?.series ?? [];

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
 import {
   type AccessDirectory,
@@ -12,18 +12,13 @@ import { clientCaller } from './client-caller.ts';
 import { createClient } from './create-client.ts';
 import { rotateClientSecret } from './manage-clients.ts';
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 let access: AccessDirectory;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
   access = createAccessDirectory(ports);
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
+afterAll(() => ports?.end());
 const versionOf = async (): Promise<number> =>
   (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
 const { request } = testCaller;

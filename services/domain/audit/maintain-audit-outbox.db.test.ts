@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 import { runKillable } from '../../platform/testing/killable.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import { type MaintainedOutbox, maintainAuditOutbox } from './maintain-audit-outbox.ts';
 import { outboxPurge } from './outbox-partitions.store.ts';
 import { recordEvent } from './record-event.ts';
@@ -11,16 +11,11 @@ const settings = { outboxDays: 3 };
 const never = new AbortController().signal;
 const event = defineAuditEvent({ type: 'test.event', durability: 'durable', outcomes: ['ok'], meaning: 'A test.' });
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
+afterAll(() => ports?.end());
 
 const maintain = (): Promise<MaintainedOutbox> => maintainAuditOutbox(ports, settings, never);
 const today = new Date();
@@ -196,7 +191,11 @@ describe('in whose company', () => {
         await insertEvents(-5, 10);
         await insertEvents(-6, 10, 2);
         await ports.raw(`DROP TABLE IF EXISTS ${tableOf(4)}`);
-        const answer = await runKillable({ url: database.url, work: 'maintain', killPoint: { statement, moment } });
+        const answer = await runKillable({
+          url: ports.databaseUrl,
+          work: 'maintain',
+          killPoint: { statement, moment },
+        });
         if (answer !== null) break;
         kills += 1;
         await maintain();

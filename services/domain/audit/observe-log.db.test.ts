@@ -1,20 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { createTestPorts, type TestPorts } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import { watchBacklog } from './observe-log.ts';
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
+afterAll(() => ports?.end());
 
 const gauge = (name: string): number | undefined =>
   registry.collect().find((metric) => metric.name === name)?.series[0]?.value;

@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defineStatement, type Statement } from '../../platform/define/statement.ts';
-import { createTestPorts, type TestPorts } from '../../platform/testing/ports.ts';
 import { noteSigner, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
 import {
   auditEventsBefore,
@@ -30,19 +29,16 @@ const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mj
 const SIZE = 70_000;
 const signer = noteSigner('sallyport.example/audit', 7);
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 let folder: string;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
   folder = mkdtempSync(join(tmpdir(), 'sallyport-proofs-'));
   await sealInBulk(ports.sql, { signer, batches: [SIZE] });
   await ports.sql.query(defineStatement('', 'ANALYZE audit_events'));
 });
 afterAll(async () => {
-  await ports.end();
-  await database.drop();
+  await ports?.end();
   rmSync(folder, { recursive: true, force: true });
 });
 

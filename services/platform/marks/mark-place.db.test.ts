@@ -3,21 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../config/load.ts';
-import { createTestPorts, type TestPorts } from '../testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/stores.ts';
+import { createTestPorts } from '../testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../testing/stores.ts';
 import { claimMarkPlace } from './mark-place.ts';
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 let folders: string[];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url, { applicationName: 'sallyport-prepare' });
+  ports = await openTestPorts({ applicationName: 'sallyport-prepare' });
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
+afterAll(() => ports?.end());
 beforeEach(async () => {
   folders = await Promise.all(['one', 'other'].map((name) => mkdtemp(join(tmpdir(), `sallyport-${name}-`))));
 });
@@ -30,7 +25,7 @@ const claim = (at: number, store: 'file' | 's3' = 'file') =>
   claimMarkPlace(ports, { ...file, store }, folders[at] as string);
 /** As if processes of an API ran somewhere on this database. */
 async function whileRunning(applicationName: string, work: () => Promise<void>): Promise<void> {
-  const others = createTestPorts(database.url, { applicationName });
+  const others = createTestPorts(ports.databaseUrl, { applicationName });
   await others.transact(work);
   await others.end();
 }

@@ -2,8 +2,8 @@
 import { type EnsureKeysSettings, ensureKeys } from '../../domain/keys/ensure-keys.ts';
 import { CLOCK_BOUND_SECONDS } from '../../domain/keys/key-timeline.ts';
 import { defineStatement } from '../define/statement.ts';
-import { createTestPorts, type TestPorts, testCaller } from './ports.ts';
-import { createTestDatabase } from './stores.ts';
+import { type TestPorts, testCaller } from './ports.ts';
+import { openTestPorts } from './stores.ts';
 
 export const KEY_AUDIENCE = 'https://api.example.test';
 export const KEY_SECRET = 'a-secret-of-more-than-thirty-two-characters';
@@ -84,15 +84,14 @@ const agedBy = (seconds: number) => {
 
 /** Opens a database without keys: one per test file. */
 export async function openKeyWorld(): Promise<KeyWorld> {
-  const database = await createTestDatabase();
-  const base = createTestPorts(database.url);
+  const base = await openTestPorts();
   let changes = 0;
   const keysChanged = (): void => {
     changes += 1;
   };
   const ports = { ...base, keysChanged };
   return {
-    databaseUrl: database.url,
+    databaseUrl: base.databaseUrl,
     ports,
     changes: () => changes,
     start: (settings = keySettings()) => ensureKeys(ports, settings, testCaller),
@@ -116,9 +115,6 @@ export async function openKeyWorld(): Promise<KeyWorld> {
       await base.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
       changes = 0;
     },
-    async close() {
-      await base.end();
-      await database.drop();
-    },
+    close: () => base.end(),
   };
 }

@@ -11,11 +11,14 @@ export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'v
   end(): Promise<void>;
 };
 
+export type PortsOptions = {
+  readonly clock?: Clock;
+  readonly keyEncryptionKey?: Uint8Array;
+  readonly applicationName?: string;
+};
+
 /** Opens ports on a database of `createTestDatabase`. An error of an `afterCommit` action fails the test. */
-export function createTestPorts(
-  url: string,
-  options: { clock?: Clock; keyEncryptionKey?: Uint8Array; applicationName?: string } = {},
-): TestPorts {
+export function createTestPorts(url: string, options: PortsOptions = {}): TestPorts {
   const pool = createPool({
     url,
     connections: 8,

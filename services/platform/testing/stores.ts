@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { TEMPLATE_DATABASE } from './global-services.ts';
+import { createTestPorts, type PortsOptions, type TestPorts } from './ports.ts';
 
 export type TestDatabase = { readonly url: string; drop(): Promise<void> };
 
@@ -27,6 +28,19 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     url: url.href,
     drop: () => onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
+}
+
+export type OwnPorts = TestPorts & { readonly databaseUrl: string };
+
+/** Ports on a database of their own, which `end` drops: one per test file. */
+export async function openTestPorts(options: PortsOptions = {}): Promise<OwnPorts> {
+  const database = await createTestDatabase();
+  const ports = createTestPorts(database.url, options);
+  const end = async (): Promise<void> => {
+    await ports.end();
+    await database.drop();
+  };
+  return { ...ports, databaseUrl: database.url, end };
 }
 
 /** The numbers of this test process's databases in the shared Redis, emptied before each file. */
