@@ -26,7 +26,7 @@ let other: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld();
+  world = await startProductWorld({ WORKER_COPIES: '0' });
   product = world.product;
   [user, other, admin] = await Promise.all([
     signUp(product),

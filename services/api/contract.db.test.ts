@@ -12,7 +12,7 @@ let product: Product;
 let operations: readonly Operation[];
 
 beforeAll(async () => {
-  world = await startProductWorld();
+  world = await startProductWorld({ WORKER_COPIES: '0' });
   ({ product, operations } = world);
 });
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { verdictOn } from '../../platform/testing/flows.ts';
+import { signUp, verdictOn } from '../../platform/testing/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
 import { askToken, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
 import { eventually } from '../../platform/testing/product.ts';
@@ -20,8 +20,8 @@ let world: UnvettedWorld;
 let strict: ApiCopy;
 let host: DocumentHost;
 beforeAll(async () => {
-  world = await openUnvettedWorld();
-  strict = await world.startCopy({ env: STRICT });
+  world = await openUnvettedWorld(({ url }) => signUp({ api: url }));
+  strict = await world.startCopy({ env: STRICT, hashes: false });
   host = await startDocumentHost();
 });
 afterAll(async () => {

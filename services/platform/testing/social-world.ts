@@ -65,7 +65,7 @@ export async function openSocialWorld(): Promise<SocialWorld> {
   const oidc = await startOidcProvider([callbackOf('company'), callbackOf('other')]);
   const leaving = await startOidcProvider([callbackOf('leaving')]);
   const world = await openApiWorld();
-  const copy = await world.startCopy({ env: settingsOf(oidc, leaving) });
+  const copy = await world.startCopy({ env: settingsOf(oidc, leaving), hashes: false });
   const mails = await openMailFolder(copy.ports);
   const ask: SocialWorld['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
 

@@ -3,10 +3,11 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ApiCopy } from './api-copy.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
-import { signUp, type TestUser } from './flows.ts';
+import type { TestUser } from './flows.ts';
 import { type Json, type Received, send } from './http-client.ts';
 import type { Shown } from './oauth-browser.ts';
 import { browserOf, challengeOf, newVerifier } from './oauth-world.ts';
+import { newSignedIn } from './signed-in.ts';
 
 /** Where such a client has people sent back to. */
 export const NOTES_REDIRECT = 'https://notes.example/cb';
@@ -23,10 +24,16 @@ export type UnvettedWorld = ApiWorld & {
   register(json: object, bearer?: string, at?: ApiCopy): Promise<Received>;
 };
 
-/** One open copy of the API and its user: one world per test file. */
-export async function openUnvettedWorld(): Promise<UnvettedWorld> {
+/**
+ * One open copy of the API and its user: one world per test file.
+ * @param newUser where the user needs a password too, which costs hashes
+ */
+export async function openUnvettedWorld(
+  newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
+): Promise<UnvettedWorld> {
   const world = await openApiWorld();
   const open = await world.startCopy({
+    hashes: false,
     env: {
       CLIENT_REGISTRATION: 'open',
       CLIENT_DOCUMENTS: 'true',
@@ -37,7 +44,7 @@ export async function openUnvettedWorld(): Promise<UnvettedWorld> {
   return {
     ...world,
     open,
-    user: await signUp({ api: open.url }),
+    user: await newUser(open),
     register: (json, bearer, at = open) =>
       send(at.url, 'POST', '/oauth2/register', { json, ...(bearer === undefined ? {} : { bearer }) }),
   };
