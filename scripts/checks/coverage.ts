@@ -11,6 +11,8 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 export type CoverageGroup = {
   readonly name: string;
+  /** Whose coverage counts: of both together, or of the integration tests alone. */
+  readonly by: 'all' | 'integration';
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** Percent that lines, functions and branches must each reach. */
