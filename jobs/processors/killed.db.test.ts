@@ -49,20 +49,31 @@ async function* killPoints(): AsyncGenerator<{ killPoint: KillPoint; end: () => 
 }
 
 const never = { signal: new AbortController().signal };
+const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
 let users = 0;
-/** Three sealed events that are a sighting each, of one new user. */
+/** Sealed events of one new user that are a sighting each: two that nothing is done about, one that closes the account. */
 async function threeSightings(): Promise<string> {
   users += 1;
-  await world.emit(3, { type: 'token.replay_detected', detail: { user_id: `user-${users}` } });
-  await sealEvents(world, {}, testCaller);
-  return `user-${users}`;
-}
-const seen = async (user: string) =>
-  (await world.raw<{ count: number }>('SELECT count FROM incidents WHERE subject_id = $1', [user])).map(
-    ({ count }) => count,
+  const user = `user-${users}`;
+  await world.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [user, `${user}@people.test`]);
+  await world.raw(
+    `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
+    [user],
   );
+  await world.emit(2, { type: 'token.replay_detected', detail: { user_id: user } });
+  const elsewhere = { factor: 'password', session_id: 's-new', elsewhere: 's-old', known_device: false };
+  await world.emit(1, { type: 'user.login', detail: { user_id: user, ...elsewhere } });
+  await sealEvents(world, {}, testCaller);
+  return user;
+}
+const seen = (user: string) =>
+  world.raw('SELECT detection, count, actions FROM incidents WHERE subject_id = $1 ORDER BY detection DESC', [user]);
+const JUDGED_ONCE = [
+  { detection: 'token_replay', count: 2, actions: [] },
+  { detection: 'impossible_travel', count: 1, actions: ['end_session', 'step_up'] },
+];
 
-test('detection, killed at every statement: each event is judged exactly once', async () => {
+test('detection, killed at every statement: each event is judged exactly once, and its owner mailed once', async () => {
   let kills = 0;
   for await (const { killPoint, end } of killPoints()) {
     const user = await threeSightings();
@@ -70,8 +81,11 @@ test('detection, killed at every statement: each event is judged exactly once', 
     if (answer !== null) end();
     else kills += 1;
     // Another worker goes on where it ended.
-    await detectIncidents({ ...world, keyRing: createKeyRing(world, loadConfig({}).keys) }, never, testCaller);
-    expect([killPoint, await seen(user)]).toEqual([killPoint, [3]]);
+    await detectIncidents({ ...world, keyRing: createKeyRing(world, loadConfig({}).keys), mailer }, never, testCaller);
+    expect([killPoint, await seen(user)]).toEqual([killPoint, JUDGED_ONCE]);
+    const mails = await world.raw('SELECT template FROM mail_outbox');
+    expect([killPoint, mails]).toEqual([killPoint, [{ template: 'unlock_account' }]]);
+    await world.raw('DELETE FROM mail_outbox');
   }
   expect(kills).toBeGreaterThan(20);
 });
@@ -79,16 +93,17 @@ test('detection, killed at every statement: each event is judged exactly once', 
 test('a worker that wakes after a newer run has begun judges nothing', async () => {
   const user = await threeSightings();
   const keyRing = createKeyRing(world, loadConfig({}).keys);
-  const stalled = fenced({ ...world, keyRing }, await takeFence(world.sql, 'detect-incidents'));
-  const newer = fenced({ ...world, keyRing }, await takeFence(world.sql, 'detect-incidents'));
+  const stalled = fenced({ ...world, keyRing, mailer }, await takeFence(world.sql, 'detect-incidents'));
+  const newer = fenced({ ...world, keyRing, mailer }, await takeFence(world.sql, 'detect-incidents'));
   await expect(detectIncidents(stalled, never, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
   expect(await seen(user)).toEqual([]);
+  expect(await world.raw('SELECT FROM mail_outbox')).toEqual([]);
   await detectIncidents(newer, never, testCaller);
-  expect(await seen(user)).toEqual([3]);
+  expect(await seen(user)).toEqual(JUDGED_ONCE);
+  await world.raw('DELETE FROM mail_outbox');
 });
 
 test('delivery, killed at every statement: every mail leaves, and none stays behind', async () => {
-  const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
   const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
   const mailTransport = createFileOutbox(mailFolder, 'Sallyport <no-reply@sallyport.test>');
   const asked: string[] = [];

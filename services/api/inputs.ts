@@ -1,5 +1,5 @@
 import type { Log } from '../domain/ports.ts';
-import type { Config } from '../platform/config/load.ts';
+import { type Config, publicUrlOf } from '../platform/config/load.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import type { ComposeInput } from './compose-views.ts';
 
@@ -7,6 +7,6 @@ import type { ComposeInput } from './compose-views.ts';
 export const inputsOf = (config: Config, log: Log): ComposeInput => ({
   ...processInputsOf(config),
   config,
-  publicUrl: config.server.publicUrl ?? `http://${config.server.host}:${config.server.port}`,
+  publicUrl: publicUrlOf(config),
   log,
 });

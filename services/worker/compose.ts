@@ -12,7 +12,7 @@ import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
-import { type Config, keyEncryptionKeyOf } from '../platform/config/load.ts';
+import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled } from '../platform/define/job.ts';
@@ -88,6 +88,8 @@ export function compose(input: ComposeInput) {
     config,
     keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
+    // The timetable sends within seconds what a job asks for.
+    mailer: { publicUrl: publicUrlOf(config), wake: () => {} },
     mailTransport: createMailTransport(config, input.dataDir, log),
     keysChanged: () => {},
   };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { detectIncidentsJob } from '../../jobs/contracts/security.ts';
 import { jobs } from '../../jobs/schedules.ts';
+import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { signUp } from '../platform/testing/flows.ts';
 import { send } from '../platform/testing/http-client.ts';
@@ -36,6 +37,12 @@ async function counted(metric: string, labels: RegExp): Promise<number> {
   const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) && labels.test(line));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
+/** The mails that tell an owner how the account is opened again. */
+async function unlockMails(): Promise<string[]> {
+  const folder = mailFolderOf(product.dataDir);
+  const mails = await Promise.all((await listMailFiles(folder)).map((name) => readMailFile(folder, name)));
+  return mails.filter((mail) => mail !== undefined).filter((mail) => mail.includes('/account/unlock'));
+}
 const mailsSent = () => counted('sallyport_mails_total', /template="reset_password".*outcome="sent"/);
 const incidents = () => counted('sallyport_incidents_total', /detection="token_replay"/);
 const removed = () => counted('sallyport_cleanup_removed_total', /kind="idempotency_keys"/);
@@ -43,12 +50,17 @@ const removed = () => counted('sallyport_cleanup_removed_total', /kind="idempote
 test('every job delivered twice, and twice at once, by two workers: one effect', async () => {
   await Promise.all(Array.from({ length: 5 }, () => signUp(product)));
   // Something to do for those that would else find nothing.
-  const { email } = await signUp(product);
+  const { id, email } = await signUp(product);
   const asked = await send(product.api, 'POST', '/api/auth/request-password-reset', { json: { email } });
   expect(asked.status, asked.text).toBeLessThan(300);
   await rows(
     `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail)
      VALUES ('token.replay_detected', 'refused', 'user', 'u1', 'session', 's1', 'c1', '1.ip', '1.agent', '{"user_id":"u1"}')`,
+  );
+  await rows(
+    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail)
+     VALUES ('user.login', 'ok', 'user', '${id}', 'user', '${id}', 'c1', '1.ip', '1.agent',
+       '{"factor":"password","session_id":"s2","known_device":false,"elsewhere":"s1"}')`,
   );
   await rows(
     `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('old', 'x', now() - interval '2 days')`,
@@ -80,7 +92,15 @@ test('every job delivered twice, and twice at once, by two workers: one effect',
   }));
   await Promise.all(['three', 'four'].map((jobId) => producer.enqueue(detectIncidentsJob, {}, { jobId })));
   await untilCompleted(again);
-  expect(await rows('SELECT detection, count FROM incidents')).toEqual([{ detection: 'token_replay', count: 1 }]);
+  expect(await rows('SELECT detection, count FROM incidents ORDER BY detection')).toEqual([
+    { detection: 'impossible_travel', count: 1 },
+    { detection: 'token_replay', count: 1 },
+  ]);
+  await eventually('every mail to be sent', async () => (await rows('SELECT 1 FROM mail_outbox')).length === 0);
+  const mails = await unlockMails();
+  expect(mails).toHaveLength(1);
+  expect(mails[0]).toMatch(new RegExp(`^To: ${email}\\r?$`, 'm'));
+  expect(mails[0]?.replaceAll(/=\r?\n/g, '')).toContain(`${product.api}/account/unlock#`);
   expect(await rows(`SELECT 1 FROM idempotency_keys WHERE key_hash = 'old'`)).toEqual([]);
   expect([await mailsSent(), await incidents(), await removed()]).toEqual([1, 1, 1]);
   const [keys] = await rows(

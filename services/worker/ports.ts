@@ -1,6 +1,7 @@
 import type { HasCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
 import type { HasLogSigner } from '../domain/audit/log-signer.ts';
 import type { HasLogMark } from '../domain/audit/settle-log.ts';
+import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { MailTransport, Ports } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -10,6 +11,7 @@ import type { Enqueue } from '../platform/define/job.ts';
 export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> &
   HasLogMark &
   HasKeyRing &
+  Pick<MailPorts, 'mailer'> &
   HasLogSigner &
   HasCheckpointOutbox & {
     /** Name of the first audit log. */

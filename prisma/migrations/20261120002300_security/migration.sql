@@ -12,7 +12,9 @@ CREATE TABLE login_failures (
   tried           text[] NOT NULL DEFAULT '{}',
   successes       integer NOT NULL DEFAULT 0,
   -- Whose account or device it is; its counter lasts as long as the account. Null: of a name that nobody has, of a network.
-  user_id         text REFERENCES users (id) ON DELETE CASCADE
+  user_id         text REFERENCES users (id) ON DELETE CASCADE,
+  -- Of an account that the act `step_up` of an incident has closed: what wrong passwords alone cannot bring about.
+  stepped_up      boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 80);
 CREATE INDEX login_failures_user_id ON login_failures (user_id) WHERE user_id IS NOT NULL;
 -- What clean-up removes lies among what stays.

@@ -85,14 +85,16 @@ export const errorHeaders = ({ definition: { status }, options }: AppError): Rec
     : {}),
 });
 
+/** Whether somebody looks at what is answered, and no program. */
+export const wantsPage = ({ headers }: FastifyRequest): boolean => headers.accept?.includes('text/html') ?? false;
+
 /**
  * What a browser is shown of an error from before a page's own work: a limit, an unreadable form, a stop. Null for
  * whoever asks for no page, and where there is none.
  */
 export function problemPage(error: AppError, request: FastifyRequest): Answer | null {
   const endpoint = request.routeOptions?.config?.endpoint;
-  const wantsPage = request.headers.accept?.includes('text/html') ?? false;
-  return wantsPage && endpoint !== undefined && isPage(endpoint) ? problemOf(error) : null;
+  return wantsPage(request) && endpoint !== undefined && isPage(endpoint) ? problemOf(error) : null;
 }
 
 /** Shows errors as pages to those who look at pages. A defect stays one, for the log. */

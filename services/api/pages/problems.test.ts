@@ -23,13 +23,17 @@ test('each problem of a page says what happened and what to do next, in whole se
 
 test('whoever has to wait is told how long', () => {
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 900 }))).toMatch(/^Try again in 15 minutes\. You can use /);
+  expect(problemAdvice(loginLocked())).toContain('unlock your account at /account/unlock by a mail');
   expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
-  expect([0, 0.2, 1, 89, 90, 121].map(waitText)).toEqual([
+  expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map(waitText)).toEqual([
     'in 1 second',
     'in 1 second',
     'in 1 second',
     'in 89 seconds',
     'in 2 minutes',
     'in 3 minutes',
+    'in 120 minutes',
+    'in 2 hours',
+    'in 24 hours',
   ]);
 });

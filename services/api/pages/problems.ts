@@ -3,7 +3,8 @@ import type { AppError } from '../../platform/define/error.ts';
 /** What people at a page do next; the registry's own `fix` speaks to programmers. */
 const ADVICE: Readonly<Record<string, string>> = {
   login_refused: 'Check both and try again.',
-  login_locked: 'You can use a passkey, sign in where you have signed in before, or reset your password.',
+  login_locked:
+    'You can use a passkey, sign in where you have signed in before, unlock your account at /account/unlock by a mail, or reset your password.',
   second_factor_refused: 'Wait for the next code of your app and enter that, or use a recovery code.',
   second_factor_locked: 'You can use a recovery code or a passkey.',
   challenge_over: 'Sign in once more.',
@@ -20,7 +21,11 @@ const TITLES: Readonly<Record<string, string>> = {
 /** @example waitText(600) // 'in 10 minutes' */
 export function waitText(seconds: number): string {
   const [count, unit] =
-    seconds < 90 ? [Math.max(1, Math.ceil(seconds)), 'second'] : [Math.ceil(seconds / 60), 'minute'];
+    seconds < 90
+      ? [Math.max(1, Math.ceil(seconds)), 'second']
+      : seconds < 7_200
+        ? [Math.ceil(seconds / 60), 'minute']
+        : [Math.ceil(seconds / 3_600), 'hour'];
   return `in ${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 

@@ -26,7 +26,8 @@ export type LoginPagesPorts = LoginPorts & Parameters<typeof describeNext>[0];
 /** A failed try, as its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };
 
-async function showLogin(
+/** The page of logins, with what to do after a failed try. */
+export async function showLogin(
   ports: LoginPagesPorts,
   request: FastifyRequest,
   next: string,

@@ -40,10 +40,25 @@ async function beforeAnHour(userId: string): Promise<void> {
   await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
 }
 
-/** What the owner does who is told that the password is not enough; the cookies of their browser. */
+/** As if it were longer ago than the cookie's whole seconds and the clocks of copies may differ. */
+const aWhileLater = (userId: string) =>
+  world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+
+/** Signs in at home, then elsewhere from an unknown device, and lets the detections see it. */
+async function travel(user: TestUser, n: number): Promise<void> {
+  await beforeAnHour(user.id);
+  expect((await signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
+  expect((await signInFrom(user, `203.0.113.${n}`, 'curl')).status).toBe(200);
+  await world.detect();
+}
+
+/** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
+const unasked = async (email: string) =>
+  (await mails.to(email)).filter(({ subject }) => subject === 'Somebody signed in to your account. Was it you?');
+
+/** What the owner does who is mailed that somebody signed in; the cookies of their browser. */
 async function unlockByMail(email: string): Promise<string> {
-  expect((await send(api.url, 'POST', '/api/auth/request-unlock', { json: { email } })).status).toBe(200);
-  const token = (await mails.to(email)).at(-1)?.code;
+  const token = (await unasked(email)).at(-1)?.code;
   const unlocked = await send(api.url, 'POST', '/api/auth/unlock', { json: { token } });
   expect(unlocked.body).toEqual({ status: 'unlocked' });
   expect(deviceIn(unlocked)).toMatch(/^sallyport\.device=/);
@@ -164,8 +179,7 @@ describe('detections', () => {
     const phone = await signInFrom(user, '192.0.2.52', 'Safari on the phone');
     await signInFrom(user, '203.0.113.53', 'Firefox on the laptop');
     await world.detect();
-    // As if it were longer ago than the cookie's whole seconds and the clocks of copies may differ.
-    await world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [user.id]);
+    await aWhileLater(user.id);
     const cookie = await unlockByMail(user.email);
     const laptop = await signInFrom(user, '203.0.113.53', 'Firefox on the laptop', { cookie });
     expect(laptop.status).toBe(200);
@@ -173,6 +187,54 @@ describe('detections', () => {
     for (const { body } of [phone, laptop])
       expect((await refresh({ api: api.url }, body.tokens.refresh_token)).status).toBe(200);
     expect(await incidentsOf(user.id)).toMatchObject([{ count: 1 }]);
+  });
+
+  test('step_up mails the owner the way back in, once for an incident however often it is seen or its job is run', async () => {
+    const user = await person();
+    await travel(user, 54);
+    await world.detect();
+    const [mail, ...others] = await unasked(user.email);
+    expect(others).toEqual([]);
+    expect(mail?.page).toBe(`${API_URL}/account/unlock`);
+    expect(mail?.text).toMatch(/looked like a stranger.*works for 10 minutes, once.*choose a new password at once/s);
+    expect(await world.rows('SELECT FROM mail_outbox')).toEqual([]);
+    // What it says opens the account, here in the browser that redeems it; then the thief comes once more.
+    const locked = await signInFrom(user, '203.0.113.54', 'curl');
+    expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
+    await aWhileLater(user.id);
+    const cookie = await unlockByMail(user.email);
+    expect((await signInFrom(user, '203.0.113.54', 'Firefox on the laptop', { cookie })).status).toBe(200);
+    await travel(user, 55);
+    expect(await incidentsOf(user.id)).toMatchObject([{ detection: 'impossible_travel', count: 2 }]);
+    expect(await unasked(user.email)).toHaveLength(1);
+    // Closed, the next sighting is another incident.
+    const [{ incident_id: id }] = await incidentsOf(user.id);
+    expect((await post(`/v1/admin/incidents/${id}/close`, { reason: 'it was them' })).status).toBe(200);
+    expect((await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).status).toBe(200);
+    await travel(user, 56);
+    expect(await unasked(user.email)).toHaveLength(2);
+  });
+
+  test('an account without a password, a disabled one and one that is gone are sent no mail by step_up', async () => {
+    const [bare, disabled, gone] = [await person(), await person(), await person()];
+    await world.seal();
+    for (const [n, user] of [bare, disabled, gone].entries()) {
+      await beforeAnHour(user.id);
+      await signInFrom(user, `192.0.2.${60 + n}`, 'Firefox on the desk');
+      await signInFrom(user, `203.0.113.${60 + n}`, 'curl');
+    }
+    await world.rows(`DELETE FROM accounts WHERE "userId" = $1`, [bare.id]);
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await world.rows('DELETE FROM users WHERE id = $1', [gone.id]);
+    await world.detect();
+    const queued = await world.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`);
+    for (const { id, email } of [bare, disabled, gone]) {
+      expect(await incidentsOf(id)).toMatchObject([{ detection: 'impossible_travel' }]);
+      expect(await unasked(email)).toEqual([]);
+    }
+    // Who has a password is looked at again as the mail is written; the others are asked for none.
+    expect(queued).toHaveLength(1);
+    expect((await incidentsOf(gone.id))[0].actions).toEqual(['end_session']);
   });
 
   test('nine of ten sign-ins refused, from wherever: one incident, not one a second', async () => {

@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { spendLoginFailures } from '../../domain/identity/forgive-login.ts';
+import { accountKeyOf } from '../../domain/identity/login-counters.ts';
+import { forgetDevices } from '../../domain/identity/login-sighting.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { createAuthenticator } from '../../platform/testing/authenticator.ts';
 import { act, enrolled } from '../../platform/testing/factor-flows.ts';
 import { refresh, signUp } from '../../platform/testing/flows.ts';
-import { cookieOf, type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import { cookieOf, expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../platform/testing/oidc-provider.ts';
 import { from, openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
 import { codeOf } from '../../platform/testing/totp.ts';
@@ -14,14 +18,17 @@ vi.setConfig({ testTimeout: 120_000 });
 let world: SecurityWorld;
 let url: string;
 let oidc: TestProvider;
+let mails: MailFolder;
 beforeAll(async () => {
   oidc = await startOidcProvider([`${API_URL}/api/auth/callback/company`]);
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
   world = await openSecurityWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
   ({ url } = world.api);
+  mails = await openMailFolder(world.api.ports);
 });
 afterAll(async () => {
+  await mails?.close();
   await world?.close();
   await oidc?.close();
 });
@@ -42,14 +49,53 @@ const sightings = (userId: string): Promise<Json[]> =>
 const isOver = async (login: Received): Promise<boolean> =>
   (await refresh({ api: url }, login.body.tokens.refresh_token)).body.code === 'session_ended';
 
-async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promise<Received> {
+/** What the browser is answered that comes back from the provider. */
+async function socialAnswer(
+  who: ProviderAccount,
+  place: Place,
+  cookie = '',
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Received> {
   const begun = await post('/api/auth/sign-in/social', { provider: 'company' }, place, cookie);
   const back = await oidc.signIn(begun.body.url, who);
-  const sent = { cookie: [cookie, cookieOf(begun)].filter((part) => part !== '').join('; '), headers: place };
-  const login = await send(url, 'GET', back.pathname + back.search, sent);
+  const cookies = [cookie, cookieOf(begun)].filter((part) => part !== '').join('; ');
+  return send(url, 'GET', back.pathname + back.search, { cookie: cookies, headers: { ...place, ...headers } });
+}
+
+async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promise<Received> {
+  const login = await socialAnswer(who, place, cookie);
   expect(login.status, login.text).toBe(200);
   return login;
 }
+
+const newAccount = (email = `${randomUUID()}@people.test`): ProviderAccount => ({
+  sub: randomUUID(),
+  email,
+  email_verified: true,
+  name: 'Ada',
+});
+
+/** As if cookies of before now were of somebody: the clocks of copies may differ by more than a test takes. */
+const aWhileLater = (userId: string) =>
+  world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+
+/** Somebody who signs in by the provider, at home and then elsewhere, and whose account is closed for it. */
+async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; readonly away: Received }> {
+  const home = await bySocial(who, HOME);
+  const { id } = home.body.user;
+  await bySocial(who, HOME, cookieOf(home));
+  const away = await bySocial(who, AWAY);
+  await world.detect();
+  expect(await world.incidentsOf(id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
+  return { id, away };
+}
+
+/** What the act does to an account. */
+const closed = (userId: string, email: string) =>
+  world.api.ports.transact(async (tx) => {
+    await forgetDevices(tx, userId);
+    await spendLoginFailures(tx, world.api.ports, { userId, email });
+  });
 
 type Enrolled = Awaited<ReturnType<typeof enrolled>>;
 async function byCode({ person, userId, uri }: Enrolled, place: Place, cookie = ''): Promise<Received> {
@@ -86,7 +132,7 @@ async function passkeyHolder(): Promise<{ readonly userId: string; readonly auth
 
 describe('every way of signing in is judged by where it comes from', () => {
   test('another provider: a thief of the account there is ended as one of the password is', async () => {
-    const who = { sub: randomUUID(), email: `${randomUUID()}@people.test`, email_verified: true, name: 'Ada' };
+    const who = newAccount();
     const home = await bySocial(who, HOME);
     const { id } = home.body.user;
     const again = await bySocial(who, HOME, cookieOf(home));
@@ -154,5 +200,91 @@ describe('every way of signing in is judged by where it comes from', () => {
       { detection: 'unusual_passkey', severity: 'low', actions: [], detail: { session_id: away.body.session.id } },
     ]);
     expect([await isOver(again), await isOver(away)]).toEqual([false, false]);
+  });
+});
+
+describe('after step_up', () => {
+  test('another provider opens nothing from an unknown device, the thief’s included, and says what the password is told', async () => {
+    const who = newAccount();
+    const { id, away } = await steppedUp(who);
+    for (const [place, cookie] of [
+      [HOME, ''],
+      [AWAY, cookieOf(away)],
+    ] as const) {
+      const answer = await socialAnswer(who, place, cookie);
+      expectProblem(answer, 429, 'login_locked');
+      expect(answer.headers.getSetCookie()).toEqual([]);
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(3_600);
+    }
+    // Who looks at a page is shown that of logins, with what does let them in.
+    const shown = await socialAnswer(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
+    expect([shown.status, shown.headers.get('content-type')]).toEqual([429, 'text/html; charset=utf-8']);
+    expect(shown.text).toMatch(
+      /This alone is not enough to sign in now\. Try again in 24 hours\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
+    );
+    expect(
+      await world.rows(
+        `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 AND outcome <> 'ok'`,
+        [id],
+      ),
+    ).toEqual(
+      Array(3).fill({ outcome: 'locked', detail: { factor: 'social', provider: 'company', known_device: false } }),
+    );
+    // Told of once.
+    expect(
+      await world.rows(
+        `SELECT FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`,
+      ),
+    ).toEqual([]);
+  });
+
+  test('the mail that unlocks lets the provider’s login in again, and its browser is known', async () => {
+    const who = newAccount();
+    const { id } = await steppedUp(who);
+    await aWhileLater(id);
+    // An account without a password is sent none of itself.
+    expect(await mails.to(who.email as string)).toEqual([]);
+    await post('/api/auth/request-unlock', { email: who.email as string }, HOME);
+    const token = (await mails.to(who.email as string)).at(-1)?.code;
+    const unlocked = await post('/api/auth/unlock', { token }, HOME);
+    expect(unlocked.status, unlocked.text).toBe(200);
+    await bySocial(who, AWAY, cookieOf(unlocked));
+    expect((await sightings(id)).at(-1)).toEqual({ factor: 'social', known: true, elsewhere: null });
+  });
+
+  test('a known device passes by its provider while others are still refused, and so does a passkey', async () => {
+    const { userId, authenticator } = await passkeyHolder();
+    const [{ email }] = await world.rows('SELECT email FROM users WHERE id = $1', [userId]);
+    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+    const who = newAccount(email);
+    await closed(userId, email);
+    const home = await byPasskey(authenticator, HOME);
+    await aWhileLater(userId);
+    await world.rows('DELETE FROM passkeys WHERE "userId" = $1', [userId]);
+    expectProblem(await socialAnswer(who, AWAY), 429, 'login_locked');
+    await bySocial(who, HOME, cookieOf(home));
+    expectProblem(await socialAnswer(who, AWAY), 429, 'login_locked');
+  });
+
+  test('who has a second factor is asked for it, and gets in by it', async () => {
+    const user = await enrolled({ url });
+    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.userId]);
+    await closed(user.userId, user.person.email);
+    const asked = await socialAnswer(newAccount(user.person.email), AWAY);
+    expectProblem(asked, 401, 'second_factor_required');
+    await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [user.userId]);
+    const { challenge } = asked.body;
+    const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(user.uri) }, AWAY);
+    expect(login.status, login.text).toBe(200);
+  });
+
+  test('a hundred wrong passwords close no other way in: whoever guesses locks nobody out', async () => {
+    const who = newAccount();
+    const home = await bySocial(who, HOME);
+    await world.rows('INSERT INTO login_failures (key, failures, user_id) VALUES ($1, 100, $2)', [
+      accountKeyOf(world.api.ports, who.email as string),
+      home.body.user.id,
+    ]);
+    await bySocial(who, from('203.0.113.11', 'Firefox on the laptop'));
   });
 });

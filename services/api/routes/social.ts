@@ -1,6 +1,6 @@
 import { ownAccount } from '../../domain/identity/accounts/own-account.ts';
-import type { HasAuth } from '../../domain/identity/auth.ts';
 import { assertOwnPage } from '../../domain/identity/csrf.ts';
+import { loginLocked } from '../../domain/identity/errors.ts';
 import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
 import { listLinkedAccounts, unlinkAccount } from '../../domain/identity/social/linked-accounts.ts';
 import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
@@ -15,12 +15,15 @@ import {
   unlinkAccountEndpoint,
 } from '../../domain/identity/social-contract.ts';
 import { socialProviderUnknown } from '../../domain/identity/social-errors.ts';
-import type { Ports } from '../../domain/ports.ts';
+import { NO_NEXT } from '../../domain/oauth/next-path.ts';
+import { isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { wantsPage } from '../pages/browser-form.ts';
 import type { People } from '../people/people.ts';
+import { type LoginPagesPorts, showLogin } from './login-pages.ts';
 
-export type SocialRoutesDeps = Pick<Ports, 'sql' | 'transact'> & MailPorts & HasAuth & HasSocialProviders;
+export type SocialRoutesDeps = LoginPagesPorts & MailPorts & HasSocialProviders;
 
 const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
 
@@ -37,15 +40,22 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, peopl
     const input = { provider: body.provider, callbackUrl: body.callbackURL, linkUserId, cookie: headers.cookie };
     return begun(await people.startSocialSignIn(input, caller));
   });
-  bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, { headers }) => {
+  bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, request) => {
     // What the provider refused has no code, whatever else it says.
     const code = query.error === undefined ? query.code : undefined;
     const { state, iss: issuer } = query;
-    const input = { provider: params.provider, state, code, issuer, cookie: headers.cookie };
-    const { result, callbackUrl, setCookie } = await people.handleOAuthCallback(input, caller);
-    return callbackUrl === null
-      ? answer(200, result ?? { linked: true }, { 'set-cookie': setCookie })
-      : answer(303, null, { location: callbackUrl, 'set-cookie': setCookie });
+    const input = { provider: params.provider, state, code, issuer, cookie: request.headers.cookie };
+    try {
+      const { result, callbackUrl, setCookie } = await people.handleOAuthCallback(input, caller);
+      return callbackUrl === null
+        ? answer(200, result ?? { linked: true }, { 'set-cookie': setCookie })
+        : answer(303, null, { location: callbackUrl, 'set-cookie': setCookie });
+    } catch (error) {
+      // Whoever is shown out here by the provider is told what does let them in, where the rest of it is.
+      if (isAppError(error) && error.code === loginLocked.definition.code && wantsPage(request))
+        return showLogin(deps, request, NO_NEXT, { email: '', error });
+      throw error;
+    }
   });
   bind(routes, socialCallbackFormEndpoint, ({ params: { provider }, body }) => {
     if (!deps.socialProviders.provider(provider)) throw socialProviderUnknown();

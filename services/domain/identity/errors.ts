@@ -14,9 +14,9 @@ export const loginRefused = defineError({
 export const loginLocked = defineError({
   code: 'login_locked',
   status: 429,
-  title: 'The password alone is not enough now',
+  title: 'This alone is not enough to sign in now',
   cause:
-    "This name, browser or network gave too many wrong passwords, or a sign-in looked like a stranger's. The password was not looked at.",
+    "This name, browser or network gave too many wrong passwords, or a sign-in looked like a stranger's, after which another provider alone opens nothing from an unknown device either. A password was not looked at.",
   fix: 'Try again after Retry-After, sign in where you have signed in before or by passkey, ask for the mail that unlocks the account, or reset the password.',
   retryable: true,
 });

@@ -64,9 +64,15 @@ const loginFailuresDelete = defineStatement(
 /** By primary key: the counter says so for as long as it is not deleted. */
 const loginFailuresSpend = defineStatement(
   'loginFailuresSpend',
-  `INSERT INTO login_failures AS l (key, failures, user_id) VALUES ($1, $2, $3)
+  `INSERT INTO login_failures AS l (key, failures, user_id, stepped_up) VALUES ($1, $2, $3, true)
    ON CONFLICT (key) DO UPDATE SET failures = greatest(l.failures, excluded.failures), user_id = excluded.user_id,
-     last_failed_at = clock_timestamp()`,
+     stepped_up = true, last_failed_at = clock_timestamp()`,
+);
+
+/** By primary key. */
+const loginFailuresSteppedUp = defineStatement(
+  'loginFailuresSteppedUp',
+  `SELECT 1 FROM login_failures WHERE key = $1 AND stepped_up`,
 );
 
 const triedNamesRead = defineStatement(
@@ -140,9 +146,13 @@ export async function forgiveFailures(
   return row as Forgiven;
 }
 
-/** The counter of an account stands at `failures` at least. */
+/** The counter of an account stands at `failures` at least, and says that it was not wrong passwords alone. */
 export const spendCounter = (tx: Sql, key: string, failures: number, userId: string): Promise<unknown> =>
   tx.query(loginFailuresSpend, [key, failures, userId]);
+
+/** Whether an incident, not wrong passwords alone, has closed the account of this counter. */
+export const isSteppedUp = async (sql: Sql, key: string): Promise<boolean> =>
+  (await sql.query(loginFailuresSteppedUp, [key])).length > 0;
 
 /** How many names were tried in vain from a network within the window. */
 export const readTriedNames = async (sql: Sql, key: string, windowSeconds: number): Promise<number> =>

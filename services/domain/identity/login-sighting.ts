@@ -49,13 +49,22 @@ export async function sightLoginOf(
   cookie: string | undefined,
   { request: { ip } }: Caller,
 ): Promise<LoginSighting> {
-  const { keyRing, auth } = ports;
-  const since = (await findAccount(tx, user.id))?.devicesSince;
-  const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email: user.email, since });
-  const networkKey = counterKey(keyRing, 'network', clientPrefixOf(ip));
+  const devicesSince = (await findAccount(tx, user.id))?.devicesSince;
+  const isKnownDevice = await isFromKnownDevice(tx, ports, { email: user.email, devicesSince }, cookie);
+  const networkKey = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
   const names = await readTriedNames(tx, networkKey, LOCK_POLICY.windowSeconds);
-  const isKnownDevice = device !== null && !(await isSpent(tx, counterKey(keyRing, 'device', device.id)));
   return sightLogin(tx, session, { isKnownDevice, suspectNetwork: names >= STUFFING_NAMES });
+}
+
+/** Whether these cookies are of a browser that is known for the account. */
+export async function isFromKnownDevice(
+  sql: Sql,
+  ports: Pick<Ports, 'clock'> & HasKeyRing & HasAuth,
+  { email, devicesSince: since }: { readonly email: string; readonly devicesSince: Date | null | undefined },
+  cookie: string | undefined,
+): Promise<boolean> {
+  const device = knownDevice(ports, { cookie, isSecure: ports.auth.browser.secureCookies, email, since });
+  return device !== null && !(await isSpent(sql, counterKey(ports.keyRing, 'device', device.id)));
 }
 
 const isSpent = async (sql: Sql, deviceKey: string): Promise<boolean> =>

@@ -9,7 +9,7 @@ import {
   unauthenticated,
 } from '../../platform/errors.ts';
 import { loginShape } from './contract.ts';
-import { loginRefused, loginUnavailable } from './errors.ts';
+import { loginLocked, loginRefused, loginUnavailable } from './errors.ts';
 import { secondFactorRequired } from './factors-errors.ts';
 import {
   callbackRefused,
@@ -97,6 +97,7 @@ export const socialCallbackEndpoint = defineEndpoint({
     socialSignInRefused,
     secondFactorRequired,
     loginRefused,
+    loginLocked,
     socialEmailUnproven,
     socialProviderUnknown,
     socialAccountTaken,

@@ -1,7 +1,9 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { offerUnlock } from '../identity/accounts/offer-unlock.ts';
 import { spendLoginFailures } from '../identity/forgive-login.ts';
 import { forgetDevices } from '../identity/login-sighting.ts';
+import type { MailPorts } from '../identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { incidentActed } from './audit-events.ts';
@@ -19,7 +21,9 @@ export type ActedOn = {
 
 const BLOCK_SECONDS = 3_600;
 
-type Work = (tx: Tx, ports: HasKeyRing, on: ActedOn) => Promise<boolean>;
+export type ActPorts = HasKeyRing & MailPorts;
+
+type Work = (tx: Tx, ports: ActPorts, on: ActedOn) => Promise<boolean>;
 
 /** Each does one thing and says whether it could. The user is held first, then sessions, then counters. */
 const works: Record<Action, Work> = {
@@ -52,9 +56,9 @@ const works: Record<Action, Work> = {
  */
 export async function actOn(
   tx: Tx,
-  ports: HasKeyRing,
+  ports: ActPorts,
   detection: Detection,
-  { id }: Pick<Raised, 'id'>,
+  { id, actions: before }: Pick<Raised, 'id' | 'actions'>,
   on: ActedOn,
   caller: Caller,
 ): Promise<void> {
@@ -62,6 +66,9 @@ export async function actOn(
     await setAuditContext(tx, caller, detection.name, 'incident');
     if (!(await works[action](tx, ports, on))) continue;
     await addAction(tx, id, action);
+    // Once for an incident: whoever looks like an attack again and again fills no mailbox.
+    if (action === 'step_up' && on.userId !== undefined && !before.includes(action))
+      await offerUnlock(tx, ports, on.userId, caller);
     await recordEvent(tx, caller, incidentActed, {
       outcome: action,
       target: { kind: 'incident', id },

@@ -2,9 +2,8 @@ import type { AuditEventView } from '../audit/event-view.ts';
 import { followEventsOf } from '../audit/list-events.ts';
 import { STUFFING_NAMES } from '../identity/forgive-login.ts';
 import { LOCK_POLICY } from '../identity/login-counters.ts';
-import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { actOn } from './act-on-incident.ts';
+import { type ActPorts, actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
@@ -17,7 +16,7 @@ import {
   setProgress,
 } from './sightings.store.ts';
 
-type DetectPorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasKeyRing;
+type DetectPorts = Pick<Ports, 'sql' | 'transact'> & ActPorts;
 
 export type DetectionResult = { readonly read: number; readonly sightings: number };
 

@@ -159,6 +159,9 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   return problems;
 }
 
+/** Origin by which people and clients reach the API; unset, the address it listens on. */
+export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://${server.host}:${server.port}`;
+
 /**
  * The key-encryption key: from its variable, its file, or (development) from the auth secret.
  * @returns at least 32 bytes

@@ -6,9 +6,9 @@ label{display:block;margin:1rem 0 .25rem}input,button{font:inherit;padding:.55re
 
 // The code comes in the fragment, which stays in the browser, and goes out in a body. It is taken from the address
 // bar at once, so that no bookmark and no history keeps it.
-const SCRIPT = `const form=document.forms[0],said=document.getElementById('said'),code=location.hash.slice(1);
-if(code){form.elements.token.value=code;history.replaceState(null,'',location.pathname)}
-form.addEventListener('submit',async(event)=>{event.preventDefault();form.elements.send.disabled=true;
+const SCRIPT = `const said=document.getElementById('said'),code=location.hash.slice(1);
+if(code){document.forms[0].elements.token.value=code;history.replaceState(null,'',location.pathname)}
+for(const form of document.forms)form.addEventListener('submit',async(event)=>{event.preventDefault();form.elements.send.disabled=true;
 try{const body=JSON.stringify(Object.fromEntries(new FormData(form)));
 const answer=await fetch(form.dataset.to,{method:'POST',headers:{'content-type':'application/json'},body});
 const problem=answer.ok?{}:await answer.json();
@@ -16,6 +16,15 @@ said.textContent=answer.ok?form.dataset.done:problem.title+'. '+(problem.fix||''
 if(problem.code==='password_required'){const more=document.getElementById('more');more.hidden=false;more.querySelector('input').disabled=false}
 if(answer.ok)form.hidden=true}catch{said.textContent='The server could not be reached. Try again.'}
 form.elements.send.disabled=false;said.focus()});`;
+
+type PageWords = {
+  readonly title: string;
+  readonly to: string;
+  readonly done: string;
+  readonly fields: string;
+  readonly button: string;
+  readonly ask?: { readonly to: string; readonly done: string };
+};
 
 const PAGES = {
   verify: {
@@ -38,9 +47,13 @@ const PAGES = {
   unlock: {
     title: 'Unlock your account',
     to: '/api/auth/unlock',
-    done: 'Your account is unlocked. You can sign in with your password again.',
+    done: 'Your account is unlocked. You can sign in again.',
     fields: '',
     button: 'Unlock',
+    ask: {
+      to: '/api/auth/request-unlock',
+      done: 'If an account has this address and is locked, a mail with a link is on its way.',
+    },
   },
   invitation: {
     title: 'Accept the invitation',
@@ -50,10 +63,14 @@ const PAGES = {
       '<label for="password">Password to sign in with</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">',
     button: 'Accept',
   },
-} as const;
+} as const satisfies Record<string, PageWords>;
 
-const pageOf = ({ title, to, done, fields, button }: (typeof PAGES)[keyof typeof PAGES]): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title}</title><style>${STYLE}</style></head><body><main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form></main><script>${SCRIPT}</script></body></html>`;
+/** For whoever has no code, or one that is over. */
+const askForm = ({ to, done }: { readonly to: string; readonly done: string }): string =>
+  `<form data-to="${to}" data-done="${done}"><label for="email">No code? Your e-mail address</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254"><button name="send">Send me a mail with a link</button></form>`;
+
+const pageOf = ({ title, to, done, fields, button, ask }: PageWords): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title}</title><style>${STYLE}</style></head><body><main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask ? askForm(ask) : ''}</main><script>${SCRIPT}</script></body></html>`;
 
 /** The page a mailed link leads to. The same for everybody: what is personal never reaches the server by its address. */
 export const codePage = (page: keyof typeof PAGES): string => pageOf(PAGES[page]);

@@ -94,7 +94,8 @@ async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAn
       return { maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, never) };
     case 'detect': {
       const keyRing = createKeyRing(ports, loadConfig({}).keys);
-      return { detected: await detectIncidents({ ...ports, keyRing }, { signal: never }, testCaller) };
+      const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
+      return { detected: await detectIncidents({ ...ports, keyRing, mailer }, { signal: never }, testCaller) };
     }
     case 'deliver': {
       const mailTransport = createFileOutbox(options.mailFolder as string, 'Sallyport <no-reply@sallyport.test>');

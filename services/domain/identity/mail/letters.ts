@@ -51,14 +51,32 @@ export const knownWords = (url: string): Words => ({
   ],
 });
 
-export const unlockLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
+/** @param about why it comes, and last what to do who was not meant */
+export const unlockLetter = ({ url, code, lifeSeconds }: Coded, about: Words): Letter => ({
+  subject: about.subject,
+  paragraphs: [
+    ...about.paragraphs.slice(0, -1),
+    `The link below works for ${inWords(lifeSeconds)}, once. It changes no password and signs nobody in.`,
+    ...about.paragraphs.slice(-1),
+  ],
+  link: { label: 'Unlock my account', page: `${url}/account/unlock`, code },
+});
+
+export const lockedWords = (url: string): Words => ({
   subject: 'Let your account be tried again',
   paragraphs: [
     `Too many wrong passwords lock an account at ${url} for a while, and somebody, most likely you, asked to end that.`,
-    `The link below works for ${inWords(lifeSeconds)}, once. It changes no password and signs nobody in.`,
     'If this was not you, somebody may be guessing your password: do not follow the link, and choose a better password.',
   ],
-  link: { label: 'Unlock my account', page: `${url}/account/unlock`, code },
+});
+
+export const closedWords = (url: string): Words => ({
+  subject: 'Somebody signed in to your account. Was it you?',
+  paragraphs: [
+    `Somebody signed in to your account at ${url}, and it looked like a stranger. That session was ended. Until the link below is followed neither a password nor another provider alone lets anybody in from a browser that is not known.`,
+    `If it was you, follow the link in the browser that you sign in with. When it works no longer, ask for another one at ${url}/account/unlock.`,
+    'If it was not you, somebody has your password or your account at another provider: do not follow the link, and choose a new password at once.',
+  ],
 });
 
 export const invitationLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({

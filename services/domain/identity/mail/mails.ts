@@ -9,10 +9,12 @@ import {
   accountLinkedLetter,
   accountUnlinkedLetter,
   type Coded,
+  closedWords,
   emailChangedLetter,
   factorsResetLetter,
   invitationLetter,
   knownWords,
+  lockedWords,
   passwordChangedLetter,
   resetLetter,
   resetWords,
@@ -30,7 +32,13 @@ export type MailRequest =
   | { readonly template: 'verify_email'; readonly to: string }
   | { readonly template: 'reset_password'; readonly to: string }
   /** `counter`: key under which failures of that account are counted, of every address. */
-  | { readonly template: 'unlock_account'; readonly to: string; readonly counter: string }
+  | {
+      readonly template: 'unlock_account';
+      readonly to: string;
+      readonly counter: string;
+      /** Nobody has asked for it: an incident closed the account. */
+      readonly isUnasked?: true;
+    }
   /** To a user whom somebody has made; another one may have the address by the time it is sent. `lifeSeconds`: of its code. */
   | { readonly template: 'invitation'; readonly to: string; readonly userId: string; readonly lifeSeconds: number }
   /** `userEpoch`: of the user who asks, in the transaction of asking; the mail is due while it is the same. */
@@ -123,7 +131,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
       account &&
       !account.isDisabled &&
       (await codeFor(tx, ports, 'unlock_account', mail, account, CODE_SECONDS.unlock_account));
-    return coded ? unlockLetter(coded) : null;
+    return coded ? unlockLetter(coded, mail.isUnasked ? closedWords(coded.url) : lockedWords(coded.url)) : null;
   },
   invitation: async (tx, ports, mail) => {
     // Whoever accepts one or asks for another waits, or is waited for; of an invitation before there is no code again.

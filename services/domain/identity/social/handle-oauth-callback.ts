@@ -8,14 +8,16 @@ import { UNNAMED } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
 import type { LoginView } from '../contract.ts';
 import { endSessionIn } from '../end-session.ts';
-import { loginRefused } from '../errors.ts';
+import { loginLocked, loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
+import { secondFactorRequired } from '../factors-errors.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { sightLoginOf } from '../login-sighting.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
+import { refuseSteppedUp } from '../refuse-stepped-up.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { socialProviderUnknown, socialSignInRefused } from '../social-errors.ts';
 import { browserSecretIn, hashOf, isBrowser, proofOf } from './browser-secret.ts';
@@ -47,7 +49,8 @@ export type CallbackAnswer = {
 /**
  * What a browser brings back from another provider, for a session and its token pair, or for one more way to sign in.
  * @throws socialSignInRefused (400), socialEmailUnproven (403), socialAccountTaken (409), secondFactorRequired (401),
- *   loginRefused (401) for a disabled account, socialProviderUnknown (404), socialProviderUnavailable (503)
+ *   loginRefused (401) for a disabled account, loginLocked (429) from an unknown device after `step_up`,
+ *   socialProviderUnknown (404), socialProviderUnavailable (503)
  */
 export async function handleOAuthCallback(
   ports: CallbackPorts,
@@ -64,12 +67,9 @@ export async function handleOAuthCallback(
   } catch (err) {
     const { code, definition } = err as { code?: string; definition?: { status: number } };
     const isRefused = definition !== undefined && definition.status < 500;
-    const isAsked = code === 'second_factor_required';
-    logins.add(1, {
-      outcome: isAsked ? 'second_factor_asked' : isRefused ? 'refused' : 'unavailable',
-      factor: 'social',
-    });
-    if (isRefused && !isAsked && code !== socialProviderUnknown.definition.code)
+    const told = code === undefined ? undefined : RECORDED[code];
+    logins.add(1, { outcome: told ?? (isRefused ? 'refused' : 'unavailable'), factor: 'social' });
+    if (isRefused && told === undefined && code !== socialProviderUnknown.definition.code)
       await recordEvent(ports.sql, caller, userLogin, {
         outcome: 'refused',
         detail: { factor: 'social', provider: input.provider },
@@ -77,6 +77,12 @@ export async function handleOAuthCallback(
     throw err;
   }
 }
+
+/** Refusals whose event is written where they are judged, with whom they are about. */
+const RECORDED: Readonly<Record<string, 'second_factor_asked' | 'locked'>> = {
+  [secondFactorRequired.definition.code]: 'second_factor_asked',
+  [loginLocked.definition.code]: 'locked',
+};
 
 type Redeemed = { readonly attempt: Attempt; readonly profile: Profile };
 
@@ -104,24 +110,26 @@ async function signIn(
     const { userId, isNewUser } = await recogniseUser(tx, ports, profile, caller);
     await lockUser(tx, userId);
     const detail = { factor: 'social', provider };
-    const asked = await askSecondFactor(tx, ports, { userId, amr: [], detail }, personCaller(userId, caller));
-    if (asked) return { userId, asked };
+    const person = personCaller(userId, caller);
+    const refused =
+      (await askSecondFactor(tx, ports, { userId, amr: [], detail }, person)) ??
+      (await refuseSteppedUp(tx, ports, { userId, cookie, detail }, person));
+    if (refused) return { userId, refused };
     if (replaced) await endSessionIn(tx, ports, replaced.session.id);
     const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
-    const actor = personCaller(userId, caller);
     // Of an account that begins here nobody has anything to take over.
     const sighting = isNewUser
       ? { session_id: opened.session.id, known_device: false }
       : await sightLoginOf(tx, ports, opened, cookie, caller);
-    await recordEvent(tx, actor, userLogin, {
+    await recordEvent(tx, person, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
       detail: { ...detail, ...sighting },
     });
-    return { userId, isNewUser, login: await beginLogin(tx, ports, opened, actor) };
+    return { userId, isNewUser, login: await beginLogin(tx, ports, opened, person) };
   });
-  if (begun.asked) throw begun.asked;
+  if (begun.refused) throw begun.refused;
   const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, personCaller(begun.userId, caller));
   return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callbackUrl, setCookie };
 }
