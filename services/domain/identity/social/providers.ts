@@ -1,9 +1,9 @@
-import { type OAuth2Tokens, type OAuthProvider, verifyProviderIdToken } from '@better-auth/core/oauth2';
+import type { OAuth2Tokens, OAuthProvider } from '@better-auth/core/oauth2';
 import { socialProviders as known } from '@better-auth/core/social-providers';
 import { genericOAuth } from 'better-auth/plugins/generic-oauth';
-import { decodeJwt } from 'jose';
 import { guardingFetch } from '../../../platform/http/outbound.ts';
 import { socialProviderUnavailable, socialSignInRefused } from '../social-errors.ts';
+import { checkIdToken } from './id-token.ts';
 
 export type ProviderSettings = {
   readonly clientId: string;
@@ -146,22 +146,20 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
       asking(async (provider) => {
         if (answer.issuer !== undefined && provider.issuer !== undefined && answer.issuer !== provider.issuer)
           throw socialSignInRefused();
-        const tokens = await provider
-          .validateAuthorizationCode({
-            code: answer.code,
-            codeVerifier: answer.codeVerifier,
-            redirectURI,
-          })
+        const { code, codeVerifier, nonce } = answer;
+        const exchanged = await provider
+          .validateAuthorizationCode({ code, codeVerifier, redirectURI })
           .catch((err: unknown) => {
             throw refusalOf(err);
           });
-        if (!tokens) throw socialSignInRefused();
-        await checkIdToken(name, provider, tokens, answer.nonce);
-        const info = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: answer.nonce }).catch((err) => {
+        const tokens = given(exchanged);
+        await checkIdToken(provider, tokens.idToken, { nonce, isNonceNeeded: needsNonce(name, provider) });
+        const read = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: nonce }).catch((err: unknown) => {
           throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
         });
-        const accountId = info && String(await provider.accountSubject({ tokens, profile: info.data }));
-        if (!info || !accountId || accountId.length > 255) throw socialSignInRefused();
+        const info = given(read);
+        const accountId = String(given(await provider.accountSubject({ tokens, profile: info.data })));
+        if (accountId === '' || accountId.length > 255) throw socialSignInRefused();
         return {
           providerId: name,
           accountId,
@@ -177,24 +175,10 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
 const needsNonce = (name: string, provider: OAuthProvider): boolean =>
   provider.requiresIdTokenNonce === true || NAMES_NONCE.has(name);
 
-/** OpenID Connect Core §3.1.3.7: signature, issuer, audience, time and nonce. */
-async function checkIdToken(name: string, provider: OAuthProvider, tokens: OAuth2Tokens, nonce: string): Promise<void> {
-  const isNeeded = needsNonce(name, provider);
-  if (tokens.idToken === undefined || provider.idToken === undefined) {
-    if (isNeeded) throw socialSignInRefused();
-    return;
-  }
-  const isNamed = isNeeded || nonceOf(tokens.idToken) !== undefined;
-  if (!(await verifyProviderIdToken(provider, tokens.idToken, isNamed ? nonce : undefined)))
-    throw socialSignInRefused();
-}
-
-function nonceOf(idToken: string): unknown {
-  try {
-    return decodeJwt(idToken).nonce;
-  } catch {
-    return undefined;
-  }
+/** What the provider gave. Throws `social_sign_in_refused` where it gave nothing. */
+function given<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw socialSignInRefused();
+  return value;
 }
 
 /** The provider refused the code (RFC 6749 §5.2), or could not be asked. */
@@ -205,7 +189,8 @@ function refusalOf(err: unknown): Error {
     : socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
 }
 
-const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
+const ignore = (): void => {};
+const silent = { error: ignore, warn: ignore, info: ignore, debug: ignore };
 
 /** OpenID Connect Discovery by Better Auth's plugin; undefined where that did not answer. */
 async function discover(

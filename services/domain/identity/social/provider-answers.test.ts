@@ -1,0 +1,116 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createSocialProviders, type Profile, type SocialProviders } from './providers.ts';
+
+/** What the other side says, by path: a body, a status, or nothing at all. */
+const answers = new Map<string, object | number | 'nothing'>();
+const asked: { path: string; text: string }[] = [];
+const server = createServer(async (request, response) => {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part);
+  const path = request.url ?? '';
+  asked.push({ path, text: Buffer.concat(parts).toString() + String(request.headers.authorization) });
+  const answer = answers.get(path) ?? 404;
+  if (answer === 'nothing') return request.socket.destroy();
+  response.writeHead(typeof answer === 'number' ? answer : 200, { 'content-type': 'application/json' });
+  response.end(typeof answer === 'number' ? '{}' : JSON.stringify(answer));
+});
+let issuer: string;
+let providers: SocialProviders;
+
+const TOKEN = '/oauth/token';
+const USER = '/api/v4/user';
+const ada = { id: 7, state: 'active', username: 'ada', email: 'ada@people.test', email_verified: true };
+
+beforeAll(async () => {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = { clientId: 'us', clientSecret: 'our secret', allowPrivateAddresses: true };
+  providers = createSocialProviders(
+    {
+      gitlab: { ...client, options: { issuer } },
+      company: { clientId: 'us', issuer, allowPrivateAddresses: true },
+    },
+    'https://auth.example.test',
+  );
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(() => {
+  asked.length = 0;
+  answers.clear();
+  answers.set(TOKEN, { access_token: 'access', token_type: 'bearer' }).set(USER, ada);
+  answers.set('/.well-known/openid-configuration', {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: issuer + TOKEN,
+    userinfo_endpoint: issuer + USER,
+    jwks_uri: `${issuer}/keys`,
+    id_token_signing_alg_values_supported: ['ES256'],
+  });
+});
+
+const proof = { codeVerifier: 'v'.repeat(43), nonce: 'n'.repeat(43) };
+const redeem = (name: string): Promise<Profile | undefined> =>
+  Promise.resolve(providers.provider(name)?.redeem({ ...proof, code: 'a-code' }));
+
+describe('a provider without ID tokens', () => {
+  test('is believed by what it answers to the token of this exchange', async () => {
+    expect(await redeem('gitlab')).toMatchObject({
+      providerId: 'gitlab',
+      accountId: '7',
+      email: 'ada@people.test',
+      isEmailVerified: true,
+      name: 'ada',
+      tokens: { accessToken: 'access' },
+    });
+    expect(asked.map(({ path }) => path)).toEqual([TOKEN, USER]);
+    expect(asked[0]?.text).toContain(`code_verifier=${proof.codeVerifier}`);
+    expect(asked[1]?.text).toContain('Bearer access');
+  });
+
+  test.each<[string, object]>([
+    ['somebody whom it has blocked', { ...ada, state: 'blocked' }],
+    ['an account without a name of its own', { ...ada, id: undefined }],
+    ['one whose name is null', { ...ada, id: null }],
+    ['one whose name is empty', { ...ada, id: '' }],
+    ['one whose name no row takes', { ...ada, id: 'x'.repeat(256) }],
+  ])('%s is refused', async (_what, user) => {
+    answers.set(USER, user);
+    await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
+  });
+
+  test('what it does not say of somebody is not made up', async () => {
+    answers.set(USER, { id: 7, state: 'active' });
+    expect(await redeem('gitlab')).toMatchObject({ email: null, isEmailVerified: false, name: '' });
+  });
+
+  test('that refuses the code refuses the person; one that cannot say is unavailable, and so is one that hangs up', async () => {
+    answers.set(TOKEN, 400);
+    await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
+    for (const fault of [500, 'nothing'] as const) {
+      answers.set(TOKEN, fault);
+      await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_provider_unavailable' });
+    }
+    answers.set(TOKEN, { access_token: 'access' }).set(USER, 'nothing');
+    await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_provider_unavailable' });
+  });
+});
+
+describe('an OpenID provider', () => {
+  test('that gives no ID token is refused, whatever it says of somebody elsewhere', async () => {
+    answers.set(USER, { sub: 'a1', email: 'ada@people.test', email_verified: true });
+    await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
+    expect(asked.map(({ path }) => path)).not.toContain(USER);
+  });
+
+  test('is asked as a public client where we have no secret with it', async () => {
+    await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
+    const exchange = asked.find(({ path }) => path === TOKEN)?.text ?? '';
+    expect(exchange).toContain('client_id=us');
+    expect(exchange).not.toMatch(/client_secret|Basic/);
+  });
+});

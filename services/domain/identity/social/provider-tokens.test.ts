@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { createVault } from '../../../platform/crypto/vault.ts';
+import { accountValuesOf } from './provider-tokens.ts';
+import type { Profile } from './providers.ts';
+
+const key = randomBytes(32);
+const keyRing = { secret: () => ({ version: 3, key }) };
+const profile = (tokens: Profile['tokens']): Profile => ({
+  providerId: 'company',
+  accountId: 'a1',
+  email: null,
+  isEmailVerified: false,
+  name: '',
+  tokens,
+});
+
+test('A-OAU-02 each token is sealed under the key of its version, for its kind and its account alone', () => {
+  const ends = new Date(1_800_000_000_000);
+  const values = accountValuesOf(
+    { keyRing },
+    profile({
+      accessToken: 'access',
+      refreshToken: 'refresh',
+      idToken: 'id',
+      scopes: ['openid', 'email'],
+      accessTokenExpiresAt: ends,
+      refreshTokenExpiresAt: ends,
+    }),
+  );
+  expect(values).toMatchObject({
+    providerId: 'company',
+    accountId: 'a1',
+    scope: 'openid email',
+    accessTokenExpiresAt: ends,
+    refreshTokenExpiresAt: ends,
+  });
+  const [version, sealed = ''] = (values.accessToken as string).split(/\.(.*)/s);
+  expect(version).toBe('3');
+  expect(createVault(key).open(sealed, 'provider token access company a1').toString()).toBe('access');
+  for (const elsewhere of ['provider token refresh company a1', 'provider token access company a2'])
+    expect(() => createVault(key).open(sealed, elsewhere)).toThrow();
+});
+
+test('what a provider did not give is null, and nothing is sealed in its place', () => {
+  expect(accountValuesOf({ keyRing }, profile({}))).toEqual({
+    providerId: 'company',
+    accountId: 'a1',
+    scope: null,
+    accessToken: null,
+    refreshToken: null,
+    idToken: null,
+    accessTokenExpiresAt: null,
+    refreshTokenExpiresAt: null,
+  });
+});
+
+test('however many scopes a provider names, their row takes 2,048 characters', () => {
+  const scopes = Array.from({ length: 500 }, (_, each) => `scope-${each}`);
+  expect(accountValuesOf({ keyRing }, profile({ scopes })).scope).toHaveLength(2_048);
+});
