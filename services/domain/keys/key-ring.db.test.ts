@@ -1,25 +1,24 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import {
+  KEY_AUDIENCE,
+  KEY_SECRET,
+  type KeyWorld,
+  keySettings,
+  openKeyWorld,
+} from '../../platform/testing/key-world.ts';
+import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
+import type { EnsureKeysSettings } from './ensure-keys.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { createKeyRing, type KeyRing, type KeyRingSettings } from './key-ring.ts';
 import { readJwks } from './read-jwks.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-const AUDIENCE = 'https://api.example.test';
 type Algorithm = EnsureKeysSettings['keys']['algorithm'];
-const settingsWith = (algorithm: Algorithm = 'EdDSA'): EnsureKeysSettings => ({
-  keys: { algorithm, jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
-  tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 2_592_000 },
-  authSecret: 'a-secret-of-more-than-thirty-two-characters',
-  audience: AUDIENCE,
-});
 const ringSettings = (algorithm: Algorithm = 'EdDSA'): KeyRingSettings => ({
   algorithm,
   jwksMaxAgeSeconds: 300,
@@ -36,27 +35,24 @@ const movedClock = () => {
   return { moved, clock };
 };
 
-let database: TestDatabase;
-let ports: TestPorts & { keysChanged: () => void };
+let world: KeyWorld;
+let ports: KeyWorld['ports'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = { ...createTestPorts(database.url), keysChanged: () => {} };
+  world = await openKeyWorld();
+  ports = world.ports;
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-});
-beforeEach(() => ports.raw('TRUNCATE jwks, server_secrets, key_policy'));
+afterAll(() => world?.close());
+beforeEach(() => world.empty());
 
 const claimsFor = (seconds: number, nowMs = Date.now()) => ({
   sub: 'u1',
-  aud: AUDIENCE,
+  aud: KEY_AUDIENCE,
   exp: Math.floor(nowMs / 1_000) + seconds,
 });
 const kidOf = (token: string): string | undefined => decodeProtectedHeader(token).kid;
 
 async function startedRing(algorithm: Algorithm = 'EdDSA', clock?: Clock): Promise<KeyRing> {
-  await ensureKeys(ports, settingsWith(algorithm), testCaller);
+  await world.start(keySettings({ algorithm }));
   const ring = createKeyRing(clock ? { ...ports, clock } : ports, ringSettings(algorithm));
   await ring.load();
   return ring;
@@ -84,15 +80,15 @@ describe('HS256 mode', () => {
   test('access tokens are signed with the secret of their audience; everything else with the asymmetric key', async () => {
     const ring = await startedRing('HS256');
     const access = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
-    const secret = new TextEncoder().encode(settingsWith().authSecret);
+    const secret = new TextEncoder().encode(KEY_SECRET);
     await expect(jwtVerify(access, secret, { algorithms: ['HS256'], typ: 'at+jwt' })).resolves.toBeDefined();
     const alg = async (typ: string, audience?: string) =>
       decodeProtectedHeader(await ring.sign({ typ }, { sub: 'u1' }, audience === undefined ? undefined : { audience }))
         .alg;
-    expect(await alg('at+jwt', AUDIENCE)).toBe('HS256');
+    expect(await alg('at+jwt', KEY_AUDIENCE)).toBe('HS256');
     expect(await alg('at+jwt', 'https://other.example.test')).toBe('RS256');
     expect(await alg('at+jwt')).toBe('RS256');
-    expect(await alg('JWT', AUDIENCE)).toBe('RS256');
+    expect(await alg('JWT', KEY_AUDIENCE)).toBe('RS256');
     expect(await alg('revocations+jwt')).toBe('RS256');
   });
 
@@ -101,7 +97,7 @@ describe('HS256 mode', () => {
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     expect(ring.jwks().body).not.toContain(kid);
     expect(JSON.parse(ring.jwks().body).keys).toMatchObject([{ kty: 'RSA' }]);
-    expect(ring.find(kid)?.key).toMatchObject({ alg: 'HS256', audience: AUDIENCE });
+    expect(ring.find(kid)?.key).toMatchObject({ alg: 'HS256', audience: KEY_AUDIENCE });
   });
 
   test('a compromised shared secret verifies nothing: its own bytes are gone', async () => {
@@ -124,7 +120,7 @@ test('every typ has its own header, however many there are', async () => {
 
 describe('look-up', () => {
   test('a hostile kid finds nothing and reaches neither file nor statement (J3, J4)', async () => {
-    await ensureKeys(ports, settingsWith(), testCaller);
+    await world.start();
     let queries = 0;
     const counting: Sql = {
       query: (statement, values) => {
@@ -163,15 +159,15 @@ describe('look-up', () => {
   });
 
   test('an RSA key below 2048 bits in the database is refused at load (J17)', async () => {
-    await ensureKeys(ports, settingsWith('RS256'), testCaller);
+    await world.start(keySettings({ algorithm: 'RS256' }));
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     await ports.raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
     await expect(createKeyRing(ports, ringSettings()).load()).rejects.toThrow(KeyMaterialError);
   });
 
   test('a database sealed under another key-encryption key says so at load', async () => {
-    await ensureKeys(ports, settingsWith(), testCaller);
-    const stranger = createTestPorts(database.url, { keyEncryptionKey: Buffer.alloc(32, 9) });
+    await world.start();
+    const stranger = createTestPorts(world.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
     const ring = createKeyRing(stranger, ringSettings());
     await expect(ring.load()).rejects.toThrow(/sealed under another key-encryption key/);
     await stranger.end();
@@ -186,7 +182,7 @@ describe('the change of signers', () => {
   test('two copies with one clock change over in the same millisecond, without a reload', async () => {
     let at = Date.now();
     const frozen: Clock = { now: () => at, monotonic: () => performance.now() };
-    await ensureKeys(ports, settingsWith(), testCaller);
+    await world.start();
     const { key: next } = await rotateSigningKeys(ports, {}, testCaller);
     const copies = [
       createKeyRing({ ...ports, clock: frozen }, ringSettings()),
@@ -211,7 +207,7 @@ describe('the change of signers', () => {
   test('the old key stays in the key set until its last token has expired, then leaves it without a reload', async () => {
     let at = Date.now();
     const clock: Clock = { now: () => at, monotonic: () => performance.now() };
-    await ensureKeys(ports, settingsWith(), testCaller);
+    await world.start();
     await rotateSigningKeys(ports, {}, testCaller);
     const ring = createKeyRing({ ...ports, clock }, ringSettings());
     await ring.load();
@@ -291,7 +287,7 @@ describe('freshness', () => {
   });
 
   test('loads asked for while one runs share one more', async () => {
-    await ensureKeys(ports, settingsWith(), testCaller);
+    await world.start();
     let versionReads = 0;
     const counting: Sql = {
       query: (statement, values) => {
@@ -305,7 +301,7 @@ describe('freshness', () => {
   });
 
   test('a failed load leaves the ring as it was, and the load that waited behind it runs', async () => {
-    await ensureKeys(ports, settingsWith(), testCaller);
+    await world.start();
     let failures = 0;
     const failing: Sql = {
       query: (statement, values) => {
@@ -354,7 +350,7 @@ describe('server secrets', () => {
   test('a new version is known at once, used after its hold, and old versions still open what they made', async () => {
     let at = Date.now();
     const clock: Clock = { now: () => at, monotonic: () => performance.now() };
-    await ensureKeys(ports, settingsWith(), testCaller);
+    await world.start();
     const { activatesAt } = await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
     const ring = createKeyRing({ ...ports, clock }, ringSettings());
     await ring.load();
