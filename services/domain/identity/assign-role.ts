@@ -23,7 +23,7 @@ export async function grantRole(
     (tx) => holdRole(tx, input.role),
   );
   // A cached session still has the roles of before; nothing else of the user changes.
-  const tokens = ports.auth === undefined ? [] : await readSessionTokens(ports.sql, input.userId);
+  const tokens = await readSessionTokens(ports.sql, input.userId);
   await Promise.all(tokens.map((token) => ports.auth?.forget(token)));
   return showUser(ports, input.userId);
 }

@@ -131,6 +131,7 @@ function inTransactions(cache: SecondaryStorage, handover: AsyncLocalStorage<Han
   };
   const isInTransaction = (): boolean => handover.getStore()?.afterCommit != null;
   return {
+    ...cache,
     get: async (key) => {
       if (isInTransaction()) return null;
       const value = await cache.get(key);
@@ -140,7 +141,5 @@ function inTransactions(cache: SecondaryStorage, handover: AsyncLocalStorage<Han
     },
     set: (key, value, ttlSeconds) => later(() => cache.set(key, value, ttlSeconds)),
     delete: (key) => later(() => cache.delete(key)),
-    getAndDelete: (key) => cache.getAndDelete(key),
-    increment: (key, ttlSeconds) => cache.increment(key, ttlSeconds),
   };
 }

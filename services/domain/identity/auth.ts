@@ -89,7 +89,7 @@ export function createAuth(
     const { headers } = await handover.run(store, call).catch((err: unknown) => {
       throw ownError(err);
     });
-    return { ...required(store.opened), setCookie: headers?.getSetCookie() ?? [] };
+    return { ...required(store.opened), setCookie: required(headers).getSetCookie() };
   }
 
   return {

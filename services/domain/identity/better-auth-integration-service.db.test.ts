@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { insertUser } from '../../platform/testing/families.ts';
+import { insertSession, insertUser } from '../../platform/testing/families.ts';
 import { newEmail, newPassword } from '../../platform/testing/flows.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
 import { validateToken } from '../tokens/validate-token.ts';
@@ -84,5 +84,12 @@ describe('BetterAuthIntegrationService', () => {
     await expect(service.createSession(id, home)).rejects.toMatchObject({ code: 'unauthenticated' });
     await api.poll.wake();
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
+  });
+
+  test('a session of somebody disabled is not valid, though its row be there and no revocation known', async () => {
+    const id = await insertUser(api.stores.pools.main);
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    const sessionId = await insertSession(api.stores.pools.main, id);
+    expect(await service.validateSession(sessionId)).toEqual({ valid: false, reason: 'revoked', session: null });
   });
 });

@@ -22,10 +22,12 @@ const nameOf = (isSecure: boolean): string => `${isSecure ? '__Host-' : ''}${COO
 const macOf = (key: Buffer, issuedAt: number | string, id: string, email: string): string =>
   createHmac('sha256', key).update(`device\0${issuedAt}\0${id}\0${email}`).digest('base64url');
 
-const entriesIn = (cookieHeader: string | undefined, isSecure: boolean): string[] =>
+/** As `ENTRY` takes them apart; the whole entry is the first part. */
+const entriesIn = (cookieHeader: string | undefined, isSecure: boolean): RegExpExecArray[] =>
   (cookieValue(cookieHeader, nameOf(isSecure)) ?? '')
     .split('~', DEVICES_PER_BROWSER)
-    .filter((entry) => ENTRY.test(entry));
+    .map((entry) => ENTRY.exec(entry))
+    .filter((parts) => parts !== null);
 
 /**
  * The device that a browser proves to be for this login name, or null. Costs the same for every name: nothing is
@@ -49,8 +51,7 @@ export function knownDevice(
   const sinceSeconds = Math.floor((since?.getTime() ?? 0) / 1_000);
   const nowSeconds = Math.floor(clock.now() / 1_000);
   let found: KnownDevice | null = null;
-  for (const entry of entriesIn(cookie, isSecure)) {
-    const [, version = '', issuedAt = '', id = '', mac = ''] = ENTRY.exec(entry) ?? [];
+  for (const [, version, issuedAt = '', id = '', mac = ''] of entriesIn(cookie, isSecure)) {
     const key = keyRing.secretVersion('device', Number(version));
     if (key === undefined) continue;
     const isGenuine = timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, issuedAt, id, email)));
@@ -69,9 +70,9 @@ export function deviceSetCookie(
   const before = knownDevice(ports, given);
   const id = before?.id ?? ports.random.bytes(16).toString('base64url');
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
-  const others = entriesIn(given.cookie, given.isSecure).filter((entry) => entry.split('.')[2] !== id);
+  const others = entriesIn(given.cookie, given.isSecure).filter(([, , , other]) => other !== id);
   const entry = `${version}.${issuedAt}.${id}.${macOf(key, issuedAt, id, given.email)}`;
-  const value = [entry, ...others].slice(0, DEVICES_PER_BROWSER).join('~');
+  const value = [entry, ...others.map(([other]) => other)].slice(0, DEVICES_PER_BROWSER).join('~');
   const secure = given.isSecure ? '; Secure' : '';
   return `${nameOf(given.isSecure)}=${value}; Path=/; Max-Age=${DEVICE_COOKIE_SECONDS}; HttpOnly; SameSite=Lax${secure}`;
 }

@@ -240,6 +240,22 @@ describe('half-done logins', () => {
     expect((await signIn(newcomer)).status).toBe(200);
   });
 
+  test('and where that session cannot be ended either, it is the signing that is told of, and no cookie leaves', async () => {
+    const person = newPerson();
+    await signUp(person);
+    await rows(`CREATE FUNCTION refuse_end() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF NEW.type = 'session.ended' THEN RAISE EXCEPTION USING ERRCODE = '53100'; END IF; RETURN NEW; END $$`);
+    await rows('CREATE TRIGGER refuse_end BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION refuse_end()');
+    canSign = false;
+    try {
+      const refused = await signIn(person);
+      expect([refused.status, refused.body.code]).toEqual([503, 'signing_unavailable']);
+      expect(refused.headers.getSetCookie()).toEqual([]);
+    } finally {
+      await rows('DROP FUNCTION refuse_end CASCADE');
+    }
+  });
+
   test('a sign-up whose tokens could not be signed is completed by its retry with the same Idempotency-Key', async () => {
     const asked = { body: newPerson(), headers: { 'idempotency-key': randomUUID() } };
     canSign = false;

@@ -29,8 +29,8 @@ export function engineHeaders(request: RequestContext): Headers {
   return new Headers({ 'user-agent': userAgent, ...(request.ip === '' ? {} : { [ADDRESS_HEADER]: request.ip }) });
 }
 
-/** What the use-case has handed over. Throws where there is none. */
+/** What must be there by now: handed over by a use-case, given back by Better Auth. Throws where there is none. */
 export function required<T>(value: T | undefined | null): T {
-  if (value === undefined || value === null) throw new Error('called outside of its use-case');
+  if (value === undefined || value === null) throw new Error('nothing was handed over');
   return value;
 }

@@ -10,6 +10,7 @@ import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { LoginView } from './contract.ts';
 import { csrfSetCookie, type HasCsrf } from './csrf.ts';
+import { required } from './handover.ts';
 import type { LiveSession, OpenedSession } from './live-session.ts';
 import { liveSessionView } from './views.ts';
 
@@ -42,7 +43,7 @@ export async function beginLogin(
     sessionId: session.id,
     clientId: FIRST_PARTY_CLIENT_ID,
     isClientBound: false,
-    scope: (ports.access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? []).join(' '),
+    scope: required(ports.access.client(FIRST_PARTY_CLIENT_ID)).scopes.join(' '),
     audience: ports.tokenSettings.audience,
     authTime: unixSeconds(session.createdAt),
   };

@@ -35,7 +35,7 @@ export function contextRuleOf(password: string, { email, name = '' }: PasswordOw
   const isMadeOf = (word: string): boolean =>
     word.length >= WORD_MIN && given.includes(word) && restOf(given, word) < REST_MIN;
 
-  for (const word of [folded(local), folded(local.split('+', 1)[0] ?? '')])
+  for (const word of [folded(local), folded(local.replace(/\+.*/s, ''))])
     if ((word.length >= LOCAL_PART_MIN && given.includes(word)) || isMadeOf(word)) return passwordHasEmail;
   // Not the last label: `com` is nobody's name.
   for (const label of email

@@ -78,7 +78,7 @@ describe('length and form', () => {
     );
   });
 
-  test.each(Object.keys(ROLE_CHARACTERS_MIN))(
+  test.each([...ROLE_CHARACTERS_MIN.keys()])(
     'a password of somebody with the role %s has fifteen characters (C-CRD-02)',
     async (role) => {
       expect(await refusal('fourteen chars', { roles: ['user', role], hasSecondFactor: true })).toBe(

@@ -11,11 +11,11 @@ const CHARACTERS_MIN: Readonly<Record<PasswordProfile, number>> = { default: 12,
 const CHARACTERS_MIN_SECOND_FACTOR = 12;
 
 /** Roles whose holders can hurt others. A role that is not here asks for nothing more. */
-export const ROLE_CHARACTERS_MIN: Readonly<Record<string, number>> = {
-  admin: 15,
-  operator: 15,
-  compliance: 15,
-};
+export const ROLE_CHARACTERS_MIN: ReadonlyMap<string, number> = new Map([
+  ['admin', 15],
+  ['operator', 15],
+  ['compliance', 15],
+]);
 
 export type LengthContext = {
   readonly roles?: readonly string[] | undefined;
@@ -29,8 +29,5 @@ export function charactersMin(
   { roles = [], hasSecondFactor = false }: LengthContext,
 ): number {
   const ofProfile = hasSecondFactor ? CHARACTERS_MIN_SECOND_FACTOR : CHARACTERS_MIN[profile];
-  return Math.max(
-    ofProfile,
-    ...roles.map((role) => (Object.hasOwn(ROLE_CHARACTERS_MIN, role) ? (ROLE_CHARACTERS_MIN[role] ?? 0) : 0)),
-  );
+  return Math.max(ofProfile, ...roles.map((role) => ROLE_CHARACTERS_MIN.get(role) ?? 0));
 }

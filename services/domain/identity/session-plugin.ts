@@ -4,7 +4,7 @@ import { setSessionCookie } from 'better-auth/cookies';
 import { z } from 'zod';
 import type { Clock } from '../ports.ts';
 import { UNNAMED } from './assurance.ts';
-import type { Handover } from './handover.ts';
+import { type Handover, required } from './handover.ts';
 import { lifeOf, type SessionLife } from './session-life.ts';
 
 /**
@@ -18,8 +18,7 @@ export const sessionPlugin = () => ({
       { method: 'POST', body: z.object({ userId: z.string() }) },
       async (ctx) => {
         const { internalAdapter } = ctx.context;
-        const user = await internalAdapter.findUserById(ctx.body.userId);
-        if (!user) throw new Error('a session for nobody');
+        const user = required(await internalAdapter.findUserById(ctx.body.userId));
         const session = await internalAdapter.createSession(user.id);
         await setSessionCookie(ctx, { session, user });
         return ctx.json({});
@@ -32,7 +31,7 @@ export const sessionPlugin = () => ({
 export const sessionFacts = (handover: AsyncLocalStorage<Handover>, clock: Clock, life: SessionLife) => ({
   create: {
     before: async (session: Record<string, unknown> & { readonly expiresAt: Date }) => {
-      const { assurance = UNNAMED, expiresAt = session.expiresAt, createdAt } = handover.getStore() ?? {};
+      const { assurance = UNNAMED, expiresAt = session.expiresAt, createdAt } = required(handover.getStore());
       const { amr, acr } = assurance;
       const ends = lifeOf(life, { acr, expiresAt, nowMs: clock.now() });
       return { data: { ...session, amr: [...amr], acr, expiresAt: ends, ...(createdAt ? { createdAt } : {}) } };

@@ -7,8 +7,8 @@ export const userView = (
   id: user.id,
   email: user.email,
   emailVerified: user.emailVerified,
-  name: user.name ?? null,
-  image: user.image ?? null,
+  name: user.name,
+  image: user.image,
   createdAt: user.createdAt.toISOString(),
   updatedAt: user.updatedAt.toISOString(),
 });
@@ -19,8 +19,8 @@ export const sessionView = (session: AuthSession): SessionView => ({
   expiresAt: session.expiresAt.toISOString(),
   createdAt: session.createdAt.toISOString(),
   updatedAt: session.updatedAt.toISOString(),
-  ipAddress: session.ipAddress ?? null,
-  userAgent: session.userAgent ?? null,
+  ipAddress: session.ipAddress,
+  userAgent: session.userAgent,
 });
 
 /** Better Auth's objects as clients see them: what is not named here stays inside, the session token above all. */

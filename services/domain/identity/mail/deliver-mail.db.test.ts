@@ -154,6 +154,13 @@ describe('a mail that was asked for', () => {
     expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
   });
 
+  test('of a change to the address that the account has already there is nothing to say', async () => {
+    await ports.raw(`INSERT INTO users (id, email) VALUES ('u3', 'same@people.test')`);
+    await ask({ template: 'change_email', to: 'same@people.test', userId: 'u3', userEpoch: 0 });
+    expect(await mails.to('same@people.test')).toEqual([]);
+    expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
+  });
+
   test('says what only its own fields name: markup and line breaks in a name change nothing', async () => {
     const to = 'plain@people.test';
     await ask({ template: 'sign_up', to, name: '<img src=x>\r\nBcc: other@people.test' });

@@ -69,7 +69,6 @@ const send = ({ mailTransport }: DeliverPorts, to: string, id: string, letter: L
 
 /** A code or class name: what a server answers may hold the address. */
 function codeOf(err: unknown): string {
-  const { code, name } = err as { readonly code?: unknown; readonly name?: unknown };
-  if (typeof code === 'string' && /^\w{1,64}$/.test(code)) return code;
-  return typeof name === 'string' ? name.slice(0, 64) : 'unknown';
+  const { code, name } = err as Error & { readonly code?: unknown };
+  return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : name.slice(0, 64);
 }
