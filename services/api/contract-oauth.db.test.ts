@@ -29,7 +29,7 @@ let other: ClientCredentials;
 let open: ClientCredentials;
 
 beforeAll(async () => {
-  world = await startProductWorld();
+  world = await startProductWorld({ WORKER_COPIES: '0' });
   product = world.product;
   user = await signUp(product);
   [other, open] = await Promise.all([

@@ -19,7 +19,7 @@ let product: Product;
 let known: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld({ CORS_ORIGINS: 'https://app.example.test' });
+  world = await startProductWorld({ CORS_ORIGINS: 'https://app.example.test', WORKER_COPIES: '0' });
   product = world.product;
   known = await signUp(product);
 });

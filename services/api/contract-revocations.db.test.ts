@@ -35,7 +35,7 @@ let user: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld();
+  world = await startProductWorld({ WORKER_COPIES: '0' });
   product = world.product;
   [user, admin] = await Promise.all([signUp(product), signIn(product, product.credentials.admin)]);
 });

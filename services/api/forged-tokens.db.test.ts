@@ -23,7 +23,7 @@ const worlds: ProductWorld[] = [];
 let listener: Listener;
 
 async function startTarget(algorithm: 'RS256' | 'ES256'): Promise<Target> {
-  const world = await startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
+  const world = await startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0', WORKER_COPIES: '0' });
   worlds.push(world);
   return targetOf(world.product);
 }
