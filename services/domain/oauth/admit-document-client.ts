@@ -45,8 +45,9 @@ function addressIn({ access, clientSettings, clock }: DocumentClientPorts, query
   return known === undefined || isStale(known, clock.now()) ? clientId : undefined;
 }
 
+// The table lets in no document without its time.
 const isStale = ({ origin, disabled, documentUntilMs }: Client, nowMs: number): boolean =>
-  origin === 'document' && !disabled && (documentUntilMs ?? 0) <= nowMs;
+  origin === 'document' && !disabled && (documentUntilMs as number) <= nowMs;
 
 /**
  * Before an authorization request is looked at: a client whose id is the address of its metadata document is read from

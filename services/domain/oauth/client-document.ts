@@ -1,4 +1,4 @@
-import { isAppError } from '../../platform/define/error.ts';
+import type { AppError } from '../../platform/define/error.ts';
 import { type ClientMetadata, readClientMetadata } from './client-metadata.ts';
 
 /** As client ids are bounded everywhere. */
@@ -50,7 +50,7 @@ export function judgeClientDocument(url: string, text: string, scopes: readonly 
     const rules = { defaultAuthMethod: 'none', authMethods: ['none'], scopes } as const;
     return { kind: 'client', metadata: readClientMetadata(given, rules) };
   } catch (err) {
-    if (isAppError(err)) return refused(err.options.detail as string);
-    throw err;
+    // It refuses by an error of ours, and by nothing else.
+    return refused((err as AppError).options.detail as string);
   }
 }

@@ -82,7 +82,7 @@ export async function beginOAuthLogin(
   await ports.access.atLeast(created.accessVersion, tx);
   const profile = scopes.includes('openid') ? await readUserProfile(tx, userId) : undefined;
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
-  const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') ?? false;
+  const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') === true;
   return {
     grant,
     clientId,

@@ -30,6 +30,17 @@ test('A6 a document is asked for under the rules for strangers’ addresses, onc
   expect(asked).toHaveLength(2);
 });
 
+test.each([
+  ['something else', { 'content-type': 'text/html' }],
+  ['nothing', {}],
+])('what its server calls %s is no document, whatever stands in it', async (_what, headers) => {
+  const documents = createClientDocuments(settings, async (_rules, url) => {
+    const bytes = new TextEncoder().encode(await documentAt(url).text());
+    return new Response(bytes, { headers: { ...headers } });
+  });
+  expect(await documents.read(urlOf(1), 'user')).toEqual({ kind: 'refused', why: 'it is not served as JSON' });
+});
+
 test('slow addresses take thirty-two places and no more; what cannot be fetched is told without why', async () => {
   const held = Promise.withResolvers<Response>();
   const documents = createClientDocuments(settings, () => held.promise);
