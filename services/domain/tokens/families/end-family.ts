@@ -40,8 +40,8 @@ export async function endFamiliesOfSession(
   reason: string,
   caller: Caller,
 ): Promise<number> {
-  const [row] = await tx.query<{ count: number }>(familiesEndBySession, [session.id, reason, session.userId]);
-  const ended = row?.count ?? 0;
+  const values = [session.id, reason, session.userId];
+  const ended = (await tx.query<{ count: number }>(familiesEndBySession, values))[0]!.count;
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'session', id: session.id },
@@ -60,8 +60,8 @@ export async function endFamiliesOfUserAtClient(
   await setAuditContext(tx, caller, reason);
   const families = await tx.query<{ id: string }>(familiesAtClientLock, [userId, clientId]);
   if (families.length === 0) return 0;
-  const [row] = await tx.query<{ count: number }>(familiesEnd, [families.map(({ id }) => id), reason]);
-  const ended = row?.count ?? 0;
+  const values = [families.map(({ id }) => id), reason];
+  const ended = (await tx.query<{ count: number }>(familiesEnd, values))[0]!.count;
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'client', id: clientId },

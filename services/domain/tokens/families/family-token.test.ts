@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { goodClaims, tokenWorld } from '../../../platform/testing/token-world.ts';
 import type { AccessDirectory } from '../../access/access-directory.ts';
-import { familyTokenFacts } from './family-token.ts';
+import type { Redis } from '../../ports.ts';
+import type { MintedToken } from '../access-token.ts';
+import { readTokenMetadata } from '../token-metadata.cache.ts';
+import { familyTokenFacts, rememberToken } from './family-token.ts';
 
 const access = {
   rolesAt: (roles: readonly string[]) => roles,
@@ -60,4 +65,25 @@ test('a client that nobody looked at has what the settings of now allow, and per
 test('another client acts with what its scope names and the user holds', () => {
   expect(permissions('other', 'openid email')).toEqual([]);
   expect(permissions('other', 'tokens:read tokens:issue')).toEqual(['tokens:read']);
+});
+
+test('a token is remembered for what is left of its life; one whose answer is repeated after its end is not', async () => {
+  const { ports, token, at } = tokenWorld();
+  const sent: { readonly ttlSeconds: number }[] = [];
+  const redis = {
+    setMany: async (entries: typeof sent) => void sent.push(...entries),
+    getMany: async (keys: readonly string[]) => keys.map(() => null),
+  } as unknown as Redis;
+  const remember = async (afterSeconds: number): Promise<void> => {
+    at(afterSeconds);
+    const minted = { token: token(), claims: goodClaims(), expiresIn: 900 } as unknown as MintedToken;
+    rememberToken({ ...ports, redis }, minted, testCaller);
+    // Sends what waits.
+    await readTokenMetadata({ ...ports, redis }, []);
+  };
+  await remember(890);
+  expect(sent.map(({ ttlSeconds }) => ttlSeconds)).toEqual([10]);
+  await remember(900);
+  await remember(1_800);
+  expect(sent).toHaveLength(1);
 });

@@ -47,13 +47,11 @@ export function scopeNow(
  * as its scope names a permission the user has, and one that nobody looked at never.
  */
 function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): string[] {
-  if (access.client(family.clientId)?.origin !== 'admin') return [];
+  const client = access.client(family.clientId);
+  if (client?.origin !== 'admin') return [];
   const held = [...access.permissionsOf(roles)].sort();
   const scopes = new Set(family.scope.split(' '));
-  if (family.clientId === FIRST_PARTY_CLIENT_ID) {
-    const whole = access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? [];
-    if (whole.every((scope) => scopes.has(scope))) return held;
-  }
+  if (family.clientId === FIRST_PARTY_CLIENT_ID && client.scopes.every((scope) => scopes.has(scope))) return held;
   return held.filter((permission) => scopes.has(permission));
 }
 
@@ -130,7 +128,8 @@ export const pairAnswer = (
   token_type: 'Bearer',
   expires_in: minted.expiresIn,
   refresh_expires_in: refreshExpiresInSeconds,
-  scope: minted.claims.scope ?? '',
+  // Every token made here has one, be it empty.
+  scope: minted.claims.scope as string,
 });
 
 /** Remembers an issued token for its lifetime; nobody waits for it and nothing depends on it. */

@@ -16,6 +16,7 @@ import {
   mintRefreshToken,
   uuidFromBytes,
 } from './refresh-token-format.ts';
+import { createRoleReader } from './role-reader.ts';
 import type { HasRefreshFamilies, HasRefreshSecrets } from './rotate-families.ts';
 
 export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
@@ -96,19 +97,7 @@ function refusalOf(rotation: Rotation): Error | null {
   }
 }
 
-const KNOWN_ROLE_SETS_MAX = 1_000;
-const knownRoleSets = new Map<string, readonly string[]>();
-
-/** Users share few sets of roles; each is read once. */
-function rolesOf(json: string): readonly string[] {
-  let roles = knownRoleSets.get(json);
-  if (roles === undefined) {
-    roles = JSON.parse(json) as string[];
-    if (knownRoleSets.size >= KNOWN_ROLE_SETS_MAX) knownRoleSets.clear();
-    knownRoleSets.set(json, roles);
-  }
-  return roles;
-}
+const rolesOf = createRoleReader(1_000);
 
 /** The token's form and MAC, in memory. Throws `refresh_token_invalid`; nothing is written for what nobody proved. */
 export function checkPresented(

@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSql } from '../../../platform/postgres/pool.ts';
+import type { FamilyCopy } from '../../../platform/testing/families.ts';
+import { type FamilyWorld, next, openFamilyWorld } from '../../../platform/testing/family-world.ts';
+import { type ReadRefreshTokenPorts, readRefreshToken } from './read-refresh-token.ts';
+
+let world: FamilyWorld;
+let copy: FamilyCopy;
+let ports: ReadRefreshTokenPorts;
+beforeAll(async () => {
+  world = await openFamilyWorld();
+  copy = world.copyWith();
+  const state = { ...copy.ports, sql: createSql(copy.pool) };
+  ports = state as unknown as ReadRefreshTokenPorts;
+});
+afterAll(() => world?.close());
+
+test('a look at a refresh token tells its login and whether it is the newest, and uses nothing up', async () => {
+  const { familyId, refreshToken, userId } = await world.newFamily();
+  const successor = await next(copy, refreshToken);
+  const before = await world.imageOf(familyId);
+  expect(await readRefreshToken(ports, successor, null)).toMatchObject({
+    familyId,
+    userId,
+    presentedGeneration: 1,
+    isCurrent: true,
+  });
+  expect(await readRefreshToken(ports, refreshToken, null)).toMatchObject({ presentedGeneration: 0, isCurrent: false });
+  expect(await world.imageOf(familyId)).toBe(before);
+});
+
+test('a genuine token of a login that was cleared away is nobody’s', async () => {
+  const { familyId, refreshToken } = await world.newFamily();
+  await copy.pool.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
+  expect(await readRefreshToken(ports, refreshToken, null)).toBeNull();
+});
