@@ -8,6 +8,7 @@ import { openStateCopy, type StateCopy } from '../../../platform/testing/state-c
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import { type CollapseResult, collapseRevocations } from './collapse-revocations.ts';
 import type { RevocableClaims } from './revocation-set.ts';
+import { lockCollapse } from './revocations.store.ts';
 
 const BUDGET = 100;
 const usersInsert = defineStatement(
@@ -23,6 +24,10 @@ const revoke = defineStatement(
   `INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
    SELECT k, v, 'test', u, c, clock_timestamp() + make_interval(secs => s)
    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS r(k, v, u, c, s)`,
+);
+const outrun = defineStatement(
+  'testCollapseOutrun',
+  `UPDATE revocations SET expires_at = clock_timestamp() WHERE value = 'jti-u1-0'`,
 );
 const cutRows = defineStatement(
   'testCollapseCuts',
@@ -107,6 +112,24 @@ const allRefused = (of: readonly Single[]): boolean =>
 test('within the budget nothing is collapsed', async () => {
   await write(singles(BUDGET, { kind: 'jti', userId: 'u1', clientId: null }));
   expect(await collapse(copies[0]!)).toBeNull();
+});
+
+test('what runs out in the database while a copy holds it is no reason to end anybody’s logins', async () => {
+  await write(singles(BUDGET + 1, { kind: 'jti', userId: 'u1', clientId: null }));
+  await copies[0]!.sql.query(outrun);
+  expect(copies.map(({ revocations }) => revocations.state().entries)).toEqual([BUDGET + 1, BUDGET + 1]);
+  expect(await collapse(copies[0]!)).toBeNull();
+  expect([await copies[0]!.sql.query(cutRows), await copies[0]!.sql.query(auditRows)]).toEqual([[], []]);
+});
+
+test('while another process collapses them, nothing is done twice', async () => {
+  await write(singles(BUDGET + 20, { kind: 'jti', userId: 'u1', clientId: null }));
+  const meanwhile = await copies[1]!.transact(async (tx) => {
+    expect(await lockCollapse(tx)).toBe(true);
+    return collapse(copies[0]!);
+  });
+  expect(meanwhile).toBeNull();
+  expect(await collapse(copies[0]!)).toMatchObject({ into: 'user', collapsed: BUDGET + 20 });
 });
 
 test('past it, the users with most single revocations get an epoch instead: all stays refused, memory is free, others are untouched', async () => {

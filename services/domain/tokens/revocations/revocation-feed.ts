@@ -63,7 +63,7 @@ export function createRevocationFeed(
     const { incarnation, epoch: held } = revocations.state();
     const entries = revocations.since(since, FEED_ANSWER_LIMIT);
     const isComplete = entries.length < FEED_ANSWER_LIMIT;
-    const epoch = isComplete ? held : (entries.at(-1)?.epoch ?? held);
+    const epoch = isComplete ? held : entries.at(-1)!.epoch;
     const claims = {
       iss: issuer,
       incarnation,

@@ -77,8 +77,8 @@ class RevocationStream extends Readable {
     else void this.#advance();
   }
 
+  /** Asked again, or once it was cut, it changes nothing. */
   finish(): void {
-    if (this.#isFinished || this.destroyed) return;
     this.#isFinished = true;
     this.push(null);
   }

@@ -33,6 +33,7 @@ let appended: string[];
 let onEntry: (fields: Record<string, string>) => void;
 let isRedisDown: boolean;
 let beats: number;
+let isBeatFailing: boolean;
 let reloads: string[];
 let failingReload: string | null;
 let confirmed: ConfirmedState[];
@@ -60,6 +61,7 @@ const pollSql: Sql = {
 const sql: Sql = {
   query: async () => {
     beats += 1;
+    if (isBeatFailing) throw new Error('no room');
     return [];
   },
 };
@@ -145,6 +147,7 @@ beforeEach(() => {
   appended = [];
   isRedisDown = false;
   beats = 0;
+  isBeatFailing = false;
   reloads = [];
   failingReload = null;
   confirmed = [];
@@ -345,6 +348,20 @@ describe('marks', () => {
     await poll.wake();
     await turn();
     expect(beats).toBe(1);
+  });
+
+  test('a beat that fails is told, makes nothing stale, and is tried again with the next answer', async () => {
+    await started();
+    db.isBeatDue = true;
+    isBeatFailing = true;
+    await poll.wake();
+    await turn();
+    expect([beats, lines.filter((line) => line === 'the feed could not be kept').length]).toEqual([1, 1]);
+    expect(set.refusal()).toBeNull();
+    isBeatFailing = false;
+    await poll.wake();
+    await turn();
+    expect([beats, lines.filter((line) => line === 'the feed could not be kept').length]).toEqual([2, 1]);
   });
 
   test.each([

@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createFileMarks } from '../../../platform/marks/file-marks.ts';
+import { createTestPorts, type TestPorts } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import type { MarkStore } from '../../ports.ts';
+import { claimUnusedDatabase } from './claim-unused-database.ts';
+
+let database: TestDatabase;
+let ports: TestPorts;
+let incarnation: string;
+let folder: string;
+let marks: MarkStore;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+  const [state] = await ports.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
+  incarnation = state!.incarnation;
+});
+afterAll(async () => {
+  await ports?.end();
+  await database?.drop();
+});
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-claim-'));
+  marks = createFileMarks(folder);
+  return () => rm(folder, { recursive: true, force: true });
+});
+
+const claim = (): Promise<boolean> => claimUnusedDatabase({ sql: ports.sql, marks });
+
+test('a database that has issued nothing is claimed, whatever the marks named before, and once', async () => {
+  expect(await claim()).toBe(true);
+  const claimed = await marks.read();
+  expect(claimed).toMatchObject({ incarnation });
+  expect(await claim()).toBe(true);
+  expect(await marks.read()).toEqual(claimed);
+});
+
+test('marks of another database give way to one that has issued nothing', async () => {
+  await marks.raise({ incarnation: randomUUID(), revocationEpoch: 9, beat: 99 });
+  expect(await claim()).toBe(true);
+  expect(await marks.read()).toMatchObject({ incarnation });
+});
+
+test('one that is behind its own marks has lost what it issued: it is not claimed, and the marks stay', async () => {
+  const ahead = { incarnation, revocationEpoch: 1_000, beat: 1_000_000 };
+  await marks.raise(ahead);
+  expect(await claim()).toBe(false);
+  expect(await marks.read()).toEqual(ahead);
+});
+
+test('one with a history is left to the poll to judge', async () => {
+  await ports.raw(`INSERT INTO users (id, email) VALUES ('u', 'u@example.test')`);
+  await ports.raw(
+    `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ('s', 'u', now() + interval '1 day', 't')`,
+  );
+  expect(await claim()).toBe(false);
+  expect(await marks.read()).toBeNull();
+});
