@@ -67,7 +67,7 @@ export async function handleOAuthCallback(
   } catch (err) {
     const { code, definition } = err as { code?: string; definition?: { status: number } };
     const isRefused = definition !== undefined && definition.status < 500;
-    const told = code === undefined ? undefined : RECORDED[code];
+    const told = RECORDED.get(code);
     logins.add(1, { outcome: told ?? (isRefused ? 'refused' : 'unavailable'), factor: 'social' });
     if (isRefused && told === undefined && code !== socialProviderUnknown.definition.code)
       await recordEvent(ports.sql, caller, userLogin, {
@@ -79,10 +79,10 @@ export async function handleOAuthCallback(
 }
 
 /** Refusals whose event is written where they are judged, with whom they are about. */
-const RECORDED: Readonly<Record<string, 'second_factor_asked' | 'locked'>> = {
-  [secondFactorRequired.definition.code]: 'second_factor_asked',
-  [loginLocked.definition.code]: 'locked',
-};
+const RECORDED = new Map<string | undefined, 'second_factor_asked' | 'locked'>([
+  [secondFactorRequired.definition.code, 'second_factor_asked'],
+  [loginLocked.definition.code, 'locked'],
+]);
 
 type Redeemed = { readonly attempt: Attempt; readonly profile: Profile };
 
