@@ -1,6 +1,7 @@
 // PROCESS: the command line.
 import { CommanderError } from 'commander';
 import { ConfigError } from '../services/platform/config/load.ts';
+import { StartError } from '../services/platform/local/errors.ts';
 import { readEnvFile } from './env-file.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
@@ -30,9 +31,9 @@ function tell(err: unknown): ExitCode {
     process.stderr.write(`sallyport: the configuration is refused\n${lines.join('')}`);
     return exitCodes.refused;
   }
-  if (err instanceof CommandError) {
+  if (err instanceof CommandError || err instanceof StartError) {
     process.stderr.write(`sallyport: ${err.message}\n${err.fix ? `  fix: ${err.fix}\n` : ''}`);
-    return err.exitCode;
+    return err instanceof CommandError ? err.exitCode : exitCodes.checkFailed;
   }
   process.stderr.write(`sallyport: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`);
   return exitCodes.checkFailed;

@@ -23,7 +23,7 @@ export function registerMigrate(program: Command): void {
   const command = program.command('migrate').description('the database schema: status, up');
   command
     .command('status')
-    .description('what is applied, pending or changed; exit code 1 unless all is applied')
+    .description('what is applied, pending, changed or unknown; exit code 1 unless all is applied')
     .action((_own, own: Command) => status(own.optsWithGlobals()));
   command
     .command('up')

@@ -139,6 +139,28 @@ describe('on a running product', () => {
     }
   });
 
+  test('a database of other migrations is refused with its fix, by migrate up and by the doctor', async () => {
+    const other = await createEmptyDatabase(product.credentials.database_url);
+    try {
+      const env = { DATABASE_URL: other.url };
+      await sallyport(['migrate', 'status'], env);
+      await queryRows(
+        other.url,
+        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '20200101_first')`,
+      );
+      const refused = await sallyport(['migrate', 'up'], env);
+      expect(refused.code).toBe(1);
+      expect(refused.err).toMatch(/^sallyport: the database holds migrations .*20200101_first.*\n {2}fix: .*\n$/);
+      const { checks } = JSON.parse((await sallyport(['doctor', '--json'], env)).out);
+      expect(checks.find(({ name }: { name: string }) => name === 'migrations')).toMatchObject({
+        result: 'fail',
+        fix: expect.stringContaining('an empty database'),
+      });
+    } finally {
+      await other.drop();
+    }
+  });
+
   test('demo env gives a shell what the tour needs', async () => {
     const { user, client } = product.credentials;
     expect(await json(['demo', 'env'])).toMatchObject({

@@ -5,7 +5,7 @@ import { assertVaultFits } from '../../services/domain/keys/publish-key.ts';
 import { ConfigError, loadConfig } from '../../services/platform/config/load.ts';
 import { defineStatement } from '../../services/platform/define/statement.ts';
 import { resolveDataDir } from '../../services/platform/local/data-dir.ts';
-import { migrationStates } from '../../services/platform/postgres/migrate.ts';
+import { migrationRefusal, migrationStates } from '../../services/platform/postgres/migrate.ts';
 import { findApi } from '../api-client.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
@@ -96,10 +96,14 @@ const checks: readonly Check[] = [
     name: 'migrations',
     run: async () => {
       const { databaseUrl } = await openContext(['databaseUrl']);
-      const open = (await migrationStates(databaseUrl)).filter(({ state }) => state !== 'applied');
-      return open.length === 0
-        ? pass('all applied')
-        : fail(open.map(({ name, state }) => `${name} ${state}`).join(', '), 'npx sallyport migrate up');
+      const states = await migrationStates(databaseUrl);
+      const namesOf = (wanted: string) => states.filter(({ state }) => state === wanted).map(({ name }) => name);
+      const refusal = migrationRefusal(states);
+      if (refusal) return fail(refusal.message, refusal.fix);
+      const [pending, later] = [namesOf('pending'), namesOf('unknown')];
+      if (pending.length > 0) return fail(`pending: ${pending.join(', ')}`, 'npx sallyport migrate up');
+      if (later.length > 0) return warn(`of a later version: ${later.join(', ')}`, 'replace this copy by that version');
+      return pass('all applied');
     },
   },
   {

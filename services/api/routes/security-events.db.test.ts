@@ -103,6 +103,11 @@ describe('GET /v1/admin/events', () => {
     const end = (stream: Readable): Promise<unknown> => once(stream.resume(), 'close');
     await end(await createEventStreams({ ...deps, maximumLifeMs: 0 }).open({}, testCaller, always));
 
+    // More than the 16 KiB that a stream holds for a reader who takes nothing.
+    await world.rows(
+      `INSERT INTO users (id, email) SELECT 'untaken-' || n, n || '@untaken.test' FROM generate_series(1, 80) n`,
+    );
+    await world.seal();
     const narrow = createEventStreams({ ...deps, maximumStreams: 1, stuckAfterMs: 0 });
     const stuck = await narrow.open({ afterSeq: 0 }, testCaller, always);
     await expect(narrow.open({}, callerAt('192.0.2.1'), always)).rejects.toMatchObject({ code: 'event_streams_busy' });

@@ -8,7 +8,7 @@ export const accessDenied = defineAuditEvent({
     'A known caller was refused what it lacks the right for; once for each caller, code, permission and minute. `detail.code` is the code of the answer, `detail.permission` what the endpoint asks for, `detail.operation` the first that was tried.',
 });
 
-// Written by row triggers, in whichever transaction changes the row (migration access).
+// Written by row triggers, in whichever transaction changes the row (migrations access and clients).
 export const clientCreated = defineAuditEvent({
   type: 'client.created',
   durability: 'durable',

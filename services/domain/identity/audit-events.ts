@@ -143,7 +143,7 @@ export const factorRenamed = defineAuditEvent({
   meaning: 'Somebody gave one of their passkeys another name.',
 });
 
-// Written by row triggers (migration second_factors).
+// Written by row triggers (migration sign_in).
 export const factorEnrolled = defineAuditEvent({
   type: 'factor.enrolled',
   durability: 'durable',

@@ -44,7 +44,7 @@ const loginFailuresRead = defineStatement(
    FROM login_failures WHERE key = ANY ($1)`,
 );
 
-/** By primary key, in the order of the keys; see migration security. */
+/** By primary key, in the order of the keys; see migration sign_in. */
 const loginFailuresCount = defineStatement(
   'loginFailuresCount',
   `SELECT counter AS key, total AS failures, was_locked AS "wasLocked", began_lock AS "beganLock",

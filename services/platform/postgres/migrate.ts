@@ -2,11 +2,13 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { StartError } from '../local/errors.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url));
 const LOCK = 72_707_369;
 
-export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' };
+/** `unknown`: applied, and no file here has that name. */
+export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
 
 type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
 
@@ -29,10 +31,34 @@ async function statesOf(db: pg.Client, migrations: readonly Migration[]): Promis
     `SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`,
   );
   const applied = new Map(rows.map((row) => [row.migration_name, row.checksum]));
-  return migrations.map(({ name, checksum }) => ({
-    name,
-    state: !applied.has(name) ? 'pending' : applied.get(name) === checksum ? 'applied' : 'changed',
-  }));
+  const known = migrations.map(({ name, checksum }): MigrationState => {
+    const state = !applied.has(name) ? 'pending' : applied.get(name) === checksum ? 'applied' : 'changed';
+    applied.delete(name);
+    return { name, state };
+  });
+  return [...known, ...[...applied.keys()].sort().map((name): MigrationState => ({ name, state: 'unknown' }))];
+}
+
+const EMPTY = 'an empty database: another SALLYPORT_DATA_DIR or DATABASE_URL';
+
+/** Why nothing may be applied to a database of these states; undefined where all is well. */
+export function migrationRefusal(states: readonly MigrationState[]): StartError | undefined {
+  const changed = states.find(({ state }) => state === 'changed');
+  if (changed)
+    return new StartError(
+      'migration_changed',
+      `migration ${changed.name} was changed after it was applied`,
+      `restore its file, or start with ${EMPTY}`,
+    );
+  const [first, ...others] = states.filter(({ state }) => state === 'unknown');
+  // With nothing pending it is the database of a later version, which has to serve this one while copies are replaced.
+  if (!first || states.every(({ state }) => state !== 'pending')) return undefined;
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
+  return new StartError(
+    'migrations_diverged',
+    `the database holds migrations that this version does not have (${first.name}${more}), and lacks some that it has`,
+    `use the version that made it, or start with ${EMPTY}`,
+  );
 }
 
 // The table `prisma migrate` keeps, so that its commands and this runner agree.
@@ -55,14 +81,15 @@ async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Pr
 
 /**
  * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
- * @returns names applied now. Throws when an applied migration's file has changed since.
+ * @returns names applied now
+ * @throws StartError as `migrationRefusal` says
  */
 export async function migrate(url: string): Promise<string[]> {
   const migrations = await migrationsOnDisk();
   return withLock(url, async (db) => {
     const states = await statesOf(db, migrations);
-    const changed = states.find((entry) => entry.state === 'changed');
-    if (changed) throw new Error(`migration ${changed.name} was changed after it was applied; restore its file`);
+    const refusal = migrationRefusal(states);
+    if (refusal) throw refusal;
     const applied: string[] = [];
     for (const [index, migration] of migrations.entries()) {
       if (states[index]?.state === 'applied') continue;
@@ -79,7 +106,7 @@ export async function migrate(url: string): Promise<string[]> {
   });
 }
 
-/** What is applied, pending or changed, without applying anything. */
+/** What is applied, pending, changed or unknown, without applying anything. */
 export async function migrationStates(url: string): Promise<MigrationState[]> {
   const migrations = await migrationsOnDisk();
   return withLock(url, (db) => statesOf(db, migrations));

@@ -96,9 +96,3 @@ END $$;
 CREATE TRIGGER users_api_keys AFTER UPDATE ON users FOR EACH ROW
   WHEN (OLD.roles <> NEW.roles OR OLD."tokenEpoch" <> NEW."tokenEpoch" OR OLD."disabledAt" IS DISTINCT FROM NEW."disabledAt")
   EXECUTE FUNCTION api_keys_owner_changed();
-
-INSERT INTO permissions (name, description) VALUES
-  ('api_keys:read', 'See everybody''s API keys, never their secrets'),
-  ('api_keys:manage', 'Revoke anybody''s API keys');
-INSERT INTO role_permissions (role, permission) VALUES
-  ('admin', 'api_keys:read'), ('admin', 'api_keys:manage'), ('operator', 'api_keys:read'), ('compliance', 'api_keys:read');

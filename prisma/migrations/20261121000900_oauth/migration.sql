@@ -1,3 +1,14 @@
+-- Authorization requests that clients sent ahead of their browsers (RFC 9126). One conditional DELETE uses one up.
+CREATE TABLE oauth_pushed_requests (
+  uri_hash   bytea PRIMARY KEY CHECK (length(uri_hash) = 32),   -- SHA-256 of the request_uri
+  client_id  text NOT NULL,
+  query      text NOT NULL CHECK (length(query) <= 8192),
+  share      text,                                              -- keyed hash of where a request came from that showed no secret
+  expires_at timestamptz(3) NOT NULL
+);
+CREATE INDEX oauth_pushed_requests_expires_at ON oauth_pushed_requests (expires_at);
+CREATE INDEX oauth_pushed_requests_share ON oauth_pushed_requests (client_id, share, expires_at);
+
 -- Authorization codes (RFC 6749 §4.1): one conditional DELETE consumes a code; what it was exchanged for keeps its hash.
 CREATE TABLE oauth_codes (
   code_hash      bytea PRIMARY KEY CHECK (length(code_hash) = 32),   -- SHA-256 of the code
@@ -17,10 +28,6 @@ CREATE TABLE oauth_codes (
 CREATE INDEX oauth_codes_expires_at ON oauth_codes (expires_at);
 -- Who withdraws what a client may do ends the codes that it has not exchanged.
 CREATE INDEX oauth_codes_user_id ON oauth_codes (user_id, client_id);
-
--- A code that comes again ends what its first use began, however late.
-ALTER TABLE refresh_families ADD COLUMN code_id bytea CHECK (length(code_id) = 32);
-CREATE UNIQUE INDEX refresh_families_code_id ON refresh_families (code_id) WHERE code_id IS NOT NULL;
 
 -- What people let a client do; kept until it is withdrawn or either of them is gone.
 CREATE TABLE oauth_consents (
@@ -62,6 +69,8 @@ CREATE TABLE oauth_device_grants (
 );
 CREATE INDEX oauth_device_grants_expires_at ON oauth_device_grants (expires_at);
 CREATE INDEX oauth_device_grants_share ON oauth_device_grants (client_id, share, expires_at);
+-- Who withdraws what a client may do ends the device grants that it has not fetched.
+CREATE INDEX oauth_device_grants_user_id ON oauth_device_grants (user_id, client_id) WHERE user_id IS NOT NULL;
 
 -- Proofs of possession that were used (RFC 9449 §11.1): the unique insert is the use.
 CREATE TABLE dpop_proofs (

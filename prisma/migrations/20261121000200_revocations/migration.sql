@@ -1,3 +1,5 @@
+-- The feed that every copy and every offline verifier follows, and how long a revocation is remembered.
+
 -- One row: what every copy polls. `revocation_epoch` is the revocation feed's order and commit order at once.
 CREATE TABLE feed_state (
   id               boolean PRIMARY KEY DEFAULT true CHECK (id),
@@ -26,7 +28,11 @@ CREATE TABLE revocations (
   user_id     text,
   client_id   text,
   created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-  expires_at  timestamptz NOT NULL
+  expires_at  timestamptz NOT NULL,
+  -- Who ended it, for those who ask why, and what decided it where `reason` is somebody's own words.
+  actor_kind  text DEFAULT audit_context('actor_kind'),
+  actor_id    text DEFAULT audit_context('actor_id'),
+  rule        text DEFAULT audit_context('rule')
 ) WITH (fillfactor = 90);
 CREATE INDEX revocations_expires_at ON revocations (expires_at);
 CREATE INDEX revocations_kind_value ON revocations (kind, value);

@@ -20,6 +20,3 @@ CREATE TABLE job_fences (
   job   text PRIMARY KEY,
   fence bigint NOT NULL
 ) WITH (fillfactor = 50);
-
-INSERT INTO permissions (name, description) VALUES ('queues:manage', 'See queues and jobs, retry and remove jobs');
-INSERT INTO role_permissions (role, permission) VALUES ('admin', 'queues:manage');

@@ -1,17 +1,27 @@
 -- Better Auth's tables under the names of the requirements, plus what our tokens need of a user.
 CREATE TABLE users (
-  id              text PRIMARY KEY,
-  email           text NOT NULL UNIQUE,
-  "emailVerified" timestamptz(3),
-  name            text,
-  image           text,
-  "createdAt"     timestamptz(3) NOT NULL DEFAULT now(),
-  "updatedAt"     timestamptz(3) NOT NULL DEFAULT now(),
-  "tokenEpoch"    integer NOT NULL DEFAULT 0,
+  id                  text PRIMARY KEY,
+  email               text NOT NULL UNIQUE,
+  "emailVerified"     timestamptz(3),
+  name                text,
+  image               text,
+  "createdAt"         timestamptz(3) NOT NULL DEFAULT now(),
+  "updatedAt"         timestamptz(3) NOT NULL DEFAULT now(),
+  "tokenEpoch"        integer NOT NULL DEFAULT 0,
   -- Copy of user_roles, kept by trigger, so that the refresh statement reads one row.
-  roles           text[] NOT NULL DEFAULT '{}',
-  "disabledAt"    timestamptz(3)
+  roles               text[] NOT NULL DEFAULT '{}',
+  "disabledAt"        timestamptz(3),
+  -- Both kept by the triggers below.
+  "passwordChangedAt" timestamptz(3),
+  "lastLoginAt"       timestamptz(3),
+  -- A cookie of a browser that signed in before this is of nobody. Set when somebody else is thought to hold one.
+  "devicesSince"      timestamptz(3),
+  "twoFactorEnabled"  boolean NOT NULL DEFAULT false
 );
+-- Lists of the admin API, newest first, and their filters.
+CREATE INDEX users_created_at ON users ("createdAt", id);
+CREATE INDEX users_disabled ON users ("createdAt", id) WHERE ("disabledAt" IS NOT NULL);
+CREATE INDEX users_email_prefix ON users (email COLLATE "C");
 
 CREATE TABLE sessions (
   id          text PRIMARY KEY,
@@ -21,10 +31,14 @@ CREATE TABLE sessions (
   "createdAt" timestamptz(3) NOT NULL DEFAULT now(),
   "updatedAt" timestamptz(3) NOT NULL DEFAULT now(),
   "ipAddress" text,
-  "userAgent" text
+  "userAgent" text,
+  -- Methods (RFC 8176) and assurance of the login; its token families repeat them.
+  amr         text[] NOT NULL DEFAULT '{}',
+  acr         text NOT NULL DEFAULT 'aal1'
 );
 CREATE INDEX sessions_user_id ON sessions ("userId");
 CREATE INDEX sessions_expires_at ON sessions ("expiresAt");
+CREATE INDEX sessions_created_at ON sessions ("createdAt", id);
 
 CREATE TABLE accounts (
   id                      text PRIMARY KEY,
@@ -58,6 +72,7 @@ CREATE INDEX verifications_expires_at ON verifications ("expiresAt");
 -- A session never comes or goes without its audit row; ending one ends its families and its access tokens.
 CREATE FUNCTION session_created() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  UPDATE users SET "lastLoginAt" = now() WHERE id = NEW."userId";
   PERFORM audit_record('session.created', 'ok', 'session', NEW.id, jsonb_build_object('user_id', NEW."userId"));
   RETURN NULL;
 END $$;
@@ -95,6 +110,15 @@ BEGIN
   PERFORM 1 FROM sessions WHERE "userId" = subject ORDER BY id FOR UPDATE;
 END $$;
 
+-- Ends every login of a user. Locks in the order of user_sessions_lock: user, sessions, families.
+CREATE FUNCTION user_every_login_end(subject text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM users WHERE id = subject FOR NO KEY UPDATE;
+  PERFORM user_sessions_lock(subject);
+  UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = subject;
+  DELETE FROM sessions WHERE "userId" = subject;
+END $$;
+
 -- A higher epoch ends every family of the user and refuses every token born before it.
 CREATE FUNCTION user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE why text := coalesce(audit_context('reason'), 'user_changed');
@@ -118,6 +142,14 @@ BEGIN
 END $$;
 CREATE TRIGGER users_changed AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION user_changed();
 
+CREATE FUNCTION user_enabled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM audit_record('user.enabled', 'ok', 'user', NEW.id, audit_reason());
+  RETURN NULL;
+END $$;
+CREATE TRIGGER users_enabled AFTER UPDATE ON users FOR EACH ROW
+  WHEN (OLD."disabledAt" IS NOT NULL AND NEW."disabledAt" IS NULL) EXECUTE FUNCTION user_enabled();
+
 -- Before the row goes: the cascade then finds everything locked in order.
 CREATE FUNCTION user_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -125,20 +157,41 @@ BEGIN
   PERFORM families_end_by_user(OLD.id, 'user_deleted');
   INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
   VALUES ('user', OLD.id, OLD."tokenEpoch" + 1, 'user_deleted', revocation_keep_until());
-  PERFORM audit_record('user.deleted', 'ok', 'user', OLD.id);
+  PERFORM audit_record('user.deleted', 'ok', 'user', OLD.id, audit_reason());
   RETURN OLD;
 END $$;
 CREATE TRIGGER users_deleted BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION user_deleted();
 
+-- Whoever changes a password, and however, ends what was opened with the one before. The same password under a
+-- stronger hash is no change: account_password_upgrade says so for its one row.
 CREATE FUNCTION account_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE event text; target text;
 BEGIN
-  IF TG_OP = 'INSERT' THEN event := 'account.linked'; target := NEW."userId";
+  IF TG_OP = 'INSERT' THEN
+    event := 'account.linked'; target := NEW."userId";
+    IF NEW.password IS NOT NULL THEN UPDATE users SET "passwordChangedAt" = now() WHERE id = target; END IF;
   ELSIF TG_OP = 'DELETE' THEN event := 'account.unlinked'; target := OLD."userId";
-  ELSIF NEW.password IS DISTINCT FROM OLD.password THEN event := 'account.password_changed'; target := NEW."userId";
+  ELSIF NEW.password IS DISTINCT FROM OLD.password THEN
+    IF coalesce(current_setting('sallyport.password_upgrade', true), '') = NEW.id THEN RETURN NULL; END IF;
+    event := 'account.password_changed'; target := NEW."userId";
+    PERFORM user_every_login_end(target);
+    UPDATE users SET "passwordChangedAt" = now() WHERE id = target;
   ELSE RETURN NULL;
   END IF;
   PERFORM audit_record(event, 'ok', 'user', target, jsonb_build_object('provider', CASE WHEN TG_OP = 'DELETE' THEN OLD."providerId" ELSE NEW."providerId" END));
   RETURN NULL;
 END $$;
 CREATE TRIGGER accounts_changed AFTER INSERT OR UPDATE OR DELETE ON accounts FOR EACH ROW EXECUTE FUNCTION account_changed();
+
+-- Puts another digest of the same, just proved password in place. False when the password is another one by now.
+CREATE FUNCTION account_password_upgrade(subject text, proven text, upgraded text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE account text;
+BEGIN
+  SELECT id INTO account FROM accounts
+  WHERE "userId" = subject AND "providerId" = 'credential' AND password = proven FOR NO KEY UPDATE;
+  IF account IS NULL THEN RETURN false; END IF;
+  PERFORM set_config('sallyport.password_upgrade', account, true);
+  UPDATE accounts SET password = upgraded, "updatedAt" = now() WHERE id = account;
+  PERFORM set_config('sallyport.password_upgrade', '', true);
+  RETURN true;
+END $$;

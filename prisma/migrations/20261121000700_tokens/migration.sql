@@ -26,11 +26,17 @@ CREATE TABLE refresh_families (
   device          jsonb NOT NULL DEFAULT '{}',
   context_hash    text,                                  -- of the last context that rotated
   grace_contested boolean NOT NULL DEFAULT false,        -- grace of this generation was used from another context
-  created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+  created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- Of the session, as one text, as scope: rotation only reads it. acr is null where no person signed in, but a client.
+  amr             text NOT NULL DEFAULT '',
+  acr             text,
+  -- Hash of the authorization code it was exchanged for: one that comes again ends what its first use began, however late.
+  code_id         bytea CHECK (length(code_id) = 32)
 ) WITH (fillfactor = 90);
 CREATE INDEX refresh_families_user_id ON refresh_families (user_id);
 CREATE INDEX refresh_families_client_id ON refresh_families (client_id);
 CREATE INDEX refresh_families_expires_at ON refresh_families (expires_at);
+CREATE UNIQUE INDEX refresh_families_code_id ON refresh_families (code_id) WHERE code_id IS NOT NULL;
 -- Ending is not rotating: an index whose predicate ends with the family costs rotation nothing.
 CREATE UNIQUE INDEX refresh_families_one_live ON refresh_families (sid, client_id) WHERE revoked_at IS NULL AND sid IS NOT NULL;
 
@@ -70,3 +76,15 @@ CREATE TABLE idempotency_keys (
   expires_at   timestamptz NOT NULL
 );
 CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
+
+-- What statistics must not forget: tokens that leave no row of their own, and families and revocations cleaned up.
+-- Sixteen rows so that concurrent commits rarely meet; readers add them up.
+CREATE TABLE token_totals (
+  slot      smallint PRIMARY KEY,
+  issued    bigint NOT NULL DEFAULT 0,
+  refreshed bigint NOT NULL DEFAULT 0,
+  revoked   bigint NOT NULL DEFAULT 0,
+  expired   bigint NOT NULL DEFAULT 0,
+  replays   bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+INSERT INTO token_totals (slot) SELECT generate_series(0, 15);
