@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { spendLoginFailures } from '../../domain/identity/forgive-login.ts';
 import {
   addAuthenticator,
   button,
@@ -27,6 +28,7 @@ import {
 import { enrolled } from '../../platform/testing/factor-flows.ts';
 import { signUp, type TestUser } from '../../platform/testing/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
+import { openMailFolder } from '../../platform/testing/mail-folder.ts';
 import { openBrowser } from '../../platform/testing/oauth-browser.ts';
 import { codeOf } from '../../platform/testing/totp.ts';
 
@@ -298,6 +300,33 @@ test('what is refused before a page begins its work is a page too, and says what
   await context.close();
 });
 
+test('a closed account is opened on the page of its mail, which sends another to whoever has none', async () => {
+  const { page, context, complaints } = await world.visit();
+  const mails = await openMailFolder(world.api.ports);
+  const owner = await signUp({ api: world.api.url });
+  const { id: userId, email } = owner;
+  await world.api.ports.transact((tx) => spendLoginFailures(tx, world.api.ports, { userId, email }));
+  await page.goto('/login');
+  await logIn(page, owner);
+  expect(await alertOn(page)).toContain('unlock your account at /account/unlock by a mail');
+  await page.goto('/account/unlock');
+  await page.getByLabel('No code? Your e-mail address').fill(email);
+  await button(page, 'Send me a mail with a link').click();
+  await page.getByText('a mail with a link is on its way').waitFor();
+  const { page: path, code } = (await mails.to(email)).at(-1) ?? {};
+  await page.goto('about:blank');
+  await page.goto(`${path}#${code}`);
+  expect(new URL(page.url()).hash).toBe('');
+  await button(page, 'Unlock').click();
+  await page.getByText('Your account is unlocked. You can sign in again.').waitFor();
+  await page.goto('/login');
+  await logIn(page, owner);
+  expect(await heading(page)).toBe('Signed in');
+  expect(complaints).toEqual([]);
+  await mails.close();
+  await context.close();
+});
+
 test('reference, errors, mailed links and refusals are readable in light and dark, narrow and wide', async () => {
   const { page, context, complaints } = await world.visit();
   for (const path of [
@@ -305,6 +334,7 @@ test('reference, errors, mailed links and refusals are readable in light and dar
     '/docs/errors',
     '/account/verify-email',
     '/account/reset-password',
+    '/account/unlock',
     '/oauth2/authorize?client_id=nobody',
   ]) {
     const answer = await page.goto(path);
