@@ -6,7 +6,7 @@ import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
 export function createHasherOf(
   config: Config,
   pepper: Buffer,
-): Pick<Hasher, 'hash' | 'verify' | 'needsUpgrade' | 'dummyDigest' | 'close'> {
+): Pick<Hasher, 'hash' | 'verify' | 'refusalOf' | 'needsUpgrade' | 'dummyDigest' | 'close'> {
   let started: Hasher | undefined;
   const get = (): Hasher => {
     started ??= start(config, pepper);
@@ -15,6 +15,7 @@ export function createHasherOf(
   return {
     hash: (password, admission) => get().hash(password, admission),
     verify: (password, digest, admission) => get().verify(password, digest, admission),
+    refusalOf: (admission) => started?.refusalOf(admission),
     needsUpgrade: (digest) => get().needsUpgrade(digest),
     dummyDigest: () => get().dummyDigest(),
     close: async () => started?.close(),

@@ -92,6 +92,8 @@ export type HashAdmission = {
 export type PasswordHasher = {
   hash(password: string, admission: HashAdmission): Promise<string>;
   verify(password: string, digest: string, admission: HashAdmission): Promise<boolean>;
+  /** The error that a job with this admission would meet now, if it would. */
+  refusalOf(admission: HashAdmission): Error | undefined;
   needsUpgrade(digest: string): boolean;
   /** Resolves once the hashing processes are ready. */
   dummyDigest(): Promise<string>;

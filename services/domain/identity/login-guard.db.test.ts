@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { HasherBusyError } from '../../platform/hasher/errors.ts';
 import type { Json } from '../../platform/testing/http-client.ts';
 import { signIn, signUp } from '../../platform/testing/identity-flows.ts';
 import {
@@ -18,6 +19,7 @@ import { forgiveFailures } from './login-failures.store.ts';
 import { type AdmittedLogin, admitLogin } from './login-guard.ts';
 import { forgetDevices } from './login-sighting.ts';
 import { readLoginStanding } from './login-standing.ts';
+import { signIn as signInCase } from './sign-in.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -32,6 +34,7 @@ const watched = (real: PasswordHasher): PasswordHasher => ({
   ...real,
   hash: (password, admission) => real.hash(password, admission),
   dummyDigest: () => real.dummyDigest(),
+  refusalOf: (admission) => real.refusalOf(admission),
   needsUpgrade: (digest) => real.needsUpgrade(digest),
   verify: async (password, digest, admission) => {
     admissions.push(admission);
@@ -112,6 +115,31 @@ const comparable = (answer: HttpAnswer) => ({
   retryAfter: answer.headers.get('retry-after'),
 });
 const deviceOf = ({ cookie }: HttpAnswer): string => /sallyport\.device=[^;]+/.exec(cookie)?.[0] ?? '';
+
+describe('a full hashing queue', () => {
+  test('turns a stranger away before anything is read of the account, and keeps the places of known devices', async () => {
+    const person = newPerson();
+    const cookie = deviceOf(await signUp(world, person));
+    const ports = {
+      ...world.deps,
+      hasher: {
+        ...watched(world.deps.hasher),
+        refusalOf: ({ knownDevice }: HashAdmission) => (knownDevice ? undefined : new HasherBusyError('full', 3)),
+      },
+    };
+    const unread = new Proxy(ports.sql, {
+      get: () => expect.fail('a statement was run'),
+      apply: () => expect.fail('a statement was run'),
+    });
+    await expect(signInCase({ ...ports, sql: unread }, person, homeOf(person.email))).rejects.toMatchObject({
+      code: 'hashing_busy',
+      options: { retryAfterSeconds: 3 },
+    });
+    await expect(signInCase(ports, { ...person, cookie }, homeOf(person.email))).resolves.toMatchObject({
+      body: { user: { email: person.email } },
+    });
+  });
+});
 
 describe('a guessed password (C-CRD-04, U4)', () => {
   test('five wrong ones lock the account for unknown devices: the sixth is refused even if right, before it is hashed', async () => {

@@ -38,6 +38,10 @@ type AttemptedLogin = {
   readonly devicesSince?: Date | null | undefined;
 };
 
+/** Whether the cookie alone says so: that the account has forgotten its devices since then is not known yet. */
+export const mayBeKnownDevice = (ports: GuardPorts, { email, cookie }: AttemptedLogin): boolean =>
+  knownDevice(ports, { cookie, isSecure: ports.auth.browser.secureCookies, email }) !== null;
+
 /**
  * Judges an attempt to sign in before its password is looked at. Known and unknown accounts cost the same statements.
  * A browser that has signed in before is held by its own counter alone, so nobody can lock another one out.

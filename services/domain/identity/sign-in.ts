@@ -18,9 +18,9 @@ import { askSecondFactor } from './factors/ask-second-factor.ts';
 import { secondFactorRequired } from './factors-errors.ts';
 import { finishOrEnd, personCaller } from './finish-login.ts';
 import { forgiveLogin } from './forgive-login.ts';
-import { admissionOf, inQueue } from './hash-password.ts';
+import { admissionOf, assertQueueHasPlace, inQueue } from './hash-password.ts';
 import { type Credential, findCredential } from './identity.store.ts';
-import { admitLogin, type HasLoginGuard } from './login-guard.ts';
+import { admitLogin, type HasLoginGuard, mayBeKnownDevice } from './login-guard.ts';
 import { sightLogin } from './login-sighting.ts';
 import type { HasVerificationRule } from './mail/queue-mail.ts';
 import { beginLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
@@ -76,6 +76,8 @@ const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === 
 async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
   assertNotRewound(ports.revocations);
   const email = normaliseEmail(input.email);
+  const mayBeKnown = mayBeKnownDevice(ports, { email, cookie: input.cookie });
+  assertQueueHasPlace(ports.hasher, admissionOf(caller, input.signal, mayBeKnown));
   const credential = await findCredential(ports.sql, email);
   const devicesSince = credential?.devicesSince;
   const admitted = await admitLogin(ports, { email, cookie: input.cookie, devicesSince }, caller);

@@ -41,6 +41,7 @@ const watched = (real: PasswordHasher): PasswordHasher => {
   return {
     hash: (password, admission) => look().then(() => real.hash(password, admission)),
     verify: (password, digest, admission) => look().then(() => real.verify(password, digest, admission)),
+    refusalOf: (admission) => real.refusalOf(admission),
     needsUpgrade: (digest) => real.needsUpgrade(digest),
     dummyDigest: () => real.dummyDigest(),
   };

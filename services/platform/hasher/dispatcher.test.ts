@@ -92,6 +92,9 @@ describe('dispatcher', () => {
     lanes[1]?.ready(0.4);
     for (let index = 0; index < 14; index += 1) hashJob(dispatcher, `u${index}`);
     expect(dispatcher.counts()).toEqual({ queued: 12, running: 2 });
+    const late = { clientPrefix: 'late', knownDevice: false };
+    expect(dispatcher.refusalOf({ ...late, knownDevice: true })).toBeUndefined();
+    expect(dispatcher.refusalOf(late)).toEqual(busyWith('full', 3));
     // 14 jobs of 0.4 s in two children: 2.8 s.
     await expect(hashJob(dispatcher, 'late')).rejects.toEqual(busyWith('full', 3));
     for (let index = 0; index < 4; index += 1) hashJob(dispatcher, `k${index}`, { knownDevice: true });

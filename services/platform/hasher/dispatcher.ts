@@ -32,6 +32,8 @@ export type FinishedReply = Exclude<HashReply, { kind: 'failed' }>;
 
 export interface Dispatcher {
   submit(request: HashRequest, admission: Admission): Promise<FinishedReply>;
+  /** What a job of this place would be refused with now. */
+  refusalOf(place: Place): HasherBusyError | undefined;
   /** What the first child that could hash reported. */
   readonly firstReady: Promise<ReadyMessage>;
   counts(): { queued: number; running: number };
@@ -98,6 +100,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
     return job.settle.promise;
   }
+
+  const refusalOf = (place: Place): HasherBusyError | undefined => (queue.hasSeatFor(place) ? undefined : busy('full'));
 
   function startWaiting(job: Job): void {
     job.waitingSinceMs = clock.nowMs();
@@ -234,7 +238,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (slots.every((slot) => !slot.lane)) allEnded.resolve();
   }
 
-  return { submit, firstReady: firstReady.promise, counts, close };
+  return { submit, refusalOf, firstReady: firstReady.promise, counts, close };
 }
 
 function emptySlot(): Slot {

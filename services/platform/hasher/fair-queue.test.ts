@@ -104,7 +104,9 @@ describe('fair queue', () => {
           if (next.act === 'offer') {
             const job: TestJob = { name: `${index}`, clientPrefix: next.prefix, knownDevice: next.known };
             waiting.add(job);
+            const hasSeat = queue.hasSeatFor(job);
             const left = queue.offer(job);
+            expect(left === job, 'what it says beforehand').toBe(!hasSeat);
             if (left) expect(waiting.delete(left)).toBe(true);
             if (left) expect(left.knownDevice).toBe(job.knownDevice);
           } else if (next.act === 'take') {

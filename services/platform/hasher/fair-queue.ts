@@ -7,6 +7,8 @@ export interface Place {
 
 export interface FairQueue<T extends Place> {
   readonly size: number;
+  /** Whether a job of this place would get a seat now. */
+  hasSeatFor(place: Place): boolean;
   /** Seats the job and returns the one left without a place: none, the job itself, or the newest of a greedier prefix. */
   offer(job: T): T | undefined;
   take(): T | undefined;
@@ -25,19 +27,23 @@ export function createFairQueue<T extends Place>(capacity: number, reservedForKn
   const unknown = createRing<T>();
   let knownServedLast = false;
 
-  const ringOf = (job: T): Ring<T> => (job.knownDevice ? known : unknown);
+  const ringOf = ({ knownDevice }: Place): Ring<T> => (knownDevice ? known : unknown);
   const size = (): number => known.size + unknown.size;
-  const hasRoom = (job: T): boolean =>
-    size() < capacity && (job.knownDevice || unknown.size < capacity - reservedForKnown);
+  const hasRoom = ({ knownDevice }: Place): boolean =>
+    size() < capacity && (knownDevice || unknown.size < capacity - reservedForKnown);
 
   return {
     get size() {
       return size();
     },
+    hasSeatFor: (place) => hasRoom(place) || ringOf(place).yielding(place) !== undefined,
     offer(job) {
       const ring = ringOf(job);
-      const evicted = hasRoom(job) ? undefined : ring.evictFor(job);
-      if (evicted !== job) ring.push(job);
+      if (hasRoom(job)) return void ring.push(job);
+      const evicted = ring.yielding(job);
+      if (evicted === undefined) return job;
+      ring.remove(evicted);
+      ring.push(job);
       return evicted;
     },
     take() {
@@ -60,7 +66,8 @@ interface Ring<T> {
   push(job: T): void;
   shift(): T | undefined;
   remove(job: T): void;
-  evictFor(job: T): T;
+  /** The job that gives its place up to such a one. */
+  yielding(place: Place): T | undefined;
   drain(): T[];
 }
 
@@ -99,15 +106,12 @@ function createRing<T extends Place>(): Ring<T> {
       return undefined;
     },
     remove,
-    evictFor(job) {
-      const own = jobsByPrefix.get(job.clientPrefix)?.length ?? 0;
+    yielding({ clientPrefix }) {
+      const own = jobsByPrefix.get(clientPrefix)?.length ?? 0;
       let greediest: T[] = [];
       for (const jobs of jobsByPrefix.values()) if (jobs.length > greediest.length) greediest = jobs;
-      const newest = greediest.at(-1);
       // Only a prefix that stays at least level loses a place, or two prefixes would evict each other for ever.
-      if (!newest || greediest.length <= own + 1) return job;
-      remove(newest);
-      return newest;
+      return greediest.length > own + 1 ? greediest.at(-1) : undefined;
     },
     drain() {
       const jobs = [...jobsByPrefix.values()].flat();

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type HasherClock, systemClock } from './clock.ts';
 import { type Admission, type ChildEvent, createDispatcher, type HashOutcome } from './dispatcher.ts';
-import { HasherFailedError } from './errors.ts';
+import { type HasherBusyError, HasherFailedError } from './errors.ts';
 import { childLanes, type StartLane } from './lane.ts';
 import { normalisePassword } from './normalise-password.ts';
 import { findScheme, type HashAlgorithm } from './schemes.ts';
@@ -42,6 +42,11 @@ export interface Hasher {
    * @throws UnhashablePasswordError, UnknownDigestError, HasherBusyError, HasherFailedError
    */
   verify(password: string, digest: string, admission: Admission): Promise<boolean>;
+  /**
+   * The refusal that a job with this admission would meet now, if it would: whoever asks first does nothing else in
+   * vain. A place may still be gone when the job comes.
+   */
+  refusalOf(admission: Admission): HasherBusyError | undefined;
   /**
    * Whether a password just verified by this digest deserves a new one.
    * @throws UnknownDigestError
@@ -95,6 +100,7 @@ export function createHasher(options: HasherOptions): Hasher {
       if (reply.kind !== 'verified') throw new HasherFailedError('a child answered another question');
       return reply.matches;
     },
+    refusalOf: (admission) => dispatcher.refusalOf(admission),
     needsUpgrade: (digest) => !findScheme(digest).isCurrent(digest, options.algorithm),
     dummyDigest: async () => (await dispatcher.firstReady).dummyDigest,
     stats: () => ({ ...dispatcher.counts(), capacity }),
