@@ -145,10 +145,11 @@ describe('clients that register themselves (RFC 7591)', () => {
   });
 
   test('T14: what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
-    const withScopes = (scopes: string) => ({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes } });
-    const wide = await world.startCopy(withScopes('openid email tasks:read'));
-    const narrow = await world.startCopy({ ...withScopes('openid'), hashes: false });
-    const none = await world.startCopy({ ...withScopes('profile'), hashes: false });
+    const startWith = (scopes: string) =>
+      world.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
+    const wide = await startWith('openid email tasks:read');
+    const narrow = await startWith('openid');
+    const none = await startWith('profile');
     const signedIn = await newSignedIn(wide);
     const made = (
       await world.register(
