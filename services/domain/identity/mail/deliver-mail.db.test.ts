@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { takeFence } from '../../../platform/queue/fences.ts';
 import { type MailFolder, openMailFolder } from '../../../platform/testing/mail-folder.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
 import { MailRefusedError, type MailTransport, type OutgoingMail } from '../../ports.ts';
+import { deliverMails } from './deliver-mail.ts';
 import { mailPurge } from './mail.store.ts';
 import type { MailRequest } from './mails.ts';
 import { queueMail } from './queue-mail.ts';
@@ -152,6 +154,27 @@ describe('a mail that was asked for', () => {
     await due();
     expect(await mails.to(request.to)).toEqual([]);
     expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
+  });
+
+  test('that a later try has taken is neither sent nor changed by a worker that was held up past its lease', async () => {
+    await ask(notice('somebody@people.test'));
+    const sent: string[] = [];
+    let begun = 0;
+    const heldUp: TestPorts['transact'] = async (work) => {
+      begun += 1;
+      // The first takes the mail, the second holds and writes it.
+      if (begun === 2) {
+        await due();
+        await mails.deliver(away);
+      }
+      return ports.transact(work);
+    };
+    const mailTransport = transport(({ to }) => void sent.push(to));
+    const fence = await takeFence(ports.sql, 'deliver-mail');
+    const { signal } = new AbortController();
+    expect(await deliverMails({ ...ports, transact: heldUp, mailTransport }, { fence, signal })).toEqual({ taken: 1 });
+    expect([begun, sent]).toEqual([2, []]);
+    expect(await rows()).toMatchObject([{ attempts: 2, failure: 'EENVELOPE' }]);
   });
 
   test('of a change to the address that the account has already there is nothing to say', async () => {
