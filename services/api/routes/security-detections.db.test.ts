@@ -215,7 +215,7 @@ describe('detections', () => {
     expect(await unasked(user.email)).toHaveLength(2);
   });
 
-  test('an account without a password, a disabled one and one that is gone are sent no mail by step_up', async () => {
+  test('an account without a password is mailed by step_up as well; a disabled one and one that is gone are not', async () => {
     const [bare, disabled, gone] = [await person(), await person(), await person()];
     await world.seal();
     for (const [n, user] of [bare, disabled, gone].entries()) {
@@ -228,12 +228,16 @@ describe('detections', () => {
     await world.rows('DELETE FROM users WHERE id = $1', [gone.id]);
     await world.detect();
     const queued = await world.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`);
-    for (const { id, email } of [bare, disabled, gone]) {
+    for (const [{ id, email }, letters] of [
+      [bare, 1],
+      [disabled, 0],
+      [gone, 0],
+    ] as const) {
       expect(await incidentsOf(id)).toMatchObject([{ detection: 'impossible_travel' }]);
-      expect(await unasked(email)).toEqual([]);
+      expect(await unasked(email)).toHaveLength(letters);
     }
-    // Who has a password is looked at again as the mail is written; the others are asked for none.
-    expect(queued).toHaveLength(1);
+    // Who is disabled is looked at again as the mail is written.
+    expect(queued).toHaveLength(2);
     expect((await incidentsOf(gone.id))[0].actions).toEqual(['end_session']);
   });
 

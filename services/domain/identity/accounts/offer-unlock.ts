@@ -6,7 +6,7 @@ import { findAccount } from './accounts.store.ts';
 
 /**
  * The mail that unlocks, to the owner of an account that was closed without their doing, in the transaction that closes
- * it. None where the account has no password, or is none: whoever needs one all the same asks for it (`requestUnlock`).
+ * it; to one without a password too, whose provider's logins are closed as well.
  */
 export async function offerUnlock(
   tx: Tx,
@@ -15,7 +15,7 @@ export async function offerUnlock(
   caller: Caller,
 ): Promise<void> {
   const account = await findAccount(tx, userId);
-  if (!account || account.digest === null) return;
+  if (!account) return;
   const { email: to } = account;
   await queueMail(
     tx,
