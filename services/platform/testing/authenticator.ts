@@ -27,10 +27,10 @@ function cbor(value: Cbor): Buffer {
 }
 
 const sha256 = (data: string | Buffer): Buffer => createHash('sha256').update(data).digest();
-const FLAGS = { present: 0x01, verified: 0x04, attested: 0x40 };
+const FLAGS = { present: 0x01, verified: 0x04, shared: 0x18, attested: 0x40 };
 
-/** One discoverable ES256 credential that never leaves its device, with a counter. */
-export function createAuthenticator() {
+/** One discoverable ES256 credential that never leaves its device, unless its owner's devices share it; with a counter. */
+export function createAuthenticator({ isShared = false }: { readonly isShared?: boolean } = {}) {
   const credentialId = randomBytes(32);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   let userHandle = '';
@@ -41,7 +41,8 @@ export function createAuthenticator() {
   }
 
   function authenticatorData(options: Options, { verifiesUser = true, rpId }: Ceremony, attested?: Buffer): Buffer {
-    const flags = FLAGS.present | (verifiesUser ? FLAGS.verified : 0) | (attested ? FLAGS.attested : 0);
+    const kind = FLAGS.present | (isShared ? FLAGS.shared : 0);
+    const flags = kind | (verifiesUser ? FLAGS.verified : 0) | (attested ? FLAGS.attested : 0);
     const count = Buffer.alloc(4);
     count.writeUInt32BE(++counter);
     const party = rpId ?? options.rp?.id ?? options.rpId ?? '';

@@ -2,23 +2,31 @@
 import type pg from 'pg';
 import { expect } from 'vitest';
 
+/** One statement and its values. */
+export type Held = readonly [text: string, values?: readonly unknown[]];
+
 /**
- * `change` is made first but committed only when the request waits for it: the request began before the change, and
- * goes on after it. Needs no clock.
- * @param change one statement with the id of user or client as `$1`; the user's row is locked before it
+ * `held` is done, and not committed, before the request; `then` once the request waits for it, and then the commit. The
+ * request began before, and goes on after it. Needs no clock.
+ * @param then is given the connection that holds, and the process id of what waits
  */
-export async function overtaken<T>(pool: pg.Pool, id: string, change: string, request: () => Promise<T>): Promise<T> {
+export async function whileItWaits<T>(
+  pool: pg.Pool,
+  held: readonly Held[],
+  request: () => Promise<T>,
+  then: (holder: pg.PoolClient, waiting: number) => Promise<unknown> = async () => {},
+): Promise<T> {
   const holder = await pool.connect();
   try {
     await holder.query('BEGIN');
-    await holder.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]);
-    await holder.query(change, [id]);
+    for (const [text, values = []] of held) await holder.query(text, [...values]);
     const {
       rows: [{ pid }],
     } = await holder.query('SELECT pg_backend_pid() AS pid');
     const asked = request();
-    const waiting = 'SELECT 1 FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))';
+    const waiting = 'SELECT pid FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))';
     await expect.poll(async () => (await pool.query(waiting, [pid])).rowCount, { timeout: 60_000 }).toBe(1);
+    await then(holder, (await pool.query(waiting, [pid])).rows[0].pid);
     await holder.query('COMMIT');
     return await asked;
   } finally {
@@ -26,3 +34,19 @@ export async function overtaken<T>(pool: pg.Pool, id: string, change: string, re
     holder.release();
   }
 }
+
+/** Holds a user: what they or others do to them waits. */
+export const userHeld = (id: string): Held => ['SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]];
+
+/**
+ * `change` is made first but committed only when the request waits for it.
+ * @param change one statement with the id of user or client as `$1`; the user's row is locked before it
+ */
+export const overtaken = <T>(pool: pg.Pool, id: string, change: string, request: () => Promise<T>): Promise<T> =>
+  whileItWaits(pool, [userHeld(id), [change, [id]]], request);
+
+/** The database ends the connection on which the request waits for its user. */
+export const cutOff = <T>(pool: pg.Pool, id: string, request: () => Promise<T>): Promise<T> =>
+  whileItWaits(pool, [userHeld(id)], request, (_holder, waiting) =>
+    pool.query('SELECT pg_terminate_backend($1)', [waiting]),
+  );

@@ -26,6 +26,8 @@ export type AccountRow = {
   readonly digest: string | null;
 };
 
+type InsertedUser = Pick<AccountRow, 'id' | 'email' | 'emailVerified' | 'name' | 'image' | 'createdAt' | 'updatedAt'>;
+
 /** By two_factors' unique user and passkeys_user_id. */
 const HAS_SECOND_FACTOR = `(EXISTS (SELECT FROM two_factors f WHERE f."userId" = u.id AND f.verified)
    OR EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id))`;
@@ -40,7 +42,8 @@ const accountFindById = defineStatement('accountFindById', `SELECT ${ACCOUNT} ${
 const userInsert = defineStatement(
   'accountUserInsert',
   `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
-   ON CONFLICT (email) DO NOTHING RETURNING id`,
+   ON CONFLICT (email) DO NOTHING
+   RETURNING id, email, "emailVerified" IS NOT NULL AS "emailVerified", name, image, "createdAt", "updatedAt"`,
 );
 
 const passwordInsert = defineStatement(
@@ -48,11 +51,10 @@ const passwordInsert = defineStatement(
   `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $2, 'credential', $2, $3)`,
 );
 
-/** The row trigger ends every login. Only while the password is still the one that was judged. */
+/** The row trigger ends every login. Under a stronger digest it may be since it was read: whatever is there goes. */
 const passwordReplace = defineStatement(
   'passwordReplace',
-  `UPDATE accounts SET password = $3, "updatedAt" = now()
-   WHERE "userId" = $1 AND "providerId" = 'credential' AND password = $2 RETURNING id`,
+  `UPDATE accounts SET password = $2, "updatedAt" = now() WHERE "userId" = $1 AND "providerId" = 'credential'`,
 );
 
 const loginsEnd = defineStatement('loginsEnd', `SELECT user_every_login_end($1)`);
@@ -108,19 +110,20 @@ export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | unde
 export const lockUser = async (tx: Tx, userId: string): Promise<boolean> =>
   (await lockUserRow(tx, userId)) !== undefined;
 
-/** False where another account has the address, which is proven unless said. */
+/** Undefined where another account has the address, which is proven unless said. */
 export const insertUser = (
   tx: Tx,
   user: { readonly id: string; readonly email: string; readonly name: string; readonly isProven?: boolean },
-): Promise<boolean> => isDone(tx.query(userInsert, [user.id, user.email, user.name, user.isProven ?? true]));
+): Promise<InsertedUser | undefined> =>
+  one(tx.query<InsertedUser>(userInsert, [user.id, user.email, user.name, user.isProven ?? true]));
 
 /** The first password of an account. */
 export const insertPassword = (tx: Tx, id: string, userId: string, digest: string): Promise<unknown> =>
   tx.query(passwordInsert, [id, userId, digest]);
 
-/** Another password: the row trigger ends every login. False where the present one is not `judged` any more. */
-export const replacePassword = (tx: Tx, userId: string, judged: string, digest: string): Promise<boolean> =>
-  isDone(tx.query(passwordReplace, [userId, judged, digest]));
+/** Another password, and the row trigger ends every login; the user is locked by the caller. */
+export const replacePassword = (tx: Tx, userId: string, digest: string): Promise<unknown> =>
+  tx.query(passwordReplace, [userId, digest]);
 
 /** Raises the user's epoch and ends every session, family and access token. */
 export const endEveryLogin = (tx: Tx, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);

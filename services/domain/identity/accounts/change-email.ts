@@ -1,9 +1,7 @@
-import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { normaliseEmail } from '../email.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { findAccount } from './accounts.store.ts';
 import { holdOwnSession } from './hold-own-session.ts';
 
 /**
@@ -18,9 +16,7 @@ export async function changeEmail(
 ): Promise<{ readonly status: 'verification_sent' }> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller);
-    const { userId } = await holdOwnSession(tx, caller);
-    const userEpoch = (await findAccount(tx, userId))?.tokenEpoch;
-    if (userEpoch === undefined) throw unauthenticated();
+    const { userId, tokenEpoch: userEpoch } = await holdOwnSession(tx, caller);
     await queueMail(tx, ports, { template: 'change_email', to: normaliseEmail(newEmail), userId, userEpoch }, caller);
   });
   return { status: 'verification_sent' };

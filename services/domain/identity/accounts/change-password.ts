@@ -1,7 +1,5 @@
-import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
-import { currentPasswordWrong } from '../account-errors.ts';
 import { isTwoFactors } from '../assurance.ts';
 import { ownSession } from '../factors/own-session.ts';
 import { proveOwnPassword } from '../factors/prove-own-password.ts';
@@ -9,7 +7,7 @@ import { finishOrEnd } from '../finish-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
-import { findAccount, replacePassword } from './accounts.store.ts';
+import { replacePassword } from './accounts.store.ts';
 import { holdOwnSession } from './hold-own-session.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
 import { ownAccount } from './own-account.ts';
@@ -37,16 +35,14 @@ export async function changePassword(
 ): Promise<LoginAnswer> {
   const { authTime } = ownAccount(caller);
   const { userId } = await ownSession(ports, caller);
-  const own = { password: currentPassword, cookie, ...(signal ? { signal } : {}) };
-  const digest = await proveOwnPassword(ports, userId, own, caller);
-  const owner = await findAccount(ports.sql, userId);
-  if (!owner) throw unauthenticated();
+  const owner = await proveOwnPassword(ports, userId, { password: currentPassword, cookie, signal }, caller);
   const { hasSecondFactor: keepsSecondFactor } = owner;
-  const provenDigest = await newDigest(ports, { password: newPassword, owner, keepsSecondFactor, signal }, caller);
+  const digest = await newDigest(ports, { password: newPassword, owner, keepsSecondFactor, signal }, caller);
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_changed');
+    // Another password would have ended this session: the one that was proved is still the account's.
     const { amr, acr, expiresAt, email } = await holdOwnSession(tx, caller);
-    if (!(await replacePassword(tx, userId, digest, provenDigest))) throw currentPasswordWrong();
+    await replacePassword(tx, userId, digest);
     tx.afterCommit(ports.announceRevocations);
     await deleteCodes(tx, userId, email);
     await queueMail(tx, ports, { template: 'password_changed', to: email }, caller);

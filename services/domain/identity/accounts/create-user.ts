@@ -5,7 +5,7 @@ import { normaliseEmail } from '../email.ts';
 import { emailTaken } from '../errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { userView } from '../views.ts';
-import { findAccount, insertPassword, insertUser } from './accounts.store.ts';
+import { insertPassword, insertUser } from './accounts.store.ts';
 import { type NewPasswordPorts, newDigest } from './set-password.ts';
 
 export type NewUser = { readonly email: string; readonly password: string; readonly name?: string | undefined };
@@ -21,14 +21,13 @@ export async function createUser(
 ): Promise<UserView> {
   const email = normaliseEmail(given);
   const digest = await newDigest(ports, { password, owner: { email, name, roles: ['user'] } }, caller);
-  const made = await ports.transact(async (tx) => {
+  return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'user_created');
     const id = ports.random.uuid();
-    if (!(await insertUser(tx, { id, email, name, isProven: false }))) throw emailTaken();
+    const user = await insertUser(tx, { id, email, name, isProven: false });
+    if (!user) throw emailTaken();
     await insertPassword(tx, ports.random.uuid(), id, digest);
     await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
-    return findAccount(tx, id);
+    return userView(user);
   });
-  if (!made) throw emailTaken();
-  return userView(made);
 }

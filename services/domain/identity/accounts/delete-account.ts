@@ -1,4 +1,3 @@
-import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
@@ -6,7 +5,6 @@ import { assertAdminStays } from '../assert-admin-stays.ts';
 import type { HasAuth } from '../auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { deleteUserRow, lockAdminRole } from '../users.store.ts';
-import { findAccount } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
 import { holdOwnSession } from './hold-own-session.ts';
 
@@ -22,12 +20,10 @@ export async function deleteAccount(
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'account_deleted');
     await lockAdminRole(tx);
-    const { userId } = await holdOwnSession(tx, caller);
-    const account = await findAccount(tx, userId);
-    if (!account) throw unauthenticated();
-    await assertAdminStays(tx, account);
+    const { userId, roles, email } = await holdOwnSession(tx, caller);
+    await assertAdminStays(tx, { id: userId, roles, isDisabled: false });
     await forgetSessions(tx, ports, userId);
-    await queueMail(tx, ports, { template: 'account_deleted', to: account.email }, caller);
+    await queueMail(tx, ports, { template: 'account_deleted', to: email }, caller);
     await deleteUserRow(tx, userId);
     tx.afterCommit(ports.announceRevocations);
   });

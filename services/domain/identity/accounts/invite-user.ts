@@ -1,4 +1,3 @@
-import { UnknownDigestError } from '../../../platform/hasher/errors.ts';
 import { findScheme } from '../../../platform/hasher/schemes.ts';
 import { assertHolds } from '../../access/assert-holds.ts';
 import { holdRole, rightsOf } from '../../access/role-rights.ts';
@@ -123,6 +122,6 @@ function assertVerifiable(digest: string): void {
   try {
     findScheme(digest);
   } catch (err) {
-    throw err instanceof UnknownDigestError ? passwordHashUnknown() : err;
+    throw passwordHashUnknown({ cause: err });
   }
 }

@@ -25,9 +25,13 @@ export type VerifyInput = {
 
 /** What the reader of a mail has beside its code: a session or the password of the account, or a password for it. */
 export type Reader =
-  | { readonly by: 'session'; readonly sessionId: string }
-  | { readonly by: 'password'; readonly digest: string }
-  | { readonly by: 'new_password'; readonly digest: string };
+  | { readonly by: 'session'; readonly userId: string; readonly sessionId: string }
+  | { readonly by: 'password'; readonly userId: string; readonly digest: string }
+  | { readonly by: 'new_password'; readonly userId: string; readonly digest: string }
+  /** Of an account that begins with the proof. */
+  | { readonly by: 'new_account'; readonly digest: string };
+
+export type ReaderOfAccount = Exclude<Reader, { readonly by: 'new_account' }>;
 
 /**
  * Judges, outside of any transaction, what comes with a code. Undefined where its account is gone or disabled. A wrong
@@ -38,32 +42,43 @@ export type Reader =
 export async function readerOf(
   ports: VerifyPorts,
   code: CodeRow & { readonly purpose: CodePurpose },
-  { password, cookie, signal }: VerifyInput,
+  input: VerifyInput,
   caller: Caller,
 ): Promise<Reader | undefined> {
   const { userId, email, purpose } = code;
-  const account = await (userId === null ? findAccountByEmail(ports.sql, email) : findAccount(ports.sql, userId));
-  if (userId !== null) {
-    if (!account || account.isDisabled) return undefined;
-    const own = await findByCookie(ports, cookie);
-    if (own?.user.id === userId) return { by: 'session', sessionId: own.session.id };
+  const { cookie, signal } = input;
+  if (userId === null) {
+    const { name } = openCode(ports, code) as PendingSignUp;
+    const owner = (await findAccountByEmail(ports.sql, email)) ?? { email, name, roles: ['user'] };
+    const digest = await newDigest(ports, { password: sentPassword(input), owner, signal }, caller);
+    return { by: 'new_account', digest };
   }
-  if (password === undefined) throw passwordRequired();
-  const sent = { password, cookie, ...(signal ? { signal } : {}) };
-  if (userId !== null && purpose === 'change_email')
-    return { by: 'password', digest: await proveOwnPassword(ports, userId, sent, caller) };
-  const digest = userId === null ? null : (account?.digest ?? null);
+  const account = await findAccount(ports.sql, userId);
+  if (!account || account.isDisabled) return undefined;
+  const own = await findByCookie(ports, cookie);
+  if (own?.user.id === userId) return { by: 'session', userId, sessionId: own.session.id };
+  const password = sentPassword(input);
+  if (purpose === 'change_email') {
+    const { digest } = await proveOwnPassword(ports, userId, { password, cookie, signal }, caller);
+    return { by: 'password', userId, digest };
+  }
+  const { digest } = account;
   const isOwn =
     digest !== null &&
     isHashable(password) &&
     (await inQueue(ports.hasher.verify(password, digest, admissionOf(caller, signal))));
-  if (isOwn) return { by: 'password', digest };
-  const owner = account ?? { email, name: (openCode(ports, code) as PendingSignUp).name, roles: ['user'] };
-  return { by: 'new_password', digest: await newDigest(ports, { password, owner, signal }, caller) };
+  if (isOwn) return { by: 'password', userId, digest };
+  const newOne = await newDigest(ports, { password, owner: account, signal }, caller);
+  return { by: 'new_password', userId, digest: newOne };
+}
+
+function sentPassword({ password }: VerifyInput): string {
+  if (password === undefined) throw passwordRequired();
+  return password;
 }
 
 /** Whether that still counts, read with the account locked. */
-export async function holds(tx: Tx, { id, digest }: AccountRow, reader: Reader): Promise<boolean> {
+export async function holds(tx: Tx, { id, digest }: AccountRow, reader: ReaderOfAccount): Promise<boolean> {
   if (reader.by === 'session') return (await readOwnSession(tx, reader.sessionId, id)) !== undefined;
   return reader.by === 'new_password' || reader.digest === digest;
 }

@@ -37,22 +37,24 @@ export async function newDigest(
  * Gives an account this password and ends every login of before (U7); an address not proved before is proved by it.
  * An account whose address nobody had proved may have been made by somebody else: then their other ways in go too, and
  * what it was given for somebody who was invited to it and never came.
- * The user is locked by the caller, and `account` read under that lock. False where the password has changed since.
+ * The user is locked by the caller, and `account` read under that lock.
  */
 export async function takeOver(
   tx: Tx,
   { random }: Pick<Ports, 'random'>,
   account: Pick<AccountRow, 'id' | 'email' | 'emailVerified' | 'digest'>,
   digest: string,
-): Promise<boolean> {
+): Promise<void> {
   if (!account.emailVerified) {
     await deleteOtherAccounts(tx, account.id);
     await deleteFactors(tx, account.id);
     await voidInvitation(tx, account.id);
     await proveEmail(tx, account.id, account.email);
   }
-  if (account.digest !== null) return replacePassword(tx, account.id, account.digest, digest);
-  await endEveryLogin(tx, account.id);
-  await insertPassword(tx, random.uuid(), account.id, digest);
-  return true;
+  if (account.digest !== null) {
+    await replacePassword(tx, account.id, digest);
+  } else {
+    await endEveryLogin(tx, account.id);
+    await insertPassword(tx, random.uuid(), account.id, digest);
+  }
 }

@@ -19,7 +19,14 @@ import { forgetSessions } from './forget-sessions.ts';
 import { takeInvitation } from './invitations.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
 import { findCode, type ProvenCode, redeemCode } from './one-time-codes.ts';
-import { holds, type Reader, readerOf, type VerifyInput, type VerifyPorts } from './reader-of-code.ts';
+import {
+  holds,
+  type Reader,
+  type ReaderOfAccount,
+  readerOf,
+  type VerifyInput,
+  type VerifyPorts,
+} from './reader-of-code.ts';
 import { refuseCode } from './refuse-code.ts';
 import { takeOver } from './set-password.ts';
 
@@ -60,15 +67,14 @@ export async function verifyEmail(
 }
 
 async function prove(tx: Tx, ports: VerifyPorts, proof: ProvenCode, reader: Reader, caller: Caller): Promise<boolean> {
-  const { userId, email } = proof;
   const provenId =
-    userId === null
-      ? await beginAccount(tx, ports, proof, reader)
-      : await proveAddress(tx, ports, { ...proof, userId }, reader, caller);
+    reader.by === 'new_account'
+      ? await beginAccount(tx, ports, proof, reader.digest)
+      : await proveAddress(tx, ports, proof, reader, caller);
   if (provenId === undefined) return false;
-  await deleteCodes(tx, provenId, email);
+  await deleteCodes(tx, provenId, proof.email);
   await takeInvitation(tx, provenId);
-  if (reader.by === 'new_password') await clearLoginFailures(tx, ports, email);
+  if (reader.by === 'new_account' || reader.by === 'new_password') await clearLoginFailures(tx, ports, proof.email);
   await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: provenId } });
   return true;
 }
@@ -78,10 +84,8 @@ async function beginAccount(
   tx: Tx,
   ports: VerifyPorts,
   { email, carries }: ProvenCode,
-  reader: Reader,
+  digest: string,
 ): Promise<string | undefined> {
-  if (reader.by !== 'new_password') return undefined;
-  const { digest } = reader;
   const id = ports.random.uuid();
   if (await insertUser(tx, { id, email, name: (carries as PendingSignUp).name })) {
     await insertPassword(tx, ports.random.uuid(), id, digest);
@@ -92,16 +96,18 @@ async function beginAccount(
   const account = await findAccount(tx, found.id);
   if (!account || account.email !== email || account.emailVerified || account.isDisabled) return undefined;
   tx.afterCommit(ports.announceRevocations);
-  return (await takeOver(tx, ports, account, digest)) ? account.id : undefined;
+  await takeOver(tx, ports, account, digest);
+  return account.id;
 }
 
 async function proveAddress(
   tx: Tx,
   ports: VerifyPorts,
-  { userId, email, purpose }: ProvenCode & { readonly userId: string },
-  reader: Reader,
+  { email, purpose }: ProvenCode,
+  reader: ReaderOfAccount,
   caller: Caller,
 ): Promise<string | undefined> {
+  const { userId } = reader;
   const account = await findAccount(tx, userId);
   if (!account || account.isDisabled || !(await holds(tx, account, reader))) return undefined;
   await forgetSessions(tx, ports, userId);
@@ -112,7 +118,11 @@ async function proveAddress(
     return userId;
   }
   if (account.emailVerified || account.email !== email) return undefined;
-  if (reader.by !== 'new_password') return (await proveEmail(tx, userId, email)) ? userId : undefined;
-  tx.afterCommit(ports.announceRevocations);
-  return (await takeOver(tx, ports, account, reader.digest)) ? userId : undefined;
+  if (reader.by === 'new_password') {
+    tx.afterCommit(ports.announceRevocations);
+    await takeOver(tx, ports, account, reader.digest);
+  } else {
+    await proveEmail(tx, userId, email);
+  }
+  return userId;
 }

@@ -1,11 +1,13 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { isAPIError } from 'better-auth/api';
 import { symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto';
+import type { ErrorFactory } from '../../../platform/define/error.ts';
 import type { RequestContext } from '../../ports.ts';
 import type { createAuthEngine } from '../auth-engine.ts';
 import { factorConflict, passkeyRefused } from '../factors-errors.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from '../handover.ts';
 import type { OpenedSession } from '../live-session.ts';
+import { methodsOf } from './passkey-plugin.ts';
 
 type Engine = ReturnType<typeof createAuthEngine>;
 
@@ -29,11 +31,14 @@ export type AuthFactors = {
     request: RequestContext,
   ): Promise<{ readonly totpUri: string; readonly recoveryCodes: readonly string[] }>;
   passkeyRegistration(input: { readonly userId: string }, request: RequestContext): Promise<PasskeyOptions>;
-  /** The new passkey's id; call inside `transact`. Throws `passkey_refused`, `factor_conflict`. */
+  /**
+   * The new passkey, and the methods that its ceremony proves (RFC 8176); call inside `transact`.
+   * Throws `passkey_refused`, `factor_conflict`.
+   */
   registerPasskey(
     input: PasskeyResponse & { readonly userId: string; readonly name: string },
     request: RequestContext,
-  ): Promise<string>;
+  ): Promise<{ readonly id: string; readonly methods: readonly string[] }>;
   passkeyAuthentication(request: RequestContext): Promise<PasskeyOptions>;
   /** A session for the owner of the passkey, two factors proved; call inside `transact`. Throws `passkey_refused`. */
   signInWithPasskey(
@@ -43,6 +48,13 @@ export type AuthFactors = {
 };
 
 const CHALLENGE_COOKIE = 'better-auth-passkey';
+
+/** What the plugin refuses is refused with this error; a defect stays one. */
+const refusedAs =
+  (refusal: ErrorFactory) =>
+  (err: unknown): never => {
+    throw isAPIError(err) ? refusal({ cause: err }) : err;
+  };
 
 export function createAuthFactors(
   engine: Engine,
@@ -70,12 +82,9 @@ export function createAuthFactors(
     { headers, response }: { headers: Headers | null | undefined; response: unknown },
     change: Readonly<Record<string, unknown>>,
   ): Promise<PasskeyOptions> {
-    const name = await cookieName();
-    const line = headers?.getSetCookie().find((each) => each.startsWith(`${name}=`));
-    const challenge =
-      required(line)
-        .slice(name.length + 1)
-        .split(';', 1)[0] ?? '';
+    const begin = `${await cookieName()}=`;
+    const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
+    const challenge = line.slice(begin.length).replace(/;.*/, '');
     return { options: { ...(response as Record<string, unknown>), ...change }, challenge };
   }
 
@@ -91,12 +100,10 @@ export function createAuthFactors(
     enableTotp: ({ userId, provenDigest }, request) =>
       actingFor(userId, { provenDigest }, async () => {
         const made = await engine.api
-          .enableTwoFactor({ body: { password: HANDED_OVER }, headers: engineHeaders(request) })
-          .catch((err: unknown) => {
-            throw isAPIError(err) ? factorConflict({ cause: err }) : err;
-          });
-        if (made.method !== 'totp') throw new Error('another second factor than asked for');
-        return { totpUri: made.totpURI, recoveryCodes: made.backupCodes };
+          .enableTwoFactor({ body: { password: HANDED_OVER, method: 'totp' }, headers: engineHeaders(request) })
+          .catch(refusedAs(factorConflict));
+        const { totpURI, backupCodes } = made as Extract<typeof made, { method: 'totp' }>;
+        return { totpUri: totpURI, recoveryCodes: backupCodes };
       }),
     passkeyRegistration: ({ userId }, request) =>
       actingFor(userId, {}, async () =>
@@ -112,10 +119,8 @@ export function createAuthFactors(
       actingFor(userId, {}, async () => {
         const made = await engine.api
           .verifyPasskeyRegistration({ body: { response, name }, headers: await headersWith(challenge, request) })
-          .catch((err: unknown) => {
-            throw isAPIError(err) ? passkeyRefused({ cause: err }) : err;
-          });
-        return made.id;
+          .catch(refusedAs(passkeyRefused));
+        return { id: made.id, methods: methodsOf(made.deviceType) };
       }),
     passkeyAuthentication: async (request) =>
       withProof(
@@ -130,9 +135,7 @@ export function createAuthFactors(
       return open(given, () =>
         engine.api
           .verifyPasskeyAuthentication({ body: { response: response as never }, headers, returnHeaders: true })
-          .catch((err: unknown) => {
-            throw isAPIError(err) ? passkeyRefused({ cause: err }) : err;
-          }),
+          .catch(refusedAs(passkeyRefused)),
       );
     },
   };

@@ -1,14 +1,14 @@
-import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
+import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { endSessionIn } from '../end-session.ts';
 import { factorCodeWrong, factorConflict } from '../factors-errors.ts';
 import { finishOrEnd } from '../finish-login.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
-import { confirmTotp, readOwnSession, readTwoFactor, useStep } from './factors.store.ts';
+import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
 import { ownSession } from './own-session.ts';
 import { type OwnPassword, proveOwnPassword } from './prove-own-password.ts';
 import { matchingStep } from './totp.ts';
@@ -22,7 +22,7 @@ export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: 
  */
 export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: Caller): Promise<TotpEnrolment> {
   const { userId } = await ownSession(ports, caller);
-  const provenDigest = await proveOwnPassword(ports, userId, input, caller);
+  const { digest: provenDigest } = await proveOwnPassword(ports, userId, input, caller);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'enrol_totp');
     await lockUser(tx, userId);
@@ -49,8 +49,7 @@ export async function confirmTotpEnrolment(
   if (step === null) throw factorCodeWrong();
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_enrolled');
-    await lockUser(tx, userId);
-    if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+    await holdOwnSession(tx, caller);
     const isFirst = await useStep(tx, userId, { secret: row.secret, step, isConfirmed: false });
     if (!isFirst || !(await confirmTotp(tx, userId))) throw factorConflict();
     await endSessionIn(tx, ports, sessionId);

@@ -118,7 +118,7 @@ const codesReplace = defineStatement(
 /** By primary key of the session. */
 const ownSessionRead = defineStatement(
   'ownSessionRead',
-  `SELECT s.amr, s.acr, s."expiresAt", u.email FROM sessions s JOIN users u ON u.id = s."userId"
+  `SELECT s.amr, s.acr, s."expiresAt", u.email, u.roles, u."tokenEpoch" FROM sessions s JOIN users u ON u.id = s."userId"
    WHERE s.id = $1 AND s."userId" = $2 AND s."expiresAt" > now() AND u."disabledAt" IS NULL`,
 );
 
@@ -126,7 +126,10 @@ export type OwnSession = {
   readonly amr: readonly string[];
   readonly acr: 'aal1' | 'aal2';
   readonly expiresAt: Date;
+  /** Of its user, as what follows. */
   readonly email: string;
+  readonly roles: readonly string[];
+  readonly tokenEpoch: number;
 };
 
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;

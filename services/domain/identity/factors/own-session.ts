@@ -11,7 +11,8 @@ export type LiveOwnSession = OwnSession & { readonly userId: string; readonly se
  */
 export async function ownSession({ sql }: { readonly sql: Sql }, caller: Caller): Promise<LiveOwnSession> {
   const { userId, sessionId } = ownAccount(caller);
-  const session = sessionId === null ? undefined : await readOwnSession(sql, sessionId, userId);
-  if (!session || sessionId === null) throw unauthenticated();
+  if (sessionId === null) throw unauthenticated();
+  const session = await readOwnSession(sql, sessionId, userId);
+  if (!session) throw unauthenticated();
   return { ...session, userId, sessionId };
 }

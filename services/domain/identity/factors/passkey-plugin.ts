@@ -19,7 +19,10 @@ function assertVerified(isVerified: boolean | undefined): void {
 }
 
 /** RFC 8176: a key that never leaves its device, or one that its owner's devices share; and its verified user. */
-const methodsOf = (deviceType: string): readonly string[] => [deviceType === 'singleDevice' ? 'hwk' : 'swk', 'user'];
+export const methodsOf = (deviceType: string): readonly string[] => [
+  deviceType === 'singleDevice' ? 'hwk' : 'swk',
+  'user',
+];
 
 /** Better Auth's passkeys, counted only with user verification, and then as two factors. */
 export function passkeyPlugin(

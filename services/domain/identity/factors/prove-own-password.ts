@@ -1,7 +1,7 @@
 import { unauthenticated } from '../../../platform/errors.ts';
 import type { Caller } from '../../ports.ts';
 import { currentPasswordWrong } from '../account-errors.ts';
-import { findAccount } from '../accounts/accounts.store.ts';
+import { type AccountRow, findAccount } from '../accounts/accounts.store.ts';
 import { countLoginFailure } from '../count-login-failure.ts';
 import { admissionOf, inQueue } from '../hash-password.ts';
 import { admitLogin } from '../login-guard.ts';
@@ -11,19 +11,22 @@ import type { LoginPorts } from '../sign-in.ts';
 export type OwnPassword = {
   readonly password: string;
   readonly cookie?: string | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 };
 
+export type ProvenAccount = AccountRow & { readonly digest: string };
+
 /**
- * The digest that the caller's password was proved against. A wrong one counts as a failed login.
- * @throws currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ * The caller's account, with the digest that their password was proved against. A wrong one counts as a failed login.
+ * @throws unauthenticated (401) where the account is gone or disabled, currentPasswordWrong (403), loginLocked (429),
+ *   hashingBusy (503)
  */
 export async function proveOwnPassword(
   ports: LoginPorts,
   userId: string,
   { password, cookie, signal }: OwnPassword,
   caller: Caller,
-): Promise<string> {
+): Promise<ProvenAccount> {
   const account = await findAccount(ports.sql, userId);
   if (!account || account.isDisabled) throw unauthenticated();
   const { email, digest, devicesSince } = account;
@@ -32,7 +35,7 @@ export async function proveOwnPassword(
     digest !== null &&
     isHashable(password) &&
     (await inQueue(ports.hasher.verify(password, digest, admissionOf(caller, signal, admitted.isKnownDevice))));
-  if (isRight) return digest;
+  if (isRight) return { ...account, digest };
   await ports.transact((tx) => countLoginFailure(tx, admitted, userId, caller));
   throw currentPasswordWrong();
 }

@@ -1,7 +1,6 @@
-import { unauthenticated } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Tx } from '../../ports.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
+import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { endSessionIn } from '../end-session.ts';
 import { factorConflict } from '../factors-errors.ts';
@@ -9,7 +8,7 @@ import { finishOrEnd } from '../finish-login.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
-import { insertRecoveryCodes, readFactors, readOwnSession } from './factors.store.ts';
+import { insertRecoveryCodes, readFactors } from './factors.store.ts';
 import { ownSession } from './own-session.ts';
 import { PASSKEYS_MAXIMUM } from './passkeys.store.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';
@@ -52,12 +51,12 @@ export async function registerPasskey(
   const { login, passkeyId, isNew } = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, caller, 'factor_enrolled');
-      await lockUser(tx, userId);
-      if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+      await holdOwnSession(tx, caller);
       if ((await readFactors(tx, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
-      const made = await ports.auth.factors.registerPasskey({ userId, challenge, response, name }, caller.request);
+      const asked = { userId, challenge, response, name };
+      const made = await ports.auth.factors.registerPasskey(asked, caller.request);
       const hasNewCodes = await insertRecoveryCodes(tx, { id: ports.random.uuid(), userId, secret, backupCodes });
-      return { login: await reopen(tx), passkeyId: made, isNew: hasNewCodes };
+      return { login: await reopen(tx, made.methods), passkeyId: made.id, isNew: hasNewCodes };
     })
     .catch((err: unknown) => {
       throw (err as { constraint?: unknown }).constraint === CREDENTIAL_UNIQUE ? factorConflict({ cause: err }) : err;
@@ -65,9 +64,9 @@ export async function registerPasskey(
   const answer = await finishOrEnd(ports, login, { cookie }, caller);
   return { passkeyId, recoveryCodes: isNew ? codes : null, login: answer };
 
-  async function reopen(tx: Tx) {
+  async function reopen(tx: Tx, methods: readonly string[]) {
     await endSessionIn(tx, ports, sessionId);
-    const assurance = withSecondFactor(amr, ['hwk', 'user']);
+    const assurance = withSecondFactor(amr, methods);
     const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
     return beginLogin(tx, ports, opened, caller);
   }

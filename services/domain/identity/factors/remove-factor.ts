@@ -1,14 +1,14 @@
-import { stepUpRequired, unauthenticated } from '../../../platform/errors.ts';
+import { stepUpRequired } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Tx } from '../../ports.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
+import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { isTwoFactors } from '../assurance.ts';
 import { endSessionIn } from '../end-session.ts';
 import { factorConflict, passkeyUnknown } from '../factors-errors.ts';
 import { finishOrEnd } from '../finish-login.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
-import { readOwnSession, removeIdleCodes, removeTotp } from './factors.store.ts';
+import { removeIdleCodes, removeTotp } from './factors.store.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { deletePasskey } from './passkeys.store.ts';
 
@@ -44,8 +44,7 @@ async function removeFactor(
   const { userId, sessionId, amr, acr, expiresAt } = session;
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_removed');
-    await lockUser(tx, userId);
-    if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
+    await holdOwnSession(tx, caller);
     await remove(tx, session);
     // Who has a factor has a session of two; the rule is kept here all the same.
     if (!isTwoFactors(acr)) throw stepUpRequired();

@@ -49,7 +49,7 @@ export async function recogniseUser(
   }
   const email = provenEmail(profile);
   const id = ports.random.uuid();
-  const isNewUser = await insertUser(tx, { id, email, name: profile.name });
+  const isNewUser = (await insertUser(tx, { id, email, name: profile.name })) !== undefined;
   const userId = isNewUser ? id : await ownerOfAddress(tx, ports, email, caller);
   await linkOAuthAccount(tx, ports, userId, profile);
   const provider = profile.providerId;

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { permissionMissing, unauthenticated } from '../../../platform/errors.ts';
+import type { Caller } from '../../ports.ts';
+import { ownAccount } from './own-account.ts';
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const person = {
+  kind: 'user',
+  userId: 'u',
+  sessionId: 's',
+  clientId: 'sallyport',
+  permissions: new Set<string>(),
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+} as const satisfies Caller;
+const codeOf = (caller: Caller): unknown => {
+  try {
+    return ownAccount(caller);
+  } catch (err) {
+    return (err as { code?: unknown }).code;
+  }
+};
+
+test('a person acts on their own account; no client does, nor another client or an API key in their name', () => {
+  expect(codeOf(person)).toBe(person);
+  const client = { kind: 'client', clientId: 'sallyport', permissions: new Set<string>(), by: 'client' } as const;
+  expect(codeOf({ ...client, isVetted: true, request })).toBe(unauthenticated.definition.code);
+  expect(codeOf({ kind: 'anonymous', request })).toBe(unauthenticated.definition.code);
+  expect(codeOf({ ...person, clientId: 'another' })).toBe(permissionMissing.definition.code);
+  expect(codeOf({ ...person, by: 'api_key' })).toBe(permissionMissing.definition.code);
+});
