@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
+import { quietLog } from '../platform/testing/quiet-log.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 
-const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
 const open = defineEndpoint({
   method: 'GET',
@@ -18,7 +18,7 @@ const open = defineEndpoint({
   errors: [],
 });
 const bound = (endpoint: object): void => {
-  const app = createApp({ log, trustedProxies: [] });
+  const app = createApp({ log: quietLog, trustedProxies: [] });
   bind({ app: app.fastify, callers: createCallerResolver(nobody), bound: app.bound }, endpoint as Endpoint, () => ({}));
 };
 

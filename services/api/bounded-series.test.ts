@@ -6,12 +6,12 @@ import { httpMetrics } from '../../observability/metrics/http.ts';
 import { registry } from '../../observability/metrics/instruments.ts';
 import { renderPrometheus } from '../../observability/metrics/prometheus.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
+import { quietLog } from '../platform/testing/quiet-log.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 
 const COUNT = 10_000;
-const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const random = (): string => randomBytes(9).toString('base64url');
 
 /** Lines of the exposition, buckets included: what a store of metrics keeps apart. */
@@ -21,7 +21,7 @@ const seriesCount = (): number =>
     .filter((line) => line !== '' && !line.startsWith('#')).length;
 
 test('10,000 random users and paths make fewer than 2,000 metric series, and the second half none', async () => {
-  const app = createApp({ log: quiet, trustedProxies: [] });
+  const app = createApp({ log: quietLog, trustedProxies: [] });
   const callers = createCallerResolver({
     bearer: () => null,
     client: () => null,

@@ -2,16 +2,15 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Log } from '../domain/ports.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
 import { rateLimited } from '../platform/errors.ts';
 import { expectProblem, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
+import { quietLog } from '../platform/testing/quiet-log.ts';
 import { answer } from './answer.ts';
 import { type App, createApp } from './app.ts';
 import { bind, bindText, type RouteContext } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 
-const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const about = { summary: '', tag: 'Things', auth: 'public', errors: [] } as const;
 const any = z.object({}).loose();
 
@@ -68,7 +67,7 @@ let refusesNow = false;
 beforeAll(async () => {
   const admission = { counted: [], isClientCounted: false };
   app = createApp({
-    log,
+    log: quietLog,
     trustedProxies: [],
     limiting: {
       identify: () => null,

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { limitBuckets } from '../domain/limits/buckets.ts';
 import { createRequestLimits } from '../domain/limits/request-limits.ts';
-import type { Log } from '../domain/ports.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
 import { createRateCounters, type RedisRateCounters } from '../platform/limiter/rate-counters.ts';
 import { expectProblem, send } from '../platform/testing/http-client.ts';
 import { eventually } from '../platform/testing/product.ts';
+import { quietLog } from '../platform/testing/quiet-log.ts';
 import { testRedisUrl } from '../platform/testing/stores.ts';
 import { startTcpProxy, type TcpProxy } from '../platform/testing/tcp-proxy.ts';
 import { type App, createApp } from './app.ts';
@@ -17,7 +17,6 @@ import { bind } from './bind.ts';
 import { createCallerResolver } from './caller.ts';
 import { identifyBy } from './rate-limits.ts';
 
-const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const endpoint = defineEndpoint({
   method: 'GET',
   path: '/things',
@@ -40,10 +39,14 @@ async function openDoor(secret: string, env: Record<string, string>): Promise<st
   const rateCounters = createRateCounters({ redisUrl: proxy.url, onRedisError: () => {}, clock: systemClock, secret });
   counters.push(rateCounters);
   const limits = createRequestLimits(
-    { rateCounters, sql, clock: systemClock, log },
+    { rateCounters, sql, clock: systemClock, log: quietLog },
     limitBuckets(loadConfig(env).limits),
   );
-  const app = createApp({ log, trustedProxies: [], limiting: { limits, identify: identifyBy(authenticators) } });
+  const app = createApp({
+    log: quietLog,
+    trustedProxies: [],
+    limiting: { limits, identify: identifyBy(authenticators) },
+  });
   apps.push(app);
   bind({ app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound }, endpoint, () => ({}));
   await app.fastify.listen({ port: 0, host: '127.0.0.1' });

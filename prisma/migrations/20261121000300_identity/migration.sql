@@ -1,3 +1,5 @@
+-- People, their sessions, and what ends both. Functions here name tables of later migrations: none runs before all are in.
+
 -- Better Auth's tables under the names of the requirements, plus what our tokens need of a user.
 CREATE TABLE users (
   id                  text PRIMARY KEY,

@@ -1,3 +1,5 @@
+-- Keys, secrets, and where each stands in its life.
+
 -- Signing keys. When a key signs is a range in its row: two signers of one purpose at once cannot be written,
 -- and every copy changes over at the same moment without a message.
 CREATE TABLE jwks (

@@ -1,3 +1,5 @@
+-- Logins that are refreshed, and what ends them with the access tokens they gave.
+
 -- A login is one row, however often it is refreshed. No index on a column that rotation writes: every rotation is HOT.
 CREATE TABLE refresh_families (
   id              uuid PRIMARY KEY,

@@ -1,3 +1,5 @@
+-- What an OAuth client asks for on its way to a code.
+
 -- Authorization requests that clients sent ahead of their browsers (RFC 9126). One conditional DELETE uses one up.
 CREATE TABLE oauth_pushed_requests (
   uri_hash   bytea PRIMARY KEY CHECK (length(uri_hash) = 32),   -- SHA-256 of the request_uri

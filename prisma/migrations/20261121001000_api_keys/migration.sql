@@ -1,3 +1,5 @@
+-- API keys, the signatures they were shown with, and what ends them.
+
 -- Keys that speak for a user or a client, narrowed to some of its rights. Copies hold them in memory: `version` is the
 -- access_version of their last change, so a copy reads only what changed since it last looked.
 CREATE TABLE api_keys (

@@ -1,3 +1,5 @@
+-- What detections see, and what is done about it.
+
 -- What a detection saw, and what became of it. One that is not closed takes up every further sighting.
 CREATE TABLE incidents (
   id             uuid PRIMARY KEY,

@@ -1,3 +1,5 @@
+-- The timetable of jobs.
+
 -- The timetable: when each scheduled job runs next and how it went. Redis only carries what is due, so losing Redis
 -- loses no run. One row a job, rewritten at each run.
 CREATE TABLE job_schedules (

@@ -1,10 +1,9 @@
 import { expect, test, vi } from 'vitest';
+import { quietLog } from '../../platform/testing/quiet-log.ts';
 import { tokenWorld } from '../../platform/testing/token-world.ts';
-import type { Log, Sql } from '../ports.ts';
+import type { Sql } from '../ports.ts';
 import { createValidationSummary } from './summarise-validations.ts';
 import { validateToken } from './validate-token.ts';
-
-const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 function outbox(): { sql: Sql; rows: Record<string, number>[]; fail: boolean } {
   const box = {
@@ -25,7 +24,7 @@ function outbox(): { sql: Sql; rows: Record<string, number>[]; fail: boolean } {
 test('L1: validations leave one row of counts, however many there are, and none when there are none', async () => {
   const { ports, token } = tokenWorld();
   const box = outbox();
-  const summary = createValidationSummary({ sql: box.sql, log });
+  const summary = createValidationSummary({ sql: box.sql, log: quietLog });
   await summary.write();
   for (let use = 0; use < 5; use += 1) validateToken(ports, token());
   validateToken(ports, 'rubbish');
@@ -37,7 +36,7 @@ test('L1: validations leave one row of counts, however many there are, and none 
 test('what could not be written is part of the next row', async () => {
   const { ports, token } = tokenWorld();
   const box = outbox();
-  const summary = createValidationSummary({ sql: box.sql, log });
+  const summary = createValidationSummary({ sql: box.sql, log: quietLog });
   box.fail = true;
   validateToken(ports, token());
   await summary.write();
@@ -51,7 +50,7 @@ test('a row is written every minute while it runs', async () => {
   vi.useFakeTimers();
   const { ports, token } = tokenWorld();
   const box = outbox();
-  const summary = createValidationSummary({ sql: box.sql, log });
+  const summary = createValidationSummary({ sql: box.sql, log: quietLog });
   summary.start();
   validateToken(ports, token());
   await vi.advanceTimersByTimeAsync(60_000);

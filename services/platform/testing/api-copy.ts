@@ -8,7 +8,6 @@ import { type Composed, compose } from '../../api/compose.ts';
 import { createServer } from '../../api/server.ts';
 import { createClient } from '../../domain/access/create-client.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
-import type { Log } from '../../domain/ports.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
@@ -16,6 +15,7 @@ import type { Endpoint } from '../define/endpoint.ts';
 import { createFileMarks } from '../marks/file-marks.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { testCaller } from './ports.ts';
+import { quietLog } from './quiet-log.ts';
 
 export const API_URL = 'http://api.sallyport.test';
 
@@ -43,8 +43,6 @@ export type ApiCopy = Composed & {
   stop(): Promise<void>;
 };
 
-const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
 export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
 
 /** A child proves itself by a hash, which takes a quarter of a second: few tests need two. */
@@ -63,7 +61,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     authSecret,
     publicUrl,
     marks: createFileMarks(marksDir),
-    log: quiet,
+    log: quietLog,
   });
   const app = createServer(composed, config, { publicUrl, version: 'test' });
   composed.poll.start();

@@ -23,6 +23,7 @@ import {
 } from '../../domain/tokens/families/rotate-family.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { quietLog } from './quiet-log.ts';
 
 /** Server keys by version, as the key ring would hold them. */
 export function refreshSecrets(keys: ReadonlyMap<number, Buffer>, newest: () => number): RefreshSecrets {
@@ -31,8 +32,6 @@ export function refreshSecrets(keys: ReadonlyMap<number, Buffer>, newest: () => 
     secretVersion: (_purpose, version) => keys.get(version),
   };
 }
-
-export const quietLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export const callerFrom = (ip: string): Caller => ({
   kind: 'anonymous',

@@ -15,11 +15,11 @@ import {
   type FamilyCopyOptions,
   insertUser,
   publicClient,
-  quietLog,
   refreshSecrets,
   refreshSettings,
 } from './families.ts';
 import type { Json } from './http-client.ts';
+import { quietLog } from './quiet-log.ts';
 import { createTestDatabase } from './stores.ts';
 
 type FamilyRow = {

@@ -30,6 +30,7 @@ import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { createPrismaDatabase } from '../postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '../redis/redis.ts';
 import { cookieOf, type Received, send as sendHttp } from './http-client.ts';
+import { quietLog } from './quiet-log.ts';
 
 const systemCaller: Caller = {
   kind: 'system',
@@ -69,12 +70,10 @@ export type IdentityWorld = {
   close(): Promise<void>;
 };
 
-const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
 export async function startIdentityWorld(options: IdentityWorldOptions): Promise<IdentityWorld> {
   const authSecret = options.authSecret ?? randomBytes(32).toString('base64url');
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...options.env });
-  const log = options.log ?? quiet;
+  const log = options.log ?? quietLog;
   const shared = { url: options.databaseUrl, statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 };
   const pool = createPool({ ...shared, connections: 16, applicationName: 'test' });
   const pollPool = createPool({ ...shared, connections: 1, applicationName: 'test-poll' });

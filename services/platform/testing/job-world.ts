@@ -1,4 +1,5 @@
 // For tests only: real workers with jobs that a test holds, lets go and watches.
+
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,7 @@ import { createProducer, type Producer } from '../queue/producer.ts';
 import { readSchedules, type ScheduleRow } from '../queue/schedule-rows.ts';
 import { createTestPorts } from './ports.ts';
 import { eventually, queryRows } from './product.ts';
+import { quietLog } from './quiet-log.ts';
 
 /** A job of the closed list under another contract: quick to fail, to stall and to come back. */
 export const effectJob = defineJob({
@@ -86,8 +88,6 @@ export type WorldOptions = {
   readonly log?: Log;
 };
 
-const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
 /** So short a lock that a frozen or killed worker's job comes back at once; on a busy machine it may be lost by itself. */
 export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
 
@@ -100,7 +100,7 @@ export const composeWorker = (options: WorldOptions): Composed =>
     authSecret: 'x'.repeat(43),
     dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
     marks: { read: async () => null, raise: async (marks) => marks },
-    log: options.log ?? quiet,
+    log: options.log ?? quietLog,
     processors: options.processors,
   });
 

@@ -1,12 +1,13 @@
 import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import type { VerificationKey } from '../../domain/keys/key-material.ts';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
-import type { Clock, Log } from '../../domain/ports.ts';
+import type { Clock } from '../../domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
 import { type TokenExpectations, type ValidatePorts, validateToken } from '../../domain/tokens/validate-token.ts';
 import { createVerifiedTokenCache } from '../../domain/tokens/verified-token-cache.ts';
 import { loadConfig } from '../config/load.ts';
+import { quietLog } from './quiet-log.ts';
 
 export const ISSUER = 'https://auth.sallyport.test';
 export const AUDIENCE = 'https://api.sallyport.test';
@@ -86,7 +87,6 @@ export type TokenWorld = {
   token(changes?: Record<string, unknown>, alg?: Alg): string;
 };
 
-const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const keys: Record<Alg, TestKey> = {
   RS256: newKey('RS256', 'rs'),
   ES256: newKey('ES256', 'es'),
@@ -98,7 +98,7 @@ const keys: Record<Alg, TestKey> = {
 export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> = {}): TokenWorld {
   let nowMs = NOW * 1_000;
   const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
-  const revocations = createRevocationSet({ clock, log: quiet, stalenessBoundMs: 2_000, budget: 1_000_000 });
+  const revocations = createRevocationSet({ clock, log: quietLog, stalenessBoundMs: 2_000, budget: 1_000_000 });
   const confirm = (): void => revocations.confirm(0, clock.monotonic(), clock.now());
   revocations.reset('0190b1d4-0000-7000-8000-000000000001');
   confirm();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { defineStatement } from '../../../platform/define/statement.ts';
 import { createFileMarks } from '../../../platform/marks/file-marks.ts';
+import { quietLog } from '../../../platform/testing/quiet-log.ts';
 import { openStateCopy, type StateCopy } from '../../../platform/testing/state-copy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import { type CollapseResult, collapseRevocations } from './collapse-revocations.ts';
@@ -77,9 +78,8 @@ afterEach(async () => {
   await database.drop();
 });
 
-const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const collapse = ({ transact, revocations, poll }: StateCopy): Promise<CollapseResult | null> =>
-  collapseRevocations({ transact, log, revocations, announceRevocations: poll.announce }, BUDGET);
+  collapseRevocations({ transact, log: quietLog, revocations, announceRevocations: poll.announce }, BUDGET);
 const readAll = (): Promise<unknown> => Promise.all(copies.map(({ poll }) => poll.wake()));
 
 async function write(singles: readonly Single[]): Promise<void> {
