@@ -134,6 +134,13 @@ describe('on a running product', () => {
       expect(await json(['migrate', 'up'], env)).toEqual({ applied: migrations.map(({ name }) => name) });
       expect(await queryRows(empty.url, 'SELECT * FROM users')).toEqual([]);
       expect((await sallyport(['migrate', 'status'], env)).code).toBe(0);
+      // A later version went first, as in a rolling deploy: this one still serves.
+      await queryRows(
+        empty.url,
+        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '29990101_later')`,
+      );
+      const later = await sallyport(['migrate', 'status'], env);
+      expect(later).toMatchObject({ code: 0, out: expect.stringMatching(/^unknown +29990101_later$/m) });
     } finally {
       await empty.drop();
     }
