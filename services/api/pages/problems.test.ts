@@ -23,6 +23,9 @@ test('each problem of a page says what happened and what to do next, in whole se
 
 test('whoever has to wait is told how long', () => {
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 900 }))).toMatch(/^Try again in 15 minutes\. You can use /);
+  // What no waiting ends says so by saying nothing of it.
+  expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_400 }))).toMatch(/^You can use a passkey, /);
+  expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
   expect(problemAdvice(loginLocked())).toContain('unlock your account at /account/unlock by a mail');
   expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
   expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map(waitText)).toEqual([

@@ -1,3 +1,5 @@
+import { loginLocked } from '../../domain/identity/errors.ts';
+import { ASK_AGAIN_SECONDS } from '../../domain/identity/login-counters.ts';
 import type { AppError } from '../../platform/define/error.ts';
 
 /** What people at a page do next; the registry's own `fix` speaks to programmers. */
@@ -36,7 +38,8 @@ export const problemTitle = ({ code, definition }: AppError): string => TITLES[c
 export function problemAdvice({ code, definition, options }: AppError): string {
   const { retryAfterSeconds } = options;
   const waits = definition.status === 429 || definition.status === 503;
-  const again = waits ? `Try again ${waitText(retryAfterSeconds ?? 1)}.` : '';
+  const isForGood = code === loginLocked.definition.code && (retryAfterSeconds ?? 0) >= ASK_AGAIN_SECONDS;
+  const again = waits && !isForGood ? `Try again ${waitText(retryAfterSeconds ?? 1)}.` : '';
   const advice = ADVICE[code] ?? (waits ? '' : 'Go back and try again.');
   return `${again} ${advice}`.trim();
 }

@@ -220,7 +220,7 @@ describe('after step_up', () => {
     const shown = await socialAnswer(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
     expect([shown.status, shown.headers.get('content-type')]).toEqual([429, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
-      /This alone is not enough to sign in now\. Try again in 24 hours\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
+      /This alone is not enough to sign in now\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
     );
     expect(
       await world.rows(

@@ -124,7 +124,7 @@ const actOnSighting = (userId: string): Promise<void> =>
       [id, userId],
     );
     const detection = { ...detections[0], actions: ['revoke_sessions'] } as unknown as Detection;
-    await actOn(tx, copy.ports, detection, { id, actions: [] }, { userId }, testCaller);
+    await actOn(tx, copy.ports, detection, { id }, { userId }, testCaller);
   });
 
 test('a login replaced by a newer one, or used twice, says so to the holder of the old token', async () => {

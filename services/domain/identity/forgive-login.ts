@@ -28,10 +28,10 @@ export const clearLoginFailures = (tx: Tx, ports: HasKeyRing, email: string): Pr
 
 /**
  * The password of an account is not enough any more, as after its hundredth failure, until one of the above or a login
- * from a device that became known otherwise. The user is locked by the caller.
+ * from a device that became known otherwise. The user is locked by the caller. Whether it is closed by this.
  */
 export const spendLoginFailures = (
   tx: Tx,
   ports: HasKeyRing,
   { userId, email }: { readonly userId: string; readonly email: string },
-): Promise<unknown> => spendCounter(tx, accountKeyOf(ports, email), FAILURES_EVER, userId);
+): Promise<boolean> => spendCounter(tx, accountKeyOf(ports, email), FAILURES_EVER, userId);

@@ -61,12 +61,14 @@ const loginFailuresDelete = defineStatement(
   `DELETE FROM login_failures WHERE key = $1 RETURNING failures`,
 );
 
-/** By primary key: the counter says so for as long as it is not deleted. */
+/** By primary key: the counter says so for as long as it is not deleted. A row: it did not before, of this user. */
 const loginFailuresSpend = defineStatement(
   'loginFailuresSpend',
   `INSERT INTO login_failures AS l (key, failures, user_id, stepped_up) VALUES ($1, $2, $3, true)
    ON CONFLICT (key) DO UPDATE SET failures = greatest(l.failures, excluded.failures), user_id = excluded.user_id,
-     stepped_up = true, last_failed_at = clock_timestamp()`,
+     stepped_up = true, last_failed_at = clock_timestamp()
+   WHERE NOT l.stepped_up OR l.user_id IS DISTINCT FROM excluded.user_id
+   RETURNING key`,
 );
 
 /** By primary key. */
@@ -146,9 +148,12 @@ export async function forgiveFailures(
   return row as Forgiven;
 }
 
-/** The counter of an account stands at `failures` at least, and says that it was not wrong passwords alone. */
-export const spendCounter = (tx: Sql, key: string, failures: number, userId: string): Promise<unknown> =>
-  tx.query(loginFailuresSpend, [key, failures, userId]);
+/**
+ * The counter of an account stands at `failures` at least, and says that it was not wrong passwords alone. False where
+ * it did already.
+ */
+export const spendCounter = async (tx: Sql, key: string, failures: number, userId: string): Promise<boolean> =>
+  (await tx.query(loginFailuresSpend, [key, failures, userId])).length > 0;
 
 /** Whether an incident, not wrong passwords alone, has closed the account of this counter. */
 export const isSteppedUp = async (sql: Sql, key: string): Promise<boolean> =>

@@ -1,6 +1,6 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
-import { offerUnlock } from '../identity/accounts/offer-unlock.ts';
+import { offerUnlock, takeVoidedUnlock } from '../identity/accounts/offer-unlock.ts';
 import { spendLoginFailures } from '../identity/forgive-login.ts';
 import { forgetDevices } from '../identity/login-sighting.ts';
 import type { MailPorts } from '../identity/mail/queue-mail.ts';
@@ -23,7 +23,7 @@ const BLOCK_SECONDS = 3_600;
 
 export type ActPorts = HasKeyRing & MailPorts;
 
-type Work = (tx: Tx, ports: ActPorts, on: ActedOn) => Promise<boolean>;
+type Work = (tx: Tx, ports: ActPorts, on: ActedOn, caller: Caller) => Promise<boolean>;
 
 /** Each does one thing and says whether it could. The user is held first, then sessions, then counters. */
 const works: Record<Action, Work> = {
@@ -42,10 +42,12 @@ const works: Record<Action, Work> = {
     await endEverythingOf(tx, userId);
     return true;
   },
-  step_up: async (tx, ports, { userId }) => {
+  step_up: async (tx, ports, { userId }, caller) => {
     const email = userId === undefined ? undefined : await forgetDevices(tx, userId);
     if (userId === undefined || email === undefined) return false;
-    await spendLoginFailures(tx, ports, { userId, email });
+    // Only its owner opens it again: whoever looks like an attack again and again fills no mailbox.
+    const isClosing = await spendLoginFailures(tx, ports, { userId, email });
+    if (isClosing || (await takeVoidedUnlock(tx, userId))) await offerUnlock(tx, ports, userId, caller);
     return true;
   },
 };
@@ -58,17 +60,14 @@ export async function actOn(
   tx: Tx,
   ports: ActPorts,
   detection: Detection,
-  { id, actions: before }: Pick<Raised, 'id' | 'actions'>,
+  { id }: Pick<Raised, 'id'>,
   on: ActedOn,
   caller: Caller,
 ): Promise<void> {
   for (const action of detection.actions) {
     await setAuditContext(tx, caller, detection.name, 'incident');
-    if (!(await works[action](tx, ports, on))) continue;
+    if (!(await works[action](tx, ports, on, caller))) continue;
     await addAction(tx, id, action);
-    // Once for an incident: whoever looks like an attack again and again fills no mailbox.
-    if (action === 'step_up' && on.userId !== undefined && !before.includes(action))
-      await offerUnlock(tx, ports, on.userId, caller);
     await recordEvent(tx, caller, incidentActed, {
       outcome: action,
       target: { kind: 'incident', id },

@@ -12,7 +12,7 @@ export const incidentActed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['end_session', 'block_network', 'revoke_sessions', 'step_up'],
   meaning:
-    'What the policy of the detection says was done at once, in the transaction that says so. `step_up`: neither password nor another provider alone opens the account from an unknown device, and its owner, where it has a password, is mailed the way back in, once for an incident.',
+    'What the policy of the detection says was done at once, in the transaction that says so. `step_up`: neither password nor another provider alone opens the account from an unknown device, and its owner is mailed the way back in, once for a closing, at an address that somebody has proved.',
 });
 
 export const incidentChanged = defineAuditEvent({

@@ -5,8 +5,8 @@ import type { Severity } from './incident-shapes.ts';
  * password from an unknown device is looked at there; `revoke_sessions`: every session and token of the user ends;
  * `step_up`: the next sign-in takes more than the password, as after a hundred wrong ones, and more than another
  * provider (a passkey, a second factor after the provider, a mailed code or an administrator); the owner is mailed that
- * code unasked, once for an incident. All but the block forget the devices of the account: the cookie that a thief got with the session
- * is no way back in.
+ * code unasked, once for a closing. All but the block forget the devices of the account: the cookie that a thief got
+ * with the session is no way back in.
  */
 export type Action = 'end_session' | 'block_network' | 'revoke_sessions' | 'step_up';
 

@@ -3,10 +3,12 @@ import type { Caller, Tx } from '../../ports.ts';
 import { accountKeyOf } from '../login-counters.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { findAccount } from './accounts.store.ts';
+import { deleteVoidedCodes } from './one-time-codes.store.ts';
 
 /**
  * The mail that unlocks, to the owner of an account that was closed without their doing, in the transaction that closes
- * it; to one without a password too, whose provider's logins are closed as well.
+ * it or ends the code of the mail before; to one without a password too, whose provider's logins are closed as well.
+ * Dropped when it is sent where nobody has proved the address.
  */
 export async function offerUnlock(
   tx: Tx,
@@ -24,3 +26,7 @@ export async function offerUnlock(
     caller,
   );
 }
+
+/** Takes away mailed codes that would unlock and that the end of every login has just voided. Whether there were any. */
+export const takeVoidedUnlock = (tx: Tx, userId: string): Promise<boolean> =>
+  deleteVoidedCodes(tx, userId, 'unlock_account');

@@ -26,12 +26,12 @@ const ALIVE_EVER_MAX = 5;
 /** Those that only an administrator makes, one for each account: strangers neither use nor take their place. */
 const OF_STRANGERS = `purpose <> 'invitation'`;
 
-/** Served by one_time_codes_email. Replaces the code of the same id, that of an earlier try to send its mail. */
+/** Served by one_time_codes_email; $9: no cap. Replaces the code of the same id, that of an earlier try to send its mail. */
 const codeIssue = defineStatement(
   'codeIssue',
   `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
    SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
-   WHERE $2 = 'invitation'
+   WHERE $9
      OR (SELECT count(*) < ${ALIVE_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${ALIVE_MAX} FROM one_time_codes
        WHERE email = $5 AND ${OF_STRANGERS} AND expires_at > clock_timestamp() AND id <> $1::uuid)
    ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
@@ -72,6 +72,13 @@ const codesOfPurposeDelete = defineStatement(
      SELECT id FROM one_time_codes WHERE user_id = $1 AND purpose = $2 ORDER BY id FOR UPDATE)`,
 );
 
+const codesVoidedDelete = defineStatement(
+  'codesVoidedDelete',
+  `DELETE FROM one_time_codes WHERE user_id = $1 AND purpose = $2 AND expires_at > clock_timestamp()
+     AND user_epoch <> (SELECT "tokenEpoch" FROM users WHERE id = $1)
+   RETURNING id`,
+);
+
 export async function insertCode(
   tx: Sql,
   code: CodeRow & {
@@ -79,10 +86,13 @@ export async function insertCode(
     readonly hash: Buffer;
     readonly userEpoch: number | null;
     readonly lifeSeconds: number;
+    /** Whatever else is alive for its address. */
+    readonly isUncapped: boolean;
   },
 ): Promise<boolean> {
-  const { id, purpose, hash, userId, userEpoch, email, sealed, lifeSeconds } = code;
-  return (await tx.query(codeIssue, [id, purpose, hash, userId, email, sealed, lifeSeconds, userEpoch])).length > 0;
+  const { id, purpose, hash, userId, userEpoch, email, sealed, lifeSeconds, isUncapped } = code;
+  const values = [id, purpose, hash, userId, email, sealed, lifeSeconds, userEpoch, isUncapped];
+  return (await tx.query(codeIssue, values)).length > 0;
 }
 
 export async function deleteCode(tx: Sql, id: string): Promise<CodeRow | undefined> {
@@ -109,6 +119,10 @@ export async function deleteCodes(tx: Sql, userId: string, email: string): Promi
 export async function deleteCodesOf(tx: Sql, userId: string, purpose: CodePurpose): Promise<void> {
   await tx.query(codesOfPurposeDelete, [userId, purpose]);
 }
+
+/** Those of a user for one purpose that would live on, had not its logins ended. Whether there were any. */
+export const deleteVoidedCodes = async (tx: Sql, userId: string, purpose: CodePurpose): Promise<boolean> =>
+  (await tx.query(codesVoidedDelete, [userId, purpose])).length > 0;
 
 /** Codes that nobody can redeem any more. Index: one_time_codes_expires_at. */
 export const codePurge = definePurge({

@@ -32,6 +32,8 @@ export type NewCode = {
   readonly userEpoch: number | null;
   readonly email: string;
   readonly lifeSeconds: number;
+  /** Its mail comes without anybody asking: strangers who ask for others take no place of it. */
+  readonly isUnasked?: boolean;
   /** What takes effect with the proof; sealed at rest. */
   readonly carries?: object;
 };
@@ -40,12 +42,13 @@ export type NewCode = {
 export async function issueCode(
   tx: Sql,
   { random, vault }: Pick<Ports, 'random' | 'vault'>,
-  { carries, ...code }: NewCode,
+  { carries, isUnasked = false, ...code }: NewCode,
 ): Promise<string | null> {
   const text = random.bytes(CODE_BYTES).toString('base64url');
   const isIssued = await insertCode(tx, {
     ...code,
     hash: hashOf(code.purpose, text),
+    isUncapped: isUnasked || code.purpose === 'invitation',
     sealed: carries ? vault.seal(Buffer.from(JSON.stringify(carries)), codeContext(code.id)) : null,
   });
   return isIssued ? text : null;

@@ -2,8 +2,10 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import { emailTaken } from '../errors.ts';
+import { emailTaken, loginLocked } from '../errors.ts';
 import { clearLoginFailures } from '../forgive-login.ts';
+import { ASK_AGAIN_SECONDS, accountKeyOf } from '../login-counters.ts';
+import { isSteppedUp } from '../login-failures.store.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import {
@@ -38,7 +40,8 @@ const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
  * with a session or the password of its account, or else with a password that the reader sets, and by which everything
  * of before ends. Makes no session. Of any number of calls with one code one succeeds.
  * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays), currentPasswordWrong (403),
- *   emailTaken (409) when another account took the address meanwhile, loginLocked (429), hashingBusy (503)
+ *   emailTaken (409) when another account took the address meanwhile, hashingBusy (503), loginLocked (429; for another
+ *   address after the act `step_up` as well, and the code stays)
  */
 export async function verifyEmail(
   ports: VerifyPorts,
@@ -112,6 +115,9 @@ async function proveAddress(
   if (!account || account.isDisabled || !(await holds(tx, account, reader))) return undefined;
   await forgetSessions(tx, ports, userId);
   if (purpose === 'change_email') {
+    // Else whoever closed it is shed: by key it is of the old address. The code stays, until the account is opened.
+    if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))
+      throw loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
     await replaceEmail(tx, userId, email);
     await deleteCodes(tx, userId, account.email);
     await queueMail(tx, ports, { template: 'email_changed', to: account.email }, caller);

@@ -72,8 +72,9 @@ async function codeFor(
   { id, publicUrl }: Pick<StoredMail, 'id' | 'publicUrl'>,
   { id: userId, tokenEpoch: userEpoch, email }: Pick<AccountRow, 'id' | 'tokenEpoch' | 'email'>,
   lifeSeconds: number,
+  isUnasked = false,
 ): Promise<Coded | null> {
-  const code = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email, lifeSeconds });
+  const code = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email, lifeSeconds, isUnasked });
   return code === null ? null : { url: publicUrl, code, lifeSeconds };
 }
 
@@ -126,12 +127,16 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
   unlock_account: async (tx, ports, mail) => {
     // Nothing to unlock: this is written long after the answer, so that it tells nobody.
     if (!(await readCounters(tx, [mail.counter])).some(({ failures }) => failures > 0)) return null;
+    const found = await findAccountByEmail(tx, mail.to);
+    // An act that ends every login finds the code that it ends, or is over before this one is made.
+    if (found) await lockUser(tx, found.id);
     const account = await findAccountByEmail(tx, mail.to);
-    const coded =
-      account &&
-      !account.isDisabled &&
-      (await codeFor(tx, ports, 'unlock_account', mail, account, CODE_SECONDS.unlock_account));
-    return coded ? unlockLetter(coded, mail.isUnasked ? closedWords(coded.url) : lockedWords(coded.url)) : null;
+    const { isUnasked = false } = mail;
+    // Unasked, nobody is written to at an address that somebody else may have given.
+    if (!account || account.isDisabled || (isUnasked && !account.emailVerified)) return null;
+    const lifeSeconds = CODE_SECONDS.unlock_account;
+    const coded = await codeFor(tx, ports, 'unlock_account', mail, account, lifeSeconds, isUnasked);
+    return coded && unlockLetter(coded, (isUnasked ? closedWords : lockedWords)(coded.url));
   },
   invitation: async (tx, ports, mail) => {
     // Whoever accepts one or asks for another waits, or is waited for; of an invitation before there is no code again.

@@ -17,7 +17,7 @@ import { sightLoginOf } from '../login-sighting.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin } from '../open-session.ts';
 import { findByCookie } from '../read-session.ts';
-import { refuseSteppedUp } from '../refuse-stepped-up.ts';
+import { isClosedTo, lockedOut } from '../refuse-stepped-up.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { socialProviderUnknown, socialSignInRefused } from '../social-errors.ts';
 import { browserSecretIn, hashOf, isBrowser, proofOf } from './browser-secret.ts';
@@ -98,6 +98,16 @@ async function redeem(ports: CallbackPorts, input: CallbackInput): Promise<Redee
   return { attempt, profile: await provider.redeem({ code, issuer, ...proofOf(secret, input.state) }) };
 }
 
+/** Rolls back what was linked, proved or ended for a sign-in that turns out to be refused. */
+class ClosedAccountError extends Error {
+  override readonly name = 'ClosedAccountError';
+  readonly userId: string;
+  constructor(userId: string) {
+    super('an incident has closed the account to this device');
+    this.userId = userId;
+  }
+}
+
 async function signIn(
   ports: CallbackPorts,
   { cookie, provider }: CallbackInput,
@@ -105,16 +115,15 @@ async function signIn(
   caller: Caller,
 ): Promise<CallbackAnswer> {
   const replaced = await findByCookie(ports, cookie);
-  const begun = await ports.auth.transact(async (tx) => {
+  const detail = { factor: 'social', provider };
+  const attempted = ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'social_sign_in');
     const { userId, isNewUser } = await recogniseUser(tx, ports, profile, caller);
     await lockUser(tx, userId);
-    const detail = { factor: 'social', provider };
     const person = personCaller(userId, caller);
-    const refused =
-      (await askSecondFactor(tx, ports, { userId, amr: [], detail }, person)) ??
-      (await refuseSteppedUp(tx, ports, { userId, cookie, detail }, person));
+    const refused = await askSecondFactor(tx, ports, { userId, amr: [], detail }, person);
     if (refused) return { userId, refused };
+    if (await isClosedTo(tx, ports, { userId, cookie })) throw new ClosedAccountError(userId);
     if (replaced) await endSessionIn(tx, ports, replaced.session.id);
     const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
@@ -128,6 +137,11 @@ async function signIn(
       detail: { ...detail, ...sighting },
     });
     return { userId, isNewUser, login: await beginLogin(tx, ports, opened, person) };
+  });
+  const begun = await attempted.catch(async (err: unknown) => {
+    if (!(err instanceof ClosedAccountError)) throw err;
+    const { userId } = err;
+    throw await lockedOut(ports.sql, { userId, detail }, personCaller(userId, caller));
   });
   if (begun.refused) throw begun.refused;
   const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, personCaller(begun.userId, caller));

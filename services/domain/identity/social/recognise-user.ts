@@ -16,6 +16,7 @@ import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
+import { clearLoginFailures } from '../forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { socialEmailUnproven } from '../social-errors.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
@@ -51,6 +52,8 @@ export async function recogniseUser(
   const id = ports.random.uuid();
   const isNewUser = (await insertUser(tx, { id, email, name: profile.name })) !== undefined;
   const userId = isNewUser ? id : await ownerOfAddress(tx, ports, email, caller);
+  // What was counted against the name before was against nobody here.
+  if (isNewUser) await clearLoginFailures(tx, ports, email);
   await linkOAuthAccount(tx, ports, userId, profile);
   const provider = profile.providerId;
   if (!isNewUser) await queueMail(tx, ports, { template: 'account_linked', to: email, provider }, caller);
