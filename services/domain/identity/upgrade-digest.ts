@@ -2,6 +2,7 @@ import { passwordUpgrades } from '../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
+import { lockUser } from './accounts/accounts.store.ts';
 import { accountPasswordRehashed } from './audit-events.ts';
 import { admissionOf } from './hash-password.ts';
 import { findCredential, replaceDigest } from './identity.store.ts';
@@ -23,6 +24,8 @@ export async function upgradeDigest(
     const upgraded = await ports.hasher.hash(password, admissionOf(caller));
     const isReplaced = await ports.transact(async (tx) => {
       await setAuditContext(tx, caller, 'hash_upgrade');
+      // Whoever reads a digest with the user held finds it there to the end.
+      await lockUser(tx, userId);
       const replaced = await replaceDigest(tx, userId, digest, upgraded);
       if (replaced)
         await recordEvent(tx, caller, accountPasswordRehashed, { outcome: 'ok', target: { kind: 'user', id: userId } });

@@ -1,11 +1,12 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
+import { findAccount } from '../accounts/accounts.store.ts';
 import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { endSessionIn } from '../end-session.ts';
 import { factorCodeWrong, factorConflict } from '../factors-errors.ts';
 import { finishOrEnd } from '../finish-login.ts';
+import { required } from '../handover.ts';
 import { beginLogin, type LoginAnswer } from '../open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
@@ -18,14 +19,16 @@ export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: 
 /**
  * A secret for an authenticator app and new recovery codes, shown this once. It counts when it has shown a code
  * (`confirmTotpEnrolment`); asked for again before that, there is another secret.
- * @throws factorConflict (409) where one is confirmed, currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ * @throws unauthenticated (401), factorConflict (409) where one is confirmed, currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
  */
 export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: Caller): Promise<TotpEnrolment> {
   const { userId } = await ownSession(ports, caller);
-  const { digest: provenDigest } = await proveOwnPassword(ports, userId, input, caller);
+  await proveOwnPassword(ports, userId, input, caller);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'enrol_totp');
-    await lockUser(tx, userId);
+    await holdOwnSession(tx, caller);
+    // Another password would have ended this session: the one that was proved still counts, under whatever digest.
+    const provenDigest = required(required(await findAccount(tx, userId)).digest);
     return ports.auth.factors.enableTotp({ userId, provenDigest }, caller.request);
   });
 }

@@ -3,12 +3,13 @@ import { API_URL, type ApiCopy } from '../../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../../platform/testing/api-world.ts';
 import { createAuthenticator } from '../../../platform/testing/authenticator.ts';
 import { claimsIn, newEmail, newPassword, type TestUser } from '../../../platform/testing/flows.ts';
-import { cutOff, overtaken } from '../../../platform/testing/overtaken.ts';
+import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { insertPerson, logIn } from '../../../platform/testing/signed-in.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 import type { Caller } from '../../ports.ts';
 import { sessionCaller } from '../read-session.ts';
+import { upgradeDigest } from '../upgrade-digest.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
@@ -90,6 +91,19 @@ describe('U7 a session that ends while it changes the factors of its account', (
     ]);
   });
 
+  test('gets no authenticator app and no recovery codes by a password proved before that, nor does one that is gone', async () => {
+    const { id, caller } = await holder();
+    const enrol = () => codeOfError(enrolTotp(copy.ports, { password }, caller));
+    const codes = () => world.rows('SELECT "backupCodes", secret FROM two_factors WHERE "userId" = $1', [id]);
+    const before = await codes();
+    expect(before).toHaveLength(1);
+    expect(await overtaken(pool(), id, END_SESSIONS, enrol)).toBe('unauthenticated');
+    expect(await codes()).toEqual(before);
+    const gone = await person();
+    const enrolGone = () => codeOfError(enrolTotp(copy.ports, { password }, gone.caller));
+    expect(await overtaken(pool(), gone.id, 'DELETE FROM users WHERE id = $1', enrolGone)).toBe('unauthenticated');
+  });
+
   test('registers no passkey', async () => {
     const { id, caller } = await person();
     const made = await newKey(createAuthenticator(), caller);
@@ -114,6 +128,24 @@ describe('U7 a session that ends while it changes the factors of its account', (
     await world.rows('DELETE FROM users WHERE id = $1', [id]);
     expect(await codeOfError(proveOwnPassword(copy.ports, id, { password }, caller))).toBe('unauthenticated');
   });
+});
+
+test('an authenticator app is enrolled by a password that a sign-in elsewhere gives a stronger digest meanwhile', async () => {
+  const { id, caller } = await person();
+  const upgrade = ['SELECT account_password_upgrade($1, $2, $3)', [id, digest, 'a stronger digest']] as const;
+  const enrol = () => enrolTotp(copy.ports, { password }, caller);
+  const { totpUri } = await whileItWaits(pool(), [userHeld(id), upgrade], enrol);
+  expect(await codeOfError(confirmTotpEnrolment(copy.ports, { code: await codeOf(totpUri) }, caller))).toBe('none');
+});
+
+test('a stronger digest is put in place with the user held: who reads one under that lock finds it there to the end', async () => {
+  const { id } = await person();
+  const cheaper = `$2b$10$${'x'.repeat(53)}`;
+  await world.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [id, cheaper]);
+  const upgrade = () => upgradeDigest(copy.ports, { userId: id, digest: cheaper }, password, anonymous);
+  await whileItWaits(pool(), [userHeld(id)], upgrade);
+  const [row] = await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
+  expect(row).toEqual({ password: expect.not.stringContaining(cheaper) });
 });
 
 describe('passkeys', () => {
