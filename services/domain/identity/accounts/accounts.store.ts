@@ -1,5 +1,6 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql, Tx } from '../../ports.ts';
+import { required } from '../handover.ts';
 import type { AuthSession } from '../live-session.ts';
 import { isInUse } from '../sessions.store.ts';
 import { lockUser as lockUserRow } from '../users.store.ts';
@@ -54,7 +55,8 @@ const passwordInsert = defineStatement(
 /** The row trigger ends every login. Under a stronger digest it may be since it was read: whatever is there goes. */
 const passwordReplace = defineStatement(
   'passwordReplace',
-  `UPDATE accounts SET password = $2, "updatedAt" = now() WHERE "userId" = $1 AND "providerId" = 'credential'`,
+  `UPDATE accounts SET password = $2, "updatedAt" = now() WHERE "userId" = $1 AND "providerId" = 'credential'
+   RETURNING id`,
 );
 
 const loginsEnd = defineStatement('loginsEnd', `SELECT user_every_login_end($1)`);
@@ -121,9 +123,12 @@ export const insertUser = (
 export const insertPassword = (tx: Tx, id: string, userId: string, digest: string): Promise<unknown> =>
   tx.query(passwordInsert, [id, userId, digest]);
 
-/** Another password, and the row trigger ends every login; the user is locked by the caller. */
-export const replacePassword = (tx: Tx, userId: string, digest: string): Promise<unknown> =>
-  tx.query(passwordReplace, [userId, digest]);
+/**
+ * Another password, and the row trigger ends every login; the user is locked by the caller. Throws where there is none
+ * any more, deleted by hand since it was read: whoever gives a password is told of none that does not count.
+ */
+export const replacePassword = async (tx: Tx, userId: string, digest: string): Promise<unknown> =>
+  required(await one(tx.query(passwordReplace, [userId, digest])));
 
 /** Raises the user's epoch and ends every session, family and access token. */
 export const endEveryLogin = (tx: Tx, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);

@@ -102,6 +102,32 @@ describe('while a sign-in elsewhere puts a stronger digest in place of the one t
   });
 });
 
+describe('a password row that somebody deletes by hand while another password is on its way', () => {
+  const deletionOf = ({ id }: { readonly id: string }) => ['DELETE FROM accounts WHERE "userId" = $1', [id]] as const;
+  const NOTHING_REPLACED = 'nothing was handed over';
+
+  test('a change is undone: the session lives, and no mail tells of it', async () => {
+    const user = await person();
+    const caller = await callerOf(user);
+    const change = () => changePassword(copy.ports, { currentPassword: password, newPassword: newPassword() }, caller);
+    const mails = () => world.rows('SELECT count(*)::int FROM mail_outbox');
+    const before = await mails();
+    await expect(whileItWaits(pool(), [deletionOf(user)], change)).rejects.toThrow(NOTHING_REPLACED);
+    expect(await mails()).toEqual(before);
+    expect(await callerOf(user)).toEqual(caller);
+  });
+
+  test('so is a reset, whose code stays and then sets the password', async () => {
+    const user = await person();
+    const token = await codeFor('reset_password', user);
+    const newOne = newPassword();
+    const reset = () => resetPassword(copy.ports, { token, newPassword: newOne }, anonymous);
+    await expect(whileItWaits(pool(), [deletionOf(user)], reset)).rejects.toThrow(NOTHING_REPLACED);
+    expect(await reset()).toEqual({ status: 'password_reset' });
+    expect(await isPasswordOf(user.id, newOne)).toBe(true);
+  });
+});
+
 describe('U7 who acts on their account by a session that ends meanwhile, or without one', () => {
   test('changes nothing', async () => {
     const user = await person({ hasPassword: false });
@@ -137,6 +163,30 @@ describe('a code that proves an address', () => {
     const prove = `UPDATE users SET "emailVerified" = '2026-01-01Z' WHERE id = $1`;
     expect(await overtaken(pool(), proved.id, prove, second)).toBe('code_invalid');
     expect(await accountOf(proved.id)).toMatchObject({ emailVerified: new Date('2026-01-01Z') });
+  });
+
+  test.each(['verify_email', 'change_email'] as const)(
+    '%s: counts with a password that a sign-in elsewhere gives a stronger digest',
+    async (purpose) => {
+      const user = await person();
+      const email = purpose === 'change_email' ? newEmail() : user.email;
+      const ask = verify(await codeFor(purpose, { id: user.id, email }), { password });
+      const upgrade = ['SELECT account_password_upgrade($1, $2, $3)', [user.id, digest, 'a stronger digest']] as const;
+      expect(await whileItWaits(pool(), [userHeld(user.id), upgrade], ask)).toBe('none');
+      expect(await accountOf(user.id)).toMatchObject({ email, emailVerified: expect.any(Date) });
+    },
+  );
+
+  test('counts no more where the password is taken away, or another one set, after it was proved', async () => {
+    const take = 'DELETE FROM accounts WHERE "userId" = $1';
+    const set = `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`;
+    for (const changes of [[take], [take, set], [`UPDATE accounts SET password = 'x' WHERE "userId" = $1`]]) {
+      const user = await person();
+      const ask = verify(await codeFor('verify_email', user), { password });
+      const held = changes.map((text) => [text, [user.id]] as const);
+      expect(await whileItWaits(pool(), [userHeld(user.id), ...held], ask)).toBe('code_invalid');
+      expect(await accountOf(user.id)).toMatchObject({ emailVerified: null });
+    }
   });
 
   test('of a sign-up: an account that had the address and is deleted, or gets another, meanwhile is not taken over', async () => {

@@ -26,7 +26,8 @@ export type VerifyInput = {
 /** What the reader of a mail has beside its code: a session or the password of the account, or a password for it. */
 export type Reader =
   | { readonly by: 'session'; readonly userId: string; readonly sessionId: string }
-  | { readonly by: 'password'; readonly userId: string; readonly digest: string }
+  /** The one that has counted since then. */
+  | { readonly by: 'password'; readonly userId: string; readonly since: Date | null }
   | { readonly by: 'new_password'; readonly userId: string; readonly digest: string }
   /** Of an account that begins with the proof. */
   | { readonly by: 'new_account'; readonly digest: string };
@@ -59,15 +60,15 @@ export async function readerOf(
   if (own?.user.id === userId) return { by: 'session', userId, sessionId: own.session.id };
   const password = sentPassword(input);
   if (purpose === 'change_email') {
-    const { digest } = await proveOwnPassword(ports, userId, { password, cookie, signal }, caller);
-    return { by: 'password', userId, digest };
+    const { passwordChangedAt: since } = await proveOwnPassword(ports, userId, { password, cookie, signal }, caller);
+    return { by: 'password', userId, since };
   }
-  const { digest } = account;
+  const { digest, passwordChangedAt: since } = account;
   const isOwn =
     digest !== null &&
     isHashable(password) &&
     (await inQueue(ports.hasher.verify(password, digest, admissionOf(caller, signal))));
-  if (isOwn) return { by: 'password', userId, digest };
+  if (isOwn) return { by: 'password', userId, since };
   const newOne = await newDigest(ports, { password, owner: account, signal }, caller);
   return { by: 'new_password', userId, digest: newOne };
 }
@@ -77,8 +78,16 @@ function sentPassword({ password }: VerifyInput): string {
   return password;
 }
 
-/** Whether that still counts, read with the account locked. */
-export async function holds(tx: Tx, { id, digest }: AccountRow, reader: ReaderOfAccount): Promise<boolean> {
+/**
+ * Whether that still counts, read with the account locked. A password does under another digest too, if it is a
+ * stronger one of the same: whatever sets another password writes when it did (row trigger).
+ */
+export async function holds(
+  tx: Tx,
+  { id, digest, passwordChangedAt }: AccountRow,
+  reader: ReaderOfAccount,
+): Promise<boolean> {
   if (reader.by === 'session') return (await readOwnSession(tx, reader.sessionId, id)) !== undefined;
-  return reader.by === 'new_password' || reader.digest === digest;
+  if (reader.by === 'new_password') return true;
+  return digest !== null && passwordChangedAt?.getTime() === reader.since?.getTime();
 }
