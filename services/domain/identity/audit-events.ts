@@ -5,7 +5,7 @@ export const userLogin = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok', 'refused', 'second_factor_asked', 'locked'],
   meaning:
-    'Somebody tried to sign in. `refused` is committed before its 401, `locked` before its 429 (a password that is not looked at, or another provider after the act `step_up`); `second_factor_asked`: the first factor was right, and nothing was opened; `detail.identifier` is a keyed hash of the e-mail.',
+    'Somebody tried to sign in. `refused` is committed before its 401, `locked` before its 429 (a password that is not looked at, or another provider after the act `step_up`); `second_factor_asked`: the first factor was right, and nothing was opened; `detail.identifier` is a keyed hash of the e-mail. While the hashing queue is full passwords are answered 503 (`hashing_busy`) and not recorded, as `locked` neither.',
 });
 
 export const userLoginLocked = defineAuditEvent({
