@@ -22,7 +22,7 @@ export async function isClosedTo(
   { userId, cookie }: { readonly userId: string; readonly cookie: string | undefined },
 ): Promise<boolean> {
   const account = await findAccount(tx, userId);
-  if (!account || !(await isSteppedUp(tx, accountKeyOf(ports, account.email)))) return false;
+  if (!account || account.isDisabled || !(await isSteppedUp(tx, accountKeyOf(ports, account.email)))) return false;
   return !(await isFromKnownDevice(tx, ports, account, cookie));
 }
 

@@ -4,6 +4,7 @@ import { type IdentityWorld, startIdentityWorld } from '../../../platform/testin
 import { startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import { personCaller } from '../finish-login.ts';
+import { spendLoginFailures } from '../forgive-login.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 import { createSocialProviders, type Profile } from './providers.ts';
@@ -110,6 +111,18 @@ describe('coming back', () => {
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
     await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
     expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+  });
+
+  test('to one that an incident had closed before it was disabled is refused as disabled, and leaves the refusal alone', async () => {
+    const sub = randomUUID();
+    const userId = (await signIn(sub)).result?.user.id as string;
+    await ports.transact((tx) => spendLoginFailures(tx, ports, { userId, email: `${sub}@people.test` }));
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_locked' });
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    const events = () => rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
+    const before = await events();
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
+    expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
   });
 
   test('from a provider that is not configured any more is 404, and no event of a sign-in that failed', async () => {
