@@ -148,7 +148,10 @@ CREATE TABLE two_factors (
   -- The newest 30-second step whose code was accepted: no code counts twice (RFC 6238 §5.2).
   "lastUsedStep"            integer NOT NULL DEFAULT 0,
   "codesLeft"               smallint NOT NULL DEFAULT 10,
-  "createdAt"               timestamptz(3) NOT NULL DEFAULT now()
+  "createdAt"               timestamptz(3) NOT NULL DEFAULT now(),
+  -- Both kept by the trigger below; the row may be older than either.
+  "verifiedAt"              timestamptz(3),
+  "codesMadeAt"             timestamptz(3) NOT NULL DEFAULT now()
 );
 
 CREATE TABLE passkeys (
@@ -201,7 +204,11 @@ END $$;
 -- The plugin writes new codes without counting them; using one is the only change that counts down.
 CREATE FUNCTION two_factor_counts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW."backupCodes" <> OLD."backupCodes" AND NEW."codesLeft" = OLD."codesLeft" THEN NEW."codesLeft" := 10; END IF;
+  IF NEW."backupCodes" <> OLD."backupCodes" AND NEW."codesLeft" = OLD."codesLeft" THEN
+    NEW."codesLeft" := 10;
+    NEW."codesMadeAt" := clock_timestamp();
+  END IF;
+  IF NEW.verified AND NOT OLD.verified THEN NEW."verifiedAt" := clock_timestamp(); END IF;
   -- Another secret has shown no code yet.
   IF NEW.secret <> OLD.secret THEN NEW."lastUsedStep" := 0; END IF;
   RETURN NEW;

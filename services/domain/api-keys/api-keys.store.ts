@@ -80,6 +80,16 @@ const apiKeyRevoke = defineStatement(
   `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1 AND revoked_at IS NULL`,
 );
 
+/** Of a user, those whose secret was shown since; in id order, as by the trigger of their owner. */
+const apiKeysRevokeSince = defineStatement(
+  'apiKeysRevokeSince',
+  `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $3 WHERE id IN (
+     SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
+       AND greatest(created_at, rotated_at) >= $2::timestamptz
+     ORDER BY id FOR NO KEY UPDATE)
+   RETURNING 1`,
+);
+
 /** Its last use is added up from memory, so it may be some seconds behind. */
 export type ApiKeyRow = {
   readonly id: string;
@@ -233,6 +243,10 @@ export async function rotateSecret(
 
 export const revokeKey = (tx: Sql, id: string, reason: string): Promise<unknown> =>
   tx.query(apiKeyRevoke, [id, reason]);
+
+/** Ends the keys of a user that were made or rotated since; whether there were any. The user is locked by the caller. */
+export const revokeKeysSince = async (tx: Sql, userId: string, since: string, reason: string): Promise<boolean> =>
+  (await tx.query(apiKeysRevokeSince, [userId, since, reason])).length > 0;
 
 export async function readApiKey(sql: Sql, id: string): Promise<ApiKeyRow | undefined> {
   return (await sql.query<ApiKeyRow>(apiKeyRead, [id]))[0];

@@ -10,11 +10,14 @@ import { incidentActed } from './audit-events.ts';
 import type { Action, Detection } from './detections.ts';
 import { addAction, type Raised } from './incidents.store.ts';
 import { blockNetworkRow, endEverythingOf, endSessionRow } from './sightings.store.ts';
+import { undoSince } from './undo-since.ts';
 
 /** What the actions of a policy are done to, as far as the sighting knows. */
 export type ActedOn = {
   readonly userId?: string;
   readonly sessionId?: string;
+  /** When it signed in: what the account got from then on, it may have got from a thief. */
+  readonly since?: string;
   /** Key of its counter of wrong passwords. */
   readonly networkKey?: string;
 };
@@ -23,23 +26,26 @@ const BLOCK_SECONDS = 3_600;
 
 export type ActPorts = HasKeyRing & MailPorts;
 
-type Work = (tx: Tx, ports: ActPorts, on: ActedOn, caller: Caller) => Promise<boolean>;
+type Work = (tx: Tx, ports: ActPorts, on: ActedOn, caller: Caller, reason: string) => Promise<boolean>;
 
 /** Each does one thing and says whether it could. The user is held first, then sessions, then counters. */
 const works: Record<Action, Work> = {
-  end_session: async (tx, _ports, { userId, sessionId }) => {
+  end_session: async (tx, _ports, { userId, sessionId, since }, _caller, reason) => {
     if (userId !== undefined) await forgetDevices(tx, userId);
-    if (sessionId !== undefined) await endSessionRow(tx, sessionId);
-    return sessionId !== undefined;
+    if (sessionId === undefined) return false;
+    if (userId === undefined || since === undefined) await endSessionRow(tx, sessionId);
+    else await undoSince(tx, { userId, sessionId, since }, reason);
+    return true;
   },
   block_network: async (tx, _ports, { networkKey }) => {
     if (networkKey !== undefined) await blockNetworkRow(tx, networkKey, BLOCK_SECONDS);
     return networkKey !== undefined;
   },
-  revoke_sessions: async (tx, _ports, { userId }) => {
+  revoke_sessions: async (tx, _ports, { userId, since }, _caller, reason) => {
     if (userId === undefined) return false;
     await forgetDevices(tx, userId);
-    await endEverythingOf(tx, userId);
+    if (since === undefined) await endEverythingOf(tx, userId);
+    else await undoSince(tx, { userId, since }, reason);
     return true;
   },
   step_up: async (tx, ports, { userId }, caller) => {
@@ -66,7 +72,7 @@ export async function actOn(
 ): Promise<void> {
   for (const action of detection.actions) {
     await setAuditContext(tx, caller, detection.name, 'incident');
-    if (!(await works[action](tx, ports, on, caller))) continue;
+    if (!(await works[action](tx, ports, on, caller, detection.name))) continue;
     await addAction(tx, id, action);
     await recordEvent(tx, caller, incidentActed, {
       outcome: action,

@@ -76,7 +76,7 @@ describe('what one event is a sighting of', () => {
     expect(locked({ detail: { of: 'network' } })).toMatchObject([{ target: { kind: 'installation' } }]);
   });
 
-  const on = { userId: 'u1', sessionId: 's1' };
+  const on = { userId: 'u1', sessionId: 's1', since: '2026-01-01T00:00:00.000000Z' };
   const strange = { known_device: false, factor: 'password' };
 
   test('whoever gets in from an unknown device where many names are tried is a takeover', () => {

@@ -99,7 +99,7 @@ function signInSightings(event: AuditEventView, target: Subject): SightingOf[] {
   const elsewhere = memberOf(event, 'elsewhere');
   const isSuspect = event.detail.suspect_network === true;
   if (!isSuspect && elsewhere === undefined) return [];
-  const on = { ...named(target), ...(sessionId === undefined ? {} : { sessionId }) };
+  const on = { ...named(target), since: event.occurred_at, ...(sessionId === undefined ? {} : { sessionId }) };
   const detail = {
     seq: event.seq,
     factor: event.detail.factor,

@@ -39,11 +39,16 @@ const codeIssue = defineStatement(
    RETURNING id`,
 );
 
-/** Of any number at once one gets the row: the others find it gone. Nobody gets it once its user's logins have ended. */
+/**
+ * Of any number at once one gets the row: the others find it gone. Nobody gets it once its user's logins have ended, nor
+ * another address that was asked for (its id tells when, and the mail may have waited) before devices were forgotten.
+ */
 const codeDelete = defineStatement(
   'codeDelete',
   `DELETE FROM one_time_codes WHERE id = $1 AND expires_at > clock_timestamp()
      AND (user_id IS NULL OR user_epoch = (SELECT "tokenEpoch" FROM users u WHERE u.id = user_id))
+     AND (purpose <> 'change_email' OR NOT EXISTS (SELECT FROM users u WHERE u.id = user_id
+       AND u."devicesSince" > to_timestamp(('x' || substr(replace(one_time_codes.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)))
    RETURNING id, user_id AS "userId", email, sealed`,
 );
 

@@ -102,6 +102,24 @@ const passkeysRemove = defineStatement(
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
 );
 
+/** The same of those made since; their time is of a copy's clock, which may be so many seconds behind. */
+const passkeysRemoveSince = defineStatement(
+  'factorsPasskeysRemoveSince',
+  `DELETE FROM passkeys WHERE id IN (
+     SELECT id FROM passkeys WHERE "userId" = $1 AND "createdAt" >= $2::timestamptz - interval '5 seconds'
+     ORDER BY id FOR UPDATE)`,
+);
+
+const totpIsSince = defineStatement(
+  'twoFactorIsSince',
+  `SELECT 1 FROM two_factors WHERE "userId" = $1 AND verified AND coalesce("verifiedAt", "createdAt") >= $2::timestamptz`,
+);
+
+const codesVoidSince = defineStatement(
+  'recoveryCodesVoidSince',
+  `UPDATE two_factors SET "codesLeft" = 0 WHERE "userId" = $1 AND "codesMadeAt" >= $2::timestamptz`,
+);
+
 const codesInsert = defineStatement(
   'recoveryCodesInsert',
   `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, $3, $4, false)
@@ -173,6 +191,14 @@ export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(t
 export const removePasskeys = async (tx: Tx, userId: string): Promise<number> =>
   (await tx.query(passkeysRemove, [userId])).length;
 export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.query(codesRemove, [userId]);
+
+/** Takes what the account got since: passkeys, the authenticator app, recovery codes. The user is locked by the caller. */
+export async function removeFactorsSince(tx: Tx, userId: string, since: string): Promise<void> {
+  await tx.query(passkeysRemoveSince, [userId, since]);
+  if (await isDone(tx.query(totpIsSince, [userId, since]))) await removeTotp(tx, userId);
+  await removeIdleCodes(tx, userId);
+  await tx.query(codesVoidSince, [userId, since]);
+}
 
 /** False where the user has codes already. */
 export const insertRecoveryCodes = (

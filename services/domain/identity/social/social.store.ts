@@ -81,6 +81,15 @@ const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys W
 
 const accountDelete = defineStatement('linkedAccountDelete', `DELETE FROM accounts WHERE id = $1 AND "userId" = $2`);
 
+/** In id order, as `waysInLock`; the row trigger writes the event. */
+const accountsDeleteSince = defineStatement(
+  'linkedAccountsDeleteSince',
+  `DELETE FROM accounts WHERE id IN (
+     SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" <> 'credential' AND "createdAt" >= $2::timestamptz
+     ORDER BY id FOR UPDATE)
+   RETURNING 1`,
+);
+
 const passwordDelete = defineStatement(
   'socialPasswordDelete',
   `DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'credential'`,
@@ -146,6 +155,10 @@ export const hasPasskey = async (tx: Tx, userId: string): Promise<boolean> =>
 
 export const deleteAccount = (tx: Tx, id: string, userId: string): Promise<unknown> =>
   tx.query(accountDelete, [id, userId]);
+
+/** Those of other providers that were linked since; whether there were any. The user is locked by the caller. */
+export const deleteAccountsSince = async (tx: Tx, userId: string, since: string): Promise<boolean> =>
+  (await tx.query(accountsDeleteSince, [userId, since])).length > 0;
 
 /** The user is locked by the caller. */
 export const deletePassword = (tx: Tx, userId: string): Promise<unknown> => tx.query(passwordDelete, [userId]);

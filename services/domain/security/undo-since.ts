@@ -1,0 +1,30 @@
+import { endKeysSince } from '../api-keys/end-keys-since.ts';
+import { takeFactorsSince, unlinkSince } from '../identity/ways-in-since.ts';
+import type { Tx } from '../ports.ts';
+import { endEverythingOf, endSessionRow, isMoreOpen } from './sightings.store.ts';
+
+/** A login that was seen too late: what its holder could do in between. */
+type SeenLogin = {
+  readonly userId: string;
+  /** Ends alone where nothing else came of it; undefined: everything ends. */
+  readonly sessionId?: string;
+  /** When it was recorded, by the database's clock. */
+  readonly since: string;
+};
+
+/**
+ * Ends a login and takes back what may have come of it. Whoever replaced the session, opened another, or gave the account
+ * another way in before anybody looked would outlive its end: then every login of the user ends, keys, devices and
+ * mailed codes with them. Row triggers write an event of each. The user is held by the caller; accounts, sessions,
+ * factors and keys are taken in the order of other writers.
+ * @param reason stored with API keys
+ */
+export async function undoSince(tx: Tx, { userId, sessionId, since }: SeenLogin, reason: string): Promise<void> {
+  const isLinked = await unlinkSince(tx, userId, since);
+  const began = sessionId === undefined ? undefined : await endSessionRow(tx, sessionId);
+  const isOutrun = began === undefined || isLinked || (await isMoreOpen(tx, userId, { since, began }));
+  if (isOutrun) await endEverythingOf(tx, userId);
+  await takeFactorsSince(tx, userId, since);
+  const isKeyed = await endKeysSince(tx, userId, since, reason);
+  if (isKeyed && !isOutrun) await endEverythingOf(tx, userId);
+}
