@@ -63,11 +63,14 @@ const tiesOf = (claims: AccessTokenClaims): TokenTies => ({
   clientEpoch: claims.ce ?? 0,
 });
 
-/** What ended the token, or the client, that this one was exchanged from; a handful of them at most. */
-async function readOriginEnd({ sql }: Pick<Ports, 'sql'>, { origins = [] }: AccessTokenClaims) {
-  for (const { jti, client_id, ce } of origins) {
-    const own = { sessionId: null, familyId: null, userId: null, userEpoch: 0 };
-    const end = await readFirstRevocation(sql, { ...own, tokenId: jti, clientId: client_id, clientEpoch: ce });
+/** What ended the token, or a token or client that it was exchanged from; a handful of them at most. */
+async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { origins = [] }: AccessTokenClaims) {
+  const none = { sessionId: null, familyId: null, userId: null, userEpoch: 0 };
+  const before = origins.map(
+    ({ jti, client_id, ce }): TokenTies => ({ ...none, tokenId: jti, clientId: client_id, clientEpoch: ce }),
+  );
+  for (const each of [ties, ...before]) {
+    const end = await readFirstRevocation(sql, each);
     if (end !== undefined) return end;
   }
   return undefined;
@@ -79,7 +82,7 @@ async function explainAccess(ports: ExplainPorts, token: string): Promise<Explan
   if (verified === 'key_compromised') return because('key_compromised');
   if (typeof verified === 'string') return because('unknown_token');
   const ties = tiesOf(verified.claims);
-  const revocation = (await readFirstRevocation(ports.sql, ties)) ?? (await readOriginEnd(ports, verified.claims));
+  const revocation = await readAccessEnd(ports, ties, verified.claims);
   if (revocation !== undefined) return explain(revocation, ties);
   if (ports.revocations.isKeyRevoked(verified.kid)) return because('key_compromised');
   const until = verified.claims.exp + ports.tokenSettings.leewaySeconds;

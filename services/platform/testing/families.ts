@@ -25,9 +25,12 @@ import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { quietLog } from './quiet-log.ts';
 
-/** Server keys by version, as the key ring would hold them. */
-export function refreshSecrets(keys: ReadonlyMap<number, Buffer>, newest: () => number): RefreshSecrets {
+type FamilySecrets = RefreshSecrets & { state(): { readonly clockOffsetMs: number } };
+
+/** Server keys by version, as the key ring would hold them; the database has our clock. */
+export function refreshSecrets(keys: ReadonlyMap<number, Buffer>, newest: () => number): FamilySecrets {
   return {
+    state: () => ({ clockOffsetMs: 0 }),
     secret: () => ({ version: newest(), key: keys.get(newest()) as Buffer }),
     secretVersion: (_purpose, version) => keys.get(version),
   };
@@ -51,7 +54,7 @@ export const refreshSettings: RefreshFamilySettings & CreateFamilyPorts['tokenSe
 export type FamilyCopyOptions = {
   readonly url: string;
   readonly applicationName?: string;
-  readonly secrets: RefreshSecrets;
+  readonly secrets: FamilySecrets;
   readonly incarnation: string;
   readonly settings?: typeof refreshSettings;
   readonly clock?: Clock;

@@ -91,6 +91,7 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
     ipHash: null,
     agentHash: null,
     traceparent: null,
+    notAfterMs: Date.now() + 60_000,
   };
   const policy = {
     graceSeconds: 10,

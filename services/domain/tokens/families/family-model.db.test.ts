@@ -141,6 +141,7 @@ function presented(family: Held, request: ModelRequest & { readonly contextIndex
     ipHash: request.contextIndex === null ? null : `${request.contextIndex}.`,
     agentHash: 'agent',
     traceparent: null,
+    notAfterMs: Date.now() + 60_000,
   };
 }
 

@@ -85,8 +85,11 @@ async function measured(updates: number, work: (copy: FamilyCopy) => Promise<voi
 async function insertMany(): Promise<void> {
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
-  // An automatic ANALYZE of so many new rows would hold back, by its snapshot, what updates may reuse meanwhile.
-  await client.query('ALTER TABLE refresh_families SET (autovacuum_enabled = false)');
+  // An automatic ANALYZE, of whichever table, would hold back by its snapshot what updates may reuse meanwhile.
+  await client.query(`DO $$ DECLARE t regclass; BEGIN
+    FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+      EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false)', t);
+    END LOOP; END $$`);
   await client.query(
     `INSERT INTO users (id, email) SELECT 'u' || i, i || '@example.test' FROM generate_series(1, 1000) i`,
   );

@@ -1,5 +1,5 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
-import { booleanArray, bytesArray, integerArray, textArray } from '../../binary-arrays.ts';
+import { booleanArray, bytesArray, instantArray, integerArray, textArray } from '../../binary-arrays.ts';
 import type { Sql } from '../../ports.ts';
 
 /**
@@ -10,18 +10,21 @@ import type { Sql } from '../../ports.ts';
  * users and the unique client id. Requests of one family in one batch act as if one came after the other: replays,
  * then retries of the previous generation, then the current one; within each in order of arrival.
  *
+ * A statement that begins after its requests were refused, in a database that had stopped, does nothing: their clients
+ * have come again meanwhile, perhaps twice, and an honest token of before would look like a replay.
+ *
  * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
  * $11 agent_hash text[] · $12 traceparent text[] · $13 grace seconds · $14 grace uses (0: no grace at all) ·
- * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors
+ * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors · $19 not_after timestamptz[]
  */
 export const refreshFamilyRotateBatch = defineStatement(
   'refreshFamilyRotateBatch',
   `WITH presented AS MATERIALIZED (
   SELECT * FROM unnest($1::uuid[], $2::int4[], $3::int2[], $4::bytea[], $5::bool[], $6::text[], $7::bool[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::text[]) WITH ORDINALITY
+    $9::text[], $10::text[], $11::text[], $12::text[], $19::timestamptz[]) WITH ORDINALITY
     AS p (family_id, generation, kv, nonce_hash, client_bound, client_id, client_authenticated, jkt, x5t, ip_hash,
-      agent_hash, traceparent, n)
+      agent_hash, traceparent, not_after, n)
 ), locked AS MATERIALIZED ( -- waits here, then has the newest committed values
   SELECT f.* FROM refresh_families f WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE
 ), held AS MATERIALIZED (
@@ -33,6 +36,7 @@ export const refreshFamilyRotateBatch = defineStatement(
   SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,
     f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS uses_left,
     CASE
+      WHEN now() > p.not_after THEN 'late'
       WHEN f.id IS NULL THEN 'unknown'
       WHEN f.nonce_hash <> p.nonce_hash OR f.client_bound <> p.client_bound
         OR f.client_id <> coalesce(p.client_id, f.client_id) OR f.jkt <> coalesce(p.jkt, '')
@@ -111,7 +115,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     jsonb_build_object('generation', j.generation, 'held', j.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
     j.traceparent
   FROM judged j LEFT JOIN held f ON f.id = j.family_id
-  ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
+  WHERE j.verdict <> 'late' ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
 )
 SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2
     WHEN 'grace' THEN CASE j.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
@@ -137,7 +141,8 @@ type Verdict =
   | 'expired'
   | 'ahead'
   | 'mismatch'
-  | 'unknown';
+  | 'unknown'
+  | 'late';
 
 /** One presented token, strictly validated: a value Postgres refuses would fail the batch of its neighbours. */
 export type PresentedToken = {
@@ -153,6 +158,8 @@ export type PresentedToken = {
   readonly ipHash: string | null;
   readonly agentHash: string | null;
   readonly traceparent: string | null;
+  /** Unix milliseconds of the database's clock from which on nobody waits for an answer. */
+  readonly notAfterMs: number;
 };
 
 export type RotationPolicy = {
@@ -221,5 +228,6 @@ export function rotateBatch(
     policy.idleSeconds,
     policy.newestKv,
     policy.twoFactorIdleSeconds,
+    instantArray(presented, (token) => Math.round(token.notAfterMs * 1_000)),
   ]);
 }

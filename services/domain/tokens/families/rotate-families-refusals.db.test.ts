@@ -61,6 +61,28 @@ describe('refusals', () => {
     });
   });
 
+  test('a statement that begins when nobody waits for it any more rotates nothing and takes no honest token for a replay', async () => {
+    const { familyId, refreshToken } = await world.newFamily();
+    const tokens = await generations(copy, refreshToken, 3);
+    const late = world.copyWith({}, { deadlineMs: -1_000 });
+    const [before, audited] = [await world.imageOf(familyId), await world.auditOf(familyId)];
+    for (const token of tokens) expect(await outcome(late, token)).toBe('store_unavailable');
+    expect(await world.imageOf(familyId)).toBe(before);
+    expect(await world.auditOf(familyId)).toEqual(audited);
+    expect(await outcome(copy, tokens[3] as string)).toBe('rotated');
+  });
+
+  test('what is late is judged by the database’s clock: ours may be as wrong as it likes', async () => {
+    const { refreshToken } = await world.newFamily();
+    const wrong = (clockOffsetMs: number) => ({
+      clock: { now: () => Date.now() + clockOffsetMs, monotonic: () => performance.now() },
+      secrets: { ...world.secrets, state: () => ({ clockOffsetMs }) },
+    });
+    const [ahead, behind] = [wrong(172_800_000), wrong(-172_800_000)].map((options) => world.copyWith({}, options));
+    const [, second] = await generations(ahead!, refreshToken, 1);
+    expect(await outcome(behind!, second as string)).toBe('rotated');
+  });
+
   test('a family ended for another reason answers session_ended, whatever the generation', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     const tokens = await generations(copy, refreshToken, 2);

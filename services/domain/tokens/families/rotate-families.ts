@@ -14,9 +14,11 @@ export type RefreshFamilySettings = {
 } & LoginRest;
 
 /** The families' group commit, one per process. */
-export type RefreshFamilies = Batcher<PresentedToken, Rotation>;
+export type RefreshFamilies = Batcher<Omit<PresentedToken, 'notAfterMs'>, Rotation>;
 export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };
 export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
+/** How far our wall clock is ahead of the database's. */
+type HasDatabaseClock = { readonly keyRing: { state(): { readonly clockOffsetMs: number } } };
 
 const BATCH_MAX = 128;
 const BATCH_SPACING_MS = 4;
@@ -48,12 +50,13 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
  * grace the repetition of a committed rotation would be a replay and end the login, so the answer is 503.
  */
 export function createRefreshFamilies(
-  ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> & HasRefreshSecrets & HasRevocationPush,
+  ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> & HasRefreshSecrets & HasDatabaseClock & HasRevocationPush,
   settings: RefreshFamilySettings,
   deadlineMs = DEADLINE_MS,
 ): RefreshFamilies {
   const graceMs = policyOf(settings, 1).graceSeconds * 1_000;
-  return createBatcher<PresentedToken, Rotation>({
+  const databaseNowMs = (): number => ports.clock.now() - ports.keyRing.state().clockOffsetMs;
+  const batcher = createBatcher<PresentedToken, Rotation>({
     name: 'rotate refresh families',
     clock: ports.clock,
     maxBatch: settings.groupCommit ? BATCH_MAX : 1,
@@ -76,4 +79,8 @@ export function createRefreshFamilies(
       return rotations;
     },
   });
+  return {
+    submit: (presented) => batcher.submit({ ...presented, notAfterMs: databaseNowMs() + deadlineMs }),
+    close: () => batcher.close(),
+  };
 }

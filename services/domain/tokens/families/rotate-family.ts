@@ -1,4 +1,5 @@
 import { tokenRefreshes } from '../../../../observability/metrics/tokens.ts';
+import { storeUnavailable } from '../../../platform/errors.ts';
 import { auditActor } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
 import type { Rotation } from './family.store.ts';
@@ -71,6 +72,7 @@ const verdictCounters = {
   ahead: counted('ahead'),
   mismatch: counted('mismatch'),
   unknown: counted('mismatch'),
+  late: counted('unavailable'),
 } satisfies Record<Rotation['verdict'], unknown>;
 const malformedCounter = counted('malformed');
 const unavailableCounter = counted('unavailable');
@@ -94,6 +96,8 @@ function refusalOf(rotation: Rotation): Error | null {
     case 'mismatch':
     case 'unknown':
       return refreshTokenInvalid();
+    case 'late':
+      return storeUnavailable({ retryAfterSeconds: 1 });
   }
 }
 
