@@ -280,6 +280,19 @@ describe('whose keys', () => {
     }
   });
 
+  test('U7 and it gives no key a new secret', async () => {
+    for (const end of ['SELECT user_every_login_end($1)', 'DELETE FROM sessions WHERE "userId" = $1']) {
+      const user = await newUser();
+      const { id } = await makeKey({ bearer: user.bearer });
+      const before = await world.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id]);
+      const turned = await overtaken(api.stores.pools.main, user.id, end, () =>
+        call('POST', `/v1/api-keys/${id}/rotate`, { bearer: user.bearer, json: {} }),
+      );
+      expect([end, turned.status, turned.body.code]).toEqual([end, 401, 'unauthenticated']);
+      expect(await world.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id])).toEqual(before);
+    }
+  });
+
   test('a client that is cut off while it makes a key makes none', async () => {
     const client = await world.newClient([]);
     const cutOff = 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1';

@@ -245,8 +245,8 @@ export const revokeKey = (tx: Sql, id: string, reason: string): Promise<unknown>
   tx.query(apiKeyRevoke, [id, reason]);
 
 /** Ends the keys of a user that were made or rotated since; whether there were any. The user is locked by the caller. */
-export const revokeKeysSince = async (tx: Sql, userId: string, since: string, reason: string): Promise<boolean> =>
-  (await tx.query(apiKeysRevokeSince, [userId, since, reason])).length > 0;
+export const revokeKeysSince = (tx: Sql, userId: string, since: string, reason: string): Promise<unknown> =>
+  tx.query(apiKeysRevokeSince, [userId, since, reason]);
 
 export async function readApiKey(sql: Sql, id: string): Promise<ApiKeyRow | undefined> {
   return (await sql.query<ApiKeyRow>(apiKeyRead, [id]))[0];

@@ -1,11 +1,13 @@
+import type { HasAccess } from '../access/access-directory.ts';
 import { assertHolds } from '../access/assert-holds.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
-import { type ApiKeyRow, lockOwner, readApiKey, rotateSecret } from './api-keys.store.ts';
+import { type ApiKeyRow, readApiKey, rotateSecret } from './api-keys.store.ts';
 import type { ApiKeyWithSecret } from './create-api-key.ts';
 import { apiKeyOver, apiKeyUnknown } from './errors.ts';
+import { type HoldOwner, holdOwner, ownerHolder } from './hold-owner.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
 
 export type RotateApiKeyInput = {
@@ -22,12 +24,17 @@ type RotatePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
 /**
  * Gives a key of the caller's own a new secret and its whole life again; the secret before stays good for the overlap,
  * and the one before that not at all. Throws `api_key_unknown` (404), `api_key_over` (409), `api_key_not_accepted`,
- * `permission_missing`, and `rights_exceeded` (403) where the key may do more than this caller.
+ * `permission_missing`, and `rights_exceeded` (403) where the key may do more than this caller, and `unauthenticated`
+ * (401) where the caller's login has ended since.
  */
-export function rotateApiKey(ports: RotatePorts, input: RotateApiKeyInput, caller: Caller): Promise<ApiKeyWithSecret> {
+export function rotateApiKey(
+  ports: RotatePorts & HasAccess,
+  input: RotateApiKeyInput,
+  caller: Caller,
+): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
   const owner = ownerOf(caller);
-  return rotate(ports, input, caller, async (tx) => {
+  return rotate(ports, input, caller, ownerHolder(ports, caller), async (tx) => {
     const row = await ownKey(tx, owner, input.apiKeyId);
     assertHolds(caller, row.permissions);
     return row;
@@ -40,7 +47,7 @@ export function rotateAnyApiKey(
   input: RotateApiKeyInput & { readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return rotate(ports, input, caller, async (tx) => {
+  return rotate(ports, input, caller, holdOwner, async (tx) => {
     const row = await readApiKey(tx, input.apiKeyId);
     if (row === undefined) throw apiKeyUnknown();
     return row;
@@ -51,15 +58,16 @@ function rotate(
   ports: RotatePorts,
   { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS, reason }: RotateApiKeyInput,
   caller: Caller,
+  hold: HoldOwner,
   find: (tx: Tx) => Promise<ApiKeyRow>,
 ): Promise<ApiKeyWithSecret> {
   const secret = newApiKeySecret(ports.random, id);
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason);
     const { ownerKind, ownerId } = await find(tx);
-    const epoch = ownerId === null ? undefined : await lockOwner(tx, { kind: ownerKind, id: ownerId });
-    if (epoch === undefined || !(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch })))
-      throw apiKeyOver();
+    if (ownerId === null) throw apiKeyOver();
+    const epoch = await hold(tx, { kind: ownerKind, id: ownerId });
+    if (!(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch }))) throw apiKeyOver();
     tx.afterCommit(ports.apiKeysChanged);
     const row = await readApiKey(tx, id);
     return { api_key: apiKeyViewOf(row!), secret: secret.text };

@@ -1,7 +1,8 @@
 import type { Severity } from './incident-shapes.ts';
 
 /**
- * What is done without asking. `end_session`: the session that was just begun ends; `block_network`: for an hour no
+ * What is done without asking. `end_session`: the session that was just begun ends, and
+ * where it was replaced, or more was opened since, every login and API key of the user; `block_network`: for an hour no
  * password from an unknown device is looked at there; `revoke_sessions`: every session and token of the user ends;
  * `step_up`: the next sign-in takes more than the password, as after a hundred wrong ones, and more than another
  * provider (a passkey, a second factor after the provider, a mailed code or an administrator); the owner is mailed that

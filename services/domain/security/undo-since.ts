@@ -14,8 +14,8 @@ type SeenLogin = {
 
 /**
  * Ends a login and takes back what may have come of it. Whoever replaced the session, opened another, or gave the account
- * another way in before anybody looked would outlive its end: then every login of the user ends, keys, devices and
- * mailed codes with them. Row triggers write an event of each. The user is held by the caller; accounts, sessions,
+ * another way in before anybody looked would outlive its end: then every login of the user ends, all API keys, devices
+ * and mailed codes with them. Row triggers write an event of each. The user is held by the caller; accounts, sessions,
  * factors and keys are taken in the order of other writers.
  * @param reason stored with API keys
  */
@@ -25,6 +25,5 @@ export async function undoSince(tx: Tx, { userId, sessionId, since }: SeenLogin,
   const isOutrun = began === undefined || isLinked || (await isMoreOpen(tx, userId, { since, began }));
   if (isOutrun) await endEverythingOf(tx, userId);
   await takeFactorsSince(tx, userId, since);
-  const isKeyed = await endKeysSince(tx, userId, since, reason);
-  if (isKeyed && !isOutrun) await endEverythingOf(tx, userId);
+  await endKeysSince(tx, userId, since, reason);
 }

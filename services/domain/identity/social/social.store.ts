@@ -81,11 +81,15 @@ const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys W
 
 const accountDelete = defineStatement('linkedAccountDelete', `DELETE FROM accounts WHERE id = $1 AND "userId" = $2`);
 
-/** In id order, as `waysInLock`; the row trigger writes the event. */
+/**
+ * In id order, as `waysInLock`; the row trigger writes the event. A link is as old as the beginning of its transaction,
+ * and the event of the sign-in that made it a moment younger.
+ */
 const accountsDeleteSince = defineStatement(
   'linkedAccountsDeleteSince',
   `DELETE FROM accounts WHERE id IN (
-     SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" <> 'credential' AND "createdAt" >= $2::timestamptz
+     SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" <> 'credential'
+       AND "createdAt" >= $2::timestamptz - interval '5 seconds'
      ORDER BY id FOR UPDATE)
    RETURNING 1`,
 );
