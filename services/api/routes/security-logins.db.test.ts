@@ -79,10 +79,14 @@ const newAccount = (email = `${randomUUID()}@people.test`): ProviderAccount => (
 const aWhileLater = (userId: string) =>
   world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
 
+const linkedLongAgo = (userId: string) =>
+  world.rows(`UPDATE accounts SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [userId]);
+
 /** Somebody who signs in by the provider, at home and then elsewhere, and whose account is closed for it. */
 async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; readonly away: Received }> {
   const home = await bySocial(who, HOME);
   const { id } = home.body.user;
+  await linkedLongAgo(id);
   await bySocial(who, HOME, cookieOf(home));
   const away = await bySocial(who, AWAY);
   await world.detect();
@@ -135,6 +139,7 @@ describe('every way of signing in is judged by where it comes from', () => {
     const who = newAccount();
     const home = await bySocial(who, HOME);
     const { id } = home.body.user;
+    await linkedLongAgo(id);
     const again = await bySocial(who, HOME, cookieOf(home));
     const away = await bySocial(who, AWAY);
     expect(await sightings(id)).toEqual([

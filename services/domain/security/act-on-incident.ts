@@ -53,7 +53,7 @@ const works: Record<Action, Work> = {
     if (userId === undefined || email === undefined) return false;
     // Only its owner opens it again: whoever looks like an attack again and again fills no mailbox.
     const isClosing = await spendLoginFailures(tx, ports, { userId, email });
-    if (isClosing || (await takeVoidedUnlock(tx, userId))) await offerUnlock(tx, ports, userId, caller);
+    if (isClosing || (await takeVoidedUnlock(tx, userId))) await offerUnlock(tx, ports, email, caller);
     return true;
   },
 };

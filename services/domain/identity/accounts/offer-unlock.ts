@@ -2,7 +2,6 @@ import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { accountKeyOf } from '../login-counters.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { findAccount } from './accounts.store.ts';
 import { deleteVoidedCodes } from './one-time-codes.store.ts';
 
 /**
@@ -10,15 +9,7 @@ import { deleteVoidedCodes } from './one-time-codes.store.ts';
  * it or ends the code of the mail before; to one without a password too, whose provider's logins are closed as well.
  * Dropped when it is sent where nobody has proved the address.
  */
-export async function offerUnlock(
-  tx: Tx,
-  ports: MailPorts & HasKeyRing,
-  userId: string,
-  caller: Caller,
-): Promise<void> {
-  const account = await findAccount(tx, userId);
-  if (!account) return;
-  const { email: to } = account;
+export async function offerUnlock(tx: Tx, ports: MailPorts & HasKeyRing, to: string, caller: Caller): Promise<void> {
   await queueMail(
     tx,
     ports,

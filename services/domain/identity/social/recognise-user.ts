@@ -50,14 +50,16 @@ export async function recogniseUser(
   }
   const email = provenEmail(profile);
   const id = ports.random.uuid();
-  const isNewUser = (await insertUser(tx, { id, email, name: profile.name })) !== undefined;
-  const userId = isNewUser ? id : await ownerOfAddress(tx, ports, email, caller);
-  // What was counted against the name before was against nobody here.
-  if (isNewUser) await clearLoginFailures(tx, ports, email);
+  if (await insertUser(tx, { id, email, name: profile.name })) {
+    // What was counted against the name before was against nobody here.
+    await clearLoginFailures(tx, ports, email);
+    await linkOAuthAccount(tx, ports, id, profile);
+    return { userId: id, isNewUser: true };
+  }
+  const userId = await ownerOfAddress(tx, ports, email, caller);
   await linkOAuthAccount(tx, ports, userId, profile);
-  const provider = profile.providerId;
-  if (!isNewUser) await queueMail(tx, ports, { template: 'account_linked', to: email, provider }, caller);
-  return { userId, isNewUser };
+  await queueMail(tx, ports, { template: 'account_linked', to: email, provider: profile.providerId }, caller);
+  return { userId, isNewUser: false };
 }
 
 /** The address that the provider answers for. Throws `social_email_unproven` (403). */
