@@ -24,6 +24,8 @@ export async function whileItWaits<T>(
       rows: [{ pid }],
     } = await holder.query('SELECT pg_backend_pid() AS pid');
     const asked = request();
+    // It may be refused while the commit is still on its way; whoever awaits it below is told.
+    asked.catch(() => {});
     const waiting = 'SELECT pid FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))';
     await expect.poll(async () => (await pool.query(waiting, [pid])).rowCount, { timeout: 60_000 }).toBe(1);
     await then(holder, (await pool.query(waiting, [pid])).rows[0].pid);
