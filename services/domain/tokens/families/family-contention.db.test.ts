@@ -78,9 +78,10 @@ async function openTransaction(): Promise<{
     },
   };
 }
-const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> => {
+/** As its holder presents it, who names no client. */
+const presentedOf = (token: string) => {
   const { familyBytes, generation, kv, nonceHash } = checked(token);
-  const presented = {
+  return {
     familyBytes,
     generation,
     kv,
@@ -91,8 +92,10 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
     ipHash: null,
     agentHash: null,
     traceparent: null,
-    notAfterMs: Date.now() + 60_000,
   };
+};
+const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> => {
+  const presented = { ...presentedOf(token), notAfterMs: Date.now() + 60_000 };
   const policy = {
     graceSeconds: 10,
     graceUses: 100,
@@ -283,22 +286,8 @@ describe('a member at fault', () => {
   test('a value Postgres refuses fails alone', async () => {
     const busy = copyWith();
     const families = await Promise.all(Array.from({ length: 10 }, () => newFamily()));
-    const submit = (family: CreatedFamily, over: object) => {
-      const { familyBytes, generation, kv, nonceHash } = checked(family.refreshToken);
-      return busy.ports.refreshFamilies.submit({
-        familyBytes,
-        generation,
-        kv,
-        nonceHash,
-        isClientBound: false,
-        clientId: null,
-        isClientAuthenticated: false,
-        ipHash: null,
-        agentHash: null,
-        traceparent: null,
-        ...over,
-      });
-    };
+    const submit = (family: CreatedFamily, over: object) =>
+      busy.ports.refreshFamilies.submit({ ...presentedOf(family.refreshToken), ...over });
     const bad: Record<number, object> = { 3: { ipHash: 'a\0b' }, 6: { generation: 3e9 } };
     const settled = await Promise.allSettled(families.map((family, index) => submit(family, bad[index] ?? {})));
     for (const [index, result] of settled.entries()) {
