@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { accountKeyOf } from '../services/domain/identity/login-counters.ts';
+import { accountKeyOf } from '../services/domain/identity/guard/login-counters.ts';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { passwordGuessing } from '../services/domain/security/detections.ts';

@@ -1,7 +1,7 @@
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
-import { csrfPasses } from '../domain/identity/csrf.ts';
-import { sessionCaller } from '../domain/identity/read-session.ts';
+import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
+import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { readLogKeys } from '../domain/keys/log-keys.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';

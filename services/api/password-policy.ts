@@ -1,4 +1,4 @@
-import type { PasswordPolicy } from '../domain/identity/password-policy.ts';
+import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
 import type { Config } from '../platform/config/load.ts';
 import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
 import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';

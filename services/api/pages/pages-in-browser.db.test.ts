@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { spendLoginFailures } from '../../domain/identity/forgive-login.ts';
+import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
 import {
   addAuthenticator,
   button,

@@ -5,7 +5,7 @@ import {
   passkeyRefused,
   secondFactorLocked,
   secondFactorRefused,
-} from '../../domain/identity/factors-errors.ts';
+} from '../../domain/identity/factors/factors-errors.ts';
 import { internalError, rateLimited, requestInvalid, storeUnavailable } from '../../platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
 

@@ -1,5 +1,5 @@
 import { loginLocked } from '../../domain/identity/errors.ts';
-import { ASK_AGAIN_SECONDS } from '../../domain/identity/login-counters.ts';
+import { ASK_AGAIN_SECONDS } from '../../domain/identity/guard/login-counters.ts';
 import type { AppError } from '../../platform/define/error.ts';
 
 /** What people at a page do next; the registry's own `fix` speaks to programmers. */

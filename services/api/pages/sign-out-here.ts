@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import { clearedCookies } from '../../domain/identity/csrf.ts';
-import { sessionCallerOf } from '../../domain/identity/open-session.ts';
-import { findByCookie } from '../../domain/identity/read-session.ts';
+import { clearedCookies } from '../../domain/identity/sessions/csrf.ts';
+import { sessionCallerOf } from '../../domain/identity/sessions/open-session.ts';
+import { findByCookie } from '../../domain/identity/sessions/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { signOut } from '../../domain/identity/sign-out.ts';
 import type { Caller } from '../../domain/ports.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+import type { LoginAnswer } from '../../domain/identity/sessions/open-session.ts';
 import type { Caller, Log } from '../../domain/ports.ts';
 import { stateRewound } from '../../domain/tokens/revocations/revocations-contract.ts';
 import { loadConfig } from '../../platform/config/load.ts';

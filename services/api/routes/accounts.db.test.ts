@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { accountKeyOf } from '../../domain/identity/login-counters.ts';
+import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
 import {
   type AccountWorld,
   ALIVE,

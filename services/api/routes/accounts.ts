@@ -16,7 +16,7 @@ import {
   updateUserEndpoint,
   verifyEmailEndpoint,
   verifyEmailPageEndpoint,
-} from '../../domain/identity/account-contract.ts';
+} from '../../domain/identity/accounts/account-contract.ts';
 import {
   requestPasswordReset,
   requestUnlock,
@@ -24,10 +24,10 @@ import {
 } from '../../domain/identity/accounts/ask-for-mail.ts';
 import { changeEmail } from '../../domain/identity/accounts/change-email.ts';
 import { deleteAccount } from '../../domain/identity/accounts/delete-account.ts';
+import { acceptInvitationEndpoint } from '../../domain/identity/accounts/invitation-contract.ts';
 import { unlockAccount } from '../../domain/identity/accounts/unlock-account.ts';
 import { readProfile, updateProfile } from '../../domain/identity/accounts/update-profile.ts';
-import { clearedCookies } from '../../domain/identity/csrf.ts';
-import { acceptInvitationEndpoint } from '../../domain/identity/invitation-contract.ts';
+import { clearedCookies } from '../../domain/identity/sessions/csrf.ts';
 import { codePage, codePageHeaders } from '../../platform/http/code-page.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { accountKeyOf } from '../../domain/identity/login-counters.ts';
+import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import { claimsIn, refresh, signUp, verdictOn } from '../../platform/testing/flows.ts';

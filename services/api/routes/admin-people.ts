@@ -1,3 +1,4 @@
+import { inviteAgainEndpoint, inviteUserEndpoint } from '../../domain/identity/accounts/invitation-contract.ts';
 import { type HasInvitationRule, inviteAgain, inviteUser } from '../../domain/identity/accounts/invite-user.ts';
 import {
   deleteUserEndpoint,
@@ -14,15 +15,19 @@ import {
   removeRoleEndpoint,
   resetFactorsEndpoint,
 } from '../../domain/identity/admin-contract.ts';
-import { grantRole, removeRole } from '../../domain/identity/assign-role.ts';
 import type { HasAuth } from '../../domain/identity/auth.ts';
-import { deleteUser, disableUser, enableUser } from '../../domain/identity/disable-user.ts';
-import { endUserSessions } from '../../domain/identity/end-user-sessions.ts';
 import { resetFactors } from '../../domain/identity/factors/reset-factors.ts';
-import { inviteAgainEndpoint, inviteUserEndpoint } from '../../domain/identity/invitation-contract.ts';
 import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
-import { endAnySession, endOwnSession, listOwnSessions, listSessions } from '../../domain/identity/manage-sessions.ts';
-import { listUsers, type ShowUserPorts, showUser } from '../../domain/identity/read-users.ts';
+import {
+  endAnySession,
+  endOwnSession,
+  listOwnSessions,
+  listSessions,
+} from '../../domain/identity/sessions/manage-sessions.ts';
+import { grantRole, removeRole } from '../../domain/identity/users/assign-role.ts';
+import { deleteUser, disableUser, enableUser } from '../../domain/identity/users/disable-user.ts';
+import { endUserSessions } from '../../domain/identity/users/end-user-sessions.ts';
+import { listUsers, type ShowUserPorts, showUser } from '../../domain/identity/users/read-users.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { HasRevocationPush } from '../../domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';

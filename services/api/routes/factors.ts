@@ -1,5 +1,3 @@
-import { assertOwnPage } from '../../domain/identity/csrf.ts';
-import { listFactors, listPasskeys, renamePasskey } from '../../domain/identity/factors/own-factors.ts';
 import {
   answerSecondFactorEndpoint,
   confirmTotpEndpoint,
@@ -8,8 +6,8 @@ import {
   removeTotpEndpoint,
   renewRecoveryCodesEndpoint,
   stepUpEndpoint,
-} from '../../domain/identity/factors-contract.ts';
-import type { LoginAnswer } from '../../domain/identity/open-session.ts';
+} from '../../domain/identity/factors/factors-contract.ts';
+import { listFactors, listPasskeys, renamePasskey } from '../../domain/identity/factors/own-factors.ts';
 import {
   askForPasskeyEndpoint,
   listPasskeysEndpoint,
@@ -18,7 +16,9 @@ import {
   removePasskeyEndpoint,
   renamePasskeyEndpoint,
   signInWithPasskeyEndpoint,
-} from '../../domain/identity/passkeys-contract.ts';
+} from '../../domain/identity/factors/passkeys-contract.ts';
+import { assertOwnPage } from '../../domain/identity/sessions/csrf.ts';
+import type { LoginAnswer } from '../../domain/identity/sessions/open-session.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';

@@ -8,8 +8,8 @@ import {
   signUpEmailEndpoint,
   signUpEndpoint,
 } from '../../domain/identity/contract.ts';
-import { assertOwnPage, clearedCookies } from '../../domain/identity/csrf.ts';
-import { readSession } from '../../domain/identity/read-session.ts';
+import { assertOwnPage, clearedCookies } from '../../domain/identity/sessions/csrf.ts';
+import { readSession } from '../../domain/identity/sessions/read-session.ts';
 import { signOut } from '../../domain/identity/sign-out.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

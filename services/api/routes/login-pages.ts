@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import { challengeOver, passkeyRefused, secondFactorRequired } from '../../domain/identity/factors-errors.ts';
-import { signInWithPasskeyEndpoint } from '../../domain/identity/passkeys-contract.ts';
-import { findByCookie } from '../../domain/identity/read-session.ts';
+import { challengeOver, passkeyRefused, secondFactorRequired } from '../../domain/identity/factors/factors-errors.ts';
+import { signInWithPasskeyEndpoint } from '../../domain/identity/factors/passkeys-contract.ts';
+import { findByCookie } from '../../domain/identity/sessions/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '../../domain/oauth/contract.ts';
 import {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { spendLoginFailures } from '../../domain/identity/forgive-login.ts';
-import { accountKeyOf } from '../../domain/identity/login-counters.ts';
-import { forgetDevices } from '../../domain/identity/login-sighting.ts';
+import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
+import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
+import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { createAuthenticator } from '../../platform/testing/authenticator.ts';
 import { act, enrolled } from '../../platform/testing/factor-flows.ts';

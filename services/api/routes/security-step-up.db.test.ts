@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { spendLoginFailures } from '../../domain/identity/forgive-login.ts';
-import { accountKeyOf } from '../../domain/identity/login-counters.ts';
-import { forgetDevices } from '../../domain/identity/login-sighting.ts';
+import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
+import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
+import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { enrolled } from '../../platform/testing/factor-flows.ts';
 import { newEmail, signUp, type TestUser } from '../../platform/testing/flows.ts';

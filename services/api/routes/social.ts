@@ -1,10 +1,9 @@
 import { ownAccount } from '../../domain/identity/accounts/own-account.ts';
-import { assertOwnPage } from '../../domain/identity/csrf.ts';
 import { loginLocked } from '../../domain/identity/errors.ts';
 import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
+import { assertOwnPage } from '../../domain/identity/sessions/csrf.ts';
 import { listLinkedAccounts, unlinkAccount } from '../../domain/identity/social/linked-accounts.ts';
 import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
-import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
 import {
   linkSocialEndpoint,
   listAccountsEndpoint,
@@ -13,8 +12,9 @@ import {
   socialCallbackEndpoint,
   socialCallbackFormEndpoint,
   unlinkAccountEndpoint,
-} from '../../domain/identity/social-contract.ts';
-import { socialProviderUnknown } from '../../domain/identity/social-errors.ts';
+} from '../../domain/identity/social/social-contract.ts';
+import { socialProviderUnknown } from '../../domain/identity/social/social-errors.ts';
+import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
 import { NO_NEXT } from '../../domain/oauth/next-path.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';

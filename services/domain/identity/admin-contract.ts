@@ -15,7 +15,7 @@ import {
 import { rightsExceeded, roleUnknown } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { lastAdmin, sessionUnknown } from './errors.ts';
-import { factorsAbsent } from './factors-errors.ts';
+import { factorsAbsent } from './factors/factors-errors.ts';
 
 const USERS = 'Users';
 const SESSIONS = 'Sessions';

@@ -7,10 +7,10 @@ import type { Ports, Transact } from '../ports.ts';
 import { passkeyPlugin } from './factors/passkey-plugin.ts';
 import { newRecoveryCodes } from './factors/recovery-codes.ts';
 import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
-import type { LiveSession } from './live-session.ts';
-import type { SecondaryStorage } from './session.cache.ts';
-import type { SessionLife } from './session-life.ts';
-import { sessionFacts, sessionPlugin } from './session-plugin.ts';
+import type { LiveSession } from './sessions/live-session.ts';
+import type { SecondaryStorage } from './sessions/session.cache.ts';
+import type { SessionLife } from './sessions/session-life.ts';
+import { sessionFacts, sessionPlugin } from './sessions/session-plugin.ts';
 
 /** The database as Better Auth's adapter needs it; see platform/postgres/prisma.ts. */
 export type AuthDatabase = {
@@ -76,7 +76,7 @@ export function createAuthEngine(
         disabledAt: { type: 'date', input: false, required: false },
       },
     },
-    // A fixed life from login on; reading a session writes nothing here (`session-life.ts`).
+    // A fixed life from login on; reading a session writes nothing here (`sessions/session-life.ts`).
     session: {
       expiresIn: settings.sessionSeconds,
       disableSessionRefresh: true,

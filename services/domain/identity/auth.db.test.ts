@@ -6,7 +6,7 @@ import { overtaken } from '../../platform/testing/overtaken.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { PASSWORD_ALONE } from './assurance.ts';
-import { beginLogin } from './open-session.ts';
+import { beginLogin } from './sessions/open-session.ts';
 import { signOut } from './sign-out.ts';
 
 let database: TestDatabase;

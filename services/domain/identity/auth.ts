@@ -10,9 +10,9 @@ import { emailTaken, loginRefused } from './errors.ts';
 import { type AuthFactors, createAuthFactors } from './factors/auth-factors.ts';
 import { relyingParty } from './factors/passkey-plugin.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
-import type { LiveSession, OpenedSession } from './live-session.ts';
-import { createSessionCache } from './session.cache.ts';
-import { usedSession } from './session-life.ts';
+import type { LiveSession, OpenedSession } from './sessions/live-session.ts';
+import { createSessionCache } from './sessions/session.cache.ts';
+import { usedSession } from './sessions/session-life.ts';
 
 export type AuthSettings = EngineSettings & {
   /** CORS_ORIGINS: whose pages may write with the session cookie, beside our own. */

@@ -3,15 +3,15 @@ import { requestInvalid, unauthenticated } from '../../platform/errors.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
-import { updateUserEndpoint } from './account-contract.ts';
+import { updateUserEndpoint } from './accounts/account-contract.ts';
 import { findAccount, lockUser, readSessionRow } from './accounts/accounts.store.ts';
 import { createUser, type NewUser } from './accounts/create-user.ts';
 import { changeProfile, type ProfileChange } from './accounts/update-profile.ts';
 import { UNNAMED } from './assurance.ts';
 import type { LoginView, SessionView, UserView } from './contract.ts';
-import { endSession } from './end-session.ts';
 import { personCaller } from './finish-login.ts';
 import type { MailPorts } from './mail/queue-mail.ts';
+import { endSession } from './sessions/end-session.ts';
 import { type LoginPorts, signIn } from './sign-in.ts';
 import { sessionView } from './views.ts';
 

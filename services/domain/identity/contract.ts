@@ -8,10 +8,10 @@ import {
   unauthenticated,
 } from '../../platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
-import { emailUnverified } from './account-errors.ts';
+import { emailUnverified } from './accounts/account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
-import { secondFactorRequired } from './factors-errors.ts';
-import { passwordErrors } from './password-errors.ts';
+import { secondFactorRequired } from './factors/factors-errors.ts';
+import { passwordErrors } from './passwords/password-errors.ts';
 
 // RFC 5321 §4.5.3.1 leaves 254 for an address, and 64 for what is before the @.
 export const emailShape = z

@@ -1,9 +1,9 @@
 import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { HasAuth } from './auth.ts';
-import type { HasCsrf } from './csrf.ts';
-import { withDevice } from './device-cookie.ts';
-import { type EndSessionPorts, endSession } from './end-session.ts';
+import { withDevice } from './guard/device-cookie.ts';
+import type { HasCsrf } from './sessions/csrf.ts';
+import { type EndSessionPorts, endSession } from './sessions/end-session.ts';
 import {
   draftLogin,
   type Login,
@@ -11,7 +11,7 @@ import {
   type LoginDraft,
   type SessionTokenPorts,
   signDraft,
-} from './open-session.ts';
+} from './sessions/open-session.ts';
 
 /** A person known by their id alone, as an actor: no session, and no right. */
 export const personCaller = (userId: string, { request }: Pick<Caller, 'request'>): Caller => ({

@@ -1,6 +1,6 @@
 import type { RequestContext } from '../ports.ts';
 import type { Assurance } from './assurance.ts';
-import type { LiveSession } from './live-session.ts';
+import type { LiveSession } from './sessions/live-session.ts';
 
 /** What one call hands through Better Auth, which has no parameter for it. */
 export type Handover = {

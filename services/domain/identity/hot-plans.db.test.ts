@@ -23,9 +23,9 @@ import {
   readFamilyOwner,
   readRevocationEpoch,
 } from '../tokens/revocations/token-revocation.store.ts';
+import { countFailure, forgiveFailures, readCounters, readTriedNames } from './guard/login-failures.store.ts';
 import { findCredential } from './identity.store.ts';
-import { countFailure, forgiveFailures, readCounters, readTriedNames } from './login-failures.store.ts';
-import { findSessionRow, useSession } from './sessions.store.ts';
+import { findSessionRow, useSession } from './sessions/sessions.store.ts';
 
 const ROWS = 20_000;
 /** Tables of a row or sixteen, whatever the load: there is nothing an index could save. */

@@ -1,8 +1,8 @@
 import { invitationPurge } from './accounts/invitations.store.ts';
 import { codePurge } from './accounts/one-time-codes.store.ts';
 import { loginChallengePurge } from './factors/login-challenge.store.ts';
+import { loginFailurePurges } from './guard/login-failures.store.ts';
 import { sessionPurge, verificationPurge } from './identity.store.ts';
-import { loginFailurePurges } from './login-failures.store.ts';
 import { mailPurge } from './mail/mail.store.ts';
 import { socialAttemptPurge } from './social/social.store.ts';
 

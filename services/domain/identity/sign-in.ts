@@ -9,24 +9,24 @@ import { refuseUnverified } from './accounts/refuse-unverified.ts';
 import { PASSWORD_ALONE } from './assurance.ts';
 import { userLogin } from './audit-events.ts';
 import type { HasAuth } from './auth.ts';
-import { countLoginFailure } from './count-login-failure.ts';
-import type { HasCsrf } from './csrf.ts';
 import { normaliseEmail } from './email.ts';
-import { endSessionIn } from './end-session.ts';
 import { loginLocked, loginRefused } from './errors.ts';
 import { askSecondFactor } from './factors/ask-second-factor.ts';
-import { secondFactorRequired } from './factors-errors.ts';
+import { secondFactorRequired } from './factors/factors-errors.ts';
 import { finishOrEnd, personCaller } from './finish-login.ts';
-import { forgiveLogin } from './forgive-login.ts';
-import { admissionOf, assertQueueHasPlace, inQueue } from './hash-password.ts';
+import { countLoginFailure } from './guard/count-login-failure.ts';
+import { forgiveLogin } from './guard/forgive-login.ts';
+import { admitLogin, type HasLoginGuard, mayBeKnownDevice } from './guard/login-guard.ts';
+import { sightLogin } from './guard/login-sighting.ts';
 import { type Credential, findCredential } from './identity.store.ts';
-import { admitLogin, type HasLoginGuard, mayBeKnownDevice } from './login-guard.ts';
-import { sightLogin } from './login-sighting.ts';
 import type { HasVerificationRule } from './mail/queue-mail.ts';
-import { beginLogin, type LoginAnswer, type SessionTokenPorts } from './open-session.ts';
-import { type HasPasswordPolicy, isHashable } from './password-policy.ts';
-import { findByCookie } from './read-session.ts';
-import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
+import { admissionOf, assertQueueHasPlace, inQueue } from './passwords/hash-password.ts';
+import { type HasPasswordPolicy, isHashable } from './passwords/password-policy.ts';
+import { isUpgradedSince, upgradeDigest } from './passwords/upgrade-digest.ts';
+import type { HasCsrf } from './sessions/csrf.ts';
+import { endSessionIn } from './sessions/end-session.ts';
+import { beginLogin, type LoginAnswer, type SessionTokenPorts } from './sessions/open-session.ts';
+import { findByCookie } from './sessions/read-session.ts';
 
 export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasPasswordPolicy &

@@ -3,7 +3,7 @@ import { unauthenticated } from '../../platform/errors.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import type { HasAuth } from './auth.ts';
-import { endSession } from './end-session.ts';
+import { endSession } from './sessions/end-session.ts';
 
 /**
  * Ends the caller's session (D-API-03). Returns only when session, families and access tokens are dead.

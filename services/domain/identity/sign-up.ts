@@ -4,14 +4,14 @@ import type { Caller } from '../ports.ts';
 import { idempotentRequest, workOnce } from '../tokens/idempotency.ts';
 import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { normaliseEmail } from './email.ts';
-import { endSessionIn } from './end-session.ts';
 import { emailTaken } from './errors.ts';
 import { signOrEnd } from './finish-login.ts';
-import { admissionOf, inQueue } from './hash-password.ts';
 import { type MailPorts, queueMail } from './mail/queue-mail.ts';
-import { beginLogin, draftLogin, type LoginAnswer } from './open-session.ts';
-import { assertPasswordAllowed } from './password-policy.ts';
-import { findByCookie } from './read-session.ts';
+import { admissionOf, inQueue } from './passwords/hash-password.ts';
+import { assertPasswordAllowed } from './passwords/password-policy.ts';
+import { endSessionIn } from './sessions/end-session.ts';
+import { beginLogin, draftLogin, type LoginAnswer } from './sessions/open-session.ts';
+import { findByCookie } from './sessions/read-session.ts';
 import type { LoginPorts } from './sign-in.ts';
 
 export type SignUpInput = {

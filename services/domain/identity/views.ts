@@ -1,5 +1,5 @@
 import type { SessionView, UserView } from './contract.ts';
-import type { AuthSession, AuthUser, LiveSession } from './live-session.ts';
+import type { AuthSession, AuthUser, LiveSession } from './sessions/live-session.ts';
 
 export const userView = (
   user: Omit<UserView, 'createdAt' | 'updatedAt'> & Pick<AuthUser, 'createdAt' | 'updatedAt'>,

@@ -1,8 +1,8 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import type { HasAuth } from '../identity/auth.ts';
-import type { LiveSession } from '../identity/live-session.ts';
-import { sessionCallerOf } from '../identity/open-session.ts';
-import { findByCookie } from '../identity/read-session.ts';
+import type { LiveSession } from '../identity/sessions/live-session.ts';
+import { sessionCallerOf } from '../identity/sessions/open-session.ts';
+import { findByCookie } from '../identity/sessions/read-session.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';

@@ -1,4 +1,4 @@
-import type { LiveSession } from '../identity/live-session.ts';
+import type { LiveSession } from '../identity/sessions/live-session.ts';
 import type { Sql } from '../ports.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { RequestErrorCode } from './authorization-parameters.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { signInEndpoint } from '../identity/contract.ts';
-import { answerSecondFactorEndpoint } from '../identity/factors-contract.ts';
+import { answerSecondFactorEndpoint } from '../identity/factors/factors-contract.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';

@@ -1,9 +1,9 @@
 import type { Client, HasAccess } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { HasAuth } from '../identity/auth.ts';
-import type { LiveSession } from '../identity/live-session.ts';
-import { sessionCallerOf } from '../identity/open-session.ts';
-import { findByCookie } from '../identity/read-session.ts';
+import type { LiveSession } from '../identity/sessions/live-session.ts';
+import { sessionCallerOf } from '../identity/sessions/open-session.ts';
+import { findByCookie } from '../identity/sessions/read-session.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { holdSession } from '../tokens/families/create-family.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';

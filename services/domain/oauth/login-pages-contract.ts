@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
-import { signInWithPasskeyEndpoint } from '../identity/passkeys-contract.ts';
+import { signInWithPasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 
 const TAG = 'OAuth';

@@ -1,8 +1,8 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { offerUnlock, takeVoidedUnlock } from '../identity/accounts/offer-unlock.ts';
-import { spendLoginFailures } from '../identity/forgive-login.ts';
-import { forgetDevices } from '../identity/login-sighting.ts';
+import { spendLoginFailures } from '../identity/guard/forgive-login.ts';
+import { forgetDevices } from '../identity/guard/login-sighting.ts';
 import type { MailPorts } from '../identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Tx } from '../ports.ts';

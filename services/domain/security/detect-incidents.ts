@@ -1,7 +1,7 @@
 import type { AuditEventView } from '../audit/event-view.ts';
 import { followEventsOf } from '../audit/list-events.ts';
-import { STUFFING_NAMES } from '../identity/forgive-login.ts';
-import { LOCK_POLICY } from '../identity/login-counters.ts';
+import { STUFFING_NAMES } from '../identity/guard/forgive-login.ts';
+import { LOCK_POLICY } from '../identity/guard/login-counters.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type ActPorts, actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';

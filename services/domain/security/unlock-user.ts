@@ -2,7 +2,7 @@ import { assertHolds } from '../access/assert-holds.ts';
 import { rightsOf } from '../access/role-rights.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { userUnlocked } from '../identity/audit-events.ts';
-import { clearLoginFailures } from '../identity/forgive-login.ts';
+import { clearLoginFailures } from '../identity/guard/forgive-login.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';

@@ -1,6 +1,6 @@
 // For tests only: somebody signed in as by a password, with session, cookie and pair, and no password hashed.
 import { randomUUID } from 'node:crypto';
-import { beginLogin, finishLogin, type LoginAnswer } from '../../domain/identity/open-session.ts';
+import { beginLogin, finishLogin, type LoginAnswer } from '../../domain/identity/sessions/open-session.ts';
 import type { ApiCopy } from './api-copy.ts';
 import { newEmail, type TestUser } from './flows.ts';
 

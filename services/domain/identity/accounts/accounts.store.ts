@@ -1,9 +1,9 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql, Tx } from '../../ports.ts';
 import { required } from '../handover.ts';
-import type { AuthSession } from '../live-session.ts';
-import { isInUse } from '../sessions.store.ts';
-import { lockUser as lockUserRow } from '../users.store.ts';
+import type { AuthSession } from '../sessions/live-session.ts';
+import { isInUse } from '../sessions/sessions.store.ts';
+import { lockUser as lockUserRow } from '../users/users.store.ts';
 
 export type AccountRow = {
   readonly id: string;

@@ -2,7 +2,7 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { normaliseEmail } from '../email.ts';
-import { accountKeyOf } from '../login-counters.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
 import type { MailRequest } from '../mail/mails.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 

@@ -5,7 +5,7 @@ import { ownSession } from '../factors/own-session.ts';
 import { proveOwnPassword } from '../factors/prove-own-password.ts';
 import { finishOrEnd } from '../finish-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { beginLogin, type LoginAnswer } from '../open-session.ts';
+import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { replacePassword } from './accounts.store.ts';
 import { holdOwnSession } from './hold-own-session.ts';

@@ -1,10 +1,10 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
-import { assertAdminStays } from '../assert-admin-stays.ts';
 import type { HasAuth } from '../auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { deleteUserRow, lockAdminRole } from '../users.store.ts';
+import { assertAdminStays } from '../users/assert-admin-stays.ts';
+import { deleteUserRow, lockAdminRole } from '../users/users.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
 import { holdOwnSession } from './hold-own-session.ts';
 

@@ -1,6 +1,6 @@
 import type { Tx } from '../../ports.ts';
 import type { HasAuth } from '../auth.ts';
-import { readSessionTokens } from '../users.store.ts';
+import { readSessionTokens } from '../users/users.store.ts';
 
 /** After the commit no cached session of the user shows what it was before. */
 export async function forgetSessions(tx: Tx, { auth }: HasAuth, userId: string): Promise<void> {

@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Tx } from '../../ports.ts';
-import { accountKeyOf } from '../login-counters.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { deleteVoidedCodes } from './one-time-codes.store.ts';
 

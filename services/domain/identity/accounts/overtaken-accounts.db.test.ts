@@ -6,8 +6,8 @@ import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/tes
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { insertPerson, logIn } from '../../../platform/testing/signed-in.ts';
 import type { Caller } from '../../ports.ts';
-import { accountKeyOf } from '../login-counters.ts';
-import { sessionCaller } from '../read-session.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
+import { sessionCaller } from '../sessions/read-session.ts';
 import { changeEmail } from './change-email.ts';
 import { changePassword } from './change-password.ts';
 import { inviteAgain } from './invite-user.ts';

@@ -1,13 +1,13 @@
 import type { Caller, Tx } from '../../ports.ts';
-import { passwordRequired } from '../account-errors.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
 import { proveOwnPassword } from '../factors/prove-own-password.ts';
-import { admissionOf, inQueue } from '../hash-password.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import type { MailPorts } from '../mail/queue-mail.ts';
-import { isHashable } from '../password-policy.ts';
-import { findByCookie } from '../read-session.ts';
+import { admissionOf, inQueue } from '../passwords/hash-password.ts';
+import { isHashable } from '../passwords/password-policy.ts';
+import { findByCookie } from '../sessions/read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
+import { passwordRequired } from './account-errors.ts';
 import { type AccountRow, findAccount, findAccountByEmail } from './accounts.store.ts';
 import type { CodePurpose, CodeRow } from './one-time-codes.store.ts';
 import { openCode } from './one-time-codes.ts';

@@ -1,7 +1,7 @@
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Sql } from '../../ports.ts';
-import { codeInvalid } from '../account-errors.ts';
 import { codeRefused } from '../audit-events.ts';
+import { codeInvalid } from './account-errors.ts';
 
 /** Records that a code did not count, and throws `code_invalid` (400). After the transaction it was tried in. */
 export async function refuseCode(sql: Sql, caller: Caller): Promise<never> {

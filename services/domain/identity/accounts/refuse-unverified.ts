@@ -1,7 +1,7 @@
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Sql } from '../../ports.ts';
-import { emailUnverified } from '../account-errors.ts';
 import { userLogin } from '../audit-events.ts';
+import { emailUnverified } from './account-errors.ts';
 
 /** Records that the right password got no session, and throws `email_unverified` (403). */
 export async function refuseUnverified(

@@ -1,6 +1,6 @@
 import type { Caller, Ports, Tx } from '../../ports.ts';
-import { admissionOf, inQueue } from '../hash-password.ts';
-import { assertPasswordAllowed, type HasPasswordPolicy } from '../password-policy.ts';
+import { admissionOf, inQueue } from '../passwords/hash-password.ts';
+import { assertPasswordAllowed, type HasPasswordPolicy } from '../passwords/password-policy.ts';
 import {
   type AccountRow,
   deleteFactors,

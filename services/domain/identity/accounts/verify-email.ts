@@ -3,9 +3,9 @@ import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { emailTaken, loginLocked } from '../errors.ts';
-import { clearLoginFailures } from '../forgive-login.ts';
-import { ASK_AGAIN_SECONDS, accountKeyOf } from '../login-counters.ts';
-import { isSteppedUp } from '../login-failures.store.ts';
+import { clearLoginFailures } from '../guard/forgive-login.ts';
+import { ASK_AGAIN_SECONDS, accountKeyOf } from '../guard/login-counters.ts';
+import { isSteppedUp } from '../guard/login-failures.store.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import {

@@ -2,8 +2,8 @@ import type { AppError } from '../../../platform/define/error.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Ports, Sql, Tx } from '../../ports.ts';
 import { userLogin } from '../audit-events.ts';
-import { secondFactorRequired } from '../factors-errors.ts';
 import { readFactors } from './factors.store.ts';
+import { secondFactorRequired } from './factors-errors.ts';
 import { insertLoginChallenge } from './login-challenge.store.ts';
 
 const CHALLENGE_BYTES = 32;

@@ -4,9 +4,9 @@ import { symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto';
 import type { ErrorFactory } from '../../../platform/define/error.ts';
 import type { RequestContext } from '../../ports.ts';
 import type { createAuthEngine } from '../auth-engine.ts';
-import { factorConflict, passkeyRefused } from '../factors-errors.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from '../handover.ts';
-import type { OpenedSession } from '../live-session.ts';
+import type { OpenedSession } from '../sessions/live-session.ts';
+import { factorConflict, passkeyRefused } from './factors-errors.ts';
 import { methodsOf } from './passkey-plugin.ts';
 
 type Engine = ReturnType<typeof createAuthEngine>;

@@ -4,11 +4,11 @@ import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { factorRenamed } from '../audit-events.ts';
-import type { FactorsView } from '../factors-contract.ts';
-import { passkeyUnknown } from '../factors-errors.ts';
-import type { PasskeyView } from '../passkeys-contract.ts';
 import { readFactors } from './factors.store.ts';
+import type { FactorsView } from './factors-contract.ts';
+import { passkeyUnknown } from './factors-errors.ts';
 import { type PasskeyRow, readPasskeys, renamePasskeyRow } from './passkeys.store.ts';
+import type { PasskeyView } from './passkeys-contract.ts';
 
 const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow): PasskeyView => ({
   id,

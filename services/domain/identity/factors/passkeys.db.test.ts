@@ -8,7 +8,7 @@ import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testi
 import { type HttpAnswer, newPerson, send } from '../../../platform/testing/identity-world.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
-import { accountKeyOf } from '../login-counters.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 

@@ -1,6 +1,5 @@
 import type { Ports, Tx } from '../../ports.ts';
 import type { HasAuth } from '../auth.ts';
-import { secondFactorLocked } from '../factors-errors.ts';
 import {
   FAILURES_EVER,
   LOCK_SECONDS,
@@ -11,6 +10,7 @@ import {
   useRecoveryCode,
   useStep,
 } from './factors.store.ts';
+import { secondFactorLocked } from './factors-errors.ts';
 import { matchingStep } from './totp.ts';
 
 export type SentCode = { readonly totp?: string | undefined; readonly recoveryCode?: string | undefined };

@@ -1,11 +1,11 @@
 import { unauthenticated } from '../../../platform/errors.ts';
 import type { Caller } from '../../ports.ts';
-import { currentPasswordWrong } from '../account-errors.ts';
+import { currentPasswordWrong } from '../accounts/account-errors.ts';
 import { type AccountRow, findAccount } from '../accounts/accounts.store.ts';
-import { countLoginFailure } from '../count-login-failure.ts';
-import { admissionOf, inQueue } from '../hash-password.ts';
-import { admitLogin } from '../login-guard.ts';
-import { isHashable } from '../password-policy.ts';
+import { countLoginFailure } from '../guard/count-login-failure.ts';
+import { admitLogin } from '../guard/login-guard.ts';
+import { admissionOf, inQueue } from '../passwords/hash-password.ts';
+import { isHashable } from '../passwords/password-policy.ts';
 import type { LoginPorts } from '../sign-in.ts';
 
 export type OwnPassword = {

@@ -3,12 +3,12 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { isTwoFactors } from '../assurance.ts';
-import { endSessionIn } from '../end-session.ts';
-import { factorConflict, passkeyUnknown } from '../factors-errors.ts';
 import { finishOrEnd } from '../finish-login.ts';
-import { beginLogin, type LoginAnswer } from '../open-session.ts';
+import { endSessionIn } from '../sessions/end-session.ts';
+import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { removeIdleCodes, removeTotp } from './factors.store.ts';
+import { factorConflict, passkeyUnknown } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { deletePasskey } from './passkeys.store.ts';
 

@@ -1,9 +1,9 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
 import { holdOwnSession } from '../accounts/hold-own-session.ts';
-import { factorConflict } from '../factors-errors.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import { replaceRecoveryCodes } from './factors.store.ts';
+import { factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';
 

@@ -1,12 +1,12 @@
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
-import { actOnUser, type UserAct, type UserPorts } from '../act-on-user.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { factorsReset } from '../audit-events.ts';
-import { factorsAbsent } from '../factors-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { showUser } from '../read-users.ts';
+import { actOnUser, type UserAct, type UserPorts } from '../users/act-on-user.ts';
+import { showUser } from '../users/read-users.ts';
 import { removeIdleCodes, removePasskeys, removeTotp } from './factors.store.ts';
+import { factorsAbsent } from './factors-errors.ts';
 
 /**
  * Takes what its owner has lost from an account: the authenticator app, and every passkey where asked for; recovery

@@ -6,7 +6,7 @@ import { readSession, signIn, signUp } from '../../../platform/testing/identity-
 import { newPerson } from '../../../platform/testing/identity-world.ts';
 import { codeOf } from '../../../platform/testing/totp.ts';
 import { readSessionRow } from '../accounts/accounts.store.ts';
-import { listSessions } from '../manage-sessions.ts';
+import { listSessions } from '../sessions/manage-sessions.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 

@@ -6,14 +6,14 @@ import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';
-import { endSessionIn } from '../end-session.ts';
-import { passkeyRefused } from '../factors-errors.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
-import { sightLoginOf } from '../login-sighting.ts';
-import { beginLogin, type LoginAnswer } from '../open-session.ts';
-import { findByCookie } from '../read-session.ts';
+import { sightLoginOf } from '../guard/login-sighting.ts';
+import { endSessionIn } from '../sessions/end-session.ts';
+import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
+import { findByCookie } from '../sessions/read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
 import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
+import { passkeyRefused } from './factors-errors.ts';
 import { findPasskeyOwner } from './passkeys.store.ts';
 
 export type PasskeySignInInput = PasskeyResponse & {

@@ -3,7 +3,7 @@ import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../a
 import { readInvitation } from '../accounts/invitations.store.ts';
 import { findNewestCode } from '../accounts/one-time-codes.store.ts';
 import { CODE_SECONDS, issueCode, openCode } from '../accounts/one-time-codes.ts';
-import { readCounters } from '../login-failures.store.ts';
+import { readCounters } from '../guard/login-failures.store.ts';
 import {
   accountDeletedLetter,
   accountLinkedLetter,

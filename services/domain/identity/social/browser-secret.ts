@@ -1,7 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Random } from '../../ports.ts';
 import type { Auth } from '../auth.ts';
-import { cookieValue } from '../csrf.ts';
+import { cookieValue } from '../sessions/csrf.ts';
 import type { Proof } from './providers.ts';
 
 /** Seconds from leaving for the provider to coming back. */

@@ -1,6 +1,6 @@
 import { type OAuthProvider, verifyProviderIdToken } from '@better-auth/core/oauth2';
 import { decodeJwt } from 'jose';
-import { socialSignInRefused } from '../social-errors.ts';
+import { socialSignInRefused } from './social-errors.ts';
 
 /**
  * Judges the ID token of an exchange by OpenID Connect Core §3.1.3.7: signature, issuer, audience, time and nonce. One

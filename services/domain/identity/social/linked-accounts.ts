@@ -3,8 +3,8 @@ import type { Caller, Ports } from '../../ports.ts';
 import { findAccount, lockUser } from '../accounts/accounts.store.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { lastWayIn, linkedAccountUnknown } from '../social-errors.ts';
 import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockWaysIn } from './social.store.ts';
+import { lastWayIn, linkedAccountUnknown } from './social-errors.ts';
 
 export type LinkedAccountView = {
   readonly id: string;

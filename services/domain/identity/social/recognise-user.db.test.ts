@@ -4,7 +4,7 @@ import { type IdentityWorld, startIdentityWorld } from '../../../platform/testin
 import { startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import { personCaller } from '../finish-login.ts';
-import { spendLoginFailures } from '../forgive-login.ts';
+import { spendLoginFailures } from '../guard/forgive-login.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 import { createSocialProviders, type Profile } from './providers.ts';

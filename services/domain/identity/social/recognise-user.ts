@@ -16,12 +16,12 @@ import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
-import { clearLoginFailures } from '../forgive-login.ts';
+import { clearLoginFailures } from '../guard/forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { socialEmailUnproven } from '../social-errors.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './providers.ts';
 import { deletePassword, findOwner } from './social.store.ts';
+import { socialEmailUnproven } from './social-errors.ts';
 
 export type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRevocationPush;
 

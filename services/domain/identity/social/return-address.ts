@@ -1,5 +1,5 @@
 import type { BrowserPolicy } from '../auth-engine.ts';
-import { callbackRefused } from '../social-errors.ts';
+import { callbackRefused } from './social-errors.ts';
 
 const ODD = /[\s\\\p{Cc}]/u;
 

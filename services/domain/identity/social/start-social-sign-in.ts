@@ -1,11 +1,11 @@
 import type { Caller, Ports } from '../../ports.ts';
 import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import type { HasAuth } from '../auth.ts';
-import { socialProviderUnknown } from '../social-errors.ts';
 import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';
 import type { HasSocialProviders } from './providers.ts';
 import { returnAddress } from './return-address.ts';
 import { insertAttempt } from './social.store.ts';
+import { socialProviderUnknown } from './social-errors.ts';
 
 export type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations;
 

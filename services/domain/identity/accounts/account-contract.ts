@@ -1,0 +1,241 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import {
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  stepUpRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '../../../platform/errors.ts';
+import { emailShape, nameShape, passwordShape, signInEndpoint, userShape } from '../contract.ts';
+import { emailTaken, hashingBusy, lastAdmin, loginLocked, loginUnavailable } from '../errors.ts';
+import { passwordErrors } from '../passwords/password-errors.ts';
+import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
+
+const tag = 'Accounts';
+// 43 characters as we make them; the bound leaves room for what a reader adds.
+const token = z.string().max(128);
+const image = z
+  .string()
+  .max(2_048)
+  .regex(/^https:\/\/[!-~]+$/)
+  .nullable();
+
+const statusOf = <const S extends string>(status: S) => z.object({ status: z.literal(status) });
+const mailAsked = statusOf('mail_sent_if_known');
+const ownAccount = { accepts: ['session', 'bearer'] } as const;
+const freshOwnAccount = { ...ownAccount, stepUp: true } as const;
+const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable] as const;
+
+export const verifyEmailEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/verify-email',
+  operation: 'verifyEmail',
+  summary:
+    'Prove an e-mail address by the code that was sent to it, with a session or the password of its account, or with a password to set.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ token, password: passwordShape.optional() }),
+  responses: { 200: statusOf('verified') },
+  errors: [
+    requestInvalid,
+    codeInvalid,
+    passwordRequired,
+    currentPasswordWrong,
+    emailTaken,
+    loginLocked,
+    ...passwordErrors,
+    hashingBusy,
+    loginUnavailable,
+    storeUnavailable,
+  ],
+});
+
+export const sendVerificationEmailEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/send-verification-email',
+  operation: 'sendVerificationEmail',
+  summary: 'Ask for another mail that proves an address; the answer is the same for every address.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ email: emailShape }),
+  responses: { 200: mailAsked },
+  errors: [requestInvalid, storeUnavailable],
+});
+
+export const requestPasswordResetEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/request-password-reset',
+  operation: 'requestPasswordReset',
+  summary: 'Ask for a mail to choose a new password with; the answer is the same for every address.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ email: emailShape }),
+  responses: { 200: mailAsked },
+  errors: [requestInvalid, storeUnavailable],
+});
+
+export const resetPasswordEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/reset-password',
+  operation: 'resetPassword',
+  summary: 'Choose a new password by the code that was mailed; every session and token of the account ends.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.union([
+    z.strictObject({ token, new_password: passwordShape }),
+    z.strictObject({ token, newPassword: passwordShape }),
+  ]),
+  responses: { 200: statusOf('password_reset') },
+  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, loginUnavailable, storeUnavailable],
+});
+
+export const requestUnlockEndpoint = defineEndpoint({
+  ...requestPasswordResetEndpoint,
+  path: '/api/auth/request-unlock',
+  operation: 'requestUnlock',
+  summary: 'Ask for a mail that unlocks an account after wrong passwords; the answer is the same for every address.',
+});
+
+export const unlockAccountEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/unlock',
+  operation: 'unlockAccount',
+  summary: 'Let an account try its password again from any device, by the code that was mailed.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ token }),
+  responses: { 200: statusOf('unlocked') },
+  errors: [requestInvalid, codeInvalid, storeUnavailable],
+});
+
+export const changePasswordEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/change-password',
+  operation: 'changePassword',
+  summary: 'Change the password; every session and token of the account ends, and a new one begins here.',
+  tag,
+  auth: { ...ownAccount, stepUp: 'two_factors' },
+  limit: 'credential',
+  body: z.union([
+    z.strictObject({ current_password: passwordShape, new_password: passwordShape }),
+    z.strictObject({
+      currentPassword: passwordShape,
+      newPassword: passwordShape,
+      revokeOtherSessions: z.literal(true).optional(),
+    }),
+  ]),
+  responses: { 200: signInEndpoint.responses[200] as z.ZodType },
+  errors: [
+    ...ownErrors,
+    stepUpRequired,
+    currentPasswordWrong,
+    loginLocked,
+    ...passwordErrors,
+    hashingBusy,
+    loginUnavailable,
+  ],
+});
+
+export const readOwnUserEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/user',
+  operation: 'readOwnUser',
+  summary: 'The account of the caller.',
+  tag,
+  auth: ownAccount,
+  responses: { 200: z.object({ user: userShape }) },
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
+});
+
+export const updateUserEndpoint = defineEndpoint({
+  method: 'PATCH',
+  path: '/api/auth/user',
+  operation: 'updateUser',
+  summary: 'Change name or picture; null empties it.',
+  tag,
+  auth: ownAccount,
+  body: z.strictObject({ name: nameShape.nullable().optional(), image: image.optional() }),
+  responses: { 200: z.object({ user: userShape }) },
+  errors: ownErrors,
+});
+
+export const changeEmailEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/change-email',
+  operation: 'changeEmail',
+  summary: 'Ask for another e-mail address; it takes effect when the code sent there comes back.',
+  tag,
+  auth: freshOwnAccount,
+  limit: 'credential',
+  body: z.union([z.strictObject({ new_email: emailShape }), z.strictObject({ newEmail: emailShape })]),
+  responses: { 200: statusOf('verification_sent') },
+  errors: [...ownErrors, stepUpRequired],
+});
+
+export const deleteOwnUserEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/api/auth/user',
+  operation: 'deleteOwnUser',
+  summary: 'Delete the account of the caller, with its sessions and tokens.',
+  tag,
+  auth: freshOwnAccount,
+  limit: 'credential',
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 200: z.object({ success: z.literal(true) }) },
+  errors: [...ownErrors, stepUpRequired, lastAdmin],
+});
+
+/** The same under Better Auth's own names (D-API-10). */
+export const updateUserAliasEndpoint = defineEndpoint({
+  ...updateUserEndpoint,
+  method: 'POST',
+  path: '/api/auth/update-user',
+  operation: 'updateUserAlias',
+});
+export const deleteUserAliasEndpoint = defineEndpoint({
+  ...deleteOwnUserEndpoint,
+  method: 'POST',
+  path: '/api/auth/delete-user',
+  operation: 'deleteUserAlias',
+});
+
+/** Whatever mail programs add to a link is let pass. */
+const page = { method: 'GET', tag, auth: 'public', query: z.looseObject({}), errors: [] } as const;
+const html = { 200: { contentType: 'text/html; charset=utf-8' } } as const;
+
+export const verifyEmailPageEndpoint = defineEndpoint({
+  ...page,
+  path: '/account/verify-email',
+  operation: 'showVerifyEmail',
+  summary: 'The page that links to prove an address lead to; their code rides in the fragment.',
+  responses: html,
+});
+export const resetPasswordPageEndpoint = defineEndpoint({
+  ...page,
+  path: '/account/reset-password',
+  operation: 'showResetPassword',
+  summary: 'The page that links to choose a new password lead to; their code rides in the fragment.',
+  responses: html,
+});
+export const unlockPageEndpoint = defineEndpoint({
+  ...page,
+  path: '/account/unlock',
+  operation: 'showUnlock',
+  summary: 'The page that links to unlock an account lead to; their code rides in the fragment.',
+  responses: html,
+});
+export const acceptInvitationPageEndpoint = defineEndpoint({
+  ...page,
+  path: '/account/accept-invitation',
+  operation: 'showAcceptInvitation',
+  summary: 'The page that invitations lead to; their code rides in the fragment.',
+  responses: html,
+});

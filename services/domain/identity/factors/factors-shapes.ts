@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import {
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  stepUpRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '../../../platform/errors.ts';
+import { loginUnavailable } from '../errors.ts';
+
+/** What contracts of second factors and passkeys have in common. */
+
+export const tag = 'Second factors';
+export const own = { accepts: ['session', 'bearer'] } as const;
+export const ownFresh = { ...own, stepUp: true } as const;
+
+// Only bounds for the parser: whatever is no code of ours is refused as a wrong one.
+export const totp = z.string().max(16);
+export const recovery_code = z.string().max(32);
+export const password = z.string().max(4_096);
+export const challenge = z
+  .string()
+  .min(16)
+  .max(256)
+  .regex(/^[\w.%+/=-]+$/);
+
+export const base64url = (maximum: number) =>
+  z
+    .string()
+    .max(maximum)
+    .regex(/^[\w-]*$/);
+
+/** WebAuthn §5.1: what `PublicKeyCredential.toJSON` gives; unknown members of newer browsers are passed over. */
+export const credential = (response: z.ZodType) =>
+  z.looseObject({
+    id: base64url(1_400).min(1),
+    rawId: base64url(1_400).min(1),
+    type: z.literal('public-key'),
+    authenticatorAttachment: z.enum(['platform', 'cross-platform']).nullish(),
+    clientExtensionResults: z.record(z.string().max(64), z.unknown()),
+    response,
+  });
+export const assertion = credential(
+  z.looseObject({
+    clientDataJSON: base64url(4_096),
+    authenticatorData: base64url(4_096),
+    signature: base64url(2_048),
+    userHandle: base64url(128).nullish(),
+  }),
+);
+
+export const ownErrors = [
+  requestInvalid,
+  unauthenticated,
+  permissionMissing,
+  originRefused,
+  loginUnavailable,
+  storeUnavailable,
+];
+export const freshErrors = [...ownErrors, stepUpRequired];

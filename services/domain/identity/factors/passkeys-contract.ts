@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import {
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../../../platform/errors.ts';
+import { loginShape } from '../contract.ts';
+import { loginUnavailable } from '../errors.ts';
+import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
+import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, tag } from './factors-shapes.ts';
+
+const name = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const passkeyId = z.strictObject({ id: z.string().regex(/^[\w-]{1,64}$/) });
+const attestation = credential(
+  z.looseObject({
+    clientDataJSON: base64url(4_096),
+    attestationObject: base64url(16_384),
+    transports: z
+      .array(
+        z
+          .string()
+          .max(32)
+          .regex(/^[\w-]*$/),
+      )
+      .max(8)
+      .optional(),
+  }),
+);
+const passkeyView = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  device_bound: z.boolean(),
+  backed_up: z.boolean(),
+  created_at: z.iso.datetime(),
+});
+const passkeyOptions = z.object({ options: z.record(z.string(), z.unknown()), challenge: z.string() });
+const recoveryCodes = z.array(z.string());
+
+export type PasskeyView = z.output<typeof passkeyView>;
+
+export const preparePasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/register/options',
+  operation: 'preparePasskey',
+  summary: 'What navigator.credentials.create needs to make a passkey for you (WebAuthn §5.4).',
+  tag,
+  auth: ownFresh,
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 200: passkeyOptions },
+  errors: [...freshErrors, factorConflict],
+});
+
+export const registerPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/register/verify',
+  operation: 'registerPasskey',
+  summary: 'Take the new passkey into your account; recovery codes come with the first factor.',
+  tag,
+  auth: ownFresh,
+  limit: 'credential',
+  body: z.strictObject({ challenge, name, response: attestation }),
+  responses: {
+    201: loginShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }),
+  },
+  errors: [...freshErrors, passkeyRefused, factorConflict],
+});
+
+export const askForPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/sign-in/options',
+  operation: 'askForPasskey',
+  summary: 'What navigator.credentials.get needs to ask for a passkey of ours (WebAuthn §5.5); the same for everybody.',
+  tag,
+  auth: 'public',
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 200: passkeyOptions },
+  errors: [requestInvalid, originRefused, loginUnavailable, storeUnavailable],
+});
+
+export const signInWithPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/sign-in/verify',
+  operation: 'signInWithPasskey',
+  summary: 'A passkey for a session of two factors and a token pair.',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ challenge, response: assertion }),
+  responses: { 200: loginShape },
+  errors: [requestInvalid, passkeyRefused, originRefused, loginUnavailable, storeUnavailable],
+});
+
+export const listPasskeysEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/passkeys',
+  operation: 'listPasskeys',
+  summary: 'Your passkeys.',
+  tag,
+  auth: own,
+  responses: { 200: z.object({ passkeys: z.array(passkeyView) }) },
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
+});
+
+export const renamePasskeyEndpoint = defineEndpoint({
+  method: 'PATCH',
+  path: '/api/auth/passkeys/{id}',
+  operation: 'renamePasskey',
+  summary: 'Give one of your passkeys another name.',
+  tag,
+  auth: own,
+  params: passkeyId,
+  body: z.strictObject({ name }),
+  responses: { 200: passkeyView },
+  errors: [requestInvalid, unauthenticated, permissionMissing, originRefused, passkeyUnknown, storeUnavailable],
+});
+
+export const removePasskeyEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/api/auth/passkeys/{id}',
+  operation: 'removePasskey',
+  summary: 'Take a passkey from your account; every other session ends.',
+  tag,
+  auth: ownFresh,
+  params: passkeyId,
+  responses: { 200: loginShape },
+  errors: [...freshErrors, passkeyUnknown],
+});

@@ -1,0 +1,27 @@
+import { HasherBusyError } from '../../../platform/hasher/errors.ts';
+import { clientPrefixOf } from '../../limits/client-prefix.ts';
+import type { Caller, HashAdmission, PasswordHasher } from '../../ports.ts';
+import { hashingBusy } from '../errors.ts';
+
+/** @param knownDevice the browser has signed in before, and keeps its place when others flood the queue */
+export const admissionOf = ({ request }: Caller, signal?: AbortSignal, knownDevice = false): HashAdmission => ({
+  clientPrefix: clientPrefixOf(request.ip),
+  knownDevice,
+  ...(signal ? { signal } : {}),
+});
+
+/** Before work that only a hashing job gives a sense: throws `hashing_busy` (503) where that would find the queue full. */
+export function assertQueueHasPlace(hasher: Pick<PasswordHasher, 'refusalOf'>, admission: HashAdmission): void {
+  const refusal = hasher.refusalOf(admission);
+  if (refusal !== undefined) throw asBusy(refusal);
+}
+
+/** Runs a hashing job; a full queue is `hashing_busy` (503). Never call it inside a transaction. */
+export async function inQueue<T>(work: Promise<T>): Promise<T> {
+  return work.catch((err: unknown) => {
+    throw asBusy(err);
+  });
+}
+
+const asBusy = (err: unknown): unknown =>
+  err instanceof HasherBusyError ? hashingBusy({ retryAfterSeconds: err.retryAfterSeconds, cause: err }) : err;

@@ -1,0 +1,176 @@
+import { hash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import type { Caller, Log, Sql } from '../../ports.ts';
+import type { BreachRanges } from './breach-lookup.ts';
+import { passwordErrors } from './password-errors.ts';
+import { assertPasswordAllowed, assertPasswordForm, isHashable, type PasswordContext } from './password-policy.ts';
+import { charactersMin, ROLE_CHARACTERS_MIN } from './password-rules.ts';
+
+const caller: Caller = {
+  kind: 'anonymous',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
+const owner: PasswordContext = { email: 'ada.lovelace@engines.test', name: 'Ada Lovelace', caller };
+
+type World = { readonly rows: unknown[]; readonly lines: unknown[] };
+
+function portsOf(
+  world: World,
+  profile: 'default' | 'nist' = 'default',
+  breachRanges: BreachRanges | null = null,
+): Parameters<typeof assertPasswordAllowed>[0] {
+  const log = { warn: (fields: object) => world.lines.push(fields) } as unknown as Log;
+  const sql: Sql = {
+    query: async (_statement, values) => {
+      world.rows.push(values?.[1]);
+      return [];
+    },
+  };
+  const common = { has: (password: string) => password === 'everybody has it' };
+  return { sql, log, passwordPolicy: { profile, common, breachRanges } };
+}
+
+const refusal = async (
+  password: string,
+  context: Partial<PasswordContext> = {},
+  profile: 'default' | 'nist' = 'default',
+): Promise<string | null> => {
+  const world = { rows: [], lines: [] };
+  return assertPasswordAllowed(portsOf(world, profile), password, { ...owner, ...context }).then(
+    () => null,
+    (err: { code: string }) => err.code,
+  );
+};
+
+describe('length and form', () => {
+  test.each([
+    ['x'.repeat(11), 'password_too_short'],
+    ['', 'password_too_short'],
+    // Twelve code units, but six characters.
+    ['𝒜'.repeat(6), 'password_too_short'],
+    // The hashed form is shorter than what was typed.
+    ['e\u0301'.repeat(11), 'password_too_short'],
+    ['x'.repeat(257), 'password_too_long'],
+    // NFKC makes eighteen characters of each.
+    ['\ufdfa'.repeat(15), 'password_too_long'],
+    ['valid length \udc00', 'password_ill_formed'],
+  ])('a new password %j is refused: %s', (password, code) => {
+    expect(() => assertPasswordForm(password, 12)).toThrow(code);
+  });
+
+  test('twelve to 256 characters of any kind pass, spaces and four-byte ones included: no composition rules (U2)', () => {
+    for (const password of ['x'.repeat(12), 'x'.repeat(256), '\u{20000}'.repeat(256), ' '.repeat(12), 'ǻǻǻǻǻǻǻǻǻǻǻǻ'])
+      expect(() => assertPasswordForm(password, 12)).not.toThrow();
+  });
+
+  test('what cannot be hashed is known before it is', () => {
+    expect(isHashable('short')).toBe(true);
+    for (const password of ['', 'x'.repeat(1_025), '\ud800']) expect(isHashable(password)).toBe(false);
+  });
+
+  test('under the NIST profile fourteen characters alone are too few, with the reason, and fifteen pass (U1)', async () => {
+    expect(await refusal('fourteen chars', {}, 'nist')).toBe('password_too_short');
+    expect(await refusal('fifteen chars !', {}, 'nist')).toBeNull();
+    expect(await refusal('fourteen chars', { hasSecondFactor: true }, 'nist')).toBeNull();
+    expect(await refusal('fourteen chars')).toBeNull();
+    expect(() => assertPasswordForm('fourteen chars', 15)).toThrow(
+      expect.objectContaining({ options: { detail: 'At least 15 characters.' } }),
+    );
+  });
+
+  test.each([...ROLE_CHARACTERS_MIN.keys()])(
+    'a password of somebody with the role %s has fifteen characters (C-CRD-02)',
+    async (role) => {
+      expect(await refusal('fourteen chars', { roles: ['user', role], hasSecondFactor: true })).toBe(
+        'password_too_short',
+      );
+      expect(await refusal('fifteen chars !', { roles: [role] })).toBeNull();
+    },
+  );
+
+  test('a role without a rule asks for nothing more, whatever its name', () => {
+    expect(charactersMin('default', { roles: ['user', 'constructor', '__proto__'] })).toBe(12);
+    expect(charactersMin('default', {})).toBe(12);
+  });
+});
+
+describe('whose password it is (ASVS 6.2.11, C-CRD-02)', () => {
+  test.each([
+    ['my ada.lovelace password', 'password_has_email'],
+    ['MyAdaLovelace-Password', 'password_has_email'],
+    ['ＡＤＡＬＯＶＥＬＡＣＥ forever', 'password_has_email'],
+    ['Engines-engines-1', 'password_has_email'],
+    ['lovelace 1234', 'password_has_name'],
+    ['Sallyport-2026', 'password_has_product'],
+    ['sally port 123', 'password_has_product'],
+    ['everybody has it', 'password_common'],
+  ])('%j is refused: %s', async (password, code) => {
+    expect(await refusal(password)).toBe(code);
+  });
+
+  test.each([
+    // Enough stands beside a word.
+    'the engines of tomorrow',
+    'sallyport has a heavy door',
+    'a lovelace of linen thread',
+    // Short names are in everything.
+    'a cadaver in the academy',
+    'everybody has it, not me',
+  ])('%j passes', async (password) => {
+    expect(await refusal(password)).toBeNull();
+  });
+
+  test('what follows a plus does not hide the name before it; short local parts ask only for enough beside them', async () => {
+    expect(await refusal('lovelace of mine', { email: 'lovelace+news@x.test' })).toBe('password_has_email');
+    expect(await refusal('test password of mine', { email: 'test@x.test' })).toBeNull();
+    expect(await refusal('test test 1234', { email: 'test@x.test', name: undefined })).toBe('password_has_email');
+    expect(await refusal('a b c d e f g h', { email: 'a@b.c', name: ' ' })).toBeNull();
+  });
+});
+
+describe('stolen passwords (C-CRD-03, U3)', () => {
+  const password = 'stolen elsewhere';
+  const digest = hash('sha1', password).toUpperCase();
+
+  test('five digits of the hash go out; a suffix in the answer refuses, padding and other suffixes do not', async () => {
+    const asked: string[] = [];
+    const answering = (text: string): BreachRanges => ({
+      suffixesOf: async (prefix) => {
+        asked.push(prefix);
+        return text;
+      },
+    });
+    const world = { rows: [], lines: [] };
+    const judge = (text: string) => assertPasswordAllowed(portsOf(world, 'default', answering(text)), password, owner);
+    const other = '0'.repeat(35);
+    await expect(judge(`${other}:7\r\n${digest.slice(5)}:3\r\n`)).rejects.toMatchObject({ code: 'password_breached' });
+    await expect(judge(`${digest.slice(5).toLowerCase()}:1`)).rejects.toMatchObject({ code: 'password_breached' });
+    await judge(`${other}:7\r\n${digest.slice(5)}:0\r\n`);
+    await judge('');
+    expect(new Set(asked)).toEqual(new Set([digest.slice(0, 5)]));
+    expect(world).toEqual({ rows: [], lines: [] });
+  });
+
+  test('a list out of reach stops nobody: it is logged and recorded, and neither holds the password', async () => {
+    const world: World = { rows: [], lines: [] };
+    const down: BreachRanges = { suffixesOf: () => Promise.reject(new Error('out of reach')) };
+    await assertPasswordAllowed(portsOf(world, 'default', down), password, owner);
+    expect(world.rows).toEqual(['password.breach_unchecked']);
+    expect(world.lines).toHaveLength(1);
+    expect(JSON.stringify(world)).not.toContain(digest.slice(0, 5));
+  });
+
+  test('nobody is asked about a password that breaks another rule', async () => {
+    const never: BreachRanges = { suffixesOf: () => Promise.reject(new Error('asked')) };
+    const world: World = { rows: [], lines: [] };
+    await expect(assertPasswordAllowed(portsOf(world, 'default', never), 'short', owner)).rejects.toMatchObject({
+      code: 'password_too_short',
+    });
+    expect(world.lines).toEqual([]);
+  });
+});
+
+test('every rule has a code of its own', () => {
+  const codes = passwordErrors.map(({ definition }) => definition.code);
+  expect(new Set(codes).size).toBe(codes.length);
+});

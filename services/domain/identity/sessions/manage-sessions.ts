@@ -1,0 +1,84 @@
+import { sessionsEnded } from '../../../../observability/metrics/identity.ts';
+import { ownerAsking, ownOrUnknown } from '../../ownership.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { type Login, loginsOfSessions } from '../../tokens/families/list-logins.ts';
+import type { LiveSessionView } from '../admin-contract.ts';
+import { sessionUnknown } from '../errors.ts';
+import { type EndSessionPorts, endSession } from './end-session.ts';
+import { findSessionRow, readSessionsPage, type SessionFilter, type SessionRow } from './sessions.store.ts';
+
+type ListPorts = Pick<Ports, 'sql'> & {
+  readonly tokenSettings: { readonly twoFactorIdleSeconds: number };
+};
+type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
+type EndPorts = Pick<Ports, 'transact' | 'sql'> & EndSessionPorts;
+
+const sessionView = (row: SessionRow, logins: readonly Login[]): LiveSessionView => ({
+  id: row.id,
+  user_id: row.userId,
+  created_at: row.createdAt,
+  expires_at: row.expiresAt,
+  ip_address: row.ipAddress,
+  user_agent: row.userAgent,
+  logins: logins.map((login) => ({
+    family_id: login.id,
+    client_id: login.clientId,
+    scope: login.scope,
+    device: { ...login.device },
+    created_at: login.createdAt,
+    refreshed_at: login.refreshedAt,
+    expires_at: login.expiresAt,
+  })),
+});
+
+/** Live sessions, the newest first, each with its live logins. Throws `cursor_invalid` (400). */
+export async function listSessions(
+  { sql, tokenSettings }: ListPorts,
+  input: PageInput & SessionFilter,
+): Promise<Page<LiveSessionView>> {
+  const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]) ?? [];
+  const rows = await readSessionsPage(sql, input, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
+  const { items, next } = pageOf(rows, input.limit, ({ createdAt, id }) => [createdAt, id]);
+  const logins = await loginsOfSessions(
+    { sql },
+    items.map(({ id }) => id),
+  );
+  return { items: items.map((row) => sessionView(row, logins.get(row.id) ?? [])), next };
+}
+
+/** The caller's own; `current` is the one that asks. Throws `permission_missing` (403) for whoever is no user here. */
+export async function listOwnSessions(
+  ports: ListPorts,
+  input: PageInput,
+  caller: Caller,
+): Promise<Page<LiveSessionView & { readonly current: boolean }>> {
+  const { userId, sessionId } = ownerAsking(caller);
+  const { items, next } = await listSessions(ports, { ...input, userId });
+  return { items: items.map((session) => ({ ...session, current: session.id === sessionId })), next };
+}
+
+/** Ends one of the caller's own sessions with its logins and tokens. Throws `session_unknown` (404) for any other. */
+export async function endOwnSession(
+  ports: EndPorts,
+  input: { readonly sessionId: string },
+  caller: Caller,
+): Promise<void> {
+  const session = ownOrUnknown(await findSessionRow(ports.sql, input.sessionId), ownerAsking(caller), sessionUnknown);
+  await end(ports, session.id, 'ended_by_user', caller);
+}
+
+/** Ends anybody's session, with its logins and tokens. Throws `session_unknown` (404). */
+export async function endAnySession(
+  ports: EndPorts,
+  input: { readonly sessionId: string; readonly reason: string },
+  caller: Caller,
+): Promise<void> {
+  if ((await findSessionRow(ports.sql, input.sessionId)) === undefined) throw sessionUnknown();
+  await end(ports, input.sessionId, input.reason, caller);
+}
+
+async function end(ports: EndPorts, sessionId: string, reason: string, caller: Caller): Promise<void> {
+  await endSession(ports, { sessionId, reason }, caller);
+  sessionsEnded.add(1, { outcome: 'revoked' });
+}

@@ -1,0 +1,108 @@
+import { tokensIssued } from '../../../../observability/metrics/tokens.ts';
+import type { HasAccess } from '../../access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from '../../tokens/access-token.ts';
+import { type CreatedFamily, createFamily, type NewFamily } from '../../tokens/families/create-family.ts';
+import { familyTokenFacts, pairAnswer, rememberToken } from '../../tokens/families/family-token.ts';
+import type { HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { LoginView } from '../contract.ts';
+import { required } from '../handover.ts';
+import { liveSessionView } from '../views.ts';
+import { csrfSetCookie, type HasCsrf } from './csrf.ts';
+import type { LiveSession, OpenedSession } from './live-session.ts';
+
+export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
+  HasAccess &
+  HasKeyRing &
+  HasRevocations &
+  HasTokenSettings;
+
+/** A session and its token family, committed; nothing of it is signed yet. */
+export type Login = OpenedSession & {
+  readonly claims: AccessTokenClaims;
+  readonly family: Pick<CreatedFamily, 'refreshToken' | 'refreshExpiresInSeconds'>;
+};
+
+export type LoginAnswer = { readonly body: LoginView; readonly setCookie: readonly string[] };
+
+const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
+
+/** Begins the token family of a session in the transaction that makes the session: both or neither. */
+export async function beginLogin(
+  tx: Tx,
+  ports: SessionTokenPorts,
+  opened: OpenedSession,
+  caller: Caller,
+): Promise<Login> {
+  const { user, session } = opened;
+  const begun: NewFamily = {
+    userId: user.id,
+    sessionId: session.id,
+    clientId: FIRST_PARTY_CLIENT_ID,
+    isClientBound: false,
+    scope: required(ports.access.client(FIRST_PARTY_CLIENT_ID)).scopes.join(' '),
+    audience: ports.tokenSettings.audience,
+    authTime: unixSeconds(session.createdAt),
+  };
+  const family = await createFamily(tx, ports, begun, caller);
+  await ports.access.atLeast(family.accessVersion, tx);
+  const facts = familyTokenFacts(ports.access, { ...begun, ...family });
+  return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
+}
+
+/** All of a login but its signature, as plain data: it can be kept, and signed again. */
+export type LoginDraft = Pick<Login, 'claims' | 'family'> & {
+  readonly body: Omit<LoginView, 'tokens'>;
+  readonly setCookie: readonly string[];
+};
+
+export function draftLogin(ports: HasCsrf, login: Login): LoginDraft {
+  const { session, family, claims } = login;
+  const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - session.createdAt.getTime()) / 1_000));
+  return {
+    claims,
+    family: { refreshToken: family.refreshToken, refreshExpiresInSeconds: family.refreshExpiresInSeconds },
+    body: liveSessionView(login),
+    setCookie: login.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
+  };
+}
+
+/** Signs the pair of a committed login and makes the answer. Throws `signing_unavailable` (503). */
+export async function signDraft(
+  ports: SessionTokenPorts,
+  { claims, family, body, setCookie }: LoginDraft,
+  caller: Caller,
+): Promise<LoginAnswer> {
+  const minted = await signAccessToken(ports, claims);
+  rememberToken(ports, minted, caller);
+  tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
+  const tokens = pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
+  return { body: { ...body, tokens }, setCookie };
+}
+
+/** The same of a login as it was made. */
+export const finishLogin = (ports: SessionTokenPorts & HasCsrf, login: Login, caller: Caller): Promise<LoginAnswer> =>
+  signDraft(ports, draftLogin(ports, login), caller);
+
+/** The caller whom a live session speaks for. */
+export const sessionCallerOf = (
+  { user, session }: LiveSession,
+  { access }: HasAccess,
+  caller: Pick<Caller, 'request'>,
+): Caller => ({
+  kind: 'user',
+  userId: user.id,
+  sessionId: session.id,
+  clientId: FIRST_PARTY_CLIENT_ID,
+  permissions: access.permissionsOf(access.rolesAt(user.roles, session.acr)),
+  roles: access.rolesAt(user.roles, session.acr),
+  by: 'session',
+  tokenId: null,
+  familyId: null,
+  authTime: unixSeconds(session.createdAt),
+  acr: session.acr,
+  request: caller.request,
+});

@@ -1,0 +1,43 @@
+import { unauthenticated } from '../../../platform/errors.ts';
+import type { HasAccess } from '../../access/access-directory.ts';
+import type { Caller, RequestContext } from '../../ports.ts';
+import type { HasAuth } from '../auth.ts';
+import type { SessionView, UserView } from '../contract.ts';
+import { liveSessionView } from '../views.ts';
+import { cookieValue } from './csrf.ts';
+import type { LiveSession } from './live-session.ts';
+import { sessionCallerOf } from './open-session.ts';
+
+/** The live session of a signed cookie, or null. Unless said, that is a use of it. */
+export async function findByCookie(
+  { auth }: HasAuth,
+  cookieHeader: string | undefined,
+  isUse = true,
+): Promise<LiveSession | null> {
+  if (cookieHeader === undefined || cookieValue(cookieHeader, auth.browser.sessionCookie) === undefined) return null;
+  return auth.findSession(cookieHeader, isUse);
+}
+
+/**
+ * The user and session of a signed cookie (D-API-04).
+ * @throws unauthenticated (401), storeUnavailable (503) when neither Redis nor Postgres can tell
+ */
+export async function readSession(
+  ports: HasAuth,
+  input: { readonly cookie: string | undefined },
+): Promise<{ user: UserView; session: SessionView }> {
+  const found = await findByCookie(ports, input.cookie);
+  if (!found) throw unauthenticated();
+  return liveSessionView(found);
+}
+
+/** The caller of a signed session cookie, or null. */
+export async function sessionCaller(
+  ports: HasAuth & HasAccess,
+  cookieHeader: string | undefined,
+  request: RequestContext,
+  isUse = true,
+): Promise<Caller | null> {
+  const found = await findByCookie(ports, cookieHeader, isUse);
+  return found && sessionCallerOf(found, ports, { request });
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import type { Clock, Redis, Vault } from '../../ports.ts';
+import type { HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+
+/** What Better Auth calls secondary storage: it asks by its own keys, session tokens among them. */
+export type SecondaryStorage = {
+  get(key: string): Promise<string | null>;
+  set(key: string, value: string, ttlSeconds?: number): Promise<void>;
+  delete(key: string): Promise<void>;
+  getAndDelete(key: string): Promise<string | null>;
+  increment(key: string, ttlSeconds: number): Promise<number>;
+};
+
+export type SessionCache = SecondaryStorage & {
+  /** Puts back a session that Postgres had to answer for. */
+  keepSession(live: {
+    readonly session: { readonly token: string; readonly expiresAt: Date };
+    readonly user: object;
+  }): Promise<void>;
+};
+
+export type CachedSession = {
+  readonly session: { readonly id: string };
+  readonly user: { readonly id: string; readonly tokenEpoch: number };
+};
+
+/** What Better Auth keeps per user to list sessions; ours are listed from Postgres. */
+const LIST_PREFIX = 'active-sessions-';
+const SESSION_PREFIX = '{"session":';
+const DEFAULT_TTL_SECONDS = 604_800;
+/**
+ * A session is believed from here this long, by our clock, before Postgres is asked again. Shorter than any revocation
+ * is remembered (five minutes beyond the longest access token): a stale copy is gone before its revocation is.
+ */
+const SESSION_SECONDS = 300;
+
+// Session tokens are keys: only their hash goes to Redis, in a hash tag so that Cluster keeps one key in one slot.
+const redisKey = (key: string): string => `auth:{${createHash('sha256').update(key).digest('base64url')}}`;
+
+const isSession = (value: unknown): value is CachedSession => {
+  const { session, user } = (value ?? {}) as Partial<CachedSession>;
+  return typeof session?.id === 'string' && typeof user?.id === 'string' && Number.isInteger(user.tokenEpoch);
+};
+
+/**
+ * Redis as Better Auth's secondary storage. Values are sealed to their key: who reads Redis learns nothing, and who
+ * writes it can put nobody in another's place. Never throws: without Redis every read is a miss and Postgres answers.
+ * A cached session that `isTrusted` refuses is a miss too, so a stale copy revives nothing; nor does one of another
+ * incarnation: what a restored database does not know must not live on here.
+ */
+export function createSessionCache(
+  {
+    redis,
+    vault,
+    clock,
+    revocations,
+  }: { readonly redis: Redis; readonly vault: Vault; readonly clock: Clock } & HasRevocations,
+  isTrusted: (cached: CachedSession) => boolean,
+): SessionCache {
+  const quietly = <T>(work: Promise<T>, otherwise: T): Promise<T> => work.catch(() => otherwise);
+
+  const contextOf = (key: string): string => `${revocations.state().incarnation} ${key}`;
+
+  const opened = (key: string, sealed: string | null): string | null => {
+    if (sealed === null) return null;
+    try {
+      const text = vault.open(sealed, contextOf(key)).toString('utf8');
+      const end = text.indexOf('\n');
+      if (clock.now() >= Number(text.slice(0, end))) return null;
+      const value = text.slice(end + 1);
+      if (!value.startsWith(SESSION_PREFIX)) return value;
+      const cached: unknown = JSON.parse(value);
+      return isSession(cached) && isTrusted(cached) ? value : null;
+    } catch {
+      return null;
+    }
+  };
+
+  const storage: SecondaryStorage = {
+    get: async (name) => {
+      if (name.startsWith(LIST_PREFIX)) return null;
+      const key = redisKey(name);
+      return opened(key, await quietly(redis.get(key), null));
+    },
+    set: async (name, value, ttlSeconds = DEFAULT_TTL_SECONDS) => {
+      if (name.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
+      const key = redisKey(name);
+      const seconds = Math.ceil(value.startsWith(SESSION_PREFIX) ? Math.min(ttlSeconds, SESSION_SECONDS) : ttlSeconds);
+      // The end is sealed in: a Redis put back from a backup does not make a value younger.
+      const sealed = vault.seal(Buffer.from(`${clock.now() + seconds * 1_000}\n${value}`), contextOf(key));
+      await quietly(redis.set(key, sealed, seconds), undefined);
+    },
+    delete: (name) => quietly(redis.delete(redisKey(name)), undefined),
+    getAndDelete: async (name) => {
+      const key = redisKey(name);
+      return opened(key, await quietly(redis.getAndDelete(key), null));
+    },
+    // A counter that cannot be read is over every limit.
+    increment: (name, ttlSeconds) => quietly(redis.increment(redisKey(name), ttlSeconds), Number.MAX_SAFE_INTEGER),
+  };
+
+  return {
+    ...storage,
+    keepSession: ({ session, user }) =>
+      storage.set(
+        session.token,
+        JSON.stringify({ session, user }),
+        (session.expiresAt.getTime() - clock.now()) / 1_000,
+      ),
+  };
+}

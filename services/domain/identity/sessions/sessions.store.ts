@@ -1,0 +1,75 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import { placeTime } from '../../pages.ts';
+import type { Sql } from '../../ports.ts';
+
+export type SessionRow = {
+  readonly id: string;
+  readonly userId: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly ipAddress: string | null;
+  readonly userAgent: string | null;
+};
+
+const COLUMNS = `id, "userId", ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"expiresAt"')} AS "expiresAt",
+  "ipAddress", "userAgent"`;
+const BEFORE = '("createdAt", id) < ($2::timestamptz, $3::text)';
+const NEWEST = 'ORDER BY "createdAt" DESC, id DESC LIMIT $1';
+
+/**
+ * Whether a session was used lately enough: its cookie, or a login of it, which rests no longer. `idle` names a
+ * parameter, seconds. Logins along refresh_families_one_live.
+ */
+export const isInUse = (session: string, idle: string): string =>
+  `(${session}.acr <> 'aal2' OR ${idle}::float8 = 0 OR ${session}."updatedAt" > now() - make_interval(secs => ${idle}::float8)
+   OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = ${session}.id AND f.revoked_at IS NULL AND f.idle_expires_at > now()))`;
+const LIVE = `"expiresAt" > now() AND ${isInUse('sessions', '$4')}`;
+
+/** Of a client: it has a live login of it. Along refresh_families_one_live. */
+const atClient = (client: string): string =>
+  `(${client}::text IS NULL OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = sessions.id AND f.client_id = ${client} AND f.revoked_at IS NULL))`;
+
+/** Along sessions_created_at; a user's along sessions_user_id. Those that ran out, or rested too long, have ended. */
+const sessionsPage = defineStatement(
+  'sessionsPage',
+  `SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
+);
+const sessionsPageOfUser = defineStatement(
+  'sessionsPageOfUser',
+  `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $6 AND ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
+);
+const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
+
+export type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
+
+export function readSessionsPage(
+  sql: Sql,
+  { userId, clientId }: SessionFilter,
+  [at = 'infinity', id = '']: readonly string[],
+  limit: number,
+  idleSeconds: number,
+): Promise<SessionRow[]> {
+  const place = [limit, at, id, idleSeconds, clientId ?? null];
+  return userId === undefined
+    ? sql.query<SessionRow>(sessionsPage, place)
+    : sql.query<SessionRow>(sessionsPageOfUser, [...place, userId]);
+}
+
+export const findSessionRow = async (sql: Sql, sessionId: string): Promise<SessionRow | undefined> =>
+  (await sql.query<SessionRow>(sessionFind, [sessionId]))[0];
+
+const RESTED_LESS = `id = $1 AND "updatedAt" > clock_timestamp() - make_interval(secs => $2)`;
+/** By primary key, and no index on what it writes. */
+const sessionUse = defineStatement(
+  'sessionUse',
+  `UPDATE sessions SET "updatedAt" = clock_timestamp() WHERE ${RESTED_LESS} RETURNING "updatedAt"`,
+);
+const sessionUseRead = defineStatement('sessionUseRead', `SELECT "updatedAt" FROM sessions WHERE ${RESTED_LESS}`);
+
+/** When it was used, which is now; null where it is gone or was not used for so long. */
+export const useSession = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
+  (await sql.query<{ updatedAt: Date }>(sessionUse, [id, idleSeconds]))[0]?.updatedAt ?? null;
+
+/** When it was used last; null as above. */
+export const readSessionUse = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
+  (await sql.query<{ updatedAt: Date }>(sessionUseRead, [id, idleSeconds]))[0]?.updatedAt ?? null;

@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import {
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  stepUpRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '../../../platform/errors.ts';
+import { loginShape } from '../contract.ts';
+import { loginLocked, loginRefused, loginUnavailable } from '../errors.ts';
+import { secondFactorRequired } from '../factors/factors-errors.ts';
+import {
+  callbackRefused,
+  lastWayIn,
+  linkedAccountUnknown,
+  socialAccountTaken,
+  socialEmailUnproven,
+  socialProviderUnavailable,
+  socialProviderUnknown,
+  socialSignInRefused,
+} from './social-errors.ts';
+
+const tag = 'People and sessions';
+const provider = z.string().max(32);
+const start = z.strictObject({ provider, callbackURL: z.string().max(2_048).optional() });
+const started = z.object({ url: z.string() });
+const startErrors = [
+  requestInvalid,
+  socialProviderUnknown,
+  socialProviderUnavailable,
+  callbackRefused,
+  originRefused,
+  loginUnavailable,
+  storeUnavailable,
+];
+
+export const listSocialProvidersEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/social-providers',
+  operation: 'listSocialProviders',
+  summary: 'Providers that people can sign in by',
+  tag,
+  auth: 'public',
+  responses: { 200: z.object({ providers: z.array(z.string()) }) },
+  errors: [],
+});
+
+export const signInSocialEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/sign-in/social',
+  operation: 'signInSocial',
+  summary: 'Where to send the browser to sign in by another provider',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  body: start,
+  responses: { 200: started },
+  errors: startErrors,
+});
+
+export const linkSocialEndpoint = defineEndpoint({
+  ...signInSocialEndpoint,
+  path: '/api/auth/link-social',
+  operation: 'linkSocial',
+  summary: 'Where to send the browser to link an account at another provider with one’s own',
+  auth: { accepts: ['session'], stepUp: true },
+  errors: [...startErrors, unauthenticated, permissionMissing, stepUpRequired],
+});
+
+/** Providers add members of their own; the ones named here are read. */
+const answer = z.looseObject({
+  state: z.string().min(1).max(128),
+  code: z.string().min(1).max(4_096).optional(),
+  error: z.string().max(256).optional(),
+  /** RFC 9207 */
+  iss: z.string().max(512).optional(),
+});
+
+export const socialCallbackEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/callback/{provider}',
+  operation: 'handleSocialCallback',
+  summary: 'Where another provider sends the browser back to: a session, or a linked account',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  params: z.strictObject({ provider }),
+  query: answer,
+  responses: {
+    200: z.union([loginShape.extend({ isNewUser: z.boolean() }), z.object({ linked: z.literal(true) })]),
+    303: null,
+  },
+  errors: [
+    requestInvalid,
+    socialSignInRefused,
+    secondFactorRequired,
+    loginRefused,
+    loginLocked,
+    socialEmailUnproven,
+    socialProviderUnknown,
+    socialAccountTaken,
+    socialProviderUnavailable,
+    loginUnavailable,
+    storeUnavailable,
+  ],
+});
+
+/** `response_mode=form_post`, as Apple answers: a cross-site POST carries no cookie of ours. */
+export const socialCallbackFormEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/callback/{provider}',
+  operation: 'receiveSocialCallback',
+  summary: 'The same for providers that answer by a form: on to the GET of this address, where the state is judged',
+  tag,
+  auth: 'public',
+  limit: 'credential',
+  params: z.strictObject({ provider }),
+  body: answer,
+  bodyType: 'form',
+  responses: { 303: null },
+  errors: [requestInvalid, socialProviderUnknown],
+});
+
+export const listAccountsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/list-accounts',
+  operation: 'listLinkedAccounts',
+  summary: 'One’s own ways to sign in beside passkeys; `credential` is the password',
+  tag,
+  auth: { accepts: ['session', 'bearer'] },
+  responses: {
+    200: z.object({
+      accounts: z.array(
+        z.object({
+          id: z.string(),
+          providerId: z.string(),
+          accountId: z.string(),
+          scopes: z.array(z.string()),
+          createdAt: z.string(),
+        }),
+      ),
+    }),
+  },
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
+});
+
+export const unlinkAccountEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/unlink-account',
+  operation: 'unlinkAccount',
+  summary: 'Take a linked account from one’s ways to sign in',
+  tag,
+  auth: { accepts: ['session', 'bearer'], stepUp: true },
+  body: z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),
+  responses: { 200: z.object({ status: z.literal('unlinked') }) },
+  errors: [
+    requestInvalid,
+    unauthenticated,
+    permissionMissing,
+    stepUpRequired,
+    originRefused,
+    linkedAccountUnknown,
+    lastWayIn,
+    storeUnavailable,
+  ],
+});

@@ -1,0 +1,45 @@
+import { assertHolds } from '../../access/assert-holds.ts';
+import { rightsOf } from '../../access/role-rights.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { EndRule } from '../../audit/end-rule-shapes.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { userUnknown } from '../../tokens/errors.ts';
+import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
+import type { Auth } from '../auth.ts';
+import { assertAdminStays } from './assert-admin-stays.ts';
+import type { ShowUserPorts } from './read-users.ts';
+import { lockAdminRole, lockUser, type UserRow } from './users.store.ts';
+
+/** Where sessions are not cached (command line), there is nothing to forget. */
+export type UserPorts = Pick<Ports, 'transact'> &
+  ShowUserPorts &
+  HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
+export type UserAct = { readonly userId: string; readonly reason: string };
+/** The rule by which the act ends logins. */
+type RuledAct = UserAct & { readonly rule?: EndRule };
+
+/**
+ * One act on an account, by somebody who has every right that its user has. Locks role, user, sessions, families, in
+ * this order. Throws `user_unknown` (404), `rights_exceeded` (403).
+ */
+export async function actOnUser(
+  ports: UserPorts,
+  { userId, reason, rule }: RuledAct,
+  caller: Caller,
+  work: (tx: Tx, user: UserRow) => Promise<unknown>,
+  holdFirst: (tx: Tx) => Promise<void> = lockAdminRole,
+): Promise<void> {
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, reason, rule);
+    await holdFirst(tx);
+    const user = await lockUser(tx, userId);
+    if (user === undefined) throw userUnknown();
+    assertHolds(caller, await rightsOf(tx, user.roles));
+    await work(tx, user);
+    tx.afterCommit(ports.announceRevocations);
+  });
+}
+
+/** Throws `last_admin` (409). */
+export const assertStays = (tx: Tx, { id, roles, disabledAt }: UserRow): Promise<void> =>
+  assertAdminStays(tx, { id, roles, isDisabled: disabledAt !== null });

@@ -1,0 +1,16 @@
+import type { Tx } from '../../ports.ts';
+import { lastAdmin } from '../errors.ts';
+import { hasOtherAdmin } from './users.store.ts';
+
+/**
+ * An installation without an administrator cannot be given one. Call it with the role `admin` and then the user locked
+ * (`lockAdminRole`): of two administrators who leave at once, the second counts what the first left.
+ * Throws `last_admin` (409).
+ */
+export async function assertAdminStays(
+  tx: Tx,
+  user: { readonly id: string; readonly roles: readonly string[]; readonly isDisabled: boolean },
+): Promise<void> {
+  if (user.isDisabled || !user.roles.includes('admin')) return;
+  if (!(await hasOtherAdmin(tx, user.id))) throw lastAdmin();
+}

@@ -1,0 +1,27 @@
+import type { Caller } from '../../ports.ts';
+import type { AccountDetailView } from '../admin-contract.ts';
+import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-user.ts';
+import { showUser } from './read-users.ts';
+import { deleteUserRow, disableUserRow, enableUserRow } from './users.store.ts';
+
+/** Disables an account: its sessions, logins and tokens end. Throws `last_admin` (409), and as every act. */
+export async function disableUser(ports: UserPorts, input: UserAct, caller: Caller): Promise<AccountDetailView> {
+  await actOnUser(ports, { ...input, rule: 'user_disabled' }, caller, async (tx, user) => {
+    await assertStays(tx, user);
+    await disableUserRow(tx, user.id);
+  });
+  return showUser(ports, input.userId);
+}
+
+/** Takes an account in again; what ended stays ended. */
+export async function enableUser(ports: UserPorts, input: UserAct, caller: Caller): Promise<AccountDetailView> {
+  await actOnUser(ports, input, caller, (tx, user) => enableUserRow(tx, user.id));
+  return showUser(ports, input.userId);
+}
+
+/** Deletes an account with everything that hangs on it. Throws `last_admin` (409), and as every act. */
+export const deleteUser = (ports: UserPorts, input: UserAct, caller: Caller): Promise<void> =>
+  actOnUser(ports, input, caller, async (tx, user) => {
+    await assertStays(tx, user);
+    await deleteUserRow(tx, user.id);
+  });

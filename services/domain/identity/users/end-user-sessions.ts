@@ -1,0 +1,17 @@
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller } from '../../ports.ts';
+import { userUnknown } from '../../tokens/errors.ts';
+import { endFamiliesOfUser } from '../../tokens/families/end-family.ts';
+import type { UserAct, UserPorts } from './act-on-user.ts';
+import { deleteSessionsOf, lockUser } from './users.store.ts';
+
+/** Ends every session, login and token of a user. How many sessions there were. Throws `user_unknown` (404). */
+export const endUserSessions = (ports: UserPorts, input: UserAct, caller: Caller): Promise<number> =>
+  ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, input.reason);
+    if ((await lockUser(tx, input.userId)) === undefined) throw userUnknown();
+    const ended = await deleteSessionsOf(tx, input.userId);
+    await endFamiliesOfUser(tx, input.userId, input.reason, caller);
+    tx.afterCommit(ports.announceRevocations);
+    return ended;
+  });

@@ -1,0 +1,58 @@
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
+import type { Ports } from '../../ports.ts';
+import { userUnknown } from '../../tokens/errors.ts';
+import { countLogins } from '../../tokens/families/list-logins.ts';
+import type { AccountDetailView, AccountView } from '../admin-contract.ts';
+import { readFactors } from '../factors/factors.store.ts';
+import { readLoginStanding } from '../guard/login-standing.ts';
+import { readUser, readUsersPage, type UserFilter, type UserRow } from './users.store.ts';
+
+const accountView = (row: UserRow): AccountView => ({
+  id: row.id,
+  email: row.email,
+  name: row.name,
+  email_verified_at: row.emailVerifiedAt,
+  roles: [...row.roles],
+  disabled_at: row.disabledAt,
+  created_at: row.createdAt,
+  updated_at: row.updatedAt,
+});
+
+/** Accounts, the newest first, a page at a time. Throws `cursor_invalid` (400). */
+export async function listUsers(
+  { sql }: Pick<Ports, 'sql'>,
+  input: UserFilter & { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<AccountView>> {
+  const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]);
+  const filter = { ...input, emailPrefix: input.emailPrefix?.toLowerCase() };
+  const { items, next } = pageOf(
+    await readUsersPage(sql, filter, before, input.limit + 1),
+    input.limit,
+    ({ createdAt, id }) => [createdAt, id],
+  );
+  return { items: items.map(accountView), next };
+}
+
+export type ShowUserPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing;
+
+/** All that whoever helps the owner of an account has to know of it, and no secret. Throws `user_unknown` (404). */
+export async function showUser(ports: ShowUserPorts, userId: string): Promise<AccountDetailView> {
+  const { sql } = ports;
+  const row = await readUser(sql, userId);
+  if (row === undefined) throw userUnknown();
+  const standing = await readLoginStanding(ports, row.email);
+  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
+  return {
+    ...accountView(row),
+    invited_roles: [...row.invitedRoles],
+    sessions: row.sessions,
+    logins: await countLogins({ sql }, userId),
+    last_login_at: row.lastLoginAt,
+    password_changed_at: row.passwordChangedAt,
+    failed_logins: standing.failedLogins,
+    locked_until: standing.lockedUntil,
+    password_closed: standing.isSpent,
+    factors: { totp: hasTotp, passkeys, recovery_codes_left: hasTotp || passkeys > 0 ? codesLeft : 0 },
+  };
+}
