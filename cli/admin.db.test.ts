@@ -7,7 +7,7 @@ import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { createVault } from '../services/platform/crypto/vault.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 const KEK = Buffer.alloc(32, 5);

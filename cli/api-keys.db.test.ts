@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestPorts, type TestPorts } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 let database: TestDatabase;

@@ -7,10 +7,10 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
 import { type ApiCopy, newClient } from '../services/platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../services/platform/testing/api-world.ts';
-import { newPerson } from '../services/platform/testing/people.ts';
+import { newPerson } from '../services/platform/testing/flows/people.ts';
 import { testCaller } from '../services/platform/testing/ports.ts';
-import { runCli } from '../services/platform/testing/run-cli.ts';
+import { runCli } from '../services/platform/testing/processes/run-cli.ts';
+import { type ApiWorld, openApiWorld } from '../services/platform/testing/worlds/api-world.ts';
 import { createProgram } from './program.ts';
 
 /** --dry-run says what would be done and does nothing: every verb that writes is rehearsed here, by the list of verbs. */

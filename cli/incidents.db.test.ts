@@ -10,7 +10,7 @@ import { passwordGuessing } from '../services/domain/security/detections.ts';
 import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 const KEK = Buffer.alloc(32, 5);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { claimsIn, issueFor, refresh, signIn, verdictOn } from '../services/platform/testing/flows.ts';
+import { claimsIn, issueFor, refresh, signIn, verdictOn } from '../services/platform/testing/flows/flows.ts';
 import { type Product, startProduct } from '../services/platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../services/platform/testing/stores.ts';
 

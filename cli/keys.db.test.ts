@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 const KEK = Buffer.alloc(32, 5);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '../services/platform/mail/file-outbox.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
 
 let database: TestDatabase;

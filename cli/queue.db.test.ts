@@ -5,10 +5,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { queueNames } from '../observability/metrics/queue.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
-import { composeWorker, effectJob, effectJobId } from '../services/platform/testing/job-world.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { eventually, queryRows } from '../services/platform/testing/product.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../services/platform/testing/stores.ts';
+import { composeWorker, effectJob, effectJobId } from '../services/platform/testing/worlds/job-world.ts';
 
 let database: TestDatabase;
 let producer: Producer;

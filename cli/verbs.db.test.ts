@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { createEmptyDatabase, type Product, queryRows, startProduct } from '../services/platform/testing/product.ts';
-import { type CliRun, runCli } from '../services/platform/testing/run-cli.ts';
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 

@@ -13,14 +13,14 @@ import {
   signer,
   verify,
   verifyFiles,
-} from '../services/platform/testing/offline-verifier.ts';
+} from '../services/platform/testing/counterparts/offline-verifier.ts';
 import {
   buildTlog,
   signatureLine,
   type TlogFiles,
   tlogSigner,
   writeTlog,
-} from '../services/platform/testing/tlog-builder.ts';
+} from '../services/platform/testing/made/tlog-builder.ts';
 
 const raw = '--raw';
 

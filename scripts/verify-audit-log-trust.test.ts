@@ -11,7 +11,7 @@ import {
   VERIFIER,
   verify,
   verifyFiles,
-} from '../services/platform/testing/offline-verifier.ts';
+} from '../services/platform/testing/counterparts/offline-verifier.ts';
 import {
   buildTlog,
   checkpointText,
@@ -19,7 +19,7 @@ import {
   type TlogFiles,
   tlogSigner,
   writeTlog,
-} from '../services/platform/testing/tlog-builder.ts';
+} from '../services/platform/testing/made/tlog-builder.ts';
 
 const raw = '--raw';
 

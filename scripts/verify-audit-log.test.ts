@@ -11,8 +11,8 @@ import {
   VERIFIER,
   verify,
   verifyFiles,
-} from '../services/platform/testing/offline-verifier.ts';
-import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../services/platform/testing/tlog-builder.ts';
+} from '../services/platform/testing/counterparts/offline-verifier.ts';
+import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../services/platform/testing/made/tlog-builder.ts';
 
 const raw = '--raw';
 

@@ -4,11 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '../../services/domain/audit/seal-events.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../services/platform/testing/log-world.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
+import { type CliRun, runCli, startCli } from '../../services/platform/testing/processes/run-cli.ts';
 import { eventually } from '../../services/platform/testing/product.ts';
-import { type CliRun, runCli, startCli } from '../../services/platform/testing/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
+import {
+  createLogWorld,
+  giveKeys,
+  type LogWorld,
+  TEST_ORIGIN,
+} from '../../services/platform/testing/worlds/log-world.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;

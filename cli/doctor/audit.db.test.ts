@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '../../services/domain/audit/seal-events.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/log-world.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
-import { runCli } from '../../services/platform/testing/run-cli.ts';
+import { runCli } from '../../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/worlds/log-world.ts';
 
 let database: TestDatabase;
 let folder: string;

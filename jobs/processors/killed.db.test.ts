@@ -10,11 +10,11 @@ import { detectIncidents } from '../../services/domain/security/detect-incidents
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { createFileOutbox, listMailFiles } from '../../services/platform/mail/file-outbox.ts';
 import { takeFence } from '../../services/platform/queue/fences.ts';
-import type { KillPoint } from '../../services/platform/testing/kill-points.ts';
-import { runKillable } from '../../services/platform/testing/killable.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/log-world.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
+import type { KillPoint } from '../../services/platform/testing/processes/kill-points.ts';
+import { runKillable } from '../../services/platform/testing/processes/killable.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/worlds/log-world.ts';
 import { fenced } from './run.ts';
 
 vi.setConfig({ testTimeout: 240_000 });

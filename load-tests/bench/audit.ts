@@ -15,8 +15,8 @@ import { proveEvent } from '../../services/domain/audit/prove-event.ts';
 import { sealEvents } from '../../services/domain/audit/seal-events.ts';
 import { startPostgres } from '../../services/platform/local/postgres.ts';
 import { migrate } from '../../services/platform/postgres/migrate.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/log-world.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/worlds/log-world.ts';
 import { cpuSecondsOf } from '../lib/cpu-time.ts';
 
 const BACKLOG_TARGET_PER_SECOND = 5_000;

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { dashboards } from '../../observability/dashboards/all.ts';
 import { send } from '../../services/platform/testing/http-client.ts';
 import { eventually } from '../../services/platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../services/platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../../services/platform/testing/worlds/product-world.ts';
 import { smoke, smokeOfDefect } from '../stack/smoke.ts';
 import { readPromQuery } from './promql.ts';
 

@@ -14,8 +14,8 @@ import {
   type TestClient,
 } from '../../services/platform/testing/api-copy.ts';
 import { send } from '../../services/platform/testing/http-client.ts';
+import { sealInBulk } from '../../services/platform/testing/made/sealed-log.ts';
 import { queryRows } from '../../services/platform/testing/product.ts';
-import { sealInBulk } from '../../services/platform/testing/sealed-log.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../services/platform/testing/stores.ts';
 
 const run = promisify(execFile);

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientToken } from '../platform/testing/flows.ts';
-import { pathOf } from '../platform/testing/hostile-bodies.ts';
+import { clientToken } from '../platform/testing/flows/flows.ts';
 import { expectProblem, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
+import { pathOf } from '../platform/testing/made/hostile-bodies.ts';
 import type { Operation } from '../platform/testing/openapi-check.ts';
 import type { Product } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -11,7 +11,7 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import {
   basicHeader,
   expectErrorForm,
@@ -20,7 +20,7 @@ import {
   type Sent,
 } from '../platform/testing/http-client.ts';
 import { type ClientCredentials, eventually, type Product, queryRows } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

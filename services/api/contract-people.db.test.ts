@@ -8,10 +8,10 @@ import {
   signUp,
   type TestUser,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { cookieOf, expectProblem, type Received, type Sent } from '../platform/testing/http-client.ts';
 import { type Product, queryRows } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -16,7 +16,7 @@ import {
   type TestUser,
   tampered,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import {
   basicHeader,
   expectOAuthError,
@@ -27,7 +27,7 @@ import {
   send,
 } from '../platform/testing/http-client.ts';
 import { eventually, type Product } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -12,10 +12,10 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectProblem, send } from '../platform/testing/http-client.ts';
 import { type Product, queryRows } from '../platform/testing/product.ts';
-import { expireFamily, type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { expireFamily, type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 const GRACE_USES = 3;
 

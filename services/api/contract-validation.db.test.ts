@@ -13,11 +13,11 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectProblem } from '../platform/testing/http-client.ts';
+import { openSigningKey, signAs } from '../platform/testing/made/signing-key.ts';
 import { eventually, type Product } from '../platform/testing/product.ts';
-import { expireFamily, type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
-import { openSigningKey, signAs } from '../platform/testing/signing-key.ts';
+import { expireFamily, type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { exampleOf, fittingPathOf } from '../platform/testing/fitting-requests.ts';
-import { signUp } from '../platform/testing/flows.ts';
-import { pathOf } from '../platform/testing/hostile-bodies.ts';
+import { signUp } from '../platform/testing/flows/flows.ts';
 import { expectErrorForm, expectProblem, send } from '../platform/testing/http-client.ts';
+import { exampleOf, fittingPathOf } from '../platform/testing/made/fitting-requests.ts';
+import { pathOf } from '../platform/testing/made/hostile-bodies.ts';
 import { needsCredential, type Operation } from '../platform/testing/openapi-check.ts';
 import type { Product } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -1,6 +1,7 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../platform/testing/flows.ts';
+import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../platform/testing/flows/flows.ts';
+import { send } from '../platform/testing/http-client.ts';
 import {
   byAttacker,
   expectRejected,
@@ -11,10 +12,9 @@ import {
   type Target,
   targetOf,
   withHmac,
-} from '../platform/testing/forged-tokens.ts';
-import { send } from '../platform/testing/http-client.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
-import { encoded, signAs } from '../platform/testing/signing-key.ts';
+} from '../platform/testing/made/forged-tokens.ts';
+import { encoded, signAs } from '../platform/testing/made/signing-key.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 /** One product for each kind of key. */
 let rsa: Target;

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { bodiesOf, expectRefused, isNoFault, pathOf, textPlaces } from '../platform/testing/hostile-bodies.ts';
 import {
   expectErrorForm,
   expectProblem,
@@ -9,10 +8,11 @@ import {
   send,
   sendBytes,
 } from '../platform/testing/http-client.ts';
-import { evaluateInside, INSPECTABLE } from '../platform/testing/inside.ts';
+import { bodiesOf, expectRefused, isNoFault, pathOf, textPlaces } from '../platform/testing/made/hostile-bodies.ts';
 import type { Operation } from '../platform/testing/openapi-check.ts';
+import { evaluateInside, INSPECTABLE } from '../platform/testing/processes/inside.ts';
 import type { Product } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

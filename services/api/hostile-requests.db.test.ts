@@ -1,6 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { claimsIn, signIn, signUp, type TestUser } from '../platform/testing/flows.ts';
+import { claimsIn, signIn, signUp, type TestUser } from '../platform/testing/flows/flows.ts';
+import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
 import {
   attacker,
   byAttacker,
@@ -10,12 +11,11 @@ import {
   startListener,
   type Target,
   targetOf,
-} from '../platform/testing/forged-tokens.ts';
-import { expectRefused } from '../platform/testing/hostile-bodies.ts';
-import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
+} from '../platform/testing/made/forged-tokens.ts';
+import { expectRefused } from '../platform/testing/made/hostile-bodies.ts';
+import { encoded, signAs } from '../platform/testing/made/signing-key.ts';
 import { type Product, queryRows } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
-import { encoded, signAs } from '../platform/testing/signing-key.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

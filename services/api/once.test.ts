@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Caller, Sql, Tx } from '../domain/ports.ts';
 import { systemRandom } from '../platform/crypto/system.ts';
-import { tokenWorld } from '../platform/testing/token-world.ts';
+import { tokenWorld } from '../platform/testing/worlds/token-world.ts';
 import { answerOnce, type OncePorts } from './once.ts';
 
 const caller: Caller = {

@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../observability/metrics/instruments.ts';
 import { renderPrometheus } from '../../observability/metrics/prometheus.ts';
 import type { ApiCopy } from '../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
-import { newEmail, newPassword } from '../platform/testing/flows.ts';
+import { newEmail, newPassword } from '../platform/testing/flows/flows.ts';
 import {
   cookieOf,
   expectOAuthError,
@@ -15,6 +14,7 @@ import {
 } from '../platform/testing/http-client.ts';
 import { operationsOf } from '../platform/testing/openapi-check.ts';
 import type { ClientCredentials } from '../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../platform/testing/worlds/api-world.ts';
 
 const LIMITS = {
   RATE_LIMIT_PROFILE: 'default',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type S3Server, startS3Server } from '../platform/testing/counterparts/s3-server.ts';
 import {
   claimsIn,
   clientToken,
@@ -13,12 +14,11 @@ import {
   type TestUser,
   untilVerdict,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectErrorForm, expectProblem, type Received, send } from '../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { runCli } from '../platform/testing/processes/run-cli.ts';
 import { createEmptyDatabase, eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
-import { runCli } from '../platform/testing/run-cli.ts';
-import { type S3Server, startS3Server } from '../platform/testing/s3-server.ts';
 
 let stores: OwnStores;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;

@@ -4,12 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyFor } from '../domain/api-keys/create-api-key.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import type { ApiCopy } from '../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
-import { claimsIn } from '../platform/testing/flows.ts';
+import { claimsIn } from '../platform/testing/flows/flows.ts';
+import { newPerson } from '../platform/testing/flows/people.ts';
 import { basicHeader } from '../platform/testing/http-client.ts';
-import { newPerson } from '../platform/testing/people.ts';
+import { sampleRequests } from '../platform/testing/made/sample-input.ts';
 import { testCaller } from '../platform/testing/ports.ts';
-import { sampleRequests } from '../platform/testing/sample-input.ts';
+import { type ApiWorld, openApiWorld } from '../platform/testing/worlds/api-world.ts';
 
 /**
  * Every bound route × every role, nobody, and a client without rights × somebody else's id (A1, A3, API1, API5). The

@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import type { ApiCopy } from '../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
-import { claimsIn } from '../platform/testing/flows.ts';
+import { claimsIn } from '../platform/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '../platform/testing/flows/people.ts';
+import { newSignedIn } from '../platform/testing/flows/signed-in.ts';
 import { expectProblem, type Sent, send } from '../platform/testing/http-client.ts';
-import { newPerson, type Person, pairOf } from '../platform/testing/people.ts';
-import { sampleRequests } from '../platform/testing/sample-input.ts';
-import { newSignedIn } from '../platform/testing/signed-in.ts';
+import { sampleRequests } from '../platform/testing/made/sample-input.ts';
+import { type ApiWorld, openApiWorld } from '../platform/testing/worlds/api-world.ts';
 
 /** What asks for a fresh login (ASVS 7.5.1), by the table of routes: whatever is done by a permission, and this. */
 

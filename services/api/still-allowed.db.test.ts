@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiCopy } from '../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../platform/testing/api-world.ts';
+import { newSignedIn } from '../platform/testing/flows/signed-in.ts';
 import { send } from '../platform/testing/http-client.ts';
-import { newSignedIn } from '../platform/testing/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

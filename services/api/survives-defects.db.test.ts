@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { send } from '../platform/testing/http-client.ts';
-import { evaluateInside, INSPECTABLE } from '../platform/testing/inside.ts';
+import { evaluateInside, INSPECTABLE } from '../platform/testing/processes/inside.ts';
 import { eventually, type Product } from '../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/product-world.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

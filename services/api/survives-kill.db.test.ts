@@ -13,8 +13,9 @@ import {
   signIn,
   type TestUser,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectProblem, type Received, send } from '../platform/testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
 import {
   descendantsOf,
   eventually,
@@ -24,7 +25,6 @@ import {
   startProduct,
 } from '../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
-import { startTcpProxy, type TcpProxy } from '../platform/testing/tcp-proxy.ts';
 
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),

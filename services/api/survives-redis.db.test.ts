@@ -11,9 +11,9 @@ import {
   signUp,
   untilVerdict,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectProblem, type Received, send } from '../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 
 let stores: OwnStores;

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newClient, refresh, signIn, tampered } from '../platform/testing/flows.ts';
+import { newClient, refresh, signIn, tampered } from '../platform/testing/flows/flows.ts';
 import { type Sent, send, sendBytes } from '../platform/testing/http-client.ts';
-import { makeServerSecrets } from '../platform/testing/made-secrets.ts';
+import { makeServerSecrets } from '../platform/testing/made/made-secrets.ts';
 import { operationsOf } from '../platform/testing/openapi-check.ts';
 import { eventually, queryRows } from '../platform/testing/product.ts';
 import { databaseContents, redisContents, spellings } from '../platform/testing/store-contents.ts';
-import { ORIGIN, openTelemetryWorld, type TelemetryWorld } from '../platform/testing/telemetry-world.ts';
+import { ORIGIN, openTelemetryWorld, type TelemetryWorld } from '../platform/testing/worlds/telemetry-world.ts';
 
 let world: TelemetryWorld;
 let stores: TelemetryWorld['stores'];

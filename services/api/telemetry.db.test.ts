@@ -10,10 +10,10 @@ import {
   signIn,
   signUp,
   tampered,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectProblem, type Received, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
 import { eventually, queryRows } from '../platform/testing/product.ts';
-import { ORIGIN, openTelemetryWorld, series, type TelemetryWorld } from '../platform/testing/telemetry-world.ts';
+import { ORIGIN, openTelemetryWorld, series, type TelemetryWorld } from '../platform/testing/worlds/telemetry-world.ts';
 
 let world: TelemetryWorld;
 let stores: TelemetryWorld['stores'];

@@ -14,7 +14,7 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../platform/testing/flows.ts';
+} from '../platform/testing/flows/flows.ts';
 import { expectProblem, send } from '../platform/testing/http-client.ts';
 import { createEmptyDatabase, isAlive, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 import { testRedisUrl } from '../platform/testing/stores.ts';

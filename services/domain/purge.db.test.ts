@@ -8,15 +8,15 @@ import {
   insertExpired as insertRows,
   overdueByKind,
   expiredTables as tables,
-} from '../platform/testing/expired-rows.ts';
+} from '../platform/testing/made/expired-rows.ts';
 import {
   createFamilyCopy,
   type FamilyCopy,
   insertSession,
   insertUser,
   refreshSecrets,
-} from '../platform/testing/families.ts';
-import { runKillable } from '../platform/testing/killable.ts';
+} from '../platform/testing/made/families.ts';
+import { runKillable } from '../platform/testing/processes/killable.ts';
 import { type OwnPorts, openTestPorts } from '../platform/testing/stores.ts';
 import { sessionPurges } from './identity/session-purges.ts';
 import { readSlowestStatementMs } from './purge.store.ts';

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cleanUpExpiredSessionsJob } from '../../jobs/contracts/identity.ts';
 import { cleanUpExpiredTokensJob } from '../../jobs/contracts/tokens.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { insertExpired } from '../platform/testing/expired-rows.ts';
-import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '../platform/testing/flows.ts';
+import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '../platform/testing/flows/flows.ts';
+import { insertExpired } from '../platform/testing/made/expired-rows.ts';
 import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 

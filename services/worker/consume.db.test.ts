@@ -5,6 +5,8 @@ import type { JobRun } from '../domain/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { internalError, permissionMissing, storeUnavailable } from '../platform/errors.ts';
 import type { Producer } from '../platform/queue/producer.ts';
+import { eventually } from '../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 import {
   effectJob,
   effectJobId,
@@ -12,9 +14,7 @@ import {
   type JobWorld,
   openGate,
   openJobWorld,
-} from '../platform/testing/job-world.ts';
-import { eventually } from '../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+} from '../platform/testing/worlds/job-world.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

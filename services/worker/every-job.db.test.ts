@@ -3,7 +3,7 @@ import { detectIncidentsJob } from '../../jobs/contracts/security.ts';
 import { jobs } from '../../jobs/schedules.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { signUp } from '../platform/testing/flows.ts';
+import { signUp } from '../platform/testing/flows/flows.ts';
 import { send } from '../platform/testing/http-client.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { effectJob, type JobWorld, openGate, openJobWorld } from '../platform/testing/job-world.ts';
 import { eventually } from '../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { effectJob, type JobWorld, openGate, openJobWorld } from '../platform/testing/worlds/job-world.ts';
 
 let database: TestDatabase;
 let world: JobWorld;

@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serveMetrics } from '../../observability/metrics/server.ts';
+import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
+import { eventually } from '../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 import {
   effectJob,
   effectProcessor,
@@ -7,10 +10,7 @@ import {
   openGate,
   openJobWorld,
   scheduledEffectJob,
-} from '../platform/testing/job-world.ts';
-import { eventually } from '../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
-import { startTcpProxy, type TcpProxy } from '../platform/testing/tcp-proxy.ts';
+} from '../platform/testing/worlds/job-world.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OtlpReceiver, receivedSpans, startOtlpReceiver } from '../../observability/testing.ts';
 import { send } from '../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 
 const CALLER_SPAN = '00f067aa0ba902b7';

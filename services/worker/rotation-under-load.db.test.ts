@@ -3,7 +3,7 @@ import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVer
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { advanceKeyRingJob } from '../../jobs/contracts/keys.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { claimsIn, clientToken, refresh, signIn, verdictOn } from '../platform/testing/flows.ts';
+import { claimsIn, clientToken, refresh, signIn, verdictOn } from '../platform/testing/flows/flows.ts';
 import { type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 

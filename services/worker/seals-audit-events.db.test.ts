@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseCheckpoint } from '../domain/audit/log/checkpoint.ts';
 import { parseNote } from '../domain/audit/log/note.ts';
-import { newEmail, newPassword, patiently } from '../platform/testing/flows.ts';
+import { newEmail, newPassword, patiently } from '../platform/testing/flows/flows.ts';
 import { send } from '../platform/testing/http-client.ts';
 import { eventually, type Product, queryRows, startProduct } from '../platform/testing/product.ts';
 

@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { registry } from '../../observability/metrics/instruments.ts';
 import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { eventually } from '../platform/testing/product.ts';
 import {
   effectJob,
   effectJobId,
@@ -9,9 +11,7 @@ import {
   type JobWorld,
   openJobWorld,
   scheduledEffectJob,
-} from '../platform/testing/job-world.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
-import { eventually } from '../platform/testing/product.ts';
+} from '../platform/testing/worlds/job-world.ts';
 import type { Composed } from './compose.ts';
 
 let stores: OwnStores;

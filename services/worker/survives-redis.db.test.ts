@@ -2,16 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { eventually } from '../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
 import {
   effectJob,
   effectProcessor,
   type JobWorld,
   openJobWorld,
   scheduledEffectJob,
-} from '../platform/testing/job-world.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/own-stores.ts';
-import { eventually } from '../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
+} from '../platform/testing/worlds/job-world.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
+import { codeOf } from '../../platform/testing/counterparts/totp.ts';
 import {
   addAuthenticator,
   button,
@@ -17,20 +18,19 @@ import {
   signInOn,
   textOf,
   viaApi,
-} from '../../platform/testing/browser-flows.ts';
+} from '../../platform/testing/flows/browser-flows.ts';
+import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
+import { openBrowser } from '../../platform/testing/flows/oauth-browser.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { openMailFolder } from '../../platform/testing/mail-folder.ts';
 import {
   type BrowserWorld,
   expectReadable,
   openBrowserWorld,
   PAGES_ORIGIN,
   type Visit,
-} from '../../platform/testing/browser-world.ts';
-import { enrolled } from '../../platform/testing/factor-flows.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { openBrowser } from '../../platform/testing/oauth-browser.ts';
-import { codeOf } from '../../platform/testing/totp.ts';
+} from '../../platform/testing/worlds/browser-world.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 

@@ -10,8 +10,8 @@ import type { Caller, Log } from '../../domain/ports.ts';
 import { stateRewound } from '../../domain/tokens/revocations/revocations-contract.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { prepareKeys } from '../../platform/testing/api-copy.ts';
-import { newPerson } from '../../platform/testing/identity-world.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { newPerson } from '../../platform/testing/worlds/identity-world.ts';
 import { type PeopleThread, startPeopleThread } from './people-thread.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -48,7 +48,7 @@ beforeAll(async () => {
     assertIssuing: () => {
       if (isRewound()) throw stateRewound();
     },
-    entry: new URL('../../platform/testing/failing-people.ts', import.meta.url),
+    entry: new URL('../../platform/testing/processes/failing-people.ts', import.meta.url),
     env: {
       PATH: process.env.PATH,
       DATABASE_URL: database.url,

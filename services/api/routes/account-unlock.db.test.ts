@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { type AccountWorld, at, openAccountWorld, told } from '../../platform/testing/account-world.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import { newEmail, signIn } from '../../platform/testing/flows.ts';
+import { newEmail, signIn } from '../../platform/testing/flows/flows.ts';
+import { type AccountWorld, at, openAccountWorld, told } from '../../platform/testing/worlds/account-world.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {

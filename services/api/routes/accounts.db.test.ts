@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { newEmail, newPassword, signIn } from '../../platform/testing/flows/flows.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
 import {
   type AccountWorld,
   ALIVE,
@@ -9,10 +12,7 @@ import {
   openAccountWorld,
   ownPage,
   told,
-} from '../../platform/testing/account-world.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword, signIn } from '../../platform/testing/flows.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
+} from '../../platform/testing/worlds/account-world.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/admin-world.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
 import { expectProblem } from '../../platform/testing/http-client.ts';
-import { newPerson } from '../../platform/testing/people.ts';
+import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
 
 let world: AdminWorld;
 beforeAll(async () => {

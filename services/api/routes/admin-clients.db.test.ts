@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClientView } from '../../domain/access/contract.ts';
-import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/admin-world.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
+import { untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { expectProblem } from '../../platform/testing/http-client.ts';
 import { eventually } from '../../platform/testing/product.ts';
+import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
 
 let world: AdminWorld;
 /** A second copy of the installation. */

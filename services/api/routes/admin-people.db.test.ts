@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { claimsIn, refresh, signUp, verdictOn } from '../../platform/testing/flows.ts';
+import { claimsIn, refresh, signUp, verdictOn } from '../../platform/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
 import { expectProblem, type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { newPerson, type Person, pairOf } from '../../platform/testing/people.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;

@@ -5,12 +5,12 @@ import { mintAccessToken } from '../../domain/tokens/access-token.ts';
 import { createFamily } from '../../domain/tokens/families/create-family.ts';
 import { familyTokenFacts } from '../../domain/tokens/families/family-token.ts';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
+import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
 import { overtaken } from '../../platform/testing/overtaken.ts';
-import { newPerson, type Person } from '../../platform/testing/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

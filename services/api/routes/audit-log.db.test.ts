@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectProblem, type Json } from '../../platform/testing/http-client.ts';
+import { sealInBulk } from '../../platform/testing/made/sealed-log.ts';
+import { queryRows } from '../../platform/testing/product.ts';
 import {
   type AuditWorld,
   FIRST,
@@ -10,10 +13,7 @@ import {
   openAuditWorld,
   SECOND,
   SECOND_SIZE,
-} from '../../platform/testing/audit-world.ts';
-import { expectProblem, type Json } from '../../platform/testing/http-client.ts';
-import { queryRows } from '../../platform/testing/product.ts';
-import { sealInBulk } from '../../platform/testing/sealed-log.ts';
+} from '../../platform/testing/worlds/audit-world.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');
 

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signIn, signUp } from '../../platform/testing/flows/flows.ts';
+import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { plainEvent } from '../../platform/testing/made/sealed-log.ts';
+import { type ClientCredentials, queryRows } from '../../platform/testing/product.ts';
 import {
   type AuditWorld,
   FIRST,
@@ -6,11 +10,7 @@ import {
   openAuditWorld,
   SECOND,
   SECOND_SIZE,
-} from '../../platform/testing/audit-world.ts';
-import { signIn, signUp } from '../../platform/testing/flows.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { type ClientCredentials, queryRows } from '../../platform/testing/product.ts';
-import { plainEvent } from '../../platform/testing/sealed-log.ts';
+} from '../../platform/testing/worlds/audit-world.ts';
 
 const SIZE = FIRST_SIZE + SECOND_SIZE;
 

@@ -2,11 +2,11 @@ import { pbkdf2Sync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { invitationPurge } from '../../domain/identity/accounts/invitations.store.ts';
 import { purge } from '../../domain/purge.ts';
-import { type AccountWorld, at, openAccountWorld } from '../../platform/testing/account-world.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword, signIn } from '../../platform/testing/flows.ts';
+import { newEmail, newPassword, signIn } from '../../platform/testing/flows/flows.ts';
+import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
-import { newPerson, type Person } from '../../platform/testing/people.ts';
+import { type AccountWorld, at, openAccountWorld } from '../../platform/testing/worlds/account-world.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {

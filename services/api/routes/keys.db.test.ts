@@ -1,10 +1,10 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { clientToken } from '../../platform/testing/flows.ts';
+import { clientToken } from '../../platform/testing/flows/flows.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

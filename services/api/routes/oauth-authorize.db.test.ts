@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/code-world.ts';
-import { enrolled } from '../../platform/testing/factor-flows.ts';
-import { signUp } from '../../platform/testing/flows.ts';
+import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
+import { signUp } from '../../platform/testing/flows/flows.ts';
+import { openBrowser, type Shown } from '../../platform/testing/flows/oauth-browser.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import { openBrowser, type Shown } from '../../platform/testing/oauth-browser.ts';
-import { ALLOW, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
+import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/worlds/code-world.ts';
+import { ALLOW, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
 
 let world: CodeWorld;
 beforeAll(async () => {

@@ -3,16 +3,19 @@ import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '../../domain/access/grant-shapes.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
 import {
   CERTIFICATE,
   derOf,
   OTHER_CERTIFICATE,
   type TestCertificate,
-} from '../../platform/testing/client-certificates.ts';
-import { newProofMaker } from '../../platform/testing/dpop.ts';
-import { type TestUser, verdictOn } from '../../platform/testing/flows.ts';
+} from '../../platform/testing/counterparts/client-certificates.ts';
+import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
+import { type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { expectOAuthError, expectProblem, send } from '../../platform/testing/http-client.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import {
   askToken,
   codeForm,
@@ -20,10 +23,7 @@ import {
   LOOPBACK_REDIRECT,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/oauth-world.ts';
-import { newPerson } from '../../platform/testing/people.ts';
-import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+} from '../../platform/testing/worlds/oauth-world.ts';
 
 const TOKEN = `${API_URL}/oauth2/token`;
 const USERINFO = `${API_URL}/oauth2/userinfo`;

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '../../platform/testing/flows.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { newPerson } from '../../platform/testing/people.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,
   openUnvettedWorld,
   startDocumentHost,
   type UnvettedWorld,
-} from '../../platform/testing/unvetted-world.ts';
+} from '../../platform/testing/worlds/unvetted-world.ts';
 
 let world: UnvettedWorld;
 let host: DocumentHost;

@@ -1,10 +1,10 @@
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { signUp, verdictOn } from '../../platform/testing/flows.ts';
+import { signUp, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import { askToken, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
 import { eventually } from '../../platform/testing/product.ts';
+import { askToken, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,
@@ -14,7 +14,7 @@ import {
   UNVETTED_AUDIENCE,
   type UnvettedWorld,
   unvettedPath,
-} from '../../platform/testing/unvetted-world.ts';
+} from '../../platform/testing/worlds/unvetted-world.ts';
 
 let world: UnvettedWorld;
 let strict: ApiCopy;

@@ -2,10 +2,10 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from '
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/code-world.ts';
-import { signUp, untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
+import { signUp, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import { ALLOW, browserOf, newVerifier } from '../../platform/testing/oauth-world.ts';
+import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/worlds/code-world.ts';
+import { ALLOW, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
 
 let world: CodeWorld;
 beforeAll(async () => {

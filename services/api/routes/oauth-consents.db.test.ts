@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { type TestUser, untilVerdict, verdictOn } from '../../platform/testing/flows.ts';
+import { type TestUser, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import {
   askToken,
   browserOf,
@@ -10,9 +12,7 @@ import {
   codeOf,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/oauth-world.ts';
-import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+} from '../../platform/testing/worlds/oauth-world.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 

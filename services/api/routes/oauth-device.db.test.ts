@@ -2,10 +2,12 @@ import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { newProofMaker } from '../../platform/testing/dpop.ts';
-import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows.ts';
+import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
+import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { send } from '../../platform/testing/http-client.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import {
   askToken,
   browserOf,
@@ -13,9 +15,7 @@ import {
   codeOf,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/oauth-world.ts';
-import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+} from '../../platform/testing/worlds/oauth-world.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';

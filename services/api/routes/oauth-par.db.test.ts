@@ -1,11 +1,12 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { newProofMaker } from '../../platform/testing/dpop.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
+import type { Shown } from '../../platform/testing/flows/oauth-browser.ts';
 import { expectOAuthError, type Received, send } from '../../platform/testing/http-client.ts';
-import type { Shown } from '../../platform/testing/oauth-browser.ts';
+import { type ClientCredentials, eventually } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import {
   ALLOW,
   askToken,
@@ -15,8 +16,7 @@ import {
   LOOPBACK_REDIRECT,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/oauth-world.ts';
-import { type ClientCredentials, eventually } from '../../platform/testing/product.ts';
+} from '../../platform/testing/worlds/oauth-world.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const WEB = 'https://app.example.test/cb';

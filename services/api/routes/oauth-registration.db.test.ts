@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { oauthPurges } from '../../domain/oauth/oauth-purges.ts';
 import { purge } from '../../domain/purge.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { send } from '../../platform/testing/http-client.ts';
+import { eventually } from '../../platform/testing/product.ts';
 import {
   askToken,
   browserOf,
@@ -12,10 +15,7 @@ import {
   codeOf,
   LOOPBACK_REDIRECT,
   newVerifier,
-} from '../../platform/testing/oauth-world.ts';
-import { newPerson } from '../../platform/testing/people.ts';
-import { eventually } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+} from '../../platform/testing/worlds/oauth-world.ts';
 import {
   NOTES_REDIRECT,
   openUnvettedWorld,
@@ -23,7 +23,7 @@ import {
   UNVETTED_AUDIENCE,
   type UnvettedWorld,
   unvettedPath,
-} from '../../platform/testing/unvetted-world.ts';
+} from '../../platform/testing/worlds/unvetted-world.ts';
 
 let world: UnvettedWorld;
 let strict: ApiCopy;

@@ -2,12 +2,12 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../../domain/access/create-client.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { issueFor, type Pair } from '../../platform/testing/flows.ts';
+import { issueFor, type Pair } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
+import { cookieOf, send } from '../../platform/testing/http-client.ts';
 import {
   type AccountWorld,
   ALIVE,
@@ -8,10 +11,7 @@ import {
   openAccountWorld,
   ownPage,
   told,
-} from '../../platform/testing/account-world.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows.ts';
-import { cookieOf, send } from '../../platform/testing/http-client.ts';
+} from '../../platform/testing/worlds/account-world.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
+import { send } from '../../platform/testing/http-client.ts';
 import {
   type AccountWorld,
   at,
@@ -8,9 +10,7 @@ import {
   openAccountWorld,
   ownPage,
   told,
-} from '../../platform/testing/account-world.ts';
-import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows.ts';
-import { send } from '../../platform/testing/http-client.ts';
+} from '../../platform/testing/worlds/account-world.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {

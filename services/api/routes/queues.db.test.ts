@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { permissionMissing } from '../../platform/errors.ts';
 import { createProducer, type Producer } from '../../platform/queue/producer.ts';
-import { signIn, signUp } from '../../platform/testing/flows.ts';
+import { signIn, signUp } from '../../platform/testing/flows/flows.ts';
 import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { composeWorker, effectJob, effectJobId } from '../../platform/testing/job-world.ts';
 import { eventually, type Product, queryRows, startProduct } from '../../platform/testing/product.ts';
+import { composeWorker, effectJob, effectJobId } from '../../platform/testing/worlds/job-world.ts';
 
 const BOARD = '/v1/admin/queues';
 let product: Product;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { detectIncidents } from '../../domain/security/detect-incidents.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import { newEmail, refresh, signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { newEmail, refresh, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { never, openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
+import { never, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

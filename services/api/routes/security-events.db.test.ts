@@ -5,12 +5,12 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Ports } from '../../domain/ports.ts';
 import { createEventStreams } from '../../domain/security/event-stream.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newEmail, signIn, signUp } from '../../platform/testing/flows.ts';
+import { newEmail, signIn, signUp } from '../../platform/testing/flows/flows.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
 import { type Json, send } from '../../platform/testing/http-client.ts';
-import { newPerson } from '../../platform/testing/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { callerAt, openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
+import { callerAt, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { refreshTokenReuse } from '../../domain/security/detections.ts';
 import { raiseIncident } from '../../domain/security/raise-incident.ts';
-import { refresh, signUp } from '../../platform/testing/flows.ts';
+import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
 import { expectProblem, type Json, type Received } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
+import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newClient, signIn } from '../../platform/testing/flows.ts';
+import { newClient, signIn } from '../../platform/testing/flows/flows.ts';
 import { basicHeader, type Json } from '../../platform/testing/http-client.ts';
 import { type Product, startProduct } from '../../platform/testing/product.ts';
 

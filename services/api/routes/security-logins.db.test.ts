@@ -4,14 +4,18 @@ import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
 import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import { createAuthenticator } from '../../platform/testing/authenticator.ts';
-import { act, enrolled } from '../../platform/testing/factor-flows.ts';
-import { refresh, signUp } from '../../platform/testing/flows.ts';
+import { createAuthenticator } from '../../platform/testing/counterparts/authenticator.ts';
+import {
+  type ProviderAccount,
+  startOidcProvider,
+  type TestProvider,
+} from '../../platform/testing/counterparts/oidc-provider.ts';
+import { codeOf } from '../../platform/testing/counterparts/totp.ts';
+import { act, enrolled } from '../../platform/testing/flows/factor-flows.ts';
+import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { type ProviderAccount, startOidcProvider, type TestProvider } from '../../platform/testing/oidc-provider.ts';
-import { from, openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
-import { codeOf } from '../../platform/testing/totp.ts';
+import { from, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import { createAuthenticator } from '../../platform/testing/authenticator.ts';
-import { newEmail, newPassword, refresh, signUp, type TestUser } from '../../platform/testing/flows.ts';
+import { createAuthenticator } from '../../platform/testing/counterparts/authenticator.ts';
+import { codeOf } from '../../platform/testing/counterparts/totp.ts';
+import { newEmail, newPassword, refresh, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, type Json, type Received, send } from '../../platform/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { askToken, browserOf, newOAuthClient } from '../../platform/testing/oauth-world.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/security-world.ts';
-import { codeOf } from '../../platform/testing/totp.ts';
+import { askToken, browserOf, newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
+import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

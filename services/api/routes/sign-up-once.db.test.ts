@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AccountWorld, openAccountWorld } from '../../platform/testing/account-world.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword } from '../../platform/testing/flows.ts';
+import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, type Received, send } from '../../platform/testing/http-client.ts';
+import { type AccountWorld, openAccountWorld } from '../../platform/testing/worlds/account-world.ts';
 
 let world: AccountWorld;
 beforeAll(async () => {

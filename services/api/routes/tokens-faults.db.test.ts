@@ -3,11 +3,11 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { currentRequestTrace } from '../../../observability/http-span.ts';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { insertUser } from '../../platform/testing/families.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
+import { insertUser } from '../../platform/testing/made/families.ts';
+import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 type World = {
   readonly api: ApiCopy;

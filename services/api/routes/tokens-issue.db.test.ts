@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { insertUser } from '../../platform/testing/families.ts';
-import { patiently } from '../../platform/testing/flows.ts';
+import { patiently } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
+import { insertUser } from '../../platform/testing/made/families.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

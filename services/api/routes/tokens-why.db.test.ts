@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { actOn } from '../../domain/security/act-on-incident.ts';
 import { type Detection, detections } from '../../domain/security/detections.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { clientToken, refresh, tampered } from '../../platform/testing/flows.ts';
+import { clientToken, refresh, tampered } from '../../platform/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
 import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { newPerson, type Person, pairOf } from '../../platform/testing/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;

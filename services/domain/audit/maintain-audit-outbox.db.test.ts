@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
-import { runKillable } from '../../platform/testing/killable.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
+import { runKillable } from '../../platform/testing/processes/killable.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import { type MaintainedOutbox, maintainAuditOutbox } from './maintain-audit-outbox.ts';
 import { outboxPurge } from './outbox-partitions.store.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLogWorld, giveKeys, type LogWorld } from '../../platform/testing/log-world.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '../../platform/testing/worlds/log-world.ts';
 import { userLogin } from '../identity/audit-events.ts';
 import { familyEnded, tokenRevoked } from '../tokens/audit-events.ts';
 import { erasePersonal } from './erase-personal.ts';

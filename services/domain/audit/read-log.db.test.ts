@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defineStatement, type Statement } from '../../platform/define/statement.ts';
-import { noteSigner, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
+import { noteSigner, plainEvent, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
 import {

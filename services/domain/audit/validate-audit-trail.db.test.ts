@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../platform/testing/log-world.ts';
+import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../platform/testing/sealed-log.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../platform/testing/worlds/log-world.ts';
 import { readLogKeys } from '../keys/log-keys.ts';
 import type { Sql } from '../ports.ts';
 import { erasePersonal } from './erase-personal.ts';

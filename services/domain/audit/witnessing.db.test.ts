@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createWitnessSink } from '../../platform/checkpoints/witness-sink.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../platform/testing/log-world.ts';
+import { startWitness, type TestWitness } from '../../platform/testing/counterparts/witness.ts';
+import { tlogSigner } from '../../platform/testing/made/tlog-builder.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { eventually } from '../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
-import { tlogSigner } from '../../platform/testing/tlog-builder.ts';
-import { startWitness, type TestWitness } from '../../platform/testing/witness.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../platform/testing/worlds/log-world.ts';
 import { advanceLogKey } from '../keys/advance-log-key.ts';
 import { readLogKeys } from '../keys/log-keys.ts';
 import type { CheckpointSink } from '../ports.ts';

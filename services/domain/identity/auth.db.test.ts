@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readSession, redisKeyOf, signUp } from '../../platform/testing/identity-flows.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../platform/testing/identity-world.ts';
+import { readSession, redisKeyOf, signUp } from '../../platform/testing/flows/identity-flows.ts';
 import { overtaken } from '../../platform/testing/overtaken.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { type IdentityWorld, newPerson, startIdentityWorld } from '../../platform/testing/worlds/identity-world.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { PASSWORD_ALONE } from './assurance.ts';
 import { beginLogin } from './sessions/open-session.ts';

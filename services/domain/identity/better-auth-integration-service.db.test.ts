@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { insertSession, insertUser } from '../../platform/testing/families.ts';
-import { newEmail, newPassword } from '../../platform/testing/flows.ts';
+import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
+import { insertSession, insertUser } from '../../platform/testing/made/families.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
 import { validateToken } from '../tokens/validate-token.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';

@@ -2,10 +2,15 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { redisKeyOf } from '../../platform/testing/identity-flows.ts';
-import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../platform/testing/identity-world.ts';
+import { redisKeyOf } from '../../platform/testing/flows/identity-flows.ts';
+import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { startTcpProxy, type TcpProxy } from '../../platform/testing/tcp-proxy.ts';
+import {
+  type IdentityWorld,
+  newPerson,
+  send,
+  startIdentityWorld,
+} from '../../platform/testing/worlds/identity-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 

@@ -1,10 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { claimsIn } from '../../platform/testing/flows.ts';
+import { claimsIn } from '../../platform/testing/flows/flows.ts';
+import {
+  readSession,
+  redisKeyOf,
+  sessionTokenOf,
+  signIn,
+  signUp,
+} from '../../platform/testing/flows/identity-flows.ts';
 import type { Json } from '../../platform/testing/http-client.ts';
-import { readSession, redisKeyOf, sessionTokenOf, signIn, signUp } from '../../platform/testing/identity-flows.ts';
-import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../platform/testing/identity-world.ts';
 import { queryRows } from '../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import {
+  type IdentityWorld,
+  newPerson,
+  send,
+  startIdentityWorld,
+} from '../../platform/testing/worlds/identity-world.ts';
 import type { PasswordHasher } from '../ports.ts';
 
 vi.setConfig({ testTimeout: 180_000 });

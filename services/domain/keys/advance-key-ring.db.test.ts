@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type KeyRow, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/key-world.ts';
-import { runKillable } from '../../platform/testing/killable.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
+import { runKillable } from '../../platform/testing/processes/killable.ts';
+import { type KeyRow, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/key-world.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
+import { type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { listKeys } from './list-keys.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';

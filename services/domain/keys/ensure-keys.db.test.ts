@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,
@@ -8,8 +9,7 @@ import {
   keySettings,
   openKeyWorld,
   SKEW_MS,
-} from '../../platform/testing/key-world.ts';
-import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+} from '../../platform/testing/worlds/key-world.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { KeyMaterialError } from './key-material.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { KEY_AUDIENCE, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/key-world.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
+import { KEY_AUDIENCE, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import type { Tx } from '../ports.ts';
 import { advanceLogKey } from './advance-log-key.ts';
 import { compromiseKey } from './compromise-key.ts';

@@ -1,14 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,
   type KeyWorld,
   keySettings,
   openKeyWorld,
-} from '../../platform/testing/key-world.ts';
-import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+} from '../../platform/testing/worlds/key-world.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import type { EnsureKeysSettings } from './ensure-keys.ts';

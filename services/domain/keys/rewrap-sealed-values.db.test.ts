@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
 import { createVault } from '../../platform/crypto/vault.ts';
-import { runKillable } from '../../platform/testing/killable.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { runKillable } from '../../platform/testing/processes/killable.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { KeyMaterialError } from './key-material.ts';

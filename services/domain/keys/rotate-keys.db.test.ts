@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type KeyWorld, openKeyWorld, SKEW_MS } from '../../platform/testing/key-world.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
+import { type KeyWorld, openKeyWorld, SKEW_MS } from '../../platform/testing/worlds/key-world.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { listKeys } from './list-keys.ts';
 import { retireKeys } from './retire-keys.ts';

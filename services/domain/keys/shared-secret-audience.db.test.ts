@@ -5,7 +5,7 @@ import {
   type KeyWorld,
   keySettings,
   openKeyWorld,
-} from '../../platform/testing/key-world.ts';
+} from '../../platform/testing/worlds/key-world.ts';
 import type { EnsureKeysSettings } from './ensure-keys.ts';
 import { sharedSecretPurpose } from './key-timeline.ts';
 import { type KeyRow, readKeysOf } from './keys.store.ts';

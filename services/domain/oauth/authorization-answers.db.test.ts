@@ -2,20 +2,20 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import type { TestUser } from '../../platform/testing/flows.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { type Json, send } from '../../platform/testing/http-client.ts';
+import { overtaken } from '../../platform/testing/overtaken.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import {
   browserOf,
   challengeOf,
   LOOPBACK_REDIRECT,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/oauth-world.ts';
-import { overtaken } from '../../platform/testing/overtaken.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+} from '../../platform/testing/worlds/oauth-world.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { authorize } from './authorize.ts';
 import { answerError, requestOver } from './authorize-step.ts';

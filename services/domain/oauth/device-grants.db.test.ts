@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { callerFrom } from '../../platform/testing/families.ts';
-import type { TestUser } from '../../platform/testing/flows.ts';
-import { newOAuthClient } from '../../platform/testing/oauth-world.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import { callerFrom } from '../../platform/testing/made/families.ts';
 import { overtaken } from '../../platform/testing/overtaken.ts';
 import { createTestPorts } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { newSignedIn } from '../../platform/testing/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
 import { DEVICE_GRANT } from '../access/grant-shapes.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { AUDIENCE, goodClaims, NOW, tokenWorld } from '../../platform/testing/token-world.ts';
+import { AUDIENCE, goodClaims, NOW, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Client } from '../access/access-directory.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 

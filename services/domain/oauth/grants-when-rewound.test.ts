@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { tokenWorld } from '../../platform/testing/token-world.ts';
+import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import { exchangeToken } from './exchange-token.ts';
 import { redeemCode } from './redeem-code.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestPorts, type TestPorts } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
-import { type TokenWorld, tokenWorld } from '../../platform/testing/token-world.ts';
+import { type TokenWorld, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import { readUserInfo } from './read-user-info.ts';
 
 let database: TestDatabase;

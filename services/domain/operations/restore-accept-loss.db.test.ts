@@ -15,7 +15,7 @@ import {
 } from '../../platform/testing/api-copy.ts';
 import type { Json } from '../../platform/testing/http-client.ts';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { type CliRun, runCli } from '../../platform/testing/run-cli.ts';
+import { type CliRun, runCli } from '../../platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { claimUnusedDatabase } from '../tokens/revocations/claim-unused-database.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
-import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenWorld } from '../../platform/testing/token-world.ts';
+import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { RequestContext } from '../ports.ts';
 import {
   type AccessTokenClaims,

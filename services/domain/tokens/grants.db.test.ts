@@ -1,12 +1,12 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/api-world.ts';
-import { insertUser } from '../../platform/testing/families.ts';
-import { clientToken } from '../../platform/testing/flows.ts';
+import { clientToken } from '../../platform/testing/flows/flows.ts';
 import { expectOAuthError, send } from '../../platform/testing/http-client.ts';
+import { insertUser } from '../../platform/testing/made/families.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { introspectToken } from './introspect-token.ts';

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 const source = `
 import { deflateRawSync } from 'node:zlib';
 import { encode, headerOf, jws, reasonOf, tokenWorld } from ${JSON.stringify(
-  new URL('../../platform/testing/token-world.ts', import.meta.url).href,
+  new URL('../../platform/testing/worlds/token-world.ts', import.meta.url).href,
 )};
 const world = tokenWorld();
 const key = world.keys.RS256;

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemRandom } from '../../platform/crypto/system.ts';
-import { tokenWorld } from '../../platform/testing/token-world.ts';
+import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
 

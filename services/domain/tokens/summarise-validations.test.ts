@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { quietLog } from '../../platform/testing/quiet-log.ts';
-import { tokenWorld } from '../../platform/testing/token-world.ts';
+import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Sql } from '../ports.ts';
 import { createValidationSummary } from './summarise-validations.ts';
 import { validateToken } from './validate-token.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AUDIENCE, goodClaims, tokenWorld } from '../../platform/testing/token-world.ts';
+import { AUDIENCE, goodClaims, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Redis } from '../ports.ts';
 import { answerToken, answerValidate, plainTokenOf, type ValidateAnswerPorts } from './validate-answer.ts';
 

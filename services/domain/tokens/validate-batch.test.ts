@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { tokenWorld } from '../../platform/testing/token-world.ts';
+import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Redis } from '../ports.ts';
 import { validateBatch } from './validate-batch.ts';
 

@@ -12,7 +12,7 @@ import {
   reasonOf,
   signature,
   tokenWorld,
-} from '../../platform/testing/token-world.ts';
+} from '../../platform/testing/worlds/token-world.ts';
 import { MAXIMUM_TOKEN_LENGTH, parseToken } from './parse-token.ts';
 
 describe('form', () => {

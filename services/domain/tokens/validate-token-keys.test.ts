@@ -15,7 +15,7 @@ import {
   type TokenWorld,
   tokenWorld,
   withHeader,
-} from '../../platform/testing/token-world.ts';
+} from '../../platform/testing/worlds/token-world.ts';
 
 describe('algorithms and keys', () => {
   test.each(['none', 'nOnE', '', undefined, 'HS384', 'RS384', 'RS512', 'ES512', 'A128KW', 7, null, ['RS256']])(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { newProofMaker } from '../../platform/testing/dpop.ts';
-import { reasonOf, tokenWorld } from '../../platform/testing/token-world.ts';
+import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
+import { reasonOf, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import { tokenTypeOf } from './access-token.ts';
 import { bearerCaller } from './bearer-caller.ts';
 import { checkDpopProof } from './dpop/dpop-proof.ts';

@@ -12,7 +12,7 @@ import {
   type TokenWorld,
   tokenWorld,
   withHeader,
-} from '../../platform/testing/token-world.ts';
+} from '../../platform/testing/worlds/token-world.ts';
 import { keyedHash as keyed } from '../audit/audit-context.ts';
 import { matchesBinding } from './access-token.ts';
 import { validateToken } from './validate-token.ts';

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import type { RateBucket } from '../../domain/ports.ts';
 import { systemClock } from '../crypto/system.ts';
+import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
 import { eventually } from '../testing/product.ts';
 import { testRedisUrl } from '../testing/stores.ts';
-import { startTcpProxy, type TcpProxy } from '../testing/tcp-proxy.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
 
 const bucket: RateBucket = { name: 'test', limit: 5, windowSeconds: 60, counting: 'shared', toldEvery: 1 };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OutgoingMail } from '../../domain/ports.ts';
-import { type SmtpServer, startSmtpServer } from '../testing/smtp-server.ts';
+import { type SmtpServer, startSmtpServer } from '../testing/counterparts/smtp-server.ts';
 import { createFileOutbox, listMailFiles, mailFolderOf, readMailFile } from './file-outbox.ts';
 import { createSmtpTransport, trySmtp } from './smtp.ts';
 

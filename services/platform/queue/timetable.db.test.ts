@@ -3,9 +3,9 @@ import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Composed } from '../../worker/compose.ts';
 import type { Job } from '../define/job.ts';
-import { effectProcessor, type JobWorld, openJobWorld, scheduledEffectJob } from '../testing/job-world.ts';
 import { eventually } from '../testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/stores.ts';
+import { effectProcessor, type JobWorld, openJobWorld, scheduledEffectJob } from '../testing/worlds/job-world.ts';
 
 let database: TestDatabase;
 let world: JobWorld;

@@ -1,6 +1,6 @@
 // For tests only: looks whether a database's sealed log is what it claims, the plain way.
 import { createHash } from 'node:crypto';
-import type { LogWorld } from './log-world.ts';
+import type { LogWorld } from './worlds/log-world.ts';
 
 const sha256 = (...parts: readonly Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();
 

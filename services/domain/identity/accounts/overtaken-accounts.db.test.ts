@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../../platform/testing/api-world.ts';
-import { newEmail, newPassword, type TestUser } from '../../../platform/testing/flows.ts';
+import { newEmail, newPassword, type TestUser } from '../../../platform/testing/flows/flows.ts';
+import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { insertPerson, logIn } from '../../../platform/testing/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '../../../platform/testing/worlds/api-world.ts';
 import type { Caller } from '../../ports.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { sessionCaller } from '../sessions/read-session.ts';

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../../platform/testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '../../../platform/testing/api-world.ts';
-import { createAuthenticator } from '../../../platform/testing/authenticator.ts';
-import { claimsIn, newEmail, newPassword, type TestUser } from '../../../platform/testing/flows.ts';
+import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
+import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
+import { claimsIn, newEmail, newPassword, type TestUser } from '../../../platform/testing/flows/flows.ts';
+import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { insertPerson, logIn } from '../../../platform/testing/signed-in.ts';
-import { codeOf } from '../../../platform/testing/totp.ts';
+import { type ApiWorld, openApiWorld } from '../../../platform/testing/worlds/api-world.ts';
 import type { Caller } from '../../ports.ts';
 import { upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { sessionCaller } from '../sessions/read-session.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { act, answer, enable, enrolled } from '../../../platform/testing/factor-flows.ts';
-import { type FactorWorld, openFactorWorld } from '../../../platform/testing/factor-world.ts';
-import { claimsIn } from '../../../platform/testing/flows.ts';
-import { readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
-import { newPerson } from '../../../platform/testing/identity-world.ts';
-import { codeOf } from '../../../platform/testing/totp.ts';
+import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
+import { act, answer, enable, enrolled } from '../../../platform/testing/flows/factor-flows.ts';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
+import { type FactorWorld, openFactorWorld } from '../../../platform/testing/worlds/factor-world.ts';
+import { newPerson } from '../../../platform/testing/worlds/identity-world.ts';
 import { readSessionRow } from '../accounts/accounts.store.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
 
@@ -262,7 +262,7 @@ describe('signing in with a second factor', () => {
   test('a foreign page answers no challenge, and a body asks for one thing', async () => {
     const { person } = await enrolled(world);
     const { challenge } = (await signIn(world, person)).body;
-    const { send } = await import('../../../platform/testing/identity-world.ts');
+    const { send } = await import('../../../platform/testing/worlds/identity-world.ts');
     const foreign = await send(world, 'POST', '/api/auth/second-factor', {
       body: { challenge, totp: '123456' },
       headers: { origin: 'https://evil.example' },

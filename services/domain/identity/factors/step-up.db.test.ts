@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createAuthenticator } from '../../../platform/testing/authenticator.ts';
-import { act, answer, enrolled } from '../../../platform/testing/factor-flows.ts';
-import { type FactorWorld, openFactorWorld } from '../../../platform/testing/factor-world.ts';
-import { claimsIn } from '../../../platform/testing/flows.ts';
-import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/identity-flows.ts';
-import { newPerson, send } from '../../../platform/testing/identity-world.ts';
+import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
+import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
+import { act, answer, enrolled } from '../../../platform/testing/flows/factor-flows.ts';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { codeOf } from '../../../platform/testing/totp.ts';
+import { type FactorWorld, openFactorWorld } from '../../../platform/testing/worlds/factor-world.ts';
+import { newPerson, send } from '../../../platform/testing/worlds/identity-world.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { HasherBusyError } from '../../../platform/hasher/errors.ts';
+import { signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
 import type { Json } from '../../../platform/testing/http-client.ts';
-import { signIn, signUp } from '../../../platform/testing/identity-flows.ts';
+import { queryRows } from '../../../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import {
   type HttpAnswer,
   type IdentityWorld,
   newPerson,
   startIdentityWorld,
-} from '../../../platform/testing/identity-world.ts';
-import { queryRows } from '../../../platform/testing/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+} from '../../../platform/testing/worlds/identity-world.ts';
 import type { Caller, HashAdmission, PasswordHasher } from '../../ports.ts';
 import { signIn as signInCase } from '../sign-in.ts';
 import { countLoginFailure } from './count-login-failure.ts';

@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { claimsIn } from '../../../platform/testing/flows.ts';
-import type { Json } from '../../../platform/testing/http-client.ts';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import {
   csrfOf,
   OWN_ORIGIN,
@@ -11,10 +10,16 @@ import {
   signIn,
   signOut,
   signUp,
-} from '../../../platform/testing/identity-flows.ts';
-import { type IdentityWorld, newPerson, send, startIdentityWorld } from '../../../platform/testing/identity-world.ts';
+} from '../../../platform/testing/flows/identity-flows.ts';
+import type { Json } from '../../../platform/testing/http-client.ts';
 import { queryRows } from '../../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import {
+  type IdentityWorld,
+  newPerson,
+  send,
+  startIdentityWorld,
+} from '../../../platform/testing/worlds/identity-world.ts';
 import { sessionCaller } from './read-session.ts';
 
 vi.setConfig({ testTimeout: 180_000 });

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type IdentityWorld, startIdentityWorld } from '../../../platform/testing/identity-world.ts';
-import { startOidcProvider, type TestProvider } from '../../../platform/testing/oidc-provider.ts';
+import { startOidcProvider, type TestProvider } from '../../../platform/testing/counterparts/oidc-provider.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type IdentityWorld, startIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
 import { personCaller } from '../finish-login.ts';
 import { spendLoginFailures } from '../guard/forgive-login.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';

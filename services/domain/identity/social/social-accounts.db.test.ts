@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '../../../platform/testing/api-copy.ts';
-import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flows.ts';
+import type { ProviderAccount } from '../../../platform/testing/counterparts/oidc-provider.ts';
+import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flows/flows.ts';
 import { cookieOf, type Json, type Received } from '../../../platform/testing/http-client.ts';
-import type { ProviderAccount } from '../../../platform/testing/oidc-provider.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import {
@@ -11,7 +11,7 @@ import {
   openSocialWorld,
   providerAccount,
   type SocialWorld,
-} from '../../../platform/testing/social-world.ts';
+} from '../../../platform/testing/worlds/social-world.ts';
 import { personCaller } from '../finish-login.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../../platform/testing/api-copy.ts';
-import { verdictOn } from '../../../platform/testing/flows.ts';
+import { verdictOn } from '../../../platform/testing/flows/flows.ts';
 import { cookieOf, send } from '../../../platform/testing/http-client.ts';
 import {
   expectRefusedSignIn,
   openSocialWorld,
   providerAccount,
   type SocialWorld,
-} from '../../../platform/testing/social-world.ts';
+} from '../../../platform/testing/worlds/social-world.ts';
 
 let world: SocialWorld;
 beforeAll(async () => {

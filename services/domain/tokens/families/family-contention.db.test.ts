@@ -9,7 +9,7 @@ import {
   publicClient,
   refreshSecrets,
   refreshSettings,
-} from '../../../platform/testing/families.ts';
+} from '../../../platform/testing/made/families.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
 import type { Sql } from '../../ports.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';

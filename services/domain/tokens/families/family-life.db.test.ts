@@ -12,7 +12,7 @@ import {
   publicClient,
   refreshSecrets,
   refreshSettings,
-} from '../../../platform/testing/families.ts';
+} from '../../../platform/testing/made/families.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
 import type { Caller, Transact } from '../../ports.ts';
 import { createFamily, type NewFamily } from './create-family.ts';

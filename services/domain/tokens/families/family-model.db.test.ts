@@ -2,7 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSql } from '../../../platform/postgres/pool.ts';
-import { createFamilyCopy, type FamilyCopy, insertUser, refreshSecrets } from '../../../platform/testing/families.ts';
+import {
+  createFamilyCopy,
+  type FamilyCopy,
+  insertUser,
+  refreshSecrets,
+} from '../../../platform/testing/made/families.ts';
 import {
   batchRank,
   type ModelFamily,

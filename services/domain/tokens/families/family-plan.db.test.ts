@@ -1,7 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '../../../platform/testing/families.ts';
+import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '../../../platform/testing/made/families.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
 import { refreshFamilyRotateBatch } from './family.store.ts';
 import { mintRefreshToken, nonceHashOf, uuidToBytes } from './refresh-token-format.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { goodClaims, tokenWorld } from '../../../platform/testing/token-world.ts';
+import { goodClaims, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
 import type { AccessDirectory } from '../../access/access-directory.ts';
 import type { Redis } from '../../ports.ts';
 import type { MintedToken } from '../access-token.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSql } from '../../../platform/postgres/pool.ts';
-import type { FamilyCopy } from '../../../platform/testing/families.ts';
-import { type FamilyWorld, next, openFamilyWorld } from '../../../platform/testing/family-world.ts';
+import type { FamilyCopy } from '../../../platform/testing/made/families.ts';
+import { type FamilyWorld, next, openFamilyWorld } from '../../../platform/testing/worlds/family-world.ts';
 import { type ReadRefreshTokenPorts, readRefreshToken } from './read-refresh-token.ts';
 
 let world: FamilyWorld;

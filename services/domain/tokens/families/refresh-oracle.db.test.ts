@@ -8,7 +8,7 @@ import {
   insertUser,
   refreshSecrets,
   refreshSettings,
-} from '../../../platform/testing/families.ts';
+} from '../../../platform/testing/made/families.ts';
 import { type Attempt, faultsOfHistory } from '../../../platform/testing/oracle/family-history.ts';
 import { ORACLE_GRACE_SECONDS } from '../../../platform/testing/oracle/family-worker.ts';
 import { startWorker, type WorkerProcess } from '../../../platform/testing/oracle/worker-process.ts';

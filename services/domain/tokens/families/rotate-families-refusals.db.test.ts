@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type FamilyCopy, publicClient } from '../../../platform/testing/families.ts';
+import { type FamilyCopy, publicClient } from '../../../platform/testing/made/families.ts';
 import {
   type FamilyWorld,
   generations,
   openFamilyWorld,
   outcome,
   together,
-} from '../../../platform/testing/family-world.ts';
+} from '../../../platform/testing/worlds/family-world.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import type { PresentedBy } from './rotate-family.ts';
 

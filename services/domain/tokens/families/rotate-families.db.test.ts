@@ -7,7 +7,7 @@ import {
   publicClient,
   refreshSecrets,
   refreshSettings,
-} from '../../../platform/testing/families.ts';
+} from '../../../platform/testing/made/families.ts';
 import {
   type FamilyWorld,
   generations,
@@ -15,7 +15,7 @@ import {
   openFamilyWorld,
   outcome,
   together,
-} from '../../../platform/testing/family-world.ts';
+} from '../../../platform/testing/worlds/family-world.ts';
 
 let world: FamilyWorld;
 let copy: FamilyCopy;

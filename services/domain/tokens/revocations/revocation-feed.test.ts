@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { NOW, type TokenWorld, tokenWorld } from '../../../platform/testing/token-world.ts';
+import { NOW, type TokenWorld, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
 import type { KeyRing } from '../../keys/key-ring.ts';
 import { createRevocationFeed, type RevocationFeed } from './revocation-feed.ts';
 

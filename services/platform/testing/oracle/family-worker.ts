@@ -1,7 +1,7 @@
 import { useIdentifierKey } from '../../../domain/audit/audit-context.ts';
 import type { Caller, Sql } from '../../../domain/ports.ts';
 import { isAppError } from '../../define/error.ts';
-import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '../families.ts';
+import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '../made/families.ts';
 
 /** One API copy as a process of its own: takes refresh tokens from its parent, answers verdict and successor. */
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { childEnv } from '../child-env.ts';
+import { childEnv } from '../processes/child-env.ts';
 import type { WorkerAnswer, WorkerOptions, WorkerRequest } from './family-worker.ts';
 
 const SCRIPT = fileURLToPath(new URL('./family-worker.ts', import.meta.url));

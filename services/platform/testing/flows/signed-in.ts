@@ -1,0 +1,44 @@
+// For tests only: somebody signed in as by a password, with session, cookie and pair, and no password hashed.
+import { randomUUID } from 'node:crypto';
+import { beginLogin, finishLogin, type LoginAnswer } from '../../../domain/identity/sessions/open-session.ts';
+import type { ApiCopy } from '../api-copy.ts';
+import { newEmail, type TestUser } from './flows.ts';
+
+const request = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
+const anonymous = { kind: 'anonymous', request } as const;
+
+type Copy = Pick<ApiCopy, 'ports' | 'stores'>;
+
+/** A login of somebody who is there. */
+export async function logIn(
+  { ports }: Copy,
+  userId: string,
+): Promise<Pick<TestUser, 'sessionId' | 'cookie' | 'tokens'>> {
+  const login = await ports.auth.transact(async (tx) => {
+    const assurance = { amr: ['pwd'], acr: 'aal1' } as const;
+    const opened = await ports.auth.openSession({ userId, assurance }, request);
+    return beginLogin(tx, ports, opened, anonymous);
+  });
+  const { body, setCookie }: LoginAnswer = await finishLogin(ports, login, anonymous);
+  const cookie = setCookie.map((line) => line.split(';', 1)[0]).join('; ');
+  return { sessionId: body.session.id, cookie, tokens: body.tokens };
+}
+
+/** Somebody new. @param digest of a password; without it none opens the account */
+export async function insertPerson({ stores }: Copy, email: string, digest?: string): Promise<string> {
+  const id = randomUUID();
+  const rows = stores.pools.main;
+  await rows.query('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [id, email, 'Ada']);
+  if (digest !== undefined)
+    await rows.query(
+      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, $2)`,
+      [id, digest],
+    );
+  return id;
+}
+
+/** Somebody new who has signed in; where what a password costs is not the point. */
+export async function newSignedIn(copy: Copy, email = newEmail()): Promise<TestUser> {
+  const id = await insertPerson(copy, email);
+  return { id, email, password: '', ...(await logIn(copy, id)) };
+}

@@ -1,0 +1,75 @@
+// For tests only: bodies made from the OpenAPI document, and everywhere in them that something else could stand.
+import { expect } from 'vitest';
+import { expectErrorForm, type Json, type Received } from '../http-client.ts';
+import type { Operation } from '../openapi-check.ts';
+
+export const isNoFault = (status: number): boolean => status >= 200 && status < 500;
+const isRefusal = (status: number): boolean => status >= 400 && status < 500;
+
+/** A refusal: 4xx in the form of our errors. */
+export function expectRefused(label: unknown, answer: Received | undefined): void {
+  expect([label, answer?.status, answer?.text.slice(0, 200)]).toEqual([
+    label,
+    expect.toSatisfy(isRefusal),
+    expect.any(String),
+  ]);
+  expectErrorForm(answer!);
+}
+
+/** A path of this operation that names things which do not exist. */
+export const pathOf = ({ path }: Operation): string => path.replaceAll(/\{\w+\}/g, 'unknown');
+
+/** A body that fits, with one value for each member a schema names. */
+function fitting(schema: Json): Json {
+  if (schema.const !== undefined) return schema.const;
+  if (schema.anyOf) return fitting(schema.anyOf[0]);
+  if (schema.type === 'array') return [fitting(schema.items)];
+  if (schema.type === 'object')
+    return Object.fromEntries(
+      Object.entries<Json>(schema.properties ?? {}).map(([name, inner]) => [name, fitting(inner)]),
+    );
+  if (schema.type === 'integer' || schema.type === 'number') return schema.minimum ?? 1;
+  if (schema.type === 'boolean') return true;
+  return schema.format === 'email' ? 'nobody@example.test' : 'x';
+}
+
+/** One for each form a body may have. */
+export const bodiesOf = ({ bodySchema }: Operation): Json[] => (bodySchema.anyOf ?? [bodySchema]).map(fitting);
+
+type Place = {
+  readonly at: string;
+  readonly isText: boolean;
+  /** The body with this value there. */
+  readonly put: (value: unknown) => Json;
+};
+
+function places(body: Json, path = 'body'): Place[] {
+  if (typeof body !== 'object' || body === null) return [];
+  return Object.keys(body).flatMap((name) => {
+    const at = `${path}.${name}`;
+    const put = (value: unknown): Json => (Array.isArray(body) ? [value] : { ...body, [name]: value });
+    const inner = places(body[name], at).map((place) => ({ ...place, put: (value: unknown) => put(place.put(value)) }));
+    return [{ at, isText: typeof body[name] === 'string', put }, ...inner];
+  });
+}
+
+/** Names of members that may be null in place of text. */
+function nullableNames(schema: Json): string[] {
+  const inner = [schema.items, ...(schema.anyOf ?? []), ...Object.values<Json>(schema.properties ?? {})].filter(
+    Boolean,
+  );
+  const own = Object.entries<Json>(schema.properties ?? {})
+    .filter(([, member]) => member.anyOf?.some((each: Json) => each.type === 'null'))
+    .map(([name]) => name);
+  return [...own, ...inner.flatMap(nullableNames)];
+}
+
+/** Every place of an operation's bodies where text is expected, and whether null fits there too. */
+export function textPlaces(operation: Operation): (Place & { readonly isNullable: boolean })[] {
+  const nullable = new Set(nullableNames(operation.bodySchema));
+  return bodiesOf(operation).flatMap((body) =>
+    places(body)
+      .filter(({ isText }) => isText)
+      .map((place) => ({ ...place, isNullable: nullable.has(place.at.slice(place.at.lastIndexOf('.') + 1)) })),
+  );
+}

@@ -1,0 +1,54 @@
+// For tests only: an installation with an administrator, and what administrators ask for.
+import type { ApiCopy } from '../api-copy.ts';
+import { newPerson, type Person } from '../flows/people.ts';
+import { type Json, type Received, type Sent, send } from '../http-client.ts';
+import type { ClientCredentials } from '../product.ts';
+import { type ApiWorld, openApiWorld } from './api-world.ts';
+
+/** The reason that administrators give here. */
+export const reason = 'because of the test';
+
+type Ask = (method: string, path: string, sent?: Sent) => Promise<Received>;
+
+export type AdminWorld = ApiWorld & {
+  readonly copy: ApiCopy;
+  readonly admin: Person;
+  /** Requests with this access token. @param at another copy than the first */
+  as(bearer: string, at?: ApiCopy): Ask;
+  byAdmin(method: string, path: string, json?: object): Promise<Received>;
+  /** A client that the administrator makes, for client credentials unless said otherwise. */
+  register(body?: object): Promise<Received>;
+  /** A token by client credentials. */
+  tokenBy(client: ClientCredentials, form?: Readonly<Record<string, string>>, at?: ApiCopy): Promise<Received>;
+  /** What was written of a target, in order. */
+  events(type: string, target: string): Promise<Json[]>;
+};
+
+/** One copy of the API that hashes nothing before it is asked to: one world per test file. */
+export async function openAdminWorld(): Promise<AdminWorld> {
+  const world = await openApiWorld();
+  const copy = await world.startCopy({ hashes: false });
+  const admin = await newPerson(copy, ['admin']);
+  const as: AdminWorld['as'] =
+    (bearer, at = copy) =>
+    (method, path, sent = {}) =>
+      send(at.url, method, path, { bearer, ...sent });
+  const byAdmin: AdminWorld['byAdmin'] = (method, path, json) =>
+    as(admin.bearer)(method, path, json === undefined ? {} : { json });
+  return {
+    ...world,
+    copy,
+    admin,
+    as,
+    byAdmin,
+    register: (body = {}) =>
+      byAdmin('POST', '/v1/admin/clients', { name: 'Reports', grant_types: ['client_credentials'], reason, ...body }),
+    tokenBy: (client, form = {}, at = copy) =>
+      send(at.url, 'POST', '/oauth2/token', { basic: client, form: { grant_type: 'client_credentials', ...form } }),
+    events: (type, target) =>
+      world.rows(
+        `SELECT outcome, actor_kind, actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`,
+        [type, target],
+      ),
+  };
+}

@@ -1,0 +1,48 @@
+import { type ApiCopy, type ApiCopyOptions, newAuthSecret, newClient, startApiCopy } from '../api-copy.ts';
+import type { Json } from '../http-client.ts';
+import type { ClientCredentials } from '../product.ts';
+import { createTestDatabase, testRedisUrl } from '../stores.ts';
+
+/** One installation: copies of the API on a database of their own. */
+export type ApiWorld = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly authSecret: string;
+  /** One more copy. @param changes other stores than the world's, or settings */
+  startCopy(changes?: Partial<ApiCopyOptions>): Promise<ApiCopy>;
+  /** A confidential client with these client-credentials scopes; every copy knows it when this resolves. */
+  newClient(credentialScopes: readonly string[]): Promise<ClientCredentials>;
+  /** Rows of one statement, by the first copy's own connections. */
+  rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
+  /** Stops every copy, then drops the database. */
+  close(): Promise<void>;
+};
+
+/** Opens a world without copies: one per test file. */
+export async function openApiWorld(): Promise<ApiWorld> {
+  const database = await createTestDatabase();
+  const shared = { databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() };
+  const copies: ApiCopy[] = [];
+  const first = (): ApiCopy => {
+    if (copies[0] === undefined) throw new Error('no copy was started');
+    return copies[0];
+  };
+  return {
+    ...shared,
+    startCopy: async (changes = {}) => {
+      const copy = await startApiCopy({ ...shared, ...changes });
+      copies.push(copy);
+      return copy;
+    },
+    newClient: async (credentialScopes) => {
+      const { clientId, clientSecret } = await newClient(first(), credentialScopes);
+      await Promise.all(copies.slice(1).map(({ ports }) => ports.access.load()));
+      return { client_id: clientId, client_secret: clientSecret };
+    },
+    rows: async (text, values = []) => (await first().stores.pools.main.query(text, [...values])).rows,
+    close: async () => {
+      await Promise.all(copies.map((copy) => copy.stop()));
+      await database.drop();
+    },
+  };
+}

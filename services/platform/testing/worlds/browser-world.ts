@@ -1,0 +1,130 @@
+// For tests only: one API that a real browser reaches, a client's site on another origin, and what to look at.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import axe from 'axe-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { API_URL, type ApiCopy } from '../api-copy.ts';
+import { launchChromium } from '../chromium.ts';
+import { type ApiWorld, openApiWorld } from './api-world.ts';
+
+/** Under `localhost`: what https would be elsewhere (W3C Secure Contexts §3.1). */
+export const PAGES_ORIGIN = 'http://sallyport.localhost';
+
+export type Visit = {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** What the browser complained of: refused by a policy, thrown by a script, or shown as a dialog. */
+  readonly complaints: string[];
+};
+
+export type BrowserWorld = {
+  readonly world: ApiWorld;
+  readonly api: ApiCopy;
+  readonly browser: Browser;
+  /** Of a site that is not ours: the client's, or anybody's. */
+  readonly site: string;
+  /** Serves this HTML there under a path. */
+  serve(path: string, html: string): void;
+  /** A browser of its own, without cookies, or with those of somebody who is signed in. */
+  visit(options?: BrowserContextOptions, as?: { readonly cookie: string }): Promise<Visit>;
+  close(): Promise<void>;
+};
+
+export async function openBrowserWorld(): Promise<BrowserWorld> {
+  const world = await openApiWorld();
+  const api = await world.startCopy({ publicUrl: PAGES_ORIGIN, env: { CORS_ORIGINS: API_URL } });
+  const browser = await launchChromium(PAGES_ORIGIN, api.url);
+  const served = new Map<string, string>();
+  const server = createServer((request, reply) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://site.test');
+    reply.setHeader('content-type', 'text/html; charset=utf-8');
+    reply.end(served.get(pathname) ?? '<!doctype html><title>The client</title><p>Welcome back.</p>');
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return {
+    world,
+    api,
+    browser,
+    site: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    serve: (path, html) => void served.set(path, html),
+    visit: (options = {}, as) => visit(browser, options, as),
+    close: async () => {
+      await browser.close();
+      await stop(server);
+      await world.close();
+    },
+  };
+}
+
+const stop = (server: Server): Promise<void> =>
+  new Promise((done) => {
+    server.close(() => done());
+    server.closeAllConnections();
+  });
+
+async function visit(
+  browser: Browser,
+  options: BrowserContextOptions,
+  as?: { readonly cookie: string },
+): Promise<Visit> {
+  const context = await browser.newContext({ baseURL: PAGES_ORIGIN, ...options });
+  for (const pair of as?.cookie.split('; ') ?? []) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
+    await context.addCookies([{ name, value, url: PAGES_ORIGIN }]);
+  }
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    // A page of 401 or 403 is told of on the console too.
+    if (message.type() === 'error' && !/^Failed to load resource: .* status of 4\d\d/.test(message.text()))
+      complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('dialog', (dialog) => {
+    complaints.push(dialog.message());
+    void dialog.dismiss();
+  });
+  return { context, page, complaints };
+}
+
+/** The second look is at what the first could not see: other colours and less room. */
+const LOOKS = [
+  { colorScheme: 'light', width: 1_280, rules: null },
+  {
+    colorScheme: 'dark',
+    width: 320,
+    rules: ['color-contrast', 'link-in-text-block', 'scrollable-region-focusable', 'target-size'],
+  },
+] as const;
+
+/** Serious and critical findings of axe-core on a page as it stands. @param rules these alone */
+async function findings(page: Page, rules: readonly string[] | null): Promise<unknown[]> {
+  if (!(await page.evaluate('typeof axe === "object"'))) await page.evaluate(axe.source);
+  const options: axe.RunOptions = {
+    resultTypes: ['violations'],
+    ...(rules === null ? {} : { runOnly: { type: 'rule', values: [...rules] } }),
+  };
+  const { violations } = (await page.evaluate(`axe.run(document, ${JSON.stringify(options)})`)) as axe.AxeResults;
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => ({ id, at: nodes.slice(0, 5).map(({ html }) => html) }));
+}
+
+/** Takes away the end of long lists, whose parts are alike: axe-core needs seconds for thousands of nodes. */
+const shorten = (page: Page): Promise<unknown> =>
+  page.evaluate(`for (const list of document.querySelectorAll('main, main ul'))
+    for (const child of [...list.children].slice(60)) child.remove()`);
+
+/** In light and dark, wide and narrow: nothing that axe-core calls serious (WCAG 2.2), and nothing off to the side. */
+export async function expectReadable(page: Page): Promise<void> {
+  const label = `${page.url()} ${await page.title()}`;
+  await page.setViewportSize({ width: 320, height: 800 });
+  expect([label, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([label, 320]);
+  await shorten(page);
+  for (const { colorScheme, width, rules } of LOOKS) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 800 });
+    expect([label, colorScheme, await findings(page, rules)]).toEqual([label, colorScheme, []]);
+  }
+}
