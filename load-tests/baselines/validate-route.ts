@@ -5,8 +5,8 @@ import { startTelemetry } from '../../observability/otel.ts';
 import { createApp } from '../../services/api/app.ts';
 import { createCallerResolver } from '../../services/api/caller.ts';
 import { type TokenRoutesPorts, tokensRoutes } from '../../services/api/routes/tokens.ts';
+import { createVerifiedTokenCache } from '../../services/domain/tokens/judge/verified-token-cache.ts';
 import { createRevocationSet } from '../../services/domain/tokens/revocations/revocation-set.ts';
-import { createVerifiedTokenCache } from '../../services/domain/tokens/verified-token-cache.ts';
 import { loadConfig } from '../../services/platform/config/load.ts';
 import { systemClock } from '../../services/platform/crypto/system.ts';
 

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { Caller, Ports } from '../domain/ports.ts';
-import { idempotentRequest, workOnce } from '../domain/tokens/idempotency.ts';
+import { idempotentRequest, workOnce } from '../domain/tokens/issue/idempotency.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 
 /** What a use-case works with so that its writes, the key they came with and the kept answer are one transaction. */

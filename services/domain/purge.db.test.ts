@@ -22,7 +22,7 @@ import { sessionPurges } from './identity/session-purges.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
 import * as gentle from './purge.ts';
 import { tokenPurges } from './tokens/clean-up-expired-tokens.ts';
-import { countTokens } from './tokens/token-statistics.store.ts';
+import { countTokens } from './tokens/metadata/token-statistics.store.ts';
 
 const purges = [...tokenPurges, ...sessionPurges];
 /** Without rests between batches: nobody but the test is waiting. */

@@ -8,19 +8,19 @@ import {
   validateTokensEndpoint,
 } from '../../domain/tokens/contract.ts';
 import { explainEnd } from '../../domain/tokens/explain-end.ts';
-import { inactiveAnswer } from '../../domain/tokens/inactive-answer.ts';
-import { type IssuePorts, issuePair } from '../../domain/tokens/issue-pair.ts';
-import { readToken } from '../../domain/tokens/read-token.ts';
-import { readTokenStatistics } from '../../domain/tokens/read-token-statistics.ts';
-import { type RefreshTokenPorts, refreshToken } from '../../domain/tokens/refresh-token.ts';
-import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/tokens/revoke-token.ts';
+import { type IssuePorts, issuePair } from '../../domain/tokens/issue/issue-pair.ts';
+import { inactiveAnswer } from '../../domain/tokens/judge/inactive-answer.ts';
 import {
   answerToken,
   answerValidate,
   plainTokenOf,
   type ValidateAnswerPorts,
-} from '../../domain/tokens/validate-answer.ts';
-import { validateBatch } from '../../domain/tokens/validate-batch.ts';
+} from '../../domain/tokens/judge/validate-answer.ts';
+import { validateBatch } from '../../domain/tokens/judge/validate-batch.ts';
+import { readToken } from '../../domain/tokens/metadata/read-token.ts';
+import { readTokenStatistics } from '../../domain/tokens/metadata/read-token-statistics.ts';
+import { type RefreshTokenPorts, refreshToken } from '../../domain/tokens/refresh-token.ts';
+import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/tokens/revoke-token.ts';
 import { explainEndEndpoint } from '../../domain/tokens/why-contract.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';

@@ -4,8 +4,8 @@ import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
 import { insertSession, insertUser } from '../../platform/testing/made/families.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { validateToken } from '../tokens/judge/validate-token.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
-import { validateToken } from '../tokens/validate-token.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 
 let world: ApiWorld;

@@ -5,7 +5,6 @@ import type { Statement } from '../../platform/define/statement.ts';
 import { createPrismaDatabase } from '../../platform/postgres/prisma.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import type { Sql } from '../ports.ts';
-import { recordClientTokens } from '../tokens/client-credentials.store.ts';
 import { refreshFamilyRotateBatch } from '../tokens/families/family.store.ts';
 import {
   familiesEnd,
@@ -16,7 +15,8 @@ import {
   familyLock,
   sessionLock,
 } from '../tokens/families/family-life.store.ts';
-import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/idempotency.store.ts';
+import { recordClientTokens } from '../tokens/issue/client-credentials.store.ts';
+import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/issue/idempotency.store.ts';
 import { readFeed } from '../tokens/revocations/revocations.store.ts';
 import {
   insertTokenRevocation,

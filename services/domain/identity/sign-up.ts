@@ -1,7 +1,7 @@
 import { signups } from '../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
-import { idempotentRequest, workOnce } from '../tokens/idempotency.ts';
+import { idempotentRequest, workOnce } from '../tokens/issue/idempotency.ts';
 import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { normaliseEmail } from './email.ts';
 import { emailTaken } from './errors.ts';

@@ -11,9 +11,9 @@ import {
   type GrantTokenPorts,
   grantToken,
   type RefreshedPair,
-} from '../tokens/grant-token.ts';
-import type { ClientTokenAnswer } from '../tokens/issue-client-token.ts';
-import { oauthClient } from '../tokens/oauth-client.ts';
+} from '../tokens/issue/grant-token.ts';
+import type { ClientTokenAnswer } from '../tokens/issue/issue-client-token.ts';
+import { oauthClient } from '../tokens/issue/oauth-client.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
 import type { OAuthTokenAnswer } from './finish-oauth-login.ts';

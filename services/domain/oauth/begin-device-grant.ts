@@ -5,7 +5,7 @@ import type { HasPublicAddress } from '../access/server-metadata.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
-import { oauthClient } from '../tokens/oauth-client.ts';
+import { oauthClient } from '../tokens/issue/oauth-client.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { newUserCode, shownUserCode } from './device-codes.ts';

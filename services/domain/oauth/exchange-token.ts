@@ -6,10 +6,10 @@ import type { Caller } from '../ports.ts';
 import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import { rememberToken } from '../tokens/families/family-token.ts';
-import type { ClientTokenPorts } from '../tokens/issue-client-token.ts';
-import type { OAuthClient } from '../tokens/oauth-client.ts';
+import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
+import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
+import type { ValidatePorts } from '../tokens/judge/validate-token.ts';
 import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
-import type { ValidatePorts } from '../tokens/validate-token.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';

@@ -1,12 +1,12 @@
 import type { Client } from '../access/access-directory.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
-import { allowedAudience } from '../tokens/allowed-audience.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { confirmationOf, maySee, maySeeRoles } from '../tokens/families/family-token.ts';
-import type { ProvenKeys } from '../tokens/grant-token.ts';
+import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
+import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
+import { judgeToken, type ValidatePorts } from '../tokens/judge/validate-token.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { judgeToken, type ValidatePorts } from '../tokens/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
 import { requestedAudience } from './requested-terms.ts';
 

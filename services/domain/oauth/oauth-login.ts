@@ -5,8 +5,8 @@ import { type AccessTokenClaims, accessTokenClaims } from '../tokens/access-toke
 import { createFamily, type NewFamily } from '../tokens/families/create-family.ts';
 import { familyTokenFacts } from '../tokens/families/family-token.ts';
 import { sessionEnded } from '../tokens/families/refresh-errors.ts';
-import type { ProvenKeys } from '../tokens/grant-token.ts';
-import type { OAuthClient } from '../tokens/oauth-client.ts';
+import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
+import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { holdConsent } from './consents.store.ts';

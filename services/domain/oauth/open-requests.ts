@@ -3,7 +3,7 @@ import { keyedHash } from '../audit/audit-context.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { clientPrefixOf } from '../limits/client-prefix.ts';
 import type { Caller, Clock } from '../ports.ts';
-import type { OAuthClient } from '../tokens/oauth-client.ts';
+import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { openRequestsFull } from './errors.ts';
 
 /** How many requests of a client may wait for people at once: strangers can send them in the name of a public client. */

@@ -5,7 +5,7 @@ import type { Caller, Ports } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
-import { oauthClient } from '../tokens/oauth-client.ts';
+import { oauthClient } from '../tokens/issue/oauth-client.ts';
 import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';

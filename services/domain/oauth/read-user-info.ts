@@ -1,6 +1,6 @@
 import { unauthenticated } from '../../platform/errors.ts';
 import type { Ports } from '../ports.ts';
-import { judgeToken, type ValidatePorts } from '../tokens/validate-token.ts';
+import { judgeToken, type ValidatePorts } from '../tokens/judge/validate-token.ts';
 import { openIdScopeMissing } from './errors.ts';
 import { readUserProfile } from './user-claims.store.ts';
 import { type UserClaims, userClaims } from './user-claims.ts';

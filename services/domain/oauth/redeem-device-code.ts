@@ -3,8 +3,8 @@ import { isAppError } from '../../platform/define/error.ts';
 import { requestInvalid } from '../../platform/errors.ts';
 import type { Caller } from '../ports.ts';
 import { sessionEnded } from '../tokens/families/refresh-errors.ts';
-import type { ProvenKeys } from '../tokens/grant-token.ts';
-import type { OAuthClient } from '../tokens/oauth-client.ts';
+import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
+import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Client } from '../access/access-directory.ts';
-import { allowedAudience } from '../tokens/allowed-audience.ts';
+import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 
 /** RFC 6749 §3.3. */

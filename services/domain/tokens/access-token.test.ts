@@ -10,10 +10,10 @@ import {
   signAccessToken,
   type TokenFacts,
 } from './access-token.ts';
-import { bearerCaller } from './bearer-caller.ts';
+import { bearerCaller } from './judge/bearer-caller.ts';
+import { validateToken } from './judge/validate-token.ts';
+import { validateTokenSecurity } from './judge/validate-token-security.ts';
 import type { HasTokenSettings } from './token-settings.ts';
-import { validateToken } from './validate-token.ts';
-import { validateTokenSecurity } from './validate-token-security.ts';
 
 const request: RequestContext = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
 const facts: TokenFacts = {

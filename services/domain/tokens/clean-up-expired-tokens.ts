@@ -1,8 +1,8 @@
 import { type PurgePorts, purge } from '../purge.ts';
 import { dpopProofPurge } from './dpop/dpop.store.ts';
-import { idempotencyKeyPurge } from './idempotency.store.ts';
+import { idempotencyKeyPurge } from './issue/idempotency.store.ts';
+import { familyPurge } from './metadata/token-statistics.store.ts';
 import { revocationPurge } from './revocations/revocations.store.ts';
-import { familyPurge } from './token-statistics.store.ts';
 
 /** What this module removes once its time is over. */
 export const tokenPurges = [familyPurge, revocationPurge, idempotencyKeyPurge, dpopProofPurge] as const;

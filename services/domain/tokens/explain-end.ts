@@ -9,9 +9,9 @@ import {
   type TokenTies,
 } from './explain-end.store.ts';
 import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import { verifyToken } from './judge/validate-token.ts';
 import { assertFresh, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
-import { verifyToken } from './validate-token.ts';
 import { DECIDING_RULES, type DecidingRule, END_REASONS, type EndReason, type Explanation } from './why-contract.ts';
 
 export type ExplainPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings;

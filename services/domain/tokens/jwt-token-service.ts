@@ -3,17 +3,17 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { tokenReplayDetected } from './audit-events.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from './clean-up-expired-tokens.ts';
-import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
 import { isGenerationSuperseded } from './families/family-status.store.ts';
 import type { TokenPairAnswer } from './families/family-token.ts';
 import { readRefreshToken } from './families/read-refresh-token.ts';
-import { type IssuePorts, issuePair } from './issue-pair.ts';
+import { type IssuePorts, issuePair } from './issue/issue-pair.ts';
+import { detectReplayAttack, type ReplayContext } from './judge/detect-replay.ts';
+import { type ValidatePorts, validateToken, verifyToken } from './judge/validate-token.ts';
+import { validateTokenSecurity } from './judge/validate-token-security.ts';
+import type { TokenMetadata } from './metadata/token-metadata.cache.ts';
 import { type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
 import { type RevokePorts, revokeToken } from './revoke-token.ts';
-import type { TokenMetadata } from './token-metadata.cache.ts';
 import type { ClientInfo, JWTPayload, TokenPair, TokenType, TokenValidationResult, UserRole } from './token-types.ts';
-import { type ValidatePorts, validateToken, verifyToken } from './validate-token.ts';
-import { validateTokenSecurity } from './validate-token-security.ts';
 
 export type JWTTokenServicePorts = IssuePorts & RefreshTokenPorts & RevokePorts & ValidatePorts & Pick<Ports, 'log'>;
 

@@ -10,6 +10,7 @@ import { tokenRevoked } from './audit-events.ts';
 import { clientUnknown, userUnknown } from './errors.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './families/end-family.ts';
 import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import { verifyToken } from './judge/validate-token.ts';
 import type { RevocationKind } from './revocations/revocation-log.ts';
 import type { HasRevocationPush, HasRevocations } from './revocations/revocation-set.ts';
 import {
@@ -21,7 +22,6 @@ import {
   readSessionOwner,
 } from './revocations/token-revocation.store.ts';
 import type { HasTokenSettings } from './token-settings.ts';
-import { verifyToken } from './validate-token.ts';
 
 export type RevokePorts = Pick<Ports, 'transact' | 'sql' | 'clock'> &
   HasKeyRing &

@@ -2,14 +2,14 @@ import { currentTraceId, currentTraceparent } from '../../../observability/http-
 import type { Ports } from '../ports.ts';
 import type { HasStepUp } from '../step-up.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from './clean-up-expired-tokens.ts';
-import { isRevoked } from './read-token.ts';
-import { readTokenStatistics, type TokenStatistics } from './read-token-statistics.ts';
+import { batchValidateTokens } from './judge/validate-batch.ts';
+import type { ValidatePorts } from './judge/validate-token.ts';
+import { isRevoked } from './metadata/read-token.ts';
+import { readTokenStatistics, type TokenStatistics } from './metadata/read-token-statistics.ts';
+import { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './metadata/token-metadata.cache.ts';
 import { assertFresh } from './revocations/revocation-set.ts';
 import { type RevokePorts, revokeToken } from './revoke-token.ts';
-import { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './token-metadata.cache.ts';
 import type { JWTPayload, TokenValidationResult } from './token-types.ts';
-import { batchValidateTokens } from './validate-batch.ts';
-import type { ValidatePorts } from './validate-token.ts';
 
 export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
 

@@ -2,8 +2,8 @@ import type { Config } from '../../platform/config/load.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 
 export type { CleanupResult } from './clean-up-expired-tokens.ts';
-export type { TokenStatistics } from './read-token-statistics.ts';
-export type { TokenMetadata } from './token-metadata.cache.ts';
+export type { TokenStatistics } from './metadata/read-token-statistics.ts';
+export type { TokenMetadata } from './metadata/token-metadata.cache.ts';
 
 /** Types of the token service as its callers in TypeScript know them; times in seconds unless named otherwise. */
 

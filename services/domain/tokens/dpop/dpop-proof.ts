@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { jwkThumbprint } from '../../keys/key-material.ts';
-import { canonicalBytes } from '../canonical-bytes.ts';
-import { type JsonObject, parseStrictObject } from '../strict-json.ts';
-import { verifySignature } from '../verify-signature.ts';
+import { canonicalBytes } from '../judge/canonical-bytes.ts';
+import { type JsonObject, parseStrictObject } from '../judge/strict-json.ts';
+import { verifySignature } from '../judge/verify-signature.ts';
 
 /** Algorithms of proofs (RFC 9449 §5.1); all asymmetric. */
 const DPOP_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const;

@@ -4,7 +4,7 @@ import { goodClaims, tokenWorld } from '../../../platform/testing/worlds/token-w
 import type { AccessDirectory } from '../../access/access-directory.ts';
 import type { Redis } from '../../ports.ts';
 import type { MintedToken } from '../access-token.ts';
-import { readTokenMetadata } from '../token-metadata.cache.ts';
+import { readTokenMetadata } from '../metadata/token-metadata.cache.ts';
 import { familyTokenFacts, rememberToken } from './family-token.ts';
 
 const access = {

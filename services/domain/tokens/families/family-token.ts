@@ -3,7 +3,7 @@ import { FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
 import { auditActor } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
-import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../token-metadata.cache.ts';
+import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
 
 /** What a login's access token says: of a new family and of a rotated one alike. */
 export type FamilyFacts = {

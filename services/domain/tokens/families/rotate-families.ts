@@ -1,6 +1,6 @@
 import { tokenRefreshBatchSize } from '../../../../observability/metrics/tokens.ts';
 import type { Ports } from '../../ports.ts';
-import { type Batcher, createBatcher } from '../batcher.ts';
+import { type Batcher, createBatcher } from '../batches/batcher.ts';
 import type { HasRevocationPush } from '../revocations/revocation-set.ts';
 import { type PresentedToken, type Rotation, type RotationPolicy, rotateBatch } from './family.store.ts';
 import { type LoginRest, restSeconds } from './login-rest.ts';

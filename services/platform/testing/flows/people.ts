@@ -1,5 +1,5 @@
 // For tests only: people with roles, signed in without what a password costs.
-import { issuePair } from '../../../domain/tokens/issue-pair.ts';
+import { issuePair } from '../../../domain/tokens/issue/issue-pair.ts';
 import type { ApiCopy } from '../api-copy.ts';
 import { insertSession, insertUser } from '../made/families.ts';
 

@@ -2,10 +2,14 @@ import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, rando
 import type { VerificationKey } from '../../../domain/keys/key-material.ts';
 import type { KeyRing } from '../../../domain/keys/key-ring.ts';
 import type { Clock } from '../../../domain/ports.ts';
+import {
+  type TokenExpectations,
+  type ValidatePorts,
+  validateToken,
+} from '../../../domain/tokens/judge/validate-token.ts';
+import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-token-cache.ts';
 import { createRevocationSet, type RevocationMemory } from '../../../domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../../domain/tokens/token-settings.ts';
-import { type TokenExpectations, type ValidatePorts, validateToken } from '../../../domain/tokens/validate-token.ts';
-import { createVerifiedTokenCache } from '../../../domain/tokens/verified-token-cache.ts';
 import { loadConfig } from '../../config/load.ts';
 import { quietLog } from '../quiet-log.ts';
 

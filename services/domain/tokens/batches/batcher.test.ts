@@ -1,0 +1,302 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { storeUnavailable } from '../../../platform/errors.ts';
+import { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
+
+type Call = {
+  readonly items: readonly number[];
+  answer(): Promise<void>;
+  fail(err: unknown): Promise<void>;
+};
+
+let now = 0;
+let calls: Call[] = [];
+const turn = async (): Promise<void> => {
+  for (let index = 0; index < 3; index += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+const advance = async (milliseconds: number): Promise<void> => {
+  now += milliseconds;
+  await vi.advanceTimersByTimeAsync(milliseconds);
+  await turn();
+};
+
+beforeEach(() => {
+  now = 0;
+  calls = [];
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const make = (over: Partial<BatcherOptions<number, number>> = {}): Batcher<number, number> =>
+  createBatcher<number, number>({
+    name: 'test',
+    clock: { now: () => 0, monotonic: () => now },
+    maxBatch: 4,
+    lanes: 2,
+    spacingMs: 0,
+    deadlineMs: 1_000,
+    maxWaiting: 100,
+    isRepeatable: () => false,
+    run: (items) =>
+      new Promise((resolve, reject) => {
+        calls.push({
+          items,
+          answer: () => {
+            resolve(items.map((item) => item * 10));
+            return turn();
+          },
+          fail: (err) => {
+            reject(err);
+            return turn();
+          },
+        });
+      }),
+    ...over,
+  });
+const last = (): Call => calls.at(-1) as Call;
+const coded = (code: string): Error => storeUnavailable({ cause: Object.assign(new Error('x'), { code }) });
+const lost = (): Error => new Error('Connection terminated unexpectedly');
+const settle = (promise: Promise<number>): Promise<unknown> =>
+  promise.catch((err: unknown) => (err as { code?: string }).code ?? (err as Error).message);
+
+describe('grouping', () => {
+  test('a lone item leaves at the end of its turn', async () => {
+    const batcher = make();
+    const answer = batcher.submit(1);
+    await turn();
+    expect(calls.map((call) => call.items)).toEqual([[1]]);
+    await last().answer();
+    expect(await answer).toBe(10);
+  });
+
+  test('a batch soon after another leaves with those who came meanwhile, and a later one at once again', async () => {
+    const batcher = make({ spacingMs: 4 });
+    const answers = [batcher.submit(1)];
+    await turn();
+    answers.push(batcher.submit(2));
+    await advance(3);
+    answers.push(batcher.submit(3));
+    expect(calls.map((call) => call.items)).toEqual([[1]]);
+    await advance(1);
+    expect(calls.map((call) => call.items)).toEqual([[1], [2, 3]]);
+    for (const call of calls) await call.answer();
+    await advance(4);
+    answers.push(batcher.submit(4));
+    await turn();
+    expect(last().items).toEqual([4]);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40]);
+  });
+
+  test('items of one turn share a statement, up to the limit, each with its own answer', async () => {
+    const batcher = make();
+    const answers = [1, 2, 3, 4, 5].map((item) => batcher.submit(item));
+    await turn();
+    expect(calls.map((call) => call.items)).toEqual([[1, 2, 3, 4], [5]]);
+    for (const call of calls) await call.answer();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
+  });
+
+  test('with every lane taken a batch grows, and leaves when one is free', async () => {
+    const batcher = make();
+    for (const item of [1, 2]) {
+      void batcher.submit(item);
+      await turn();
+    }
+    const answers = [3, 4].map((item) => batcher.submit(item));
+    await turn();
+    answers.push(batcher.submit(5));
+    await turn();
+    expect(calls).toHaveLength(2);
+    await (calls[0] as Call).answer();
+    expect(last().items).toEqual([3, 4, 5]);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual([30, 40, 50]);
+  });
+
+  test('sizes are reported as sent', async () => {
+    const sizes: number[] = [];
+    const batcher = make({ onBatch: (size) => sizes.push(size) });
+    for (const item of [1, 2, 3, 4, 5]) void batcher.submit(item);
+    await turn();
+    expect(sizes).toEqual([4, 1]);
+  });
+});
+
+describe('isolation', () => {
+  test.each(['22003', '55P03', '57014', '40P01'])('on %s the members run singly, two at a time', async (code) => {
+    const batcher = make();
+    const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(coded(code));
+    expect(calls.slice(1).map((call) => call.items)).toEqual([[1], [2]]);
+    await (calls[1] as Call).answer();
+    await (calls[2] as Call).answer();
+    await last().answer();
+    expect(last().items).toEqual([3]);
+    expect(await Promise.all(answers)).toEqual([10, 20, 30]);
+  });
+
+  test('a member at fault fails with its own error, the others do not', async () => {
+    const batcher = make();
+    const [bad, good] = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(coded('22021'));
+    await (calls[1] as Call).fail(Object.assign(new Error('its own'), { code: '22021' }));
+    await (calls[2] as Call).answer();
+    expect(await bad).toBe('22021');
+    expect(await good).toBe(20);
+  });
+
+  test('a blocked member is tried again after the others, until its deadline', async () => {
+    const batcher = make();
+    const [blocked, free] = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(coded('55P03'));
+    await (calls[1] as Call).fail(coded('55P03'));
+    await (calls[2] as Call).answer();
+    expect(await free).toBe(20);
+    expect(last().items).toEqual([1]);
+    now = 1_000;
+    await last().fail(coded('55P03'));
+    expect(await blocked).toBe('store_unavailable');
+    expect(calls).toHaveLength(4);
+  });
+
+  test('new items do not wait for blocked ones', async () => {
+    const batcher = make();
+    void settle(batcher.submit(1));
+    await turn();
+    await last().fail(coded('55P03'));
+    const late = batcher.submit(2);
+    await turn();
+    expect(last().items).toEqual([2]);
+    await last().answer();
+    expect(await late).toBe(20);
+  });
+
+  test('a statement refused for other reasons fails all its members', async () => {
+    const batcher = make();
+    const answers = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(Object.assign(new Error('x'), { code: '42P01' }));
+    expect(await Promise.all(answers)).toEqual(['42P01', '42P01']);
+    expect(calls).toHaveLength(1);
+  });
+});
+
+describe('unknown outcome', () => {
+  test('is 503 where a repetition would do harm', async () => {
+    const batcher = make();
+    const answer = settle(batcher.submit(1));
+    await turn();
+    await last().fail(lost());
+    expect(await answer).toBe('store_unavailable');
+    expect(calls).toHaveLength(1);
+  });
+
+  test('is sent once more, and only once, where it would not', async () => {
+    const batcher = make({ isRepeatable: () => true });
+    const answers = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(lost());
+    expect(calls.map((call) => call.items)).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+    await last().fail(lost());
+    expect(await Promise.all(answers)).toEqual(['store_unavailable', 'store_unavailable']);
+    expect(calls).toHaveLength(2);
+  });
+
+  test('asks with the time that has passed', async () => {
+    const isRepeatable = vi.fn((elapsedMs: number) => elapsedMs < 500);
+    const batcher = make({ isRepeatable });
+    const answer = settle(batcher.submit(1));
+    await turn();
+    now = 600;
+    await last().fail(lost());
+    expect(isRepeatable).toHaveBeenLastCalledWith(600);
+    expect(await answer).toBe('store_unavailable');
+  });
+
+  test('of a single member is 503 for it alone', async () => {
+    const batcher = make();
+    const [first, second] = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(coded('55P03'));
+    await (calls[1] as Call).fail(lost());
+    await (calls[2] as Call).answer();
+    expect([await first, await second]).toEqual(['store_unavailable', 20]);
+  });
+});
+
+describe('deadline', () => {
+  test('those who wait behind taken lanes are refused at it, and never sent', async () => {
+    const batcher = make({ lanes: 1 });
+    void settle(batcher.submit(1));
+    await turn();
+    const waiting = settle(batcher.submit(2));
+    await advance(900);
+    const young = settle(batcher.submit(3));
+    await advance(200);
+    expect(await waiting).toBe('store_unavailable');
+    await (calls[0] as Call).answer();
+    expect(last().items).toEqual([3]);
+    await last().answer();
+    expect(await young).toBe(30);
+  });
+
+  test('in mid-statement an item is refused where it could be repeated, and waits for its answer where not', async () => {
+    const repeatable = make({ isRepeatable: () => true });
+    const refused = settle(repeatable.submit(1));
+    const final = make();
+    const answered = settle(final.submit(2));
+    await advance(1_100);
+    expect(await refused).toBe('store_unavailable');
+    for (const call of calls) await call.answer();
+    expect(await answered).toBe(20);
+  });
+
+  test('blocked members that were refused are not tried again', async () => {
+    const batcher = make({ isRepeatable: () => true });
+    const answer = settle(batcher.submit(1));
+    await turn();
+    await advance(1_100);
+    expect(await answer).toBe('store_unavailable');
+    await last().fail(coded('55P03'));
+    expect(calls).toHaveLength(1);
+  });
+
+  test('more waiting than allowed are refused at once', async () => {
+    const batcher = make({ maxWaiting: 2 });
+    const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
+    expect(await answers[2]).toBe('store_unavailable');
+    await turn();
+    await last().answer();
+    expect(await Promise.all(answers.slice(0, 2))).toEqual([10, 20]);
+  });
+});
+
+describe('close', () => {
+  test('waits for everyone submitted and refuses the rest', async () => {
+    const batcher = make({ lanes: 1, maxBatch: 1 });
+    const answers = [1, 2].map((item) => batcher.submit(item));
+    let isClosed = false;
+    const closed = batcher.close().then(() => {
+      isClosed = true;
+    });
+    expect(await settle(batcher.submit(3))).toBe('store_unavailable');
+    await turn();
+    await last().answer();
+    expect(isClosed).toBe(false);
+    await last().answer();
+    await closed;
+    expect(await Promise.all(answers)).toEqual([10, 20]);
+  });
+
+  test('of an idle one ends at once', async () => {
+    await make().close();
+  });
+});

@@ -1,0 +1,199 @@
+import { currentRequestTrace, type RequestTrace, withBatchSpan } from '../../../../observability/http-span.ts';
+import { storeUnavailable } from '../../../platform/errors.ts';
+import type { Clock } from '../../ports.ts';
+import { failureOf } from './statement-failure.ts';
+
+export type BatcherOptions<Item, Result> = {
+  /** Span name of one statement. */
+  readonly name: string;
+  /** Runs one statement for all items; results in their order. It throws when none took effect, or when nobody can tell. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly clock: Clock;
+  readonly maxBatch: number;
+  /** Statements in flight at once; beyond it a batch grows instead. */
+  readonly lanes: number;
+  /** A batch that follows another leaves so much later at least, milliseconds, and finds company; a lone one at once. */
+  readonly spacingMs: number;
+  /** From submission to 503, milliseconds. */
+  readonly deadlineMs: number;
+  /** Items waiting at once; more are refused with 503. */
+  readonly maxWaiting: number;
+  /**
+   * Whether a statement sent this long ago, of which nobody knows whether it took effect, may be sent again: by us
+   * once when the connection is lost, or by whoever was refused. Only where doing it twice changes nothing that matters.
+   */
+  readonly isRepeatable: (elapsedMs: number) => boolean;
+  readonly onBatch?: (size: number) => void;
+};
+
+/** Group commit: concurrent items share a statement, and its commit. */
+export type Batcher<Item, Result> = {
+  /** Rejects with `store_unavailable` (503) at the deadline or when too many wait; any other error is the item's own. */
+  submit(item: Item): Promise<Result>;
+  /** Refuses new items and waits for those submitted. */
+  close(): Promise<void>;
+};
+
+type Member<Item, Result> = {
+  readonly item: Item;
+  readonly trace: RequestTrace | undefined;
+  readonly deadlineAt: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (err: unknown) => void;
+  state: 'waiting' | 'sent' | 'settled';
+};
+
+/** Members of a failed batch run on their own beside the lanes: a blocked one must not hold up the rest. */
+const SINGLES_AT_ONCE = 2;
+/** How late after its deadline a refusal may be. */
+const SWEEP_MS = 100;
+
+/**
+ * A batch leaves at the end of the turn when a lane is free and the one before left `spacingMs` ago, else it grows: a
+ * lone item waits for nothing, one of many up to `spacingMs`, which a busy process spends on signatures anyway. When a member is at fault (a value the store refuses) or blocked (a row lock), the
+ * members run singly and only it suffers. At its deadline an item is refused even in mid-statement, which may still
+ * take effect; where it could not be repeated then, it waits for its answer instead.
+ */
+export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const { clock, maxBatch, lanes, spacingMs, deadlineMs, maxWaiting, isRepeatable } = options;
+  const refusesInFlight = isRepeatable(deadlineMs);
+  let waiting: Member<Item, Result>[] = [];
+  let singles: Member<Item, Result>[] = [];
+  /** Everyone not yet known to be settled, oldest first. */
+  let unsettled: Member<Item, Result>[] = [];
+  let inFlight = 0;
+  let singlesInFlight = 0;
+  let isScheduled = false;
+  let leftAt = Number.NEGATIVE_INFINITY;
+  let isClosed = false;
+  let sweep: NodeJS.Timeout | undefined;
+  let onIdle: (() => void) | undefined;
+
+  const isIdle = (): boolean => waiting.length + singles.length + inFlight + singlesInFlight === 0;
+
+  function fail(member: Member<Item, Result>, err: unknown): void {
+    member.state = 'settled';
+    member.reject(err);
+  }
+  const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
+    fail(member, storeUnavailable({ retryAfterSeconds: 1, cause }));
+
+  async function send(members: readonly Member<Item, Result>[]): Promise<void> {
+    options.onBatch?.(members.length);
+    for (const member of members) if (member.state === 'waiting') member.state = 'sent';
+    const results = await withBatchSpan(
+      options.name,
+      { 'db.operation.batch.size': members.length },
+      members.map((member) => member.trace),
+      () => options.run(members.map((member) => member.item)),
+    );
+    for (let index = 0; index < members.length; index += 1) {
+      const member = members[index] as Member<Item, Result>;
+      member.state = 'settled';
+      member.resolve(results[index] as Result);
+    }
+  }
+
+  /** Sends, and once more when the outcome is unknown and a repetition harmless. */
+  async function sendOrRepeat(members: readonly Member<Item, Result>[]): Promise<void> {
+    const sentAt = clock.monotonic();
+    try {
+      await send(members);
+    } catch (err) {
+      if (failureOf(err) !== 'unknown' || !isRepeatable(clock.monotonic() - sentAt)) throw err;
+      await send(members);
+    }
+  }
+
+  function runAlone(member: Member<Item, Result>): void {
+    if (member.state === 'settled') return;
+    member.state = 'waiting';
+    if (clock.monotonic() >= member.deadlineAt) refuse(member);
+    else singles.push(member);
+  }
+
+  async function runBatch(members: readonly Member<Item, Result>[]): Promise<void> {
+    inFlight += 1;
+    try {
+      await sendOrRepeat(members);
+    } catch (err) {
+      const failure = failureOf(err);
+      if (failure === 'member' || failure === 'blocked') for (const member of members) runAlone(member);
+      else for (const member of members) failure === 'unknown' ? refuse(member, err) : fail(member, err);
+    }
+    inFlight -= 1;
+    drain();
+  }
+
+  async function runSingle(member: Member<Item, Result>): Promise<void> {
+    singlesInFlight += 1;
+    try {
+      await sendOrRepeat([member]);
+    } catch (err) {
+      const failure = failureOf(err);
+      // Blocked again: the others first, then again until the deadline.
+      if (failure === 'blocked') runAlone(member);
+      else if (failure === 'unknown') refuse(member, err);
+      else fail(member, err);
+    }
+    singlesInFlight -= 1;
+    drain();
+  }
+
+  function drain(): void {
+    while (singles.length > 0 && singlesInFlight < SINGLES_AT_ONCE) {
+      void runSingle(singles.shift() as Member<Item, Result>);
+    }
+    if (waiting.length > 0 && inFlight < lanes && !isScheduled) {
+      isScheduled = true;
+      const waitMs = leftAt + spacingMs - clock.monotonic();
+      if (waitMs > 0) setTimeout(flush, waitMs);
+      else setImmediate(flush);
+    }
+    if (isIdle()) onIdle?.();
+  }
+
+  function flush(): void {
+    isScheduled = false;
+    leftAt = clock.monotonic();
+    while (waiting.length > 0 && inFlight < lanes) void runBatch(waiting.splice(0, maxBatch));
+  }
+
+  /** Refuses those whose deadline has passed and forgets the settled. */
+  function refuseExpired(): void {
+    const now = clock.monotonic();
+    const isWaiting = (member: Member<Item, Result>): boolean => member.state === 'waiting';
+    for (const member of unsettled) {
+      if (member.deadlineAt > now) break;
+      if (member.state === 'waiting' || (member.state === 'sent' && refusesInFlight)) refuse(member);
+    }
+    unsettled = unsettled.filter((member) => member.state !== 'settled');
+    waiting = waiting.filter(isWaiting);
+    singles = singles.filter(isWaiting);
+    sweep = unsettled.length === 0 ? undefined : setTimeout(refuseExpired, SWEEP_MS);
+    drain();
+  }
+
+  return {
+    submit: (item) => {
+      if (isClosed || waiting.length >= maxWaiting) return Promise.reject(storeUnavailable({ retryAfterSeconds: 1 }));
+      return new Promise((resolve, reject) => {
+        const deadlineAt = clock.monotonic() + deadlineMs;
+        const trace = currentRequestTrace();
+        const member: Member<Item, Result> = { item, trace, deadlineAt, resolve, reject, state: 'waiting' };
+        waiting.push(member);
+        unsettled.push(member);
+        sweep ??= setTimeout(refuseExpired, SWEEP_MS);
+        drain();
+      });
+    },
+    close: async () => {
+      isClosed = true;
+      if (!isIdle())
+        await new Promise<void>((resolve) => {
+          onIdle = resolve;
+        });
+      clearTimeout(sweep);
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { hash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { systemRandom } from '../../../platform/crypto/system.ts';
+import { tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
+import type { Caller, Sql } from '../../ports.ts';
+import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const client = (clientId: string, by: 'client' | 'bearer' | 'api_key' = 'client'): Caller => ({
+  kind: 'client',
+  clientId,
+  permissions: new Set(),
+  by,
+  isVetted: true,
+  request,
+});
+const user = (
+  userId: string,
+  sessionId: string | null,
+  clientId = 'sallyport',
+  by: 'bearer' | 'session' | 'api_key' = 'session',
+): Caller => ({
+  kind: 'user',
+  userId,
+  sessionId,
+  clientId,
+  permissions: new Set(),
+  by,
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});
+const { ports } = tokenWorld();
+const of = (caller: Caller, key: string, body: object = {}, operation = 'op') =>
+  idempotentRequest(ports, caller, key, operation, body);
+
+/** The table, as one row at most. */
+function table(): Sql & { row?: { requestHash: Buffer; response: Buffer | null } } {
+  const sql: Sql & { row?: { requestHash: Buffer; response: Buffer | null } } = {
+    query: async (statement, values = []) => {
+      if (statement.name === 'idempotencyKeyClaim') {
+        if (sql.row) return [];
+        sql.row = { requestHash: values[1] as Buffer, response: null };
+        return [{}] as never[];
+      }
+      if (statement.name === 'idempotencyKeyAnswer') sql.row!.response = values[2] as Buffer;
+      return (statement.name === 'idempotencyKeyRead' && sql.row ? [sql.row] : []) as never[];
+    },
+  };
+  return sql;
+}
+
+test('a key is another key for another caller, session, client, kind of credential or operation, and the same for the same', () => {
+  const hashes = [
+    of(client('a'), 'k'),
+    of(client('b'), 'k'),
+    of(user('a', 's1'), 'k'),
+    of(user('a', 's2'), 'k'),
+    of(user('a', null), 'k'),
+    of(user('a', 's1', 'elsewhere'), 'k'),
+    of(user('a', 's1', 'sallyport', 'bearer'), 'k'),
+    of(client('a', 'bearer'), 'k'),
+    of(client('a', 'api_key'), 'k'),
+    of({ kind: 'system', name: 'x', request }, 'k'),
+    of(client('a'), 'k2'),
+    of(client('a'), 'k', {}, 'other'),
+  ].map(({ keyHash }) => keyHash.toString('hex'));
+  expect(new Set(hashes).size).toBe(hashes.length);
+  expect(of(client('a'), 'k').keyHash.toString('hex')).toBe(hashes[0]);
+});
+
+test.each(['', ' ', 'ä', 'a b', 'x'.repeat(256), 'a\n'])('%j is no key', (key) => {
+  expect(() => of(client('a'), key)).toThrow('request_invalid');
+});
+
+test('what was kept opens for the same key and body alone', async () => {
+  const sql = table();
+  const first = of(client('a'), 'k', { user_id: 'u' });
+  expect(await earlierResult(sql, first)).toBeNull();
+  await keepResult(sql, systemRandom, first, 201, { token: 'secret' });
+  expect(sql.row!.response!.toString('latin1')).not.toContain('secret');
+  expect(await earlierResult(sql, of(client('a'), 'k', { user_id: 'u' }))).toEqual({ token: 'secret' });
+  await expect(earlierResult(sql, of(client('a'), 'k', { user_id: 'v' }))).rejects.toMatchObject({
+    code: 'idempotency_key_reused',
+  });
+  await expect(earlierResult(sql, { ...first, sealingKey: of(client('a'), 'k2').sealingKey })).rejects.toThrow();
+});
+
+test('a row that vanished between two statements is tried again, not guessed at', async () => {
+  const sql: Sql = { query: async () => [] };
+  await expect(earlierResult(sql, of(client('a'), 'k'))).rejects.toMatchObject({ code: 'store_unavailable' });
+});
+
+test('of a caller nobody knows, the key is another from another address, and one that could be guessed is none', () => {
+  const from = (ip: string): Caller => ({ kind: 'anonymous', request: { ...request, ip } });
+  const key = '0123456789abcdef';
+  const [here, there] = [of(from('2001:db8::1'), key), of(from('2001:db8:0:1::1'), key)];
+  expect(here.keyHash).not.toEqual(there.keyHash);
+  expect(of(from('2001:db8::2'), key).keyHash).toEqual(here.keyHash);
+  expect(() => of(from('192.0.2.1'), key.slice(1))).toThrow('request_invalid');
+});
+
+test('what is stored of a body is no hash of it without the key', () => {
+  const body = { password: 'correct horse' };
+  const hashes = [of(client('a'), 'k', body), of(client('a'), 'k2', body)].map(({ requestHash }) => requestHash);
+  expect(hashes[0]).not.toEqual(hashes[1]);
+  expect(hashes).not.toContainEqual(hash('sha256', JSON.stringify(body), 'buffer'));
+});
+
+test('work is done once for a key, and every time without one', async () => {
+  const sql = table();
+  let made = 0;
+  const ask = (asked: ReturnType<typeof of> | null) =>
+    workOnce(sql, systemRandom, { request: asked, status: 201 }, async () => ({ made: ++made }));
+  expect(await ask(of(client('a'), 'k'))).toEqual({ made: 1 });
+  expect(await ask(of(client('a'), 'k'))).toEqual({ made: 1 });
+  expect(await ask(null)).toEqual({ made: 2 });
+});

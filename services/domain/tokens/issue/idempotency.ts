@@ -1,0 +1,108 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '../../../platform/errors.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import { clientPrefixOf } from '../../limits/client-prefix.ts';
+import type { Caller, Ports, Sql } from '../../ports.ts';
+import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
+
+/** An Idempotency-Key of one caller with one body: what is stored of it opens nothing without the key itself. */
+export type IdempotentRequest = {
+  readonly keyHash: Buffer;
+  readonly requestHash: Buffer;
+  readonly sealingKey: Buffer;
+};
+
+const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
+const INITIALISATION_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Where nobody says who asks, a key that nobody guesses is what says it: it would open a login, and tell a password. */
+const UNKNOWN_KEY_CHARACTERS = 16;
+
+/** Another client, or another kind of credential, is another caller, whoever the user is; so is another address. */
+const callerId = (caller: Caller): string => {
+  if (caller.kind === 'user')
+    return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
+  if (caller.kind === 'anonymous') return `anonymous\0${clientPrefixOf(caller.request.ip)}`;
+  return caller.kind === 'client' ? `client\0${caller.clientId}\0${caller.by}` : caller.kind;
+};
+
+/** Throws `request_invalid` for a key that is no visible ASCII of 1 to 255 characters, or of 16 where nobody is known. */
+export function idempotentRequest(
+  { keyRing }: HasKeyRing,
+  caller: Caller,
+  key: string,
+  operation: string,
+  body: object,
+): IdempotentRequest {
+  const least = caller.kind === 'anonymous' ? UNKNOWN_KEY_CHARACTERS : 1;
+  if (!KEY_FORM.test(key) || key.length < least) {
+    const why = `${least} to 255 visible ASCII characters`;
+    throw requestInvalid({ problems: [{ at: 'header/idempotency-key', why }] });
+  }
+  const secret = keyRing.secret('identifier').key;
+  const scope = `idempotency\0${operation}\0${callerId(caller)}\0`;
+  const sealingKey = Buffer.from(hkdfSync('sha256', key, secret, scope, 32));
+  return {
+    keyHash: createHmac('sha256', secret).update(scope).update(key).digest(),
+    // A body may hold a password: what is stored of it tells nothing without the key.
+    requestHash: createHmac('sha256', sealingKey).update('body\0').update(JSON.stringify(body)).digest(),
+    sealingKey,
+  };
+}
+
+function seal(random: Ports['random'], { sealingKey, keyHash }: IdempotentRequest, plain: string): Buffer {
+  const iv = random.bytes(INITIALISATION_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', sealingKey, iv).setAAD(keyHash);
+  const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
+  return Buffer.concat([iv, cipher.getAuthTag(), body]);
+}
+
+function open({ sealingKey, keyHash }: IdempotentRequest, sealed: Buffer): string {
+  const decipher = createDecipheriv('aes-256-gcm', sealingKey, sealed.subarray(0, INITIALISATION_BYTES));
+  decipher.setAAD(keyHash);
+  decipher.setAuthTag(sealed.subarray(INITIALISATION_BYTES, INITIALISATION_BYTES + TAG_BYTES));
+  return decipher.update(sealed.subarray(INITIALISATION_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
+}
+
+/**
+ * Takes the key for this transaction, or gives what the first request with it made: a duplicate waits for the first
+ * one's commit, so there is one effect. Throws `idempotency_key_reused` (422) when the bodies differ.
+ */
+export async function earlierResult<Result>(tx: Sql, request: IdempotentRequest): Promise<Result | null> {
+  if (await claimIdempotencyKey(tx, request.keyHash, request.requestHash)) return null;
+  const kept = await readIdempotencyKey(tx, request.keyHash);
+  // Expired and deleted between the two statements.
+  if (kept === undefined || kept.response === null) throw storeUnavailable({ retryAfterSeconds: 1 });
+  if (!timingSafeEqual(kept.requestHash, request.requestHash)) throw idempotencyKeyReused();
+  return JSON.parse(open(request, kept.response)) as Result;
+}
+
+/** Keeps what the request made, in the transaction that made it. */
+export async function keepResult(
+  tx: Sql,
+  random: Ports['random'],
+  request: IdempotentRequest,
+  status: number,
+  result: object,
+): Promise<void> {
+  await writeIdempotencyAnswer(tx, request.keyHash, status, seal(random, request, JSON.stringify(result)));
+}
+
+/**
+ * Works once for each key, in the transaction of the work, whose result is kept and given again; without a request
+ * every time. What is refused is not kept. Throws `idempotency_key_reused` (422).
+ */
+export async function workOnce<Result extends object>(
+  tx: Sql,
+  random: Ports['random'],
+  { request, status }: { readonly request: IdempotentRequest | null; readonly status: number },
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (request === null) return work();
+  const earlier = await earlierResult<Result>(tx, request);
+  if (earlier !== null) return earlier;
+  const made = await work();
+  await keepResult(tx, random, request, status, made);
+  return made;
+}

@@ -1,0 +1,159 @@
+import { tokenIssueDuration, tokensIssued } from '../../../../observability/metrics/tokens.ts';
+import { clientUnauthenticated } from '../../../platform/errors.ts';
+import type { Client, HasAccess } from '../../access/access-directory.ts';
+import { type AuditRow, auditRow } from '../../audit/record-event.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { accessTokenClaims, signAccessToken, tokenTypeOf } from '../access-token.ts';
+import { tokenIssued } from '../audit-events.ts';
+import { type Batcher, createBatcher } from '../batches/batcher.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
+import { confirmationOf, rememberToken } from '../families/family-token.ts';
+import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../token-settings.ts';
+import { allowedAudience } from './allowed-audience.ts';
+import { recordClientTokens } from './client-credentials.store.ts';
+
+/** Group commit of the audit rows of client tokens: durable before the answer, one commit for many. */
+export type ClientTokenLog = Batcher<AuditRow, void>;
+type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
+
+/** @param groupCommit false: one statement a token, to measure what company saves */
+export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>, groupCommit: boolean): ClientTokenLog {
+  let turn = 0;
+  return createBatcher<AuditRow, void>({
+    name: 'record client tokens',
+    clock: ports.clock,
+    maxBatch: groupCommit ? 128 : 1,
+    lanes: groupCommit ? 2 : 8,
+    spacingMs: groupCommit ? 8 : 0,
+    deadlineMs: 1_500,
+    maxWaiting: 8_192,
+    isRepeatable: () => true,
+    run: async (rows) => {
+      turn += 1;
+      await recordClientTokens(ports.hotSql, rows, turn);
+      return new Array<void>(rows.length);
+    },
+  });
+}
+
+export type ClientTokenInput = {
+  readonly scope?: string | undefined;
+  /** RFC 8707 §2. */
+  readonly resource?: string | undefined;
+  readonly audience?: string | undefined;
+  /** Keys proved with this request: the token is bound to them. */
+  readonly jkt?: string | undefined;
+  readonly x5t?: string | undefined;
+};
+
+export type ClientTokenAnswer = {
+  readonly access_token: string;
+  readonly token_type: 'Bearer' | 'DPoP';
+  readonly expires_in: number;
+  readonly scope: string;
+};
+
+export type ClientTokenPorts = Pick<Ports, 'redis' | 'clock' | 'random'> &
+  HasKeyRing &
+  HasAccess &
+  HasRevocations &
+  HasTokenSettings &
+  HasClientTokenLog;
+
+const isResource = (text: string): boolean => URL.canParse(text) && !text.includes('#');
+
+function audienceFor(ports: HasTokenSettings, client: Client, { resource, audience }: ClientTokenInput): string {
+  if (resource === undefined) return allowedAudience(ports, client, audience);
+  if (!isResource(resource) || (audience !== undefined && audience !== resource)) throw targetInvalid();
+  return allowedAudience(ports, client, resource);
+}
+
+function scopeOf(client: Client, requested: string | undefined): readonly string[] {
+  if (requested === undefined) return client.credentialScopes;
+  const scopes = requested.split(' ');
+  if (!scopes.every((scope) => client.credentialScopes.includes(scope))) throw scopeInvalid();
+  return scopes;
+}
+
+type Terms = { readonly audience: string; readonly scopes: readonly string[] };
+
+function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
+  if (!client.grantTypes.includes('client_credentials')) throw grantNotAllowed();
+  return { audience: audienceFor(ports, client, input), scopes: scopeOf(client, input.scope) };
+}
+
+/**
+ * An access token for the client itself (RFC 6749 §4.4); `sub` is the client's id, which no user can have.
+ * The audit row is committed, with its neighbours', before the answer.
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
+ * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function issueClientToken(
+  ports: ClientTokenPorts,
+  input: ClientTokenInput,
+  caller: Caller,
+): Promise<ClientTokenAnswer> {
+  assertNotRewound(ports.revocations);
+  const startedAt = ports.clock.monotonic();
+  const client = caller.kind === 'client' && caller.by === 'client' ? ports.access.client(caller.clientId) : undefined;
+  // It may have been disabled since its secret was checked, while its body was read.
+  if (client === undefined || client.disabled) throw clientUnauthenticated();
+  const terms = await termsOrRefusal(ports, client, input, caller);
+  const known = ports.access.permissions();
+  const scope = terms.scopes.join(' ');
+  const claims = accessTokenClaims(
+    ports,
+    {
+      subject: client.clientId,
+      clientId: client.clientId,
+      audience: terms.audience,
+      scope,
+      permissions: terms.scopes.filter((scope) => known.has(scope)),
+      clientEpoch: client.tokenEpoch,
+      confirmation: confirmationOf(client, input),
+    },
+    caller.request,
+  );
+  const row = auditRow(caller, tokenIssued, {
+    outcome: 'ok',
+    target: { kind: 'token', id: claims.jti },
+    detail: { grant: 'client_credentials', audience: terms.audience, scope },
+    eventId: claims.jti,
+  });
+  const [minted] = await Promise.all([signAccessToken(ports, claims), ports.clientTokenLog.submit(row)]).catch(
+    (err: unknown) => {
+      tokensIssued.add(1, { grant: 'client_credentials', outcome: 'unavailable' });
+      throw err;
+    },
+  );
+  rememberToken(ports, minted, caller);
+  tokensIssued.add(1, { grant: 'client_credentials', outcome: 'ok' });
+  tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'client_credentials' });
+  return {
+    access_token: minted.token,
+    token_type: tokenTypeOf(claims),
+    expires_in: minted.expiresIn,
+    scope,
+  };
+}
+
+async function termsOrRefusal(
+  ports: ClientTokenPorts,
+  client: Client,
+  input: ClientTokenInput,
+  caller: Caller,
+): Promise<Terms> {
+  try {
+    return termsFor(ports, client, input);
+  } catch (err) {
+    tokensIssued.add(1, { grant: 'client_credentials', outcome: 'refused' });
+    const { code } = err as { code: string };
+    const detail = { grant: 'client_credentials', reason: code };
+    await ports.clientTokenLog.submit(
+      auditRow(caller, tokenIssued, { outcome: 'refused', detail, eventId: ports.random.uuid() }),
+    );
+    throw err;
+  }
+}

@@ -1,0 +1,203 @@
+import { tokenIssueDuration, tokensIssued } from '../../../../observability/metrics/tokens.ts';
+import { isAppError } from '../../../platform/define/error.ts';
+import { clientUnauthenticated, permissionMissing, requestInvalid } from '../../../platform/errors.ts';
+import type { Client, HasAccess } from '../../access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { assertFreshLogin, type HasStepUp } from '../../step-up.ts';
+import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from '../access-token.ts';
+import { tokenIssued } from '../audit-events.ts';
+import { dpopProofInvalid } from '../dpop/dpop-errors.ts';
+import { roleNotHeld, scopeInvalid, userUnknown } from '../errors.ts';
+import { createFamily, type NewFamily } from '../families/create-family.ts';
+import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from '../families/family-token.ts';
+import { sessionEnded } from '../families/refresh-errors.ts';
+import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../token-settings.ts';
+import { allowedAudience } from './allowed-audience.ts';
+import { earlierResult, type IdempotentRequest, idempotentRequest, keepResult } from './idempotency.ts';
+
+export type IssuePairInput = {
+  /** Another user than the caller: needs tokens:issue. */
+  readonly userId?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly scope?: string | undefined;
+  readonly device?: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
+  /** A role the user must have; the token carries all of the user's. */
+  readonly role?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+};
+
+export type IssuePorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
+  HasKeyRing &
+  HasAccess &
+  HasRevocations &
+  HasTokenSettings &
+  HasStepUp;
+
+/** What the transaction made: signed after it, and again for a retry with the same idempotency key. */
+type Draft = {
+  readonly claims: AccessTokenClaims;
+  readonly refreshToken: string;
+  readonly refreshExpiresInSeconds: number;
+};
+
+/** As `auth_time` of a login: its tokens say who acts (`act`) in place of when somebody signed in. */
+const NOBODY_SIGNED_IN = 0;
+
+type Login = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
+
+/** The process itself, or a caller with tokens:issue. */
+const mayIssueForAnyone = (caller: Caller): boolean =>
+  caller.kind === 'system' ||
+  ((caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:issue'));
+
+/** Whose pair it is to be, or null when the caller may not have it. */
+function loginFor(
+  { clock, stepUp }: Pick<IssuePorts, 'clock' | 'stepUp'>,
+  input: IssuePairInput,
+  caller: Caller,
+): Login | null {
+  const isOwn = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
+  if (isOwn && caller.by === 'session' && caller.sessionId !== null)
+    return {
+      userId: caller.userId,
+      sessionId: caller.sessionId,
+      clientId: FIRST_PARTY_CLIENT_ID,
+      authTime: caller.authTime,
+    };
+  if (!mayIssueForAnyone(caller)) return null;
+  assertFreshLogin(caller, stepUp, { usesPermission: true });
+  if (input.userId === undefined)
+    throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'name the user the pair is for' }] });
+  return {
+    userId: input.userId,
+    sessionId: null,
+    clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : FIRST_PARTY_CLIENT_ID,
+    // The process has signed the user in itself; a client or another user has not.
+    authTime: caller.kind === 'system' ? Math.floor(clock.now() / 1_000) : NOBODY_SIGNED_IN,
+  };
+}
+
+function scopeFor({ scopes }: Client, requested: string | undefined): string {
+  if (requested === undefined) return scopes.join(' ');
+  if (requested.split(' ').every((scope) => scopes.includes(scope))) return requested;
+  throw scopeInvalid();
+}
+
+async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<never> {
+  const target = input.userId === undefined ? {} : { target: { kind: 'user' as const, id: input.userId } };
+  await recordEvent(ports.sql, caller, tokenIssued, { outcome: 'refused', ...target, detail: { grant: 'api' } });
+  throw permissionMissing({
+    detail: 'This needs the permission tokens:issue, or a session cookie for one’s own.',
+    isRecorded: true,
+  });
+}
+
+type Plan = { readonly family: NewFamily; readonly role: string | undefined };
+
+/**
+ * tokens:issue must not give a user rights that the user lacks. A pair of our own pages acts for its user in full,
+ * whatever its scope; one of another client as far as its token says. A client's pair is bounded by its scopes.
+ */
+function mayActAs(
+  access: HasAccess['access'],
+  roles: readonly string[],
+  { sessionId }: NewFamily,
+  { permissions }: TokenFacts,
+  caller: Caller,
+): boolean {
+  if (caller.kind !== 'user' || sessionId !== null) return true;
+  const rights = caller.clientId === FIRST_PARTY_CLIENT_ID ? [...access.permissionsOf(roles)] : permissions;
+  return rights.every((permission) => caller.permissions.has(permission));
+}
+
+async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
+  const created = await createFamily(tx, ports, family, caller);
+  if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
+  await ports.access.atLeast(created.accessVersion, tx);
+  const facts = familyTokenFacts(ports.access, { ...family, ...created });
+  if (!mayActAs(ports.access, created.roles, family, facts, caller)) throw permissionMissing();
+  return {
+    claims: accessTokenClaims(ports, facts, caller.request),
+    refreshToken: created.refreshToken,
+    refreshExpiresInSeconds: created.refreshExpiresInSeconds,
+  };
+}
+
+/**
+ * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
+ * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
+ * Throws `permission_missing`, `step_up_required` (a person, for any user), `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
+ * `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
+ * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
+  const startedAt = ports.clock.monotonic();
+  const grant = caller.kind === 'user' && caller.by === 'session' ? 'session' : 'api';
+  try {
+    const answer = await issue(ports, input, caller);
+    tokensIssued.add(1, { grant, outcome: 'ok' });
+    tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant });
+    return answer;
+  } catch (err) {
+    tokensIssued.add(1, { grant, outcome: isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable' });
+    throw err;
+  }
+}
+
+async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
+  assertNotRewound(ports.revocations);
+  const login = loginFor(ports, input, caller);
+  if (login === null) return refuse(ports, input, caller);
+  const client = ports.access.client(login.clientId);
+  // It may have been deleted since it proved who it is, while its body was read.
+  if (client === undefined) throw clientUnauthenticated();
+  if (client.dpopBound)
+    throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key: it gets them at /oauth2/token.' });
+  if (client.certificateBound)
+    throw requestInvalid({
+      detail: 'Every token of this client is bound to a certificate: it gets them at /oauth2/token.',
+    });
+  const family: NewFamily = {
+    ...login,
+    isClientBound: false,
+    scope: scopeFor(client, input.scope),
+    audience: allowedAudience(ports, client, input.audience),
+    ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
+  };
+  const plan: Plan = { family, role: input.role };
+  const { idempotencyKey, ...body } = input;
+  const retry =
+    idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'issueTokens', body);
+  const draft = await ports
+    .transact((tx) => (retry === null ? draftPair(tx, ports, plan, caller) : draftOnce(tx, ports, plan, caller, retry)))
+    .catch((err: unknown) => {
+      if (isAppError(err) && err.code === permissionMissing.definition.code) return refuse(ports, input, caller);
+      // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
+      const isUserGone = login.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
+      throw isUserGone ? userUnknown() : err;
+    });
+  const minted = await signAccessToken(ports, draft.claims);
+  rememberToken(ports, minted, caller);
+  return pairAnswer(minted, draft.refreshToken, draft.refreshExpiresInSeconds);
+}
+
+async function draftOnce(
+  tx: Tx,
+  ports: IssuePorts,
+  plan: Plan,
+  caller: Caller,
+  retry: IdempotentRequest,
+): Promise<Draft> {
+  const earlier = await earlierResult<Draft>(tx, retry);
+  if (earlier !== null) return earlier;
+  const draft = await draftPair(tx, ports, plan, caller);
+  await keepResult(tx, ports.random, retry, 201, draft);
+  return draft;
+}
+
+const deviceOf = (device: { readonly id?: string | undefined; readonly name?: string | undefined }) =>
+  Object.fromEntries(Object.entries(device).filter(([, value]) => value !== undefined)) as Record<string, string>;

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import type { AccessDirectory, Client } from '../../access/access-directory.ts';
+import type { Caller } from '../../ports.ts';
+import { issueClientToken } from './issue-client-token.ts';
+import { oauthClient } from './oauth-client.ts';
+
+const service = {
+  clientId: 'service',
+  disabled: false,
+  secretHash: Buffer.alloc(32),
+  authMethod: 'client_secret_basic',
+};
+const accessTo = (changes: Partial<Client>) =>
+  ({
+    client: (clientId: string) => (clientId === 'service' ? { ...service, ...changes } : undefined),
+  }) as AccessDirectory;
+/** Its secret was good when the request began. */
+const proved: Caller = {
+  kind: 'client',
+  clientId: 'service',
+  permissions: new Set(),
+  by: 'client',
+  isVetted: true,
+  request: testCaller.request,
+};
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+    return 'none';
+  } catch (err) {
+    return (err as { code: string }).code;
+  }
+}
+
+test('a client that was disabled or deleted while its body was read is nobody any more', async () => {
+  expect(oauthClient({ access: accessTo({}) }, undefined, proved)).toEqual({
+    clientId: 'service',
+    isAuthenticated: true,
+  });
+  const gone = { client: () => undefined } as unknown as AccessDirectory;
+  expect(codeOf(() => oauthClient({ access: gone }, 'service', proved))).toBe('client_unauthenticated');
+  const access = accessTo({ disabled: true });
+  expect(codeOf(() => oauthClient({ access }, 'service', proved))).toBe('client_unauthenticated');
+  const ports = {
+    access,
+    revocations: { state: () => ({ rewound: false }) },
+    clock: { monotonic: () => 0 },
+  } as unknown as Parameters<typeof issueClientToken>[0];
+  await expect(issueClientToken(ports, {}, proved)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+});
+
+test('header and form that name different clients are a contradiction (RFC 6749 §2.3)', () => {
+  expect(codeOf(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid');
+});

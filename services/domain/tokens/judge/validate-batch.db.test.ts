@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../../platform/crypto/system.ts';
+import type { ApiCopy } from '../../../platform/testing/api-copy.ts';
+import { clientToken } from '../../../platform/testing/flows/flows.ts';
+import { newPerson } from '../../../platform/testing/flows/people.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { type ApiWorld, openApiWorld } from '../../../platform/testing/worlds/api-world.ts';
+import { compromiseKey } from '../../keys/compromise-key.ts';
+import { readToken } from '../metadata/read-token.ts';
+import type { TokenMetadata } from '../metadata/token-metadata.cache.ts';
+import { revokeToken } from '../revoke-token.ts';
+import { TokenCachingStrategy } from '../token-caching-strategy.ts';
+import { batchValidateTokens, type ValidateBatchInput, validateBatch } from './validate-batch.ts';
+
+let world: ApiWorld;
+let copy: ApiCopy;
+let cache: TokenCachingStrategy;
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false });
+  cache = new TokenCachingStrategy(copy.ports);
+});
+afterAll(() => world?.close());
+
+type Ports = Parameters<typeof batchValidateTokens>[0];
+const verdictOn = async (tokenId: string, changes: Partial<Ports> = {}) =>
+  (await batchValidateTokens({ ...copy.ports, ...changes }, [tokenId]))[0];
+/** A login's token by id, and what is remembered of it. */
+const newToken = async () => {
+  const person = await newPerson(copy);
+  const tokenId = decodeJwt(person.bearer).jti as string;
+  return { ...person, tokenId, known: (await cache.getTokenMetadata(tokenId)) as TokenMetadata };
+};
+
+test('an id is judged by what is remembered of its token: over when the token is, leeway included', async () => {
+  const { tokenId, known } = await newToken();
+  const { leewaySeconds } = copy.ports.tokenSettings;
+  const atSecond = (second: number) => ({ clock: { ...systemClock, now: () => second * 1_000 } });
+  const end = known.expiresAt + leewaySeconds;
+  expect(await verdictOn(tokenId, atSecond(end - 1))).toMatchObject({ active: true, claims: { jti: tokenId } });
+  expect(await verdictOn(tokenId, atSecond(end))).toEqual({ active: false, reason: 'expired' });
+});
+
+test('an id whose token names no key of ours is active for nobody', async () => {
+  const { known } = await newToken();
+  for (const keyVersion of [null, 'never-made']) {
+    const id = randomUUID();
+    await cache.storeTokenMetadata(id, { ...known, keyVersion });
+    expect(await verdictOn(id)).toEqual({ active: false, reason: 'unknown_key' });
+  }
+});
+
+test('the end of a session ends the ids of its tokens, unless tokens are not bound to sessions', async () => {
+  const { tokenId, sessionId, familyId } = await newToken().then(({ known, tokenId }) => ({ ...known, tokenId }));
+  const input = { kind: 'session_id', value: sessionId as string, reason: 'x' } as const;
+  await revokeToken(copy.ports, input, testCaller);
+  expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'session_ended' });
+  const tokenSettings = { ...copy.ports.tokenSettings, requireSessionBinding: false };
+  expect(await verdictOn(tokenId, { tokenSettings })).toMatchObject({ active: true, claims: { fid: familyId } });
+});
+
+test('a client’s own token has neither session nor login, by id as by itself', async () => {
+  const client = await world.newClient([]);
+  const claims = decodeJwt(await clientToken({ api: copy.url, credentials: { client } }));
+  const tokenId = claims.jti as string;
+  const { iss: _, permissions: __, ce: ___, ...told } = claims;
+  expect(await verdictOn(tokenId)).toEqual({ active: true, claims: told });
+  expect(await readToken(copy.ports, tokenId)).toMatchObject({ family_id: null, user_id: null, revoked: false });
+  await revokeToken(copy.ports, { kind: 'client_id', value: client.client_id, reason: 'leaked' }, testCaller);
+  expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'revoked' });
+  expect(await readToken(copy.ports, tokenId)).toMatchObject({ revoked: true });
+});
+
+test('ids take a permission that only people and clients can have', async () => {
+  const input: ValidateBatchInput = { token_ids: [randomUUID()] };
+  await expect(validateBatch(copy.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
+});
+
+test('A-TOK-08: what has run out goes by the cache’s own clean-up too', async () => {
+  await world.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+    VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`);
+  expect(await cache.cleanupExpiredTokens()).toMatchObject({ scanned: 1, removed: 1, errors: 0 });
+  expect(await world.rows('SELECT key_hash FROM idempotency_keys')).toHaveLength(1);
+});
+
+test('the ids of a compromised key are over with it', async () => {
+  const { tokenId, known } = await newToken();
+  expect(await verdictOn(tokenId)).toMatchObject({ active: true });
+  await compromiseKey(copy.ports, { kid: known.keyVersion as string, reason: 'laptop stolen' }, testCaller);
+  await expect.poll(() => verdictOn(tokenId)).toEqual({ active: false, reason: 'key_compromised' });
+});

@@ -1,0 +1,154 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { runDetached } from '../../../../observability/http-span.ts';
+import { hmacKey } from '../../audit/hmac-key.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Ports } from '../../ports.ts';
+import type { AccessTokenClaims } from '../access-token.ts';
+import type { TokenOrigin } from '../revocations/revocation-set.ts';
+
+/** What is remembered of an issued access token for its own lifetime. It authorises nothing. */
+export type TokenMetadata = {
+  readonly type: 'access';
+  /** User id; null for client credentials. */
+  readonly userId: string | null;
+  readonly subject: string;
+  readonly clientId: string;
+  readonly audience: string;
+  readonly sessionId: string | null;
+  readonly familyId: string | null;
+  readonly scope: string;
+  /** The first of the user's roles. */
+  readonly role: string | null;
+  /** Unix seconds. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly ipHash: string | null;
+  readonly userAgentHash: string | null;
+  /** kid of the key that signed it. */
+  readonly keyVersion: string | null;
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+  /** Of an exchanged token alone. */
+  readonly origins?: readonly TokenOrigin[];
+};
+
+export type TokenMetadataPorts = Pick<Ports, 'redis'> & HasKeyRing;
+
+const keyOf = (tokenId: string): string => `sallyport:token:${tokenId}`;
+
+const macOf = (key: Buffer, tokenId: string, text: string): Buffer =>
+  createHmac('sha256', hmacKey(key)).update(`token metadata\0${tokenId}\0${text}`).digest();
+
+/**
+ * `<key version>.<mac>.<JSON>`. The MAC names the token: who writes Redis can take metadata away, but neither invent a
+ * token nor cut a living one loose from the login and epochs by which it is revoked.
+ */
+function signed({ keyRing }: HasKeyRing, tokenId: string, metadata: TokenMetadata): string {
+  const { version, key } = keyRing.secret('identifier');
+  const text = JSON.stringify(metadata);
+  return `${version}.${macOf(key, tokenId, text).toString('base64url')}.${text}`;
+}
+
+const SIGNED = /^(\d{1,5})\.([\w-]{43})\.(.*)$/s;
+
+/** Null for what was not written here for this token: the same as no metadata. */
+function opened({ keyRing }: HasKeyRing, tokenId: string, value: string | null): TokenMetadata | null {
+  const [, version, mac, text] = SIGNED.exec(value ?? '') ?? [];
+  const key = version === undefined ? undefined : keyRing.secretVersion('identifier', Number(version));
+  if (key === undefined || mac === undefined || text === undefined) return null;
+  if (!timingSafeEqual(Buffer.from(mac, 'base64url'), macOf(key, tokenId, text))) return null;
+  return JSON.parse(text) as TokenMetadata;
+}
+
+/** Keeps metadata until the token expires, in seconds; rejects when Redis is out of reach. */
+export async function writeTokenMetadata(
+  ports: TokenMetadataPorts,
+  tokenId: string,
+  metadata: TokenMetadata,
+  ttlSeconds: number,
+): Promise<void> {
+  await ports.redis.set(keyOf(tokenId), signed(ports, tokenId, metadata), ttlSeconds);
+}
+
+type Entry = Parameters<Ports['redis']['setMany']>[0][number];
+
+/** How long metadata waits for company: a command of its own costs a token half of what its signature does. */
+const COMPANY_MS = 10;
+const COMPANY_MAXIMUM = 256;
+const waiting = new WeakMap<Ports['redis'], Entry[]>();
+
+function flush(redis: Ports['redis']): void {
+  const entries = waiting.get(redis);
+  if (entries === undefined) return;
+  waiting.delete(redis);
+  redis.setMany(entries).catch(() => {});
+}
+
+/**
+ * The same without waiting for it: what is issued within a few milliseconds goes in one round trip, and before
+ * anything this copy asks. Lost while Redis is out of reach.
+ */
+export function postTokenMetadata(
+  ports: TokenMetadataPorts,
+  tokenId: string,
+  metadata: TokenMetadata,
+  ttlSeconds: number,
+): void {
+  const { redis } = ports;
+  const entry = { key: keyOf(tokenId), value: signed(ports, tokenId, metadata), ttlSeconds };
+  const others = waiting.get(redis);
+  if (others === undefined) {
+    waiting.set(redis, [entry]);
+    runDetached(() => setTimeout(flush, COMPANY_MS, redis));
+  } else if (others.push(entry) >= COMPANY_MAXIMUM) flush(redis);
+}
+
+/** Metadata of many ids in one round trip, in order; null where there is none. */
+export async function readTokenMetadata(
+  ports: TokenMetadataPorts,
+  tokenIds: readonly string[],
+): Promise<(TokenMetadata | null)[]> {
+  flush(ports.redis);
+  const values = await ports.redis.getMany(tokenIds.map(keyOf));
+  return tokenIds.map((tokenId, index) => opened(ports, tokenId, values[index] ?? null));
+}
+
+const knownKids = new Map<string, string | null>();
+const KNOWN_KIDS_MAXIMUM = 64;
+
+/** kid of a compact token of ours; every token of a key has the same header. */
+function kidOf(token: string): string | null {
+  const segment = token.slice(0, token.indexOf('.'));
+  const known = knownKids.get(segment);
+  if (known !== undefined) return known;
+  const header = JSON.parse(Buffer.from(segment, 'base64url').toString()) as { kid?: string };
+  const kid = header.kid ?? null;
+  if (knownKids.size < KNOWN_KIDS_MAXIMUM) knownKids.set(segment, kid);
+  return kid;
+}
+
+export function metadataOf(
+  token: string,
+  claims: AccessTokenClaims,
+  hashes: { readonly ip: string | null; readonly agent: string | null },
+): TokenMetadata {
+  return {
+    type: 'access',
+    userId: claims.fid === undefined ? null : claims.sub,
+    subject: claims.sub,
+    clientId: claims.client_id,
+    audience: typeof claims.aud === 'string' ? claims.aud : claims.aud.join(' '),
+    sessionId: claims.sid ?? null,
+    familyId: claims.fid ?? null,
+    scope: claims.scope ?? '',
+    role: claims.roles?.[0] ?? null,
+    issuedAt: claims.iat,
+    expiresAt: claims.exp,
+    ipHash: hashes.ip,
+    userAgentHash: hashes.agent,
+    keyVersion: kidOf(token),
+    userEpoch: claims.ue ?? 0,
+    clientEpoch: claims.ce ?? 0,
+    ...(claims.origins === undefined ? {} : { origins: claims.origins }),
+  };
+}
