@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { HasAuth } from '../../domain/identity/auth.ts';
 import { cookieValue } from '../../domain/identity/sessions/csrf.ts';
-import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/page-seals.ts';
+import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/authorize/page-seals.ts';
 import { isPage } from '../../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';

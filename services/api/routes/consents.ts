@@ -1,6 +1,6 @@
-import { listConsentsEndpoint, withdrawConsentEndpoint } from '../../domain/oauth/consent-contract.ts';
-import { listConsents } from '../../domain/oauth/list-consents.ts';
-import { withdrawConsent } from '../../domain/oauth/withdraw-consent.ts';
+import { listConsentsEndpoint, withdrawConsentEndpoint } from '../../domain/oauth/consents/consent-contract.ts';
+import { listConsents } from '../../domain/oauth/consents/list-consents.ts';
+import { withdrawConsent } from '../../domain/oauth/consents/withdraw-consent.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { HasRevocationPush } from '../../domain/tokens/revocations/revocation-set.ts';
 import { bind, type RouteContext } from '../bind.ts';

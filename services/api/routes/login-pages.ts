@@ -3,13 +3,13 @@ import { challengeOver, passkeyRefused, secondFactorRequired } from '../../domai
 import { signInWithPasskeyEndpoint } from '../../domain/identity/factors/passkeys-contract.ts';
 import { findByCookie } from '../../domain/identity/sessions/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
+import { describeNext, NO_NEXT, safeNext } from '../../domain/oauth/authorize/next-path.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '../../domain/oauth/contract.ts';
 import {
   readPasskeyScriptEndpoint,
   sendPasskeyEndpoint,
   sendSignOutEndpoint,
 } from '../../domain/oauth/login-pages-contract.ts';
-import { describeNext, NO_NEXT, safeNext } from '../../domain/oauth/next-path.ts';
 import type { Caller } from '../../domain/ports.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';

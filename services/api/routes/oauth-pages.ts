@@ -1,10 +1,13 @@
 import type { FastifyRequest } from 'fastify';
 import type { Client } from '../../domain/access/access-directory.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import { admitDocumentClient, type DocumentClientPorts } from '../../domain/oauth/admit-document-client.ts';
-import { queryOfForm, readParameters } from '../../domain/oauth/authorization-parameters.ts';
-import { authorize } from '../../domain/oauth/authorize.ts';
-import type { AuthorizeStep } from '../../domain/oauth/authorize-step.ts';
+import { queryOfForm, readParameters } from '../../domain/oauth/authorize/authorization-parameters.ts';
+import { authorize } from '../../domain/oauth/authorize/authorize.ts';
+import type { AuthorizeStep } from '../../domain/oauth/authorize/authorize-step.ts';
+import { decideConsent } from '../../domain/oauth/authorize/decide-consent.ts';
+import { formActionSource } from '../../domain/oauth/authorize/match-redirect-uri.ts';
+import { authorizePathFor, loginPathFor, safeNext } from '../../domain/oauth/authorize/next-path.ts';
+import { admitDocumentClient, type DocumentClientPorts } from '../../domain/oauth/clients/admit-document-client.ts';
 import {
   answerDeviceGrantEndpoint,
   authorizeEndpoint,
@@ -12,11 +15,8 @@ import {
   sendAuthorizationEndpoint,
   showDeviceGrantEndpoint,
 } from '../../domain/oauth/contract.ts';
-import { decideConsent } from '../../domain/oauth/decide-consent.ts';
-import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/decide-device-grant.ts';
-import { shownUserCode } from '../../domain/oauth/device-codes.ts';
-import { formActionSource } from '../../domain/oauth/match-redirect-uri.ts';
-import { authorizePathFor, loginPathFor, safeNext } from '../../domain/oauth/next-path.ts';
+import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/devices/decide-device-grant.ts';
+import { shownUserCode } from '../../domain/oauth/devices/device-codes.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';

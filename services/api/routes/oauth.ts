@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { HasPublicAddress } from '../../domain/access/server-metadata.ts';
 import { answerTokenRequest, type TokenRequestPorts } from '../../domain/oauth/answer-token-request.ts';
-import { beginDeviceGrant } from '../../domain/oauth/begin-device-grant.ts';
+import { type PushPorts, pushAuthorizationRequest } from '../../domain/oauth/authorize/push-authorization-request.ts';
+import { readUserInfo } from '../../domain/oauth/claims/read-user-info.ts';
 import {
   beginDeviceGrantEndpoint,
   oauthTokenEndpoint,
@@ -9,8 +10,7 @@ import {
   readUserInfoEndpoint,
   sendUserInfoEndpoint,
 } from '../../domain/oauth/contract.ts';
-import { type PushPorts, pushAuthorizationRequest } from '../../domain/oauth/push-authorization-request.ts';
-import { readUserInfo } from '../../domain/oauth/read-user-info.ts';
+import { beginDeviceGrant } from '../../domain/oauth/devices/begin-device-grant.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
 import { dpopNonce } from '../../domain/tokens/dpop/dpop-nonce.ts';

@@ -15,7 +15,7 @@ import {
 } from '../../domain/identity/social/social-contract.ts';
 import { socialProviderUnknown } from '../../domain/identity/social/social-errors.ts';
 import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
-import { NO_NEXT } from '../../domain/oauth/next-path.ts';
+import { NO_NEXT } from '../../domain/oauth/authorize/next-path.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

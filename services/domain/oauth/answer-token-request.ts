@@ -14,11 +14,11 @@ import {
 } from '../tokens/issue/grant-token.ts';
 import type { ClientTokenAnswer } from '../tokens/issue/issue-client-token.ts';
 import { oauthClient } from '../tokens/issue/oauth-client.ts';
+import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
 import type { OAuthTokenAnswer } from './finish-oauth-login.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
-import { redeemDeviceCode } from './redeem-device-code.ts';
 
 export type TokenRequest = GrantTokenInput & {
   readonly code?: string | undefined;

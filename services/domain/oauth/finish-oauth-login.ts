@@ -1,9 +1,9 @@
 import type { Caller } from '../ports.ts';
 import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { rememberToken } from '../tokens/families/family-token.ts';
-import { signIdToken } from './id-token.ts';
+import { signIdToken } from './claims/id-token.ts';
+import { userClaims } from './claims/user-claims.ts';
 import type { OAuthLogin, OAuthLoginPorts } from './oauth-login.ts';
-import { userClaims } from './user-claims.ts';
 
 /** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
 export type OAuthTokenAnswer = {

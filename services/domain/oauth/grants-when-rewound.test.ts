@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
+import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { exchangeToken } from './exchange-token.ts';
 import { redeemCode } from './redeem-code.ts';
-import { redeemDeviceCode } from './redeem-device-code.ts';
 
 // Only what may be reached: no store is among it.
 const world = tokenWorld();

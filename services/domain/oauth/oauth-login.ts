@@ -9,8 +9,8 @@ import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { holdConsent } from './consents.store.ts';
-import { readUserProfile, type UserProfile } from './user-claims.store.ts';
+import { readUserProfile, type UserProfile } from './claims/user-claims.store.ts';
+import { holdConsent } from './consents/consents.store.ts';
 
 export type OAuthLoginPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
   HasAccess &

@@ -9,10 +9,10 @@ import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { assertNotRewound, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import { codeReused } from './audit-events.ts';
+import { codeForm, codeHashOf } from './authorize/issue-code.ts';
 import { consumeCode, type PresentedCode, traceCode } from './codes.store.ts';
 import { codeInvalid, resourceNotGranted } from './errors.ts';
 import { finishOAuthLogin, type OAuthTokenAnswer } from './finish-oauth-login.ts';
-import { codeForm, codeHashOf } from './issue-code.ts';
 import { beginOAuthLogin, type OAuthLoginPorts } from './oauth-login.ts';
 
 export type RedeemCodeInput = {

@@ -1,0 +1,76 @@
+import type { HasAccess } from '../../access/access-directory.ts';
+import type { HasAuth } from '../../identity/auth.ts';
+import type { LiveSession } from '../../identity/sessions/live-session.ts';
+import { sessionCallerOf } from '../../identity/sessions/open-session.ts';
+import { findByCookie } from '../../identity/sessions/read-session.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { AuthorizationRequest } from './authorization-request.ts';
+import { type AuthorizeStep, answerError, refusedStep } from './authorize-step.ts';
+import { type HasPageKeys, markedQuery, markedSince } from './page-seals.ts';
+import { readAuthorizationRequest } from './pushed-requests.ts';
+
+export type AuthorizePorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'clock'> &
+  HasAccess &
+  HasAuth &
+  HasPageKeys &
+  HasRevocations &
+  HasTokenSettings;
+
+export type BrowserCaller = Caller & { readonly kind: 'user'; readonly sessionId: string };
+
+export type AuthorizeInput = {
+  /** Of the address, without the question mark. */
+  readonly query: string;
+  readonly cookie: string | undefined;
+};
+
+/** A request with the login it needs. */
+export type Admitted = {
+  readonly kind: 'admitted';
+  readonly request: AuthorizationRequest;
+  readonly user: BrowserCaller;
+  readonly live: LiveSession;
+};
+
+/** The session's caller where the login is as fresh as the request wants it; null: sign in (again). */
+function loginFor(
+  ports: AuthorizePorts,
+  request: AuthorizationRequest,
+  query: string,
+  live: LiveSession | null,
+  caller: Caller,
+): BrowserCaller | null {
+  if (live === null) return null;
+  const user = sessionCallerOf(live, ports, caller) as BrowserCaller;
+  const now = Math.floor(ports.clock.now() / 1_000);
+  const since = markedSince(ports, query, now);
+  if (since !== null && user.authTime >= since) return user;
+  if (request.prompts.has('login') || request.prompts.has('select_account')) return null;
+  const { maxAgeSeconds } = request;
+  // 0 is prompt=login, also within the second of a login (OpenID Connect Core §3.1.2.1).
+  if (maxAgeSeconds !== undefined && (maxAgeSeconds === 0 || now - user.authTime > maxAgeSeconds)) return null;
+  return user;
+}
+
+/**
+ * An authorization request with the login it needs, or the step that comes before.
+ * Throws `state_rewound`, `store_unavailable` (503).
+ */
+export async function admitAuthorization(
+  ports: AuthorizePorts,
+  { query, cookie }: AuthorizeInput,
+  caller: Caller,
+): Promise<AuthorizeStep | Admitted> {
+  assertNotRewound(ports.revocations);
+  const parsed = await readAuthorizationRequest(ports, query);
+  if (parsed.kind !== 'request') return refusedStep(ports, parsed);
+  const { request } = parsed;
+  const live = await findByCookie(ports, cookie);
+  const user = loginFor(ports, request, query, live, caller);
+  if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
+  if (request.prompts.has('none'))
+    return answerError(ports, ports.sql, request, 'login_required', 'the user must sign in');
+  return { kind: 'login', query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)) };
+}

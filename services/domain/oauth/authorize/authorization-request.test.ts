@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest';
+import type { Client, HasAccess } from '../../access/access-directory.ts';
+import type { Ports } from '../../ports.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import { queryOfForm } from './authorization-parameters.ts';
+import { parseAuthorizationRequest } from './authorization-request.ts';
+import { describeNext, loginPathFor, safeNext } from './next-path.ts';
+
+const REDIRECT = 'https://app.example.test/cb';
+const client = {
+  clientId: 'app',
+  disabled: false,
+  grantTypes: ['authorization_code'],
+  scopes: ['openid', 'email'],
+  redirectUris: [REDIRECT],
+  audiences: ['https://other.test/a'],
+} as unknown as Client;
+const clients: Record<string, Client> = {
+  app: client,
+  off: { ...client, disabled: true },
+  service: { ...client, clientId: 'service', grantTypes: ['client_credentials'] },
+  bare: { ...client, clientId: 'bare', scopes: [] },
+  pushing: { ...client, clientId: 'pushing', pushesRequests: true },
+};
+const ports = {
+  access: { client: (id: string) => clients[id] },
+  tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test' },
+} as unknown as HasAccess & HasTokenSettings;
+/** For what is not pushed no statement is run. */
+const withoutSql = { ...ports, sql: undefined as unknown as Ports['sql'] };
+
+const good = {
+  client_id: 'app',
+  redirect_uri: REDIRECT,
+  response_type: 'code',
+  state: 's',
+  code_challenge: 'c'.repeat(43),
+  code_challenge_method: 'S256',
+};
+const query = (changes: Record<string, string | undefined> = {}): string =>
+  new URLSearchParams(
+    Object.entries({ ...good, ...changes }).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  ).toString();
+const parse = (text: string) => parseAuthorizationRequest(ports, text);
+
+describe('authorization requests', () => {
+  test('what is left out has its default: every registered scope, the default audience, no prompt', () => {
+    expect(parse(query({ unknown: 'is ignored' }))).toMatchObject({
+      kind: 'request',
+      request: {
+        client,
+        redirectUri: REDIRECT,
+        state: 's',
+        scopes: ['openid', 'email'],
+        audience: 'https://api.test',
+        maxAgeSeconds: undefined,
+        prompts: new Set(),
+      },
+    });
+    expect(
+      parse(
+        query({
+          scope: 'email email',
+          max_age: '60',
+          prompt: 'login consent',
+          nonce: 'n',
+          login_hint: 'a@b.test',
+          dpop_jkt: 'j'.repeat(43),
+          resource: 'https://other.test/a',
+        }),
+      ),
+    ).toMatchObject({
+      request: {
+        scopes: ['email'],
+        maxAgeSeconds: 60,
+        prompts: new Set(['login', 'consent']),
+        nonce: 'n',
+        loginHint: 'a@b.test',
+        dpopJkt: 'j'.repeat(43),
+        audience: 'https://other.test/a',
+      },
+    });
+  });
+
+  test.each([
+    ['unknown client', query({ client_id: 'nobody' })],
+    ['no client', query({ client_id: undefined })],
+    ['disabled client', query({ client_id: 'off' })],
+    ['two clients', `${query()}&client_id=app`],
+    ['no redirect_uri', query({ redirect_uri: undefined })],
+    ['two redirect_uris', `${query()}&redirect_uri=x`],
+    ['foreign redirect_uri', query({ redirect_uri: 'https://evil.test' })],
+    ['prototype', query({ client_id: '__proto__x' })],
+    ['too long', query({ x: 'x'.repeat(8_192) })],
+  ])('T4: %s is told on a page, never to an address the request names', (_name, text) => {
+    expect(parse(text).kind).toBe('page');
+  });
+
+  test.each([
+    [{ client_id: 'service' }, 'unauthorized_client'],
+    [{ client_id: 'bare' }, 'invalid_scope'],
+    [{ response_type: undefined }, 'invalid_request'],
+    [{ response_type: 'token' }, 'unsupported_response_type'],
+    [{ response_type: 'code id_token' }, 'unsupported_response_type'],
+    [{ response_mode: 'fragment' }, 'invalid_request'],
+    [{ code_challenge: undefined }, 'invalid_request'],
+    [{ code_challenge: 'short' }, 'invalid_request'],
+    [{ code_challenge_method: undefined }, 'invalid_request'],
+    [{ code_challenge_method: 'plain' }, 'invalid_request'],
+    [{ dpop_jkt: 'short' }, 'invalid_request'],
+    [{ max_age: '-1' }, 'invalid_request'],
+    [{ prompt: 'none login' }, 'invalid_request'],
+    [{ prompt: 'create' }, 'invalid_request'],
+    [{ scope: 'openid admin' }, 'invalid_scope'],
+    [{ scope: 'openid  email' }, 'invalid_scope'],
+    [{ resource: 'relative' }, 'invalid_target'],
+    [{ resource: 'https://not-listed.test' }, 'invalid_target'],
+    [{ resource: 'https://a.test/#b' }, 'invalid_target'],
+    [{ request: 'a.b.c' }, 'request_not_supported'],
+    [{ request_uri: 'urn:x' }, 'request_uri_not_supported'],
+    [{ nonce: 'x'.repeat(513) }, 'invalid_request'],
+    [{ nonce: 'a\nb' }, 'invalid_request'],
+  ])('%o is %s, told to the client with its state', (changes, error) => {
+    expect(parse(query(changes))).toMatchObject({ kind: 'refused', redirectUri: REDIRECT, state: 's', error });
+  });
+
+  test('RFC 6749 §3.1, RFC 8707 §2: a repeated parameter is refused, a repeated state is not echoed', () => {
+    expect(parse(`${query()}&resource=https://a.test&resource=https://b.test`)).toMatchObject({
+      error: 'invalid_target',
+    });
+    expect(parse(`${query()}&scope=a&scope=b`)).toMatchObject({ error: 'invalid_request', state: 's' });
+    expect(parse(`${query()}&state=again`)).toMatchObject({ error: 'invalid_request', state: undefined });
+  });
+});
+
+describe('T9: a client that has to push its requests (RFC 9126 §6)', () => {
+  const pushed = query({ client_id: 'pushing' });
+
+  test('is refused one in an address, and told so; what it pushes and has pushed is judged as any other', () => {
+    expect(parse(pushed)).toMatchObject({ kind: 'refused', redirectUri: REDIRECT, error: 'invalid_request' });
+    expect(parseAuthorizationRequest(ports, pushed, 'pushing')).toMatchObject({ request: { pushedHash: undefined } });
+    const pushedHash = Buffer.alloc(32);
+    expect(parseAuthorizationRequest(ports, pushed, { pushedHash })).toMatchObject({ request: { pushedHash } });
+    const wider = query({ client_id: 'pushing', scope: 'admin' });
+    for (const way of ['pushing', { pushedHash }] as const)
+      expect(parseAuthorizationRequest(ports, wider, way)).toMatchObject({ error: 'invalid_scope' });
+  });
+});
+
+describe('T15: a request as a form', () => {
+  test('becomes the query that says the same, and nothing of it that is no parameter of a request', () => {
+    const form = { ...good, access_token: 'a', client_secret: 's', id_token_hint: 'i', login_after: 'x' };
+    const made = new URLSearchParams(queryOfForm(form));
+    expect(Object.fromEntries(made)).toEqual(good);
+    expect(parse(made.toString())).toEqual(parse(query()));
+  });
+
+  test('a parameter sent twice stays one sent twice; one left out is left out', () => {
+    expect(parse(queryOfForm({ ...good, scope: ['openid', 'email'] }))).toMatchObject({ error: 'invalid_request' });
+    expect(queryOfForm({ state: undefined, nonce: '', scope: 'a b&c' })).toBe('scope=a+b%26c&nonce=');
+  });
+});
+
+describe('where a login leads', () => {
+  test.each([
+    undefined,
+    '',
+    'https://evil.test',
+    '//evil.test',
+    '/\\evil.test',
+    '/oauth2/authorize?x\\y',
+    '/oauth2/authorize',
+    '/oauth2/authorize?a b',
+    '/deviceevil',
+    '/api/auth/signout',
+    `/device?${'x'.repeat(12_288)}`,
+  ])('%s is forgotten: nothing but our own pages', (next) => {
+    expect(safeNext(next)).toBe('/login');
+  });
+
+  test('an authorization request is kept, and named in the policy of the form on the way to it', async () => {
+    const next = new URLSearchParams(loginPathFor(query({ login_hint: 'a@b.test' })).split('?')[1]).get(
+      'next',
+    ) as string;
+    expect(safeNext(next)).toBe(next);
+    expect(await describeNext(withoutSql, next)).toEqual({
+      formTargets: ['https://app.example.test'],
+      loginHint: 'a@b.test',
+    });
+    expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
+      formTargets: ['https://app.example.test'],
+      loginHint: undefined,
+    });
+    const nowhere = { formTargets: [], loginHint: undefined };
+    expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(
+      nowhere,
+    );
+    expect(await describeNext(withoutSql, '/device?user_code=x')).toEqual(nowhere);
+    expect(safeNext('/device?user_code=BCDF-GHJK')).toBe('/device?user_code=BCDF-GHJK');
+  });
+});

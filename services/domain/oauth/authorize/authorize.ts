@@ -1,0 +1,42 @@
+import type { Caller } from '../../ports.ts';
+import { readConsent } from '../consents/consents.store.ts';
+import {
+  type AuthorizeInput,
+  type AuthorizePorts,
+  admitAuthorization,
+  type BrowserCaller,
+} from './admit-authorization.ts';
+import type { AuthorizationRequest } from './authorization-request.ts';
+import { type AuthorizeStep, answerError, answerTo, requestOver } from './authorize-step.ts';
+import { issueCode } from './issue-code.ts';
+import { isClaimedRedirectUri } from './match-redirect-uri.ts';
+import { useRequest } from './pushed-requests.ts';
+
+/**
+ * The authorization endpoint (RFC 6749 §4.1.1): a code for what the user has consented to before, else what the browser
+ * has to show. A public client that is not reached over its own https address could be another one: its users are
+ * always asked (RFC 6749 §10.2, RFC 8252 §8.6).
+ * Throws `state_rewound`, `store_unavailable` (503).
+ */
+export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, caller: Caller): Promise<AuthorizeStep> {
+  const admitted = await admitAuthorization(ports, input, caller);
+  if (admitted.kind !== 'admitted') return admitted;
+  const { request, user, live } = admitted;
+  if (!(await isGranted(ports, request, user)))
+    return request.prompts.has('none')
+      ? answerError(ports, ports.sql, request, 'consent_required', 'the user must be asked')
+      : { kind: 'consent', request, live };
+  const code = await ports.transact(async (tx) =>
+    (await useRequest(tx, request)) ? issueCode(tx, ports, request, request.scopes, user) : null,
+  );
+  return code === null ? requestOver : answerTo(ports, request, { code });
+}
+
+async function isGranted(ports: AuthorizePorts, request: AuthorizationRequest, user: BrowserCaller): Promise<boolean> {
+  const { client, audience, prompts, redirectUri, scopes } = request;
+  if (prompts.has('consent')) return false;
+  if (client.authMethod === 'none' && !isClaimedRedirectUri(redirectUri)) return false;
+  if (client.skipConsent) return true;
+  const granted = await readConsent(ports.sql, { userId: user.userId, clientId: client.clientId, audience });
+  return scopes.every((scope) => granted.includes(scope));
+}

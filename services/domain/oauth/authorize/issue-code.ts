@@ -1,0 +1,55 @@
+import { hash } from 'node:crypto';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../../ports.ts';
+import { authorizationDecided } from '../audit-events.ts';
+import { insertCode } from '../codes.store.ts';
+import type { AuthorizationRequest } from './authorization-request.ts';
+
+/** RFC 6749 §4.1.2 recommends ten minutes at most; a client exchanges its code at once. */
+const CODE_SECONDS = 60;
+
+/** 256 random bits; a code of any other form is not looked up. */
+export const codeForm = /^[\w-]{43}$/;
+
+export const codeHashOf = (code: string): Buffer => hash('sha256', code, 'buffer');
+
+/**
+ * An authorization code for what a user granted, with its audit row, in the caller's transaction.
+ * @param scopes granted, in the order they were asked for
+ */
+export async function issueCode(
+  tx: Tx,
+  { random }: Pick<Ports, 'random'>,
+  request: AuthorizationRequest,
+  scopes: readonly string[],
+  caller: Caller & { readonly kind: 'user'; readonly sessionId: string },
+): Promise<string> {
+  const code = random.bytes(32).toString('base64url');
+  const { clientId } = request.client;
+  await insertCode(tx, {
+    codeHash: codeHashOf(code),
+    clientId,
+    redirectUri: request.redirectUri,
+    codeChallenge: request.codeChallenge,
+    userId: caller.userId,
+    sessionId: caller.sessionId,
+    scope: scopes.join(' '),
+    audience: request.audience,
+    nonce: request.nonce,
+    dpopJkt: request.dpopJkt,
+    authTime: caller.authTime,
+    lifeSeconds: CODE_SECONDS,
+  });
+  await recordEvent(tx, caller, authorizationDecided, {
+    outcome: 'ok',
+    target: { kind: 'client', id: clientId },
+    clientId,
+    detail: {
+      scope: scopes.join(' '),
+      audience: request.audience,
+      session_id: caller.sessionId,
+      ...(request.pushedHash === undefined ? {} : { pushed: true }),
+    },
+  });
+  return code;
+}

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { isRedirectUri } from '../../access/redirect-uri.ts';
+import { formActionSource, isClaimedRedirectUri, matchesRedirectUri, redirectWith } from './match-redirect-uri.ts';
+
+const registered = [
+  'https://app.example.test/cb',
+  'http://127.0.0.1/cb',
+  'http://[::1]:8080/cb',
+  'com.example.app:/cb',
+  'javascript:alert(1)',
+];
+
+describe('T4: redirect_uri is compared character for character', () => {
+  test.each(['https://app.example.test/cb', 'com.example.app:/cb'])('%s is registered', (uri) => {
+    expect(matchesRedirectUri(registered, uri)).toBe(true);
+  });
+
+  test.each([
+    'https://app.example.test/cb/',
+    'https://app.example.test/CB',
+    'https://APP.example.test/cb',
+    'https://app.example.test:443/cb',
+    'https://app.example.test/c%62',
+    'https://app.example.test/cb?x=1',
+    'https://app.example.test/cb#x',
+    'https://user@app.example.test/cb',
+    'https://app.example.test/',
+    'https://app.example.test',
+    'https://app.example.test.evil.test/cb',
+    'https://app.example.test\\@evil.test/cb',
+    'http://app.example.test/cb',
+    'javascript:alert(1)',
+    'com.example.app:/cb2',
+    '/cb',
+    '',
+  ])('%s is not', (uri) => {
+    expect(matchesRedirectUri(registered, uri)).toBe(false);
+  });
+
+  test.each(['http://127.0.0.1:1/cb', 'http://127.0.0.1:65535/cb', 'http://[::1]/cb', 'http://[::1]:1/cb'])(
+    '%s: of loopback addresses the port may vary (RFC 8252 §7.3)',
+    (uri) => expect(matchesRedirectUri(registered, uri)).toBe(true),
+  );
+
+  test.each([
+    'http://127.0.0.1:1/other',
+    'http://127.0.0.1:1.evil.test/cb',
+    'http://127.0.0.1.evil.test/cb',
+    'http://127.0.0.1:80@evil.test/cb',
+    'http://127.0.0.2:1/cb',
+    'http://localhost:1/cb',
+    'https://127.0.0.1:1/cb',
+  ])('%s: nothing else may', (uri) => {
+    expect(matchesRedirectUri(registered, uri)).toBe(false);
+  });
+});
+
+test('T4: whatever may be registered is matched, so no client is registered that authorization always refuses', () => {
+  const schemes = ['https://', 'http://', 'com.example.app:/', 'HTTPS://', 'Com.Example.App:/', 'https:'];
+  const hosts = [
+    'app.example.test',
+    'APP.test',
+    '127.0.0.1:8080',
+    '127.1',
+    '[::1]',
+    'localhost',
+    'bücher.test',
+    'u@a.test',
+  ];
+  const paths = ['', '/', '/cb?x=1', '/ÄÖ', '/a b', '/%c3%a4', '/#x', '/\\x', '/*', '/\u007f'];
+  const uris = schemes.flatMap((scheme) => hosts.flatMap((host) => paths.map((path) => `${scheme}${host}${path}`)));
+  const registrable = uris.filter(isRedirectUri);
+  expect(registrable.length).toBeGreaterThan(50);
+  expect(registrable.filter((uri) => !matchesRedirectUri([uri], uri))).toEqual([]);
+});
+
+test('only https reaches a server that is the client’s for sure', () => {
+  expect(isClaimedRedirectUri('https://a.test/')).toBe(true);
+  for (const uri of ['http://127.0.0.1/', 'com.example:/cb']) expect(isClaimedRedirectUri(uri)).toBe(false);
+});
+
+test('the policy of a form names no more than origin or scheme of where it ends', () => {
+  expect(formActionSource('https://a.test/cb?x')).toBe('https://a.test');
+  expect(formActionSource('http://127.0.0.1:49152/cb')).toBe('http://127.0.0.1:49152');
+  expect(formActionSource('http://[::1]:49152/cb')).toBe('http:');
+  expect(formActionSource('com.example.app:/cb')).toBe('com.example.app:');
+});
+
+test('parameters are added to the query that is there', () => {
+  expect(redirectWith('https://a.test/?x=1', { code: 'c&d', state: undefined })).toBe('https://a.test/?x=1&code=c%26d');
+  expect(redirectWith('https://a.test/', { iss: 'https://i.test' })).toBe('https://a.test/?iss=https%3A%2F%2Fi.test');
+});

@@ -1,0 +1,40 @@
+import type { HasAccess } from '../../access/access-directory.ts';
+import type { Ports } from '../../ports.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import { formActionSource } from './match-redirect-uri.ts';
+import { readAuthorizationRequest } from './pushed-requests.ts';
+
+const AUTHORIZE = '/oauth2/authorize?';
+/** Paths of ours that a login may lead to; anything else a link brings is forgotten (open redirect). */
+const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?)$/;
+const LONGEST = 12_288;
+/** Where a login leads that was asked for by nobody. */
+export const NO_NEXT = '/login';
+
+export const safeNext = (next: string | undefined): string =>
+  next !== undefined && next.length <= LONGEST && KNOWN.test(next) && !next.includes('\\') ? next : NO_NEXT;
+
+export type NextStep = {
+  /** Where the forms of this way may lead, for their page's policy. */
+  readonly formTargets: readonly string[];
+  readonly loginHint: string | undefined;
+};
+
+/** What the login page needs to know of the request that it is on the way to. Throws `store_unavailable` (503). */
+export async function describeNext(
+  ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
+  next: string,
+): Promise<NextStep> {
+  if (!next.startsWith(AUTHORIZE)) return { formTargets: [], loginHint: undefined };
+  const parsed = await readAuthorizationRequest(ports, next.slice(AUTHORIZE.length));
+  if (parsed.kind === 'page') return { formTargets: [], loginHint: undefined };
+  const { redirectUri, loginHint } =
+    parsed.kind === 'request' ? parsed.request : { redirectUri: parsed.redirectUri, loginHint: undefined };
+  return { formTargets: [formActionSource(redirectUri)], loginHint };
+}
+
+export const authorizePathFor = (query: string): string => AUTHORIZE + query;
+
+/** The login page on the way to an authorization request. */
+export const loginPathFor = (query: string): string =>
+  `/login?${new URLSearchParams({ next: authorizePathFor(query) })}`;

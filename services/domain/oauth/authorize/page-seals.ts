@@ -1,0 +1,55 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { KeyRing } from '../../keys/key-ring.ts';
+
+export type HasPageKeys = { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
+
+/**
+ * Values that our pages hand to themselves: signed, so that nobody else can make one, and bound to what they are for,
+ * so that one is of no use elsewhere. `<key version>.<mac>`.
+ */
+function seal({ keyRing }: HasPageKeys, text: string): string {
+  const { version, key } = keyRing.secret('csrf');
+  return `${version}.${createHmac('sha256', key).update(text).digest('base64url')}`;
+}
+
+function isSealOf({ keyRing }: HasPageKeys, seal: string, text: string): boolean {
+  const [, version, mac] = /^(\d{1,5})\.([\w-]{43})$/.exec(seal) ?? [];
+  const key = version === undefined ? undefined : keyRing.secretVersion('csrf', Number(version));
+  if (key === undefined || mac === undefined) return false;
+  return timingSafeEqual(Buffer.from(mac), Buffer.from(createHmac('sha256', key).update(text).digest('base64url')));
+}
+
+/** The hidden field of a form: of no use in another browser, nor once somebody else is signed in. */
+export const formToken = (ports: HasPageKeys, pageCookie: string, sessionCookie: string): string =>
+  seal(ports, `form\0${pageCookie}\0${sessionCookie}`);
+
+export const isFormToken = (ports: HasPageKeys, token: string, pageCookie: string, sessionCookie: string): boolean =>
+  pageCookie !== '' && isSealOf(ports, token, `form\0${pageCookie}\0${sessionCookie}`);
+
+/** Parameter of ours: a login after this moment satisfies `prompt=login` and `max_age` of exactly this request. */
+const MARKER = 'login_after';
+/** The marker is good for one visit of the login page. */
+const MARKER_SECONDS = 3_600;
+
+const bare = (query: string): string => {
+  const parameters = new URLSearchParams(query);
+  parameters.delete(MARKER);
+  return parameters.toString();
+};
+
+/** The query of the same request, to come back with after the login it asks for. */
+export function markedQuery(ports: HasPageKeys, query: string, nowSeconds: number): string {
+  const request = bare(query);
+  const parameters = new URLSearchParams(request);
+  parameters.set(MARKER, `${nowSeconds}.${seal(ports, `login\0${nowSeconds}\0${request}`)}`);
+  return parameters.toString();
+}
+
+/** From when on a login counts as asked for by this request, Unix seconds; null where none was asked for lately. */
+export function markedSince(ports: HasPageKeys, query: string, nowSeconds: number): number | null {
+  const [, seconds, marker] =
+    /^(\d{1,12})\.([\d]{1,5}\.[\w-]{43})$/.exec(new URLSearchParams(query).get(MARKER) ?? '') ?? [];
+  const since = Number(seconds);
+  if (seconds === undefined || marker === undefined || nowSeconds - since > MARKER_SECONDS) return null;
+  return isSealOf(ports, marker, `login\0${since}\0${bare(query)}`) ? since : null;
+}

@@ -1,0 +1,51 @@
+import { hash } from 'node:crypto';
+import type { HasAccess } from '../../access/access-directory.ts';
+import type { Ports, Sql } from '../../ports.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import { readParameters } from './authorization-parameters.ts';
+import { type AuthorizationRequest, type Parsed, parseAuthorizationRequest } from './authorization-request.ts';
+import { deletePushedRequest, readPushedRequest } from './pushed-requests.store.ts';
+
+/** RFC 9126 §2.2. */
+const PREFIX = 'urn:ietf:params:oauth:request_uri:';
+const URI = /^urn:ietf:params:oauth:request_uri:[\w-]{43}$/;
+
+/** A request_uri of 256 random bits; only its hash is stored. */
+export const newRequestUri = ({ random }: Pick<Ports, 'random'>): string =>
+  PREFIX + random.bytes(32).toString('base64url');
+
+export const requestUriHash = (requestUri: string): Buffer => hash('sha256', requestUri, 'buffer');
+
+export const REQUEST_OVER = 'This request is over, or never was. Go back to the application and begin again.';
+
+/** Client and request_uri of a query that stands for a pushed request; null for any other query. */
+function pushedReference(query: string): { readonly clientId: string; readonly uriHash: Buffer } | null {
+  const values = readParameters(query)?.values;
+  const [clientId, requestUri] = [values?.get('client_id'), values?.get('request_uri')];
+  if (clientId === undefined || requestUri === undefined || !URI.test(requestUri)) return null;
+  return { clientId, uriHash: requestUriHash(requestUri) };
+}
+
+/**
+ * The authorization request of a query, or the pushed one that it stands for (RFC 9126 §4): what that says counts, and
+ * nothing beside it. Of another client it is unknown. It is judged anew: the client may have changed since.
+ * Throws `store_unavailable` (503).
+ */
+export async function readAuthorizationRequest(
+  ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
+  query: string,
+): Promise<Parsed> {
+  const reference = pushedReference(query);
+  if (reference === null) return parseAuthorizationRequest(ports, query);
+  const { clientId, uriHash } = reference;
+  const pushed = await readPushedRequest(ports.sql, uriHash, clientId);
+  if (pushed === undefined) return { kind: 'page', why: REQUEST_OVER };
+  return parseAuthorizationRequest(ports, pushed, { pushedHash: uriHash });
+}
+
+/**
+ * Uses up the request_uri that a request came by; an answer needs it, so that one gets one answer however often its
+ * page is loaded. False where another answer was first; true for a request that was not pushed.
+ */
+export const useRequest = async (tx: Sql, { pushedHash }: AuthorizationRequest): Promise<boolean> =>
+  pushedHash === undefined || (await deletePushedRequest(tx, pushedHash));

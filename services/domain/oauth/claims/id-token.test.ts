@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import { accessTokenHash, signIdToken } from './id-token.ts';
+import { userClaims } from './user-claims.ts';
+
+test('at_hash of a known token (OpenID Connect Core §3.1.3.6, example of appendix A.4)', () => {
+  const accessToken = 'jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y';
+  expect(accessTokenHash(accessToken, 'RS256')).toBe('77QmUPtjPfzWtF2AnpK9RQ');
+  expect(accessTokenHash(accessToken, 'ES256')).toBe('77QmUPtjPfzWtF2AnpK9RQ');
+  expect(Buffer.from(accessTokenHash(accessToken, 'EdDSA'), 'base64url')).toHaveLength(32);
+});
+
+const facts = {
+  userId: 'u',
+  clientId: 'c',
+  sessionId: null,
+  authTime: 5,
+  nonce: null,
+  accessToken: 'a',
+  issuedAt: 10,
+  claims: {},
+};
+
+/** A ring whose key has this algorithm: it "signs" by writing header and claims down. */
+const ringOf = (alg: string) =>
+  ({
+    keyRing: {
+      sign: async (header: object, claims: object) =>
+        [{ alg, ...header }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.'),
+    },
+    tokenSettings: { issuer: 'https://i.test', accessTokenSeconds: 900 },
+  }) as unknown as HasKeyRing & HasTokenSettings;
+const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString());
+
+test('the hash goes with the key that signs; what does not apply is left out', async () => {
+  expect(claimsOf(await signIdToken(ringOf('RS256'), facts))).toEqual({
+    iss: 'https://i.test',
+    sub: 'u',
+    aud: 'c',
+    iat: 10,
+    exp: 910,
+    auth_time: 5,
+    at_hash: accessTokenHash('a', 'RS256'),
+  });
+  const full = await signIdToken(ringOf('EdDSA'), { ...facts, nonce: 'n', sessionId: 's', amr: ['pwd'], acr: 'aal1' });
+  expect(claimsOf(full)).toMatchObject({
+    nonce: 'n',
+    sid: 's',
+    amr: ['pwd'],
+    acr: 'aal1',
+    at_hash: accessTokenHash('a', 'EdDSA'),
+  });
+});
+
+test('a scope tells its own claims alone', () => {
+  const profile = { email: 'a@b.test', isEmailVerified: true, name: 'A', image: 'https://b.test/a.png', updatedAt: 7 };
+  expect(userClaims(profile, new Set(['openid']))).toEqual({});
+  expect(userClaims(profile, new Set(['email']))).toEqual({ email: 'a@b.test', email_verified: true });
+  expect(userClaims(profile, new Set(['profile']))).toEqual({
+    name: 'A',
+    picture: 'https://b.test/a.png',
+    updated_at: 7,
+  });
+  expect(userClaims({ ...profile, name: null, image: null }, new Set(['profile']))).toEqual({ updated_at: 7 });
+});

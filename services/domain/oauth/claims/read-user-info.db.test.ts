@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestPorts, type TestPorts } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { type TokenWorld, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
+import { readUserInfo } from './read-user-info.ts';
+
+let database: TestDatabase;
+let stores: TestPorts;
+let world: TokenWorld;
+const sub = '0190b1d4-0000-7000-8000-0000000000aa';
+beforeAll(async () => {
+  database = await createTestDatabase();
+  stores = createTestPorts(database.url);
+  await stores.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [sub, 'ada@example.test']);
+  world = tokenWorld();
+});
+afterAll(async () => {
+  await stores?.end();
+  await database?.drop();
+});
+
+const read = (changes: Record<string, unknown>) =>
+  readUserInfo({ ...world.ports, sql: stores.sql }, world.token({ sub, ...changes }));
+
+test('tells of its user what the scope of the token names', async () => {
+  expect(await read({ scope: 'openid email' })).toMatchObject({ sub, email: 'ada@example.test' });
+  expect(await read({ scope: 'openid' })).toEqual({ sub });
+});
+
+test.each([
+  ['a token whose scope is not openid', { scope: 'email' }],
+  ['a token without a scope', { scope: undefined }],
+  ['a token of no login', { fid: undefined }],
+])('%s tells nothing: openid_scope_missing', async (_what, changes) => {
+  await expect(read(changes)).rejects.toMatchObject({ code: 'openid_scope_missing' });
+});
+
+test('a token that ended since its caller was recognised is no credential any more', async () => {
+  world.revocations.apply([
+    {
+      epoch: 1,
+      kind: 'family',
+      value: 'ended',
+      tokenEpoch: null,
+      isReuse: false,
+      userId: sub,
+      clientId: null,
+      expiresAtMs: world.ports.clock.now() + 3_600_000,
+    },
+  ]);
+  await expect(read({ scope: 'openid', fid: 'ended' })).rejects.toMatchObject({ code: 'unauthenticated' });
+});
+
+test('nothing is told of a user who is deleted, whose end no poll has told yet', async () => {
+  const gone = '0190b1d4-0000-7000-8000-0000000000bb';
+  await expect(read({ sub: gone, scope: 'openid' })).rejects.toMatchObject({ code: 'unauthenticated' });
+});

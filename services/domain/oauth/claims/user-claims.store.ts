@@ -1,0 +1,23 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+
+const userProfileRead = defineStatement(
+  'oauthUserProfileRead',
+  `SELECT email, "emailVerified" IS NOT NULL AS "isEmailVerified", name, image,
+     floor(extract(epoch FROM "updatedAt"))::int8 AS "updatedAt"
+   FROM users WHERE id = $1 AND "disabledAt" IS NULL`,
+);
+
+/** What OpenID Connect may tell of a user. */
+export type UserProfile = {
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly name: string | null;
+  readonly image: string | null;
+  /** Unix seconds. */
+  readonly updatedAt: number;
+};
+
+export async function readUserProfile(sql: Sql, userId: string): Promise<UserProfile | undefined> {
+  return (await sql.query<UserProfile>(userProfileRead, [userId]))[0];
+}

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { DEVICE_GRANT } from '../../access/grant-shapes.ts';
+import { isRedirectUri } from '../../access/redirect-uri.ts';
+import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
+
+/** What a client may say of itself (RFC 7591 §2), as far as it is kept. */
+export type ClientMetadata = {
+  readonly name: string | undefined;
+  readonly redirectUris: readonly string[];
+  readonly grantTypes: readonly string[];
+  readonly responseTypes: readonly string[];
+  readonly authMethod: AuthMethod;
+  readonly scopes: readonly string[];
+  /** RFC 9449 §5.2. */
+  readonly dpopBound: boolean;
+  /** RFC 8705 §3.4. */
+  readonly certificateBound: boolean;
+  /** RFC 9126 §6. */
+  readonly pushesRequests: boolean;
+};
+
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
+type AuthMethod = (typeof AUTH_METHODS)[number];
+
+export type MetadataRules = {
+  /** Where the client names none. */
+  readonly defaultAuthMethod: AuthMethod;
+  readonly authMethods: readonly AuthMethod[];
+  /** What it may ask people for, at most. */
+  readonly scopes: readonly string[];
+};
+
+/** Grants with a person in them. The others are rights of the client's own: those are given, not taken. */
+const GRANTS = ['authorization_code', 'refresh_token', DEVICE_GRANT] as const;
+
+/** Shown to people: nothing that cannot be seen, or turns what stands around it. */
+const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+
+const shapes = z.looseObject({
+  client_name: z.string().trim().min(1).max(128).regex(VISIBLE).optional(),
+  token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
+  grant_types: z.array(z.enum(GRANTS)).max(8).optional(),
+  response_types: z.array(z.literal('code')).max(8).optional(),
+  scope: z.string().max(2_048).regex(SCOPE).optional(),
+  dpop_bound_access_tokens: z.boolean().default(false),
+  tls_client_certificate_bound_access_tokens: z.boolean().default(false),
+  require_pushed_authorization_requests: z.boolean().default(false),
+});
+/** Every copy holds them all in memory, and nobody looked at them. */
+const redirects = z.array(z.string().max(512)).max(4).default([]);
+
+const invalid = (detail: string) => clientMetadataInvalid({ detail });
+
+function redirectUrisOf(given: unknown, isNeeded: boolean): string[] {
+  const { data, success } = redirects.safeParse(given);
+  if (!success)
+    throw clientRedirectUriInvalid({
+      detail: 'redirect_uris is no list of up to 4 addresses of up to 512 characters.',
+    });
+  const at = data.findIndex((uri) => !isRedirectUri(uri));
+  if (at >= 0) throw clientRedirectUriInvalid({ detail: `redirect_uris[${at}] is not acceptable.` });
+  if (isNeeded && data.length === 0)
+    throw clientRedirectUriInvalid({ detail: 'redirect_uris is missing, and the grant authorization_code needs one.' });
+  return [...new Set(data)];
+}
+
+/** Asked-for scopes that are allowed; all of those where none is asked for. */
+function scopesOf(scope: string | undefined, allowed: readonly string[]): readonly string[] {
+  if (scope === undefined) return allowed;
+  const asked = new Set(scope.split(' '));
+  const scopes = allowed.filter((name) => asked.has(name));
+  if (scopes.length === 0) throw invalid('scope names nothing that a client like this may ask for.');
+  return scopes;
+}
+
+/**
+ * Reads what a client says of itself: understood members strictly, others not at all (RFC 7591 §2). Scopes beyond those
+ * that are allowed are left out, which §3.2.1 has the answer tell.
+ * Throws `client_metadata_invalid`, `client_redirect_uri_invalid` (400).
+ */
+export function readClientMetadata(given: Readonly<Record<string, unknown>>, rules: MetadataRules): ClientMetadata {
+  const { data, error } = shapes.safeParse(given);
+  if (error !== undefined) throw invalid(`${String(error.issues[0]?.path[0])} has a wrong form, or is not supported.`);
+  const grantTypes = [...new Set(data.grant_types ?? ['authorization_code'])];
+  const hasCode = grantTypes.some((grant) => grant === 'authorization_code');
+  const responseTypes = data.response_types ?? (hasCode ? ['code'] : []);
+  if (hasCode !== responseTypes.length > 0)
+    throw invalid('response_types and grant_types contradict each other: code goes with authorization_code.');
+  if (grantTypes.every((grant) => grant === 'refresh_token'))
+    throw invalid('grant_types has nothing that a login could begin with.');
+  const authMethod = data.token_endpoint_auth_method ?? rules.defaultAuthMethod;
+  if (!rules.authMethods.includes(authMethod)) throw invalid('token_endpoint_auth_method is not possible here.');
+  return {
+    name: data.client_name,
+    redirectUris: redirectUrisOf(given.redirect_uris, hasCode),
+    grantTypes,
+    responseTypes: [...new Set(responseTypes)],
+    authMethod,
+    scopes: scopesOf(data.scope, rules.scopes),
+    dpopBound: data.dpop_bound_access_tokens,
+    certificateBound: data.tls_client_certificate_bound_access_tokens,
+    pushesRequests: data.require_pushed_authorization_requests,
+  };
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import {
+  idempotencyKeyReused,
+  permissionMissing,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../../../platform/errors.ts';
+import {
+  clientMetadataInvalid,
+  clientRedirectUriInvalid,
+  registrationClosed,
+  registrationFull,
+} from '../client-errors.ts';
+
+/** Judged by `readClientMetadata`, whose refusals RFC 7591 §3.2.2 has names for; members beside these are not read. */
+const member = (description: string) => z.unknown().optional().meta({ description });
+
+export const selfRegisterClientEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/register',
+  operation: 'selfRegisterClient',
+  summary:
+    'A client registers itself (RFC 7591), where CLIENT_REGISTRATION lets it; its secret is in this answer alone',
+  tag: 'OAuth',
+  auth: { accepts: ['bearer'], permission: 'clients:register' },
+  limit: 'credential',
+  bodyLimit: 32_768,
+  body: z.looseObject({
+    redirect_uris: member('Up to 4 addresses of up to 512 characters; https, loopback, or of an app’s own scheme.'),
+    token_endpoint_auth_method: member('none, client_secret_basic or client_secret_post.'),
+    grant_types: member('authorization_code unless said; also refresh_token and the device grant.'),
+    response_types: member('code, with authorization_code.'),
+    client_name: member('Shown to people; up to 128 characters.'),
+    scope: member('What it may ask people for; whatever it may not is left out.'),
+    dpop_bound_access_tokens: member('Every token of it is bound to a key (RFC 9449 §5.2).'),
+    tls_client_certificate_bound_access_tokens: member('Every token of it is bound to a certificate (RFC 8705 §3.4).'),
+    require_pushed_authorization_requests: member('Its authorization requests come pushed (RFC 9126 §6).'),
+  }),
+  query: z.strictObject({}),
+  idempotency: 'answer',
+  responses: {
+    201: z.object({
+      client_id: z.string(),
+      /** Unix seconds. */
+      client_id_issued_at: z.int(),
+      client_secret: z.string().optional(),
+      /** 0: it does not. With a secret alone. */
+      client_secret_expires_at: z.literal(0).optional(),
+      client_name: z.string(),
+      redirect_uris: z.array(z.string()),
+      token_endpoint_auth_method: z.string(),
+      grant_types: z.array(z.string()),
+      response_types: z.array(z.string()),
+      scope: z.string(),
+      dpop_bound_access_tokens: z.boolean(),
+      tls_client_certificate_bound_access_tokens: z.boolean(),
+      require_pushed_authorization_requests: z.boolean(),
+    }),
+  },
+  errors: [
+    requestInvalid,
+    unauthenticated,
+    permissionMissing,
+    registrationClosed,
+    registrationFull,
+    clientMetadataInvalid,
+    clientRedirectUriInvalid,
+    idempotencyKeyReused,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
+});

@@ -1,0 +1,87 @@
+import type { HasAccessChanged } from '../../access/access-changed.ts';
+import { clientSecretHash } from '../../access/access-directory.ts';
+import type { HasClientSettings } from '../../access/client-settings.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { registrationClosed, registrationFull } from '../client-errors.ts';
+import { readClientMetadata } from './client-metadata.ts';
+import { countUnvettedClients, insertUnvettedClient } from './unvetted-clients.store.ts';
+
+export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> & HasAccessChanged & HasClientSettings;
+
+/** RFC 7591 §3.2.1. */
+export type RegisteredClient = {
+  readonly client_id: string;
+  readonly client_id_issued_at: number;
+  readonly client_secret?: string;
+  readonly client_secret_expires_at?: 0;
+  readonly client_name: string;
+  readonly redirect_uris: readonly string[];
+  readonly token_endpoint_auth_method: string;
+  readonly grant_types: readonly string[];
+  readonly response_types: readonly string[];
+  readonly scope: string;
+  readonly dpop_bound_access_tokens: boolean;
+  readonly tls_client_certificate_bound_access_tokens: boolean;
+  readonly require_pushed_authorization_requests: boolean;
+};
+
+/** Of each origin; every copy holds all clients in memory. */
+export const UNVETTED_CLIENTS_MAX = 10_000;
+const NAMELESS = 'An application without a name';
+
+/**
+ * A client registers itself (RFC 7591): people who sign in to it are asked, told that nobody looked at it, and asked
+ * for little; rights of its own it has none. Open to anybody, it is public unless it asks for a secret; else the contract
+ * asks for the permission, and the initial access token (RFC 7591 §3) is an access token or API key that has it.
+ * Throws `client_registration_closed` (403), `client_metadata_invalid`, `client_redirect_uri_invalid` (400),
+ * `client_registration_full`, `store_unavailable` (503).
+ */
+export async function selfRegisterClient(
+  ports: SelfRegisterPorts,
+  given: Readonly<Record<string, unknown>>,
+  caller: Caller,
+): Promise<RegisteredClient> {
+  const { registration, scopes, audiences } = ports.clientSettings;
+  if (registration === 'off') throw registrationClosed();
+  const metadata = readClientMetadata(given, {
+    // RFC 7591 §2 has client_secret_basic; whoever comes unknown most often can keep no secret.
+    defaultAuthMethod: registration === 'open' ? 'none' : 'client_secret_basic',
+    authMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    scopes,
+  });
+  const clientId = ports.random.uuid();
+  const secret = metadata.authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
+  const name = metadata.name ?? NAMELESS;
+  const issuedAt = await ports.transact(async (tx) => {
+    if ((await countUnvettedClients(tx, 'registration', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX)
+      throw registrationFull({ retryAfterSeconds: 3_600 });
+    await setAuditContext(tx, caller);
+    tx.afterCommit(ports.accessChanged);
+    return insertUnvettedClient(tx, {
+      id: ports.random.uuid(),
+      clientId,
+      secretHash: secret === null ? null : clientSecretHash(secret),
+      name,
+      metadata,
+      audiences,
+      origin: 'registration',
+      documentUntilMs: null,
+      userId: null,
+    });
+  });
+  return {
+    client_id: clientId,
+    client_id_issued_at: issuedAt as number,
+    ...(secret === null ? {} : { client_secret: secret, client_secret_expires_at: 0 }),
+    client_name: name,
+    redirect_uris: metadata.redirectUris,
+    token_endpoint_auth_method: metadata.authMethod,
+    grant_types: metadata.grantTypes,
+    response_types: metadata.responseTypes,
+    scope: metadata.scopes.join(' '),
+    dpop_bound_access_tokens: metadata.dpopBound,
+    tls_client_certificate_bound_access_tokens: metadata.certificateBound,
+    require_pushed_authorization_requests: metadata.pushesRequests,
+  };
+}

@@ -1,0 +1,173 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { ClientOrigin } from '../../access/access-directory.ts';
+import type { Sql } from '../../ports.ts';
+import { definePurge } from '../../purge.store.ts';
+import type { ClientMetadata } from './client-metadata.ts';
+
+/** By oauth_clients_unvetted; stops counting at the limit. */
+const unvettedCount = defineStatement(
+  'oauthUnvettedClientsCount',
+  `SELECT count(*)::int AS count FROM (
+     SELECT FROM oauth_clients WHERE origin <> 'admin' AND origin = $1 LIMIT $2) counted`,
+);
+
+/** Looks at no more than the first statement's limit, once for a client that is new. */
+const documentsOfHostCount = defineStatement(
+  'oauthDocumentsOfHostCount',
+  `SELECT count(*)::int AS count FROM oauth_clients WHERE origin <> 'admin' AND origin = 'document'
+     AND substring("clientId" FROM '^https?://(\\[[^\\]]*\\]|[^:/]*)') = $1`,
+);
+
+/** By oauth_clients_user_id. */
+const documentsOfUserCount = defineStatement(
+  'oauthDocumentsOfUserCount',
+  `SELECT count(*)::int AS count FROM oauth_clients
+   WHERE "userId" = $1 AND origin = 'document' AND "createdAt" > now() - interval '1 day'`,
+);
+
+/**
+ * Of the documents that nobody uses the one that was read longest ago: it comes again when somebody names it. Passes by
+ * what others hold. Along oauth_clients_unvetted.
+ */
+const documentClientEvict = defineStatement(
+  'oauthDocumentClientEvict',
+  `DELETE FROM oauth_clients WHERE id = (
+     SELECT id FROM oauth_clients d WHERE origin <> 'admin' AND origin = 'document' AND NOT coalesce(disabled, false)
+       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
+       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
+     ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+);
+
+/**
+ * T18: a client id that equals a user id would let one speak as the other. One that was here before goes on after the
+ * epochs that were cut off: its new tokens are none of those.
+ */
+const unvettedInsert = defineStatement(
+  'oauthUnvettedClientInsert',
+  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
+     scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
+     "certificateBoundAccessTokens", "userId")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
+     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE)
+   WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+   ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
+);
+
+const documentClientLock = defineStatement(
+  'oauthDocumentClientLock',
+  `SELECT scopes, "redirectUris" FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
+);
+/**
+ * Row triggers write the audit row, and end what was issued where something was taken away. Copies look again when the
+ * version moves: when no more than the time is new, it does not.
+ */
+const documentClientUpdate = defineStatement(
+  'oauthDocumentClientUpdate',
+  `UPDATE oauth_clients SET name = $2, "grantTypes" = $3, "responseTypes" = $4, scopes = $5, "redirectUris" = $6, audiences = $7,
+     "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000),
+     "certificateBoundAccessTokens" = $11, "updatedAt" = now()
+   WHERE "clientId" = $1
+   RETURNING ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[])
+     IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[])) AS "isChanged"`,
+);
+
+/**
+ * Clients that nobody looked at and nobody has used for a month: no login, no consent, no document read since. Those
+ * that were disabled stay, or they would come again. By oauth_clients_unvetted, and the indexes by client of the others.
+ */
+export const unvettedClientPurge = definePurge({
+  kind: 'unvetted_clients',
+  table: 'oauth_clients',
+  id: 'id',
+  ends: '"updatedAt"',
+  stays: `interval '30 days'`,
+  where: `origin <> 'admin' AND NOT coalesce(disabled, false)
+    AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = oauth_clients."clientId")
+    AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = oauth_clients."clientId")`,
+});
+
+export type NewUnvettedClient = {
+  readonly id: string;
+  readonly clientId: string;
+  readonly secretHash: string | null;
+  readonly name: string;
+  readonly metadata: ClientMetadata;
+  readonly audiences: readonly string[];
+  readonly origin: Exclude<ClientOrigin, 'admin'>;
+  /** Unix milliseconds; null but for documents. */
+  readonly documentUntilMs: number | null;
+  /** Who signed in to it first; null where nobody had to. */
+  readonly userId: string | null;
+};
+
+/** @returns how many there are of this origin, `limit` at most */
+export const countUnvettedClients = async (
+  sql: Sql,
+  origin: NewUnvettedClient['origin'],
+  limit: number,
+): Promise<number> => (await sql.query<{ count: number }>(unvettedCount, [origin, limit]))[0]!.count;
+
+/** @returns how many were read from this host, at whatever port */
+export const countDocumentsOf = async (sql: Sql, hostname: string): Promise<number> =>
+  (await sql.query<{ count: number }>(documentsOfHostCount, [hostname]))[0]!.count;
+
+/** @returns how many this user was the first to sign in to within a day */
+export const countDocumentsBy = async (sql: Sql, userId: string): Promise<number> =>
+  (await sql.query<{ count: number }>(documentsOfUserCount, [userId]))[0]!.count;
+
+/** Makes room for one more. False where every one is used. */
+export const evictDocumentClient = async (tx: Sql): Promise<boolean> =>
+  (await tx.query(documentClientEvict)).length === 1;
+
+/** When it was made, Unix seconds; undefined where a client or a user has the id. */
+export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
+  const { metadata } = client;
+  const rows = await tx.query<{ issuedAt: number }>(unvettedInsert, [
+    client.id,
+    client.clientId,
+    client.secretHash,
+    client.name,
+    metadata.authMethod,
+    metadata.grantTypes,
+    metadata.responseTypes,
+    metadata.scopes,
+    metadata.redirectUris,
+    client.audiences,
+    metadata.dpopBound,
+    metadata.pushesRequests,
+    client.origin,
+    client.documentUntilMs,
+    metadata.certificateBound,
+    client.userId,
+  ]);
+  return rows[0]?.issuedAt;
+}
+
+export type DocumentClient = { readonly scopes: readonly string[]; readonly redirectUris: readonly string[] };
+
+/** As it was read last, held until commit; undefined where no document of this address has been read. */
+export const lockDocumentClient = async (tx: Sql, clientId: string): Promise<DocumentClient | undefined> =>
+  (await tx.query<DocumentClient>(documentClientLock, [clientId]))[0];
+
+/** False where no more than the time is new. */
+export async function updateDocumentClient(
+  tx: Sql,
+  client: Pick<NewUnvettedClient, 'clientId' | 'name' | 'metadata' | 'audiences' | 'documentUntilMs'>,
+): Promise<boolean> {
+  const { metadata } = client;
+  const rows = await tx.query<{ isChanged: boolean }>(documentClientUpdate, [
+    client.clientId,
+    client.name,
+    metadata.grantTypes,
+    metadata.responseTypes,
+    metadata.scopes,
+    metadata.redirectUris,
+    client.audiences,
+    metadata.dpopBound,
+    metadata.pushesRequests,
+    client.documentUntilMs,
+    metadata.certificateBound,
+  ]);
+  return rows[0]?.isChanged === true;
+}

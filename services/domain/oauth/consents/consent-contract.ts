@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import {
+  cursorInvalid,
+  permissionMissing,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../../../platform/errors.ts';
+import { noQuery, pageQuery } from '../../access/admin-shapes.ts';
+import { consentUnknown } from '../client-errors.ts';
+
+const tag = 'Consents';
+const accepts = ['bearer', 'session'] as const;
+const refusals = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
+const instant = z.iso.datetime();
+
+const consentShape = z.object({
+  client_id: z.string(),
+  client_name: z.string(),
+  /** `registration`, `document`: nobody here has looked at who it is. */
+  client_origin: z.enum(['admin', 'registration', 'document']),
+  /** What it may do for the user, over all audiences. */
+  scopes: z.array(z.string()),
+  /** Whom its tokens are for. */
+  audiences: z.array(z.string()),
+  /** When the user last allowed it something. */
+  granted_at: instant,
+  /** How many logins it holds now. */
+  logins: z.int(),
+});
+export type ConsentView = z.output<typeof consentShape>;
+
+export const listConsentsEndpoint = defineEndpoint({
+  tag,
+  method: 'GET',
+  path: '/v1/consents',
+  operation: 'listConsents',
+  summary: 'The applications that you let act for you',
+  auth: { accepts },
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ consents: z.array(consentShape), next: z.string().nullable() }) },
+  errors: [...refusals, cursorInvalid],
+});
+
+export const withdrawConsentEndpoint = defineEndpoint({
+  tag,
+  method: 'DELETE',
+  path: '/v1/consents/{client_id}',
+  operation: 'withdrawConsent',
+  summary: 'Let an application act for you no more: its logins and access tokens end at once',
+  auth: { accepts },
+  params: z.strictObject({
+    client_id: z
+      .string()
+      .min(1)
+      .max(255)
+      .regex(/^[\x21-\x7e]*$/),
+  }),
+  query: noQuery,
+  responses: { 204: null },
+  errors: [...refusals, consentUnknown],
+});

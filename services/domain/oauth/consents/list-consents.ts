@@ -1,0 +1,32 @@
+import { ownerAsking } from '../../ownership.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import type { ConsentView } from './consent-contract.ts';
+import { readAllowedClients } from './consents.store.ts';
+
+/**
+ * The clients that the caller let act for them, by id, a page at a time: those they agreed to, and those that hold a
+ * login of theirs without (devices). Throws `cursor_invalid` (400), `permission_missing` (403).
+ */
+export async function listConsents(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly limit: number; readonly cursor?: string | undefined },
+  caller: Caller,
+): Promise<Page<ConsentView>> {
+  const { userId } = ownerAsking(caller);
+  const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
+  const rows = await readAllowedClients(sql, userId, after, input.limit + 1);
+  const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);
+  return {
+    items: items.map((row) => ({
+      client_id: row.clientId,
+      client_name: row.clientName,
+      client_origin: row.clientOrigin,
+      scopes: [...row.scopes],
+      audiences: [...row.audiences],
+      granted_at: row.grantedAt,
+      logins: row.logins,
+    })),
+    next,
+  };
+}

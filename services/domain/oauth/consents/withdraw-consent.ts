@@ -1,0 +1,42 @@
+import { FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import { ownerAsking } from '../../ownership.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { endFamiliesOfUserAtClient } from '../../tokens/families/end-family.ts';
+import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
+import { consentWithdrawn } from '../audit-events.ts';
+import { consentUnknown } from '../client-errors.ts';
+import { deleteCodesOf } from '../codes.store.ts';
+import { deleteDeviceGrantsOf } from '../devices/device-grants.store.ts';
+import { deleteConsents } from './consents.store.ts';
+
+/**
+ * Lets a client act for the caller no more: what they agreed to, what it has not fetched yet, its logins and every
+ * access token of these, in one transaction. Whatever exchanges a code or device code meanwhile either committed before,
+ * and ends here, or finds nothing to exchange.
+ * Throws `permission_missing` (403), `consent_unknown` (404), `store_unavailable` (503).
+ */
+export async function withdrawConsent(
+  ports: Pick<Ports, 'transact'> & HasRevocationPush,
+  clientId: string,
+  caller: Caller,
+): Promise<void> {
+  const user = ownerAsking(caller);
+  // Logins of our own pages are sessions: they are listed and ended as such.
+  if (clientId === FIRST_PARTY_CLIENT_ID) throw consentUnknown();
+  const { userId } = user;
+  await ports.transact(async (tx) => {
+    const codes = await deleteCodesOf(tx, userId, clientId);
+    const consents = await deleteConsents(tx, userId, clientId);
+    const grants = await deleteDeviceGrantsOf(tx, userId, clientId);
+    const logins = await endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', user);
+    if (codes + consents + grants + logins === 0) throw consentUnknown();
+    await recordEvent(tx, user, consentWithdrawn, {
+      outcome: 'ok',
+      target: { kind: 'client', id: clientId },
+      clientId,
+      detail: { logins },
+    });
+    tx.afterCommit(ports.announceRevocations);
+  });
+}

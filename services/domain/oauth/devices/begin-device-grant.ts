@@ -1,0 +1,88 @@
+import { storeUnavailable } from '../../../platform/errors.ts';
+import type { HasAccess } from '../../access/access-directory.ts';
+import { DEVICE_GRANT } from '../../access/grant-shapes.ts';
+import type { HasPublicAddress } from '../../access/server-metadata.ts';
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '../../tokens/errors.ts';
+import { oauthClient } from '../../tokens/issue/oauth-client.ts';
+import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import { codeHashOf } from '../authorize/issue-code.ts';
+import { type HasOpenRequests, shareOf } from '../open-requests.ts';
+import { requestedAudience, requestedScopes } from '../requested-terms.ts';
+import { newUserCode, shownUserCode } from './device-codes.ts';
+import { deviceGrantCounts, insertDeviceGrant } from './device-grants.store.ts';
+
+export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
+  HasAccess &
+  HasKeyRing &
+  HasOpenRequests &
+  HasPublicAddress &
+  HasRevocations &
+  HasTokenSettings;
+
+export type DeviceGrantInput = {
+  readonly clientId: string | undefined;
+  readonly scope: string | undefined;
+  readonly resource: string | undefined;
+};
+
+/** RFC 8628 §3.2. */
+export type DeviceGrantAnswer = {
+  readonly device_code: string;
+  readonly user_code: string;
+  readonly verification_uri: string;
+  readonly verification_uri_complete: string;
+  readonly expires_in: number;
+  readonly interval: number;
+};
+
+const LIFE_SECONDS = 600;
+const INTERVAL_SECONDS = 5;
+/** Of 2^34 codes: a second try is rare, a fifth means that something else is wrong. */
+const TRIES = 5;
+
+/**
+ * A device asks to be allowed (RFC 8628 §3.1): a code for itself and one for its user to type. What the user decides is
+ * audited, not the request: anybody can send those.
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
+ * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).
+ */
+export async function beginDeviceGrant(
+  ports: DeviceGrantPorts,
+  input: DeviceGrantInput,
+  caller: Caller,
+): Promise<DeviceGrantAnswer> {
+  assertNotRewound(ports.revocations);
+  const named = oauthClient(ports, input.clientId, caller);
+  const { clientId } = named;
+  const client = ports.access.client(clientId);
+  if (!client?.grantTypes.includes(DEVICE_GRANT)) throw grantNotAllowed();
+  const scopes = requestedScopes(client, input.scope);
+  if (scopes === null) throw scopeInvalid();
+  const audience = requestedAudience(ports, client, input.resource);
+  if (audience === null) throw targetInvalid();
+  const deviceCode = ports.random.bytes(32).toString('base64url');
+  const share = shareOf(ports, named, caller);
+  const terms = { clientId, scope: scopes.join(' '), audience, share };
+  const userCode = await ports.transact(async (tx) => {
+    await ports.openRequests.assertRoom('device', client, share, deviceGrantCounts(tx, clientId));
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const code = newUserCode(ports.random);
+      const grant = { ...terms, userCode: code, deviceCodeHash: codeHashOf(deviceCode) };
+      if (await insertDeviceGrant(tx, { ...grant, intervalSeconds: INTERVAL_SECONDS, lifeSeconds: LIFE_SECONDS }))
+        return code;
+    }
+    throw storeUnavailable({ retryAfterSeconds: 1 });
+  });
+  const verificationUri = `${ports.publicUrl}/device`;
+  return {
+    device_code: deviceCode,
+    user_code: shownUserCode(userCode),
+    verification_uri: verificationUri,
+    verification_uri_complete: `${verificationUri}?user_code=${shownUserCode(userCode)}`,
+    expires_in: LIFE_SECONDS,
+    interval: INTERVAL_SECONDS,
+  };
+}

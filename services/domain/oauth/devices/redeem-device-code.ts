@@ -1,0 +1,75 @@
+import { tokensIssued } from '../../../../observability/metrics/tokens.ts';
+import { isAppError } from '../../../platform/define/error.ts';
+import { requestInvalid } from '../../../platform/errors.ts';
+import type { Caller } from '../../ports.ts';
+import { sessionEnded } from '../../tokens/families/refresh-errors.ts';
+import type { ProvenKeys } from '../../tokens/issue/grant-token.ts';
+import type { OAuthClient } from '../../tokens/issue/oauth-client.ts';
+import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
+import { codeForm, codeHashOf } from '../authorize/issue-code.ts';
+import {
+  deviceCodeExpired,
+  deviceCodeInvalid,
+  deviceGrantDenied,
+  deviceGrantPending,
+  devicePollsTooFast,
+} from '../errors.ts';
+import { finishOAuthLogin, type OAuthTokenAnswer } from '../finish-oauth-login.ts';
+import { beginOAuthLogin, type OAuthLoginPorts } from '../oauth-login.ts';
+import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
+
+export type RedeemDeviceCodeInput = {
+  readonly deviceCode: string | undefined;
+  readonly client: OAuthClient;
+  readonly keys: ProvenKeys;
+};
+
+/**
+ * Exchanges a device code (RFC 8628 §3.4) once its user has agreed: consumed and login made in one transaction. The
+ * login outlives the browser session it was allowed in: a television stays signed in. What ends every login of its user
+ * or client between agreement and exchange ends the grant too.
+ * Throws `device_grant_pending`, `device_polls_too_fast`, `device_grant_denied`, `device_code_expired`,
+ * `device_code_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function redeemDeviceCode(
+  ports: OAuthLoginPorts,
+  input: RedeemDeviceCodeInput,
+  caller: Caller,
+): Promise<OAuthTokenAnswer> {
+  try {
+    const answer = await exchange(ports, input, caller);
+    tokensIssued.add(1, { grant: 'device_code', outcome: 'ok' });
+    return answer;
+  } catch (err) {
+    const outcome = isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable';
+    tokensIssued.add(1, { grant: 'device_code', outcome });
+    throw err;
+  }
+}
+
+async function exchange(
+  ports: OAuthLoginPorts,
+  { deviceCode, client, keys }: RedeemDeviceCodeInput,
+  caller: Caller,
+): Promise<OAuthTokenAnswer> {
+  assertNotRewound(ports.revocations);
+  if (deviceCode === undefined) throw requestInvalid({ problems: [{ at: 'body/device_code', why: 'is required' }] });
+  if (!codeForm.test(deviceCode)) throw deviceCodeInvalid();
+  const deviceCodeHash = codeHashOf(deviceCode);
+  const login = await ports
+    .transact(async (tx) => {
+      const consumed = await consumeDeviceGrant(tx, deviceCodeHash, client.clientId);
+      if (consumed === undefined) return null;
+      return beginOAuthLogin(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
+    })
+    .catch((err: unknown) => {
+      // The grant stays where it was, and every later poll is told the same until it is cleared away.
+      throw isAppError(err) && err.definition === sessionEnded.definition ? deviceCodeExpired({ cause: err }) : err;
+    });
+  if (login !== null) return finishOAuthLogin(ports, login, caller);
+  const poll = await pollDeviceGrant(ports.sql, deviceCodeHash, client.clientId);
+  if (poll === undefined) throw deviceCodeInvalid();
+  if (poll.isExpired) throw deviceCodeExpired();
+  if (poll.status === 'denied') throw deviceGrantDenied();
+  throw poll.isEarly ? devicePollsTooFast() : deviceGrantPending();
+}
