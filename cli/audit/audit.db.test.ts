@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sealEvents } from '../../services/domain/audit/seal-events.ts';
+import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
 import { type CliRun, runCli, startCli } from '../../services/platform/testing/processes/run-cli.ts';
 import { eventually } from '../../services/platform/testing/product.ts';

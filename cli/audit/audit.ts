@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { continueLog, planContinue } from '../../services/domain/audit/continue-log.ts';
 import { erasePersonal } from '../../services/domain/audit/erase-personal.ts';
-import type { AuditEventView } from '../../services/domain/audit/event-view.ts';
-import { followEvents, listEvents } from '../../services/domain/audit/list-events.ts';
+import type { AuditEventView } from '../../services/domain/audit/read/event-view.ts';
+import { followEvents, listEvents } from '../../services/domain/audit/read/list-events.ts';
+import { continueLog, planContinue } from '../../services/domain/audit/seal/continue-log.ts';
 import { isAppError } from '../../services/platform/define/error.ts';
 import { rehearsed } from '../admin.ts';
 import { requireReason, wholeNumberOf } from '../arguments.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealEvents } from '../../services/domain/audit/seal-events.ts';
+import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
 import { runCli } from '../../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';

@@ -1,6 +1,6 @@
 import { maintainAuditOutbox } from '../../services/domain/audit/maintain-audit-outbox.ts';
-import { sealEvents } from '../../services/domain/audit/seal-events.ts';
-import { thinCheckpoints } from '../../services/domain/audit/thin-checkpoints.ts';
+import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
+import { thinCheckpoints } from '../../services/domain/audit/seal/thin-checkpoints.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import { fenced, run } from './run.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { thinCheckpoints } from '../../services/domain/audit/thin-checkpoints.ts';
+import { thinCheckpoints } from '../../services/domain/audit/seal/thin-checkpoints.ts';
 import { deliverMails } from '../../services/domain/identity/mail/deliver-mail.ts';
 import { queueMail } from '../../services/domain/identity/mail/queue-mail.ts';
 import { advanceKeyRing } from '../../services/domain/keys/advance-key-ring.ts';

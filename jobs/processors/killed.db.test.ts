@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { sealEvents } from '../../services/domain/audit/seal-events.ts';
+import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
 import { deliverMails } from '../../services/domain/identity/mail/deliver-mail.ts';
 import { queueMail } from '../../services/domain/identity/mail/queue-mail.ts';
 import { createKeyRing } from '../../services/domain/keys/key-ring.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
+import { createCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
 import { createLogSigner } from '../domain/keys/log-keys.ts';
 import type { CheckpointSink, Ports } from '../domain/ports.ts';
 import { createFileSink } from '../platform/checkpoints/file-sink.ts';

@@ -1,6 +1,6 @@
-import type { HasCheckpointOutbox } from '../domain/audit/checkpoint-outbox.ts';
-import type { HasLogSigner } from '../domain/audit/log-signer.ts';
-import type { HasLogMark } from '../domain/audit/settle-log.ts';
+import type { HasCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
+import type { HasLogSigner } from '../domain/audit/seal/log-signer.ts';
+import type { HasLogMark } from '../domain/audit/seal/settle-log.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { MailTransport, Ports } from '../domain/ports.ts';

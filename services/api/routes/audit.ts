@@ -11,17 +11,17 @@ import {
   readOriginKeyEndpoint,
   readOriginTileEndpoint,
 } from '../../domain/audit/contract.ts';
-import { listEvents } from '../../domain/audit/list-events.ts';
-import { proveEvent } from '../../domain/audit/prove-event.ts';
-import { parseSeq, readEvent } from '../../domain/audit/read-event.ts';
+import { listEvents } from '../../domain/audit/read/list-events.ts';
+import { proveEvent } from '../../domain/audit/read/prove-event.ts';
+import { parseSeq, readEvent } from '../../domain/audit/read/read-event.ts';
 import {
   type HasAuditLogKeys,
   type LogChoice,
   listOrigins,
   readCheckpoint,
   readVkeys,
-} from '../../domain/audit/read-log.ts';
-import { createTileReader, type PublicTile } from '../../domain/audit/tile-reader.ts';
+} from '../../domain/audit/read/read-log.ts';
+import { createTileReader, type PublicTile } from '../../domain/audit/read/tile-reader.ts';
 import { isNoneMatch } from '../../domain/keys/read-jwks.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { type Answer, answer } from '../answer.ts';

@@ -3,7 +3,7 @@ import { auditPersonalErased } from './audit-events.ts';
 import { eraseSubject } from './erase.store.ts';
 import { countErasure, lockLog } from './log.store.ts';
 import { recordEvent } from './record-event.ts';
-import { PERSONAL_MEMBERS } from './sealable-event.ts';
+import { PERSONAL_MEMBERS } from './seal/sealable-event.ts';
 
 export type ErasedPersonal = { readonly values: number; readonly unsealed: number };
 

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { type NoteKey, type NoteSigner, noteKey } from '../audit/log/note.ts';
-import type { LogSigner } from '../audit/log-signer.ts';
+import type { LogSigner } from '../audit/seal/log-signer.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { makeKeyPair, publicJwkOf, type SealedKey, signingKeyOf } from './key-material.ts';
 import { type KeyPolicy, LOG_PURPOSE, openEnded, signsAtOnceFrom, stateOf } from './key-timeline.ts';

@@ -1,5 +1,5 @@
-import type { AuditEventView } from '../audit/event-view.ts';
-import { followEventsOf } from '../audit/list-events.ts';
+import type { AuditEventView } from '../audit/read/event-view.ts';
+import { followEventsOf } from '../audit/read/list-events.ts';
 import { STUFFING_NAMES } from '../identity/guard/forgive-login.ts';
 import { LOCK_POLICY } from '../identity/guard/login-counters.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';

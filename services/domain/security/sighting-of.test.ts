@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { detectionSeverities } from '../../../observability/metrics/security.ts';
-import type { AuditEventView } from '../audit/event-view.ts';
+import type { AuditEventView } from '../audit/read/event-view.ts';
 import { incidentActed } from './audit-events.ts';
 import { detections } from './detections.ts';
 import { sightingsOf, WATCHED_TYPES } from './sighting-of.ts';

@@ -1,4 +1,4 @@
-import type { AuditEventView } from '../audit/event-view.ts';
+import type { AuditEventView } from '../audit/read/event-view.ts';
 import type { ActedOn } from './act-on-incident.ts';
 import {
   accountTakeover,

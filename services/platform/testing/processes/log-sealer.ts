@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { type SealAnswer, sealEvents } from '../../../domain/audit/seal-events.ts';
+import { type SealAnswer, sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import type { LogMarkStore } from '../../../domain/ports.ts';
 import { testCaller } from '../ports.ts';
 import { queryRows } from '../product.ts';

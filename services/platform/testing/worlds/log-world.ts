@@ -2,10 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCheckpointOutbox } from '../../../domain/audit/checkpoint-outbox.ts';
 import { parseCheckpoint } from '../../../domain/audit/log/checkpoint.ts';
 import { openNote } from '../../../domain/audit/log/note.ts';
-import type { SealPorts } from '../../../domain/audit/seal-events.ts';
+import { createCheckpointOutbox } from '../../../domain/audit/seal/checkpoint-outbox.ts';
+import type { SealPorts } from '../../../domain/audit/seal/seal-events.ts';
 import { ensureKeys } from '../../../domain/keys/ensure-keys.ts';
 import { createLogSigner, readLogKeys } from '../../../domain/keys/log-keys.ts';
 import type { CheckpointSink, LogMark, LogMarkStore } from '../../../domain/ports.ts';

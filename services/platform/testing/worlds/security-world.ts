@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCheckpointOutbox } from '../../../domain/audit/checkpoint-outbox.ts';
-import { sealEvents } from '../../../domain/audit/seal-events.ts';
+import { createCheckpointOutbox } from '../../../domain/audit/seal/checkpoint-outbox.ts';
+import { sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import { countLoginFailure } from '../../../domain/identity/guard/count-login-failure.ts';
 import { admitLogin } from '../../../domain/identity/guard/login-guard.ts';
 import { createLogSigner } from '../../../domain/keys/log-keys.ts';

@@ -1,0 +1,99 @@
+import type { Ports } from '../../ports.ts';
+import { auditCursorInvalid } from '../errors.ts';
+import {
+  type EventFilter,
+  type EventPlace,
+  readEventsAfter,
+  readEventsOfTypes,
+  readEventsPage,
+  readNewestSeq,
+} from '../events.store.ts';
+import { type AuditEventView, viewOf } from './event-view.ts';
+
+export type ListEventsInput = {
+  /** 1 to 1,000. */
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  readonly type?: string | undefined;
+  /** RFC 3339, both inclusive. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+};
+
+export type EventsPage = { readonly events: AuditEventView[]; readonly next: string | null };
+
+/**
+ * Sealed events, newest first: by seq, or by time where one is asked for.
+ * Throws `auditCursorInvalid` (400) for a cursor of another list.
+ */
+export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsInput): Promise<EventsPage> {
+  const isByTime = input.from !== undefined || input.to !== undefined;
+  const filter: EventFilter = {
+    type: input.type,
+    between: isByTime
+      ? { from: storedInstant(input.from) ?? '-infinity', to: storedInstant(input.to) ?? 'infinity' }
+      : undefined,
+  };
+  const before = input.cursor === undefined ? undefined : placeOf(input.cursor, isByTime);
+  const rows = await readEventsPage(sql, filter, before, input.limit + 1);
+  const shown = rows.slice(0, input.limit);
+  const last = rows.length > input.limit ? shown.at(-1) : undefined;
+  return { events: shown.map(viewOf), next: last === undefined ? null : cursorOf(last, isByTime) };
+}
+
+const YEAR_ZERO = /^0000/;
+const FAR_OFFSET = /[+-](?:1[6-9]|2\d):\d\d$/;
+const FIRST_MS = Date.parse('0001-01-01T00:00:00Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** An RFC 3339 time as Postgres can read it, which knows no year 0 and no offset beyond 15:59. */
+export function storedInstant(text: string | undefined): string | undefined {
+  if (text === undefined || !(YEAR_ZERO.test(text) || FAR_OFFSET.test(text))) return text;
+  return new Date(Math.min(Math.max(Date.parse(text), FIRST_MS), LAST_MS)).toISOString();
+}
+
+/** Events after a place, oldest first, for one who follows. */
+export const followEvents = async (
+  { sql }: Pick<Ports, 'sql'>,
+  afterSeq: number,
+  limit: number,
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(viewOf);
+
+/** Place of the newest sealed event; -1 before the first. */
+export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);
+
+/**
+ * Events of these types after a place, oldest first, and how far they were looked for: a type that is rare costs
+ * nothing for the others in between.
+ */
+export async function followEventsOf(
+  { sql }: Pick<Ports, 'sql'>,
+  types: readonly string[],
+  afterSeq: number,
+  limit: number,
+): Promise<{ readonly events: AuditEventView[]; readonly reachedSeq: number }> {
+  const newest = await readNewestSeq(sql);
+  if (newest <= afterSeq) return { events: [], reachedSeq: afterSeq };
+  const rows = await readEventsOfTypes(sql, types, { after: afterSeq, upTo: newest }, limit);
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return { events: rows.map(viewOf), reachedSeq: last?.seq ?? newest };
+}
+
+/** A cursor says only where to go on: made up, it shows nothing that its sender may not read. */
+const cursorOf = ({ seq, occurredAt }: EventPlace, isByTime: boolean): string =>
+  Buffer.from(isByTime ? `${occurredAt} ${seq}` : String(seq)).toString('base64url');
+
+const CURSOR = /^(?:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) )?(0|[1-9]\d{0,15})$/;
+
+function placeOf(cursor: string, isByTime: boolean): EventPlace {
+  const text = Buffer.from(cursor, 'base64url').toString('latin1');
+  const [, occurredAt, digits] = CURSOR.exec(text) ?? [];
+  const seq = Number(digits);
+  const isTime =
+    occurredAt === undefined
+      ? !isByTime
+      : isByTime && !Number.isNaN(Date.parse(occurredAt)) && !YEAR_ZERO.test(occurredAt);
+  const isWhole = Buffer.from(text, 'latin1').toString('base64url') === cursor;
+  if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw auditCursorInvalid();
+  return { seq, occurredAt: occurredAt ?? 'infinity' };
+}

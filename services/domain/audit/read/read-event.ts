@@ -1,0 +1,29 @@
+import type { Ports } from '../../ports.ts';
+import { auditEventUnknown } from '../errors.ts';
+import { type PersonalRow, readPersonal, readPlacedEvent } from '../events.store.ts';
+import { type AuditEventView, viewOf } from './event-view.ts';
+
+export type PlacedEvent = AuditEventView & {
+  /** Base64 of the exact sealed bytes. */
+  readonly leaf: string;
+  readonly origin: string;
+  readonly index: number;
+  /** Values behind the leaf's commitments that have not been erased. */
+  readonly personal: readonly PersonalRow[];
+};
+
+/** The place that a text names. Throws `auditEventUnknown` (404) for what cannot be one. */
+export function parseSeq(text: string): number {
+  const seq = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(seq)) throw auditEventUnknown();
+  return seq;
+}
+
+/** One sealed event with its place in its log. Throws `auditEventUnknown` (404). */
+export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<PlacedEvent> {
+  const row = await readPlacedEvent(sql, seq);
+  if (row === null) throw auditEventUnknown();
+  const personal = await readPersonal(sql, row.eventId);
+  const { leaf, origin, index } = row;
+  return { ...viewOf(row), leaf: leaf.toString('base64'), origin, index, personal };
+}

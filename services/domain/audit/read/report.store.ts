@@ -1,0 +1,30 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import type { Sql } from '../../ports.ts';
+import { type EventPlace, VIEW_COLUMNS, type ViewRow } from '../events.store.ts';
+
+/** Forwards along audit_events_occurred_at, a page at a time: no snapshot outlives a page. Ends inclusive. */
+const WITHIN = `occurred_at >= $1 AND occurred_at <= $2 AND seq <= $3 AND (occurred_at, seq) > ($4, $5)`;
+
+export const auditReportPage = defineStatement(
+  'auditReportPage',
+  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY occurred_at, seq LIMIT $6`,
+);
+/** Along audit_outbox_unsealed: as many rows as wait. */
+const auditUnsealedWithin = defineStatement(
+  'auditUnsealedWithin',
+  `SELECT count(*) AS waiting FROM audit_outbox WHERE seq IS NULL AND occurred_at >= $1 AND occurred_at <= $2`,
+);
+
+export type ReportRange = { readonly start: string; readonly end: string; readonly throughSeq: number };
+
+export const readReportPage = (
+  sql: Sql,
+  { start, end, throughSeq }: ReportRange,
+  after: EventPlace,
+  limit: number,
+): Promise<ViewRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurredAt, after.seq, limit]);
+
+export async function countUnsealed(sql: Sql, start: string, end: string): Promise<number> {
+  const [row] = await sql.query<{ waiting: number }>(auditUnsealedWithin, [start, end]);
+  return row?.waiting ?? 0;
+}

@@ -1,0 +1,32 @@
+import type { LogMark, Ports } from '../../ports.ts';
+import { readNewestCheckpoint, readSinkStates, type SinkState } from '../log-reader.store.ts';
+import type { LogStanding, StopReason } from '../log-standing.ts';
+import { type Backlog, readBacklog } from './backlog.store.ts';
+import { type HasLogMark, markOf, readStanding } from './settle-log.ts';
+
+export type LogDescription = {
+  readonly head: LogMark;
+  /** How the log stands to the mark outside it. */
+  readonly standing: LogStanding;
+  readonly stoppedReason: StopReason | null;
+  /** Events under the newest signed checkpoint; null before the first. */
+  readonly signedSize: number | null;
+  readonly waiting: Backlog;
+  readonly sinks: readonly SinkState[];
+};
+
+/** The state of the log in use, for operators; null before the first. */
+export async function describeLog(ports: Pick<Ports, 'sql'> & HasLogMark): Promise<LogDescription | null> {
+  const found = await readStanding(ports);
+  if (found === null) return null;
+  const { log, standing } = found;
+  const checkpoint = await readNewestCheckpoint(ports.sql, log.origin);
+  return {
+    head: markOf(log),
+    standing,
+    stoppedReason: log.stoppedReason,
+    signedSize: checkpoint?.size ?? null,
+    waiting: await readBacklog(ports.sql),
+    sinks: await readSinkStates(ports.sql),
+  };
+}

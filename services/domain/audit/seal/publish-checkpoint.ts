@@ -1,0 +1,41 @@
+import type { Caller, Ports } from '../../ports.ts';
+import { checkpointText } from '../log/checkpoint.ts';
+import { consistencySpans } from '../log/merkle.ts';
+import { signNote } from '../log/note.ts';
+import type { OpenLog } from '../log.store.ts';
+import { auditLogKeyMissing } from '../log-errors.ts';
+import { readSpans } from '../log-tiles.ts';
+import type { HasCheckpointOutbox } from './checkpoint-outbox.ts';
+import { insertCheckpoint, readCheckpointsOfSize } from './checkpoints.store.ts';
+import type { HasLogSigner } from './log-signer.ts';
+import { markOf, stopSealing } from './settle-log.ts';
+
+type PublishPorts = Pick<Ports, 'sql' | 'transact' | 'log'> & HasLogSigner & HasCheckpointOutbox;
+
+/**
+ * Signs the head of a settled log where that was not done, and hands it to the sinks. Run again it signs nothing
+ * twice. Two roots of one size are never both signed: what is found beside the first stops sealing.
+ * @returns false where sealing has stopped
+ * @throws auditLogKeyMissing (503) before the first start of an API
+ */
+export async function publishCheckpoint(ports: PublishPorts, log: OpenLog, caller: Caller): Promise<boolean> {
+  const held = await readCheckpointsOfSize(ports.sql, log);
+  if (held.some(({ root }) => root !== log.root)) {
+    await stopSealing(ports, log, 'forked', caller);
+    return false;
+  }
+  let [note] = held.map((checkpoint) => checkpoint.note);
+  if (note === undefined) {
+    const signers = await ports.logSigner.signers(log.origin);
+    if (signers.length === 0) throw auditLogKeyMissing({ retryAfterSeconds: 5 });
+    note = signNote(checkpointText({ ...log, root: Buffer.from(log.root, 'base64') }), signers);
+    await insertCheckpoint(ports.sql, log, note);
+  }
+  const { origin, size } = log;
+  ports.checkpointOutbox.offer({
+    ...markOf(log),
+    note,
+    consistencyProof: (oldSize) => readSpans(ports.sql, origin, consistencySpans(oldSize, size)),
+  });
+  return true;
+}

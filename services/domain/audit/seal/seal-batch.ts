@@ -1,0 +1,112 @@
+import type { Fence, Ports, Tx } from '../../ports.ts';
+import { edgeRoot, type GrownTile, growTree, type TreeEdge } from '../log/grow-tree.ts';
+import { hashLeaf } from '../log/merkle.ts';
+import { growLog, lockLog, type OpenLog, planByIndex } from '../log.store.ts';
+import { readEdge } from '../log-tiles.ts';
+import {
+  insertEvents,
+  insertPersonal,
+  markSealed,
+  type OutboxRow,
+  readUnsealed,
+  type SealedRow,
+  writeTiles,
+} from './seal.store.ts';
+import { PERSONAL_MEMBERS, saltBytes, sealableEvents } from './sealable-event.ts';
+
+type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random'>;
+
+export type SealedBatch =
+  | { readonly kind: 'sealed'; readonly rows: number; readonly events: readonly SealedRow[] }
+  /** The log, or one of the rows, is not any more as it was read. Nothing was written; look again. */
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'tiles_damaged' };
+
+class ChangedMeanwhile extends Error {}
+
+/**
+ * Seals unsealed events, oldest first: everything about them is worked out before the transaction, which then writes
+ * all of it or nothing. A writer that was overtaken (another sealer, an erasure, a continued log) writes nothing.
+ */
+export async function sealBatch(
+  ports: BatchPorts,
+  log: OpenLog,
+  limit: number,
+  fence: Fence | undefined,
+): Promise<SealedBatch> {
+  const rows = await ports.transact(async (tx) => {
+    await planByIndex(tx);
+    return readUnsealed(tx, limit);
+  });
+  if (rows.length === 0) return { kind: 'sealed', rows: 0, events: [] };
+  const edge = await readEdge(ports.sql, log.origin, log.size);
+  if (edgeRoot(edge).toString('base64') !== log.root) return { kind: 'tiles_damaged' };
+  const batch = prepareBatch(ports, log, edge, rows);
+  try {
+    await ports.transact(async (tx) => {
+      await lockLog(tx);
+      await fence?.hold(tx);
+      await writeBatch(tx, batch);
+    });
+  } catch (err) {
+    if (err instanceof ChangedMeanwhile) return { kind: 'changed' };
+    throw err;
+  }
+  return { kind: 'sealed', rows: rows.length, events: batch.events };
+}
+
+/** Everything that a batch writes. */
+export type PreparedBatch = {
+  readonly log: OpenLog;
+  readonly rows: readonly OutboxRow[];
+  readonly events: readonly SealedRow[];
+  readonly tiles: readonly GrownTile[];
+  /** Head of the log with them. */
+  readonly size: number;
+  readonly root: string;
+};
+
+export function prepareBatch(
+  { random }: Pick<Ports, 'random'>,
+  log: OpenLog,
+  edge: TreeEdge,
+  rows: readonly OutboxRow[],
+): PreparedBatch {
+  const fresh = firstOfEach(rows);
+  const events = sealableEvents(fresh, log.firstSeq + log.size, random.bytes(saltBytes(fresh)));
+  const grown = growTree(
+    edge,
+    events.map(({ leaf }) => hashLeaf(leaf)),
+  );
+  const root = edgeRoot(grown.edge).toString('base64');
+  return { log, rows, events, tiles: grown.tiles, size: grown.edge.size, root };
+}
+
+/**
+ * Under the lock of the log.
+ * @throws ChangedMeanwhile when log or rows are not any more as they were read
+ */
+export async function writeBatch(tx: Tx, batch: PreparedBatch): Promise<void> {
+  const { log, rows, events, tiles, size, root } = batch;
+  if (!(await growLog(tx, log, size, root))) throw new ChangedMeanwhile();
+  if (!(await markSealed(tx, placesOf(rows, events), PERSONAL_MEMBERS))) throw new ChangedMeanwhile();
+  if (events.length === 0) return;
+  await insertEvents(tx, log.firstSeq + log.size, events);
+  await insertPersonal(tx, events);
+  await writeTiles(tx, log.origin, tiles);
+}
+
+/** The rows to seal: not those whose event has its place already. */
+function firstOfEach(rows: readonly OutboxRow[]): OutboxRow[] {
+  const seen = new Set<string>();
+  return rows.filter(({ eventId, knownSeq }) => {
+    if (knownSeq !== null || seen.has(eventId)) return false;
+    seen.add(eventId);
+    return true;
+  });
+}
+
+function placesOf(rows: readonly OutboxRow[], events: readonly SealedRow[]): { row: OutboxRow; seq: number }[] {
+  const bySealed = new Map(events.map(({ row, seq }) => [row.eventId, seq]));
+  return rows.map((row) => ({ row, seq: row.knownSeq ?? (bySealed.get(row.eventId) as number) }));
+}

@@ -1,0 +1,194 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkLog } from '../../../platform/testing/check-log.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import { userLogin } from '../../identity/audit-events.ts';
+import { commitmentOf } from '../log/leaf.ts';
+import { recordEvent } from '../record-event.ts';
+import { sealEvents } from './seal-events.ts';
+
+let database: TestDatabase;
+let world: LogWorld;
+beforeEach(async () => {
+  database = await createTestDatabase();
+  world = await createLogWorld(database.url);
+  await giveKeys(world);
+  // The events of the keys, so that tests count their own.
+  await sealEvents(world, {}, testCaller);
+});
+afterEach(async () => {
+  await world.end();
+  await database.drop();
+});
+
+const seal = (limit?: number) => sealEvents(world, limit === undefined ? {} : { limit }, testCaller);
+
+describe('sealing', () => {
+  test('every event gets one place, in order, under a signed head that the mark outside knows', async () => {
+    const before = (await checkLog(world)).size;
+    const ids = await world.emit(600);
+    expect(await seal()).toEqual({ sealed: 600, size: before + 600, backlog: 0, stopped: null });
+    const { eventIds, size } = await checkLog(world);
+    expect(eventIds.slice(before)).toEqual(ids);
+    const head = await world.head();
+    expect(head.size).toBe(size);
+    expect(await world.logMark.read()).toEqual({ origin: TEST_ORIGIN, size, root: head.root });
+    await world.checkpointOutbox.settled();
+    const file = join(world.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
+    expect(await readFile(file, 'utf8')).toBe(head.note);
+  });
+
+  test('a sealed event carries the trace, and its columns say what its leaf says', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    await world.emit(1, { traceparent, detail: { reason: 'x', identifier: 'secret-hash', b: [1, { a: 2 }] } });
+    await seal();
+    const [row] = await world.raw<Record<string, unknown> & { leaf: Buffer }>(
+      `SELECT *, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at FROM audit_events ORDER BY seq DESC LIMIT 1`,
+    );
+    const leaf = JSON.parse(row!.leaf.toString());
+    expect(row).toMatchObject({
+      type: 'test.done',
+      actor_kind: 'user',
+      actor_id: 'u1',
+      target_kind: 'session',
+      client_id: 'c1',
+      detail: { reason: 'x', b: [1, { a: 2 }] },
+      trace_id: '0af7651916cd43dd8448eb211c80319c',
+      traceparent,
+      at: leaf.occurred_at,
+    });
+    expect(leaf).toMatchObject({ v: 1, type: 'test.done', actor: { kind: 'user', id: 'u1' }, trace_id: row!.trace_id });
+    expect(Object.keys(leaf.personal).sort()).toEqual(['agent_hash', 'detail.identifier', 'ip_hash']);
+    expect(row!.leaf.toString()).not.toContain('secret-hash');
+  });
+
+  test('personal values lie beside the log under their commitments, and nowhere else (V9)', async () => {
+    const [id] = await world.emit(1, { detail: { identifier: 'hash-of-address' } });
+    await seal();
+    const values = await world.raw<{ field: string; salt: Buffer; value: string; subject: string }>(
+      'SELECT field, salt, value, subject FROM audit_personal WHERE event_id = $1 ORDER BY field',
+      [id],
+    );
+    expect(values.map(({ field, value, subject }) => [field, value, subject])).toEqual([
+      ['agent_hash', '1.agent', 'u1'],
+      ['detail.identifier', 'hash-of-address', 'u1'],
+      ['ip_hash', '1.ip1', 'u1'],
+    ]);
+    const [{ leaf } = { leaf: Buffer.alloc(0) }] = await world.raw<{ leaf: Buffer }>(
+      'SELECT leaf FROM audit_events WHERE event_id = $1',
+      [id],
+    );
+    const { personal } = JSON.parse(leaf.toString());
+    for (const value of values) expect(personal[value.field]).toBe(commitmentOf(value).toString('base64'));
+    expect(await world.raw('SELECT ip_hash, agent_hash, detail FROM audit_outbox WHERE event_id = $1', [id])).toEqual([
+      { ip_hash: null, agent_hash: null, detail: {} },
+    ]);
+  });
+
+  test('nothing to seal writes nothing: no leaf, no checkpoint', async () => {
+    const count = async () => await world.raw('SELECT count(*) FROM audit_checkpoints');
+    const before = await count();
+    expect(await seal()).toMatchObject({ sealed: 0, backlog: 0 });
+    expect(await count()).toEqual(before);
+  });
+
+  test('a limit is kept, and the rest waits', async () => {
+    await world.emit(30);
+    expect(await seal(10)).toMatchObject({ sealed: 10, backlog: 20 });
+    expect(await seal()).toMatchObject({ sealed: 20, backlog: 0 });
+    await checkLog(world);
+  });
+
+  test('an event of every use-case that writes one is sealable as it stands (A-AUD-01)', async () => {
+    await world.transact((tx) =>
+      recordEvent(tx, testCaller, userLogin, { outcome: 'refused', detail: { reason: 'password', identifier: '1.x' } }),
+    );
+    expect(await seal()).toMatchObject({ sealed: 1 });
+    await checkLog(world);
+  });
+});
+
+describe('any order of commits (V7)', () => {
+  test('an event whose transaction commits after later ones were sealed is sealed all the same', async () => {
+    const slow = new pg.Client({ connectionString: database.url });
+    await slow.connect();
+    await slow.query('BEGIN');
+    await slow.query(`INSERT INTO audit_outbox (type, outcome, actor_kind) VALUES ('test.slow', 'ok', 'system')`);
+    const after = await world.emit(5);
+    expect(await seal()).toMatchObject({ sealed: 5 });
+    await slow.query('COMMIT');
+    await slow.end();
+    expect(await seal()).toMatchObject({ sealed: 1 });
+    const { eventIds } = await checkLog(world);
+    expect(eventIds.slice(-6, -1)).toEqual(after);
+  });
+});
+
+describe('more than one sealer', () => {
+  test('four at once, again and again: each event has one leaf (V6)', async () => {
+    const others = await Promise.all([1, 2, 3].map(() => createLogWorld(database.url, { dataDir: world.dataDir })));
+    const ids: string[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      ids.push(...(await world.emit(300)));
+      const answers = await Promise.all([world, ...others].map((each) => sealEvents(each, {}, testCaller)));
+      expect(answers.reduce((sum, { sealed }) => sum + sealed, 0)).toBe(300);
+    }
+    const { eventIds } = await checkLog(world);
+    expect(new Set(eventIds).size).toBe(eventIds.length);
+    expect(eventIds).toEqual(expect.arrayContaining(ids));
+    await Promise.all(others.map((each) => each.end()));
+  });
+
+  test('the same event written twice has one leaf, and both rows its place', async () => {
+    const [id] = await world.emit(1);
+    await seal();
+    await world.raw(
+      `INSERT INTO audit_outbox (event_id, type, outcome, actor_kind) VALUES ($1, 'test.done', 'ok', 'system')`,
+      [id],
+    );
+    const twin = '0190b1d4-0000-7000-8000-000000000000';
+    for (const type of ['test.one', 'test.two'])
+      await world.raw(
+        `INSERT INTO audit_outbox (event_id, type, outcome, actor_kind) VALUES ($1, $2, 'ok', 'system')`,
+        [twin, type],
+      );
+    expect(await seal()).toMatchObject({ sealed: 1, backlog: 0 });
+    const { eventIds } = await checkLog(world);
+    expect(eventIds.filter((each) => each === id || each === twin)).toHaveLength(2);
+  });
+
+  test('a sealer that stalled before its write writes nothing once another has sealed (SIGSTOP past the lock)', async () => {
+    const stalled = await createLogWorld(database.url, { dataDir: world.dataDir });
+    await world.emit(10);
+    const transact = stalled.transact;
+    let overtaken = 0;
+    const late = {
+      ...stalled,
+      transact: (async (work) => {
+        // Its first transaction reads, the second writes.
+        if (overtaken++ === 1) {
+          await seal();
+          await world.emit(7);
+        }
+        return transact(work);
+      }) as typeof transact,
+    };
+    expect(await sealEvents(late, {}, testCaller)).toMatchObject({ sealed: 7, backlog: 0 });
+    await checkLog(world);
+    await stalled.end();
+  });
+
+  test('a run whose fence a newer one has taken writes nothing', async () => {
+    await world.emit(3);
+    const before = await checkLog(world);
+    const superseded = Object.assign(new Error('run_superseded'), { code: 'run_superseded' });
+    const fence = { number: 1, hold: () => Promise.reject(superseded) };
+    await expect(sealEvents(world, { fence }, testCaller)).rejects.toBe(superseded);
+    expect(await checkLog(world)).toEqual(before);
+    expect(await seal()).toMatchObject({ sealed: 3 });
+  });
+});

@@ -1,0 +1,146 @@
+import { defineStatement } from '../../../platform/define/statement.ts';
+import { bigintArray, blobArray, bytesArray, instantArray, integerArray, textArray } from '../../binary-arrays.ts';
+import type { Sql } from '../../ports.ts';
+import type { Json } from '../log/canonical-json.ts';
+import type { GrownTile } from '../log/grow-tree.ts';
+import type { PersonalValue } from '../log/leaf.ts';
+
+/** An unsealed event. */
+export type OutboxRow = {
+  readonly id: number;
+  /** Microseconds since 1970: with the id, the row's key. */
+  readonly occurredAtMicros: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: string;
+  readonly actorKind: string;
+  readonly actorId: string | null;
+  readonly targetKind: string | null;
+  readonly targetId: string | null;
+  readonly clientId: string | null;
+  readonly ipHash: string | null;
+  readonly agentHash: string | null;
+  readonly detail: { readonly [member: string]: Json };
+  readonly traceparent: string | null;
+  /** Where its event is sealed already; it is given that place and nothing else happens. */
+  readonly knownSeq: number | null;
+  readonly nowMicros: number;
+};
+
+export type SealedRow = {
+  readonly row: OutboxRow;
+  readonly seq: number;
+  readonly leaf: Buffer;
+  readonly personal: readonly PersonalValue[];
+  readonly subject: string | null;
+};
+
+const micros = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
+
+const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS "occurredAtMicros", event_id AS "eventId", type, outcome,
+  actor_kind AS "actorKind", actor_id AS "actorId", target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId",
+  ip_hash AS "ipHash", agent_hash AS "agentHash", detail, traceparent,
+  (SELECT seq FROM audit_events e WHERE e.event_id = o.event_id) AS "knownSeq", ${micros('clock_timestamp()')} AS "nowMicros"`;
+
+// Along audit_outbox_unsealed, which no other index can stand in for: its order is its own. Whatever is visible and
+// unsealed is taken, in whichever order it was committed.
+export const auditOutboxUnsealed = defineStatement(
+  'auditOutboxUnsealed',
+  `SELECT ${OUTBOX_COLUMNS}
+   FROM (SELECT * FROM audit_outbox WHERE seq IS NULL ORDER BY occurred_at, id LIMIT $1) o ORDER BY occurred_at, id`,
+);
+
+/** Along the unique index of every partition: for the one event that is sealed before its time. */
+const auditOutboxEventRead = defineStatement(
+  'auditOutboxEventRead',
+  `SELECT ${OUTBOX_COLUMNS} FROM audit_outbox o WHERE event_id = $1 AND seq IS NULL`,
+);
+
+// The columns are what the leaf says: they cannot differ from it on the day they are written.
+const auditEventsInsert = defineStatement(
+  'auditEventsInsert',
+  `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, detail,
+     trace_id, traceparent, occurred_at, sealed_at, leaf)
+   SELECT $1 + n - 1, (j->>'event_id')::uuid, j->>'type', j->>'outcome', j->'actor'->>'kind', j->'actor'->>'id',
+     j->'target'->>'kind', j->'target'->>'id', j->>'client_id', j->'detail', j->>'trace_id', traceparent,
+     (j->>'occurred_at')::timestamptz, (j->>'sealed_at')::timestamptz, leaf
+   FROM unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS sealed(leaf, traceparent, n),
+     LATERAL (SELECT convert_from(leaf, 'UTF8')::jsonb AS j OFFSET 0) read`,
+);
+
+// By the primary key of each row's partition, which the lock statement leaves the planner as its only way; written so
+// that the index of unsealed rows is none. What is personal goes: from here on it lies in audit_personal alone.
+export const auditOutboxSeal = defineStatement(
+  'auditOutboxSeal',
+  `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL, detail = o.detail - $4::text[],
+     target_kind = CASE WHEN o.outcome <> 'refused' THEN o.target_kind END,
+     target_id = CASE WHEN o.outcome <> 'refused' THEN o.target_id END
+   FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS v(id, occurred_at, seq)
+   WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
+);
+
+const auditPersonalInsert = defineStatement(
+  'auditPersonalInsert',
+  `INSERT INTO audit_personal (event_id, field, salt, value, subject)
+   SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[])`,
+);
+
+const auditTilesWrite = defineStatement(
+  'auditTilesWrite',
+  `INSERT INTO audit_tiles (origin, level, n, hashes) SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])
+   ON CONFLICT (origin, level, n) DO UPDATE SET hashes = EXCLUDED.hashes`,
+);
+
+export const readUnsealed = (sql: Sql, limit: number): Promise<OutboxRow[]> => sql.query(auditOutboxUnsealed, [limit]);
+
+export const readUnsealedEvent = async (tx: Sql, eventId: string): Promise<OutboxRow> =>
+  (await tx.query<OutboxRow>(auditOutboxEventRead, [eventId]))[0] as OutboxRow;
+
+const uuidBytes = (uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex');
+
+/** Sealed events, in the order of their places. */
+export async function insertEvents(tx: Sql, firstSeq: number, events: readonly SealedRow[]): Promise<void> {
+  await tx.query(auditEventsInsert, [
+    firstSeq,
+    blobArray(events, ({ leaf }) => leaf),
+    textArray(events, ({ row }) => row.traceparent),
+  ]);
+}
+
+/** Gives outbox rows their places. False: one of them is gone, or was sealed by somebody else. */
+export async function markSealed(
+  tx: Sql,
+  rows: readonly { readonly row: OutboxRow; readonly seq: number }[],
+  personalMembers: readonly string[],
+): Promise<boolean> {
+  const marked = await tx.query(auditOutboxSeal, [
+    bigintArray(rows, ({ row }) => row.id),
+    instantArray(rows, ({ row }) => row.occurredAtMicros),
+    bigintArray(rows, ({ seq }) => seq),
+    personalMembers,
+  ]);
+  return marked.length === rows.length;
+}
+
+export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Promise<void> {
+  const values = events.flatMap(({ row, personal, subject }) =>
+    personal.map((value) => ({ ...value, eventId: row.eventId, subject })),
+  );
+  if (values.length === 0) return;
+  await tx.query(auditPersonalInsert, [
+    bytesArray('uuid', 16, values, ({ eventId }) => uuidBytes(eventId)),
+    textArray(values, ({ field }) => field),
+    bytesArray('bytea', 32, values, ({ salt }) => salt),
+    textArray(values, ({ value }) => value),
+    textArray(values, ({ subject }) => subject),
+  ]);
+}
+
+export async function writeTiles(tx: Sql, origin: string, tiles: readonly GrownTile[]): Promise<void> {
+  await tx.query(auditTilesWrite, [
+    origin,
+    integerArray('int2', tiles, ({ level }) => level),
+    bigintArray(tiles, ({ n }) => n),
+    blobArray(tiles, ({ hashes }) => hashes),
+  ]);
+}

@@ -1,0 +1,151 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createWitnessSink } from '../../../platform/checkpoints/witness-sink.ts';
+import { startWitness, type TestWitness } from '../../../platform/testing/counterparts/witness.ts';
+import { tlogSigner } from '../../../platform/testing/made/tlog-builder.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { eventually } from '../../../platform/testing/product.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import { advanceLogKey } from '../../keys/advance-log-key.ts';
+import { readLogKeys } from '../../keys/log-keys.ts';
+import type { CheckpointSink } from '../../ports.ts';
+import { cosignatureTime, openNote, parseNote, parseVkey, vkeyOf } from '../log/note.ts';
+import { sealEvents } from './seal-events.ts';
+
+const signer = tlogSigner('witness.test/w1', 5, 4);
+
+let database: TestDatabase;
+let keys: LogWorld;
+let world: LogWorld;
+let witness: TestWitness;
+const open = async (sink: CheckpointSink): Promise<LogWorld> =>
+  createLogWorld(database.url, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }] });
+const witnessSink = (vkey = signer.vkey): CheckpointSink => createWitnessSink({ vkey, url: witness.url });
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  keys = await createLogWorld(database.url, { sinks: [] });
+  await giveKeys(keys);
+  witness = await startWitness(signer, (await readLogKeys(keys, TEST_ORIGIN)).map(vkeyOf));
+  world = await open(witnessSink());
+});
+afterEach(async () => {
+  await world.end();
+  await keys.end();
+  await witness.close();
+  await database.drop();
+});
+
+const sealAndTell = async (count: number): Promise<void> => {
+  await world.emit(count);
+  await sealEvents(world, {}, testCaller);
+  await world.checkpointOutbox.settled();
+};
+const sinkRows = () => world.raw<{ size: number; failures: number }>('SELECT size, failures FROM audit_sinks');
+
+describe('a witness', () => {
+  test('cosigns each head with a proof from its last one, and the published note carries it', async () => {
+    await sealAndTell(3);
+    await sealAndTell(300);
+    await sealAndTell(1);
+    const { size, note, root } = await world.head();
+    expect(witness.seen).toEqual({ size, root: Buffer.from(root, 'base64') });
+    const cosigner = parseVkey(signer.vkey);
+    expect(openNote(note, [cosigner]).by).toEqual([cosigner]);
+    const cosignature = parseNote(note).signatures.find(({ name }) => name === cosigner.name);
+    expect(Math.abs(cosignatureTime(cosignature!) - Date.now() / 1_000)).toBeLessThan(120);
+    expect(await sinkRows()).toEqual([{ size, failures: 0 }]);
+  });
+
+  test('known to another process already, it says its size and is then given the right proof', async () => {
+    await sealAndTell(5);
+    const after = await open(witnessSink());
+    await after.emit(4);
+    await sealEvents(after, {}, testCaller);
+    await after.checkpointOutbox.settled();
+    expect(witness.answers.filter((status) => status !== 200)).toEqual([409]);
+    expect(witness.seen.size).toBe((await after.head()).size);
+    await after.end();
+  });
+
+  test('out of reach it holds up nothing, is counted, and gets the newest head when it is back', async () => {
+    witness.fault = 503;
+    await sealAndTell(3);
+    await sealAndTell(3);
+    expect((await world.head()).size).toBeGreaterThan(6);
+    expect(witness.seen.size).toBe(0);
+    expect((await sinkRows())[0]?.failures).toBeGreaterThan(0);
+    witness.fault = undefined;
+    await eventually('the witness is told', async () => witness.seen.size === (await world.head()).size);
+  });
+
+  test('that has seen another history is an alarm, and its refusal no cosignature (V2, V4)', async () => {
+    await sealAndTell(3);
+    witness.seen.root = Buffer.alloc(32, 1);
+    await sealAndTell(3);
+    expect(witness.answers.at(-1)).toBe(422);
+    expect((await sinkRows())[0]?.failures).toBe(1);
+    expect((await world.head()).note).not.toContain(signer.name);
+    // A head beyond our log: leaves that this database has lost.
+    witness.seen.size = 1_000_000;
+    const after = await open(witnessSink());
+    await sealEvents(after, {}, testCaller);
+    await after.checkpointOutbox.settled();
+    expect((await sinkRows())[0]?.failures).toBe(2);
+    await after.end();
+  });
+
+  test('whose signature is not that of the pinned key has cosigned nothing', async () => {
+    const other = await open(witnessSink(tlogSigner('witness.test/w1', 6, 4).vkey));
+    await other.emit(1);
+    await sealEvents(other, {}, testCaller);
+    await other.checkpointOutbox.settled();
+    expect(await sinkRows()).toMatchObject([{ size: 0, failures: 1 }]);
+    expect((await other.head()).note).not.toContain(signer.name);
+    await other.end();
+  });
+});
+
+describe('the log’s own key (V11)', () => {
+  test('while it changes over both sign; after that the new one alone, and old heads still verify by the old', async () => {
+    await sealAndTell(2);
+    const [old] = await readLogKeys(world, TEST_ORIGIN);
+    const before = (await world.head()).note;
+    expect(await advanceLogKey(world, { onlyWhenDue: true }, testCaller)).toBeNull();
+    const made = await advanceLogKey(world, { onlyWhenDue: false }, testCaller);
+    expect(made).not.toBeNull();
+    expect(await advanceLogKey(world, { onlyWhenDue: false }, testCaller)).toBeNull();
+    const [, next] = await readLogKeys(world, TEST_ORIGIN);
+    await sealAndTell(2);
+    const during = (await world.head()).note;
+    expect(openNote(during, [old!]).by).toEqual([old]);
+    expect(openNote(during, [next!]).by).toEqual([next]);
+    // A month later.
+    await world.raw(
+      `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE purpose = 'audit-log'`,
+    );
+    await advanceLogKey(world, { onlyWhenDue: true }, testCaller);
+    await sealAndTell(2);
+    const after = (await world.head()).note;
+    expect(openNote(after, [next!]).by).toEqual([next]);
+    expect(() => openNote(after, [old!])).toThrow('no trusted key');
+    expect(openNote(before, [old!]).by).toEqual([old]);
+    expect(await readLogKeys(world, TEST_ORIGIN)).toEqual([old, next]);
+    const open = await world.raw<{ id: string }>(
+      `SELECT id FROM jwks WHERE purpose = 'audit-log' AND "privateKey" <> ''`,
+    );
+    expect(open).toEqual([{ id: made }]);
+  });
+
+  test('before an API has made one, events are sealed and the head follows', async () => {
+    const bare = await createTestDatabase();
+    const keyless = await createLogWorld(bare.url);
+    await keyless.emit(2);
+    await expect(sealEvents(keyless, {}, testCaller)).rejects.toMatchObject({ code: 'audit_log_key_missing' });
+    await giveKeys(keyless);
+    expect(await sealEvents(keyless, {}, testCaller)).toMatchObject({ stopped: null, backlog: 0 });
+    expect((await keyless.head()).size).toBeGreaterThan(2);
+    await keyless.end();
+    await bare.drop();
+  });
+});

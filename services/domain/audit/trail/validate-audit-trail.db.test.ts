@@ -1,0 +1,278 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../../platform/testing/made/sealed-log.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import { readLogKeys } from '../../keys/log-keys.ts';
+import type { Sql } from '../../ports.ts';
+import { erasePersonal } from '../erase-personal.ts';
+import { checkpointText } from '../log/checkpoint.ts';
+import { emptyEdge } from '../log/grow-tree.ts';
+import { leafOf } from '../log/leaf.ts';
+import { signNote } from '../log/note.ts';
+import { sealEvents } from '../seal/seal-events.ts';
+import { type AuditValidationResult, validateAuditTrail } from './validate-audit-trail.ts';
+
+const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
+
+describe('a log as it is sealed', () => {
+  let database: TestDatabase;
+  let world: LogWorld;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    world = await createLogWorld(database.url);
+    await giveKeys(world);
+  });
+  afterAll(async () => {
+    await world.end();
+    await database.drop();
+  });
+  const validate = async () => {
+    const head = await world.logMark.read();
+    const ports = { sql: world.sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };
+    return validateAuditTrail(ports, head ? [{ where: 'the mark', head }] : []);
+  };
+
+  test('is valid, also after a subject was erased (A-AUD-03, V9)', async () => {
+    await world.emit(300, { userId: 'u1', detail: { identifier: 'x' } });
+    await world.emit(300, { userId: 'u2' });
+    await sealEvents(world, { limit: 250 }, testCaller);
+    await sealEvents(world, {}, testCaller);
+    const before = await validate();
+    expect(before).toMatchObject({ valid: true, firstBadId: null, gaps: [], faults: [] });
+    expect(before.checked).toBe(before.logs[0]?.size);
+    await erasePersonal(world, { subject: 'u1' }, testCaller);
+    await sealEvents(world, {}, testCaller);
+    expect(await validate()).toMatchObject({ valid: true, checked: before.checked + 1 });
+  });
+
+  test('stays valid when another seals between any two of its statements', async () => {
+    const sql: Sql = {
+      query: async (statement, values) => {
+        await world.emit(1);
+        await sealEvents(world, {}, testCaller);
+        return world.sql.query(statement, values);
+      },
+    };
+    const ports = { sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };
+    expect((await validateAuditTrail(ports)).faults).toEqual([]);
+  });
+
+  test('stays valid while another seals', async () => {
+    await world.emit(500);
+    const sealing = sealEvents(world, {}, testCaller);
+    for (let at = 0; at < 5; at += 1) expect((await validate()).faults).toEqual([]);
+    await sealing;
+    expect((await validate()).valid).toBe(true);
+  });
+
+  test('V5: a database behind the mark outside is named, with its own log whole', async () => {
+    const log = (await validate()).logs[0]!;
+    const mark = (await world.logMark.read())!;
+    expect(mark).toMatchObject({ origin: TEST_ORIGIN, size: log.size });
+    await world.logMark.swap(mark, { ...mark, size: mark.size + 5 });
+    expect(await validate()).toMatchObject({ valid: false, firstBadId: null, faults: [{ code: 'log_behind_mark' }] });
+    await world.logMark.swap({ ...mark, size: mark.size + 5 }, { ...mark, root: Buffer.alloc(32).toString('base64') });
+    expect(codesOf(await validate())).toEqual(['log_beside_mark']);
+    await world.logMark.swap({ ...mark, root: Buffer.alloc(32).toString('base64') }, mark);
+  });
+});
+
+describe('what a superuser does to it is named', () => {
+  const SIZE = 5_000;
+  const signer = noteSigner('sallyport.example/audit', 7);
+  let database: TestDatabase;
+  let world: LogWorld;
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    world = await createLogWorld(database.url);
+    await sealInBulk(world.sql, { signer, batches: [100, 400, 2_000, 1_500, 1_000] });
+    return async () => {
+      await world.end();
+      await database.drop();
+    };
+  });
+  const validate = () => validateAuditTrail({ sql: world.sql, auditLogKeys: async () => [signer.key] });
+  /** Past the trigger that lets the table only grow. */
+  const tamper = (statements: string): Promise<unknown> =>
+    world.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
+  const leafLiteral = (seq: number, change: object): string =>
+    `'\\x${leafOf({ ...plainEvent(seq), ...change }).toString('hex')}'`;
+
+  test('nothing is found where nothing was done', async () => {
+    expect(await validate()).toEqual({
+      valid: true,
+      checked: SIZE,
+      firstBadId: null,
+      gaps: [],
+      faults: [],
+      faultCount: 0,
+      logs: [{ origin: 'sallyport.example/audit', firstSeq: 0, size: SIZE, root: expect.any(String) }],
+    });
+  });
+
+  test.each([
+    ['type', `type = 'token.refreshed'`],
+    ['outcome', `outcome = 'refused'`],
+    ['actor', `actor_id = 'client-2'`],
+    ['actor, taken away', 'actor_id = NULL'],
+    ['target', `target_id = 'another'`],
+    ['client', `client_id = NULL`],
+    ['detail', `detail = detail || '{"n": 1}'`],
+    ['time by a microsecond', `occurred_at = occurred_at + interval '1 microsecond'`],
+    ['time of sealing', `sealed_at = sealed_at - interval '1 day'`],
+    ['trace', `trace_id = NULL`],
+    ['id', `event_id = gen_random_uuid()`],
+  ])('V1: an edited column: %s', async (_, change) => {
+    await tamper(`UPDATE audit_events SET ${change} WHERE seq = 2051`);
+    expect(await validate()).toMatchObject({
+      firstBadId: 2_051,
+      gaps: [],
+      faults: [{ code: 'row_edited', seq: 2_051 }],
+    });
+  });
+
+  test('V1: a row edited with its sealed bytes', async () => {
+    await tamper(
+      `UPDATE audit_events SET actor_id = 'client-2', leaf = ${leafLiteral(3_001, { actorId: 'client-2' })} WHERE seq = 3001`,
+    );
+    expect(await validate()).toMatchObject({ firstBadId: 3_001, faultCount: 1, faults: [{ code: 'row_edited' }] });
+  });
+
+  test('V1: a personal value put in place of another', async () => {
+    await tamper(`UPDATE audit_personal SET value = '1.other' WHERE event_id = '${plainEvent(300).eventId}'`);
+    expect(await validate()).toMatchObject({ firstBadId: 300, faultCount: 1, faults: [{ code: 'row_edited' }] });
+  });
+
+  test('V1: deleted rows, as gaps', async () => {
+    await tamper('DELETE FROM audit_events WHERE seq IN (7, 8, 9, 4000, 4999)');
+    expect(await validate()).toMatchObject({
+      valid: false,
+      checked: SIZE - 5,
+      firstBadId: 7,
+      gaps: [
+        { from: 7, to: 9 },
+        { from: 4_000, to: 4_000 },
+        { from: 4_999, to: 4_999 },
+      ],
+      faults: [],
+    });
+  });
+
+  test('V1: a deleted row whose followers were renumbered', async () => {
+    await tamper(
+      `DELETE FROM audit_events WHERE seq = 4990; UPDATE audit_events SET seq = -seq WHERE seq > 4990; UPDATE audit_events SET seq = -seq - 1 WHERE seq < 0`,
+    );
+    expect(await validate()).toMatchObject({ firstBadId: 4_990, gaps: [{ from: 4_999, to: 4_999 }] });
+  });
+
+  test('V3: two rows that changed places', async () => {
+    await tamper(
+      `UPDATE audit_events SET seq = -1 WHERE seq = 10; UPDATE audit_events SET seq = 10 WHERE seq = 4444; UPDATE audit_events SET seq = 4444 WHERE seq = -1`,
+    );
+    expect(await validate()).toMatchObject({
+      firstBadId: 10,
+      faults: [{ code: 'row_swapped', seq: 10, message: 'events 10 and 4444 are swapped' }],
+    });
+  });
+
+  test('a row that was put behind the log', async () => {
+    await tamper(
+      `INSERT INTO audit_events SELECT 5000, gen_random_uuid(), type, outcome, actor_kind, actor_id, target_kind, target_id, client_id,
+         detail, trace_id, traceparent, occurred_at, sealed_at, leaf FROM audit_events WHERE seq = 1`,
+    );
+    expect(await validate()).toMatchObject({ firstBadId: 5_000, faults: [{ code: 'row_added', seq: 5_000 }] });
+  });
+
+  test('V12: a flipped bit of a tile, low or high, names the tile', async () => {
+    const flip = (level: number, n: number): Promise<unknown> =>
+      tamper(
+        `UPDATE audit_tiles SET hashes = set_bit(hashes, 9, 1 - get_bit(hashes, 9)) WHERE level = ${level} AND n = ${n}`,
+      );
+    await flip(0, 9);
+    expect(await validate()).toMatchObject({
+      firstBadId: 2_304,
+      gaps: [],
+      faults: [{ code: 'tile_damaged', message: expect.stringContaining('tile/0/009 ') }],
+    });
+    await flip(0, 9);
+    await flip(1, 0);
+    expect((await validate()).faults).toMatchObject([
+      { code: 'tile_damaged', message: expect.stringContaining('tile/1/000.p/19 ') },
+    ]);
+  });
+
+  test('a missing tile is named, and the rows still prove themselves', async () => {
+    await tamper('DELETE FROM audit_tiles WHERE level = 0 AND n = 3');
+    expect(await validate()).toMatchObject({
+      firstBadId: 768,
+      gaps: [],
+      faults: [{ code: 'tile_damaged', message: expect.stringContaining('tile/0/003 ') }],
+    });
+  });
+
+  test('rows and tree made to fit each other: the signed checkpoints bound the place', async () => {
+    const rebuilt = await createTestDatabase();
+    const other = await createLogWorld(rebuilt.url);
+    const event = (seq: number) => (seq === 2_701 ? { ...plainEvent(seq), outcome: 'refused' } : plainEvent(seq));
+    await sealInBulk(other.sql, { signer, batches: [SIZE], event });
+    const tiles = await other.raw<{ level: number; n: number; hashes: Buffer }>(
+      'SELECT level, n, hashes FROM audit_tiles',
+    );
+    const [{ root } = { root: Buffer.alloc(0) }] = await other.raw<{ root: Buffer }>('SELECT root FROM audit_log');
+    await other.end();
+    await rebuilt.drop();
+    await tamper(
+      `UPDATE audit_events SET outcome = 'refused', leaf = ${leafLiteral(2_701, { outcome: 'refused' })} WHERE seq = 2701`,
+    );
+    for (const { level, n, hashes } of tiles)
+      await world.raw('UPDATE audit_tiles SET hashes = $1 WHERE level = $2 AND n = $3', [hashes, level, n]);
+    await world.raw('UPDATE audit_log SET root = $1', [root]);
+    expect(await validate()).toMatchObject({
+      valid: false,
+      firstBadId: 2_500,
+      faults: [{ code: 'root_mismatch', message: expect.stringContaining('2500 to 3999') }],
+    });
+  });
+
+  test('V2: a tail cut off is missed by the checkpoint that was signed over it', async () => {
+    const [{ root } = { root: Buffer.alloc(0) }] = await world.raw<{ root: Buffer }>(
+      'SELECT root FROM audit_checkpoints WHERE size = 4000',
+    );
+    await tamper('DELETE FROM audit_events WHERE seq >= 4000');
+    await world.raw('UPDATE audit_log SET size = 4000, root = $1', [root]);
+    expect(await validate()).toMatchObject({ valid: false, checked: 4_000, faults: [{ code: 'log_truncated' }] });
+  });
+
+  test('V4: two signed roots of one size, and a checkpoint of somebody else', async () => {
+    const root = Buffer.alloc(32, 1);
+    const put = async (size: number, by: typeof signer): Promise<unknown> => {
+      const note = signNote(checkpointText({ origin: signer.key.name, size, root }), [by]);
+      return world.raw('INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, $4)', [
+        signer.key.name,
+        size,
+        root,
+        note,
+      ]);
+    };
+    await put(4_000, signer);
+    expect(codesOf(await validate())).toContain('log_forked');
+    await world.raw('DELETE FROM audit_checkpoints WHERE root = $1', [root]);
+    await put(4_900, noteSigner(signer.key.name, 8));
+    expect(codesOf(await validate())).toEqual(['checkpoint_forged']);
+  });
+
+  test('a continued log is one trail, and the place of a fault is its place in it', async () => {
+    const next = noteSigner('sallyport.example/audit/continued-00000000', 7);
+    const first = { origin: signer.key.name, firstSeq: 0, edge: { ...emptyEdge, size: SIZE } };
+    await continueInBulk(world.sql, first, { signer: next, batches: [300] });
+    const both = () =>
+      validateAuditTrail({
+        sql: world.sql,
+        auditLogKeys: async (origin) => [origin === next.key.name ? next.key : signer.key],
+      });
+    expect(await both()).toMatchObject({ valid: true, checked: SIZE + 300 });
+    await tamper(`UPDATE audit_events SET outcome = 'refused' WHERE seq = ${SIZE + 8}`);
+    expect(await both()).toMatchObject({ valid: false, firstBadId: SIZE + 8, faultCount: 1 });
+  });
+});
