@@ -3,7 +3,7 @@
 import { createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { startTelemetry } from '../../observability/otel.ts';
 import { createApp } from '../../services/api/app.ts';
-import { createCallerResolver } from '../../services/api/caller.ts';
+import { createCallerResolver } from '../../services/api/requests/caller.ts';
 import { type TokenRoutesPorts, tokensRoutes } from '../../services/api/routes/tokens.ts';
 import { createVerifiedTokenCache } from '../../services/domain/tokens/judge/verified-token-cache.ts';
 import { createRevocationSet } from '../../services/domain/tokens/revocations/revocation-set.ts';

@@ -17,8 +17,8 @@ const OUTSIDE = [
 /** What decides who gets in: every line, function and branch. A new file of these folders is one of them at once. */
 const AUTHENTICATION = [
   'services/domain/{access,api-keys,identity,keys,limits,oauth,tokens}/**',
-  'services/api/{authentication-middleware,browser-rules,caller,client-certificate,credentials}.ts',
-  'services/api/{credentials-in-address,once,raw-body,still-allowed}.ts',
+  'services/api/requests/{authentication-middleware,browser-rules,caller,client-certificate,credentials}.ts',
+  'services/api/requests/{credentials-in-address,once,raw-body,still-allowed}.ts',
   'services/domain/{once-per-minute,ownership,step-up}.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
   'services/platform/http/client-certificate.ts',

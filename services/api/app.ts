@@ -19,15 +19,15 @@ import {
 } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
-import { type BrowserRules, createBrowserRules, isForAnyone } from './browser-rules.ts';
-import { readCertificates } from './client-certificate.ts';
-import { sentCredential } from './credentials.ts';
-import { createFailureLog } from './failure-log.ts';
-import { parseForm } from './form-body.ts';
 import { problemPage } from './pages/browser-form.ts';
-import { admitUnrouted, limitRequests, type RequestLimiting } from './rate-limits.ts';
-import { keepRawBody } from './raw-body.ts';
-import { answerExpectation, answerUnreadable } from './unreadable.ts';
+import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
+import { readCertificates } from './requests/client-certificate.ts';
+import { sentCredential } from './requests/credentials.ts';
+import { createFailureLog } from './requests/failure-log.ts';
+import { parseForm } from './requests/form-body.ts';
+import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
+import { keepRawBody } from './requests/raw-body.ts';
+import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

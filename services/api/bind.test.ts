@@ -4,7 +4,7 @@ import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
 import { quietLog } from '../platform/testing/quiet-log.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';
-import { createCallerResolver } from './caller.ts';
+import { createCallerResolver } from './requests/caller.ts';
 
 const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
 const open = defineEndpoint({

@@ -9,9 +9,9 @@ import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, contentTypeUnsupported, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
-import type { CallerResolver } from './caller.ts';
-import { namesCredential } from './credentials-in-address.ts';
-import { answerOnce, type Once, type OncePorts } from './once.ts';
+import type { CallerResolver } from './requests/caller.ts';
+import { namesCredential } from './requests/credentials-in-address.ts';
+import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
 
 /** What a route needs of its process. */
 export type RouteContext = {

@@ -9,7 +9,7 @@ import { defineEndpoint } from '../platform/define/endpoint.ts';
 import { quietLog } from '../platform/testing/quiet-log.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';
-import { createCallerResolver } from './caller.ts';
+import { createCallerResolver } from './requests/caller.ts';
 
 const COUNT = 10_000;
 const random = (): string => randomBytes(9).toString('base64url');

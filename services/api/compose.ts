@@ -22,12 +22,12 @@ import { socialProvidersOf } from '../platform/config/social.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
-import { createApiKeyGate } from './api-key-gate.ts';
-import type { Authenticators } from './caller.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeLogins } from './compose-people.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createMailWake } from './mail-wake.ts';
+import { createApiKeyGate } from './requests/api-key-gate.ts';
+import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
 import { assertSocialProviders } from './social-providers.ts';
 

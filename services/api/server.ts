@@ -2,11 +2,12 @@ import { createDenialLog } from '../domain/access/record-denial.ts';
 import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
-import { createBrowserRules } from './browser-rules.ts';
-import { createCallerResolver } from './caller.ts';
 import type { Composed } from './compose.ts';
 import { type People, peopleHere } from './people/people.ts';
-import { identifyBy, limitCallers } from './rate-limits.ts';
+import { createBrowserRules } from './requests/browser-rules.ts';
+import { createCallerResolver } from './requests/caller.ts';
+import { identifyBy, limitCallers } from './requests/rate-limits.ts';
+import { createStillAllowed } from './requests/still-allowed.ts';
 import { accountsRoutes } from './routes/accounts.ts';
 import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
@@ -27,7 +28,6 @@ import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
 import { socialRoutes } from './routes/social.ts';
 import { tokensRoutes } from './routes/tokens.ts';
-import { createStillAllowed } from './still-allowed.ts';
 
 /** The whole API over composed ports, ready to listen. */
 export function createServer(

@@ -24,7 +24,7 @@ import {
 } from '../../domain/access/manage-clients.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '../../domain/access/manage-roles.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
-import type { Once } from '../once.ts';
+import type { Once } from '../requests/once.ts';
 
 /** Clients and roles, for those who may see and manage them. */
 export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPorts): void {

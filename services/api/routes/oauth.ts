@@ -23,7 +23,7 @@ import type { RevokePorts } from '../../domain/tokens/revoke-token.ts';
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { extractTokenFromRequest } from '../credentials.ts';
+import { extractTokenFromRequest } from '../requests/credentials.ts';
 
 export type OAuthRoutesPorts = TokenRequestPorts &
   PushPorts &

@@ -20,7 +20,7 @@ import { quietLog } from '../../platform/testing/quiet-log.ts';
 import { openStateCopy, type StateCopy } from '../../platform/testing/state-copy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { createApp } from '../app.ts';
-import { createCallerResolver } from '../caller.ts';
+import { createCallerResolver } from '../requests/caller.ts';
 import { healthRoutes } from './health.ts';
 import { revocationsRoutes } from './revocations.ts';
 

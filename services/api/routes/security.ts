@@ -13,7 +13,7 @@ import { changeIncident, listIncidents, readIncident } from '../../domain/securi
 import { unlockUser } from '../../domain/security/unlock-user.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import type { StillAllowed } from '../still-allowed.ts';
+import type { StillAllowed } from '../requests/still-allowed.ts';
 
 export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
   HasKeyRing &

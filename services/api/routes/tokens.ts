@@ -24,7 +24,7 @@ import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/to
 import { explainEndEndpoint } from '../../domain/tokens/why-contract.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
-import { extractTokenFromRequest } from '../credentials.ts';
+import { extractTokenFromRequest } from '../requests/credentials.ts';
 
 export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts;
 

@@ -1,0 +1,282 @@
+import { randomUUID } from 'node:crypto';
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createApiKeyFor } from '../../domain/api-keys/create-api-key.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { claimsIn } from '../../platform/testing/flows/flows.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
+import { basicHeader } from '../../platform/testing/http-client.ts';
+import { sampleRequests } from '../../platform/testing/made/sample-input.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+/**
+ * Every bound route × every role, nobody, and a client without rights × somebody else's id (A1, A3, API1, API5). The
+ * expected answer follows from the route's contract alone, so a new route is covered by being bound.
+ */
+
+type Caller = {
+  readonly name: string;
+  readonly kind: 'anonymous' | 'client' | 'person';
+  /** Of the client or person, as the audit log names it. */
+  readonly id: string | null;
+  readonly authorization: string | undefined;
+  readonly permissions: ReadonlySet<string>;
+};
+type SystemCaller = typeof testCaller & { readonly kind: 'system' };
+type Case = {
+  readonly endpoint: Endpoint;
+  readonly caller: Caller;
+  readonly path: string;
+  readonly body: unknown;
+  readonly expected: readonly number[];
+};
+
+let world: ApiWorld;
+let copy: ApiCopy;
+let callers: Caller[];
+/** Ids of things that are somebody else's, by the names that contracts give them. */
+let foreign: Record<string, string>;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'load' } });
+  const victim = await newPerson(copy);
+  const owned = await world.newClient([]);
+  const powerless = await world.newClient([]);
+  const claims = claimsIn(victim.bearer);
+  const [key] = await world.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  foreign = {
+    user_id: victim.id,
+    session_id: victim.sessionId,
+    family_id: claims.fid,
+    token_id: claims.jti,
+    client_id: owned.client_id,
+    kid: key?.id,
+    role: 'auditor',
+    ...(await thingsOf(victim.id)),
+  };
+  const roles = (await world.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
+  expect(roles).toEqual(expect.arrayContaining(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
+  const people: Caller[] = [];
+  for (const role of roles) {
+    const { id, bearer } = await newPerson(copy, role === 'user' ? [] : [role]);
+    const permissions = new Set<string>(claimsIn(bearer).permissions);
+    people.push({ name: role, kind: 'person', id, authorization: `Bearer ${bearer}`, permissions });
+  }
+  callers = [
+    { name: 'nobody', kind: 'anonymous', id: null, authorization: undefined, permissions: new Set() },
+    {
+      name: 'a client without rights',
+      kind: 'client',
+      id: powerless.client_id,
+      authorization: basicHeader(powerless),
+      permissions: new Set(),
+    },
+    ...people,
+  ];
+});
+afterAll(() => world?.close());
+
+/** What somebody has beside an account: each by the name its path gives it. */
+async function thingsOf(userId: string): Promise<Record<string, string>> {
+  const owner = { kind: 'user', id: userId } as const;
+  const { api_key } = await createApiKeyFor(
+    copy.ports,
+    { name: 'deploy', owner, reason: 'test' },
+    testCaller as SystemCaller,
+  );
+  const [passkeyId, incidentId] = [randomUUID(), randomUUID()];
+  await world.rows(
+    `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+     VALUES ($1, $2, '', $1, 0, 'singleDevice', false)`,
+    [passkeyId, userId],
+  );
+  await world.rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
+    [incidentId, userId],
+  );
+  return { api_key_id: api_key.api_key_id, id: passkeyId, incident_id: incidentId };
+}
+
+/**
+ * Forms of RFC 7662 and RFC 7591 have none; a rotation is what the schedule does anyway, and work of the queues is
+ * stopped, gone on with or tried again: nobody's things.
+ */
+const NO_REASON = new Set(['introspectToken', 'selfRegisterClient', 'rotateSigningKeys', 'changeQueue']);
+
+/** Of the audit log and of providers. */
+const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider']);
+
+/** Endpoints that leave the decision to their use-case, and the permission by which others' things are theirs. */
+const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };
+
+/** In the form of an OAuth endpoint `client_id` says who asks, not about whom. */
+const namedIn = ({ bodyType }: Endpoint): Record<string, string> => {
+  const { client_id: _own, ...others } = foreign;
+  return bodyType === 'form' ? others : foreign;
+};
+
+const namesForeign = (endpoint: Endpoint, body: unknown): boolean =>
+  endpoint.path.includes('{') || Object.keys((body as object | undefined) ?? {}).some((name) => name in foreign);
+
+const accepted = (auth: Exclude<Endpoint['auth'], 'public'>, { kind }: Caller): boolean =>
+  kind !== 'anonymous' && auth.accepts.includes(kind === 'person' ? 'bearer' : kind);
+
+/** Whom the audit log says was refused, with what code, for want of which permission. */
+async function denials(): Promise<string[]> {
+  const rows = await world.rows(
+    `SELECT concat_ws(' ', actor_kind, actor_id, detail ->> 'code', coalesce(detail ->> 'permission', 'none')) AS line
+     FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused'`,
+  );
+  return rows.map(({ line }) => line);
+}
+
+/** What the contract promises this caller; null where it lets them in. */
+function refusal(endpoint: Endpoint, caller: Caller, body: unknown): readonly number[] | null {
+  const { auth } = endpoint;
+  if (auth === 'public') return null;
+  if (!accepted(auth, caller)) return auth.optional ? null : [401];
+  if (auth.permission !== undefined) return caller.permissions.has(auth.permission) ? null : [403];
+  const decided = BY_USE_CASE[endpoint.operation];
+  if (decided !== undefined && caller.permissions.has(decided)) return null;
+  return namesForeign(endpoint, body) ? [403, 404] : null;
+}
+
+function cases(): Case[] {
+  return copy.bound.flatMap((endpoint) =>
+    sampleRequests(endpoint, namedIn(endpoint)).flatMap(({ path, body }) =>
+      callers.flatMap((caller) => {
+        const expected = refusal(endpoint, caller, body);
+        return expected === null ? [] : [{ endpoint, caller, path, body, expected }];
+      }),
+    ),
+  );
+}
+
+/** The status alone, over a connection of its own: a stream is not waited for. */
+function statusOf({ endpoint, caller, path, body }: Omit<Case, 'expected'>): Promise<number> {
+  const isForm = endpoint.bodyType === 'form';
+  const form = () => new URLSearchParams(body as Record<string, string>).toString();
+  const text = body === undefined ? undefined : isForm ? form() : JSON.stringify(body);
+  const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
+  const headers = {
+    ...(caller.authorization === undefined ? {} : { authorization: caller.authorization }),
+    ...(text === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(text) }),
+  };
+  return new Promise((resolve, reject) => {
+    const asking = request(copy.url + path, { method: endpoint.method, agent: false, headers }, (answer) => {
+      resolve(answer.statusCode ?? 0);
+      asking.destroy();
+    });
+    asking.on('error', reject);
+    asking.end(text);
+  });
+}
+
+/** What there is, but for the audit log, which keeps refusals, and what moves by itself. */
+const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress)$/;
+async function everything(): Promise<Record<string, string>> {
+  const tables = await world.rows(
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`,
+  );
+  const state: Record<string, string> = {};
+  for (const { name } of tables.filter((table) => !MOVING.test(table.name))) {
+    const [row] = await world.rows(
+      `SELECT count(*) || ' ' || coalesce(sum(hashtext(t::text)), 0) AS state FROM "${name}" t`,
+    );
+    state[name] = row.state;
+  }
+  return state;
+}
+
+const AT_ONCE = 8;
+async function run(list: readonly Case[]): Promise<string[]> {
+  const surprises: string[] = [];
+  const waiting = [...list];
+  const work = async (): Promise<void> => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const status = await statusOf(next);
+      if (!next.expected.includes(status))
+        surprises.push(
+          `${next.endpoint.method} ${next.path} ${JSON.stringify(next.body) ?? ''} by ${next.caller.name}: ${status}, not ${next.expected.join(' or ')}`,
+        );
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return surprises.sort();
+}
+
+describe('A1, A3, API1, API5: who may do what', () => {
+  test('every route says who may call it, and each permission it asks for exists', () => {
+    expect(copy.bound.length).toBeGreaterThan(60);
+    const known = copy.ports.access.permissions();
+    for (const { operation, auth } of copy.bound) {
+      expect(auth, operation).toBeDefined();
+      if (auth !== 'public' && auth.permission !== undefined) expect(known, operation).toContain(auth.permission);
+    }
+  });
+
+  test('whatever is done by a permission takes a reason', () => {
+    const acts = copy.bound.filter(
+      ({ method, auth, operation }) =>
+        auth !== 'public' && auth.permission !== undefined && method !== 'GET' && !NO_REASON.has(operation),
+    );
+    expect(acts.length).toBeGreaterThan(20);
+    const without = acts.filter((endpoint) =>
+      sampleRequests(endpoint, {}).some(
+        ({ path, body }) => !(body?.reason ?? new URLSearchParams(path.split('?')[1]).get('reason')),
+      ),
+    );
+    expect(without.map(({ operation }) => operation)).toEqual([]);
+  });
+
+  test('of everything that a path can name, but what is nobody’s, there is one that is somebody else’s', () => {
+    const names = copy.bound.flatMap(({ path }) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string));
+    expect(names.filter((name) => !(name in foreign) && !OF_NOBODY.has(name))).toEqual([]);
+  });
+
+  test('whoever lacks the right is refused at every route, with somebody else’s ids, and nothing changes', async () => {
+    const refused = cases();
+    expect(refused.length).toBeGreaterThan(300);
+    const before = await everything();
+    const startedAt = Date.now();
+    expect(await run(refused)).toEqual([]);
+    expect(await everything()).toEqual(before);
+    // L1: what was refused for want of a permission is in the audit log, once a minute.
+    const wanted = refused.flatMap(({ caller, endpoint: { auth } }) =>
+      caller.kind === 'anonymous' || auth === 'public' || auth.permission === undefined || !accepted(auth, caller)
+        ? []
+        : [`${caller.kind === 'person' ? 'user' : 'client'} ${caller.id} permission_missing ${auth.permission}`],
+    );
+    const told = await denials();
+    expect([...new Set(told)].filter((line) => !line.endsWith(' none')).sort()).toEqual([...new Set(wanted)].sort());
+    const minutes = Math.floor(Date.now() / 60_000) - Math.floor(startedAt / 60_000) + 1;
+    expect(told.length).toBeLessThanOrEqual(new Set(told).size * minutes);
+    expect(wanted.length).toBeGreaterThan(new Set(wanted).size);
+  });
+
+  test('whoever has the right is let in: what is read is answered, what is not there is 404', async () => {
+    const gone = Object.fromEntries(
+      Object.keys(foreign).map((name) => [name, name === 'role' ? 'gone' : randomUUID()]),
+    );
+    const allowed = copy.bound.flatMap((endpoint): Case[] => {
+      const { auth } = endpoint;
+      if (auth === 'public' || auth.permission === undefined) return [];
+      const { permission } = auth;
+      const [sample] = sampleRequests(endpoint, endpoint.method === 'GET' ? foreign : gone);
+      // What acts on nothing in particular would act.
+      if (sample === undefined || (endpoint.method !== 'GET' && !endpoint.path.includes('{'))) return [];
+      const expected = endpoint.method === 'GET' ? [200, 304, 404] : [400, 404, 409];
+      return callers
+        .filter(
+          ({ kind, permissions }) =>
+            kind === 'person' && permissions.has(permission) && auth.accepts.includes('bearer'),
+        )
+        .map((caller) => ({ endpoint, caller, ...sample, expected }));
+    });
+    expect(allowed.length).toBeGreaterThan(40);
+    expect(await run(allowed)).toEqual([]);
+  });
+});

@@ -1,0 +1,151 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { claimsIn } from '../../platform/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import { expectProblem, type Sent, send } from '../../platform/testing/http-client.ts';
+import { sampleRequests } from '../../platform/testing/made/sample-input.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+/** What asks for a fresh login (ASVS 7.5.1), by the table of routes: whatever is done by a permission, and this. */
+
+/** Dangerous to one's own account. */
+const OF_ONES_OWN = [
+  'changeEmail',
+  'changePassword',
+  'confirmTotp',
+  'createApiKey',
+  'deleteOwnUser',
+  'deleteUserAlias',
+  'enrolTotp',
+  'linkSocial',
+  'preparePasskey',
+  'registerPasskey',
+  'removePasskey',
+  'removeTotp',
+  'renewRecoveryCodes',
+  'rotateApiKey',
+  'unlinkAccount',
+];
+/** One's own without, others' by a permission: the use-case tells which it is. */
+const OF_OTHERS = ['issueTokens', 'revokeToken'];
+/** Done by a permission, and no danger: nobody's rights, logins or keys change. */
+const HARMLESS = ['acknowledgeIncident', 'changeQueue', 'closeIncident', 'introspectToken', 'selfRegisterClient'];
+
+const HOUR = 3_600;
+let world: ApiWorld;
+let copy: ApiCopy;
+let production: ApiCopy;
+let admin: Person;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
+  copy = await world.startCopy({ hashes: false, env: sealed });
+  const env = { ...sealed, SALLYPORT_PROFILE: 'production', RATE_LIMIT_PROFILE: 'default', MFA_REQUIRED_ROLES: 'none' };
+  production = await world.startCopy({ hashes: false, env: { ...env, BETTER_AUTH_URL: 'https://auth.example.test' } });
+  admin = await newPerson(copy, ['admin']);
+});
+afterAll(() => world?.close());
+
+/** A token of two factors, from a login so long ago. */
+async function tokenOf(of: ApiCopy, secondsAgo: number, acr: 'aal1' | 'aal2' = 'aal2'): Promise<string> {
+  await world.rows('UPDATE sessions SET acr = $2 WHERE id = $1', [admin.sessionId, acr]);
+  const { bearer } = await pairOf(of, admin, Math.floor(Date.now() / 1_000) - secondsAgo);
+  expect(claimsIn(bearer).acr).toBe(acr);
+  return bearer;
+}
+
+const dangerous = (): Endpoint[] => copy.bound.filter(({ auth }) => auth !== 'public' && auth.stepUp !== undefined);
+const isDoneByPermission = ({ method, auth }: Endpoint): boolean =>
+  auth !== 'public' && auth.permission !== undefined && method !== 'GET';
+
+describe('step-up', () => {
+  test('is asked for by every route that changes something by a permission, and by what is dangerous to oneself', () => {
+    const byPermission = copy.bound.filter(isDoneByPermission).map(({ operation }) => operation);
+    const expected = [
+      ...byPermission.filter((operation) => !HARMLESS.includes(operation)),
+      ...OF_ONES_OWN,
+      ...OF_OTHERS,
+    ];
+    expect(byPermission.length).toBeGreaterThan(20);
+    expect(
+      dangerous()
+        .map(({ operation }) => operation)
+        .sort(),
+    ).toEqual(expected.sort());
+    for (const { operation, errors } of dangerous())
+      expect(
+        errors.map(({ definition }) => definition.code),
+        operation,
+      ).toContain('step_up_required');
+  });
+
+  test('an old login is 403 step_up_required at each of them, and an event; a fresh one is not', async () => {
+    const victim = await newPerson(copy);
+    const named = {
+      user_id: victim.id,
+      session_id: victim.sessionId,
+      api_key_id: randomUUID(),
+      incident_id: randomUUID(),
+    };
+    const { cookie, sessionId } = await newSignedIn(copy);
+    const [old, fresh] = [await tokenOf(copy, HOUR), await tokenOf(copy, 0)];
+    const [aged] = await world.rows(
+      `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING token`,
+      [sessionId],
+    );
+    await copy.ports.auth.forget(aged.token);
+    const surprises: string[] = [];
+    for (const endpoint of dangerous()) {
+      const { auth, method, operation } = endpoint;
+      const takesBearer = auth !== 'public' && auth.accepts.includes('bearer');
+      // Of several bodies that which names somebody.
+      const sample =
+        sampleRequests(endpoint, named).find(({ body }) => body?.user_id) ?? sampleRequests(endpoint, named)[0];
+      if (sample === undefined || auth === 'public') throw new Error(operation);
+      const { path, body } = sample;
+      const json = body === undefined ? {} : { json: body };
+      const by: Sent = takesBearer ? { bearer: old } : { cookie, headers: { origin: copy.ports.publicUrl } };
+      const answer = await send(copy.url, method, path, { ...by, ...json });
+      if (answer.status !== 403 || answer.body.code !== 'step_up_required')
+        surprises.push(`${operation}: ${answer.status} ${answer.text}`);
+    }
+    expect(surprises).toEqual([]);
+    const [{ count }] = (await world.rows(
+      `SELECT count(*)::int FROM audit_outbox
+       WHERE type = 'access.denied' AND actor_id = $1 AND detail ->> 'code' = 'step_up_required'`,
+      [admin.id],
+    )) as [{ count: number }];
+    expect(count).toBeGreaterThan(5);
+    const issued = await send(copy.url, 'POST', '/v1/tokens', { bearer: fresh, json: { user_id: victim.id } });
+    expect(issued.status).toBe(201);
+    const json = { user_id: victim.id, reason: 'stolen' };
+    expect((await send(copy.url, 'POST', '/v1/tokens/revoke', { bearer: fresh, json })).status).toBe(200);
+  });
+
+  test('what is one’s own is ended by an old login too, and a client never has one', async () => {
+    const old = await tokenOf(copy, HOUR);
+    const json = { token: old, reason: 'done' };
+    expect((await send(copy.url, 'POST', '/v1/tokens/revoke', { bearer: old, json })).status).toBe(200);
+    const basic = await world.newClient(['tokens:issue', 'tokens:revoke']);
+    const { id } = await newPerson(copy);
+    expect((await send(copy.url, 'POST', '/v1/tokens', { basic, json: { user_id: id } })).status).toBe(201);
+  });
+
+  test('in production a permission takes a login of two factors, however fresh', async () => {
+    const [one, two] = [await tokenOf(production, 0, 'aal1'), await tokenOf(production, 0, 'aal2')];
+    const acts = [
+      ['POST', '/v1/admin/roles', { name: `r-${randomUUID()}`, description: 'x', permissions: [], reason: 'x' }, 201],
+      ['POST', '/v1/tokens', { user_id: (await newPerson(production)).id }, 201],
+    ] as const;
+    for (const [method, path, json, status] of acts) {
+      const refused = await send(production.url, method, path, { bearer: one, json });
+      expectProblem(refused, 403, 'step_up_required');
+      expect(refused.headers.get('www-authenticate')).toContain('acr_values="aal2", max_age=');
+      expect((await send(production.url, method, path, { bearer: two, json })).status).toBe(status);
+    }
+  });
+});

@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { collectEndpoints } from '../../../scripts/catalog/collect.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { type Operation, operationsOf } from '../../platform/testing/openapi-check.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { fastifyPath } from '../bind.ts';
+
+let world: ApiWorld;
+let copy: ApiCopy;
+let operations: Operation[];
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open' } });
+  operations = operationsOf((await send(copy.url, 'GET', '/openapi.json')).body);
+});
+afterAll(() => world?.close());
+
+test('what Fastify serves is what the contract says, both ways: nothing beside it, nothing of it missing', async () => {
+  // Fastify adds HEAD to each GET (RFC 9110 §9.3.2); the contract leaves that unsaid.
+  const heads = copy.routes.filter(({ method }) => method === 'HEAD').map(({ url }) => url);
+  const served = copy.routes.filter(({ method }) => method !== 'HEAD').map(({ method, url }) => `${method} ${url}`);
+  expect(heads.sort()).toEqual(
+    copy.routes
+      .filter(({ method }) => method === 'GET')
+      .map(({ url }) => url)
+      .sort(),
+  );
+  const rest = new Map(copy.bound.map((endpoint) => [endpoint.path as string, endpoint.rest]));
+  const documented = operations.map(
+    ({ method, path }) => `${method} ${fastifyPath({ path: path as `/${string}`, rest: rest.get(path) })}`,
+  );
+  expect(documented.length).toBeGreaterThan(100);
+  expect(served.sort()).toEqual(documented.sort());
+  for (const { method, url, endpoint } of copy.routes) expect([method, url, endpoint]).not.toContain(undefined);
+});
+
+test('no two operations share a name, and every declared endpoint is served', async () => {
+  const names = operations.map(({ operationId }) => operationId);
+  expect(names).toEqual([...new Set(names)]);
+  const declared = (await collectEndpoints()).map(({ operation }) => operation);
+  expect(declared.sort()).toEqual(names.sort());
+});

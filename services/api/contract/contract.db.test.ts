@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signUp } from '../../platform/testing/flows/flows.ts';
+import { expectErrorForm, expectProblem, send } from '../../platform/testing/http-client.ts';
+import { exampleOf, fittingPathOf } from '../../platform/testing/made/fitting-requests.ts';
+import { pathOf } from '../../platform/testing/made/hostile-bodies.ts';
+import { needsCredential, type Operation } from '../../platform/testing/openapi-check.ts';
+import type { Product } from '../../platform/testing/product.ts';
+import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+
+let world: ProductWorld;
+let product: Product;
+let operations: readonly Operation[];
+
+beforeAll(async () => {
+  world = await startProductWorld({ WORKER_COPIES: '0' });
+  ({ product, operations } = world);
+});
+afterAll(async () => {
+  // Told to stop rather than killed: it then says which lines it ran.
+  await world?.product.stop();
+  await world?.close();
+});
+
+/** Every path of the contract that this release serves. */
+const CONTRACT = [
+  'GET /healthz',
+  'GET /readyz',
+  'GET /.well-known/jwks.json',
+  'GET /.well-known/oauth-authorization-server',
+  'GET /.well-known/openid-configuration',
+  'GET /.well-known/oauth-protected-resource',
+  'GET /openapi.json',
+  'GET /docs',
+  'POST /api/auth/signup',
+  'POST /api/auth/signin',
+  'POST /api/auth/signout',
+  'GET /api/auth/session',
+  'POST /api/auth/sign-up/email',
+  'POST /api/auth/sign-in/email',
+  'POST /api/auth/sign-out',
+  'GET /api/auth/get-session',
+  'GET /api/auth/jwks',
+  'POST /v1/tokens',
+  'POST /v1/tokens/refresh',
+  'POST /v1/tokens/validate',
+  'POST /v1/tokens/validate-batch',
+  'POST /v1/tokens/revoke',
+  'GET /v1/tokens/{token_id}',
+  'GET /v1/tokens/stats',
+  'GET /v1/revocations',
+  'GET /v1/revocations/stream',
+  'POST /oauth2/token',
+  'POST /oauth2/introspect',
+  'POST /oauth2/revoke',
+  'GET /v1/keys',
+  'POST /v1/keys/rotate',
+  'POST /v1/keys/{kid}/compromise',
+  'GET /v1/audit/events',
+  'GET /v1/audit/events/{seq}',
+  'GET /v1/audit/events/{seq}/proof',
+  'GET /v1/audit/log/checkpoint',
+  'GET /v1/audit/log/vkey',
+  'GET /v1/audit/log/tile/{tile}',
+  'GET /v1/admin/queues',
+];
+
+describe('the route table is the contract', () => {
+  test('every path of the contract is in /openapi.json', () => {
+    const documented = operations.map(({ method, path }) => `${method} ${path}`);
+    expect(documented).toEqual(expect.arrayContaining(CONTRACT));
+  });
+
+  test('A4: every documented operation is served: none answers 404 for its route or 405', async () => {
+    // A stream does not end by itself; its own test reads it.
+    const finite = operations.filter(({ responses }) => !responses[200]?.content?.['text/event-stream']);
+    expect(finite.length).toBeGreaterThanOrEqual(operations.length - 2);
+    for (const operation of finite) {
+      const answer = await world.call(operation.method, pathOf(operation), { basic: product.credentials.client });
+      expect([operation.operationId, answer.body?.code]).not.toEqual([operation.operationId, 'route_unknown']);
+      expect([operation.operationId, answer.status]).not.toEqual([operation.operationId, 405]);
+    }
+  });
+
+  test('A4: what is not documented is not served: Better Auth answers only under the documented names', async () => {
+    const documented = (target: string): boolean =>
+      operations.some(({ path }) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target));
+    const foreign = [
+      '/api/auth/ok',
+      '/api/auth/error',
+      '/api/auth/list-sessions',
+      '/api/auth/token',
+      '/api/auth/update-user',
+      '/api/auth/change-password',
+      '/api/auth/forget-password',
+      '/api/auth/request-password-reset',
+      '/api/auth/sign-in/social',
+      '/api/auth/callback/google',
+      '/api/auth/oauth2/token',
+      '/api/auth/oauth2/register',
+      '/api/auth',
+      '/',
+      '/v1',
+      '/metrics',
+    ].filter((path) => !documented(path));
+    expect(foreign.length).toBeGreaterThanOrEqual(8);
+    for (const path of foreign) {
+      expectProblem(await send(product.api, 'GET', path), 404, 'route_unknown');
+      expectProblem(await send(product.api, 'POST', path, { json: {} }), 404, 'route_unknown');
+    }
+  });
+
+  test('A3: every operation that wants a credential answers 401 without one, with a challenge and no error in it', async () => {
+    const guarded = operations.filter(needsCredential);
+    expect(guarded.length).toBeGreaterThanOrEqual(10);
+    for (const operation of guarded) {
+      const { method, bodyType, bodySchema } = operation;
+      const body = bodyType?.includes('form') ? { form: { token: 'x' } } : { json: exampleOf(bodySchema) };
+      const answer = await world.call(method, fittingPathOf(operation), bodyType === undefined ? {} : body);
+      expect([operation.operationId, answer.status]).toEqual([operation.operationId, 401]);
+      expectErrorForm(answer);
+      expect(answer.headers.get('www-authenticate')).not.toContain('error=');
+    }
+  });
+
+  test('A3: a bearer token that is none answers 401 invalid_token at every operation that takes bearer tokens', async () => {
+    const guarded = operations.filter((each) => needsCredential(each) && each.security.some((way) => 'bearer' in way));
+    expect(guarded.length).toBeGreaterThanOrEqual(8);
+    for (const operation of guarded) {
+      const { method, bodyType, bodySchema } = operation;
+      const body = bodyType?.includes('form') ? { form: {} } : { json: exampleOf(bodySchema) };
+      const sent = { ...(bodyType === undefined ? {} : body), bearer: 'nobody' };
+      const answer = await send(product.api, method, fittingPathOf(operation), sent);
+      expectProblem(answer, 401, 'unauthenticated');
+      const metadata = `resource_metadata="${product.api}/.well-known/oauth-protected-resource"`;
+      expect(answer.headers.get('www-authenticate')).toBe(
+        `Bearer realm="sallyport", error="invalid_token", ${metadata}`,
+      );
+    }
+  });
+
+  test('a person without the permission gets 403 where the contract names one', async () => {
+    const { tokens } = await signUp(product);
+    const guarded: [string, string][] = [
+      ['GET', '/v1/keys'],
+      ['POST', '/v1/keys/rotate'],
+      ['GET', '/v1/tokens/stats'],
+      ['GET', '/v1/tokens/unknown'],
+      ['GET', '/v1/revocations'],
+      ['GET', '/v1/revocations/stream'],
+    ];
+    for (const [method, path] of guarded) {
+      const answer = await world.call(method, path, { bearer: tokens.access_token });
+      expectProblem(answer, 403, 'permission_missing');
+    }
+    const answer = await send(product.api, 'POST', '/v1/keys/unknown/compromise', {
+      bearer: tokens.access_token,
+      json: { reason: 'x' },
+    });
+    expectProblem(answer, 403, 'permission_missing');
+  });
+
+  test('another method on a known path is 405 with what is allowed', async () => {
+    const allowed = new Map<string, Set<string>>();
+    for (const { path, method } of operations) allowed.set(path, (allowed.get(path) ?? new Set()).add(method));
+    const served = (target: string, method: string): boolean =>
+      operations.some(
+        (each) => each.method === method && new RegExp(`^${each.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target),
+      );
+    for (const [path, methods] of allowed) {
+      const target = path.replaceAll(/\{\w+\}/g, 'unknown');
+      // `stats` and the like also match the template of their neighbours.
+      const other = ['DELETE', 'PUT', 'PATCH'].find((method) => !served(target, method));
+      if (other === undefined) throw new Error(`${path} takes every method`);
+      const answer = await send(product.api, other, target);
+      expectProblem(answer, 405, 'method_not_allowed');
+      const named = (answer.headers.get('allow') ?? '').split(', ');
+      for (const method of methods) expect(named, target).toContain(method);
+      expect(named).not.toContain(other);
+    }
+  });
+
+  test('T10: GET at a token endpoint is 405', async () => {
+    for (const path of ['/oauth2/revoke', '/oauth2/token', '/oauth2/introspect'])
+      expect((await send(product.api, 'GET', path)).status).toBe(405);
+  });
+
+  test('T15, RFC 9700 §4.3: a token in the address is refused', async () => {
+    const paths = operations.filter(({ path, method }) => method === 'POST' && /^\/(v1\/tokens|oauth2)/.test(path));
+    for (const operation of paths)
+      for (const name of ['access_token', 'token', 'refresh_token']) {
+        const { method, bodyType, bodySchema } = operation;
+        const body = bodyType?.includes('form')
+          ? { form: { grant_type: 'client_credentials', token: 'x' } }
+          : { json: exampleOf(bodySchema) };
+        const target = `${pathOf(operation)}?${name}=secret`;
+        const answer = await send(product.api, method, target, { ...body, basic: product.credentials.client });
+        expect([target, answer.status, answer.body?.code]).toEqual([target, 400, 'request_invalid']);
+        expect(answer.text).not.toContain('secret');
+      }
+  });
+});

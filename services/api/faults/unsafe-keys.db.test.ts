@@ -1,0 +1,53 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
+import { insertUser } from '../../platform/testing/made/families.ts';
+import { startProduct } from '../../platform/testing/product.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+let world: ApiWorld;
+let copy: ApiCopy;
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({ hashes: false, env: { KEY_RING_BOUND_SECONDS: '2' } });
+});
+afterAll(() => world?.close());
+
+const readyz = (): Promise<Received> => send(copy.url, 'GET', '/readyz');
+
+test('J17: with an RSA key below 2048 bits in the ring a running copy is not ready and signs nothing, and a start ends', async () => {
+  const client = await world.newClient(['tokens:issue']);
+  const issue = async (): Promise<Received> =>
+    send(copy.url, 'POST', '/v1/tokens', {
+      basic: client,
+      json: { user_id: await insertUser(copy.stores.pools.main) },
+    });
+  const { access_token } = (await issue()).body;
+  expect((await readyz()).body.components.keys).toBe('ok');
+
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+  await world.rows(
+    `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "expiresAt", signs, longest_token_seconds)
+     VALUES ('weak', 'access', 'RS256', $1, '', now() + interval '1 day',
+       tstzrange(now() - interval '2 days', now() - interval '1 day'), 900)`,
+    [JSON.stringify(publicKey.export({ format: 'jwk' }))],
+  );
+
+  await expect.poll(async () => (await readyz()).body.components.keys).toBe('stale');
+  const answer = await readyz();
+  expect([answer.status, answer.body.status]).toEqual([503, 'not_ready']);
+  expect(answer.body.components).toMatchObject({ postgres: 'ok', revocations: 'ok' });
+  expectProblem(await issue(), 503, 'signing_unavailable');
+  // What was signed before is judged on.
+  const { body } = await send(copy.url, 'POST', '/v1/tokens/validate', { json: { token: access_token } });
+  expect(body.active).toBe(true);
+
+  const env = { BETTER_AUTH_SECRET: world.authSecret };
+  const stores = { databaseUrl: world.databaseUrl, redisUrl: world.redisUrl };
+  await expect(startProduct({ stores, env })).rejects.toThrow(/the start ended \([1-9]\d*\)[\s\S]*too weak/);
+
+  await world.rows(`DELETE FROM jwks WHERE id = 'weak'`);
+  await expect.poll(async () => (await readyz()).status).toBe(200);
+  expect((await issue()).status).toBe(201);
+});

@@ -1,0 +1,104 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { AppError } from '../../platform/define/error.ts';
+import { methodNotAllowed, originRefused, routeUnknown } from '../../platform/errors.ts';
+
+export type BrowserSettings = {
+  /** Own origin and the listed ones (CORS_ORIGINS), compared byte for byte. */
+  readonly origins: readonly string[];
+  /** True where this API is reached over TLS alone: browsers are told never to try anything else. */
+  readonly isTlsOnly: boolean;
+};
+
+export type BrowserRules = {
+  /** What every answer carries, also one that never had a request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sets them, and what the page that asks may read (Fetch §3.3 CORS). */
+  apply(request: FastifyRequest, reply: FastifyReply): void;
+  /** True for a question that a browser asks by itself before a request (Fetch §4.8). */
+  isPreflight(request: FastifyRequest): boolean;
+  /**
+   * Answers it, or returns why not: `route_unknown`, `origin_refused`, `method_not_allowed`. `methods` are those of the
+   * path, `isForAnyone` says whether every page may read what is there.
+   */
+  preflight(request: FastifyRequest, reply: FastifyReply, path: PathRules): AppError | null;
+};
+
+type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: boolean };
+
+/** Headers a page may send beside the safelisted ones. */
+const SENDABLE =
+  'authorization, content-type, dpop, idempotency-key, if-none-match, last-event-id, traceparent, tracestate, x-api-key, x-csrf-token';
+/** Headers a page may read beside the safelisted ones. */
+const READABLE = 'dpop-nonce, etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate';
+const PREFLIGHT_SECONDS = '600';
+
+// JSON and errors are no documents: whatever takes them for one may load, run and frame nothing.
+const ALWAYS = {
+  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  vary: 'Origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+/** Public documents that caches may keep: key set, metadata, contract, the public log. No cookie changes them. */
+export const isForAnyone = ({ auth, method, cacheControl }: Endpoint): boolean =>
+  auth === 'public' && method === 'GET' && cacheControl !== undefined;
+
+/** What browsers are told with every answer; one call at boot. */
+export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): BrowserRules {
+  const trusted = new Set(origins);
+  const headers: Readonly<Record<string, string>> = isTlsOnly
+    ? { ...ALWAYS, 'strict-transport-security': 'max-age=31536000; includeSubDomains' }
+    : ALWAYS;
+  const forAnyone: Readonly<Record<string, string>> = {
+    ...headers,
+    'access-control-allow-origin': '*',
+    'cross-origin-resource-policy': 'cross-origin',
+  };
+
+  /** The headers that let the asking page read the answer; none where it may not. */
+  function permission(origin: string | undefined): Record<string, string> {
+    if (origin === undefined || !trusted.has(origin)) return {};
+    return {
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+      'access-control-expose-headers': READABLE,
+    };
+  }
+
+  return {
+    headers,
+    apply(request, reply) {
+      const endpoint = request.routeOptions?.config?.endpoint;
+      if (endpoint !== undefined && isForAnyone(endpoint)) {
+        reply.headers(forAnyone);
+        return;
+      }
+      reply.headers(headers);
+      if (request.headers.origin !== undefined) reply.headers(permission(request.headers.origin));
+    },
+    isPreflight: ({ method, headers: sent }) =>
+      method === 'OPTIONS' && sent.origin !== undefined && sent['access-control-request-method'] !== undefined,
+    preflight(request, reply, path) {
+      const { origin, 'access-control-request-method': asked } = request.headers;
+      if (path.methods.length === 0) return routeUnknown();
+      const granted = path.isForAnyone ? { 'access-control-allow-origin': '*' } : permission(origin);
+      if (!('access-control-allow-origin' in granted)) return originRefused();
+      const allow = path.methods.join(', ');
+      if (!path.methods.includes(asked as string)) return methodNotAllowed({ headers: { allow } });
+      reply.code(204).headers({
+        ...granted,
+        'access-control-allow-methods': allow,
+        'access-control-allow-headers': SENDABLE,
+        'access-control-max-age': PREFLIGHT_SECONDS,
+        'cache-control': 'no-store',
+        vary: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers',
+      });
+      reply.send();
+      return null;
+    },
+  };
+}

@@ -1,0 +1,212 @@
+import type { FastifyRequest } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Caller, RequestContext } from '../../domain/ports.ts';
+import { defineEndpoint, type Endpoint } from '../../platform/define/endpoint.ts';
+import { storeUnavailable } from '../../platform/errors.ts';
+import { type Authenticators, createCallerResolver } from './caller.ts';
+import { createStillAllowed } from './still-allowed.ts';
+
+const client = (permissions: readonly string[], request: RequestContext): Caller => ({
+  kind: 'client',
+  clientId: 'c',
+  permissions: new Set(permissions),
+  by: 'client',
+  isVetted: true,
+  request,
+});
+const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({
+  kind: 'user',
+  userId: 'u',
+  sessionId: 's',
+  clientId: 'sallyport',
+  permissions: new Set(['tokens:read']),
+  by,
+  tokenId: null,
+  familyId: null,
+  authTime: 1_000,
+  acr,
+  request,
+});
+
+let csrf = true;
+let needsSecondFactor = false;
+let acr: 'aal1' | 'aal2' = 'aal1';
+const authenticators: Authenticators = {
+  bearer: (token, request) => (token === 'good' ? person('bearer', request) : null),
+  client: (id, secret, request) => (id === 'c' && secret === 's' ? client(['keys:read'], request) : null),
+  session: async (request, context) => (request.headers.cookie === 'good' ? person('session', context) : null),
+  csrfPasses: () => csrf,
+};
+const endpoint = (auth: Endpoint['auth']): Endpoint =>
+  defineEndpoint({
+    method: 'POST',
+    path: '/x',
+    operation: 'x',
+    summary: '',
+    tag: '',
+    auth,
+    responses: { 200: z.object({}) },
+    errors: [],
+  }) as unknown as Endpoint;
+
+type Sent = { authorization?: string; cookie?: string; 'user-agent'?: string };
+const resolve = async (
+  auth: Endpoint['auth'],
+  headers: Sent = {},
+  body?: unknown,
+  method = 'POST',
+  nowSeconds = 1_000,
+): Promise<Caller> => {
+  const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: false };
+  const request = { headers, body, method, url: '/x?y', ip: '192.0.2.1', trace } as unknown as FastifyRequest;
+  return createCallerResolver(authenticators, {
+    maxAgeSeconds: 600,
+    needsSecondFactor,
+    clock: { now: () => nowSeconds * 1_000 },
+  }).forEndpoint(endpoint(auth))(request);
+};
+const codeOf = (work: Promise<Caller>): Promise<string> =>
+  work.then(
+    (caller) => caller.kind,
+    (err: { code: string }) => err.code,
+  );
+const basic = `Basic ${Buffer.from('c:s').toString('base64')}`;
+const everything = { accepts: ['bearer', 'client', 'session'] } as const;
+
+describe('who calls', () => {
+  test('a public endpoint asks for nobody, and its caller knows how the request came', async () => {
+    const caller = await resolve('public', { authorization: 'Bearer bad', 'user-agent': 'x'.repeat(600) });
+    expect(caller.kind).toBe('anonymous');
+    expect(caller.request).toMatchObject({ ip: '192.0.2.1', traceId: 'a'.repeat(32) });
+    expect(caller.request.userAgent).toHaveLength(512);
+    expect(caller.request.traceparent).toBe(`00-${'a'.repeat(32)}-${'b'.repeat(16)}-00`);
+    expect((await resolve('public')).request.userAgent).toBe('');
+  });
+
+  test('each credential names its caller', async () => {
+    expect(await resolve(everything, { authorization: 'Bearer good' })).toMatchObject({ kind: 'user', by: 'bearer' });
+    expect(await resolve(everything, { authorization: 'DPoP good' })).toMatchObject({ kind: 'user', by: 'bearer' });
+    expect(await resolve(everything, { authorization: basic })).toMatchObject({ kind: 'client' });
+    expect(await resolve(everything, {}, { client_id: 'c', client_secret: 's' })).toMatchObject({ kind: 'client' });
+    expect(await resolve(everything, { cookie: 'good' })).toMatchObject({ kind: 'user', by: 'session' });
+  });
+
+  test('whom the limiter proved by the same headers is not proved again, and needs its permission all the same', async () => {
+    const known = client(['keys:read'], {} as RequestContext);
+    const request = { headers: { authorization: basic }, identified: known } as unknown as FastifyRequest;
+    const none = { ...authenticators, client: () => expect.unreachable() };
+    const callers = createCallerResolver(none);
+    expect(await callers.forEndpoint(endpoint(everything))(request)).toBe(known);
+    const forbidden = callers.forEndpoint(endpoint({ ...everything, permission: 'keys:rotate' }));
+    expect(await codeOf(Promise.resolve(forbidden(request)))).toBe('permission_missing');
+  });
+
+  test('a bad credential is never covered by a good cookie, nor by being optional', async () => {
+    expect(await codeOf(resolve(everything, { authorization: 'Bearer bad', cookie: 'good' }))).toBe('unauthenticated');
+    expect(await codeOf(resolve(everything, { authorization: 'Digest x', cookie: 'good' }))).toBe('unauthenticated');
+    expect(await codeOf(resolve({ ...everything, optional: true }, { authorization: 'Bearer bad' }))).toBe(
+      'unauthenticated',
+    );
+    expect(await codeOf(resolve(everything, {}, { client_id: 'c', client_secret: 'x' }))).toBe('unauthenticated');
+  });
+
+  test('nobody is anonymous only where that is allowed', async () => {
+    expect(await codeOf(resolve({ ...everything, optional: true }))).toBe('anonymous');
+    expect(await codeOf(resolve(everything))).toBe('unauthenticated');
+    expect(await codeOf(resolve(everything, { cookie: 'bad' }))).toBe('unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'] }))).toBe('client_unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'] }, {}, { client_id: 'c' }))).toBe('client_unauthenticated');
+    expect(await codeOf(resolve(everything, { authorization: `Basic ${Buffer.from('c:x').toString('base64')}` }))).toBe(
+      'client_unauthenticated',
+    );
+    expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: basic }))).toBe('unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'] }, { authorization: 'Bearer good' }))).toBe(
+      'client_unauthenticated',
+    );
+  });
+
+  test('U9 a write by cookie from a foreign page is refused, a read is not', async () => {
+    csrf = false;
+    expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }))).toBe('origin_refused');
+    expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }, undefined, 'GET'))).toBe('user');
+    csrf = true;
+  });
+
+  test('B-MWA-13 a known caller without the permission is 403', async () => {
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:read' }, { authorization: basic }))).toBe('client');
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:manage' }, { authorization: basic }))).toBe(
+      'permission_missing',
+    );
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:read' }, { authorization: 'Bearer good' }))).toBe(
+      'permission_missing',
+    );
+    expect(await codeOf(resolve({ ...everything, permission: 'keys:read', optional: true }))).toBe(
+      'permission_missing',
+    );
+  });
+
+  test('a dangerous endpoint asks people for a login of the last ten minutes (RFC 9470), clients for nothing more', async () => {
+    const dangerous = { ...everything, stepUp: true } as const;
+    const bearer = { authorization: 'Bearer good' };
+    expect(await codeOf(resolve(dangerous, { authorization: basic }))).toBe('client');
+    expect(await codeOf(resolve(everything, bearer, undefined, 'POST', 1_601))).toBe('user');
+    expect(await codeOf(resolve(dangerous, bearer, undefined, 'POST', 1_600))).toBe('user');
+    expect(await codeOf(resolve(dangerous, { cookie: 'good' }, undefined, 'POST', 1_601))).toBe('step_up_required');
+    await expect(resolve(dangerous, bearer, undefined, 'POST', 1_601)).rejects.toMatchObject({
+      code: 'step_up_required',
+      options: {
+        headers: {
+          'www-authenticate': expect.stringMatching(/^Bearer .*error="insufficient_user_authentication".*max_age=600$/),
+        },
+      },
+    });
+    expect(await codeOf(resolve({ ...dangerous, permission: 'keys:read' }, bearer, undefined, 'POST', 1_601))).toBe(
+      'permission_missing',
+    );
+  });
+
+  test('where a second factor is asked for, what a permission does needs two; one’s own account needs a fresh login', async () => {
+    needsSecondFactor = true;
+    const dangerous = { ...everything, permission: 'tokens:read', stepUp: true } as const;
+    const bearer = { authorization: 'Bearer good' };
+    await expect(resolve(dangerous, bearer)).rejects.toMatchObject({
+      options: { headers: { 'www-authenticate': expect.stringContaining('acr_values="aal2", max_age=600') } },
+    });
+    expect(await codeOf(resolve({ ...everything, stepUp: true }, bearer))).toBe('user');
+    acr = 'aal2';
+    expect(await codeOf(resolve(dangerous, bearer))).toBe('user');
+    expect(await codeOf(resolve(dangerous, bearer, undefined, 'POST', 1_601))).toBe('step_up_required');
+    needsSecondFactor = false;
+    acr = 'aal1';
+  });
+});
+
+describe('an answer that lasts', () => {
+  test('is given on while its credential holds, by the one proof that came with it; what cannot be told is no answer', async () => {
+    let told: 'good' | 'over' | 'unknown' = 'good';
+    const proofs: unknown[] = [];
+    const stillAllowed = createStillAllowed({
+      ...authenticators,
+      bearer: (_token, request, proof) => {
+        proofs.push(proof);
+        if (told === 'unknown') throw storeUnavailable();
+        return told === 'good' ? person('bearer', request) : null;
+      },
+    });
+    const request = {
+      headers: { authorization: 'DPoP good', dpop: 'p' },
+      method: 'GET',
+      url: '/x',
+      identified: person('bearer', {} as RequestContext),
+    } as unknown as FastifyRequest;
+    const asks = (permission: string) => stillAllowed(endpoint({ accepts: ['bearer'], permission }))(request);
+    expect(await asks('tokens:read')).toBe(true);
+    expect(proofs).toEqual([{ proof: 'p', htm: 'GET', path: '/x', isChecked: true }]);
+    expect(await asks('keys:manage')).toBe(false);
+    told = 'over';
+    expect(await asks('tokens:read')).toBe(false);
+    told = 'unknown';
+    await expect(asks('tokens:read')).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+});

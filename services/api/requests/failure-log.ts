@@ -1,0 +1,31 @@
+import type { Clock, Log } from '../../domain/ports.ts';
+import type { AppError } from '../../platform/define/error.ts';
+
+const QUIET_MS = 1_000;
+
+/**
+ * Logs failed requests. A defect (500) always; a state (503) once a second and code, with how many were like it: while
+ * a store is away every request fails alike, and the log must stay readable.
+ */
+export function createFailureLog(
+  log: Log,
+  clock: Clock,
+): (error: AppError, cause: unknown, operation: string | undefined) => void {
+  const states = new Map<string, { quietUntil: number; suppressed: number }>();
+  return (error, cause, operation) => {
+    const fields = { err: error.options.cause ?? cause, code: error.code, operation };
+    if (error.definition.status !== 503) {
+      log.error(fields, 'request failed');
+      return;
+    }
+    const state = states.get(error.code) ?? { quietUntil: Number.NEGATIVE_INFINITY, suppressed: 0 };
+    states.set(error.code, state);
+    if (clock.monotonic() < state.quietUntil) {
+      state.suppressed += 1;
+      return;
+    }
+    log.warn({ ...fields, like_it: state.suppressed }, 'request failed');
+    state.quietUntil = clock.monotonic() + QUIET_MS;
+    state.suppressed = 0;
+  };
+}

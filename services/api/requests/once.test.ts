@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import type { Caller, Sql, Tx } from '../../domain/ports.ts';
+import { systemRandom } from '../../platform/crypto/system.ts';
+import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
+import { answerOnce, type OncePorts } from './once.ts';
+
+const caller: Caller = {
+  kind: 'client',
+  clientId: 'c',
+  permissions: new Set(),
+  by: 'client',
+  isVetted: true,
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
+const endpoint = { operation: 'make', responses: { 201: null } };
+
+/** A table of keys in memory, whose transactions keep nothing of what fails. */
+function world() {
+  const rows = new Map<string, { requestHash: Buffer; response: Buffer | null }>();
+  const told: string[] = [];
+  const transact: OncePorts['transact'] = async (work) => {
+    const before = new Map([...rows].map(([key, row]) => [key, { ...row }]));
+    const after: (() => void | Promise<void>)[] = [];
+    const query = async ({ name }: { name?: string }, values: readonly unknown[] = []) => {
+      const id = (values[0] as Buffer).toString('hex');
+      if (name === 'idempotencyKeyClaim') {
+        if (rows.has(id)) return [];
+        rows.set(id, { requestHash: values[1] as Buffer, response: null });
+        return [{}];
+      }
+      if (name === 'idempotencyKeyAnswer') rows.get(id)!.response = values[2] as Buffer;
+      return [rows.get(id)];
+    };
+    const tx = { query, afterCommit: (action: () => void) => void after.push(action) } as unknown as Tx;
+    try {
+      const result = await work(tx);
+      told.push('commit');
+      for (const action of after) await action();
+      return result;
+    } catch (err) {
+      rows.clear();
+      for (const [key, row] of before) rows.set(key, row);
+      throw err;
+    }
+  };
+  const sql: Sql = { query: async () => [] };
+  const ports: OncePorts = { transact, sql, random: systemRandom, keyRing: tokenWorld().ports.keyRing };
+  let made = 0;
+  const ask = (key: string | undefined, body: object, fails = false) =>
+    answerOnce(
+      ports,
+      { endpoint, caller, request: { body, params: {}, headers: key === undefined ? {} : { 'idempotency-key': key } } },
+      async (once) => {
+        await once.transact(async (tx) => tx.afterCommit(() => void told.push('inner')));
+        await once.afterCommit(() => void told.push('changed'));
+        if (fails) throw new Error('refused');
+        made += 1;
+        return { id: made, secret: 'once shown' };
+      },
+    );
+  return { ask, told, rows, made: () => made };
+}
+
+test('a retry with the same key and body gets the same answer, and one effect', async () => {
+  const { ask, told, made, rows } = world();
+  const first = await ask('k', { name: 'a' });
+  expect(await ask('k', { name: 'a' })).toEqual(first);
+  expect(made()).toBe(1);
+  // What follows a change follows the commit of all of it.
+  expect(told.slice(0, 3)).toEqual(['commit', 'inner', 'changed']);
+  expect(JSON.stringify([...rows.values()])).not.toContain('once shown');
+});
+
+test('another body with the same key is refused, and another key is another request', async () => {
+  const { ask, made } = world();
+  await ask('k', { name: 'a' });
+  await expect(ask('k', { name: 'b' })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+  await ask('k2', { name: 'a' });
+  expect(made()).toBe(2);
+});
+
+test('what was refused is tried again with the same key; without a key every request is worked on', async () => {
+  const { ask, made } = world();
+  await expect(ask('k', {}, true)).rejects.toThrow('refused');
+  expect(await ask('k', {})).toMatchObject({ id: 1 });
+  await ask(undefined, {});
+  await ask(undefined, {});
+  expect(made()).toBe(3);
+});

@@ -1,0 +1,44 @@
+import type { FastifyRequest } from 'fastify';
+import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
+import type { Caller, Ports } from '../../domain/ports.ts';
+import { idempotentRequest, workOnce } from '../../domain/tokens/issue/idempotency.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+
+/** What a use-case works with so that its writes, the key they came with and the kept answer are one transaction. */
+export type Once = Pick<Ports, 'transact' | 'sql'> & {
+  /** Runs when all of it is committed, before the answer. */
+  afterCommit(action: () => void | Promise<void>): void | Promise<void>;
+};
+
+export type OncePorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasKeyRing;
+
+type AskedOnce = {
+  readonly endpoint: Pick<Endpoint, 'operation' | 'responses'>;
+  readonly caller: Caller;
+  readonly request: Pick<FastifyRequest, 'body' | 'params' | 'headers'>;
+};
+
+/**
+ * Works on a request that creates, once for each `Idempotency-Key` of its caller: another with the same key and body
+ * gets the same answer, and of any number at once one has an effect. The kept answer opens by the key alone. What is
+ * refused is not kept. Without the header every request is worked on.
+ * Throws `request_invalid` (400) for a key of a wrong form, `idempotency_key_reused` (422) for another body.
+ */
+export async function answerOnce<T extends object>(
+  ports: OncePorts,
+  { endpoint, caller, request: { body, params, headers } }: AskedOnce,
+  work: (once: Once) => Promise<T> | T,
+): Promise<T> {
+  const key = headers['idempotency-key'];
+  const { transact, sql } = ports;
+  if (key === undefined) return work({ transact, sql, afterCommit: (action) => action() });
+  const asked = {
+    request: idempotentRequest(ports, caller, String(key), endpoint.operation, { params, body }),
+    status: Number(Object.keys(endpoint.responses)[0]),
+  };
+  return transact((tx) =>
+    workOnce(tx, ports.random, asked, async () =>
+      work({ transact: (inner) => inner(tx), sql: tx, afterCommit: tx.afterCommit }),
+    ),
+  );
+}

@@ -1,0 +1,42 @@
+import type { FastifyRequest } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import type { Caller } from '../../domain/ports.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { identifyBy } from './rate-limits.ts';
+
+const { request } = testCaller;
+const client: Caller = { kind: 'client', clientId: 'c', permissions: new Set(), by: 'client', isVetted: true, request };
+const identify = identifyBy({
+  bearer: (token) => {
+    if (token === 'untellable') throw new Error('revocation state stale');
+    return token === 'good' ? client : null;
+  },
+  client: (id, secret) => (id === 'c' && secret === 's' ? client : null),
+});
+const asked = (authorization: string | undefined, accepts: Parameters<typeof identify>[1]): Caller | null => {
+  const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: false };
+  const headers = authorization === undefined ? {} : { authorization };
+  return identify({ headers, method: 'GET', ip: '192.0.2.1', url: '/', trace } as unknown as FastifyRequest, accepts);
+};
+const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
+
+describe('who the headers prove, before a body is read', () => {
+  test('a client by its secret, where the endpoint takes clients', () => {
+    expect(asked(basic('c:s'), ['client'])).toBe(client);
+    expect(asked(basic('c:wrong'), ['client'])).toBeNull();
+    expect(asked(basic('c:s'), ['bearer', 'session'])).toBeNull();
+  });
+
+  test('whoever a bearer token speaks for, where the endpoint takes tokens', () => {
+    expect(asked('Bearer good', ['client', 'bearer'])).toBe(client);
+    expect(asked('Bearer bad', ['bearer'])).toBeNull();
+    expect(asked('Bearer good', ['client'])).toBeNull();
+    expect(asked('Bearer good', [])).toBeNull();
+  });
+
+  test('nobody, where nothing or nothing readable was sent, or validity cannot be told', () => {
+    expect(asked(undefined, ['client', 'bearer', 'session'])).toBeNull();
+    expect(asked('Basic %%%', ['client'])).toBeNull();
+    expect(asked('Bearer untellable', ['bearer'])).toBeNull();
+  });
+});

@@ -1,0 +1,156 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
+import { rateLimitCheckDuration } from '../../../observability/metrics/limits.ts';
+import type { Admission, ArrivedRequest, RequestLimits } from '../../domain/limits/request-limits.ts';
+import { rateLimitHeaders } from '../../domain/limits/verdict.ts';
+import type { Caller } from '../../domain/ports.ts';
+import { type Credential, type Endpoint, type RateClass, rateClassOf } from '../../platform/define/endpoint.ts';
+import { isAppError } from '../../platform/define/error.ts';
+import { type Authenticators, type CallerResolver, requestContextOf, requestProof } from './caller.ts';
+import { sentCredential } from './credentials.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What this request was counted in; null where nothing is limited. */
+    admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
+    /** Whom it is from, as soon as that is proved: when it is counted, or for its route. What it may do is not judged yet. */
+    identified: Caller | null;
+  }
+}
+
+export type RequestLimiting = {
+  readonly limits: RequestLimits;
+  /** Who the credential in the headers belongs to, from memory; null for nobody. */
+  readonly identify: (request: FastifyRequest, accepts: readonly Credential[]) => Caller | null;
+};
+
+const atRequest = rateLimitCheckDuration.at({ stage: 'request' });
+const atCaller = rateLimitCheckDuration.at({ stage: 'caller' });
+
+/** What no route answers is counted as reading: whoever tries addresses is limited too. */
+const NOWHERE = { method: 'GET', path: '/' } as const satisfies Pick<Endpoint, 'method' | 'path'>;
+
+const acceptsOf = (endpoint: Endpoint | undefined): readonly Credential[] =>
+  endpoint === undefined || endpoint.auth === 'public' ? [] : endpoint.auth.accepts;
+
+const isBasic = ({ headers }: FastifyRequest): boolean => /^basic /i.test(headers.authorization ?? '');
+
+const secondsSince = (startMs: number): number => (performance.now() - startMs) / 1_000;
+
+/** Limits every request before its body is read, whatever route it meets or none. After the span, before the routes. */
+export function limitRequests(app: FastifyInstance, { limits, identify }: RequestLimiting): void {
+  app.decorateRequest('admission', null);
+  app.decorateRequest('identified', null);
+  app.addHook('onRoute', (route) => {
+    const { limitItems } = route.config?.endpoint ?? {};
+    if (limitItems !== undefined) route.preHandler = limitBatch(limits, limitItems);
+  });
+  app.addHook('onRequest', (request, reply, done) => {
+    const startMs = performance.now();
+    const { endpoint } = request.routeOptions.config;
+    const accepts = acceptsOf(endpoint);
+    const arrived: ArrivedRequest = {
+      rateClass: rateClassOf(endpoint ?? NOWHERE),
+      isProbe: endpoint?.answersWhileDraining ?? false,
+      ip: request.ip ?? '',
+      namesClient: accepts.includes('client') && isBasic(request),
+      identify: () => {
+        request.identified = identify(request, accepts);
+        return request.identified;
+      },
+    };
+    const admit = (held: Admission): void => {
+      request.admission = { held, rateClass: arrived.rateClass, reply };
+      reply.headers(rateLimitHeaders(held.counted));
+      atRequest.record(secondsSince(startMs));
+      done();
+    };
+    const refuse = (refusal: Error): void => {
+      atRequest.record(secondsSince(startMs));
+      done(refusal);
+    };
+    try {
+      const admitted = limits.admitRequest(arrived);
+      if (admitted instanceof Promise) admitted.then(admit, refuse);
+      else admit(admitted);
+    } catch (refusal) {
+      refuse(refusal as Error);
+    }
+  });
+}
+
+/** Counts by its address what meets no route and no hook: addresses that cannot be read. Throws `rate_limited` (429). */
+export async function admitUnrouted({ limits }: RequestLimiting, { ip }: Pick<FastifyRequest, 'ip'>): Promise<void> {
+  const rateClass = rateClassOf(NOWHERE);
+  await limits.admitRequest({ rateClass, isProbe: false, ip: ip ?? '', namesClient: false, identify: () => null });
+}
+
+/** Counts each item of a batch, before any of them is looked at. */
+const limitBatch =
+  (limits: RequestLimits, lists: readonly string[]): preHandlerHookHandler =>
+  (request, reply, done) => {
+    const { admission, body } = request;
+    const items = lists.map((name) => (body as Record<string, readonly unknown[]>)[name]?.length ?? 0);
+    const furtherItems = items.reduce((sum, length) => sum + length, 0) - 1;
+    if (admission !== null && furtherItems > 0) {
+      try {
+        admission.held = limits.admitItems(furtherItems, admission.rateClass, admission.held);
+        reply.headers(rateLimitHeaders(admission.held.counted));
+      } catch (refusal) {
+        return done(refusal as Error);
+      }
+    }
+    done();
+  };
+
+/** The caller of the headers alone, without a wait: a client by its secret, or whoever a bearer token speaks for. */
+export const identifyBy =
+  (authenticators: Pick<Authenticators, 'bearer' | 'client'>): RequestLimiting['identify'] =>
+  (request, accepts) => {
+    const sent = sentCredential(request.headers);
+    const context = requestContextOf(request);
+    if (sent.kind === 'basic' && accepts.includes('client'))
+      return authenticators.client(sent.clientId, sent.clientSecret, context);
+    if ((sent.kind !== 'bearer' && sent.kind !== 'dpop') || !accepts.includes('bearer')) return null;
+    try {
+      return authenticators.bearer(sent.token, context, requestProof(sent, request));
+    } catch {
+      // Whether it is valid cannot be told now: then it proves nothing.
+      return null;
+    }
+  };
+
+/** Callers counted as soon as they are known, on every route that resolves one: also where it refuses them (403). */
+export const limitCallers = (callers: CallerResolver, limits: RequestLimits): CallerResolver => ({
+  forEndpoint(endpoint) {
+    const resolve = callers.forEndpoint(endpoint);
+    if (endpoint.auth === 'public') return resolve;
+    return async (request) => {
+      try {
+        const caller = await resolve(request);
+        await countCaller(limits, request, caller);
+        return caller;
+      } catch (refusal) {
+        const { identified } = request;
+        // Counted already where the limit itself refused.
+        if (identified && statusOf(refusal) === FORBIDDEN) await countCaller(limits, request, identified);
+        throw refusal;
+      }
+    };
+  },
+});
+
+const FORBIDDEN = 403;
+const statusOf = (refusal: unknown): number | undefined =>
+  isAppError(refusal) ? refusal.definition.status : undefined;
+
+/** Throws `rate_limited` (429). */
+async function countCaller(limits: RequestLimits, { admission }: FastifyRequest, caller: Caller): Promise<void> {
+  if (!admission) return;
+  const startMs = performance.now();
+  const held = await limits.admitCaller(caller, admission.rateClass, admission.held);
+  if (held !== null) {
+    admission.held = held;
+    admission.reply.headers(rateLimitHeaders(held.counted));
+  }
+  atCaller.record(secondsSince(startMs));
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+let world: ApiWorld;
+let api: ApiCopy;
+beforeAll(async () => {
+  world = await openApiWorld();
+  api = await world.startCopy();
+});
+afterAll(() => world.close());
+
+test('U5 an open event stream is no use of a session of two factors, and ends with the hour it may rest', async () => {
+  const user = await newSignedIn(api);
+  const { id, sessionId, cookie } = user;
+  await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
+  await world.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
+  const token = decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? '');
+  const cached = `auth:{${createHash('sha256').update(token).digest('base64url')}}`;
+  /** The session was last used that long ago, and is read anew. */
+  const rest = async (minutes: number): Promise<void> => {
+    await world.rows(`UPDATE sessions SET "updatedAt" = now() - $2 * interval '1 minute' WHERE id = $1`, [
+      sessionId,
+      minutes,
+    ]);
+    await api.ports.auth.forget(token);
+  };
+  const restedMinutes = async (): Promise<number> => {
+    const [row] = await world.rows(
+      `SELECT extract(epoch FROM now() - "updatedAt")::float8 / 60 AS minutes FROM sessions WHERE id = $1`,
+      [sessionId],
+    );
+    return row.minutes;
+  };
+
+  await rest(30);
+  const stream = await fetch(`${api.url}/v1/admin/events`, { headers: { cookie } });
+  expect(stream.status).toBe(200);
+  expect(await restedMinutes()).toBeLessThan(1);
+
+  await rest(30);
+  // Judged anew: what was read for that is in Redis again.
+  await expect.poll(() => api.stores.redis.get(cached), { timeout: 20_000 }).not.toBeNull();
+  expect(await restedMinutes()).toBeGreaterThanOrEqual(30);
+  expect(api.ports.eventStreams.count()).toBe(1);
+
+  await rest(30);
+  expect(await send(api.url, 'GET', '/api/auth/session', { cookie })).toMatchObject({ status: 200 });
+  expect(await restedMinutes()).toBeLessThan(1);
+
+  await rest(61);
+  await stream.text();
+  expect(api.ports.eventStreams.count()).toBe(0);
+  expect(await send(api.url, 'GET', '/api/auth/session', { cookie })).toMatchObject({ status: 401 });
+});

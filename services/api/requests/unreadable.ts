@@ -1,0 +1,41 @@
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { endServerSpan, startServerSpan } from '../../../observability/http-span.ts';
+import type { AppError } from '../../platform/define/error.ts';
+import { expectationUnsupported, headersTooLarge, requestTooSlow, requestUnreadable } from '../../platform/errors.ts';
+import { errorAnswer } from '../../platform/http/problem.ts';
+
+function refusalOf(code: string | undefined): AppError {
+  if (code === 'HPE_HEADER_OVERFLOW') return headersTooLarge();
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? requestTooSlow() : requestUnreadable();
+}
+
+function answerOf(error: AppError, always: Readonly<Record<string, string>>) {
+  const trace = startServerSpan({}, '', undefined);
+  const { status, headers, body } = errorAnswer(error, { traceId: trace.traceId, oauth: false, sent: 'none' });
+  endServerSpan(trace, status);
+  const text = JSON.stringify(body);
+  const length = Buffer.byteLength(text);
+  return { status, headers: { ...always, ...headers, 'content-length': length, connection: 'close' }, text };
+}
+
+/** What never became a request (RFC 9112 §3, §6.3) is refused in the form of every other error; its connection ends. */
+export function answerUnreadable(
+  error: { readonly code?: string },
+  socket: Socket,
+  always: Readonly<Record<string, string>>,
+): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, headers, text } = answerOf(refusalOf(error.code), always);
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${text}`, () => socket.destroy());
+}
+
+/** A request that expects what Node does not do (RFC 9110 §10.1.1) never reaches a route; its connection ends. */
+export function answerExpectation(response: ServerResponse, always: Readonly<Record<string, string>>): void {
+  const { status, headers, text } = answerOf(expectationUnsupported(), always);
+  response.writeHead(status, headers).end(text);
+}
