@@ -16,19 +16,13 @@ import { type ProductWorld, startProductWorld } from '../../platform/testing/wor
 
 let world: ProductWorld;
 let product: Product;
-let pid: number;
 
 beforeAll(async () => {
   world = await startProductWorld(INSPECTABLE);
   product = world.product;
-  pid = product.apiPid()!;
 });
 afterAll(() => world?.close());
-afterEach(async () => {
-  // Whatever came: the process that was there is the process that answers.
-  expect((await send(product.api, 'GET', '/healthz')).status).toBe(200);
-  expect(product.apiPid()).toBe(pid);
-});
+afterEach(() => world.expectUnharmed());
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const jsonOperations = (): Operation[] => world.operations.filter(({ bodyType }) => bodyType === 'application/json');

@@ -1,4 +1,5 @@
 // For tests only: the product on a database of a test file's own, asked over HTTP and held to its OpenAPI document.
+import { expect } from 'vitest';
 import { type Received, type Sent, send } from '../http-client.ts';
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
 import { type Product, queryRows, startProduct } from '../product.ts';
@@ -14,6 +15,8 @@ export type ProductWorld = {
   post(path: string, json: unknown, sent?: Sent): Promise<Received>;
   /** What its client sends to be known. */
   readonly byClient: Sent;
+  /** Whatever came: the process that was there when the world opened is the process that answers. */
+  expectUnharmed(): Promise<void>;
   /** Ends the product and drops its database. */
   close(): Promise<void>;
 };
@@ -24,6 +27,7 @@ export async function startProductWorld(env: Readonly<Record<string, string>> = 
   try {
     const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
     const product = await startProduct({ stores, env });
+    const pid = product.apiPid();
     const openApi = (await send(product.api, 'GET', '/openapi.json')).body;
     const check = createAnswerCheck(openApi);
     const call: ProductWorld['call'] = async (method, path, sent = {}) => {
@@ -38,6 +42,11 @@ export async function startProductWorld(env: Readonly<Record<string, string>> = 
       call,
       post: (path, json, sent = {}) => call('POST', path, { json, ...sent }),
       byClient: { basic: product.credentials.client },
+      expectUnharmed: async () => {
+        expect((await send(product.api, 'GET', '/healthz')).status).toBe(200);
+        expect(pid).toBeDefined();
+        expect(product.apiPid()).toBe(pid);
+      },
       close: async () => {
         await product.dispose();
         await database.drop();

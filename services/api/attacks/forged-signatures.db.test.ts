@@ -1,43 +1,30 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
 import {
   byAttacker,
   expectRejected,
   headerOf,
-  type Listener,
   own,
   startListener,
   type Target,
-  targetOf,
   withHmac,
 } from '../../platform/testing/made/forged-tokens.ts';
-import { encoded, signAs } from '../../platform/testing/made/signing-key.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { encoded } from '../../platform/testing/made/signing-key.ts';
+import { type ForgedWorld, openForgedWorld } from '../../platform/testing/worlds/forged-world.ts';
 
+let world: ForgedWorld;
 /** One product for each kind of key. */
 let rsa: Target;
 let ec: Target;
-const worlds: ProductWorld[] = [];
-let listener: Listener;
-
-async function startTarget(algorithm: 'RS256' | 'ES256'): Promise<Target> {
-  const world = await startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0', WORKER_COPIES: '0' });
-  worlds.push(world);
-  return targetOf(world.product);
-}
 
 beforeAll(async () => {
-  listener = await startListener();
-  [rsa, ec] = await Promise.all([startTarget('RS256'), startTarget('ES256')]);
+  world = await openForgedWorld();
+  ({ rsa, ec } = world);
 });
-afterAll(async () => {
-  listener?.close();
-  await Promise.all(worlds.map((world) => world.close()));
-});
-
-const now = (): number => Math.floor(Date.now() / 1_000);
+afterAll(() => world?.close());
+afterEach(() => world.expectUnharmed());
 
 const publicKeyOf = async ({
   product,
@@ -155,6 +142,8 @@ test('J3: an unknown, empty, absent or mistyped kid, and HMAC under an empty key
 });
 
 test('J4: a kid is looked up in memory and nowhere else', async () => {
+  const listener = await startListener();
+  onTestFinished(() => listener.close());
   const kids = [
     '../../dev/null',
     '/dev/null',
@@ -187,71 +176,6 @@ test('J4: a kid is looked up in memory and nowhere else', async () => {
   expect(listener.connections()).toBe(0);
 });
 
-test('J6: extensions marked critical, and unencoded payloads (CVE-2026-35042)', async () => {
-  for (const target of [rsa, ec])
-    for (const member of [
-      { crit: ['x'], x: 1 },
-      { crit: [] },
-      { crit: ['exp'], exp: 1 },
-      { crit: ['b64'], b64: false },
-      { b64: false },
-      { b64: true, crit: ['b64'] },
-      { crit: 'x' },
-      { crit: null },
-    ])
-      await expectRejected(target, member, own(target, {}, member));
-});
-
-test('J7: any other type of token, though truly signed: ID token, logout token, plain JWT, none, the feed, a refresh token', async () => {
-  for (const target of [rsa, ec])
-    for (const typ of [
-      'JWT',
-      'jwt',
-      'id_token',
-      'logout+jwt',
-      'dpop+jwt',
-      'revocations+jwt',
-      'application/jwt',
-      'at+jwt ',
-      ' at+jwt',
-      'at+jwt\0',
-      'at',
-      '',
-      undefined,
-      null,
-      1,
-      ['at+jwt'],
-    ])
-      await expectRejected(target, typ, own(target, {}, { typ }));
-  const feed = await send(rsa.product.api, 'GET', '/v1/revocations', { basic: rsa.product.credentials.client });
-  await expectRejected(rsa, 'feed', feed.text, 'wrong_type');
-  expect(await verdictOn(rsa.product, rsa.admin.tokens.refresh_token)).toBe('malformed');
-  const route = await send(rsa.product.api, 'GET', '/v1/keys', { bearer: rsa.admin.tokens.refresh_token });
-  expect(route.status).toBe(401);
-});
-
-test('J8: audience, issuer and the required claims', async () => {
-  for (const target of [rsa, ec]) {
-    const { api } = target.product;
-    for (const aud of [undefined, null, '', [], [''], 1, {}, [1], [[api]], { [api]: true }])
-      await expectRejected(target, { aud }, own(target, { aud }));
-    for (const aud of [
-      'https://api.example.test',
-      ['https://api.example.test'],
-      `${api}/`,
-      api.toUpperCase(),
-      `${api} x`,
-    ])
-      await expectRejected(target, { aud }, own(target, { aud }), 'wrong_audience');
-    for (const iss of ['https://evil.example', `${api}/`, `${api}.evil.example`, api.toUpperCase(), ` ${api}`])
-      await expectRejected(target, { iss }, own(target, { iss }), 'wrong_issuer');
-    for (const name of ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti'])
-      for (const value of [undefined, null, '', [], {}, true])
-        await expectRejected(target, { [name]: value }, own(target, { [name]: value }), 'malformed');
-    expect(await verdictOn(target.product, own(target, { aud: ['https://other.example', api] }))).toBe('active');
-  }
-});
-
 test('J8: the right issuer, another issuer’s key', async () => {
   await expectRejected(rsa, 'by the attacker', byAttacker(headerOf(rsa), rsa.claims), 'bad_signature');
   await expectRejected(
@@ -267,85 +191,6 @@ test('J8: the right issuer, another issuer’s key', async () => {
     'unknown_key',
   );
   await expectRejected(rsa, 'a good token of our other installation', ec.good, 'unknown_key');
-});
-
-test('J9: expired, not yet valid, and times that are none', async () => {
-  for (const target of [rsa, ec]) {
-    await expectRejected(target, 'expired', own(target, { exp: now() - 1 }), 'expired');
-    await expectRejected(target, 'nbf ahead', own(target, { nbf: now() + 120 }), 'not_yet_valid');
-    await expectRejected(target, 'iat ahead', own(target, { iat: now() + 120 }), 'not_yet_valid');
-    for (const exp of ['9', '99999999999', 1e308, -1, 1.5, [now() + 900], { valueOf: now() + 900 }, true, 'Infinity'])
-      await expectRejected(target, { exp }, own(target, { exp }));
-    for (const text of ['1e999', '-0.5', '99999999999999999999', 'Infinity', 'NaN', '0x7fffffff'])
-      await expectRejected(
-        target,
-        text,
-        signAs(target.key, headerOf(target), JSON.stringify(target.claims).replace(/"exp":\d+/, `"exp":${text}`)),
-      );
-    for (const nbf of ['0', null, [], 1e308]) await expectRejected(target, { nbf }, own(target, { nbf }));
-  }
-});
-
-test('J11: a payload that is no object, though truly signed (CVE-2026-107723)', async () => {
-  for (const target of [rsa, ec])
-    for (const payload of [
-      '[]',
-      'null',
-      '"x"',
-      '1',
-      'true',
-      '',
-      ' ',
-      '{',
-      '{}x',
-      '[{}]',
-      JSON.stringify([target.claims]),
-      `${JSON.stringify(target.claims)} x`,
-      '{}',
-    ])
-      await expectRejected(
-        target,
-        payload.slice(0, 20),
-        signAs(target.key, headerOf(target), payload === '' ? ' ' : payload),
-        'malformed',
-      );
-});
-
-test('J12: names written twice, in header or claims, in any spelling', async () => {
-  for (const target of [rsa, ec]) {
-    const claims = JSON.stringify(target.claims);
-    const doubled = (text: string): string => `${claims.slice(0, -1)},${text}}`;
-    for (const payload of [
-      doubled('"sub":"admin"'),
-      doubled(`"exp":${now() + 9_999}`),
-      doubled('"s\\u0075b":"admin"'),
-      doubled('"permissions":["keys:manage"]'),
-      doubled('"x":{"a":1,"a":2}'),
-      doubled('"x":1,"x":1'),
-    ])
-      await expectRejected(target, payload.slice(-40), signAs(target.key, headerOf(target), payload), 'malformed');
-    const header = JSON.stringify(headerOf(target));
-    for (const member of [
-      '"alg":"none"',
-      `"alg":"${target.key.alg}"`,
-      '"\\u0061lg":"none"',
-      `"kid":"${target.key.kid}"`,
-      '"typ":"JWT"',
-      '"__proto__":{"alg":"none"}',
-    ])
-      await expectRejected(
-        target,
-        member,
-        signAs(target.key, `${header.slice(0, -1)},${member}}`, claims),
-        'malformed',
-      );
-    await expectRejected(
-      target,
-      '__proto__',
-      signAs(target.key, headerOf(target), doubled('"__proto__":{"permissions":["x"]},"__proto__":1')),
-      'malformed',
-    );
-  }
 });
 
 test('J13: empty, zero, truncated, lengthened, DER and borrowed signatures (CVE-2022-21449)', async () => {
@@ -394,61 +239,4 @@ test('J13: n − s of an ECDSA signature is another spelling, and at most the sa
   await revoke(ec.product, { token: access_token });
   await untilVerdict(ec.product, access_token, 'revoked');
   expect(['active', 'bad_signature']).toContain(await verdictOn(ec.product, malleated));
-});
-
-test('J14: longer than 8 KB, and nested thousands deep', async () => {
-  const deep = '['.repeat(2_500) + ']'.repeat(2_500);
-  for (const target of [rsa, ec]) {
-    await expectRejected(target, 'long', own(target, { pad: 'x'.repeat(8_192) }), 'malformed');
-    await expectRejected(target, 'deep claims', signAs(target.key, headerOf(target), `{"x":${deep}}`), 'malformed');
-    await expectRejected(
-      target,
-      'deep header',
-      signAs(target.key, `{"x":${'['.repeat(200)}${']'.repeat(200)}}`, target.claims),
-      'malformed',
-    );
-    await expectRejected(
-      target,
-      'open brackets',
-      signAs(target.key, headerOf(target), '{"x":'.repeat(1_000)),
-      'malformed',
-    );
-  }
-  const huge = `${'a'.repeat(30_000)}.${'b'.repeat(30_000)}.c`;
-  expect(await verdictOn(rsa.product, huge)).toBe('malformed');
-  expect(await verdictOn(rsa.product, 'x'.repeat(100_000))).toBe('body_too_large');
-  expect((await send(rsa.product.api, 'GET', '/v1/keys', { bearer: 'a'.repeat(9_000) })).status).toBe(401);
-});
-
-describe('verdicts that are remembered', () => {
-  test('tokens that differ in their signature alone never share one (GHSA-rp9m-7r4c-75qg)', async () => {
-    for (const target of [rsa, ec]) {
-      const { access_token: token } = await issueFor(target.product, target.admin.id);
-      const body = token.slice(0, token.lastIndexOf('.') + 1);
-      for (let round = 0; round < 3; round += 1) {
-        expect(await verdictOn(target.product, token)).toBe('active');
-        await expectRejected(target, round, tampered(token), 'bad_signature');
-        await expectRejected(target, round, `${body}AAAA`, 'bad_signature');
-        await expectRejected(target, round, `${body}${target.good.split('.')[2]}`, 'bad_signature');
-      }
-    }
-  });
-
-  test('end with exp and with a revocation', async () => {
-    const short = own(rsa, { exp: now() + 2, jti: 'short' });
-    expect(['active', 'expired']).toContain(await verdictOn(rsa.product, short));
-    await untilVerdict(rsa.product, short, 'expired');
-    const { access_token: token } = await issueFor(rsa.product, rsa.admin.id);
-    expect(await verdictOn(rsa.product, token)).toBe('active');
-    await revoke(rsa.product, { token });
-    await untilVerdict(rsa.product, token, 'revoked');
-  });
-
-  test('are asked again under other expectations', async () => {
-    const { access_token: token } = await issueFor(rsa.product, rsa.admin.id, { scope: 'openid' });
-    expect(await verdictOn(rsa.product, token)).toBe('active');
-    expect(await verdictOn(rsa.product, token, { required_scope: 'email' })).toBe('insufficient_scope');
-    expect(await verdictOn(rsa.product, token, { audience: 'https://api.example.test' })).toBe('wrong_audience');
-    expect(await verdictOn(rsa.product, token)).toBe('active');
-  });
 });
