@@ -1,0 +1,47 @@
+// For tests only: a copy of the API, and people and clients who make and use API keys there.
+import { expect } from 'vitest';
+import type { ApiCopy } from '../api-copy.ts';
+import { newPerson, type Person } from '../flows/people.ts';
+import { type Json, type Received, type Sent, send } from '../http-client.ts';
+import type { ClientCredentials } from '../product.ts';
+import { type ApiWorld, openApiWorld } from './api-world.ts';
+
+export type ApiKeyWorld = ApiWorld & {
+  readonly api: ApiCopy;
+  readonly admin: Person;
+  /** A client that may read signing keys and the figures of tokens. */
+  readonly reader: ClientCredentials;
+  /** One request. @param sent `copy`: another copy than the first */
+  call(method: string, path: string, sent?: Sent & { readonly copy?: ApiCopy }): Promise<Received>;
+  newUser(...roles: string[]): Promise<Person>;
+  /** A key of whoever asks, without permissions unless said otherwise. */
+  makeKey(by: Sent, json?: object): Promise<{ readonly id: string; readonly secret: string }>;
+  /** What takes `keys:read`, asked with this key. */
+  listWith(secret: string, copy?: ApiCopy): Promise<Received>;
+  /** The keys of a person, as they are shown them. */
+  own(person: Person): Promise<Json[]>;
+};
+
+/** One copy of the API: one world per test file. */
+export async function openApiKeyWorld(): Promise<ApiKeyWorld> {
+  const world = await openApiWorld();
+  const api = await world.startCopy({ hashes: false });
+  const reader = await world.newClient(['keys:read', 'tokens:read']);
+  const newUser: ApiKeyWorld['newUser'] = (...roles) => newPerson(api, roles);
+  const call: ApiKeyWorld['call'] = (method, path, { copy = api, ...sent } = {}) => send(copy.url, method, path, sent);
+  return {
+    ...world,
+    api,
+    admin: await newUser('admin'),
+    reader,
+    call,
+    newUser,
+    makeKey: async (by, json = {}) => {
+      const { status, body } = await call('POST', '/v1/api-keys', { ...by, json: { name: 'test', ...json } });
+      expect(status, JSON.stringify(body)).toBe(201);
+      return { id: body.api_key.api_key_id, secret: body.secret };
+    },
+    listWith: (secret, copy = api) => call('GET', '/v1/keys', { bearer: secret, copy }),
+    own: async ({ bearer }) => (await call('GET', '/v1/api-keys', { bearer })).body.api_keys,
+  };
+}
