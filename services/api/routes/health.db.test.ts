@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { events, type FeedWorld, openFeedWorld } from '../../platform/testing/worlds/feed-world.ts';
+
+let world: FeedWorld;
+beforeAll(async () => {
+  world = await openFeedWorld();
+});
+afterAll(() => world?.close());
+
+describe('health', () => {
+  test('lives and is ready without a credential; a draining copy is not ready and still lives', async () => {
+    await expect.poll(() => world.copy.redis.isReady()).toBe(true);
+    expect(await (await fetch(`${world.url}/healthz`)).json()).toEqual({ status: 'ok' });
+    const ready = await fetch(`${world.url}/readyz`);
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      {
+        status: 'ready',
+        components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' },
+        api: 'ok',
+        postgres: 'ok',
+        keys: 'ok',
+        revocations: 'ok',
+        redis: 'ok',
+      },
+    ]);
+    world.setDraining(true);
+    const draining = await fetch(`${world.url}/readyz`);
+    expect(draining.status).toBe(503);
+    expect(await draining.json()).toMatchObject({
+      status: 'not_ready',
+      components: { api: 'draining' },
+      api: 'draining',
+      code: 'not_ready',
+      retryable: true,
+      trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+    });
+    expect((await fetch(`${world.url}/healthz`)).status).toBe(200);
+    world.setDraining(false);
+  });
+
+  test('a rewound database and a stopped poll are told apart, in feed, stream and readiness', async () => {
+    const stream = events(await world.get('/v1/revocations/stream'));
+    await stream.next();
+    await world.copy.poll.close();
+    world.copy.revocations.setRewound(true);
+    const [rewoundFeed, rewoundStream, rewoundReady] = await Promise.all([
+      world.get('/v1/revocations'),
+      world.get('/v1/revocations/stream'),
+      fetch(`${world.url}/readyz`),
+    ]);
+    world.copy.revocations.setRewound(false);
+    for (const response of [rewoundFeed, rewoundStream]) {
+      expect(response.status).toBe(503);
+      expect(await response.json()).toMatchObject({
+        code: 'state_rewound',
+        fix: expect.stringContaining('sallyport restore --accept-loss'),
+      });
+    }
+    expect(await rewoundReady.json()).toMatchObject({ components: { revocations: 'rewound', postgres: 'ok' } });
+    await expect.poll(() => world.copy.revocations.refusal(), { timeout: 30_000 }).toBe('revocation_state_stale');
+    const stale = await world.get('/v1/revocations');
+    expect([stale.status, stale.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await stale.json()).toMatchObject({ code: 'revocation_state_stale' });
+    const notReady = await fetch(`${world.url}/readyz`);
+    expect(notReady.status).toBe(503);
+    expect(await notReady.json()).toMatchObject({ components: { revocations: 'stale', postgres: 'unreachable' } });
+    // The drain ends what is open, cleanly, and opens no more.
+    world.streams.close();
+    let end = await stream.next();
+    while (!end.done) end = await stream.next();
+    expect((await world.get('/v1/revocations/stream')).status).toBe(503);
+  });
+});

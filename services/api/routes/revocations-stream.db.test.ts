@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { FEED_ANSWER_LIMIT } from '../../domain/tokens/revocations/revocation-feed.ts';
+import { events, type FeedPayload, type FeedWorld, openFeedWorld } from '../../platform/testing/worlds/feed-world.ts';
+
+let world: FeedWorld;
+beforeAll(async () => {
+  world = await openFeedWorld();
+});
+afterAll(() => world?.close());
+beforeEach(() => expect.poll(() => world.streams.count()).toBe(0));
+
+describe('GET /v1/revocations/stream', () => {
+  test('begins with what lies above the epoch, then sends each change, then proves that it lives', async () => {
+    await world.add('jti', 'first');
+    const { epoch, incarnation } = world.copy.revocations.state();
+    const response = await world.get(`/v1/revocations/stream?since=${epoch - 1}&incarnation=${incarnation}`);
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    const source = events(response);
+    const first = (await source.next()).value!;
+    expect(first).toMatchObject({ id: `${incarnation}.${epoch}`, event: 'revocations' });
+    expect(await world.opened(first.data)).toMatchObject({ since: epoch - 1, epoch, entries: [{ value: 'first' }] });
+    await world.add('jti', 'second');
+    let next = await world.opened((await source.next()).value!.data);
+    while (next.entries.length === 0) next = await world.opened((await source.next()).value!.data);
+    expect(next).toMatchObject({ since: epoch, epoch: epoch + 1, entries: [{ value: 'second' }] });
+    const beat = await world.opened((await source.next()).value!.data);
+    expect(beat).toMatchObject({ since: epoch + 1, epoch: epoch + 1, entries: [], complete: true });
+    expect(beat.issued_at).toBeGreaterThan(next.issued_at);
+    await source.return(undefined);
+  });
+
+  test('goes on from Last-Event-ID, which counts before the address', async () => {
+    await world.add('jti', 'missed');
+    const { epoch, incarnation } = world.copy.revocations.state();
+    const ask = async (id: string): Promise<FeedPayload> => {
+      const source = events(await world.get('/v1/revocations/stream?since=0', { 'last-event-id': id }));
+      const first = await world.opened((await source.next()).value!.data);
+      await source.return(undefined);
+      return first;
+    };
+    expect(await ask(`${incarnation}.${epoch - 1}`)).toMatchObject({
+      since: epoch - 1,
+      entries: [{ value: 'missed' }],
+    });
+    expect(await ask(`00000000-0000-4000-8000-000000000000.${epoch - 1}`)).toMatchObject({ since: 0 });
+    expect(await ask('nonsense')).toMatchObject({ since: 0 });
+  });
+
+  test('a snapshot in parts arrives whole', async () => {
+    await world.addMany('streamed', FEED_ANSWER_LIMIT + 10);
+    const source = events(await world.get('/v1/revocations/stream'));
+    const values = new Set<string>();
+    for (let isComplete = false; !isComplete; ) {
+      const payload = await world.opened((await source.next()).value!.data);
+      for (const { value } of payload.entries) values.add(value);
+      isComplete = payload.complete;
+    }
+    expect(values.size).toBe(world.copy.revocations.state().entries);
+    await source.return(undefined);
+  });
+
+  test('streams are bounded, of one caller and of all; a place is free again when one ends', async () => {
+    const ask = (bearer: string) => world.get('/v1/revocations/stream', { authorization: `Bearer ${bearer}` });
+    const open = await Promise.all([1, 2, 3].map(() => ask('reader')));
+    const spent = await ask('reader');
+    expect(spent.status).toBe(429);
+    expect(await spent.json()).toMatchObject({ code: 'revocation_streams_spent' });
+    const others = await ask('second');
+    expect(others.status).toBe(200);
+    const refused = await ask('second');
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('5');
+    expect(await refused.json()).toMatchObject({ code: 'revocation_streams_busy' });
+    await open[0]!.body!.cancel();
+    await expect.poll(() => world.streams.count()).toBe(3);
+    const again = await ask('reader');
+    expect(again.status).toBe(200);
+    await Promise.all([open[1], open[2], others, again].map((response) => response!.body!.cancel()));
+  });
+});
