@@ -8,6 +8,14 @@ import { type ApiWorld, openApiWorld } from './api-world.ts';
 /** The reason that administrators give here. */
 export const reason = 'because of the test';
 
+/** What is written of an act that a person has done, as `events` reads it. */
+export const doneBy = ({ id }: { readonly id: string }, detail: object): Json => ({
+  outcome: 'ok',
+  actor_kind: 'user',
+  actor_id: id,
+  detail,
+});
+
 type Ask = (method: string, path: string, sent?: Sent) => Promise<Received>;
 
 export type AdminWorld = ApiWorld & {
