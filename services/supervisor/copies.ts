@@ -2,8 +2,9 @@
 // Started by the supervisor only, which names the child in SALLYPORT_COPIES (JSON of a ChildSpec).
 import { dirname } from 'node:path';
 import { defaultBackoff } from './backoff.ts';
-import { copyNames, createFleet, startAttempts } from './fleet.ts';
+import { copyNames, createFleet } from './fleet.ts';
 import type { ChildMessage } from './protocol.ts';
+import { createReadiness } from './readiness.ts';
 import { listenForStop } from './stop-requests.ts';
 import type { ChildSpec } from './table.ts';
 
@@ -13,7 +14,7 @@ const requests = listenForStop();
 const tell = (message: ChildMessage): void => {
   if (process.connected) process.send?.(message);
 };
-let wasReady = false;
+const readiness = createReadiness();
 const fleet = createFleet({
   spec,
   names: copyNames(spec),
@@ -27,10 +28,9 @@ const fleet = createFleet({
     requests.request(code);
   },
   onChange: () => {
-    if (!wasReady && fleet.some((child) => child.failures >= startAttempts)) process.exit(1);
-    if (!fleet.every((child) => child.isReady)) return;
-    wasReady = true;
-    tell({ type: 'ready' });
+    const { isReady, hopeless } = readiness.look(fleet);
+    if (hopeless) process.exit(1);
+    if (isReady) tell({ type: 'ready' });
   },
   onRestarted: (name) => tell({ type: 'restarted', name }),
 });

@@ -6,9 +6,6 @@ import { SupervisedChild } from './child.ts';
 import type { FatalMessage } from './protocol.ts';
 import type { ChildSpec } from './table.ts';
 
-/** A child that crashed this often before it was ever ready is given up. */
-export const startAttempts = 5;
-
 export interface FleetOptions {
   spec: Omit<ChildSpec, 'name' | 'copies'>;
   names: readonly string[];

@@ -3,25 +3,23 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadConfig } from '../platform/config/load.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
-import { StartError } from '../platform/local/errors.ts';
+import { httpUrl, tellMove } from './addresses.ts';
+import { claimApiPort } from './api-port.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
-import type { SupervisedChild } from './child.ts';
-import { copyNames, createFleet, socketOf, startAttempts } from './fleet.ts';
+import { childEnv } from './child-env.ts';
+import { drain } from './drain.ts';
+import { copyNames, socketOf } from './fleet.ts';
+import { createHousehold } from './household.ts';
 import { listenForMetrics } from './metrics-server.ts';
-import { claimPort } from './port-claim.ts';
-import type { FatalMessage } from './protocol.ts';
 import type { ReadyState } from './ready.ts';
 import { clearDeadSupervisors, removeRunRecord, writeRunRecord } from './run-record.ts';
 import { type PreparationStep, runStep } from './steps.ts';
 import type { StopRequests } from './stop-requests.ts';
-import { startStores } from './stores.ts';
+import { type Stores, startStores } from './stores.ts';
 import { type ChildSpec, childTable } from './table.ts';
 
 const slowStepMs = 3_000;
-/** From a stop request: a child still draining then is killed, which leaves the stores their time within 40 s. */
-const drainBudgetMs = 28_000;
 const storeStopMs = 9_000;
-const portRetryMs = 1_000;
 const longestSocketFolder = 80;
 
 export interface SuperviseOptions {
@@ -71,155 +69,78 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
 }
 
 async function runUntilStopped(options: SuperviseOptions, config: Config, undo: Undo): Promise<void> {
-  const { env, requests, say } = options;
-  const { host, drainSeconds } = config.server;
+  const { env, requests, say, backoff = defaultBackoff } = options;
+  const { host, port, metricsPort, drainSeconds, profile } = config.server;
   const dataDir = resolveDataDir(env);
-  const credentialsFile = join(dataDir, 'dev-credentials.json');
   ensureDataDir(dataDir);
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
-  const prepareAll = async (): Promise<void> => {
-    for (const step of options.steps) {
-      const { databaseUrl, redisUrl } = stores;
-      const input = { databaseUrl, redisUrl, dataDir, log: say };
-      await awaitStep(
-        step.name,
-        runStep(step, input, () => !requests.isStopping()),
-        options,
-      );
-    }
-  };
-  await prepareAll();
+  await prepareAll(options, stores, dataDir);
 
-  let claim = await claimPort(config.server.port, host);
-  undo.push(() => claim.release());
-  tellMove(say, 'port', config.server.port, claim.port);
-  const apiUrl = (): string => httpUrl(host, claim.port);
-
+  const api = await claimApiPort(port, host, say);
+  undo.push(() => api.release());
   const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
-
   const specs = options.children ?? childTable(config);
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
-  const metrics = await listenForMetrics(config.server.metricsPort, [claim.port], {
+  const metrics = await listenForMetrics(metricsPort, [api.port], {
     host,
     sources: () => [...restarts.keys()].map((process) => ({ process, socketPath: socketOf(socketFolder, process) })),
     restarts: () => restarts,
   });
   undo.push(() => metrics.close());
-  tellMove(say, 'metrics port', config.server.metricsPort, metrics.port);
+  tellMove(say, 'metrics port', metricsPort, metrics.port);
+
   const metricsUrl = `${httpUrl(host, metrics.port)}/metrics`;
-
-  const authSecret = config.server.profile === 'development' ? ensureAuthSecret(dataDir) : undefined;
-  const childEnv = (): NodeJS.ProcessEnv => ({
-    ...(authSecret ? { BETTER_AUTH_SECRET: authSecret } : {}),
-    BETTER_AUTH_URL: apiUrl(),
-    ...withoutEmpty(env),
-    HOST: host,
-    PORT: String(claim.port),
-    DATABASE_URL: stores.databaseUrl,
-    REDIS_URL: stores.redisUrl,
-    SALLYPORT_DATA_DIR: dataDir,
-  });
-
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {});
-  const allReady = Promise.withResolvers<void>();
+  const authSecret = profile === 'development' ? ensureAuthSecret(dataDir) : undefined;
   const startedAt = new Date().toISOString();
-  let wasReady = false;
-  let isAllReady = false;
-
-  const onChange = (): void => {
-    const children = fleets.flatMap((fleet) => fleet.children);
-    const ready = children.length > 0 && children.every((child) => child.isReady);
-    if (!requests.isStopping()) {
-      writeRunRecord(dataDir, {
-        startedAt,
-        api: apiUrl(),
-        metrics: metricsUrl,
-        socketFolder,
-        ready,
-        children: children.flatMap(({ name, process, isReady }) =>
-          process ? [{ name, process, ready: isReady }] : [],
-        ),
-      });
-      const hopeless = wasReady ? undefined : children.find((child) => child.failures >= startAttempts);
-      if (hopeless) failed.reject(gaveUp(hopeless));
-      if (ready && !isAllReady) {
-        wasReady = true;
-        allReady.resolve();
-        const pids = Object.fromEntries(fleets.map(({ spec, children: [first] }) => [spec.name, first!.process!.pid]));
-        const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
-        options.onReady({ api: apiUrl(), metrics: metricsUrl, credentialsFile, pids, workers });
-      }
-    }
-    isAllReady = ready;
-  };
-
-  const restartAll = async (): Promise<void> => {
-    for (const { children } of fleets) {
-      await Promise.all(children.map((child) => child.stop()));
-      if (!requests.isStopping()) for (const child of children) child.start();
-    }
-  };
-  const onFatal = async (child: SupervisedChild, message: FatalMessage): Promise<void> => {
-    const isPortTaken = message.code === 'port_taken' || message.code === 'EADDRINUSE';
-    if (!isPortTaken) return failed.reject(new StartError(message.code, message.message, message.fix));
-    if (wasReady) {
-      // Its address is the issuer of tokens in use: it waits for its port rather than move.
-      say(`port ${claim.port} of ${child.name} is taken: trying again in ${portRetryMs / 1_000} s`);
-      await Promise.race([sleep(portRetryMs), requests.stop]);
-      await child.stop();
-      if (!requests.isStopping()) child.start();
-      return;
-    }
-    const next = await claimPort(claim.port + 1, host, [metrics.port]);
-    claim.release();
-    tellMove(say, 'port', claim.port, next.port);
-    claim = next;
-    await restartAll();
-  };
-
-  const fleets: { spec: ChildSpec; children: SupervisedChild[] }[] = [];
+  const household = createHousehold({
+    specs,
+    env: () => {
+      const { databaseUrl, redisUrl } = stores;
+      return childEnv(env, { host, port: api.port, apiUrl: api.url, databaseUrl, redisUrl, dataDir, authSecret });
+    },
+    socketFolder,
+    backoff,
+    api,
+    otherPorts: [metrics.port],
+    requests,
+    say,
+    onChange: (children, ready) =>
+      writeRunRecord(dataDir, { startedAt, api: api.url, metrics: metricsUrl, socketFolder, ready, children }),
+    onReady: (pids) => {
+      const credentialsFile = join(dataDir, 'dev-credentials.json');
+      const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
+      options.onReady({ api: api.url, metrics: metricsUrl, credentialsFile, pids, workers });
+    },
+    onRestarted: (name) => void (restarts.has(name) && restarts.set(name, restarts.get(name)! + 1)),
+  });
   undo.push(
     () => removeRunRecord(dataDir),
-    () =>
-      drain(
-        fleets.map((fleet) => fleet.children),
-        requests,
-      ),
+    () => drain(household.fleets, requests),
   );
-  for (const spec of specs) {
-    const shared = spec.copies > 1;
-    const children = createFleet({
-      spec: shared ? copiesParent(spec) : spec,
-      names: shared ? [spec.name] : copyNames(spec),
-      env: shared ? () => ({ ...childEnv(), SALLYPORT_COPIES: JSON.stringify(spec) }) : childEnv,
-      socketFolder,
-      backoff: options.backoff ?? defaultBackoff,
-      ownGroup: true,
-      say,
-      onFatal: (child, message) => void onFatal(child, message),
-      onChange,
-      onRestarted: (name) => void (restarts.has(name) && restarts.set(name, restarts.get(name)! + 1)),
-    });
-    fleets.push({ spec, children });
-    for (const child of children) child.start();
-  }
-  await awaitStep(
-    `${specs.map((spec) => spec.name).join(', ')} to be ready`,
-    Promise.race([allReady.promise, failed.promise]),
-    options,
-  );
-  stores.keepAlive(options.backoff ?? defaultBackoff, restartAll);
+  household.start();
+  const names = specs.map((spec) => spec.name).join(', ');
+  await awaitStep(`${names} to be ready`, Promise.race([household.ready, household.failed]), options);
+  stores.keepAlive(backoff, household.restart);
   options.onRunning?.(async () => {
-    await prepareAll();
-    await restartAll();
+    await prepareAll(options, stores, dataDir);
+    await household.restart();
   });
-  await Promise.race([requests.stop, failed.promise]);
+  await Promise.race([requests.stop, household.failed]);
+}
+
+/** Every step in turn, on the stores as they are now: one of them may have moved. */
+async function prepareAll(options: SuperviseOptions, stores: Stores, dataDir: string): Promise<void> {
+  const { steps, requests, say } = options;
+  const isWanted = (): boolean => !requests.isStopping();
+  for (const step of steps) {
+    const { databaseUrl, redisUrl } = stores;
+    await awaitStep(step.name, runStep(step, { databaseUrl, redisUrl, dataDir, log: say }, isWanted), options);
+  }
 }
 
 /** In the data directory, or under /tmp where that path is too long for a unix socket (some 104 bytes). */
@@ -243,48 +164,4 @@ async function awaitStep<T>(name: string, work: Promise<T>, { requests, say }: S
   } finally {
     clearInterval(slow);
   }
-}
-
-/** Stops the fleets one after the other, each within its drain time and all within the budget; a hurry kills them. */
-async function drain(fleets: readonly SupervisedChild[][], requests: StopRequests): Promise<void> {
-  let isOver = false;
-  const killAll = (): void => {
-    isOver = true;
-    for (const child of fleets.flat()) child.kill();
-  };
-  const budget = setTimeout(killAll, drainBudgetMs);
-  void requests.hurry.then(killAll);
-  for (const children of fleets) {
-    const stopping = children.map((child) => child.stop());
-    if (isOver) killAll();
-    await Promise.all(stopping);
-  }
-  clearTimeout(budget);
-}
-
-const copiesParent = (spec: ChildSpec): Omit<ChildSpec, 'name' | 'copies'> => ({
-  entry: new URL('./copies.ts', import.meta.url).pathname,
-  readyTimeoutSeconds: spec.readyTimeoutSeconds + 5,
-  drainSeconds: spec.drainSeconds + 2,
-});
-
-const gaveUp = (child: SupervisedChild): StartError =>
-  new StartError(
-    'child_not_started',
-    `${child.name} crashed ${child.failures} times before it was ever ready`,
-    'its own words are above; mend that and start again',
-  );
-
-function tellMove(say: (text: string) => void, what: string, wanted: number, got: number): void {
-  if (wanted !== 0 && wanted !== got) say(`${what} ${wanted} is taken: using ${got}`);
-}
-
-function httpUrl(host: string, port: number): string {
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
-}
-
-/** An empty variable means "not set", and must not hide a value of our own. */
-function withoutEmpty(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
 }

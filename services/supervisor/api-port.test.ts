@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { randomFreePort } from '../platform/local/ports.ts';
+import { claimApiPort } from './api-port.ts';
+import { claimPort } from './port-claim.ts';
+
+const host = '127.0.0.1';
+
+test('a port that is held moves to a free one above it, said aloud, and so does its address', async () => {
+  const said: string[] = [];
+  const wanted = await randomFreePort();
+  const holder = await claimPort(wanted, host);
+  const api = await claimApiPort(wanted, host, (text) => said.push(text));
+  expect(api.port).toBeGreaterThan(wanted);
+  expect(api.url).toBe(`http://127.0.0.1:${api.port}`);
+  expect(said).toEqual([`port ${wanted} is taken: using ${api.port}`]);
+  holder.release();
+  api.release();
+});
+
+test('moved on, it holds its new port, passes over what is excepted, and lets go of the old one', async () => {
+  const said: string[] = [];
+  const api = await claimApiPort(await randomFreePort(), host, (text) => said.push(text));
+  const { port: before } = api;
+  await api.move([before + 1]);
+  expect(api.port).toBeGreaterThan(before + 1);
+  expect(api.url).toBe(`http://127.0.0.1:${api.port}`);
+  expect(said.at(-1)).toBe(`port ${before} is taken: using ${api.port}`);
+
+  const old = await claimPort(before, host);
+  expect(old.port).toBe(before);
+  const another = await claimPort(api.port, host);
+  expect(another.port).toBeGreaterThan(api.port);
+  another.release();
+  api.release();
+  const released = await claimPort(api.port, host);
+  expect(released.port).toBe(api.port);
+  released.release();
+  old.release();
+});

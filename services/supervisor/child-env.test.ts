@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { childEnv, type Surroundings } from './child-env.ts';
+
+const at: Surroundings = {
+  host: '127.0.0.1',
+  port: 3_001,
+  apiUrl: 'http://127.0.0.1:3001',
+  databaseUrl: 'postgresql://local/sallyport',
+  redisUrl: 'redis://local',
+  dataDir: '/data',
+  authSecret: 'made',
+};
+
+test('a child is told where things really are, whatever was asked for', () => {
+  const asked = { HOST: '::', PORT: '3000', DATABASE_URL: 'x', REDIS_URL: 'y', SALLYPORT_DATA_DIR: 'data', OTHER: 'z' };
+  expect(childEnv(asked, at)).toEqual({
+    BETTER_AUTH_SECRET: 'made',
+    BETTER_AUTH_URL: at.apiUrl,
+    HOST: at.host,
+    PORT: '3001',
+    DATABASE_URL: at.databaseUrl,
+    REDIS_URL: at.redisUrl,
+    SALLYPORT_DATA_DIR: at.dataDir,
+    OTHER: 'z',
+  });
+});
+
+test('a secret and a public address that were given take the place of ours; empty ones do not', () => {
+  const given = { BETTER_AUTH_SECRET: 'given', BETTER_AUTH_URL: 'https://auth.example.test' };
+  expect(childEnv(given, at)).toMatchObject(given);
+  const empty = { BETTER_AUTH_SECRET: '', BETTER_AUTH_URL: '', OTHER: '' };
+  expect(childEnv(empty, at)).toMatchObject({ BETTER_AUTH_SECRET: 'made', BETTER_AUTH_URL: at.apiUrl });
+  expect(childEnv(empty, at)).not.toHaveProperty('OTHER');
+});
+
+test('where none was made, a child has no secret rather than an empty one', () => {
+  expect(childEnv({}, { ...at, authSecret: undefined })).not.toHaveProperty('BETTER_AUTH_SECRET');
+});

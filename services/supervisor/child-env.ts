@@ -1,0 +1,30 @@
+/** Where a start has put things. */
+export interface Surroundings {
+  readonly host: string;
+  readonly port: number;
+  readonly apiUrl: string;
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly dataDir: string;
+  /** Made by us: under the development profile alone. */
+  readonly authSecret: string | undefined;
+}
+
+/** The environment of every child: what was given, over what we make up, under where things really are. */
+export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.ProcessEnv {
+  return {
+    ...(at.authSecret ? { BETTER_AUTH_SECRET: at.authSecret } : {}),
+    BETTER_AUTH_URL: at.apiUrl,
+    ...withoutEmpty(given),
+    HOST: at.host,
+    PORT: String(at.port),
+    DATABASE_URL: at.databaseUrl,
+    REDIS_URL: at.redisUrl,
+    SALLYPORT_DATA_DIR: at.dataDir,
+  };
+}
+
+/** An empty variable means "not set", and must not hide a value of our own. */
+function withoutEmpty(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+}

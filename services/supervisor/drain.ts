@@ -1,0 +1,30 @@
+import type { StopRequests } from './stop-requests.ts';
+
+/** From a stop request: a child still draining then is killed, which leaves the stores their time within 40 s. */
+const drainBudgetMs = 28_000;
+
+/** What is asked of a child that is to end. */
+export interface Drainable {
+  stop(): Promise<void>;
+  kill(): void;
+}
+
+/** Stops the fleets one after the other, each within its drain time and all within the budget; a hurry kills them. */
+export async function drain(
+  fleets: readonly (readonly Drainable[])[],
+  requests: Pick<StopRequests, 'hurry'>,
+): Promise<void> {
+  let isOver = false;
+  const killAll = (): void => {
+    isOver = true;
+    for (const child of fleets.flat()) child.kill();
+  };
+  const budget = setTimeout(killAll, drainBudgetMs);
+  void requests.hurry.then(killAll);
+  for (const children of fleets) {
+    const stopping = children.map((child) => child.stop());
+    if (isOver) killAll();
+    await Promise.all(stopping);
+  }
+  clearTimeout(budget);
+}

@@ -1,0 +1,41 @@
+/** A child that crashed this often before all were ever ready is given up. */
+const startAttempts = 5;
+
+/** What is looked at of a child. */
+export interface ChildState {
+  readonly name: string;
+  readonly isReady: boolean;
+  readonly failures: number;
+}
+
+interface Verdict {
+  /** All are ready now. */
+  readonly isReady: boolean;
+  /** They are, and were not at the look before. */
+  readonly isNews: boolean;
+  /** Crashes again and again in a start that was never ready. */
+  readonly hopeless: ChildState | undefined;
+}
+
+/** Judges all children of a start together, look by look. */
+export interface Readiness {
+  look(children: readonly ChildState[]): Verdict;
+  /** All were ready at some time. */
+  wasReached(): boolean;
+}
+
+export function createReadiness(): Readiness {
+  let wasReached = false;
+  let isAtLastLook = false;
+  return {
+    look(children) {
+      const isReady = children.length > 0 && children.every((child) => child.isReady);
+      const hopeless = wasReached ? undefined : children.find((child) => child.failures >= startAttempts);
+      const isNews = isReady && !isAtLastLook;
+      isAtLastLook = isReady;
+      wasReached ||= isReady;
+      return { isReady, isNews, hopeless };
+    },
+    wasReached: () => wasReached,
+  };
+}
