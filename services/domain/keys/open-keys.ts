@@ -58,11 +58,3 @@ export function openKeys(vault: Vault, rows: readonly KeyRow[], nowMs: number, b
   }
   return { verifiers, signers };
 }
-
-/** The one key of a purpose whose range holds now. */
-export function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | undefined {
-  const signers = keys.signers.get(purpose);
-  if (signers === undefined) return undefined;
-  for (const signer of signers) if (nowMs >= signer.row.signsFrom && nowMs < signer.until) return signer;
-  return undefined;
-}

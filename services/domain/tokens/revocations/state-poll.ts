@@ -1,6 +1,6 @@
 import { revocationVisibility } from '../../../../observability/metrics/revocations.ts';
 import type { Ports, Sql } from '../../ports.ts';
-import { createSharedTurns } from '../batches/shared-turns.ts';
+import { createSharedTurns } from '../../shared-turns.ts';
 import { createVersionFollower } from '../version-follower.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
 import { followNews, tellCopies } from './revocation-news.cache.ts';

@@ -1,5 +1,5 @@
 export type SharedTurns<T> = {
-  /** Resolves after a run that began no earlier than this call. Never rejects if `run` does not. */
+  /** Settles as a run does that began no earlier than this call. */
   take(given: T): Promise<void>;
   isIdle(): boolean;
   /** Waits for the run under way; whoever waits for another gets none. */
@@ -20,10 +20,12 @@ export function createSharedTurns<T>(run: (given: T) => Promise<void>): SharedTu
       return running;
     }
     // The one under way may have looked before what this caller wants seen.
-    next ??= running.then(() => {
-      next = null;
-      return closed ? undefined : take(given);
-    });
+    next ??= running
+      .catch(() => {})
+      .then(() => {
+        next = null;
+        return closed ? undefined : take(given);
+      });
     return next;
   }
 

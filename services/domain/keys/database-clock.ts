@@ -1,0 +1,30 @@
+import type { Clock } from '../ports.ts';
+import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
+
+/** How far this copy's wall clock is from the database's, in memory. */
+export type DatabaseClock = {
+  /** The database's clock was read between `sentAtMs` (monotonic) and now. A slow answer is no offset. */
+  hear(databaseNowMs: number, sentAtMs: number): void;
+  /** Wall clock minus the database's; none before the first reading. */
+  offsetMs(): number;
+  isRight(): boolean;
+};
+
+export function createDatabaseClock(clock: Clock): DatabaseClock {
+  let heardOffsetMs = 0;
+  // Wall clock minus monotonic clock at that time: a later step of the wall clock shows as a difference.
+  let wallBaseMs = clock.now() - clock.monotonic();
+
+  const offsetMs = (): number => heardOffsetMs + (clock.now() - clock.monotonic() - wallBaseMs);
+  return {
+    hear(databaseNowMs, sentAtMs) {
+      const wall = clock.now();
+      const monotonic = clock.monotonic();
+      const sentWall = wall - (monotonic - sentAtMs);
+      heardOffsetMs = databaseNowMs < sentWall ? sentWall - databaseNowMs : Math.min(0, wall - databaseNowMs);
+      wallBaseMs = wall - monotonic;
+    },
+    offsetMs,
+    isRight: () => Math.abs(offsetMs()) <= CLOCK_BOUND_SECONDS * 1_000,
+  };
+}

@@ -1,0 +1,51 @@
+import { ACCESS_PURPOSE, type KeyAlgorithm, sharedSecretPurpose } from './key-timeline.ts';
+import type { OpenKeys, Signer } from './open-keys.ts';
+
+const TYPS_KEPT = 16;
+const SHARED_SECRET_TYP = 'at+jwt';
+
+const encode = (text: string): string => Buffer.from(text).toString('base64url');
+
+/** The one key of a purpose whose range holds now. */
+function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | undefined {
+  const signers = keys.signers.get(purpose);
+  if (signers === undefined) return undefined;
+  for (const signer of signers) if (nowMs >= signer.row.signsFrom && nowMs < signer.until) return signer;
+  return undefined;
+}
+
+/** The key that signs now: in HS256 mode access tokens by the secret shared with their audience, where there is one. */
+export function chooseSigner(
+  keys: OpenKeys,
+  algorithm: KeyAlgorithm,
+  typ: string,
+  audience: unknown,
+  nowMs: number,
+): Signer | undefined {
+  if (algorithm === 'HS256' && typ === SHARED_SECRET_TYP && typeof audience === 'string') {
+    const shared = signerAt(keys, sharedSecretPurpose(audience), nowMs);
+    if (shared) return shared;
+  }
+  return signerAt(keys, ACCESS_PURPOSE, nowMs);
+}
+
+function headerOf(signer: Signer, typ: string): string {
+  const known = signer.headers.get(typ);
+  if (known !== undefined) return known;
+  const made = `${encode(JSON.stringify({ alg: signer.row.alg, kid: signer.row.kid, typ }))}.`;
+  if (signer.headers.size < TYPS_KEPT) signer.headers.set(typ, made);
+  return made;
+}
+
+/**
+ * What a key signs (RFC 7515 §5.1): protected header and payload.
+ * @throws RangeError where the key would leave the key set before this token expires
+ */
+export function signingInput(signer: Signer, typ: string, claims: object, nowMs: number): string {
+  const { exp } = claims as { readonly exp?: unknown };
+  const { longestTokenSeconds } = signer.row;
+  const longest = nowMs / 1_000 + longestTokenSeconds;
+  if (typeof exp === 'number' && exp > longest + 1)
+    throw new RangeError(`a token of ${Math.ceil(exp - nowMs / 1_000)} s outlives its key's ${longestTokenSeconds} s`);
+  return headerOf(signer, typ) + encode(JSON.stringify(claims));
+}
