@@ -1,45 +1,36 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { createAuthenticator } from '../../platform/testing/counterparts/authenticator.ts';
-import {
-  type ProviderAccount,
-  startOidcProvider,
-  type TestProvider,
-} from '../../platform/testing/counterparts/oidc-provider.ts';
+import type { ProviderAccount } from '../../platform/testing/counterparts/oidc-provider.ts';
 import { codeOf } from '../../platform/testing/counterparts/totp.ts';
 import { act, enrolled } from '../../platform/testing/flows/factor-flows.ts';
 import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { from, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import type { MailFolder } from '../../platform/testing/mail-folder.ts';
+import {
+  openSecuritySocialWorld,
+  type Place,
+  type SecuritySocialWorld,
+} from '../../platform/testing/worlds/security-social-world.ts';
+import { from } from '../../platform/testing/worlds/security-world.ts';
+import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecurityWorld;
+let world: SecuritySocialWorld;
 let url: string;
-let oidc: TestProvider;
 let mails: MailFolder;
 beforeAll(async () => {
-  oidc = await startOidcProvider([`${API_URL}/api/auth/callback/company`]);
-  const { issuer, clientId, clientSecret } = oidc;
-  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  world = await openSecurityWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+  world = await openSecuritySocialWorld();
+  ({ mails } = world);
   ({ url } = world.api);
-  mails = await openMailFolder(world.api.ports);
 });
-afterAll(async () => {
-  await mails?.close();
-  await world?.close();
-  await oidc?.close();
-});
+afterAll(() => world?.close());
 
 const HOME = from('192.0.2.10', 'Firefox on the desk');
 const AWAY = from('203.0.113.10', 'curl');
-type Place = typeof HOME;
 
 const post = (path: string, json: object, place: Place, cookie = ''): Promise<Received> =>
   send(url, 'POST', path, { json, cookie, headers: { ...place, origin: API_URL } });
@@ -53,31 +44,11 @@ const sightings = (userId: string): Promise<Json[]> =>
 const isOver = async (login: Received): Promise<boolean> =>
   (await refresh({ api: url }, login.body.tokens.refresh_token)).body.code === 'session_ended';
 
-/** What the browser is answered that comes back from the provider. */
-async function socialAnswer(
-  who: ProviderAccount,
-  place: Place,
-  cookie = '',
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Received> {
-  const begun = await post('/api/auth/sign-in/social', { provider: 'company' }, place, cookie);
-  const back = await oidc.signIn(begun.body.url, who);
-  const cookies = [cookie, cookieOf(begun)].filter((part) => part !== '').join('; ');
-  return send(url, 'GET', back.pathname + back.search, { cookie: cookies, headers: { ...place, ...headers } });
-}
-
 async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promise<Received> {
-  const login = await socialAnswer(who, place, cookie);
+  const login = await world.byProvider(who, place, cookie);
   expect(login.status, login.text).toBe(200);
   return login;
 }
-
-const newAccount = (email = `${randomUUID()}@people.test`): ProviderAccount => ({
-  sub: randomUUID(),
-  email,
-  email_verified: true,
-  name: 'Ada',
-});
 
 /** As if cookies of before now were of somebody: the clocks of copies may differ by more than a test takes. */
 const aWhileLater = (userId: string) =>
@@ -97,13 +68,6 @@ async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; r
   expect(await world.incidentsOf(id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
   return { id, away };
 }
-
-/** What the act does to an account. */
-const closed = (userId: string, email: string) =>
-  world.api.ports.transact(async (tx) => {
-    await forgetDevices(tx, userId);
-    await spendLoginFailures(tx, world.api.ports, { userId, email });
-  });
 
 type Enrolled = Awaited<ReturnType<typeof enrolled>>;
 async function byCode({ person, userId, uri }: Enrolled, place: Place, cookie = ''): Promise<Received> {
@@ -140,7 +104,7 @@ async function passkeyHolder(): Promise<{ readonly userId: string; readonly auth
 
 describe('every way of signing in is judged by where it comes from', () => {
   test('another provider: a thief of the account there is ended as one of the password is', async () => {
-    const who = newAccount();
+    const who = providerAccount();
     const home = await bySocial(who, HOME);
     const { id } = home.body.user;
     await linkedLongAgo(id);
@@ -214,19 +178,19 @@ describe('every way of signing in is judged by where it comes from', () => {
 
 describe('after step_up', () => {
   test('another provider opens nothing from an unknown device, the thief’s included, and says what the password is told', async () => {
-    const who = newAccount();
+    const who = providerAccount();
     const { id, away } = await steppedUp(who);
     for (const [place, cookie] of [
       [HOME, ''],
       [AWAY, cookieOf(away)],
     ] as const) {
-      const answer = await socialAnswer(who, place, cookie);
+      const answer = await world.byProvider(who, place, cookie);
       expectProblem(answer, 429, 'login_locked');
       expect(answer.headers.getSetCookie()).toEqual([]);
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(3_600);
     }
     // Who looks at a page is shown that of logins, with what does let them in.
-    const shown = await socialAnswer(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
+    const shown = await world.byProvider(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
     expect([shown.status, shown.headers.get('content-type')]).toEqual([429, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
       /This alone is not enough to sign in now\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
@@ -248,7 +212,7 @@ describe('after step_up', () => {
   });
 
   test('the mail that unlocks lets the provider’s login in again, and its browser is known', async () => {
-    const who = newAccount();
+    const who = providerAccount();
     const { id } = await steppedUp(who);
     await aWhileLater(id);
     const token = (await mails.to(who.email as string)).at(-1)?.code;
@@ -262,21 +226,21 @@ describe('after step_up', () => {
     const { userId, authenticator } = await passkeyHolder();
     const [{ email }] = await world.rows('SELECT email FROM users WHERE id = $1', [userId]);
     await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
-    const who = newAccount(email);
-    await closed(userId, email);
+    const who = providerAccount({ email });
+    await world.closeAccount(userId, email);
     const home = await byPasskey(authenticator, HOME);
     await aWhileLater(userId);
     await world.rows('DELETE FROM passkeys WHERE "userId" = $1', [userId]);
-    expectProblem(await socialAnswer(who, AWAY), 429, 'login_locked');
+    expectProblem(await world.byProvider(who, AWAY), 429, 'login_locked');
     await bySocial(who, HOME, cookieOf(home));
-    expectProblem(await socialAnswer(who, AWAY), 429, 'login_locked');
+    expectProblem(await world.byProvider(who, AWAY), 429, 'login_locked');
   });
 
   test('who has a second factor is asked for it, and gets in by it', async () => {
     const user = await enrolled({ url });
     await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.userId]);
-    await closed(user.userId, user.person.email);
-    const asked = await socialAnswer(newAccount(user.person.email), AWAY);
+    await world.closeAccount(user.userId, user.person.email);
+    const asked = await world.byProvider(providerAccount({ email: user.person.email }), AWAY);
     expectProblem(asked, 401, 'second_factor_required');
     await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [user.userId]);
     const { challenge } = asked.body;
@@ -285,7 +249,7 @@ describe('after step_up', () => {
   });
 
   test('a hundred wrong passwords close no other way in: whoever guesses locks nobody out', async () => {
-    const who = newAccount();
+    const who = providerAccount();
     const home = await bySocial(who, HOME);
     await world.rows('INSERT INTO login_failures (key, failures, user_id) VALUES ($1, 100, $2)', [
       accountKeyOf(world.api.ports, who.email as string),

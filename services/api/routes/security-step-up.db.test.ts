@@ -1,40 +1,29 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
-import {
-  type ProviderAccount,
-  startOidcProvider,
-  type TestProvider,
-} from '../../platform/testing/counterparts/oidc-provider.ts';
 import { codeOf } from '../../platform/testing/counterparts/totp.ts';
 import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
 import { newEmail, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { cookieOf, expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { from, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
+import type { MailFolder } from '../../platform/testing/mail-folder.ts';
+import {
+  openSecuritySocialWorld,
+  type SecuritySocialWorld,
+} from '../../platform/testing/worlds/security-social-world.ts';
+import { from } from '../../platform/testing/worlds/security-world.ts';
+import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecurityWorld;
+let world: SecuritySocialWorld;
 let url: string;
-let oidc: TestProvider;
 let mails: MailFolder;
 beforeAll(async () => {
-  oidc = await startOidcProvider([`${API_URL}/api/auth/callback/company`]);
-  const { issuer, clientId, clientSecret } = oidc;
-  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  world = await openSecurityWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+  world = await openSecuritySocialWorld();
+  ({ mails } = world);
   ({ url } = world.api);
-  mails = await openMailFolder(world.api.ports);
 });
-afterAll(async () => {
-  await mails?.close();
-  await world?.close();
-  await oidc?.close();
-});
+afterAll(() => world?.close());
 
 const post = (path: string, json: object, cookie = '', place = {}): Promise<Received> =>
   send(url, 'POST', path, { json, cookie, headers: { origin: API_URL, ...place } });
@@ -62,21 +51,7 @@ const unasked = async (email: string) =>
 
 const unlock = (token: string | undefined): Promise<Received> => post('/api/auth/unlock', { token });
 
-/** What the act does to an account. */
-const closed = ({ id: userId, email }: Pick<TestUser, 'id' | 'email'>) =>
-  world.api.ports.transact(async (tx) => {
-    await forgetDevices(tx, userId);
-    await spendLoginFailures(tx, world.api.ports, { userId, email });
-  });
-
-const accountAt = (email: string): ProviderAccount => ({ sub: randomUUID(), email, email_verified: true, name: 'Ada' });
-
-/** What the browser is answered that comes back from the provider. */
-async function byProvider(who: ProviderAccount, place = from('203.0.113.10', 'curl')): Promise<Received> {
-  const begun = await post('/api/auth/sign-in/social', { provider: 'company' }, '', place);
-  const back = await oidc.signIn(begun.body.url, who);
-  return send(url, 'GET', back.pathname + back.search, { cookie: cookieOf(begun), headers: place });
-}
+const AWAY = from('203.0.113.10', 'curl');
 
 test('whoever asks for mails to the owner takes no place of the mail that comes unasked', async () => {
   const user = await person();
@@ -116,11 +91,11 @@ test('an act that ends the code of the mail before mails another; where none liv
   await proved(userId);
   const stuffer = from('203.0.113.200', 'stuffer');
   for (let n = 0; n < 50; n += 1) await world.failFrom('203.0.113.200', newEmail());
-  const who = accountAt(owner.email);
+  const who = providerAccount({ email: owner.email });
   // With a second factor beside the provider somebody gets in while the account is closed.
   const takeOver = async (count: number): Promise<void> => {
     await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
-    const { challenge } = (await byProvider(who, stuffer)).body;
+    const { challenge } = (await world.byProvider(who, stuffer)).body;
     const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(uri) }, '', stuffer);
     expect(login.status, login.text).toBe(200);
     await world.detect();
@@ -147,7 +122,7 @@ test('an act that ends the code of the mail before mails another; where none liv
 test('nobody sheds what closed the account by another address: the code stays until the account is opened', async () => {
   const user = await person();
   const email = newEmail();
-  await closed(user);
+  await world.closeAccount(user.id, user.email);
   // As if it were longer ago than the clocks of copies may differ.
   await world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [user.id]);
   expect((await post('/api/auth/change-email', { new_email: email }, user.cookie)).body.status).toBe(
@@ -171,9 +146,9 @@ test('an account that begins with a provider’s login begins open, whatever was
     accountKeyOf(world.api.ports, email),
     before.id,
   ]);
-  const who = accountAt(email);
+  const who = providerAccount({ email });
   for (const isNewUser of [true, false]) {
-    const login = await byProvider(who);
+    const login = await world.byProvider(who, AWAY);
     expect([login.status, login.body.is_new_user ?? login.body.isNewUser]).toEqual([200, isNewUser]);
   }
 });
@@ -193,7 +168,7 @@ test('nobody is mailed unasked at an address that nobody has proved; who asks th
 test('a provider’s sign-in that is refused links nothing, proves nothing and ends nothing: it leaves its event alone', async () => {
   const [owner, unproven] = [await person(), await signUp({ api: url })];
   for (const user of [owner, unproven]) {
-    await closed(user);
+    await world.closeAccount(user.id, user.email);
     const state = () =>
       world.rows(
         `SELECT (SELECT "emailVerified" IS NOT NULL FROM users WHERE id = $1) AS proved,
@@ -204,7 +179,7 @@ test('a provider’s sign-in that is refused links nothing, proves nothing and e
       );
     const before = await state();
     expect(before).toMatchObject([{ ways: ['credential'], sessions: 1 }]);
-    expectProblem(await byProvider(accountAt(user.email)), 429, 'login_locked');
+    expectProblem(await world.byProvider(providerAccount({ email: user.email }), AWAY), 429, 'login_locked');
     expect(await state()).toEqual(before);
     expect(
       await world.rows(
