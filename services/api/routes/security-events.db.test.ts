@@ -8,9 +8,9 @@ import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newEmail, signIn, signUp } from '../../platform/testing/flows/flows.ts';
 import { newPerson } from '../../platform/testing/flows/people.ts';
 import { type Json, send } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { callerAt, testCaller } from '../../platform/testing/ports.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { callerAt, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

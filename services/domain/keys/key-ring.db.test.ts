@@ -8,32 +8,14 @@ import {
   type KeyWorld,
   keySettings,
   openKeyWorld,
+  ringSettings,
 } from '../../platform/testing/worlds/key-world.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import type { EnsureKeysSettings } from './ensure-keys.ts';
 import { KeyMaterialError } from './key-material.ts';
-import { createKeyRing, type KeyRing, type KeyRingSettings } from './key-ring.ts';
-import { readJwks } from './read-jwks.ts';
+import { createKeyRing } from './key-ring.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
-
-type Algorithm = EnsureKeysSettings['keys']['algorithm'];
-const ringSettings = (algorithm: Algorithm = 'EdDSA'): KeyRingSettings => ({
-  algorithm,
-  jwksMaxAgeSeconds: 300,
-  ringBoundSeconds: 30,
-});
-
-/** The system's clocks, moved by hand: `wall` for steps, `both` for time that passes. */
-const movedClock = () => {
-  const moved = { wall: 0, both: 0 };
-  const clock: Clock = {
-    now: () => Date.now() + moved.wall + moved.both,
-    monotonic: () => performance.now() + moved.both,
-  };
-  return { moved, clock };
-};
 
 let world: KeyWorld;
 let ports: KeyWorld['ports'];
@@ -51,16 +33,9 @@ const claimsFor = (seconds: number, nowMs = Date.now()) => ({
 });
 const kidOf = (token: string): string | undefined => decodeProtectedHeader(token).kid;
 
-async function startedRing(algorithm: Algorithm = 'EdDSA', clock?: Clock): Promise<KeyRing> {
-  await world.start(keySettings({ algorithm }));
-  const ring = createKeyRing(clock ? { ...ports, clock } : ports, ringSettings(algorithm));
-  await ring.load();
-  return ring;
-}
-
 describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
   test('a fresh database uses the configured algorithm, and jose verifies its tokens by the key set alone', async () => {
-    const ring = await startedRing(alg);
+    const ring = await world.startRing(alg);
     const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const keySet = createLocalJWKSet(JSON.parse(ring.jwks().body));
     const { payload, protectedHeader } = await jwtVerify(token, keySet, { algorithms: [alg], typ: 'at+jwt' });
@@ -69,7 +44,7 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
   });
 
   test('the key set has public members only (D-KEY-05)', async () => {
-    const { keys } = JSON.parse((await startedRing(alg)).jwks().body) as { keys: Record<string, string>[] };
+    const { keys } = JSON.parse((await world.startRing(alg)).jwks().body) as { keys: Record<string, string>[] };
     const members = { RS256: ['n', 'e'], ES256: ['crv', 'x', 'y'], EdDSA: ['crv', 'x'] }[alg];
     expect(Object.keys(keys[0] ?? {}).sort()).toEqual(['kty', 'use', 'alg', 'kid', ...members].sort());
     expect(keys).toMatchObject([{ use: 'sig', alg }]);
@@ -78,7 +53,7 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
 
 describe('HS256 mode', () => {
   test('access tokens are signed with the secret of their audience; everything else with the asymmetric key', async () => {
-    const ring = await startedRing('HS256');
+    const ring = await world.startRing('HS256');
     const access = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const secret = new TextEncoder().encode(KEY_SECRET);
     await expect(jwtVerify(access, secret, { algorithms: ['HS256'], typ: 'at+jwt' })).resolves.toBeDefined();
@@ -93,7 +68,7 @@ describe('HS256 mode', () => {
   });
 
   test('a shared secret is never in the key set and verifies for its own audience alone (D-KEY-05)', async () => {
-    const ring = await startedRing('HS256');
+    const ring = await world.startRing('HS256');
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     expect(ring.jwks().body).not.toContain(kid);
     expect(JSON.parse(ring.jwks().body).keys).toMatchObject([{ kty: 'RSA' }]);
@@ -101,7 +76,7 @@ describe('HS256 mode', () => {
   });
 
   test('a compromised shared secret verifies nothing: its own bytes are gone', async () => {
-    const ring = await startedRing('HS256');
+    const ring = await world.startRing('HS256');
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
     await ring.load();
@@ -113,7 +88,7 @@ describe('HS256 mode', () => {
 });
 
 test('every typ has its own header, however many there are', async () => {
-  const ring = await startedRing();
+  const ring = await world.startRing();
   for (let index = 0; index < 20; index += 1)
     expect(decodeProtectedHeader(await ring.sign({ typ: `type-${index}` }, {})).typ).toBe(`type-${index}`);
 });
@@ -139,7 +114,7 @@ describe('look-up', () => {
   });
 
   test('a key object outlives a reload, so that verdicts cached by key stay good', async () => {
-    const ring = await startedRing();
+    const ring = await world.startRing();
     const kid = ring.list()[0]?.kid ?? '';
     const before = ring.find(kid)?.key.key;
     await rotateSigningKeys(ports, {}, testCaller);
@@ -149,7 +124,7 @@ describe('look-up', () => {
   });
 
   test('a compromised key is found as compromised, is out of the key set, and another one signs', async () => {
-    const ring = await startedRing();
+    const ring = await world.startRing();
     const kid = ring.list()[0]?.kid ?? '';
     await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
     await ring.load();
@@ -225,124 +200,16 @@ describe('the change of signers', () => {
   });
 
   test('a token that would outlive its key in the key set is refused as the defect it is', async () => {
-    const ring = await startedRing();
+    const ring = await world.startRing();
     await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(902))).rejects.toThrow(RangeError);
     await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(900))).resolves.toBeDefined();
   });
 
   test('where no key signs, nothing is signed', async () => {
-    const ring = await startedRing();
+    const ring = await world.startRing();
     await ports.raw('DELETE FROM jwks');
     await ring.load();
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
-  });
-});
-
-describe('freshness', () => {
-  test('a ring older than its bound stops signing; a poll that saw its version makes it fresh again', async () => {
-    const { moved, clock } = movedClock();
-    const ring = await startedRing('EdDSA', clock);
-    moved.both = 29_000;
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
-    moved.both = 31_000;
-    expect(ring.isFresh()).toBe(false);
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
-    expect(ring.confirm(ring.state().version)).toBe(true);
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
-  });
-
-  test('a poll that saw another version confirms nothing; an older poll does not make the ring older', async () => {
-    const { moved, clock } = movedClock();
-    const ring = await startedRing('EdDSA', clock);
-    moved.both = 20_000;
-    expect(ring.confirm(ring.state().version + 1)).toBe(false);
-    expect(ring.state().ageMs).toBeGreaterThan(19_000);
-    expect(ring.confirm(ring.state().version, clock.monotonic())).toBe(true);
-    expect(ring.confirm(ring.state().version, clock.monotonic() - 15_000)).toBe(true);
-    expect(ring.state().ageMs).toBeLessThan(15_000);
-  });
-
-  test.each([
-    ['ahead', 6_000],
-    ['behind', -6_000],
-  ])('a copy whose clock is %s of the database by more than 5 s does not sign', async (_, wall) => {
-    const { moved, clock } = movedClock();
-    moved.wall = wall;
-    const ring = await startedRing('EdDSA', clock);
-    expect(ring.isFresh()).toBe(false);
-    expect(Math.sign(ring.state().clockOffsetMs)).toBe(Math.sign(wall));
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
-    moved.wall = 0;
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
-  });
-
-  test('a clock that steps while running is noticed before the next poll, and forgiven when the poll agrees', async () => {
-    const { moved, clock } = movedClock();
-    const ring = await startedRing('EdDSA', clock);
-    moved.wall = 2 * 86_400_000;
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
-    // As after a suspended machine: the monotonic clock stood still, the wall clock is right.
-    ring.confirm(ring.state().version, clock.monotonic(), clock.now());
-    expect(ring.isFresh()).toBe(true);
-  });
-
-  test('loads asked for while one runs share one more', async () => {
-    await world.start();
-    let versionReads = 0;
-    const counting: Sql = {
-      query: (statement, values) => {
-        if (statement.name === 'keysVersionRead') versionReads += 1;
-        return ports.sql.query(statement, values);
-      },
-    };
-    const ring = createKeyRing({ ...ports, sql: counting }, ringSettings());
-    await Promise.all(Array.from({ length: 10 }, () => ring.load()));
-    expect(versionReads).toBe(2);
-  });
-
-  test('a failed load leaves the ring as it was, and the load that waited behind it runs', async () => {
-    await world.start();
-    let failures = 0;
-    const failing: Sql = {
-      query: (statement, values) => {
-        failures -= 1;
-        return failures >= 0 ? Promise.reject(new Error('down')) : ports.sql.query(statement, values);
-      },
-    };
-    const ring = createKeyRing({ ...ports, sql: failing }, ringSettings());
-    await ring.load();
-    failures = 1;
-    const failed = ring.load();
-    const waited = ring.load();
-    await expect(failed).rejects.toThrow('down');
-    await expect(waited).resolves.toBeUndefined();
-    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
-  });
-});
-
-describe('the key set over HTTP caches', () => {
-  test('max-age is jittered, never above the setting, and shorter by the age of the ring', async () => {
-    const { moved, clock } = movedClock();
-    const ring = await startedRing('EdDSA', clock);
-    const ages = Array.from({ length: 200 }, () => ring.jwks().maxAgeSeconds);
-    expect(Math.max(...ages)).toBeLessThanOrEqual(300);
-    expect(Math.min(...ages)).toBeGreaterThanOrEqual(239);
-    expect(new Set(ages).size).toBeGreaterThan(10);
-    moved.both = 290_000;
-    expect(ring.jwks().maxAgeSeconds).toBeLessThanOrEqual(10);
-    moved.both = 400_000;
-    expect(ring.jwks().maxAgeSeconds).toBe(0);
-  });
-
-  test('who has the current tag is answered 304 without a body', async () => {
-    const ring = await startedRing();
-    const first = readJwks({ keyRing: ring }, { ifNoneMatch: undefined });
-    expect(first).toMatchObject({ status: 200, body: ring.jwks().body });
-    expect(first.headers['cache-control']).toMatch(/^public, max-age=\d+$/);
-    expect(readJwks({ keyRing: ring }, { ifNoneMatch: first.headers.etag })).toMatchObject({ status: 304, body: null });
-    await rotateSigningKeys(ports, {}, testCaller);
-    await ring.load();
-    expect(readJwks({ keyRing: ring }, { ifNoneMatch: first.headers.etag }).status).toBe(200);
   });
 });
 
@@ -366,7 +233,7 @@ describe('server secrets', () => {
   });
 
   test('a destroyed version opens nothing, and a purpose without any is a defect that says so', async () => {
-    const ring = await startedRing();
+    const ring = await world.startRing();
     await ports.raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
     await ports.raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);
     await ring.load();

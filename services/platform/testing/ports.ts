@@ -48,3 +48,9 @@ export const testCaller: Caller = {
   name: 'test',
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 };
+
+/** Somebody at an address, who is nobody yet. */
+export const callerAt = (ip: string): Caller => ({
+  kind: 'anonymous',
+  request: { ip, userAgent: 'guess', traceId: '', traceparent: '' },
+});

@@ -6,7 +6,8 @@ import { createTestPorts, type PortsOptions, type TestPorts } from './ports.ts';
 
 export type TestDatabase = { readonly url: string; drop(): Promise<void> };
 
-async function onServer(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
+/** As whoever may make and drop databases. */
+export async function onServer(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
   const url = new URL(inject('templateUrl'));
   url.pathname = '/postgres';
   const admin = new pg.Client({ connectionString: url.href });

@@ -1,6 +1,8 @@
 // For tests only: a database whose keys and server secrets a test may make, age and count.
 import { type EnsureKeysSettings, ensureKeys } from '../../../domain/keys/ensure-keys.ts';
+import { createKeyRing, type KeyRing, type KeyRingSettings } from '../../../domain/keys/key-ring.ts';
 import { CLOCK_BOUND_SECONDS } from '../../../domain/keys/key-timeline.ts';
+import type { Clock } from '../../../domain/ports.ts';
 import { defineStatement } from '../../define/statement.ts';
 import { type TestPorts, testCaller } from '../ports.ts';
 import { openTestPorts } from '../stores.ts';
@@ -33,6 +35,8 @@ export type KeyWorld = {
   changes(): number;
   /** A start of the API with these settings. */
   start(settings?: EnsureKeysSettings): ReturnType<typeof ensureKeys>;
+  /** After a start with this algorithm, the loaded ring of a copy. */
+  startRing(algorithm?: KeyRingSettings['algorithm'], clock?: Clock): Promise<KeyRing>;
   /** Moves everything written so far into the past, as time would. */
   age(seconds: number): Promise<void>;
   /** Every key but the audit log's, of which its own tests speak; the first signer first. */
@@ -60,6 +64,13 @@ export const keySettings = (
   tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600, ...tokens },
   authSecret: KEY_SECRET,
   audience: KEY_AUDIENCE,
+});
+
+/** What a copy's ring is told. */
+export const ringSettings = (algorithm: KeyRingSettings['algorithm'] = 'EdDSA'): KeyRingSettings => ({
+  algorithm,
+  jwksMaxAgeSeconds: 300,
+  ringBoundSeconds: 30,
 });
 
 const rowsRead = defineStatement(
@@ -95,6 +106,12 @@ export async function openKeyWorld(): Promise<KeyWorld> {
     ports,
     changes: () => changes,
     start: (settings = keySettings()) => ensureKeys(ports, settings, testCaller),
+    async startRing(algorithm = 'EdDSA', clock = ports.clock) {
+      await ensureKeys(ports, keySettings({ algorithm }), testCaller);
+      const ring = createKeyRing({ ...ports, clock }, ringSettings(algorithm));
+      await ring.load();
+      return ring;
+    },
     async age(seconds) {
       const aged = agedBy(seconds);
       await base.raw(aged.keys);

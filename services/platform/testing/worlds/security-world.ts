@@ -7,12 +7,11 @@ import { sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import { countLoginFailure } from '../../../domain/identity/guard/count-login-failure.ts';
 import { admitLogin } from '../../../domain/identity/guard/login-guard.ts';
 import { createLogSigner } from '../../../domain/keys/log-keys.ts';
-import type { Caller } from '../../../domain/ports.ts';
 import { detectIncidents } from '../../../domain/security/detect-incidents.ts';
 import { createFileLogMark } from '../../marks/file-log-mark.ts';
 import type { ApiCopy, ApiCopyOptions } from '../api-copy.ts';
 import { type Json, type Received, type Sent, send } from '../http-client.ts';
-import { testCaller } from '../ports.ts';
+import { callerAt, testCaller } from '../ports.ts';
 import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 
@@ -36,11 +35,6 @@ export type SecurityWorld = ApiWorld & {
 
 /** As a browser behind our own proxy sends it. */
 export const from = (ip: string, agent: string) => ({ 'x-forwarded-for': ip, 'user-agent': agent });
-
-export const callerAt = (ip: string): Caller => ({
-  kind: 'anonymous',
-  request: { ip, userAgent: 'guess', traceId: '', traceparent: '' },
-});
 
 export const never = { signal: new AbortController().signal };
 

@@ -1,0 +1,201 @@
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MarkStoreUnavailableError } from '../../../platform/marks/s3-cell.ts';
+import { createS3LogMark } from '../../../platform/marks/s3-marks.ts';
+import { checkLog } from '../../../platform/testing/check-log.ts';
+import { startS3Server } from '../../../platform/testing/counterparts/s3-server.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { createTestDatabase } from '../../../platform/testing/stores.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import { openSealingWorld, type SealingWorld } from '../../../platform/testing/worlds/sealing-world.ts';
+import { erasePersonal } from '../erase-personal.ts';
+import { continueLog } from './continue-log.ts';
+import { sealEvents } from './seal-events.ts';
+import { thinCheckpoints } from './thin-checkpoints.ts';
+
+let world: SealingWorld;
+beforeEach(async () => {
+  world = await openSealingWorld();
+});
+afterEach(() => world.end());
+
+describe('tampering and damage', () => {
+  test('a changed or missing tile of the edge stops sealing before a leaf stands on it (V12)', async () => {
+    await world.emit(300);
+    await world.seal();
+    await world.asSuperuser(
+      `UPDATE audit_tiles SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1) WHERE level = 0 AND n = 1`,
+    );
+    await world.emit(1);
+    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'tiles_damaged' });
+    await world.asSuperuser('DELETE FROM audit_tiles WHERE level = 0 AND n = 1');
+    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'tiles_damaged' });
+    expect(await continueLog(world, { reason: 'disk' }, testCaller)).toMatchObject({ lost: { origin: TEST_ORIGIN } });
+    expect(await world.seal()).toMatchObject({ stopped: null });
+  });
+
+  test('a second root of one size is never signed beside the first: both are kept, sealing stops (V4)', async () => {
+    await world.emit(5);
+    const { size } = await checkLog(world);
+    await world.raw(`INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, 'forged')`, [
+      TEST_ORIGIN,
+      size + 5,
+      Buffer.alloc(32, 1),
+    ]);
+    expect(await world.seal()).toMatchObject({ sealed: 5, stopped: 'forked' });
+    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'forked' });
+    expect(await world.raw('SELECT note FROM audit_checkpoints WHERE size = $1', [size + 5])).toEqual([
+      { note: 'forged' },
+    ]);
+  });
+
+  test('sealed events are not changed, deleted or truncated by the application', async () => {
+    await world.emit(1);
+    await world.seal();
+    for (const statement of [
+      `UPDATE audit_events SET outcome = 'x'`,
+      'DELETE FROM audit_events',
+      'TRUNCATE audit_events',
+    ])
+      await expect(world.raw(statement)).rejects.toMatchObject({ code: '23001' });
+  });
+
+  test('a mark that cannot be read stops the run with its path, and changes nothing', async () => {
+    const file = join(world.dataDir, 'audit-mark.json');
+    const kept = await readFile(file, 'utf8');
+    await world.emit(1);
+    await writeFile(file, '{');
+    await expect(world.seal()).rejects.toThrow('audit-mark.json');
+    await writeFile(file, kept);
+    expect(await world.seal()).toMatchObject({ sealed: 1 });
+  });
+});
+
+describe('outside', () => {
+  test('with the mark in an object store every host knows it: a restored database seals on none, nor without the store', async () => {
+    const bucket = await startS3Server();
+    const hosts = await Promise.all(
+      [1, 2].map(() => createLogWorld(world.databaseUrl, { logMark: () => createS3LogMark(bucket.settings) })),
+    );
+    const [one, other] = hosts as [LogWorld, LogWorld];
+    await one.emit(3);
+    await Promise.all([one, other].map((host) => sealEvents(host, {}, testCaller)));
+    const kept = await world.backup();
+    await other.emit(2);
+    expect(await sealEvents(other, {}, testCaller)).toMatchObject({ backlog: 0, stopped: null });
+    const { size } = await other.head();
+    expect(await one.logMark.read()).toMatchObject({ size });
+
+    bucket.fault = 503;
+    await one.emit(1);
+    await expect(sealEvents(one, {}, testCaller)).rejects.toBeInstanceOf(MarkStoreUnavailableError);
+    bucket.fault = undefined;
+    await kept.restore();
+    await one.emit(4);
+    for (const host of hosts)
+      expect(await sealEvents(host, {}, testCaller)).toMatchObject({ sealed: 0, stopped: 'database_behind' });
+    await continueLog(other, { reason: 'test' }, testCaller);
+    expect(await sealEvents(one, {}, testCaller)).toMatchObject({ backlog: 0, stopped: null });
+    await Promise.all([...hosts.map((host) => host.end()), bucket.close()]);
+  });
+
+  test('logins go on while sealing is stopped: an event is a row and nothing else', async () => {
+    const mark = (await world.logMark.read())!;
+    await world.logMark.swap(mark, { ...mark, size: mark.size + 1 });
+    await world.seal();
+    await world.emit(50);
+    expect(await world.seal()).toMatchObject({ sealed: 0, backlog: 51 });
+  });
+
+  test('two histories of one size meet in the file sink: the first stays, the second is put beside it', async () => {
+    await world.emit(3);
+    await world.seal();
+    await world.checkpointOutbox.settled();
+    const folder = join(world.checkpointFolder, encodeURIComponent(TEST_ORIGIN));
+    const first = await readFile(join(folder, 'checkpoint'), 'utf8');
+    const other = await createTestDatabase();
+    const fork = await createLogWorld(other.url);
+    await giveKeys(fork);
+    await sealEvents(fork, {}, testCaller);
+    await fork.emit(3);
+    await sealEvents(fork, {}, testCaller);
+    await fork.checkpointOutbox.settled();
+    const foreign = join(fork.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
+    // Their newest, which is ours in size, where ours is told of: as with one folder behind two databases.
+    await copyFile(foreign, join(folder, 'checkpoint'));
+    const again = await createLogWorld(world.databaseUrl, { dataDir: world.dataDir });
+    await sealEvents(again, {}, testCaller);
+    await again.checkpointOutbox.settled();
+    expect(await readFile(join(folder, 'checkpoint'), 'utf8')).not.toBe(first);
+    const [forked] = (await readdir(folder)).filter((name) => name.endsWith('.fork'));
+    expect(await readFile(join(folder, forked ?? ''), 'utf8')).toBe(first);
+    expect(await world.raw('SELECT failures, failing_since IS NOT NULL AS failing FROM audit_sinks')).toEqual([
+      { failures: 1, failing: true },
+    ]);
+    await Promise.all([again.end(), fork.end()]);
+    await other.drop();
+  });
+});
+
+describe('forgetting (V9)', () => {
+  test('a subject’s values go, sealed or not, and its proofs stay: leaves and root are the same', async () => {
+    await world.emit(3, { userId: 'gone', detail: { identifier: 'mail-hash' } });
+    await world.emit(2, { userId: 'stays' });
+    await world.seal();
+    const before = await checkLog(world);
+    await world.emit(2, { userId: 'gone', detail: { identifier: 'mail-hash' } });
+    expect(await erasePersonal(world, { subject: 'gone' }, testCaller)).toEqual({ values: 9, unsealed: 2 });
+    await world.seal();
+    const after = await checkLog(world);
+    expect(after.eventIds.slice(0, before.size)).toEqual(before.eventIds);
+    const dump = JSON.stringify([
+      await world.raw('SELECT * FROM audit_personal'),
+      await world.raw('SELECT * FROM audit_outbox'),
+      await world.raw(`SELECT convert_from(leaf, 'UTF8') AS leaf, detail FROM audit_events`),
+    ]);
+    expect(dump).not.toContain('mail-hash');
+    expect(await world.raw('SELECT DISTINCT subject FROM audit_personal WHERE subject IS NOT NULL')).toEqual([
+      { subject: 'stays' },
+    ]);
+    expect(await world.raw(`SELECT target_id, detail FROM audit_events WHERE type = 'audit.personal_erased'`)).toEqual([
+      { target_id: 'gone', detail: { values: 9, unsealed: 2 } },
+    ]);
+  });
+
+  test('a batch read before an erasure does not bring back what was erased', async () => {
+    await world.emit(3, { userId: 'gone' });
+    const { transact } = world;
+    let begun = 0;
+    const late = {
+      ...world,
+      transact: (async (work) => {
+        if (begun++ === 1) {
+          await erasePersonal({ transact }, { subject: 'gone' }, testCaller);
+        }
+        return transact(work);
+      }) as typeof transact,
+    };
+    expect(await sealEvents(late, {}, testCaller)).toMatchObject({ sealed: 4, backlog: 0 });
+    expect(await world.raw(`SELECT 1 FROM audit_personal WHERE subject = 'gone'`)).toEqual([]);
+    await checkLog(world);
+  });
+});
+
+test('of old checkpoints one an hour stays, and every proof of a fork', async () => {
+  await world.raw(
+    `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
+     SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
+     FROM generate_series(0, 8) n`,
+  );
+  await world.raw(
+    `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
+     SELECT 'old', 4, decode(repeat('01', 32), 'hex'), 'x', created_at FROM audit_checkpoints WHERE origin = 'old' AND size = 4`,
+  );
+  expect(await thinCheckpoints(world, new AbortController().signal)).toBe(5);
+  const left = await world.raw<{ size: number }>(
+    `SELECT size FROM audit_checkpoints WHERE origin = 'old' ORDER BY size`,
+  );
+  expect(left.map(({ size }) => size)).toEqual([2, 4, 4, 5, 8]);
+  expect(await thinCheckpoints(world, new AbortController().signal)).toBe(0);
+});

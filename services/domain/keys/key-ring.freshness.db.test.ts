@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type KeyWorld, openKeyWorld, ringSettings } from '../../platform/testing/worlds/key-world.ts';
+import type { Clock, Sql } from '../ports.ts';
+import { createKeyRing } from './key-ring.ts';
+import { readJwks } from './read-jwks.ts';
+import { rotateSigningKeys } from './rotate-signing-keys.ts';
+
+let world: KeyWorld;
+let ports: KeyWorld['ports'];
+beforeAll(async () => {
+  world = await openKeyWorld();
+  ports = world.ports;
+});
+afterAll(() => world?.close());
+beforeEach(() => world.empty());
+
+/** The system's clocks, moved by hand: `wall` for steps, `both` for time that passes. */
+const movedClock = () => {
+  const moved = { wall: 0, both: 0 };
+  const clock: Clock = {
+    now: () => Date.now() + moved.wall + moved.both,
+    monotonic: () => performance.now() + moved.both,
+  };
+  return { moved, clock };
+};
+
+describe('freshness', () => {
+  test('a ring older than its bound stops signing; a poll that saw its version makes it fresh again', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await world.startRing('EdDSA', clock);
+    moved.both = 29_000;
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+    moved.both = 31_000;
+    expect(ring.isFresh()).toBe(false);
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+    expect(ring.confirm(ring.state().version)).toBe(true);
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+  });
+
+  test('a poll that saw another version confirms nothing; an older poll does not make the ring older', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await world.startRing('EdDSA', clock);
+    moved.both = 20_000;
+    expect(ring.confirm(ring.state().version + 1)).toBe(false);
+    expect(ring.state().ageMs).toBeGreaterThan(19_000);
+    expect(ring.confirm(ring.state().version, clock.monotonic())).toBe(true);
+    expect(ring.confirm(ring.state().version, clock.monotonic() - 15_000)).toBe(true);
+    expect(ring.state().ageMs).toBeLessThan(15_000);
+  });
+
+  test.each([
+    ['ahead', 6_000],
+    ['behind', -6_000],
+  ])('a copy whose clock is %s of the database by more than 5 s does not sign', async (_, wall) => {
+    const { moved, clock } = movedClock();
+    moved.wall = wall;
+    const ring = await world.startRing('EdDSA', clock);
+    expect(ring.isFresh()).toBe(false);
+    expect(Math.sign(ring.state().clockOffsetMs)).toBe(Math.sign(wall));
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+    moved.wall = 0;
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+  });
+
+  test('a clock that steps while running is noticed before the next poll, and forgiven when the poll agrees', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await world.startRing('EdDSA', clock);
+    moved.wall = 2 * 86_400_000;
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
+    // As after a suspended machine: the monotonic clock stood still, the wall clock is right.
+    ring.confirm(ring.state().version, clock.monotonic(), clock.now());
+    expect(ring.isFresh()).toBe(true);
+  });
+
+  test('loads asked for while one runs share one more', async () => {
+    await world.start();
+    let versionReads = 0;
+    const counting: Sql = {
+      query: (statement, values) => {
+        if (statement.name === 'keysVersionRead') versionReads += 1;
+        return ports.sql.query(statement, values);
+      },
+    };
+    const ring = createKeyRing({ ...ports, sql: counting }, ringSettings());
+    await Promise.all(Array.from({ length: 10 }, () => ring.load()));
+    expect(versionReads).toBe(2);
+  });
+
+  test('a failed load leaves the ring as it was, and the load that waited behind it runs', async () => {
+    await world.start();
+    let failures = 0;
+    const failing: Sql = {
+      query: (statement, values) => {
+        failures -= 1;
+        return failures >= 0 ? Promise.reject(new Error('down')) : ports.sql.query(statement, values);
+      },
+    };
+    const ring = createKeyRing({ ...ports, sql: failing }, ringSettings());
+    await ring.load();
+    failures = 1;
+    const failed = ring.load();
+    const waited = ring.load();
+    await expect(failed).rejects.toThrow('down');
+    await expect(waited).resolves.toBeUndefined();
+    await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
+  });
+});
+
+describe('the key set over HTTP caches', () => {
+  test('max-age is jittered, never above the setting, and shorter by the age of the ring', async () => {
+    const { moved, clock } = movedClock();
+    const ring = await world.startRing('EdDSA', clock);
+    const ages = Array.from({ length: 200 }, () => ring.jwks().maxAgeSeconds);
+    expect(Math.max(...ages)).toBeLessThanOrEqual(300);
+    expect(Math.min(...ages)).toBeGreaterThanOrEqual(239);
+    expect(new Set(ages).size).toBeGreaterThan(10);
+    moved.both = 290_000;
+    expect(ring.jwks().maxAgeSeconds).toBeLessThanOrEqual(10);
+    moved.both = 400_000;
+    expect(ring.jwks().maxAgeSeconds).toBe(0);
+  });
+
+  test('who has the current tag is answered 304 without a body', async () => {
+    const ring = await world.startRing();
+    const first = readJwks({ keyRing: ring }, { ifNoneMatch: undefined });
+    expect(first).toMatchObject({ status: 200, body: ring.jwks().body });
+    expect(first.headers['cache-control']).toMatch(/^public, max-age=\d+$/);
+    expect(readJwks({ keyRing: ring }, { ifNoneMatch: first.headers.etag })).toMatchObject({ status: 304, body: null });
+    await rotateSigningKeys(ports, {}, testCaller);
+    await ring.load();
+    expect(readJwks({ keyRing: ring }, { ifNoneMatch: first.headers.etag }).status).toBe(200);
+  });
+});

@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { claimsOf, type MadeRevocations, makeRevocations } from '../../../platform/testing/made/revocations.ts';
+import type { RevocationEntry } from './revocation-log.ts';
+import type { RevocableClaims } from './revocation-set.ts';
+
+let made: MadeRevocations;
+beforeEach(() => {
+  made = makeRevocations();
+});
+
+describe('expiry', () => {
+  test('entries leave only when the minute they expire in is over', () => {
+    const set = made.set();
+    set.apply([made.entry('jti', 'j', { expiresAtMs: 90_000 })]);
+    set.sweep(119_999);
+    expect(set.check(claimsOf())).toBe('revoked');
+    set.sweep(120_000);
+    expect(set.check(claimsOf())).toBeNull();
+    expect(set.state().entries).toBe(0);
+  });
+
+  test('what has expired is not taken in, and time never runs back', () => {
+    const set = made.set();
+    set.sweep(100_000);
+    set.sweep(50_000);
+    set.apply([made.entry('jti', 'j', { expiresAtMs: 100_000 }), made.entry('jti', 'k', { expiresAtMs: 100_001 })]);
+    expect(set.state().entries).toBe(1);
+  });
+
+  test('a sweep is a bounded piece of work, and the next goes on where it stopped', () => {
+    const set = made.set(100_000);
+    set.apply(Array.from({ length: 12_000 }, (_, at) => made.entry('jti', `j${at}`, { expiresAtMs: 1 })));
+    const left: number[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      set.sweep(60_000);
+      left.push(set.state().entries);
+    }
+    expect(left).toEqual([7_000, 2_000, 0]);
+  });
+});
+
+describe('budget', () => {
+  test('80 % of the budget is said once, and again only after it has fallen below', () => {
+    const set = made.set(100);
+    set.apply(Array.from({ length: 79 }, (_, at) => made.entry('jti', `j${at}`, { expiresAtMs: 1 })));
+    expect(made.warnings).toEqual([]);
+    set.apply([made.entry('jti', 'x', { expiresAtMs: 1 })]);
+    set.apply([made.entry('jti', 'y')]);
+    expect(made.warnings).toHaveLength(1);
+    set.sweep(60_000);
+    set.apply(Array.from({ length: 90 }, (_, at) => made.entry('jti', `n${at}`)));
+    expect(made.warnings).toHaveLength(2);
+  });
+
+  test('beyond the budget nothing is dropped', () => {
+    const set = made.set(10);
+    const many = Array.from({ length: 50 }, (_, at) => made.entry('jti', `j${at}`));
+    set.apply(many);
+    expect(many.every(({ value }) => set.check(claimsOf({ jti: value })) === 'revoked')).toBe(true);
+  });
+});
+
+describe('relief near the budget', () => {
+  const single = (value: string, more: Partial<RevocationEntry> = {}): RevocationEntry =>
+    made.entry('jti', value, { userId: 'u', clientId: 'c', ...more });
+
+  test('what a later epoch of its user or client covers goes, and stays refused', () => {
+    const set = made.set(4);
+    set.apply([single('a'), single('b', { userId: null }), made.entry('family', 'f', { userId: 'u', clientId: 'x' })]);
+    set.apply([made.entry('user', 'u'), made.entry('client', 'c')]);
+    expect(set.state().entries).toBe(2);
+    expect(set.since(0, 10).map(({ kind }) => kind)).toEqual(['user', 'client']);
+    for (const jti of ['a', 'b']) expect(set.check(claimsOf({ jti, fid: undefined, sid: undefined }))).toBe('revoked');
+  });
+
+  test('what is not covered stays: earlier or shorter epochs, others’ entries, sessions under a client’s epoch', () => {
+    const set = made.set(4);
+    set.apply([
+      made.entry('user', 'u'),
+      single('later', { clientId: null }),
+      single('longer', { userId: 'v', clientId: null, expiresAtMs: 20_000_000 }),
+      single('other', { userId: 'w', clientId: null }),
+      single('nobody', { userId: null, clientId: null }),
+      made.entry('sid', 's', { clientId: 'c' }),
+      made.entry('user', 'v'),
+      made.entry('client', 'c'),
+    ]);
+    expect(set.state().entries).toBe(8);
+  });
+
+  test('far below the budget nothing is looked through, and near it no more than once in five seconds', () => {
+    const set = made.set(10);
+    set.apply([single('a'), made.entry('user', 'u')]);
+    expect(set.state().entries).toBe(2);
+    set.apply(Array.from({ length: 6 }, (_, at) => single(`n${at}`, { userId: 'v', clientId: null })));
+    expect(set.state().entries).toBe(7);
+    set.apply([made.entry('user', 'v', { tokenEpoch: 2 })]);
+    made.monotonicMs = 4_999;
+    set.sweep(0);
+    expect(set.state().entries).toBe(8);
+    made.monotonicMs = 5_000;
+    set.sweep(0);
+    expect(set.state().entries).toBe(2);
+  });
+
+  test('a token once refused is refused for as long as its entry would have lived, whatever is relieved', () => {
+    const step = fc.oneof(
+      fc.record({ what: fc.constant('mint' as const), user: fc.nat(2) }),
+      fc.record({
+        what: fc.constant('revoke' as const),
+        pick: fc.nat(99),
+        lifeMinutes: fc.integer({ min: 1, max: 20 }),
+      }),
+      fc.record({ what: fc.constant('raise' as const), user: fc.nat(2), lifeMinutes: fc.integer({ min: 1, max: 20 }) }),
+      fc.record({ what: fc.constant('pass' as const), minutes: fc.integer({ min: 0, max: 6 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const set = made.set(3);
+        const epochs = [0, 0, 0];
+        const minted: { claims: RevocableClaims; refusedUntilMinute: number }[] = [];
+        let epoch = 0;
+        let minute = 0;
+        made.monotonicMs = 0;
+        for (const one of steps) {
+          epoch += 1;
+          if (one.what === 'mint') {
+            const claims = claimsOf({
+              jti: `j${epoch}`,
+              sid: undefined,
+              fid: undefined,
+              sub: `u${one.user}`,
+              ue: epochs[one.user]!,
+            });
+            minted.push({ claims, refusedUntilMinute: 0 });
+          } else if (one.what === 'revoke') {
+            const chosen = minted[one.pick % Math.max(1, minted.length)];
+            if (!chosen) continue;
+            chosen.refusedUntilMinute = Math.max(chosen.refusedUntilMinute, minute + one.lifeMinutes);
+            const expiresAtMs = (minute + one.lifeMinutes) * 60_000;
+            set.apply([
+              { ...single(chosen.claims.jti, { userId: chosen.claims.sub, clientId: null, expiresAtMs }), epoch },
+            ]);
+          } else if (one.what === 'raise') {
+            epochs[one.user]! += 1;
+            const expiresAtMs = (minute + one.lifeMinutes) * 60_000;
+            set.apply([
+              { ...made.entry('user', `u${one.user}`, { tokenEpoch: epochs[one.user]!, expiresAtMs }), epoch },
+            ]);
+          } else {
+            minute += one.minutes;
+            made.monotonicMs += one.minutes * 60_000;
+            set.sweep(minute * 60_000);
+          }
+          for (const { claims, refusedUntilMinute } of minted)
+            if (minute < refusedUntilMinute) expect(set.check(claims)).toBe('revoked');
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});

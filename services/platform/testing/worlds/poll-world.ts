@@ -1,0 +1,181 @@
+// For tests only: a state poll whose database, marks, Redis and clocks are the test's own, answered by hand.
+
+import type { Log, MarkStore, Marks, Redis, Row, Sql } from '../../../domain/ports.ts';
+import { createRevocationSet, type RevocationMemory } from '../../../domain/tokens/revocations/revocation-set.ts';
+import { FEED_PAGE_SIZE } from '../../../domain/tokens/revocations/revocations.store.ts';
+import { type ConfirmedState, createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
+import type { Statement } from '../../define/statement.ts';
+
+/** The database as the poll sees it, answered by hand: when, with what, or not at all. */
+type Database = {
+  incarnation: string;
+  replaced: string[];
+  epoch: number;
+  keysVersion: number;
+  accessVersion: number;
+  beat: number;
+  isBeatDue: boolean;
+  isStandby: boolean;
+  nowMs: number;
+  rows: [number, string, string, number | null, string, null, null, number, number][];
+  isUnused: boolean;
+};
+
+export type PollWorld = {
+  readonly db: Database;
+  monotonicMs: number;
+  /** What the database was asked and when it answers, unless it does so by itself. */
+  readonly asked: { since: number; answer: (failure?: Error) => void }[];
+  isAutomatic: boolean;
+  /** What was logged. */
+  readonly lines: string[];
+  /** The marks outside, and how they are kept. */
+  stored: Marks | null;
+  readonly marks: MarkStore;
+  /** What was told to other copies. */
+  readonly appended: string[];
+  isRedisDown: boolean;
+  beats: number;
+  isBeatFailing: boolean;
+  readonly reloads: string[];
+  failingReload: string | null;
+  readonly confirmed: ConfirmedState[];
+  readonly set: RevocationMemory;
+  readonly poll: StatePoll;
+  /** As another copy tells us by Redis. */
+  tellEntry(fields: Record<string, string>): void;
+  revoke(jti: string): void;
+  isRevoked(jti: string): boolean;
+  /** After the first answer, which is not among those asked. */
+  started(): Promise<void>;
+  close(): Promise<void>;
+};
+
+const HOUR_MS = 3_600_000;
+const START_MS = 1_700_000_000_000;
+
+/** What waits for nothing but answers that are there. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Everything of one test. */
+export function createPollWorld(): PollWorld {
+  const db: Database = {
+    incarnation: 'i1',
+    replaced: [],
+    epoch: 0,
+    keysVersion: 1,
+    accessVersion: 1,
+    beat: 1,
+    isBeatDue: false,
+    isStandby: false,
+    nowMs: START_MS,
+    rows: [],
+    isUnused: false,
+  };
+  const lines: string[] = [];
+  const say = (_fields: object, message: string): void => void lines.push(message);
+  const log: Log = { debug: say, info: say, warn: say, error: say };
+  const clock = { now: () => START_MS, monotonic: () => world.monotonicMs };
+  const pollSql: Sql = {
+    query: <R = Row>(statement: Statement, values: readonly unknown[] = []): Promise<R[]> => {
+      if (statement.name === 'revocationDatabaseIsUnused') return Promise.resolve([{ isUnused: db.isUnused } as R]);
+      const since = values[0] as number;
+      return new Promise((resolve, reject) => {
+        // What a statement sees is fixed when it is sent.
+        const { rows, isUnused: _, ...state } = structuredClone(db);
+        const page = rows.filter(([epoch]) => epoch > since).slice(0, FEED_PAGE_SIZE);
+        const answer = (failure?: Error): void =>
+          failure ? reject(failure) : resolve([{ ...state, rows: page } as R]);
+        world.asked.push({ since, answer });
+        if (world.isAutomatic) answer();
+      });
+    },
+  };
+  const sql: Sql = {
+    query: async () => {
+      world.beats += 1;
+      if (world.isBeatFailing) throw new Error('no room');
+      return [];
+    },
+  };
+  const marks: MarkStore = {
+    read: async () => world.stored,
+    raise: async (next, replaced = []) => {
+      let kept = world.stored;
+      if (kept === null || replaced.includes(kept.incarnation)) kept = next;
+      else if (kept.incarnation === next.incarnation)
+        kept = {
+          incarnation: next.incarnation,
+          revocationEpoch: Math.max(kept.revocationEpoch, next.revocationEpoch),
+          beat: Math.max(kept.beat, next.beat),
+        };
+      world.stored = kept;
+      return kept;
+    },
+  };
+  let onEntry: PollWorld['tellEntry'] = () => {};
+  const redis = {
+    append: async (stream: string, fields: Record<string, string>) => {
+      if (world.isRedisDown) throw new Error('no redis');
+      world.appended.push(`${stream} ${fields.epoch}`);
+    },
+    follow: (_stream: string, listener: typeof onEntry) => {
+      onEntry = listener;
+      return async () => {};
+    },
+  } as unknown as Redis;
+  const reload = (what: string) => async (): Promise<void> => {
+    world.reloads.push(what);
+    if (world.failingReload === what) throw new Error('not now');
+  };
+  const set = createRevocationSet({ clock, log, stalenessBoundMs: 2_000, budget: 1_000 });
+  const poll = createStatePoll({
+    sql,
+    redis,
+    clock,
+    log,
+    marks,
+    pollSql,
+    revocations: set,
+    pollIntervalMs: 1_000_000,
+    onKeysVersion: reload('keys'),
+    onAccessVersion: reload('access'),
+    onConfirmed: (state) => world.confirmed.push(state),
+  });
+  const world: PollWorld = {
+    db,
+    monotonicMs: 1_000,
+    asked: [],
+    isAutomatic: true,
+    lines,
+    stored: null,
+    marks,
+    appended: [],
+    isRedisDown: false,
+    beats: 0,
+    isBeatFailing: false,
+    reloads: [],
+    failingReload: null,
+    confirmed: [],
+    set,
+    poll,
+    tellEntry: (fields) => onEntry(fields),
+    revoke(jti) {
+      db.epoch += 1;
+      db.rows.push([db.epoch, 'jti', jti, null, 'test', null, null, db.nowMs + HOUR_MS, db.nowMs]);
+    },
+    isRevoked: (jti) => set.check({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0 }) === 'revoked',
+    async started() {
+      poll.start();
+      await poll.ready();
+      await turn();
+      world.asked.length = 0;
+    },
+    close() {
+      world.isAutomatic = true;
+      for (const { answer } of world.asked) answer();
+      return poll.close();
+    },
+  };
+  return world;
+}

@@ -1,0 +1,54 @@
+// For tests only: a sealed log to which happens what must not: it is tampered with, restored and continued.
+import pg from 'pg';
+import { sealEvents } from '../../../domain/audit/seal/seal-events.ts';
+import { testCaller } from '../ports.ts';
+import { createTestDatabase } from '../stores.ts';
+import { createLogWorld, giveKeys, type LogWorld } from './log-world.ts';
+
+export type SealingWorld = LogWorld & {
+  readonly databaseUrl: string;
+  seal(): ReturnType<typeof sealEvents>;
+  /** Past every trigger. */
+  asSuperuser(...statements: string[]): Promise<void>;
+  /** The tables of the log as they are now; `restore` is a backup put back. */
+  backup(): Promise<{ restore(): Promise<void> }>;
+};
+
+const TABLES = ['audit_log', 'audit_events', 'audit_personal', 'audit_tiles', 'audit_checkpoints', 'audit_outbox'];
+
+/** A database of its own with a log that has begun: one for each test. `end` forgets both. */
+export async function openSealingWorld(): Promise<SealingWorld> {
+  const database = await createTestDatabase();
+  const world = await createLogWorld(database.url);
+  await giveKeys(world);
+  const seal = () => sealEvents(world, {}, testCaller);
+  await seal();
+  const asSuperuser = async (...statements: string[]): Promise<void> => {
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    for (const statement of ['SET session_replication_role = replica', ...statements]) await client.query(statement);
+    await client.end();
+  };
+  return {
+    ...world,
+    databaseUrl: database.url,
+    seal,
+    asSuperuser,
+    async backup() {
+      await asSuperuser(...TABLES.map((table) => `CREATE TABLE kept_${table} AS TABLE ${table}`));
+      return {
+        restore: () =>
+          asSuperuser(
+            ...TABLES.flatMap((table) => [
+              `DELETE FROM ${table}`,
+              `INSERT INTO ${table} ${table === 'audit_outbox' ? 'OVERRIDING SYSTEM VALUE' : ''} TABLE kept_${table}`,
+            ]),
+          ),
+      };
+    },
+    async end() {
+      await world.end();
+      await database.drop();
+    },
+  };
+}
