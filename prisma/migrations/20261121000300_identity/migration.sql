@@ -36,7 +36,9 @@ CREATE TABLE sessions (
   "userAgent" text,
   -- Methods (RFC 8176) and assurance of the login; its token families repeat them.
   amr         text[] NOT NULL DEFAULT '{}',
-  acr         text NOT NULL DEFAULT 'aal1'
+  acr         text NOT NULL DEFAULT 'aal1',
+  -- By the clock here. "createdAt" is of the copy that opened it, whose clock may be seconds behind, or of an older login.
+  "writtenAt" timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX sessions_user_id ON sessions ("userId");
 CREATE INDEX sessions_expires_at ON sessions ("expiresAt");
@@ -184,6 +186,15 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER accounts_changed AFTER INSERT OR UPDATE OR DELETE ON accounts FOR EACH ROW EXECUTE FUNCTION account_changed();
+
+-- Dated at commit: a link that a sign-in makes is then no older than the event of that sign-in, which is written after it.
+CREATE FUNCTION account_dated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE accounts SET "createdAt" = clock_timestamp() WHERE id = NEW.id;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER accounts_dated AFTER INSERT ON accounts DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW WHEN (NEW."providerId" <> 'credential') EXECUTE FUNCTION account_dated();
 
 -- Puts another digest of the same, just proved password in place. False when the password is another one by now.
 CREATE FUNCTION account_password_upgrade(subject text, proven text, upgraded text) RETURNS boolean LANGUAGE plpgsql AS $$

@@ -247,6 +247,13 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
+-- Whoever adds one says when by a clock of their own.
+CREATE FUNCTION passkey_dated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."createdAt" := clock_timestamp();
+  RETURN NEW;
+END $$;
+CREATE TRIGGER passkeys_dated BEFORE INSERT ON passkeys FOR EACH ROW EXECUTE FUNCTION passkey_dated();
 CREATE TRIGGER passkeys_changed AFTER INSERT OR DELETE ON passkeys FOR EACH ROW EXECUTE FUNCTION passkey_changed();
 
 -- One attempt to sign in by another provider, between the way there and the way back. What it proves with the provider

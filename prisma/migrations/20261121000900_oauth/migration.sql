@@ -64,10 +64,11 @@ CREATE TABLE oauth_device_grants (
   user_epoch       integer,                                          -- as they stood when it was decided:
   client_epoch     integer,                                          -- logins ended since end the grant too
   auth_time        timestamptz(0),
+  decided_at       timestamptz,                                      -- by the clock here; auth_time is of a copy's
   interval_seconds smallint NOT NULL,
   polled_at        timestamptz(3),
   expires_at       timestamptz(3) NOT NULL,
-  CHECK (status <> 'approved' OR num_nulls(user_id, user_epoch, client_epoch, auth_time) = 0)
+  CHECK (status <> 'approved' OR num_nulls(user_id, user_epoch, client_epoch, auth_time, decided_at) = 0)
 );
 CREATE INDEX oauth_device_grants_expires_at ON oauth_device_grants (expires_at);
 CREATE INDEX oauth_device_grants_share ON oauth_device_grants (client_id, share, expires_at);

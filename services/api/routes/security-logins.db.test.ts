@@ -126,6 +126,29 @@ describe('every way of signing in is judged by where it comes from', () => {
     expect([await isOver(again), await isOver(away)]).toEqual([false, true]);
   });
 
+  test('another provider: what the sign-in itself has linked goes with it, however long its transaction took', async () => {
+    const owner = await signUp({ api: url });
+    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [owner.id]);
+    const home = await world.signInFrom(owner, '192.0.2.10', 'Firefox on the desk');
+    const away = await bySocial(providerAccount({ email: owner.email }), AWAY);
+    expect((await sightings(owner.id)).at(-1)).toEqual({
+      factor: 'social',
+      known: false,
+      elsewhere: expect.any(String),
+    });
+    const links = `FROM accounts WHERE "userId" = $1 AND "providerId" = 'company'`;
+    // Its transaction began before either: that would be the time by the beginning of it.
+    const dated = await world.rows(
+      `SELECT "createdAt" >= (SELECT date_trunc('milliseconds', max(occurred_at)) FROM audit_outbox
+         WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) AS "isCovered" ${links}`,
+      [owner.id],
+    );
+    expect(dated).toEqual([{ isCovered: true }]);
+    await world.detect();
+    expect(await world.rows(`SELECT 1 ${links}`, [owner.id])).toEqual([]);
+    expect([await isOver(home), await isOver(away)]).toEqual([true, true]);
+  });
+
   test('a code beside the password, as a page in between hands both on', async () => {
     const user = await enrolled({ url });
     await world.rows('DELETE FROM sessions WHERE "userId" = $1', [user.userId]);

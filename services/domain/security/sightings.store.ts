@@ -42,22 +42,20 @@ const networkBlock = defineStatement(
 );
 
 /** Row triggers end its families, write the revocation and the audit row. */
-const sessionEnd = defineStatement(
-  'securitySessionEnd',
-  `DELETE FROM sessions WHERE id = $1 RETURNING to_json("createdAt") #>> '{}' AS "createdAt"`,
-);
+const sessionEnd = defineStatement('securitySessionEnd', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
 
 /**
- * What was opened after a session began ($3), or after the login that was seen ($2): another session, a device that is
- * signed in without one, or is about to be. A login tells whole seconds.
+ * What was opened after the login that was seen: another session, a device that is signed in without one, or is about to
+ * be. All by the clock that dated the login, the database's: those of copies differ. Along sessions_user_id,
+ * refresh_families_user_id and oauth_device_grants_user_id.
  */
 const openedSinceRead = defineStatement(
   'securityOpenedSinceRead',
-  `SELECT 1 WHERE EXISTS (SELECT FROM sessions WHERE "userId" = $1 AND "createdAt" >= $3::timestamptz)
+  `SELECT 1 WHERE EXISTS (SELECT FROM sessions WHERE "userId" = $1 AND "writtenAt" >= $2::timestamptz)
      OR EXISTS (SELECT FROM refresh_families WHERE user_id = $1 AND sid IS NULL AND revoked_at IS NULL
        AND created_at >= $2::timestamptz)
      OR EXISTS (SELECT FROM oauth_device_grants WHERE user_id = $1 AND status = 'approved'
-       AND auth_time >= date_trunc('second', $3::timestamptz))`,
+       AND decided_at >= $2::timestamptz)`,
 );
 
 const userHold = defineStatement(
@@ -112,16 +110,13 @@ export async function blockNetworkRow(tx: Sql, key: string, seconds: number): Pr
   await tx.query(networkBlock, [key, seconds]);
 }
 
-/** When it began; undefined where it is gone already. */
-export const endSessionRow = async (tx: Sql, sessionId: string): Promise<string | undefined> =>
-  (await tx.query<{ createdAt: string }>(sessionEnd, [sessionId]))[0]?.createdAt;
+/** False where it is gone already. */
+export const endSessionRow = async (tx: Sql, sessionId: string): Promise<boolean> =>
+  (await tx.query(sessionEnd, [sessionId])).length > 0;
 
-/** Whether more was opened for the user since the session that was seen. */
-export const isMoreOpen = async (
-  tx: Sql,
-  userId: string,
-  { since, began }: { readonly since: string; readonly began: string },
-): Promise<boolean> => (await tx.query(openedSinceRead, [userId, since, began])).length > 0;
+/** Whether more was opened for the user since the login that was seen; its own session has ended by then. */
+export const isMoreOpen = async (tx: Sql, userId: string, since: string): Promise<boolean> =>
+  (await tx.query(openedSinceRead, [userId, since])).length > 0;
 
 export async function endEverythingOf(tx: Sql, userId: string): Promise<void> {
   await tx.query(userHold, [userId]);

@@ -21,8 +21,8 @@ type SeenLogin = {
  */
 export async function undoSince(tx: Tx, { userId, sessionId, since }: SeenLogin, reason: string): Promise<void> {
   const isLinked = await unlinkSince(tx, userId, since);
-  const began = sessionId === undefined ? undefined : await endSessionRow(tx, sessionId);
-  const isOutrun = began === undefined || isLinked || (await isMoreOpen(tx, userId, { since, began }));
+  const isEndedHere = sessionId !== undefined && (await endSessionRow(tx, sessionId));
+  const isOutrun = !isEndedHere || isLinked || (await isMoreOpen(tx, userId, since));
   if (isOutrun) await endEverythingOf(tx, userId);
   await takeFactorsSince(tx, userId, since);
   await endKeysSince(tx, userId, since, reason);

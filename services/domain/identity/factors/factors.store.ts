@@ -102,22 +102,24 @@ const passkeysRemove = defineStatement(
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
 );
 
-/** The same of those made since; their time is of a copy's clock, which may be so many seconds behind. */
+/** The same of those made since. Their time, as of the others below, is the database's, in milliseconds. */
 const passkeysRemoveSince = defineStatement(
   'factorsPasskeysRemoveSince',
   `DELETE FROM passkeys WHERE id IN (
-     SELECT id FROM passkeys WHERE "userId" = $1 AND "createdAt" >= $2::timestamptz - interval '5 seconds'
+     SELECT id FROM passkeys WHERE "userId" = $1 AND "createdAt" >= date_trunc('milliseconds', $2::timestamptz)
      ORDER BY id FOR UPDATE)`,
 );
 
 const totpIsSince = defineStatement(
   'twoFactorIsSince',
-  `SELECT 1 FROM two_factors WHERE "userId" = $1 AND verified AND coalesce("verifiedAt", "createdAt") >= $2::timestamptz`,
+  `SELECT 1 FROM two_factors WHERE "userId" = $1 AND verified
+     AND coalesce("verifiedAt", "createdAt") >= date_trunc('milliseconds', $2::timestamptz)`,
 );
 
 const codesVoidSince = defineStatement(
   'recoveryCodesVoidSince',
-  `UPDATE two_factors SET "codesLeft" = 0 WHERE "userId" = $1 AND "codesMadeAt" >= $2::timestamptz`,
+  `UPDATE two_factors SET "codesLeft" = 0 WHERE "userId" = $1
+     AND "codesMadeAt" >= date_trunc('milliseconds', $2::timestamptz)`,
 );
 
 const codesInsert = defineStatement(

@@ -81,15 +81,12 @@ const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys W
 
 const accountDelete = defineStatement('linkedAccountDelete', `DELETE FROM accounts WHERE id = $1 AND "userId" = $2`);
 
-/**
- * In id order, as `waysInLock`; the row trigger writes the event. A link is as old as the beginning of its transaction,
- * and the event of the sign-in that made it a moment younger.
- */
+/** In id order, as `waysInLock`; the row trigger writes the event. A link tells milliseconds. */
 const accountsDeleteSince = defineStatement(
   'linkedAccountsDeleteSince',
   `DELETE FROM accounts WHERE id IN (
      SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" <> 'credential'
-       AND "createdAt" >= $2::timestamptz - interval '5 seconds'
+       AND "createdAt" >= date_trunc('milliseconds', $2::timestamptz)
      ORDER BY id FOR UPDATE)
    RETURNING 1`,
 );

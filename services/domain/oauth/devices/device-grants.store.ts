@@ -36,7 +36,7 @@ const deviceGrantRead = defineStatement(
 const deviceGrantDecide = defineStatement(
   'oauthDeviceGrantDecide',
   `UPDATE oauth_device_grants g SET status = $2, user_id = u.id, user_epoch = u."tokenEpoch", client_epoch = c."tokenEpoch",
-     auth_time = to_timestamp($4::float8)
+     auth_time = to_timestamp($4::float8), decided_at = clock_timestamp()
    FROM users u, oauth_clients c
    WHERE g.user_code = $1 AND g.status = 'pending' AND g.expires_at > clock_timestamp()
      AND u.id = $3 AND u."disabledAt" IS NULL AND c."clientId" = g.client_id
