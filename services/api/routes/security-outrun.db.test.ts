@@ -5,6 +5,7 @@ import { codeOf } from '../../platform/testing/counterparts/totp.ts';
 import { newEmail, newPassword, refresh, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, type Json, type Received, send } from '../../platform/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { whileItWaits } from '../../platform/testing/overtaken.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 import { askToken, browserOf, newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
 import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
@@ -48,6 +49,14 @@ async function thiefOf(owner: TestUser): Promise<Theft> {
   return { owner, home, thief };
 }
 
+/** The thief once more, in a browser that is known for the account and keeps the session of the first. */
+async function again({ owner, thief }: Theft): Promise<Received> {
+  const device = cookieOf(thief).match(/sallyport\.device=[^;]+/)?.[0] as string;
+  const second = await world.signInFrom(owner, '203.0.113.250', 'curl', { cookie: device });
+  expect(second.status, second.text).toBe(200);
+  return second;
+}
+
 /** A write from a page of our own. */
 async function act(path: string, cookie: string, json: object = {}): Promise<Received> {
   const answer = await send(api.url, 'POST', path, { cookie, json, headers: { origin: API_URL } });
@@ -67,6 +76,12 @@ const justBefore = ({ id: owner }: TestUser, table: 'accounts' | 'passkeys', id:
        WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) - interval '2 milliseconds' WHERE id = $2`,
     [owner, id],
   );
+
+const linkOf = ({ id }: TestUser, subject: string) =>
+  rows(`INSERT INTO accounts (id, "userId", "providerId", "accountId") VALUES ($1, $2, 'company', $1)`, [
+    `${subject}-${id}`,
+    id,
+  ]);
 
 const sessionsOf = ({ id }: TestUser) => rows('SELECT id FROM sessions WHERE "userId" = $1', [id]);
 
@@ -136,18 +151,10 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
   const behind = (table: string, column: string, where: string, id: string) =>
     rows(`UPDATE ${table} SET ${column} = ${column} - interval '1 minute' WHERE ${where} = $1 RETURNING 1`, [id]);
 
-  /** The thief again, in a browser that is known for the account and keeps the session of the first. */
-  async function again({ owner, thief }: Theft): Promise<Received> {
-    const device = cookieOf(thief).match(/sallyport\.device=[^;]+/)?.[0];
-    const second = await world.signInFrom(owner, '203.0.113.250', 'curl', { cookie: device as string });
-    expect(second.status, second.text).toBe(200);
-    expect(await behind('sessions', '"createdAt"', 'id', second.body.session.id)).toHaveLength(1);
-    return second;
-  }
-
   test('hides no second session', async () => {
     const stolen = await theft();
     const second = await again(stolen);
+    expect(await behind('sessions', '"createdAt"', 'id', second.body.session.id)).toHaveLength(1);
     await world.detect();
     expect(await sessionsOf(stolen.owner)).toEqual([]);
     for (const login of [second, stolen.thief, stolen.home]) expect(await refreshed(login)).toBe('session_ended');
@@ -176,6 +183,33 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
     await world.detect();
     const left = await rows('SELECT id FROM passkeys WHERE "userId" = $1', [owner.id]);
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
+  });
+});
+
+describe('while a batch refreshes what will end', () => {
+  test.each<[string, (theft: Theft) => Promise<unknown>]>([
+    ['another session of the thief', again],
+    ['a login of a device', async ({ owner, thief }) => poll(await allowDevice(owner, cookieOf(thief)))],
+    ['an account that he linked', ({ owner }) => linkOf(owner, 'batch')],
+  ])('logins are held in the order in which it holds them: %s never ends in a deadlock', async (_what, gains) => {
+    const stolen = await theft();
+    await gains(stolen);
+    const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
+      stolen.owner.id,
+    ]);
+    const [first] = families;
+    const taken = families.findIndex(({ sid }) => sid === stolen.thief.body.session.id);
+    expect(taken, 'its own session is not the first by id').toBeGreaterThan(0);
+    const hold = 'SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE';
+    await whileItWaits(
+      api.stores.pools.main,
+      [[hold, [first?.id]]],
+      () => world.detect(),
+      // Nothing above the one that it waits for is taken.
+      (batch) => batch.query(`${hold} NOWAIT`, [families[taken]?.id]),
+    );
+    expect(await sessionsOf(stolen.owner)).toEqual([]);
+    expect(await world.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
   });
 });
 
@@ -216,11 +250,7 @@ describe('what a thief added in those seconds goes, and what was there before st
 
   test('a linked account', async () => {
     const { owner } = await theft();
-    for (const subject of ['owner', 'thief'])
-      await rows(`INSERT INTO accounts (id, "userId", "providerId", "accountId") VALUES ($1, $2, 'company', $1)`, [
-        `${subject}-${owner.id}`,
-        owner.id,
-      ]);
+    for (const subject of ['owner', 'thief']) await linkOf(owner, subject);
     await justBefore(owner, 'accounts', `owner-${owner.id}`);
     await world.detect();
     const left = await rows('SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" = $2', [owner.id, 'company']);

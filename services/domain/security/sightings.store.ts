@@ -62,6 +62,11 @@ const userHold = defineStatement(
   'securityUserHold',
   `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) u`,
 );
+/** Its sessions are held by then. In id order, as by a batch of refreshes; along refresh_families_user_id. */
+const familiesHold = defineStatement(
+  'securityFamiliesHold',
+  `SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE`,
+);
 /** User, sessions, families: the order of every writer. A higher epoch refuses every token born before. */
 const userEpochRaise = defineStatement(
   'securityUserEpochRaise',
@@ -117,6 +122,12 @@ export const endSessionRow = async (tx: Sql, sessionId: string): Promise<boolean
 /** Whether more was opened for the user since the login that was seen; its own session has ended by then. */
 export const isMoreOpen = async (tx: Sql, userId: string, since: string): Promise<boolean> =>
   (await tx.query(openedSinceRead, [userId, since])).length > 0;
+
+/** Every login of a user, each in its turn: whichever end then, and in whatever order, nobody waits for us in a circle. */
+export async function holdLogins(tx: Sql, userId: string): Promise<void> {
+  await tx.query(userHold, [userId]);
+  await tx.query(familiesHold, [userId]);
+}
 
 export async function endEverythingOf(tx: Sql, userId: string): Promise<void> {
   await tx.query(userHold, [userId]);

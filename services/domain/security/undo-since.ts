@@ -1,7 +1,7 @@
 import { endKeysSince } from '../api-keys/end-keys-since.ts';
 import { takeFactorsSince, unlinkSince } from '../identity/ways-in-since.ts';
 import type { Tx } from '../ports.ts';
-import { endEverythingOf, endSessionRow, isMoreOpen } from './sightings.store.ts';
+import { endEverythingOf, endSessionRow, holdLogins, isMoreOpen } from './sightings.store.ts';
 
 /** A login that was seen too late: what its holder could do in between. */
 type SeenLogin = {
@@ -15,12 +15,13 @@ type SeenLogin = {
 /**
  * Ends a login and takes back what may have come of it. Whoever replaced the session, opened another, or gave the account
  * another way in before anybody looked would outlive its end: then every login of the user ends, all API keys, devices
- * and mailed codes with them. Row triggers write an event of each. The user is held by the caller; accounts, sessions,
- * factors and keys are taken in the order of other writers.
+ * and mailed codes with them. Row triggers write an event of each. The user is held by the caller; accounts, then every
+ * session and family, are taken in the order of other writers before the first of them ends.
  * @param reason stored with API keys
  */
 export async function undoSince(tx: Tx, { userId, sessionId, since }: SeenLogin, reason: string): Promise<void> {
   const isLinked = await unlinkSince(tx, userId, since);
+  await holdLogins(tx, userId);
   const isEndedHere = sessionId !== undefined && (await endSessionRow(tx, sessionId));
   const isOutrun = !isEndedHere || isLinked || (await isMoreOpen(tx, userId, since));
   if (isOutrun) await endEverythingOf(tx, userId);
