@@ -232,6 +232,9 @@ BEGIN
     ELSE
       PERFORM audit_record('recovery_codes.made', 'ok', 'user', NEW."userId");
     END IF;
+  ELSIF NEW."codesLeft" = 0 AND OLD."codesLeft" > 0 THEN
+    PERFORM audit_record('recovery_codes.voided', 'ok', 'user', NEW."userId",
+      jsonb_build_object('left', OLD."codesLeft") || audit_reason());
   END IF;
   IF NEW.verified AND NOT OLD.verified THEN PERFORM factor_enrolled(NEW."userId", 'totp'); END IF;
   IF OLD.verified AND NOT NEW.verified THEN PERFORM factor_removed(NEW."userId", 'totp'); END IF;

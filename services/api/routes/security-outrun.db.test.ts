@@ -245,6 +245,9 @@ describe('what a thief added in those seconds goes, and what was there before st
     ]);
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id]), 'of before').toHaveLength(1);
     expect(await eventsOf('factor.removed', 'target_id', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
+    expect(await eventsOf('recovery_codes.voided', 'target_id', owner.id)).toEqual([
+      { actor_kind: 'system', detail: { left: 10, reason: 'impossible_travel' } },
+    ]);
     expect([await refreshed(confirmed), await sessionsOf(owner)]).toEqual(['session_ended', []]);
   });
 

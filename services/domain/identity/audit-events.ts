@@ -180,6 +180,14 @@ export const recoveryCodeUsed = defineAuditEvent({
   meaning: 'A recovery code was used, its one time; `detail.left` says how many are left.',
 });
 
+export const recoveryCodesVoided = defineAuditEvent({
+  type: 'recovery_codes.voided',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'The recovery codes of an account count no more, and its factors stay: they were made after a sign-in that an incident took back. `detail.left` says how many there were, `detail.reason` the detection. Where the last factor goes, its codes go without an event of their own.',
+});
+
 export const userInvited = defineAuditEvent({
   type: 'user.invited',
   durability: 'durable',
