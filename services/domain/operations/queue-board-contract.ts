@@ -5,6 +5,7 @@ import {
   permissionMissing,
   queueUnavailable,
   routeUnknown,
+  stepUpRequired,
   storeUnavailable,
   unauthenticated,
 } from '../../platform/errors.ts';
@@ -13,6 +14,7 @@ import { queueChangeRefused } from './errors.ts';
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 /** Bull Board's own parameters and bodies: what it does not know it does not read. */
 const loose = z.looseObject({});
+const operators = { accepts: ['session', 'bearer'], permission: 'queues:manage' } as const;
 
 /** The page, and what it loads and asks for below this path; all of it under this one policy. */
 export const queueBoardEndpoint = defineEndpoint({
@@ -21,7 +23,7 @@ export const queueBoardEndpoint = defineEndpoint({
   operation: 'openQueueBoard',
   summary: 'Queues, jobs and dead letters as a page (Bull Board)',
   tag: 'Operations',
-  auth: { accepts: ['session', 'bearer'], permission: 'queues:manage' },
+  auth: operators,
   query: loose,
   responses: { 200: PAGE },
   errors: [unauthenticated, permissionMissing, originRefused, routeUnknown, queueUnavailable, storeUnavailable],
@@ -46,9 +48,12 @@ export const changeQueueEndpoint = defineEndpoint({
   operation: 'changeQueue',
   summary:
     'What the page changes of a queue or a job: retry, clean, promote, pause, resume; in the audit log before it is made',
+  // Dangerous: with a queue stands the sealing of events, and with it what detections see, or the mail that warns.
+  auth: { ...operators, stepUp: true },
   // Each of them says all in its path.
   query: z.strictObject({}),
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.unknown(), 204: null },
+  errors: [...readQueueBoardEndpoint.errors, stepUpRequired],
 });

@@ -83,12 +83,12 @@ export const acknowledgeIncidentEndpoint = defineEndpoint({
   operation: 'acknowledgeIncident',
   summary: 'Take up an incident: somebody looks at it',
   tag: INCIDENTS,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'incidents:manage' },
+  auth: manages('incidents:manage'),
   params: byId,
   query: noQuery,
   body: bodyReason,
   responses: { 200: incidentView },
-  errors: [...REFUSALS, incidentUnknown, incidentClosed],
+  errors: [...REFUSALS, stepUpRequired, incidentUnknown, incidentClosed],
 });
 
 export const closeIncidentEndpoint = defineEndpoint({
