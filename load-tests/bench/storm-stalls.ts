@@ -13,7 +13,7 @@ import { BenchContext } from '../lib/bench.ts';
 import { descendantsOf } from '../lib/cpu-time.ts';
 import { streamOf } from '../lib/generator.ts';
 import type { StreamSpec } from '../lib/load-loop.ts';
-import { besideSpinning, prepareStorm } from './login-storm.ts';
+import { besideSpinning, prepareStorm, runStorm } from './login-storm.ts';
 
 const settleMs = 3_000;
 const stallMs = 0.25;
@@ -50,10 +50,11 @@ function staysOf(recording: string): Stay[] {
 const threadOf = (name: string): number => Number(/\[(\d+)/.exec(name)?.[1]);
 
 /** What a thread is to the product, by its number; threads of others by their own names. */
-function roleNames(startPid: number, apiPid: number, clientPid: number): (name: string) => string {
+function roleNames(startPid: number, apiPid: number, clientPid: number, besidePid: number): (name: string) => string {
   const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
   const roles = new Map<number, string>([
     [clientPid, 'the client'],
+    [besidePid, 'the client of logins'],
     [process.pid, 'the bench'],
   ]);
   for (const pid of descendantsOf(startPid)) {
@@ -121,16 +122,17 @@ const context = new BenchContext({ rounds: 1, seconds, say: (text) => void proce
 try {
   const { product, validate, logins } = await prepareStorm(context);
   const clientPid = context.generator().pid;
-  const measure = async (name: string, streams: readonly StreamSpec[]): Promise<void> => {
+  const besidePid = context.generatorBeside().pid;
+  const measure = async (name: string, ...others: readonly StreamSpec[]): Promise<void> => {
     const recording = join(folder, `${name}.data`);
-    const load = context.generator().run({ streams, warmUpSeconds: 2, seconds, pid: product.apiPid });
+    const load = runStorm(context, [validate, ...others], { warmUpSeconds: 2, seconds });
     await sleep(settleMs);
     const recordedSeconds = Math.max(1, seconds - 2);
     const perf = spawn('perf', ['sched', 'record', '-o', recording, '--', 'sleep', String(recordedSeconds)], {
       stdio: 'ignore',
     });
     await once(perf, 'exit');
-    const roleOf = roleNames(product.startPid, product.apiPid, clientPid);
+    const roleOf = roleNames(product.startPid, product.apiPid, clientPid, besidePid);
     const result = await load;
     const { p50Ms, p99Ms } = streamOf(result, 'validate').latency;
     say(`${name}: validate p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms while traced`);
@@ -138,10 +140,10 @@ try {
     report("the API's main thread", waitsOf(product.apiPid, stays, roleOf), recordedSeconds);
     report('the client', waitsOf(clientPid, stays, roleOf), recordedSeconds);
   };
-  await context.generator().run({ streams: [validate, logins], warmUpSeconds: 0, seconds, pid: product.apiPid });
-  await measure('quiet', [validate]);
-  await besideSpinning(() => measure('spin', [validate]));
-  await measure('storm', [validate, logins]);
+  await runStorm(context, [validate, logins], { warmUpSeconds: 0, seconds });
+  await measure('quiet');
+  await besideSpinning(() => measure('spin'));
+  await measure('storm', logins);
 } finally {
   await context.close();
   rmSync(folder, { recursive: true, force: true });

@@ -29,6 +29,7 @@ export class BenchContext {
   readonly #closing: (() => Promise<void> | void)[] = [];
   #product: Promise<Product> | undefined;
   #generator: LoadGenerator | undefined;
+  #besideGenerator: LoadGenerator | undefined;
 
   constructor(options: { rounds: number; seconds: number; say: (text: string) => void }) {
     this.rounds = options.rounds;
@@ -60,12 +61,20 @@ export class BenchContext {
   }
 
   generator(): LoadGenerator {
-    if (!this.#generator) {
-      const generator = new LoadGenerator();
-      this.#generator = generator;
-      this.#closing.push(() => generator.close());
-    }
+    this.#generator ??= this.#newGenerator();
     return this.#generator;
+  }
+
+  /** A second one, for what must not delay the clock of the first; its stocks are its own. */
+  generatorBeside(): LoadGenerator {
+    this.#besideGenerator ??= this.#newGenerator();
+    return this.#besideGenerator;
+  }
+
+  #newGenerator(): LoadGenerator {
+    const generator = new LoadGenerator();
+    this.#closing.push(() => generator.close());
+    return generator;
   }
 
   /** A baseline in a process of its own. */
