@@ -44,6 +44,18 @@ test('a run that fails fails for those who shared it, and for nobody after them'
   await expect(last).resolves.toBeUndefined();
 });
 
+test('whoever waits is not outrun by one who comes again as soon as a run ends', async () => {
+  const again = turns.take('first').then(() => turns.take('again'));
+  const waits = turns.take('second');
+  runs[0]?.end();
+  await expect.poll(begun).toHaveLength(2);
+  expect(begun()).toEqual(['first', 'second']);
+  runs[1]?.end();
+  await Promise.all([waits, again]);
+  expect(begun()).toEqual(['first', 'second']);
+  expect(turns.isIdle()).toBe(true);
+});
+
 test('closing waits for the run under way, and begins none for those who wait', async () => {
   const first = turns.take('first');
   const other = turns.take('second');

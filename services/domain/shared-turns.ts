@@ -13,6 +13,8 @@ export function createSharedTurns<T>(run: (given: T) => Promise<void>): SharedTu
   let closed = false;
 
   function take(given: T): Promise<void> {
+    // Also between two runs: whoever comes again at once takes the turn of nobody who waits.
+    if (next !== null) return next;
     if (running === null) {
       running = run(given).finally(() => {
         running = null;
@@ -20,7 +22,7 @@ export function createSharedTurns<T>(run: (given: T) => Promise<void>): SharedTu
       return running;
     }
     // The one under way may have looked before what this caller wants seen.
-    next ??= running
+    next = running
       .catch(() => {})
       .then(() => {
         next = null;
