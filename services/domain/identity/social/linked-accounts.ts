@@ -1,6 +1,6 @@
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import { findAccount, lockUser } from '../accounts/accounts.store.ts';
+import { holdOwnSession } from '../accounts/hold-own-session.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockWaysIn } from './social.store.ts';
@@ -34,7 +34,7 @@ export async function listLinkedAccounts(
 
 /**
  * Takes a way to sign in from the caller's account; its sessions stay.
- * @throws linkedAccountUnknown (404), lastWayIn (409)
+ * @throws unauthenticated (401) where the session is over, linkedAccountUnknown (404), lastWayIn (409)
  */
 export async function unlinkAccount(
   ports: Pick<Ports, 'transact'> & MailPorts,
@@ -44,7 +44,7 @@ export async function unlinkAccount(
   const { userId } = ownAccount(caller);
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'unlink_account');
-    await lockUser(tx, userId);
+    const { email: to } = await holdOwnSession(tx, caller);
     const ways = await lockWaysIn(tx, userId);
     const found = ways.find(
       (way) => way.providerId === providerId && (accountId === undefined || way.accountId === accountId),
@@ -53,8 +53,7 @@ export async function unlinkAccount(
     if (!found || providerId === 'credential') throw linkedAccountUnknown();
     if (ways.length === 1 && !(await hasPasskey(tx, userId))) throw lastWayIn();
     await deleteAccount(tx, found.id, userId);
-    const to = (await findAccount(tx, userId))?.email;
-    if (to) await queueMail(tx, ports, { template: 'account_unlinked', to, provider: providerId }, caller);
+    await queueMail(tx, ports, { template: 'account_unlinked', to, provider: providerId }, caller);
   });
   return { status: 'unlinked' };
 }

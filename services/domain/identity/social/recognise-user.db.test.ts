@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startOidcProvider, type TestProvider } from '../../../platform/testing/counterparts/oidc-provider.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import { type IdentityWorld, startIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
+import type { Caller } from '../../ports.ts';
 import { personCaller } from '../finish-login.ts';
 import { spendLoginFailures } from '../guard/forgive-login.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
@@ -139,8 +140,13 @@ test('of two accounts at one provider the named one is unlinked, and no other', 
   const { id, email } = await somebody();
   const [one, two] = [profileOf(email), profileOf(email)];
   for (const profile of [one, two]) await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+  const sessionId = randomUUID();
+  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
+    sessionId,
+    id,
+  ]);
   const unlink = (accountId: string) =>
-    unlinkAccount(ports, { providerId: 'company', accountId }, personCaller(id, caller));
+    unlinkAccount(ports, { providerId: 'company', accountId }, { ...personCaller(id, caller), sessionId } as Caller);
   await expect(unlink(randomUUID())).rejects.toMatchObject({ code: 'linked_account_unknown' });
   expect(await unlink(two.accountId)).toEqual({ status: 'unlinked' });
   expect(await rows('SELECT "accountId" FROM accounts WHERE "userId" = $1', [id])).toEqual([

@@ -12,6 +12,7 @@ import {
   providerAccount,
   type SocialWorld,
 } from '../../../platform/testing/worlds/social-world.ts';
+import type { Caller } from '../../ports.ts';
 import { personCaller } from '../finish-login.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 
@@ -162,6 +163,17 @@ describe('linking by who is signed in', () => {
     expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
   });
 
+  test('a session that is ended while it takes a way in away takes none', async () => {
+    const person = await signUp({ api: world.copy.url });
+    await link(person, providerAccount());
+    const end = `DELETE FROM sessions WHERE "userId" = $1`;
+    const answer = await overtaken(world.copy.stores.pools.main, person.id, end, () =>
+      unlink(person.cookie, 'company'),
+    );
+    expectRefusedSignIn(answer, 401, 'unauthenticated');
+    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
+  });
+
   test('the last way in stays', async () => {
     const only = await world.signInAs(providerAccount());
     const cookie = cookieOf(only);
@@ -171,8 +183,13 @@ describe('linking by who is signed in', () => {
        VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
       [randomUUID(), only.body.user.id],
     );
-    // The first passkey ended the session.
-    const owner = personCaller(only.body.user.id, testCaller);
+    // The first passkey ended the session; this is another.
+    const sessionId = randomUUID();
+    await world.rows(
+      `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`,
+      [sessionId, only.body.user.id],
+    );
+    const owner = { ...personCaller(only.body.user.id, testCaller), sessionId } as Caller;
     expect(await unlinkAccount(world.copy.ports, { providerId: 'company' }, owner)).toEqual({ status: 'unlinked' });
     expect((await world.ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);
     expect((await world.ask('GET', '/api/auth/list-accounts')).status).toBe(401);
