@@ -28,7 +28,7 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...never, '**/*.db.test.ts', '**/*.integration.test.ts'],
+          exclude: [...never, '**/*.db.test.ts'],
           maxWorkers: 2,
         },
       },
@@ -36,7 +36,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'integration',
-          include: ['**/*.db.test.ts', '**/*.integration.test.ts'],
+          include: ['**/*.db.test.ts'],
           exclude: never,
           setupFiles: [...common.setupFiles, 'services/platform/testing/empty-redis.ts'],
           globalSetup: ['services/platform/testing/global-services.ts'],

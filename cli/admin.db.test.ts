@@ -79,6 +79,13 @@ test('users are listed and shown, disabled and enabled, given roles and deleted;
   expect((await json('users', 'disable', id, ...reason)).sessions).toBe(0);
   expect(await actors('user.disabled', id)).toEqual(by('users'));
   expect((await json('users', 'list', '--disabled')).users).toMatchObject([{ id }]);
+  const made = users[0].created_at;
+  const madeIn = async (...span: string[]) =>
+    (await json('users', 'list', '--email-prefix', id.slice(0, 8), ...span)).users.length;
+  expect(await madeIn('--created-from', made.slice(0, 10), '--created-to', made.slice(0, 10))).toBe(1);
+  expect(await madeIn('--created-to', '2020-01-01')).toBe(0);
+  expect(await madeIn('--created-from', '2100-01-01T00:00:00Z')).toBe(0);
+  expect((await sallyport('users', 'list', '--created-from', 'yesterday')).code).toBe(2);
   expect((await json('users', 'enable', id, ...reason)).disabled_at).toBeNull();
   expect(await json('users', 'roles', id, '--remove', 'auditor', ...reason)).toMatchObject({ roles: ['user'] });
   expect(await json('users', 'roles', id)).toEqual({ roles: ['user'] });
@@ -149,10 +156,13 @@ test('clients are made with a secret shown once, given another, disabled and del
     '--audiences',
     'https://a.example',
     '--dpop-bound',
+    '--post-logout-redirect-uris',
+    'https://a.example/bye',
     ...reason,
   );
   expect(made).toMatchObject({
     name: 'Reports',
+    post_logout_redirect_uris: ['https://a.example/bye'],
     credential_scopes: ['tokens:read'],
     audiences: ['https://a.example'],
     dpop_bound_access_tokens: true,
@@ -181,7 +191,9 @@ test('clients are made with a secret shown once, given another, disabled and del
   expect(await sallyport(...update, '--yes')).toMatchObject({ code: 2, out: '' });
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
-  expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(/\n.*to a key no .*pushes requests yes\n$/);
+  expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
+    /\nafter sign-out to https:\/\/a\.example\/bye\n.*to a key no .*pushes requests yes\n$/,
+  );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);
   expect(await named('--name-prefix', 'fig')).toEqual(['Figures']);

@@ -19,9 +19,21 @@ export function uuidOf(id: string, listing: string): string {
 
 /** @param option as it is typed, `--limit` */
 export function wholeNumberOf(option: string, text: string, minimum: number, maximum: number): number {
-  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (number >= minimum && number <= maximum) return number;
   throw new CommandError(exitCodes.usage, `${option} takes a whole number from ${minimum} to ${maximum}`);
+}
+
+/**
+ * A time from the command line, RFC 3339. A day alone is all of it (UTC).
+ * @param end which end of a day
+ */
+export function instantOf(text: string, name: string, end: 'first' | 'last'): string {
+  const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
+  const time = isDay ? `${text}${end === 'first' ? 'T00:00:00Z' : 'T23:59:59.999999Z'}` : text;
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))$/.test(time);
+  if (isTime && !Number.isNaN(Date.parse(time))) return time;
+  throw new CommandError(exitCodes.usage, `${name} takes a day, or a time as 2026-01-31T08:00:00Z`);
 }
 
 /** The input as the endpoint of the same act takes it in its body. */

@@ -6,6 +6,7 @@ export type AskedOptions = ActOptions & {
   readonly scopes?: string[];
   readonly credentialScopes?: string[];
   readonly redirectUris?: string[];
+  readonly postLogoutRedirectUris?: string[];
   readonly audiences?: string[];
   readonly dpopBound?: boolean;
   readonly certificateBound?: boolean;
@@ -18,6 +19,7 @@ export const askedOf = (options: AskedOptions) => ({
   scopes: options.scopes,
   credential_scopes: options.credentialScopes,
   redirect_uris: options.redirectUris,
+  post_logout_redirect_uris: options.postLogoutRedirectUris,
   audiences: options.audiences,
   dpop_bound_access_tokens: options.dpopBound,
   tls_client_certificate_bound_access_tokens: options.certificateBound,

@@ -22,6 +22,7 @@ function changesOf(options: UpdateOptions) {
     scopes: body.scopes,
     credentialScopes: body.credential_scopes,
     redirectUris: body.redirect_uris,
+    postLogoutRedirectUris: body.post_logout_redirect_uris,
     audiences: body.audiences,
     dpopBound: body.dpop_bound_access_tokens,
     certificateBound: body.tls_client_certificate_bound_access_tokens,
@@ -47,6 +48,7 @@ export function registerClientUpdate(
     .option('--scopes <scopes...>', 'what a login through it may ask for')
     .option('--credential-scopes <scopes...>', 'what its own tokens may carry')
     .option('--redirect-uris <uris...>', 'where it may send people back to')
+    .option('--post-logout-redirect-uris <uris...>', 'where it may send people back to once they have signed out')
     .option('--audiences <audiences...>', 'whom its tokens may be for beside the installation')
     .option('--dpop-bound', 'every token of it is bound to a key (RFC 9449)')
     .option('--no-dpop-bound', 'none has to be')

@@ -71,6 +71,7 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     scopes: body.scopes ?? [],
     credentialScopes: body.credential_scopes ?? [],
     redirectUris: body.redirect_uris ?? [],
+    postLogoutRedirectUris: body.post_logout_redirect_uris ?? [],
     audiences: body.audiences ?? [],
     dpopBound: body.dpop_bound_access_tokens ?? false,
     certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
@@ -97,6 +98,7 @@ const lines = (client: ClientView): string[] => [
   `scopes ${client.scopes.join(' ') || 'none'}  of its own ${client.credential_scopes.join(' ') || 'none'}`,
   `audiences ${client.audiences.join(' ') || 'the installation alone'}`,
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
+  ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
   `bound to a key ${yes(client.dpop_bound_access_tokens)}  to a certificate ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}`,
 ];
 const yes = (is: boolean): string => (is ? 'yes' : 'no');
@@ -137,6 +139,7 @@ export function registerClients(program: Command): void {
     .option('--scopes <scopes...>', 'what a login through it may ask for', [])
     .option('--credential-scopes <scopes...>', 'what its own tokens may carry', [])
     .option('--redirect-uris <uris...>', 'where it may send people back to', [])
+    .option('--post-logout-redirect-uris <uris...>', 'where it may send people back to once they have signed out')
     .option('--audiences <audiences...>', 'whom its tokens may be for beside the installation', [])
     .option('--dpop-bound', 'every token of it is bound to a key (RFC 9449)')
     .option('--certificate-bound', 'every token of it is bound to a certificate (RFC 8705)')

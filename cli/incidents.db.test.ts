@@ -49,6 +49,15 @@ test('sallyport incidents lists, shows, acknowledges and closes; each change is 
   expect((await json('incidents', 'list', '--state', 'open')).incidents).toMatchObject([
     { incident_id: id, severity: 'medium', subject: { kind: 'user', id: subject } },
   ]);
+  const idsBy = async (...filter: string[]) =>
+    (await json('incidents', 'list', ...filter)).incidents.map(
+      ({ incident_id }: { incident_id: string }) => incident_id,
+    );
+  expect(await idsBy('--subject', subject)).toEqual([id]);
+  expect(await idsBy('--subject', randomUUID())).toEqual([]);
+  expect(await idsBy('--detection', 'password_guessing', '--subject', subject)).toEqual([id]);
+  expect(await idsBy('--detection', 'token_replay')).toEqual([]);
+  expect((await sallyport('incidents', 'list', '--detection', 'x')).code).toBe(2);
   expect((await sallyport('incidents', 'show', id)).out).toContain(subject);
   expect((await sallyport('incidents', 'close', id, '--reason', 'x')).code, 'asks a person').toBe(4);
   expect(await json('incidents', 'close', id, '--reason', 'x', '--dry-run')).toEqual({
@@ -70,6 +79,29 @@ test('sallyport incidents lists, shows, acknowledges and closes; each change is 
     ['close', id, '--reason', ''],
   ])
     expect((await sallyport('incidents', ...wrong)).code, wrong.join(' ')).toBe(2);
+}, 60_000);
+
+test('sallyport incidents names the events that could not be judged, and has one judged again with its reason in the audit log', async () => {
+  await ports.raw(
+    `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
+     SELECT seq, gen_random_uuid(), 'user.login', 'ok', 'system', '{}', now(), now(), '' FROM (VALUES (7), (9)) event (seq)`,
+  );
+  await ports.raw(
+    `INSERT INTO unjudged_events (seq, tries, failure, next_try_at) VALUES (7, 10, 'P0001', null), (9, 2, '22P02', now())`,
+  );
+  const { events, next } = await json('incidents', 'unjudged', '-n', '1');
+  expect(events).toMatchObject([{ seq: 7, type: 'user.login', tries: 10, failure: 'P0001', next_try_at: null }]);
+  expect((await json('incidents', 'unjudged', '--cursor', next)).events).toMatchObject([{ seq: 9, tries: 2 }]);
+  expect((await sallyport('incidents', 'unjudged')).out).toMatch(/7 .*10x P0001 {2}set aside\n.*22P02 {2}next try 2/);
+  const retry = (seq: string) => ['incidents', 'retry', seq, '--reason', 'mended', '--yes'];
+  expect(await json(...retry('7'))).toEqual({ seq: 7 });
+  expect(await ports.raw('SELECT seq FROM unjudged_events WHERE next_try_at IS NULL')).toEqual([]);
+  expect(await ports.raw(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`)).toEqual([
+    { detail: { seq: 7, reason: 'mended' } },
+  ]);
+  const again = await sallyport(...retry('7'));
+  expect([again.code, again.err]).toEqual([2, expect.stringContaining('No such event')]);
+  expect((await sallyport(...retry('x'))).code).toBe(2);
 }, 60_000);
 
 test('sallyport users unlock forgets the wrong passwords of an account', async () => {

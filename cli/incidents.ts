@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { detections } from '../services/domain/security/detections.ts';
 import { INCIDENT_STATES, SEVERITIES } from '../services/domain/security/incident-shapes.ts';
 import {
   changeIncident,
@@ -6,6 +7,7 @@ import {
   listIncidents,
   readIncident,
 } from '../services/domain/security/manage-incidents.ts';
+import { listUnjudged, retryEvent, type UnjudgedView } from '../services/domain/security/retry-unjudged.ts';
 import {
   type ActOptions,
   actAsked,
@@ -16,26 +18,37 @@ import {
   onDatabase,
   pageOf,
 } from './admin.ts';
-import { uuidOf } from './arguments.ts';
+import { uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport incidents');
 const listing = 'sallyport incidents list';
 
-type Filters = ListOptions & { readonly state?: string; readonly severity?: string };
+type Filters = ListOptions & {
+  readonly state?: string;
+  readonly severity?: string;
+  readonly detection?: string;
+  readonly subject?: string;
+};
 
-/** `sallyport incidents list|show|acknowledge|close`, directly on the database. */
+/** `sallyport incidents list|show|unjudged|retry|acknowledge|close`, directly on the database. */
 export function registerIncidents(program: Command): void {
-  const incidents = program.command('incidents').description('security incidents: list, show, acknowledge, close');
+  const incidents = program
+    .command('incidents')
+    .description(
+      'security incidents: list, show, acknowledge, close; events that could not be judged: unjudged, retry',
+    );
   addPage(incidents.command('list'))
     .description('the one seen last first')
     .addOption(new Option('--state <state>', 'only these').choices(INCIDENT_STATES))
     .addOption(new Option('--severity <severity>', 'only these').choices(SEVERITIES))
+    .addOption(new Option('--detection <name>', 'only these').choices(detections.map(({ name }) => name)))
+    .option('--subject <id>', 'only of this user, client or keyed hash')
     .action((_own, command: Command) =>
       onDatabase<Filters>(command, async (ports, output, options) => {
-        const { state, severity } = options;
-        const found = await listIncidents(ports, { ...pageOf(options), state, severity });
+        const { state, severity, detection, subject: subjectId } = options;
+        const found = await listIncidents(ports, { ...pageOf(options), state, severity, detection, subjectId });
         listPage(output, 'incidents', found, line);
       }),
     );
@@ -47,6 +60,25 @@ export function registerIncidents(program: Command): void {
       onDatabase<GlobalOptions>(command, async (ports, output) => {
         const incident = await readIncident(ports, uuidOf(id, listing));
         output.data(incident, (shown) => [line(shown), JSON.stringify(shown, null, 2)]);
+      }),
+    );
+  addPage(incidents.command('unjudged'))
+    .description('events that detections could not judge, the oldest first: tried again, or set aside')
+    .action((_own, command: Command) =>
+      onDatabase<ListOptions>(command, async (ports, output, options) => {
+        listPage(output, 'events', await listUnjudged(ports, pageOf(options)), unjudgedLine);
+      }),
+    );
+  addReason(incidents.command('retry'))
+    .description('have an event judged again that was set aside')
+    .argument('<seq>')
+    .action((asked: string, _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (ports, output, options) => {
+        const seq = wholeNumberOf('<seq>', asked, 0, Number.MAX_SAFE_INTEGER);
+        const act = () => retryEvent(ports, { seq, reason: options.reason }, caller);
+        await actAsked(output, options, `judge event ${seq} again`, act, () => [
+          `event ${seq} is judged within seconds`,
+        ]);
       }),
     );
   for (const [verb, state, description] of [
@@ -65,6 +97,9 @@ export function registerIncidents(program: Command): void {
         }),
       );
 }
+
+const unjudgedLine = ({ seq, type, tries, failure, failed_at, next_try_at }: UnjudgedView): string =>
+  `${failed_at}  ${String(seq).padEnd(9)}  ${type.padEnd(24)}  ${tries}x ${failure}  ${next_try_at === null ? 'set aside' : `next try ${next_try_at}`}`;
 
 const line = (incident: IncidentView): string =>
   [

@@ -83,6 +83,33 @@ const UNITS = split(`
   12 123 1234 12345 123456 21 321 4321 01 012 10 100 11 69 69420 007 777 abc abcd ab asd asdf qwe qwer qwerty zxc zxcv
   ha haha la lala lol lmao xo xoxo love test pass password admin root qaz wsx 1qaz 1q2w q1w2 aa aaa 1a a1 a1b2 abc123
   hello secret monkey dragon letmein iloveyou welcome changeme default qwerty123 password1 temp guest user
+  asdf1234 qwer1234 zxcv1234 1234asdf 1234qwer 987654 9876543 98765432 987654321 0987654321 147258 147852 159753
+`);
+
+/** Long enough as they stand: where twelve characters are asked for, one word of a dictionary is tried by itself. */
+const LONG_WORDS = split(`
+  unbelievable international relationship relationships understanding administration congratulations entertainment
+  independence championship championships professional communication communications organization organisation
+  architecture strawberries motherfucker motherfuckers philadelphia massachusetts jacksonville indianapolis
+  pennsylvania mississippi northcarolina southcarolina saintpetersburg johannesburg constantinople czechoslovakia
+  newcastleunited manchestercity tottenhamhotspur borussiadortmund atleticomadrid bayernmunich bayernmunchen
+  beautifulgirl beautifulday beautifullife wonderfulday wonderfullife thunderstorm thunderstruck thunderbirds
+  intelligence intelligent independent imagination inspiration motivation determination transformation information
+  technology technologies engineering engineeringstudent electricity electronics photographer photographic
+  refrigerator grandparents grandmother grandfather granddaughter stepbrother stepsister motherinlaw fatherinlaw
+  neverforget neverlookback extraordinary revolutionary revolutionist constitution contribution distribution
+  resurrection christianity catholicchurch jehovahwitness hallelujah archangelmichael guardianangel
+  sergeantpepper bohemianrhapsody smellsliketeenspirit stairwaytoheaven californication thefastandthefurious
+  supernatural supercalifragilisticexpialidocious superstarsuper superintendent heartbreaker heartbreakers
+  kindergarten schmetterling weihnachten liebeskummer donaudampfschiff schokolade sonnenschein sonnenblume
+  felicidades contrasenas enamoradosiempre teamoporsiempre tequieromucho mifamilia jetaimebeaucoup anticonstitutionnellement
+  psychology psychologist veterinarian accountant accountability applications application performance performances
+  construction constructions headquarters headmaster snowboarding skateboarding skateboarder weightlifting
+  wintersport bodybuilding bodybuilder cheerleader cheerleading cheerleaders gymnastics basketballplayer footballplayer
+  butterflies hummingbirds hippopotamus rhinoceros tyrannosaurus velociraptor chihuahua rottweiler germanshepherd
+  goldenretriever dragonslayer dragonballz dragonballgt finalfantasy metalgearsolid assassinscreed grandtheftauto
+  leagueoflegends worldofwarcraft counterstrike residentevil streetfighter mortalkombat princeofpersia
+  neverwinternights harleydavidson lamborghini volkswagen mercedesbenz rollsroyce astonmartin alfaromeo whatthefuck whatthehell
 `);
 
 /** Written together; with a number or a mark behind them too. */
@@ -131,6 +158,8 @@ export function allPasswords() {
     for (const tail of LETTER_TAILS) add(word + tail);
     for (const number of NUMBERS.filter((digits) => digits.length >= 3)) add(number + word);
   }
+  for (const word of LONG_WORDS)
+    for (const tail of ['', ...NUMBERS.filter((digits) => digits.length <= 4)]) add(word + tail);
   for (const word of WORDS) {
     for (const tail of ['', '1', '12', '123', '1234']) add(word + word + tail);
     add([...word].reverse().join('').repeat(2));

@@ -8,9 +8,10 @@ import { exportAuditLog, seqRangeOfTime } from '../../services/domain/audit/read
 import { auditReportCsv, auditReportJson } from '../../services/domain/audit/read/format-audit-report.ts';
 import { generateAuditReport } from '../../services/domain/audit/read/generate-audit-report.ts';
 import { rehearsed } from '../admin.ts';
+import { instantOf } from '../arguments.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
-import { type AuditPorts, instantOf, seqOf, withAuditLog } from './ports.ts';
+import { type AuditPorts, seqOf, withAuditLog } from './ports.ts';
 
 type ExportOptions = GlobalOptions & { out: string; from?: string; to?: string; personal: boolean };
 type ReportOptions = GlobalOptions & { start: string; end: string; format?: string; out?: string };

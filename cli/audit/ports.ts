@@ -87,15 +87,3 @@ export function seqOf(text: string, name: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new CommandError(exitCodes.usage, `${name} takes a number of the log, from 0`, 'sallyport audit tail');
 }
-
-/**
- * A time from the command line, RFC 3339. A day alone is all of it (UTC).
- * @param end which end of a day
- */
-export function instantOf(text: string, name: string, end: 'first' | 'last'): string {
-  const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
-  const time = isDay ? `${text}${end === 'first' ? 'T00:00:00Z' : 'T23:59:59.999999Z'}` : text;
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))$/.test(time);
-  if (isTime && !Number.isNaN(Date.parse(time))) return time;
-  throw new CommandError(exitCodes.usage, `${name} takes a day, or a time as 2026-01-31T08:00:00Z`);
-}

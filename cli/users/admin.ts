@@ -16,13 +16,20 @@ import {
   pageOf,
   untold,
 } from '../admin.ts';
+import { instantOf } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';
 import { mailer } from '../mailer.ts';
 import type { GlobalOptions } from '../output.ts';
 
 const caller = systemCaller('sallyport users');
 
-type Filters = ListOptions & { readonly emailPrefix?: string; readonly role?: string; readonly disabled?: boolean };
+type Filters = ListOptions & {
+  readonly emailPrefix?: string;
+  readonly role?: string;
+  readonly disabled?: boolean;
+  readonly createdFrom?: string;
+  readonly createdTo?: string;
+};
 
 const line = (user: AccountView): string =>
   [
@@ -55,11 +62,18 @@ export function registerUserAdmin(users: Command): void {
     .option('--email-prefix <text>', 'only addresses that begin so')
     .option('--role <name>', 'only those who have it')
     .option('--disabled', 'only disabled ones')
+    .option('--created-from <time>', 'only those made then or later; a day, or a time as 2026-01-31T08:00:00Z')
+    .option('--created-to <time>', 'only those made then or before')
     .action((_own, command: Command) =>
       onDatabase<Filters>(command, async (ports, output, options) => {
         const { emailPrefix, role } = options;
         const isDisabled = options.disabled ? true : undefined;
-        const found = await listUsers(ports, { emailPrefix, role, isDisabled, ...pageOf(options) });
+        const [createdFrom, createdTo] = [
+          options.createdFrom && instantOf(options.createdFrom, '--created-from', 'first'),
+          options.createdTo && instantOf(options.createdTo, '--created-to', 'last'),
+        ];
+        const filter = { emailPrefix, role, isDisabled, createdFrom, createdTo };
+        const found = await listUsers(ports, { ...filter, ...pageOf(options) });
         listPage(output, 'users', found, line);
       }),
     );

@@ -131,6 +131,16 @@ export const security: DashboardDefinition = {
           width: 18,
           queries: [{ expr: 'sum by (severity) (increase(sallyport_incidents_total[1h]))', legend: '{{severity}}' }],
         },
+        {
+          title: 'Events that could not be judged, 1 h',
+          description:
+            'Tries to judge an event that failed. Retried ones mend themselves; what is set aside waits: `sallyport incidents unjudged`.',
+          unit: 'none',
+          width: 24,
+          queries: [
+            { expr: 'sum by (outcome) (increase(sallyport_detection_failures_total[1h]))', legend: '{{outcome}}' },
+          ],
+        },
       ],
     },
     {

@@ -11,6 +11,7 @@ export const purgeKinds = [
   'login_failures_devices',
   'login_failures_networks',
   'incidents',
+  'unjudged_events',
   'login_challenges',
   'oauth_codes',
   'oauth_device_grants',

@@ -18,7 +18,7 @@ export const signups = defineCounter({
 export const sessionsEnded = defineCounter({
   name: 'sallyport_sessions_ended',
   help: 'Sessions ended, by what ended them; unavailable when it could not be recorded.',
-  labels: { outcome: ['sign_out', 'revoked', 'unavailable'] },
+  labels: { outcome: ['sign_out', 'revoked', 'limit', 'unavailable'] },
 });
 
 export const breachLookups = defineCounter({

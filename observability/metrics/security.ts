@@ -12,6 +12,7 @@ export const detectionSeverities = {
   refresh_token_overuse: 'low',
   token_replay: 'high',
   state_rewound: 'critical',
+  event_unjudged: 'high',
 } as const;
 
 export type DetectionName = keyof typeof detectionSeverities;
@@ -24,6 +25,12 @@ export const incidentsRaised = defineCounter({
     detection: Object.keys(detectionSeverities) as readonly DetectionName[],
     severity: ['low', 'medium', 'high', 'critical'],
   },
+});
+
+export const detectionFailures = defineCounter({
+  name: 'sallyport_detection_failures',
+  help: 'Tries to judge an event that failed: to be made again, or the last, after which the event is set aside.',
+  labels: { outcome: ['retried', 'set_aside'] },
 });
 
 // At zero from the start, so that the first one is a step that alerts see.

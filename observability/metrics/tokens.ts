@@ -20,7 +20,6 @@ export const validationReasons = [
   'unknown_id',
   'revocation_state_stale',
   'state_rewound',
-  'replay_store_unavailable',
 ] as const;
 
 const grants = [

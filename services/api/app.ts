@@ -166,11 +166,18 @@ export function createApp(options: AppOptions): App {
     done();
   });
 
-  function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  const keepsOAuth = (endpoint: Endpoint | undefined): boolean => endpoint?.oauthErrors === true;
+
+  function sendError(
+    error: AppError,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    oauth = keepsOAuth(request.routeOptions?.config?.endpoint),
+  ): void {
     const sent = sentCredential(request.headers);
     const { status, headers, body } = errorAnswer(error, {
       traceId: request.trace.traceId,
-      oauth: request.routeOptions?.config?.endpoint?.oauthErrors ?? false,
+      oauth,
       sent: sent.kind === 'malformed' ? 'none' : sent.kind,
       resourceMetadata: options.resourceMetadata,
     });
@@ -205,7 +212,9 @@ export function createApp(options: AppOptions): App {
       if (refusal !== null) sendError(refusal, request, reply);
       return;
     }
-    sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply);
+    // The path's own form of errors, though none of its routes was met.
+    const oauth = known.some(({ endpoint }) => keepsOAuth(endpoint));
+    sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply, oauth);
   }
   fastify.setNotFoundHandler(answerUnknown);
 

@@ -24,6 +24,7 @@ export function composeLogins(
     mailer: { publicUrl: input.publicUrl, wake: wakeMail },
     invitationSeconds: config.identity.invitationSeconds,
     verificationRequired: isVerificationRequired(config),
+    sessionsPerAccount: config.identity.sessionsPerAccount,
     loginGuard: { locksNetworks: config.limits.profile !== 'load' },
     socialProviders: createSocialProviders(socialProvidersOf(config.social), input.publicUrl),
     auth: createAuth(

@@ -6,6 +6,7 @@ import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
 import { assertNotRewound } from '../domain/tokens/revocations/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
+import { takeShortTurns } from '../platform/process/short-slice.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { inputsOf } from './inputs.ts';
@@ -37,6 +38,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   await Promise.all([poll.ready(), people.ready()]);
   // Copies on one machine share the port; Fastify hands every option on to net.Server.listen.
   await app.fastify.listen({ host, port, reusePort: process.env.SALLYPORT_REUSE_PORT === '1' } as object);
+  const hasShortTurns = await takeShortTurns(process.pid);
+  log.debug({ hasShortTurns }, 'the main thread asked the kernel for short turns');
   return {
     stopSeconds: drainSeconds + 2,
     stop: async () => {

@@ -23,6 +23,15 @@ export const PLACE = {
   id: /^[^\p{Cc}\p{Cs}]{1,255}$/u,
 } as const;
 
+/**
+ * Whether there is this moment, RFC 3339 in UTC: JavaScript takes the 30th of February for a day of March, and Postgres
+ * has no year 0.
+ */
+export function isMoment(text: string): boolean {
+  const ms = Date.parse(text);
+  return !Number.isNaN(ms) && !text.startsWith('0000') && new Date(ms).toISOString().slice(0, 19) === text.slice(0, 19);
+}
+
 /** SQL: a timestamptz(3) column as a place has it; nothing is lost. */
 export const placeTime = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
@@ -38,7 +47,7 @@ export function placeOfCursor(cursor: string | undefined, forms: readonly RegExp
     Array.isArray(values) &&
     values.length === forms.length &&
     values.every((value, at) => typeof value === 'string' && forms[at]?.test(value)) &&
-    values.every((value, at) => forms[at] !== PLACE.time || !Number.isNaN(Date.parse(value)));
+    values.every((value, at) => forms[at] !== PLACE.time || isMoment(value));
   if (!fits) throw cursorInvalid();
   return values as string[];
 }

@@ -96,7 +96,7 @@ export class SupervisedChild {
         this.#options.onReady();
       }
       if (message?.type === 'restarted') this.#options.onRestarted(message.name);
-      if (message?.type === 'fatal') {
+      if (message?.type === 'fatal' && !isFatal) {
         isFatal = true;
         this.#isWanted = false;
         this.#options.onFatal(message);

@@ -90,7 +90,7 @@ export function createHousehold(options: HouseholdOptions): Household {
       names: shared ? [spec.name] : copyNames(spec),
       env: shared ? () => ({ ...options.env(), SALLYPORT_COPIES: JSON.stringify(spec) }) : options.env,
       ownGroup: true,
-      onFatal: (child, message) => void onFatal(child, message),
+      onFatal: (child, message) => void onFatal(child, message).catch(failed.reject),
       onChange,
     });
   });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -37,4 +37,25 @@ test('many changes at once are one', async () => {
   for (let index = 0; index < 50; index += 1) writeFileSync(join(folder, `f${index}.ts`), 'x');
   await eventually('the change', () => seen.length > 0 || undefined);
   expect(seen).toHaveLength(1);
+});
+
+test('a source saved by renaming, as editors do, is seen each time', async () => {
+  for (const round of [1, 2, 3]) {
+    seen.length = 0;
+    writeFileSync(join(folder, 'deep/er/unsaved'), `round ${round}`);
+    renameSync(join(folder, 'deep/er/unsaved'), join(folder, 'deep/er/a.ts'));
+    await eventually('the change', () => seen.includes(join('deep', 'er', 'a.ts')) || undefined);
+    // Nothing of this round is left for the next.
+    writeFileSync(join(folder, 'deep/er', `${round}.ts`), 'x');
+    await eventually('what came after it', () => seen.includes(join('deep', 'er', `${round}.ts`)) || undefined);
+  }
+});
+
+test('a folder that comes, goes and comes again is watched, with what it brings', async () => {
+  for (const file of ['first.ts', 'second.ts']) {
+    mkdirSync(join(folder, 'new/er'), { recursive: true });
+    writeFileSync(join(folder, 'new/er', file), 'x');
+    await eventually('the change', () => seen.includes(join('new', 'er', file)) || undefined);
+    rmSync(join(folder, 'new'), { recursive: true });
+  }
 });

@@ -4,6 +4,7 @@ import { withJobSpan } from '../../observability/job-span.ts';
 import { jobDuration, jobRuns, jobWait } from '../../observability/metrics/queue.ts';
 import type { Clock, JobRun, Log, Sql } from '../domain/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
+import { errorCodeOf } from '../platform/define/error-code.ts';
 import type { Job } from '../platform/define/job.ts';
 import { runSuperseded } from '../platform/errors.ts';
 import type { Delivery, Verdict } from '../platform/queue/consumer.ts';
@@ -69,7 +70,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
       const outcome = failure === undefined ? 'completed' : outcomeOf(failure, delivery);
       jobRuns.add(1, labelsOf(job, outcome));
       if (outcome === 'completed' || outcome === 'superseded' || outcome === 'early') return { kind: 'done' };
-      const code = codeOf(failure);
+      const code = errorCodeOf(failure);
       const fields = { err: failure, job: job.name, job_id: delivery.id, attempt: delivery.attempt };
       if (outcome === 'interrupted') return { kind: 'later' };
       if (outcome === 'retried') {
@@ -166,13 +167,6 @@ function outcomeOf(failure: unknown, delivery: Delivery): Outcome {
   if (failure instanceof RunStopped && failure.code === 'job_early') return 'early';
   if (isAppError(failure) && !failure.definition.retryable) return 'dead';
   return delivery.attempt >= delivery.attempts ? 'dead' : 'retried';
-}
-
-/** An error code or class name; messages may hold what must not be stored. */
-function codeOf(failure: unknown): string {
-  if (!(failure instanceof Error)) return typeof failure;
-  const { code } = failure as { code?: unknown };
-  return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : failure.name;
 }
 
 const labelsOf = <O extends Outcome>(job: Job, outcome: O) => ({ queue: job.queue, job: job.name, outcome });

@@ -60,14 +60,16 @@ describe('POST /oauth2/token', () => {
     expect(await verdictOn(product, answer.body.access_token)).toBe('active');
   });
 
-  test('the client may prove itself by Basic (form-encoded, RFC 6749 §2.3.1) or in the form', async () => {
+  test('the client may prove itself by Basic (form-encoded, RFC 6749 §2.3.1) or in the form, not in both', async () => {
     const client = product.credentials.client;
     expect((await token({ ...credentials, ...client })).status).toBe(200);
     const escaped = { authorization: basicHeader(client).replace('Basic', 'basic') };
     expect((await token(credentials, { headers: escaped })).status).toBe(200);
     expect((await token({ ...credentials, client_id: client.client_id }, { basic: client })).status).toBe(200);
-    const both = await token({ ...credentials, client_id: other.client_id }, { basic: client });
-    expectOAuthError(both, 400, 'invalid_request', 'request_invalid');
+    for (const form of [{ client_id: other.client_id }, client]) {
+      const both = await token({ ...credentials, ...form }, { basic: client });
+      expectOAuthError(both, 400, 'invalid_request', 'request_invalid');
+    }
   });
 
   test('T13: no client, a wrong secret, an unknown or public client: 401 invalid_client, alike, with a Basic challenge', async () => {

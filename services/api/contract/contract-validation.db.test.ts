@@ -125,7 +125,7 @@ describe('POST /v1/tokens/validate-batch', () => {
       { active: false, reason: 'unknown_id' },
       { active: true, claims: expect.objectContaining({ jti: kept, sub: user.id }) },
     ]);
-    expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }), 403, 'permission_missing');
+    expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }), 401, 'unauthenticated');
     const bearer = user.tokens.access_token;
     expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }, { bearer }), 403, 'permission_missing');
     expectProblem(

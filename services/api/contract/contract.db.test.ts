@@ -179,9 +179,15 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('T10: GET at a token endpoint is 405', async () => {
-    for (const path of ['/oauth2/revoke', '/oauth2/token', '/oauth2/introspect'])
-      expect((await send(product.api, 'GET', path)).status).toBe(405);
+  test('T10: GET at a token endpoint is 405, in the form of errors that OAuth has', async () => {
+    for (const path of ['/oauth2/revoke', '/oauth2/token', '/oauth2/introspect']) {
+      const answer = await send(product.api, 'GET', path);
+      expectProblem(answer, 405, 'method_not_allowed');
+      expect([answer.headers.get('content-type'), answer.body.error]).toEqual([
+        'application/json; charset=utf-8',
+        'invalid_request',
+      ]);
+    }
   });
 
   test('T15, RFC 9700 §4.3: a token in the address is refused', async () => {

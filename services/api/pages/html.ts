@@ -38,11 +38,13 @@ export type Page = {
   readonly body: Html;
   /** Path of a script of ours; a page works without it. */
   readonly script?: string;
+  /** Address elsewhere, where a browser goes at once: a form that is redirected may only lead to known places. */
+  readonly goesOnTo?: string;
 };
 
 /** A whole document: one style element, and no script that stands in it. */
-export const documentOf = ({ title, body, script }: Page): string =>
-  html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title} · Sallyport</title><style>${new Html(STYLE)}</style>${script === undefined ? null : html`<script src="${script}" defer></script>`}</head><body><main><section><h1>${title}</h1>${body}</section></main></body></html>`
+export const documentOf = ({ title, body, script, goesOnTo }: Page): string =>
+  html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">${goesOnTo === undefined ? null : html`<meta http-equiv="refresh" content="0;url=${goesOnTo}">`}<title>${title} · Sallyport</title><style>${new Html(STYLE)}</style>${script === undefined ? null : html`<script src="${script}" defer></script>`}</head><body><main><section><h1>${title}</h1>${body}</section></main></body></html>`
     .text;
 
 /**

@@ -14,18 +14,41 @@ export type LoginPage = {
   /** Path of ours that the login leads to. */
   readonly next: string;
   readonly email: string;
+  /** Names of the providers that people may sign in by. */
+  readonly providers: readonly string[];
   /** Why the last try did not succeed. */
   readonly problem?: string | undefined;
 };
 
-export const loginPage = ({ formToken, next, email, problem }: LoginPage): Page => ({
+/** Names that their owners write otherwise than by a capital letter at the front. */
+const BRANDS: Readonly<Record<string, string>> = { github: 'GitHub', gitlab: 'GitLab', linkedin: 'LinkedIn' };
+
+/** @example brandOf('company') // 'Company' */
+const brandOf = (provider: string): string => BRANDS[provider] ?? provider.charAt(0).toUpperCase() + provider.slice(1);
+
+const providerButton = (name: string): Html =>
+  html`<button class="plain" type="submit" name="provider" value="${name}">Continue with ${brandOf(name)}</button>`;
+
+const providersForm = (formToken: string, next: string, providers: readonly string[]): Html | null =>
+  providers.length === 0
+    ? null
+    : html`<form method="post" action="/login/provider">${hidden('form_token', formToken)}${hidden('next', next)}${providers.map(providerButton)}</form>`;
+
+/** @param url where the provider asks people to sign in */
+export const toProviderPage = (provider: string, url: string): Page => ({
+  title: `On to ${brandOf(provider)}`,
+  goesOnTo: url,
+  body: html`<p><a href="${url}">Continue</a> if nothing happens.</p>`,
+});
+
+export const loginPage = ({ formToken, next, email, providers, problem }: LoginPage): Page => ({
   title: 'Sign in',
   script: PASSKEY_SCRIPT_PATH,
   body: html`${alertOf(problem)}
 <form method="post" action="/login">${hidden('form_token', formToken)}${hidden('next', next)}
 <label for="email">E-mail</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${email}">
 <label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
-<button type="submit">Sign in</button></form>${PASSKEY}`,
+<button type="submit">Sign in</button></form>${PASSKEY}${providersForm(formToken, next, providers)}`,
 });
 
 export type CodePage = {
@@ -50,6 +73,31 @@ export const signedInPage = (formToken: string, email: string): Page => ({
   body: html`<p>You are signed in as <strong>${email}</strong>. You can close this window.</p>
 <form method="post" action="/logout">${hidden('form_token', formToken)}<button class="plain" type="submit">Sign out</button></form>`,
 });
+
+export type AskSignOutPage = {
+  readonly formToken: string;
+  /** Sent back with the form, as the three after it; '' where there is none. */
+  readonly clientId: string;
+  readonly redirectUri: string;
+  readonly state: string;
+  /** Null where nobody says who asks. */
+  readonly clientName: string | null;
+  readonly email: string;
+};
+
+export const askSignOutPage = (asked: AskSignOutPage): Page => ({
+  title: 'Sign out?',
+  body: html`<p>You are signed in as <strong>${asked.email}</strong>.${
+    asked.clientName === null ? null : html` <strong>${asked.clientName}</strong> asks you to sign out.`
+  } Every application that you signed in to from this browser loses its access.</p>
+<form method="post" action="/oauth2/end_session/confirm">${hidden('form_token', asked.formToken)}${hidden('client_id', asked.clientId)}${hidden('post_logout_redirect_uri', asked.redirectUri)}${hidden('state', asked.state)}
+<button type="submit">Sign out</button></form><p class="dim">To stay signed in, close this window.</p>`,
+});
+
+export const signedOutPage: Page = {
+  title: 'Signed out',
+  body: html`<p>You are signed out. You can close this window.</p>`,
+};
 
 /** What a scope means, for those who are asked. */
 const SCOPES: Readonly<Record<string, string>> = {

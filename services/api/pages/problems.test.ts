@@ -6,10 +6,27 @@ import {
   secondFactorLocked,
   secondFactorRefused,
 } from '../../domain/identity/factors/factors-errors.ts';
+import {
+  socialAccountTaken,
+  socialEmailUnproven,
+  socialProviderUnavailable,
+  socialSignInRefused,
+} from '../../domain/identity/social/social-errors.ts';
 import { internalError, rateLimited, requestInvalid, storeUnavailable } from '../../platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
 
-const ALL = [loginRefused, loginLocked, secondFactorRefused, secondFactorLocked, challengeOver, passkeyRefused];
+const ALL = [
+  loginRefused,
+  loginLocked,
+  secondFactorRefused,
+  secondFactorLocked,
+  challengeOver,
+  passkeyRefused,
+  socialSignInRefused,
+  socialEmailUnproven,
+  socialAccountTaken,
+  socialProviderUnavailable,
+];
 
 test('each problem of a page says what happened and what to do next, in whole sentences and without our terms', () => {
   for (const make of [...ALL, rateLimited, storeUnavailable, requestInvalid, internalError]) {

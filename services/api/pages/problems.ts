@@ -11,6 +11,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   second_factor_locked: 'You can use a recovery code or a passkey.',
   challenge_over: 'Sign in once more.',
   passkey_refused: 'Try another passkey, or sign in with your password.',
+  social_sign_in_refused: 'Begin again, in this browser.',
+  social_provider_unavailable: 'Or sign in another way.',
+  social_email_unproven: 'Prove your address there, or sign in another way.',
+  social_account_taken: 'Sign in with that account, or unlink it where it is.',
 };
 
 const TITLES: Readonly<Record<string, string>> = {

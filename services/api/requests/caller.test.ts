@@ -111,6 +111,15 @@ describe('who calls', () => {
     expect(await codeOf(resolve(everything, {}, { client_id: 'c', client_secret: 'x' }))).toBe('unauthenticated');
   });
 
+  test('a client that authenticates twice in one request is refused, whichever of its secrets is right (RFC 6749 §2.3)', async () => {
+    const form = { client_id: 'c', client_secret: 's' };
+    for (const authorization of [basic, `Basic ${Buffer.from('c:x').toString('base64')}`])
+      for (const body of [form, { client_secret: 'x' }, { ...form, client_secret: '' }])
+        expect(await codeOf(resolve({ accepts: ['client'] }, { authorization }, body))).toBe('request_invalid');
+    expect(await codeOf(resolve({ accepts: ['client'] }, { authorization: basic }, { client_id: 'c' }))).toBe('client');
+    expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: 'Bearer good' }, form))).toBe('user');
+  });
+
   test('nobody is anonymous only where that is allowed', async () => {
     expect(await codeOf(resolve({ ...everything, optional: true }))).toBe('anonymous');
     expect(await codeOf(resolve(everything))).toBe('unauthenticated');

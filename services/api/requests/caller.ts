@@ -5,7 +5,13 @@ import { assertFreshLogin, type StepUpRule } from '../../domain/step-up.ts';
 import { systemClock } from '../../platform/crypto/system.ts';
 import type { Credential, Endpoint } from '../../platform/define/endpoint.ts';
 import type { AppError } from '../../platform/define/error.ts';
-import { clientUnauthenticated, originRefused, permissionMissing, unauthenticated } from '../../platform/errors.ts';
+import {
+  clientUnauthenticated,
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  unauthenticated,
+} from '../../platform/errors.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
 
 /** A DPoP header with the request it must be of; '' where there is none, or more than one. */
@@ -50,6 +56,13 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const isPermitted = (caller: Caller, permission: string): boolean =>
   (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(permission);
+
+/** RFC 6749 §2.3: one way of authentication in a request; which of two secrets was meant is nobody's to guess. */
+function assertAuthenticatesOnce({ headers, body }: FastifyRequest): void {
+  const form = body as { client_secret?: unknown } | null | undefined;
+  if (form?.client_secret !== undefined && sentCredential(headers).kind === 'basic')
+    throw requestInvalid({ problems: [{ at: 'body/client_secret', why: 'comes beside the Authorization header' }] });
+}
 
 /** Reads the request's facts on demand: the hot path asks for none of them. */
 class LazyRequestContext implements RequestContext {
@@ -126,6 +139,7 @@ export function createCallerResolver(
         return caller;
       };
       return async (request) => {
+        if (accepts.has('client')) assertAuthenticatesOnce(request);
         // Whom the limiter knows by the same headers is not proved twice: a secret costs, and a proof counts once.
         const caller = (isAnew ? null : request.identified) ?? (await prove(request));
         request.identified = caller;

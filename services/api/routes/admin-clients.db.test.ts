@@ -68,6 +68,25 @@ describe('clients', () => {
     ]);
   });
 
+  test('T4: where people go after signing out is judged as where they go after signing in, and kept until it is changed', async () => {
+    const uris = ['https://reports.example/bye'];
+    const { body: client } = await world.register({ post_logout_redirect_uris: uris });
+    const path = `/v1/admin/clients/${client.client_id}`;
+    const kept = async () => (await world.byAdmin('GET', path)).body.post_logout_redirect_uris;
+    expect([client.post_logout_redirect_uris, await kept()]).toEqual([uris, uris]);
+    for (const answer of [
+      await world.register({ post_logout_redirect_uris: ['javascript:alert(1)'] }),
+      await world.byAdmin('PATCH', path, { post_logout_redirect_uris: [...uris, 'http://reports.example/'], reason }),
+    ]) {
+      expectProblem(answer, 400, 'redirect_uri_refused');
+      expect(answer.body.problems[0].at).toMatch(/^body\/post_logout_redirect_uris\/[01]$/);
+    }
+    await world.byAdmin('PATCH', path, { name: 'Other', reason });
+    expect(await kept()).toEqual(uris);
+    await world.byAdmin('PATCH', path, { post_logout_redirect_uris: [], reason });
+    expect([await kept(), world.copy.ports.access.client(client.client_id)?.postLogoutRedirectUris]).toEqual([[], []]);
+  });
+
   test('T12: its tokens are for the installation, or for the audiences listed for it', async () => {
     const { body: client } = await world.register({ audiences: ['https://tasks.example'] });
     const audienceOf = async (form: Record<string, string>) => {

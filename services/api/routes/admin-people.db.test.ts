@@ -57,6 +57,9 @@ describe('accounts', () => {
     expect(await found('&disabled=false&role=user')).toEqual(['ann', 'cid']);
     expect(await found('&role=compliance')).toEqual(['cid']);
     expect(await found('&created_from=2099-01-01T00:00:00Z')).toEqual([]);
+    for (const ever of ['0000-01-01T00:00:00Z', '2020-01-01T00:00:00%2B23:59'])
+      expect(await found(`&created_from=${ever}&limit=100`), ever).toHaveLength(3);
+    expect(await found('&created_to=0000-12-31T00:00:00Z')).toEqual([]);
     expect(await found('&created_from=2020-01-01T00:00:00Z&created_to=2099-01-01T00:00:00Z&limit=100')).toHaveLength(3);
     expect(await found('%25')).toEqual([]);
     expectProblem(await world.byAdmin('GET', '/v1/admin/users?email_prefix=ab'), 400, 'request_invalid');

@@ -122,6 +122,11 @@ describe('whose keys', () => {
     const user = await world.newUser();
     const { id } = await world.makeKey({ bearer: user.bearer });
     expect((await world.call('GET', '/v1/admin/api-keys', { bearer: user.bearer })).status).toBe(403);
+    for (const owner of ['user_id', 'client_id'])
+      expect(
+        (await world.call('GET', `/v1/admin/api-keys?${owner}=%00`, { bearer: world.admin.bearer })).body.code,
+        'no text of Postgres',
+      ).toBe('request_invalid');
     const { body } = await world.call('GET', `/v1/admin/api-keys?user_id=${user.id}&limit=1`, {
       bearer: world.admin.bearer,
     });

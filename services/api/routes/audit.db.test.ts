@@ -93,6 +93,11 @@ describe('GET /v1/audit/events', () => {
       `?from=2026-01-01T00:00:00Z&cursor=${Buffer.from('2026-99-99T00:00:00.000000Z 5').toString('base64url')}`,
       'audit_cursor_invalid',
     ],
+    [
+      'a cursor whose day is none',
+      `?from=2026-01-01T00:00:00Z&cursor=${Buffer.from('2026-02-30T00:00:00.000000Z 5').toString('base64url')}`,
+      'audit_cursor_invalid',
+    ],
     ['a cursor too long', `?cursor=${'A'.repeat(65)}`, 'request_invalid'],
     ['a cursor with a slash', '?cursor=a%2Fb', 'request_invalid'],
     ['two cursors', '?cursor=NQ&cursor=NQ', 'request_invalid'],

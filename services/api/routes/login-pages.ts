@@ -3,11 +3,13 @@ import { challengeOver, passkeyRefused, secondFactorRequired } from '../../domai
 import { signInWithPasskeyEndpoint } from '../../domain/identity/factors/passkeys-contract.ts';
 import { findByCookie } from '../../domain/identity/sessions/read-session.ts';
 import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import { describeNext, NO_NEXT, safeNext } from '../../domain/oauth/authorize/next-path.ts';
+import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
+import { describeNext, formNext, NO_NEXT, safeNext } from '../../domain/oauth/authorize/next-path.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '../../domain/oauth/contract.ts';
 import {
   readPasskeyScriptEndpoint,
   sendPasskeyEndpoint,
+  sendProviderEndpoint,
   sendSignOutEndpoint,
 } from '../../domain/oauth/login-pages-contract.ts';
 import type { Caller } from '../../domain/ports.ts';
@@ -15,13 +17,13 @@ import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { codePage, loginPage, signedInPage } from '../pages/pages.ts';
+import { codePage, loginPage, signedInPage, toProviderPage } from '../pages/pages.ts';
 import { PASSKEY_SCRIPT } from '../pages/passkey-script.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 import type { People } from '../people/people.ts';
 
-export type LoginPagesPorts = LoginPorts & Parameters<typeof describeNext>[0];
+export type LoginPagesPorts = LoginPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
 /** A failed try, as its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };
@@ -36,7 +38,8 @@ export async function showLogin(
   const { formTargets, loginHint } = await describeNext(ports, next);
   const { token, setCookie } = tieForm(ports, request);
   const problem = again && problemText(again.error);
-  const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', problem });
+  const { names: providers } = ports.socialProviders;
+  const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', providers, problem });
   return withErrorHeaders(
     showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets }),
     again?.error,
@@ -46,7 +49,8 @@ export async function showLogin(
 const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
   error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...errorHeaders(error) });
 
-async function showCode(
+/** The page that asks for the code of a sign-in that is half done. */
+export async function showCode(
   ports: LoginPagesPorts,
   request: FastifyRequest,
   asked: { readonly next: string; readonly challenge: string },
@@ -82,7 +86,7 @@ function sendLogin(
   request: FastifyRequest,
 ): Promise<Answer> | Answer {
   if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
-  const next = safeNext(form.next);
+  const next = formNext(ports.auth.browser, form.next);
   const { email, password } = form;
   const input = { email, password, cookie: request.headers.cookie, signal: request.signal };
   return goOn(
@@ -107,7 +111,7 @@ function sendCode(
 ): Promise<Answer> | Answer {
   if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
   const { challenge } = form;
-  const next = safeNext(form.next);
+  const next = formNext(ports.auth.browser, form.next);
   const typed = form.code.replaceAll(/\s/g, '');
   const code = /^\d{6}$/.test(typed) ? { totp: typed } : { recoveryCode: typed };
   const input = { challenge, ...code, cookie: request.headers.cookie, signal: request.signal };
@@ -140,7 +144,7 @@ function sendPasskey(
   request: FastifyRequest,
 ): Promise<Answer> | Answer {
   if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
-  const next = safeNext(form.next);
+  const next = formNext(ports.auth.browser, form.next);
   const { cookie } = request.headers;
   const assertion = assertionIn(form);
   const onRefused = (error: AppError) => showLogin(ports, request, next, { email: '', error });
@@ -150,6 +154,26 @@ function sendPasskey(
     () => people.signInWithPasskey({ ...assertion, cookie, signal: request.signal }, caller),
     onRefused,
   );
+}
+
+/** On to another provider, which sends the browser back to where the login was asked for. */
+async function sendProvider(
+  ports: LoginPagesPorts,
+  people: People,
+  form: Tied & { readonly provider: string },
+  caller: Caller,
+  request: FastifyRequest,
+): Promise<Answer> {
+  if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+  const next = formNext(ports.auth.browser, form.next);
+  const input = { provider: form.provider, callbackUrl: next, cookie: request.headers.cookie };
+  try {
+    const { url, setCookie } = await people.startSocialSignIn(input, caller);
+    return showPage(200, toProviderPage(form.provider, url), { setCookie });
+  } catch (error) {
+    if (!isAppError(error) || error.definition.status === 500) throw error;
+    return showLogin(ports, request, next, { email: '', error });
+  }
 }
 
 /** Login, second factor, passkey and sign-out as pages; without script everything but the passkey. */
@@ -171,6 +195,9 @@ export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts, p
   );
   bind(routes, sendPasskeyEndpoint, ({ body }, caller, request) =>
     asPage(async () => sendPasskey(ports, people, body, caller, request)),
+  );
+  bind(routes, sendProviderEndpoint, ({ body }, caller, request) =>
+    asPage(() => sendProvider(ports, people, body, caller, request)),
   );
   bind(routes, sendSignOutEndpoint, ({ body }, caller, request) =>
     asPage(async () =>

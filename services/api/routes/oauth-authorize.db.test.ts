@@ -151,6 +151,12 @@ describe('the authorization endpoint', () => {
     expect([over.status, over.text.includes('action="/login"')]).toEqual([401, true]);
   });
 
+  test('an address with a control character in it is nobody’s, and no fault (L3)', async () => {
+    const browser = browserOf(world.api);
+    const answer = await browser.submit(await browser.open('/login'), { email: 'a\0b@people.test', password: 'x' });
+    expect([answer.status, answer.body.code]).toEqual([400, 'request_invalid']);
+  });
+
   test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused (U9)', async () => {
     const browser = browserOf(world.api, world.user);
     const consent = await browser.open(world.authorizePath(world.site, newVerifier(), { prompt: 'consent' }));

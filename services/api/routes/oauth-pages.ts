@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify';
 import type { Client } from '../../domain/access/access-directory.ts';
-import type { LoginPorts } from '../../domain/identity/sign-in.ts';
 import { queryOfForm, readParameters } from '../../domain/oauth/authorize/authorization-parameters.ts';
 import { authorize } from '../../domain/oauth/authorize/authorize.ts';
 import type { AuthorizeStep } from '../../domain/oauth/authorize/authorize-step.ts';
@@ -30,9 +29,10 @@ import {
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 import type { People } from '../people/people.ts';
-import { loginPagesRoutes } from './login-pages.ts';
+import { type LoginPagesPorts, loginPagesRoutes } from './login-pages.ts';
+import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
 
-export type OAuthPagesPorts = DocumentClientPorts & LoginPorts;
+export type OAuthPagesPorts = DocumentClientPorts & LoginPagesPorts & LogoutPagesPorts;
 
 const queryOf = (request: FastifyRequest): string => {
   const mark = request.url.indexOf('?');
@@ -99,6 +99,7 @@ const listOf = (value: string | string[] | undefined): string[] => (value === un
 /** Pages of the authorization server: plain HTML that works without script. */
 export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, people: People): void {
   loginPagesRoutes(routes, ports, people);
+  logoutPagesRoutes(routes, ports);
   bind(routes, authorizeEndpoint, (_input, caller, request) =>
     asPage(async () => {
       const query = queryOf(request);

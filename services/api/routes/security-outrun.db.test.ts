@@ -7,7 +7,13 @@ import { cookieOf, type Json, type Received, send } from '../../platform/testing
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
 import { whileItWaits } from '../../platform/testing/overtaken.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
-import { askToken, browserOf, newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
+import {
+  askToken,
+  browserOf,
+  codeOf as consentedCodeOf,
+  newOAuthClient,
+  newVerifier,
+} from '../../platform/testing/worlds/oauth-world.ts';
 import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -328,6 +334,56 @@ describe('what a thief added in those seconds goes, and what was there before st
       expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
       expect(await refreshed(home), 'it is no session').toBe(200);
     }
+  });
+
+  test('what he agreed to: its client is allowed nothing more, and one of before is', async () => {
+    const { owner, thief } = await theft();
+    const [before, his] = await Promise.all(
+      [1, 2].map(() => newOAuthClient([api, world.other], 'client_secret_basic', ['authorization_code'])),
+    );
+    const granted = async (client: ClientCredentials | undefined): Promise<string[]> =>
+      (
+        await rows('SELECT unnest(scopes) AS scope FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [
+          owner.id,
+          client?.client_id,
+        ])
+      ).map(({ scope }) => scope);
+    await rows(
+      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes, granted_at)
+       VALUES ($1, $2, 'a', '{openid}', now() - interval '1 minute')`,
+      [owner.id, before?.client_id],
+    );
+    await consentedCodeOf(api, { ...owner, cookie: cookieOf(thief) }, his?.client_id as string, newVerifier());
+    expect(await granted(his)).toContain('openid');
+    await world.detect();
+    expect([await granted(his), await granted(before)]).toEqual([[], ['openid']]);
+    expect(await eventsOf('oauth.consent_withdrawn', 'target_id', his?.client_id as string)).toMatchObject([
+      { actor_kind: 'system', detail: { user_id: owner.id } },
+    ]);
+  });
+
+  test('the other address, whose mail he has read already: nothing changes before somebody has looked', async () => {
+    const { owner, thief } = await theft();
+    const address = newEmail();
+    await act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+    const token = (await mails.to(address)).at(-1)?.code;
+    const verify = () => send(api.url, 'POST', '/api/auth/verify-email', { json: { token }, cookie: cookieOf(thief) });
+    const early = await verify();
+    expect([early.status, early.body.code]).toEqual([429, 'login_locked']);
+    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    await world.seal();
+    expect((await verify()).body.code, 'sealed, and not judged').toBe('login_locked');
+    await rows(
+      `WITH passed AS (INSERT INTO unjudged_events (seq, failure, next_try_at)
+         SELECT max(seq), 'P0001', now() FROM audit_events WHERE type = 'user.login' AND target_id = $1)
+       UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)`,
+      [owner.id],
+    );
+    expect((await verify()).body.code, 'passed over').toBe('login_locked');
+    await world.detect();
+    expect((await verify()).status).toBe(400);
+    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    expect(await mails.to(address), 'nothing that unlocks').toHaveLength(1);
   });
 
   test('where every session ends at once, what he added goes as well', async () => {

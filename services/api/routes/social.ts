@@ -1,9 +1,9 @@
+import type { FastifyRequest } from 'fastify';
 import { ownAccount } from '../../domain/identity/accounts/own-account.ts';
 import { loginLocked } from '../../domain/identity/errors.ts';
 import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
 import { assertOwnPage } from '../../domain/identity/sessions/csrf.ts';
 import { listLinkedAccounts, unlinkAccount } from '../../domain/identity/social/linked-accounts.ts';
-import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
 import {
   linkSocialEndpoint,
   listAccountsEndpoint,
@@ -15,17 +15,28 @@ import {
 } from '../../domain/identity/social/social-contract.ts';
 import { socialProviderUnknown } from '../../domain/identity/social/social-errors.ts';
 import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
-import { NO_NEXT } from '../../domain/oauth/authorize/next-path.ts';
-import { isAppError } from '../../platform/define/error.ts';
+import { formNext, NO_NEXT } from '../../domain/oauth/authorize/next-path.ts';
+import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../pages/browser-form.ts';
 import type { People } from '../people/people.ts';
-import { type LoginPagesPorts, showLogin } from './login-pages.ts';
+import { type LoginPagesPorts, showCode, showLogin } from './login-pages.ts';
 
-export type SocialRoutesDeps = LoginPagesPorts & MailPorts & HasSocialProviders;
+export type SocialRoutesDeps = LoginPagesPorts & MailPorts;
 
 const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
+
+/**
+ * Whom a provider sent back and who is not in yet goes on by pages of ours: nobody reads the body of a navigation. Null
+ * where only the error is left to tell.
+ */
+function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppError): Promise<Answer> | null {
+  const { challenge, callbackURL = NO_NEXT } = error.options.members ?? {};
+  if (typeof challenge === 'string')
+    return showCode(deps, request, { next: formNext(deps.auth.browser, String(callbackURL)), challenge });
+  return error.code === loginLocked.definition.code ? showLogin(deps, request, NO_NEXT, { email: '', error }) : null;
+}
 
 /** Signing in and linking by other providers; the providers are asked in the thread of people. */
 export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, people: People): void {
@@ -51,10 +62,9 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, peopl
         ? answer(200, result ?? { linked: true }, { 'set-cookie': setCookie })
         : answer(303, null, { location: callbackUrl, 'set-cookie': setCookie });
     } catch (error) {
-      // Whoever is shown out here by the provider is told what does let them in, where the rest of it is.
-      if (isAppError(error) && error.code === loginLocked.definition.code && wantsPage(request))
-        return showLogin(deps, request, NO_NEXT, { email: '', error });
-      throw error;
+      const page = isAppError(error) && wantsPage(request) ? await goOnHere(deps, request, error) : null;
+      if (page === null) throw error;
+      return page;
     }
   });
   bind(routes, socialCallbackFormEndpoint, ({ params: { provider }, body }) => {

@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
+import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
 import type { ClientCredentials } from '../../platform/testing/product.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
@@ -115,7 +115,7 @@ describe('validate-batch', () => {
       [true, 'malformed', 'bad_signature'],
     );
     const anonymous = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { token_ids: ['a'] } });
-    expect(anonymous.status).toBe(403);
+    expectProblem(anonymous, 401, 'unauthenticated');
     const both = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens: [], token_ids: [] } });
     expect(both.status).toBe(400);
     const many = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens: Array(1_001).fill('a') } });

@@ -37,6 +37,8 @@ export type Client = {
   /** Shown to users; its id where it has none. */
   readonly name: string;
   readonly redirectUris: readonly string[];
+  /** Where it may have people sent back to once they have signed out. */
+  readonly postLogoutRedirectUris: readonly string[];
   /** Of our own house: nobody is asked. */
   readonly skipConsent: boolean;
   /** Whom its tokens may be for beside the installation itself; `*`: anybody. */

@@ -19,6 +19,7 @@ export type ClientRow = {
   readonly pushesRequests: boolean;
   readonly name: string;
   readonly redirectUris: string[];
+  readonly postLogoutRedirectUris: string[];
   readonly skipConsent: boolean;
   readonly audiences: string[];
   readonly origin: ClientOrigin;
@@ -39,7 +40,8 @@ const clientsRead = defineStatement(
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
      "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
-     coalesce(name, "clientId") AS name, "redirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
+     coalesce(name, "clientId") AS name, "redirectUris",
+     coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
      extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"
    FROM oauth_clients`,
@@ -52,8 +54,8 @@ const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
-     "requirePushedRequests")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "requirePushedRequests", "postLogoutRedirectUris")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -78,6 +80,7 @@ export type NewClient = {
   readonly scopes: readonly string[];
   readonly credentialScopes: readonly string[];
   readonly redirectUris: readonly string[];
+  readonly postLogoutRedirectUris: readonly string[];
   readonly audiences: readonly string[];
   readonly dpopBound: boolean;
   readonly certificateBound: boolean;
@@ -100,6 +103,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.dpopBound,
     client.certificateBound,
     client.pushesRequests,
+    client.postLogoutRedirectUris,
   ]);
   return rows.length === 1;
 }

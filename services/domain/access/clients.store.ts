@@ -12,6 +12,7 @@ export type ClientDetailRow = {
   readonly scopes: readonly string[];
   readonly credentialScopes: readonly string[];
   readonly redirectUris: readonly string[];
+  readonly postLogoutRedirectUris: readonly string[];
   readonly audiences: readonly string[];
   /** RFC 9449 §5.2. */
   readonly dpopBound: boolean;
@@ -32,6 +33,7 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   coalesce("tokenEndpointAuthMethod", CASE WHEN "clientSecret" IS NULL THEN 'none' ELSE 'client_secret_basic' END) AS "authMethod",
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
+  coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris",
   coalesce("dpopBoundAccessTokens", false) AS "dpopBound", "certificateBoundAccessTokens" AS "certificateBound",
   "requirePushedRequests" AS "pushesRequests", coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
@@ -58,7 +60,8 @@ const clientUpdate = defineStatement(
      "redirectUris" = coalesce($6::text[], "redirectUris"), audiences = coalesce($7::text[], audiences),
      "dpopBoundAccessTokens" = coalesce($8::boolean, "dpopBoundAccessTokens"),
      "certificateBoundAccessTokens" = coalesce($9::boolean, "certificateBoundAccessTokens"),
-     "requirePushedRequests" = coalesce($10::boolean, "requirePushedRequests"), "updatedAt" = now()
+     "requirePushedRequests" = coalesce($10::boolean, "requirePushedRequests"),
+     "postLogoutRedirectUris" = coalesce($11::text[], "postLogoutRedirectUris"), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 /** The secret before stays good for the overlap, the one before that not at all. */
@@ -92,6 +95,7 @@ export type ClientChanges = {
   readonly scopes?: readonly string[] | undefined;
   readonly credentialScopes?: readonly string[] | undefined;
   readonly redirectUris?: readonly string[] | undefined;
+  readonly postLogoutRedirectUris?: readonly string[] | undefined;
   readonly audiences?: readonly string[] | undefined;
   readonly dpopBound?: boolean | undefined;
   readonly certificateBound?: boolean | undefined;
@@ -130,9 +134,12 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
     dpopBound,
     certificateBound,
     pushesRequests,
+    postLogoutRedirectUris,
   } = changes;
   const lists = [grantTypes, scopes, credentialScopes, redirectUris, audiences];
-  const values = [name, ...lists, dpopBound, certificateBound, pushesRequests].map((value) => value ?? null);
+  const values = [name, ...lists, dpopBound, certificateBound, pushesRequests, postLogoutRedirectUris].map(
+    (value) => value ?? null,
+  );
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 

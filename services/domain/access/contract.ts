@@ -123,6 +123,7 @@ const clientShape = z.object({
   scopes: z.array(z.string()),
   credential_scopes: z.array(z.string()),
   redirect_uris: z.array(z.string()),
+  post_logout_redirect_uris: z.array(z.string()),
   audiences: z.array(z.string()),
   ...demands.shape,
   disabled: z.boolean(),
@@ -189,6 +190,8 @@ export const createClientEndpoint = defineEndpoint({
     /** What its own tokens may carry; those that name permissions are what it may do. */
     credential_scopes: scopes.optional(),
     redirect_uris: redirectUris.optional(),
+    /** Where it may have people sent back to once they have signed out. */
+    post_logout_redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
     ...demands.partial().shape,
     reason,
@@ -213,6 +216,7 @@ export const updateClientEndpoint = defineEndpoint({
     scopes: scopes.optional(),
     credential_scopes: scopes.optional(),
     redirect_uris: redirectUris.optional(),
+    post_logout_redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
     ...demands.partial().shape,
     reason,

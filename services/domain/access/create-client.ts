@@ -15,6 +15,7 @@ export type CreateClientInput = {
   /** Scopes of client-credentials tokens; those that name permissions are what its secret may do. */
   readonly credentialScopes?: readonly string[];
   readonly redirectUris?: readonly string[];
+  readonly postLogoutRedirectUris?: readonly string[];
   /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
   readonly audiences?: readonly string[];
   /** RFC 9449 §5.2: every token of it is bound to a key. */
@@ -57,6 +58,7 @@ export async function createClient(
       scopes: input.scopes ?? [],
       credentialScopes: input.credentialScopes ?? [],
       redirectUris: input.redirectUris ?? [],
+      postLogoutRedirectUris: input.postLogoutRedirectUris ?? [],
       audiences: input.audiences ?? [],
       dpopBound: input.dpopBound ?? false,
       certificateBound: input.certificateBound ?? false,

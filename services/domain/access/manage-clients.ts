@@ -40,6 +40,7 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   scopes: [...row.scopes],
   credential_scopes: [...row.credentialScopes],
   redirect_uris: [...row.redirectUris],
+  post_logout_redirect_uris: [...row.postLogoutRedirectUris],
   audiences: [...row.audiences],
   dpop_bound_access_tokens: row.dpopBound,
   tls_client_certificate_bound_access_tokens: row.certificateBound,
@@ -80,6 +81,7 @@ export async function registerClient(
   caller: Caller,
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris);
+  assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
   // People who sign in through it are asked, and give it no more than they have: only what needs nobody is given here.
   assertHolds(caller, rightsOfSecret(ports, input));
   const { clientId, clientSecret } = await createClient(ports, input, caller);
@@ -115,7 +117,8 @@ export async function updateClient(
   caller: Caller,
 ): Promise<ClientView> {
   const { clientId, changes } = input;
-  assertRedirectUris(changes.redirectUris ?? []);
+  assertRedirectUris(changes.redirectUris);
+  assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardAgreements(tx, ports, { client, changes }, caller);

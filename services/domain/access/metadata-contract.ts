@@ -54,6 +54,7 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
   responses: {
     200: serverMetadata.extend({
       userinfo_endpoint: url,
+      end_session_endpoint: url,
       claims_supported: z.array(z.string()),
       prompt_values_supported: z.array(z.string()),
       claims_parameter_supported: z.literal(false),

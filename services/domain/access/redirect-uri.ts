@@ -30,8 +30,8 @@ export function isRedirectUri(uri: string): boolean {
   return PRIVATE_SCHEME.test(protocol);
 }
 
-/** Throws `redirect_uri_refused` (400). */
-export function assertRedirectUris(uris: readonly string[]): void {
+/** Throws `redirect_uri_refused` (400). @param member of the body that they are in */
+export function assertRedirectUris(uris: readonly string[] = [], member = 'redirect_uris'): void {
   const at = uris.findIndex((uri) => !isRedirectUri(uri));
-  if (at >= 0) throw redirectUriRefused({ problems: [{ at: `body/redirect_uris/${at}`, why: 'not acceptable' }] });
+  if (at >= 0) throw redirectUriRefused({ problems: [{ at: `body/${member}/${at}`, why: 'not acceptable' }] });
 }

@@ -102,6 +102,7 @@ export function openIdConfiguration(
   ports: HasAccess & HasClientSettings & HasPublicAddress & HasKeyRing,
 ): ServerMetadata & {
   readonly userinfo_endpoint: string;
+  readonly end_session_endpoint: string;
   readonly claims_supported: readonly string[];
   readonly prompt_values_supported: readonly string[];
   readonly claims_parameter_supported: false;
@@ -116,6 +117,7 @@ export function openIdConfiguration(
   return {
     ...serverMetadata(ports),
     userinfo_endpoint: `${ports.publicUrl}/oauth2/userinfo`,
+    end_session_endpoint: `${ports.publicUrl}/oauth2/end_session`,
     subject_types_supported: ['public'],
     claims_supported: CLAIMS,
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],

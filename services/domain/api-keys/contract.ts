@@ -157,8 +157,8 @@ export const listAllApiKeysEndpoint = defineEndpoint({
   limit: 'admin',
   query: z.strictObject({
     ...page,
-    user_id: z.string().min(1).max(128).optional(),
-    client_id: z.string().min(1).max(512).optional(),
+    user_id: z.string().min(1).max(128).regex(NO_CONTROLS).optional(),
+    client_id: z.string().min(1).max(512).regex(NO_CONTROLS).optional(),
   }),
   responses: { 200: apiKeyList },
   errors: [...refusals, permissionMissing, cursorInvalid],

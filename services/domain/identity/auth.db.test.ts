@@ -1,9 +1,14 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSession, redisKeyOf, signUp } from '../../platform/testing/flows/identity-flows.ts';
 import { overtaken } from '../../platform/testing/overtaken.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../platform/testing/worlds/identity-world.ts';
+import {
+  type IdentityWorld,
+  newPerson,
+  send,
+  startIdentityWorld,
+} from '../../platform/testing/worlds/identity-world.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { PASSWORD_ALONE } from './assurance.ts';
 import { beginLogin } from './sessions/open-session.ts';
@@ -11,11 +16,13 @@ import { signOut } from './sign-out.ts';
 
 let database: TestDatabase;
 let world: IdentityWorld;
+const authSecret = randomBytes(32).toString('base64url');
 beforeAll(async () => {
   database = await createTestDatabase();
   world = await startIdentityWorld({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
+    authSecret,
     // A poll may wait for a busy machine.
     env: { REVOCATION_STALENESS_MS: '60000' },
   });
@@ -124,4 +131,29 @@ describe('signing up', () => {
       { revoke_reason: 'sign_up' },
     ]);
   });
+});
+
+test('U9 outside development every cookie is Secure and __Host-', async () => {
+  const secure = await startIdentityWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    authSecret,
+    secureCookies: true,
+    trustedOrigins: ['https://app.sallyport.test'],
+  });
+  try {
+    const opened = await signUp(secure);
+    const [session, csrf] = opened.headers.getSetCookie();
+    expect(session).toMatch(
+      /^__Host-better-auth\.session_token=.+; Max-Age=2592000; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+    );
+    expect(csrf).toMatch(/^__Host-sallyport\.csrf=.+; Path=\/; Max-Age=2592000; SameSite=Lax; Secure$/);
+    expect((await readSession(secure, opened.cookie)).status).toBe(200);
+    const plain = opened.cookie.replaceAll('__Host-', '');
+    expect((await readSession(secure, plain)).status).toBe(401);
+    const listed = { cookie: opened.cookie, headers: { origin: 'https://app.sallyport.test' } };
+    expect((await send(secure, 'POST', '/api/auth/signout', listed)).status).toBe(200);
+  } finally {
+    await secure.close();
+  }
 });

@@ -12,6 +12,7 @@ import type { LoginView, SessionView, UserView } from './contract.ts';
 import { personCaller } from './finish-login.ts';
 import type { MailPorts } from './mail/queue-mail.ts';
 import { endSession } from './sessions/end-session.ts';
+import { makeRoom } from './sessions/make-room.ts';
 import { type LoginPorts, signIn } from './sign-in.ts';
 import { sessionView } from './views.ts';
 
@@ -83,6 +84,7 @@ export class BetterAuthIntegrationService {
       await lockUser(tx, userId);
       const account = await findAccount(tx, userId);
       if (!account || account.isDisabled) throw unauthenticated();
+      await makeRoom(tx, this.#ports, { userId, replaced: null, reason: 'session_created' }, caller);
       return this.#ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     });
     return sessionView(opened.session);

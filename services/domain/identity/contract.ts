@@ -20,7 +20,8 @@ export const emailShape = z
   .regex(/^[^@]{1,64}@/);
 // Only a bound for the parser: the policy answers with codes of its own.
 export const passwordShape = z.string().max(4_096);
-const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
+/** PostgreSQL stores neither NUL nor halves of surrogate pairs. */
+export const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
 export const nameShape = z.string().max(128).regex(NO_CONTROLS);
 
 export const userShape = z.object({

@@ -25,7 +25,7 @@ import {
 } from '../tokens/revocations/token-revocation.store.ts';
 import { countFailure, forgiveFailures, readCounters, readTriedNames } from './guard/login-failures.store.ts';
 import { findCredential } from './identity.store.ts';
-import { findSessionRow, useSession } from './sessions/sessions.store.ts';
+import { deleteSessions, findSessionRow, holdSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
 
 const ROWS = 20_000;
 /** Tables of a row or sixteen, whatever the load: there is nothing an index could save. */
@@ -163,6 +163,14 @@ describe('the hot statements read big tables by index alone', () => {
     ['the end of the logins of a session', () => sql.query(familiesEndBySession, ['s7', 'test', 'u7'])],
     ['a session by its id', () => findSessionRow(sql, 's7')],
     ['the use of a session', () => useSession(sql, 's7', 3_600)],
+    ['sessions beyond those used last', () => readOldestUsed(sql, 'u7', { except: ['s8'], kept: 99, atOnce: 100 })],
+    [
+      'the end of sessions beyond',
+      async () => {
+        await holdSessions(sql, ['s7', 's8']);
+        await deleteSessions(sql, ['s7', 's8']);
+      },
+    ],
     ['the password of an address', () => findCredential(sql, '7@example.test')],
     ['login counters read', () => readCounters(sql, ['account:7', 'network:x'])],
     ['login counters counted', () => countFailure(sql, ['account:7', 'network:x'], { who: 'w', userId: 'u7' }, policy)],

@@ -24,7 +24,7 @@ import { admissionOf, assertQueueHasPlace, inQueue } from './passwords/hash-pass
 import { type HasPasswordPolicy, isHashable } from './passwords/password-policy.ts';
 import { isUpgradedSince, upgradeDigest } from './passwords/upgrade-digest.ts';
 import type { HasCsrf } from './sessions/csrf.ts';
-import { endSessionIn } from './sessions/end-session.ts';
+import { type HasSessionLimit, makeRoom } from './sessions/make-room.ts';
 import { beginLogin, type LoginAnswer, type SessionTokenPorts } from './sessions/open-session.ts';
 import { findByCookie } from './sessions/read-session.ts';
 
@@ -35,6 +35,7 @@ export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasCsrf &
   HasLoginGuard &
   HasVerificationRule &
+  HasSessionLimit &
   HasRevocationPush;
 
 export type SignInInput = {
@@ -114,7 +115,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
         await forgiveLogin(tx, admitted);
         return asked;
       }
-      if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+      await makeRoom(tx, ports, { userId: proven.userId, replaced, reason: 'sign_in' }, actor);
       const { suspectNetwork } = await forgiveLogin(tx, admitted);
       const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
       await recordEvent(tx, actor, userLogin, {

@@ -33,5 +33,6 @@ export const consentWithdrawn = defineAuditEvent({
   type: 'oauth.consent_withdrawn',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A user lets a client act for them no more; `logins` of it were ended with their access tokens.',
+  meaning:
+    'A user lets a client act for them no more; `logins` of it were ended with their access tokens. By an incident (`reason`): what was agreed to after the sign-in that raised it.',
 });

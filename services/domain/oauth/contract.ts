@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
-import { signInEndpoint } from '../identity/contract.ts';
+import { NO_CONTROLS, signInEndpoint } from '../identity/contract.ts';
 import { answerSecondFactorEndpoint } from '../identity/factors/factors-contract.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
@@ -261,7 +261,7 @@ export const sendLoginEndpoint = defineEndpoint({
   body: z.strictObject({
     form_token: formToken,
     next,
-    email: z.string().max(254),
+    email: z.string().max(254).regex(NO_CONTROLS),
     password: z.string().max(4_096),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
+import { signInSocialEndpoint } from '../identity/social/social-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 
 const TAG = 'OAuth';
@@ -39,6 +40,20 @@ export const sendPasskeyEndpoint = defineEndpoint({
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [...signInWithPasskeyEndpoint.errors, stateRewound, storeUnavailable],
+});
+
+export const sendProviderEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/login/provider',
+  operation: 'sendProvider',
+  summary: 'The buttons of other providers on the login page: a page that goes on there, or the login page again',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({ form_token: formToken, next, provider: z.string().max(32) }),
+  responses: { 200: PAGE, 400: PAGE, 403: PAGE },
+  errors: signInSocialEndpoint.errors,
 });
 
 export const sendSignOutEndpoint = defineEndpoint({

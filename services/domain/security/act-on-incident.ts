@@ -30,22 +30,22 @@ type Work = (tx: Tx, ports: ActPorts, on: ActedOn, caller: Caller, reason: strin
 
 /** Each does one thing and says whether it could. The user is held first, then sessions, then counters. */
 const works: Record<Action, Work> = {
-  end_session: async (tx, _ports, { userId, sessionId, since }, _caller, reason) => {
+  end_session: async (tx, _ports, { userId, sessionId, since }, caller, reason) => {
     if (userId !== undefined) await forgetDevices(tx, userId);
     if (sessionId === undefined) return false;
     if (userId === undefined || since === undefined) await endSessionRow(tx, sessionId);
-    else await undoSince(tx, { userId, sessionId, since }, reason);
+    else await undoSince(tx, { userId, sessionId, since }, reason, caller);
     return true;
   },
   block_network: async (tx, _ports, { networkKey }) => {
     if (networkKey !== undefined) await blockNetworkRow(tx, networkKey, BLOCK_SECONDS);
     return networkKey !== undefined;
   },
-  revoke_sessions: async (tx, _ports, { userId, since }, _caller, reason) => {
+  revoke_sessions: async (tx, _ports, { userId, since }, caller, reason) => {
     if (userId === undefined) return false;
     await forgetDevices(tx, userId);
     if (since === undefined) await endEverythingOf(tx, userId);
-    else await undoSince(tx, { userId, since }, reason);
+    else await undoSince(tx, { userId, since }, reason, caller);
     return true;
   },
   step_up: async (tx, ports, { userId }, caller) => {

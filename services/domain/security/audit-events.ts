@@ -15,6 +15,21 @@ export const incidentActed = defineAuditEvent({
     'What the policy of the detection says was done at once, in the transaction that says so. `step_up`: neither password nor another provider alone opens the account from an unknown device, and its owner is mailed the way back in, once for a closing, at an address that somebody has proved.',
 });
 
+export const eventSetAside = defineAuditEvent({
+  type: 'incident.event_set_aside',
+  durability: 'durable',
+  outcomes: ['set_aside'],
+  meaning:
+    'The last try to judge an event failed, `failure` says by what; its `seq` waits until an operator has it retried.',
+});
+
+export const eventRetried = defineAuditEvent({
+  type: 'incident.event_retried',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An operator has an event judged again that was set aside; `reason` says why.',
+});
+
 export const incidentChanged = defineAuditEvent({
   type: 'incident.changed',
   durability: 'durable',

@@ -99,6 +99,15 @@ export const stateRewound = defineDetection({
   actions: [],
 });
 
+/** Raised by the detections about themselves. */
+export const eventUnjudged = defineDetection({
+  name: 'event_unjudged',
+  severity: 'high',
+  meaning:
+    'Handling an event failed ten times within a quarter of an hour: whatever it is about, nothing was done. Other events went on.',
+  actions: [],
+});
+
 /** Every detection there is. */
 export const detections = [
   passwordGuessing,
@@ -111,4 +120,5 @@ export const detections = [
   refreshTokenOveruse,
   tokenReplay,
   stateRewound,
+  eventUnjudged,
 ] as const;

@@ -18,6 +18,15 @@ export const incidentClosed = defineError({
   retryable: false,
 });
 
+export const eventNotSetAside = defineError({
+  code: 'event_not_set_aside',
+  status: 404,
+  title: 'No such event is set aside',
+  cause: 'It was judged, is still tried by itself, or was never seen by a detection.',
+  fix: 'Look it up with `sallyport incidents unjudged`.',
+  retryable: false,
+});
+
 export const eventStreamsBusy = defineError({
   code: 'event_streams_busy',
   status: 503,

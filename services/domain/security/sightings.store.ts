@@ -2,20 +2,22 @@ import { defineStatement } from '../../platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
 /** One reader at a time: what it does for events is committed with how far it has read. */
-const detectionProgressLock = defineStatement('detectionProgressLock', `SELECT seq FROM detection_progress FOR UPDATE`);
+const detectionProgressLock = defineStatement('detectionProgressLock', `SELECT FROM detection_progress FOR UPDATE`);
 
-const detectionProgressSet = defineStatement(
-  'detectionProgressSet',
-  `UPDATE detection_progress SET seq = $1 WHERE seq < $1`,
+/** Locks as above: whoever comes second finds the place taken. */
+const detectionProgressAdvance = defineStatement(
+  'detectionProgressAdvance',
+  `UPDATE detection_progress SET seq = $1 WHERE seq < $1 RETURNING 1`,
 );
 
 const detectionProgressRead = defineStatement('detectionProgressRead', `SELECT seq FROM detection_progress`);
 
-/** Networks that fail now and are not locked; along login_failures_networks. */
+/** Networks that fail now and are not locked, or that one; along login_failures_networks, or the primary key. */
 const stuffingNetworksRead = defineStatement(
   'stuffingNetworksRead',
   `SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
    WHERE last_failed_at > clock_timestamp() - make_interval(secs => $2) AND key LIKE 'network:%'
+     AND ($3::text IS NULL OR key = $3)
      AND window_began_at > clock_timestamp() - make_interval(secs => $2) AND cardinality(tried) >= $1
      AND successes * 4 < recent AND coalesce(locked_until, '-infinity') <= clock_timestamp()
    ORDER BY key COLLATE "C"`,
@@ -76,19 +78,16 @@ const userSessionsEnd = defineStatement('securityUserSessionsEnd', `DELETE FROM 
 
 const userAccountRead = defineStatement('securityUserAccountRead', `SELECT email, roles FROM users WHERE id = $1`);
 
-export async function lockProgress(tx: Sql): Promise<number> {
-  const [row] = await tx.query<{ seq: number }>(detectionProgressLock);
-  return row?.seq ?? -1;
-}
+export const lockProgress = (tx: Sql): Promise<unknown> => tx.query(detectionProgressLock);
 
 export async function readProgress(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ seq: number }>(detectionProgressRead);
   return row?.seq ?? -1;
 }
 
-export async function setProgress(tx: Sql, seq: number): Promise<void> {
-  await tx.query(detectionProgressSet, [seq]);
-}
+/** False where it is that far already. */
+export const advanceProgress = async (sql: Sql, seq: number): Promise<boolean> =>
+  (await sql.query(detectionProgressAdvance, [seq])).length > 0;
 
 export type StuffingNetwork = {
   readonly key: string;
@@ -97,8 +96,14 @@ export type StuffingNetwork = {
   readonly names: number;
 };
 
-export const readStuffingNetworks = (sql: Sql, names: number, windowSeconds: number): Promise<StuffingNetwork[]> =>
-  sql.query(stuffingNetworksRead, [names, windowSeconds]);
+export const readStuffingNetworks = (
+  sql: Sql,
+  {
+    names,
+    windowSeconds,
+    key = null,
+  }: { readonly names: number; readonly windowSeconds: number; readonly key?: string | null },
+): Promise<StuffingNetwork[]> => sql.query(stuffingNetworksRead, [names, windowSeconds, key]);
 
 export async function readLoginRatio(
   sql: Sql,

@@ -24,6 +24,11 @@ export const identitySettings = defineSettings({
     schema: wholeNumber(3_600, 0, 86_400),
     use: 'Such a session is over when its cookie was not used for so long, and a login of it when it was not refreshed, seconds; 0: never.',
   },
+  sessionsPerAccount: {
+    env: 'SESSIONS_PER_ACCOUNT',
+    schema: wholeNumber(100, 0, 10_000),
+    use: 'Sessions an account may have at once; a sign-in beyond ends the one not used for longest. 0: any number.',
+  },
   secondFactorRoles: {
     env: 'MFA_REQUIRED_ROLES',
     schema: optionalText(1_024),

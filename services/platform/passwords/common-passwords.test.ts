@@ -36,6 +36,10 @@ describe('common passwords', () => {
     'Welcome@2024',
     'correcthorsebatterystaple',
     'administrator',
+    'unbelievable',
+    'Philadelphia1!',
+    'asdf1234asdf1234',
+    'qwer1234qwer',
     // Full-width letters are the same ones after NFKC.
     'ｐassword1234',
   ])('knows %s', (password) => {

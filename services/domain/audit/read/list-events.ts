@@ -1,3 +1,4 @@
+import { isMoment } from '../../pages.ts';
 import type { Ports } from '../../ports.ts';
 import { auditCursorInvalid } from '../errors.ts';
 import {
@@ -89,10 +90,7 @@ function placeOf(cursor: string, isByTime: boolean): EventPlace {
   const text = Buffer.from(cursor, 'base64url').toString('latin1');
   const [, occurredAt, digits] = CURSOR.exec(text) ?? [];
   const seq = Number(digits);
-  const isTime =
-    occurredAt === undefined
-      ? !isByTime
-      : isByTime && !Number.isNaN(Date.parse(occurredAt)) && !YEAR_ZERO.test(occurredAt);
+  const isTime = occurredAt === undefined ? !isByTime : isByTime && isMoment(occurredAt);
   const isWhole = Buffer.from(text, 'latin1').toString('base64url') === cursor;
   if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw auditCursorInvalid();
   return { seq, occurredAt: occurredAt ?? 'infinity' };

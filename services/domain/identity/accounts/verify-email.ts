@@ -6,6 +6,7 @@ import { emailTaken, loginLocked } from '../errors.ts';
 import { clearLoginFailures } from '../guard/forgive-login.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf } from '../guard/login-counters.ts';
 import { isSteppedUp } from '../guard/login-failures.store.ts';
+import { isLoginUnjudged } from '../guard/login-sighting.store.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import {
@@ -32,6 +33,8 @@ import {
 import { refuseCode } from './refuse-code.ts';
 import { takeOver } from './set-password.ts';
 
+/** Sealing and detections run every few seconds. */
+const JUDGED_SECONDS = 5;
 const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
 
 /**
@@ -41,7 +44,7 @@ const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
  * of before ends. Makes no session. Of any number of calls with one code one succeeds.
  * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays), currentPasswordWrong (403),
  *   emailTaken (409) when another account took the address meanwhile, hashingBusy (503), loginLocked (429; for another
- *   address after the act `step_up` as well, and the code stays)
+ *   address after the act `step_up`, or before detections have judged a sign-in, as well, and the code stays)
  */
 export async function verifyEmail(
   ports: VerifyPorts,
@@ -118,6 +121,8 @@ async function proveAddress(
     // Else whoever closed it is shed: by key it is of the old address. The code stays, until the account is opened.
     if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))
       throw loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
+    // Nor before what closes it: an address that is another's already cannot be taken back, and is mailed what opens it.
+    if (await isLoginUnjudged(tx, userId)) throw loginLocked({ retryAfterSeconds: JUDGED_SECONDS });
     await replaceEmail(tx, userId, email);
     await deleteCodes(tx, userId, account.email);
     await queueMail(tx, ports, { template: 'email_changed', to: account.email }, caller);

@@ -9,7 +9,7 @@ import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { sightLoginOf } from '../guard/login-sighting.ts';
-import { endSessionIn } from '../sessions/end-session.ts';
+import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin, type Login, type LoginAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
@@ -87,7 +87,7 @@ async function open(
     await lockUser(tx, userId);
     if (!(await proof.use(tx))) return null;
     if (!(await consumeLoginChallenge(tx, challenge))) throw challengeOver();
-    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+    await makeRoom(tx, ports, { userId, replaced, reason: 'sign_in' }, actor);
     const assurance = withSecondFactor(amr.split(' '), ['otp']);
     const opened = await ports.auth.openSession({ userId, assurance }, caller.request);
     await recordEvent(tx, actor, userLogin, {

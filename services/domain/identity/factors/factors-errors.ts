@@ -1,11 +1,15 @@
 import { defineError } from '../../../platform/define/error.ts';
 
-/** `challenge` and `factors` come with it: what to answer, and with what. */
+/**
+ * `challenge` and `factors` come with it: what to answer, and with what. After another provider `callbackURL` too, where
+ * one was given: where to go then.
+ */
 export const secondFactorRequired = defineError({
   code: 'second_factor_required',
   status: 401,
   title: 'A second factor is needed',
-  cause: 'The password is right, and the account has a second factor. No session was made.',
+  cause:
+    'The password, or the answer of another provider, is right, and the account has a second factor. No session was made.',
   fix: 'POST /api/auth/second-factor with `challenge` and a code within ten minutes, or sign in with a passkey.',
   retryable: false,
 });

@@ -8,7 +8,7 @@ import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';
 import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { sightLoginOf } from '../guard/login-sighting.ts';
-import { endSessionIn } from '../sessions/end-session.ts';
+import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
@@ -63,7 +63,8 @@ async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Cal
     if (owner === undefined || !(await lockUser(tx, owner))) throw passkeyRefused();
     const opened = await ports.auth.factors.signInWithPasskey({ challenge, response }, caller.request);
     if (opened.user.disabledAt !== null) throw passkeyRefused();
-    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+    const { user, session } = opened;
+    await makeRoom(tx, ports, { userId: user.id, replaced, openedId: session.id, reason: 'sign_in' }, caller);
     const actor = personCaller(opened.user.id, caller);
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',

@@ -16,6 +16,9 @@ const elsewhereRead = defineStatement(
    ORDER BY s.id LIMIT 20`,
 );
 
+/** See migration security, whose detections these are. */
+const loginWaits = defineStatement('userLoginWaits', `SELECT 1 WHERE user_login_waits($1)`);
+
 /** At most twenty, begun within so many seconds. */
 export const readElsewhere = (
   sql: Sql,
@@ -35,3 +38,7 @@ const devicesForget = defineStatement(
 /** The address of the account; undefined where there is none. */
 export const forgetDevicesRow = async (tx: Sql, userId: string): Promise<string | undefined> =>
   (await tx.query<{ email: string }>(devicesForget, [userId]))[0]?.email;
+
+/** Whether a sign-in in a place that detections act on has not been judged yet; the user is locked by the caller. */
+export const isLoginUnjudged = async (tx: Sql, userId: string): Promise<boolean> =>
+  (await tx.query(loginWaits, [userId])).length > 0;

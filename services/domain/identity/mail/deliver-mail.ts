@@ -1,4 +1,5 @@
 import { mailsSent } from '../../../../observability/metrics/mail.ts';
+import { errorCodeOf } from '../../../platform/define/error-code.ts';
 import { mailContext } from '../../keys/sealed-contexts.ts';
 import type { Fence, MailTransport, Ports } from '../../ports.ts';
 import { deleteMail, holdMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
@@ -57,18 +58,12 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
     const isOver = (err as Error).name === 'MailRefusedError' || row.ageSeconds > GIVEN_UP_SECONDS;
     const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(row.attempts, 20));
     mailsSent.add(1, { template, outcome: isOver ? 'given_up' : 'retried' });
-    const fields = { code: codeOf(err), template, attempt: row.attempts };
+    const fields = { code: errorCodeOf(err), template, attempt: row.attempts };
     if (isOver) ports.log.error(fields, 'a mail could not be sent and is given up');
     else ports.log.warn(fields, 'a mail could not be sent and is tried again');
-    await postponeMail(ports.sql, row, codeOf(err), isOver ? null : pause);
+    await postponeMail(ports.sql, row, errorCodeOf(err), isOver ? null : pause);
   }
 }
 
 const send = ({ mailTransport }: DeliverPorts, to: string, id: string, letter: Letter): Promise<void> =>
   mailTransport.send({ id, to, ...renderMail(letter) });
-
-/** A code or class name: what a server answers may hold the address. */
-function codeOf(err: unknown): string {
-  const { code, name } = err as Error & { readonly code?: unknown };
-  return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : name.slice(0, 64);
-}

@@ -73,3 +73,44 @@ export const useSession = async (sql: Sql, id: string, idleSeconds: number): Pro
 /** When it was used last; null as above. */
 export const readSessionUse = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
   (await sql.query<{ updatedAt: Date }>(sessionUseRead, [id, idleSeconds]))[0]?.updatedAt ?? null;
+
+/**
+ * Live sessions beyond those used last: by their cookie, or by a login of theirs. Along sessions_user_id, logins along
+ * refresh_families_one_live; of an account with few, the count is all it costs.
+ */
+const sessionsOldestUsed = defineStatement(
+  'sessionsOldestUsed',
+  `SELECT id FROM sessions s
+   WHERE "userId" = $1 AND id <> ALL ($2::text[]) AND "expiresAt" > now()
+     AND (SELECT count(*) FROM sessions WHERE "userId" = $1) > $3::int
+   ORDER BY greatest("updatedAt",
+     (SELECT max(rotated_at) FROM refresh_families f WHERE f.sid = s.id AND f.revoked_at IS NULL)) DESC, id DESC
+   OFFSET $3 LIMIT $4`,
+);
+
+/** In id order, then their logins in id order, as every writer of several takes them. */
+const sessionsHold = defineStatement('sessionsHold', 'SELECT FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE');
+const sessionLoginsHold = defineStatement(
+  'sessionLoginsHold',
+  'SELECT FROM refresh_families WHERE sid = ANY ($1) AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE',
+);
+/** The row triggers end the families, write the revocations and the audit rows. */
+const sessionsDelete = defineStatement('sessionsDelete', 'DELETE FROM sessions WHERE id = ANY ($1) RETURNING token');
+
+export async function readOldestUsed(
+  tx: Sql,
+  userId: string,
+  { except, kept, atOnce }: { readonly except: readonly string[]; readonly kept: number; readonly atOnce: number },
+): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(sessionsOldestUsed, [userId, except, kept, atOnce]);
+  return rows.map(({ id }) => id);
+}
+
+export async function holdSessions(tx: Sql, ids: readonly string[]): Promise<void> {
+  await tx.query(sessionsHold, [ids]);
+  await tx.query(sessionLoginsHold, [ids]);
+}
+
+/** The tokens of those that had not ended before. */
+export const deleteSessions = async (tx: Sql, ids: readonly string[]): Promise<string[]> =>
+  (await tx.query<{ token: string }>(sessionsDelete, [ids])).map(({ token }) => token);

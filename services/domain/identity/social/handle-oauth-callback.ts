@@ -1,4 +1,5 @@
 import { logins } from '../../../../observability/metrics/identity.ts';
+import type { AppError } from '../../../platform/define/error.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
@@ -15,7 +16,7 @@ import { finishOrEnd, personCaller } from '../finish-login.ts';
 import { sightLoginOf } from '../guard/login-sighting.ts';
 import { isClosedTo, lockedOut } from '../guard/refuse-stepped-up.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { endSessionIn } from '../sessions/end-session.ts';
+import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
@@ -124,7 +125,7 @@ async function signIn(
     const refused = await askSecondFactor(tx, ports, { userId, amr: [], detail }, person);
     if (refused) return { userId, refused };
     if (await isClosedTo(tx, ports, { userId, cookie })) throw new ClosedAccountError(userId);
-    if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+    await makeRoom(tx, ports, { userId, replaced, reason: 'social_sign_in' }, caller);
     const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
     // Of an account that begins here nobody has anything to take over.
@@ -143,10 +144,14 @@ async function signIn(
     const { userId } = err;
     throw await lockedOut(ports.sql, { userId, detail }, personCaller(userId, caller));
   });
-  if (begun.refused) throw begun.refused;
+  if (begun.refused) throw withReturn(begun.refused, attempt.callbackUrl);
   const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, personCaller(begun.userId, caller));
   return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callbackUrl, setCookie };
 }
+
+/** The way back is used up with the first factor: where it leads goes along with the challenge. */
+const withReturn = ({ options: { members } }: AppError, callbackUrl: string | null): AppError =>
+  secondFactorRequired({ members: { ...members, ...(callbackUrl === null ? {} : { callbackURL: callbackUrl }) } });
 
 /** The user who began it must still be the one who is signed in here. */
 async function link(

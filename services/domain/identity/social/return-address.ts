@@ -10,9 +10,8 @@ const ODD = /[\s\\\p{Cc}]/u;
 export function returnAddress(
   { trustedOrigins }: Pick<BrowserPolicy, 'trustedOrigins'>,
   ownOrigin: string,
-  asked: string | undefined,
-): string | null {
-  if (asked === undefined) return null;
+  asked: string,
+): string {
   const isPath = asked.startsWith('/');
   const url =
     !ODD.test(asked) && URL.canParse(asked, isPath ? ownOrigin : undefined)

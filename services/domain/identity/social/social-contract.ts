@@ -91,6 +91,8 @@ export const socialCallbackEndpoint = defineEndpoint({
   responses: {
     200: z.union([loginShape.extend({ isNewUser: z.boolean() }), z.object({ linked: z.literal(true) })]),
     303: null,
+    /** Whoever looks at pages is shown one, or the code that is still to come. */
+    400: { contentType: 'text/html; charset=utf-8' },
   },
   errors: [
     requestInvalid,

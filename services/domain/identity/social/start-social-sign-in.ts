@@ -33,7 +33,9 @@ export async function startSocialSignIn(
   assertNotRewound(ports.revocations);
   const provider = ports.socialProviders.provider(input.provider);
   if (!provider) throw socialProviderUnknown();
-  const callbackUrl = returnAddress(ports.auth.browser, ports.socialProviders.ownOrigin, input.callbackUrl);
+  const { callbackUrl: asked } = input;
+  const callbackUrl =
+    asked === undefined ? null : returnAddress(ports.auth.browser, ports.socialProviders.ownOrigin, asked);
   const secret = browserSecretFor(ports, input.cookie);
   const state = ports.random.bytes(32).toString('base64url');
   const url = await provider.authorizationUrl({ state, ...proofOf(secret, state) });

@@ -1,3 +1,4 @@
+import { storedInstant } from '../../audit/read/list-events.ts';
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
 import type { Ports } from '../../ports.ts';
@@ -25,7 +26,12 @@ export async function listUsers(
   input: UserFilter & { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<Page<AccountView>> {
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]);
-  const filter = { ...input, emailPrefix: input.emailPrefix?.toLowerCase() };
+  const filter = {
+    ...input,
+    emailPrefix: input.emailPrefix?.toLowerCase(),
+    createdFrom: storedInstant(input.createdFrom),
+    createdTo: storedInstant(input.createdTo),
+  };
   const { items, next } = pageOf(
     await readUsersPage(sql, filter, before, input.limit + 1),
     input.limit,

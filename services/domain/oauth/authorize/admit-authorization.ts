@@ -54,6 +54,12 @@ function loginFor(
   return user;
 }
 
+/** Signing in, and then this request once more. */
+export const loginStep = (ports: AuthorizePorts, query: string): AuthorizeStep => ({
+  kind: 'login',
+  query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)),
+});
+
 /**
  * An authorization request with the login it needs, or the step that comes before.
  * Throws `state_rewound`, `store_unavailable` (503).
@@ -72,5 +78,5 @@ export async function admitAuthorization(
   if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
   if (request.prompts.has('none'))
     return answerError(ports, ports.sql, request, 'login_required', 'the user must sign in');
-  return { kind: 'login', query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)) };
+  return loginStep(ports, query);
 }

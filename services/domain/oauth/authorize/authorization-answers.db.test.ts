@@ -114,6 +114,16 @@ test('a consent form sent after the session ended agrees to nothing: sign in fir
   expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [site.client_id])).toEqual([]);
 });
 
+test('a session that ends while its consent is written agrees to nothing, whatever is remembered of its cookie', async () => {
+  const own = await newSignedIn(api);
+  const decision = { query: queryOf(site.client_id), cookie: own.cookie, isAllowed: true, scopes: ['openid'] };
+  const step = await overtaken(api.stores.pools.main, own.id, 'DELETE FROM sessions WHERE "userId" = $1', () =>
+    decideConsent(ports, decision, testCaller),
+  );
+  expect(step.kind).toBe('login');
+  expect(await world.rows('SELECT 1 FROM oauth_consents WHERE user_id = $1', [own.id])).toEqual([]);
+});
+
 test('a client whose document has no name is shown by its host', async () => {
   let document: Json;
   const server: Server = createServer((_request, response) => {

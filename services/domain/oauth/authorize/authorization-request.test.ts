@@ -4,7 +4,7 @@ import type { Ports } from '../../ports.ts';
 import type { HasTokenSettings } from '../../tokens/token-settings.ts';
 import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
-import { describeNext, loginPathFor, safeNext } from './next-path.ts';
+import { describeNext, formNext, loginPathFor, safeNext } from './next-path.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
 const client = {
@@ -197,5 +197,17 @@ describe('where a login leads', () => {
     );
     expect(await describeNext(withoutSql, '/device?user_code=x')).toEqual(nowhere);
     expect(safeNext('/device?user_code=BCDF-GHJK')).toBe('/device?user_code=BCDF-GHJK');
+  });
+
+  test('a form of ours leads to paths of ours and to listed origins, and its policy names those', async () => {
+    const browser = { trustedOrigins: new Set(['https://app.example.test']) };
+    for (const next of ['/device', '/welcome?x=1', 'https://app.example.test/in'])
+      expect(formNext(browser, next)).toBe(next);
+    for (const next of ['', '//evil.test', '/\\evil.test', 'https://evil.test/', 'javascript:alert(1)'])
+      expect(formNext(browser, next)).toBe('/login');
+    expect(await describeNext(withoutSql, 'https://app.example.test/in')).toEqual({
+      formTargets: ['https://app.example.test'],
+      loginHint: undefined,
+    });
   });
 });

@@ -1,8 +1,9 @@
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
+import { holdSession } from '../../tokens/families/create-family.ts';
 import { authorizationDecided, consentGranted } from '../audit-events.ts';
-import { keepConsent } from '../consents/consents.store.ts';
-import { type AuthorizePorts, admitAuthorization } from './admit-authorization.ts';
+import { holdConsentOwner, keepConsent } from '../consents/consents.store.ts';
+import { type AuthorizePorts, admitAuthorization, loginStep } from './admit-authorization.ts';
 import { type AuthorizeStep, answerTo, requestOver } from './authorize-step.ts';
 import { issueCode } from './issue-code.ts';
 import { useRequest } from './pushed-requests.ts';
@@ -38,12 +39,15 @@ export async function decideConsent(
       await recordEvent(tx, user, authorizationDecided, { outcome: 'denied', ...about });
       return answerTo(ports, request, { error: 'access_denied', error_description: 'the user said no' });
     });
-  const code = await ports.transact(async (tx) => {
-    if (!(await useRequest(tx, request))) return null;
+  return ports.transact(async (tx) => {
+    // A consent outlives its session: one that is over, as the cookie read from memory may be, agrees to nothing, and
+    // whoever takes back what a thief agreed to holds the user and sees it.
+    await holdConsentOwner(tx, user.userId);
+    if (!(await holdSession(tx, user.sessionId, user.userId))) return loginStep(ports, decision.query);
+    if (!(await useRequest(tx, request))) return requestOver;
     await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes);
     const detail = { scope: scopes.join(' '), audience: request.audience };
     await recordEvent(tx, user, consentGranted, { outcome: 'ok', ...about, detail });
-    return issueCode(tx, ports, request, scopes, user);
+    return answerTo(ports, request, { code: await issueCode(tx, ports, request, scopes, user) });
   });
-  return code === null ? requestOver : answerTo(ports, request, { code });
 }

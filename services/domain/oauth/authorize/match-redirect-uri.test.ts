@@ -89,4 +89,5 @@ test('the policy of a form names no more than origin or scheme of where it ends'
 test('parameters are added to the query that is there', () => {
   expect(redirectWith('https://a.test/?x=1', { code: 'c&d', state: undefined })).toBe('https://a.test/?x=1&code=c%26d');
   expect(redirectWith('https://a.test/', { iss: 'https://i.test' })).toBe('https://a.test/?iss=https%3A%2F%2Fi.test');
+  expect(redirectWith('https://a.test/?x=1', { state: undefined })).toBe('https://a.test/?x=1');
 });

@@ -31,5 +31,6 @@ export function formActionSource(uri: string): string {
 export function redirectWith(uri: string, parameters: Readonly<Record<string, string | undefined>>): string {
   const added = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) added.set(name, value);
+  if (added.size === 0) return uri;
   return `${uri}${uri.includes('?') ? '&' : '?'}${added}`;
 }

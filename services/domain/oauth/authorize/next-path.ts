@@ -1,4 +1,6 @@
 import type { HasAccess } from '../../access/access-directory.ts';
+import type { BrowserPolicy } from '../../identity/auth-engine.ts';
+import { returnAddress } from '../../identity/social/return-address.ts';
 import type { Ports } from '../../ports.ts';
 import type { HasTokenSettings } from '../../tokens/token-settings.ts';
 import { formActionSource } from './match-redirect-uri.ts';
@@ -14,6 +16,22 @@ export const NO_NEXT = '/login';
 export const safeNext = (next: string | undefined): string =>
   next !== undefined && next.length <= LONGEST && KNOWN.test(next) && !next.includes('\\') ? next : NO_NEXT;
 
+/** A path leads nowhere else from one origin that does not from another. */
+const HERE = 'http://localhost';
+
+/**
+ * Where a form of ours leads: what a link may bring, or what a sign-in by another provider was begun for before it
+ * asked for a second factor. Nothing of a page is believed when it comes back, so both are judged again.
+ */
+export function formNext(browser: Pick<BrowserPolicy, 'trustedOrigins'>, next: string): string {
+  if (safeNext(next) === next) return next;
+  try {
+    return returnAddress(browser, HERE, next);
+  } catch {
+    return NO_NEXT;
+  }
+}
+
 export type NextStep = {
   /** Where the forms of this way may lead, for their page's policy. */
   readonly formTargets: readonly string[];
@@ -25,6 +43,7 @@ export async function describeNext(
   ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
   next: string,
 ): Promise<NextStep> {
+  if (!next.startsWith('/')) return { formTargets: [new URL(next).origin], loginHint: undefined };
   if (!next.startsWith(AUTHORIZE)) return { formTargets: [], loginHint: undefined };
   const parsed = await readAuthorizationRequest(ports, next.slice(AUTHORIZE.length));
   if (parsed.kind === 'page') return { formTargets: [], loginHint: undefined };

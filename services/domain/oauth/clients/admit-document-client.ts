@@ -6,9 +6,8 @@ import { sessionCallerOf } from '../../identity/sessions/open-session.ts';
 import { findByCookie } from '../../identity/sessions/read-session.ts';
 import type { Caller, Tx } from '../../ports.ts';
 import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
-import type { AuthorizeInput, AuthorizePorts } from '../authorize/admit-authorization.ts';
+import { type AuthorizeInput, type AuthorizePorts, loginStep } from '../authorize/admit-authorization.ts';
 import type { AuthorizeStep } from '../authorize/authorize-step.ts';
-import { markedQuery } from '../authorize/page-seals.ts';
 import { endConsentsTo } from '../consents/consents.store.ts';
 import { isClientDocumentUrl } from './client-document.ts';
 import type { HasClientDocuments, ReadDocument } from './read-client-document.ts';
@@ -67,7 +66,7 @@ export async function admitDocumentClient(
   if (live === null) {
     // One that is known can be told that nobody is signed in, or that this request will not do.
     if (ports.access.client(url) !== undefined || new URLSearchParams(query).get('prompt') === 'none') return null;
-    return { kind: 'login', query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)) };
+    return loginStep(ports, query);
   }
   const { host } = new URL(url);
   const document = await ports.clientDocuments.read(url, live.user.id);

@@ -43,6 +43,18 @@ const consentsOfClientEnd = defineStatement(
      (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`,
 );
 
+/**
+ * Those of a user that were given or widened since, whole; in the order of the key. Their time is the database's, in
+ * milliseconds.
+ */
+const consentsSinceDelete = defineStatement(
+  'oauthConsentsSinceDelete',
+  `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
+     (SELECT user_id, client_id, audience FROM oauth_consents WHERE user_id = $1
+        AND granted_at >= date_trunc('milliseconds', $2::timestamptz) ORDER BY client_id, audience FOR UPDATE)
+   RETURNING client_id AS "clientId"`,
+);
+
 /** By the key's first column and refresh_families_user_id: people let few clients act for them. */
 const allowedClientsPage = defineStatement(
   'oauthAllowedClientsPage',
@@ -79,11 +91,20 @@ export async function holdConsent(
   return (await tx.query(consentHold, [userId, clientId, audience, scopes])).length === 1;
 }
 
+/** Whoever gives or takes consents of a user waits for whoever does so already. */
+export const holdConsentOwner = (tx: Sql, userId: string): Promise<unknown> => tx.query(consentOwnerLock, [userId]);
+
 /** How many there were; the user is held until commit. */
 export async function deleteConsents(tx: Sql, userId: string, clientId: string): Promise<number> {
-  await tx.query(consentOwnerLock, [userId]);
+  await holdConsentOwner(tx, userId);
   return (await tx.query(consentsDelete, [userId, clientId])).length;
 }
+
+/** Their clients; the user is held by the caller. */
+export const deleteConsentsSince = async (tx: Sql, userId: string, since: string): Promise<string[]> => {
+  const rows = await tx.query<{ clientId: string }>(consentsSinceDelete, [userId, since]);
+  return [...new Set(rows.map(({ clientId }) => clientId))];
+};
 
 export type AllowedClientRow = {
   readonly clientId: string;

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { permissionMissing } from '../../../platform/errors.ts';
+import { permissionMissing, unauthenticated } from '../../../platform/errors.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import { tokenMetadataUnavailable } from '../errors.ts';
@@ -85,7 +85,7 @@ export type ValidateBatchInput = { readonly tokens: readonly string[] } | { read
 
 /**
  * The batch answer as JSON text. Holding a token is the right to ask about it; ids take tokens:read.
- * Throws `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound` (503).
+ * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound` (503).
  */
 export async function validateBatch(
   ports: ValidatePorts & Pick<Ports, 'redis'>,
@@ -93,6 +93,7 @@ export async function validateBatch(
   caller: Caller,
 ): Promise<string> {
   if ('tokens' in input) return `{"results":[${(await validateTokens(ports, input.tokens)).join(',')}]}`;
+  if (caller.kind === 'anonymous') throw unauthenticated();
   if ((caller.kind !== 'user' && caller.kind !== 'client') || !caller.permissions.has('tokens:read'))
     throw permissionMissing({ detail: 'Token ids take the permission tokens:read.' });
   return JSON.stringify({ results: await batchValidateTokens(ports, input.token_ids) });

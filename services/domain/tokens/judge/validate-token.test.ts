@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { validationReasons } from '../../../../observability/metrics/tokens.ts';
 import {
   AUDIENCE,
   algs,
@@ -15,7 +16,7 @@ import {
 } from '../../../platform/testing/worlds/token-world.ts';
 import { keyedHash as keyed } from '../../audit/audit-context.ts';
 import { matchesBinding } from '../access-token.ts';
-import { validateToken } from './validate-token.ts';
+import { inactiveReasons, validateToken } from './validate-token.ts';
 
 describe('a good token', () => {
   test.each(algs)('signed by %s is active, with its claims, fresh and from the cache', (alg) => {
@@ -263,4 +264,9 @@ describe('binding switches, each on its own (A-TOK-06, A-CFG-04)', () => {
     const world = tokenWorld();
     expect(reasonOf(world, world.token({ cnf: { jkt: 'abc' } }))).toBe('binding_mismatch');
   });
+});
+
+test('every reason of the validate answer is a reason of the metric, and what it has besides is why none was given', () => {
+  const others = ['none', 'revocation_state_stale', 'state_rewound'];
+  expect(validationReasons.toSorted()).toEqual([...inactiveReasons, ...others].toSorted());
 });

@@ -5,8 +5,8 @@ import { type Received, send } from '../http-client.ts';
 export type Browser = {
   /** Follows redirects that stay on the API; the last answer, and where it points if that is elsewhere. */
   open(path: string): Promise<Shown>;
-  /** Sends the form on the page, its hidden fields included; several of one name by a list. */
-  submit(page: Shown, fields: Readonly<Record<string, string | readonly string[]>>): Promise<Shown>;
+  /** Sends the first form on the page, or the one to `to`, its hidden fields included; several of one name by a list. */
+  submit(page: Shown, fields: Readonly<Record<string, string | readonly string[]>>, to?: string): Promise<Shown>;
   readonly cookies: Map<string, string>;
 };
 
@@ -52,10 +52,11 @@ export function openBrowser(base: string, origin: string): Browser {
   return {
     cookies,
     open: (path) => go('GET', path),
-    submit(page, fields) {
-      const action = /<form method="post" action="([^"]+)">/.exec(page.text)?.[1];
+    submit(page, fields, to) {
+      const forms = [...page.text.matchAll(/<form method="post" action="([^"]+)">(.*?)<\/form>/gs)];
+      const [, action, inside] = forms.find(([, leadsTo]) => to === undefined || leadsTo === to) ?? [];
       expect(action, page.text).toBeDefined();
-      const form = new URLSearchParams(hiddenFields(page.text));
+      const form = new URLSearchParams(hiddenFields(inside as string));
       for (const [name, value] of Object.entries(fields))
         for (const each of [value].flat()) form.append(name, each as string);
       return go('POST', action as string, form.toString());

@@ -1,7 +1,15 @@
 // For tests only: bodies made from the OpenAPI document, and everywhere in them that something else could stand.
 import { expect } from 'vitest';
-import { expectErrorForm, type Json, type Received } from '../http-client.ts';
+import { expectErrorForm, type Json, type Received, type Sent, send } from '../http-client.ts';
 import type { Operation } from '../openapi-check.ts';
+import type { ProductWorld } from '../worlds/product-world.ts';
+
+export const JSON_TYPE = { 'content-type': 'application/json' };
+
+export const jsonOperations = ({ operations }: ProductWorld): Operation[] =>
+  operations.filter(({ bodyType }) => bodyType === 'application/json');
+export const formOperations = ({ operations }: ProductWorld): Operation[] =>
+  operations.filter(({ bodyType }) => bodyType?.includes('form'));
 
 export const isNoFault = (status: number): boolean => status >= 200 && status < 500;
 const isRefusal = (status: number): boolean => status >= 400 && status < 500;
@@ -18,6 +26,10 @@ export function expectRefused(label: unknown, answer: Received | undefined): voi
 
 /** A path of this operation that names things which do not exist. */
 export const pathOf = ({ path }: Operation): string => path.replaceAll(/\{\w+\}/g, 'unknown');
+
+/** Sends a body where it is read: as a client that may do everything, so that nothing but the body is refused. */
+export const sendTo = ({ product }: ProductWorld, operation: Operation, sent: Sent): Promise<Received> =>
+  send(product.api, operation.method, pathOf(operation), { basic: product.credentials.client, ...sent });
 
 /** A body that fits, with one value for each member a schema names. */
 function fitting(schema: Json): Json {

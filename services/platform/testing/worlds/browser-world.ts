@@ -31,9 +31,10 @@ export type BrowserWorld = {
   close(): Promise<void>;
 };
 
-export async function openBrowserWorld(): Promise<BrowserWorld> {
+/** @param env settings of the API beside the usual ones */
+export async function openBrowserWorld(env: Readonly<Record<string, string>> = {}): Promise<BrowserWorld> {
   const world = await openApiWorld();
-  const api = await world.startCopy({ publicUrl: PAGES_ORIGIN, env: { CORS_ORIGINS: API_URL } });
+  const api = await world.startCopy({ publicUrl: PAGES_ORIGIN, env: { CORS_ORIGINS: API_URL, ...env } });
   const browser = await launchChromium(PAGES_ORIGIN, api.url);
   const served = new Map<string, string>();
   const server = createServer((request, reply) => {

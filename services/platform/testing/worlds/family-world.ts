@@ -29,6 +29,7 @@ type FamilyRow = {
   readonly grace_contested: boolean;
   readonly revoke_reason: string | null;
   readonly revoked_at: Date | null;
+  readonly created_at: Date;
   readonly rotated_at: Date;
   readonly idle_expires_at: Date;
   readonly expires_at: Date;

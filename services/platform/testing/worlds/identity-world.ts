@@ -148,6 +148,7 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
     vault,
     mailer: { publicUrl: url, wake: () => {} },
     verificationRequired: isVerificationRequired(config),
+    sessionsPerAccount: config.identity.sessionsPerAccount,
     log,
     passwordPolicy: passwordPolicyOf(config),
     hasher: options.around?.hasher?.(portHasher) ?? portHasher,

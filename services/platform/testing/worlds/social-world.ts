@@ -61,11 +61,11 @@ function settingsOf(oidc: TestProvider, leaving: TestProvider): Record<string, s
 }
 
 /** One copy of the API beside two providers: one world per test file. */
-export async function openSocialWorld(): Promise<SocialWorld> {
+export async function openSocialWorld(env: Readonly<Record<string, string>> = {}): Promise<SocialWorld> {
   const oidc = await startOidcProvider([callbackOf('company'), callbackOf('other')]);
   const leaving = await startOidcProvider([callbackOf('leaving')]);
   const world = await openApiWorld();
-  const copy = await world.startCopy({ env: settingsOf(oidc, leaving), hashes: false });
+  const copy = await world.startCopy({ env: { ...settingsOf(oidc, leaving), ...env }, hashes: false });
   const mails = await openMailFolder(copy.ports);
   const ask: SocialWorld['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
 

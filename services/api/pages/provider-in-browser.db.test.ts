@@ -1,0 +1,62 @@
+import * as oauth from 'oauth4webapi';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { startOidcProvider, type TestProvider } from '../../platform/testing/counterparts/oidc-provider.ts';
+import { button, heading, newAuthorization, newPagesClient } from '../../platform/testing/flows/browser-flows.ts';
+import {
+  type BrowserWorld,
+  expectReadable,
+  openBrowserWorld,
+  PAGES_ORIGIN,
+  type Visit,
+} from '../../platform/testing/worlds/browser-world.ts';
+import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const SCOPES = ['openid', 'email'];
+
+let provider: TestProvider;
+let world: BrowserWorld;
+
+beforeAll(async () => {
+  provider = await startOidcProvider([`${PAGES_ORIGIN}/api/auth/callback/company`]);
+  const { issuer, clientId, clientSecret } = provider;
+  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
+  world = await openBrowserWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+});
+afterAll(async () => {
+  await world?.close();
+  await provider?.close();
+});
+
+/** Lets the provider ask nothing: whoever comes is this account. */
+async function visitAs(account: ReturnType<typeof providerAccount>, javaScriptEnabled: boolean): Promise<Visit> {
+  const visit = await world.visit({ javaScriptEnabled });
+  await visit.context.route(`${provider.issuer}/**`, async (route) => {
+    const back = await provider.signIn(route.request().url(), account);
+    await route.fulfill({ status: 303, headers: { location: back.href } });
+  });
+  return visit;
+}
+
+test.each([true, false])(
+  'a client’s user who has no password comes in by a button of the login page (script: %s)',
+  async (hasScript) => {
+    const account = providerAccount();
+    const redirectUri = `${world.site}/callback`;
+    const client = await newPagesClient(world.api, 'Tasks', redirectUri, SCOPES);
+    const { address, redeem } = await newAuthorization(world.api, client, redirectUri, SCOPES);
+    const { page, context, complaints } = await visitAs(account, hasScript);
+    await page.goto(address);
+    if (hasScript) await expectReadable(page);
+    await button(page, 'Continue with Company').click();
+    await page.getByRole('button', { name: 'Allow' }).waitFor();
+    expect(await heading(page)).toBe('Let Tasks act for you?');
+    await button(page, 'Allow').click();
+    await page.waitForURL(`${redirectUri}?*`);
+    const claims = oauth.getValidatedIdTokenClaims(await redeem(page.url()));
+    expect(claims).toMatchObject({ email: account.email });
+    expect(complaints).toEqual([]);
+    await context.close();
+  },
+);

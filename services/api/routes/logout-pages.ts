@@ -1,0 +1,114 @@
+import type { FastifyRequest } from 'fastify';
+import type { LoginPorts } from '../../domain/identity/sign-in.ts';
+import { formActionSource } from '../../domain/oauth/authorize/match-redirect-uri.ts';
+import {
+  type JudgeLogoutPorts,
+  judgeLogout,
+  type LogoutRequest,
+  type LogoutStep,
+} from '../../domain/oauth/logout/judge-logout.ts';
+import {
+  confirmSignOutEndpoint,
+  sendSignOutForClientEndpoint,
+  signOutForClientEndpoint,
+} from '../../domain/oauth/logout/logout-contract.ts';
+import type { Caller } from '../../domain/ports.ts';
+import type { Answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
+import { askSignOutPage, errorPage, signedOutPage } from '../pages/pages.ts';
+import { signOutHere } from '../pages/sign-out-here.ts';
+
+export type LogoutPagesPorts = LoginPorts & JudgeLogoutPorts;
+
+type Parameters = Readonly<
+  Partial<Record<'id_token_hint' | 'client_id' | 'post_logout_redirect_uri' | 'state', string | undefined>>
+>;
+
+/** A parameter without a value counts as left out. */
+const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
+
+const requestOf = (parameters: Parameters): LogoutRequest => ({
+  idTokenHint: given(parameters.id_token_hint),
+  clientId: given(parameters.client_id),
+  redirectUri: given(parameters.post_logout_redirect_uri),
+  state: given(parameters.state),
+});
+
+const afterwards = (location: string | null, setCookie: readonly string[] = []): Answer =>
+  location === null ? showPage(200, signedOutPage, { setCookie }) : goTo(location, setCookie);
+
+/**
+ * Sent from another site the form brings no cookie of ours (SameSite=Lax); the GET of the same does, and then asks: a
+ * token has no place in an address.
+ */
+function pathWithoutToken({ client }: Extract<LogoutStep, { kind: 'signed-out' }>, asked: LogoutRequest): string {
+  const members = { client_id: client?.clientId, post_logout_redirect_uri: asked.redirectUri, state: asked.state };
+  const pairs = Object.entries(members).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return `${signOutForClientEndpoint.path}?${new URLSearchParams(pairs)}`;
+}
+
+function askPage(
+  ports: LogoutPagesPorts,
+  step: Extract<LogoutStep, { kind: 'ask' }>,
+  asked: LogoutRequest,
+  request: FastifyRequest,
+): Answer {
+  const { token, setCookie } = tieForm(ports, request);
+  const { client, live } = step;
+  const page = askSignOutPage({
+    formToken: token,
+    clientId: client?.clientId ?? '',
+    clientName: client?.name ?? null,
+    redirectUri: asked.redirectUri ?? '',
+    state: asked.state ?? '',
+    email: live.user.email,
+  });
+  const formTargets = asked.redirectUri === undefined ? [] : [formActionSource(asked.redirectUri)];
+  return showPage(200, page, { setCookie, formTargets });
+}
+
+/** Sign-out at the wish of a client, as pages that work without script. */
+export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts): void {
+  async function show(
+    step: LogoutStep,
+    asked: LogoutRequest,
+    caller: Caller,
+    request: FastifyRequest,
+  ): Promise<Answer> {
+    switch (step.kind) {
+      case 'page-error':
+        return showPage(400, errorPage('This request cannot be answered', step.why, 'To sign out, open /login here.'));
+      case 'signed-out':
+        return afterwards(step.location);
+      case 'sign-out':
+        return afterwards(step.location, await signOutHere(ports, request, caller));
+      case 'ask':
+        return askPage(ports, step, asked, request);
+    }
+  }
+  const judge = (asked: LogoutRequest, { headers }: FastifyRequest): Promise<LogoutStep> =>
+    judgeLogout(ports, asked, headers.cookie);
+
+  bind(routes, signOutForClientEndpoint, ({ query }, caller, request) =>
+    asPage(async () => {
+      const asked = requestOf(query);
+      return show(await judge(asked, request), asked, caller, request);
+    }),
+  );
+  bind(routes, sendSignOutForClientEndpoint, ({ body }, caller, request) =>
+    asPage(async () => {
+      const asked = requestOf(body);
+      const step = await judge(asked, request);
+      return step.kind === 'signed-out' ? goTo(pathWithoutToken(step, asked)) : show(step, asked, caller, request);
+    }),
+  );
+  bind(routes, confirmSignOutEndpoint, ({ body }, caller, request) =>
+    asPage(async () => {
+      if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
+      const asked = requestOf(body);
+      const step = await judge(asked, request);
+      return show(step.kind === 'ask' ? { ...step, kind: 'sign-out' } : step, asked, caller, request);
+    }),
+  );
+}

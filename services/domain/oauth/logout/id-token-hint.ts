@@ -1,0 +1,32 @@
+import type { KeyRing } from '../../keys/key-ring.ts';
+import { parsePayload, parseToken } from '../../tokens/judge/parse-token.ts';
+import { verifySignature } from '../../tokens/judge/verify-signature.ts';
+import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+
+export type HintPorts = HasTokenSettings & { readonly keyRing: Pick<KeyRing, 'find'> };
+
+/** Whose login an ID token of ours told of, and to which client. */
+export type IdTokenHint = {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly sessionId: string | undefined;
+};
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+
+/**
+ * Reads an ID token that comes back as a hint (OpenID Connect RP-Initiated Logout §2): one of ours by key and issuer,
+ * and no access token. Its time does not count: the session it tells of may outlive it. Null for anything else.
+ */
+export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: string): IdTokenHint | null {
+  const parsed = parseToken(token);
+  const { alg, kid, typ } = parsed?.header ?? {};
+  const found = typeof kid === 'string' ? keyRing.find(kid) : undefined;
+  // A shared secret signs no ID tokens: whoever checks tokens by one could make them.
+  if (parsed === null || found === undefined || found.compromised || found.key.alg === 'HS256') return null;
+  if (alg !== found.key.alg || typ !== 'JWT') return null;
+  if (!verifySignature(found.key, parsed.signingInput, parsed.signature)) return null;
+  const { iss, sub, aud, sid } = parsePayload(parsed.payload)?.claims ?? {};
+  if (iss !== tokenSettings.issuer || !isText(sub) || !isText(aud)) return null;
+  return { userId: sub, clientId: aud, sessionId: isText(sid) ? sid : undefined };
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { storeUnavailable } from '../../../platform/errors.ts';
+import { stateRewound } from '../../tokens/revocations/revocations-contract.ts';
+
+const TAG = 'OAuth';
+const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
+const parameter = (maximum: number, description: string) => z.string().max(maximum).optional().meta({ description });
+
+/** RP-Initiated Logout §2; what is not read (`logout_hint`, `ui_locales`) is ignored. */
+const request = {
+  id_token_hint: parameter(8_192, 'The ID token of the login that is to end: with it nobody is asked.'),
+  client_id: parameter(255, 'Who asks, where no ID token says it.'),
+  post_logout_redirect_uri: parameter(2_048, 'Where to go afterwards: one of those of the client.'),
+  state: parameter(4_096, 'Comes back as it is.'),
+};
+
+export const signOutForClientEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/oauth2/end_session',
+  operation: 'signOutForClient',
+  summary: 'Sign out of this installation, and go back to the client (OpenID Connect RP-Initiated Logout)',
+  tag: TAG,
+  auth: 'public',
+  limit: 'write',
+  query: z.looseObject(request),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+export const sendSignOutForClientEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/end_session',
+  operation: 'sendSignOutForClient',
+  summary: 'The same by POST, which leaves the ID token out of addresses',
+  tag: TAG,
+  auth: 'public',
+  limit: 'write',
+  bodyType: 'form',
+  bodyLimit: 32_768,
+  body: z.looseObject(request),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+export const confirmSignOutEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/end_session/confirm',
+  operation: 'confirmSignOut',
+  summary: 'The form of the page that asks whether to sign out',
+  tag: TAG,
+  auth: 'public',
+  limit: 'write',
+  bodyType: 'form',
+  body: z.strictObject({
+    form_token: z.string().max(128),
+    client_id: z.string().max(255),
+    post_logout_redirect_uri: z.string().max(2_048),
+    state: z.string().max(4_096),
+  }),
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});

@@ -1,0 +1,56 @@
+import { recordEvent } from '../audit/record-event.ts';
+import { type Page, pageOf, placeOfCursor } from '../pages.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { eventRetried } from './audit-events.ts';
+import { eventNotSetAside } from './errors.ts';
+import { readUnjudgedPage, retryUnjudged } from './unjudged-events.store.ts';
+
+export type UnjudgedView = {
+  /** Its place in the audit log. */
+  readonly seq: number;
+  readonly type: string;
+  readonly tries: number;
+  /** Code of what failed last. */
+  readonly failure: string;
+  readonly failed_at: string;
+  /** Null: it is set aside. */
+  readonly next_try_at: string | null;
+};
+
+/** Events whose handling failed, the oldest first. Throws `cursor_invalid` (400). */
+export async function listUnjudged(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<UnjudgedView>> {
+  const [after = '-1'] = placeOfCursor(input.cursor, [/^\d{1,15}$/]) ?? [];
+  const rows = await readUnjudgedPage(sql, Number(after), input.limit + 1);
+  const { items, next } = pageOf(rows, input.limit, ({ seq }) => [String(seq)]);
+  return {
+    items: items.map(({ seq, type, tries, failure, failedAt, nextTryAt }) => ({
+      seq,
+      type,
+      tries,
+      failure,
+      failed_at: failedAt.toISOString(),
+      next_try_at: nextTryAt?.toISOString() ?? null,
+    })),
+    next,
+  };
+}
+
+/** Has an event judged again that was set aside. Throws `event_not_set_aside` (404). */
+export async function retryEvent(
+  { transact }: Pick<Ports, 'transact'>,
+  { seq, reason }: { readonly seq: number; readonly reason: string },
+  caller: Caller,
+): Promise<{ readonly seq: number }> {
+  await transact(async (tx) => {
+    if (!(await retryUnjudged(tx, seq))) throw eventNotSetAside();
+    await recordEvent(tx, caller, eventRetried, {
+      outcome: 'ok',
+      target: { kind: 'installation', id: 'sallyport' },
+      detail: { seq, reason },
+    });
+  });
+  return { seq };
+}

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type FamilyCopy, publicClient, refreshSettings } from '../../../platform/testing/made/families.ts';
+import {
+  type ContentionWorld,
+  openContentionWorld,
+  patient,
+} from '../../../platform/testing/worlds/contention-world.ts';
+import { outcome } from '../../../platform/testing/worlds/family-world.ts';
+import type { Sql } from '../../ports.ts';
+import type { CreatedFamily } from './create-family.ts';
+
+let world: ContentionWorld;
+let copy: FamilyCopy;
+let strict: FamilyCopy;
+beforeAll(async () => {
+  world = await openContentionWorld();
+  ({ copy, strict } = world);
+});
+afterAll(() => world?.close());
+
+describe('a member at fault', () => {
+  test('a blocked family is 503 at its deadline; its 63 neighbours rotate, and it rotates once it is free', async () => {
+    const busy = world.copyWith({ deadlineMs: 4_000 });
+    const families = await Promise.all(Array.from({ length: 64 }, () => world.newFamily()));
+    const blocked = families[20] as CreatedFamily;
+    const a = await world.openTransaction();
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [blocked.familyId]);
+    const outcomes = await Promise.all(families.map((family) => outcome(busy, family.refreshToken)));
+    expect(outcomes[20]).toBe('store_unavailable');
+    expect(outcomes.filter((each) => each === 'rotated')).toHaveLength(63);
+    await a.end('ROLLBACK');
+    // Its last attempt may have gone through after the refusal: the retry finds the same successor either way.
+    expect((await busy.refresh(blocked.refreshToken)).refreshToken).toBe(world.successor(blocked.refreshToken));
+    expect(await world.generationOf(blocked.familyId)).toBe(1);
+  });
+
+  test('a family freed within the deadline rotates, and those who came later did not wait for it', async () => {
+    const busy = world.copyWith({ deadlineMs: 20_000 });
+    const [blocked, free, late] = [await world.newFamily(), await world.newFamily(), await world.newFamily()];
+    const a = await world.openTransaction();
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [blocked.familyId]);
+    const first = outcome(busy, blocked.refreshToken);
+    expect(await outcome(busy, free.refreshToken)).toBe('rotated');
+    expect(await outcome(busy, late.refreshToken)).toBe('rotated');
+    await a.end('ROLLBACK');
+    expect(await first).toBe('rotated');
+  });
+
+  test('a value Postgres refuses fails alone', async () => {
+    const busy = world.copyWith();
+    const families = await Promise.all(Array.from({ length: 10 }, () => world.newFamily()));
+    const submit = (family: CreatedFamily, over: object) =>
+      busy.ports.refreshFamilies.submit({ ...world.presentedOf(family.refreshToken), ...over });
+    const bad: Record<number, object> = { 3: { ipHash: 'a\0b' }, 6: { generation: 3e9 } };
+    const settled = await Promise.allSettled(families.map((family, index) => submit(family, bad[index] ?? {})));
+    for (const [index, result] of settled.entries()) {
+      if (index in bad) expect(result.status).toBe('rejected');
+      else expect(result).toMatchObject({ status: 'fulfilled', value: { verdict: 'rotated' } });
+    }
+  });
+});
+
+describe('an answer that never came', () => {
+  /** Loses the answer to the first statement after it has committed, or before it is sent. */
+  const losing =
+    (when: 'before' | 'after') =>
+    (sql: Sql): Sql => {
+      let lost = false;
+      return {
+        query: async (statement, values) => {
+          if (lost) return sql.query(statement, values);
+          lost = true;
+          if (when === 'after') await sql.query(statement, values);
+          throw new Error('Connection terminated unexpectedly');
+        },
+      };
+    };
+
+  test('a committed rotation is sent once more and answers with the same successor', async () => {
+    const { familyId, refreshToken } = await world.newFamily();
+    const answer = await world.copyWith({ around: losing('after') }).refresh(refreshToken);
+    expect(answer).toMatchObject({ verdict: 'grace', refreshToken: world.successor(refreshToken) });
+    expect(await world.generationOf(familyId)).toBe(1);
+  });
+
+  test('a rotation that never arrived is sent once more and rotates', async () => {
+    const { refreshToken } = await world.newFamily();
+    expect(await outcome(world.copyWith({ around: losing('before') }), refreshToken)).toBe('rotated');
+  });
+
+  test('without grace it is not repeated: 503, and the committed rotation is no replay', async () => {
+    const by = { ...publicClient, jkt: 'thumb' };
+    const settings = { ...refreshSettings, graceSeconds: 0 };
+    const { familyId, refreshToken } = await world.newFamily({ jkt: 'thumb' }, strict);
+    expect(await outcome(world.copyWith({ around: losing('after'), settings }), refreshToken, by)).toBe(
+      'store_unavailable',
+    );
+    const { rows } = await copy.pool.query('SELECT generation, revoked_at FROM refresh_families WHERE id = $1', [
+      familyId,
+    ]);
+    expect(rows).toEqual([{ generation: 1, revoked_at: null }]);
+    expect(await outcome(strict, world.successor(refreshToken), by)).toBe('rotated');
+  });
+
+  test('a grace window that may close before a repetition arrives is not relied on', async () => {
+    const settings = { ...refreshSettings, graceSeconds: 2 };
+    const { refreshToken } = await world.newFamily();
+    expect(await outcome(world.copyWith({ around: losing('after'), settings }), refreshToken)).toBe(
+      'store_unavailable',
+    );
+    expect(await outcome(copy, refreshToken)).toBe('grace');
+  });
+
+  test('a backend that is killed while its statement waits costs no one the login', async () => {
+    const busy = world.copyWith(patient);
+    const families = [await world.newFamily(), await world.newFamily()];
+    const a = await world.openTransaction();
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [families[0]?.familyId]);
+    const b = Promise.all(families.map((family) => outcome(busy, family.refreshToken)));
+    await world.waiters(1);
+    await copy.pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    await world.waiters(1);
+    await a.end('ROLLBACK');
+    expect(await b).toEqual(['rotated', 'rotated']);
+  });
+});

@@ -1,0 +1,89 @@
+// For tests only: copies of refresh families that meet at a row, and a transaction of another, held open by the test.
+import type pg from 'pg';
+import { expect } from 'vitest';
+import type { Sql } from '../../../domain/ports.ts';
+import type { CreatedFamily, NewFamily } from '../../../domain/tokens/families/create-family.ts';
+import type { PresentedToken } from '../../../domain/tokens/families/family.store.ts';
+import { type CheckedRefreshToken, checkRefreshToken } from '../../../domain/tokens/families/refresh-token-format.ts';
+import { type FamilyCopy, type FamilyCopyOptions, insertUser, refreshSettings } from '../made/families.ts';
+import { type FamilyWorld, openFamilyWorld } from './family-world.ts';
+
+type OpenTransaction = { client: pg.PoolClient; sql: Sql; end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> };
+
+export type ContentionWorld = Pick<FamilyWorld, 'close'> & {
+  readonly copy: FamilyCopy;
+  /** Without grace. */
+  readonly strict: FamilyCopy;
+  /** One more copy, as impatient as the product's own. */
+  copyWith(options?: Partial<FamilyCopyOptions>): FamilyCopy;
+  newFamily(family?: Partial<NewFamily>, at?: FamilyCopy): Promise<CreatedFamily>;
+  successor(token: string): string;
+  /** As its holder presents it, who names no client. */
+  presentedOf(token: string): Omit<PresentedToken, 'notAfterMs'>;
+  generationOf(familyId: string): Promise<number>;
+  openTransaction(): Promise<OpenTransaction>;
+  /** Resolves once as many statements as given wait for a lock in this database. */
+  waiters(count: number): Promise<void>;
+};
+
+/** Its time limits are none of what is tested, only what the statement sees after its wait. */
+export const patient = { lockTimeoutMs: 20_000, statementTimeoutMs: 20_000, deadlineMs: 20_000 };
+
+export async function openContentionWorld(): Promise<ContentionWorld> {
+  const world = await openFamilyWorld();
+  const { secrets, incarnation } = world;
+  const copyWith: ContentionWorld['copyWith'] = (options = {}) =>
+    world.copyWith({}, { lockTimeoutMs: 200, statementTimeoutMs: 1_000, ...options });
+  const copy = copyWith(patient);
+  const strict = copyWith({ ...patient, settings: { ...refreshSettings, graceSeconds: 0 } });
+  const checked = (token: string): CheckedRefreshToken =>
+    checkRefreshToken(token, [''], secrets, incarnation) as CheckedRefreshToken;
+  return {
+    close: world.close,
+    copy,
+    strict,
+    copyWith,
+    newFamily: async (family = {}, at = copy) => at.create({ userId: await insertUser(copy.pool), ...family }),
+    successor: (token) => world.forge(token, checked(token).generation + 1),
+    presentedOf: (token) => {
+      const { familyBytes, generation, kv, nonceHash } = checked(token);
+      return {
+        familyBytes,
+        generation,
+        kv,
+        nonceHash,
+        isClientBound: false,
+        clientId: null,
+        isClientAuthenticated: false,
+        ipHash: null,
+        agentHash: null,
+        traceparent: null,
+      };
+    },
+    generationOf: async (familyId) => (await world.rowOf(familyId)).generation,
+    openTransaction: async () => {
+      const client = await copy.pool.connect();
+      await client.query('BEGIN');
+      return {
+        client,
+        sql: { query: async (statement, values = []) => (await client.query(statement.text, [...values])).rows },
+        end: async (how) => {
+          await client.query(how);
+          client.release();
+        },
+      };
+    },
+    waiters: (count) =>
+      expect
+        .poll(
+          async () =>
+            (
+              await copy.pool.query(
+                `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+              )
+            ).rows[0].count,
+          { interval: 5, timeout: 10_000 },
+        )
+        .toBe(count),
+  };
+}

@@ -1,0 +1,64 @@
+// For tests only: logins that begin and end on one database, and what is written of them.
+import type { Caller, Transact } from '../../../domain/ports.ts';
+import type { CreatedFamily, NewFamily } from '../../../domain/tokens/families/create-family.ts';
+import { isAppError } from '../../define/error.ts';
+import { createTransact } from '../../postgres/pool.ts';
+import type { Json } from '../http-client.ts';
+import { callerFrom, type FamilyCopy, insertSession, insertUser } from '../made/families.ts';
+import { type FamilyWorld, openFamilyWorld } from './family-world.ts';
+
+/** Who may end what is not theirs. */
+export const operator: Caller = {
+  kind: 'client',
+  clientId: 'operator',
+  permissions: new Set(['tokens:revoke']),
+  by: 'client',
+  isVetted: true,
+  request: callerFrom('192.0.2.1').request,
+};
+
+export type LoginWorld = FamilyWorld & {
+  readonly copy: FamilyCopy;
+  readonly transact: Transact;
+  /** A family of a session and, unless given, a user of its own. */
+  login(family?: Partial<NewFamily>): Promise<CreatedFamily & { readonly userId: string; readonly sessionId: string }>;
+  /** `ok`, or the code of the refusal. */
+  refreshed(token: string): Promise<string>;
+  /** Every event with this target, in order. */
+  eventsOf(targetId: string): Promise<Json[]>;
+  /** Every revocation of this value, whatever its kind. */
+  endsOf(value: string): Promise<Json[]>;
+};
+
+/** `ok`, or the code of the error. */
+export const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'ok',
+    (err: unknown) => (isAppError(err) ? err.code : String(err)),
+  );
+
+export async function openLoginWorld(): Promise<LoginWorld> {
+  const world = await openFamilyWorld();
+  const copy = world.copyWith();
+  const { pool } = copy;
+  const rows = async (text: string, values: unknown[]): Promise<Json[]> => (await pool.query(text, values)).rows;
+  return {
+    ...world,
+    copy,
+    transact: createTransact(pool, (err) => {
+      throw err;
+    }),
+    login: async (family = {}) => {
+      const userId = family.userId ?? (await insertUser(pool));
+      const sessionId = await insertSession(pool, userId);
+      return { userId, sessionId, ...(await copy.create({ userId, sessionId, ...family })) };
+    },
+    refreshed: (token) => codeOf(copy.refresh(token)),
+    eventsOf: (targetId) =>
+      rows(
+        `SELECT type, outcome, actor_kind, actor_id, client_id, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
+        [targetId],
+      ),
+    endsOf: (value) => rows('SELECT kind, reason, token_epoch FROM revocations WHERE value = $1 ORDER BY id', [value]),
+  };
+}
