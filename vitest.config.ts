@@ -13,6 +13,15 @@ const common = {
 };
 const never = ['**/node_modules/**', '**/.sallyport/**'];
 
+const onStores = {
+  ...common,
+  exclude: never,
+  setupFiles: [...common.setupFiles, 'services/platform/testing/empty-redis.ts'],
+  globalSetup: ['services/platform/testing/global-services.ts'],
+  // Two cores: a file with its own servers and load is enough beside one other.
+  maxWorkers: 2,
+};
+
 export default defineConfig({
   test: {
     coverage: {
@@ -28,22 +37,12 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...never, '**/*.db.test.ts'],
+          exclude: [...never, '**/*.{db,integration}.test.ts'],
           maxWorkers: 2,
         },
       },
-      {
-        test: {
-          ...common,
-          name: 'integration',
-          include: ['**/*.db.test.ts'],
-          exclude: never,
-          setupFiles: [...common.setupFiles, 'services/platform/testing/empty-redis.ts'],
-          globalSetup: ['services/platform/testing/global-services.ts'],
-          // Two cores: a file with its own servers and load is enough beside one other.
-          maxWorkers: 2,
-        },
-      },
+      { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'] } },
+      { test: { ...onStores, name: 'integration', include: ['**/*.integration.test.ts'] } },
     ],
   },
 });

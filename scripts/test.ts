@@ -8,7 +8,7 @@ import { coverageGroups } from './checks/coverage-groups.ts';
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
 
   npm test                    all of it
-  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit integration coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit unit-db integration coverage
   npm test -- --gaps          also list every line no test reached
 `;
 
@@ -74,7 +74,11 @@ async function coverageOf(projects: readonly string[]): Promise<CoverageMap> {
 }
 
 async function coverageStep(): Promise<number> {
-  const maps = { all: await coverageOf(['unit', 'integration']), integration: await coverageOf(['integration']) };
+  const maps = {
+    all: await coverageOf(['unit', 'unit-db', 'integration']),
+    unit: await coverageOf(['unit', 'unit-db']),
+    stores: await coverageOf(['unit-db', 'integration']),
+  };
   let low = 0;
   for (const group of coverageGroups) {
     const figure = await figureOf(maps[group.by], group);
@@ -98,6 +102,7 @@ const steps: Record<string, () => Promise<number>> = {
   alerts: () => node('scripts/checks/alerts.ts'),
   compose: () => node('scripts/checks/compose.ts'),
   unit: () => vitest('unit'),
+  'unit-db': () => vitest('unit-db'),
   integration: () => vitest('integration'),
   coverage: coverageStep,
 };

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import type { RateBucket } from '../../domain/ports.ts';
 import { systemClock } from '../crypto/system.ts';
+import { eventually } from '../testing/eventually.ts';
 import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
-import { eventually } from '../testing/product.ts';
 import { testRedisUrl } from '../testing/stores.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
 

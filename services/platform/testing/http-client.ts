@@ -5,13 +5,16 @@ import { expect } from 'vitest';
 // biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
 export type Json = any;
 
+/** Of HTTP Basic. */
+export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
+
 export type Sent = {
   readonly json?: unknown;
   readonly form?: Readonly<Record<string, string>> | string;
   /** Bytes as they are; give the content type in `headers`. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly bearer?: string;
-  readonly basic?: { readonly client_id: string; readonly client_secret: string };
+  readonly basic?: ClientCredentials;
   readonly cookie?: string;
   readonly headers?: Readonly<Record<string, string>>;
 };
@@ -24,7 +27,7 @@ export type Received = {
   readonly body: Json;
 };
 
-export const basicHeader = ({ client_id, client_secret }: { client_id: string; client_secret: string }): string =>
+export const basicHeader = ({ client_id, client_secret }: ClientCredentials): string =>
   `Basic ${Buffer.from(`${encodeURIComponent(client_id)}:${encodeURIComponent(client_secret)}`).toString('base64')}`;
 
 function bodyOf({ json, form, body }: Sent): { body?: string | Uint8Array<ArrayBuffer>; contentType?: string } {

@@ -1,20 +1,18 @@
 // For tests only: the product as a user starts it (supervisor, stores, API), in processes of their own.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { readRunRecords } from '../../supervisor/run-record.ts';
 import { repositoryRoot } from '../local/data-dir.ts';
 import { isSameProcessAlive } from '../local/file-lock.mjs';
 import { randomFreePort } from '../local/ports.ts';
-import { readState, recordProcess, sendSignal, waitForExit } from '../local/processes.ts';
+import { readState, sendSignal, waitForExit } from '../local/processes.ts';
+import { eventually } from './eventually.ts';
+import type { ClientCredentials } from './http-client.ts';
+import { descendantsOf } from './processes/alive.ts';
 
 type Login = { readonly email: string; readonly password: string };
-export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
-
 /** What `dev-credentials.json` holds. */
 type Credentials = {
   readonly user: Login;
@@ -63,27 +61,6 @@ export type Product = {
   /** Ends whatever is left, and removes a temporary data directory. */
   dispose(): Promise<void>;
 };
-
-/** A test's own patience: no guarantee of speed. */
-const PATIENCE_MS = 60_000;
-
-/**
- * Polls until `ask` gives something other than undefined or false.
- * @param withinMs the test's patience, unless the time it takes is what is promised
- */
-export async function eventually<T>(
-  what: string,
-  ask: () => T | Promise<T>,
-  withinMs = PATIENCE_MS,
-): Promise<Exclude<T, undefined | false>> {
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    const value = await ask();
-    if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
-    if (performance.now() > deadline) throw new Error(`never came: ${what}`);
-    await sleep(25);
-  }
-}
 
 const STORES = ['postgres', 'redis'] as const;
 
@@ -210,23 +187,6 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   };
 }
 
-/** Whether a process with this pid lives now. */
-export const isAlive = (pid: number): boolean => recordProcess(pid).start !== undefined;
-
-/** Descendants of a process, by the kernel's own list. */
-export function descendantsOf(pid: number): number[] {
-  let text = '';
-  try {
-    // A thread may have children of its own.
-    for (const task of readdirSync(`/proc/${pid}/task`))
-      text += readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8');
-  } catch {
-    return [];
-  }
-  const own = text.trim().split(/\s+/).filter(Boolean).map(Number);
-  return own.flatMap((child) => [child, ...descendantsOf(child)]);
-}
-
 /** What a process was started with; nothing of one that has ended. */
 function environmentOf(pid: number): Readonly<Record<string, string>> {
   try {
@@ -237,33 +197,4 @@ function environmentOf(pid: number): Readonly<Record<string, string>> {
   } catch {
     return {};
   }
-}
-
-/** Rows of one statement, with the owner rights of `dev-credentials.json`. */
-export async function queryRows<R extends pg.QueryResultRow>(
-  databaseUrl: string,
-  text: string,
-  values: readonly unknown[] = [],
-): Promise<R[]> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query<R>(text, [...values])).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-/** A new database on the server of this one, with nothing in it at all. */
-export async function createEmptyDatabase(serverUrl: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
-  const name = `t_${randomBytes(6).toString('hex')}`;
-  const [admin, url] = [new URL(serverUrl), new URL(serverUrl)];
-  admin.pathname = '/postgres';
-  url.pathname = `/${name}`;
-  await queryRows(admin.href, `CREATE DATABASE ${name}`);
-  return {
-    url: url.href,
-    drop: async () => void (await queryRows(admin.href, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
-  };
 }

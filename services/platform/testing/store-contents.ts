@@ -1,6 +1,6 @@
 // For tests only: all that the stores hold, to look for what must not be there.
 import { Redis } from 'ioredis';
-import { queryRows } from './product.ts';
+import { queryRows } from './rows.ts';
 
 /** A text as it may turn up elsewhere. */
 export const spellings = (text: string): string[] => [

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createWitnessSink } from '../../../platform/checkpoints/witness-sink.ts';
 import { startWitness, type TestWitness } from '../../../platform/testing/counterparts/witness.ts';
+import { eventually } from '../../../platform/testing/eventually.ts';
 import { tlogSigner } from '../../../platform/testing/made/tlog-builder.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { eventually } from '../../../platform/testing/product.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
 import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
 import { advanceLogKey } from '../../keys/advance-log-key.ts';

@@ -1,8 +1,11 @@
 // For tests only: what users and clients do with a running product, over HTTP alone.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { eventually } from '../eventually.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { cookieOf, type Json, type Received, send } from '../http-client.ts';
-import { type ClientCredentials, eventually, type Product, queryRows } from '../product.ts';
+import type { Product } from '../product.ts';
+import { queryRows } from '../rows.ts';
 
 export type Pair = {
   readonly access_token: string;

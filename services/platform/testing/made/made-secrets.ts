@@ -2,11 +2,12 @@
 import { expect } from 'vitest';
 import { mailFolderOf } from '../../mail/file-outbox.ts';
 import { codeOf } from '../counterparts/totp.ts';
+import { eventually } from '../eventually.ts';
 import { newEmail, newPassword, signIn, signUp, type TestUser } from '../flows/flows.ts';
 import { openBrowser } from '../flows/oauth-browser.ts';
 import { type Json, type Sent, send } from '../http-client.ts';
 import { mailsIn } from '../mail-folder.ts';
-import { eventually, type Product } from '../product.ts';
+import type { Product } from '../product.ts';
 import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '../worlds/oauth-world.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';

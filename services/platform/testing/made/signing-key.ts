@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type SealedKey, signingKeyOf } from '../../../domain/keys/key-material.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../../config/load.ts';
 import { createVault } from '../../crypto/vault.ts';
-import { type Product, queryRows } from '../product.ts';
+import type { Product } from '../product.ts';
+import { queryRows } from '../rows.ts';
 
 export type SigningKey = {
   readonly kid: string;

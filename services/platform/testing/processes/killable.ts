@@ -16,7 +16,7 @@ import { createVault } from '../../crypto/vault.ts';
 import { createFileOutbox } from '../../mail/file-outbox.ts';
 import { takeFence } from '../../queue/fences.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
-import { queryRows } from '../product.ts';
+import { queryRows } from '../rows.ts';
 import { childEnv } from './child-env.ts';
 import { dieAt, type KillPoint } from './kill-points.ts';
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type SealAnswer, sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import type { LogMarkStore } from '../../../domain/ports.ts';
 import { testCaller } from '../ports.ts';
-import { queryRows } from '../product.ts';
+import { queryRows } from '../rows.ts';
 import { createLogWorld } from '../worlds/log-world.ts';
 import { childEnv } from './child-env.ts';
 import { dieAt } from './kill-points.ts';

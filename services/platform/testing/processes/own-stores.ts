@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { startPostgres } from '../../local/postgres.ts';
 import { readState, recordProcess, sendSignal, waitForExit } from '../../local/processes.ts';
 import { startRedis } from '../../local/redis.ts';
-import { descendantsOf } from '../product.ts';
+import { descendantsOf } from './alive.ts';
 
 export type OwnStores = {
   readonly databaseUrl: string;

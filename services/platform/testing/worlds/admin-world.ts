@@ -1,8 +1,8 @@
 // For tests only: an installation with an administrator, and what administrators ask for.
 import type { ApiCopy } from '../api-copy.ts';
 import { newPerson, type Person } from '../flows/people.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Json, type Received, type Sent, send } from '../http-client.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 
 /** The reason that administrators give here. */

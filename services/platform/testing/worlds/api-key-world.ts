@@ -2,8 +2,8 @@
 import { expect } from 'vitest';
 import type { ApiCopy } from '../api-copy.ts';
 import { newPerson, type Person } from '../flows/people.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Json, type Received, type Sent, send } from '../http-client.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 
 export type ApiKeyWorld = ApiWorld & {

@@ -1,6 +1,5 @@
 import { type ApiCopy, type ApiCopyOptions, newAuthSecret, newClient, startApiCopy } from '../api-copy.ts';
-import type { Json } from '../http-client.ts';
-import type { ClientCredentials } from '../product.ts';
+import type { ClientCredentials, Json } from '../http-client.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
 /** One installation: copies of the API on a database of their own. */

@@ -2,9 +2,9 @@
 import type { NoteSigner } from '../../../domain/audit/log/note.ts';
 import { createLogSigner } from '../../../domain/keys/log-keys.ts';
 import type { ApiCopy } from '../api-copy.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Received, send } from '../http-client.ts';
 import { continueInBulk, sealInBulk } from '../made/sealed-log.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 
 /** The closed log. */

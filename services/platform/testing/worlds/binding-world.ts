@@ -3,7 +3,7 @@ import { TOKEN_EXCHANGE } from '../../../domain/access/grant-shapes.ts';
 import { API_URL, type ApiCopy } from '../api-copy.ts';
 import type { TestUser } from '../flows/flows.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
-import type { ClientCredentials } from '../product.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 import { newOAuthClient } from './oauth-world.ts';
 

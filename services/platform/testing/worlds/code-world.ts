@@ -3,8 +3,8 @@
 import { expect } from 'vitest';
 import type { ApiCopy } from '../api-copy.ts';
 import { signUp, type TestUser } from '../flows/flows.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Received, send } from '../http-client.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from './oauth-world.ts';
 

@@ -1,6 +1,6 @@
 // For tests only: an API copy with the routes of identity on a database of its own.
 import type { Json } from '../http-client.ts';
-import { queryRows } from '../product.ts';
+import { queryRows } from '../rows.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 import { type IdentityWorld, startIdentityWorld } from './identity-world.ts';
 

@@ -6,7 +6,7 @@ import { readLoginStanding } from '../../../domain/identity/guard/login-standing
 import type { Caller, HashAdmission, PasswordHasher } from '../../../domain/ports.ts';
 import type { Json } from '../http-client.ts';
 import { callerAt } from '../ports.ts';
-import { queryRows } from '../product.ts';
+import { queryRows } from '../rows.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 import { type HttpAnswer, type IdentityWorld, startIdentityWorld } from './identity-world.ts';
 

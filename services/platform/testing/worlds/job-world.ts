@@ -16,9 +16,10 @@ import { defineStatement } from '../../define/statement.ts';
 import { repositoryRoot } from '../../local/data-dir.ts';
 import { createProducer, type Producer } from '../../queue/producer.ts';
 import { readSchedules, type ScheduleRow } from '../../queue/schedule-rows.ts';
+import { eventually } from '../eventually.ts';
 import { createTestPorts } from '../ports.ts';
-import { eventually, queryRows } from '../product.ts';
 import { quietLog } from '../quiet-log.ts';
+import { queryRows } from '../rows.ts';
 
 /** A job of the closed list under another contract: quick to fail, to stall and to come back. */
 export const effectJob = defineJob({

@@ -2,7 +2,8 @@
 import { expect } from 'vitest';
 import { type Received, type Sent, send } from '../http-client.ts';
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
-import { type Product, queryRows, startProduct } from '../product.ts';
+import { type Product, startProduct } from '../product.ts';
+import { queryRows } from '../rows.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
 export type ProductWorld = {

@@ -4,8 +4,8 @@ import type { ApiCopy } from '../api-copy.ts';
 import type { TestUser } from '../flows/flows.ts';
 import type { Shown } from '../flows/oauth-browser.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Received, send } from '../http-client.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from './oauth-world.ts';
 

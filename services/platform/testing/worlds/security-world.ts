@@ -10,9 +10,9 @@ import { createLogSigner } from '../../../domain/keys/log-keys.ts';
 import { detectIncidents } from '../../../domain/security/detect-incidents.ts';
 import { createFileLogMark } from '../../marks/file-log-mark.ts';
 import type { ApiCopy, ApiCopyOptions } from '../api-copy.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Json, type Received, type Sent, send } from '../http-client.ts';
 import { callerAt, testCaller } from '../ports.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 
 type Login = { readonly email: string; readonly password: string };

@@ -3,8 +3,8 @@
 import type { ApiCopy } from '../api-copy.ts';
 import { issueFor, type Pair } from '../flows/flows.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
+import type { ClientCredentials } from '../http-client.ts';
 import { type Received, type Sent, send } from '../http-client.ts';
-import type { ClientCredentials } from '../product.ts';
 import { type ApiWorld, openApiWorld } from './api-world.ts';
 
 type Form = Sent['form'];

@@ -1,0 +1,145 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { queueNames } from '../observability/metrics/queue.ts';
+import { permissionMissing } from '../services/platform/errors.ts';
+import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
+import { eventually } from '../services/platform/testing/eventually.ts';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
+import { queryRows } from '../services/platform/testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../services/platform/testing/stores.ts';
+import { composeWorker, effectJob, effectJobId } from '../services/platform/testing/worlds/job-world.ts';
+
+let database: TestDatabase;
+let producer: Producer;
+let dataDir: string;
+const redisUrl = testRedisUrl();
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-queue-'));
+  producer = createProducer(redisUrl, () => {});
+  await producer.ready(30_000);
+});
+beforeEach(async () => {
+  for (const name of queueNames) await producer.queue(name).obliterate({ force: true });
+});
+afterAll(async () => {
+  await producer?.close();
+  await database?.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
+  runCli(['queue', ...args], { DATABASE_URL: database.url, REDIS_URL: redisUrl, SALLYPORT_DATA_DIR: dataDir, ...env });
+
+async function json(...args: string[]) {
+  const { code, out, err } = await sallyport([...args, '--json']);
+  expect(code, err).toBe(0);
+  return JSON.parse(out);
+}
+
+const startWorker = async (work: () => Promise<void>) => {
+  const worker = composeWorker({ databaseUrl: database.url, redisUrl, processors: [{ job: effectJob, work }] });
+  await worker.start();
+  return worker;
+};
+
+/** Jobs that were refused for good. */
+async function deadLetters(...ids: readonly string[]): Promise<void> {
+  const worker = await startWorker(async () => {
+    throw permissionMissing({ detail: 'not for the list' });
+  });
+  for (const jobId of ids) await producer.enqueue(effectJob, {}, { jobId });
+  await eventually(
+    'the dead letters',
+    async () => (await producer.queue('audit-seal').getFailedCount()) === ids.length,
+  );
+  await worker.drain(5_000);
+}
+
+const changes = () =>
+  queryRows(
+    database.url,
+    `SELECT actor_id, target_id, detail FROM audit_outbox WHERE type = 'operations.queue_changed' ORDER BY id`,
+  );
+
+test('list shows queues with their workers, the timetable and dead letters by code', async () => {
+  await deadLetters('refused');
+  const scheduled = `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, created_at)
+     VALUES ('clean-up-expired-tokens', 'token-cleanup', 3600, now(), now() - interval '1 day')`;
+  const worker = await startWorker(async () => {});
+  const state = await eventually('the worker to be seen', async () => {
+    const seen = await json('list');
+    return seen.queues.some((queue: { workers: number }) => queue.workers === 1) && seen;
+  });
+  await worker.drain(5_000);
+  expect(state.queues.map((queue: { name: string }) => queue.name)).toEqual([...queueNames]);
+  expect(state.queues.find((queue: { name: string }) => queue.name === 'audit-seal')).toMatchObject({
+    waiting: 0,
+    active: 0,
+    delayed: 0,
+    dead: 1,
+    oldest_age_seconds: 0,
+    workers: 1,
+  });
+  await queryRows(database.url, scheduled);
+  expect((await json('list')).schedules).toEqual([
+    expect.objectContaining({ job: 'clean-up-expired-tokens', last_outcome: null, stale: true }),
+  ]);
+  expect(state.dead).toEqual([
+    {
+      queue: 'audit-seal',
+      job_id: effectJobId('refused'),
+      job: effectJob.name,
+      code: 'permission_missing',
+      attempts: 1,
+      failed_at: expect.stringMatching(/Z$/),
+    },
+  ]);
+  const text = await sallyport(['list']);
+  expect(text.out).toContain('refused');
+  expect(text.out + text.err).not.toContain('not for the list');
+});
+
+test('retry gives a dead letter its tries again, and says so in the audit log', async () => {
+  await deadLetters('one', 'two', 'three');
+  expect((await json('retry', effectJobId('two'))).retried).toMatchObject([
+    { job_id: effectJobId('two'), queue: 'audit-seal' },
+  ]);
+  expect((await json('retry', '--all', '--queue', 'token-cleanup')).retried).toEqual([]);
+  expect((await json('retry', '--all')).retried).toHaveLength(2);
+  expect(await producer.queue('audit-seal').getJobCounts('wait', 'failed')).toMatchObject({ wait: 3, failed: 0 });
+  expect((await producer.queue('audit-seal').getJob(effectJobId('two')))?.attemptsMade).toBe(0);
+  expect((await changes()).map(({ actor_id, target_id, detail }) => [actor_id, target_id, detail.job_id])).toEqual([
+    ['sallyport queue', 'audit-seal', effectJobId('two')],
+    ['sallyport queue', 'audit-seal', expect.stringMatching(/-(one|three)$/)],
+    ['sallyport queue', 'audit-seal', expect.stringMatching(/-(one|three)$/)],
+  ]);
+});
+
+test('drain removes what waits, after a yes; --dry-run and no terminal remove nothing', async () => {
+  await producer.enqueue(effectJob, {}, { jobId: 'waiting' });
+  await producer.enqueue(effectJob, {}, { jobId: 'delayed', delayMs: 60_000 });
+  expect(await json('drain', 'audit-seal', '--dry-run')).toEqual({ queue: 'audit-seal', removed: 0, would_remove: 2 });
+  expect((await sallyport(['drain', 'audit-seal'])).code).toBe(4);
+  expect(await producer.queue('audit-seal').count()).toBe(2);
+  expect(await json('drain', 'audit-seal', '--yes')).toEqual({ queue: 'audit-seal', removed: 2 });
+  expect(await producer.queue('audit-seal').count()).toBe(0);
+  expect((await changes()).at(-1)).toMatchObject({ target_id: 'audit-seal', detail: { action: 'drain' } });
+});
+
+test.each([
+  [2, ['drain', 'no-such-queue', '--yes'], {}],
+  [2, ['list', '--queue', 'no-such-queue'], {}],
+  [2, ['list', '--dead', '0'], {}],
+  [2, ['retry'], {}],
+  [2, ['retry', 'x', '--all'], {}],
+  [2, ['retry', 'no-such-job'], {}],
+  [3, ['list'], { REDIS_URL: 'redis://127.0.0.1:1' }],
+  [3, ['list'], { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }],
+] as const)('exit code %i: queue %j', async (code, args, env) => {
+  const ended = await sallyport(args, env);
+  expect([ended.code, ended.out], ended.err).toEqual([code, '']);
+});

@@ -1,0 +1,291 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
+import { type Product, startProduct } from '../services/platform/testing/product.ts';
+import { createEmptyDatabase, queryRows } from '../services/platform/testing/rows.ts';
+
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+let product: Product;
+let folder: string;
+beforeAll(async () => {
+  product = await startProduct();
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-nothing-'));
+});
+afterAll(async () => {
+  await product?.dispose();
+  if (folder) rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the command line on the product's data directory; `input` is its standard input. */
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Promise<CliRun> =>
+  runCli(args, { SALLYPORT_DATA_DIR: product.dataDir, ...env }, input);
+
+const piped = (args: readonly string[], token: string): Promise<CliRun> => sallyport(args, {}, `${token}\n`);
+
+/** What a verb that ends well prints with --json: one line. */
+async function json(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const { code, out, err } = await sallyport([...args, '--json'], env);
+  expect(code, out + err).toBe(0);
+  expect(out.trimEnd().split('\n')).toHaveLength(1);
+  return JSON.parse(out);
+}
+
+async function issued(): Promise<string> {
+  const { code, out, err } = await sallyport(['token', 'issue']);
+  expect(code, err).toBe(0);
+  expect(out.trim()).toMatch(JWT);
+  return out.trim();
+}
+
+const signIn = (): Promise<Response> =>
+  fetch(`${product.api}/api/auth/signin`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(product.credentials.user),
+  });
+
+async function demoUserId(): Promise<string> {
+  const answer = await signIn();
+  expect(answer.status).toBe(200);
+  return ((await answer.json()) as { user: { id: string } }).user.id;
+}
+
+describe('on a running product', () => {
+  test('doctor finds nothing failing, in both shapes', async () => {
+    const { checks } = (await json(['doctor'])) as { checks: { name: string; result: string; evidence: string }[] };
+    expect(checks.map(({ name }) => name)).toEqual([
+      'configuration',
+      'data directory',
+      'client address',
+      'redis',
+      'postgres',
+      'clock',
+      'migrations',
+      'signing keys',
+      'marks',
+      'audit log',
+      'audit sinks',
+      'jobs',
+      'mail',
+      'api',
+    ]);
+    expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
+    expect(checks.find(({ name }) => name === 'signing keys')?.evidence).toBe('1 signing of 1');
+    const plain = await sallyport(['doctor']);
+    expect(plain.code, plain.out).toBe(0);
+    expect(plain.out).toMatch(/^pass +migrations +all applied$/m);
+    expect(plain.out).not.toMatch(/^fail/m);
+  });
+
+  test('doctor names the variable that a start would refuse, and ends with 1 (A-CFG-01)', async () => {
+    const { code, out } = await sallyport(['doctor'], { JWT_ACCESS_EXPIRY: 'abc' });
+    expect(code).toBe(1);
+    expect(out).toMatch(/^fail +configuration +JWT_ACCESS_EXPIRY must be a whole number/m);
+    expect(out).toMatch(/fix: JWT_ACCESS_EXPIRY: /);
+  });
+
+  test('status says what runs, with its pids', async () => {
+    expect(await json(['status'])).toMatchObject({
+      data_dir: product.dataDir,
+      postgres: 'running',
+      redis: 'running',
+      running: [
+        {
+          pid: product.supervisorPid,
+          api: product.api,
+          ready: true,
+          children: [
+            { name: 'api-1', pid: product.ready.pids.api, ready: true },
+            { name: 'worker-1', pid: product.ready.pids.worker, ready: true },
+          ],
+        },
+      ],
+    });
+    const plain = await sallyport(['status']);
+    expect(plain.code).toBe(0);
+    expect(plain.out).toContain(`${product.api}  ready  (supervisor pid ${product.supervisorPid}`);
+  });
+
+  test('keys list shows the one key that signs, which is the one the API publishes', async () => {
+    const { keys } = await json(['keys', 'list']);
+    expect(keys).toMatchObject([{ state: 'active' }]);
+    const [header] = (await issued()).split('.');
+    expect(JSON.parse(Buffer.from(header ?? '', 'base64url').toString()).kid).toBe(keys[0].kid);
+  });
+
+  test('migrate status lists everything as applied, and up finds nothing to do', async () => {
+    const { migrations } = (await json(['migrate', 'status'])) as { migrations: { state: string }[] };
+    expect(migrations.length).toBeGreaterThan(0);
+    expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['applied']));
+    expect(await sallyport(['migrate', 'up'])).toMatchObject({ code: 0, out: 'nothing to do\n' });
+  });
+
+  test('migrate up --dry-run leaves an empty database as it is; migrate up fills it', async () => {
+    const empty = await createEmptyDatabase(product.credentials.database_url);
+    try {
+      const env = { DATABASE_URL: empty.url };
+      const rehearsal = await sallyport(['migrate', 'up', '--dry-run', '--json'], env);
+      expect(rehearsal.code, rehearsal.err).toBe(1);
+      const { migrations } = JSON.parse(rehearsal.out) as { migrations: { name: string; state: string }[] };
+      expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['pending']));
+      expect(await queryRows(empty.url, `SELECT to_regclass('users') AS users`)).toEqual([{ users: null }]);
+      expect(await json(['migrate', 'up'], env)).toEqual({ applied: migrations.map(({ name }) => name) });
+      expect(await queryRows(empty.url, 'SELECT * FROM users')).toEqual([]);
+      expect((await sallyport(['migrate', 'status'], env)).code).toBe(0);
+      // A later version went first, as in a rolling deploy: this one still serves.
+      await queryRows(
+        empty.url,
+        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '29990101_later')`,
+      );
+      const later = await sallyport(['migrate', 'status'], env);
+      expect(later).toMatchObject({ code: 0, out: expect.stringMatching(/^unknown +29990101_later$/m) });
+    } finally {
+      await empty.drop();
+    }
+  });
+
+  test('a database of other migrations is refused with its fix, by migrate up and by the doctor', async () => {
+    const other = await createEmptyDatabase(product.credentials.database_url);
+    try {
+      const env = { DATABASE_URL: other.url };
+      await sallyport(['migrate', 'status'], env);
+      await queryRows(
+        other.url,
+        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '20200101_first')`,
+      );
+      const refused = await sallyport(['migrate', 'up'], env);
+      expect(refused.code).toBe(1);
+      expect(refused.err).toMatch(/^sallyport: the database holds migrations .*20200101_first.*\n {2}fix: .*\n$/);
+      const { checks } = JSON.parse((await sallyport(['doctor', '--json'], env)).out);
+      expect(checks.find(({ name }: { name: string }) => name === 'migrations')).toMatchObject({
+        result: 'fail',
+        fix: expect.stringContaining('an empty database'),
+      });
+    } finally {
+      await other.drop();
+    }
+  });
+
+  test('demo env gives a shell what the tour needs', async () => {
+    const { user, client } = product.credentials;
+    expect(await json(['demo', 'env'])).toMatchObject({
+      API: product.api,
+      DEMO_EMAIL: user.email,
+      DEMO_PASSWORD: user.password,
+      CLIENT_ID: client.client_id,
+      CLIENT_SECRET: client.client_secret,
+    });
+    const { out } = await sallyport(['demo', 'env']);
+    expect(out).toContain(`export API='${product.api}'\n`);
+    expect(out.trimEnd().split('\n')).toHaveLength(8);
+  });
+
+  test('demo seed makes a missing demo person again, with the same password', async () => {
+    const { database_url, user } = product.credentials;
+    expect((await signIn()).status).toBe(200);
+    await queryRows(database_url, 'DELETE FROM users WHERE email = $1', [user.email]);
+    expect((await signIn()).status).toBe(401);
+    expect(await json(['demo', 'seed'])).toEqual({
+      credentials_file: product.ready.credentials_file,
+      migrations: [],
+    });
+    expect(JSON.parse(readFileSync(product.ready.credentials_file, 'utf8')).user).toEqual(user);
+    expect((await signIn()).status).toBe(200);
+  });
+});
+
+describe('tokens', () => {
+  test('an issued token is active until it is revoked; a rehearsal revokes nothing (J7)', async () => {
+    const token = await issued();
+    const active = await piped(['token', 'validate', '-'], token);
+    expect(active.code, active.err).toBe(0);
+    expect(active.out).toMatch(/^active\n/);
+
+    const rehearsal = await piped(['token', 'revoke', '-', '--dry-run'], token);
+    expect(rehearsal).toMatchObject({ code: 0, out: '' });
+    expect(rehearsal.err).toContain('nothing was done');
+    const asData = await piped(['token', 'revoke', '-', '--dry-run', '--json'], token);
+    expect(JSON.parse(asData.out)).toEqual({ dry_run: true, would: 'revoke this token' });
+    expect((await piped(['token', 'validate', '-'], token)).code).toBe(0);
+
+    const revoked = await piped(['token', 'revoke', '-'], token);
+    expect(revoked.code, revoked.err).toBe(0);
+    expect(revoked.out).toMatch(/^revoked at epoch \d+\n$/);
+    const inactive = await piped(['token', 'validate', '-'], token);
+    expect(inactive.code).toBe(1);
+    expect(inactive.out).toMatch(/^inactive: \S+\n$/);
+  });
+
+  test('a pair for a user is of that user, and inspect reads it without verifying', async () => {
+    const id = await demoUserId();
+    const pair = await json(['token', 'issue', '--user', id]);
+    expect(pair.access_token).toMatch(JWT);
+    expect(pair.refresh_token).toEqual(expect.any(String));
+    const { code, out, err } = await piped(['token', 'inspect', '-'], pair.access_token);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ header: { alg: expect.any(String) }, claims: { sub: id } });
+    expect(err).toContain('not verified');
+    const refresh = await piped(['token', 'inspect', '-'], pair.refresh_token);
+    expect(refresh).toMatchObject({ code: 1, out: '' });
+  });
+
+  test.each([
+    ['given as an argument', 'abc', ''],
+    ['with nothing on standard input', '-', '\n'],
+  ])('a token %s is a usage error: 2', async (_, argument, input) => {
+    const run = await sallyport(['token', 'validate', argument], {}, input);
+    expect(run).toMatchObject({ code: 2, out: '' });
+    expect(run.err).toContain('standard input');
+  });
+
+  test('a refusal of the API is 5, with its code', async () => {
+    const run = await sallyport(['token', 'issue'], { CLIENT_ID: 'nobody', CLIENT_SECRET: 'nothing' });
+    expect(run).toMatchObject({ code: 5, out: '' });
+    expect(run.err).toContain('(client_unauthenticated)');
+  });
+});
+
+describe('config', () => {
+  const canary = 'canary-4f7b1c9e-of-more-than-thirty-two-characters';
+
+  test('print marks what is set and never shows a secret, in both shapes', async () => {
+    const env = { BETTER_AUTH_SECRET: canary, PORT: '4123' };
+    const plain = await sallyport(['config', 'print'], env);
+    expect(plain.code, plain.err).toBe(0);
+    expect(plain.out).toMatch(/^\* PORT=4123$/m);
+    expect(plain.out).toMatch(/^\* BETTER_AUTH_SECRET=\[redacted\]$/m);
+    expect(plain.out + plain.err).not.toContain(canary);
+    const { settings } = await json(['config', 'print'], env);
+    expect(settings).toContainEqual(expect.objectContaining({ env: 'PORT', value: 4123, set: true }));
+    expect(settings).toContainEqual(expect.objectContaining({ env: 'BETTER_AUTH_SECRET', value: '[redacted]' }));
+    expect(JSON.stringify(settings)).not.toContain(canary);
+  });
+
+  test('print of what a start would refuse is 1', async () => {
+    const run = await sallyport(['config', 'print'], { PORT: 'many' });
+    expect(run.code).toBe(1);
+    expect(run.out).toMatch(/^\* PORT=unreadable: /m);
+    expect(run.err).toContain('PORT');
+  });
+
+  test('explain tells the value and the use of one setting; of none, 2', async () => {
+    const run = await sallyport(['config', 'explain', 'port']);
+    expect(run).toEqual({ code: 0, out: 'PORT=3000  (default)\nPort the API listens on.\n', err: '' });
+    const unknown = await sallyport(['config', 'explain', 'nope']);
+    expect(unknown).toMatchObject({ code: 2, out: '' });
+    expect(unknown.err).toMatch(/there is no setting nope\n {2}fix: sallyport config print/);
+  });
+});
+
+test.each([
+  [['token', 'issue'], 3],
+  [['doctor'], 1],
+  [['status'], 3],
+])('with nothing running %j ends with %i and says how to start', async (args, code) => {
+  const run = await sallyport(args, { SALLYPORT_DATA_DIR: join(folder, 'data') });
+  expect(run.code, run.out + run.err).toBe(code);
+  expect(run.out + run.err).toContain('npm start');
+});

@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { dashboards } from '../../observability/dashboards/all.ts';
+import { eventually } from '../../services/platform/testing/eventually.ts';
+import { send } from '../../services/platform/testing/http-client.ts';
+import { type ProductWorld, startProductWorld } from '../../services/platform/testing/worlds/product-world.ts';
+import { smoke, smokeOfDefect } from '../stack/smoke.ts';
+import { readPromQuery } from './promql.ts';
+
+/** Metrics of dashboards and alerts without a series after a run in which all is well, each with the reason. */
+const silentWhenWell: Readonly<Record<string, string>> = {
+  sallyport_rate_limit_refusals_total: 'nobody asks too much',
+};
+
+type RuleFile = { readonly groups: readonly { readonly rules: readonly { record?: string; expr: string }[] }[] };
+const folder = resolve(import.meta.dirname, '../../observability/alerts');
+const rules = readdirSync(folder)
+  .filter((file) => file.endsWith('.yaml') && !file.endsWith('.test.yaml'))
+  .flatMap((file) => (parse(readFileSync(join(folder, file), 'utf8')) as RuleFile).groups)
+  .flatMap((group) => group.rules);
+const panels = dashboards.flatMap(({ rows }) => rows.flatMap((row) => row.panels));
+const exprs = [...rules.map(({ expr }) => expr), ...panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))];
+/** What Prometheus makes itself: recorded, and whether a target answers. */
+const own = new Set(['up', ...rules.flatMap(({ record }) => record ?? [])]);
+const named = [...new Set(exprs.flatMap((expr) => readPromQuery(expr).selectors.map(({ metric }) => metric)))]
+  .filter((metric) => !own.has(metric))
+  .sort();
+
+let world: ProductWorld;
+beforeAll(async () => {
+  world = await startProductWorld();
+});
+afterAll(() => world?.close());
+
+test('every metric that a dashboard or an alert names has a series with a value in the scrape of a running product', async () => {
+  expect(named.length).toBeGreaterThan(40);
+  const { api, metrics, credentials } = world.product;
+  await smoke(api, credentials);
+  await smokeOfDefect(api, credentials);
+  let missing: string[] = [];
+  await eventually('a series of each', async () => {
+    const { text } = await send(metrics, 'GET', '');
+    // A line is a name, perhaps labels, and a number.
+    const scraped = new Set(
+      [...text.matchAll(/^([a-z0-9_]+)(?:\{.*\})? -?(?:[\d.]+(?:e[+-]?\d+)?|\+Inf)$/gm)].map(([, name]) => name),
+    );
+    missing = named.filter((metric) => !scraped.has(metric));
+    return missing.every((metric) => metric in silentWhenWell);
+  }).catch(() => expect(missing, 'metrics without a series').toEqual(Object.keys(silentWhenWell)));
+  // A reason outlives its metric nowhere.
+  expect(Object.keys(silentWhenWell).filter((metric) => !named.includes(metric))).toEqual([]);
+});

@@ -1,0 +1,94 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { NoteSigner } from '../../services/domain/audit/log/note.ts';
+import { createLogSigner } from '../../services/domain/keys/log-keys.ts';
+import {
+  type ApiCopy,
+  newAuthSecret,
+  newClient,
+  startApiCopy,
+  type TestClient,
+} from '../../services/platform/testing/api-copy.ts';
+import { send } from '../../services/platform/testing/http-client.ts';
+import { sealInBulk } from '../../services/platform/testing/made/sealed-log.ts';
+import { queryRows } from '../../services/platform/testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../services/platform/testing/stores.ts';
+
+const run = promisify(execFile);
+const ORIGIN = 'conformance.example/audit';
+const HEADS = [1, 2, 255, 256, 257, 600, 65_536, 65_537];
+const SIZE = 70_000;
+const PROVED = [0, 1, 255, 256, 599, 65_535, 65_536, 69_999];
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-conformance-'));
+const program = join(folder, 'tlog-conformance');
+
+/** Builds the program; a reason where this machine cannot. Never waits longer than the limits. */
+function build(): string | null {
+  const go = (args: readonly string[], limitSeconds: number) =>
+    spawnSync('go', args, { cwd: import.meta.dirname, timeout: limitSeconds * 1_000, encoding: 'utf8' });
+  if (go(['version'], 5).status !== 0) return 'Go is not installed';
+  if (go(['mod', 'download'], 15).status !== 0) return 'its modules are neither here nor reachable';
+  const built = go(['build', '-o', program, '.'], 30);
+  if (built.error) return 'building takes too long on this machine';
+  // A program that does not compile is a failure, not a reason to skip.
+  if (built.status !== 0) throw new Error(built.stderr);
+  return null;
+}
+const absent = build();
+if (absent) console.warn(`SKIPPED: conformance of the audit log with Go libraries: ${absent}`);
+
+let database: TestDatabase;
+let api: ApiCopy;
+let auditor: TestClient;
+beforeAll(async () => {
+  if (absent) return;
+  database = await createTestDatabase();
+  api = await startApiCopy({ databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() });
+  auditor = await newClient(api, ['audit:read']);
+  const [signer] = await createLogSigner(api.ports).signers(ORIGIN);
+  const batches = [...HEADS, SIZE].map((size, at) => size - (HEADS[at - 1] ?? 0));
+  await sealInBulk(api.ports.sql, { signer: signer as NoteSigner, batches });
+});
+afterAll(async () => {
+  await api?.stop();
+  await database?.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test.skipIf(absent !== null)(
+  'V10: Go’s note, formats and merkle libraries verify head, tree, inclusion and consistency of a running log',
+  async () => {
+    const [proofs, earlier] = [join(folder, 'proofs'), join(folder, 'earlier')];
+    for (const path of [proofs, earlier]) mkdirSync(path);
+    const basic = { client_id: auditor.clientId, client_secret: auditor.clientSecret };
+    for (const seq of PROVED) {
+      const event = await send(api.url, 'GET', `/v1/audit/events/${seq}`, { basic });
+      writeFileSync(join(proofs, `${seq}.leaf`), Buffer.from(event.body.leaf, 'base64'));
+      const proof = await send(api.url, 'GET', `/v1/audit/events/${seq}/proof`, { basic });
+      writeFileSync(join(proofs, `${seq}.tlog-proof`), proof.text);
+    }
+    for (const { size, note } of await queryRows<{ size: string; note: string }>(
+      database.url,
+      'SELECT size, note FROM audit_checkpoints',
+    ))
+      writeFileSync(join(earlier, size), note);
+    const { text: vkey } = await send(api.url, 'GET', '/v1/audit/log/vkey');
+    const args = ['-log', `${api.url}/v1/audit/log`, '-vkey', vkey.trim(), '-origin', ORIGIN];
+    const { stdout } = await run(program, [...args, '-proofs', proofs, '-earlier', earlier]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      origin: ORIGIN,
+      size: SIZE,
+      entries: SIZE,
+      proofs: PROVED.length,
+      consistency: HEADS.length + 1,
+    });
+
+    writeFileSync(join(proofs, '1.leaf'), 'another leaf');
+    await expect(run(program, [...args, '-proofs', proofs, '-earlier', earlier])).rejects.toThrow(/calculated root/i);
+  },
+);

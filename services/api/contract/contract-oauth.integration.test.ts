@@ -1,0 +1,315 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../../platform/testing/eventually.ts';
+import {
+  claimsIn,
+  clientToken,
+  issueFor,
+  newClient,
+  refresh,
+  revoke,
+  signUp,
+  type TestUser,
+  tampered,
+  untilVerdict,
+  verdictOn,
+} from '../../platform/testing/flows/flows.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import {
+  basicHeader,
+  expectErrorForm,
+  expectOAuthError,
+  type Received,
+  type Sent,
+} from '../../platform/testing/http-client.ts';
+import type { Product } from '../../platform/testing/product.ts';
+import { queryRows } from '../../platform/testing/rows.ts';
+import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+
+let world: ProductWorld;
+let product: Product;
+let user: TestUser;
+let other: ClientCredentials;
+let open: ClientCredentials;
+
+beforeAll(async () => {
+  world = await startProductWorld({ WORKER_COPIES: '0' });
+  product = world.product;
+  user = await signUp(product);
+  [other, open] = await Promise.all([
+    newClient(product, { credentialScopes: ['tokens:introspect', 'tokens:issue'] }),
+    newClient(product, { isPublic: true, grantTypes: ['refresh_token'] }),
+  ]);
+});
+afterAll(() => world?.close());
+
+const post = (path: string, sent: Sent): Promise<Received> => world.call('POST', path, sent);
+const token = (form: Sent['form'], sent: Sent = {}): Promise<Received> => post('/oauth2/token', { form, ...sent });
+const introspect = (presented: string, sent: Sent = { basic: product.credentials.client }): Promise<Received> =>
+  post('/oauth2/introspect', { form: { token: presented }, ...sent });
+
+describe('POST /oauth2/token', () => {
+  const credentials = { grant_type: 'client_credentials' };
+
+  test('client credentials: a token for the client itself, with its permissions and no refresh token', async () => {
+    const answer = await token(credentials, { basic: product.credentials.client });
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store']);
+    expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(Object.keys(answer.body).sort()).toEqual(['access_token', 'expires_in', 'scope', 'token_type']);
+    const claims = claimsIn(answer.body.access_token);
+    const { client_id } = product.credentials.client;
+    expect(claims).toMatchObject({ iss: product.api, aud: product.api, sub: client_id, client_id });
+    expect(claims.permissions).toContain('tokens:issue');
+    for (const name of ['sid', 'fid', 'email', 'roles', 'auth_time']) expect(claims).not.toHaveProperty(name);
+    expect(await verdictOn(product, answer.body.access_token)).toBe('active');
+  });
+
+  test('the client may prove itself by Basic (form-encoded, RFC 6749 §2.3.1) or in the form, not in both', async () => {
+    const client = product.credentials.client;
+    expect((await token({ ...credentials, ...client })).status).toBe(200);
+    const escaped = { authorization: basicHeader(client).replace('Basic', 'basic') };
+    expect((await token(credentials, { headers: escaped })).status).toBe(200);
+    expect((await token({ ...credentials, client_id: client.client_id }, { basic: client })).status).toBe(200);
+    for (const form of [{ client_id: other.client_id }, client]) {
+      const both = await token({ ...credentials, ...form }, { basic: client });
+      expectOAuthError(both, 400, 'invalid_request', 'request_invalid');
+    }
+  });
+
+  test('T13: no client, a wrong secret, an unknown or public client: 401 invalid_client, alike, with a Basic challenge', async () => {
+    const client = product.credentials.client;
+    for (const sent of [
+      {},
+      { basic: { ...client, client_secret: 'wrong' } },
+      { basic: { ...client, client_secret: '' } },
+      { basic: { client_id: 'nobody', client_secret: 'x' } },
+      { basic: { client_id: '', client_secret: '' } },
+      { basic: { client_id: 'sallyport', client_secret: 'x' } },
+      { headers: { authorization: 'Basic !!!' } },
+      { headers: { authorization: `Basic ${Buffer.from('no colon').toString('base64')}` } },
+      { headers: { authorization: `Basic ${Buffer.from('%zz:%zz').toString('base64')}` } },
+      { bearer: await clientToken(product) },
+    ] satisfies Sent[]) {
+      const answer = await token(credentials, sent);
+      expectOAuthError(answer, 401, 'invalid_client', 'client_unauthenticated');
+      expect(answer.headers.get('www-authenticate')).toBe('Basic realm="sallyport"');
+    }
+    for (const form of [
+      { ...credentials, client_id: client.client_id },
+      { ...credentials, client_id: client.client_id, client_secret: 'wrong' },
+      { ...credentials, client_id: open.client_id },
+    ])
+      expectOAuthError(await token(form), 401, 'invalid_client', 'client_unauthenticated');
+  });
+
+  test('a disabled client is refused, and its tokens are dead', async () => {
+    const client = await newClient(product);
+    const { access_token } = (await token(credentials, { basic: client })).body;
+    await queryRows(world.databaseUrl, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [
+      client.client_id,
+    ]);
+    await untilVerdict(product, access_token, 'revoked');
+    await eventually(
+      'the client to be refused',
+      async () => (await token(credentials, { basic: client })).status === 401,
+    );
+  });
+
+  test('T6: no password or implicit grant; an unknown one is unsupported_grant_type, a missing one invalid_request', async () => {
+    const basic = product.credentials.client;
+    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:jwt-bearer', 'x'])
+      expectOAuthError(
+        await token({ grant_type, username: user.email, password: user.password }, { basic }),
+        400,
+        'unsupported_grant_type',
+        'grant_type_unsupported',
+      );
+    expectOAuthError(await token({}, { basic }), 400, 'invalid_request', 'request_invalid');
+  });
+
+  test('scope and resource: no more than registered, an absolute URI without a fragment (RFC 8707 §2)', async () => {
+    const basic = product.credentials.client;
+    const narrow = await token({ ...credentials, scope: 'tokens:read' }, { basic });
+    expect([narrow.status, narrow.body.scope]).toEqual([200, 'tokens:read']);
+    expect(claimsIn(narrow.body.access_token).permissions).toEqual(['tokens:read']);
+    const bad = await token({ ...credentials, scope: 'tokens:read admin' }, { basic });
+    expectOAuthError(bad, 400, 'invalid_scope', 'scope_invalid');
+    const resource = 'https://api.example.test/v1';
+    expect(claimsIn((await token({ ...credentials, resource }, { basic })).body.access_token).aud).toBe(resource);
+    for (const wrong of ['not a uri', '/relative', 'https://api.example.test/#x'])
+      expectOAuthError(
+        await token({ ...credentials, resource: wrong }, { basic }),
+        400,
+        'invalid_target',
+        'target_invalid',
+      );
+    expectOAuthError(
+      await token({ ...credentials }, { basic: await newClient(product, { grantTypes: ['refresh_token'] }) }),
+      400,
+      'unauthorized_client',
+      'grant_not_allowed',
+    );
+  });
+
+  test('RFC 6749 §3.2: a repeated parameter is refused, an unknown one ignored, an empty one counts as left out', async () => {
+    const basic = product.credentials.client;
+    for (const name of ['grant_type', 'scope', 'resource', 'client_id', 'refresh_token', 'client_secret']) {
+      const form = new URLSearchParams({ ...credentials });
+      if (name !== 'grant_type') form.append(name, 'x');
+      form.append(name, 'x');
+      const answer = await token(form.toString(), { basic });
+      expect([name, answer.status, answer.body.error]).toEqual([name, 400, 'invalid_request']);
+    }
+    expect((await token({ ...credentials, hello: 'world', scope: '', resource: '' }, { basic })).status).toBe(200);
+  });
+
+  test('form-encoded alone: JSON and others are 415', async () => {
+    const basic = product.credentials.client;
+    for (const path of ['/oauth2/token', '/oauth2/introspect', '/oauth2/revoke']) {
+      const json = await post(path, { basic, json: { grant_type: 'client_credentials', token: 'x' } });
+      expect([json.status, json.body.code]).toEqual([415, 'content_type_unsupported']);
+      for (const contentType of [
+        'text/plain',
+        'multipart/form-data; boundary=x',
+        'application/x-www-form-urlencodedd',
+        'application/x-www-form-urlencoded x',
+        '',
+      ]) {
+        const answer = await post(path, {
+          basic,
+          body: 'grant_type=client_credentials',
+          headers: { 'content-type': contentType },
+        });
+        expect([contentType, answer.status]).toEqual([contentType, 415]);
+        expectErrorForm(answer);
+      }
+    }
+  });
+
+  test('refresh: a whole new pair for the client the login is of', async () => {
+    const pair = await issueFor(product, user.id);
+    const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
+    const answer = await token(form, { basic: product.credentials.client });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ token_type: 'Bearer', refresh_token: expect.stringMatching(/^sp_rt_/) });
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(await verdictOn(product, answer.body.access_token)).toBe('active');
+  });
+
+  test('T13, ASVS 10.4.10: a confidential client must show its secret, and another client’s login is not refreshed', async () => {
+    const pair = await issueFor(product, user.id);
+    const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
+    expectOAuthError(await token(form), 401, 'invalid_client', 'client_unauthenticated');
+    const named = { ...form, client_id: product.credentials.client.client_id };
+    expectOAuthError(await token(named), 401, 'invalid_client', 'client_unauthenticated');
+    expectOAuthError(await token(form, { basic: other }), 400, 'invalid_grant', 'refresh_token_invalid');
+    expectOAuthError(
+      await token({ ...form, client_id: open.client_id }),
+      400,
+      'invalid_grant',
+      'refresh_token_invalid',
+    );
+    expect((await token(form, { basic: product.credentials.client })).status).toBe(200);
+  });
+
+  test('a login of the first party is refreshed by its public name', async () => {
+    const own = await signUp(product);
+    const form = { grant_type: 'refresh_token', refresh_token: own.tokens.refresh_token };
+    expect((await token({ ...form, client_id: 'sallyport' })).status).toBe(200);
+  });
+
+  test('T1: a reused refresh token is 400 invalid_grant with its own code, and the login is dead', async () => {
+    const pair = await issueFor(product, user.id);
+    const form = (refresh_token: string) => ({ grant_type: 'refresh_token', refresh_token });
+    const basic = product.credentials.client;
+    const second = (await token(form(pair.refresh_token), { basic })).body;
+    await token(form(second.refresh_token), { basic });
+    expectOAuthError(await token(form(pair.refresh_token), { basic }), 400, 'invalid_grant', 'refresh_token_reused');
+    await untilVerdict(product, second.access_token, 'family_reused');
+  });
+
+  test('each way a login can be over is 400 invalid_grant, told apart by code', async () => {
+    const basic = product.credentials.client;
+    const form = (refresh_token: string) => ({ grant_type: 'refresh_token', refresh_token });
+    const ended = await issueFor(product, user.id);
+    await revoke(product, { family_id: claimsIn(ended.access_token).fid });
+    expectOAuthError(await token(form(ended.refresh_token), { basic }), 400, 'invalid_grant', 'session_ended');
+    const late = await issueFor(product, user.id);
+    const { fid } = claimsIn(late.access_token);
+    // T16: the absolute end holds, however young the last use.
+    await queryRows(
+      world.databaseUrl,
+      `UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`,
+      [fid],
+    );
+    expectOAuthError(await token(form(late.refresh_token), { basic }), 400, 'invalid_grant', 'refresh_token_expired');
+    const rubbish = await token(form(tampered((await issueFor(product, user.id)).refresh_token)), { basic });
+    expectOAuthError(rubbish, 400, 'invalid_grant', 'refresh_token_invalid');
+    expectOAuthError(
+      await token({ grant_type: 'refresh_token' }, { basic }),
+      400,
+      'invalid_request',
+      'request_invalid',
+    );
+  });
+
+  test('T14: a wider scope is invalid_scope, another resource invalid_target, and the login goes on', async () => {
+    const basic = product.credentials.client;
+    const pair = await issueFor(product, user.id, { scope: 'openid email' });
+    const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
+    expectOAuthError(
+      await token({ ...form, scope: 'openid profile' }, { basic }),
+      400,
+      'invalid_scope',
+      'scope_exceeded',
+    );
+    const foreign = await token({ ...form, resource: 'https://api.example.test' }, { basic });
+    expectOAuthError(foreign, 400, 'invalid_target', 'resource_foreign');
+    expect((await token({ ...form, resource: product.api, scope: 'openid' }, { basic })).body.scope).toBe('openid');
+  });
+});
+
+describe('POST /oauth2/introspect', () => {
+  test('RFC 7662: an active access token with its claims, an active refresh token without being used up', async () => {
+    const pair = await issueFor(product, user.id);
+    const access = await introspect(pair.access_token);
+    expect([access.status, access.body]).toEqual([
+      200,
+      { active: true, token_type: 'Bearer', ...claimsIn(pair.access_token) },
+    ]);
+    const rotating = await introspect(pair.refresh_token);
+    expect(rotating.body).toMatchObject({ active: true, sub: user.id, iss: product.api });
+    expect((await refresh(product, pair.refresh_token)).status).toBe(200);
+    expect((await introspect(pair.refresh_token)).body).toEqual({ active: false });
+  });
+
+  test('RFC 7662 §2.2: whatever is not active is told nothing more of', async () => {
+    const revoked = await issueFor(product, user.id);
+    await revoke(product, { token: revoked.access_token });
+    const ended = await issueFor(product, user.id);
+    await revoke(product, { family_id: claimsIn(ended.access_token).fid });
+    const foreign = await clientToken(product, { resource: 'https://api.example.test' });
+    for (const presented of [
+      'x',
+      'a.b.c',
+      revoked.access_token,
+      ended.refresh_token,
+      tampered(ended.access_token),
+      foreign,
+    ]) {
+      const answer = await introspect(presented);
+      expect([answer.status, answer.text]).toEqual([200, '{"active":false}']);
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+    }
+  });
+
+  test('T12: without a client 401; without the permission 403', async () => {
+    const pair = await issueFor(product, user.id);
+    expectOAuthError(await introspect(pair.access_token, {}), 401, 'invalid_client', 'client_unauthenticated');
+    const bearer = { bearer: pair.access_token };
+    expectOAuthError(await introspect(pair.access_token, bearer), 401, 'invalid_client', 'client_unauthenticated');
+    const weak = await newClient(product);
+    const answer = await introspect(pair.access_token, { basic: weak });
+    expect([answer.status, answer.body.code]).toEqual([403, 'permission_missing']);
+    expect((await introspect(pair.access_token, { basic: other })).body.active).toBe(true);
+  });
+});

@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../../platform/testing/eventually.ts';
+import {
+  claimsIn,
+  clientToken,
+  issueFor,
+  type Pair,
+  refresh,
+  revoke,
+  signIn,
+  signUp,
+  type TestUser,
+  tampered,
+  untilVerdict,
+  verdictOn,
+} from '../../platform/testing/flows/flows.ts';
+import { expectProblem } from '../../platform/testing/http-client.ts';
+import { openSigningKey, signAs } from '../../platform/testing/made/signing-key.ts';
+import type { Product } from '../../platform/testing/product.ts';
+import { expireFamily, type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+
+let world: ProductWorld;
+let product: Product;
+let user: TestUser;
+let other: TestUser;
+let admin: TestUser;
+
+beforeAll(async () => {
+  world = await startProductWorld({ WORKER_COPIES: '0' });
+  product = world.product;
+  [user, other, admin] = await Promise.all([
+    signUp(product),
+    signUp(product),
+    signIn(product, product.credentials.admin),
+  ]);
+});
+afterAll(() => world?.close());
+
+describe('POST /v1/tokens/validate', () => {
+  test('active with the claims of the token, from the body or the Bearer header', async () => {
+    const { access_token: token } = await issueFor(product, user.id);
+    const expected = { active: true, claims: claimsIn(token) };
+    const inBody = await world.post('/v1/tokens/validate', { token });
+    expect([inBody.status, inBody.body]).toEqual([200, expected]);
+    const inHeader = await world.call('POST', '/v1/tokens/validate', { bearer: token });
+    expect([inHeader.status, inHeader.body]).toEqual([200, expected]);
+    expect(
+      (await world.post('/v1/tokens/validate', { token, audience: product.api, required_scope: 'openid email' })).body,
+    ).toEqual(expected);
+    expect((await world.call('POST', '/v1/tokens/validate')).body).toEqual({ active: false, reason: 'malformed' });
+  });
+
+  test('every reason of the contract is reached', async () => {
+    const key = await openSigningKey(product);
+    const { access_token: good } = await issueFor(product, user.id);
+    const claims = claimsIn(good);
+    const header = { alg: key.alg, kid: key.kid, typ: 'at+jwt' };
+    const now = Math.floor(Date.now() / 1_000);
+    const made = (changes: object): string => signAs(key, header, { ...claims, ...changes });
+    expect(await verdictOn(product, made({}))).toBe('active');
+    const feed = await world.call('GET', '/v1/revocations', world.byClient);
+
+    const revoked = await issueFor(product, user.id);
+    await revoke(product, { token: revoked.access_token });
+    const session = await signIn(product, product.credentials.user);
+    await revoke(product, { session_id: session.sessionId });
+    const reused = await issueFor(product, user.id);
+    const second = (await refresh(product, reused.refresh_token)).body;
+    await refresh(product, second.refresh_token);
+    await refresh(product, reused.refresh_token);
+    await untilVerdict(product, second.access_token, 'family_reused');
+
+    const seen: Record<string, string> = {
+      malformed: await verdictOn(product, 'a.b.c'),
+      unknown_key: await verdictOn(product, signAs(key, { ...header, kid: 'nobody' }, claims)),
+      bad_signature: await verdictOn(product, tampered(good)),
+      wrong_type: await verdictOn(product, feed.text),
+      wrong_issuer: await verdictOn(product, made({ iss: 'https://evil.example' })),
+      wrong_audience: await verdictOn(product, good, { audience: 'https://api.example.test' }),
+      expired: await verdictOn(product, made({ iat: now - 1_000, exp: now - 100 })),
+      not_yet_valid: await verdictOn(product, made({ nbf: now + 100 })),
+      revoked: await verdictOn(product, revoked.access_token),
+      session_ended: await verdictOn(product, session.tokens.access_token),
+      family_reused: await verdictOn(product, second.access_token),
+      binding_mismatch: await verdictOn(product, made({ cnf: { jkt: 'x' } })),
+      insufficient_scope: await verdictOn(product, good, { required_scope: 'openid keys:manage' }),
+    };
+    const batch = await world.post('/v1/tokens/validate-batch', { token_ids: [randomUUID()] }, world.byClient);
+    seen.unknown_id = batch.body.results[0].reason;
+    expect(seen).toEqual(Object.fromEntries(Object.keys(seen).map((reason) => [reason, reason])));
+    expect(await verdictOn(product, good)).toBe('active');
+  });
+});
+
+describe('POST /v1/tokens/validate-batch', () => {
+  test('tokens: one verdict for each, in order, the same as one by one', async () => {
+    const [one, two] = [await issueFor(product, user.id), await issueFor(product, other.id)];
+    const gone = await issueFor(product, user.id);
+    await revoke(product, { token: gone.access_token });
+    const tokens = [
+      one.access_token,
+      'x',
+      gone.access_token,
+      two.access_token,
+      tampered(one.access_token),
+      one.access_token,
+    ];
+    const { status, body } = await world.post('/v1/tokens/validate-batch', { tokens });
+    expect(status).toBe(200);
+    const single = await Promise.all(tokens.map((token) => world.post('/v1/tokens/validate', { token })));
+    expect(body.results).toEqual(single.map((answer) => answer.body));
+  });
+
+  test('ids: by tokens:read alone, in order, and a revoked one is inactive', async () => {
+    const [one, gone] = [await issueFor(product, user.id), await issueFor(product, user.id)];
+    await revoke(product, { token: gone.access_token });
+    const [kept, ended] = [one, gone].map(({ access_token }) => claimsIn(access_token).jti) as [string, string];
+    const token_ids = [ended, 'unknown', kept];
+    const answer = await eventually('the metadata to be stored', async () => {
+      const { body, status } = await world.post('/v1/tokens/validate-batch', { token_ids }, world.byClient);
+      return status === 200 && body.results[2].active && body;
+    });
+    expect(answer.results).toEqual([
+      { active: false, reason: 'revoked' },
+      { active: false, reason: 'unknown_id' },
+      { active: true, claims: expect.objectContaining({ jti: kept, sub: user.id }) },
+    ]);
+    expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }), 401, 'unauthenticated');
+    const bearer = user.tokens.access_token;
+    expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }, { bearer }), 403, 'permission_missing');
+    expectProblem(
+      await world.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'nobody' }),
+      401,
+      'unauthenticated',
+    );
+  });
+
+  test('A5: a thousand at most, of one kind', async () => {
+    const many = Array.from({ length: 1_001 }, () => 'x');
+    expectProblem(await world.post('/v1/tokens/validate-batch', { tokens: many }), 400, 'request_invalid');
+    expectProblem(
+      await world.post('/v1/tokens/validate-batch', { token_ids: many }, world.byClient),
+      400,
+      'request_invalid',
+    );
+    expectProblem(
+      await world.post('/v1/tokens/validate-batch', { tokens: ['x'], token_ids: ['x'] }),
+      400,
+      'request_invalid',
+    );
+    expectProblem(await world.post('/v1/tokens/validate-batch', {}), 400, 'request_invalid');
+    expect((await world.post('/v1/tokens/validate-batch', { tokens: many.slice(1) })).body.results).toHaveLength(1_000);
+    expect((await world.post('/v1/tokens/validate-batch', { tokens: [] })).body.results).toEqual([]);
+  });
+});
+
+describe('metadata and statistics', () => {
+  test('GET /v1/tokens/{token_id}: what is known of a token, and whether it is revoked; else 404', async () => {
+    const { access_token } = await issueFor(product, user.id, { scope: 'openid profile' });
+    const claims = claimsIn(access_token);
+    const path = `/v1/tokens/${claims.jti}`;
+    const known = await eventually('metadata', async () => {
+      const answer = await world.call('GET', path, world.byClient);
+      return answer.status === 200 && answer.body;
+    });
+    expect(known).toEqual({
+      token_id: claims.jti,
+      type: 'access',
+      subject: user.id,
+      user_id: user.id,
+      client_id: product.credentials.client.client_id,
+      audience: product.api,
+      session_id: null,
+      family_id: claims.fid,
+      scope: 'openid profile',
+      role: 'user',
+      issued_at: new Date(claims.iat * 1_000).toISOString(),
+      expires_at: new Date(claims.exp * 1_000).toISOString(),
+      key_id: expect.any(String),
+      revoked: false,
+    });
+    await revoke(product, { token_id: claims.jti });
+    expect((await world.call('GET', path, world.byClient)).body.revoked).toBe(true);
+    expectProblem(await world.call('GET', `/v1/tokens/${randomUUID()}`, world.byClient), 404, 'token_unknown');
+    expectProblem(await world.call('GET', path, { bearer: user.tokens.access_token }), 403, 'permission_missing');
+    expectProblem(await world.call('GET', path), 401, 'unauthenticated');
+  });
+
+  test('GET /v1/tokens/stats moves by exactly what a scripted run did', async () => {
+    const stats = async () => (await world.call('GET', '/v1/tokens/stats', world.byClient)).body;
+    const before = await stats();
+    const pairs = [];
+    for (let count = 0; count < 5; count += 1) pairs.push(await issueFor(product, user.id));
+    const [one, two, three, four, five] = pairs as [Pair, Pair, Pair, Pair, Pair];
+    await clientToken(product);
+    await clientToken(product);
+    // Three rotations and one repetition.
+    const second = (await refresh(product, one.refresh_token)).body;
+    await refresh(product, one.refresh_token);
+    await refresh(product, second.refresh_token);
+    await refresh(product, two.refresh_token);
+    // One replay, one family and one single token revoked, one login run out.
+    await refresh(product, one.refresh_token);
+    await revoke(product, { family_id: claimsIn(three.access_token).fid });
+    await revoke(product, { token: four.access_token });
+    await expireFamily(world, claimsIn(five.access_token).fid);
+    const after = await stats();
+    const moved = Object.fromEntries(Object.keys(after).map((name) => [name, after[name] - before[name]]));
+    expect(moved).toEqual({ issued: 7, active: 2, refreshed: 3, revoked: 2, expired: 1, replays: 1 });
+  });
+});
+
+// Last: it changes the key that signs.
+describe('keys', () => {
+  test('GET /v1/keys shows each key with its state and times, to keys:read alone', async () => {
+    const answer = await world.call('GET', '/v1/keys', world.byClient);
+    expect(answer.status).toBe(200);
+    expect(answer.body.keys).toContainEqual(
+      expect.objectContaining({ state: 'active', alg: 'RS256', kid: expect.any(String) }),
+    );
+    expect(answer.text).not.toMatch(/"(d|p|q|k|privateKey)"/);
+    const bySession = await world.call('GET', '/v1/keys', { cookie: admin.cookie });
+    expect(bySession.status).toBe(200);
+  });
+
+  test('POST /v1/keys/rotate publishes the next key now; it does not sign before its hold, and asking again makes no other', async () => {
+    const { body: before } = await world.call('GET', '/.well-known/jwks.json');
+    const rotated = await world.call('POST', '/v1/keys/rotate', world.byClient);
+    expect([rotated.status, rotated.body.state, rotated.body.already_pending]).toEqual([202, 'pending', false]);
+    const again = await world.call('POST', '/v1/keys/rotate', world.byClient);
+    expect([again.status, again.body.kid, again.body.already_pending]).toEqual([202, rotated.body.kid, true]);
+    const after = await eventually('the key to be published', async () => {
+      const { body } = await world.call('GET', '/.well-known/jwks.json');
+      return body.keys.some(({ kid }: { kid: string }) => kid === rotated.body.kid) && body;
+    });
+    expect(after.keys).toHaveLength(before.keys.length + 1);
+    const { access_token } = await issueFor(product, user.id);
+    const header = JSON.parse(Buffer.from(access_token.split('.')[0]!, 'base64url').toString());
+    expect(header.kid).toBe(before.keys[0].kid);
+    expect(header).toEqual({ alg: 'RS256', kid: before.keys[0].kid, typ: 'at+jwt' });
+  });
+
+  test('POST /v1/keys/{kid}/compromise: its tokens are refused at once, it leaves the key set, and new tokens are good', async () => {
+    const { access_token: old } = await issueFor(product, user.id);
+    const { kid } = JSON.parse(Buffer.from(old.split('.')[0]!, 'base64url').toString());
+    expect((await world.post(`/v1/keys/unknown/compromise`, { reason: 'x' }, world.byClient)).status).toBe(404);
+    const answer = await world.post(`/v1/keys/${kid}/compromise`, { reason: 'leaked' }, world.byClient);
+    expect([answer.status, answer.body.state]).toEqual([202, 'compromised']);
+    await untilVerdict(product, old, 'key_compromised');
+    const { body } = await world.call('GET', '/.well-known/jwks.json');
+    expect(body.keys.map((key: { kid: string }) => key.kid)).not.toContain(kid);
+    const fresh = await issueFor(product, user.id);
+    expect(await verdictOn(product, fresh.access_token)).toBe('active');
+    const feed = await world.call('GET', '/v1/revocations', world.byClient);
+    expect(claimsIn(feed.text).entries).toContainEqual(expect.objectContaining({ kind: 'key', value: kid }));
+  });
+});

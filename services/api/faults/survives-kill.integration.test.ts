@@ -1,0 +1,273 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { refreshFamilyRotateBatch } from '../../domain/tokens/families/family.store.ts';
+import { recordProcess, waitForExit } from '../../platform/local/processes.ts';
+import { eventually } from '../../platform/testing/eventually.ts';
+import {
+  claimsIn,
+  generationOf,
+  issueFor,
+  type Pair,
+  patiently,
+  refresh,
+  signIn,
+  type TestUser,
+  verdictOn,
+} from '../../platform/testing/flows/flows.ts';
+import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
+import { descendantsOf, isAlive } from '../../platform/testing/processes/alive.ts';
+import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
+import { type Product, startProduct } from '../../platform/testing/product.ts';
+import { queryRows } from '../../platform/testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+
+const shared = {
+  BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
+  BETTER_AUTH_URL: 'http://auth.sallyport.test',
+  REFRESH_GRACE_SECONDS: '60',
+  REFRESH_GRACE_USES: '1000',
+};
+
+let database: TestDatabase;
+/** Between the copy that is killed and Postgres: what it lets pass decides when the copy dies. */
+let proxy: TcpProxy;
+let victim: Product;
+let witness: Product;
+let user: TestUser;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  proxy = await startTcpProxy(database.url);
+  const redisUrl = testRedisUrl();
+  [victim, witness] = await Promise.all([
+    startProduct({ stores: { databaseUrl: proxy.url, redisUrl }, env: shared }),
+    startProduct({ stores: { databaseUrl: database.url, redisUrl }, env: shared }),
+  ]);
+  user = await signIn(witness, witness.credentials.user);
+});
+afterAll(async () => {
+  proxy?.thaw();
+  await Promise.all([victim?.dispose(), witness?.dispose()]);
+  await proxy?.cut();
+  await database?.drop();
+});
+
+const rows = <R extends object>(text: string, values: unknown[]): Promise<R[]> =>
+  queryRows<R>(database.url, text, values);
+type Family = { id: string; generation: number; revoked_at: Date | null };
+const familyOf = async (pair: Pair): Promise<Family> => {
+  const [family] = await rows<Family>('SELECT id, generation, revoked_at FROM refresh_families WHERE id = $1', [
+    claimsIn(pair.access_token).fid,
+  ]);
+  return family!;
+};
+
+async function kill(): Promise<void> {
+  const api = recordProcess(victim.apiPid()!);
+  process.kill(api.pid, 'SIGKILL');
+  await waitForExit(api, 10_000);
+  proxy.thaw();
+}
+const isReady = async (): Promise<boolean> =>
+  send(victim.api, 'GET', '/readyz').then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+
+beforeEach(() => eventually('the copy to be ready', isReady));
+// A supervisor starts it again, whatever happened to it.
+afterEach(() => eventually('the copy to be back', isReady));
+
+describe('kill -9 of the API between commit and reply', () => {
+  test('a refresh: every retry, here and elsewhere, gets the successor that the database says', async () => {
+    const pairs = await Promise.all(Array.from({ length: 8 }, () => issueFor(witness, user.id)));
+    // So that connections stand open when answers stop.
+    await refresh(victim, (await issueFor(witness, user.id)).refresh_token);
+    proxy.holdAnswersTo(refreshFamilyRotateBatch.name);
+    const lost = Promise.allSettled(pairs.map((pair) => refresh(victim, pair.refresh_token)));
+    // Statements in flight hold their lanes: a later one waits behind them, and has not begun.
+    await eventually('rotations to be committed', async () =>
+      (await Promise.all(pairs.map(familyOf))).some(({ generation }) => generation === 1),
+    );
+    await kill();
+    // Nobody was told of a successor.
+    for (const answer of await lost)
+      if (answer.status === 'fulfilled') expectProblem(answer.value, 503, 'store_unavailable');
+    await eventually('the copy to be back', isReady);
+    for (const pair of pairs) {
+      const retries = await Promise.all(
+        [witness, victim, witness, victim].map((copy) => patiently(() => refresh(copy, pair.refresh_token))),
+      );
+      expect(retries.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      const successors = new Set(retries.map(({ body }) => body.refresh_token));
+      expect([...successors].map(generationOf)).toEqual([1]);
+      expect(await familyOf(pair)).toMatchObject({ generation: 1, revoked_at: null });
+      const next = await patiently(() => refresh(witness, [...successors][0]!));
+      expect([next.status, generationOf(next.body.refresh_token)]).toEqual([200, 2]);
+      const outcomes = await rows<{ outcome: string }>(
+        `SELECT outcome FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' AND outcome = 'rotated'`,
+        [claimsIn(pair.access_token).fid],
+      );
+      expect(outcomes).toHaveLength(2);
+    }
+  });
+
+  test('an issue with an Idempotency-Key: the retry gets that login, and there is one', async () => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const device = { id: randomUUID() };
+    const issue = (copy: Product): Promise<Received> =>
+      send(copy.api, 'POST', '/v1/tokens', {
+        basic: copy.credentials.client,
+        json: { user_id: user.id, device },
+        headers,
+      });
+    const made = (): Promise<Family[]> =>
+      rows<Family>(`SELECT id, generation, revoked_at FROM refresh_families WHERE device->>'id' = $1`, [device.id]);
+    proxy.holdAnswersTo('COMMIT');
+    const lost = issue(victim).catch(() => undefined);
+    await eventually('the login to be committed', async () => (await made()).length === 1);
+    await kill();
+    const answer = await lost;
+    if (answer) expectProblem(answer, 503, 'store_unavailable');
+    const retried = await patiently(() => issue(witness));
+    expect(retried.status).toBe(201);
+    await eventually('the copy to be back', isReady);
+    const again = await patiently(() => issue(victim));
+    expect(again.body.refresh_token).toBe(retried.body.refresh_token);
+    const [family, ...others] = await made();
+    expect(others).toEqual([]);
+    expect(claimsIn(retried.body.access_token).fid).toBe(family!.id);
+    expect(await verdictOn(victim, retried.body.access_token)).toBe('active');
+    const events = await rows(`SELECT id FROM audit_outbox WHERE target_id = $1 AND type = 'token.family_created'`, [
+      family!.id,
+    ]);
+    expect(events).toHaveLength(1);
+  });
+
+  test('a sign-out: the session, its tokens and its login are dead, whatever the one who asked was told', async () => {
+    const person = await signIn(witness, witness.credentials.user);
+    const csrf = { cookie: person.cookie, headers: { origin: shared.BETTER_AUTH_URL } };
+    proxy.holdAnswersTo('COMMIT');
+    const lost = send(victim.api, 'POST', '/api/auth/signout', csrf).catch(() => undefined);
+    await eventually(
+      'the end to be committed',
+      async () => (await rows('SELECT id FROM sessions WHERE id = $1', [person.sessionId])).length === 0,
+    );
+    await kill();
+    const answer = await lost;
+    if (answer) expect(answer.status).toBe(503);
+    await eventually('the copy to be back', isReady);
+    for (const copy of [witness, victim]) {
+      const session = await patiently(() => send(copy.api, 'GET', '/api/auth/session', { cookie: person.cookie }));
+      expect(session.status).toBe(401);
+      await eventually(
+        'the tokens to be dead',
+        async () => (await verdictOn(copy, person.tokens.access_token)) === 'session_ended',
+      );
+      const refused = await patiently(() => refresh(copy, person.tokens.refresh_token));
+      expectProblem(refused, 401, 'session_ended');
+    }
+  });
+});
+
+test('kill -9 in the middle of many refreshes, again and again: no login is lost, doubled or killed', async () => {
+  const pairs = await Promise.all(Array.from({ length: 16 }, () => issueFor(witness, user.id)));
+  const held = new Map(pairs.map((pair) => [claimsIn(pair.access_token).fid as string, pair.refresh_token]));
+  let isOver = false;
+  const refused: Received[] = [];
+  const clients = [...held.keys()].map(async (fid, at) => {
+    for (let turn = at; !isOver; turn += 1) {
+      const token = held.get(fid)!;
+      const answer = await refresh(turn % 4 === 0 ? witness : victim, token).catch(() => undefined);
+      if (answer?.status === 200) {
+        expect(generationOf(answer.body.refresh_token)).toBe(generationOf(token) + 1);
+        held.set(fid, answer.body.refresh_token);
+      } else {
+        if (answer && answer.status !== 503) refused.push(answer);
+        await sleep(20);
+      }
+    }
+  });
+  const total = (): number => [...held.values()].reduce((sum, token) => sum + generationOf(token), 0);
+  for (let round = 0; round < 2; round += 1) {
+    const before = total();
+    await eventually('refreshes in flight', () => total() > before + 20);
+    await kill();
+    await eventually('the copy to be back', isReady);
+  }
+  const before = total();
+  await eventually('refreshes after the last kill', () => total() > before + 20);
+  isOver = true;
+  await Promise.all(clients);
+  expect(refused.map(({ text }) => text)).toEqual([]);
+  for (const [fid, token] of held) {
+    const [family] = await rows<Family>('SELECT id, generation, revoked_at FROM refresh_families WHERE id = $1', [fid]);
+    expect(family!.revoked_at).toBeNull();
+    // An answer that died with its process leaves the client one behind, and its retry finds the same successor.
+    expect([0, 1]).toContain(family!.generation - generationOf(token));
+    const retry = await patiently(() => refresh(witness, token));
+    expect([retry.status, generationOf(retry.body.refresh_token)]).toEqual([200, generationOf(token) + 1]);
+  }
+}, 180_000);
+
+describe('SIGTERM', () => {
+  /** Logins that the product has begun, by its own count, and not answered: hashing takes a while. */
+  async function inFlight(product: Product, count: number): Promise<Promise<Received>[]> {
+    const logins = Array.from({ length: count }, () =>
+      send(product.api, 'POST', '/api/auth/signin', { json: product.credentials.user }),
+    );
+    await eventually('the logins to be in flight', async () => {
+      const { text } = await send(product.metrics, 'GET', '');
+      return Number(/^http_server_active_requests\{[^}]*\} (\d+)$/m.exec(text)?.[1]) >= count;
+    });
+    return logins;
+  }
+
+  /** Each was answered, by a login or, on a busy machine, by its place in the queue; those that were let in. */
+  function expectAnswered(answers: readonly Received[]): Received[] {
+    const loggedIn = answers.filter(({ status }) => status === 200);
+    for (const answer of answers) if (answer.status !== 200) expectProblem(answer, 503, 'hashing_busy');
+    expect(loggedIn.length).toBeGreaterThanOrEqual(1);
+    return loggedIn;
+  }
+
+  test('requests in flight finish, no new ones begin, and nothing is left', async () => {
+    const redisUrl = testRedisUrl();
+    const stopping = await startProduct({
+      stores: { databaseUrl: database.url, redisUrl },
+      env: { ...shared, HASHER_CHILDREN: '2' },
+    });
+    try {
+      const api = stopping.apiPid()!;
+      const family = [stopping.supervisorPid, api, ...descendantsOf(api)];
+      expect(family.length).toBeGreaterThanOrEqual(4);
+      const logins = await inFlight(stopping, 6);
+      const ended = stopping.stop('SIGTERM');
+      const answers = await Promise.all(logins);
+      const [login] = expectAnswered(answers);
+      expect(await verdictOn(witness, login!.body.tokens.access_token)).toBe('active');
+      expect(await ended).toBe(0);
+      expect(family.filter(isAlive)).toEqual([]);
+      await expect(send(stopping.api, 'GET', '/healthz')).rejects.toThrow();
+    } finally {
+      await stopping.dispose();
+    }
+  });
+
+  test('a signal to the whole group, as Ctrl-C is, with the stores the product brought: drained first, then they stop', async () => {
+    const stopping = await startProduct();
+    try {
+      const api = stopping.apiPid()!;
+      const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
+      const all = [stopping.supervisorPid, api, ...descendantsOf(api), ...stores, ...stores.flatMap(descendantsOf)];
+      const logins = await inFlight(stopping, 4);
+      const ended = stopping.stop('SIGINT');
+      expectAnswered(await Promise.all(logins));
+      expect(await ended).toBe(0);
+      expect(all.filter(isAlive)).toEqual([]);
+    } finally {
+      await stopping.dispose();
+    }
+  });
+});

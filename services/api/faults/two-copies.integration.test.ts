@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import {
+  claimsIn,
+  issueFor,
+  refresh,
+  revoke,
+  signIn,
+  signUp,
+  type TestUser,
+  tampered,
+  untilVerdict,
+  verdictOn,
+} from '../../platform/testing/flows/flows.ts';
+import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { isAlive } from '../../platform/testing/processes/alive.ts';
+import { type Product, startProduct } from '../../platform/testing/product.ts';
+import { createEmptyDatabase, queryRows } from '../../platform/testing/rows.ts';
+import { testRedisUrl } from '../../platform/testing/stores.ts';
+
+// One installation: the same stores, secret and issuer; each copy has its own supervisor and data directory.
+const shared = {
+  BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
+  BETTER_AUTH_URL: 'http://auth.sallyport.test',
+  // A slow machine must not turn a repetition into a replay.
+  REFRESH_GRACE_SECONDS: '60',
+};
+
+let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
+let one: Product;
+let two: Product;
+let user: TestUser;
+
+beforeAll(async () => {
+  database = await createEmptyDatabase(inject('templateUrl'));
+  const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
+  // At once, on a database without a single table.
+  [one, two] = await Promise.all([startProduct({ stores, env: shared }), startProduct({ stores, env: shared })]);
+  user = await signUp(one);
+});
+afterAll(async () => {
+  await Promise.all([one?.dispose(), two?.dispose()]);
+  await database?.drop();
+});
+
+/** T1 and T11: refused everywhere within a second, as a rule; and in no case, on a busy machine, after six. */
+const REFUSED_MS = 1_000;
+const REFUSED_BUSY_MS = 6_000;
+
+/** How long after now each copy has the verdict on its token. */
+async function timesToVerdict(
+  asked: readonly (readonly [Product, string])[],
+  expected: string,
+  since = performance.now(),
+): Promise<number[]> {
+  return Promise.all(
+    asked.map(async ([copy, token]) => {
+      await untilVerdict(copy, token, expected, REFUSED_BUSY_MS);
+      return performance.now() - since;
+    }),
+  );
+}
+const medianOf = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+
+const rows = <R extends object>(text: string, values: unknown[] = []): Promise<R[]> =>
+  queryRows<R>(database.url, text, values);
+
+describe('started at once on an empty database', () => {
+  test('each migration was applied once', async () => {
+    const applied = await rows<{ name: string }>('SELECT migration_name AS name FROM _prisma_migrations ORDER BY name');
+    expect(applied.length).toBeGreaterThanOrEqual(7);
+    expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
+    const said = applied.flatMap(({ name }) =>
+      [one, two].filter((copy) => copy.output().includes(`applied migration ${name}`)),
+    );
+    expect(said).toHaveLength(applied.length);
+  });
+
+  test('there is one signing key, one secret of each purpose, one of each demo person and client', async () => {
+    const keys = await rows<{ id: string }>("SELECT id FROM jwks WHERE purpose = 'access'");
+    expect(keys).toHaveLength(1);
+    const secrets = await rows<{ purpose: string; count: number }>(
+      'SELECT purpose, count(*)::int AS count FROM server_secrets GROUP BY purpose',
+    );
+    expect(secrets.length).toBeGreaterThanOrEqual(4);
+    for (const { purpose, count } of secrets) expect([purpose, count]).toEqual([purpose, 1]);
+    expect(await rows(`SELECT id FROM users WHERE email LIKE '%@sallyport.example'`)).toHaveLength(2);
+    expect(await rows(`SELECT id FROM oauth_clients WHERE "clientId" = 'sallyport-demo'`)).toHaveLength(1);
+    for (const copy of [one, two]) {
+      const { body } = await send(copy.api, 'GET', '/.well-known/jwks.json');
+      expect(body.keys.map(({ kid }: { kid: string }) => kid)).toEqual([keys[0]!.id]);
+    }
+    expect(two.credentials).toEqual(one.credentials);
+  });
+
+  test('both serve, and each takes what the other made: tokens, sessions, refresh tokens', async () => {
+    for (const [maker, taker] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      const person = await signIn(maker, maker.credentials.user);
+      expect(await verdictOn(taker, person.tokens.access_token)).toBe('active');
+      const session = await send(taker.api, 'GET', '/api/auth/session', { cookie: person.cookie });
+      expect([session.status, session.body.user?.id]).toEqual([200, person.id]);
+      expect((await refresh(taker, person.tokens.refresh_token)).status).toBe(200);
+    }
+  });
+});
+
+describe('T2: parallel refreshes of one token over two copies', () => {
+  const copies = () => [one, two] as const;
+
+  test('sixty: one rotation, one successor for all, no 5xx, no kill; the successor works, and the old tokens are caught and end the login within a second (T1)', async () => {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const pair = await issueFor(one, user.id);
+      const { fid } = claimsIn(pair.access_token);
+      const answers = await Promise.all(
+        Array.from({ length: 60 }, (_, at) => refresh(copies()[at % 2]!, pair.refresh_token)),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(Array(60).fill(200));
+      const successors = new Set(answers.map(({ body }) => body.refresh_token));
+      expect(successors.size).toBe(1);
+      expect(new Set(answers.map(({ body }) => claimsIn(body.access_token).jti)).size).toBe(60);
+      const [family] = await rows<{ generation: number; revoked_at: Date | null }>(
+        'SELECT generation, revoked_at FROM refresh_families WHERE id = $1',
+        [fid],
+      );
+      expect(family).toEqual({ generation: 1, revoked_at: null });
+      for (const { body } of answers.slice(0, 4)) expect(await verdictOn(two, body.access_token)).toBe('active');
+      const [successor] = successors;
+      const next = await refresh(two, successor);
+      expect(next.status).toBe(200);
+      expectProblem(await refresh(one, pair.refresh_token), 401, 'refresh_token_reused');
+      const asked = copies().map((copy) => [copy, next.body.access_token] as const);
+      times.push(...(await timesToVerdict(asked, 'family_reused')));
+      // The refresh token of the thief, or of the victim, is as dead.
+      expectProblem(await refresh(two, next.body.refresh_token), 401, 'refresh_token_reused');
+    }
+    expect(medianOf(times)).toBeLessThan(REFUSED_MS);
+  });
+
+  test('every one of them is in the audit outbox: one rotation, the others as repetitions', async () => {
+    const pair = await issueFor(one, user.id);
+    const { fid } = claimsIn(pair.access_token);
+    await Promise.all(Array.from({ length: 20 }, (_, at) => refresh(copies()[at % 2]!, pair.refresh_token)));
+    const outcomes = await rows<{ outcome: string; count: number }>(
+      `SELECT outcome, count(*)::int AS count FROM audit_outbox WHERE type = 'token.refreshed' AND target_id = $1 GROUP BY outcome`,
+      [fid],
+    );
+    expect(Object.fromEntries(outcomes.map(({ outcome, count }) => [outcome, count]))).toEqual({
+      rotated: 1,
+      grace: 19,
+    });
+  });
+
+  test('many logins at once, each used from both copies: every one has one successor', async () => {
+    const pairs = await Promise.all(Array.from({ length: 20 }, () => issueFor(one, user.id)));
+    const answers = await Promise.all(
+      pairs.flatMap((pair) =>
+        [one, two, one, two].map(async (copy) => ({ pair, answer: await refresh(copy, pair.refresh_token) })),
+      ),
+    );
+    for (const pair of pairs) {
+      const mine = answers.filter((each) => each.pair === pair).map(({ answer }) => answer);
+      expect(mine.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      expect(new Set(mine.map(({ body }) => body.refresh_token)).size).toBe(1);
+    }
+  });
+});
+
+test('guessing at a known family id moves nothing: no query finds it, no kill, no rotation, no row', async () => {
+  const pair = await issueFor(one, user.id);
+  const { fid } = claimsIn(pair.access_token);
+  const [, family, generation, nonce, mac] = pair.refresh_token.split('.') as [string, string, string, string, string];
+  const audited = () => rows('SELECT type, outcome FROM audit_outbox WHERE target_id = $1 ORDER BY id', [fid]);
+  const auditedBefore = await audited();
+  expect(auditedBefore).not.toEqual([]);
+  const [before] = await rows('SELECT *, xmin::text FROM refresh_families WHERE id = $1', [fid]);
+  const random = (bytes: number): string => randomBytes(bytes).toString('base64url');
+  const guesses = Array.from({ length: 40 }, (_, at) => {
+    const forms = [
+      `sp_rt_1.${family}.${generation}.${random(32)}.${random(32)}`,
+      `sp_rt_1.${family}.${generation}.${nonce}.${random(32)}`,
+      `sp_rt_1.${family}.1.${nonce}.${mac}`,
+      tampered(pair.refresh_token),
+    ];
+    return forms[at % forms.length]!;
+  });
+  const answers = await Promise.all(guesses.map((guess, at) => refresh(at % 2 === 0 ? one : two, guess)));
+  for (const answer of answers) expectProblem(answer, 401, 'refresh_token_invalid');
+  const [after] = await rows('SELECT *, xmin::text FROM refresh_families WHERE id = $1', [fid]);
+  expect(after).toEqual(before);
+  expect(await audited()).toEqual(auditedBefore);
+  expect((await refresh(two, pair.refresh_token)).status).toBe(200);
+});
+
+describe('what ends at one copy has ended at the other', () => {
+  test('T11: a revoked token, session, user and client: refused by every copy within a second', async () => {
+    const person = await signUp(one);
+    const times: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const pair = await issueFor(one, person.id);
+      await revoke(one, { token: pair.access_token });
+      const asked = [one, two].map((copy) => [copy, pair.access_token] as const);
+      times.push(...(await timesToVerdict(asked, 'revoked')));
+    }
+    expect(medianOf(times)).toBeLessThan(REFUSED_MS);
+    const other = await issueFor(one, person.id);
+    await revoke(two, { user_id: person.id });
+    await untilVerdict(one, other.access_token, 'revoked');
+    expectProblem(await refresh(one, other.refresh_token), 401, 'session_ended');
+  });
+
+  test('U7: a session signed out here has no cookie, token or refresh token there', async () => {
+    const person = await signIn(one, one.credentials.user);
+    expect((await send(two.api, 'GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
+    const answer = await send(one.api, 'POST', '/api/auth/signout', {
+      cookie: person.cookie,
+      headers: { origin: shared.BETTER_AUTH_URL },
+    });
+    expect(answer.status).toBe(200);
+    await untilVerdict(two, person.tokens.access_token, 'session_ended');
+    expect((await send(two.api, 'GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(401);
+    expectProblem(await refresh(two, person.tokens.refresh_token), 401, 'session_ended');
+  });
+
+  test('a key compromised here is refused there, and both sign with its successor', async () => {
+    const pair = await issueFor(one, user.id);
+    const { kid } = JSON.parse(Buffer.from(pair.access_token.split('.')[0]!, 'base64url').toString());
+    const answer = await send(one.api, 'POST', `/v1/keys/${kid}/compromise`, {
+      basic: one.credentials.client,
+      json: { reason: 'leaked' },
+    });
+    expect(answer.status).toBe(202);
+    for (const copy of [one, two]) {
+      await untilVerdict(copy, pair.access_token, 'key_compromised');
+      const fresh = await issueFor(copy, user.id);
+      for (const verifier of [one, two]) await untilVerdict(verifier, fresh.access_token, 'active');
+    }
+  });
+});
+
+test('two starts at once in one new data directory share its stores: one key, one set of migrations, both serve, and the last one out stops them', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-shared-'));
+  chmodSync(folder, 0o755);
+  const dataDir = join(folder, 'data');
+  const env = { BETTER_AUTH_URL: shared.BETTER_AUTH_URL };
+  const [first, second] = await Promise.all([startProduct({ dataDir, env }), startProduct({ dataDir, env })]);
+  try {
+    expect(second.credentials).toEqual(first.credentials);
+    const { database_url } = first.credentials;
+    expect(await queryRows(database_url, "SELECT id FROM jwks WHERE purpose = 'access'")).toHaveLength(1);
+    const applied = await queryRows<{ name: string }>(
+      database_url,
+      'SELECT migration_name AS name FROM _prisma_migrations',
+    );
+    expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
+    const person = await signIn(first, first.credentials.user);
+    expect(await verdictOn(second, person.tokens.access_token)).toBe('active');
+    const stores = (['postgres', 'redis'] as const).map((store) => first.storePid(store)!);
+    expect(await first.stop()).toBe(0);
+    expect(stores.map(isAlive)).toEqual([true, true]);
+    expect(await verdictOn(second, person.tokens.access_token)).toBe('active');
+    expect((await refresh(second, person.tokens.refresh_token)).status).toBe(200);
+    expect(await second.stop()).toBe(0);
+    expect(stores.map(isAlive)).toEqual([false, false]);
+  } finally {
+    await Promise.all([first.dispose(), second.dispose()]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,98 @@
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { limitBuckets } from '../../domain/limits/buckets.ts';
+import { createRequestLimits } from '../../domain/limits/request-limits.ts';
+import { loadConfig } from '../../platform/config/load.ts';
+import { systemClock } from '../../platform/crypto/system.ts';
+import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { createRateCounters, type RedisRateCounters } from '../../platform/limiter/rate-counters.ts';
+import { eventually } from '../../platform/testing/eventually.ts';
+import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
+import { quietLog } from '../../platform/testing/quiet-log.ts';
+import { testRedisUrl } from '../../platform/testing/stores.ts';
+import { type App, createApp } from '../app.ts';
+import { bind } from '../bind.ts';
+import { createCallerResolver } from './caller.ts';
+import { identifyBy } from './rate-limits.ts';
+
+const endpoint = defineEndpoint({
+  method: 'GET',
+  path: '/things',
+  operation: 'readThings',
+  summary: '',
+  tag: '',
+  auth: 'public',
+  responses: { 200: z.object({}) },
+  errors: [],
+});
+const sql = { query: () => Promise.reject(new Error('no database here')) };
+const authenticators = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
+
+let proxy: TcpProxy;
+const counters: RedisRateCounters[] = [];
+const apps: App[] = [];
+
+/** The door of the API on a real Redis, before it nothing but the kernel. */
+async function openDoor(secret: string, env: Record<string, string>): Promise<string> {
+  const rateCounters = createRateCounters({ redisUrl: proxy.url, onRedisError: () => {}, clock: systemClock, secret });
+  counters.push(rateCounters);
+  const limits = createRequestLimits(
+    { rateCounters, sql, clock: systemClock, log: quietLog },
+    limitBuckets(loadConfig(env).limits),
+  );
+  const app = createApp({
+    log: quietLog,
+    trustedProxies: [],
+    limiting: { limits, identify: identifyBy(authenticators) },
+  });
+  apps.push(app);
+  bind({ app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound }, endpoint, () => ({}));
+  await app.fastify.listen({ port: 0, host: '127.0.0.1' });
+  await eventually('Redis', () => rateCounters.isShared());
+  return `http://127.0.0.1:${(app.fastify.server.address() as AddressInfo).port}`;
+}
+
+beforeAll(async () => {
+  proxy = await startTcpProxy(testRedisUrl());
+});
+afterAll(async () => {
+  await Promise.all(apps.map((app) => app.fastify.close()));
+  await Promise.all(counters.map((each) => each.close()));
+  await proxy.cut();
+});
+
+test('forged addresses from a peer that is no trusted proxy change nothing', async () => {
+  const url = await openDoor(`forged ${Date.now()}`, { RATE_LIMIT_ADDRESS_PER_MINUTE: '4' });
+  const names = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'];
+  const statuses = [];
+  for (const [index, name] of names.entries()) {
+    const value = name === 'forwarded' ? `for=203.0.113.${index}` : `203.0.113.${index}`;
+    statuses.push((await send(url, 'GET', '/things', { headers: { [name]: value } })).status);
+  }
+  expect(statuses).toEqual([200, 200, 200, 200, 429, 429]);
+});
+
+test('the global limit refuses whoever asks', async () => {
+  const url = await openDoor(`global ${Date.now()}`, { RATE_LIMIT_GLOBAL_PER_SECOND: '1' });
+  // Windows are a second long: of many at once some fall into one, on however slow a machine.
+  const refused = await eventually('a refusal by the global limit', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => send(url, 'GET', '/things')));
+    return answers.find(({ status }) => status === 429);
+  });
+  expectProblem(refused, 429, 'rate_limited');
+  expect(refused.headers.get('ratelimit-policy')).toBe('"global";q=1;w=1');
+  expect(refused.headers.get('retry-after')).toBe('1');
+});
+
+test('Redis killed: still limited, and no answer is a 5xx', async () => {
+  const url = await openDoor(`killed ${Date.now()}`, { RATE_LIMIT_ADDRESS_PER_MINUTE: '6' });
+  const ask = async () => (await send(url, 'GET', '/things')).status;
+  expect([await ask(), await ask(), await ask()]).toEqual([200, 200, 200]);
+  await proxy.cut();
+  const statuses = [];
+  for (let turn = 0; turn < 6; turn += 1) statuses.push(await ask());
+  expect(statuses).toEqual([200, 200, 200, 429, 429, 429]);
+  await proxy.restore();
+});

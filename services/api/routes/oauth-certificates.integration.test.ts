@@ -1,0 +1,233 @@
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TOKEN_EXCHANGE } from '../../domain/access/grant-shapes.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import {
+  CERTIFICATE,
+  derOf,
+  OTHER_CERTIFICATE,
+  type TestCertificate,
+} from '../../platform/testing/counterparts/client-certificates.ts';
+import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
+import { type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { expectOAuthError, expectProblem, send } from '../../platform/testing/http-client.ts';
+import {
+  type BindingWorld,
+  openBindingWorld,
+  TOKEN_URL,
+  USERINFO_URL,
+} from '../../platform/testing/worlds/binding-world.ts';
+import {
+  askToken,
+  codeForm,
+  codeOf,
+  LOOPBACK_REDIRECT,
+  newOAuthClient,
+  newVerifier,
+} from '../../platform/testing/worlds/oauth-world.ts';
+
+let world: BindingWorld;
+let api: ApiCopy;
+let other: ApiCopy;
+let user: TestUser;
+let app: ClientCredentials;
+let site: ClientCredentials;
+
+beforeAll(async () => {
+  world = await openBindingWorld();
+  ({ api, other, user, app, site } = world);
+});
+afterAll(() => world?.close());
+
+const maker = newProofMaker();
+const dpop = (proof: string) => ({ dpop: proof });
+
+describe('client certificates (RFC 8705 §3)', () => {
+  const shown = { 'client-cert': `:${derOf(CERTIFICATE)}:`, 'x-forwarded-for': '203.0.113.9' };
+  const otherShown = { ...shown, 'client-cert': encodeURIComponent(OTHER_CERTIFICATE.pem) };
+  const none: Record<string, string> = {};
+  const cnfOf = ({ thumbprint }: TestCertificate) => ({ 'x5t#S256': thumbprint });
+  const userInfo = (bearer: string, headers: Readonly<Record<string, string>>, copy = api) =>
+    send(copy.url, 'GET', '/oauth2/userinfo', { bearer, headers });
+
+  async function certifiedPair(client: ClientCredentials) {
+    const verifier = newVerifier();
+    const code = await codeOf(api, user, client.client_id, verifier);
+    const answer = await askToken(api, client, codeForm(code, verifier), shown);
+    expect([answer.status, answer.body.token_type], answer.text).toEqual([200, 'Bearer']);
+    expect(decodeJwt(answer.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
+    return answer.body as { access_token: string; refresh_token: string };
+  }
+
+  test('M1: a token bound to one is 401 with another, with none, and with one that nobody vouches for', async () => {
+    const { access_token } = await certifiedPair(app);
+    expect((await userInfo(access_token, shown)).status).toBe(200);
+    const { 'client-cert': certificate } = shown;
+    for (const headers of [otherShown, none, { 'client-cert': certificate }, { ...shown, 'client-cert': 'x' }])
+      expectProblem(await userInfo(access_token, headers), 401, 'unauthenticated');
+    expectProblem(await userInfo(access_token, shown, other), 401, 'unauthenticated');
+    const { body } = await send(api.url, 'GET', '/.well-known/oauth-authorization-server');
+    expect(body.tls_client_certificate_bound_access_tokens).toBe(true);
+  });
+
+  test('M1: the header of an untrusted peer binds nothing', async () => {
+    const { body } = await askToken(other, site, { grant_type: 'client_credentials' }, shown);
+    expect(decodeJwt(body.access_token).cnf).toBeUndefined();
+  });
+
+  test('M1: a login of a public client is refreshed over a connection with its certificate alone, and stays bound', async () => {
+    const { refresh_token } = await certifiedPair(app);
+    const form = { grant_type: 'refresh_token', refresh_token };
+    for (const headers of [none, otherShown])
+      expect((await askToken(api, app, form, headers)).body.error).toBe('invalid_grant');
+    const renewed = await askToken(api, app, form, shown);
+    expect(decodeJwt(renewed.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
+  });
+
+  test('a client with a secret may change its certificate (RFC 8705 §4), and what it exchanges is bound to its own', async () => {
+    const { refresh_token } = await certifiedPair(site);
+    const renewed = await askToken(api, site, { grant_type: 'refresh_token', refresh_token }, otherShown);
+    expect(decodeJwt(renewed.body.access_token).cnf).toEqual(cnfOf(OTHER_CERTIFICATE));
+    const machine = await askToken(api, site, { grant_type: 'client_credentials' }, shown);
+    expect(decodeJwt(machine.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
+    const verifier = newVerifier();
+    const free = await askToken(api, site, codeForm(await codeOf(api, user, site.client_id, verifier), verifier));
+    const exchange = (subject_token: string) => ({
+      grant_type: TOKEN_EXCHANGE,
+      subject_token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    });
+    const { body } = await askToken(api, site, exchange(free.body.access_token), shown);
+    expect(decodeJwt(body.access_token).cnf, JSON.stringify(body)).toEqual(cnfOf(CERTIFICATE));
+    expect((await askToken(api, site, exchange(renewed.body.access_token), otherShown)).body.code).toBe(
+      'subject_token_invalid',
+    );
+  });
+
+  test('one that cannot be read is 400: a token would be bound to nothing', async () => {
+    const garbled = { ...shown, 'client-cert': `${shown['client-cert']}, ${shown['client-cert']}` };
+    const answer = await askToken(api, site, { grant_type: 'client_credentials' }, garbled);
+    expectOAuthError(answer, 400, 'invalid_request', 'client_certificate_unreadable');
+  });
+
+  test('M1: a client whose every token is bound to one gets none without it, by no grant (RFC 8705 §3.4)', async () => {
+    const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
+    const before = await certifiedPair(strict);
+    await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const verifier = newVerifier();
+    const code = await codeOf(api, user, strict.client_id, verifier);
+    const refresh = { grant_type: 'refresh_token', refresh_token: before.refresh_token };
+    for (const form of [codeForm(code, verifier), refresh, { grant_type: 'client_credentials' }]) {
+      const proved = dpop(maker.proof('POST', TOKEN_URL));
+      for (const headers of [none, proved])
+        expectOAuthError(await askToken(api, strict, form, headers), 400, 'invalid_request', 'request_invalid');
+    }
+    expect((await askToken(api, strict, codeForm(code, verifier), shown)).status).toBe(200);
+  });
+
+  test('M1, D2: where that client proves a key too, its tokens are bound to both, and so are its refreshes', async () => {
+    const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
+    await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const proved = (headers: Readonly<Record<string, string>>) => ({
+      ...headers,
+      ...dpop(maker.proof('POST', TOKEN_URL)),
+    });
+    const verifier = newVerifier();
+    const form = codeForm(await codeOf(api, user, strict.client_id, verifier), verifier);
+    const first = (await askToken(api, strict, form, proved(shown))).body;
+    const refresh = { grant_type: 'refresh_token', refresh_token: first.refresh_token };
+    for (const headers of [shown, proved(otherShown)])
+      expect((await askToken(api, strict, refresh, headers)).body.error).toBe('invalid_grant');
+    const second = (await askToken(api, strict, refresh, proved(shown))).body;
+    for (const { access_token, token_type } of [first, second]) {
+      expect(token_type).toBe('DPoP');
+      expect(decodeJwt(access_token).cnf).toEqual({ jkt: expect.any(String), ...cnfOf(CERTIFICATE) });
+      const over = (headers: Readonly<Record<string, string>>) =>
+        send(api.url, 'GET', '/oauth2/userinfo', {
+          headers: {
+            ...headers,
+            authorization: `DPoP ${access_token}`,
+            dpop: maker.proof('GET', USERINFO_URL, { accessToken: access_token }),
+          },
+        });
+      expect((await over(shown)).status).toBe(200);
+      for (const headers of [none, otherShown]) expect((await over(headers)).status).toBe(401);
+      expect((await userInfo(access_token, shown)).status).toBe(401);
+    }
+  });
+
+  test('what is asked of a client is asked from when it is made', async () => {
+    const admin = await newPerson(api, ['admin']);
+    const demands = [
+      'dpop_bound_access_tokens',
+      'tls_client_certificate_bound_access_tokens',
+      'require_pushed_authorization_requests',
+    ];
+    const shownDemands = (of: object) => demands.filter((demand) => (of as Record<string, unknown>)[demand] === true);
+    for (const demand of demands) {
+      const json = {
+        name: 'Strict',
+        grant_types: ['client_credentials', 'authorization_code'],
+        redirect_uris: [LOOPBACK_REDIRECT],
+        [demand]: true,
+        reason: 'made strict',
+      };
+      const made = await send(api.url, 'POST', '/v1/admin/clients', { bearer: admin.bearer, json });
+      expect([made.status, shownDemands(made.body)], made.text).toEqual([201, [demand]]);
+      const bare = await askToken(api, made.body, { grant_type: 'client_credentials' });
+      expect(bare.status).toBe(demand === 'require_pushed_authorization_requests' ? 200 : 400);
+      expect(api.ports.access.client(made.body.client_id)?.pushesRequests).toBe(bare.status === 200);
+    }
+  });
+
+  test.each(['dpop_bound_access_tokens', 'tls_client_certificate_bound_access_tokens'])(
+    'M1, D2: a login of before %s was asked for is over: who stole its refresh token cannot bind it to a key of their own',
+    async (demand) => {
+      const client = await newOAuthClient([api, other], 'none', ['authorization_code', 'refresh_token']);
+      const verifier = newVerifier();
+      const form = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
+      const stolen = (await askToken(api, client, form)).body;
+      const waiting = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
+      const admin = await newPerson(api, ['admin']);
+      const path = `/v1/admin/clients/${client.client_id}`;
+      const change = (json: object) =>
+        send(api.url, 'PATCH', path, { bearer: admin.bearer, json: { ...json, reason: 'harden' } });
+      const changed = await change({ [demand]: true });
+      expect([changed.status, changed.body[demand]], changed.text).toEqual([200, true]);
+      const own = { ...otherShown, ...dpop(newProofMaker().proof('POST', TOKEN_URL)) };
+      const refresh = { grant_type: 'refresh_token', refresh_token: stolen.refresh_token };
+      expect((await askToken(api, client, refresh, own)).body.error).toBe('invalid_grant');
+      expect(await verdictOn({ api: api.url }, stolen.access_token)).toBe('revoked');
+      const late = { ...shown, ...dpop(maker.proof('POST', TOKEN_URL)) };
+      expect((await askToken(api, client, waiting, late)).body.error).toBe('invalid_grant');
+      // Said again, or taken back, it ends nothing.
+      const fresh = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
+      const bound = await askToken(api, client, fresh, { ...shown, ...dpop(maker.proof('POST', TOKEN_URL)) });
+      expect(bound.status, bound.text).toBe(200);
+      for (const value of [true, false]) expect((await change({ [demand]: value })).status).toBe(200);
+      const again = { grant_type: 'refresh_token', refresh_token: bound.body.refresh_token };
+      const renewed = await askToken(api, client, again, { ...shown, ...dpop(maker.proof('POST', TOKEN_URL)) });
+      expect(renewed.status, renewed.text).toBe(200);
+    },
+  );
+
+  test('M1: validate holds the token against the certificate it is given, introspection tells which it is', async () => {
+    const { access_token } = await certifiedPair(app);
+    const context = ({ thumbprint }: TestCertificate) => ({ context: { 'x5t#S256': thumbprint } });
+    expect(await verdictOn({ api: api.url }, access_token)).toBe('binding_mismatch');
+    expect(await verdictOn({ api: api.url }, access_token, context(OTHER_CERTIFICATE))).toBe('binding_mismatch');
+    expect(await verdictOn({ api: api.url }, access_token, context(CERTIFICATE))).toBe('active');
+    const service = await world.newClient(['tokens:introspect']);
+    const asked = { basic: service, form: { token: access_token } };
+    const { body } = await send(api.url, 'POST', '/oauth2/introspect', asked);
+    expect(body).toMatchObject({ active: true, token_type: 'Bearer', cnf: cnfOf(CERTIFICATE) });
+  });
+});

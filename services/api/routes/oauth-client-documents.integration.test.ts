@@ -1,0 +1,197 @@
+import type { RequestListener } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { eventually } from '../../platform/testing/eventually.ts';
+import { signUp, verdictOn } from '../../platform/testing/flows/flows.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { askToken, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
+import {
+  type DocumentHost,
+  NOTES_REDIRECT,
+  openUnvettedWorld,
+  STRICT,
+  startDocumentHost,
+  UNVETTED_AUDIENCE,
+  type UnvettedWorld,
+  unvettedPath,
+} from '../../platform/testing/worlds/unvetted-world.ts';
+
+let world: UnvettedWorld;
+let strict: ApiCopy;
+let host: DocumentHost;
+beforeAll(async () => {
+  world = await openUnvettedWorld(({ url }) => signUp({ api: url }));
+  strict = await world.startCopy({ env: STRICT, hashes: false });
+  host = await startDocumentHost();
+});
+afterAll(async () => {
+  await world?.close();
+  host?.close();
+});
+
+const expire = async (): Promise<void> => {
+  await world.rows(`UPDATE oauth_clients SET "documentUntil" = now() WHERE "clientId" = $1`, [host.url]);
+  await Promise.all([world.open, strict].map(({ ports }) => ports.access.load()));
+};
+
+describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
+  test('nobody who is not signed in has anything fetched; then it is a client whose address the consent page shows', async () => {
+    const told = (await send(world.open.url, 'GET', '/.well-known/openid-configuration')).body;
+    expect(told.client_id_metadata_document_supported).toBe(true);
+    const stranger = await browserOf(world.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
+    expect([stranger.status, stranger.leftFor]).toEqual([400, null]);
+    const verifier = newVerifier();
+    const browser = browserOf(world.open);
+    const login = await browser.open(unvettedPath(host.url, verifier, { resource: UNVETTED_AUDIENCE }));
+    expect([login.text.includes('name="password"'), host.fetched]).toEqual([true, 0]);
+    const page = await browser.submit(login, { email: world.user.email, password: world.user.password });
+    expect(page.text).toContain('Journal');
+    expect(page.text).toContain(`<strong><code>${new URL(host.url).host}</code></strong>`);
+    const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
+    const form = {
+      grant_type: 'authorization_code',
+      code: leftFor?.searchParams.get('code') ?? '',
+      redirect_uri: NOTES_REDIRECT,
+      code_verifier: verifier,
+    };
+    const tokens = await askToken(world.open, { client_id: host.url, client_secret: '' }, form);
+    expect(tokens.body).toMatchObject({ scope: 'openid email', refresh_token: expect.any(String) });
+    await host.askAt(world.open, world.user);
+    expect(host.fetched).toBe(1);
+    // Its id fits into a path, and withdrawing ends it like others.
+    const path = `/v1/consents/${encodeURIComponent(host.url)}`;
+    expect((await send(world.open.url, 'DELETE', path, { bearer: world.user.tokens.access_token })).status).toBe(204);
+    const audience = UNVETTED_AUDIENCE;
+    await eventually(
+      'the other copy to know',
+      async () => (await verdictOn({ api: strict.url }, tokens.body.access_token, { audience })) === 'revoked',
+    );
+  });
+
+  test('read again after its time: what it adds is asked for anew, and the log says what changed', async () => {
+    const browser = browserOf(world.open, world.user);
+    await browser.submit(await browser.open(unvettedPath(host.url, newVerifier())), {
+      decision: 'allow',
+      scope: ['openid', 'email'],
+    });
+    await expire();
+    expect((await host.askAt(world.open, world.user)).leftFor).not.toBeNull();
+    host.document = { ...host.document, redirect_uris: [NOTES_REDIRECT, 'https://other.example/cb'] };
+    expect((await host.askAt(world.open, world.user)).leftFor).not.toBeNull();
+    await expire();
+    const asked = await host.askAt(world.open, world.user);
+    expect([asked.leftFor, asked.status]).toEqual([null, 200]);
+    const events = await world.rows(
+      `SELECT actor_id, detail FROM audit_outbox WHERE type IN ('client.created', 'client.changed') AND target_id = $1 ORDER BY id`,
+      [host.url],
+    );
+    const reason = 'client_document_read';
+    expect(events).toEqual([
+      { actor_id: world.user.id, detail: { origin: 'document', reason } },
+      { actor_id: world.user.id, detail: { columns: ['redirectUris'], reason } },
+    ]);
+  });
+
+  test.each<[string, RequestListener]>([
+    [
+      'another client id',
+      (_request, response) =>
+        response
+          .setHeader('content-type', 'application/json')
+          .end(JSON.stringify({ ...host.document, client_id: `${host.url}x` })),
+    ],
+    [
+      'no JSON by its type',
+      (_request, response) => response.setHeader('content-type', 'text/html').end(JSON.stringify(host.document)),
+    ],
+    [
+      'more than 5 KiB',
+      (_request, response) =>
+        response
+          .setHeader('content-type', 'application/json')
+          .end(JSON.stringify({ ...host.document, x: 'x'.repeat(5_120) })),
+    ],
+    ['a redirect', (_request, response) => response.writeHead(302, { location: host.url }).end()],
+    [
+      'an error',
+      (_request, response) =>
+        response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(host.document)),
+    ],
+  ])('A6 refused, whatever was read before: %s', async (_what, listener) => {
+    await expire();
+    host.answer = listener;
+    const shown = await host.askAt(world.open, world.user);
+    host.answer = host.serve;
+    expect([shown.status, shown.leftFor]).toEqual([400, null]);
+    expect(shown.text).toContain('cannot be let in');
+  });
+
+  test('for nobody signed in a known client is not read again: its request goes on, to the login', async () => {
+    await expire();
+    const before = host.fetched;
+    const shown = await browserOf(world.open).open(unvettedPath(host.url, newVerifier()));
+    expect([shown.text.includes('name="password"'), host.fetched]).toEqual([true, before]);
+    const told = await browserOf(world.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
+    expect(told.leftFor?.searchParams.get('error')).toBe('login_required');
+    const twice = await browserOf(world.open, world.user).open(`${unvettedPath(host.url, newVerifier())}&client_id=x`);
+    expect([twice.status, host.fetched]).toEqual([400, before]);
+  });
+
+  test('A6 an address of the inside is not asked, not even by name; a disabled client is not read again', async () => {
+    const before = host.fetched;
+    for (const inside of [
+      host.url,
+      host.url.replace('http:', 'https:'),
+      'https://localhost/client.json',
+      'https://169.254.169.254/a',
+    ]) {
+      const shown = await host.askAt(strict, world.user, inside.replace('client.json', 'other.json'));
+      expect([inside, shown.status, shown.leftFor]).toEqual([inside, 400, null]);
+    }
+    await world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [host.url]);
+    await expire();
+    expect((await host.askAt(world.open, world.user)).status).toBe(400);
+    expect(host.fetched).toBe(before);
+  });
+
+  test('A5 read again with nothing new it moves no version; at a copy that is full a known one lasts an hour more', async () => {
+    await world.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [host.url]);
+    await expire();
+    const version = async () => (await world.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;
+    const [before, asked] = [await version(), host.fetched];
+    for (const _twice of [1, 2]) expect((await host.askAt(world.open, world.user)).status).not.toBe(400);
+    expect([await version(), host.fetched]).toEqual([before, asked + 1]);
+    vi.spyOn(world.open.ports.clientDocuments, 'read').mockResolvedValue({ kind: 'busy' });
+    try {
+      await expire();
+      expect((await host.askAt(world.open, world.user)).status).not.toBe(400);
+      await world.rows(
+        `UPDATE oauth_clients SET "documentUntil" = now() - interval '61 minutes' WHERE "clientId" = $1`,
+        [host.url],
+      );
+      await world.open.ports.access.load();
+      for (const id of [host.url, `${host.url}/new`]) {
+        const overdue = await host.askAt(world.open, world.user, id);
+        expect([overdue.status, overdue.text.includes('too many are being read')]).toEqual([400, true]);
+      }
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  test('one that another copy has kept a moment ago is known at once', async () => {
+    const elsewhere = host.url.replace('client', 'elsewhere');
+    // Without the trigger that would tell the copies.
+    await world.rows(`DO $$ BEGIN
+      SET LOCAL session_replication_role = replica;
+      INSERT INTO oauth_clients SELECT (jsonb_populate_record(c, '{"id": "elsewhere", "clientId": "${elsewhere}"}')).*
+      FROM oauth_clients c WHERE "clientId" = '${host.url}'; END $$`);
+    const was = host.document;
+    host.document = { ...host.document, client_id: elsewhere };
+    expect(world.open.ports.access.client(elsewhere)).toBeUndefined();
+    const shown = await host.askAt(world.open, world.user, elsewhere);
+    expect([shown.status, shown.text.includes('Journal')], shown.text).toEqual([200, true]);
+    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" = $1`, [elsewhere]);
+    host.document = was;
+  });
+});

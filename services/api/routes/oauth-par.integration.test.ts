@@ -1,0 +1,214 @@
+import * as oauth from 'oauth4webapi';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
+import type { Shown } from '../../platform/testing/flows/oauth-browser.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import {
+  ALLOW,
+  askToken,
+  browserOf,
+  codeForm,
+  LOOPBACK_REDIRECT,
+  newOAuthClient,
+} from '../../platform/testing/worlds/oauth-world.ts';
+import {
+  codeIn,
+  OTHER_REDIRECT,
+  openPushWorld,
+  type PushWorld,
+  pushedPath,
+  request,
+  verifier,
+} from '../../platform/testing/worlds/push-world.ts';
+
+let world: PushWorld;
+let api: ApiCopy;
+let other: ApiCopy;
+let user: TestUser;
+let site: ClientCredentials;
+let rival: ClientCredentials;
+let app: ClientCredentials;
+
+beforeAll(async () => {
+  world = await openPushWorld(({ url }) => signUp({ api: url }));
+  ({ api, user, site, rival, app } = world);
+  other = await world.startCopy({ hashes: false });
+});
+afterAll(() => world?.close());
+
+describe('an outside client (oauth4webapi)', () => {
+  test('metadata, pushed request, login, consent, code, tokens', async () => {
+    const via = {
+      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, api.url), init),
+      [oauth.allowInsecureRequests]: true,
+    } as const;
+    const issuer = new URL(API_URL);
+    const as = await oauth.processDiscoveryResponse(
+      issuer,
+      await oauth.discoveryRequest(issuer, { ...via, algorithm: 'oauth2' }),
+    );
+    expect(as.require_pushed_authorization_requests).toBe(false);
+    const client: oauth.Client = { client_id: site.client_id };
+    const auth = oauth.ClientSecretBasic(site.client_secret);
+    const sent = await oauth.pushedAuthorizationRequest(as, client, auth, request({ login_hint: user.email }), via);
+    const { request_uri, expires_in } = await oauth.processPushedAuthorizationResponse(as, client, sent);
+    expect(expires_in).toBeGreaterThanOrEqual(5);
+    expect(expires_in).toBeLessThanOrEqual(600);
+    const browser = browserOf(api);
+    const login = await browser.open(pushedPath(site, request_uri));
+    expect(login.text).toContain(`value="${user.email}"`);
+    expect(login.headers.get('content-security-policy')).toContain("form-action 'self' http://127.0.0.1");
+    const consent = await browser.submit(login, { email: user.email, password: user.password });
+    expect(consent.text).toContain('Tasks &lt;b&gt;');
+    const { leftFor } = await browser.submit(consent, ALLOW);
+    const parameters = oauth.validateAuthResponse(as, client, leftFor as URL, 's');
+    const answer = await oauth.authorizationCodeGrantRequest(
+      as,
+      client,
+      auth,
+      parameters,
+      LOOPBACK_REDIRECT,
+      verifier,
+      via,
+    );
+    const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer, { requireIdToken: true });
+    expect([tokens.scope, oauth.getValidatedIdTokenClaims(tokens)?.sub]).toEqual(['openid email', user.id]);
+  });
+});
+
+describe('T9: a request_uri', () => {
+  test('is good for one answer, whichever copy and however many browsers ask at once', async () => {
+    const uri = await world.pushed(site, { prompt: 'consent' });
+    const [first, second] = [browserOf(api, user), browserOf(other, user)];
+    const pages = [await first.open(pushedPath(site, uri)), await second.open(pushedPath(site, uri))];
+    expect(pages.map(({ status }) => status)).toEqual([200, 200]);
+    const answers = await Promise.all([
+      first.submit(pages[0] as Shown, ALLOW),
+      second.submit(pages[1] as Shown, ALLOW),
+    ]);
+    expect(answers.filter((shown) => codeIn(shown) !== '')).toHaveLength(1);
+    expect(answers.filter(({ status, leftFor }) => status === 400 && leftFor === null)).toHaveLength(1);
+    expect([
+      (await first.open(pushedPath(site, uri))).status,
+      (await second.open(pushedPath(site, uri))).status,
+    ]).toEqual([400, 400]);
+  });
+
+  test('denied twice at once is one decision, in the audit log too', async () => {
+    const own = await newOAuthClient([api, other], 'none', ['authorization_code']);
+    const uri = await world.pushed(own);
+    const browsers = [browserOf(api, user), browserOf(other, user)] as const;
+    const [first, second] = [
+      await browsers[0].open(pushedPath(own, uri)),
+      await browsers[1].open(pushedPath(own, uri)),
+    ];
+    const no = { decision: 'deny' };
+    const answers = await Promise.all([browsers[0].submit(first, no), browsers[1].submit(second, no)]);
+    expect(answers.filter(({ leftFor }) => leftFor?.searchParams.get('error') === 'access_denied')).toHaveLength(1);
+    const decided = `SELECT outcome FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`;
+    expect(await world.rows(decided, [own.client_id])).toEqual([{ outcome: 'denied' }]);
+  });
+
+  test('is used up by a refusal and by a code that needs no page', async () => {
+    const browser = browserOf(api, user);
+    const denied = await world.pushed(site, { prompt: 'consent' });
+    const no = await browser.submit(await browser.open(pushedPath(site, denied)), { decision: 'deny' });
+    expect(no.leftFor?.searchParams.get('error')).toBe('access_denied');
+    const silent = await world.pushed(site, { prompt: 'none' });
+    expect((await browserOf(api).open(pushedPath(site, silent))).leftFor?.searchParams.get('error')).toBe(
+      'login_required',
+    );
+    const granted = await world.pushed(site);
+    const answers = await Promise.all(
+      [api, other, api].map((copy) => browserOf(copy, user).open(pushedPath(site, granted))),
+    );
+    expect(answers.filter((shown) => codeIn(shown) !== '')).toHaveLength(1);
+    for (const uri of [denied, silent, granted]) {
+      const again = await browser.open(pushedPath(site, uri));
+      expect([again.status, again.leftFor]).toEqual([400, null]);
+    }
+  });
+
+  test('is of its client alone, of its time, and what stands beside it counts for nothing', async () => {
+    const browser = browserOf(api, user);
+    const uri = await world.pushed(site, { prompt: 'consent', scope: 'openid' });
+    for (const path of [
+      pushedPath(rival, uri),
+      pushedPath(app, uri),
+      `/oauth2/authorize?${new URLSearchParams({ request_uri: uri })}`,
+      pushedPath(site, `${uri.slice(0, -1)}${uri.endsWith('A') ? 'B' : 'A'}`),
+    ]) {
+      const shown = await browser.open(path);
+      expect([shown.status, shown.leftFor], path).toEqual([400, null]);
+    }
+    const beside = new URLSearchParams({
+      ...request({ scope: 'openid email', redirect_uri: OTHER_REDIRECT, state: 'x' }),
+    });
+    const consent = await browser.open(`${pushedPath(site, uri)}&${beside}`);
+    const { leftFor } = await browser.submit(consent, ALLOW);
+    expect(leftFor?.href).toMatch(/^http:\/\/127\.0\.0\.1\/callback\?/);
+    expect(leftFor?.searchParams.get('state')).toBe('s');
+    const token = await askToken(api, site, codeForm(leftFor?.searchParams.get('code') as string, verifier));
+    expect(token.body.scope).toBe('openid');
+    const late = await world.pushed(site);
+    await world.rows('UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()');
+    expect((await browser.open(pushedPath(site, late))).status).toBe(400);
+  });
+
+  test('prompt=login of a pushed request is satisfied by the login it asks for', async () => {
+    // Signing in again ends the session before.
+    const own = await signUp({ api: api.url });
+    const browser = browserOf(api, own);
+    const login = await browser.open(pushedPath(site, await world.pushed(site, { prompt: 'login' })));
+    expect(login.text).toContain('type="password"');
+    const consent = await browser.submit(login, { email: own.email, password: own.password });
+    expect(codeIn(await browser.submit(consent, ALLOW))).not.toBe('');
+  });
+
+  test('T9: a client that has to push is refused in an address', async () => {
+    const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
+    await world.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const browser = browserOf(api, user);
+    const query = new URLSearchParams({ ...request(), client_id: strict.client_id });
+    const plain = await browser.open(`/oauth2/authorize?${query}`);
+    expect(plain.leftFor?.searchParams.get('error')).toBe('invalid_request');
+    const consent = await browser.open(pushedPath(strict, await world.pushed(strict)));
+    const shown = await browser.submit(consent, ALLOW);
+    expect(codeIn(shown), shown.text + shown.leftFor?.href).not.toBe('');
+  });
+});
+
+describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
+  test('T15: POST /oauth2/authorize goes on to the GET of the same request, without what else the form had', async () => {
+    const form = { ...request(), client_id: site.client_id, access_token: 'secret', id_token_hint: 'secret' };
+    const foreign = { form, headers: { origin: 'https://app.example.test' } };
+    const { status, headers } = await send(api.url, 'POST', '/oauth2/authorize', foreign);
+    const location = headers.get('location') as string;
+    expect([status, location.startsWith('/oauth2/authorize?'), location.includes('secret')]).toEqual([
+      303,
+      true,
+      false,
+    ]);
+    expect(codeIn(await browserOf(api, user).open(location))).not.toBe('');
+    const long = { form: { ...form, state: 'x'.repeat(9_000) } };
+    expect((await send(api.url, 'POST', '/oauth2/authorize', long)).status).toBe(400);
+  });
+
+  test('T15: POST /oauth2/userinfo takes the token in the header, and none in the form', async () => {
+    const browser = browserOf(api, user);
+    const code = codeIn(await browser.open(pushedPath(site, await world.pushed(site))));
+    const { access_token } = (await askToken(api, site, codeForm(code, verifier))).body;
+    const bare = await send(api.url, 'POST', '/oauth2/userinfo', { bearer: access_token });
+    expect([bare.status, bare.body.sub], bare.text).toEqual([200, user.id]);
+    const form = await send(api.url, 'POST', '/oauth2/userinfo', { bearer: access_token, form: {} });
+    expect(form.status).toBe(200);
+    const inForm = await send(api.url, 'POST', '/oauth2/userinfo', { form: { access_token } });
+    expect([inForm.status, inForm.body.code]).toEqual([401, 'unauthenticated']);
+    expect((await send(api.url, 'POST', '/oauth2/userinfo')).status).toBe(401);
+  });
+});

@@ -1,0 +1,215 @@
+import { decodeJwt } from 'jose';
+import * as oauth from 'oauth4webapi';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { oauthPurges } from '../../domain/oauth/oauth-purges.ts';
+import { purge } from '../../domain/purge.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import { eventually } from '../../platform/testing/eventually.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import {
+  askToken,
+  browserOf,
+  codeForm,
+  codeOf,
+  LOOPBACK_REDIRECT,
+  newVerifier,
+} from '../../platform/testing/worlds/oauth-world.ts';
+import {
+  NOTES_REDIRECT,
+  openUnvettedWorld,
+  STRICT,
+  UNVETTED_AUDIENCE,
+  type UnvettedWorld,
+  unvettedPath,
+} from '../../platform/testing/worlds/unvetted-world.ts';
+
+let world: UnvettedWorld;
+let strict: ApiCopy;
+beforeAll(async () => {
+  world = await openUnvettedWorld();
+  strict = await world.startCopy({ env: STRICT, hashes: false });
+});
+afterAll(() => world?.close());
+
+describe('clients that register themselves (RFC 7591)', () => {
+  test('an outside client (oauth4webapi) finds out where, registers, and people let it act, warned; it may ask for little', async () => {
+    const via = {
+      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, world.open.url), init),
+      [oauth.allowInsecureRequests]: true,
+    } as const;
+    const issuer = new URL(API_URL);
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, via));
+    const asked = { client_name: 'Notes <i>', redirect_uris: [NOTES_REDIRECT], scope: 'openid email users:manage' };
+    const client = await oauth.processDynamicClientRegistrationResponse(
+      await oauth.dynamicClientRegistrationRequest(as, asked, via),
+    );
+    expect(client).toMatchObject({ token_endpoint_auth_method: 'none', scope: 'openid email' });
+    expect(client).not.toHaveProperty('client_secret');
+    const verifier = newVerifier();
+    const browser = browserOf(world.open, world.user);
+    const page = await browser.open(unvettedPath(client.client_id, verifier));
+    expect(page.text).toContain('Nobody here knows this application');
+    const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
+    const parameters = oauth.validateAuthResponse(as, client, leftFor as URL, 's');
+    const tokens = await oauth.processAuthorizationCodeResponse(
+      as,
+      client,
+      await oauth.authorizationCodeGrantRequest(as, client, oauth.None(), parameters, NOTES_REDIRECT, verifier, via),
+    );
+    expect(tokens).toMatchObject({ scope: 'openid email' });
+    expect(tokens.refresh_token).toBeUndefined();
+    const consents = await send(world.open.url, 'GET', '/v1/consents', { bearer: world.user.tokens.access_token });
+    expect(consents.body.consents).toMatchObject([{ client_id: client.client_id, client_origin: 'registration' }]);
+    const [event] = await world.rows(
+      `SELECT actor_kind, detail FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`,
+      [client.client_id],
+    );
+    expect(event).toEqual({ actor_kind: 'anonymous', detail: { origin: 'registration' } });
+  });
+
+  test('a registration that comes again with its Idempotency-Key is the same client, its secret included', async () => {
+    const json = {
+      redirect_uris: [NOTES_REDIRECT],
+      token_endpoint_auth_method: 'client_secret_post',
+      client_name: 'Once',
+    };
+    const ask = (members: object, key = 'a-key-that-nobody-guesses') =>
+      send(world.open.url, 'POST', '/oauth2/register', {
+        json: { ...json, ...members },
+        headers: { 'idempotency-key': key },
+      });
+    const first = await ask({});
+    expect(first).toMatchObject({ status: 201, body: { client_secret: expect.any(String) } });
+    expect((await ask({})).body).toEqual(first.body);
+    expect(await ask({ client_name: 'Twice' })).toMatchObject({ status: 422 });
+    expect((await ask({}, 'another-key-that-nobody-guesses')).body.client_id).not.toBe(first.body.client_id);
+    expect(await world.rows(`SELECT 1 FROM oauth_clients WHERE name = 'Once'`)).toHaveLength(2);
+  });
+
+  test('a secret asked for is shown once, stored as its SHA-256, and works at both copies; it gives no rights', async () => {
+    const made = (
+      await world.register({
+        redirect_uris: [NOTES_REDIRECT],
+        token_endpoint_auth_method: 'client_secret_basic',
+        grant_types: ['authorization_code', 'refresh_token'],
+      })
+    ).body;
+    expect(made).toMatchObject({ client_secret_expires_at: 0, client_name: 'An application without a name' });
+    const [row] = await world.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [made.client_id]);
+    expect(JSON.stringify(row)).not.toContain(made.client_secret);
+    expect(row).toMatchObject({
+      origin: 'registration',
+      clientCredentialsScopes: [],
+      audiences: [UNVETTED_AUDIENCE],
+    });
+    const by = (copy: ApiCopy, form: Record<string, string>) => askToken(copy, made, form);
+    const refresh = { grant_type: 'refresh_token', refresh_token: 'x' };
+    await eventually('the other copy to know', async () => (await by(strict, refresh)).body.error === 'invalid_grant');
+    expect((await by(world.open, refresh)).body.error).toBe('invalid_grant');
+    expect((await by(world.open, { grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
+  });
+
+  test.each([
+    ['a redirect address that is none', { redirect_uris: ['http://notes.example/cb'] }, 'invalid_redirect_uri'],
+    ['no redirect address', {}, 'invalid_redirect_uri'],
+    [
+      'a grant of its own',
+      { redirect_uris: [NOTES_REDIRECT], grant_types: ['client_credentials'] },
+      'invalid_client_metadata',
+    ],
+    ['a member of a wrong type', { redirect_uris: [NOTES_REDIRECT], client_name: {} }, 'invalid_client_metadata'],
+  ])('%s is answered by its name in RFC 7591', async (_what, metadata, error) => {
+    const answered = await world.register(metadata);
+    expect([answered.status, answered.body.error]).toEqual([400, error]);
+    expect(answered.headers.get('cache-control')).toBe('no-store');
+  });
+
+  test('where it takes a token, only a credential with the permission registers; nobody else is told more', async () => {
+    const metadata = { redirect_uris: [NOTES_REDIRECT] };
+    const refused = await world.register(metadata, undefined, strict);
+    expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')]);
+    expect((await world.register(metadata, world.user.tokens.access_token, strict)).status).toBe(403);
+    const admin = await newPerson(world.open, ['admin']);
+    const { body: key } = await send(world.open.url, 'POST', '/v1/api-keys', {
+      bearer: admin.bearer,
+      json: { name: 'initial access token', permissions: ['clients:register'] },
+    });
+    await eventually('the key to be known', async () => (await world.register({}, key.secret, strict)).status === 400);
+    const made = await world.register(metadata, key.secret, strict);
+    expect([made.status, made.body.token_endpoint_auth_method]).toEqual([201, 'client_secret_basic']);
+    const told = async (copy: ApiCopy) =>
+      (await send(copy.url, 'GET', '/.well-known/oauth-authorization-server')).body.registration_endpoint;
+    expect([await told(world.open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
+  });
+
+  test('T14: what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
+    const startWith = (scopes: string) =>
+      world.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
+    const wide = await startWith('openid email tasks:read');
+    const narrow = await startWith('openid');
+    const none = await startWith('profile');
+    const signedIn = await newSignedIn(wide);
+    const made = (
+      await world.register(
+        {
+          redirect_uris: [LOOPBACK_REDIRECT],
+          grant_types: ['authorization_code', 'refresh_token'],
+          scope: 'openid email tasks:read',
+        },
+        undefined,
+        wide,
+      )
+    ).body;
+    expect(made.scope).toBe('openid email tasks:read');
+    const client = { client_id: made.client_id as string, client_secret: '' };
+    await Promise.all([narrow, none].map(({ ports }) => ports.access.load()));
+    const verifier = newVerifier();
+    const code = await codeOf(wide, signedIn, client.client_id, verifier, { scope: 'openid email tasks:read' });
+    let pair = (await askToken(wide, client, codeForm(code, verifier))).body;
+    expect(pair.scope).toBe('openid email tasks:read');
+    const refresh = async (copy: ApiCopy, members: Record<string, string> = {}) =>
+      askToken(copy, client, { grant_type: 'refresh_token', refresh_token: pair.refresh_token, ...members });
+    expect((await refresh(narrow, { scope: 'openid email' })).body.error).toBe('invalid_scope');
+    pair = (await refresh(narrow)).body;
+    expect([pair.scope, decodeJwt(pair.access_token).scope]).toEqual(['openid', 'openid']);
+    expect(decodeJwt(pair.access_token).email).toBeUndefined();
+    const over = await refresh(none);
+    expect([over.status, over.body.error, over.body.code]).toEqual([400, 'invalid_grant', 'session_ended']);
+    // What was a word when its user agreed to it may become a right, and the user may come to have it.
+    await world.rows(`INSERT INTO permissions (name, description) VALUES ('tasks:read', 'x')`);
+    await world.rows(`INSERT INTO roles (name, description) VALUES ('tasker', 'x')`);
+    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ('tasker', 'tasks:read')`);
+    await world.rows(`UPDATE users SET roles = roles || '{tasker}' WHERE id = $1`, [signedIn.id]);
+    await wide.ports.access.load();
+    // Nothing that was refused has used it up.
+    const renewed = await refresh(wide);
+    expect(decodeJwt(renewed.body.access_token), renewed.text).toMatchObject({
+      scope: 'openid email',
+      permissions: [],
+    });
+  });
+
+  test('those that nobody uses for a month go; used, disabled and vetted ones stay', async () => {
+    const [unused, used, disabled] = await Promise.all(
+      [1, 2, 3].map(async () => (await world.register({ redirect_uris: [NOTES_REDIRECT] })).body.client_id as string),
+    );
+    const vetted = await world.newClient([]);
+    await world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled]);
+    await world.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
+      world.user.id,
+      used,
+    ]);
+    const ids = [unused, used, disabled, vetted.client_id];
+    const left = () => world.rows('SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1)', [ids]);
+    const clean = () => purge(world.open.ports, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
+    await clean();
+    expect(await left()).toHaveLength(4);
+    await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '31 days' WHERE "clientId" = ANY ($1)`, [
+      ids,
+    ]);
+    expect((await clean()).failures).toEqual([]);
+    expect((await left()).map(({ id }) => id).sort()).toEqual([used, disabled, vetted.client_id].sort());
+  });
+});

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { permissionMissing } from '../../platform/errors.ts';
+import { createProducer, type Producer } from '../../platform/queue/producer.ts';
+import { eventually } from '../../platform/testing/eventually.ts';
+import { signIn, signUp } from '../../platform/testing/flows/flows.ts';
+import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { type Product, startProduct } from '../../platform/testing/product.ts';
+import { queryRows } from '../../platform/testing/rows.ts';
+import { composeWorker, effectJob, effectJobId } from '../../platform/testing/worlds/job-world.ts';
+
+const BOARD = '/v1/admin/queues';
+let product: Product;
+let producer: Producer;
+let admin: string;
+let person: string;
+
+beforeAll(async () => {
+  // Its own worker would do the jobs that these tests look at.
+  product = await startProduct({ env: { WORKER_COPIES: '0' } });
+  producer = createProducer(product.credentials.redis_url, () => {});
+  await producer.ready(30_000);
+  admin = (await signIn(product, product.credentials.admin)).cookie;
+  person = (await signUp(product)).cookie;
+});
+beforeEach(() => producer.queue('audit-seal').obliterate({ force: true }));
+afterAll(async () => {
+  await producer?.close();
+  // Told to stop rather than killed: it then says which lines it ran.
+  await product?.stop();
+  await product?.dispose();
+});
+
+const look = (path: string, cookie?: string) =>
+  send(product.api, 'GET', BOARD + path, cookie === undefined ? {} : { cookie });
+const change = (path: string, cookie = admin, origin = product.api) =>
+  send(product.api, 'PUT', BOARD + path, { cookie, headers: { origin } });
+const stateOf = (ownId: string) => producer.queue('audit-seal').getJobState(effectJobId(ownId));
+const changes = () =>
+  queryRows(
+    product.credentials.database_url,
+    `SELECT actor_kind, target_id, detail FROM audit_outbox WHERE type = 'operations.queue_changed' ORDER BY id`,
+  );
+
+async function deadLetter(jobId: string): Promise<void> {
+  const worker = composeWorker({
+    databaseUrl: product.credentials.database_url,
+    redisUrl: product.credentials.redis_url,
+    processors: [
+      {
+        job: effectJob,
+        work: async () => {
+          throw permissionMissing();
+        },
+      },
+    ],
+  });
+  await worker.start();
+  await producer.enqueue(effectJob, {}, { jobId });
+  await eventually('the dead letter', async () => (await stateOf(jobId)) === 'failed');
+  await worker.drain(5_000);
+}
+
+const PATHS = [
+  '',
+  '/',
+  '/queue/audit-seal',
+  '/api/queues',
+  '/api/redis/stats',
+  '/static/favicon.ico',
+  '/no/such/thing',
+];
+
+test.each(PATHS)('A1: %j is for those who may manage queues, and for nobody else', async (path) => {
+  expectProblem(await look(path), 401, 'unauthenticated');
+  expectProblem(await look(path, person), 403, 'permission_missing');
+});
+
+test('the page and all it names come from this origin, under a policy that allows no other', async () => {
+  for (const path of ['', '/', '/queue/audit-seal', '/queue/audit-seal/1', '/job-schedulers']) {
+    const page = await look(path, admin);
+    expect([path, page.status, page.headers.get('content-type')]).toEqual([path, 200, 'text/html; charset=utf-8']);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'");
+    expect(page.text).not.toMatch(/(src|href)="https?:/);
+    expect(page.text).not.toContain('<%');
+  }
+  const { text } = await look('', admin);
+  expect(text).toContain(`<base href="${BOARD}/" />`);
+  const files = [...text.matchAll(/(?:src|href)="(static\/[^"]+)"/g)].map(([, file]) => file);
+  expect(files.length).toBeGreaterThan(4);
+  for (const file of files) expect([file, (await look(`/${file}`, admin)).status]).toEqual([file, 200]);
+});
+
+test('its API shows the queues and a dead letter by code', async () => {
+  await deadLetter('shown');
+  const { body } = await look('/api/queues?activeQueue=audit-seal&status=failed', admin);
+  const queue = body.queues.find(({ name }: { name: string }) => name === 'audit-seal');
+  // A sealing that the product asked for meanwhile is none this worker knows, and a dead letter too.
+  expect(queue.counts.failed).toBe(queue.jobs.length);
+  expect(queue.jobs).toContainEqual(
+    expect.objectContaining({ id: effectJobId('shown'), failedReason: 'permission_missing' }),
+  );
+});
+
+test('a retry is made once it is in the audit log; from a foreign page it is not made', async () => {
+  await deadLetter('again');
+  const path = `/api/queues/audit-seal/${effectJobId('again')}/retry/failed`;
+  const before = (await changes()).length;
+  expectProblem(await change(path.replace('/failed', ''), admin, 'https://evil.example'), 403, 'origin_refused');
+  expect(await stateOf('again')).toBe('failed');
+  expect((await changes()).length).toBe(before);
+  const retried = await change(path.replace('/failed', ''));
+  expect(retried.status, retried.text).toBeLessThan(300);
+  expect(await stateOf('again')).toBe('waiting');
+  expect((await changes()).slice(before)).toEqual([
+    { actor_kind: 'user', target_id: 'audit-seal', detail: { action: 'retry', job_id: effectJobId('again') } },
+  ]);
+});
+
+test('what could forge or rewrite a job, or undo "one at a time", is not there', async () => {
+  await producer.enqueue(effectJob, {}, { jobId: 'kept', delayMs: 60_000 });
+  for (const path of [
+    '/api/queues/audit-seal/add',
+    '/api/queues/audit-seal/obliterate',
+    '/api/queues/audit-seal/empty',
+    '/api/queues/audit-seal/concurrency',
+    '/api/queues/audit-seal/rate-limit',
+    `/api/queues/audit-seal/${effectJobId('kept')}/update-data`,
+    '/api/queues/pause',
+  ])
+    expectProblem(await change(path), 404, 'route_unknown');
+  const added = await send(product.api, 'POST', `${BOARD}/api/queues/audit-seal/add`, { cookie: admin, json: {} });
+  expectProblem(added, 405, 'method_not_allowed');
+  expect(await stateOf('kept')).toBe('delayed');
+});
+
+test.each([
+  '/static/../index.ejs',
+  '/static/%2e%2e/index.ejs',
+  '/static/..%2f..%2fpackage.json',
+  '/static//favicon.ico',
+  '/static/js/%00.js',
+  '/index.ejs',
+  '//etc/passwd',
+])('no file outside its own is served: %s', async (path) => {
+  const answer = await look(path, admin);
+  expect([400, 404]).toContain(answer.status);
+});

@@ -1,0 +1,273 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { detectIncidents } from '../../domain/security/detect-incidents.ts';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { newEmail, refresh, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { cookieOf, expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { never, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let world: SecurityWorld;
+let api: SecurityWorld['api'];
+let auditor: ClientCredentials;
+let mails: MailFolder;
+beforeAll(async () => {
+  world = await openSecurityWorld();
+  ({ api } = world);
+  auditor = await world.newClient(['incidents:read']);
+  mails = await openMailFolder(api.ports);
+});
+afterAll(async () => {
+  await mails?.close();
+  await world?.close();
+});
+
+const get: SecurityWorld['get'] = (...asked) => world.get(...asked);
+const post: SecurityWorld['post'] = (...asked) => world.post(...asked);
+const incidentsOf: SecurityWorld['incidentsOf'] = (subject) => world.incidentsOf(subject);
+const failFrom: SecurityWorld['failFrom'] = (...attempt) => world.failFrom(...attempt);
+const signInFrom: SecurityWorld['signInFrom'] = (...login) => world.signInFrom(...login);
+/** Somebody whose address is proved. */
+async function person(): Promise<TestUser> {
+  const user = await signUp({ api: api.url });
+  await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.id]);
+  return user;
+}
+
+/** The cookie by which a browser is known, of all that an answer set. */
+const deviceIn = (answer: Received): string => /sallyport\.device=[^;]+/.exec(cookieOf(answer))?.[0] ?? 'none';
+
+/** As if what the account has open had begun long ago, and refreshed ever since. */
+async function beforeAnHour(userId: string): Promise<void> {
+  await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
+}
+
+/** As if it were longer ago than the cookie's whole seconds and the clocks of copies may differ. */
+const aWhileLater = (userId: string) =>
+  world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+
+/** Signs in at home, then elsewhere from an unknown device, and lets the detections see it. */
+async function travel(user: TestUser, n: number): Promise<void> {
+  await beforeAnHour(user.id);
+  expect((await signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
+  expect((await signInFrom(user, `203.0.113.${n}`, 'curl')).status).toBe(200);
+  await world.detect();
+}
+
+/** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
+const unasked = async (email: string) =>
+  (await mails.to(email)).filter(({ subject }) => subject === 'Somebody signed in to your account. Was it you?');
+
+/** What the owner does who is mailed that somebody signed in; the cookies of their browser. */
+async function unlockByMail(email: string): Promise<string> {
+  const token = (await unasked(email)).at(-1)?.code;
+  const unlocked = await send(api.url, 'POST', '/api/auth/unlock', { json: { token } });
+  expect(unlocked.body).toEqual({ status: 'unlocked' });
+  expect(deviceIn(unlocked)).toMatch(/^sallyport\.device=/);
+  return cookieOf(unlocked);
+}
+
+describe('detections', () => {
+  test('C-CRD-04 a guessed account raises an incident about its user, and an administrator unlocks it', async () => {
+    const user = await person();
+    for (let n = 0; n < 4; n += 1) await failFrom('198.51.100.1', user.email);
+    await send(api.url, 'POST', '/api/auth/signin', { json: { email: user.email, password: 'wrong wrong wrong' } });
+    await world.detect();
+    expect(await incidentsOf(user.id)).toMatchObject([
+      { detection: 'password_guessing', severity: 'medium', count: 1, detail: { failures: 5 } },
+    ]);
+    expect((await signInFrom(user, '198.51.100.2', 'x')).status).toBe(429);
+
+    expectProblem(await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'x' }, auditor), 403, 'permission_missing');
+    expectProblem(await post('/v1/admin/users/nobody/unlock', { reason: 'x' }), 404, 'user_unknown');
+    const unlocked = await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'called the help desk' });
+    expect(unlocked.body).toEqual({ user_id: user.id, failed_logins: 5 });
+    expect((await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'twice' })).body.failed_logins).toBe(0);
+    expect((await signInFrom(user, '198.51.100.2', 'x')).status).toBe(200);
+  });
+
+  test('API5 nobody unlocks an account that may more than themselves: its guesser would go on', async () => {
+    const user = await person();
+    for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.9', user.email);
+    const path = `/v1/admin/users/${user.id}/unlock`;
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
+    expectProblem(await post(path, { reason: 'x' }), 403, 'rights_exceeded');
+    expect((await signInFrom(user, '198.51.100.10', 'x')).status).toBe(429);
+    await world.rows('DELETE FROM user_roles WHERE user_id = $1', [user.id]);
+    expect((await post(path, { reason: 'x' })).body.failed_logins).toBe(5);
+  });
+
+  test('credential stuffing: many names from one network; it is blocked, and who gets in there is shut out again', async () => {
+    const [user, bystander] = [await person(), await person()];
+    const ip = '198.51.100.77';
+    for (let n = 0; n < 50; n += 1) await failFrom(ip, newEmail());
+    const hit = await signInFrom(user, ip, 'stuffer');
+    expect(hit.status).toBe(200);
+    await world.detect();
+    const incidents = (await get('/v1/admin/incidents?detection=credential_stuffing')).body.incidents;
+    expect(incidents).toMatchObject([
+      { severity: 'high', subject: { kind: 'network' }, count: 1, actions: ['block_network'], detail: { names: 50 } },
+    ]);
+    expect(incidents[0].subject.id, 'no address').toMatch(/^network:[\w-]{22}$/);
+    expect(await world.detect(), 'blocked, it is not seen again').toBe(0);
+    const blocked = await signInFrom(bystander, ip, 'stuffer');
+    expect([blocked.status, blocked.body.code]).toEqual([429, 'login_locked']);
+    expect(Number(blocked.headers.get('retry-after'))).toBeGreaterThan(3_000);
+    expect((await signInFrom(bystander, '198.51.100.78', 'x')).status, 'others are not').toBe(200);
+
+    expect(await incidentsOf(user.id)).toMatchObject([
+      { detection: 'account_takeover', severity: 'critical', actions: ['revoke_sessions', 'step_up'] },
+    ]);
+    for (const login of [user.tokens, hit.body.tokens])
+      expect((await refresh({ api: api.url }, login.refresh_token)).body.code).toBe('session_ended');
+    const acted = await world.rows(
+      `SELECT outcome, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.acted'
+         AND detail->>'detection' = 'account_takeover' ORDER BY id`,
+    );
+    expect(acted).toEqual(['revoke_sessions', 'step_up'].map((outcome) => ({ outcome, user_id: user.id })));
+
+    // The thief has the password, and the cookie that the first success left behind.
+    for (const address of [ip, '198.51.100.79'])
+      for (const sent of [{}, { cookie: deviceIn(hit) }]) {
+        const again = await signInFrom(user, address, 'stuffer', sent);
+        expect([again.status, again.body.code], address).toEqual([429, 'login_locked']);
+      }
+    // The owner's browser was forgotten as well: the account knows nobody until somebody proves more.
+    expect((await signInFrom(user, '192.0.2.77', 'home', { cookie: user.cookie })).status).toBe(429);
+    const inNewBrowser = await unlockByMail(user.email);
+    expect((await signInFrom(user, '192.0.2.77', 'home', { cookie: inNewBrowser })).status).toBe(200);
+  });
+
+  test('impossible travel ends the session of the new place, and no other; the cookie it left is no way back in', async () => {
+    const user = await person();
+    await beforeAnHour(user.id);
+    const home = await signInFrom(user, '192.0.2.50', 'Firefox on the desk');
+    await world.detect();
+    expect(await incidentsOf(user.id), 'an hour later it is a move').toEqual([]);
+    const away = await signInFrom(user, '203.0.113.50', 'curl');
+    await world.detect();
+    expect(await incidentsOf(user.id)).toMatchObject([
+      {
+        detection: 'impossible_travel',
+        actions: ['end_session', 'step_up'],
+        detail: { session_id: away.body.session.id, other_session_id: home.body.session.id },
+      },
+    ]);
+    expect((await refresh({ api: api.url }, away.body.tokens.refresh_token)).body.code).toBe('session_ended');
+    expect((await refresh({ api: api.url }, home.body.tokens.refresh_token)).status).toBe(200);
+    for (const sent of [{}, { cookie: deviceIn(away) }]) {
+      const again = await signInFrom(user, '203.0.113.51', 'curl', sent);
+      expect([again.status, again.body.code]).toEqual([429, 'login_locked']);
+    }
+    expect((await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).body.failed_logins).toBe(100);
+    expect((await signInFrom(user, '203.0.113.51', 'curl')).status).toBe(200);
+  });
+
+  test('a thief who signs out before anybody looks is seen all the same, and comes back by no cookie', async () => {
+    const user = await person();
+    await beforeAnHour(user.id);
+    await signInFrom(user, '192.0.2.51', 'Firefox on the desk');
+    const away = await signInFrom(user, '203.0.113.52', 'curl');
+    const headers = { origin: API_URL };
+    expect((await send(api.url, 'POST', '/api/auth/signout', { cookie: cookieOf(away), headers })).status).toBe(200);
+    await world.detect();
+    expect(await incidentsOf(user.id)).toMatchObject([{ detection: 'impossible_travel' }]);
+    expect((await signInFrom(user, '203.0.113.52', 'curl', { cookie: deviceIn(away) })).status).toBe(429);
+  });
+
+  test('whoever reads the mail of a stepped-up account is known where its code was redeemed: no circle of ends', async () => {
+    const user = await person();
+    await beforeAnHour(user.id);
+    const phone = await signInFrom(user, '192.0.2.52', 'Safari on the phone');
+    await signInFrom(user, '203.0.113.53', 'Firefox on the laptop');
+    await world.detect();
+    await aWhileLater(user.id);
+    const cookie = await unlockByMail(user.email);
+    const laptop = await signInFrom(user, '203.0.113.53', 'Firefox on the laptop', { cookie });
+    expect(laptop.status).toBe(200);
+    await world.detect();
+    for (const { body } of [phone, laptop])
+      expect((await refresh({ api: api.url }, body.tokens.refresh_token)).status).toBe(200);
+    expect(await incidentsOf(user.id)).toMatchObject([{ count: 1 }]);
+  });
+
+  test('step_up mails the owner the way back in, once for a closing however often it is seen or its job is run', async () => {
+    const user = await person();
+    await travel(user, 54);
+    await world.detect();
+    const [mail, ...others] = await unasked(user.email);
+    expect(others).toEqual([]);
+    expect(mail?.page).toBe(`${API_URL}/account/unlock`);
+    expect(mail?.text).toMatch(/looked like a stranger.*works for 10 minutes, once.*choose a new password at once/s);
+    expect(await world.rows('SELECT FROM mail_outbox')).toEqual([]);
+    // What it says opens the account, here in the browser that redeems it; then the thief comes once more.
+    const locked = await signInFrom(user, '203.0.113.54', 'curl');
+    expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
+    await aWhileLater(user.id);
+    const cookie = await unlockByMail(user.email);
+    expect((await signInFrom(user, '203.0.113.54', 'Firefox on the laptop', { cookie })).status).toBe(200);
+    await travel(user, 55);
+    expect(await incidentsOf(user.id)).toMatchObject([{ detection: 'impossible_travel', count: 2 }]);
+    expect(await unasked(user.email), 'closed once more').toHaveLength(2);
+    await world.detect();
+    expect(await unasked(user.email)).toHaveLength(2);
+    // Closed, the next sighting is another incident.
+    const [{ incident_id: id }] = await incidentsOf(user.id);
+    expect((await post(`/v1/admin/incidents/${id}/close`, { reason: 'it was them' })).status).toBe(200);
+    expect((await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).status).toBe(200);
+    await travel(user, 56);
+    expect(await unasked(user.email)).toHaveLength(3);
+  });
+
+  test('an account without a password is mailed by step_up as well; a disabled one and one that is gone are not', async () => {
+    const [bare, disabled, gone] = [await person(), await person(), await person()];
+    await world.seal();
+    for (const [n, user] of [bare, disabled, gone].entries()) {
+      await beforeAnHour(user.id);
+      await signInFrom(user, `192.0.2.${60 + n}`, 'Firefox on the desk');
+      await signInFrom(user, `203.0.113.${60 + n}`, 'curl');
+    }
+    await world.rows(`DELETE FROM accounts WHERE "userId" = $1`, [bare.id]);
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await world.rows('DELETE FROM users WHERE id = $1', [gone.id]);
+    await world.detect();
+    const queued = await world.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`);
+    for (const [{ id, email }, letters] of [
+      [bare, 1],
+      [disabled, 0],
+      [gone, 0],
+    ] as const) {
+      expect(await incidentsOf(id)).toMatchObject([{ detection: 'impossible_travel' }]);
+      expect(await unasked(email)).toHaveLength(letters);
+    }
+    // Who is disabled is looked at again as the mail is written.
+    expect(queued).toHaveLength(2);
+    expect((await incidentsOf(gone.id))[0].actions).toEqual(['end_session']);
+  });
+
+  test('nine of ten sign-ins refused, from wherever: one incident, not one a second', async () => {
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, lane) => {
+        for (let n = 0; n < 25; n += 1) await failFrom(`10.7.${lane}.${n}`, newEmail());
+      }),
+    );
+    await world.detect();
+    await world.detect();
+    const { incidents } = (await get('/v1/admin/incidents?detection=failed_login_ratio')).body;
+    expect(incidents).toMatchObject([
+      { severity: 'high', count: expect.any(Number), subject: { kind: 'installation' } },
+    ]);
+  });
+
+  test('a run that is told to stop reads no further, and the next one goes on there', async () => {
+    const email = newEmail();
+    for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.3', email);
+    await world.seal();
+    const stopped = await detectIncidents(api.ports, { signal: AbortSignal.abort() }, testCaller);
+    expect(stopped.read).toBe(0);
+    expect((await detectIncidents(api.ports, never, testCaller)).sightings).toBe(1);
+  });
+});

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { refreshTokenReuse } from '../../domain/security/detections.ts';
+import { raiseIncident } from '../../domain/security/raise-incident.ts';
+import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { expectProblem, type Json, type Received } from '../../platform/testing/http-client.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let world: SecurityWorld;
+let api: SecurityWorld['api'];
+let other: SecurityWorld['other'];
+let auditor: ClientCredentials;
+beforeAll(async () => {
+  world = await openSecurityWorld();
+  ({ api, other } = world);
+  auditor = await world.newClient(['incidents:read']);
+});
+afterAll(() => world?.close());
+
+const get: SecurityWorld['get'] = (...asked) => world.get(...asked);
+const post: SecurityWorld['post'] = (...asked) => world.post(...asked);
+const incidentsOf: SecurityWorld['incidentsOf'] = (subject) => world.incidentsOf(subject);
+
+describe('incidents', () => {
+  test('A-MCP-03 a replayed refresh token is one incident, however many workers look; the next replay counts', async () => {
+    const user = await signUp({ api: api.url });
+    for (const login of [user.tokens, (await world.signInFrom(user, '127.0.0.1', 'node')).body.tokens]) {
+      const first = await refresh({ api: api.url }, login.refresh_token);
+      const second = await refresh({ api: api.url }, first.body.refresh_token);
+      expect(second.status, second.text).toBe(200);
+      expect((await refresh({ api: other.url }, login.refresh_token)).body.code).toBe('refresh_token_reused');
+      await world.detect();
+    }
+    const [incident, ...more] = await incidentsOf(user.id);
+    expect(more).toEqual([]);
+    expect(incident).toMatchObject({
+      detection: 'refresh_token_reuse',
+      severity: 'high',
+      subject: { kind: 'user', id: user.id },
+      state: 'open',
+      count: 2,
+      actions: [],
+      detail: { family_id: expect.any(String) },
+    });
+    expect(await world.detect(), 'nothing is judged twice').toBe(0);
+    const raised = await world.rows(
+      `SELECT outcome, detail->>'detection' AS detection, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.raised' AND target_id = $1`,
+      [incident.incident_id],
+    );
+    expect(raised).toEqual([{ outcome: 'open', detection: 'refresh_token_reuse', user_id: user.id }]);
+  });
+
+  test('raised in a transaction that fails, there is none; raised by many at once, there is one', async () => {
+    const id = randomUUID();
+    const sighting = { target: { kind: 'client', id } } as const;
+    await expect(
+      api.ports.transact(async (tx) => {
+        await raiseIncident(tx, api.ports, testCaller, refreshTokenReuse, sighting);
+        throw new Error('the change it is about failed');
+      }),
+    ).rejects.toThrow('the change');
+    expect(await incidentsOf(id)).toEqual([]);
+    const raised = await Promise.all(
+      Array.from({ length: 10 }, (_, n) =>
+        raiseIncident((n % 2 ? api : other).ports.sql, api.ports, testCaller, refreshTokenReuse, sighting),
+      ),
+    );
+    expect(new Set(raised.map((one) => one.id)).size).toBe(1);
+    expect(raised.map(({ count }) => count).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(raised.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect((await incidentsOf(id))[0].count).toBe(10);
+  });
+
+  test('are acknowledged and closed with a reason, by those who may; what is closed stays, and the next sighting is a new one', async () => {
+    const id = randomUUID();
+    const raise = () =>
+      raiseIncident(api.ports.sql, api.ports, testCaller, refreshTokenReuse, { target: { kind: 'user', id } });
+    const { id: incident } = await raise();
+    const path = `/v1/admin/incidents/${incident}`;
+    expectProblem(await post(`${path}/close`, { reason: 'no' }, auditor), 403, 'permission_missing');
+    expectProblem(await post(`${path}/close`, {}), 400, 'request_invalid');
+    expectProblem(await post(`${path}/close`, { reason: 'x', state: 'open' }), 400, 'request_invalid');
+    expectProblem(await get(`/v1/admin/incidents/${randomUUID()}`), 404, 'incident_unknown');
+    expectProblem(await post(`/v1/admin/incidents/${randomUUID()}/close`, { reason: 'x' }), 404, 'incident_unknown');
+
+    expect((await post(`${path}/acknowledge`, { reason: 'looking' })).body).toMatchObject({ state: 'acknowledged' });
+    expect(await raise(), 'an acknowledged one takes up sightings').toMatchObject({ id: incident, count: 2 });
+    const closed = await post(`${path}/close`, { reason: 'a lost phone' });
+    expect(closed.body).toMatchObject({
+      state: 'closed',
+      count: 2,
+      reason: 'a lost phone',
+      changed_by: `client:${world.operator.client_id}`,
+    });
+    expect((await get(path, auditor)).body).toEqual(closed.body);
+    expectProblem(await post(`${path}/acknowledge`, { reason: 'again' }), 409, 'incident_closed');
+    expect((await raise()).id).not.toBe(incident);
+    const changes = await world.rows(
+      `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1 ORDER BY id`,
+      [incident],
+    );
+    expect(changes).toEqual([
+      { outcome: 'acknowledged', reason: 'looking' },
+      { outcome: 'closed', reason: 'a lost phone' },
+    ]);
+  });
+
+  test('are listed page by page, each once, the one seen last first, and by filter', async () => {
+    const subject = { kind: 'installation', id: randomUUID() } as const;
+    const made: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      const { id } = await raiseIncident(api.ports.sql, api.ports, testCaller, refreshTokenReuse, { target: subject });
+      await post(`/v1/admin/incidents/${id}/close`, { reason: 'page' });
+      made.unshift(id);
+    }
+    const listed: string[] = [];
+    for (let next: string | null = ''; next !== null; ) {
+      const { body }: Received = await get(
+        `/v1/admin/incidents?limit=2&subject=${subject.id}${next ? `&cursor=${next}` : ''}`,
+      );
+      listed.push(...body.incidents.map((one: Json) => one.incident_id));
+      next = body.next;
+    }
+    expect(listed).toEqual(made);
+    const filtered = async (query: string) =>
+      (await get(`/v1/admin/incidents?subject=${subject.id}&${query}`)).body.incidents.length;
+    expect(await filtered('state=closed')).toBe(5);
+    expect(await filtered('state=open')).toBe(0);
+    expect(await filtered('severity=low')).toBe(0);
+    expect(await filtered('detection=refresh_token_reuse')).toBe(5);
+    expectProblem(await get('/v1/admin/incidents?state=gone'), 400, 'request_invalid');
+    expectProblem(await get('/v1/admin/incidents?cursor=WyJ4Il0'), 400, 'cursor_invalid');
+  });
+});

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { patiently } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
+import { insertUser } from '../../platform/testing/made/families.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+let world: ApiWorld;
+let api: ApiCopy;
+let trusted: ClientCredentials;
+beforeAll(async () => {
+  world = await openApiWorld();
+  api = await world.startCopy({ hashes: false });
+  trusted = await world.newClient(['tokens:issue']);
+});
+afterAll(() => world?.close());
+
+const newUser = () => newSignedIn(api);
+
+describe('idempotency', () => {
+  /** As clients do: a 503 is tried again with the same key. */
+  const issueWith = (key: string, body: object, client = trusted): Promise<Received> => {
+    const headers = { 'idempotency-key': key };
+    return patiently(() => send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: body }));
+  };
+  const familiesOf = async (userId: string): Promise<number> =>
+    (await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).length;
+
+  test('twenty concurrent requests with one key begin one login and get one pair', async () => {
+    const { id: userId } = await newUser();
+    const before = await familiesOf(userId);
+    const key = randomUUID();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => issueWith(key, { user_id: userId })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
+    expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
+    expect(new Set(answers.map(({ body }) => decodeJwt(body.access_token).jti)).size).toBe(1);
+    expect(await familiesOf(userId)).toBe(before + 1);
+    const rows = await world.rows(
+      `SELECT 1 FROM audit_outbox WHERE type = 'token.family_created' AND detail ->> 'user_id' = $1`,
+      [userId],
+    );
+    expect(rows).toHaveLength(before + 1);
+  });
+
+  test('the same key with another body is 422 and makes nothing; another caller’s same key is another key', async () => {
+    const { id: userId } = await newUser();
+    const before = await familiesOf(userId);
+    const key = randomUUID();
+    expect((await issueWith(key, { user_id: userId })).status).toBe(201);
+    const reused = await issueWith(key, { user_id: userId, scope: 'openid' });
+    expect([reused.status, reused.body.code]).toEqual([422, 'idempotency_key_reused']);
+    expect(await familiesOf(userId)).toBe(before + 1);
+    const second = await world.newClient(['tokens:issue']);
+    expect((await issueWith(key, { user_id: userId }, second)).status).toBe(201);
+    expect(await familiesOf(userId)).toBe(before + 2);
+  });
+
+  test('C-TOK-20: what is stored opens neither the tokens nor names the key', async () => {
+    const { id: userId } = await newUser();
+    const key = randomUUID();
+    const { body } = await issueWith(key, { user_id: userId });
+    const rows = await world.rows('SELECT * FROM idempotency_keys');
+    const dump = rows
+      .map((row: object) =>
+        Object.values(row)
+          .map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : String(value)))
+          .join(),
+      )
+      .join();
+    expect(dump).not.toContain(body.refresh_token.split('.')[3]);
+    expect(dump).not.toContain(key);
+    expect(dump).not.toContain(decodeJwt(body.access_token).jti);
+  });
+
+  test('a failed request keeps no key: the retry may succeed', async () => {
+    const key = randomUUID();
+    const userId = randomUUID();
+    expect((await issueWith(key, { user_id: userId })).status).toBe(404);
+    await insertUser(api.stores.pools.main, userId);
+    expect((await issueWith(key, { user_id: userId })).status).toBe(201);
+  });
+
+  test('an expired key is free again', async () => {
+    const { id: userId } = await newUser();
+    const key = randomUUID();
+    const first = await issueWith(key, { user_id: userId });
+    await world.rows(`UPDATE idempotency_keys SET expires_at = now() - interval '1 second'`);
+    const second = await issueWith(key, { user_id: userId });
+    expect(second.body.refresh_token).not.toBe(first.body.refresh_token);
+  });
+
+  test.each([['x'.repeat(256)], ['two words'], ['caf\u00e9']])(
+    'the key %j, which is no short visible text, is refused',
+    async (key) => {
+      const { id: userId } = await newUser();
+      expect((await issueWith(key, { user_id: userId })).status).toBe(400);
+    },
+  );
+});

@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+let world: ApiWorld;
+let api: ApiCopy;
+let trusted: ClientCredentials;
+let ordinary: ClientCredentials;
+
+beforeAll(async () => {
+  world = await openApiWorld();
+  api = await world.startCopy({ hashes: false });
+  trusted = await world.newClient(['tokens:issue', 'demo:read']);
+  ordinary = await world.newClient(['demo:read']);
+});
+afterAll(() => world?.close());
+
+/** What the browser says of pages of our own. */
+const own = { origin: API_URL };
+const newUser = () => newSignedIn(api);
+const validate = (token: string): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/validate', { json: { token } });
+const auditRows = (where: string, values: unknown[]) =>
+  world.rows(`SELECT * FROM audit_outbox WHERE ${where} ORDER BY id`, values);
+
+describe('issue', () => {
+  test('A-TOK-01: a session cookie gets a pair for that session; both work and the tokens differ', async () => {
+    const login = await newUser();
+    const answer = await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: own, json: {} });
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
+    // As long as the session has left, which began as long ago.
+    expect(answer.body.refresh_expires_in).toBeGreaterThan(604_000);
+    expect(answer.body.refresh_expires_in).toBeLessThanOrEqual(604_800);
+    const claims = decodeJwt(answer.body.access_token);
+    expect(decodeProtectedHeader(answer.body.access_token)).toMatchObject({ typ: 'at+jwt', alg: 'RS256' });
+    expect(claims).toMatchObject({
+      iss: API_URL,
+      aud: API_URL,
+      sub: login.id,
+      sid: login.sessionId,
+      client_id: 'sallyport',
+      email: login.email,
+      roles: ['user'],
+      ue: 0,
+      ce: 0,
+    });
+    expect((claims.exp as number) - (claims.iat as number)).toBe(900);
+    expect(claims.jti).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(claims).not.toHaveProperty('bip');
+    expect(claims).not.toHaveProperty('cnf');
+    expect((await validate(answer.body.access_token)).body).toEqual({ active: true, claims });
+  });
+
+  test('issuing without a body works for the cookie, and a foreign page cannot do it', async () => {
+    const login = await newUser();
+    expect((await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: own })).status).toBe(201);
+    const foreign = { origin: 'https://evil.test' };
+    expect((await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: foreign })).status).toBe(403);
+  });
+
+  test('a client with tokens:issue gets a pair for a user, bounded by its scopes', async () => {
+    const { id: userId } = await newUser();
+    const body = { user_id: userId, audience: 'https://tasks.test', scope: 'openid email', device: { name: 'phone' } };
+    const answer = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: body });
+    expect(answer.status).toBe(201);
+    expect(decodeJwt(answer.body.access_token)).toMatchObject({
+      sub: userId,
+      aud: 'https://tasks.test',
+      scope: 'openid email',
+      client_id: trusted.client_id,
+      permissions: [],
+    });
+    expect(decodeJwt(answer.body.access_token)).not.toHaveProperty('sid');
+    const wide = await send(api.url, 'POST', '/v1/tokens', {
+      basic: trusted,
+      json: { ...body, scope: 'keys:read' },
+    });
+    expect([wide.status, wide.body.code]).toEqual([400, 'scope_invalid']);
+  });
+
+  test('P-API-11: an ordinary user cannot issue for another, nor an ordinary client; each refusal leaves a row', async () => {
+    const login = await newUser();
+    const victim = await newUser();
+    const byUser = { bearer: login.tokens.access_token };
+    for (const credential of [byUser, { cookie: login.cookie, headers: own }, { basic: ordinary }])
+      expect((await send(api.url, 'POST', '/v1/tokens', { ...credential, json: { user_id: victim.id } })).status).toBe(
+        403,
+      );
+    const rows = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [victim.id]);
+    expect(rows.map(({ actor_kind, actor_id }) => [actor_kind, actor_id])).toEqual([
+      ['user', login.id],
+      ['user', login.id],
+      ['client', ordinary.client_id],
+    ]);
+  });
+
+  test('an access token alone buys no new login', async () => {
+    const login = await newUser();
+    const bearer = login.tokens.access_token;
+    expect((await send(api.url, 'POST', '/v1/tokens', { bearer, json: {} })).status).toBe(403);
+  });
+
+  test('an unknown user is 404 to a caller who may issue, and no token is made', async () => {
+    const answer = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: randomUUID() } });
+    expect([answer.status, answer.body.code]).toEqual([404, 'user_unknown']);
+    const nameless = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: {} });
+    expect([nameless.status, nameless.body.code]).toEqual([400, 'request_invalid']);
+  });
+
+  test('T15: a token in the query is refused, and no answer with tokens may be stored', async () => {
+    const { access_token: token } = (await newUser()).tokens;
+    const inQuery = await send(api.url, 'POST', `/v1/tokens/validate?token=${token}`, { json: { token } });
+    expect(inQuery.status).toBe(400);
+    expect(JSON.stringify(inQuery.body)).not.toContain(token);
+    expect((await validate(token)).headers.get('cache-control')).toBe('no-store');
+  });
+});
+
+test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing of whom they are for', async () => {
+  const named = await world.startCopy({ hashes: false, env: { JWT_ISSUER: 'https://issuer.test/' } });
+  const { id } = await newUser();
+  const { body } = await send(named.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: id } });
+  expect(decodeJwt(body.access_token)).toMatchObject({ iss: 'https://issuer.test/', aud: API_URL });
+});
+
+describe('rights', () => {
+  test('P-API-11: tokens:issue alone begins a login for no one who may do more than its holder', async () => {
+    const { rows: sql } = world;
+    await sql(`INSERT INTO roles (name, description) VALUES ('support', 'Issues')`);
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('support', 'tokens:issue')`);
+    const [support, admin, plain] = await Promise.all([newUser(), newUser(), newUser()]);
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'support'), ($2, 'admin')`, [support.id, admin.id]);
+    const families = () => sql('SELECT count(*) FROM refresh_families WHERE user_id = $1', [admin.id]);
+    const before = await families();
+    await api.ports.access.load();
+    const again = { refresh_token: support.tokens.refresh_token };
+    const { access_token } = (await send(api.url, 'POST', '/v1/tokens/refresh', { json: again })).body;
+    const issueFor = async (user_id: string) =>
+      (await send(api.url, 'POST', '/v1/tokens', { bearer: access_token, json: { user_id } })).status;
+    expect([await issueFor(plain.id), await issueFor(admin.id)]).toEqual([201, 403]);
+    expect(await families()).toEqual(before);
+    const refused = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [admin.id]);
+    expect(refused).toHaveLength(1);
+  });
+
+  test('P-API-11: nor with a token that another client was given, whatever that client’s scope', async () => {
+    const { rows: sql } = world;
+    const admin = await newUser();
+    const holder = await newUser();
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin.id]);
+    const { clientId, basic } = await newClient(api, ['tokens:issue'], ['openid', 'tokens:issue', 'keys:manage']);
+    await sql(`INSERT INTO roles (name, description) VALUES ('issuers', 'Issues')`);
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('issuers', 'tokens:issue')`);
+    await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'issuers')`, [holder.id]);
+    await api.ports.access.load();
+    const given = await send(api.url, 'POST', '/v1/tokens', {
+      headers: { authorization: basic },
+      json: { user_id: holder.id },
+    });
+    // Nobody signed in for it: the client said so. Then somebody has.
+    const json = { user_id: admin.id, scope: 'openid' };
+    const unproven = await send(api.url, 'POST', '/v1/tokens', { bearer: given.body.access_token, json });
+    expect([unproven.status, unproven.body.code]).toEqual([403, 'step_up_required']);
+    await sql('UPDATE refresh_families SET auth_time = now() WHERE user_id = $1', [holder.id]);
+    const again = { refresh_token: given.body.refresh_token };
+    const bearer = (await send(api.url, 'POST', '/v1/tokens/refresh', { json: again })).body.access_token;
+    expect(decodeJwt(bearer)).toMatchObject({ client_id: clientId, permissions: ['tokens:issue'] });
+    const issueFor = (scope: string) =>
+      send(api.url, 'POST', '/v1/tokens', { bearer, json: { user_id: admin.id, scope } });
+    const strong = await issueFor('openid keys:manage');
+    expect([strong.status, strong.body.code]).toEqual([403, 'permission_missing']);
+    expect(decodeJwt((await issueFor('openid tokens:issue')).body.access_token).permissions).toEqual(['tokens:issue']);
+  });
+
+  test('RFC 9449 §5.2: a client whose every token is bound to a key gets no unbound one here', async () => {
+    const { id: userId } = await newUser();
+    const bound = await world.newClient(['tokens:issue']);
+    await world.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
+      bound.client_id,
+    ]);
+    await api.ports.access.load();
+    const before = await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
+    const answer = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
+    expect([answer.status, answer.body.code]).toEqual([401, 'dpop_proof_invalid']);
+    await world.rows(
+      `UPDATE oauth_clients SET "dpopBoundAccessTokens" = false, "certificateBoundAccessTokens" = true WHERE "clientId" = $1`,
+      [bound.client_id],
+    );
+    await api.ports.access.load();
+    const certified = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
+    expect([certified.status, certified.body.code]).toEqual([400, 'request_invalid']);
+    expect(await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual(before);
+  });
+
+  test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {
+    const { access } = api.ports;
+    const { load } = access;
+    const { rows: sql } = world;
+    const permissionsOf = (token: string) => decodeJwt(token).permissions;
+    await sql(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:read')`);
+    await load();
+    const before = await newUser();
+    expect(permissionsOf(before.tokens.access_token)).toEqual(['keys:read']);
+    // What the poll calls: from now on this copy hears of nothing.
+    access.load = async () => {};
+    try {
+      await sql(`DELETE FROM role_permissions WHERE role = 'user' AND permission = 'keys:read'`);
+      expect(access.permissionsOf(['user'])).toEqual(new Set(['keys:read']));
+      const pair = await send(api.url, 'POST', '/v1/tokens', { cookie: before.cookie, headers: own, json: {} });
+      expect([pair.status, permissionsOf(pair.body.access_token)]).toEqual([201, []]);
+    } finally {
+      access.load = load;
+      await load();
+    }
+  });
+});
+
+describe('refresh', () => {
+  test('A-TOK-03: a refresh gives a whole new pair, and claims follow the login', async () => {
+    const login = await newUser();
+    const { tokens } = login;
+    const answer = await send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: tokens.refresh_token } });
+    expect(answer.status).toBe(200);
+    expect(answer.body.refresh_token).not.toBe(tokens.refresh_token);
+    const [before, after] = [decodeJwt(tokens.access_token), decodeJwt(answer.body.access_token)];
+    expect(after.jti).not.toBe(before.jti);
+    expect([after.sub, after.sid, after.fid, after.auth_time]).toEqual([
+      before.sub,
+      before.sid,
+      before.fid,
+      before.auth_time,
+    ]);
+  });
+
+  test('A-TOK-02: a refresh token is no access token', async () => {
+    const { tokens } = await newUser();
+    expect((await validate(tokens.refresh_token)).body).toEqual({ active: false, reason: 'malformed' });
+  });
+});

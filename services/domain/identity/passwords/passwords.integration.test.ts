@@ -1,0 +1,207 @@
+import { hash } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hashSync } from '@node-rs/bcrypt';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
+import type { Json } from '../../../platform/testing/http-client.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { queryRows } from '../../../platform/testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type IdentityWorld, newPerson, startIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
+import type { Caller, PasswordHasher } from '../../ports.ts';
+import { STUFFING_NAMES } from '../guard/forgive-login.ts';
+import { counterKey } from '../guard/login-counters.ts';
+import { signIn as enter } from '../sign-in.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
+
+let database: TestDatabase;
+let world: IdentityWorld;
+/** A list of stolen passwords on this machine: what it knows, and whether it answers. */
+const stolen = new Set<string>();
+let isListDown = false;
+let list: Server;
+let failsToHash = false;
+
+const failing = (real: PasswordHasher): PasswordHasher => ({
+  ...real,
+  hash: (password, admission) => (failsToHash ? Promise.reject(new Error('no child')) : real.hash(password, admission)),
+});
+
+beforeAll(async () => {
+  list = createServer((request, response) => {
+    const prefix = request.url?.split('/').at(-1) ?? '';
+    const digests = [...stolen].map((password) => hash('sha1', password).toUpperCase());
+    const lines = digests.filter((digest) => digest.startsWith(prefix)).map((digest) => `${digest.slice(5)}:9`);
+    response.writeHead(isListDown ? 503 : 200).end([...lines, `${'0'.repeat(35)}:0`].join('\r\n'));
+  });
+  await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
+  database = await createTestDatabase();
+  world = await startIdentityWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    around: { hasher: failing },
+    env: {
+      REVOCATION_STALENESS_MS: '60000',
+      BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
+    },
+  });
+});
+afterAll(async () => {
+  await world?.close();
+  list?.close();
+  await database?.drop();
+});
+
+const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const digestOf = async (userId: string): Promise<string> =>
+  (await rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
+const eventsOf = async (userId: string): Promise<string[]> =>
+  (await rows('SELECT type FROM audit_outbox WHERE target_id = $1 ORDER BY id', [userId])).map(
+    ({ type }: { type: string }) => type,
+  );
+
+const IMPORTED = {
+  'Better Auth':
+    'ad0feb3a68d3b730848eb11ddd8ab35b:9d3165b5430e6502fab6e0b19d51d67c143bf44b659f760b1af475cfb64385dc40a68f3a430995d7f99bcaac4b6b81c106ba6fc58f2a271b0ab9e3592a920212',
+  Django: 'pbkdf2_sha256$20000$Q2hhcmxpZTEy$ZyEWMavgIZKHBBFHf7c68knqkXkhxQCVXD3lmA61ZXw=',
+} as const;
+
+/** An account as an import makes it: the digest is another service's. */
+async function importedAccount(digest: string): Promise<{ email: string; password: string; userId: string }> {
+  const person = newPerson();
+  const { body } = await signUp(world, person);
+  await rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [body.user.id, digest]);
+  return { email: person.email, password: 'imported password', userId: body.user.id };
+}
+
+describe('digests made elsewhere', () => {
+  test.each(Object.entries(IMPORTED))(
+    '%s: a good sign-in replaces the digest by ours, which is no change of the password: its session lives',
+    async (_name, digest) => {
+      const account = await importedAccount(digest);
+      const before = await eventsOf(account.userId);
+      const [{ changedAt }] = await rows('SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = $1', [
+        account.userId,
+      ]);
+      const login = await signIn(world, account);
+      expect(login.status).toBe(200);
+      await expect.poll(() => digestOf(account.userId)).toMatch(/^\$2b\$12\$/);
+      expect((await readSession(world, login.cookie)).status).toBe(200);
+      const since = (await eventsOf(account.userId)).slice(before.length);
+      expect(since.filter((type) => type.startsWith('account.'))).toEqual(['account.password_rehashed']);
+      expect(since).not.toContain('user.tokens_revoked');
+      const [{ changedAt: after }] = await rows('SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = $1', [
+        account.userId,
+      ]);
+      expect(after).toEqual(changedAt);
+      expect((await signIn(world, account)).status).toBe(200);
+    },
+  );
+
+  test('sign-ins at the same moment all succeed, whichever replaces the digest', async () => {
+    const account = await importedAccount(IMPORTED.Django);
+    const answers = await Promise.all(Array.from({ length: 3 }, () => signIn(world, account)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    await expect.poll(() => digestOf(account.userId)).toMatch(/^\$2b\$12\$/);
+    expect((await eventsOf(account.userId)).filter((type) => type === 'account.password_rehashed')).toHaveLength(1);
+  });
+
+  test('a wrong password is refused as ever, and replaces nothing', async () => {
+    const account = await importedAccount(IMPORTED.Django);
+    const answer = await signIn(world, { ...account, password: 'not the password' });
+    expect(answer).toMatchObject({ status: 401, body: { code: 'login_refused' } });
+    expect(await digestOf(account.userId)).toBe(IMPORTED.Django);
+  });
+
+  test('a digest that cannot be replaced now does not cost the sign-in', async () => {
+    const account = await importedAccount(IMPORTED.Django);
+    failsToHash = true;
+    expect((await signIn(world, account)).status).toBe(200);
+    failsToHash = false;
+    expect(await digestOf(account.userId)).toBe(IMPORTED.Django);
+  });
+});
+
+describe('new passwords', () => {
+  test.each([
+    ['password1234', 'password_common'],
+    ['Sallyport-2026', 'password_has_product'],
+    ['elevenchars', 'password_too_short'],
+  ])('sign-up refuses %s: %s, and makes no account (C-CRD-02, U3)', async (password, code) => {
+    const person = { ...newPerson(), password };
+    expect(await signUp(world, person)).toMatchObject({ status: 400, body: { code } });
+    expect(await rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toEqual([]);
+  });
+
+  test('a stolen one is refused with the reason, alike for known and unknown addresses (C-CRD-03, U6)', async () => {
+    const [known, unknown] = [newPerson(), newPerson()];
+    expect((await signUp(world, known)).status).toBe(201);
+    stolen.add('stolen somewhere else');
+    const refused = await Promise.all(
+      [known, unknown].map((person) => signUp(world, { ...person, password: 'stolen somewhere else' })),
+    );
+    for (const answer of refused) expect(answer).toMatchObject({ status: 400, body: { code: 'password_breached' } });
+    expect((await signUp(world, { ...newPerson(), password: 'not stolen anywhere' })).status).toBe(201);
+  });
+
+  test('a list out of reach stops nobody, and the log says so (C-CRD-03)', async () => {
+    isListDown = true;
+    const answer = await signUp(world, { ...newPerson(), password: 'stolen somewhere else' });
+    isListDown = false;
+    expect(answer.status).toBe(201);
+    const [{ count }] = await rows(`SELECT count(*)::int FROM audit_outbox WHERE type = 'password.breach_unchecked'`);
+    expect(count).toBe(1);
+  });
+});
+
+describe('what a right password meets', () => {
+  const from = (ip: string): Caller => ({ ...testCaller, kind: 'anonymous', request: { ...testCaller.request, ip } });
+  const person = async () => {
+    const { email, password } = newPerson();
+    const { body } = await signUp(world, { email, password });
+    return { email, password, userId: body.user.id as string };
+  };
+
+  test('an address that nobody has proved, where that is asked for: 403, and no session', async () => {
+    const { email, password, userId } = await person();
+    const strict = { ...world.deps, verificationRequired: true };
+    await expect(enter(strict, { email, password }, from('10.2.0.1'))).rejects.toMatchObject({
+      code: 'email_unverified',
+    });
+    await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+    expect((await enter(strict, { email, password }, from('10.2.0.1'))).body.user.id).toBe(userId);
+  });
+
+  test('a network that tried fifty other names in vain is told of in its event', async () => {
+    const { email, password, userId } = await person();
+    const network = counterKey(world.deps.keyRing, 'network', '10.2.0.2');
+    const tried = Array.from({ length: STUFFING_NAMES }, (_, n) => `name-${n}`);
+    await rows('INSERT INTO login_failures (key, failures, tried) VALUES ($1, 50, $2)', [network, tried]);
+    await enter(world.deps, { email, password }, from('10.2.0.2'));
+    const [{ detail }] = await rows(
+      `SELECT detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
+      [userId],
+    );
+    expect(detail).toMatchObject({ factor: 'password', suspect_network: true });
+  });
+
+  test('a stronger digest that another sign-in put in the place of the one just proved: it is proved again, and opens', async () => {
+    const { email, password, userId } = await person();
+    const strong = await digestOf(userId);
+    const put = (digest: string) =>
+      rows(`UPDATE accounts SET password = $2 WHERE "userId" = $1 AND "providerId" = 'credential'`, [userId, digest]);
+    await put(hashSync(password, { cost: 4, version: '2b' }));
+    let proofs = 0;
+    const verify: PasswordHasher['verify'] = async (...given) => {
+      const verdict = await world.deps.hasher.verify(...given);
+      proofs += 1;
+      if (proofs === 1) await put(strong);
+      return verdict;
+    };
+    const hasher = { ...world.deps.hasher, verify };
+    expect((await enter({ ...world.deps, hasher }, { email, password }, from('10.2.0.3'))).body.user.id).toBe(userId);
+    expect(proofs).toBe(2);
+  });
+});

@@ -1,0 +1,297 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import {
+  csrfOf,
+  OWN_ORIGIN,
+  readSession,
+  redisKeyOf,
+  sessionTokenOf,
+  signIn,
+  signOut,
+  signUp,
+} from '../../../platform/testing/flows/identity-flows.ts';
+import type { Json } from '../../../platform/testing/http-client.ts';
+import { queryRows } from '../../../platform/testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import {
+  type IdentityWorld,
+  newPerson,
+  send,
+  startIdentityWorld,
+} from '../../../platform/testing/worlds/identity-world.ts';
+import { sessionCaller } from './read-session.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
+
+let database: TestDatabase;
+let world: IdentityWorld;
+const redisUrl = testRedisUrl();
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await startIdentityWorld({
+    databaseUrl: database.url,
+    redisUrl,
+    // A poll may wait for a busy machine.
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+
+const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+/** What a read of the session grants; undefined where it is nobody's. */
+async function permissionsOf(cookie: string): Promise<ReadonlySet<string> | undefined> {
+  const caller = await sessionCaller(world.deps, cookie, { ip: '', userAgent: '', traceId: '', traceparent: '' });
+  return caller?.kind === 'user' ? caller.permissions : undefined;
+}
+async function flush(): Promise<void> {
+  const client = new Redis(redisUrl);
+  await client.flushdb();
+  client.disconnect();
+}
+
+describe('sessions', () => {
+  test('D-API-10 both names of every path answer alike, tokens included', async () => {
+    const person = newPerson();
+    const up = await send(world, 'POST', '/api/auth/sign-up/email', { body: person });
+    expect(up.status).toBe(201);
+    const shape = (value: unknown): unknown =>
+      value !== null && typeof value === 'object'
+        ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, shape(member)]))
+        : typeof value;
+    const { body } = await signUp(world, newPerson());
+    expect(shape(up.body)).toEqual(shape(body));
+    const [ours, theirs] = [
+      await signIn(world, person),
+      await send(world, 'POST', '/api/auth/sign-in/email', {
+        body: { email: person.email, password: person.password },
+      }),
+    ];
+    expect([ours.status, shape(ours.body)]).toEqual([theirs.status, shape(theirs.body)]);
+    const own = await readSession(world, ours.cookie);
+    expect(await send(world, 'GET', '/api/auth/get-session', { cookie: ours.cookie }).then((a) => a.body)).toEqual(
+      own.body,
+    );
+    expect((await send(world, 'GET', '/api/auth/get-session')).status).toBe(401);
+    expect((await signOut(world, theirs.cookie, '/api/auth/sign-out')).body).toEqual({ success: true });
+    expect((await readSession(world, theirs.cookie)).status).toBe(401);
+    expect((await readSession(world, ours.cookie)).status).toBe(200);
+  });
+
+  test('nothing else of Better Auth is reachable', async () => {
+    const { cookie } = await signUp(world, newPerson());
+    for (const path of [
+      'list-sessions',
+      'ok',
+      'error',
+      'token',
+      'jwks',
+      'verify-email',
+      'update-user',
+      'revoke-sessions',
+    ])
+      for (const method of ['GET', 'POST']) {
+        const answer = await send(world, method, `/api/auth/${path}`, {
+          cookie,
+          ...(method === 'POST' ? { body: {} } : {}),
+        });
+        expect([answer.status, answer.body.code]).toEqual([404, 'route_unknown']);
+      }
+  });
+
+  test.each([
+    ['POST', '//api/auth/signin'],
+    ['POST', '/api//auth/signin'],
+    ['POST', '/api/auth/signin/'],
+    ['POST', '/api/auth/signin;x'],
+    ['POST', '/API/auth/signin'],
+    ['POST', '/api/auth/%2fsignin'],
+    ['POST', '/api/auth/%73ignin'],
+    ['POST', '/api/auth/./signin'],
+  ])('%s %s is 404 or the same answer as the plain path', async (method, path) => {
+    const answer = await send(world, method, path, {
+      body: { email: newPerson().email, password: 'not the password' },
+    });
+    expect([404, 401]).toContain(answer.status);
+    expect(answer.headers.getSetCookie()).toEqual([]);
+  });
+
+  test('C-USR-09 reading a session asks Postgres nothing while Redis has it', async () => {
+    const { cookie, body } = await signUp(world, newPerson());
+    let queries = 0;
+    const { query, connect } = world.pool;
+    world.pool.query = ((...args: Parameters<typeof query>) => {
+      queries++;
+      return query.apply(world.pool, args);
+    }) as typeof query;
+    world.pool.connect = ((...args: Parameters<typeof connect>) => {
+      queries++;
+      return connect.apply(world.pool, args);
+    }) as typeof connect;
+    // On a busy machine a command may miss its deadline, which is Redis lost: one read of many must do without Postgres.
+    const readWithoutQuery = () =>
+      expect.poll(
+        async () => {
+          queries = 0;
+          const answer = await readSession(world, cookie);
+          return [answer.body.session?.id, queries];
+        },
+        { timeout: 30_000 },
+      );
+    try {
+      await readWithoutQuery().toEqual([body.session.id, 0]);
+      await flush();
+      queries = 0;
+      expect((await readSession(world, cookie)).body.session.id).toBe(body.session.id);
+      expect(queries).toBeGreaterThan(0);
+      // The answer of Postgres was put back.
+      await readWithoutQuery().toEqual([body.session.id, 0]);
+    } finally {
+      world.pool.query = query;
+      world.pool.connect = connect;
+    }
+  });
+
+  test('only the signed cookie counts: the session token of a dump, without or with a foreign signature, is refused', async () => {
+    const { cookie } = await signUp(world, newPerson());
+    const token = sessionTokenOf(cookie);
+    const other = await signUp(world, newPerson());
+    const signature = decodeURIComponent(/session_token=([^;]+)/.exec(other.cookie)?.[1] ?? '').split('.')[1] ?? '';
+    for (const value of [token, `${token}.`, `${token}.${signature}`, `${token}.${'A'.repeat(43)}=`])
+      expect((await readSession(world, `better-auth.session_token=${encodeURIComponent(value)}`)).status).toBe(401);
+    const bearer = await send(world, 'GET', '/api/auth/session', { headers: { authorization: `Bearer ${token}` } });
+    expect(bearer.status).toBe(401);
+    expect((await readSession(world, cookie)).status).toBe(200);
+  });
+
+  test('Redis holds neither token nor address in clear, and a value moved to another session opens nothing', async () => {
+    const mine = await signUp(world, newPerson());
+    const theirs = await signUp(world, newPerson());
+    const sealed = (await world.redis.get(redisKeyOf(theirs.cookie))) ?? '';
+    expect(sealed).not.toBe('');
+    for (const secret of [sessionTokenOf(theirs.cookie), theirs.body.user.email, theirs.body.user.id])
+      expect(Buffer.from(sealed.split('.')[1] ?? '', 'base64url').includes(secret) || sealed.includes(secret)).toBe(
+        false,
+      );
+    await world.redis.set(redisKeyOf(mine.cookie), sealed, 60);
+    expect((await readSession(world, mine.cookie)).body.user.id).toBe(mine.body.user.id);
+  });
+
+  test('U5 an expired session is 401, and reading it changes nothing', async () => {
+    const { cookie, body } = await signUp(world, newPerson());
+    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [body.session.id]);
+    await flush();
+    expect((await readSession(world, cookie)).status).toBe(401);
+    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toHaveLength(1);
+  });
+
+  test('D-DAT-02 a deleted user has no session and no live family, a cached session included', async () => {
+    const { cookie, body } = await signUp(world, newPerson());
+    await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
+    await world.poll.wake();
+    expect((await readSession(world, cookie)).status).toBe(401);
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [body.user.id])).toEqual([]);
+    expect(
+      await rows('SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL', [body.user.id]),
+    ).toEqual([]);
+  });
+
+  test('U7 disabling an account ends its sessions and families, with their audit rows', async () => {
+    const { cookie, body } = await signUp(world, newPerson());
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
+    await world.poll.wake();
+    expect((await readSession(world, cookie)).status).toBe(401);
+    const types = await rows(`SELECT type FROM audit_outbox WHERE target_id = ANY ($1)`, [
+      [body.user.id, body.session.id],
+    ]);
+    expect(types.map((row) => row.type)).toEqual(
+      expect.arrayContaining(['user.disabled', 'user.tokens_revoked', 'session.ended']),
+    );
+  });
+
+  test('below its user’s epoch a cached session is not believed: Postgres answers with today’s roles', async () => {
+    const { cookie, body } = await signUp(world, newPerson());
+    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
+    await flush();
+    await readSession(world, cookie);
+    await expect.poll(async () => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+    expect((await permissionsOf(cookie))?.has('keys:manage')).toBe(true);
+    await rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [body.user.id]);
+    await world.poll.wake();
+    expect((await permissionsOf(cookie))?.size).toBe(0);
+  });
+});
+
+describe('signing out', () => {
+  test('D-API-03 D-USR-11 ends session, family and access tokens, and clears the cookies', async () => {
+    const { cookie, body } = await signUp(world, newPerson());
+    const out = await signOut(world, cookie);
+    expect([out.status, out.body]).toEqual([200, { success: true }]);
+    expect(out.headers.getSetCookie().every((line) => line.includes('Max-Age=0'))).toBe(true);
+    expect((await readSession(world, cookie)).status).toBe(401);
+    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
+    await world.poll.wake();
+    const claims = claimsIn(body.tokens.access_token);
+    expect(world.revocations.check(claims)).toBe('session_ended');
+    expect(await rows('SELECT revoke_reason FROM refresh_families WHERE id = $1', [claims.fid])).toEqual([
+      { revoke_reason: 'sign_out' },
+    ]);
+    const [event] = await rows(
+      `SELECT actor_kind, actor_id, detail FROM audit_outbox WHERE type = 'session.ended' AND target_id = $1`,
+      [body.session.id],
+    );
+    expect(event).toMatchObject({ actor_kind: 'user', actor_id: body.user.id, detail: { reason: 'sign_out' } });
+  });
+
+  test('without a live session it is 401, a second time included', async () => {
+    expect((await send(world, 'POST', '/api/auth/signout')).status).toBe(401);
+    const { cookie } = await signUp(world, newPerson());
+    await signOut(world, cookie);
+    expect((await signOut(world, cookie)).status).toBe(401);
+  });
+});
+
+describe('foreign pages', () => {
+  test('U9 a write by cookie passes with the own Origin or the double-submit token, and with nothing less', async () => {
+    const { cookie } = await signUp(world, newPerson());
+    const other = await signUp(world, newPerson());
+    const attempt = (headers: Record<string, string>) => send(world, 'POST', '/api/auth/signout', { cookie, headers });
+    for (const headers of [
+      {},
+      { origin: 'https://evil.test' },
+      { origin: 'null' },
+      { origin: `${OWN_ORIGIN}.evil.test` },
+      { origin: 'https://api.sallyport.test' },
+      { origin: 'https://evil.test', 'x-csrf-token': csrfOf(cookie) },
+      { 'x-csrf-token': csrfOf(other.cookie) },
+      { 'x-csrf-token': `9${csrfOf(cookie)}` },
+      { 'x-csrf-token': '1.' },
+    ] as Record<string, string>[]) {
+      const answer = await attempt(headers);
+      expect([headers, answer.status, answer.body.code]).toEqual([headers, 403, 'origin_refused']);
+    }
+    expect((await readSession(world, cookie)).status).toBe(200);
+    expect((await attempt({ origin: OWN_ORIGIN })).status).toBe(200);
+    expect((await signOut(world, other.cookie)).status).toBe(200);
+  });
+
+  test('a foreign or null Origin signs nobody in or up (login CSRF)', async () => {
+    const person = newPerson();
+    await signUp(world, person);
+    for (const origin of ['https://evil.test', 'null'])
+      for (const [path, body] of [
+        ['/api/auth/signin', { email: person.email, password: person.password }],
+        ['/api/auth/sign-in/email', { email: person.email, password: person.password }],
+        ['/api/auth/signup', newPerson()],
+        ['/api/auth/sign-up/email', newPerson()],
+      ] as const) {
+        const answer = await send(world, 'POST', path, { body, headers: { origin } });
+        expect([answer.status, answer.body.code]).toEqual([403, 'origin_refused']);
+        expect(answer.headers.getSetCookie()).toEqual([]);
+      }
+    expect((await signIn(world, person, { headers: { origin: OWN_ORIGIN } })).status).toBe(200);
+  });
+});

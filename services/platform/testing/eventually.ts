@@ -1,0 +1,23 @@
+// For tests only: waiting for what comes when it comes.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A test's own patience: no guarantee of speed. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Polls until `ask` gives something other than undefined or false.
+ * @param withinMs the test's patience, unless the time it takes is what is promised
+ */
+export async function eventually<T>(
+  what: string,
+  ask: () => T | Promise<T>,
+  withinMs = PATIENCE_MS,
+): Promise<Exclude<T, undefined | false>> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const value = await ask();
+    if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
+    if (performance.now() > deadline) throw new Error(`never came: ${what}`);
+    await sleep(25);
+  }
+}

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cleanUpExpiredSessionsJob } from '../../jobs/contracts/identity.ts';
+import { cleanUpExpiredTokensJob } from '../../jobs/contracts/tokens.ts';
+import { createProducer, type Producer } from '../platform/queue/producer.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '../platform/testing/flows/flows.ts';
+import { insertExpired } from '../platform/testing/made/expired-rows.ts';
+import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
+import { type Product, startProduct } from '../platform/testing/product.ts';
+import { queryRows } from '../platform/testing/rows.ts';
+
+/** Of each kind: several batches. */
+const ROWS = 2_500;
+
+let product: Product;
+let producer: Producer;
+let ports: TestPorts;
+beforeAll(async () => {
+  // What a busy machine cannot tell in time would be no refusal by the clean-up.
+  product = await startProduct({ env: { REVOCATION_STALENESS_MS: '30000' } });
+  producer = createProducer(product.credentials.redis_url, () => {});
+  await producer.ready(30_000);
+  ports = createTestPorts(product.credentials.database_url);
+});
+afterAll(async () => {
+  await producer?.close();
+  await ports?.end();
+  await product?.dispose();
+});
+
+const expired = async (): Promise<number> => {
+  const [row] = await queryRows(
+    product.credentials.database_url,
+    `SELECT (SELECT count(*) FROM refresh_families WHERE sid LIKE 'gone-%') + (SELECT count(*) FROM sessions WHERE id LIKE 'gone-%')
+       + (SELECT count(*) FROM revocations WHERE expires_at < now() - interval '2 days') AS n`,
+  );
+  return Number(row?.n);
+};
+
+test('a week of expired rows goes while tokens are validated and refreshed: none of them is refused', async () => {
+  const people: TestUser[] = await Promise.all([signUp(product), signUp(product)]);
+  const living: Pair[] = await Promise.all(
+    Array.from({ length: 6 }, (_, n) => issueFor(product, people[n % 2]?.id ?? '')),
+  );
+  await insertExpired(ports.sql, ROWS);
+  expect(await expired()).toBeGreaterThanOrEqual(2 * ROWS);
+  const refused: string[] = [];
+  const done = { validations: 0, refreshes: 0 };
+  let isOver = false;
+  const clients = living.map(async (first) => {
+    for (let pair = first; !isOver; ) {
+      for (let n = 0; n < 10 && !isOver; n += 1) {
+        const verdict = await verdictOn(product, pair.access_token);
+        if (verdict !== 'active') refused.push(`validate: ${verdict}`);
+        done.validations += 1;
+      }
+      const next = await refresh(product, pair.refresh_token);
+      if (next.status !== 200) {
+        refused.push(`refresh: ${next.status} ${next.text}`);
+        return;
+      }
+      pair = next.body as Pair;
+      done.refreshes += 1;
+    }
+  });
+  try {
+    for (const job of [cleanUpExpiredTokensJob, cleanUpExpiredSessionsJob]) await producer.enqueue(job, {});
+    await eventually('the expired rows to be gone', async () => (await expired()) === 0);
+  } finally {
+    isOver = true;
+    await Promise.all(clients);
+  }
+  expect(refused).toEqual([]);
+  expect(done.validations).toBeGreaterThan(200);
+  expect(done.refreshes).toBeGreaterThan(20);
+}, 240_000);

@@ -1,0 +1,70 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../platform/testing/eventually.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { effectJob, type JobWorld, openGate, openJobWorld } from '../platform/testing/worlds/job-world.ts';
+
+let database: TestDatabase;
+let world: JobWorld;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await openJobWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+});
+afterEach(() => world.reset());
+afterAll(async () => {
+  await world?.end();
+  await database?.drop();
+});
+
+const begun = (effect: string) => world.rows('SELECT pid, fence FROM begun WHERE effect = $1', [effect]);
+const ended = (effect: string) => world.rows('SELECT pid, outcome FROM ended WHERE effect = $1', [effect]);
+const effects = (effect: string) => world.rows('SELECT fence, job_id FROM effects WHERE effect = $1', [effect]);
+const isDone = async (jobId: string) => (await world.queue().getJobState(jobId)) === 'completed';
+
+test('kill -9 in the middle of a job: another worker takes it, and its effect is there once', async () => {
+  const [first, second] = [await world.forkWorker(), await world.forkWorker()];
+  const effect = 'held by the killed';
+  const { jobId } = await world.producer.enqueue(effectJob, { effect }, { jobId: 'killed' });
+  const [run] = await eventually('the first run', async () => (await begun(effect)).length > 0 && begun(effect));
+  const [victim, heir] = run!.pid === first.pid ? [first, second] : [second, first];
+  victim.kill('SIGKILL');
+  await eventually('the second run', async () => (await begun(effect)).length > 1);
+  await openGate(database.url, effect);
+  await eventually('the end', () => isDone(jobId));
+  expect(await effects(effect)).toEqual([{ fence: '2', job_id: jobId }]);
+  expect(await ended(effect)).toEqual([{ pid: heir.pid, outcome: 'written' }]);
+});
+
+test('SIGSTOP past the lock: the late write of the frozen worker changes no row', async () => {
+  const [first, second] = [await world.forkWorker(), await world.forkWorker()];
+  const effect = 'held by the frozen';
+  const { jobId } = await world.producer.enqueue(effectJob, { effect }, { jobId: 'frozen' });
+  const [run] = await eventually('the first run', async () => (await begun(effect)).length > 0 && begun(effect));
+  const [frozen, heir] = run!.pid === first.pid ? [first, second] : [second, first];
+  frozen.kill('SIGSTOP');
+  await eventually('the second run', async () => (await begun(effect)).length > 1);
+  await openGate(database.url, effect);
+  await eventually('the end', () => isDone(jobId));
+  expect(await effects(effect)).toHaveLength(1);
+  frozen.kill('SIGCONT');
+  const outcomes = await eventually('the late write', async () => (await ended(effect)).length > 1 && ended(effect));
+  expect(outcomes).toEqual([
+    { pid: heir.pid, outcome: 'written' },
+    { pid: frozen.pid, outcome: 'run_superseded' },
+  ]);
+  expect(await effects(effect)).toHaveLength(1);
+});
+
+test('a job whose workers die each time ends as a dead letter instead of taking down every worker', async () => {
+  const effect = 'held by the poisonous';
+  const { jobId } = await world.producer.enqueue(effectJob, { effect }, { jobId: 'poison' });
+  for (let deaths = 1; deaths <= 4; deaths += 1) {
+    const worker = await world.forkWorker();
+    await eventually(`run ${deaths}`, async () => (await begun(effect)).length >= deaths);
+    worker.kill('SIGKILL');
+  }
+  await world.forkWorker();
+  await eventually('the dead letter', async () => (await world.queue().getJobState(jobId)) === 'failed');
+  expect(await begun(effect)).toHaveLength(4);
+  expect(await effects(effect)).toEqual([]);
+});

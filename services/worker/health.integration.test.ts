@@ -1,0 +1,95 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { serveMetrics } from '../../observability/metrics/server.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import {
+  effectJob,
+  effectProcessor,
+  type JobWorld,
+  openGate,
+  openJobWorld,
+  scheduledEffectJob,
+} from '../platform/testing/worlds/job-world.ts';
+import type { Composed } from './compose.ts';
+
+let database: TestDatabase;
+let world: JobWorld;
+let proxy: TcpProxy;
+
+beforeAll(async () => {
+  const redisUrl = testRedisUrl();
+  database = await createTestDatabase();
+  proxy = await startTcpProxy(redisUrl);
+  world = await openJobWorld({ databaseUrl: database.url, redisUrl });
+});
+afterEach(() => world.reset());
+afterAll(async () => {
+  await world?.end();
+  await proxy?.cut();
+  await database?.drop();
+});
+
+const startWorker = (job = effectJob): Promise<Composed> =>
+  world.startWorker({
+    redisUrl: proxy.url,
+    processors: [effectProcessor(job)],
+    env: { QUEUE_STALL_SECONDS: '1' },
+  });
+
+const untilReason = (worker: Composed, pattern: RegExp) =>
+  eventually(`a reason like ${pattern}`, () => worker.health.read().reasons.some((reason) => pattern.test(reason)));
+const untilOk = (worker: Composed) => eventually('health', () => worker.health.read().status === 'ok');
+
+test('jobs that wait and are not taken make a worker unhealthy, until they move', async () => {
+  const worker = await startWorker();
+  await untilOk(worker);
+  await world.queue().pause();
+  await world.producer.enqueue(effectJob, { effect: 'stuck' });
+  await untilReason(worker, /^audit-seal: jobs wait and none is taken$/);
+  await world.queue().resume();
+  await untilOk(worker);
+});
+
+test('a long job with others behind it is no stall', async () => {
+  const worker = await startWorker();
+  await world.producer.enqueue(effectJob, { effect: 'held long' });
+  await world.producer.enqueue(effectJob, { effect: 'behind it' });
+  const oldest = async () => (await world.queue().getJobs(['wait'], 0, 0, true))[0]?.timestamp;
+  await eventually('a wait past the bound', async () => Date.now() - ((await oldest()) ?? Date.now()) > 1_500);
+  expect(worker.health.read()).toEqual({ status: 'ok', reasons: [] });
+  await openGate(database.url, 'held long');
+});
+
+test('Redis silent past the bound is a stall, over when it is back', async () => {
+  const worker = await startWorker();
+  await untilOk(worker);
+  await proxy.cut();
+  await untilReason(worker, /^audit-seal: Redis is out of reach$/);
+  await proxy.restore();
+  await untilOk(worker);
+});
+
+test('a schedule without success in time is a stall', async () => {
+  const worker = await startWorker(scheduledEffectJob as typeof effectJob);
+  await eventually('the first run', async () => {
+    const rows = await world.rows('SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
+    return rows.length > 0;
+  });
+  await world.rows(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
+  await untilReason(worker, /^seal-audit-events: no successful run in time$/);
+});
+
+test('GET /healthz says it beside the metrics: 200, or 503 with the reasons', async () => {
+  let ok = true;
+  const server = await serveMetrics({ health: () => ({ ok, body: { status: ok ? 'ok' : 'stalled', reasons: [] } }) });
+  const ask = async () => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/healthz`);
+    return [answer.status, await answer.json()];
+  };
+  expect(await ask()).toEqual([200, { status: 'ok', reasons: [] }]);
+  ok = false;
+  expect(await ask()).toEqual([503, { status: 'stalled', reasons: [] }]);
+  expect((await fetch(`http://127.0.0.1:${server.port}/metrics`)).status).toBe(200);
+  await server.close();
+});

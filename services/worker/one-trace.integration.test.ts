@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type OtlpReceiver, receivedSpans, startOtlpReceiver } from '../../observability/testing.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { send } from '../platform/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { type Product, startProduct } from '../platform/testing/product.ts';
+import { queryRows } from '../platform/testing/rows.ts';
+
+const CALLER_SPAN = '00f067aa0ba902b7';
+const newTraceId = (): string => randomBytes(16).toString('hex');
+
+const authSecret = randomBytes(32).toString('base64');
+let stores: OwnStores;
+let collector: OtlpReceiver;
+let product: Product;
+
+async function start(sampling: Record<string, string>): Promise<Product> {
+  return startProduct({
+    stores,
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+      // One for both starts: it seals the keys.
+      BETTER_AUTH_SECRET: authSecret,
+      ...sampling,
+    },
+  });
+}
+
+/** A refused sign-in: one request, one security event. */
+const signIn = (traceId: string) =>
+  send(product.api, 'POST', '/api/auth/signin', {
+    json: { email: 'nobody@example.test', password: 'not the right password' },
+    headers: { traceparent: `00-${traceId}-${CALLER_SPAN}-00` },
+  });
+
+const sealed = (traceId: string) =>
+  eventually('the sealed row', async () => {
+    const rows = await queryRows<{ seq: string; leaf: Buffer; traceparent: string; type: string }>(
+      stores.databaseUrl,
+      'SELECT seq, leaf, traceparent, type FROM audit_events WHERE trace_id = $1',
+      [traceId],
+    );
+    return rows.length > 0 && rows;
+  });
+const spansOf = (traceId: string) => receivedSpans(collector).filter((span) => span.traceId === traceId);
+
+beforeAll(async () => {
+  [stores, collector] = await Promise.all([startOwnStores(), startOtlpReceiver()]);
+});
+afterAll(async () => {
+  await stores?.dispose();
+  await collector?.close();
+});
+
+describe('with every request sampled', () => {
+  beforeAll(async () => {
+    product = await start({ OTEL_TRACES_SAMPLER: 'parentbased_always_on' });
+  });
+  afterAll(() => product?.dispose());
+
+  test('one trace: request, outbox row, the job that it woke, statements, and its place in the sealed log', async () => {
+    const traceId = newTraceId();
+    const answer = await signIn(traceId);
+    expect([answer.status, answer.body.trace_id]).toEqual([401, traceId]);
+    const [row] = await sealed(traceId);
+    expect(row?.type).toBe('user.login');
+    expect(JSON.parse(row?.leaf.toString() as string).trace_id).toBe(traceId);
+
+    const names = ['POST /api/auth/signin', 'seal-audit-events', 'seal audit event'];
+    await eventually('the spans', () => names.every((name) => spansOf(traceId).some((span) => span.name === name)));
+    const named = (name: string) => spansOf(traceId).find((span) => span.name === name);
+    const [request, job, seal] = names.map(named);
+    expect([request?.service, request?.parentSpanId]).toEqual(['sallyport-api', CALLER_SPAN]);
+    expect([job?.service, job?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
+    expect([seal?.service, seal?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
+    expect(row?.traceparent).toBe(`00-${traceId}-${request?.spanId}-01`);
+    // The span of the seal points at the run that did it, which may have been another request's.
+    expect(seal?.links.length).toBe(1);
+
+    const statements = await eventually('the statements', () => {
+      const found = spansOf(traceId).filter((span) => span.attributes['db.system.name'] === 'postgresql');
+      return found.length > 0 && found;
+    });
+    expect(new Set(statements.map(({ service }) => service))).toEqual(new Set(['sallyport-worker']));
+    expect(statements.some((span) => String(span.attributes['db.query.text']).includes('audit_'))).toBe(true);
+  });
+
+  test('a scheduled run has a trace of its own, and Redis is in it: the command that puts the next run in place', async () => {
+    const ofWorker = () => receivedSpans(collector).filter(({ service }) => service === 'sallyport-worker');
+    const [run, command] = await eventually('a scheduled run with its Redis command', () => {
+      const runs = ofWorker().filter(({ attributes }) => /-\d{13}$/.test(String(attributes['messaging.message.id'])));
+      for (const each of runs) {
+        const found = ofWorker().find(
+          (span) => span.attributes['db.system.name'] === 'redis' && span.parentSpanId === each.spanId,
+        );
+        if (found) return [each, found] as const;
+      }
+      return undefined;
+    });
+    expect(command.traceId).toBe(run.traceId);
+    // Its name and no value: keys and job data stay out.
+    expect(command.attributes['db.query.text']).toMatch(/^[a-z]+$/);
+  });
+
+  test('log lines of the worker carry the trace of their job', async () => {
+    const lines = () =>
+      product
+        .output()
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as { service?: string; trace_id?: string; msg?: string });
+    // Sealing that is kept from its tables fails, says so, and is tried again.
+    await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles RENAME TO audit_tiles_away');
+    const traceId = newTraceId();
+    await signIn(traceId);
+    try {
+      const failed = await eventually('a failed run', () =>
+        lines().find(({ service, msg }) => service === 'sallyport-worker' && msg?.includes('tried again')),
+      );
+      expect(failed.trace_id).toMatch(/^[0-9a-f]{32}$/);
+      await eventually('its span', () =>
+        receivedSpans(collector).some((span) => span.traceId === failed.trace_id && span.name === 'seal-audit-events'),
+      );
+    } finally {
+      await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles_away RENAME TO audit_tiles');
+    }
+    await sealed(traceId);
+  });
+
+  test('a failed statement’s span names its error and not its words', async () => {
+    const failing = await eventually('a failed statement', () =>
+      receivedSpans(collector).find(
+        (span) => span.service === 'sallyport-worker' && span.attributes['db.query.text'] && span.statusCode === 2,
+      ),
+    );
+    expect([failing.statusMessage, failing.eventCount]).toEqual(['', 0]);
+  });
+});
+
+describe('with a tenth sampled', () => {
+  beforeAll(async () => {
+    collector.requests.length = 0;
+    product = await start({ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.1' });
+  });
+  afterAll(() => product?.dispose());
+
+  test('a trace is whole or not there: the worker records the requests that the API recorded, whatever callers wish', async () => {
+    const traces = Array.from({ length: 120 }, newTraceId);
+    await Promise.all(
+      traces.map((traceId, index) =>
+        send(product.api, 'POST', '/oauth2/token', {
+          basic: product.credentials.client,
+          form: { grant_type: 'client_credentials' },
+          headers: { traceparent: `00-${traceId}-${CALLER_SPAN}-${index % 2 === 0 ? '01' : '00'}` },
+        }),
+      ),
+    );
+    for (const traceId of traces) await sealed(traceId);
+    const withSpan = (name: string): string[] => traces.filter((id) => spansOf(id).some((span) => span.name === name));
+    await eventually('the last seal', () => {
+      const [requests, seals] = [withSpan('POST /oauth2/token'), withSpan('seal audit event')];
+      return requests.length > 0 && requests.length === seals.length;
+    });
+    expect(withSpan('seal audit event')).toEqual(withSpan('POST /oauth2/token'));
+    // 120 draws at a tenth: fewer than 1 or more than 36 come once in 10⁹ runs or so.
+    expect(withSpan('POST /oauth2/token').length).toBeLessThan(37);
+  });
+});

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { advanceKeyRingJob } from '../../jobs/contracts/keys.ts';
+import { createProducer, type Producer } from '../platform/queue/producer.ts';
+import { claimsIn, clientToken, refresh, signIn, verdictOn } from '../platform/testing/flows/flows.ts';
+import { type Product, startProduct } from '../platform/testing/product.ts';
+import { queryRows } from '../platform/testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+
+const ROTATION_SECONDS = 3;
+const KEY_SET_SECONDS = 2;
+/** Tokens this close to their end are let be: they may run out on the way. */
+const SPARE_SECONDS = 5;
+
+let database: TestDatabase;
+let product: Product;
+let producer: Producer;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const redisUrl = testRedisUrl();
+  product = await startProduct({
+    stores: { databaseUrl: database.url, redisUrl },
+    env: {
+      WORKER_COPIES: '2',
+      JWT_ALGORITHM: 'ES256',
+      KEY_ROTATION_DAYS: (ROTATION_SECONDS / 86_400).toFixed(9),
+      KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
+      JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
+      KEY_RING_BOUND_SECONDS: '5',
+      JWT_ACCESS_EXPIRY: '30',
+      JWT_REFRESH_EXPIRY: '600',
+      JWT_REFRESH_ABSOLUTE_EXPIRY: '600',
+      REVOCATION_STALENESS_MS: '30000',
+    },
+  });
+  producer = createProducer(redisUrl, () => {});
+  await producer.ready(30_000);
+});
+afterAll(async () => {
+  await producer?.close();
+  await product?.dispose();
+  await database?.drop();
+});
+
+type KeyFacts = { kid: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };
+/** Keys of tokens by when they sign, and what has become of them by the database's clock. */
+const keyFacts = (): Promise<KeyFacts[]> =>
+  queryRows(
+    database.url,
+    `SELECT id AS kid, extract(epoch FROM lower(signs))::float8 AS signs, upper(signs) < now() - interval '15 seconds' AS ended,
+       coalesce("expiresAt" < now() - interval '3 seconds', false) AS left, "privateKey" = '' AS destroyed
+     FROM jwks WHERE purpose = 'access' ORDER BY signs`,
+  );
+
+const lives = (token: string): boolean => claimsIn(token).exp - SPARE_SECONDS > Date.now() / 1_000;
+
+test('keys that change every few seconds under load refuse no valid token: not here, not at verifiers that keep their key set as long as they may', async () => {
+  const url = new URL('/.well-known/jwks.json', product.api);
+  // Two that never ask again for a kid they do not know: what they have fetched must do until its time is over.
+  const verifiers: JWTVerifyGetKey[] = Array.from({ length: 2 }, () =>
+    createRemoteJWKSet(url, {
+      cacheMaxAge: KEY_SET_SECONDS * 1_000,
+      cooldownDuration: Number.MAX_SAFE_INTEGER,
+      timeoutDuration: 30_000,
+    }),
+  );
+  const tokens: string[] = [];
+  const kids = new Set<string>();
+  const refused: string[] = [];
+  const checks = { here: 0, elsewhere: 0 };
+  let refreshes = 0;
+  let isOver = false;
+  const repeat = (work: () => Promise<unknown>): Promise<void> =>
+    (async () => {
+      for (; !isOver; await sleep(20)) await work();
+    })();
+  const keep = (token: string): void => {
+    kids.add(decodeProtectedHeader(token).kid ?? '');
+    tokens.push(token);
+    if (tokens.length > 2_000) tokens.splice(0, 1_000);
+  };
+  const anyToken = (): string | undefined => {
+    const live = tokens.filter(lives);
+    return live[Math.floor(Math.random() * live.length)];
+  };
+  const here = async (): Promise<void> => {
+    const token = anyToken();
+    if (token === undefined) return;
+    const verdict = await verdictOn(product, token);
+    checks.here += 1;
+    // On a busy machine a copy may say that it cannot tell; that is no verdict.
+    if (!['active', 'revocation_state_stale', 'signing_unavailable'].includes(verdict))
+      refused.push(`here: ${verdict}`);
+  };
+  const elsewhere = async (keySet: JWTVerifyGetKey): Promise<void> => {
+    const token = anyToken();
+    if (token === undefined) return;
+    checks.elsewhere += 1;
+    await jwtVerify(token, keySet, { issuer: product.api, typ: 'at+jwt', clockTolerance: 5 }).catch((err: Error) => {
+      refused.push(`elsewhere: ${err.message}`);
+    });
+  };
+  let { refresh_token: held } = (await signIn(product, product.credentials.user)).tokens;
+  const login = async (): Promise<void> => {
+    const answer = await refresh(product, held);
+    if (answer.status === 503) return;
+    if (answer.status !== 200) refused.push(`refresh: ${answer.status} ${answer.text}`);
+    else {
+      held = answer.body.refresh_token;
+      keep(answer.body.access_token);
+      refreshes += 1;
+    }
+  };
+  const loops = [
+    repeat(() => producer.enqueue(advanceKeyRingJob, {}, { dedupe: 'test' }).then(() => sleep(500))),
+    repeat(async () => keep(await clientToken(product))),
+    repeat(login),
+    repeat(here),
+    repeat(here),
+    ...verifiers.map((keySet) => repeat(() => elsewhere(keySet))),
+  ];
+  try {
+    // Until five keys have signed, and one of them has gone through everything a key goes through.
+    const isDone = async (): Promise<boolean> =>
+      kids.size >= 5 && (await keyFacts()).some(({ left, destroyed }) => left && destroyed);
+    while (!(await isDone())) await sleep(250);
+  } finally {
+    isOver = true;
+    await Promise.all(loops);
+  }
+  expect(refused).toEqual([]);
+  expect(Math.min(checks.here, checks.elsewhere, refreshes)).toBeGreaterThan(200);
+  const facts = await keyFacts();
+  for (const { ended, destroyed } of facts) if (ended) expect(destroyed).toBe(true);
+  // No storm: keys follow one another by the days of the settings, however often and by however many it is asked for.
+  for (const [index, { signs }] of facts.entries())
+    if (index > 1) expect(signs - facts[index - 1]!.signs).toBeGreaterThanOrEqual(ROTATION_SECONDS);
+  const [versions] = await queryRows<{ n: number }>(
+    database.url,
+    `SELECT count(*)::int AS n FROM server_secrets WHERE purpose = 'refresh' AND activates_at < now()`,
+  );
+  expect(versions!.n).toBeGreaterThanOrEqual(2);
+}, 240_000);

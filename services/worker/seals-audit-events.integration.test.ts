@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseCheckpoint } from '../domain/audit/log/checkpoint.ts';
+import { parseNote } from '../domain/audit/log/note.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { newEmail, newPassword, patiently } from '../platform/testing/flows/flows.ts';
+import { send } from '../platform/testing/http-client.ts';
+import { type Product, startProduct } from '../platform/testing/product.ts';
+import { queryRows } from '../platform/testing/rows.ts';
+
+let product: Product;
+beforeAll(async () => {
+  product = await startProduct({
+    env: { AUDIT_LOG_ORIGIN: 'auth.test/audit', WORKER_COPIES: '2', JOB_LOCK_MS: '1000' },
+  });
+});
+afterAll(() => product?.dispose());
+
+const rows = (text: string, values: unknown[] = []) => queryRows(product.credentials.database_url, text, values);
+
+test('what somebody does is sealed within seconds: under the trace of the request, a signed head and a mark outside', async () => {
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const json = { email: newEmail(), password: newPassword() };
+  const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+  await patiently(() => send(product.api, 'POST', '/api/auth/signup', { json, headers }));
+  const [event] = await eventually('the event is sealed', async () => {
+    const found = await rows(`SELECT seq, trace_id FROM audit_events WHERE type = 'user.created' AND trace_id = $1`, [
+      traceId,
+    ]);
+    return found.length > 0 && found;
+  });
+  const seq = Number(event?.seq);
+  const mark = await eventually('the mark and the file follow', async () => {
+    const held = JSON.parse(await readFile(join(product.dataDir, 'audit-mark.json'), 'utf8'));
+    const file = join(product.dataDir, 'audit/checkpoints/auth.test%2Faudit/checkpoint');
+    const head = parseCheckpoint(parseNote(await readFile(file, 'utf8')).text);
+    return held.size > seq && head.size === held.size && head;
+  });
+  expect(mark.origin).toBe('auth.test/audit');
+  const metrics = await eventually('the metrics', async () => {
+    const text = await (await fetch(product.metrics)).text();
+    return /sallyport_audit_log_size\{process="worker-[12]"\} [1-9]/.test(text) && text;
+  });
+  expect(metrics).toMatch(/sallyport_audit_sealing_stopped\{process="worker-[12]",reason="database_behind"\} 0/);
+});
+
+/** Traces that were answered, each with the event that the answer promises. */
+type Ledger = Map<string, 'user.login' | 'token.issued'>;
+
+/** Asks under traces of its own until told to stop; what gets no answer promises nothing. */
+async function keepAsking(ledger: Ledger, isOver: () => boolean): Promise<void> {
+  for (let n = 0; !isOver(); n += 1) {
+    const traceId = randomBytes(16).toString('hex');
+    const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-00` };
+    // A refused sign-in costs a hash: one in eight.
+    const isLogin = n % 8 === 0;
+    const json = { email: newEmail(), password: newPassword() };
+    const form = { grant_type: 'client_credentials' };
+    const answer = isLogin
+      ? await send(product.api, 'POST', '/api/auth/signin', { json, headers })
+      : await send(product.api, 'POST', '/oauth2/token', { basic: product.credentials.client, form, headers });
+    if (answer.status === (isLogin ? 401 : 200)) ledger.set(traceId, isLogin ? 'user.login' : 'token.issued');
+  }
+}
+
+test('kill -9 of the workers, each in turn, under load: every answered request has exactly one leaf of its event, without a gap', async () => {
+  const ledger: Ledger = new Map();
+  let isOver = false;
+  const clients = Array.from({ length: 6 }, () => keepAsking(ledger, () => isOver));
+  const sealed = async () => Number((await rows('SELECT count(*) AS n FROM audit_events'))[0]?.n);
+  try {
+    for (let kills = 0; kills < 8; kills += 1) {
+      const name = `worker-${1 + (kills % 2)}`;
+      const pid = await eventually(`${name} to run`, () => product.workerPids()[name]);
+      process.kill(pid, 'SIGKILL');
+      await eventually(`another ${name}`, () => (product.workerPids()[name] ?? pid) !== pid);
+      // Sealing goes on after each, by whichever worker.
+      const before = await sealed();
+      await eventually('more leaves', async () => (await sealed()) > before);
+    }
+  } finally {
+    isOver = true;
+    await Promise.all(clients);
+  }
+  expect(ledger.size).toBeGreaterThan(200);
+  expect(new Set(ledger.values())).toEqual(new Set(['user.login', 'token.issued']));
+  await eventually('nothing waits', async () => {
+    const [left] = await rows('SELECT count(*)::int AS waiting FROM audit_outbox WHERE seq IS NULL');
+    return left?.waiting === 0;
+  });
+  const leaves = await rows(
+    `SELECT trace_id, type, count(*)::int AS n, count(DISTINCT seq)::int AS places FROM audit_events
+     WHERE trace_id = ANY ($1) AND type = ANY ($2) GROUP BY trace_id, type`,
+    [[...ledger.keys()], [...new Set(ledger.values())]],
+  );
+  const found = new Map(leaves.map(({ trace_id, type, n, places }) => [trace_id, { type, n, places }]));
+  const wrong = [...ledger].filter(([traceId, type]) => {
+    const leaf = found.get(traceId);
+    return leaf?.type !== type || leaf.n !== 1 || leaf.places !== 1;
+  });
+  expect(wrong).toEqual([]);
+  const [log] = await rows(
+    'SELECT count(*)::int AS events, count(DISTINCT event_id)::int AS different, min(seq)::int AS first, max(seq)::int + 1 AS next FROM audit_events',
+  );
+  expect(log).toEqual({ events: log?.next, different: log?.next, first: 0, next: log?.next });
+});

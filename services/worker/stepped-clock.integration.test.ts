@@ -1,0 +1,58 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../platform/testing/eventually.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { effectJobId, type JobWorld, openJobWorld } from '../platform/testing/worlds/job-world.ts';
+
+const TWO_DAYS_MS = 2 * 86_400_000;
+
+let database: TestDatabase;
+let world: JobWorld;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await openJobWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+});
+afterEach(() => world.reset());
+afterAll(async () => {
+  await world?.end();
+  await database?.drop();
+});
+
+const startWorker = (clockStepMs: number) => world.forkWorker({ SCHEDULED: '1', CLOCK_STEP_MS: String(clockStepMs) });
+const lastOutcome = async () => (await world.schedules())[0]?.lastOutcome;
+
+test.each([
+  ['one worker two days ahead', [TWO_DAYS_MS]],
+  ['one worker two days back', [-TWO_DAYS_MS]],
+  ['one ahead beside one that is right', [0, TWO_DAYS_MS]],
+  ['one back beside one that is right', [0, -TWO_DAYS_MS]],
+  ['one ahead beside one back', [TWO_DAYS_MS, -TWO_DAYS_MS]],
+])('%s: each slot runs once, when the database says that it is due', async (_what, steps) => {
+  for (const step of steps) await startWorker(step);
+  await eventually('the first run', async () => (await lastOutcome()) === 'completed');
+  await world.afterChecks(10);
+  expect(await world.begun()).toBe(1);
+  await world.makeDue();
+  await world.untilBegun(2);
+  await world.afterChecks(10);
+  expect(await world.begun()).toBe(2);
+});
+
+test('a clock set right again: a run placed two days ahead still comes when it is due', async () => {
+  const wrong = await startWorker(TWO_DAYS_MS);
+  await eventually('the first run', async () => (await lastOutcome()) === 'completed');
+  await world.afterChecks(2);
+  wrong.kill('SIGKILL');
+  await startWorker(0);
+  // The same slot, due now: its job in Redis is not before the day after tomorrow.
+  const [row] = await world.schedules();
+  const [delayed] = await world.queue().getDelayed();
+  expect(delayed?.id).toBe(effectJobId(String(row?.nextRunAtMs)));
+  const slot = Date.now() - 60_000;
+  await world.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
+  await world.queue().add('seal-audit-events', delayed?.data ?? { payload: {} }, {
+    jobId: effectJobId(String(slot)),
+    delay: TWO_DAYS_MS,
+  });
+  await world.untilBegun(2);
+});

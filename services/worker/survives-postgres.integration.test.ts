@@ -1,0 +1,81 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { registry } from '../../observability/metrics/instruments.ts';
+import type { Job } from '../platform/define/job.ts';
+import { migrate } from '../platform/postgres/migrate.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import {
+  effectJob,
+  effectJobId,
+  effectProcessor,
+  type JobWorld,
+  openJobWorld,
+  scheduledEffectJob,
+} from '../platform/testing/worlds/job-world.ts';
+import type { Composed } from './compose.ts';
+
+let stores: OwnStores;
+let world: JobWorld;
+
+beforeAll(async () => {
+  stores = await startOwnStores();
+  await migrate(stores.databaseUrl);
+  world = await openJobWorld(stores);
+});
+afterEach(() => world.reset());
+afterAll(async () => {
+  await world?.end();
+  await stores?.dispose();
+});
+
+const startWorker = (job: Job, env: Record<string, string> = {}): Promise<Composed> =>
+  world.startWorker({ processors: [effectProcessor(job)], env });
+
+const effects = (effect: string) => world.rows('SELECT job_id FROM effects WHERE effect = $1', [effect]);
+
+test.each(['SIGKILL', 'SIGINT'] as const)(
+  'Postgres ended by %s: jobs are tried again, and done once when it is back',
+  async (signal) => {
+    await startWorker({ ...scheduledEffectJob, attempts: 50 });
+    await eventually('a scheduled run', async () => (await effects('scheduled')).length > 0);
+    await stores.end('postgres', signal);
+    const patient = { ...effectJob, attempts: 50 };
+    await world.producer.enqueue(patient, { effect: signal }, { jobId: signal });
+    await eventually('a first try', async () => {
+      const job = await world.queue().getJob(effectJobId(signal));
+      return (job?.attemptsMade ?? 0) > 0;
+    });
+    await stores.revive('postgres');
+    await eventually('the effect', async () => (await effects(signal)).length > 0);
+    await eventually('the end', async () => (await world.queue().getJobState(effectJobId(signal))) === 'completed');
+    expect(await effects(signal)).toHaveLength(1);
+    // The timetable goes on too.
+    await world.makeDue();
+    const before = (await effects('scheduled')).length;
+    await eventually('the next scheduled run', async () => (await effects('scheduled')).length > before);
+  },
+);
+
+const gauge = (name: string): number | undefined =>
+  registry.collect().find((metric) => metric.name === name)?.series[0]?.value;
+
+test('Postgres away past the bound: a worker says that jobs stand still, though its last reading was a good one', async () => {
+  const job = { ...scheduledEffectJob, schedule: { everySeconds: 1 }, attempts: 1, staleAfterSeconds: 3 };
+  const worker = await startWorker(job, { QUEUE_STALL_SECONDS: '1' });
+  await eventually(
+    'health',
+    async () => (await effects('scheduled')).length > 0 && worker.health.read().status === 'ok',
+  );
+  expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
+  await stores.end('postgres', 'SIGKILL');
+  // Its one try is used up, and nobody can place the next slot.
+  await eventually('the dead run', async () => (await world.queue().getFailedCount()) === 1);
+  const reasons = ['Postgres is out of reach', 'seal-audit-events: no successful run in time'];
+  await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));
+  expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([0, 1]);
+  await stores.revive('postgres');
+  const before = (await effects('scheduled')).length;
+  await eventually('runs again', async () => (await effects('scheduled')).length > before);
+  await eventually('health', () => worker.health.read().status === 'ok');
+  expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
+});

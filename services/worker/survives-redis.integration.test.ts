@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { createProducer, type Producer } from '../platform/queue/producer.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
+import {
+  effectJob,
+  effectProcessor,
+  type JobWorld,
+  openJobWorld,
+  scheduledEffectJob,
+} from '../platform/testing/worlds/job-world.ts';
+import type { Composed } from './compose.ts';
+
+let database: TestDatabase;
+let stores: OwnStores;
+let world: JobWorld;
+let producer: Producer;
+
+beforeAll(async () => {
+  [database, stores] = await Promise.all([createTestDatabase(), startOwnStores()]);
+  world = await openJobWorld({ databaseUrl: database.url, redisUrl: stores.redisUrl });
+  ({ producer } = world);
+});
+afterEach(() => world.reset());
+afterAll(async () => {
+  await world?.end();
+  await Promise.all([database?.drop(), stores?.dispose()]);
+});
+
+const startWorker = (): Promise<Composed> => world.startWorker({ processors: [effectProcessor(scheduledEffectJob)] });
+
+/** Adding a job while Redis cannot take it: refused, and by far sooner than a caller would give up. */
+async function expectRefusedSoon(by: Producer, effect: string): Promise<void> {
+  const tooLate = new AbortController();
+  const refused = by.enqueue(effectJob, { effect }).then(
+    () => 'accepted',
+    (err: { code?: string }) => err.code,
+  );
+  const late = sleep(5_000, 'not within five seconds', { signal: tooLate.signal }).catch(() => 'over');
+  expect(await Promise.race([refused, late])).toBe('queue_unavailable');
+  tooLate.abort();
+}
+
+test('FLUSHALL: the next runs are back in Redis by the next check, and jobs are taken as before', async () => {
+  await startWorker();
+  await world.untilEffects(1);
+  await world.untilPlaced();
+  const redis = new Redis(stores.redisUrl);
+  await redis.flushall();
+  await redis.quit();
+  await world.untilPlaced();
+  await producer.enqueue(effectJob, { effect: 'after the flush' });
+  await world.untilEffects(2);
+});
+
+test('Redis away: adding fails at once and says so; what came due meanwhile runs when Redis is back, once', async () => {
+  const worker = await startWorker();
+  await world.untilEffects(1);
+  await stores.end('redis', 'SIGKILL');
+  await expectRefusedSoon(producer, 'lost');
+  // Three slots pass without Redis.
+  for (let slot = 0; slot < 3; slot += 1) await world.makeDue();
+  await stores.revive('redis');
+  await world.untilEffects(2);
+  await world.untilPlaced();
+  expect(await world.effects()).toBe(2);
+  expect(worker.health.read().status).toBe('ok');
+});
+
+test('Redis down at boot: a producer fails at once, a worker starts, and both work once Redis is there', async () => {
+  await stores.end('redis', 'SIGKILL');
+  const late = createProducer(stores.redisUrl, () => {});
+  await expectRefusedSoon(late, 'too early');
+  await startWorker();
+  expect(await world.effects()).toBe(0);
+  await stores.revive('redis');
+  await world.untilEffects(1);
+  await eventually('the producer', () => late.isReady());
+  await late.enqueue(effectJob, { effect: 'in time' });
+  await world.untilEffects(2);
+  await late.close();
+});
+
+test('a worker stops at once while Redis is away and nothing runs', async () => {
+  const worker = await startWorker();
+  await world.untilEffects(1);
+  await stores.end('redis', 'SIGKILL');
+  await worker.drain(60_000);
+  await stores.revive('redis');
+});
+
+test('a frozen Redis holds nobody who adds a job', async () => {
+  await eventually('redis', () => producer.isReady());
+  const thaw = stores.freezeRedis();
+  try {
+    await expectRefusedSoon(producer, 'never');
+  } finally {
+    thaw();
+  }
+});
+
+test('READONLY after a failover: the worker goes on by itself once there is a primary again', async () => {
+  await startWorker();
+  await world.untilEffects(1);
+  const redis = new Redis(stores.redisUrl);
+  await redis.replicaof('127.0.0.1', 1);
+  await expectRefusedSoon(producer, 'refused');
+  await world.makeDue();
+  await redis.replicaof('NO', 'ONE');
+  await redis.quit();
+  await world.untilEffects(2);
+  await eventually('the producer', async () => {
+    return producer.enqueue(effectJob, { effect: 'accepted' }, { jobId: 'accepted' }).then(
+      () => true,
+      () => false,
+    );
+  });
+  await world.untilEffects(3);
+});

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../platform/testing/eventually.ts';
+import { type Product, startProduct } from '../platform/testing/product.ts';
+import { queryRows } from '../platform/testing/rows.ts';
+
+let product: Product;
+beforeAll(async () => {
+  product = await startProduct();
+});
+afterAll(() => product?.dispose());
+
+test('a start brings a worker that does its scheduled jobs, tells of them, and ends after the API with code 0', async () => {
+  expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });
+  const [row] = await eventually('the first scheduled run', async () => {
+    const rows = await queryRows(
+      product.credentials.database_url,
+      `SELECT job, last_outcome, round(extract(epoch FROM next_run_at - last_finished_at))::int AS pause FROM job_schedules
+       WHERE job = 'clean-up-expired-tokens' AND last_outcome IS NOT NULL`,
+    );
+    return rows.length > 0 && rows;
+  });
+  expect(row).toMatchObject({ last_outcome: 'completed', pause: 300 });
+  const run = `sallyport_jobs_total{process="worker-1",queue="token-cleanup",job="clean-up-expired-tokens",outcome="completed"} 1`;
+  const metrics = await (await fetch(product.metrics)).text();
+  expect(metrics).toContain(run);
+  expect(metrics).toContain('sallyport_worker_healthy{process="worker-1"} 1');
+  const health = await fetch(product.metrics.replace(/\/metrics$/, '/healthz'));
+  expect([health.status, await health.json()]).toEqual([
+    200,
+    { status: 'ok', processes: { 'worker-1': { status: 'ok', reasons: [] } } },
+  ]);
+  expect(await product.stop()).toBe(0);
+  expect(product.output()).not.toMatch(/did not drain|killing/);
+});
