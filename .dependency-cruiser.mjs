@@ -130,6 +130,15 @@ export default {
       'What they measure is what a client sees.',
     ),
     rule(
+      'tests of a module alone start no process of the product',
+      { path: '\\.db\\.test\\.ts$' },
+      {
+        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|services/platform/testing/product\\.ts)$',
+        reachable: true,
+      },
+      'What goes through the product is an `.integration.test.ts`, and proves other things.',
+    ),
+    rule(
       'nothing shipped imports a test or its helpers',
       { path: '^(services|observability|cli|jobs)/', pathNot: notATest },
       { path: '(\\.test\\.ts$|^services/platform/testing/|node_modules/(vitest|fast-check)/)' },

@@ -43,7 +43,7 @@ const READS = [
   'users list',
   'users show',
 ];
-/** Rehearsed where what they need is at hand: `main.test.ts`, `audit.db.test.ts`, `queue.db.test.ts`, `keys.db.test.ts`. */
+/** Rehearsed where what they need is at hand: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',

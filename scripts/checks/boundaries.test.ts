@@ -46,6 +46,8 @@ const planted: Record<string, string> = {
   'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/platform/http/uses-test.ts': from('../testing/stores.ts'),
   'services/platform/testing/stores.ts': target,
+  'services/domain/keys/uses-product.db.test.ts': from('../../platform/testing/product.ts'),
+  'services/platform/testing/product.ts': target,
 };
 const order = [
   'audit',

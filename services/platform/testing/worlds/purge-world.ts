@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { sessionPurges } from '../../../domain/identity/session-purges.ts';
 import { type PurgeResult, purge } from '../../../domain/purge.ts';
 import { tokenPurges } from '../../../domain/tokens/clean-up-expired-tokens.ts';
+import { eventually } from '../eventually.ts';
 import { expiredTables, insertExpired } from '../made/expired-rows.ts';
 import { createFamilyCopy, type FamilyCopy, insertSession, insertUser, refreshSecrets } from '../made/families.ts';
 import { type OwnPorts, openTestPorts } from '../stores.ts';
@@ -23,6 +24,8 @@ export type PurgeWorld = {
   countOf(table: string): Promise<number>;
   /** `count` rows of each kind. */
   insertExpired(count: number): Promise<void>;
+  /** Frees the space of every row deleted so far: an analysis by autovacuum that began before would hold them back. */
+  vacuum(tables: readonly string[]): Promise<void>;
   /** The refresh token of a new login. */
   login(): Promise<string>;
   close(): Promise<void>;
@@ -43,6 +46,18 @@ export async function openPurgeWorld(): Promise<PurgeWorld> {
     empty: () => ports.raw(`TRUNCATE ${expiredTables.join(', ')}, audit_outbox`),
     countOf: async (table) => (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n,
     insertExpired: (count) => insertExpired(ports.sql, count),
+    vacuum: async (tables) => {
+      const [now] = await ports.raw<{ xid: string }>('SELECT pg_current_xact_id()::xid::text AS xid');
+      await eventually('the end of every transaction that began before', async () => {
+        const [older] = await ports.raw(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+             AND greatest(age(backend_xmin), age(backend_xid)) >= age($1::text::xid) LIMIT 1`,
+          [now!.xid],
+        );
+        return older === undefined;
+      });
+      for (const table of tables) await ports.raw(`VACUUM ${table}`);
+    },
     login: async () => {
       const userId = await insertUser(copy.pool);
       return (await copy.create({ userId, sessionId: await insertSession(copy.pool, userId) })).refreshToken;
