@@ -1,172 +1,22 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type pg from 'pg';
 import { createApp } from '../../../api/app.ts';
-import { passwordPolicyOf } from '../../../api/password-policy.ts';
-import type { PeoplePorts } from '../../../api/people/people.ts';
 import { createCallerResolver } from '../../../api/requests/caller.ts';
 import { factorsRoutes } from '../../../api/routes/factors.ts';
 import { identityRoutes } from '../../../api/routes/identity.ts';
-import { type AccessDirectory, createAccessDirectory } from '../../../domain/access/access-directory.ts';
-import { createAuth } from '../../../domain/identity/auth.ts';
 import { csrfPasses } from '../../../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../../../domain/identity/sessions/read-session.ts';
-import { createSocialProviders } from '../../../domain/identity/social/providers.ts';
-import { ensureKeys } from '../../../domain/keys/ensure-keys.ts';
-import { createKeyRing, type KeyRing } from '../../../domain/keys/key-ring.ts';
-import type { Caller, Log, PasswordHasher, Redis } from '../../../domain/ports.ts';
-import { createRevocationSet, type RevocationMemory } from '../../../domain/tokens/revocations/revocation-set.ts';
-import { createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
-import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../../config/identity.ts';
-import { keyEncryptionKeyOf, loadConfig } from '../../config/load.ts';
-import { systemClock, systemRandom } from '../../crypto/system.ts';
-import { createVault } from '../../crypto/vault.ts';
-import { createHasher, type Hasher } from '../../hasher/hasher.ts';
-import { createFileMarks } from '../../marks/file-marks.ts';
-import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
-import { createPrismaDatabase } from '../../postgres/prisma.ts';
-import { connectRedis, type RedisConnection } from '../../redis/redis.ts';
 import { cookieOf, type Received, send as sendHttp } from '../http-client.ts';
 import { quietLog } from '../quiet-log.ts';
-
-const systemCaller: Caller = {
-  kind: 'system',
-  name: 'test',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
-
-export type IdentityWorldOptions = {
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
-  readonly authSecret?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly secureCookies?: boolean;
-  readonly trustedOrigins?: readonly string[];
-  readonly log?: Log;
-  /** Places and patience of the hashing queue; the default refuses nobody however slow the machine. */
-  readonly hashQueue?: { readonly capacity: number; readonly maxWaitSeconds: number };
-  /** Puts something between the use-cases and a real part. */
-  readonly around?: {
-    readonly keyRing?: (real: KeyRing) => KeyRing;
-    readonly redis?: (real: Redis) => Redis;
-    readonly hasher?: (real: PasswordHasher) => PasswordHasher;
-  };
-};
+import { type PeopleWorld, type PeopleWorldOptions, startPeopleWorld } from './people-world.ts';
 
 /** One API copy with the routes of identity alone, on real stores, listening on a free port. */
-export type IdentityWorld = {
-  readonly url: string;
-  readonly pool: pg.Pool;
-  readonly redis: RedisConnection;
-  readonly keyRing: KeyRing;
-  readonly access: AccessDirectory;
-  readonly revocations: RevocationMemory;
-  readonly poll: StatePoll;
-  readonly hasher: Hasher;
-  readonly deps: PeoplePorts;
-  close(): Promise<void>;
-};
+export type IdentityWorld = PeopleWorld & { readonly url: string };
 
-export async function startIdentityWorld(options: IdentityWorldOptions): Promise<IdentityWorld> {
-  const authSecret = options.authSecret ?? randomBytes(32).toString('base64url');
-  const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...options.env });
-  const log = options.log ?? quietLog;
-  const shared = { url: options.databaseUrl, statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 };
-  const pool = createPool({ ...shared, connections: 16, applicationName: 'test' });
-  const pollPool = createPool({ ...shared, connections: 1, applicationName: 'test-poll' });
-  const sql = createSql(pool);
-  const onAfterCommitError = (err: unknown): void => log.error({ err }, 'after a commit');
-  const transact = createTransact(pool, onAfterCommitError);
-  const redis = connectRedis(options.redisUrl, () => {});
-  const clock = systemClock;
-  const random = systemRandom;
-  const vault = createVault(keyEncryptionKeyOf(config, authSecret));
-  const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-marks-'));
-
-  const url = 'http://api.sallyport.test';
-  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: url };
-  await ensureKeys({ transact, sql, vault, random }, keySettings, systemCaller);
-  const keyRing = createKeyRing({ sql, vault, clock, random }, config.keys);
-  const access = createAccessDirectory({ sql, clock }, { secondFactorRoles: secondFactorRolesOf(config) });
-  const revocations = createRevocationSet({
-    clock,
-    log,
-    stalenessBoundMs: config.stores.stalenessBoundMs,
-    budget: config.stores.revocationBudget,
-  });
-  const poll = createStatePoll({
-    sql,
-    pollSql: createSql(pollPool),
-    redis,
-    clock,
-    log,
-    marks: createFileMarks(marksDir),
-    revocations,
-    pollIntervalMs: config.stores.pollIntervalMs,
-    onKeysVersion: () => keyRing.load(),
-    onAccessVersion: () => access.load(),
-    onConfirmed: (state) => void keyRing.confirm(state.keysVersion, state.sentAtMs),
-  });
-  poll.start();
-  await Promise.all([keyRing.load(), access.load(), poll.ready()]);
-  const hasher = createHasher({
-    pepper: keyRing.secret('pepper').key,
-    children: 1,
-    ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
-  });
-  const portHasher: PasswordHasher = hasher;
-  const authDatabase = createPrismaDatabase(pool, onAfterCommitError);
-  const auth = createAuth(
-    {
-      sql,
-      redis: options.around?.redis?.(redis) ?? redis,
-      random,
-      vault,
-      clock: systemClock,
-      revocations,
-      authDatabase,
-    },
-    {
-      authSecret,
-      baseUrl: url,
-      ...sessionLifeOf(config),
-      corsOrigins: options.trustedOrigins ?? [],
-      secureCookies: options.secureCookies ?? false,
-    },
-  );
-  await Promise.all([auth.ready(), hasher.dummyDigest()]);
-
-  const deps: PeoplePorts = {
-    transact,
-    sql,
-    redis,
-    clock,
-    random,
-    vault,
-    mailer: { publicUrl: url, wake: () => {} },
-    verificationRequired: isVerificationRequired(config),
-    sessionsPerAccount: config.identity.sessionsPerAccount,
-    log,
-    passwordPolicy: passwordPolicyOf(config),
-    hasher: options.around?.hasher?.(portHasher) ?? portHasher,
-    loginGuard: { locksNetworks: config.limits.profile !== 'load' },
-    auth,
-    access,
-    keyRing: options.around?.keyRing?.(keyRing) ?? keyRing,
-    revocations,
-    announceRevocations: () => poll.announce(),
-    tokenSettings: {
-      ...config.tokens,
-      issuer: url,
-      audience: url,
-      twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
-    },
-    socialProviders: createSocialProviders({}, url),
-  };
-  const app = createApp({ log, trustedProxies: [] });
+export async function startIdentityWorld(options: PeopleWorldOptions): Promise<IdentityWorld> {
+  const people = await startPeopleWorld(options);
+  const { deps } = people;
+  const app = createApp({ log: options.log ?? quietLog, trustedProxies: [] });
   const callers = createCallerResolver({
     bearer: () => null,
     client: () => null,
@@ -180,23 +30,11 @@ export async function startIdentityWorld(options: IdentityWorldOptions): Promise
   const { port } = app.fastify.server.address() as AddressInfo;
 
   return {
+    ...people,
     url: `http://127.0.0.1:${port}`,
-    pool,
-    redis,
-    keyRing,
-    access,
-    revocations,
-    poll,
-    hasher,
-    deps,
     close: async () => {
       await app.fastify.close();
-      await poll.close();
-      await hasher.close();
-      await authDatabase.close();
-      await redis.close();
-      await Promise.all([pool.end(), pollPool.end()]);
-      await rm(marksDir, { recursive: true, force: true });
+      await people.close();
     },
   };
 }
