@@ -28,7 +28,7 @@ type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: bo
 
 /** Headers a page may send beside the safelisted ones. */
 const SENDABLE =
-  'authorization, content-type, dpop, idempotency-key, if-none-match, last-event-id, traceparent, tracestate, x-api-key, x-csrf-token';
+  'authorization, content-digest, content-type, dpop, idempotency-key, if-none-match, last-event-id, signature, signature-input, traceparent, tracestate, x-api-key, x-csrf-token';
 /** Headers a page may read beside the safelisted ones. */
 const READABLE = 'dpop-nonce, etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate';
 const PREFLIGHT_SECONDS = '600';

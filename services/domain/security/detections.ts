@@ -1,3 +1,4 @@
+import { STUFFING_NAMES } from '../identity/guard/forgive-login.ts';
 import type { Severity } from './incident-shapes.ts';
 
 /**
@@ -34,7 +35,7 @@ export const passwordGuessing = defineDetection({
 export const credentialStuffing = defineDetection({
   name: 'credential_stuffing',
   severity: 'high',
-  meaning: 'From one network the passwords of many names were tried within 15 minutes, and most were wrong.',
+  meaning: `From one network the passwords of ${STUFFING_NAMES} names were tried within 15 minutes, and most were wrong.`,
   actions: ['block_network'],
 });
 
