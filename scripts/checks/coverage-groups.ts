@@ -4,8 +4,9 @@ import type { CoverageGroup } from './coverage.ts';
 const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
-  'services/{api,worker}/{main,compose}.ts',
-  'services/api/compose-{views,people}.ts',
+  'services/api/{compose*,gauges,hasher,mail-wake,main,server,social-providers,stores,telemetry}.ts',
+  'services/api/people/{people-thread,thread}.ts',
+  'services/worker/**',
   'services/platform/process/lifetime.ts',
   'services/api/routes/**',
   'services/supervisor/**',
