@@ -1,21 +1,23 @@
 // For tests only: somebody signed in as by a password, with session, cookie and pair, and no password hashed.
 import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { type Assurance, PASSWORD_ALONE } from '../../../domain/identity/assurance.ts';
 import { beginLogin, finishLogin, type LoginAnswer } from '../../../domain/identity/sessions/open-session.ts';
-import type { ApiCopy } from '../api-copy.ts';
+import type { LoginPorts } from '../../../domain/identity/sign-in.ts';
 import { newEmail, type TestUser } from './flows.ts';
 
 const request = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
 const anonymous = { kind: 'anonymous', request } as const;
 
-type Copy = Pick<ApiCopy, 'ports' | 'stores'>;
+type Copy = { readonly ports: LoginPorts; readonly stores: { readonly pools: { readonly main: pg.Pool } } };
 
-/** A login of somebody who is there. */
+/** A login of somebody who is there. @param assurance what it proved; a password unless given */
 export async function logIn(
-  { ports }: Copy,
+  { ports }: Pick<Copy, 'ports'>,
   userId: string,
+  assurance: Assurance = PASSWORD_ALONE,
 ): Promise<Pick<TestUser, 'sessionId' | 'cookie' | 'tokens'>> {
   const login = await ports.auth.transact(async (tx) => {
-    const assurance = { amr: ['pwd'], acr: 'aal1' } as const;
     const opened = await ports.auth.openSession({ userId, assurance }, request);
     return beginLogin(tx, ports, opened, anonymous);
   });
@@ -25,7 +27,7 @@ export async function logIn(
 }
 
 /** Somebody new. @param digest of a password; without it none opens the account */
-export async function insertPerson({ stores }: Copy, email: string, digest?: string): Promise<string> {
+export async function insertPerson({ stores }: Pick<Copy, 'stores'>, email: string, digest?: string): Promise<string> {
   const id = randomUUID();
   const rows = stores.pools.main;
   await rows.query('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [id, email, 'Ada']);
