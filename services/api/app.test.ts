@@ -24,7 +24,14 @@ const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>): Endpoi
   }),
   ...endpoint,
 });
-const thingSold = defineError({ code: 'thing_sold', status: 409, title: 'Sold', cause: 'It is sold.', fix: 'Ask.', retryable: false });
+const thingSold = defineError({
+  code: 'thing_sold',
+  status: 409,
+  title: 'Sold',
+  cause: 'It is sold.',
+  fix: 'Ask.',
+  retryable: false,
+});
 
 function serve(options: Partial<AppOptions> = {}) {
   const failures: string[] = [];

@@ -1,0 +1,31 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadConfig } from '../config/load.ts';
+import { processInputsOf } from './inputs.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-inputs-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const given = { DATABASE_URL: 'postgres://db.test/a', REDIS_URL: 'redis://cache.test/0' };
+const inputsOf = (env: Record<string, string>) => processInputsOf(loadConfig({ SALLYPORT_DATA_DIR: folder, ...env }));
+
+test.each([
+  ['DATABASE_URL', { REDIS_URL: given.REDIS_URL }],
+  ['REDIS_URL', { DATABASE_URL: given.DATABASE_URL }],
+])('without %s nothing is composed, and the fix is named', (name, env) => {
+  expect(() => inputsOf(env as Record<string, string>)).toThrow(new RegExp(`^${name}: is not set \\(start with`));
+});
+
+test('a secret of its own making is kept for the next start, and a given one is taken as it is', () => {
+  const first = inputsOf(given);
+  expect(first).toMatchObject({ dataDir: folder, databaseUrl: given.DATABASE_URL, redisUrl: given.REDIS_URL });
+  expect(first.authSecret.length).toBeGreaterThanOrEqual(32);
+  expect(inputsOf(given).authSecret).toBe(first.authSecret);
+  const own = 'a secret that somebody gave, long enough';
+  expect(inputsOf({ ...given, BETTER_AUTH_SECRET: own }).authSecret).toBe(own);
+});
