@@ -17,6 +17,13 @@ function fromBase32(text: string): Buffer {
   return Buffer.from(bytes);
 }
 
+/** A secret as an enrolment would answer it (RFC 4648 §6, without padding). */
+export function uriOf(secret: string): string {
+  const bits = [...Buffer.from(secret)].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  const text = (bits.match(/.{1,5}/g) ?? []).map((five) => ALPHABET[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');
+  return `otpauth://totp/test?secret=${text}&period=30&digits=6`;
+}
+
 /**
  * An authenticator app, from the RFCs (6238, 4226 §5.3) and no library: the code of the step that lies `steps` from now.
  * @param uri as an enrolment answers it (`otpauth://totp/…`)

@@ -4,7 +4,6 @@ import { expect } from 'vitest';
 import { eventually } from '../eventually.ts';
 import type { ClientCredentials } from '../http-client.ts';
 import { cookieOf, type Json, type Received, send } from '../http-client.ts';
-import type { Product } from '../product.ts';
 import { queryRows } from '../rows.ts';
 
 export type Pair = {
@@ -130,7 +129,7 @@ export type NewClient = {
 
 /** Another client, made by an operator; resolves when the copy knows it. */
 export async function newClient(
-  product: Pick<Product, 'api' | 'credentials'>,
+  product: Api & { readonly credentials: { readonly database_url: string } },
   options: NewClient = {},
 ): Promise<ClientCredentials> {
   const client = {

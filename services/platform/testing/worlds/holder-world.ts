@@ -1,6 +1,5 @@
 // For tests only: people with second factors and passkeys, and the use-cases called where they are.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createOTP } from '@better-auth/utils/otp';
 import { PASSWORD_ALONE, withSecondFactor } from '../../../domain/identity/assurance.ts';
 import type { PasskeyOptions, PasskeyResponse } from '../../../domain/identity/factors/auth-factors.ts';
 import { newRecoveryCodes } from '../../../domain/identity/factors/recovery-codes.ts';
@@ -13,6 +12,7 @@ import { askForPasskey } from '../../../domain/identity/factors/sign-in-with-pas
 import { sessionCaller } from '../../../domain/identity/sessions/read-session.ts';
 import type { Caller } from '../../../domain/ports.ts';
 import { createAuthenticator } from '../counterparts/authenticator.ts';
+import { uriOf } from '../counterparts/totp.ts';
 import { newEmail, newPassword } from '../flows/flows.ts';
 import { insertPerson, logIn } from '../flows/signed-in.ts';
 import type { Json } from '../http-client.ts';
@@ -131,8 +131,7 @@ export async function openHolderWorld(env: Readonly<Record<string, string>> = {}
         [randomUUID(), id, ...sealed],
       );
       await rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [id]);
-      const uri = createOTP(secret, { period: 30, digits: 6 }).url('Sallyport', email);
-      return { ...(await opened(id, email, withSecondFactor(['pwd'], ['otp']))), uri, codes };
+      return { ...(await opened(id, email, withSecondFactor(['pwd'], ['otp']))), uri: uriOf(secret), codes };
     },
     keyHolder: async (key = createAuthenticator()) => {
       const { id, email, caller } = await person();
