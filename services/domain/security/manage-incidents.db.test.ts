@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
+import type { Caller } from '../ports.ts';
+import { type Detection, refreshTokenReuse, stateRewound, tokenReplay } from './detections.ts';
+import { changeIncident, listIncidents, readIncident } from './manage-incidents.ts';
+import { raiseIncident } from './raise-incident.ts';
+
+let ports: OwnPorts;
+beforeAll(async () => {
+  ports = await openTestPorts();
+});
+afterAll(() => ports?.end());
+
+const { request } = testCaller;
+type Declared = typeof refreshTokenReuse | typeof stateRewound | typeof tokenReplay;
+const raise = async (id: string, detection: Detection & Declared = tokenReplay, detail = {}): Promise<string> =>
+  (await raiseIncident(ports.sql, ports, testCaller, detection, { target: { kind: 'user', id }, detail })).id;
+const UNKNOWN = '00000000-0000-7000-8000-000000000000';
+
+describe('incidents', () => {
+  test('are one for a detection and subject until it is closed; later facts stand over earlier ones', async () => {
+    const id = await raise('ada', tokenReplay, { seq: 1, factor: 'password' });
+    expect(await raise('ada', tokenReplay, { seq: 2 })).toBe(id);
+    expect(await raise('ada', refreshTokenReuse), 'another detection').not.toBe(id);
+    expect(await raise('bob'), 'another subject').not.toBe(id);
+    expect(await readIncident(ports, id)).toMatchObject({
+      detection: 'token_replay',
+      severity: 'high',
+      subject: { kind: 'user', id: 'ada' },
+      state: 'open',
+      count: 2,
+      detail: { seq: 2, factor: 'password' },
+      actions: [],
+      reason: null,
+      changed_at: null,
+      changed_by: null,
+    });
+    await changeIncident(ports, { incidentId: id, state: 'closed', reason: 'ours' }, testCaller);
+    expect(await raise('ada')).not.toBe(id);
+  });
+
+  test('write their event when they are raised, and none when they are seen again', async () => {
+    const id = await raise('event');
+    await raise('event');
+    const events = await ports.raw(`SELECT type, detail FROM audit_outbox WHERE target_id = $1`, [id]);
+    expect(events).toEqual([
+      {
+        type: 'incident.raised',
+        detail: { detection: 'token_replay', severity: 'high', subject: 'user', user_id: 'event' },
+      },
+    ]);
+  });
+
+  test('about a name or a network say who it is in no public member', async () => {
+    const target = { kind: 'network', id: 'network:hash' } as const;
+    const { id } = await raiseIncident(ports.sql, ports, testCaller, tokenReplay, { target });
+    const [event] = await ports.raw<{ detail: object }>('SELECT detail FROM audit_outbox WHERE target_id = $1', [id]);
+    expect(event?.detail).toEqual({
+      detection: 'token_replay',
+      severity: 'high',
+      subject: 'network',
+      identifier: 'network:hash',
+    });
+  });
+
+  test('are listed by what is asked for, the one seen last first, a page at a time', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n += 1) ids.push(await raise(`paged ${n}`, stateRewound));
+    for (const [n, id] of ids.entries())
+      await ports.raw(`UPDATE incidents SET last_seen_at = now() + make_interval(secs => $2) WHERE id = $1`, [id, n]);
+    const asked = { detection: 'state_rewound', severity: 'critical', state: 'open', limit: 2 };
+    const first = await listIncidents(ports, asked);
+    const rest = await listIncidents(ports, { ...asked, cursor: first.next ?? undefined });
+    expect([...first.items, ...rest.items].map(({ incident_id }) => incident_id)).toEqual([...ids].reverse());
+    expect([first.items.length, rest.next]).toEqual([2, null]);
+    expect((await listIncidents(ports, { ...asked, state: 'closed' })).items).toEqual([]);
+    expect((await listIncidents(ports, { subjectId: 'paged 1', limit: 9 })).items).toHaveLength(1);
+  });
+
+  test.each(['made up', Buffer.from('["2026-01-01T00:00:00.000Z","no id"]').toString('base64url')])(
+    'a cursor of another list is refused: %s',
+    async (cursor) => {
+      await expect(listIncidents(ports, { limit: 1, cursor })).rejects.toMatchObject({ code: 'cursor_invalid' });
+    },
+  );
+
+  test('that nobody raised are unknown', async () => {
+    await expect(readIncident(ports, UNKNOWN)).rejects.toMatchObject({ code: 'incident_unknown' });
+    const change = { incidentId: UNKNOWN, state: 'closed', reason: 'x' } as const;
+    await expect(changeIncident(ports, change, testCaller)).rejects.toMatchObject({ code: 'incident_unknown' });
+  });
+
+  test('are taken up, then closed for good, each with its reason in the log', async () => {
+    const incidentId = await raise('closed');
+    const taken = await changeIncident(ports, { incidentId, state: 'acknowledged', reason: 'looking' }, testCaller);
+    expect(taken).toMatchObject({ state: 'acknowledged', reason: 'looking', changed_at: expect.any(String) });
+    expect(await raise('closed'), 'it still counts').toBe(incidentId);
+    const closed = await changeIncident(ports, { incidentId, state: 'closed', reason: 'a test' }, testCaller);
+    expect(closed).toMatchObject({ state: 'closed', count: 2 });
+    const late = changeIncident(ports, { incidentId, state: 'acknowledged', reason: 'late' }, testCaller);
+    await expect(late).rejects.toMatchObject({ code: 'incident_closed' });
+    const told = await ports.raw(
+      `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1
+       ORDER BY id`,
+      [incidentId],
+    );
+    expect(told).toEqual([
+      { outcome: 'acknowledged', reason: 'looking' },
+      { outcome: 'closed', reason: 'a test' },
+    ]);
+  });
+
+  test('closed by two at once are closed by one of them', async () => {
+    const incidentId = await raise('race');
+    const close = (reason: string) => changeIncident(ports, { incidentId, state: 'closed', reason }, testCaller);
+    const results = await Promise.allSettled([close('first'), close('second')]);
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'incident_closed' } });
+  });
+
+  const permissions = new Set<string>();
+  const user: Caller = {
+    kind: 'user',
+    userId: 'u1',
+    sessionId: null,
+    clientId: 'c1',
+    permissions,
+    by: 'bearer',
+    tokenId: null,
+    familyId: null,
+    authTime: 0,
+    request,
+  };
+  const callers: [string, Caller][] = [
+    ['user:u1', user],
+    ['client:c2', { kind: 'client', clientId: 'c2', permissions, by: 'client', isVetted: true, request }],
+    ['system:test', testCaller],
+    ['anonymous', { kind: 'anonymous', request }],
+  ];
+  test.each(callers)('say who changed them: %s', async (name, caller) => {
+    const incidentId = await raise(`by ${name}`);
+    const changed = await changeIncident(ports, { incidentId, state: 'closed', reason: 'x' }, caller);
+    expect(changed.changed_by).toBe(name);
+  });
+});
