@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startOidcProvider, type TestProvider } from '../../../platform/testing/counterparts/oidc-provider.ts';
+import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import type { Caller } from '../../ports.ts';
+import { issueCode } from '../accounts/one-time-codes.ts';
+import { personCaller } from '../finish-login.ts';
+import { spendLoginFailures } from '../guard/forgive-login.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
+import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
+import { unlinkAccount } from './linked-accounts.ts';
+import { createSocialProviders, type Profile } from './providers.ts';
+import { type Recognised, recogniseUser } from './recognise-user.ts';
+import { startSocialSignIn } from './start-social-sign-in.ts';
+
+const OWN = 'http://api.sallyport.test';
+let database: TestDatabase;
+let world: PeopleWorld;
+let oidc: TestProvider;
+let ports: PeopleWorld['deps'];
+
+beforeAll(async () => {
+  oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
+  database = await createTestDatabase();
+  world = await startPeopleWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    // A poll may wait for a busy machine.
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
+  const { issuer, clientId, clientSecret } = oidc;
+  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
+  ports = { ...world.deps, socialProviders: createSocialProviders({ company }, OWN) };
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+  await oidc?.close();
+});
+
+const caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;
+const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+
+const waitingMails = async (): Promise<string[]> =>
+  (await rows('SELECT template FROM mail_outbox ORDER BY created_at, id')).map(({ template }) => template);
+
+async function somebody(): Promise<{ id: string; email: string }> {
+  const id = randomUUID();
+  const email = `${id}@people.test`;
+  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  return { id, email };
+}
+const profileOf = (email: string): Profile => ({
+  providerId: 'company',
+  accountId: randomUUID(),
+  email,
+  isEmailVerified: true,
+  name: 'Ada',
+  tokens: {},
+});
+const recognise = (email: string): Promise<Recognised> =>
+  ports.transact((tx) => recogniseUser(tx, ports, profileOf(email), caller));
+
+/** `change` happens once the request waits for the user, whom it has found before: later than any look of its own. */
+const meanwhile = <T>(id: string, change: string, request: () => Promise<T>): Promise<T> =>
+  whileItWaits(world.pool, [userHeld(id)], request, (holder) => holder.query(change, [id]));
+
+describe('an address that somebody here has proved', () => {
+  test('is theirs however it is written, its other ways in stay, and they are told of the new one', async () => {
+    const { id, email } = await somebody();
+    await rows(
+      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
+      [id],
+    );
+    const { sessionId } = await logIn({ ports }, id);
+    const before = await waitingMails();
+    expect(await recognise(email.toUpperCase())).toEqual({ userId: id, isNewUser: false });
+    expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1 ORDER BY 1', [id])).toEqual([
+      { providerId: 'company' },
+      { providerId: 'credential' },
+    ]);
+    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [id])).toEqual([{ id: sessionId }]);
+    expect((await waitingMails()).slice(before.length)).toEqual(['account_linked']);
+  });
+
+  test.each([
+    ['deleted', 'DELETE FROM users WHERE id = $1'],
+    ['disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
+    ['given another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
+  ])('opens nothing where its account was %s while it was recognised', async (_what, change) => {
+    const { id, email } = await somebody();
+    await expect(meanwhile(id, change, () => recognise(email))).rejects.toMatchObject({
+      code: 'login_refused',
+    });
+    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await rows('SELECT 1 FROM users WHERE email = $1 AND id <> $2', [email, id])).toEqual([]);
+  });
+});
+
+describe('an address that nobody here has proved', () => {
+  test('CVE-2026-53516 takes password, other ways in, factors, roles, codes and logins from whoever registered it first', async () => {
+    const id = randomUUID();
+    const email = `${id}@people.test`;
+    const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email, 'x');
+    await rows(`INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, $1, 'other', $2)`, [
+      id,
+      userId,
+    ]);
+    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [userId]);
+    await rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), userId]);
+    await ports.transact((tx) =>
+      issueCode(tx, ports, { id, purpose: 'reset_password', userId, userEpoch: 0, email, lifeSeconds: 600 }),
+    );
+    await logIn({ ports }, userId);
+    await rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
+      [id, userId],
+    );
+
+    expect(await recognise(email)).toEqual({ userId, isNewUser: false });
+
+    expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId])).toEqual([
+      { providerId: 'company' },
+    ]);
+    for (const left of [
+      'SELECT 1 FROM sessions WHERE "userId" = $1',
+      'SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL',
+      'SELECT 1 FROM two_factors WHERE "userId" = $1',
+      'SELECT 1 FROM invitations WHERE user_id = $1',
+      'SELECT 1 FROM one_time_codes WHERE user_id = $1',
+    ])
+      expect(await rows(left, [userId]), left).toEqual([]);
+    expect(
+      await rows('SELECT roles, "emailVerified" IS NOT NULL AS proved FROM users WHERE id = $1', [userId]),
+    ).toEqual([{ roles: ['user'], proved: true }]);
+    expect(
+      await rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.email_verified' AND target_id = $1`, [userId]),
+    ).toEqual([{ outcome: 'ok' }]);
+  });
+
+  test('begins an account, and what was counted against the name before is forgotten', async () => {
+    const email = `${randomUUID()}@people.test`;
+    const counter = accountKeyOf(ports, email);
+    await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [counter]);
+    const { userId, isNewUser } = await recognise(email);
+    expect(isNewUser).toBe(true);
+    expect(await rows('SELECT email, name FROM users WHERE id = $1', [userId])).toEqual([{ email, name: 'Ada' }]);
+    expect(await rows('SELECT 1 FROM login_failures WHERE key = $1', [counter])).toEqual([]);
+  });
+
+  test.each([
+    ['is missing', { email: null }],
+    ['is not proved there either', { isEmailVerified: false }],
+    ['is no address', { email: 'ada at people.test' }],
+  ])('where it %s, nobody is found and nothing begins: social_email_unproven', async (_what, changes) => {
+    const profile = { ...profileOf(`${randomUUID()}@people.test`), ...changes };
+    await expect(ports.transact((tx) => recogniseUser(tx, ports, profile, caller))).rejects.toMatchObject({
+      code: 'social_email_unproven',
+    });
+    expect(await rows('SELECT 1 FROM accounts WHERE "accountId" = $1', [profile.accountId])).toEqual([]);
+    expect(await rows('SELECT 1 FROM users WHERE email = $1', [profile.email])).toEqual([]);
+  });
+});
+
+describe('an account that is linked', () => {
+  test('is recognised by the provider’s name of it, whatever its address is by now; tokens are new, and none is in clear', async () => {
+    const profile = {
+      ...profileOf(`${randomUUID()}@people.test`),
+      tokens: { accessToken: 'first', scopes: ['a', 'b'] },
+    };
+    const first = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+    const [before] = await rows('SELECT * FROM accounts WHERE "userId" = $1', [first.userId]);
+    const moved = { ...profile, email: null, isEmailVerified: false, tokens: { accessToken: 'second' } };
+    expect(await ports.transact((tx) => recogniseUser(tx, ports, moved, caller))).toEqual({
+      userId: first.userId,
+      isNewUser: false,
+    });
+    const [after] = await rows('SELECT * FROM accounts WHERE "userId" = $1', [first.userId]);
+    expect(after.id).toBe(before.id);
+    expect(after.accessToken).not.toBe(before.accessToken);
+    expect(JSON.stringify([before, after])).not.toMatch(/first|second/);
+  });
+
+  test('and taken away while it is recognised opens nothing, and is not there again: social_sign_in_refused', async () => {
+    const profile = profileOf(`${randomUUID()}@people.test`);
+    const { userId } = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+    const again = () => ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+    const takeAway = 'DELETE FROM accounts WHERE "userId" = $1';
+    await expect(meanwhile(userId, takeAway, again)).rejects.toMatchObject({ code: 'social_sign_in_refused' });
+    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [userId])).toEqual([]);
+  });
+});
+
+describe('coming back', () => {
+  const signIn = async (sub: string): Promise<CallbackAnswer> => {
+    const begun = await startSocialSignIn(ports, { provider: 'company' }, caller);
+    const back = await oidc.signIn(begun.url, { sub, email: `${sub}@people.test`, email_verified: true });
+    const { state = '', code, iss: issuer } = Object.fromEntries(back.searchParams);
+    const cookie = begun.setCookie[0]?.split(';', 1)[0];
+    return handleOAuthCallback(ports, { provider: 'company', state, code, issuer, cookie }, caller);
+  };
+
+  test('to an account that was disabled since it was linked opens no session', async () => {
+    const sub = randomUUID();
+    const userId = (await signIn(sub)).result?.user.id as string;
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+  });
+
+  test('to one that an incident had closed before it was disabled is refused as disabled, and leaves the refusal alone', async () => {
+    const sub = randomUUID();
+    const userId = (await signIn(sub)).result?.user.id as string;
+    await ports.transact((tx) => spendLoginFailures(tx, ports, { userId, email: `${sub}@people.test` }));
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_locked' });
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    const events = () => rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
+    const before = await events();
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
+    expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
+  });
+
+  test('from a provider that is not configured any more is 404, and no event of a sign-in that failed', async () => {
+    const events = () => rows(`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`);
+    const before = await events();
+    await expect(handleOAuthCallback(ports, { provider: 'gone', state: 's', code: 'c' }, caller)).rejects.toMatchObject(
+      { code: 'social_provider_unknown' },
+    );
+    expect(await events()).toEqual(before);
+  });
+});
+
+test('of two accounts at one provider the named one is unlinked, and no other', async () => {
+  const { id, email } = await somebody();
+  const [one, two] = [profileOf(email), profileOf(email)];
+  for (const profile of [one, two]) await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+  const sessionId = randomUUID();
+  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
+    sessionId,
+    id,
+  ]);
+  const unlink = (accountId: string) =>
+    unlinkAccount(ports, { providerId: 'company', accountId }, { ...personCaller(id, caller), sessionId } as Caller);
+  await expect(unlink(randomUUID())).rejects.toMatchObject({ code: 'linked_account_unknown' });
+  expect(await unlink(two.accountId)).toEqual({ status: 'unlinked' });
+  expect(await rows('SELECT "accountId" FROM accounts WHERE "userId" = $1', [id])).toEqual([
+    { accountId: one.accountId },
+  ]);
+});
