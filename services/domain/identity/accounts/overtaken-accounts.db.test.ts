@@ -1,0 +1,216 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
+import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
+import {
+  codeOfError,
+  nobody,
+  openPeopledWorld,
+  type PeopledWorld,
+} from '../../../platform/testing/worlds/peopled-world.ts';
+import type { Caller } from '../../ports.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
+import { changeEmail } from './change-email.ts';
+import { changePassword } from './change-password.ts';
+import { inviteAgain } from './invite-user.ts';
+import { acceptInvitation, resetPassword } from './password-by-code.ts';
+import { unlockAccount } from './unlock-account.ts';
+import { readProfile } from './update-profile.ts';
+import { verifyEmail } from './verify-email.ts';
+
+let world: PeopledWorld;
+beforeAll(async () => {
+  world = await openPeopledWorld();
+});
+afterAll(() => world?.close());
+
+const person = ({ hasPassword = true } = {}) => world.signedIn({ hasPassword, isProven: false });
+
+describe('while a sign-in elsewhere puts a stronger digest in place of the one that was read', () => {
+  const upgradeOf = ({ id }: { readonly id: string }) =>
+    ['SELECT account_password_upgrade($1, $2, $3)', [id, world.digest, 'a stronger digest']] as const;
+
+  test('a reset of the password takes effect', async () => {
+    const user = await person();
+    const token = await world.codeFor('reset_password', user);
+    const newOne = newPassword();
+    const reset = () => resetPassword(world.deps, { token, newPassword: newOne }, nobody);
+    expect(await whileItWaits(world.pool, [upgradeOf(user)], reset)).toEqual({ status: 'password_reset' });
+    expect(await world.isPasswordOf(user.id, newOne)).toBe(true);
+  });
+
+  test('so does a change of it, of somebody without a name', async () => {
+    const user = await person();
+    await world.rows('UPDATE users SET name = NULL WHERE id = $1', [user.id]);
+    const caller = await world.callerOf(user);
+    const newOne = newPassword();
+    const change = () => changePassword(world.deps, { currentPassword: world.password, newPassword: newOne }, caller);
+    expect((await whileItWaits(world.pool, [upgradeOf(user)], change)).body.user).toMatchObject({
+      id: user.id,
+      name: null,
+    });
+    expect(await world.isPasswordOf(user.id, newOne)).toBe(true);
+  });
+});
+
+describe('a password row that somebody deletes by hand while another password is on its way', () => {
+  const deletionOf = ({ id }: { readonly id: string }) => ['DELETE FROM accounts WHERE "userId" = $1', [id]] as const;
+  const NOTHING_REPLACED = 'nothing was handed over';
+
+  test('a change is undone: the session lives, and no mail tells of it', async () => {
+    const user = await person();
+    const caller = await world.callerOf(user);
+    const change = () =>
+      changePassword(world.deps, { currentPassword: world.password, newPassword: newPassword() }, caller);
+    const mails = () => world.rows('SELECT count(*)::int FROM mail_outbox');
+    const before = await mails();
+    await expect(whileItWaits(world.pool, [deletionOf(user)], change)).rejects.toThrow(NOTHING_REPLACED);
+    expect(await mails()).toEqual(before);
+    expect(await world.callerOf(user)).toEqual(caller);
+  });
+
+  test('so is a reset, whose code stays and then sets the password', async () => {
+    const user = await person();
+    const token = await world.codeFor('reset_password', user);
+    const newOne = newPassword();
+    const reset = () => resetPassword(world.deps, { token, newPassword: newOne }, nobody);
+    await expect(whileItWaits(world.pool, [deletionOf(user)], reset)).rejects.toThrow(NOTHING_REPLACED);
+    expect(await reset()).toEqual({ status: 'password_reset' });
+    expect(await world.isPasswordOf(user.id, newOne)).toBe(true);
+  });
+});
+
+describe('U7 who acts on their account by a session that ends meanwhile, or without one', () => {
+  test('changes nothing', async () => {
+    const user = await person({ hasPassword: false });
+    const caller = await world.callerOf(user);
+    const change = (by: Caller) => () => codeOfError(changeEmail(world.deps, { newEmail: newEmail() }, by));
+    const mails = async () => (await world.rows('SELECT count(*)::int FROM mail_outbox'))[0];
+    const before = await mails();
+    expect(await change({ ...caller, sessionId: null })()).toBe('unauthenticated');
+    const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
+    expect(await overtaken(world.pool, user.id, endAll, change(caller))).toBe('unauthenticated');
+    expect(await mails()).toEqual(before);
+  });
+
+  test('a token of an account that is gone reads no profile', async () => {
+    const user = await person({ hasPassword: false });
+    const caller = await world.callerOf(user);
+    await world.rows('DELETE FROM users WHERE id = $1', [user.id]);
+    expect(await codeOfError(readProfile(world.deps, {}, caller))).toBe('unauthenticated');
+  });
+});
+
+describe('a code that proves an address', () => {
+  const verify = (token: string, given: object) => () =>
+    codeOfError(verifyEmail(world.deps, { token, ...given }, nobody));
+
+  test('counts no more when the session beside it ends first, nor when the address is proved by something else', async () => {
+    const [signedOut, proved] = [await person({ hasPassword: false }), await person({ hasPassword: false })];
+    const first = verify(await world.codeFor('verify_email', signedOut), signedOut);
+    const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
+    expect(await overtaken(world.pool, signedOut.id, endAll, first)).toBe('code_invalid');
+    expect(await world.accountOf(signedOut.id)).toMatchObject({ emailVerified: null });
+    const second = verify(await world.codeFor('verify_email', proved), proved);
+    const prove = `UPDATE users SET "emailVerified" = '2026-01-01Z' WHERE id = $1`;
+    expect(await overtaken(world.pool, proved.id, prove, second)).toBe('code_invalid');
+    expect(await world.accountOf(proved.id)).toMatchObject({ emailVerified: new Date('2026-01-01Z') });
+  });
+
+  test.each(['verify_email', 'change_email'] as const)(
+    '%s: counts with a password that a sign-in elsewhere gives a stronger digest',
+    async (purpose) => {
+      const user = await person();
+      const email = purpose === 'change_email' ? newEmail() : user.email;
+      const ask = verify(await world.codeFor(purpose, { id: user.id, email }), { password: world.password });
+      const upgrade = [
+        'SELECT account_password_upgrade($1, $2, $3)',
+        [user.id, world.digest, 'a stronger digest'],
+      ] as const;
+      expect(await whileItWaits(world.pool, [userHeld(user.id), upgrade], ask)).toBe('none');
+      expect(await world.accountOf(user.id)).toMatchObject({ email, emailVerified: expect.any(Date) });
+    },
+  );
+
+  test('counts no more where the password is taken away, or another one set, after it was proved', async () => {
+    const take = 'DELETE FROM accounts WHERE "userId" = $1';
+    const set = `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`;
+    for (const changes of [[take], [take, set], [`UPDATE accounts SET password = 'x' WHERE "userId" = $1`]]) {
+      const user = await person();
+      const ask = verify(await world.codeFor('verify_email', user), { password: world.password });
+      const held = changes.map((text) => [text, [user.id]] as const);
+      expect(await whileItWaits(world.pool, [userHeld(user.id), ...held], ask)).toBe('code_invalid');
+      expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: null });
+    }
+  });
+
+  test('of a sign-up: an account that had the address and is deleted, or gets another, meanwhile is not taken over', async () => {
+    for (const change of ['DELETE FROM users WHERE id = $1', `UPDATE users SET email = id || '@x' WHERE id = $1`]) {
+      const other = await person();
+      const token = await world.codeFor('sign_up', { id: null, email: other.email });
+      const taken = verify(token, { password: newPassword() });
+      const code = await whileItWaits(world.pool, [userHeld(other.id)], taken, (holder) =>
+        holder.query(change, [other.id]),
+      );
+      expect(code).toBe('code_invalid');
+      expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [other.email])).toEqual([]);
+      const ways = await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [other.id]);
+      expect(ways).toEqual(change.startsWith('DELETE') ? [] : [{ password: world.digest }]);
+    }
+  });
+
+  test('stays where the database fails in the middle: 503, and the same code counts afterwards', async () => {
+    const user = await person({ hasPassword: false });
+    const ask = verify(await world.codeFor('verify_email', user), user);
+    expect(await cutOff(world.pool, user.id, ask)).toBe('store_unavailable');
+    expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: null });
+    expect(await ask()).toBe('none');
+    expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: expect.any(Date) });
+  });
+});
+
+describe('invitations', () => {
+  async function invited() {
+    const { id, email } = await world.somebody({ isProven: false });
+    await world.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{operator}')`, [id]);
+    return { id, token: await world.codeFor('invitation', { id, email }) };
+  }
+  const accept = (token: string) => () => acceptInvitation(world.deps, { token, newPassword: newPassword() }, nobody);
+  const rolesOf = async (id: string) => (await world.accountOf(id))?.roles;
+
+  test('a role taken out of one while it is being accepted is not granted', async () => {
+    const { id, token } = await invited();
+    const takeOut = `UPDATE invitations SET roles = '{}' WHERE user_id = $1`;
+    expect(await overtaken(world.pool, id, takeOut, accept(token))).toEqual({ status: 'invitation_accepted' });
+    expect(await rolesOf(id)).toEqual(['user']);
+  });
+
+  test('the code of one that is gone gives a password, and no role', async () => {
+    const { id, token } = await invited();
+    await world.rows('DELETE FROM invitations WHERE user_id = $1', [id]);
+    expect(await accept(token)()).toEqual({ status: 'invitation_accepted' });
+    expect(await rolesOf(id)).toEqual(['user']);
+  });
+
+  test('who signed up and never proved the address can be invited, to no role', async () => {
+    const user = await person();
+    const again = await inviteAgain(
+      { ...world.deps, invitationSeconds: 600 },
+      { userId: user.id, reason: 'never got the mail' },
+      world.system,
+    );
+    expect(again).toMatchObject({ id: user.id });
+    expect(await world.rows('SELECT roles FROM invitations WHERE user_id = $1', [user.id])).toEqual([{ roles: [] }]);
+  });
+});
+
+test('a code that unlocks an account unlocked already succeeds, and says that nothing was forgotten', async () => {
+  const user = await person();
+  const token = await world.codeFor('unlock_account', user);
+  const key = accountKeyOf(world.deps, user.email);
+  expect(await world.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
+  expect((await unlockAccount(world.deps, { token }, nobody)).body).toEqual({ status: 'unlocked' });
+  const told = await world.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
+    user.id,
+  ]);
+  expect(told).toEqual([{ detail: expect.objectContaining({ failures: 0, reason: 'mailed_code' }) }]);
+});
