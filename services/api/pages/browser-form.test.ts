@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import {
+  internalError,
+  rateLimited,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../../platform/errors.ts';
+import { answer } from '../answer.ts';
+import {
+  asPage,
+  errorHeaders,
+  expiredForm,
+  goTo,
+  type HasForms,
+  isOwnForm,
+  problemPage,
+  tieForm,
+} from './browser-form.ts';
+
+const OWN = 'https://own.test';
+const key = randomBytes(32);
+
+function portsWith(secureCookies: boolean): HasForms {
+  return {
+    keyRing: {
+      secret: () => ({ version: 1, key }),
+      secretVersion: (_name: string, version: number) => (version === 1 ? key : undefined),
+    },
+    auth: { browser: { secureCookies, sessionCookie: 'session', trustedOrigins: new Set([OWN]) } },
+  } as unknown as HasForms;
+}
+const ports = portsWith(false);
+
+const requestWith = (headers: Record<string, string>, endpoint?: Partial<Endpoint>): FastifyRequest =>
+  ({ headers, routeOptions: { config: { endpoint } } }) as unknown as FastifyRequest;
+
+/** A browser that was shown a form: its cookie, and the token in the form. */
+function shownForm(session = '') {
+  const first = tieForm(ports, requestWith(session === '' ? {} : { cookie: `session=${session}` }));
+  const page = first.setCookie[0]!.split(';', 1)[0]!;
+  return { token: first.token, page, cookie: session === '' ? page : `${page}; session=${session}` };
+}
+
+describe('a form (A8)', () => {
+  test('sent from the page that this browser was shown is our own', () => {
+    const { token, cookie } = shownForm();
+    expect(isOwnForm(ports, requestWith({ cookie }), token)).toBe(true);
+    expect(isOwnForm(ports, requestWith({ cookie, origin: OWN }), token)).toBe(true);
+  });
+
+  test('of another browser, of none, or from a foreign page is not', () => {
+    const { token, cookie } = shownForm();
+    expect(isOwnForm(ports, requestWith({ cookie: shownForm().cookie }), token)).toBe(false);
+    expect(isOwnForm(ports, requestWith({}), token)).toBe(false);
+    for (const origin of ['https://foreign.test', 'null'])
+      expect(isOwnForm(ports, requestWith({ cookie, origin }), token)).toBe(false);
+    for (const forged of ['', `2${token.slice(1)}`, token.slice(0, -1)])
+      expect(isOwnForm(ports, requestWith({ cookie }), forged)).toBe(false);
+  });
+
+  test('is of no use once somebody else is signed in', () => {
+    const { token, page, cookie } = shownForm('first');
+    expect(isOwnForm(ports, requestWith({ cookie }), token)).toBe(true);
+    expect(isOwnForm(ports, requestWith({ cookie: `${page}; session=second` }), token)).toBe(false);
+    expect(isOwnForm(ports, requestWith({ cookie: page }), token)).toBe(false);
+  });
+
+  test('leaves the cookie of the browser as it is, unless it has none of ours', () => {
+    const { page } = shownForm();
+    expect(tieForm(ports, requestWith({ cookie: page })).setCookie).toEqual([]);
+    expect(tieForm(ports, requestWith({ cookie: 'sallyport.page=planted' })).setCookie).toHaveLength(1);
+  });
+
+  test('is tied by a cookie that no script reads, and that is of this host alone where the API is served by TLS', () => {
+    expect(tieForm(ports, requestWith({})).setCookie[0]).toMatch(/^sallyport\.page=.*; HttpOnly; SameSite=Lax$/);
+    expect(tieForm(portsWith(true), requestWith({})).setCookie[0]).toMatch(
+      /^__Host-sallyport\.page=[\w-]{22}; Path=\/; .*; Secure$/,
+    );
+  });
+
+  test('that is over says what to do', () => {
+    expect(expiredForm()).toMatchObject({ status: 403, body: expect.stringContaining('This form has expired') });
+  });
+});
+
+describe('an error', () => {
+  const page = { responses: { 200: { contentType: 'text/html; charset=utf-8' } } };
+  const looking = { accept: 'text/html,*/*' };
+
+  test('is a page for those who look at pages, and for nobody else', () => {
+    expect(problemPage(rateLimited({ retryAfterSeconds: 9 }), requestWith(looking, page))).toMatchObject({
+      status: 429,
+      body: expect.stringContaining('Try again in 9 seconds.'),
+      headers: { 'retry-after': '9' },
+    });
+    expect(problemPage(rateLimited(), requestWith({ accept: 'application/json' }, page))).toBeNull();
+    expect(problemPage(rateLimited(), requestWith({}, page))).toBeNull();
+    expect(problemPage(rateLimited(), requestWith(looking, { responses: { 200: null } }))).toBeNull();
+    expect(problemPage(rateLimited(), requestWith(looking))).toBeNull();
+  });
+
+  test("of a page's own work is shown on one, but a defect stays a defect", async () => {
+    const failing = (error: Error) => asPage(() => Promise.reject(error));
+    await expect(failing(storeUnavailable())).resolves.toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    await expect(failing(internalError())).rejects.toMatchObject({ code: 'internal_error' });
+    await expect(failing(new Error('defect'))).rejects.toThrow('defect');
+    const own = answer(200, 'x');
+    await expect(asPage(async () => own)).resolves.toBe(own);
+  });
+
+  test('has the headers that its status calls for', () => {
+    expect(errorHeaders(unauthenticated())).toEqual({ 'www-authenticate': 'Bearer realm="sallyport"' });
+    expect(errorHeaders(requestInvalid({ retryAfterSeconds: 0.5 }))).toEqual({ 'retry-after': '1' });
+    expect(errorHeaders(requestInvalid())).toEqual({});
+  });
+});
+
+test('whoever is sent on is sent by GET, and tells nobody from where', () => {
+  expect(goTo('/login')).toMatchObject({
+    status: 303,
+    headers: { location: '/login', 'referrer-policy': 'no-referrer' },
+  });
+  expect(goTo('/login').headers).not.toHaveProperty('set-cookie');
+  expect(goTo('/login', ['a=1']).headers['set-cookie']).toEqual(['a=1']);
+});

@@ -1,0 +1,136 @@
+import { expect, test } from 'vitest';
+import { documentOf, formPageHeaders, html, type Page } from './html.ts';
+import {
+  askSignOutPage,
+  codePage,
+  consentPage,
+  deviceCodePage,
+  deviceConfirmPage,
+  deviceDonePage,
+  errorPage,
+  loginPage,
+  signedInPage,
+  signedOutPage,
+  toProviderPage,
+} from './pages.ts';
+
+const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
+const named = { clientName: HOSTILE, email: HOSTILE, formToken: HOSTILE, scopes: ['email', HOSTILE] };
+const unvetted = { address: HOSTILE };
+
+/** Every page with something hostile wherever something is put in. */
+const hostile: Readonly<Record<string, Page>> = {
+  login: loginPage({ formToken: HOSTILE, next: HOSTILE, email: HOSTILE, providers: [HOSTILE], problem: HOSTILE }),
+  code: codePage({ formToken: HOSTILE, next: HOSTILE, challenge: HOSTILE, problem: HOSTILE }),
+  provider: toProviderPage(HOSTILE, `https://a.test/?q=${HOSTILE}`),
+  signedIn: signedInPage(HOSTILE, HOSTILE),
+  askSignOut: askSignOutPage({ ...named, clientId: HOSTILE, redirectUri: HOSTILE, state: HOSTILE }),
+  consent: consentPage({ ...named, query: HOSTILE, clientHost: HOSTILE, unvetted }),
+  device: deviceConfirmPage({ ...named, userCode: HOSTILE, unvetted }),
+  error: errorPage(HOSTILE, HOSTILE, HOSTILE),
+};
+
+test.each(Object.entries(hostile))('whatever is put into the page of %s is text, and no markup', (_name, page) => {
+  const document = documentOf(page);
+  expect(document).not.toContain(HOSTILE);
+  expect(document).not.toMatch(/<img|<script(?! src="\/login\/passkey\.js" defer>)/);
+  expect(document).toContain('&lt;script&gt;');
+});
+
+test('a problem is announced, and where there is none nothing is', () => {
+  const form = { formToken: 't', next: '/', email: '', providers: [] };
+  expect(documentOf(loginPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
+  expect(documentOf(loginPage(form))).not.toContain('<p class="bad" role="alert">');
+  expect(documentOf(deviceCodePage(true))).toContain('This code is not known');
+  expect(documentOf(deviceCodePage(false))).not.toContain('role="alert"');
+});
+
+test('the login page has a button for each provider, by the name that people know, and no form without one', () => {
+  const shown = documentOf(
+    loginPage({ formToken: 't', next: '/', email: '', providers: ['github', 'google', 'company'] }),
+  );
+  for (const [value, name] of [
+    ['github', 'GitHub'],
+    ['google', 'Google'],
+    ['company', 'Company'],
+  ])
+    expect(shown).toContain(`value="${value}">Continue with ${name}</button>`);
+  const without = documentOf(loginPage({ formToken: 't', next: '/', email: '', providers: [] }));
+  expect(without).not.toContain('/login/provider');
+});
+
+test('a client that nobody looked at is shown as one, with the address it is known by', () => {
+  const asked = {
+    formToken: 't',
+    query: 'q',
+    clientName: 'App',
+    clientHost: 'app.test',
+    email: 'a@b.test',
+    scopes: [],
+  };
+  const warning = 'Nobody here knows this application';
+  expect(documentOf(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
+  const nameless = documentOf(consentPage({ ...asked, unvetted: { address: null } }));
+  expect(nameless).toContain(warning);
+  expect(nameless).not.toContain('It is found at');
+  expect(documentOf(consentPage({ ...asked, unvetted: { address: 'https://app.test/a' } }))).toContain(
+    'It is found at <strong><code>https://app.test/a</code></strong>.',
+  );
+});
+
+test('scopes are said in words, and those without words by their name', () => {
+  const page = documentOf(
+    deviceConfirmPage({
+      formToken: 't',
+      userCode: 'ABCD',
+      clientName: 'TV',
+      unvetted: null,
+      email: 'e',
+      scopes: ['email', 'things:read'],
+    }),
+  );
+  expect(page).toContain('see your e-mail address');
+  expect(page).toContain('use <code>things:read</code> for you');
+});
+
+test('whoever asks to sign somebody out is named where that is known', () => {
+  const asked = { formToken: 't', clientId: '', redirectUri: '', state: '', email: 'a@b.test' };
+  expect(documentOf(askSignOutPage({ ...asked, clientName: 'App' }))).toContain('<strong>App</strong> asks you');
+  expect(documentOf(askSignOutPage({ ...asked, clientName: null }))).not.toContain('asks you to sign out');
+});
+
+test('what was decided is said, and an error says what to do next', () => {
+  expect(documentOf(deviceDonePage(true))).toContain('Device connected');
+  expect(documentOf(deviceDonePage(false))).toContain('The device has no access.');
+  expect(documentOf(signedOutPage)).toContain('You are signed out.');
+  const page = documentOf(errorPage('Over', null));
+  expect(page).toContain('Go back to the application and try again.');
+  expect(page).not.toContain('<p></p>');
+});
+
+test('a page goes on elsewhere only where it says so', () => {
+  expect(documentOf(toProviderPage('google', 'https://a.test/x?a=1&b=2'))).toContain(
+    '<meta http-equiv="refresh" content="0;url=https://a.test/x?a=1&amp;b=2">',
+  );
+  expect(documentOf(signedOutPage)).not.toContain('http-equiv');
+});
+
+test('its headers let its forms go to our own origin and to what is named, and its script run if it has one', () => {
+  const bare = formPageHeaders({});
+  expect(bare['content-security-policy']).toContain("form-action 'self';");
+  expect(bare['content-security-policy']).not.toContain('script-src');
+  expect(bare).toMatchObject({
+    'cache-control': 'no-store',
+    'referrer-policy': 'same-origin',
+    'x-frame-options': 'DENY',
+  });
+  const own = formPageHeaders({ script: '/login/passkey.js' }, ['https://app.test']);
+  expect(own['content-security-policy']).toContain("form-action 'self' https://app.test;");
+  expect(own['content-security-policy']).toContain("script-src 'self'");
+});
+
+test('a template keeps what is markup already, and leaves out what is not there', () => {
+  expect(html`${html`<b>${1}</b>`}${[html`<i>`, html`</i>`]}${null}${undefined}${false}${'<&'}`.text).toBe(
+    '<b>1</b><i></i>&lt;&amp;',
+  );
+});
