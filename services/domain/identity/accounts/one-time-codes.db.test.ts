@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newEmail } from '../../../platform/testing/flows/flows.ts';
+import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
+import { takeVoidedUnlock } from './offer-unlock.ts';
+import type { CodePurpose } from './one-time-codes.store.ts';
+import { deleteCodes, deleteCodesOf, findNewestCode } from './one-time-codes.store.ts';
+import { findCode, issueCode, type NewCode, openCode, redeemCode } from './one-time-codes.ts';
+
+let ports: OwnPorts;
+beforeAll(async () => {
+  ports = await openTestPorts();
+});
+afterAll(() => ports?.end());
+
+async function person(): Promise<{ id: string; email: string }> {
+  const [id, email] = [ports.random.uuid(), newEmail()];
+  await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, email]);
+  return { id, email };
+}
+
+const issue = (purpose: CodePurpose, to: { id: string | null; email: string }, more: Partial<NewCode> = {}) =>
+  issueCode(ports.sql, ports, {
+    id: ports.random.uuid(),
+    purpose,
+    userId: to.id,
+    userEpoch: to.id === null ? null : 0,
+    email: to.email,
+    lifeSeconds: 600,
+    ...more,
+  });
+const issued = async (...given: Parameters<typeof issue>): Promise<string> => {
+  const code = await issue(...given);
+  if (code === null) throw new Error('no code');
+  return code;
+};
+const redeem = (code: string, ...purposes: CodePurpose[]) =>
+  ports.transact((tx) => redeemCode(tx, ports, purposes, code));
+const endLogins = (id: string) => ports.raw('SELECT user_every_login_end($1)', [id]);
+
+describe('a code', () => {
+  test('is 256 bits, of which neither the code nor what it carries is stored in clear', async () => {
+    const code = await issued('sign_up', { id: null, email: newEmail() }, { carries: { name: 'Ada Lovelace' } });
+    expect(code).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    const stored = JSON.stringify(await ports.raw(`SELECT *, encode(hash, 'escape') FROM one_time_codes`));
+    expect(stored).not.toContain(code);
+    expect(stored).not.toContain('Lovelace');
+    expect(await redeem(code, 'sign_up')).toMatchObject({ userId: null, carries: { name: 'Ada Lovelace' } });
+  });
+
+  test('tells whose it is and where it was sent, and carries nothing unless given', async () => {
+    const user = await person();
+    const code = await issued('verify_email', user);
+    const { id: userId, email } = user;
+    expect(await redeem(code, 'verify_email')).toEqual({ purpose: 'verify_email', userId, email, carries: undefined });
+  });
+
+  test('counts once: of ten at a time one gets it', async () => {
+    const code = await issued('reset_password', await person());
+    const got = await Promise.all(Array.from({ length: 10 }, () => redeem(code, 'reset_password')));
+    expect(got.filter((proof) => proof !== undefined)).toHaveLength(1);
+    expect(await redeem(code, 'reset_password')).toBeUndefined();
+  });
+
+  test('stays where the transaction that redeems it is rolled back', async () => {
+    const code = await issued('reset_password', await person());
+    const failed = ports.transact(async (tx) => {
+      await redeemCode(tx, ports, ['reset_password'], code);
+      throw new Error('after the code');
+    });
+    await expect(failed).rejects.toThrow('after the code');
+    expect(await redeem(code, 'reset_password')).toBeDefined();
+  });
+
+  test('is found among the purposes it may have, and counts for no other', async () => {
+    const code = await issued('change_email', await person());
+    expect(await redeem(code, 'reset_password', 'unlock_account')).toBeUndefined();
+    expect(await redeem(code, 'sign_up', 'verify_email', 'change_email')).toMatchObject({ purpose: 'change_email' });
+  });
+
+  test('that is over, or of another form, is none; to look at one does not use it up', async () => {
+    const user = await person();
+    const over = await issued('verify_email', user, { lifeSeconds: 0 });
+    expect(await findCode(ports.sql, 'verify_email', over)).toBeUndefined();
+    expect(await redeem(over, 'verify_email')).toBeUndefined();
+    for (const text of ['', 'x', `${over}x`, `${over.slice(0, 42)}=`])
+      expect(await findCode(ports.sql, 'verify_email', text)).toBeUndefined();
+    const code = await issued('verify_email', user);
+    for (let n = 0; n < 2; n += 1) expect(await findCode(ports.sql, 'verify_email', code)).toBeDefined();
+  });
+
+  test('does not count once the logins of its user have ended', async () => {
+    const user = await person();
+    const code = await issued('verify_email', user);
+    await endLogins(user.id);
+    expect(await redeem(code, 'verify_email')).toBeUndefined();
+    const newer = await issued('verify_email', user, { userEpoch: 1 });
+    expect(await redeem(newer, 'verify_email')).toBeDefined();
+  });
+
+  test('goes with its user', async () => {
+    const user = await person();
+    const code = await issued('verify_email', user);
+    await ports.raw('DELETE FROM users WHERE id = $1', [user.id]);
+    expect(await findCode(ports.sql, 'verify_email', code)).toBeUndefined();
+  });
+
+  test('for another address does not count where devices were forgotten after it was asked for; others do', async () => {
+    const user = await person();
+    const [move, reset] = [await issued('change_email', user), await issued('reset_password', user)];
+    await ports.raw(`UPDATE users SET "devicesSince" = now() + interval '6 seconds' WHERE id = $1`, [user.id]);
+    expect(await redeem(move, 'change_email')).toBeUndefined();
+    expect(await redeem(reset, 'reset_password')).toBeDefined();
+  });
+
+  test('of another try to send a mail takes the place of the one before', async () => {
+    const user = await person();
+    const id = ports.random.uuid();
+    const [first, second] = [await issued('verify_email', user, { id }), await issued('verify_email', user, { id })];
+    expect(await findCode(ports.sql, 'verify_email', first)).toBeUndefined();
+    expect(await findCode(ports.sql, 'verify_email', second)).toMatchObject({ id });
+  });
+
+  test('opens what it carries under its own id alone', async () => {
+    const email = newEmail();
+    await issued('sign_up', { id: null, email }, { carries: { name: 'Ada' } });
+    const row = await findNewestCode(ports.sql, email, 'sign_up');
+    expect(row && openCode(ports, row)).toEqual({ name: 'Ada' });
+    expect(() => openCode(ports, { id: ports.random.uuid(), sealed: row?.sealed ?? null })).toThrow();
+  });
+});
+
+describe('codes alive for one address', () => {
+  test('are three of one purpose and five of all: strangers annoy nobody with more', async () => {
+    const user = await person();
+    const purposes = ['verify_email', 'verify_email', 'verify_email', 'verify_email', 'reset_password'] as const;
+    const got: boolean[] = [];
+    for (const purpose of purposes) got.push((await issue(purpose, user)) !== null);
+    expect(got).toEqual([true, true, true, false, true]);
+    expect(await issue('unlock_account', user)).not.toBeNull();
+    expect(await issue('change_email', user)).toBeNull();
+    expect(await issue('verify_email', await person())).not.toBeNull();
+  });
+
+  test('leave place for an invitation and for what comes unasked, which take none', async () => {
+    const user = await person();
+    for (let n = 0; n < 4; n += 1) expect(await issue('invitation', user)).not.toBeNull();
+    for (let n = 0; n < 3; n += 1) expect(await issue('unlock_account', user)).not.toBeNull();
+    expect(await issue('unlock_account', user)).toBeNull();
+    expect(await issue('unlock_account', user, { isUnasked: true })).not.toBeNull();
+  });
+
+  test('that are over leave their place', async () => {
+    const user = await person();
+    for (let n = 0; n < 3; n += 1) await issued('reset_password', user, { lifeSeconds: 0 });
+    expect(await issue('reset_password', user)).not.toBeNull();
+  });
+});
+
+describe('codes that are taken back', () => {
+  test('are all of a user and all of an address, or those of one purpose', async () => {
+    const [user, other] = [await person(), await person()];
+    const own = await issued('change_email', { ...user, email: newEmail() });
+    const toAddress = await issued('sign_up', { id: null, email: user.email });
+    const invitation = await issued('invitation', other);
+    const kept = await issued('verify_email', other);
+    await ports.transact((tx) => deleteCodes(tx, user.id, user.email));
+    await ports.transact((tx) => deleteCodesOf(tx, other.id, 'invitation'));
+    expect(await findCode(ports.sql, 'change_email', own)).toBeUndefined();
+    expect(await findCode(ports.sql, 'sign_up', toAddress)).toBeUndefined();
+    expect(await findCode(ports.sql, 'invitation', invitation)).toBeUndefined();
+    expect(await findCode(ports.sql, 'verify_email', kept)).toBeDefined();
+  });
+
+  test('are, of those that unlock, only what the end of every login has voided; whether there were any is told', async () => {
+    const user = await person();
+    const take = () => ports.transact((tx) => takeVoidedUnlock(tx, user.id));
+    await issued('unlock_account', user);
+    expect(await take()).toBe(false);
+    await endLogins(user.id);
+    const newer = await issued('unlock_account', user, { userEpoch: 1 });
+    expect([await take(), await take()]).toEqual([true, false]);
+    expect(await redeem(newer, 'unlock_account')).toBeDefined();
+  });
+});
