@@ -1,37 +1,49 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
 import { insertSession, insertUser } from '../../platform/testing/made/families.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { type PeopleWorld, startPeopleWorld } from '../../platform/testing/worlds/people-world.ts';
 import { validateToken } from '../tokens/judge/validate-token.ts';
+import { createVerifiedTokenCache } from '../tokens/judge/verified-token-cache.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 
-let world: ApiWorld;
-let api: ApiCopy;
+let database: TestDatabase;
+let world: PeopleWorld;
 let service: BetterAuthIntegrationService;
 const credentials = { email: newEmail(), password: newPassword() };
 let user: User;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy();
-  service = new BetterAuthIntegrationService(api.ports);
+  database = await createTestDatabase();
+  world = await startPeopleWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    // A poll may wait for a busy machine.
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
+  service = new BetterAuthIntegrationService(world.deps);
   user = await service.createUser({ ...credentials, name: 'Ada' }, home);
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+const verifiedTokens = createVerifiedTokenCache();
+const judge = (token: string) => validateToken({ ...world.deps, verifiedTokens }, token);
+const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 
 describe('BetterAuthIntegrationService', () => {
   test('A-USR-01: row and digest are made, a mail asks for the proof, and no answer holds the digest', async () => {
     expect(user).toMatchObject({ email: credentials.email, name: 'Ada', emailVerified: false });
-    const [row] = await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [user.id]);
+    const [row] = await rows('SELECT password FROM accounts WHERE "userId" = $1', [user.id]);
     expect(row.password).toMatch(/^\$2b\$12\$/);
     expect(JSON.stringify(user)).not.toContain(row.password);
-    expect(await world.rows('SELECT template FROM mail_outbox')).toEqual([{ template: 'verify_email' }]);
-    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    expect(await rows('SELECT template FROM mail_outbox')).toEqual([{ template: 'verify_email' }]);
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
     await expect(service.createUser(credentials)).rejects.toMatchObject({ code: 'email_taken' });
   });
 
@@ -42,7 +54,7 @@ describe('BetterAuthIntegrationService', () => {
       session: { ipAddress: '192.0.2.1' },
       tokens: { token_type: 'Bearer' },
     });
-    expect(validateToken(api.ports, login.tokens.access_token)).toMatchObject({ active: true });
+    expect(judge(login.tokens.access_token)).toMatchObject({ active: true });
     for (const wrong of [
       { ...credentials, password: newPassword() },
       { ...credentials, email: newEmail() },
@@ -67,29 +79,29 @@ describe('BetterAuthIntegrationService', () => {
     const { session: own, tokens } = await service.authenticateUser(credentials, home);
     await service.revokeSession(own.id, 'lost laptop');
     expect(await service.validateSession(own.id)).toEqual({ valid: false, reason: 'revoked', session: null });
-    expect(validateToken(api.ports, tokens.access_token)).toMatchObject({ active: false, reason: 'session_ended' });
-    const [kept] = await world.rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [own.id]);
+    expect(judge(tokens.access_token)).toMatchObject({ active: false, reason: 'session_ended' });
+    const [kept] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [own.id]);
     expect(kept).toEqual({ reason: 'lost laptop' });
 
-    await world.rows('UPDATE sessions SET "expiresAt" = now() WHERE id = $1', [session.id]);
+    await rows('UPDATE sessions SET "expiresAt" = now() WHERE id = $1', [session.id]);
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'expired' });
     expect(await service.validateSession(randomUUID())).toMatchObject({ valid: false, reason: 'unknown' });
   });
 
   test('nobody, and somebody disabled, has no session', async () => {
     await expect(service.createSession(randomUUID(), home)).rejects.toMatchObject({ code: 'unauthenticated' });
-    const id = await insertUser(api.stores.pools.main);
+    const id = await insertUser(world.pool);
     const session = await service.createSession(id, home);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     await expect(service.createSession(id, home)).rejects.toMatchObject({ code: 'unauthenticated' });
-    await api.poll.wake();
+    await world.poll.wake();
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
   });
 
   test('a session of somebody disabled is not valid, though its row be there and no revocation known', async () => {
-    const id = await insertUser(api.stores.pools.main);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    const sessionId = await insertSession(api.stores.pools.main, id);
+    const id = await insertUser(world.pool);
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    const sessionId = await insertSession(world.pool, id);
     expect(await service.validateSession(sessionId)).toEqual({ valid: false, reason: 'revoked', session: null });
   });
 });
