@@ -1,6 +1,6 @@
 // For tests only: people with roles, signed in without what a password costs.
-import { issuePair } from '../../../domain/tokens/issue/issue-pair.ts';
-import type { ApiCopy } from '../api-copy.ts';
+import type pg from 'pg';
+import { type IssuePorts, issuePair } from '../../../domain/tokens/issue/issue-pair.ts';
 import { insertSession, insertUser } from '../made/families.ts';
 
 export type Person = {
@@ -12,9 +12,11 @@ export type Person = {
   readonly refreshToken: string;
 };
 
+type Copy = { readonly ports: IssuePorts; readonly stores: { readonly pools: { readonly main: pg.Pool } } };
+
 /** Another pair for a session, as its cookie would get it. @param authTime Unix seconds of the login */
 export async function pairOf(
-  { ports }: Pick<ApiCopy, 'ports'>,
+  { ports }: Pick<Copy, 'ports'>,
   person: { readonly id: string; readonly sessionId: string },
   authTime = Math.floor(Date.now() / 1_000),
 ): Promise<{ bearer: string; refreshToken: string }> {
@@ -39,10 +41,7 @@ export async function pairOf(
 }
 
 /** Somebody with these roles beside `user`, signed in just now. */
-export async function newPerson(
-  copy: Pick<ApiCopy, 'ports' | 'stores'>,
-  roles: readonly string[] = [],
-): Promise<Person> {
+export async function newPerson(copy: Copy, roles: readonly string[] = []): Promise<Person> {
   const pool = copy.stores.pools.main;
   const id = await insertUser(pool);
   for (const role of roles) await pool.query('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);

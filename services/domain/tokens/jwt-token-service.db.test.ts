@@ -1,36 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newPerson } from '../../platform/testing/flows/people.ts';
 import { insertUser } from '../../platform/testing/made/families.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { type IssuingCopy, type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import { tokenPurges } from './clean-up-expired-tokens.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
 import type { ClientInfo, TokenMetadata } from './token-types.ts';
 
-let world: ApiWorld;
-let api: ApiCopy;
-let other: ApiCopy;
+let world: IssuingWorld;
+let other: IssuingCopy;
 let service: JWTTokenService;
 let cache: TokenCachingStrategy;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  const env = { ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' };
-  api = await world.startCopy({ hashes: false, env });
-  other = await world.startCopy({ hashes: false, env });
-  service = new JWTTokenService(api.ports);
-  cache = new TokenCachingStrategy(api.ports);
+  world = await openIssuingWorld({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
+  other = await world.copyWith();
+  service = new JWTTokenService(world.ports);
+  cache = new TokenCachingStrategy(world.ports);
 });
 afterAll(() => world?.close());
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1', deviceId: 'd1', deviceName: 'Laptop' };
 const away: ClientInfo = { ip: '198.51.100.7', userAgent: 'robot/2' };
-const newUser = () => insertUser(api.stores.pools.main);
+const newUser = () => insertUser(world.stores.pools.main);
 const query = (text: string, values: unknown[] = []) => world.rows(text, values);
 
 describe('JWTTokenService', () => {
@@ -107,14 +103,14 @@ describe('JWTTokenService', () => {
     expect(await service.validateTokenSecurity(payload, { ...metadata, sessionId: 'other' })).toBe(false);
     expect(await service.validateTokenSecurity(payload, { ...metadata, ipHash: 'other' })).toBe(false);
     expect(await service.validateTokenSecurity(payload, { ...metadata, userAgentHash: 'other' })).toBe(false);
-    const { tokenSettings } = api.ports;
+    const { tokenSettings } = world.ports;
     const off = {
       ...tokenSettings,
       requireSessionBinding: false,
       enableIpValidation: false,
       enableUserAgentValidation: false,
     };
-    const lenient = new JWTTokenService({ ...api.ports, tokenSettings: off });
+    const lenient = new JWTTokenService({ ...world.ports, tokenSettings: off });
     const elsewhere = { ...metadata, sessionId: 'other', ipHash: 'other', userAgentHash: 'other' };
     expect(await lenient.validateTokenSecurity(payload, elsewhere)).toBe(true);
   });
@@ -135,7 +131,7 @@ describe('JWTTokenService', () => {
     expect(await service.detectReplayAttack(refresh)).toBe(true);
     const rows = await query(`SELECT target_id FROM audit_outbox WHERE type = 'token.replay_detected' ORDER BY id`);
     expect(rows).toEqual([{ target_id: access.jti }, { target_id: refresh.jti }]);
-    const off = { ...api.ports, tokenSettings: { ...api.ports.tokenSettings, enableReplayProtection: false } };
+    const off = { ...world.ports, tokenSettings: { ...world.ports.tokenSettings, enableReplayProtection: false } };
     expect(await new JWTTokenService(off).detectReplayAttack(refresh)).toBe(false);
   });
 
@@ -150,7 +146,7 @@ describe('JWTTokenService', () => {
   });
 
   test('A-TOK-02: a refresh token of a session says so, and one that has run out is expired, not revoked', async () => {
-    const { sessionId, refreshToken, bearer } = await newPerson(api);
+    const { sessionId, refreshToken, bearer } = await newPerson(world);
     const judged = await service.validateToken(refreshToken, 'refresh');
     expect(judged).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
     await query(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
@@ -196,7 +192,7 @@ describe('JWTTokenService', () => {
   });
 
   test('A-TOK-08: a store that fails is an error of the result, not of the caller', async () => {
-    const failing = { ...api.ports, transact: () => Promise.reject(new Error('down')) };
+    const failing = { ...world.ports, transact: () => Promise.reject(new Error('down')) };
     expect(await new JWTTokenService(failing).cleanupExpiredTokens()).toMatchObject({
       removed: 0,
       errors: tokenPurges.length,
@@ -215,8 +211,8 @@ describe('TokenCachingStrategy', () => {
     await cache.storeTokenMetadata('old', { ...metadata, expiresAt: expiresAt - 120 });
     expect(await cache.getTokenMetadata('old')).toBeNull();
     expect(await cache.getTokenMetadata(randomUUID())).toBeNull();
-    const down = { ...api.stores.redis, getMany: () => Promise.reject(new Error('down')) };
-    const without = new TokenCachingStrategy({ ...api.ports, redis: down });
+    const down = { ...world.stores.redis, getMany: () => Promise.reject(new Error('down')) };
+    const without = new TokenCachingStrategy({ ...world.ports, redis: down });
     expect(await without.getTokenMetadata(id)).toBeNull();
     await expect(without.batchValidateTokens([id])).rejects.toMatchObject({ code: 'token_metadata_unavailable' });
   });
@@ -227,10 +223,10 @@ describe('TokenCachingStrategy', () => {
     await cache.revokeToken(pair.tokenId, 'x');
     const second = await service.refreshAccessToken(pair.refreshToken, home);
     expect(await cache.isTokenRevoked(second.tokenId)).toBe(false);
-    await api.ports.transact(async (tx) => {
+    await world.ports.transact(async (tx) => {
       const { endFamily } = await import('./families/end-family.ts');
       await endFamily(tx, fid as string, 'x', testCaller);
-      tx.afterCommit(api.ports.announceRevocations);
+      tx.afterCommit(world.ports.announceRevocations);
     });
     await expect.poll(() => cache.isTokenRevoked(second.tokenId)).toBe(true);
   });
@@ -246,7 +242,7 @@ describe('TokenCachingStrategy', () => {
     expect(results).toMatchObject([
       { valid: false, reason: 'revoked' },
       { valid: false, reason: 'unknown_id' },
-      { valid: true, reason: null, payload: { jti: one.tokenId, aud: api.ports.tokenSettings.audience } },
+      { valid: true, reason: null, payload: { jti: one.tokenId, aud: world.ports.tokenSettings.audience } },
     ]);
     expect(await cache.batchValidateTokens([])).toEqual([]);
   });
@@ -254,15 +250,15 @@ describe('TokenCachingStrategy', () => {
 
 // Last: every token above is of the key that this compromises.
 test('a pair whose key is compromised while it is signed is given to nobody', async () => {
-  const { keyRing } = api.ports;
+  const { keyRing } = world.ports;
   const sign: typeof keyRing.sign = async (...input) => {
     const token = await keyRing.sign(...input);
     const kid = decodeProtectedHeader(token).kid as string;
-    await compromiseKey(api.ports, { kid, reason: 'laptop stolen' }, testCaller);
+    await compromiseKey(world.ports, { kid, reason: 'laptop stolen' }, testCaller);
     await expect.poll(() => keyRing.find(kid)?.compromised).toBe(true);
     return token;
   };
-  const signing = new JWTTokenService({ ...api.ports, keyRing: { ...keyRing, sign } });
+  const signing = new JWTTokenService({ ...world.ports, keyRing: { ...keyRing, sign } });
   const userId = await newUser();
   await expect(signing.generateTokenPair(userId, 'user', home)).rejects.toThrow('key_compromised');
   const pair = await service.generateTokenPair(userId, 'user', home);

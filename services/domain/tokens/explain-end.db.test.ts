@@ -1,27 +1,24 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../platform/crypto/system.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { clientToken } from '../../platform/testing/flows/flows.ts';
 import { newPerson, pairOf } from '../../platform/testing/flows/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import type { Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
+import { issueClientToken } from './issue/issue-client-token.ts';
 import { revokeToken } from './revoke-token.ts';
 
-let world: ApiWorld;
-let copy: ApiCopy;
+let world: IssuingWorld;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false });
+  world = await openIssuingWorld();
 });
 afterAll(() => world?.close());
 
 const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
-  explainEnd({ ...copy.ports, ...changes }, { token });
+  explainEnd({ ...world.ports, ...changes }, { token });
 /** When every access token of now is over. */
 const later = { clock: { ...systemClock, now: () => Date.now() + 3_600_000 } };
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
@@ -29,23 +26,23 @@ const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null }
 const compromised = { ended: true, reason: 'key_compromised', rule: 'key_compromised', cause: null };
 
 const clientsOwn = async () => {
-  const client = await world.newClient([]);
-  const token = await clientToken({ api: copy.url, credentials: { client } });
-  return { token, clientId: client.client_id };
+  const client = await world.newClient();
+  const { access_token: token } = await issueClientToken(world.ports, {}, client);
+  return { token, clientId: client.clientId };
 };
 /** A genuine token with other claims, as whoever shares a secret with us can make them; undefined leaves one out. */
 const signedWith = async (token: string, changes: Record<string, unknown>): Promise<string> => {
   const claims = JSON.parse(JSON.stringify({ ...decodeJwt(token), ...changes })) as AccessTokenClaims;
-  return (await signAccessToken(copy.ports, claims)).token;
+  return (await signAccessToken(world.ports, claims)).token;
 };
 const endLogin = (bearer: string, reason: string) =>
-  revokeToken(copy.ports, { kind: 'family_id', value: decodeJwt(bearer).fid as string, reason }, testCaller);
+  revokeToken(world.ports, { kind: 'family_id', value: decodeJwt(bearer).fid as string, reason }, testCaller);
 
 test('an access token that ran out tells how its login ended, and no more than that where nothing ended it', async () => {
-  const person = await newPerson(copy);
+  const person = await newPerson(world);
   expect(await why(person.bearer)).toEqual({ ended: false });
   expect(await why(person.bearer, later)).toEqual(expired);
-  await pairOf(copy, person);
+  await pairOf(world, person);
   expect(await why(person.bearer)).toEqual({ ended: false });
   expect(await why(person.bearer, later)).toEqual({
     ended: true,
@@ -61,7 +58,7 @@ test('a token without an epoch is older than any that was raised', async () => {
   const { token, clientId } = await clientsOwn();
   const old = await signedWith(token, { ce: undefined });
   expect(await why(old)).toEqual({ ended: false });
-  await revokeToken(copy.ports, { kind: 'client_id', value: clientId, reason: 'leaked' }, testCaller);
+  await revokeToken(world.ports, { kind: 'client_id', value: clientId, reason: 'leaked' }, testCaller);
   expect(await why(old)).toEqual({
     ended: true,
     reason: 'revoked',
@@ -71,7 +68,7 @@ test('a token without an epoch is older than any that was raised', async () => {
 });
 
 test('where its revocation is gone the login knows neither who ended it nor in whose words', async () => {
-  const { bearer, refreshToken } = await newPerson(copy);
+  const { bearer, refreshToken } = await newPerson(world);
   await endLogin(bearer, 'lost phone');
   const told = { ended: true, reason: 'revoked' };
   const event = 'token.family_ended';
@@ -81,10 +78,10 @@ test('where its revocation is gone the login knows neither who ended it nor in w
 });
 
 test('a login that ends while it is being asked about has ended', async () => {
-  const { bearer, refreshToken } = await newPerson(copy);
+  const { bearer, refreshToken } = await newPerson(world);
   const ending: Sql = {
     query: async (statement, values) => {
-      const rows = await copy.ports.sql.query(statement, values);
+      const rows = await world.ports.sql.query(statement, values);
       if (statement.name === 'familyEndRead') await endLogin(bearer, 'in between');
       return rows as never;
     },
@@ -98,12 +95,12 @@ test('a login that ends while it is being asked about has ended', async () => {
 });
 
 test('a token of a compromised key is over with the key, also on a copy that has yet to read its keys again', async () => {
-  const { bearer } = await newPerson(copy);
+  const { bearer } = await newPerson(world);
   const kid = decodeProtectedHeader(bearer).kid as string;
-  const before = copy.ports.keyRing.find(kid);
-  await compromiseKey(copy.ports, { kid, reason: 'laptop stolen' }, testCaller);
-  await expect.poll(() => copy.ports.revocations.isKeyRevoked(kid)).toBe(true);
-  expect(await why(bearer, { keyRing: { ...copy.ports.keyRing, find: () => before } })).toEqual(compromised);
+  const before = world.ports.keyRing.find(kid);
+  await compromiseKey(world.ports, { kid, reason: 'laptop stolen' }, testCaller);
+  await expect.poll(() => world.ports.revocations.isKeyRevoked(kid)).toBe(true);
+  expect(await why(bearer, { keyRing: { ...world.ports.keyRing, find: () => before } })).toEqual(compromised);
   await expect.poll(() => why(bearer)).toEqual(compromised);
-  expect(copy.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
+  expect(world.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
 });

@@ -2,30 +2,27 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../platform/crypto/system.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { quietLog } from '../../platform/testing/quiet-log.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { createFamily } from './families/create-family.ts';
 import { createRevocationSet } from './revocations/revocation-set.ts';
 import { type RevokeInput, revokeToken } from './revoke-token.ts';
 
-let world: ApiWorld;
-let copy: ApiCopy;
+let world: IssuingWorld;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false });
+  world = await openIssuingWorld();
 });
 afterAll(() => world?.close());
 
 const end = (kind: RevokeInput['kind'], value: string, changes: Partial<Parameters<typeof revokeToken>[0]> = {}) =>
-  revokeToken({ ...copy.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
+  revokeToken({ ...world.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
 const revocationsOf = (userId: string) => world.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
 
 test('an access token that has run out is ended already: nothing is written', async () => {
-  const { id, bearer } = await newPerson(copy);
-  const over = (decodeJwt(bearer).exp as number) + copy.ports.tokenSettings.leewaySeconds;
+  const { id, bearer } = await newPerson(world);
+  const over = (decodeJwt(bearer).exp as number) + world.ports.tokenSettings.leewaySeconds;
   await end('token', bearer, { clock: { ...systemClock, now: () => over * 1_000 } });
   expect(await revocationsOf(id)).toEqual([]);
   await end('token', bearer, { clock: { ...systemClock, now: () => over * 1_000 - 1 } });
@@ -34,10 +31,10 @@ test('an access token that has run out is ended already: nothing is written', as
 
 /** A login that only its client can refresh. */
 const boundLogin = ({ id: userId }: Person) =>
-  copy.ports.transact((tx) =>
+  world.ports.transact((tx) =>
     createFamily(
       tx,
-      copy.ports,
+      world.ports,
       {
         userId,
         sessionId: null,
@@ -52,7 +49,7 @@ const boundLogin = ({ id: userId }: Person) =>
   );
 
 test('who is no client ends a login by its refresh token, but not one that is a client’s alone', async () => {
-  const person = await newPerson(copy);
+  const person = await newPerson(world);
   const bound = await boundLogin(person);
   await end('token', bound.refreshToken);
   expect(await revocationsOf(person.id)).toEqual([]);
@@ -63,7 +60,7 @@ test('who is no client ends a login by its refresh token, but not one that is a 
 /** A memory of revocations that hears only what the test tells it, and whether somebody still waits for news. */
 function memoryOfItsOwn() {
   const memory = createRevocationSet({ clock: systemClock, log: quietLog, stalenessBoundMs: 60_000, budget: 1_000 });
-  memory.reset(copy.ports.revocations.state().incarnation);
+  memory.reset(world.ports.revocations.state().incarnation);
   const confirm = (epoch: number): void => memory.confirm(epoch, systemClock.monotonic(), systemClock.now());
   confirm(0);
   const asked = Promise.withResolvers<void>();
@@ -90,7 +87,7 @@ test('the answer waits for this copy to have read its own revocation, and for no
   memory.confirm(Number.MAX_SAFE_INTEGER);
   expect(memory.waiting()).toBe(0);
   const { epoch } = await answer;
-  await expect.poll(() => copy.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
+  await expect.poll(() => world.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
 });
 
 test('a copy that cannot read answers all the same: the row is committed, and its number told', async () => {

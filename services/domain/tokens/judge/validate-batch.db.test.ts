@@ -2,41 +2,38 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../platform/crypto/system.ts';
-import type { ApiCopy } from '../../../platform/testing/api-copy.ts';
-import { clientToken } from '../../../platform/testing/flows/flows.ts';
 import { newPerson } from '../../../platform/testing/flows/people.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../../platform/testing/worlds/api-world.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../../keys/compromise-key.ts';
+import { issueClientToken } from '../issue/issue-client-token.ts';
 import { readToken } from '../metadata/read-token.ts';
 import type { TokenMetadata } from '../metadata/token-metadata.cache.ts';
 import { revokeToken } from '../revoke-token.ts';
 import { TokenCachingStrategy } from '../token-caching-strategy.ts';
 import { batchValidateTokens, type ValidateBatchInput, validateBatch } from './validate-batch.ts';
 
-let world: ApiWorld;
-let copy: ApiCopy;
+let world: IssuingWorld;
 let cache: TokenCachingStrategy;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false });
-  cache = new TokenCachingStrategy(copy.ports);
+  world = await openIssuingWorld();
+  cache = new TokenCachingStrategy(world.ports);
 });
 afterAll(() => world?.close());
 
 type Ports = Parameters<typeof batchValidateTokens>[0];
 const verdictOn = async (tokenId: string, changes: Partial<Ports> = {}) =>
-  (await batchValidateTokens({ ...copy.ports, ...changes }, [tokenId]))[0];
+  (await batchValidateTokens({ ...world.ports, ...changes }, [tokenId]))[0];
 /** A login's token by id, and what is remembered of it. */
 const newToken = async () => {
-  const person = await newPerson(copy);
+  const person = await newPerson(world);
   const tokenId = decodeJwt(person.bearer).jti as string;
   return { ...person, tokenId, known: (await cache.getTokenMetadata(tokenId)) as TokenMetadata };
 };
 
 test('an id is judged by what is remembered of its token: over when the token is, leeway included', async () => {
   const { tokenId, known } = await newToken();
-  const { leewaySeconds } = copy.ports.tokenSettings;
+  const { leewaySeconds } = world.ports.tokenSettings;
   const atSecond = (second: number) => ({ clock: { ...systemClock, now: () => second * 1_000 } });
   const end = known.expiresAt + leewaySeconds;
   expect(await verdictOn(tokenId, atSecond(end - 1))).toMatchObject({ active: true, claims: { jti: tokenId } });
@@ -55,27 +52,27 @@ test('an id whose token names no key of ours is active for nobody', async () => 
 test('the end of a session ends the ids of its tokens, unless tokens are not bound to sessions', async () => {
   const { tokenId, sessionId, familyId } = await newToken().then(({ known, tokenId }) => ({ ...known, tokenId }));
   const input = { kind: 'session_id', value: sessionId as string, reason: 'x' } as const;
-  await revokeToken(copy.ports, input, testCaller);
+  await revokeToken(world.ports, input, testCaller);
   expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'session_ended' });
-  const tokenSettings = { ...copy.ports.tokenSettings, requireSessionBinding: false };
+  const tokenSettings = { ...world.ports.tokenSettings, requireSessionBinding: false };
   expect(await verdictOn(tokenId, { tokenSettings })).toMatchObject({ active: true, claims: { fid: familyId } });
 });
 
 test('a client’s own token has neither session nor login, by id as by itself', async () => {
-  const client = await world.newClient([]);
-  const claims = decodeJwt(await clientToken({ api: copy.url, credentials: { client } }));
+  const client = await world.newClient();
+  const claims = decodeJwt((await issueClientToken(world.ports, {}, client)).access_token);
   const tokenId = claims.jti as string;
   const { iss: _, permissions: __, ce: ___, ...told } = claims;
   expect(await verdictOn(tokenId)).toEqual({ active: true, claims: told });
-  expect(await readToken(copy.ports, tokenId)).toMatchObject({ family_id: null, user_id: null, revoked: false });
-  await revokeToken(copy.ports, { kind: 'client_id', value: client.client_id, reason: 'leaked' }, testCaller);
+  expect(await readToken(world.ports, tokenId)).toMatchObject({ family_id: null, user_id: null, revoked: false });
+  await revokeToken(world.ports, { kind: 'client_id', value: client.clientId, reason: 'leaked' }, testCaller);
   expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'revoked' });
-  expect(await readToken(copy.ports, tokenId)).toMatchObject({ revoked: true });
+  expect(await readToken(world.ports, tokenId)).toMatchObject({ revoked: true });
 });
 
 test('ids take a permission that only people and clients can have', async () => {
   const input: ValidateBatchInput = { token_ids: [randomUUID()] };
-  await expect(validateBatch(copy.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(validateBatch(world.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
 test('A-TOK-08: what has run out goes by the cache’s own clean-up too', async () => {
@@ -88,6 +85,6 @@ test('A-TOK-08: what has run out goes by the cache’s own clean-up too', async 
 test('the ids of a compromised key are over with it', async () => {
   const { tokenId, known } = await newToken();
   expect(await verdictOn(tokenId)).toMatchObject({ active: true });
-  await compromiseKey(copy.ports, { kid: known.keyVersion as string, reason: 'laptop stolen' }, testCaller);
+  await compromiseKey(world.ports, { kid: known.keyVersion as string, reason: 'laptop stolen' }, testCaller);
   await expect.poll(() => verdictOn(tokenId)).toEqual({ active: false, reason: 'key_compromised' });
 });

@@ -1,0 +1,214 @@
+// For tests only: tokens issued, refreshed, revoked and judged on real stores, by calls; no HTTP comes in.
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type pg from 'pg';
+import { createAccessDirectory } from '../../../domain/access/access-directory.ts';
+import { type CreateClientInput, createClient } from '../../../domain/access/create-client.ts';
+import { useIdentifierKey } from '../../../domain/audit/audit-context.ts';
+import { ensureKeys } from '../../../domain/keys/ensure-keys.ts';
+import { createKeyRing } from '../../../domain/keys/key-ring.ts';
+import type { HasKeysChanged } from '../../../domain/keys/rotate-signing-keys.ts';
+import type { Caller, Ports } from '../../../domain/ports.ts';
+import type { HasStepUp } from '../../../domain/step-up.ts';
+import { createRefreshFamilies } from '../../../domain/tokens/families/rotate-families.ts';
+import { type ClientTokenPorts, createClientTokenLog } from '../../../domain/tokens/issue/issue-client-token.ts';
+import type { IssuePorts } from '../../../domain/tokens/issue/issue-pair.ts';
+import type { ValidatePorts } from '../../../domain/tokens/judge/validate-token.ts';
+import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-token-cache.ts';
+import type { RefreshTokenPorts } from '../../../domain/tokens/refresh-token.ts';
+import { createRevocationSet } from '../../../domain/tokens/revocations/revocation-set.ts';
+import { createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
+import type { RevokePorts } from '../../../domain/tokens/revoke-token.ts';
+import { secondFactorRolesOf } from '../../config/identity.ts';
+import { keyEncryptionKeyOf, loadConfig } from '../../config/load.ts';
+import { systemClock, systemRandom } from '../../crypto/system.ts';
+import { createVault } from '../../crypto/vault.ts';
+import { createFileMarks } from '../../marks/file-marks.ts';
+import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
+import { connectRedis, type RedisConnection } from '../../redis/redis.ts';
+import type { Json } from '../http-client.ts';
+import { testCaller } from '../ports.ts';
+import { quietLog } from '../quiet-log.ts';
+import { createTestDatabase, testRedisUrl } from '../stores.ts';
+
+const URL_OF_ALL = 'http://api.sallyport.test';
+
+type IssuingPorts = IssuePorts &
+  RefreshTokenPorts &
+  ClientTokenPorts &
+  RevokePorts &
+  ValidatePorts &
+  HasStepUp &
+  HasKeysChanged &
+  Pick<Ports, 'log' | 'vault'>;
+
+/** What one API copy gives the use-cases of tokens. */
+export type IssuingCopy = {
+  readonly ports: IssuingPorts;
+  readonly stores: { readonly pools: { readonly main: pg.Pool }; readonly redis: RedisConnection };
+  readonly poll: StatePoll;
+};
+
+export type IssuingWorld = IssuingCopy & {
+  readonly databaseUrl: string;
+  /** One more copy, closed with the world. */
+  copyWith(env?: Readonly<Record<string, string>>, databaseUrl?: string): Promise<IssuingCopy>;
+  /** A confidential client, known to every copy, as it is once it has proved who it is. */
+  newClient(
+    credentialScopes?: readonly string[],
+    changes?: Partial<CreateClientInput>,
+  ): Promise<Caller & { kind: 'client' }>;
+  /** Every copy reads roles and clients again. */
+  reload(): Promise<unknown>;
+  rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
+  close(): Promise<void>;
+};
+
+/** Patient, so that a busy machine changes no verdict. */
+const PATIENCE_MS = 30_000;
+
+type Shared = { readonly authSecret: string; readonly redisUrl: string; readonly marksDir: string };
+
+async function openCopy(
+  { authSecret, redisUrl, marksDir }: Shared,
+  databaseUrl: string,
+  env: Readonly<Record<string, string>>,
+) {
+  const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...env });
+  const patient = { url: databaseUrl, statementTimeoutMs: PATIENCE_MS, lockTimeoutMs: PATIENCE_MS };
+  const pools = {
+    main: createPool({ ...patient, connections: 8, applicationName: 'test' }),
+    hot: createPool({ ...patient, connections: 4, applicationName: 'test-hot', genericPlans: true }),
+    poll: createPool({ ...patient, connections: 1, applicationName: 'test-poll' }),
+  };
+  const redis = connectRedis(redisUrl, () => {});
+  const outside = {
+    sql: createSql(pools.main),
+    hotSql: createSql(pools.hot),
+    transact: createTransact(pools.main, (err) => {
+      throw err;
+    }),
+    redis,
+    clock: systemClock,
+    random: systemRandom,
+    vault: createVault(keyEncryptionKeyOf(config, authSecret)),
+    log: quietLog,
+  };
+  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience: URL_OF_ALL };
+  await ensureKeys(outside, keySettings, testCaller);
+  const keyRing = createKeyRing(outside, config.keys);
+  const access = createAccessDirectory(outside, {
+    secondFactorRoles: secondFactorRolesOf(config),
+    unvetted: config.clients,
+  });
+  const revocations = createRevocationSet({
+    ...outside,
+    stalenessBoundMs: PATIENCE_MS,
+    budget: config.stores.revocationBudget,
+  });
+  const poll = createStatePoll({
+    ...outside,
+    pollSql: createSql(pools.poll),
+    marks: createFileMarks(marksDir),
+    revocations,
+    pollIntervalMs: config.stores.pollIntervalMs,
+    onKeysVersion: () => keyRing.load(),
+    onAccessVersion: () => access.load(),
+    onConfirmed: ({ keysVersion, sentAtMs, databaseNowMs }) => keyRing.confirm(keysVersion, sentAtMs, databaseNowMs),
+  });
+  poll.start();
+  await Promise.all([keyRing.load(), access.load(), poll.ready()]);
+  const announceRevocations = (): Promise<void> => poll.announce();
+  const tokenSettings = {
+    ...config.tokens,
+    issuer: URL_OF_ALL,
+    audience: URL_OF_ALL,
+    twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
+  };
+  const clientTokenLog = createClientTokenLog(outside, config.tokens.groupCommit);
+  const refreshFamilies = createRefreshFamilies(
+    { ...outside, keyRing, announceRevocations },
+    tokenSettings,
+    PATIENCE_MS,
+  );
+  const ports: IssuingPorts = {
+    ...outside,
+    keyRing,
+    access,
+    revocations,
+    announceRevocations,
+    tokenSettings,
+    keysChanged: async () => {
+      await keyRing.load();
+      void announceRevocations();
+    },
+    clientTokenLog,
+    refreshFamilies,
+    verifiedTokens: createVerifiedTokenCache(),
+    stepUp: { maxAgeSeconds: config.identity.stepUpSeconds, needsSecondFactor: false, clock: systemClock },
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([clientTokenLog.close(), refreshFamilies.close()]);
+    await poll.close();
+    await redis.close();
+    await Promise.all(Object.values(pools).map((pool) => pool.end()));
+  };
+  return { ports, stores: { pools, redis }, poll, close };
+}
+
+/** Opens a world with one copy, on a database of its own: one per test file. */
+export async function openIssuingWorld(env: Readonly<Record<string, string>> = {}): Promise<IssuingWorld> {
+  const database = await createTestDatabase();
+  const shared = {
+    authSecret: randomBytes(32).toString('base64url'),
+    redisUrl: testRedisUrl(),
+    marksDir: await mkdtemp(join(tmpdir(), 'sallyport-marks-')),
+  };
+  const first = await openCopy(shared, database.url, env);
+  const copies = [first];
+  useIdentifierKey(() => first.ports.keyRing.secret('identifier'));
+  const world: IssuingWorld = {
+    ...first,
+    databaseUrl: database.url,
+    copyWith: async (changes = {}, databaseUrl = database.url) => {
+      const copy = await openCopy(shared, databaseUrl, { ...env, ...changes });
+      copies.push(copy);
+      return copy;
+    },
+    newClient: async (credentialScopes = [], changes = {}) => {
+      const { clientId } = await createClient(
+        first.ports,
+        {
+          name: 'test',
+          grantTypes: ['client_credentials', 'refresh_token'],
+          scopes: ['openid', 'profile', 'email', 'offline_access'],
+          credentialScopes,
+          audiences: ['*'],
+          ...changes,
+        },
+        testCaller,
+      );
+      await world.reload();
+      const { request } = testCaller;
+      return {
+        kind: 'client',
+        by: 'client',
+        clientId,
+        permissions: new Set(credentialScopes),
+        isVetted: true,
+        request,
+      };
+    },
+    reload: () => Promise.all(copies.map(({ ports }) => ports.access.load())),
+    rows: async (text, values = []) => (await first.stores.pools.main.query(text, [...values])).rows,
+    close: async () => {
+      await Promise.all(copies.map((copy) => copy.close()));
+      await database.drop();
+      await rm(shared.marksDir, { recursive: true, force: true });
+      useIdentifierKey(undefined);
+    },
+  };
+  return world;
+}
