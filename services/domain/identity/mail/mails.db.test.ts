@@ -1,0 +1,243 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTestPorts, type TestPorts } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
+import { findCode } from '../accounts/one-time-codes.ts';
+import { type MailRequest, writeMail } from './mails.ts';
+import type { Letter } from './render-mail.ts';
+
+const PUBLIC_URL = 'https://api.sallyport.test';
+let database: TestDatabase;
+let ports: TestPorts;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+});
+afterAll(async () => {
+  await ports?.end();
+  await database?.drop();
+});
+
+/** As the worker writes it once it is sent. @param id of the row: the same for another try */
+const write = (mail: MailRequest, { id = ports.random.uuid(), askedAt = new Date() } = {}): Promise<Letter | null> =>
+  ports.transact((tx) => writeMail(tx, ports, { ...mail, id, publicUrl: PUBLIC_URL, askedAt }));
+const pageOf = (letter: Letter | null): string | undefined => letter?.link?.page.slice(PUBLIC_URL.length);
+const codesOf = (email: string) =>
+  ports.raw<{ purpose: CodePurpose; user_id: string | null }>(
+    'SELECT purpose, user_id FROM one_time_codes WHERE email = $1 ORDER BY created_at, id',
+    [email],
+  );
+
+type Made = { readonly isProven?: boolean; readonly isDisabled?: boolean };
+async function somebody({ isProven = true, isDisabled = false }: Made = {}) {
+  const id = randomUUID();
+  const email = `${id}@people.test`;
+  await ports.raw(
+    `INSERT INTO users (id, email, "emailVerified", "disabledAt")
+     VALUES ($1, $2, CASE WHEN $3 THEN now() END, CASE WHEN $4 THEN now() END)`,
+    [id, email, isProven, isDisabled],
+  );
+  return { id, email };
+}
+const stranger = (): string => `${randomUUID()}@people.test`;
+
+describe('a sign-up', () => {
+  test('with an address that nobody has proved gets a code for an account that begins with it', async () => {
+    const to = stranger();
+    const letter = await write({ template: 'sign_up', to, name: 'Ada' });
+    expect(pageOf(letter)).toBe('/account/verify-email');
+    expect(await findCode(ports.sql, 'sign_up', letter?.link?.code ?? '')).toMatchObject({ userId: null, email: to });
+    const { email } = await somebody({ isProven: false });
+    expect(pageOf(await write({ template: 'sign_up', to: email, name: 'Eve' }))).toBe('/account/verify-email');
+  });
+
+  test('with an address that has an account gets a way back into it, and begins none', async () => {
+    const { id, email } = await somebody();
+    const letter = await write({ template: 'sign_up', to: email, name: 'Eve' });
+    expect([letter?.subject, pageOf(letter)]).toEqual(['You have an account already', '/account/reset-password']);
+    expect(await codesOf(email)).toEqual([{ purpose: 'reset_password', user_id: id }]);
+  });
+
+  test('of an address to which enough codes are on their way sends no more', async () => {
+    const to = stranger();
+    const sent = [];
+    for (let n = 0; n < 4; n += 1) sent.push((await write({ template: 'sign_up', to, name: 'Ada' })) !== null);
+    expect(sent).toEqual([true, true, true, false]);
+    expect(await codesOf(to)).toHaveLength(3);
+  });
+});
+
+describe('a proof of an address that is asked for again', () => {
+  test('carries the name of the sign-up that waits for it', async () => {
+    const to = stranger();
+    await write({ template: 'sign_up', to, name: 'Ada' });
+    const letter = await write({ template: 'verify_email', to });
+    const code = await findCode(ports.sql, 'sign_up', letter?.link?.code ?? '');
+    expect(code).toMatchObject({ email: to, userId: null, sealed: expect.any(String) });
+    expect(code?.sealed).not.toContain('Ada');
+  });
+
+  test('is of the account, where there is one; where it is proved or nobody’s nothing is sent', async () => {
+    const { id, email } = await somebody({ isProven: false });
+    const letter = await write({ template: 'verify_email', to: email });
+    expect(await findCode(ports.sql, 'verify_email', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+    const proven = await somebody();
+    for (const to of [proven.email, stranger()]) {
+      expect(await write({ template: 'verify_email', to })).toBeNull();
+      expect(await codesOf(to)).toEqual([]);
+    }
+    for (let n = 0; n < 2; n += 1) await write({ template: 'verify_email', to: email });
+    expect(await write({ template: 'verify_email', to: email }), 'enough are on their way').toBeNull();
+  });
+});
+
+describe('a new password', () => {
+  test('is for an account that is there and open', async () => {
+    const { id, email } = await somebody();
+    const letter = await write({ template: 'reset_password', to: email });
+    expect(pageOf(letter)).toBe('/account/reset-password');
+    expect(await findCode(ports.sql, 'reset_password', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+    const disabled = await somebody({ isDisabled: true });
+    for (const to of [disabled.email, stranger()]) {
+      expect(await write({ template: 'reset_password', to })).toBeNull();
+      expect(await codesOf(to)).toEqual([]);
+    }
+  });
+
+  test('U7 that was asked for before the password was changed is not given; later it is', async () => {
+    const { id, email } = await somebody();
+    await ports.raw('UPDATE users SET "passwordChangedAt" = now() WHERE id = $1', [id]);
+    const [{ at } = { at: new Date(0) }] = await ports.raw<{ at: Date }>(
+      'SELECT "passwordChangedAt" AS at FROM users WHERE id = $1',
+      [id],
+    );
+    const asked = (ms: number) => ({ askedAt: new Date(at.getTime() + ms) });
+    expect(await write({ template: 'reset_password', to: email }, asked(-1_000))).toBeNull();
+    expect(await codesOf(email)).toEqual([]);
+    expect(await write({ template: 'reset_password', to: email }, asked(1_000))).not.toBeNull();
+  });
+});
+
+describe('an unlocking', () => {
+  const unlock = (to: string, counter: string, isUnasked?: true): Promise<Letter | null> =>
+    write({ template: 'unlock_account', to, counter, ...(isUnasked ? { isUnasked } : {}) });
+  async function locked(made?: Made) {
+    const person = await somebody(made);
+    const counter = `account:${person.id.slice(0, 22)}`;
+    await ports.raw('INSERT INTO login_failures (key, failures) VALUES ($1, 5)', [counter]);
+    return { ...person, counter };
+  }
+
+  test('that is asked for is for whom wrong passwords lock, and says so', async () => {
+    const { id, email, counter } = await locked({ isProven: false });
+    const letter = await unlock(email, counter);
+    expect([letter?.subject, pageOf(letter)]).toEqual(['Let your account be tried again', '/account/unlock']);
+    expect(await findCode(ports.sql, 'unlock_account', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+  });
+
+  test('where nothing is counted, nobody has the address or the account is disabled there is none', async () => {
+    const open = await somebody();
+    const [nobody, disabled] = [await locked(), await locked({ isDisabled: true })];
+    await ports.raw('DELETE FROM users WHERE id = $1', [nobody.id]);
+    expect(await unlock(open.email, `account:${open.id.slice(0, 22)}`)).toBeNull();
+    for (const { email, counter } of [nobody, disabled]) expect(await unlock(email, counter)).toBeNull();
+    for (const { email } of [open, nobody, disabled]) expect(await codesOf(email)).toEqual([]);
+  });
+
+  test('that nobody has asked for goes to a proved address alone, says what happened, and strangers take no place of it', async () => {
+    const unproven = await locked({ isProven: false });
+    expect(await unlock(unproven.email, unproven.counter, true)).toBeNull();
+    const { email, counter } = await locked();
+    for (let n = 0; n < 3; n += 1) await unlock(email, counter);
+    expect(await unlock(email, counter), 'enough are on their way').toBeNull();
+    expect((await unlock(email, counter, true))?.subject).toBe('Somebody signed in to your account. Was it you?');
+  });
+});
+
+describe('an invitation', () => {
+  async function invited(made: Made = { isProven: false }) {
+    const person = await somebody(made);
+    const id = ports.random.uuid();
+    await ports.raw('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [id, person.id]);
+    const mail = { template: 'invitation', to: person.email, userId: person.id, lifeSeconds: 172_800 } as const;
+    return { ...person, invitation: id, mail };
+  }
+
+  test('is for the account it was made for, and tells how long it waits', async () => {
+    const { id, invitation, mail } = await invited();
+    const letter = await write(mail, { id: invitation });
+    expect(pageOf(letter)).toBe('/account/accept-invitation');
+    expect(letter?.paragraphs.join(' ')).toContain('within 2 days');
+    expect(await findCode(ports.sql, 'invitation', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+  });
+
+  test('in whose place another one came, or that was accepted, is not sent', async () => {
+    const { email, mail, id } = await invited();
+    expect(await write(mail)).toBeNull();
+    await ports.raw('DELETE FROM invitations WHERE user_id = $1', [id]);
+    expect(await write(mail)).toBeNull();
+    expect(await codesOf(email)).toEqual([]);
+  });
+
+  test.each([
+    ['is disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
+    ['has proved its address', 'UPDATE users SET "emailVerified" = now() WHERE id = $1'],
+    ['has another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
+  ])('whose account %s by now is not sent', async (_what, change) => {
+    const { id, email, invitation, mail } = await invited();
+    await ports.raw(change, [id]);
+    expect(await write(mail, { id: invitation })).toBeNull();
+    expect(await codesOf(email)).toEqual([]);
+  });
+});
+
+describe('another address', () => {
+  const change = (to: string, userId: string, userEpoch = 0): Promise<Letter | null> =>
+    write({ template: 'change_email', to, userId, userEpoch });
+
+  test('is proved by a code of the user who asked for it', async () => {
+    const [{ id }, to] = [await somebody(), stranger()];
+    const letter = await change(to, id);
+    expect(pageOf(letter)).toBe('/account/verify-email');
+    expect(await findCode(ports.sql, 'change_email', letter?.link?.code ?? '')).toMatchObject({
+      userId: id,
+      email: to,
+    });
+  });
+
+  test('that somebody else has tells them that they have an account, and gives no code of the one who asked', async () => {
+    const [one, other] = [await somebody(), await somebody()];
+    const letter = await change(other.email, one.id);
+    expect(letter?.subject).toBe('You have an account already');
+    expect(await codesOf(other.email)).toEqual([{ purpose: 'reset_password', user_id: other.id }]);
+  });
+
+  test('U7 of somebody who is gone, disabled or whose logins have ended since is not proved', async () => {
+    const [disabled, ended] = [await somebody({ isDisabled: true }), await somebody()];
+    await ports.raw('UPDATE users SET "tokenEpoch" = 1 WHERE id = $1', [ended.id]);
+    for (const userId of [randomUUID(), disabled.id, ended.id]) {
+      const to = stranger();
+      expect(await change(to, userId)).toBeNull();
+      expect(await codesOf(to)).toEqual([]);
+    }
+  });
+});
+
+test('news of an account carry no code, and name the provider or the installation that they are about', async () => {
+  const to = stranger();
+  const told: [MailRequest, string][] = [
+    [{ template: 'password_changed', to }, 'Every session opened before has ended.'],
+    [{ template: 'factors_reset', to }, `your account at ${PUBLIC_URL}`],
+    [{ template: 'email_changed', to }, 'another e-mail address'],
+    [{ template: 'account_deleted', to }, 'was deleted'],
+    [{ template: 'account_linked', to, provider: 'company' }, 'can now be signed in to by company'],
+    [{ template: 'account_unlinked', to, provider: 'company' }, 'can no longer be signed in to by company'],
+  ];
+  for (const [mail, words] of told) {
+    const letter = await write(mail);
+    expect(letter?.paragraphs.join(' '), mail.template).toContain(words);
+    expect(letter?.link, mail.template).toBeUndefined();
+  }
+  expect(await codesOf(to)).toEqual([]);
+});

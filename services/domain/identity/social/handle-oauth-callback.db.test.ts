@@ -1,0 +1,253 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type ProviderAccount,
+  startOidcProvider,
+  type TestProvider,
+} from '../../../platform/testing/counterparts/oidc-provider.ts';
+import { newSignedIn } from '../../../platform/testing/flows/signed-in.ts';
+import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { spendLoginFailures } from '../guard/forgive-login.ts';
+import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
+import { createSocialProviders } from './providers.ts';
+import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in.ts';
+
+const OWN = 'http://api.sallyport.test';
+const REFUSED = { code: 'social_sign_in_refused' };
+let database: TestDatabase;
+let world: PeopleWorld;
+let oidc: TestProvider;
+let ports: PeopleWorld['deps'];
+
+beforeAll(async () => {
+  oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
+  database = await createTestDatabase();
+  world = await startPeopleWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    env: { REVOCATION_STALENESS_MS: '60000' },
+  });
+  const { issuer, clientId, clientSecret } = oidc;
+  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
+  const impostor = { ...company, issuer: `${issuer}/` };
+  const guarded = { ...company, allowPrivateAddresses: false };
+  const socialProviders = createSocialProviders({ company, other: company, impostor, guarded }, OWN);
+  ports = { ...world.deps, socialProviders };
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+  await oidc?.close();
+});
+
+const caller = {
+  kind: 'anonymous',
+  request: { ip: '192.0.2.7', userAgent: 'test/1', traceId: '', traceparent: '' },
+} as const;
+const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const account = (members: Partial<ProviderAccount> = {}): ProviderAccount => {
+  const sub = randomUUID();
+  return { sub, email: `${sub}@people.test`, email_verified: true, name: 'Ada', ...members };
+};
+const loginEvents = (): Promise<{ outcome: string; target_id: string | null; detail: object }[]> =>
+  rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
+const someone = () => newSignedIn({ ports, stores: { pools: { main: world.pool } } });
+
+/** What the browser brings back, with the cookies it was given on its way. */
+async function back(who: ProviderAccount, asked: Partial<StartSocialInput> = {}): Promise<CallbackInput> {
+  const begun = await startSocialSignIn(ports, { provider: 'company', ...asked }, caller);
+  const { state = '', code, iss: issuer } = Object.fromEntries((await oidc.signIn(begun.url, who)).searchParams);
+  const own = begun.setCookie.map((line) => line.split(';', 1)[0]);
+  return { provider: 'company', state, code, issuer, cookie: [asked.cookie ?? '', ...own].join('; ') };
+}
+const finish = (input: CallbackInput): Promise<CallbackAnswer> => handleOAuthCallback(ports, input, caller);
+const signIn = async (who: ProviderAccount, asked?: Partial<StartSocialInput>): Promise<CallbackAnswer> =>
+  finish(await back(who, asked));
+const idIn = ({ result }: CallbackAnswer): string => result?.user.id as string;
+
+describe('A-OAU-01 a code', () => {
+  test('opens a session with its pair and cookies, tells the way on, and is one event with where it came from', async () => {
+    const answer = await signIn(account(), { callbackUrl: '/welcome' });
+    expect(answer.callbackUrl).toBe('/welcome');
+    expect(answer.result).toMatchObject({ isNewUser: true, tokens: { token_type: 'Bearer' } });
+    const names = answer.setCookie.map((line) => line.slice(0, line.indexOf('=')));
+    expect(names).toEqual(['better-auth.session_token', 'sallyport.csrf', 'sallyport.device']);
+    const [event] = (await loginEvents()).slice(-1);
+    expect(event).toEqual({
+      outcome: 'ok',
+      target_id: idIn(answer),
+      detail: { factor: 'social', provider: 'company', session_id: answer.result?.session.id, known_device: false },
+    });
+  });
+
+  test('from the browser of the sign-in before ends its session, and knows the browser', async () => {
+    const who = account();
+    const first = await signIn(who);
+    const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
+    const second = await signIn(who, { cookie });
+    expect(second.result).toMatchObject({ isNewUser: false, user: { id: idIn(first) } });
+    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [idIn(first)])).toEqual([
+      { id: second.result?.session.id },
+    ]);
+    expect((await loginEvents()).at(-1)?.detail).toMatchObject({ known_device: true });
+  });
+
+  test('of somebody with a second factor asks for it, opens no session, and hands on where the browser wanted to go', async () => {
+    const who = account();
+    const userId = idIn(await signIn(who));
+    await rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
+      [randomUUID(), userId],
+    );
+    await rows('DELETE FROM sessions WHERE "userId" = $1', [userId]);
+    const members = { challenge: expect.stringMatching(/^[\w-]{43}$/), factors: expect.arrayContaining(['totp']) };
+    await expect(signIn(who)).rejects.toMatchObject({ code: 'second_factor_required', options: { members } });
+    await expect(signIn(who, { callbackUrl: '/welcome' })).rejects.toMatchObject({
+      code: 'second_factor_required',
+      options: { members: { ...members, callbackURL: '/welcome' } },
+    });
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+    expect((await loginEvents()).at(-1)).toMatchObject({ outcome: 'second_factor_asked', target_id: userId });
+  });
+
+  test('to an account that an incident has closed is locked for a strange browser alone, and leaves one event', async () => {
+    const who = account();
+    const first = await signIn(who);
+    const userId = idIn(first);
+    await ports.transact((tx) => spendLoginFailures(tx, ports, { userId, email: who.email as string }));
+    const before = await loginEvents();
+    await expect(signIn(who)).rejects.toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
+    expect((await loginEvents()).slice(before.length)).toEqual([
+      {
+        outcome: 'locked',
+        target_id: userId,
+        detail: { factor: 'social', provider: 'company', known_device: false },
+      },
+    ]);
+    const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
+    expect(idIn(await signIn(who, { cookie }))).toBe(userId);
+  });
+});
+
+describe('GHSA-wxw3-q3m9-c3jr what does not belong together is refused, as an event of nobody', () => {
+  const refusals: [string, (input: CallbackInput) => CallbackInput | Promise<CallbackInput>][] = [
+    ['a state that nobody was given', (input) => ({ ...input, state: randomUUID() })],
+    ['a browser without its secret', (input) => ({ ...input, cookie: undefined })],
+    ['another browser', async (input) => ({ ...input, cookie: (await back(account())).cookie })],
+    ['another provider', (input) => ({ ...input, provider: 'other' })],
+    ['a person who said no there', (input) => ({ ...input, code: undefined })],
+    ['another issuer (RFC 9207)', (input) => ({ ...input, issuer: 'https://evil.example' })],
+    ['a code of another attempt', async (input) => ({ ...input, code: (await back(account())).code })],
+  ];
+  test.each(refusals)('%s; the attempt is used up where its state was shown', async (_what, change) => {
+    const input = await back(account());
+    const changed = await change(input);
+    const before = await loginEvents();
+    await expect(finish(changed)).rejects.toMatchObject(REFUSED);
+    expect((await loginEvents()).slice(before.length)).toEqual([
+      { outcome: 'refused', target_id: null, detail: { factor: 'social', provider: changed.provider } },
+    ]);
+    if (changed.state === input.state) await expect(finish(input)).rejects.toMatchObject(REFUSED);
+  });
+
+  test('an attempt that is over', async () => {
+    const input = await back(account());
+    await rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
+    await expect(finish(input)).rejects.toMatchObject(REFUSED);
+  });
+
+  test('of many who bring the same back at once one gets in', async () => {
+    const input = await back(account());
+    const answers = await Promise.allSettled(Array.from({ length: 6 }, () => finish(input)));
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+});
+
+describe('linking', () => {
+  const waysOf = (userId: string) => rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId]);
+
+  test('adds a way in for who began it, once, opens no session and mails its owner', async () => {
+    const person = await someone();
+    const asked = { linkUserId: person.id, cookie: person.cookie, callbackUrl: '/ways' };
+    const who = account();
+    const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_linked'`);
+    const [{ mails: before }] = await mails();
+    for (const _ of ['first', 'again'])
+      expect(await signIn(who, asked)).toEqual({ result: null, callbackUrl: '/ways', setCookie: [] });
+    expect(await waysOf(person.id)).toEqual([{ providerId: 'company' }]);
+    expect(await mails()).toEqual([{ mails: before + 1 }]);
+    expect(idIn(await signIn(who))).toBe(person.id);
+  });
+
+  test('an account that somebody else has is refused: social_account_taken', async () => {
+    const who = account();
+    await signIn(who);
+    const person = await someone();
+    const asked = { linkUserId: person.id, cookie: person.cookie };
+    await expect(signIn(who, asked)).rejects.toMatchObject({ code: 'social_account_taken' });
+    expect(await waysOf(person.id)).toEqual([]);
+  });
+
+  test('an address that the provider has not proved is refused: social_email_unproven', async () => {
+    const person = await someone();
+    const asked = { linkUserId: person.id, cookie: person.cookie };
+    await expect(signIn(account({ email_verified: false }), asked)).rejects.toMatchObject({
+      code: 'social_email_unproven',
+    });
+    expect(await waysOf(person.id)).toEqual([]);
+  });
+
+  test('what one began neither another session nor none finishes', async () => {
+    const [one, two] = [await someone(), await someone()];
+    for (const cookie of [two.cookie, ''])
+      await expect(signIn(account(), { linkUserId: one.id, cookie })).rejects.toMatchObject(REFUSED);
+    expect([await waysOf(one.id), await waysOf(two.id)]).toEqual([[], []]);
+  });
+
+  test('a session that is ended while it links another way in links none', async () => {
+    const person = await someone();
+    const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
+    const end = 'DELETE FROM sessions WHERE "userId" = $1';
+    const linked = whileItWaits(
+      world.pool,
+      [userHeld(person.id)],
+      () => finish(input),
+      (holder) => holder.query(end, [person.id]),
+    );
+    await expect(linked).rejects.toMatchObject(REFUSED);
+    expect(await waysOf(person.id)).toEqual([]);
+  });
+});
+
+describe('leaving for a provider', () => {
+  const leave = (input: StartSocialInput) => startSocialSignIn(ports, input, caller);
+
+  test('keeps of the attempt hashes alone, for ten minutes; two tabs of a browser share its secret', async () => {
+    const first = await leave({ provider: 'company' });
+    const [line = ''] = first.setCookie;
+    expect(line).toMatch(/^sallyport\.social=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
+    const cookie = line.split(';', 1)[0] as string;
+    expect((await leave({ provider: 'company', cookie })).setCookie).toEqual(first.setCookie);
+    const state = new URL(first.url).searchParams.get('state') as string;
+    const kept = JSON.stringify(await rows('SELECT * FROM social_sign_ins'));
+    for (const secret of [state, cookie.slice(cookie.indexOf('=') + 1)]) expect(kept).not.toContain(secret);
+  });
+
+  test.each<[string, StartSocialInput, string]>([
+    ['one that is not configured', { provider: 'nobody' }, 'social_provider_unknown'],
+    [
+      'an address to return to that is not ours',
+      { provider: 'company', callbackUrl: 'https://evil.example/' },
+      'callback_refused',
+    ],
+    ['A6 one that describes itself as another', { provider: 'impostor' }, 'social_provider_unavailable'],
+    ['A6 one on a private network without leave', { provider: 'guarded' }, 'social_provider_unavailable'],
+  ])('%s is refused, and no attempt is kept', async (_what, input, code) => {
+    const attempts = () => rows('SELECT count(*)::int AS attempts FROM social_sign_ins');
+    const before = await attempts();
+    await expect(leave(input)).rejects.toMatchObject({ code });
+    expect(await attempts()).toEqual(before);
+  });
+});

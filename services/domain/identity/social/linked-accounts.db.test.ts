@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import type { Caller } from '../../ports.ts';
+import { personCaller } from '../finish-login.ts';
+import { listLinkedAccounts, unlinkAccount } from './linked-accounts.ts';
+
+let database: TestDatabase;
+let world: PeopleWorld;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+
+/** Somebody with a session and these ways in, each account named after its provider; `scope` of all of them. */
+async function personWith(
+  providers: readonly string[],
+  scope: string | null = null,
+): Promise<Caller & { kind: 'user' }> {
+  const [id, sessionId] = [randomUUID(), randomUUID()];
+  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, `${id}@people.test`]);
+  for (const [at, provider] of providers.entries()) {
+    const account = randomUUID();
+    await rows('INSERT INTO accounts (id, "userId", "providerId", "accountId", scope) VALUES ($1, $2, $3, $4, $5)', [
+      account,
+      id,
+      provider,
+      `${provider} ${id}`,
+      scope,
+    ]);
+    await rows('UPDATE accounts SET "createdAt" = now() + make_interval(secs => $2) WHERE id = $1', [account, at]);
+  }
+  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
+    sessionId,
+    id,
+  ]);
+  return { ...personCaller(id, { request }), sessionId } as Caller & { kind: 'user' };
+}
+const waysOf = async ({ userId }: { userId: string }): Promise<string[]> =>
+  (await rows('SELECT "providerId" AS way FROM accounts WHERE "userId" = $1 ORDER BY way', [userId])).map(
+    ({ way }) => way,
+  );
+const unlink = (caller: Caller, providerId: string) => unlinkAccount(world.deps, { providerId }, caller);
+
+test('everybody sees their own ways in, oldest first, with the scopes that the provider told, and no token', async () => {
+  const owner = await personWith(['credential', 'company'], 'openid,email  profile');
+  await personWith(['company']);
+  const { accounts } = await listLinkedAccounts(world.deps, {}, owner);
+  expect(accounts).toEqual(
+    ['credential', 'company'].map((providerId) => ({
+      id: expect.any(String),
+      providerId,
+      accountId: `${providerId} ${owner.userId}`,
+      scopes: ['openid', 'email', 'profile'],
+      createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
+    })),
+  );
+  const [plain] = (await listLinkedAccounts(world.deps, {}, await personWith(['company']))).accounts;
+  expect(plain?.scopes).toEqual([]);
+});
+
+test('nobody but a person on their own account sees or takes any', async () => {
+  const owner = await personWith(['credential', 'company']);
+  const others: [Caller, string][] = [
+    [{ kind: 'anonymous', request }, 'unauthenticated'],
+    [{ ...owner, clientId: 'another' }, 'permission_missing'],
+    [{ ...owner, by: 'api_key' }, 'permission_missing'],
+  ];
+  for (const [caller, code] of others) {
+    await expect(listLinkedAccounts(world.deps, {}, caller)).rejects.toMatchObject({ code });
+    await expect(unlink(caller, 'company')).rejects.toMatchObject({ code });
+  }
+  expect(await waysOf(owner)).toEqual(['company', 'credential']);
+});
+
+test('one that is taken away is gone with an event and a mail to its owner, whose session stays', async () => {
+  const owner = await personWith(['credential', 'company']);
+  const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_unlinked'`);
+  const [{ mails: before }] = await mails();
+  expect(await unlink(owner, 'company')).toEqual({ status: 'unlinked' });
+  expect(await waysOf(owner)).toEqual(['credential']);
+  expect(await mails()).toEqual([{ mails: before + 1 }]);
+  expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [owner.userId])).toEqual([{ id: owner.sessionId }]);
+  const events = `SELECT actor_id, detail->>'provider' AS provider FROM audit_outbox
+    WHERE type = 'account.unlinked' AND target_id = $1`;
+  expect(await rows(events, [owner.userId])).toEqual([{ actor_id: owner.userId, provider: 'company' }]);
+});
+
+test('a password is not unlinked, nor what is not linked or is somebody else’s: linked_account_unknown', async () => {
+  const owner = await personWith(['credential', 'company']);
+  const other = await personWith(['company', 'other']);
+  for (const providerId of ['credential', 'other'])
+    await expect(unlink(owner, providerId)).rejects.toMatchObject({ code: 'linked_account_unknown' });
+  const accountId = `company ${other.userId}`;
+  await expect(unlinkAccount(world.deps, { providerId: 'company', accountId }, owner)).rejects.toMatchObject({
+    code: 'linked_account_unknown',
+  });
+  expect([await waysOf(owner), await waysOf(other)]).toEqual([
+    ['company', 'credential'],
+    ['company', 'other'],
+  ]);
+});
+
+test('the last way in stays: last_way_in; beside a passkey it is not the last', async () => {
+  const owner = await personWith(['company']);
+  await expect(unlink(owner, 'company')).rejects.toMatchObject({ code: 'last_way_in' });
+  expect(await waysOf(owner)).toEqual(['company']);
+  await rows(
+    `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+     VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
+    [randomUUID(), owner.userId],
+  );
+  // The first passkey has ended the session before.
+  const sessionId = randomUUID();
+  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
+    sessionId,
+    owner.userId,
+  ]);
+  expect(await unlink({ ...owner, sessionId }, 'company')).toEqual({ status: 'unlinked' });
+  expect(await waysOf(owner)).toEqual([]);
+});
+
+test('of two who take away the last two ways in at once one is refused', async () => {
+  const owner = await personWith(['company', 'other']);
+  const taken = await Promise.allSettled(['company', 'other'].map((way) => unlink(owner, way)));
+  expect(taken.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  expect(taken.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'last_way_in' } });
+  expect(await waysOf(owner)).toHaveLength(1);
+});
+
+test('a session that is ended while it takes a way in away takes none', async () => {
+  const owner = await personWith(['credential', 'company']);
+  const end = 'DELETE FROM sessions WHERE "userId" = $1';
+  const taken = whileItWaits(
+    world.pool,
+    [userHeld(owner.userId)],
+    () => unlink(owner, 'company'),
+    (holder) => holder.query(end, [owner.userId]),
+  );
+  await expect(taken).rejects.toMatchObject({ code: 'unauthenticated' });
+  expect(await waysOf(owner)).toEqual(['company', 'credential']);
+});
