@@ -1,26 +1,20 @@
-import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { registry } from '../../../observability/metrics/instruments.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/made/families.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import { signingUnavailable } from '../keys/errors.ts';
 import { createFamily, type NewFamily } from './families/create-family.ts';
-import { checkRefreshToken, mintRefreshToken } from './families/refresh-token-format.ts';
 import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
 
 let world: ApiWorld;
 let proxy: TcpProxy;
 let api: ApiCopy;
-let other: ApiCopy;
 let remote: ApiCopy;
 beforeAll(async () => {
   world = await openApiWorld();
   proxy = await startTcpProxy(world.databaseUrl);
   api = await world.startCopy();
-  other = await world.startCopy();
   remote = await world.startCopy({ databaseUrl: proxy.url });
 });
 afterAll(async () => {
@@ -55,153 +49,6 @@ const outcome = (work: Promise<unknown>): Promise<string> =>
   );
 const generationOf = async (familyId: string): Promise<number> =>
   (await query('SELECT generation FROM refresh_families WHERE id = $1', [familyId]))[0].generation;
-const metric = (name: string, labels: object): number =>
-  registry
-    .collect()
-    .find((each) => each.name === name)
-    ?.series.find((series) => JSON.stringify(series.labels) === JSON.stringify(labels))?.value ?? 0;
-
-describe('a refresh', () => {
-  test('answers a whole new pair that speaks of the same login (A-TOK-03)', async () => {
-    const login = await newLogin();
-    const pair = await refresh(login.refreshToken);
-    expect(pair).toEqual({
-      access_token: expect.any(String),
-      refresh_token: expect.stringMatching(/^sp_rt_1\./),
-      token_type: 'Bearer',
-      expires_in: 900,
-      refresh_expires_in: 604_800,
-      scope: 'openid email profile',
-    });
-    expect(pair.refresh_token).not.toBe(login.refreshToken);
-    expect(decodeJwt(pair.access_token)).toMatchObject({
-      sub: login.userId,
-      sid: login.sessionId,
-      fid: login.familyId,
-      aud: 'https://a.test',
-      client_id: 'sallyport',
-      scope: 'openid email profile',
-      email: `${login.userId}@example.test`,
-      email_verified: false,
-      roles: ['user'],
-      auth_time: 1,
-      ue: 0,
-      ce: 0,
-    });
-  });
-
-  test('60 at once over two API copies: one rotation, one refresh token, 60 access tokens of their own (T2)', async () => {
-    const login = await newLogin();
-    const pairs = await Promise.all(
-      Array.from({ length: 60 }, (_, index) => refresh(login.refreshToken, {}, (index % 2 ? api : other).ports)),
-    );
-    expect(new Set(pairs.map((pair) => pair.refresh_token)).size).toBe(1);
-    expect(new Set(pairs.map((pair) => decodeJwt(pair.access_token).jti)).size).toBe(60);
-    expect(await generationOf(login.familyId)).toBe(1);
-    const rows = await query(
-      `SELECT outcome, count(*)::int FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' GROUP BY 1 ORDER BY 1`,
-      [login.familyId],
-    );
-    expect(rows).toEqual([
-      { outcome: 'grace', count: 59 },
-      { outcome: 'rotated', count: 1 },
-    ]);
-  });
-
-  test('a right that was added is in the next access token; one that was taken ends the login', async () => {
-    const login = await newLogin({ scope: 'openid profile email offline_access' });
-    await query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [login.userId]);
-    const pair = await refresh(login.refreshToken);
-    expect(decodeJwt(pair.access_token)).toMatchObject({ roles: ['admin', 'user'], ue: 0 });
-    expect(decodeJwt(pair.access_token).permissions).toContain('keys:manage');
-    await query(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [login.userId]);
-    expect(await outcome(refresh(pair.refresh_token))).toBe('session_ended');
-  });
-
-  test('a narrower scope holds for that access token alone (RFC 6749 §6)', async () => {
-    const login = await newLogin();
-    const narrow = await refresh(login.refreshToken, { scope: 'email' });
-    expect(narrow.scope).toBe('email');
-    expect(decodeJwt(narrow.access_token).scope).toBe('email');
-    const full = await refresh(narrow.refresh_token, { resource: 'https://a.test' });
-    expect(full.scope).toBe('openid email profile');
-  });
-
-  test.each([
-    [{ scope: 'openid keys:manage' }, 'scope_exceeded'],
-    [{ scope: 'openid  email' }, 'scope_exceeded'],
-    [{ resource: 'https://b.test' }, 'resource_foreign'],
-    [{ resource: 'https://a.test/' }, 'resource_foreign'],
-  ])('%o is refused and does not use the token up (T14)', async (input, code) => {
-    const login = await newLogin();
-    expect(await outcome(refresh(login.refreshToken, input))).toBe(code);
-    expect(await generationOf(login.familyId)).toBe(0);
-    expect(await outcome(refresh(login.refreshToken))).toBe('ok');
-  });
-
-  test('a narrower scope saves nobody from a replay: it ends the login (T1)', async () => {
-    const login = await newLogin();
-    const second = await refresh(login.refreshToken);
-    const third = await refresh(second.refresh_token);
-    expect(await outcome(refresh(login.refreshToken, { scope: 'email' }))).toBe('refresh_token_reused');
-    expect(await outcome(refresh(third.refresh_token))).toBe('refresh_token_reused');
-  });
-
-  test('with scope and resource a forged, unknown or foreign token is told no more than without', async () => {
-    const login = await newLogin();
-    const ask = { scope: 'openid', resource: 'https://a.test' };
-    expect(
-      await outcome(
-        refresh(
-          login.refreshToken.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A')),
-          ask,
-        ),
-      ),
-    ).toBe('refresh_token_invalid');
-    const { version: kv, key } = api.ports.keyRing.secret('refresh');
-    const parts = { kv, familyBytes: Buffer.alloc(16, 1), generation: 0, nonce: Buffer.alloc(32) };
-    const unknown = mintRefreshToken(key, api.ports.revocations.state().incarnation, parts, '');
-    expect(await outcome(refresh(unknown, ask))).toBe('refresh_token_invalid');
-  });
-
-  test('a signature that fails after the commit costs a retry, which gets the same successor', async () => {
-    const login = await newLogin();
-    const keyRing = { ...api.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
-    expect(await outcome(refresh(login.refreshToken, {}, { ...api.ports, keyRing }))).toBe('signing_unavailable');
-    expect(await generationOf(login.familyId)).toBe(1);
-    const pair = await refresh(login.refreshToken, {}, other.ports);
-    expect(await generationOf(login.familyId)).toBe(1);
-    const { incarnation } = api.ports.revocations.state();
-    expect(checkRefreshToken(pair.refresh_token, [''], api.ports.keyRing, incarnation)).toMatchObject({
-      generation: 1,
-    });
-  });
-
-  test('a rewound database rotates nothing', async () => {
-    const login = await newLogin();
-    const revocations = {
-      ...api.ports.revocations,
-      state: () => ({ ...api.ports.revocations.state(), rewound: true }),
-    };
-    expect(await outcome(refresh(login.refreshToken, {}, { ...api.ports, revocations }))).toBe('state_rewound');
-    expect(await generationOf(login.familyId)).toBe(0);
-  });
-
-  test('is counted by verdict and by outcome', async () => {
-    const counts = () => ({
-      rotated: metric('sallyport_token_refreshes', { outcome: 'rotated' }),
-      malformed: metric('sallyport_token_refreshes', { outcome: 'malformed' }),
-      ok: metric('sallyport_tokens_issued', { grant: 'refresh_token', outcome: 'ok' }),
-      refused: metric('sallyport_tokens_issued', { grant: 'refresh_token', outcome: 'refused' }),
-    });
-    const login = await newLogin();
-    const before = counts();
-    await refresh(login.refreshToken);
-    await outcome(refresh('rubbish'));
-    const after = counts();
-    for (const name of ['rotated', 'malformed', 'ok', 'refused'] as const) expect(after[name] - before[name]).toBe(1);
-  });
-});
 
 describe('Postgres out of reach', () => {
   test('cut off: 503 with a code, nothing half-rotated, and the same token works once it is back', async () => {
