@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
+import {
+  answered,
+  type GrantClient,
+  type GrantPorts,
+  type GrantWorld,
+  nobody,
+  openGrantWorld,
+} from '../../../platform/testing/worlds/grant-world.ts';
+import type { AuthorizationRequest } from './authorization-request.ts';
+import { authorize } from './authorize.ts';
+import { answerError, requestOver } from './authorize-step.ts';
+import { decideConsent } from './decide-consent.ts';
+import { pushAuthorizationRequest } from './push-authorization-request.ts';
+import { readAuthorizationRequest } from './pushed-requests.ts';
+
+let world: GrantWorld;
+let ports: GrantPorts;
+let user: TestUser;
+let site: GrantClient;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+  [user, site] = await Promise.all([world.newUser(), world.newClient()]);
+});
+afterAll(() => world?.close());
+
+/** The query of a request that its client pushed. */
+async function pushedBy({ clientId, caller }: GrantClient, members: Record<string, string> = {}): Promise<string> {
+  const form = Object.fromEntries(new URLSearchParams(world.query({ clientId, caller }, members)));
+  const { request_uri } = await pushAuthorizationRequest(ports, form, caller);
+  return new URLSearchParams({ client_id: clientId, request_uri }).toString();
+}
+const decide = (
+  query: string,
+  isAllowed = true,
+  scopes = ['openid', 'email'],
+  cookie: string | undefined = user.cookie,
+) => decideConsent(ports, { query, cookie, isAllowed, scopes }, nobody);
+const consentsOf = (userId: string, { clientId }: GrantClient) =>
+  world.rows('SELECT audience, scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [userId, clientId]);
+const eventsOf = ({ clientId }: GrantClient) =>
+  world.rows(`SELECT type, outcome FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1 ORDER BY type`, [
+    clientId,
+  ]);
+
+test('what the user left ticked is agreed to, as far as it was asked for, with a code and both events', async () => {
+  const client = await world.newClient();
+  const step = await decide(world.query(client), true, ['openid', 'profile']);
+  expect(answered(step)).toEqual({
+    code: expect.stringMatching(/^[\w-]{43}$/),
+    state: 's',
+    iss: ports.tokenSettings.issuer,
+  });
+  expect(await consentsOf(user.id, client)).toEqual([{ audience: ports.tokenSettings.audience, scopes: ['openid'] }]);
+  expect(await world.rows('SELECT scope FROM oauth_codes WHERE client_id = $1', [client.clientId])).toEqual([
+    { scope: 'openid' },
+  ]);
+  expect(await eventsOf(client)).toEqual([
+    { type: 'oauth.authorized', outcome: 'ok' },
+    { type: 'oauth.consent_granted', outcome: 'ok' },
+  ]);
+});
+
+test('scopes add up: a narrower answer later takes nothing back', async () => {
+  const client = await world.newClient();
+  await decide(world.query(client));
+  await decide(world.query(client, { scope: 'profile' }), true, ['profile']);
+  expect(await consentsOf(user.id, client)).toMatchObject([{ scopes: ['email', 'openid', 'profile'] }]);
+});
+
+test.each([
+  ['no', false, ['openid']],
+  ['yes, with nothing ticked', true, []],
+  ['yes, to what was not asked for', true, ['profile']],
+])('the answer "%s" is access_denied with its event, and nothing is agreed to', async (_what, isAllowed, scopes) => {
+  const client = await world.newClient();
+  const step = await decide(world.query(client), isAllowed, scopes);
+  expect(answered(step)).toMatchObject({ error: 'access_denied', state: 's', iss: ports.tokenSettings.issuer });
+  expect(await consentsOf(user.id, client)).toEqual([]);
+  expect(await eventsOf(client)).toEqual([{ type: 'oauth.authorized', outcome: 'denied' }]);
+});
+
+test('a consent form sent after the session ended agrees to nothing: sign in first', async () => {
+  expect(await decide(world.query(site), true, ['openid'], '')).toMatchObject({ kind: 'login' });
+  expect(await consentsOf(user.id, site)).toEqual([]);
+});
+
+test('what came back from the page is judged anew: an address that is not the client’s gets no answer', async () => {
+  const step = await decide(world.query(site, { redirect_uri: 'https://evil.test/cb' }));
+  expect(step).toMatchObject({ kind: 'page-error' });
+  expect(await eventsOf(site)).toEqual([]);
+});
+
+test('a session that is over agrees to nothing, however well its cookie is remembered', async () => {
+  const guest = await world.newUser();
+  await world.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  expect((await decide(world.query(site), true, ['openid'], guest.cookie)).kind).toBe('login');
+  expect(await consentsOf(guest.id, site)).toEqual([]);
+});
+
+test('a session that ends while its consent is written agrees to nothing', async () => {
+  const guest = await world.newUser();
+  const step = await overtaken(world.pool, guest.id, 'DELETE FROM sessions WHERE "userId" = $1', () =>
+    decide(world.query(site), true, ['openid'], guest.cookie),
+  );
+  expect(step.kind).toBe('login');
+  expect(await consentsOf(guest.id, site)).toEqual([]);
+});
+
+test('a request that was pushed has one answer, and its event says how it came', async () => {
+  const client = await world.newClient();
+  const query = await pushedBy(client);
+  expect(answered(await decide(query))).toHaveProperty('code');
+  const [granted] = await world.rows<{ detail: object }>(
+    `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
+    [client.clientId],
+  );
+  expect(granted?.detail).toMatchObject({ pushed: true });
+  expect(await decide(query)).toEqual(requestOver);
+});
+
+test('a pushed request that was refused meanwhile, in another tab, is over: its client gets one answer', async () => {
+  const query = await pushedBy(site);
+  const tabs: AuthorizationRequest[] = [];
+  for (let tab = 0; tab < 2; tab += 1) {
+    const parsed = await readAuthorizationRequest(ports, query);
+    if (parsed.kind === 'request') tabs.push(parsed.request);
+  }
+  const refuse = (request: AuthorizationRequest) =>
+    answerError(ports, ports.sql, request, 'login_required', 'the user must sign in');
+  expect(answered(await refuse(tabs[0]!))).toMatchObject({ error: 'login_required' });
+  expect(await refuse(tabs[1]!)).toBe(requestOver);
+});
+
+test('an answer that finds its pushed request used up when it is written is none, whatever it was', async () => {
+  const house = await world.newClient();
+  await world.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
+  await ports.access.load();
+  const used = 'DELETE FROM oauth_pushed_requests WHERE $1::text IS NOT NULL';
+  for (const answer of [
+    (query: string) => authorize(ports, { query, cookie: user.cookie }, nobody),
+    (query: string) => decide(query),
+    (query: string) => decide(query, false),
+  ]) {
+    const query = await pushedBy(house);
+    expect(await overtaken(world.pool, user.id, used, () => answer(query))).toBe(requestOver);
+  }
+  expect(await world.rows('SELECT 1 FROM oauth_codes WHERE client_id = $1', [house.clientId])).toEqual([]);
+  expect(await eventsOf(house)).toEqual([]);
+});

@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
+import { createTestPorts } from '../../../platform/testing/ports.ts';
+import {
+  type GrantClient,
+  type GrantPorts,
+  type GrantWorld,
+  nobody,
+  openGrantWorld,
+} from '../../../platform/testing/worlds/grant-world.ts';
+import { DEVICE_GRANT } from '../../access/grant-shapes.ts';
+import type { Caller } from '../../ports.ts';
+import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
+import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';
+import { normaliseUserCode } from './device-codes.ts';
+import { redeemDeviceCode } from './redeem-device-code.ts';
+
+let world: GrantWorld;
+let ports: GrantPorts;
+let user: TestUser;
+let tv: GrantClient;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+  user = await world.newUser();
+  tv = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT, 'refresh_token'] });
+});
+afterAll(() => world?.close());
+
+const begin = (
+  changes: Partial<DeviceGrantPorts> = {},
+  input: { clientId?: string; scope?: string; resource?: string } = {},
+  caller: Caller = nobody,
+): Promise<DeviceGrantAnswer> =>
+  beginDeviceGrant(
+    { ...ports, ...changes },
+    { clientId: tv.clientId, scope: undefined, resource: undefined, ...input },
+    caller,
+  );
+const answer = (userCode: string, isAllowed: boolean, cookie: string | undefined = user.cookie) =>
+  answerDeviceGrant(ports, { userCode, isAllowed, cookie }, nobody);
+const redeem = (deviceCode: string | undefined, changes: Partial<GrantPorts> = {}, clientId = tv.clientId) =>
+  redeemDeviceCode(
+    { ...ports, ...changes },
+    { deviceCode, client: { clientId, isAuthenticated: false }, keys: {} },
+    nobody,
+  );
+
+/** Chance that makes these user codes, one letter each, and the last one from then on. */
+function chance(...letters: readonly number[]): Pick<DeviceGrantPorts, 'random'> {
+  let drawn = 0;
+  const bytes = (count: number): Buffer =>
+    count === 8 ? Buffer.alloc(8, letters[Math.min(drawn++, letters.length - 1)]) : ports.random.bytes(count);
+  return { random: { ...ports.random, bytes } };
+}
+
+test('a user code that is taken is drawn again, and whoever draws nothing else is told to come again', async () => {
+  expect((await begin(chance(0))).user_code).toBe('BBBB-BBBB');
+  expect((await begin(chance(0, 0, 1))).user_code).toBe('CCCC-CCCC');
+  await expect(begin(chance(0, 1))).rejects.toMatchObject({ code: 'store_unavailable' });
+  const waiting = await world.rows('SELECT user_code FROM oauth_device_grants ORDER BY user_code');
+  expect(waiting).toEqual([{ user_code: 'BBBBBBBB' }, { user_code: 'CCCCCCCC' }]);
+});
+
+test('what cannot be a user code is unknown like one that nobody has', async () => {
+  const shown = (userCode: string) => showDeviceGrant(ports, { userCode, cookie: user.cookie });
+  for (const typed of ['AEIO-UAEI', 'short', 'ZZZZ-ZZZZ'])
+    expect(await shown(typed)).toMatchObject({ kind: 'ask-code', isUnknown: true });
+  expect(await shown('')).toMatchObject({ kind: 'ask-code', isUnknown: false });
+});
+
+test('the first decision stands: an answer that comes second allows nothing and is in no log', async () => {
+  const grant = await begin();
+  const code = grant.user_code.replace('-', '');
+  const denied = `UPDATE oauth_device_grants SET status = 'denied', user_id = $1 WHERE user_code = '${code}'`;
+  const step = await overtaken(world.pool, user.id, denied, () => answer(grant.user_code, true));
+  expect(step).toMatchObject({ kind: 'ask-code', isUnknown: true });
+  await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_denied' });
+  const decided = `SELECT 1 FROM audit_outbox WHERE type = 'oauth.device_decided' AND client_id = $1`;
+  expect(await world.rows(decided, [tv.clientId])).toEqual([]);
+});
+
+test('a database out of reach ends no grant: the device is told to come again, and then has its login', async () => {
+  const grant = await begin();
+  expect(await answer(grant.user_code, true)).toEqual({ kind: 'done', isAllowed: true });
+  const gone = createTestPorts(world.databaseUrl);
+  await gone.end();
+  await expect(redeem(grant.device_code, { transact: gone.transact })).rejects.toMatchObject({
+    code: 'store_unavailable',
+  });
+  expect(await redeem(grant.device_code)).toMatchObject({ token_type: 'Bearer' });
+});
+
+/** The grant as it stands. */
+const rowOf = async ({ user_code }: DeviceGrantAnswer) => {
+  const text =
+    'SELECT status, user_id, scope, audience, interval_seconds FROM oauth_device_grants WHERE user_code = $1';
+  return (await world.rows(text, [normaliseUserCode(user_code)]))[0];
+};
+
+test('a device is told its code, where to send its user and how often to ask; all scopes where it names none', async () => {
+  const grant = await begin();
+  expect(grant).toEqual({
+    device_code: expect.stringMatching(/^[\w-]{43}$/),
+    user_code: expect.stringMatching(/^[A-Z]{4}-[A-Z]{4}$/),
+    verification_uri: `${ports.publicUrl}/device`,
+    verification_uri_complete: `${ports.publicUrl}/device?user_code=${grant.user_code}`,
+    expires_in: 600,
+    interval: 5,
+  });
+  const { audience } = ports.tokenSettings;
+  const scope = 'openid profile email';
+  expect(await rowOf(grant)).toEqual({ status: 'pending', user_id: null, scope, audience, interval_seconds: 5 });
+});
+
+test.each([
+  ['a client nobody knows', { clientId: 'nobody' }, 'client_unauthenticated'],
+  ['a scope it has not registered', { scope: 'openid tasks:write' }, 'scope_invalid'],
+  ['a resource it may have no tokens for', { resource: 'https://other.example.test' }, 'target_invalid'],
+])('no grant begins for %s', async (_what, input, code) => {
+  await expect(begin({}, input)).rejects.toMatchObject({ code });
+});
+
+test('no grant begins for a client that may not have any', async () => {
+  const site = await world.newClient();
+  await expect(begin({}, { clientId: site.clientId }, site.caller)).rejects.toMatchObject({
+    code: 'grant_not_allowed',
+  });
+});
+
+test('the page asks who is there, then for the code, then shows who asks for what', async () => {
+  const { user_code } = await begin({}, { scope: 'openid' });
+  const show = (userCode: string | undefined, cookie?: string) => showDeviceGrant(ports, { userCode, cookie });
+  expect(await show(user_code)).toEqual({ kind: 'login' });
+  expect(await show(undefined, user.cookie)).toMatchObject({ kind: 'ask-code', isUnknown: false });
+  expect(await show(user_code.toLowerCase(), user.cookie)).toMatchObject({
+    kind: 'confirm',
+    userCode: normaliseUserCode(user_code),
+    client: { clientId: tv.clientId },
+    scopes: ['openid'],
+    live: { user: { id: user.id } },
+  });
+});
+
+test('the grant of a client that was disabled meanwhile is unknown to its user, and allowed by nobody', async () => {
+  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const grant = await begin({}, { clientId: app.clientId });
+  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
+  await ports.access.load();
+  expect(await answer(grant.user_code, true)).toMatchObject({ kind: 'ask-code', isUnknown: true });
+  expect(await rowOf(grant)).toMatchObject({ status: 'pending' });
+});
+
+test('nobody decides without a session, nor with one that is over however well its cookie is remembered', async () => {
+  const grant = await begin();
+  expect(await answer(grant.user_code, true, '')).toEqual({ kind: 'login' });
+  const guest = await world.newUser();
+  await world.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  expect(await answer(grant.user_code, true, guest.cookie)).toEqual({ kind: 'login' });
+  expect(await rowOf(grant)).toMatchObject({ status: 'pending', user_id: null });
+});
+
+test.each([
+  [true, 'approved', 'ok'],
+  [false, 'denied', 'denied'],
+])('what the user decides (%s) is kept as %s, with its event', async (isAllowed, status, outcome) => {
+  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const grant = await begin({}, { clientId: app.clientId, scope: 'openid' });
+  expect(await answer(grant.user_code, isAllowed)).toEqual({ kind: 'done', isAllowed });
+  expect(await rowOf(grant)).toMatchObject({ status, user_id: user.id });
+  const events = `SELECT outcome, detail FROM audit_outbox WHERE type = 'oauth.device_decided' AND client_id = $1`;
+  const detail = { scope: 'openid', audience: ports.tokenSettings.audience };
+  expect(await world.rows(events, [app.clientId])).toEqual([{ outcome, detail }]);
+});
+
+test('a device that asks before anybody decided is told to wait, and each hurry makes its interval longer', async () => {
+  const grant = await begin();
+  await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_pending' });
+  expect(await rowOf(grant)).toMatchObject({ interval_seconds: 5 });
+  // However long this machine took since.
+  await world.rows('UPDATE oauth_device_grants SET polled_at = clock_timestamp() WHERE polled_at IS NOT NULL');
+  await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_polls_too_fast' });
+  expect(await rowOf(grant)).toMatchObject({ interval_seconds: 10 });
+});
+
+test('what was allowed is exchanged once: a login that outlives the session it was allowed in', async () => {
+  const guest = await world.newUser();
+  const grant = await begin();
+  await answer(grant.user_code, true, guest.cookie);
+  await world.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  const tokens = await redeem(grant.device_code);
+  expect(tokens).toMatchObject({ scope: 'openid profile email', id_token: expect.any(String) });
+  const families = 'SELECT sid, client_id FROM refresh_families WHERE user_id = $1 AND client_id = $2';
+  expect(await world.rows(families, [guest.id, tv.clientId])).toEqual([{ sid: null, client_id: tv.clientId }]);
+  await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_invalid' });
+});
+
+test('of two exchanges at once one has the login', async () => {
+  const guest = await world.newUser();
+  const grant = await begin();
+  await answer(grant.user_code, true, guest.cookie);
+  const both = await Promise.allSettled([redeem(grant.device_code), redeem(grant.device_code)]);
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  const families = 'SELECT 1 FROM refresh_families WHERE user_id = $1 AND client_id = $2';
+  expect(await world.rows(families, [guest.id, tv.clientId])).toHaveLength(1);
+});
+
+test.each([
+  ['none', undefined, 'request_invalid'],
+  ['one of another form', 'short', 'device_code_invalid'],
+  ['one that was never given', 'A'.repeat(43), 'device_code_invalid'],
+])('a device code is refused: %s', async (_what, deviceCode, code) => {
+  await expect(redeem(deviceCode)).rejects.toMatchObject({ code });
+});
+
+test('the device code of another client is of no use', async () => {
+  const rival = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const grant = await begin();
+  await answer(grant.user_code, true);
+  await expect(redeem(grant.device_code, {}, rival.clientId)).rejects.toMatchObject({ code: 'device_code_invalid' });
+  expect(await redeem(grant.device_code)).toHaveProperty('access_token');
+});
+
+test('a grant that ran out is exchanged no more, though it was allowed', async () => {
+  const grant = await begin();
+  await answer(grant.user_code, true);
+  await world.rows(`UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1`, [
+    normaliseUserCode(grant.user_code),
+  ]);
+  await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_expired' });
+});
+
+test.each([
+  ['user', 'UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1'],
+  ['client', 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1'],
+])('what ended every login of its %s since it was allowed ended the grant too', async (whose, ends) => {
+  const guest = await world.newUser();
+  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const grant = await begin({}, { clientId: app.clientId });
+  await answer(grant.user_code, true, guest.cookie);
+  await world.rows(ends, [whose === 'user' ? guest.id : app.clientId]);
+  await expect(redeem(grant.device_code, {}, app.clientId)).rejects.toMatchObject({ code: 'device_code_expired' });
+  expect(await world.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [app.clientId])).toEqual([]);
+});
+
+test('a client without the grant refresh_token gets no refresh token, and no ID token where openid was not asked for', async () => {
+  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const grant = await begin({}, { clientId: app.clientId, scope: 'email' });
+  await answer(grant.user_code, true);
+  const tokens = await redeem(grant.device_code, {}, app.clientId);
+  expect(Object.keys(tokens).sort()).toEqual(['access_token', 'expires_in', 'scope', 'token_type']);
+});

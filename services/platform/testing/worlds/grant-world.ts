@@ -1,0 +1,147 @@
+// For tests only: what people let clients do, on real stores, by use-cases called where they are; no HTTP comes in.
+import { createHash, randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
+import { createAccessDirectory } from '../../../domain/access/access-directory.ts';
+import { type CreateClientInput, createClient } from '../../../domain/access/create-client.ts';
+import type { TokenRequestPorts } from '../../../domain/oauth/answer-token-request.ts';
+import type { AuthorizeStep } from '../../../domain/oauth/authorize/authorize-step.ts';
+import { decideConsent } from '../../../domain/oauth/authorize/decide-consent.ts';
+import type { PushPorts } from '../../../domain/oauth/authorize/push-authorization-request.ts';
+import type { DocumentClientPorts } from '../../../domain/oauth/clients/admit-document-client.ts';
+import type { ReadDocument } from '../../../domain/oauth/clients/read-client-document.ts';
+import type { SelfRegisterPorts } from '../../../domain/oauth/clients/self-register-client.ts';
+import type { DeviceGrantPorts } from '../../../domain/oauth/devices/begin-device-grant.ts';
+import { createOpenRequests } from '../../../domain/oauth/open-requests.ts';
+import type { Caller, RequestContext, Row } from '../../../domain/ports.ts';
+import { createRefreshFamilies } from '../../../domain/tokens/families/rotate-families.ts';
+import { createClientTokenLog } from '../../../domain/tokens/issue/issue-client-token.ts';
+import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-token-cache.ts';
+import type { ClientSettings } from '../../config/clients.ts';
+import type { TestUser } from '../flows/flows.ts';
+import { newSignedIn } from '../flows/signed-in.ts';
+import { testCaller } from '../ports.ts';
+import { quietLog } from '../quiet-log.ts';
+import { createTestDatabase, testRedisUrl } from '../stores.ts';
+import { type PeopleWorld, startPeopleWorld } from './people-world.ts';
+
+export type GrantPorts = PeopleWorld['deps'] &
+  DocumentClientPorts &
+  SelfRegisterPorts &
+  PushPorts &
+  DeviceGrantPorts &
+  TokenRequestPorts;
+
+export const request: RequestContext = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
+export const nobody: Caller = { kind: 'anonymous', request };
+
+export const REDIRECT = 'https://app.example.test/cb';
+const SCOPES = ['openid', 'profile', 'email'];
+
+export const newVerifier = (): string => randomBytes(32).toString('base64url');
+export const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
+
+export type GrantClient = {
+  readonly clientId: string;
+  /** Who has shown its secret; nobody for a public client. */
+  readonly caller: Caller;
+};
+
+type Members = Readonly<Record<string, string>>;
+
+export type GrantWorld = Omit<PeopleWorld, 'access'> & {
+  readonly ports: GrantPorts;
+  readonly databaseUrl: string;
+  /** What the addresses of documents answer; the test's to change. */
+  readonly documents: Map<string, ReadDocument>;
+  rows<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
+  newUser(): Promise<TestUser>;
+  /** A client with a secret that may have codes for `SCOPES` at `REDIRECT`, but for the changes. */
+  newClient(changes?: Partial<CreateClientInput>): Promise<GrantClient>;
+  /** Of an authorization request. @param members in place of the ones it has; '' leaves one out */
+  query(client: GrantClient, members?: Members): string;
+  /** A code that its user agreed to. */
+  codeFor(user: TestUser, client: GrantClient, members?: Members): Promise<string>;
+};
+
+export type GrantWorldOptions = { readonly clients?: Partial<ClientSettings>; readonly env?: Members };
+
+/** The members of an answer that goes to the client; none where the browser goes nowhere. */
+export const answered = (step: AuthorizeStep): Record<string, string> =>
+  step.kind === 'redirect' ? Object.fromEntries(new URL(step.location).searchParams) : {};
+
+/** One world per test file. */
+export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = {}): Promise<GrantWorld> {
+  const database = await createTestDatabase();
+  const people = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl(), env });
+  const { deps, pool } = people;
+  const clientSettings: ClientSettings = {
+    registration: 'open',
+    readsDocuments: true,
+    documentsPrivate: false,
+    scopes: SCOPES,
+    audiences: [],
+    ...clients,
+  };
+  const access = createAccessDirectory(deps, { unvetted: clientSettings });
+  await access.load();
+  const documents: GrantWorld['documents'] = new Map();
+  const outside = { ...deps, access, hotSql: deps.sql };
+  const ports: GrantPorts = {
+    ...outside,
+    clientSettings,
+    publicUrl: deps.mailer.publicUrl,
+    issuer: deps.tokenSettings.issuer,
+    bindsCertificates: false,
+    openRequests: createOpenRequests(deps),
+    accessChanged: () => access.load(),
+    clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
+    verifiedTokens: createVerifiedTokenCache(),
+    clientTokenLog: createClientTokenLog(outside, true),
+    refreshFamilies: createRefreshFamilies({ ...outside, log: quietLog }, deps.tokenSettings),
+  };
+
+  const query: GrantWorld['query'] = ({ clientId }, members = {}) => {
+    const all: Members = {
+      client_id: clientId,
+      redirect_uri: REDIRECT,
+      response_type: 'code',
+      scope: 'openid email',
+      state: 's',
+      code_challenge: challengeOf(newVerifier()),
+      code_challenge_method: 'S256',
+      ...members,
+    };
+    return new URLSearchParams(Object.entries(all).filter(([, value]) => value !== '')).toString();
+  };
+
+  return {
+    ...people,
+    ports,
+    databaseUrl: database.url,
+    documents,
+    query,
+    rows: async (text, values = []) => (await pool.query(text, [...values])).rows,
+    newUser: () => newSignedIn({ ports, stores: { pools: { main: pool } } }),
+    async newClient(changes = {}) {
+      const grantTypes = ['authorization_code', 'refresh_token'];
+      const input = { name: 'Tasks', grantTypes, scopes: SCOPES, redirectUris: [REDIRECT], ...changes };
+      const { clientId, clientSecret } = await createClient(ports, input, testCaller);
+      await access.load();
+      if (clientSecret === null) return { clientId, caller: nobody };
+      const permissions: ReadonlySet<string> = new Set();
+      return { clientId, caller: { kind: 'client', clientId, permissions, by: 'client', isVetted: true, request } };
+    },
+    async codeFor(user, client, members = {}) {
+      const decision = { query: query(client, members), cookie: user.cookie, isAllowed: true, scopes: SCOPES };
+      const step = await decideConsent(ports, decision, nobody);
+      const { code = '' } = answered(step);
+      expect(code, JSON.stringify(step)).toMatch(/^[\w-]{43}$/);
+      return code;
+    },
+    close: async () => {
+      await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close()]);
+      await people.close();
+      await database.drop();
+    },
+  };
+}
