@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newEmail } from '../../../platform/testing/flows/flows.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
+import {
+  codeOfError,
+  nobody,
+  openPeopledWorld,
+  type PeopledWorld,
+} from '../../../platform/testing/worlds/peopled-world.ts';
+import { knownDevice } from '../guard/device-cookie.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
+import { requestPasswordReset, requestUnlock, sendVerificationEmail } from './ask-for-mail.ts';
+import { offerUnlock } from './offer-unlock.ts';
+import { refuseUnverified } from './refuse-unverified.ts';
+import { unlockAccount } from './unlock-account.ts';
+
+let world: PeopledWorld;
+beforeAll(async () => {
+  world = await openPeopledWorld();
+});
+afterAll(() => world?.close());
+
+/** Somebody against whom so many wrong passwords are counted. */
+async function locked(failures = 7) {
+  const person = await world.somebody();
+  const counted = 'INSERT INTO login_failures (key, failures, user_id) VALUES ($1, $2, $3)';
+  await world.rows(counted, [accountKeyOf(world.deps, person.email), failures, person.id]);
+  return person;
+}
+const failuresOf = async ({ email }: { readonly email: string }) =>
+  (await world.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(world.deps, email)]))[0]
+    ?.failures;
+const unlock = (token: string, cookie?: string) => unlockAccount(world.deps, { token, cookie }, nobody);
+
+describe('the mailed code that unlocks', () => {
+  test('ends the count of wrong passwords, says how many there were, and signs nobody in', async () => {
+    const person = await locked();
+    const answer = await unlock(await world.codeFor('unlock_account', person));
+    expect(answer.body).toEqual({ status: 'unlocked' });
+    expect([await failuresOf(person), await world.sessionsOf(person.id)]).toEqual([undefined, 0]);
+    expect(await world.eventsOf(person.id)).toContainEqual({
+      type: 'user.unlocked',
+      outcome: 'ok',
+      actor_kind: 'anonymous',
+      actor_id: null,
+      detail: { failures: 7, reason: 'mailed_code' },
+    });
+  });
+
+  test('makes the browser known for this account, and leaves it known for others', async () => {
+    const [person, other] = [await locked(), await locked()];
+    const cookies: string[] = [];
+    for (const one of [person, other]) {
+      const { setCookie } = await unlock(await world.codeFor('unlock_account', one), cookies.at(-1));
+      cookies.push(...setCookie.map((line) => line.split(';', 1)[0] as string));
+    }
+    const isKnown = (email: string) => knownDevice(world.deps, { cookie: cookies[1], isSecure: false, email }) !== null;
+    expect([person.email, other.email, newEmail()].map(isKnown)).toEqual([true, true, false]);
+  });
+
+  test('counts once of any number at a time', async () => {
+    const person = await locked();
+    const token = await world.codeFor('unlock_account', person);
+    const codes = await Promise.all(Array.from({ length: 5 }, () => codeOfError(unlock(token))));
+    expect(codes.sort()).toEqual(['code_invalid', 'code_invalid', 'code_invalid', 'code_invalid', 'none']);
+  });
+
+  test('is refused, and recorded, where it is none or of another purpose; the count stays', async () => {
+    const person = await locked();
+    const before = await world.countOf('code.refused', 'refused');
+    for (const token of ['made up', await world.codeFor('reset_password', person)])
+      expect(await codeOfError(unlock(token))).toBe('code_invalid');
+    expect(await failuresOf(person)).toBe(7);
+    expect(await world.countOf('code.refused', 'refused')).toBe(before + 2);
+  });
+
+  test('does not count for an account that is disabled, or has another address, by now', async () => {
+    const changes = [
+      `UPDATE users SET "disabledAt" = now() WHERE id = $1`,
+      `UPDATE users SET email = id || '@people.test' WHERE id = $1`,
+      'DELETE FROM users WHERE id = $1',
+    ];
+    for (const change of changes) {
+      const person = await locked();
+      const token = await world.codeFor('unlock_account', person);
+      expect(await overtaken(world.pool, person.id, change, () => codeOfError(unlock(token)))).toBe('code_invalid');
+      expect((await world.eventsOf(person.id)).map(({ type }) => type)).not.toContain('user.unlocked');
+    }
+  });
+
+  test('does not count either for an account that was disabled before the code was made', async () => {
+    const person = await locked();
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [person.id]);
+    expect(await codeOfError(unlock(await world.codeFor('unlock_account', person)))).toBe('code_invalid');
+    expect(await failuresOf(person)).toBe(7);
+  });
+});
+
+describe('who asks for a mail', () => {
+  const asks = [
+    ['verify_email', sendVerificationEmail],
+    ['reset_password', requestPasswordReset],
+    ['unlock_account', requestUnlock],
+  ] as const;
+
+  test.each(asks)(
+    '%s: is told the same and costs one row, whether or not an account has the address',
+    async (template, ask) => {
+      const [known, unknown] = [(await world.somebody()).email, newEmail()];
+      for (const email of [known, unknown]) {
+        expect(await ask(world.deps, { email: email.toUpperCase() }, nobody)).toEqual({ status: 'mail_sent_if_known' });
+        expect(await world.mailsTo(email)).toMatchObject([{ template, to: email }]);
+      }
+    },
+  );
+
+  test('of unlocking names the counter by a keyed hash, one for each address in any case', async () => {
+    const email = newEmail();
+    await requestUnlock(world.deps, { email: email.toUpperCase() }, nobody);
+    const [mail] = await world.mailsTo(email);
+    expect(mail).toMatchObject({ counter: accountKeyOf(world.deps, email) });
+    expect((mail as { counter: string }).counter).not.toContain(email.slice(0, 10));
+    expect(mail).not.toHaveProperty('isUnasked');
+  });
+});
+
+test('the mail that unlocks comes unasked where an incident closed the account, and only if that is committed', async () => {
+  const email = newEmail();
+  const undone = world.deps.transact(async (tx) => {
+    await offerUnlock(tx, world.deps, email, world.system);
+    throw new Error('it was not closed');
+  });
+  await expect(undone).rejects.toThrow('it was not closed');
+  expect(await world.mailsTo(email)).toEqual([]);
+  await world.deps.transact((tx) => offerUnlock(tx, world.deps, email, world.system));
+  const counter = accountKeyOf(world.deps, email);
+  expect(await world.mailsTo(email)).toMatchObject([{ template: 'unlock_account', counter, isUnasked: true }]);
+});
+
+test('the right password of an address that nobody has proved gets no session, and that is recorded: email_unverified', async () => {
+  const { id: userId } = await world.somebody({ isProven: false });
+  const refused = refuseUnverified(world.deps.sql, { userId, identifier: '1.of a name', isKnownDevice: true }, nobody);
+  expect(await codeOfError(refused)).toBe('email_unverified');
+  const detail = { factor: 'password', identifier: '1.of a name', known_device: true, reason: 'email_unverified' };
+  expect(await world.eventsOf(userId)).toContainEqual(
+    expect.objectContaining({ type: 'user.login', outcome: 'refused', detail }),
+  );
+});
