@@ -1,0 +1,148 @@
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newPerson } from '../../../platform/testing/flows/people.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
+import { signingUnavailable } from '../../keys/errors.ts';
+import type { Caller, Sql } from '../../ports.ts';
+import { type GrantTokenInput, grantToken, type ProvenKeys } from './grant-token.ts';
+import {
+  type ClientTokenInput,
+  type ClientTokenPorts,
+  createClientTokenLog,
+  issueClientToken,
+} from './issue-client-token.ts';
+
+let world: IssuingWorld;
+let client: Caller & { kind: 'client' };
+beforeAll(async () => {
+  world = await openIssuingWorld();
+  client = await world.newClient(['tokens:issue', 'reports'], { audiences: ['https://tasks.test'] });
+});
+afterAll(() => world?.close());
+
+const issue = (input: ClientTokenInput = {}, caller: Caller = client, changes: Partial<ClientTokenPorts> = {}) =>
+  issueClientToken({ ...world.ports, ...changes }, input, caller);
+const code = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'ok',
+    (err: { code?: string }) => err.code ?? String(err),
+  );
+const eventsOf = (clientId: string) =>
+  world.rows(
+    `SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1 ORDER BY id`,
+    [clientId],
+  );
+
+describe('a client’s own token', () => {
+  test('speaks of the client alone; of its scopes those are permissions that name one, and it is in the audit log', async () => {
+    const own = await world.newClient(['tokens:issue', 'reports']);
+    const answer = await issue({}, own);
+    expect(answer).toMatchObject({ token_type: 'Bearer', expires_in: 900, scope: 'tokens:issue reports' });
+    const { jti, ...claims } = decodeJwt(answer.access_token);
+    expect(claims).toMatchObject({ sub: own.clientId, client_id: own.clientId, permissions: ['tokens:issue'] });
+    expect(claims).not.toHaveProperty('fid');
+    const audience = world.ports.tokenSettings.audience;
+    const detail = { grant: 'client_credentials', audience, scope: 'tokens:issue reports' };
+    expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'ok', target_id: jti, detail }]);
+  });
+
+  test('has the scope and the audience that were asked for', async () => {
+    const { access_token, scope } = await issue({ scope: 'reports', resource: 'https://tasks.test' });
+    expect(scope).toBe('reports');
+    expect(decodeJwt(access_token)).toMatchObject({ aud: 'https://tasks.test', permissions: [] });
+    const same = await issue({ audience: 'https://tasks.test', resource: 'https://tasks.test' });
+    expect(decodeJwt(same.access_token).aud).toBe('https://tasks.test');
+  });
+
+  test.each<[ClientTokenInput, string]>([
+    [{ scope: 'reports keys:manage' }, 'scope_invalid'],
+    [{ audience: 'https://payments.test' }, 'target_invalid'],
+    [{ resource: 'https://payments.test' }, 'target_invalid'],
+    [{ resource: 'tasks' }, 'target_invalid'],
+    [{ resource: 'https://tasks.test#part' }, 'target_invalid'],
+    [{ resource: 'https://tasks.test', audience: 'https://payments.test' }, 'target_invalid'],
+  ])('%o is refused, and the refusal is durable before the answer', async (input, refused) => {
+    const own = await world.newClient(['reports'], { audiences: ['https://tasks.test'] });
+    expect(await code(issue(input, own))).toBe(refused);
+    const detail = { grant: 'client_credentials', reason: refused };
+    expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'refused', target_id: null, detail }]);
+  });
+
+  test('is for clients with the grant', async () => {
+    const own = await world.newClient([], { grantTypes: ['refresh_token'] });
+    expect(await code(issue({}, own))).toBe('grant_not_allowed');
+  });
+
+  test('is for who showed the client’s secret, not for who holds a token of it, nor for people', async () => {
+    expect(await code(issue({}, { ...client, by: 'bearer' }))).toBe('client_unauthenticated');
+    expect(await code(issue({}, testCaller))).toBe('client_unauthenticated');
+  });
+
+  test('is bound to the keys proved with the request', async () => {
+    const [jkt, x5t] = ['a'.repeat(43), 'b'.repeat(43)];
+    const bound = await issue({ jkt, x5t });
+    expect([bound.token_type, decodeJwt(bound.access_token).cnf]).toEqual(['DPoP', { jkt }]);
+    const certified = await issue({ x5t });
+    expect([certified.token_type, decodeJwt(certified.access_token).cnf]).toEqual(['Bearer', { 'x5t#S256': x5t }]);
+    const strict = await world.newClient([], { certificateBound: true });
+    expect(decodeJwt((await issue({ jkt, x5t }, strict)).access_token).cnf).toEqual({ jkt, 'x5t#S256': x5t });
+  });
+
+  test('is given to nobody when it cannot be signed, or the database has lost commits', async () => {
+    const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
+    expect(await code(issue({}, client, { keyRing }))).toBe('signing_unavailable');
+    const state = () => ({ ...world.ports.revocations.state(), rewound: true });
+    expect(await code(issue({}, client, { revocations: { ...world.ports.revocations, state } }))).toBe('state_rewound');
+  });
+
+  test('with GROUP_COMMIT off has a statement of its own, and the same row', async () => {
+    let statements = 0;
+    const hotSql: Sql = {
+      query: (statement, values) => {
+        statements += 1;
+        return world.ports.hotSql.query(statement, values);
+      },
+    };
+    const own = await world.newClient(['reports']);
+    const clientTokenLog = createClientTokenLog({ ...world.ports, hotSql }, false);
+    await Promise.all(Array.from({ length: 5 }, () => issue({}, own, { clientTokenLog })));
+    await clientTokenLog.close();
+    expect(statements).toBe(5);
+    expect(await eventsOf(own.clientId)).toHaveLength(5);
+  });
+});
+
+describe('a grant', () => {
+  const grant = (input: GrantTokenInput, keys: ProvenKeys = {}, caller: Caller = client) =>
+    grantToken(
+      world.ports,
+      input,
+      {
+        client: { clientId: caller === client ? client.clientId : 'sallyport', isAuthenticated: caller === client },
+        keys,
+      },
+      caller,
+    );
+  const anonymous: Caller = { kind: 'anonymous', request: testCaller.request };
+
+  test('RFC 6749 §3.2: takes a parameter without a value as left out', async () => {
+    const answer = await grant({ grant_type: 'client_credentials', scope: '', resource: '', audience: '' });
+    expect(answer.scope).toBe('tokens:issue reports');
+    expect(decodeJwt(answer.access_token).aud).toBe(world.ports.tokenSettings.audience);
+  });
+
+  test.each([{}, { refresh_token: '' }])('of a refresh with %o is told what is missing', async (form) => {
+    expect(await code(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid');
+  });
+
+  test('of a refresh gives a pair, presented with a proof where one came with it (RFC 9449 §5)', async () => {
+    const { refreshToken } = await newPerson(world);
+    const form = { grant_type: 'refresh_token', refresh_token: refreshToken };
+    const pair = await grant({ ...form, scope: 'email' }, {}, anonymous);
+    expect(pair).toMatchObject({ token_type: 'Bearer', scope: 'email', refresh_token: expect.any(String) });
+    const jkt = 'a'.repeat(43);
+    const bound = await grant(form, { jkt }, anonymous);
+    expect([bound.token_type, decodeJwt(bound.access_token).cnf]).toEqual(['DPoP', { jkt }]);
+  });
+});
