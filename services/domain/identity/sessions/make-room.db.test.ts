@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
+import { UNNAMED } from '../assurance.ts';
+import type { LiveSession } from './live-session.ts';
+import { makeRoom } from './make-room.ts';
+import { findByCookie } from './read-session.ts';
+
+const LIMIT = 3;
+let database: TestDatabase;
+let world: PeopleWorld;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await startPeopleWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    env: { SESSIONS_PER_ACCOUNT: String(LIMIT), REVOCATION_STALENESS_MS: '60000' },
+  });
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+
+const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+type Login = Awaited<ReturnType<typeof logIn>>;
+const sessionsOf = async (userId: string): Promise<string[]> =>
+  (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
+const sorted = (logins: readonly (Login | undefined)[]): unknown[] => logins.map((login) => login?.sessionId).sort();
+const live = async (login: Login | undefined): Promise<LiveSession> =>
+  (await findByCookie(world.deps, login?.cookie)) as LiveSession;
+const endingsOf = (userId: string) =>
+  rows(
+    `SELECT target_id AS id, detail->>'reason' AS reason FROM audit_outbox
+     WHERE type = 'session.ended' AND detail->>'user_id' = $1 ORDER BY id`,
+    [userId],
+  );
+
+/** Somebody with as many sessions as they may have, the one not used for longest first. */
+async function atTheLimit() {
+  const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, `${randomUUID()}@people.test`);
+  const logins: Login[] = [];
+  for (let n = 0; n < LIMIT; n += 1) {
+    const login = await logIn({ ports: world.deps }, userId);
+    await rows(
+      `WITH s AS (UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1)
+       UPDATE refresh_families SET rotated_at = now() - make_interval(mins => $2) WHERE sid = $1`,
+      [login.sessionId, LIMIT - n],
+    );
+    logins.push(login);
+  }
+  return { userId, logins };
+}
+type Arrival = { readonly replaced?: LiveSession; readonly openedId?: string; readonly limit?: number };
+const arrive = (userId: string, { limit = LIMIT, replaced, ...arrival }: Arrival = {}): Promise<void> =>
+  world.deps.transact(async (tx) => {
+    await setAuditContext(tx, testCaller, 'sign_in');
+    await lockUser(tx, userId);
+    const ports = { ...world.deps, sessionsPerAccount: limit };
+    await makeRoom(tx, ports, { userId, replaced: replaced ?? null, reason: 'sign_in', ...arrival }, testCaller);
+  });
+
+describe('an account with as many sessions as it may have', () => {
+  test('loses the one not used for longest, by cookie or by a login, with its logins and tokens', async () => {
+    const { userId, logins } = await atTheLimit();
+    const [oldest, middle, newest] = logins;
+    await rows('UPDATE refresh_families SET rotated_at = now() WHERE sid = $1', [oldest?.sessionId]);
+    await arrive(userId);
+    expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
+    expect(await rows('SELECT revoke_reason AS why FROM refresh_families WHERE sid = $1', [middle?.sessionId])).toEqual(
+      [{ why: 'session_limit' }],
+    );
+    expect(await endingsOf(userId)).toEqual([{ id: middle?.sessionId, reason: 'session_limit' }]);
+    await world.poll.announce();
+    expect(await findByCookie(world.deps, middle?.cookie)).toBeNull();
+  });
+
+  test('loses its browser’s own alone where that signs in again', async () => {
+    const { userId, logins } = await atTheLimit();
+    const [oldest, middle, newest] = logins;
+    await arrive(userId, { replaced: await live(newest) });
+    expect(await sessionsOf(userId)).toEqual(sorted([oldest, middle]));
+    expect(await endingsOf(userId)).toEqual([{ id: newest?.sessionId, reason: 'sign_in' }]);
+  });
+
+  test('loses its browser’s own and those beyond, each for its own reason, where it had more than it may', async () => {
+    const { userId, logins } = await atTheLimit();
+    const [oldest, middle, newest] = logins;
+    await arrive(userId, { replaced: await live(newest), limit: 2 });
+    expect(await sessionsOf(userId)).toEqual(sorted([middle]));
+    expect(await endingsOf(userId)).toEqual([
+      { id: oldest?.sessionId, reason: 'session_limit' },
+      { id: newest?.sessionId, reason: 'sign_in' },
+    ]);
+  });
+
+  test('keeps the session that room is made for, however long ago it seems to be', async () => {
+    const { userId, logins } = await atTheLimit();
+    const [oldest, , newest] = logins;
+    await arrive(userId, { openedId: oldest?.sessionId as string, limit: 2 });
+    expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
+  });
+
+  test('loses none where one has run out, or where there is no limit', async () => {
+    const { userId, logins } = await atTheLimit();
+    await arrive(userId, { limit: 0 });
+    expect(await sessionsOf(userId)).toEqual(sorted(logins));
+    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [logins[2]?.sessionId]);
+    await arrive(userId);
+    expect(await sessionsOf(userId)).toEqual(sorted(logins));
+    expect(await endingsOf(userId)).toEqual([]);
+  });
+
+  test('loses one for each of two who come at once', async () => {
+    const { userId, logins } = await atTheLimit();
+    const signIn = () =>
+      world.deps.auth.transact(async (tx) => {
+        await lockUser(tx, userId);
+        await makeRoom(tx, world.deps, { userId, replaced: null, reason: 'sign_in' }, testCaller);
+        return world.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
+      });
+    const opened = await Promise.all([signIn(), signIn()]);
+    expect(await sessionsOf(userId)).toEqual([logins[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
+  });
+});

@@ -1,0 +1,221 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import { logIn, newSignedIn } from '../../../platform/testing/flows/signed-in.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
+import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import type { Caller } from '../../ports.ts';
+import { personCaller } from '../finish-login.ts';
+import { endSession } from './end-session.ts';
+import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './manage-sessions.ts';
+import { findByCookie, readSession, sessionCaller } from './read-session.ts';
+
+let database: TestDatabase;
+let world: PeopleWorld;
+let ports: PeopleWorld['deps'];
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await startPeopleWorld({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    env: { REVOCATION_STALENESS_MS: '60000', SESSION_IDLE_TWO_FACTORS: '3600' },
+  });
+  ports = world.deps;
+});
+afterAll(async () => {
+  await world?.close();
+  await database?.drop();
+});
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const unknown = { code: 'session_unknown' };
+const twoFactors = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
+const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: world.pool } } });
+const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller & { kind: 'user' } =>
+  ({ ...personCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
+const familiesOf = (sessionId: string) =>
+  rows('SELECT revoked_at IS NULL AS "isLive", revoke_reason AS why FROM refresh_families WHERE sid = $1', [sessionId]);
+/** Somebody with so many sessions, a minute between each and the next; the newest first. */
+async function personWith(sessions: number): Promise<{ person: TestUser; ids: string[] }> {
+  const person = await newPerson();
+  const ids = [person.sessionId];
+  while (ids.length < sessions) ids.unshift((await logIn({ ports }, person.id)).sessionId);
+  for (const [minutes, id] of ids.entries())
+    await rows('UPDATE sessions SET "createdAt" = now() - make_interval(mins => $2) WHERE id = $1', [id, minutes]);
+  return { person, ids };
+}
+/** Without a use of cookie or login for so long; no copy of it is kept beside Postgres. */
+async function rest({ sessionId }: { readonly sessionId: string }, minutes: number): Promise<void> {
+  const [{ token }] = await rows(
+    'UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1 RETURNING token',
+    [sessionId, minutes],
+  );
+  await ports.auth.forget(token);
+}
+
+describe('a list of sessions', () => {
+  test('has the live ones of its owner alone, the newest first, with their logins; no token is in it', async () => {
+    const { person, ids } = await personWith(3);
+    await newPerson();
+    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [ids[1]]);
+    const { items, next } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
+    expect(next).toBeNull();
+    expect(items.map(({ id, current }) => [id, current])).toEqual([
+      [ids[0], false],
+      [ids[2], true],
+    ]);
+    expect(items[0]).toMatchObject({
+      user_id: person.id,
+      ip_address: '203.0.113.9',
+      user_agent: 'test/1',
+      logins: [{ client_id: 'sallyport', scope: expect.any(String), family_id: expect.any(String) }],
+    });
+    const [{ token }] = await rows('SELECT token FROM sessions WHERE id = $1', [ids[0]]);
+    expect(JSON.stringify(items)).not.toContain(token);
+  });
+
+  test('goes on where a page ended, and shows each once', async () => {
+    const { person, ids } = await personWith(5);
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await listSessions(ports, { limit: 2, cursor, userId: person.id });
+      seen.push(...page.items.map(({ id }) => id));
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      cursor = page.next ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(ids);
+    const refused = listSessions(ports, { limit: 2, cursor: 'made-up' });
+    await expect(refused).rejects.toMatchObject({ code: 'cursor_invalid' });
+  });
+
+  test('of everybody is narrowed to a client by its live logins; a session whose logins ended has none', async () => {
+    const { person, ids } = await personWith(2);
+    await rows(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'test' WHERE sid = $1`, [ids[0]]);
+    const at = async (clientId?: string) =>
+      (await listSessions(ports, { limit: 10, clientId, userId: person.id })).items.map(({ id }) => id);
+    expect(await at('sallyport')).toEqual([ids[1]]);
+    expect(await at('another')).toEqual([]);
+    const { items } = await listSessions(ports, { limit: 200 });
+    expect(items.filter(({ id }) => ids.includes(id)).map(({ logins }) => logins.length)).toEqual([0, 1]);
+  });
+
+  test('U5 has none of two factors that rested too long, unless a login of it is in use', async () => {
+    const person = await newPerson();
+    const [idle, used] = [await logIn({ ports }, person.id, twoFactors), await logIn({ ports }, person.id, twoFactors)];
+    for (const login of [person, idle, used]) await rest(login, 61);
+    await rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
+      idle.sessionId,
+    ]);
+    const { items } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
+    expect(items.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
+  });
+
+  test('is nobody’s but a person’s at our own pages: permission_missing', async () => {
+    const owner = callerOf(await newPerson());
+    const others: Caller[] = [testCaller, { ...owner, clientId: 'another' }, { ...owner, by: 'api_key' }];
+    for (const caller of others) {
+      await expect(listOwnSessions(ports, { limit: 10 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+      const sessionId = owner.sessionId as string;
+      await expect(endOwnSession(ports, { sessionId }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+    }
+  });
+});
+
+describe('ending a session', () => {
+  test('of one’s own ends its logins and tokens with it, in one event; others stay', async () => {
+    const person = await newPerson();
+    const other = await logIn({ ports }, person.id);
+    await endOwnSession(ports, { sessionId: other.sessionId }, callerOf(person));
+    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([{ id: person.sessionId }]);
+    expect(await familiesOf(other.sessionId)).toEqual([{ isLive: false, why: 'ended_by_user' }]);
+    expect(await familiesOf(person.sessionId)).toEqual([{ isLive: true, why: null }]);
+    expect(await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [other.sessionId])).toEqual([
+      { reason: 'ended_by_user' },
+    ]);
+    const ended = `SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox
+      WHERE type = 'session.ended' AND target_id = $1`;
+    expect(await rows(ended, [other.sessionId])).toEqual([{ actor_id: person.id, reason: 'ended_by_user' }]);
+    await world.poll.announce();
+    expect(await findByCookie(ports, other.cookie)).toBeNull();
+    expect((await readSession(ports, { cookie: person.cookie })).session.id).toBe(person.sessionId);
+  });
+
+  test('API1 of somebody else is answered as one that is not there: session_unknown', async () => {
+    const [one, two] = [await newPerson(), await newPerson()];
+    for (const sessionId of [two.sessionId, 'no-such-session'])
+      await expect(endOwnSession(ports, { sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
+    expect(await familiesOf(two.sessionId)).toEqual([{ isLive: true, why: null }]);
+  });
+
+  test('of anybody by an administrator is with the reason that they give, and once', async () => {
+    const person = await newPerson();
+    const end = () => endAnySession(ports, { sessionId: person.sessionId, reason: 'lost phone' }, testCaller);
+    await end();
+    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [person.sessionId])).toEqual([]);
+    expect(await familiesOf(person.sessionId)).toEqual([{ isLive: false, why: 'lost phone' }]);
+    await expect(end()).rejects.toMatchObject(unknown);
+  });
+
+  test('that has ended is no error for who ends it without looking', async () => {
+    const { sessionId } = await newPerson();
+    for (const _ of ['first', 'again']) await endSession(ports, { sessionId, reason: 'test' }, testCaller);
+    expect(await familiesOf(sessionId)).toEqual([{ isLive: false, why: 'test' }]);
+  });
+});
+
+describe('a session by its cookie', () => {
+  test('tells whose it is without its token, and speaks for them with what their roles give', async () => {
+    const person = await newPerson();
+    const { user, session } = await readSession(ports, { cookie: person.cookie });
+    expect([user.id, session.id]).toEqual([person.id, person.sessionId]);
+    expect(session).not.toHaveProperty('token');
+    expect(await sessionCaller(ports, person.cookie, request)).toMatchObject({
+      kind: 'user',
+      userId: person.id,
+      sessionId: person.sessionId,
+      clientId: 'sallyport',
+      by: 'session',
+      roles: ['user'],
+      acr: 'aal1',
+      request,
+    });
+  });
+
+  test('that is missing, of another name or signed by nobody is none: unauthenticated', async () => {
+    const { cookie } = await newPerson();
+    const forged = cookie.replace(/(session_token=[^.]+\.)[^;]+/, '$1AAAA');
+    expect(forged).not.toBe(cookie);
+    for (const sent of [undefined, 'theme=dark', forged]) {
+      await expect(readSession(ports, { cookie: sent })).rejects.toMatchObject({ code: 'unauthenticated' });
+      expect(await sessionCaller(ports, sent, request)).toBeNull();
+    }
+  });
+
+  test('of a disabled user is none, however it is cached', async () => {
+    const { id, cookie } = await newPerson();
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await world.poll.announce();
+    expect(await sessionCaller(ports, cookie, request)).toBeNull();
+  });
+
+  test('U5 of two factors is written down as used, by a use alone; one that rested an hour is over for both', async () => {
+    const { id } = await newPerson();
+    const login = await logIn({ ports }, id, twoFactors);
+    const isFresh = async (): Promise<boolean> =>
+      (
+        await rows(`SELECT "updatedAt" > now() - interval '1 minute' AS fresh FROM sessions WHERE id = $1`, [
+          login.sessionId,
+        ])
+      )[0].fresh;
+    await rest(login, 30);
+    expect(await sessionCaller(ports, login.cookie, request, false)).toMatchObject({ acr: 'aal2' });
+    expect(await isFresh(), 'a look is no use').toBe(false);
+    expect(await sessionCaller(ports, login.cookie, request)).toMatchObject({ sessionId: login.sessionId });
+    expect(await isFresh()).toBe(true);
+    await rest(login, 61);
+    for (const isUse of [false, true]) expect(await sessionCaller(ports, login.cookie, request, isUse)).toBeNull();
+    expect(await isFresh(), 'what is over is not used again').toBe(false);
+  });
+});
