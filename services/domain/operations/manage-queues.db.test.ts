@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
+import { type DeadLetter, drainQueue, type QueueAdmin, recordQueueChange, retryDeadLetters } from './manage-queues.ts';
+
+let base: OwnPorts;
+beforeAll(async () => {
+  base = await openTestPorts();
+});
+afterAll(() => base?.end());
+
+const changesOf = (queue: string) =>
+  base.raw(
+    `SELECT actor_id, outcome, detail FROM audit_outbox
+     WHERE type = 'operations.queue_changed' AND target_kind = 'queue' AND target_id = $1 ORDER BY id`,
+    [queue],
+  );
+const change = (detail: object) => ({ actor_id: 'test', outcome: 'requested', detail });
+const letter = (queue: string, id: string): DeadLetter => ({
+  queue,
+  job_id: id,
+  job: 'build-report',
+  code: 'P0001',
+  attempts: 5,
+  failed_at: '2026-01-01T00:00:00.000Z',
+});
+
+/** The other end of the network: what it is asked for, and what the log said by then. */
+function redisSaying(answers: Partial<QueueAdmin>) {
+  return { transact: base.transact, queueAdmin: answers as QueueAdmin };
+}
+const away = () => Promise.reject(Object.assign(new Error('out of reach'), { code: 'queue_unavailable' }));
+
+describe('a change to a queue', () => {
+  test('is in the audit log before it is asked for, so that none goes unsaid', async () => {
+    let saidBefore: unknown[] = [];
+    const drain = async (queue: string): Promise<number> => {
+      saidBefore = await changesOf(queue);
+      return 7;
+    };
+    expect(await drainQueue(redisSaying({ drain }), 'drained', testCaller)).toBe(7);
+    expect(saidBefore).toEqual([change({ action: 'drain' })]);
+  });
+
+  test('that Redis does not do is in the audit log all the same, and its failure is told', async () => {
+    await expect(drainQueue(redisSaying({ drain: away }), 'away', testCaller)).rejects.toMatchObject({
+      code: 'queue_unavailable',
+    });
+    expect(await changesOf('away')).toEqual([change({ action: 'drain' })]);
+  });
+
+  test('is recorded within bounds, whatever names are sent', async () => {
+    const [queue, jobId] = ['q'.repeat(100), 'j'.repeat(300)];
+    await recordQueueChange(base, { action: 'promote', queue, jobId }, testCaller);
+    expect(await changesOf('q'.repeat(64))).toEqual([change({ action: 'promote', job_id: 'j'.repeat(200) })]);
+  });
+});
+
+describe('dead letters', () => {
+  test('are tried again one by one, each said; those that are gone meanwhile are not among the answers', async () => {
+    const letters = ['a', 'gone', 'b'].map((id) => letter('retried', id));
+    const retry: QueueAdmin['retry'] = async ({ job_id }) => job_id !== 'gone';
+    const retried = await retryDeadLetters(redisSaying({ retry }), letters, testCaller);
+    expect(retried).toEqual([letters[0], letters[2]]);
+    expect(await changesOf('retried')).toEqual(['a', 'gone', 'b'].map((job_id) => change({ action: 'retry', job_id })));
+  });
+
+  test('after one that Redis does not answer are left, and not said to be asked for', async () => {
+    const letters = ['a', 'b'].map((id) => letter('stopped', id));
+    await expect(retryDeadLetters(redisSaying({ retry: away }), letters, testCaller)).rejects.toThrow('out of reach');
+    expect(await changesOf('stopped')).toEqual([change({ action: 'retry', job_id: 'a' })]);
+  });
+});
