@@ -1,0 +1,220 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import {
+  type GrantPorts,
+  type GrantWorld,
+  nobody,
+  openGrantWorld,
+  unlogged,
+} from '../../../platform/testing/worlds/grant-world.ts';
+import { authorize } from '../authorize/authorize.ts';
+import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';
+import { judgeClientDocument } from './client-document.ts';
+import type { ReadDocument } from './read-client-document.ts';
+import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
+
+const REDIRECT = 'https://app.example.test/cb';
+let world: GrantWorld;
+let ports: GrantPorts;
+let user: TestUser;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+  user = await world.newUser();
+});
+afterAll(() => world?.close());
+
+let hosts = 0;
+/** The address of a document nobody has read. */
+const newAddress = (): string => `https://app-${++hosts}.example/client.json`;
+const query = (clientId: string, members: Record<string, string> = {}): string =>
+  world.query({ clientId, caller: nobody }, members);
+/** What its address answers from now on. */
+function publish(url: string, members: object = {}): void {
+  const document = { client_id: url, client_name: 'Journal', redirect_uris: [REDIRECT], scope: 'openid', ...members };
+  const read = judgeClientDocument(url, JSON.stringify(document), ports.clientSettings.scopes);
+  world.documents.set(url, { ...read, lifeSeconds: 600 } as ReadDocument);
+}
+const admit = (
+  url: string,
+  { cookie = user.cookie, members = {} }: { cookie?: string; members?: Record<string, string> } = {},
+  changes: Partial<DocumentClientPorts> = {},
+) => admitDocumentClient({ ...ports, ...changes }, { query: query(url, members), cookie }, nobody);
+const later = (seconds: number): Partial<DocumentClientPorts> => ({
+  clock: { ...ports.clock, now: () => ports.clock.now() + seconds * 1_000 },
+});
+const clientRow = async (url: string) =>
+  (await world.rows('SELECT name, scopes, "userId", origin FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
+const because = (why: string) => ({ kind: 'page-error', why: expect.stringContaining(why) });
+const admitted = async (members: object = {}): Promise<string> => {
+  const url = newAddress();
+  publish(url, members);
+  expect(await admit(url)).toBeNull();
+  return url;
+};
+
+test('a client is read from its address for who is signed in, and kept as a client like others', async () => {
+  const url = await admitted();
+  expect(await clientRow(url)).toEqual({ name: 'Journal', scopes: ['openid'], userId: user.id, origin: 'document' });
+  const input = { query: query(url, { scope: 'openid' }), cookie: user.cookie };
+  expect(await authorize(ports, input, nobody)).toMatchObject({
+    kind: 'consent',
+    request: { client: { name: 'Journal' } },
+  });
+  const events = `SELECT actor_id FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`;
+  expect(await world.rows(events, [url])).toEqual([{ actor_id: user.id }]);
+});
+
+test('a client whose document has no name is shown by its host', async () => {
+  const url = await admitted({ client_name: undefined });
+  expect(ports.access.client(url)?.name).toBe(new URL(url).host);
+});
+
+test('nobody who is not signed in has an address asked', async () => {
+  const url = newAddress();
+  publish(url);
+  expect(await admit(url, { cookie: '' })).toMatchObject({ kind: 'login' });
+  // There the authorization itself says that nothing may be shown.
+  expect(await admit(url, { cookie: '', members: { prompt: 'none' } })).toBeNull();
+  expect(await clientRow(url)).toBeUndefined();
+});
+
+test.each([
+  ['a name that is no address', 'somebody', {}],
+  ['an address where no documents are read', newAddress(), { readsDocuments: false }],
+  ['an http address outside development', 'http://app.example/client.json', {}],
+])('%s is asked nothing', async (_what, clientId, settings) => {
+  publish(clientId);
+  const clientSettings = { ...ports.clientSettings, ...settings };
+  expect(await admit(clientId, {}, { clientSettings })).toBeNull();
+  expect(await clientRow(clientId)).toBeUndefined();
+});
+
+test('a request that names two clients names none', async () => {
+  const url = newAddress();
+  publish(url);
+  const input = { query: `${query(url)}&client_id=other`, cookie: user.cookie };
+  expect(await admitDocumentClient(ports, input, nobody)).toBeNull();
+  expect(await clientRow(url)).toBeUndefined();
+});
+
+test('what is wrong with a document is told to the user, and no client is made of it', async () => {
+  const url = newAddress();
+  expect(await admit(url)).toEqual(because('it cannot be fetched'));
+  publish(url, { client_secret: 's' });
+  expect(await admit(url)).toEqual(because('it names a secret'));
+  expect(await clientRow(url)).toBeUndefined();
+});
+
+test('a document is not read again within its time', async () => {
+  const url = await admitted();
+  world.documents.delete(url);
+  expect(await admit(url)).toBeNull();
+  expect(await admit(url, {}, later(601))).toEqual(because('it cannot be fetched'));
+});
+
+test('while no place is free to read one again the old one counts for an hour more, and a new one not at all', async () => {
+  const [url, unknown] = [await admitted(), newAddress()];
+  for (const each of [url, unknown]) world.documents.set(each, { kind: 'busy' });
+  expect(await admit(url, {}, later(700))).toBeNull();
+  expect(await admit(url, {}, later(600 + 3_601))).toEqual(because('too many are being read'));
+  expect(await admit(unknown)).toEqual(because('too many are being read'));
+});
+
+test('one that is known and due is not read for who is not signed in: the request is judged as it was read', async () => {
+  const url = await admitted();
+  world.documents.delete(url);
+  expect(await admit(url, { cookie: '' }, later(700))).toBeNull();
+});
+
+test('a document that says what it said before is no change: consents stay, and the log says nothing', async () => {
+  const url = await admitted();
+  await world.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  expect(await admit(url, {}, later(700))).toBeNull();
+  expect(ports.access.client(url)?.documentUntilMs).toBeGreaterThan(ports.clock.now() + 1_000_000);
+  expect(await world.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+  expect(
+    await world.rows(`SELECT 1 FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1`, [url]),
+  ).toEqual([]);
+});
+
+test.each([
+  ['a scope', { scope: 'openid email' }],
+  ['an address', { redirect_uris: [REDIRECT, 'https://app.example.test/2'] }],
+])('a document that adds %s is agreed to by nobody: everybody is asked again', async (_what, members) => {
+  const url = await admitted();
+  await world.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  publish(url, members);
+  expect(await admit(url, {}, later(700))).toBeNull();
+  expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toEqual([]);
+});
+
+test('a document that takes a scope away or has another name is changed, and consents stay', async () => {
+  const url = await admitted({ scope: 'openid email' });
+  await world.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  publish(url, { client_name: 'Diary' });
+  expect(await admit(url, {}, later(700))).toBeNull();
+  expect(ports.access.client(url)).toMatchObject({ name: 'Diary', scopes: ['openid'] });
+  expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+});
+
+test('a document that another copy kept a moment ago is known to this one after it was read again', async () => {
+  const url = await admitted();
+  const known = new Set<string>();
+  const access = {
+    ...ports.access,
+    client: (id: string) => (known.has(id) ? ports.access.client(id) : undefined),
+    load: async () => {
+      await ports.access.load();
+      known.add(url);
+    },
+  };
+  expect(await admit(url, {}, { access })).toBeNull();
+  expect(access.client(url)).toMatchObject({ origin: 'document' });
+});
+
+test('one that was disabled is not read again', async () => {
+  const url = await admitted();
+  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [url]);
+  await ports.access.load();
+  world.documents.delete(url);
+  expect(await admit(url, {}, later(700))).toBeNull();
+});
+
+/** So many that were read before. */
+const documentsInsert = `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin, "documentUntil", "userId", "updatedAt")
+  SELECT $2 || n, $2 || n, '{https://a.example/cb}', 'document', now(), $3, now() - interval '1 day'
+  FROM generate_series(1, $1::int) n`;
+const insertDocuments = (count: number, prefix: string, userId: string | null = null) =>
+  world.rows(documentsInsert, [count, prefix, userId]);
+
+test('one user is the first to need twenty a day, and no more', async () => {
+  const greedy = await world.newUser();
+  await insertDocuments(20, 'https://greedy.example/', greedy.id);
+  const url = newAddress();
+  publish(url);
+  expect(await admit(url, { cookie: greedy.cookie })).toEqual(because('too many within a day'));
+  expect(await clientRow(url)).toBeUndefined();
+  expect(await admit(url)).toBeNull();
+});
+
+test('one host has room for twenty, whatever its port', async () => {
+  await insertDocuments(20, 'https://crowded.example:8443/');
+  const url = 'https://crowded.example/one-more.json';
+  publish(url);
+  expect(await admit(url)).toEqual(because('no more room'));
+  expect(await clientRow(url)).toBeUndefined();
+});
+
+test('where all the room is taken a new one has the place of one that nobody uses', async () => {
+  await unlogged(world.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
+  const count = async () => (await world.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
+  const before = await count();
+  await admitted();
+  expect(await count()).toBe(before);
+  await unlogged(world.pool, `UPDATE oauth_clients SET disabled = true WHERE origin = 'document'`);
+  const url = newAddress();
+  publish(url);
+  expect(await admit(url)).toEqual(because('no more room'));
+  expect(await clientRow(url)).toBeUndefined();
+});

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ClientSettings } from '../../../platform/config/clients.ts';
+import {
+  type GrantPorts,
+  type GrantWorld,
+  nobody,
+  openGrantWorld,
+  unlogged,
+} from '../../../platform/testing/worlds/grant-world.ts';
+import { type RegisteredClient, selfRegisterClient, UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
+
+let world: GrantWorld;
+let ports: GrantPorts;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+});
+afterAll(() => world?.close());
+
+const redirect_uris = ['https://notes.example/cb'];
+const register = (
+  given: Record<string, unknown> = {},
+  registration: ClientSettings['registration'] = 'open',
+): Promise<RegisteredClient> =>
+  selfRegisterClient(
+    { ...ports, clientSettings: { ...ports.clientSettings, registration } },
+    { redirect_uris, ...given },
+    nobody,
+  );
+
+test('whoever comes unknown is a public client, known to this copy at once and to the log', async () => {
+  const client = await register({ client_name: 'Notes', scope: 'openid tasks:write' });
+  expect(client).toEqual({
+    client_id: expect.stringMatching(/^[\da-f-]{36}$/),
+    client_id_issued_at: expect.any(Number),
+    client_name: 'Notes',
+    redirect_uris,
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    scope: 'openid',
+    dpop_bound_access_tokens: false,
+    tls_client_certificate_bound_access_tokens: false,
+    require_pushed_authorization_requests: false,
+  });
+  expect(ports.access.client(client.client_id)).toMatchObject({
+    origin: 'registration',
+    secretHash: null,
+    scopes: ['openid'],
+    skipConsent: false,
+    credentialScopes: [],
+  });
+  expect(
+    await world.rows(`SELECT actor_kind FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`, [
+      client.client_id,
+    ]),
+  ).toHaveLength(1);
+});
+
+test('one without a name is called so', async () => {
+  expect(await register()).toMatchObject({ client_name: 'An application without a name' });
+});
+
+test.each([
+  ['asks for one', { token_endpoint_auth_method: 'client_secret_post' }, 'open', 'client_secret_post'],
+  ['was let in by a token', {}, 'token', 'client_secret_basic'],
+] as const)(
+  'a client that %s has a secret, which this answer alone tells',
+  async (_what, given, registration, method) => {
+    const client = await register(given, registration);
+    expect(client).toMatchObject({
+      client_secret: expect.stringMatching(/^[\w-]{43}$/),
+      client_secret_expires_at: 0,
+      token_endpoint_auth_method: method,
+    });
+    const secret = client.client_secret as string;
+    expect(ports.access.authenticateClient(client.client_id, secret)?.clientId).toBe(client.client_id);
+    const [row] = await world.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [client.client_id]);
+    expect(JSON.stringify(row)).not.toContain(secret);
+  },
+);
+
+test('where registration is off nobody registers', async () => {
+  await expect(register({}, 'off')).rejects.toMatchObject({ code: 'client_registration_closed' });
+});
+
+test.each([
+  ['a grant without a person', { grant_types: ['client_credentials'] }, 'client_metadata_invalid'],
+  [
+    'an address on the way to which others listen',
+    { redirect_uris: ['http://x.test/cb'] },
+    'client_redirect_uri_invalid',
+  ],
+])('%s is refused, and no client is made', async (_what, given, code) => {
+  const before = await world.rows('SELECT "clientId" FROM oauth_clients');
+  await expect(register(given)).rejects.toMatchObject({ code });
+  expect(await world.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
+});
+
+test('there is room for ten thousand of them', async () => {
+  await unlogged(
+    world.pool,
+    `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin)
+     SELECT 'many-' || n, 'many-' || n, '{https://a.example/cb}', 'registration' FROM generate_series(1, $1::int) n`,
+    [UNVETTED_CLIENTS_MAX],
+  );
+  await expect(register()).rejects.toMatchObject({ code: 'client_registration_full' });
+  await unlogged(world.pool, `DELETE FROM oauth_clients WHERE id LIKE 'many-%'`);
+  expect(await register()).toHaveProperty('client_id');
+});
