@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import {
+  challengeOf,
+  type GrantClient,
+  type GrantPorts,
+  type GrantWorld,
+  newVerifier,
+  nobody,
+  openGrantWorld,
+  REDIRECT,
+  request,
+} from '../../../platform/testing/worlds/grant-world.ts';
+import type { Caller } from '../../ports.ts';
+import { redeemCode } from '../redeem-code.ts';
+import { endConsentsSince } from './end-consents-since.ts';
+import { listConsents } from './list-consents.ts';
+import { withdrawConsent } from './withdraw-consent.ts';
+
+let world: GrantWorld;
+let ports: GrantPorts;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+});
+afterAll(() => world?.close());
+
+const callerOf = ({ id, sessionId }: TestUser): Caller => ({
+  kind: 'user',
+  userId: id,
+  sessionId,
+  clientId: 'sallyport',
+  permissions: new Set(),
+  by: 'session',
+  tokenId: null,
+  familyId: null,
+  authTime: 1_700_000_000,
+  request,
+});
+/** A login of the user at this client, by a code. */
+async function logInAt(user: TestUser, client: GrantClient): Promise<void> {
+  const codeVerifier = newVerifier();
+  const code = await world.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
+  const input = { code, redirectUri: REDIRECT, codeVerifier, resource: undefined, keys: {} };
+  await redeemCode(ports, { ...input, client: { clientId: client.clientId, isAuthenticated: true } }, client.caller);
+}
+const listed = async (user: TestUser) => (await listConsents(ports, { limit: 10 }, callerOf(user))).items;
+const eventsOf = (clientId: string) =>
+  world.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
+
+test('people see whom they let act for them, how far and in how many logins; of others nothing', async () => {
+  const [user, other, client] = [await world.newUser(), await world.newUser(), await world.newClient()];
+  await logInAt(user, client);
+  expect(await listed(user)).toEqual([
+    {
+      client_id: client.clientId,
+      client_name: 'Tasks',
+      client_origin: 'admin',
+      scopes: ['email', 'openid'],
+      audiences: [ports.tokenSettings.audience],
+      granted_at: expect.stringMatching(/^\d{4}-/),
+      logins: 1,
+    },
+  ]);
+  expect(await listed(other)).toEqual([]);
+});
+
+test('a list longer than its page goes on where it ended', async () => {
+  const user = await world.newUser();
+  const ids: string[] = [];
+  for (let made = 0; made < 3; made += 1) {
+    const client = await world.newClient();
+    await world.codeFor(user, client);
+    ids.push(client.clientId);
+  }
+  const first = await listConsents(ports, { limit: 2 }, callerOf(user));
+  const second = await listConsents(ports, { limit: 2, cursor: first.next as string }, callerOf(user));
+  expect([...first.items, ...second.items].map(({ client_id }) => client_id)).toEqual(ids.sort());
+  expect([first.items.length, second.next]).toEqual([2, null]);
+});
+
+test('withdrawn is what was agreed to, what was not fetched yet, and every login; with its event', async () => {
+  const [user, other, client] = [await world.newUser(), await world.newUser(), await world.newClient()];
+  await logInAt(user, client);
+  await world.codeFor(user, client);
+  await world.codeFor(other, client);
+  await withdrawConsent(ports, client.clientId, callerOf(user));
+  expect(await listed(user)).toEqual([]);
+  const of = (table: string) => world.rows(`SELECT user_id FROM ${table} WHERE client_id = $1`, [client.clientId]);
+  expect(await of('oauth_codes')).toEqual([{ user_id: other.id }]);
+  expect(await of('oauth_consents')).toEqual([{ user_id: other.id }]);
+  const families = 'SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND client_id = $2';
+  expect(await world.rows(families, [user.id, client.clientId])).toEqual([{ revoke_reason: 'consent_withdrawn' }]);
+  expect(await eventsOf(client.clientId)).toEqual([{ detail: { logins: 1 } }]);
+});
+
+test('what was not agreed to, or is withdrawn, cannot be withdrawn; nor can our own pages', async () => {
+  const [user, client] = [await world.newUser(), await world.newClient()];
+  for (const clientId of [client.clientId, 'nobody', 'sallyport'])
+    await expect(withdrawConsent(ports, clientId, callerOf(user))).rejects.toMatchObject({ code: 'consent_unknown' });
+  expect(await eventsOf(client.clientId)).toEqual([]);
+});
+
+test('nobody but people has consents', async () => {
+  const { caller, clientId } = await world.newClient();
+  await expect(listConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(withdrawConsent(ports, clientId, nobody)).rejects.toMatchObject({ code: 'permission_missing' });
+});
+
+test('an incident ends what was agreed to since, and leaves what was before', async () => {
+  const [user, before, after] = [await world.newUser(), await world.newClient(), await world.newClient()];
+  await world.codeFor(user, before);
+  await world.codeFor(user, after);
+  await world.rows(
+    `UPDATE oauth_consents SET granted_at = now() - interval '1 hour' WHERE user_id = $1 AND client_id = $2`,
+    [user.id, before.clientId],
+  );
+  const since = new Date(Date.now() - 1_800_000).toISOString();
+  await ports.transact((tx) => endConsentsSince(tx, { userId: user.id, since }, 'stolen_session', nobody));
+  expect((await listed(user)).map(({ client_id }) => client_id)).toEqual([before.clientId]);
+  expect(await eventsOf(after.clientId)).toEqual([{ detail: { user_id: user.id, reason: 'stolen_session' } }]);
+  expect(await eventsOf(before.clientId)).toEqual([]);
+});

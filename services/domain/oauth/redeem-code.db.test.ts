@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import {
+  challengeOf,
+  type GrantClient,
+  type GrantPorts,
+  type GrantWorld,
+  newVerifier,
+  openGrantWorld,
+  REDIRECT,
+} from '../../platform/testing/worlds/grant-world.ts';
+import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
+import { codeHashOf } from './authorize/issue-code.ts';
+import { type RedeemCodeInput, redeemCode } from './redeem-code.ts';
+
+let world: GrantWorld;
+let ports: GrantPorts;
+let user: TestUser;
+let site: GrantClient;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+  user = await world.newUser();
+  site = await world.newClient();
+});
+afterAll(() => world?.close());
+
+const codeVerifier = newVerifier();
+const code_challenge = challengeOf(codeVerifier);
+const codeAt = (client: GrantClient = site, members: Record<string, string> = {}, by: TestUser = user) =>
+  world.codeFor(by, client, { code_challenge, ...members });
+const redeem = (code: string | undefined, changes: Partial<RedeemCodeInput> = {}, client: GrantClient = site) =>
+  redeemCode(
+    ports,
+    {
+      code,
+      codeVerifier,
+      redirectUri: REDIRECT,
+      resource: undefined,
+      client: { clientId: client.clientId, isAuthenticated: client.caller.kind === 'client' },
+      keys: {},
+      ...changes,
+    },
+    client.caller,
+  );
+const familyOf = async (code: string) =>
+  (await world.rows('SELECT * FROM refresh_families WHERE code_id = $1', [codeHashOf(code)]))[0];
+const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString());
+
+test('a code is a login of its client in the session that allowed it, with tokens of the scope that was granted', async () => {
+  const code = await codeAt(site, { nonce: 'n' });
+  const tokens = await redeem(code);
+  expect(tokens).toEqual({
+    access_token: expect.any(String),
+    token_type: 'Bearer',
+    expires_in: expect.any(Number),
+    scope: 'openid email',
+    refresh_token: expect.any(String),
+    refresh_expires_in: expect.any(Number),
+    id_token: expect.any(String),
+  });
+  expect(claimsOf(tokens.access_token)).toMatchObject({ sub: user.id, client_id: site.clientId, sid: user.sessionId });
+  expect(claimsOf(tokens.id_token as string)).toMatchObject({
+    sub: user.id,
+    aud: site.clientId,
+    nonce: 'n',
+    email: user.email,
+  });
+  expect(await familyOf(code)).toMatchObject({ user_id: user.id, client_bound: true, jkt: null, revoked_at: null });
+});
+
+test.each([
+  ['none', undefined, 'request_invalid'],
+  ['one of another form', 'short', 'authorization_code_invalid'],
+  ['one that was never given', 'A'.repeat(43), 'authorization_code_invalid'],
+])('a code is refused: %s', async (_what, code, refusal) => {
+  await expect(redeem(code)).rejects.toMatchObject({ code: refusal });
+});
+
+test.each([
+  ['another address', { redirectUri: 'https://app.example.test/other' }],
+  ['no address', { redirectUri: undefined }],
+  ['another verifier', { codeVerifier: newVerifier() }],
+  ['no verifier', { codeVerifier: undefined }],
+  ['a verifier that is the challenge itself', { codeVerifier: code_challenge }],
+])('%s exchanges no code, and leaves it to who has the right one', async (_what, changes) => {
+  const code = await codeAt();
+  await expect(redeem(code, changes)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
+  expect(await familyOf(code)).toBeUndefined();
+  expect(await redeem(code)).toHaveProperty('access_token');
+});
+
+test('the code of another client is of no use, and one older than its minute of none to anybody', async () => {
+  const rival = await world.newClient();
+  const code = await codeAt();
+  await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
+  await world.rows('UPDATE oauth_codes SET expires_at = now() WHERE code_hash = $1', [codeHashOf(code)]);
+  await expect(redeem(code)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
+});
+
+test('a resource beside the granted one is refused and costs nothing; naming the granted one will do', async () => {
+  const code = await codeAt();
+  await expect(redeem(code, { resource: 'https://other.example.test' })).rejects.toMatchObject({
+    code: 'resource_not_granted',
+  });
+  expect(await redeem(code, { resource: ports.tokenSettings.audience })).toHaveProperty('access_token');
+});
+
+test('a code bound to a key is exchanged with that key alone', async () => {
+  const jkt = 'k'.repeat(43);
+  const code = await codeAt(site, { dpop_jkt: jkt });
+  for (const keys of [{}, { jkt: 'o'.repeat(43) }] as ProvenKeys[])
+    await expect(redeem(code, { keys })).rejects.toMatchObject({ code: 'authorization_code_invalid' });
+  const tokens = await redeem(code, { keys: { jkt } });
+  expect(tokens.token_type).toBe('DPoP');
+  expect(claimsOf(tokens.access_token).cnf).toEqual({ jkt });
+});
+
+test('the login of a public client is bound to its keys, that of a client with a secret is not', async () => {
+  const app = await world.newClient({ authMethod: 'none' });
+  const keys = { jkt: 'k'.repeat(43), x5t: 'x'.repeat(43) };
+  const [byApp, bySite] = [await codeAt(app), await codeAt(site)];
+  await redeem(byApp, { keys }, app);
+  await redeem(bySite, { keys });
+  expect(await familyOf(byApp)).toMatchObject(keys);
+  expect(await familyOf(bySite)).toMatchObject({ jkt: null, x5t: null });
+});
+
+test('a code that comes again ends the login it began, each time with an event', async () => {
+  const client = await world.newClient();
+  const code = await codeAt(client);
+  await redeem(code, {}, client);
+  const events = `SELECT outcome FROM audit_outbox WHERE type = 'oauth.code_reused' AND client_id = $1`;
+  for (const times of [1, 2]) {
+    await expect(redeem(code, {}, client)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
+    expect(await world.rows(events, [client.clientId])).toEqual(Array(times).fill({ outcome: 'ended' }));
+  }
+  const family = await familyOf(code);
+  expect(family).toMatchObject({ revoke_reason: 'code_reused', revoked_at: expect.any(Date) });
+  const revoked = `SELECT 1 FROM revocations WHERE kind = 'family' AND value = $1`;
+  expect(await world.rows(revoked, [(family as { id: string }).id])).toHaveLength(1);
+});
+
+test.each([
+  ['the session it was allowed in', 'DELETE FROM sessions WHERE "userId" = $1'],
+  ['the consent', 'DELETE FROM oauth_consents WHERE user_id = $1'],
+])('a code is no login any more once %s is gone', async (_what, ends) => {
+  const guest = await world.newUser();
+  const code = await codeAt(site, {}, guest);
+  await world.rows(ends, [guest.id]);
+  await expect(redeem(code)).rejects.toMatchObject({ code: 'session_ended' });
+  expect(await familyOf(code)).toBeUndefined();
+});
+
+test('what ended every login of the client since the user agreed ended the code too', async () => {
+  const client = await world.newClient();
+  const code = await codeAt(client);
+  await world.rows('UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1', [client.clientId]);
+  await expect(redeem(code, {}, client)).rejects.toMatchObject({ code: 'session_ended' });
+  expect(await familyOf(code)).toBeUndefined();
+});
+
+test('a client of our own house needs no consent, and one without the grant gets no refresh token', async () => {
+  const house = await world.newClient({ grantTypes: ['authorization_code'] });
+  await world.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
+  await ports.access.load();
+  const code = await codeAt(house, { scope: 'email' });
+  await world.rows('DELETE FROM oauth_consents WHERE client_id = $1', [house.clientId]);
+  expect(Object.keys(await redeem(code, {}, house)).sort()).toEqual([
+    'access_token',
+    'expires_in',
+    'scope',
+    'token_type',
+  ]);
+});
