@@ -9,10 +9,6 @@ import {
   send,
   startIdentityWorld,
 } from '../../platform/testing/worlds/identity-world.ts';
-import { createAccessDirectory } from '../access/access-directory.ts';
-import { PASSWORD_ALONE } from './assurance.ts';
-import { beginLogin } from './sessions/open-session.ts';
-import { signOut } from './sign-out.ts';
 
 let database: TestDatabase;
 let world: IdentityWorld;
@@ -32,38 +28,9 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const request = { ip: '', userAgent: 'test/1', traceId: '', traceparent: '' };
-const anonymous = { kind: 'anonymous', request } as const;
 const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
 
-/** Somebody with this for a digest: nothing here is hashed. */
-async function somebody(digest = 'a digest'): Promise<{ id: string; email: string }> {
-  const [id, email] = [randomUUID(), newPerson().email];
-  await rows('INSERT INTO users (id, email) VALUES ($1, $2)', [id, email]);
-  await rows(
-    `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, $2)`,
-    [id, digest],
-  );
-  return { id, email };
-}
-const enter = (email: string, provenDigest: string) =>
-  world.deps.auth.transact(() => world.deps.auth.signIn({ email, provenDigest }, request));
-
 describe('Better Auth behind its seam', () => {
-  test('opens a session for the digest that was proved; another digest, or nobody, is refused like a wrong password', async () => {
-    const { id, email } = await somebody('proved');
-    expect((await enter(email, 'proved')).user.id).toBe(id);
-    await expect(enter(email, 'of before')).rejects.toMatchObject({ code: 'login_refused' });
-    await expect(enter(newPerson().email, 'proved')).rejects.toMatchObject({ code: 'login_refused' });
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toHaveLength(1);
-  });
-
-  test('a session for nobody is a defect: it is no refusal that anybody could mistake for theirs', async () => {
-    const { auth } = world.deps;
-    const open = auth.transact(() => auth.openSession({ userId: randomUUID(), assurance: PASSWORD_ALONE }, request));
-    await expect(open).rejects.toThrow('handed over');
-  });
-
   test('who has neither name nor picture, nor came from anywhere, is told so: from Postgres and from Redis', async () => {
     const { body, cookie } = await signUp(world, newPerson());
     await rows('UPDATE users SET name = NULL, "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [body.user.id]);
@@ -77,36 +44,6 @@ describe('Better Auth behind its seam', () => {
     });
     await expect.poll(() => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
     expect(await read()).toEqual(fromPostgres);
-  });
-});
-
-describe('a login', () => {
-  test('of a copy that has not read its clients yet fails: it would have no scope for as long as it lived', async () => {
-    const { id } = await somebody();
-    const { auth } = world.deps;
-    const access = createAccessDirectory(world.deps);
-    const login = auth.transact(async (tx) => {
-      const opened = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
-      return beginLogin(tx, { ...world.deps, access }, opened, anonymous);
-    });
-    await expect(login).rejects.toThrow('handed over');
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toEqual([]);
-  });
-
-  test('is ended by who has a session, and by nobody else', async () => {
-    for (const caller of [
-      anonymous,
-      { ...anonymous, kind: 'system', name: 'test' } as const,
-      {
-        ...anonymous,
-        kind: 'user',
-        userId: 'u',
-        sessionId: null,
-        clientId: 'sallyport',
-        permissions: new Set<string>(),
-      },
-    ])
-      await expect(signOut(world.deps, {}, caller as never)).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 });
 
