@@ -38,6 +38,15 @@ describe('A-MWA-06 reading a credential never throws', () => {
     expect(extractTokenFromRequest({ headers: { authorization: basic('a:b') } })).toBeNull();
   });
 
+  test('an API key in a header of its own is a bearer, and nothing but a key is', () => {
+    const sentKey = (key: string | string[], authorization?: string) =>
+      sentCredential({ 'x-api-key': key, ...(authorization === undefined ? {} : { authorization }) } as never);
+    expect(sentKey('sp_ak_abc')).toEqual({ kind: 'bearer', token: 'sp_ak_abc' });
+    for (const key of ['', 'abc', 'sp_ak_', 'sp_ak_a b', `sp_ak_${'x'.repeat(129)}`, ['sp_ak_a', 'sp_ak_b']])
+      expect(sentKey(key)).toEqual({ kind: 'malformed' });
+    expect(sentKey('sp_ak_abc', 'Bearer x'), 'two credentials are none').toEqual({ kind: 'malformed' });
+  });
+
   test.each(['no colon', '%zz:secret', 'id:%zz'])('a pair that does not decode is malformed: %s', (pair) => {
     expect(sent(basic(pair))).toEqual({ kind: 'malformed' });
   });

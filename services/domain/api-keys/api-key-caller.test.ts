@@ -202,6 +202,16 @@ describe('what is held in memory', () => {
     expect(recognise(now.text)).toBeNull();
   });
 
+  test('lets go of what has expired, a minute after the last look at the latest', async () => {
+    await hold(row({ expiresAtMs: 1_500 }), row({ id: ids[1], expiresAtMs: 90_000 }));
+    Object.assign(time, { wall: 2_000, monotonic: 59_999 });
+    await hold();
+    expect(apiKeys.size()).toBe(2);
+    time.monotonic = 60_000;
+    await hold();
+    expect(apiKeys.size()).toBe(1);
+  });
+
   test('holds public keys ready to verify with', async () => {
     const jwk = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
     await hold(row({ publicKey: jwk }));

@@ -1,0 +1,154 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { limitBuckets } from '../../domain/limits/buckets.ts';
+import { createRequestLimits, type RequestLimits } from '../../domain/limits/request-limits.ts';
+import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../../domain/ports.ts';
+import { loadConfig } from '../../platform/config/load.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import { isAppError } from '../../platform/define/error.ts';
+import { WindowCounts } from '../../platform/limiter/window-counts.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { quietLog } from '../../platform/testing/quiet-log.ts';
+import { createCallerResolver } from './caller.ts';
+import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
+
+const { limits: settings } = loadConfig({
+  RATE_LIMIT_USER_PER_MINUTE: '2',
+  RATE_LIMIT_ADDRESS_PER_MINUTE: '4',
+  RATE_LIMIT_VALIDATE_PER_MINUTE: '6',
+  RATE_LIMIT_CLIENT_PER_MINUTE: '3',
+});
+const clock = { now: () => 960_000, monotonic: () => 0 };
+
+/** One copy that counts alone: real windows, no Redis. */
+function countersAlone(): RateCounters {
+  const windows = new Map<string, WindowCounts>();
+  const count = ({ name, windowSeconds }: RateBucket, key: string, requests?: number): RateCount => {
+    const window = windows.get(name) ?? new WindowCounts(windowSeconds * 1_000, 0);
+    windows.set(name, window);
+    const { own, endsAtMs } = window.add(key, 0, requests);
+    return { used: own, resetMs: endsAtMs };
+  };
+  return { countHere: count, countShared: async (bucket, key) => count(bucket, key) };
+}
+
+const { request } = testCaller;
+const client = (clientId: string): Caller => ({
+  kind: 'client',
+  clientId,
+  permissions: new Set(['keys:read']),
+  by: 'client',
+  isVetted: true,
+  request,
+});
+const user = (userId: string): Caller => ({
+  kind: 'user',
+  userId,
+  sessionId: null,
+  clientId: 'sallyport',
+  permissions: new Set(userId === 'eve' ? [] : ['keys:read']),
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});
+const authenticators = {
+  bearer: (token: string) => user(token),
+  client: (id: string, secret: string) => (secret === 's' ? client(id) : null),
+  session: async () => null,
+  csrfPasses: () => true,
+};
+const guarded = { accepts: ['client', 'bearer'], permission: 'keys:read' };
+const endpoints: Record<string, Partial<Endpoint>> = {
+  '/open': { auth: 'public' },
+  '/own': { auth: guarded as never },
+  '/batch': { auth: guarded as never, limit: 'validate', limitItems: ['tokens', 'more'] },
+};
+
+let app: FastifyInstance;
+let limits: RequestLimits;
+beforeEach(async () => {
+  const sql: Sql = { query: async () => [] };
+  limits = createRequestLimits({ rateCounters: countersAlone(), sql, clock, log: quietLog }, limitBuckets(settings));
+  app = Fastify({ trustProxy: true });
+  limitRequests(app, { limits, identify: identifyBy(authenticators) });
+  app.setErrorHandler((err, _request, reply) =>
+    isAppError(err)
+      ? reply
+          .code(err.definition.status)
+          .headers({ ...err.options.headers })
+          .send({ code: err.code })
+      : reply.code(500).send({ code: String(err) }),
+  );
+  const callers = limitCallers(createCallerResolver(authenticators), limits);
+  for (const [url, endpoint] of Object.entries(endpoints)) {
+    const resolve = callers.forEndpoint({ method: 'POST', path: url, responses: {}, ...endpoint } as Endpoint);
+    app.post(url, { config: { endpoint: { path: url, method: 'POST', ...endpoint } as Endpoint } }, async (sent) => {
+      await resolve(sent);
+      return {};
+    });
+  }
+  await app.ready();
+  return () => app.close();
+});
+
+type Sent = { readonly from?: string; readonly as?: string; readonly body?: object };
+async function ask(url: string, { from = '192.0.2.1', as, body = {} }: Sent = {}) {
+  const headers = { 'x-forwarded-for': from, ...(as === undefined ? {} : { authorization: as }) };
+  const { statusCode, headers: answered } = await app.inject({ method: 'POST', url, headers, payload: body });
+  return { status: statusCode, limit: String(answered.ratelimit), policy: String(answered['ratelimit-policy']) };
+}
+const basic = (id: string, secret = 's') => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+const statuses = async (count: number, work: () => Promise<{ readonly status: number }>): Promise<number[]> => {
+  const seen: number[] = [];
+  for (let turn = 0; turn < count; turn += 1) seen.push((await work()).status);
+  return seen;
+};
+
+describe('a request', () => {
+  test('counts by its address on every route and on none, and hears what is left', async () => {
+    expect(await ask('/open')).toMatchObject({ status: 200, limit: '"address";r=3;t=60' });
+    expect(await ask('/nowhere')).toMatchObject({ status: 404, limit: '"address";r=2;t=60' });
+    await admitUnrouted({ limits, identify: () => null }, { ip: '192.0.2.1' });
+    expect(await ask('/open')).toMatchObject({ status: 200, limit: '"address";r=0;t=60' });
+    expect(await ask('/open')).toMatchObject({ status: 429, limit: '"address";r=0;t=60' });
+    expect((await ask('/open', { from: '198.51.100.1' })).status, 'another address').toBe(200);
+    await expect(admitUnrouted({ limits, identify: () => null }, { ip: '192.0.2.1' })).rejects.toMatchObject({
+      code: 'rate_limited',
+    });
+  });
+
+  test('of a client that proves itself counts by that client, wherever it comes from', async () => {
+    const addresses = ['192.0.2.1', '192.0.2.2', '198.51.100.1', '203.0.113.1'];
+    const asClient = () => ask('/own', { as: basic('c'), from: addresses.shift() ?? '' });
+    expect(await asClient()).toMatchObject({ policy: '"client";q=3;w=60' });
+    expect(await statuses(3, asClient)).toEqual([200, 200, 429]);
+    expect((await ask('/own', { as: basic('other') })).status).toBe(200);
+  });
+
+  test('with a wrong secret counts by its address', async () => {
+    expect(await ask('/own', { as: basic('c', 'wrong') })).toMatchObject({ status: 401, limit: '"address";r=3;t=60' });
+  });
+});
+
+describe('a user', () => {
+  test('counts once known, beside the address, and no further than their own limit', async () => {
+    expect((await ask('/own', { as: 'Bearer ada' })).policy).toBe('"address";q=4;w=60, "user";q=2;w=60');
+    expect(await statuses(2, () => ask('/own', { as: 'Bearer ada' }))).toEqual([200, 429]);
+    expect((await ask('/own', { as: 'Bearer bob' })).status, 'somebody else at the address').toBe(200);
+  });
+
+  test('who may not do it counts all the same: being refused is no way past the limit', async () => {
+    expect(await statuses(3, () => ask('/own', { as: 'Bearer eve' }))).toEqual([403, 403, 429]);
+  });
+});
+
+describe('a batch', () => {
+  test('counts each of its items, of all its lists, before any is looked at', async () => {
+    const body = { tokens: [1, 2], more: [3] };
+    expect((await ask('/batch', { as: 'Bearer ada', body })).limit).toMatch(/^"validate";r=3;/);
+    expect((await ask('/batch', { as: 'Bearer ada', body: { tokens: [1] } })).limit, 'one is no more').toMatch(/r=2;/);
+    expect(await ask('/batch', { as: 'Bearer ada', body })).toMatchObject({ status: 429 });
+  });
+});

@@ -1,0 +1,68 @@
+import type { FastifyRequest } from 'fastify';
+import { expect, test } from 'vitest';
+import type { Caller } from '../../domain/ports.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import { storeUnavailable } from '../../platform/errors.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import type { Authenticators } from './caller.ts';
+import { createStillAllowed } from './still-allowed.ts';
+
+const caller = (permission: string): Caller => ({
+  kind: 'client',
+  clientId: 'c',
+  permissions: new Set([permission]),
+  by: 'bearer',
+  isVetted: true,
+  request: testCaller.request,
+});
+const endpoint = { auth: { accepts: ['bearer', 'session'], permission: 'events:read' } } as unknown as Endpoint;
+const asked = (headers: Record<string, string>, identified: Caller | null = null): FastifyRequest =>
+  ({ headers, method: 'GET', url: '/v1/admin/events', identified }) as unknown as FastifyRequest;
+const allowedBy = (changes: Partial<Authenticators>) =>
+  createStillAllowed({
+    bearer: () => null,
+    client: () => null,
+    session: async () => null,
+    csrfPasses: () => true,
+    ...changes,
+  })(endpoint);
+const token = { authorization: 'Bearer t' };
+
+test('an answer goes on while its credential is good and may do it', async () => {
+  expect(await allowedBy({ bearer: () => caller('events:read') })(asked(token))).toBe(true);
+});
+
+test('it ends with the token, and with the permission, whoever it was known to come from before', async () => {
+  const known = asked(token, caller('events:read'));
+  expect(await allowedBy({ bearer: () => null })(known)).toBe(false);
+  expect(await allowedBy({ bearer: () => caller('other:read') })(asked(token, caller('events:read')))).toBe(false);
+});
+
+test('whether it may go on is told by nobody who cannot: the refusal is passed on', async () => {
+  const bearer = (): never => {
+    throw storeUnavailable();
+  };
+  await expect(allowedBy({ bearer })(asked(token))).rejects.toMatchObject({ code: 'store_unavailable' });
+});
+
+test('U5 asking is no use of a session: it goes on resting', async () => {
+  const uses: (boolean | undefined)[] = [];
+  const session: Authenticators['session'] = async (_request, _context, isUse) => {
+    uses.push(isUse);
+    return caller('events:read');
+  };
+  expect(await allowedBy({ session })(asked({ cookie: 'a=b' }))).toBe(true);
+  expect(uses).toEqual([false]);
+});
+
+test('RFC 9449 §11.1 a proof of possession is of its request, and is not judged again long after it', async () => {
+  const proofs: unknown[] = [];
+  const bearer: Authenticators['bearer'] = (_token, _context, proof) => {
+    proofs.push(proof);
+    return caller('events:read');
+  };
+  const allowed = allowedBy({ bearer });
+  expect(await allowed(asked({ authorization: 'DPoP t', dpop: 'p' }))).toBe(true);
+  expect(await allowed(asked(token))).toBe(true);
+  expect(proofs).toEqual([{ proof: 'p', htm: 'GET', path: '/v1/admin/events', isChecked: true }, undefined]);
+});
