@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
+import {
+  codeOfError,
+  nobody,
+  openPeopledWorld,
+  type PeopledWorld,
+} from '../../../platform/testing/worlds/peopled-world.ts';
+import { accountKeyOf } from '../guard/login-counters.ts';
+import { verifyEmail } from './verify-email.ts';
+
+let world: PeopledWorld;
+beforeAll(async () => {
+  world = await openPeopledWorld();
+});
+afterAll(() => world?.close());
+
+type Beside = { readonly password?: string; readonly cookie?: string };
+const verify = (token: string, beside: Beside = {}) =>
+  codeOfError(verifyEmail(world.deps, { token, ...beside }, nobody));
+const idOf = async (email: string) => (await world.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
+const typesOf = async (id: string) => (await world.eventsOf(id)).map(({ type }) => type);
+const isProven = async (id: string) => (await world.accountOf(id))?.emailVerified instanceof Date;
+const countFailures = ({ id, email }: { id: string; email: string }, isSteppedUp = false) =>
+  world.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 7, $2, $3)', [
+    accountKeyOf(world.deps, email),
+    id,
+    isSteppedUp,
+  ]);
+const failuresOf = async (email: string) =>
+  (await world.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(world.deps, email)]))[0]
+    ?.failures;
+const passkey = `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+  VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`;
+const link = `INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES (gen_random_uuid(), $1, 'elsewhere', $1)`;
+
+describe('the code of a sign-up', () => {
+  test('begins the account with the password of who reads the mail, and makes no session', async () => {
+    const [email, password] = [newEmail(), newPassword()];
+    const token = await world.codeFor('sign_up', { id: null, email });
+    expect(await verify(token, { password })).toBe('none');
+    const id = (await idOf(email)) as string;
+    expect(await world.accountOf(id)).toMatchObject({ name: 'Ada', emailVerified: expect.any(Date), roles: ['user'] });
+    expect([await world.isPasswordOf(id, password), await world.sessionsOf(id)]).toEqual([true, 0]);
+    expect(await typesOf(id)).toContain('user.email_verified');
+    expect(await verify(token, { password })).toBe('code_invalid');
+  });
+
+  test('needs a password that may be one, and stays where there is none', async () => {
+    const email = newEmail();
+    const token = await world.codeFor('sign_up', { id: null, email });
+    expect(await verify(token)).toBe('password_required');
+    expect(await verify(token, { password: 'short' })).toBe('password_too_short');
+    expect(await idOf(email)).toBeUndefined();
+    expect(await verify(token, { password: newPassword() })).toBe('none');
+  });
+
+  test('takes over an account of nobody: what somebody else put into it goes, roles of an invitation too', async () => {
+    const person = await world.signedIn({ hasPassword: true, isProven: false, roles: ['auditor'] });
+    await world.rows(passkey, [person.id]);
+    await world.rows(link, [person.id]);
+    await world.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
+    const password = newPassword();
+    expect(await verify(await world.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('none');
+    expect(await world.isPasswordOf(person.id, password)).toBe(true);
+    expect(await world.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
+    expect(await world.sessionsOf(person.id)).toBe(0);
+    expect(await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [person.id])).toEqual([]);
+    expect(await world.rows(`SELECT 1 FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
+    expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
+  });
+
+  test('takes over neither an account whose address is proved nor one that is disabled', async () => {
+    const [proved, disabled] = [await world.signedIn(), await world.somebody({ isProven: false })];
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    for (const { id, email } of [proved, disabled]) {
+      const token = await world.codeFor('sign_up', { id: null, email });
+      expect(await verify(token, { password: newPassword() })).toBe('code_invalid');
+      expect(await world.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    }
+    expect(await world.sessionsOf(proved.id)).toBe(1);
+  });
+});
+
+describe('the code that proves the address of an account', () => {
+  test('counts with a session of it, which goes on and shows the proof at once', async () => {
+    const person = await world.signedIn({ isProven: false });
+    const seen = async () => (await world.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
+    expect(await seen()).toBe(false);
+    expect(await verify(await world.codeFor('verify_email', person), { cookie: person.cookie })).toBe('none');
+    expect(await seen()).toBe(true);
+    expect(await typesOf(person.id)).toContain('user.email_verified');
+  });
+
+  test('counts with its password, by which no session ends and no count of failures', async () => {
+    const person = await world.signedIn({ hasPassword: true, isProven: false });
+    await countFailures(person);
+    const { password } = world;
+    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('none');
+    expect([await isProven(person.id), await world.sessionsOf(person.id)]).toEqual([true, 1]);
+    expect(await failuresOf(person.email)).toBe(7);
+  });
+
+  test('sets another password that comes with it: what was before ends, and the count of failures', async () => {
+    const person = await world.signedIn({ hasPassword: true, isProven: false });
+    await countFailures(person);
+    const password = newPassword();
+    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('none');
+    expect([await isProven(person.id), await world.sessionsOf(person.id)]).toEqual([true, 0]);
+    expect(await world.isPasswordOf(person.id, password)).toBe(true);
+    expect(await failuresOf(person.email)).toBeUndefined();
+  });
+
+  test('does not count with the session of somebody else: a password is asked for, and the code stays', async () => {
+    const [person, other] = [await world.signedIn({ isProven: false }), await world.signedIn()];
+    const token = await world.codeFor('verify_email', person);
+    expect(await verify(token, { cookie: other.cookie })).toBe('password_required');
+    expect(await isProven(person.id)).toBe(false);
+    expect(await verify(token, { cookie: person.cookie })).toBe('none');
+  });
+
+  test('does not count where the account is disabled, has proved its address, or has another one', async () => {
+    const changes = ['"disabledAt" = now()', '"emailVerified" = now()', `email = id || '@people.test'`];
+    for (const change of changes) {
+      const person = await world.signedIn({ isProven: false });
+      await world.rows(`UPDATE users SET ${change} WHERE id = $1`, [person.id]);
+      const before = await world.accountOf(person.id);
+      expect(await verify(await world.codeFor('verify_email', person), person)).toBe('code_invalid');
+      expect(await world.accountOf(person.id)).toEqual(before);
+    }
+  });
+
+  test('is refused, and recorded, where there is none such', async () => {
+    const before = await world.countOf('code.refused', 'refused');
+    const reset = await world.codeFor('reset_password', await world.somebody());
+    for (const token of ['made up', reset]) expect(await verify(token, world)).toBe('code_invalid');
+    expect(await world.countOf('code.refused', 'refused')).toBe(before + 2);
+  });
+});
+
+describe('the code that was sent to another address', () => {
+  async function moving(email = newEmail()) {
+    const person = await world.signedIn({ hasPassword: true });
+    return { ...person, to: email, token: await world.codeFor('change_email', { id: person.id, email }) };
+  }
+  const emailOf = async (id: string) => (await world.accountOf(id))?.email;
+
+  test('puts it in the place of the old one, which is told, and whose codes end', async () => {
+    const { id, email, to, token, cookie } = await moving();
+    await world.codeFor('reset_password', { id, email });
+    expect(await verify(token, { cookie })).toBe('none');
+    expect(await world.accountOf(id)).toMatchObject({ email: to, emailVerified: expect.any(Date) });
+    expect(await world.mailsTo(email)).toMatchObject([{ template: 'email_changed' }]);
+    expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect((await world.deps.auth.findSession(cookie, true))?.user.email).toBe(to);
+    expect(await typesOf(id)).toEqual(expect.arrayContaining(['user.email_changed', 'user.email_verified']));
+  });
+
+  test('does not count with a wrong password, which is counted as a failed login: current_password_wrong', async () => {
+    const { id, email, token } = await moving();
+    expect(await verify(token, { password: newPassword() })).toBe('current_password_wrong');
+    expect([await emailOf(id), await failuresOf(email)]).toEqual([email, 1]);
+    expect(await verify(token, world)).toBe('none');
+  });
+
+  test('does not count where another account took it meanwhile: email_taken, and the code stays', async () => {
+    const { id, email, to, token, cookie } = await moving();
+    const other = await world.somebody();
+    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [other.id, to]);
+    expect(await verify(token, { cookie })).toBe('email_taken');
+    expect(await emailOf(id)).toBe(email);
+    await world.rows('DELETE FROM users WHERE id = $1', [other.id]);
+    expect(await verify(token, { cookie })).toBe('none');
+  });
+
+  test('waits while an incident keeps the account closed: login_locked, and the code stays', async () => {
+    const person = await moving();
+    await countFailures(person, true);
+    expect(await verify(person.token, { cookie: person.cookie })).toBe('login_locked');
+    expect(await emailOf(person.id)).toBe(person.email);
+    await world.rows('DELETE FROM login_failures WHERE user_id = $1', [person.id]);
+    expect(await verify(person.token, { cookie: person.cookie })).toBe('none');
+  });
+
+  test('waits until a sign-in from a suspect place has been judged: login_locked', async () => {
+    const { id, email, token, cookie } = await moving();
+    await world.rows(
+      `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
+       VALUES ('user.login', 'ok', 'anonymous', 'user', $1, '{"known_device": false, "suspect_network": true}')`,
+      [id],
+    );
+    expect(await verify(token, { cookie })).toBe('login_locked');
+    expect(await emailOf(id)).toBe(email);
+  });
+});
