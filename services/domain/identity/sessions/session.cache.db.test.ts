@@ -1,33 +1,107 @@
-import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createVault } from '../../../platform/crypto/vault.ts';
 import { connectRedis, type RedisConnection } from '../../../platform/redis/redis.ts';
 import { testRedisUrl } from '../../../platform/testing/stores.ts';
+import type { Redis } from '../../ports.ts';
 import type { RevocationSet } from '../../tokens/revocations/revocation-set.ts';
-import { createSessionCache } from './session.cache.ts';
+import { createSessionCache, type SessionCache } from './session.cache.ts';
 
 let redis: RedisConnection;
-beforeAll(() => {
+beforeAll(async () => {
   redis = connectRedis(testRedisUrl(), () => {});
+  await vi.waitUntil(() => redis.isReady(), { timeout: 60_000 });
 });
 afterAll(() => redis.close());
 
-test('a cached session is believed for five minutes of our clock, however young Redis thinks it is', async () => {
-  await expect.poll(() => redis.isReady()).toBe(true);
-  let nowMs = 1_800_000_000_000;
-  const cache = createSessionCache(
+type Made = { readonly through?: Redis; readonly incarnation?: string; readonly isTrusted?: boolean };
+const vault = createVault(randomBytes(32));
+const START_MS = 1_800_000_000_000;
+let nowMs = START_MS;
+const cacheOf = ({ through = redis, incarnation = 'one', isTrusted = true }: Made = {}): SessionCache =>
+  createSessionCache(
     {
-      redis,
-      vault: createVault(randomBytes(32)),
+      redis: through,
+      vault,
       clock: { now: () => nowMs, monotonic: () => nowMs },
-      revocations: { state: () => ({ incarnation: 'one' }) } as RevocationSet,
+      revocations: { state: () => ({ incarnation }) } as RevocationSet,
     },
-    () => true,
+    () => isTrusted,
   );
-  const value = JSON.stringify({ session: { id: 's' }, user: { id: 'u', tokenEpoch: 0 } });
-  await cache.set('token', value, 86_400);
+/** As it stands in Redis. */
+const keyOf = (name: string): string => `auth:{${createHash('sha256').update(name).digest('base64url')}}`;
+const session = JSON.stringify({ session: { id: 's' }, user: { id: 'u', tokenEpoch: 0 } });
+
+test('a cached session is believed for five minutes of our clock, however young Redis thinks it is', async () => {
+  const cache = cacheOf();
+  await cache.set('token', session, 86_400);
   nowMs += 299_000;
-  expect(await cache.get('token')).toBe(value);
+  expect(await cache.get('token')).toBe(session);
   nowMs += 1_000;
   expect(await cache.get('token')).toBeNull();
+});
+
+test('one that Postgres answered for is kept until it ends, and one that has ended is not', async () => {
+  const cache = cacheOf();
+  const keep = (token: string, seconds: number) =>
+    cache.keepSession({
+      session: Object.assign({ id: 's' }, { token, expiresAt: new Date(nowMs + seconds * 1_000) }),
+      user: { id: 'u', tokenEpoch: 0 },
+    });
+  await keep('short', 60);
+  await keep('over', 0);
+  expect(JSON.parse((await cache.get('short')) ?? '{}')).toMatchObject({ session: { id: 's' }, user: { id: 'u' } });
+  expect(await cache.get('over')).toBeNull();
+  nowMs += 60_000;
+  expect(await cache.get('short')).toBeNull();
+});
+
+test('one that is not trusted, is of a database restored since, or is no session of ours is a miss', async () => {
+  await cacheOf().set('of-now', session, 60);
+  expect(await cacheOf({ isTrusted: false }).get('of-now')).toBeNull();
+  expect(await cacheOf({ incarnation: 'two' }).get('of-now')).toBeNull();
+  expect(await cacheOf().get('of-now')).toBe(session);
+  for (const [name, user] of Object.entries({ none: null, strange: { id: 'u', tokenEpoch: 'x' } })) {
+    await cacheOf().set(name, JSON.stringify({ session: { id: 's' }, user }), 60);
+    expect(await cacheOf().get(name), name).toBeNull();
+  }
+});
+
+test('Redis holds neither key nor value in clear, and a value moved to another key opens nothing', async () => {
+  const cache = cacheOf();
+  await cache.set('mine', session, 60);
+  const sealed = (await redis.get(keyOf('mine'))) as string;
+  expect(sealed).not.toContain('session');
+  await redis.set(keyOf('theirs'), sealed, 60);
+  expect(await cache.get('theirs')).toBeNull();
+});
+
+test('what is not a session lives as long as is said, and of many who take it one gets it', async () => {
+  const cache = cacheOf();
+  await cache.set('challenge', 'value', 600);
+  nowMs += 599_000;
+  expect(await cache.get('challenge')).toBe('value');
+  const taken = await Promise.all(Array.from({ length: 4 }, () => cache.getAndDelete('challenge')));
+  expect(taken.filter((value) => value === 'value')).toHaveLength(1);
+  await cache.set('gone', 'value');
+  await cache.delete('gone');
+  expect(await cache.get('gone')).toBeNull();
+  expect([await cache.increment('count', 60), await cache.increment('count', 60)]).toEqual([1, 2]);
+});
+
+test('lists of sessions are kept nowhere: they are read from Postgres', async () => {
+  const cache = cacheOf();
+  await cache.set('active-sessions-u', '[]', 60);
+  expect(await redis.get(keyOf('active-sessions-u'))).toBeNull();
+  expect(await cache.get('active-sessions-u')).toBeNull();
+});
+
+test('without Redis every read is a miss, every write is forgotten, and a counter is over every limit', async () => {
+  const away = connectRedis(testRedisUrl(), () => {});
+  await away.close();
+  const cache = cacheOf({ through: away });
+  await cache.set('token', session, 60);
+  await cache.delete('token');
+  expect([await cache.get('token'), await cache.getAndDelete('token')]).toEqual([null, null]);
+  expect(await cache.increment('count', 60)).toBe(Number.MAX_SAFE_INTEGER);
 });

@@ -165,6 +165,23 @@ describe('GHSA-wxw3-q3m9-c3jr what does not belong together is refused, as an ev
   });
 });
 
+test('a provider that is gone by then is no refusal of the person, and no event', async () => {
+  const leaving = await startOidcProvider([`${OWN}/api/auth/callback/leaving`]);
+  const { issuer, clientId, clientSecret } = leaving;
+  const settings = { leaving: { issuer, clientId, clientSecret, allowPrivateAddresses: true } };
+  const at = { ...ports, socialProviders: createSocialProviders(settings, OWN) };
+  const begun = await startSocialSignIn(at, { provider: 'leaving' }, caller);
+  const { state = '', code } = Object.fromEntries((await leaving.signIn(begun.url, account())).searchParams);
+  await leaving.close();
+  const before = await loginEvents();
+  const cookie = begun.setCookie[0]?.split(';', 1)[0];
+  await expect(handleOAuthCallback(at, { provider: 'leaving', state, code, cookie }, caller)).rejects.toMatchObject({
+    code: 'social_provider_unavailable',
+    options: { retryAfterSeconds: 5 },
+  });
+  expect(await loginEvents()).toEqual(before);
+});
+
 describe('linking', () => {
   const waysOf = (userId: string) => rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId]);
 
