@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import {
+  challengeOf,
+  type GrantClient,
+  type GrantPorts,
+  type GrantWorld,
+  newVerifier,
+  nobody,
+  openGrantWorld,
+  REDIRECT,
+} from '../../platform/testing/worlds/grant-world.ts';
+import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
+import type { Caller } from '../ports.ts';
+import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
+import { beginDeviceGrant } from './devices/begin-device-grant.ts';
+import { answerDeviceGrant } from './devices/decide-device-grant.ts';
+
+const HTU = 'http://api.sallyport.test/oauth2/token';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const certificate = 'x'.repeat(43);
+
+let world: GrantWorld;
+let ports: GrantPorts;
+let user: TestUser;
+let site: GrantClient;
+let service: GrantClient;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  ports = world.ports;
+  user = await world.newUser();
+  site = await world.newClient();
+  service = await world.newClient({
+    grantTypes: ['client_credentials', TOKEN_EXCHANGE],
+    credentialScopes: ['openid'],
+    scopes: ['openid', 'profile', 'email'],
+  });
+});
+afterAll(() => world?.close());
+
+const ask = (input: TokenRequest, caller: Caller = site.caller, proof?: string) =>
+  answerTokenRequest(ports, input, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });
+const showing = (caller: Caller, shown: string | null): Caller => ({
+  ...caller,
+  request: { ...caller.request, certificate: shown },
+});
+const claimsOf = (answer: object) => {
+  const { access_token } = answer as { access_token: string };
+  return JSON.parse(Buffer.from(access_token.split('.')[1] as string, 'base64url').toString());
+};
+async function codeRequest(client: GrantClient): Promise<TokenRequest> {
+  const code_verifier = newVerifier();
+  const code = await world.codeFor(user, client, { code_challenge: challengeOf(code_verifier) });
+  return { grant_type: 'authorization_code', code, code_verifier, redirect_uri: REDIRECT, resource: '' };
+}
+const exchange = (changes: Partial<TokenRequest> = {}, caller: Caller = service.caller) =>
+  ask(
+    {
+      grant_type: TOKEN_EXCHANGE,
+      subject_token: user.tokens.access_token,
+      subject_token_type: ACCESS_TOKEN,
+      scope: 'openid',
+      actor_token: '',
+      ...changes,
+    },
+    caller,
+  );
+const refusedOf = ({ clientId }: GrantClient) =>
+  world.rows(
+    `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'token.issued' AND outcome = 'refused' AND actor_id = $1`,
+    [clientId],
+  );
+
+test('a code is a login, and its refresh token the next pair', async () => {
+  const first = await ask(await codeRequest(site));
+  expect(claimsOf(first)).toMatchObject({ sub: user.id, client_id: site.clientId });
+  const { refresh_token } = first as { refresh_token: string };
+  const second = await ask({ grant_type: 'refresh_token', refresh_token });
+  expect(claimsOf(second)).toMatchObject({ sub: user.id, fid: claimsOf(first).fid });
+});
+
+test('a client has tokens of its own by its secret', async () => {
+  const answer = await ask({ grant_type: 'client_credentials' }, service.caller);
+  expect(claimsOf(answer)).toMatchObject({ sub: service.clientId, client_id: service.clientId });
+});
+
+test('what a user allowed a device is a login by its code', async () => {
+  const tv = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const input = { clientId: tv.clientId, scope: 'openid', resource: undefined };
+  const { device_code, user_code } = await beginDeviceGrant(ports, input, nobody);
+  await answerDeviceGrant(ports, { userCode: user_code, cookie: user.cookie, isAllowed: true }, nobody);
+  const answer = await ask({ grant_type: DEVICE_GRANT, device_code, client_id: tv.clientId }, nobody);
+  expect(claimsOf(answer)).toMatchObject({ sub: user.id, client_id: tv.clientId });
+});
+
+test('a grant that does not exist is refused, and one that the client may not have', async () => {
+  await expect(ask({ grant_type: 'password' })).rejects.toMatchObject({ code: 'grant_type_unsupported' });
+  await expect(ask({ grant_type: DEVICE_GRANT })).rejects.toMatchObject({ code: 'grant_not_allowed' });
+});
+
+test.each(['authorization_code', 'refresh_token'])(
+  '%s without what it needs is refused, as is an empty one',
+  async (grant_type) => {
+    await expect(ask({ grant_type })).rejects.toMatchObject({ code: 'request_invalid' });
+    await expect(ask({ grant_type, code: '', refresh_token: '' })).rejects.toMatchObject({ code: 'request_invalid' });
+  },
+);
+
+test('a client with a secret that does not show it is nobody', async () => {
+  const named = { ...(await codeRequest(site)), client_id: site.clientId };
+  await expect(ask(named, nobody)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+});
+
+test('tokens of a client that binds them to a certificate need one, and are bound to it', async () => {
+  const client = await world.newClient({ certificateBound: true });
+  const input = await codeRequest(client);
+  await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'request_invalid' });
+  await expect(ask(input, showing(client.caller, null))).rejects.toMatchObject({
+    code: 'client_certificate_unreadable',
+  });
+  expect(claimsOf(await ask(input, showing(client.caller, certificate))).cnf).toEqual({ 'x5t#S256': certificate });
+});
+
+test('tokens of a client that binds them to a key need a proof of it, which is good once', async () => {
+  const client = await world.newClient({ dpopBound: true });
+  const input = await codeRequest(client);
+  const proof = newProofMaker().proof('POST', HTU);
+  await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'dpop_proof_invalid' });
+  const answer = await ask(input, client.caller, proof);
+  expect(answer).toMatchObject({ token_type: 'DPoP' });
+  expect(claimsOf(answer).cnf).toEqual({ jkt: expect.stringMatching(/^[\w-]{43}$/) });
+  await expect(ask(await codeRequest(client), client.caller, proof)).rejects.toMatchObject({
+    code: 'dpop_proof_invalid',
+  });
+});
+
+test('a refresh token that is rubbish uses no proof up', async () => {
+  const proof = newProofMaker().proof('POST', HTU);
+  const rubbish = { grant_type: 'refresh_token', refresh_token: 'rubbish' };
+  await expect(ask(rubbish, site.caller, proof)).rejects.toMatchObject({ code: 'refresh_token_invalid' });
+  expect(await ask(await codeRequest(site), site.caller, proof)).toMatchObject({ token_type: 'DPoP' });
+});
+
+test('a service exchanges the token it was called with for one of less scope, which names it and is in the log', async () => {
+  const answer = await exchange();
+  expect(answer).toMatchObject({ issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', scope: 'openid' });
+  const claims = claimsOf(answer);
+  expect(claims).toMatchObject({ sub: user.id, client_id: service.clientId, act: { sub: service.clientId } });
+  const issued = `SELECT detail FROM audit_outbox WHERE type = 'token.issued' AND target_id = $1`;
+  expect(await world.rows(issued, [claims.jti])).toMatchObject([
+    { detail: { grant: 'token_exchange', user_id: user.id, of: claimsOf(user.tokens).jti, scope: 'openid' } },
+  ]);
+});
+
+test.each([
+  ['no token', { subject_token: '' }],
+  ['a token of another type', { subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' }],
+  ['another type wanted', { requested_token_type: 'urn:ietf:params:oauth:token-type:id_token' }],
+  ['an actor beside the client', { actor_token: 'a' }],
+])('an exchange is refused: %s', async (_what, changes) => {
+  await expect(exchange(changes)).rejects.toMatchObject({ code: 'request_invalid' });
+});
+
+test('what is refused to a service has an event with its reason', async () => {
+  const own = await world.newClient({ grantTypes: [TOKEN_EXCHANGE] });
+  await expect(exchange({ subject_token: 'no.token.here' }, own.caller)).rejects.toMatchObject({
+    code: 'subject_token_invalid',
+  });
+  expect(await refusedOf(own)).toEqual([{ reason: 'subject_token_invalid' }]);
+});
+
+test('a name alone exchanges nothing', async () => {
+  const app = await world.newClient({ authMethod: 'none', grantTypes: [TOKEN_EXCHANGE] });
+  await expect(exchange({ client_id: app.clientId }, nobody)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+});

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import {
+  challengeOf,
+  type GrantClient,
+  type GrantWorld,
+  newVerifier,
+  openGrantWorld,
+  REDIRECT,
+} from '../../../platform/testing/worlds/grant-world.ts';
+import { redeemCode } from '../redeem-code.ts';
+import { judgeLogout, type LogoutRequest } from './judge-logout.ts';
+
+const AFTERWARDS = 'https://app.example.test/bye';
+let world: GrantWorld;
+let user: TestUser;
+let site: GrantClient;
+/** An ID token of the site for the user's session. */
+let idTokenHint: string;
+beforeAll(async () => {
+  world = await openGrantWorld();
+  user = await world.newUser();
+  site = await world.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
+  const codeVerifier = newVerifier();
+  const code = await world.codeFor(user, site, { code_challenge: challengeOf(codeVerifier) });
+  const client = { clientId: site.clientId, isAuthenticated: true };
+  const input = { code, codeVerifier, client, redirectUri: REDIRECT, resource: undefined, keys: {} };
+  idTokenHint = (await redeemCode(world.ports, input, site.caller)).id_token as string;
+});
+afterAll(() => world?.close());
+
+const judge = (asked: Partial<LogoutRequest>, cookie: string | undefined = user.cookie) =>
+  judgeLogout(
+    world.ports,
+    { idTokenHint: undefined, clientId: undefined, redirectUri: undefined, state: undefined, ...asked },
+    cookie,
+  );
+
+test('whoever shows an ID token of this very session signs it out unasked, and sends people on with their state', async () => {
+  const step = await judge({ idTokenHint, redirectUri: AFTERWARDS, state: 'a b' });
+  expect(step).toMatchObject({
+    kind: 'sign-out',
+    client: { clientId: site.clientId },
+    location: `${AFTERWARDS}?state=a+b`,
+  });
+});
+
+test('an ID token of another session of the same user asks first', async () => {
+  const { cookie } = await logIn(world, user.id);
+  expect(await judge({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', client: { clientId: site.clientId } });
+});
+
+test('an ID token of somebody else asks first', async () => {
+  const { cookie, id } = await world.newUser();
+  expect(await judge({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', live: { user: { id } } });
+});
+
+test.each([
+  ['nothing', {}],
+  ['a hint that is none', { idTokenHint: 'no token' }],
+])('a page that shows %s asks first, and leads nowhere', async (_what, asked) => {
+  expect(await judge(asked)).toMatchObject({ kind: 'ask', client: undefined, location: null });
+});
+
+test('where nobody is signed in there is nothing to ask; the address is good for its client', async () => {
+  const step = await judge({ clientId: site.clientId, redirectUri: AFTERWARDS }, '');
+  expect(step).toMatchObject({ kind: 'signed-out', client: { clientId: site.clientId }, location: AFTERWARDS });
+});
+
+test('a hint to one client in the name of another is told to the user alone', async () => {
+  const rival = await world.newClient();
+  expect(await judge({ idTokenHint, clientId: rival.clientId })).toMatchObject({ kind: 'page-error' });
+});
+
+test.each([
+  ['not registered', () => ({ clientId: site.clientId, redirectUri: 'https://evil.test/' })],
+  ['of nobody', () => ({ redirectUri: AFTERWARDS })],
+  ['where codes go', () => ({ clientId: site.clientId, redirectUri: REDIRECT })],
+])('nobody is sent on to an address that is %s', async (_what, asked) => {
+  expect(await judge(asked())).toMatchObject({ kind: 'page-error' });
+});
+
+test('a client that was disabled sends nobody on', async () => {
+  const gone = await world.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
+  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
+  await world.ports.access.load();
+  const asked = { clientId: gone.clientId };
+  expect(await judge(asked)).toMatchObject({ kind: 'ask', client: undefined });
+  expect(await judge({ ...asked, redirectUri: AFTERWARDS })).toMatchObject({ kind: 'page-error' });
+});
