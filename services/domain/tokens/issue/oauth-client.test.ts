@@ -53,3 +53,24 @@ test('a client that was disabled or deleted while its body was read is nobody an
 test('header and form that name different clients are a contradiction (RFC 6749 §2.3)', () => {
   expect(codeOf(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid');
 });
+
+test('who authenticated may name itself in the form, or leave its name empty', () => {
+  for (const named of ['service', '', undefined])
+    expect(oauthClient({ access: accessTo({}) }, named, proved)).toMatchObject({ isAuthenticated: true });
+});
+
+test('a public client speaks by its name alone; one with a secret, disabled or unknown does not (RFC 6749 §3.2.1)', () => {
+  const anonymous: Caller = { kind: 'anonymous', request: testCaller.request };
+  const of = (changes: Partial<Client>, named: string | undefined = 'service') =>
+    codeOf(() => oauthClient({ access: accessTo(changes) }, named, anonymous));
+  const pub = { secretHash: null, authMethod: 'none' };
+  expect(oauthClient({ access: accessTo(pub) }, 'service', anonymous)).toEqual({
+    clientId: 'service',
+    isAuthenticated: false,
+  });
+  for (const changes of [{}, { ...pub, disabled: true }, { ...pub, authMethod: 'client_secret_basic' }])
+    expect(of(changes)).toBe('client_unauthenticated');
+  expect(of({ ...pub, secretHash: Buffer.alloc(32) })).toBe('client_unauthenticated');
+  expect(of(pub, 'another')).toBe('client_unauthenticated');
+  expect(codeOf(() => oauthClient({ access: accessTo(pub) }, undefined, anonymous))).toBe('client_unauthenticated');
+});

@@ -1,0 +1,120 @@
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
+import type { Caller } from '../ports.ts';
+import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
+import { type ExplainPorts, explainEnd } from './explain-end.ts';
+import { issueClientToken } from './issue/issue-client-token.ts';
+import { refreshToken } from './refresh-token.ts';
+import { type RevokeInput, revokeToken } from './revoke-token.ts';
+
+let world: IssuingWorld;
+beforeAll(async () => {
+  world = await openIssuingWorld();
+});
+afterAll(() => world?.close());
+
+const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
+  explainEnd({ ...world.ports, ...changes }, { token });
+const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string, reason = 'in my own words') =>
+  revokeToken(world.ports, { kind, value, reason }, caller);
+const personAs = ({ id, bearer }: Person, permissions: readonly string[] = []): Caller => ({
+  kind: 'user',
+  userId: id,
+  sessionId: null,
+  clientId: 'sallyport',
+  permissions: new Set(permissions),
+  by: 'bearer',
+  tokenId: decodeJwt(bearer).jti as string,
+  familyId: null,
+  authTime: Math.floor(Date.now() / 1_000),
+  request: testCaller.request,
+});
+const unknown = { ended: true, reason: 'unknown_token', rule: 'unknown_token', cause: null };
+const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null };
+
+test('what was not made here tells nothing', async () => {
+  const { bearer, refreshToken: refresh } = await newPerson(world);
+  for (const token of ['rubbish', 'a.b.c', `${bearer}x`, refresh.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A'))])
+    expect(await why(token)).toEqual(unknown);
+});
+
+test('a refresh token lives until its login runs out, also once the login’s row is gone', async () => {
+  const { refreshToken: refresh, bearer } = await newPerson(world);
+  const { fid } = decodeJwt(bearer);
+  expect(await why(refresh)).toEqual({ ended: false });
+  await world.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [fid]);
+  expect(await why(refresh)).toEqual(expired);
+  await world.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
+  expect(await why(refresh)).toEqual(expired);
+});
+
+test('who ended it is told as oneself or as somebody with the right to, and never by name', async () => {
+  const ended = async (kind: 'token_id' | 'family_id' | 'user_id', by: (person: Person) => Caller) => {
+    const person = await newPerson(world);
+    const { jti, fid } = decodeJwt(person.bearer) as { jti: string; fid: string };
+    await revoke(by(person), kind, { token_id: jti, family_id: fid, user_id: person.id }[kind]);
+    const told = await why(person.bearer);
+    expect(told).toMatchObject({ ended: true, reason: 'revoked' });
+    return told.ended ? [told.rule, told.cause?.event, told.cause?.actor] : [];
+  };
+  const admin = personAs(await newPerson(world), ['tokens:revoke']);
+  const service = await world.newClient(['tokens:revoke']);
+  expect(await ended('token_id', personAs)).toEqual(['ended_by_user', 'token.revoked', 'self']);
+  expect(await ended('family_id', personAs)).toEqual(['ended_by_user', 'token.family_ended', 'self']);
+  expect(await ended('token_id', () => admin)).toEqual(['token_revoked', 'token.revoked', 'user']);
+  expect(await ended('family_id', () => service)).toEqual(['token_revoked', 'token.family_ended', 'client']);
+  expect(await ended('user_id', () => admin)).toEqual(['admin_ended', 'session.ended', 'user']);
+});
+
+test('a session that ended ends its tokens, and says so', async () => {
+  const person = await newPerson(world);
+  await revoke(testCaller, 'session_id', person.sessionId);
+  expect(await why(person.bearer)).toMatchObject({ ended: true, cause: { event: 'session.ended', actor: 'system' } });
+});
+
+test('a refresh token used twice ended the login: the reason is the rule', async () => {
+  const person = await newPerson(world);
+  const presentedBy = { clientId: null, isAuthenticated: false };
+  const use = (token: string) => refreshToken(world.ports, { refreshToken: token, presentedBy }, testCaller);
+  const second = await use(person.refreshToken);
+  const third = await use(second.refresh_token);
+  await expect(use(person.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_reused' });
+  const reused = { ended: true, reason: 'refresh_token_reused', rule: 'refresh_token_reused' };
+  for (const token of [third.refresh_token, person.bearer])
+    expect(await why(token)).toMatchObject({ ...reused, cause: { event: 'token.refresh_reused' } });
+});
+
+test('what ended the user explains a refresh token, though the row of its login says nothing: what came first counts', async () => {
+  const person = await newPerson(world);
+  await revoke(testCaller, 'user_id', person.id);
+  const { fid } = decodeJwt(person.bearer);
+  await world.rows('UPDATE refresh_families SET revoked_at = NULL, revoke_reason = NULL WHERE id = $1', [fid]);
+  expect(await why(person.refreshToken)).toMatchObject({ ended: true, cause: { event: 'session.ended' } });
+});
+
+test('an exchanged token ends with the token, and with the client, that it was exchanged from (RFC 8693)', async () => {
+  const [origin, holder] = [await world.newClient(), await world.newClient()];
+  const first = decodeJwt((await issueClientToken(world.ports, {}, origin)).access_token) as { jti: string };
+  const claims = decodeJwt((await issueClientToken(world.ports, {}, holder)).access_token) as AccessTokenClaims &
+    object;
+  const exchanged = async (): Promise<string> => {
+    const origins = [{ jti: first.jti, client_id: origin.clientId, ce: 0 }];
+    return (await signAccessToken(world.ports, { ...claims, origins })).token;
+  };
+  const token = await exchanged();
+  expect(await why(token)).toEqual({ ended: false });
+  await revoke(testCaller, 'client_id', origin.clientId);
+  expect(await why(token)).toMatchObject({ ended: true, cause: { event: 'client.tokens_revoked' } });
+});
+
+test('a copy that cannot know says so, and explains nothing', async () => {
+  const { bearer } = await newPerson(world);
+  const { revocations } = world.ports;
+  for (const code of ['state_rewound', 'revocation_state_stale'] as const) {
+    const doubtful = { ...revocations, refusal: () => code };
+    await expect(why(bearer, { revocations: doubtful })).rejects.toMatchObject({ code });
+  }
+});

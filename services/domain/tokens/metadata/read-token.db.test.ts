@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPerson } from '../../../platform/testing/flows/people.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
+import { type RevokeInput, revokeToken } from '../revoke-token.ts';
+import { readToken } from './read-token.ts';
+
+let world: IssuingWorld;
+beforeAll(async () => {
+  world = await openIssuingWorld();
+});
+afterAll(() => world?.close());
+
+const tokenOf = async () => {
+  const person = await newPerson(world);
+  const claims = decodeJwt(person.bearer) as Record<'jti' | 'fid' | 'sid', string> & { iat: number; exp: number };
+  return { ...person, claims };
+};
+
+test('a token’s id tells whose it is and of which login, session and key', async () => {
+  const { id, sessionId, claims } = await tokenOf();
+  expect(await readToken(world.ports, claims.jti)).toMatchObject({
+    token_id: claims.jti,
+    subject: id,
+    user_id: id,
+    client_id: 'sallyport',
+    session_id: sessionId,
+    family_id: claims.fid,
+    role: 'user',
+    issued_at: new Date(claims.iat * 1_000).toISOString(),
+    expires_at: new Date(claims.exp * 1_000).toISOString(),
+    key_id: expect.any(String),
+    revoked: false,
+  });
+});
+
+test.each<[RevokeInput['kind'], 'jti' | 'fid' | 'sid' | 'sub']>([
+  ['token_id', 'jti'],
+  ['family_id', 'fid'],
+  ['session_id', 'sid'],
+  ['user_id', 'sub'],
+])('is shown as revoked once its %s is', async (kind, claim) => {
+  const { claims } = await tokenOf();
+  const value = (claims as unknown as Record<string, string>)[claim] as string;
+  await revokeToken(world.ports, { kind, value, reason: 'x' }, testCaller);
+  expect(await readToken(world.ports, claims.jti)).toMatchObject({ revoked: true });
+});
+
+test('an id that nobody knows is unknown, and while Redis is away none can be told from it', async () => {
+  await expect(readToken(world.ports, randomUUID())).rejects.toMatchObject({ code: 'token_unknown' });
+  const redis = { ...world.ports.redis, getMany: () => Promise.reject(new Error('down')) };
+  await expect(readToken({ ...world.ports, redis }, randomUUID())).rejects.toMatchObject({
+    code: 'token_metadata_unavailable',
+  });
+});
