@@ -5,7 +5,7 @@ import { testCaller } from '../../../platform/testing/ports.ts';
 import type { KeyRing } from '../../keys/key-ring.ts';
 import { createRevocationFeed } from './revocation-feed.ts';
 import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
-import { createRevocationStreams, type RevocationStreams } from './revocation-stream.ts';
+import { createRevocationStreams, questionOfEventId, type RevocationStreams } from './revocation-stream.ts';
 
 const STUCK_MS = 10_000;
 const LIFE_MS = 60_000;
@@ -119,4 +119,18 @@ test('while nothing signs the stream is silent, and goes on with the poll after'
   polled();
   await turn();
   expect([eventsIn(seen), seen.text.includes('"epoch":3')]).toEqual([1, true]);
+});
+
+test('a reconnecting consumer goes on where its last event was; an id that is none of ours is no question', () => {
+  const incarnation = '0190b1d4-0000-7000-8000-000000000001';
+  expect(questionOfEventId(`${incarnation}.7`)).toEqual({ since: 7, incarnation });
+  expect(questionOfEventId('7')).toEqual({ since: 7, incarnation: undefined });
+  for (const id of [undefined, 7, '', 'x', `${incarnation}.`, '1234567890123456', ['7']])
+    expect(questionOfEventId(id)).toBeNull();
+});
+
+test('a copy that cannot know opens no stream, and the place it would have had is free', () => {
+  nowMs += 60_000;
+  expect(() => streams.open(question, testCaller)).toThrow('revocation_state_stale');
+  expect(streams.count()).toBe(0);
 });
