@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
+import {
+  cookieOf,
+  type HolderWorld,
+  openHolderWorld,
+  refusalOf,
+} from '../../../platform/testing/worlds/holder-world.ts';
+import type { Caller } from '../../ports.ts';
+import { findByCookie } from '../sessions/read-session.ts';
+import { type StepUpInput, stepUp } from './step-up.ts';
+
+let world: HolderWorld;
+beforeAll(async () => {
+  world = await openHolderWorld();
+});
+afterAll(() => world?.close());
+
+const refused = (input: StepUpInput, caller: Caller) => refusalOf(stepUp(world.deps, input, caller));
+const events = (id: string) =>
+  world.rows(
+    `SELECT outcome, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type = 'user.stepped_up' ORDER BY id`,
+    [id],
+  );
+
+test('U7 the password of who has nothing else gives another session that ends when the old one would; that one is dead', async () => {
+  const { id, sessionId, cookie, caller } = await world.person();
+  const [before] = await world.rows(
+    `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`,
+    [sessionId],
+  );
+  const { body } = await stepUp(world.deps, { password: world.password }, caller);
+  expect(body.session.id).not.toBe(sessionId);
+  expect(claimsIn(body.tokens.access_token)).toMatchObject({ sid: body.session.id, acr: 'aal1', amr: ['pwd'] });
+  expect(await findByCookie(world.deps, cookie)).toBeNull();
+  const rows = await world.rows(
+    `SELECT id, "expiresAt", "createdAt" > now() - interval '30 minutes' AS "isFresh" FROM sessions WHERE "userId" = $1`,
+    [id],
+  );
+  expect(rows).toEqual([{ id: body.session.id, expiresAt: before.expiresAt, isFresh: true }]);
+  expect(await events(id)).toEqual([{ outcome: 'ok', factor: 'password' }]);
+  expect(await refused({ password: world.password }, caller)).toBe('unauthenticated');
+});
+
+test('a wrong password, a code of no factor and nothing at all leave the session as it was', async () => {
+  const { id, cookie, caller } = await world.person();
+  expect(await refused({ password: 'not the right one' }, caller)).toBe('current_password_wrong');
+  expect(await refused({ totp: '123456' }, caller)).toBe('second_factor_refused');
+  expect(await refused({}, caller)).toBe('second_factor_refused');
+  expect(await findByCookie(world.deps, cookie)).not.toBeNull();
+  expect(await events(id)).toEqual([
+    { outcome: 'refused', factor: 'totp' },
+    { outcome: 'refused', factor: 'recovery_code' },
+  ]);
+});
+
+test('where there is a second factor the right password is answered with which, and opens nothing', async () => {
+  const { cookie, caller } = await world.appHolder();
+  await expect(stepUp(world.deps, { password: world.password }, caller)).rejects.toMatchObject({
+    code: 'second_factor_required',
+    options: { members: { factors: ['totp', 'recovery_code'] } },
+  });
+  expect(await findByCookie(world.deps, cookie)).not.toBeNull();
+});
+
+test('a code of the app and a recovery code each step up once; a wrong recovery code counts against the app', async () => {
+  const { id, uri, codes, caller } = await world.appHolder();
+  const totp = codeOf(uri);
+  const first = await stepUp(world.deps, { totp }, caller);
+  expect(claimsIn(first.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
+  const second = await world.callerBy(cookieOf(first));
+  expect(await refused({ totp }, second)).toBe('second_factor_refused');
+  const third = await world.callerBy(cookieOf(await stepUp(world.deps, { recoveryCode: codes[0] }, second)));
+  expect(await refused({ recoveryCode: codes[0] }, third)).toBe('second_factor_refused');
+  const counted = 'SELECT "failedVerificationCount" AS failures, "codesLeft" FROM two_factors WHERE "userId" = $1';
+  expect(await world.rows(counted, [id])).toEqual([{ failures: 1, codesLeft: 9 }]);
+  expect((await events(id)).map(({ outcome }) => outcome)).toEqual(['ok', 'refused', 'ok', 'refused']);
+});
+
+test('U7 a code that is used, and a session that ends, while a step-up waits open nothing', async () => {
+  const { id, uri, cookie, caller } = await world.appHolder();
+  const asks = () => refused({ totp: codeOf(uri) }, caller);
+  const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';
+  expect(await overtaken(world.pool, id, use, asks)).toBe('second_factor_refused');
+  expect(await findByCookie(world.deps, cookie)).not.toBeNull();
+  await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [id]);
+  expect(await overtaken(world.pool, id, 'DELETE FROM sessions WHERE "userId" = $1', asks)).toBe('unauthenticated');
+  expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toEqual([]);
+});
+
+test('one’s own passkey steps up, another’s does not and opens no session of its owner either', async () => {
+  const [one, other] = [await world.keyHolder(), await world.keyHolder()];
+  expect(await refused({ passkey: await world.assertion(other.key) }, one.caller)).toBe('passkey_refused');
+  expect(await world.rows('SELECT id FROM sessions WHERE "userId" = $1', [other.id])).toEqual([
+    { id: other.sessionId },
+  ]);
+  const { body } = await stepUp(world.deps, { passkey: await world.assertion(one.key) }, one.caller);
+  expect(claimsIn(body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
+  expect(await findByCookie(world.deps, one.cookie)).toBeNull();
+  expect(await events(one.id)).toEqual([
+    { outcome: 'refused', factor: 'passkey' },
+    { outcome: 'ok', factor: 'passkey' },
+  ]);
+});
+
+test('a challenge of a passkey whose row is broken is a defect of ours: nothing is recorded as refused', async () => {
+  const { id, key, caller } = await world.keyHolder();
+  const passkey = await world.assertion(key);
+  await world.rows(`UPDATE verifications SET value = 'no JSON'`);
+  await expect(stepUp(world.deps, { passkey }, caller)).rejects.toBeInstanceOf(SyntaxError);
+  expect(await events(id)).toEqual([]);
+});
