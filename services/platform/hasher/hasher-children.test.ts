@@ -60,7 +60,21 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
       onQueueWait: (seconds) => waits.push(seconds),
     });
     await hasher.dummyDigest();
-  }, 60_000);
+    await bothReady();
+  }, 120_000);
+
+  /** One that still starts has no job to lose, and signals would end it. */
+  async function bothReady(): Promise<void> {
+    const digests: Promise<string>[] = [];
+    await until(() => {
+      const { queued, running } = hasher.stats();
+      if (running < 2 && queued === 0) digests.push(hasher.hash('correct horse battery', admission));
+      return running === 2;
+    });
+    await Promise.all(digests);
+    outcomes.length = 0;
+    waits.length = 0;
+  }
 
   afterEach(async () => {
     await hasher.close();
