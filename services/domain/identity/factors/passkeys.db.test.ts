@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { overtaken } from '../../../platform/testing/overtaken.ts';
+import {
+  cookieOf,
+  type HolderWorld,
+  nobody,
+  openHolderWorld,
+  refusalOf,
+} from '../../../platform/testing/worlds/holder-world.ts';
+import { findByCookie } from '../sessions/read-session.ts';
+import type { PasskeyResponse } from './auth-factors.ts';
+import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';
+import { preparePasskey, registerPasskey } from './register-passkey.ts';
+import { askForPasskey, signInWithPasskey } from './sign-in-with-passkey.ts';
+
+let world: HolderWorld;
+beforeAll(async () => {
+  world = await openHolderWorld();
+});
+afterAll(() => world?.close());
+
+const isLive = async (cookie: string) => (await findByCookie(world.deps, cookie)) !== null;
+const passkeysOf = async (id: string) => (await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;
+const sessionsOf = async (id: string) => (await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
+const signIn = (response: PasskeyResponse, cookie?: string) =>
+  signInWithPasskey(world.deps, { ...response, cookie }, nobody);
+const refused = (response: PasskeyResponse, cookie?: string) => refusalOf(signIn(response, cookie));
+/** Ceremonies that prove nothing to us. */
+const UNFIT = [{ verifiesUser: false }, { origin: 'https://evil.example' }, { rpId: 'evil.example' }];
+
+describe('registering a passkey', () => {
+  test('U7 the first gives ten recovery codes and a session of two factors, and ends every one of before; the second neither', async () => {
+    const { id, cookie, caller } = await world.person();
+    const other = await logIn({ ports: world.deps }, id);
+    const asked = await preparePasskey(world.deps, {}, caller);
+    expect(asked.options).toMatchObject({
+      rp: { name: 'Sallyport' },
+      authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+    });
+    const first = await registerPasskey(world.deps, await world.newKey(createAuthenticator(), caller), caller);
+    expect(new Set(first.recoveryCodes).size).toBe(10);
+    expect(claimsIn(first.login.body.tokens.access_token)).toMatchObject({
+      acr: 'aal2',
+      amr: ['pwd', 'hwk', 'user', 'mfa'],
+    });
+    expect([await isLive(cookie), await isLive(other.cookie)]).toEqual([false, false]);
+    const strong = await world.callerBy(cookieOf(first.login));
+    const second = await registerPasskey(world.deps, await world.newKey(createAuthenticator(), strong), strong);
+    expect(second.recoveryCodes).toBeNull();
+    const own = await world.callerBy(cookieOf(second.login));
+    expect(await listFactors(world.deps, own)).toEqual({
+      totp: false,
+      passkeys: 2,
+      recovery_codes_left: 10,
+      required: false,
+    });
+    const { passkeys } = await listPasskeys(world.deps, own);
+    expect(passkeys.map((each) => each.id)).toEqual([first.passkeyId, second.passkeyId]);
+    expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
+  });
+
+  test('refuses a user not verified, another origin or party, and a challenge that was given to somebody else', async () => {
+    const { id, cookie, caller } = await world.person();
+    const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
+      refusalOf(registerPasskey(world.deps, await made, caller));
+    for (const ceremony of UNFIT)
+      expect(await register(world.newKey(createAuthenticator(), caller, ceremony))).toBe('passkey_refused');
+    const stranger = await world.person();
+    const stolen = await world.newKey(createAuthenticator(), stranger.caller);
+    expect(await register(Promise.resolve(stolen))).toBe('passkey_refused');
+    expect(await register(Promise.resolve({ ...stolen, challenge: 'A'.repeat(80) }))).toBe('passkey_refused');
+    expect(await passkeysOf(id)).toBe(0);
+    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await isLive(cookie)).toBe(true);
+  });
+
+  test('one that is another’s already conflicts, and takes nothing from either', async () => {
+    const holder = await world.keyHolder();
+    const { id, cookie, caller } = await world.person();
+    const made = await world.newKey(holder.key, caller);
+    expect(await refusalOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
+    expect([await passkeysOf(id), await passkeysOf(holder.id)]).toEqual([0, 1]);
+    expect(await isLive(cookie)).toBe(true);
+  });
+
+  test('twenty are the most, for a ceremony begun before the last too', async () => {
+    const { id, caller } = await world.keyHolder();
+    const made = await world.newKey(createAuthenticator(), caller);
+    await world.rows(
+      `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
+       FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
+      [id],
+    );
+    expect(await refusalOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
+    expect(await passkeysOf(id)).toBe(20);
+  });
+});
+
+describe('signing in with a passkey', () => {
+  test('opens a session of two factors for its owner, ends that of the browser, and is recorded', async () => {
+    const { id, cookie, key } = await world.keyHolder();
+    const opened = await signIn(await world.assertion(key), cookie);
+    expect(opened.body.user.id).toBe(id);
+    expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
+    expect([await isLive(cookie), await isLive(cookieOf(opened))]).toEqual([false, true]);
+    const events = await world.rows(
+      `SELECT outcome, detail->>'factor' AS factor, detail->>'session_id' AS session FROM audit_outbox
+       WHERE type = 'user.login' AND target_id = $1`,
+      [id],
+    );
+    expect(events).toEqual([{ outcome: 'ok', factor: 'passkey', session: opened.body.session.id }]);
+  });
+
+  test('of four at once with one assertion one gets a session', async () => {
+    const { id, key } = await world.keyHolder();
+    const proof = await world.assertion(key);
+    const outcomes = await Promise.all(Array.from({ length: 4 }, () => refused(proof)));
+    expect(outcomes.sort()).toEqual(['none', 'passkey_refused', 'passkey_refused', 'passkey_refused']);
+    expect(await sessionsOf(id)).toBe(2);
+  });
+
+  test('refuses a user not verified, another origin or party, an unknown key and a clone behind its original, each recorded', async () => {
+    const { id, key } = await world.keyHolder();
+    const count = async () =>
+      (
+        await world.rows(
+          `SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'passkey'`,
+        )
+      ).length;
+    const before = await count();
+    for (const ceremony of UNFIT) expect(await refused(await world.assertion(key, ceremony))).toBe('passkey_refused');
+    expect(await refused(await world.assertion(createAuthenticator()))).toBe('passkey_refused');
+    expect(await refused(await world.assertion(key))).toBe('none');
+    key.rewind();
+    expect(await refused(await world.assertion(key))).toBe('passkey_refused');
+    expect(await count()).toBe(before + 5);
+    expect(await sessionsOf(id)).toBe(2);
+  });
+
+  test('that of a disabled account opens nothing', async () => {
+    const { id, key } = await world.keyHolder();
+    const proof = await world.assertion(key);
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    expect(await refused(proof)).toBe('passkey_refused');
+    expect(await sessionsOf(id)).toBe(0);
+  });
+
+  test('U7 one that is being taken away opens nothing, and leaves the session the browser had', async () => {
+    const { id, key } = await world.keyHolder();
+    const other = await world.person();
+    const proof = await world.assertion(key);
+    const takeAway = 'DELETE FROM passkeys WHERE "userId" = $1';
+    expect(await overtaken(world.pool, id, takeAway, () => refused(proof, other.cookie))).toBe('passkey_refused');
+    expect(await sessionsOf(id)).toBe(0);
+    expect(await isLive(other.cookie)).toBe(true);
+  });
+
+  test('U6 what is asked for names no credential, and asks for a verified user', async () => {
+    await world.keyHolder();
+    const { options } = await askForPasskey(world.deps, {}, nobody);
+    expect(options).toMatchObject({ userVerification: 'required' });
+    expect(options.allowCredentials ?? []).toEqual([]);
+  });
+});
+
+describe('renaming a passkey', () => {
+  test('A1 one’s own gets the name and an event; another’s is unknown, and keeps its own', async () => {
+    const [one, other] = [await world.keyHolder(), await world.keyHolder()];
+    const rename = (id: string) => renamePasskey(world.deps, { id, name: 'blue key' }, one.caller);
+    expect(await refusalOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');
+    expect((await listPasskeys(world.deps, other.caller)).passkeys).toMatchObject([{ name: 'a key' }]);
+    expect(await rename(one.registered.passkeyId)).toMatchObject({ id: one.registered.passkeyId, name: 'blue key' });
+    expect((await listPasskeys(world.deps, one.caller)).passkeys).toMatchObject([{ name: 'blue key' }]);
+    const renamed = `SELECT target_id FROM audit_outbox WHERE type = 'factor.renamed' AND target_id = ANY ($1)`;
+    expect(await world.rows(renamed, [[one.id, other.id]])).toEqual([{ target_id: one.id }]);
+  });
+});
