@@ -1,0 +1,216 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
+import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
+import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import {
+  cookieOf,
+  type HolderWorld,
+  nobody,
+  openHolderWorld,
+  refusalOf,
+} from '../../../platform/testing/worlds/holder-world.ts';
+import { findByCookie } from '../sessions/read-session.ts';
+import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
+import { listFactors } from './own-factors.ts';
+import { proveCode } from './prove-code.ts';
+import { registerPasskey } from './register-passkey.ts';
+import { removePasskey, removeTotpFactor } from './remove-factor.ts';
+import { renewRecoveryCodes } from './renew-recovery-codes.ts';
+import { resetFactors } from './reset-factors.ts';
+
+let world: HolderWorld;
+beforeAll(async () => {
+  world = await openHolderWorld({ MFA_REQUIRED_ROLES: 'admin' });
+});
+afterAll(() => world?.close());
+
+const { request } = testCaller;
+const eventsOf = async (id: string) =>
+  (
+    await world.rows(
+      `SELECT type, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type ~ '^(factor|recovery_code)' ORDER BY id`,
+      [id],
+    )
+  ).map(({ type, factor }) => (factor === null ? type : `${type} ${factor}`));
+const isLive = async (cookie: string) => (await findByCookie(world.deps, cookie)) !== null;
+
+describe('enrolling an authenticator app', () => {
+  test('U7 it counts after its first code, which ends every session of before for one of two factors', async () => {
+    const { id, cookie, caller } = await world.person();
+    const other = await logIn({ ports: world.deps }, id);
+    expect(await refusalOf(enrolTotp(world.deps, { password: 'not the right one' }, caller))).toBe(
+      'current_password_wrong',
+    );
+    const { totpUri, recoveryCodes } = await enrolTotp(world.deps, { password: world.password }, caller);
+    expect(new Set(recoveryCodes).size).toBe(10);
+    const [row] = await world.rows('SELECT * FROM two_factors WHERE "userId" = $1', [id]);
+    expect(row).toMatchObject({ verified: false, codesLeft: 10 });
+    expect(JSON.stringify(row)).not.toContain(recoveryCodes[0]);
+    expect(JSON.stringify(row)).not.toContain(new URL(totpUri).searchParams.get('secret'));
+    expect(await listFactors(world.deps, caller)).toMatchObject({ totp: false, recovery_codes_left: 0 });
+    expect(await refusalOf(confirmTotpEnrolment(world.deps, { code: 'wrong' }, caller))).toBe('factor_code_wrong');
+    expect(await isLive(other.cookie)).toBe(true);
+
+    const confirmed = await confirmTotpEnrolment(world.deps, { code: codeOf(totpUri), cookie }, caller);
+    expect(claimsIn(confirmed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
+    expect([await isLive(cookie), await isLive(other.cookie), await isLive(cookieOf(confirmed))]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    const strong = await world.callerBy(cookieOf(confirmed));
+    expect(await listFactors(world.deps, strong)).toEqual({
+      totp: true,
+      passkeys: 0,
+      recovery_codes_left: 10,
+      required: false,
+    });
+    expect(await eventsOf(id)).toEqual(['recovery_codes.made', 'factor.enrolled totp']);
+    expect(await refusalOf(enrolTotp(world.deps, { password: world.password }, strong))).toBe('factor_conflict');
+    const again = { code: codeOf(totpUri, 1) };
+    expect(await refusalOf(confirmTotpEnrolment(world.deps, again, strong))).toBe('factor_conflict');
+  });
+
+  test('asked for again there is another secret, and the code of the first fits no more', async () => {
+    const { caller } = await world.person();
+    const asks = () => enrolTotp(world.deps, { password: world.password }, caller);
+    const [first, second] = [await asks(), await asks()];
+    const confirm = (uri: string) => refusalOf(confirmTotpEnrolment(world.deps, { code: codeOf(uri) }, caller));
+    expect(await confirm(first.totpUri)).toBe('factor_code_wrong');
+    expect(await confirm(second.totpUri)).toBe('none');
+  });
+
+  test('without an enrolment there is nothing to confirm, and nobody enrols without a session of their own', async () => {
+    const { id, caller } = await world.person();
+    expect(await refusalOf(confirmTotpEnrolment(world.deps, { code: '123456' }, caller))).toBe('factor_conflict');
+    const enrol = (as: Parameters<typeof enrolTotp>[2]) =>
+      refusalOf(enrolTotp(world.deps, { password: world.password }, as));
+    expect(await enrol(nobody)).toBe('unauthenticated');
+    expect(await enrol({ ...caller, sessionId: null })).toBe('unauthenticated');
+    expect(await enrol({ ...caller, clientId: 'another' })).toBe('permission_missing');
+    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+  });
+
+  test('an account without a password proves none', async () => {
+    const { id, caller } = await world.person();
+    await world.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [id]);
+    const session = await logIn({ ports: world.deps }, id);
+    const again = await world.callerBy(session.cookie);
+    expect(caller.userId).toBe(again.userId);
+    expect(await refusalOf(enrolTotp(world.deps, { password: world.password }, again))).toBe('current_password_wrong');
+  });
+
+  test('a role that asks for a second factor is told so until there is one', async () => {
+    const { id, caller } = await world.person();
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    expect(await listFactors(world.deps, caller)).toMatchObject({ totp: false, required: true });
+  });
+});
+
+describe('renewing recovery codes', () => {
+  test('the ten of before count no more, and the new ones do', async () => {
+    const { id, codes, caller } = await world.appHolder();
+    const { recoveryCodes } = await renewRecoveryCodes(world.deps, {}, caller);
+    expect(new Set([...recoveryCodes, ...codes]).size).toBe(20);
+    expect(await proveCode(world.deps, id, { recoveryCode: codes[0] })).toBeNull();
+    expect(await proveCode(world.deps, id, { recoveryCode: recoveryCodes[0] })).not.toBeNull();
+    expect((await eventsOf(id)).at(-1)).toBe('recovery_codes.made');
+  });
+
+  test('without a factor there is nothing to recover', async () => {
+    const { caller } = await world.person();
+    expect(await refusalOf(renewRecoveryCodes(world.deps, {}, caller))).toBe('factor_conflict');
+  });
+});
+
+describe('removing a factor', () => {
+  test('U7 the app goes with its codes and every session of before; what answers has two factors still', async () => {
+    const { id, cookie, caller } = await world.appHolder();
+    const other = await logIn({ ports: world.deps }, id);
+    const removed = await removeTotpFactor(world.deps, { cookie }, caller);
+    expect(claimsIn(removed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
+    expect([await isLive(cookie), await isLive(other.cookie), await isLive(cookieOf(removed))]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect((await eventsOf(id)).at(-1)).toBe('factor.removed totp');
+    const again = await world.callerBy(cookieOf(removed));
+    expect(await refusalOf(removeTotpFactor(world.deps, {}, again))).toBe('factor_conflict');
+  });
+
+  test('U8 a session of one factor removes none, whatever it was let through', async () => {
+    const { id, caller } = await world.appHolder();
+    await world.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
+    expect(await refusalOf(removeTotpFactor(world.deps, {}, caller))).toBe('step_up_required');
+    expect(await world.rows('SELECT verified FROM two_factors WHERE "userId" = $1', [id])).toEqual([
+      { verified: true },
+    ]);
+  });
+
+  test('recovery codes stay for a passkey that is left, and go with it', async () => {
+    const { id, caller } = await world.appHolder();
+    const registered = await registerPasskey(world.deps, await world.newKey(createAuthenticator(), caller), caller);
+    expect(registered.recoveryCodes).toBeNull();
+    const strong = await world.callerBy(cookieOf(registered.login));
+    const without = await world.callerBy(cookieOf(await removeTotpFactor(world.deps, {}, strong)));
+    expect(await listFactors(world.deps, without)).toMatchObject({ totp: false, passkeys: 1, recovery_codes_left: 10 });
+    await removePasskey(world.deps, { id: registered.passkeyId }, without);
+    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+  });
+
+  test('A1 another’s passkey is unknown, and stays', async () => {
+    const [one, other] = [await world.keyHolder(), await world.keyHolder()];
+    const remove = removePasskey(world.deps, { id: other.registered.passkeyId }, one.caller);
+    expect(await refusalOf(remove)).toBe('passkey_unknown');
+    expect(await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [other.id])).toHaveLength(1);
+    expect(await isLive(one.cookie)).toBe(true);
+  });
+});
+
+describe('resetting what an owner has lost', () => {
+  const reset = (userId: string, passkeys: boolean, caller = testCaller) =>
+    resetFactors(world.deps, { userId, passkeys, reason: 'lost the telephone' }, caller);
+  const facts = (id: string) =>
+    world.rows(
+      `SELECT (SELECT count(*)::int FROM passkeys WHERE "userId" = $1) AS passkeys,
+         (SELECT count(*)::int FROM two_factors WHERE "userId" = $1) AS codes`,
+      [id],
+    );
+  const told = (id: string) =>
+    world.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.factors_reset' AND target_id = $1 ORDER BY id`, [
+      id,
+    ]);
+  const mails = async () => (await world.rows(`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`)).length;
+
+  test('U7 the app goes, every session ends, the event says why, and the owner is told by mail', async () => {
+    const { id, cookie } = await world.appHolder();
+    const before = await mails();
+    expect(await reset(id, false)).toMatchObject({ id });
+    expect(await facts(id)).toEqual([{ passkeys: 0, codes: 0 }]);
+    expect(await isLive(cookie)).toBe(false);
+    expect(await told(id)).toEqual([{ detail: { totp: true, passkeys: 0, reason: 'lost the telephone' } }]);
+    expect(await mails()).toBe(before + 1);
+  });
+
+  test('passkeys go only where asked for; without anything to take nothing is done', async () => {
+    const { id, cookie } = await world.keyHolder();
+    expect(await refusalOf(reset(id, false))).toBe('factors_absent');
+    expect(await isLive(cookie)).toBe(true);
+    await reset(id, true);
+    expect(await facts(id)).toEqual([{ passkeys: 0, codes: 0 }]);
+    expect(await told(id)).toEqual([{ detail: { totp: false, passkeys: 1, reason: 'lost the telephone' } }]);
+    expect(await refusalOf(reset(id, true))).toBe('factors_absent');
+  });
+
+  test('whoever lacks a right of its owner resets nothing, nor anybody of an account that is unknown', async () => {
+    const { id } = await world.appHolder();
+    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    expect(await refusalOf(reset(id, true, { ...nobody, request }))).toBe('rights_exceeded');
+    expect(await facts(id)).toEqual([{ passkeys: 0, codes: 1 }]);
+    expect(await refusalOf(reset('no such user', true))).toBe('user_unknown');
+  });
+});
