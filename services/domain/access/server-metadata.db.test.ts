@@ -1,16 +1,30 @@
 import { expect, test } from 'vitest';
 import { createTestPorts } from '../../platform/testing/ports.ts';
 import { createTestDatabase } from '../../platform/testing/stores.ts';
+import { openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { createAccessDirectory, FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
-import { resourceMetadata } from './server-metadata.ts';
+import type { HasClientSettings } from './client-settings.ts';
+import { openIdConfiguration, resourceMetadata, serverMetadata } from './server-metadata.ts';
+
+const address = {
+  issuer: 'https://auth.example.test',
+  publicUrl: 'https://api.example.test',
+  bindsCertificates: false,
+};
+const closed: HasClientSettings['clientSettings'] = {
+  registration: 'off',
+  readsDocuments: false,
+  documentsPrivate: false,
+  scopes: [],
+  audiences: [],
+};
 
 test('a database whose own client is gone still has documents, with permissions alone as scopes', async () => {
   const database = await createTestDatabase();
   const ports = createTestPorts(database.url);
   try {
     const access = createAccessDirectory(ports);
-    const address = { issuer: 'https://auth.example.test', publicUrl: 'https://auth.example.test' };
-    const scopes = () => resourceMetadata({ access, ...address, bindsCertificates: false }).scopes_supported;
+    const scopes = () => resourceMetadata({ access, ...address }).scopes_supported;
     await access.load();
     expect(scopes()).toEqual(expect.arrayContaining(['openid', 'keys:read']));
     await ports.raw('DELETE FROM oauth_clients WHERE "clientId" = $1', [FIRST_PARTY_CLIENT_ID]);
@@ -19,5 +33,58 @@ test('a database whose own client is gone still has documents, with permissions 
   } finally {
     await ports.end();
     await database.drop();
+  }
+});
+
+test('the documents name the issuer byte for byte, endpoints of this address alone, and only what is open', async () => {
+  const world = await openKeyWorld();
+  try {
+    const access = createAccessDirectory(world.ports);
+    await access.load();
+    const document = (settings: Partial<typeof closed> = {}, bindsCertificates = false) =>
+      serverMetadata({ access, ...address, bindsCertificates, clientSettings: { ...closed, ...settings } });
+    const shut = document();
+    expect(shut.issuer).toBe(address.issuer);
+    const endpoints = Object.entries(shut).filter(([name]) => /_(endpoint|uri)$/.test(name));
+    expect(endpoints.length).toBeGreaterThan(6);
+    for (const [, url] of endpoints) expect(url).toMatch(/^https:\/\/api\.example\.test\//);
+    expect(shut).not.toHaveProperty('registration_endpoint');
+    expect(shut).toMatchObject({
+      client_id_metadata_document_supported: false,
+      tls_client_certificate_bound_access_tokens: false,
+    });
+    for (const registration of ['token', 'open'] as const)
+      expect(document({ registration }).registration_endpoint).toBe('https://api.example.test/oauth2/register');
+    expect(document({ readsDocuments: true }, true)).toMatchObject({
+      client_id_metadata_document_supported: true,
+      tls_client_certificate_bound_access_tokens: true,
+    });
+    expect(shut.scopes_supported).toEqual(resourceMetadata({ access, ...address }).scopes_supported);
+  } finally {
+    await world.close();
+  }
+});
+
+test('ID tokens are said to be signed by what the keys can, and never by a secret that clients would share', async () => {
+  const world = await openKeyWorld();
+  try {
+    const access = createAccessDirectory(world.ports);
+    await access.load();
+    const keyRing = await world.startRing('EdDSA');
+    const configuration = () => openIdConfiguration({ access, ...address, clientSettings: closed, keyRing });
+    const algorithms = () => configuration().id_token_signing_alg_values_supported;
+    expect(algorithms()).toEqual(['EdDSA']);
+    expect(configuration()).toMatchObject({
+      ...serverMetadata({ access, ...address, clientSettings: closed }),
+      userinfo_endpoint: 'https://api.example.test/oauth2/userinfo',
+      request_uri_parameter_supported: false,
+    });
+    await world.empty();
+    const shared = await world.startRing('HS256');
+    expect(shared.list().map(({ alg }) => alg)).toContain('HS256');
+    const said = openIdConfiguration({ access, ...address, clientSettings: closed, keyRing: shared });
+    expect(said.id_token_signing_alg_values_supported).not.toContain('HS256');
+  } finally {
+    await world.close();
   }
 });
