@@ -25,7 +25,7 @@ const { request } = testCaller;
 /** Somebody whom nothing names yet. */
 export const nobody: Caller = { kind: 'anonymous', request };
 
-export type PersonCaller = Caller & { readonly kind: 'user' };
+type PersonCaller = Caller & { readonly kind: 'user' };
 export type Holder = {
   readonly id: string;
   readonly email: string;
@@ -36,7 +36,7 @@ export type Holder = {
 /** With the authenticator app as `otpauth:`, and ten recovery codes. */
 export type AppHolder = Holder & { readonly uri: string; readonly codes: readonly string[] };
 type Authenticator = ReturnType<typeof createAuthenticator>;
-export type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
+type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
 type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
 
 export type HolderWorld = Pick<PeopleWorld, 'pool' | 'deps'> & {
