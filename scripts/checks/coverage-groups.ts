@@ -34,19 +34,11 @@ export const coverageGroups: readonly CoverageGroup[] = [
     least: { lines: 100, functions: 100, branches: 100 },
   },
   {
-    name: 'rules',
-    by: 'all',
-    include: ['**/*.ts'],
-    exclude: OUTSIDE,
-    least: { lines: 95, functions: 95, branches: 90 },
-  },
-  {
-    // On its way to 95/95/90: raise it with what lands, never lower it.
     name: 'rules (unit tests alone)',
     by: 'unit',
     include: ['**/*.ts'],
     exclude: OUTSIDE,
-    least: { lines: 71, functions: 67, branches: 67 },
+    least: { lines: 95, functions: 95, branches: 95 },
   },
   {
     name: 'stores, caches, routes, processes, adapters (tests on real stores alone)',
