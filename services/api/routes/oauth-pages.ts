@@ -7,15 +7,10 @@ import { decideConsent } from '../../domain/oauth/authorize/decide-consent.ts';
 import { formActionSource } from '../../domain/oauth/authorize/match-redirect-uri.ts';
 import { authorizePathFor, loginPathFor, safeNext } from '../../domain/oauth/authorize/next-path.ts';
 import { admitDocumentClient, type DocumentClientPorts } from '../../domain/oauth/clients/admit-document-client.ts';
-import {
-  answerDeviceGrantEndpoint,
-  authorizeEndpoint,
-  decideConsentEndpoint,
-  sendAuthorizationEndpoint,
-  showDeviceGrantEndpoint,
-} from '../../domain/oauth/contract.ts';
+import { authorizeEndpoint, decideConsentEndpoint, sendAuthorizationEndpoint } from '../../domain/oauth/contract.ts';
 import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/devices/decide-device-grant.ts';
 import { shownUserCode } from '../../domain/oauth/devices/device-codes.ts';
+import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '../../domain/oauth/devices/device-contract.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';

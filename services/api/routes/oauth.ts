@@ -4,13 +4,13 @@ import { answerTokenRequest, type TokenRequestPorts } from '../../domain/oauth/a
 import { type PushPorts, pushAuthorizationRequest } from '../../domain/oauth/authorize/push-authorization-request.ts';
 import { readUserInfo } from '../../domain/oauth/claims/read-user-info.ts';
 import {
-  beginDeviceGrantEndpoint,
   oauthTokenEndpoint,
   pushAuthorizationRequestEndpoint,
   readUserInfoEndpoint,
   sendUserInfoEndpoint,
 } from '../../domain/oauth/contract.ts';
 import { beginDeviceGrant } from '../../domain/oauth/devices/begin-device-grant.ts';
+import { beginDeviceGrantEndpoint } from '../../domain/oauth/devices/device-contract.ts';
 import type { Ports } from '../../domain/ports.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
 import { dpopNonce } from '../../domain/tokens/dpop/dpop-nonce.ts';

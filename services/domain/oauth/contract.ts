@@ -32,14 +32,9 @@ import {
   responseTypeUnsupported,
   subjectTokenInvalid,
 } from './errors.ts';
+import { decision, formToken, optionalParameter, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'OAuth';
-const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
-/** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
-const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
-
-/** Unrecognised parameters are ignored (RFC 6749 §3.2); a repeated one is no string and refused. */
-const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
 
 export const oauthTokenEndpoint = defineEndpoint({
   method: 'POST',
@@ -208,9 +203,6 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
-const formToken = z.string().max(128);
-/** `switch`: sign out, and in as somebody else, before anything is decided. */
-const decision = z.enum(['allow', 'deny', 'switch']);
 /** The same name several times is a list, once is a text. */
 const several = (maximum: number, most: number) =>
   z.union([z.string().max(maximum), z.array(z.string().max(maximum)).max(most)]).optional();
@@ -322,69 +314,4 @@ export const sendUserInfoEndpoint = defineEndpoint({
   bodyOptional: true,
   responses: { 200: userInfo },
   errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
-});
-
-export const beginDeviceGrantEndpoint = defineEndpoint({
-  method: 'POST',
-  path: '/oauth2/device_authorization',
-  operation: 'beginDeviceGrant',
-  summary: 'A code for a device, and one for its user to type (RFC 8628 §3.1)',
-  tag: TAG,
-  auth: { accepts: ['client'], optional: true },
-  limit: 'write',
-  bodyType: 'form',
-  body: z.looseObject({
-    scope: optionalParameter(2_048),
-    resource: optionalParameter(512),
-    client_id: optionalParameter(255),
-    client_secret: optionalParameter(512),
-  }),
-  query: z.strictObject({}),
-  responses: {
-    200: z.object({
-      device_code: z.string(),
-      user_code: z.string(),
-      verification_uri: z.string(),
-      verification_uri_complete: z.string(),
-      expires_in: z.int(),
-      interval: z.int(),
-    }),
-  },
-  errors: [
-    clientUnauthenticated,
-    grantNotAllowed,
-    scopeInvalid,
-    targetInvalid,
-    openRequestsFull,
-    stateRewound,
-    storeUnavailable,
-  ],
-  oauthErrors: true,
-});
-
-export const showDeviceGrantEndpoint = defineEndpoint({
-  method: 'GET',
-  path: '/device',
-  operation: 'showDeviceGrant',
-  summary: 'Where people type the code of a device (RFC 8628 §3.3)',
-  tag: TAG,
-  auth: 'public',
-  limit: 'credential',
-  query: z.looseObject({ user_code: z.string().max(32).optional() }),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
-  errors: [stateRewound, storeUnavailable],
-});
-
-export const answerDeviceGrantEndpoint = defineEndpoint({
-  method: 'POST',
-  path: '/device',
-  operation: 'answerDeviceGrant',
-  summary: 'Whether a device may act for the user',
-  tag: TAG,
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
-  body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
 });

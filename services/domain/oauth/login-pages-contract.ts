@@ -4,10 +4,9 @@ import { storeUnavailable } from '../../platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/social/social-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { formToken, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'OAuth';
-const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
-const formToken = z.string().max(128);
 const next = z.string().max(8_192);
 
 export const readPasskeyScriptEndpoint = defineEndpoint({

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../../platform/errors.ts';
 import { stateRewound } from '../../tokens/revocations/revocations-contract.ts';
+import { formToken, PAGE } from '../oauth-shapes.ts';
 
 const TAG = 'OAuth';
-const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 const parameter = (maximum: number, description: string) => z.string().max(maximum).optional().meta({ description });
 
 /** RP-Initiated Logout §2; what is not read (`logout_hint`, `ui_locales`) is ignored. */
@@ -53,7 +53,7 @@ export const confirmSignOutEndpoint = defineEndpoint({
   limit: 'write',
   bodyType: 'form',
   body: z.strictObject({
-    form_token: z.string().max(128),
+    form_token: formToken,
     client_id: z.string().max(255),
     post_logout_redirect_uri: z.string().max(2_048),
     state: z.string().max(4_096),

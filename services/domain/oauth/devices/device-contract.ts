@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { clientUnauthenticated, storeUnavailable } from '../../../platform/errors.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '../../tokens/errors.ts';
+import { stateRewound } from '../../tokens/revocations/revocations-contract.ts';
+import { openRequestsFull } from '../errors.ts';
+import { decision, formToken, optionalParameter, PAGE } from '../oauth-shapes.ts';
+
+const TAG = 'OAuth';
+
+export const beginDeviceGrantEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/device_authorization',
+  operation: 'beginDeviceGrant',
+  summary: 'A code for a device, and one for its user to type (RFC 8628 §3.1)',
+  tag: TAG,
+  auth: { accepts: ['client'], optional: true },
+  limit: 'write',
+  bodyType: 'form',
+  body: z.looseObject({
+    scope: optionalParameter(2_048),
+    resource: optionalParameter(512),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+  }),
+  query: z.strictObject({}),
+  responses: {
+    200: z.object({
+      device_code: z.string(),
+      user_code: z.string(),
+      verification_uri: z.string(),
+      verification_uri_complete: z.string(),
+      expires_in: z.int(),
+      interval: z.int(),
+    }),
+  },
+  errors: [
+    clientUnauthenticated,
+    grantNotAllowed,
+    scopeInvalid,
+    targetInvalid,
+    openRequestsFull,
+    stateRewound,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
+});
+
+export const showDeviceGrantEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/device',
+  operation: 'showDeviceGrant',
+  summary: 'Where people type the code of a device (RFC 8628 §3.3)',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  query: z.looseObject({ user_code: z.string().max(32).optional() }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
+
+export const answerDeviceGrantEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/device',
+  operation: 'answerDeviceGrant',
+  summary: 'Whether a device may act for the user',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision }),
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+  errors: [stateRewound, storeUnavailable],
+});
