@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import coverage, { type CoverageMap } from 'istanbul-lib-coverage';
 import { betterOf, type CoverageFigure, childCoverage, figureOf, vitestCoverage } from './checks/coverage.ts';
 import { coverageGroups } from './checks/coverage-groups.ts';
+import { failuresOf, type TestReport } from './checks/failed-tests.ts';
 
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
 
@@ -19,6 +20,7 @@ const BIN = resolve(ROOT, 'node_modules/.bin');
 type Counts = { passed: number; failed: number; skipped: number };
 const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
 const failedSteps: string[] = [];
+const failures: string[] = [];
 
 const run = (command: string, args: readonly string[], env: Record<string, string> = {}): Promise<number> =>
   new Promise((done, fail) => {
@@ -49,14 +51,11 @@ async function vitest(project: string): Promise<number> {
     ],
     { SALLYPORT_CHILD_COVERAGE: children, NODE_COMPILE_CACHE: resolve(folder, 'compiled-packages'), CI: 'true' },
   );
-  const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as {
-    numPassedTests?: number;
-    numFailedTests?: number;
-    numPendingTests?: number;
-  };
+  const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as TestReport;
   counts.passed += result.numPassedTests ?? 0;
   counts.failed += result.numFailedTests ?? 0;
   counts.skipped += result.numPendingTests ?? 0;
+  failures.push(...failuresOf(result, ROOT));
   return status;
 }
 
@@ -124,6 +123,7 @@ async function main(): Promise<void> {
     );
     if (status !== 0) failedSteps.push(name);
   }
+  for (const failure of failures) process.stdout.write(`\nFAILED ${failure}\n`);
   if (failedSteps.length > 0) process.stdout.write(`\nfailed steps: ${failedSteps.join(', ')}\n`);
   if (counts.passed + counts.failed > 0)
     process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);

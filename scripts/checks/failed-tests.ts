@@ -1,0 +1,37 @@
+/** What vitest's JSON report tells of a run, as far as it is read here. */
+export type TestReport = {
+  readonly numPassedTests?: number;
+  readonly numFailedTests?: number;
+  readonly numPendingTests?: number;
+  readonly testResults?: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message?: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[] | null;
+    }[];
+  }[];
+};
+
+const FEW_LINES = 12;
+const firstLines = (text: string): string =>
+  text
+    .split('\n')
+    .slice(0, FEW_LINES)
+    .map((line) => `    ${line}`)
+    .join('\n');
+
+/**
+ * Every failure of a run as text: `file › test` and the first lines of why, or the file alone where it failed
+ * outside its tests. A log of thousands of lines is cut somewhere; its last lines are what everybody sees.
+ */
+export function failuresOf(report: TestReport, root: string): string[] {
+  return (report.testResults ?? []).flatMap((file) => {
+    const name = file.name.replace(`${root}/`, '');
+    const tests = file.assertionResults.filter((test) => test.status === 'failed');
+    if (tests.length === 0 && file.status === 'failed') return [`${name}\n${firstLines(file.message ?? '')}`];
+    return tests.map((test) => `${name} › ${test.fullName}\n${firstLines((test.failureMessages ?? []).join('\n'))}`);
+  });
+}
