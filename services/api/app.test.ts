@@ -335,6 +335,25 @@ test('while it stops, it refuses all but what says how it is', async () => {
   await served.drain(1_000);
 });
 
+test('a connection that is kept open does not hold the stop back once its request in flight is answered', async () => {
+  const served = serve();
+  const begun = Promise.withResolvers<void>();
+  const work = Promise.withResolvers<object>();
+  bind(served.routes, made({ operation: 'work' }), () => {
+    begun.resolve();
+    return work.promise;
+  });
+  const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const asked = fetch(`${url}/things`, { method: 'POST' });
+  await begun.promise;
+  served.startDraining();
+  const drained = served.drain(600_000);
+  work.resolve({});
+  const answered = await asked;
+  expect([answered.status, answered.headers.get('connection')]).toEqual([201, 'close']);
+  await drained;
+});
+
 test('a page of a listed origin is told what it may send, one of another is refused', async () => {
   const served = serve({ browsers: createBrowserRules({ origins: ['https://own.test'], isTlsOnly: true }) });
   bind(served.routes, made({ operation: 'work', auth: { accepts: [], optional: true } }), () => ({}));

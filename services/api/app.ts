@@ -148,6 +148,11 @@ export function createApp(options: AppOptions): App {
   });
   if (options.limiting) limitRequests(fastify, options.limiting);
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    // A connection kept open after an answer that was on its way would hold the stop back to its bound.
+    if (draining) reply.header('connection', 'close');
+    done();
+  });
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);
     if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
