@@ -17,7 +17,7 @@ let world: ProductWorld;
 let rsa: Target;
 
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '0' });
+  world = await startProductWorld();
   rsa = await targetOf(world.product);
 });
 afterAll(() => world?.close());

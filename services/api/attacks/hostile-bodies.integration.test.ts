@@ -164,7 +164,7 @@ describe('bodies', () => {
       'GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n',
       'G\u0000T /healthz HTTP/1.1\r\nHost: x\r\n\r\n',
       'GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: a\r\n\tfolded\r\n\r\n',
-      '\r\n\r\n\r\n',
+      '\r\n\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
     ];
     for (const bytes of attempts) {
       const answer = await sendBytes(product.api, `${bytes}`);

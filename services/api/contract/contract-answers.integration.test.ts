@@ -11,7 +11,7 @@ let product: Product;
 let operations: readonly Operation[];
 
 beforeAll(async () => {
-  world = await startProductWorld();
+  world = await startProductWorld({ WORKER_COPIES: '1' });
   ({ product, operations } = world);
 });
 afterAll(async () => {

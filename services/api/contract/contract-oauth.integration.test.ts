@@ -32,7 +32,7 @@ let other: ClientCredentials;
 let open: ClientCredentials;
 
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '0' });
+  world = await startProductWorld();
   product = world.product;
   user = await signUp(product);
   [other, open] = await Promise.all([

@@ -20,7 +20,7 @@ let product: Product;
 let known: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld({ CORS_ORIGINS: 'https://app.example.test', WORKER_COPIES: '0' });
+  world = await startProductWorld({ CORS_ORIGINS: 'https://app.example.test' });
   product = world.product;
   known = await signUp(product);
 });

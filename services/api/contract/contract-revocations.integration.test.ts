@@ -36,7 +36,7 @@ let user: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '0' });
+  world = await startProductWorld();
   product = world.product;
   [user, admin] = await Promise.all([signUp(product), signIn(product, product.credentials.admin)]);
 });

@@ -29,7 +29,6 @@ beforeAll(async () => {
   world = await startProductWorld({
     REFRESH_GRACE_USES: String(GRACE_USES),
     REFRESH_GRACE_SECONDS: '60',
-    WORKER_COPIES: '0',
   });
   product = world.product;
   [user, other] = await Promise.all([signUp(product), signUp(product)]);

@@ -27,7 +27,7 @@ let other: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '0' });
+  world = await startProductWorld();
   product = world.product;
   [user, other, admin] = await Promise.all([
     signUp(product),

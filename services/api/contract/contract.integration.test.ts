@@ -12,7 +12,7 @@ let product: Product;
 let operations: readonly Operation[];
 
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '0' });
+  world = await startProductWorld();
   ({ product, operations } = world);
 });
 afterAll(async () => {

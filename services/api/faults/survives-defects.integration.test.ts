@@ -9,7 +9,7 @@ let world: ProductWorld;
 let product: Product;
 
 beforeAll(async () => {
-  world = await startProductWorld({ ...INSPECTABLE, WORKER_COPIES: '0', DRAIN_SECONDS: '1' });
+  world = await startProductWorld({ ...INSPECTABLE, DRAIN_SECONDS: '1' });
   product = world.product;
 });
 afterAll(() => world?.close());

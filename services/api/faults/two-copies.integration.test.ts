@@ -27,6 +27,7 @@ const shared = {
   BETTER_AUTH_URL: 'http://auth.sallyport.test',
   // A slow machine must not turn a repetition into a replay.
   REFRESH_GRACE_SECONDS: '60',
+  WORKER_COPIES: '0',
 };
 
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
@@ -248,7 +249,7 @@ test('two starts at once in one new data directory share its stores: one key, on
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-shared-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
-  const env = { BETTER_AUTH_URL: shared.BETTER_AUTH_URL };
+  const env = { BETTER_AUTH_URL: shared.BETTER_AUTH_URL, WORKER_COPIES: '0' };
   const [first, second] = await Promise.all([startProduct({ dataDir, env }), startProduct({ dataDir, env })]);
   try {
     expect(second.credentials).toEqual(first.credentials);

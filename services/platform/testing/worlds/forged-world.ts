@@ -15,7 +15,7 @@ export type ForgedWorld = {
 /** Two products without leeway for clocks: one world per test file. */
 export async function openForgedWorld(): Promise<ForgedWorld> {
   const start = (algorithm: 'RS256' | 'ES256'): Promise<ProductWorld> =>
-    startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0', WORKER_COPIES: '0' });
+    startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
   const started = await Promise.allSettled([start('RS256'), start('ES256')]);
   const worlds = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const close = async (): Promise<void> => {

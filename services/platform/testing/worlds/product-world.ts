@@ -22,12 +22,12 @@ export type ProductWorld = {
   close(): Promise<void>;
 };
 
-/** @param env settings over what a start without any would do */
+/** @param env settings over what a start without any would do; it has no worker unless they say so */
 export async function startProductWorld(env: Readonly<Record<string, string>> = {}): Promise<ProductWorld> {
   const database = await createTestDatabase();
   try {
     const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
-    const product = await startProduct({ stores, env });
+    const product = await startProduct({ stores, env: { WORKER_COPIES: '0', ...env } });
     const pid = product.apiPid();
     const openApi = (await send(product.api, 'GET', '/openapi.json')).body;
     const check = createAnswerCheck(openApi);
