@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { whileItWaits } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
@@ -76,6 +77,9 @@ describe('an account with as many sessions as it may have', () => {
       [{ why: 'session_limit' }],
     );
     expect(await endingsOf(userId)).toEqual([{ id: middle?.sessionId, reason: 'session_limit' }]);
+    expect(await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [middle?.sessionId])).toEqual(
+      [{ reason: 'session_limit' }],
+    );
     await world.poll.announce();
     expect(await findByCookie(world.deps, middle?.cookie)).toBeNull();
   });
@@ -126,5 +130,29 @@ describe('an account with as many sessions as it may have', () => {
       });
     const opened = await Promise.all([signIn(), signIn()]);
     expect(await sessionsOf(userId)).toEqual([logins[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
+  });
+
+  test('takes the families of all that end in id order: no batch of refreshes meets it in a deadlock', async () => {
+    const { userId, logins } = await atTheLimit();
+    const [oldest, middle, newest] = logins.map(({ sessionId }) => sessionId);
+    const families = 'SELECT id FROM refresh_families WHERE sid = ANY ($1) ORDER BY id';
+    const [one, other] = (await rows(families, [[oldest, middle]])).map(({ id }) => id);
+    // Of the lower session the higher family, and the other way round.
+    const [low, high] = [oldest, middle].sort();
+    await rows('UPDATE refresh_families SET sid = NULL WHERE id = ANY ($1)', [[one, other]]);
+    await rows('UPDATE refresh_families SET sid = CASE WHEN id = $1 THEN $2 ELSE $3 END WHERE id = ANY ($4)', [
+      one,
+      high,
+      low,
+      [one, other],
+    ]);
+    const hold = 'SELECT FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT';
+    await whileItWaits(
+      world.pool,
+      [[hold, [one]]],
+      () => arrive(userId, { limit: 2 }),
+      (holder) => holder.query(hold, [other]),
+    );
+    expect(await sessionsOf(userId)).toEqual([newest]);
   });
 });
