@@ -1,29 +1,9 @@
-import type { InjectOptions } from 'fastify';
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
-import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
 import { defineError } from '../platform/define/error.ts';
-import { quietLog } from '../platform/testing/quiet-log.ts';
-import { answer, JsonText } from './answer.ts';
-import { type AppOptions, createApp } from './app.ts';
-import { bind, bindText } from './bind.ts';
+import { made, serve } from '../platform/testing/worlds/route-world.ts';
+import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
-import { createCallerResolver } from './requests/caller.ts';
 
-const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
-const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>): Endpoint => ({
-  ...defineEndpoint({
-    method: 'POST',
-    path: '/things',
-    operation: 'makeThing',
-    summary: '',
-    tag: '',
-    auth: 'public',
-    responses: { 201: z.object({}).loose() },
-    errors: [],
-  }),
-  ...endpoint,
-});
 const thingSold = defineError({
   code: 'thing_sold',
   status: 409,
@@ -33,122 +13,10 @@ const thingSold = defineError({
   retryable: false,
 });
 
-function serve(options: Partial<AppOptions> = {}) {
-  const failures: string[] = [];
-  const log = { ...quietLog, error: (_about: object, message: string) => failures.push(message) };
-  const app = createApp({ log, trustedProxies: [], ...options });
-  const routes = { app: app.fastify, callers: createCallerResolver(nobody), bound: app.bound };
-  const ask = async (method: InjectOptions['method'], url: string, sent: Partial<InjectOptions> = {}) => {
-    const got = await app.fastify.inject({ method, url, ...sent } as InjectOptions);
-    const isJson = String(got.headers['content-type']).includes('json') && got.body !== '';
-    return { status: got.statusCode, headers: got.headers, text: got.body, body: isJson ? got.json() : undefined };
-  };
-  return { ...app, routes, ask, failures };
-}
-
-const json = (payload: string | object) => ({ payload, headers: { 'content-type': 'application/json' } });
-
-describe('a body', () => {
-  const size = made({ operation: 'makeThing', body: z.strictObject({ size: z.int().min(1) }) });
-  const serveSizes = () => {
-    const served = serve();
-    bind(served.routes, size, ({ body }) => ({ got: body }));
-    return served;
-  };
-
-  test('that fits reaches the use-case', async () => {
-    expect(await serveSizes().ask('POST', '/things', json({ size: 2 }))).toMatchObject({
-      status: 201,
-      body: { got: { size: 2 } },
-      headers: { 'cache-control': 'no-store' },
-    });
-  });
-
-  test.each([
-    ['a wrong type', { size: 'two' }, 'body/size'],
-    ['a member too many', { size: 2, colour: 'red' }, 'body/colour'],
-    ['a member too few', {}, 'body/size'],
-  ])('with %s is refused and says where', async (_what, payload, at) => {
-    const { status, body } = await serveSizes().ask('POST', '/things', json(payload));
-    expect({ status, code: body.code, at: body.problems[0].at }).toEqual({ status: 400, code: 'request_invalid', at });
-  });
-
-  test.each([
-    ['no JSON', '{"size":'],
-    ['a prototype', '{"__proto__":{"size":2}}'],
-    ['a constructor', '{"constructor":{"prototype":{"size":2}}}'],
-    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22])],
-  ])('of %s is malformed', async (_what, payload) => {
-    expect(await serveSizes().ask('POST', '/things', json(payload))).toMatchObject({
-      status: 400,
-      body: { code: 'body_malformed' },
-    });
-  });
-
-  test('too large is refused by its length', async () => {
-    expect(await serveSizes().ask('POST', '/things', json(JSON.stringify({ size: '9'.repeat(70_000) })))).toMatchObject(
-      { status: 413, body: { code: 'body_too_large' } },
-    );
-  });
-
-  test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', 'application / json', ''])(
-    'of the type "%s" is refused and told which one is expected',
-    async (type) => {
-      const { status, body } = await serveSizes().ask('POST', '/things', {
-        payload: '{"size":2}',
-        headers: { 'content-type': type },
-      });
-      expect({ status, code: body.code }).toEqual({ status: 415, code: 'content_type_unsupported' });
-      expect(body.detail).toContain('application/json');
-    },
-  );
-
-  test('may say its charset', async () => {
-    const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
-    expect((await serveSizes().ask('POST', '/things', { payload: '{"size":2}', headers })).status).toBe(201);
-  });
-
-  test('that a read carries is not looked at', async () => {
-    const served = serve();
-    bind(served.routes, made({ operation: 'readThing', method: 'GET', responses: { 200: z.object({}) } }), () => ({}));
-    const headers = { 'content-type': 'text/plain', 'content-length': '3' };
-    expect((await served.ask('GET', '/things', { payload: 'abc', headers })).status).toBe(200);
-  });
-
-  test('that is optional may be absent, and is judged where it is there', async () => {
-    const served = serve();
-    bind(served.routes, made({ ...size, bodyOptional: true }), ({ body }) => ({ got: body ?? 'none' }));
-    expect((await served.ask('POST', '/things')).body).toEqual({ got: 'none' });
-    expect((await served.ask('POST', '/things', json(''))).body).toEqual({ got: 'none' });
-    expect((await served.ask('POST', '/things', json({ size: 3 }))).body).toEqual({ got: { size: 3 } });
-    expect((await served.ask('POST', '/things', json({ size: 0 }))).body).toMatchObject({
-      code: 'request_invalid',
-      problems: [{ at: 'body/size' }],
-    });
-  });
-
-  test('of a form is read as one, and a field given twice is refused', async () => {
-    const served = serve();
-    bind(
-      served.routes,
-      made({ operation: 'makeThing', bodyType: 'form', oauthErrors: true, body: z.object({ a: z.string() }) }),
-      ({ body }) => ({ got: body }),
-    );
-    const form = (payload: string) => ({ payload, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
-    expect((await served.ask('POST', '/things', form('a=1%202'))).body).toEqual({ got: { a: '1 2' } });
-    expect(await served.ask('POST', '/things', form('a=1&a=2'))).toMatchObject({
-      status: 400,
-      body: { error: 'invalid_request' },
-    });
-  });
-});
-
 describe('an address', () => {
-  const read = made({ operation: 'readThing', method: 'GET', path: '/things/{id}', responses: { 200: z.object({}) } });
-
   test('that nothing answers at is 404, and one of another method 405 with those it has', async () => {
     const served = serve();
-    bind(served.routes, read, () => ({}));
+    bind(served.routes, made({ operation: 'readThing', method: 'GET', path: '/things/{id}' }), () => ({}));
     expect(await served.ask('GET', '/nothing')).toMatchObject({ status: 404, body: { code: 'route_unknown' } });
     expect(await served.ask('DELETE', '/things/1')).toMatchObject({
       status: 405,
@@ -158,91 +26,9 @@ describe('an address', () => {
     const unread = { payload: 'abc', headers: { 'content-type': 'text/plain' } };
     expect((await served.ask('POST', '/nothing', unread)).body.code).toBe('route_unknown');
   });
-
-  test('takes no longer parameter than a name may be, no query it does not name, and no broken escape', async () => {
-    const served = serve();
-    bind(served.routes, { ...read, auth: { accepts: [], optional: true } }, () => ({}));
-    expect((await served.ask('GET', `/things/${'x'.repeat(300)}`)).body).toMatchObject({
-      code: 'request_invalid',
-      problems: [{ at: 'params' }],
-    });
-    expect((await served.ask('GET', '/things/1?colour=red')).body).toMatchObject({
-      code: 'request_invalid',
-      problems: [{ at: 'querystring/colour' }],
-    });
-    expect((await served.ask('GET', '/things/%zz')).body.code).toBe('route_unknown');
-  });
-
-  test('that anybody may read takes what probes and caches add', async () => {
-    const served = serve();
-    bind(served.routes, read, () => ({}));
-    expect((await served.ask('GET', '/things/1?cache=1')).status).toBe(200);
-  });
-
-  test('may end in a parameter that takes all that is left', async () => {
-    const served = serve();
-    const file = { ...read, path: '/files/{folder}/{rest}' as const, rest: 'rest' };
-    const params = z.object({ folder: z.string(), rest: z.string() });
-    bind(
-      served.routes,
-      { ...file, params, responses: { 200: z.object({}).loose() } },
-      (input) => input.params as object,
-    );
-    expect((await served.ask('GET', '/files/a/b/c.txt')).body).toEqual({ folder: 'a', rest: 'b/c.txt' });
-  });
-
-  test('carries no credential beside a body', async () => {
-    const served = serve();
-    bind(served.routes, made({ operation: 'makeThing', body: z.object({}) }), () => ({}));
-    expect(await served.ask('POST', '/things?access_token=x', json({}))).toMatchObject({
-      status: 400,
-      body: { code: 'request_invalid', problems: [{ at: 'querystring' }] },
-    });
-  });
-
-  test('is one operation and no two', () => {
-    const served = serve();
-    bind(served.routes, read, () => ({}));
-    expect(() => bind(served.routes, { ...read, path: '/others' }, () => ({}))).toThrow('readThing is bound twice');
-  });
 });
 
 describe('an answer', () => {
-  test('has the status, the headers and the body that the use-case gives it', async () => {
-    const served = serve();
-    const responses = { 200: z.object({}).loose(), 303: null };
-    bind(served.routes, made({ operation: 'a', path: '/a', method: 'GET', responses }), () =>
-      answer(303, undefined, { location: '/b', 'set-cookie': ['x=1', 'y=2'] }),
-    );
-    bind(served.routes, made({ operation: 'b', path: '/b', method: 'GET', responses: { 204: null } }), () => undefined);
-    bind(
-      served.routes,
-      made({ operation: 'c', path: '/c', method: 'GET', responses, cacheControl: null }),
-      () => new JsonText('{"kept":"as it is"}'),
-    );
-    expect(await served.ask('GET', '/a')).toMatchObject({
-      status: 303,
-      text: '',
-      headers: { location: '/b', 'set-cookie': ['x=1', 'y=2'] },
-    });
-    expect(await served.ask('GET', '/b')).toMatchObject({ status: 204, text: '' });
-    const kept = await served.ask('GET', '/c');
-    expect(kept).toMatchObject({ status: 200, text: '{"kept":"as it is"}' });
-    expect(kept.headers['cache-control']).toBeUndefined();
-  });
-
-  test('of a stream is its head alone where nobody would read it', async () => {
-    const served = serve();
-    const responses = { 200: { contentType: 'text/event-stream' } };
-    bind(served.routes, made({ operation: 'a', method: 'GET', responses }), () => {
-      throw new Error('opened for nobody');
-    });
-    expect(await served.ask('HEAD', '/things')).toMatchObject({
-      status: 200,
-      headers: { 'content-type': 'text/event-stream; charset=utf-8' },
-    });
-  });
-
   test('of a refusal names its code; of a defect says nothing of it, and the log has it once', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'sell', path: '/sell' }), () => {
@@ -267,50 +53,6 @@ describe('an answer', () => {
     const served = serve();
     bind(served.routes, made({ operation: 'a', oauthErrors: true }), () => ({}));
     expect(await served.ask('GET', '/things')).toMatchObject({ status: 405, body: { error: expect.any(String) } });
-  });
-});
-
-describe('text that goes as it is', () => {
-  const size = made({
-    operation: 'judge',
-    body: z.strictObject({ size: z.int() }),
-    bodyOptional: true,
-    responses: { 200: z.object({}).loose() },
-  });
-  const serveText = () => {
-    const served = serve();
-    bindText(served.routes, size, (text, parsed) => JSON.stringify({ text, parsed: parsed() ?? null }));
-    return served;
-  };
-
-  test('reaches the use-case as text, and parsed where it asks', async () => {
-    expect((await serveText().ask('POST', '/things', json('{"size":1}'))).body).toEqual({
-      text: '{"size":1}',
-      parsed: { size: 1 },
-    });
-    expect((await serveText().ask('POST', '/things')).body).toEqual({ text: '', parsed: null });
-  });
-
-  test.each([
-    ['no JSON', '{"size"', 'body_malformed'],
-    ['a prototype', '{"__proto__":1}', 'body_malformed'],
-    ['bytes that are no UTF-8', Buffer.from([0xff]), 'body_malformed'],
-    ['a wrong type', '{"size":"1"}', 'request_invalid'],
-  ])('of %s is refused as everywhere', async (_what, payload, code) => {
-    expect(await serveText().ask('POST', '/things', json(payload))).toMatchObject({ status: 400, body: { code } });
-  });
-
-  test('is for what anybody may ask, and nothing else', () => {
-    const { routes } = serve();
-    const refused = [
-      { ...size, bodyOptional: false },
-      { ...size, body: undefined },
-      { ...size, auth: { accepts: [] } },
-    ];
-    for (const endpoint of refused)
-      expect(() => bindText(routes, endpoint as Endpoint, () => '{}')).toThrow(
-        'judge is not public with an optional body',
-      );
   });
 });
 

@@ -1,0 +1,38 @@
+// For tests only: routes bound by the test, asked without a network; nobody is who they say.
+import type { InjectOptions } from 'fastify';
+import { z } from 'zod';
+import { type AppOptions, createApp } from '../../../api/app.ts';
+import { createCallerResolver } from '../../../api/requests/caller.ts';
+import { defineEndpoint, type Endpoint } from '../../define/endpoint.ts';
+import { quietLog } from '../quiet-log.ts';
+
+const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
+
+/** A public endpoint that makes things, but for the changes. */
+export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>): Endpoint => ({
+  ...defineEndpoint({
+    method: 'POST',
+    path: '/things',
+    operation: 'makeThing',
+    summary: '',
+    tag: '',
+    auth: 'public',
+    responses: { 201: z.object({}).loose() },
+    errors: [],
+  }),
+  ...endpoint,
+});
+
+/** An app, what its log is told as failures, and `ask`: one request to it. The type is inferred: it is said by what it is made of. */
+export function serve(options: Partial<AppOptions> = {}) {
+  const failures: string[] = [];
+  const log = { ...quietLog, error: (_about: object, message: string) => failures.push(message) };
+  const app = createApp({ log, trustedProxies: [], ...options });
+  const routes = { app: app.fastify, callers: createCallerResolver(nobody), bound: app.bound };
+  const ask = async (method: InjectOptions['method'], url: string, sent: Partial<InjectOptions> = {}) => {
+    const got = await app.fastify.inject({ method, url, ...sent } as InjectOptions);
+    const isJson = String(got.headers['content-type']).includes('json') && got.body !== '';
+    return { status: got.statusCode, headers: got.headers, text: got.body, body: isJson ? got.json() : undefined };
+  };
+  return { ...app, routes, ask, failures };
+}
