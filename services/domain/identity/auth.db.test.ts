@@ -4,8 +4,7 @@ import { createPrismaDatabase } from '../../platform/postgres/prisma.ts';
 import { newEmail } from '../../platform/testing/flows/flows.ts';
 import { insertPerson, logIn } from '../../platform/testing/flows/signed-in.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../platform/testing/worlds/people-world.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import type { RevocationSet } from '../tokens/revocations/revocation-set.ts';
 import { type Assurance, PASSWORD_ALONE, withSecondFactor } from './assurance.ts';
@@ -13,35 +12,26 @@ import { type Auth, createAuth } from './auth.ts';
 import type { AuthDatabase } from './auth-engine.ts';
 import { beginLogin } from './sessions/open-session.ts';
 
-let database: TestDatabase;
 let world: PeopleWorld;
 let auth: Auth;
 let authDatabase: AuthDatabase & { close(): Promise<void> };
 const authSecret = randomBytes(32).toString('base64url');
 const IDLE_SECONDS = 3_600;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    authSecret,
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openPeopleWorld({ authSecret });
   auth = world.deps.auth;
   authDatabase = createPrismaDatabase(world.pool, () => {});
 });
 afterAll(async () => {
   await authDatabase?.close();
   await world?.close();
-  await database?.drop();
 });
 
 const { request } = testCaller;
 const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([^;.]+)/.exec(cookie)?.[1] ?? '');
 /** Where Redis holds the session of a cookie. */
 const redisKeyOf = (cookie: string): string => `auth:{${hash('sha256', tokenOf(cookie), 'base64url')}}`;
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 /** Another copy on the same stores, which knows something else of revocations. */
 const otherCopy = (changes: Partial<RevocationSet>, secureCookies = false): Auth =>
   createAuth(

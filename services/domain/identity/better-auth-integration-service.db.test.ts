@@ -2,37 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
 import { insertSession, insertUser } from '../../platform/testing/made/families.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../platform/testing/worlds/people-world.ts';
 import { validateToken } from '../tokens/judge/validate-token.ts';
 import { createVerifiedTokenCache } from '../tokens/judge/verified-token-cache.ts';
 import type { ClientInfo } from '../tokens/token-types.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 
-let database: TestDatabase;
 let world: PeopleWorld;
 let service: BetterAuthIntegrationService;
 const credentials = { email: newEmail(), password: newPassword() };
 let user: User;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openPeopleWorld();
   service = new BetterAuthIntegrationService(world.deps);
   user = await service.createUser({ ...credentials, name: 'Ada' }, home);
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 const verifiedTokens = createVerifiedTokenCache();
 const judge = (token: string) => validateToken({ ...world.deps, verifiedTokens }, token);
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 

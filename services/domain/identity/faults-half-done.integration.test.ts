@@ -2,16 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readSession, signIn, signOut, signUp } from '../../platform/testing/flows/identity-flows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../platform/testing/worlds/identity-world.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '../../platform/testing/worlds/identity-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let database: TestDatabase;
 let world: IdentityWorld;
-const redisUrl = testRedisUrl();
 let canSign = true;
 
 const sometimesSigning = (real: KeyRing): KeyRing => ({
@@ -21,26 +18,16 @@ const sometimesSigning = (real: KeyRing): KeyRing => ({
 });
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl,
-    around: { keyRing: sometimesSigning },
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openIdentityWorld({ around: { keyRing: sometimesSigning } });
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 beforeEach(() => {
   canSign = true;
 });
 
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 async function cachedSessions(): Promise<string[]> {
-  const client = new Redis(redisUrl);
+  const client = new Redis(world.redisUrl);
   const keys = await client.keys('auth:*');
   client.disconnect();
   return keys.sort();

@@ -7,37 +7,23 @@ import {
   signIn,
   signUp,
 } from '../../platform/testing/flows/identity-flows.ts';
-import type { Json } from '../../platform/testing/http-client.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import {
   type IdentityWorld,
   newPerson,
+  openIdentityWorld,
   send,
-  startIdentityWorld,
 } from '../../platform/testing/worlds/identity-world.ts';
 import type { PasswordHasher } from '../ports.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let database: TestDatabase;
 let world: IdentityWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    around: { hasher: watched },
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openIdentityWorld({ around: { hasher: watched } });
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 
 /** Open transactions of the API at the moment of each hash. */
 const idleInTransaction: number[] = [];

@@ -6,19 +6,24 @@ import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
 import type { Json } from '../../../platform/testing/http-client.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { type FactorWorld, openFactorWorld } from '../../../platform/testing/worlds/factor-world.ts';
-import { type HttpAnswer, newPerson, send } from '../../../platform/testing/worlds/identity-world.ts';
+import {
+  type HttpAnswer,
+  type IdentityWorld,
+  newPerson,
+  openIdentityWorld,
+  send,
+} from '../../../platform/testing/worlds/identity-world.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let world: FactorWorld;
+let world: IdentityWorld;
 beforeAll(async () => {
-  world = await openFactorWorld();
+  world = await openIdentityWorld();
 });
 afterAll(() => world?.close());
 
-const rows: FactorWorld['rows'] = (...asked) => world.rows(...asked);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 const origin = OWN_ORIGIN;
 type Authenticator = ReturnType<typeof createAuthenticator>;
 

@@ -3,20 +3,19 @@ import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
 import { act, answer, enable, enrolled } from '../../../platform/testing/flows/factor-flows.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
-import { type FactorWorld, openFactorWorld } from '../../../platform/testing/worlds/factor-world.ts';
-import { newPerson } from '../../../platform/testing/worlds/identity-world.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
 import { readSessionRow } from '../accounts/accounts.store.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let world: FactorWorld;
+let world: IdentityWorld;
 beforeAll(async () => {
-  world = await openFactorWorld();
+  world = await openIdentityWorld();
 });
 afterAll(() => world?.close());
 
-const rows: FactorWorld['rows'] = (...asked) => world.rows(...asked);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 const countOf = async (table: string, column: string, userId: string): Promise<number> =>
   (await rows(`SELECT count(*)::int FROM ${table} WHERE "${column}" = $1`, [userId]))[0].count;
 const liveFamilies = async (userId: string): Promise<number> =>

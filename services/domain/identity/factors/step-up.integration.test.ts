@@ -5,18 +5,22 @@ import { act, answer, enrolled } from '../../../platform/testing/flows/factor-fl
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { type FactorWorld, openFactorWorld } from '../../../platform/testing/worlds/factor-world.ts';
-import { newPerson, send } from '../../../platform/testing/worlds/identity-world.ts';
+import {
+  type IdentityWorld,
+  newPerson,
+  openIdentityWorld,
+  send,
+} from '../../../platform/testing/worlds/identity-world.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let world: FactorWorld;
+let world: IdentityWorld;
 beforeAll(async () => {
-  world = await openFactorWorld({ MFA_REQUIRED_ROLES: 'admin' });
+  world = await openIdentityWorld({ env: { MFA_REQUIRED_ROLES: 'admin' } });
 });
 afterAll(() => world?.close());
 
-const rows: FactorWorld['rows'] = (...asked) => world.rows(...asked);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 const stepUp = (cookie: string, body: object) => act(world, cookie, '/api/auth/step-up', body);
 /** The login of this session is eleven minutes old; no copy of it is kept in Redis. */
 async function age(sessionId: string): Promise<void> {

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertPerson } from '../../../platform/testing/flows/signed-in.ts';
 import { callerAt } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import type { Caller } from '../../ports.ts';
 import { countLoginFailure } from './count-login-failure.ts';
 import { deviceSetCookie } from './device-cookie.ts';
@@ -14,20 +13,15 @@ import { forgetDevices } from './login-sighting.ts';
 import { readLoginStanding } from './login-standing.ts';
 
 const LOCKED = { code: 'login_locked' };
-let database: TestDatabase;
 let world: PeopleWorld;
 let ports: PeopleWorld['deps'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+  world = await openPeopleWorld();
   ports = world.deps;
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 const newName = (): string => `${randomUUID()}@people.test`;
 let homes = 0;
 /** Everybody lives elsewhere: what one test does to a network is no other test's. */

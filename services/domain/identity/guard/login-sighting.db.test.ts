@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertPerson } from '../../../platform/testing/flows/signed-in.ts';
 import { callerAt } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import { clientPrefixOf } from '../../limits/client-prefix.ts';
 import { UNNAMED } from '../assurance.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
@@ -13,20 +12,15 @@ import { accountKeyOf, counterKey } from './login-counters.ts';
 import { forgetDevices, isFromKnownDevice, sightLogin, sightLoginOf } from './login-sighting.ts';
 import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
 
-let database: TestDatabase;
 let world: PeopleWorld;
 let ports: PeopleWorld['deps'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+  world = await openPeopleWorld();
   ports = world.deps;
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 type Person = { readonly id: string; readonly email: string; readonly cookie: string };
 /** Somebody with a browser that is known. */
 async function somebody(): Promise<Person> {

@@ -4,11 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
-import type { Json } from '../../../platform/testing/http-client.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { queryRows } from '../../../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
 import type { Caller, PasswordHasher } from '../../ports.ts';
 import { STUFFING_NAMES } from '../guard/forgive-login.ts';
 import { counterKey } from '../guard/login-counters.ts';
@@ -16,7 +13,6 @@ import { signIn as enter } from '../sign-in.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let database: TestDatabase;
 let world: IdentityWorld;
 /** A list of stolen passwords on this machine: what it knows, and whether it answers. */
 const stolen = new Set<string>();
@@ -37,13 +33,9 @@ beforeAll(async () => {
     response.writeHead(isListDown ? 503 : 200).end([...lines, `${'0'.repeat(35)}:0`].join('\r\n'));
   });
   await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
+  world = await openIdentityWorld({
     around: { hasher: failing },
     env: {
-      REVOCATION_STALENESS_MS: '60000',
       BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
     },
   });
@@ -51,10 +43,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await world?.close();
   list?.close();
-  await database?.drop();
 });
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 const digestOf = async (userId: string): Promise<string> =>
   (await rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
 const eventsOf = async (userId: string): Promise<string[]> =>

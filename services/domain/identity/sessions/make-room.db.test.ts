@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
 import { whileItWaits } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { UNNAMED } from '../assurance.ts';
@@ -13,22 +12,13 @@ import { makeRoom } from './make-room.ts';
 import { findByCookie } from './read-session.ts';
 
 const LIMIT = 3;
-let database: TestDatabase;
 let world: PeopleWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { SESSIONS_PER_ACCOUNT: String(LIMIT), REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openPeopleWorld({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 type Login = Awaited<ReturnType<typeof logIn>>;
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);

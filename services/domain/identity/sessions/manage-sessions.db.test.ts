@@ -2,35 +2,25 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
 import { logIn, newSignedIn } from '../../../platform/testing/flows/signed-in.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import type { Caller } from '../../ports.ts';
 import { personCaller } from '../finish-login.ts';
 import { endSession } from './end-session.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './manage-sessions.ts';
 import { findByCookie, readSession, sessionCaller } from './read-session.ts';
 
-let database: TestDatabase;
 let world: PeopleWorld;
 let ports: PeopleWorld['deps'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000', SESSION_IDLE_TWO_FACTORS: '3600' },
-  });
+  world = await openPeopleWorld({ env: { SESSION_IDLE_TWO_FACTORS: '3600' } });
   ports = world.deps;
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const unknown = { code: 'session_unknown' };
 const twoFactors = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: world.pool } } });
 const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller & { kind: 'user' } =>
   ({ ...personCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };

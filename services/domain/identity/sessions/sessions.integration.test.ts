@@ -11,44 +11,30 @@ import {
   signOut,
   signUp,
 } from '../../../platform/testing/flows/identity-flows.ts';
-import type { Json } from '../../../platform/testing/http-client.ts';
-import { queryRows } from '../../../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
 import {
   type IdentityWorld,
   newPerson,
+  openIdentityWorld,
   send,
-  startIdentityWorld,
 } from '../../../platform/testing/worlds/identity-world.ts';
 import { sessionCaller } from './read-session.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let database: TestDatabase;
 let world: IdentityWorld;
-const redisUrl = testRedisUrl();
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl,
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openIdentityWorld();
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 /** What a read of the session grants; undefined where it is nobody's. */
 async function permissionsOf(cookie: string): Promise<ReadonlySet<string> | undefined> {
   const caller = await sessionCaller(world.deps, cookie, { ip: '', userAgent: '', traceId: '', traceparent: '' });
   return caller?.kind === 'user' ? caller.permissions : undefined;
 }
 async function flush(): Promise<void> {
-  const client = new Redis(redisUrl);
+  const client = new Redis(world.redisUrl);
   await client.flushdb();
   client.disconnect();
 }

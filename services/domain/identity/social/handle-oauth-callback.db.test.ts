@@ -7,8 +7,7 @@ import {
 } from '../../../platform/testing/counterparts/oidc-provider.ts';
 import { newSignedIn } from '../../../platform/testing/flows/signed-in.ts';
 import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import { spendLoginFailures } from '../guard/forgive-login.ts';
 import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { createSocialProviders } from './providers.ts';
@@ -16,19 +15,13 @@ import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in
 
 const OWN = 'http://api.sallyport.test';
 const REFUSED = { code: 'social_sign_in_refused' };
-let database: TestDatabase;
 let world: PeopleWorld;
 let oidc: TestProvider;
 let ports: PeopleWorld['deps'];
 
 beforeAll(async () => {
   oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
-  database = await createTestDatabase();
-  world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openPeopleWorld();
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
   const impostor = { ...company, issuer: `${issuer}/` };
@@ -38,7 +31,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await world?.close();
-  await database?.drop();
   await oidc?.close();
 });
 
@@ -46,7 +38,7 @@ const caller = {
   kind: 'anonymous',
   request: { ip: '192.0.2.7', userAgent: 'test/1', traceId: '', traceparent: '' },
 } as const;
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 const account = (members: Partial<ProviderAccount> = {}): ProviderAccount => {
   const sub = randomUUID();
   return { sub, email: `${sub}@people.test`, email_verified: true, name: 'Ada', ...members };

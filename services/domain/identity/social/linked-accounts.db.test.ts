@@ -1,25 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import type { Caller } from '../../ports.ts';
 import { personCaller } from '../finish-login.ts';
 import { listLinkedAccounts, unlinkAccount } from './linked-accounts.ts';
 
-let database: TestDatabase;
 let world: PeopleWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+  world = await openPeopleWorld();
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 
 /** Somebody with a session and these ways in, each account named after its provider; `scope` of all of them. */
 async function personWith(

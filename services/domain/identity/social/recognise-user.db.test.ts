@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startOidcProvider, type TestProvider } from '../../../platform/testing/counterparts/oidc-provider.ts';
 import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
 import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type PeopleWorld, startPeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
 import type { Caller } from '../../ports.ts';
 import { issueCode } from '../accounts/one-time-codes.ts';
 import { personCaller } from '../finish-login.ts';
@@ -17,32 +16,24 @@ import { type Recognised, recogniseUser } from './recognise-user.ts';
 import { startSocialSignIn } from './start-social-sign-in.ts';
 
 const OWN = 'http://api.sallyport.test';
-let database: TestDatabase;
 let world: PeopleWorld;
 let oidc: TestProvider;
 let ports: PeopleWorld['deps'];
 
 beforeAll(async () => {
   oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
-  database = await createTestDatabase();
-  world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
-  });
+  world = await openPeopleWorld();
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
   ports = { ...world.deps, socialProviders: createSocialProviders({ company }, OWN) };
 });
 afterAll(async () => {
   await world?.close();
-  await database?.drop();
   await oidc?.close();
 });
 
 const caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 
 const waitingMails = async (): Promise<string[]> =>
   (await rows('SELECT template FROM mail_outbox ORDER BY created_at, id')).map(({ template }) => template);

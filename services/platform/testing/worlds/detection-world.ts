@@ -9,16 +9,13 @@ import { createCheckpointOutbox } from '../../../domain/audit/seal/checkpoint-ou
 import { sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import { userLogin, userLoginLocked } from '../../../domain/identity/audit-events.ts';
 import { createLogSigner } from '../../../domain/keys/log-keys.ts';
-import type { Row } from '../../../domain/ports.ts';
 import { detectIncidents } from '../../../domain/security/detect-incidents.ts';
 import { type IncidentView, listIncidents } from '../../../domain/security/manage-incidents.ts';
 import { createFileLogMark } from '../../marks/file-log-mark.ts';
 import { testCaller } from '../ports.ts';
-import { createTestDatabase, testRedisUrl } from '../stores.ts';
-import { type PeopleWorld, startPeopleWorld } from './people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
 
 export type DetectionWorld = PeopleWorld & {
-  rows<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
   /** Somebody new, who has no password; their address is proved. */
   person(): Promise<{ readonly id: string; readonly email: string }>;
   /** A session of somebody, which nobody holds the cookie of. */
@@ -38,9 +35,8 @@ export const never = { signal: new AbortController().signal };
 
 /** On a database of its own, which `close` drops. */
 export async function openDetectionWorld(): Promise<DetectionWorld> {
-  const database = await createTestDatabase();
-  const people = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
-  const { deps, pool } = people;
+  const people = await openPeopleWorld();
+  const { deps, rows } = people;
   const logDir = await mkdtemp(join(tmpdir(), 'sallyport-detections-'));
   const checkpointOutbox = createCheckpointOutbox({ ...deps, checkpointSinks: [] });
   const sealer = {
@@ -50,7 +46,6 @@ export async function openDetectionWorld(): Promise<DetectionWorld> {
     checkpointOutbox,
     auditOrigin: 'sallyport.test/audit',
   };
-  const rows: DetectionWorld['rows'] = async (text, values = []) => (await pool.query(text, [...values])).rows;
   const nameOf = () => randomBytes(8).toString('hex');
   const targetOf = (userId: string | undefined) =>
     userId === undefined ? {} : { target: { kind: 'user', id: userId } as const };
@@ -60,7 +55,6 @@ export async function openDetectionWorld(): Promise<DetectionWorld> {
   };
   return {
     ...people,
-    rows,
     async person() {
       const [id, email] = [nameOf(), `${nameOf()}@people.test`];
       await rows('INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, now())', [id, email, 'Ada']);
@@ -87,7 +81,6 @@ export async function openDetectionWorld(): Promise<DetectionWorld> {
     close: async () => {
       await checkpointOutbox.close();
       await people.close();
-      await database.drop();
       await rm(logDir, { recursive: true, force: true });
     },
   };

@@ -13,7 +13,7 @@ import type { ReadDocument } from '../../../domain/oauth/clients/read-client-doc
 import type { SelfRegisterPorts } from '../../../domain/oauth/clients/self-register-client.ts';
 import type { DeviceGrantPorts } from '../../../domain/oauth/devices/begin-device-grant.ts';
 import { createOpenRequests } from '../../../domain/oauth/open-requests.ts';
-import type { Caller, RequestContext, Row } from '../../../domain/ports.ts';
+import type { Caller, RequestContext } from '../../../domain/ports.ts';
 import { createRefreshFamilies } from '../../../domain/tokens/families/rotate-families.ts';
 import { createClientTokenLog } from '../../../domain/tokens/issue/issue-client-token.ts';
 import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-token-cache.ts';
@@ -22,8 +22,7 @@ import type { TestUser } from '../flows/flows.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
 import { testCaller } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
-import { createTestDatabase, testRedisUrl } from '../stores.ts';
-import { type PeopleWorld, startPeopleWorld } from './people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
 
 export type GrantPorts = PeopleWorld['deps'] &
   DocumentClientPorts &
@@ -51,10 +50,8 @@ type Members = Readonly<Record<string, string>>;
 
 export type GrantWorld = Omit<PeopleWorld, 'access'> & {
   readonly ports: GrantPorts;
-  readonly databaseUrl: string;
   /** What the addresses of documents answer; the test's to change. */
   readonly documents: Map<string, ReadDocument>;
-  rows<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
   newUser(): Promise<TestUser>;
   /** A client with a secret that may have codes for `SCOPES` at `REDIRECT`, but for the changes. */
   newClient(changes?: Partial<CreateClientInput>): Promise<GrantClient>;
@@ -84,8 +81,7 @@ export async function unlogged(pool: pg.Pool, text: string, values: readonly unk
 
 /** One world per test file. */
 export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = {}): Promise<GrantWorld> {
-  const database = await createTestDatabase();
-  const people = await startPeopleWorld({ databaseUrl: database.url, redisUrl: testRedisUrl(), env });
+  const people = await openPeopleWorld({ env });
   const { deps, pool } = people;
   const clientSettings: ClientSettings = {
     registration: 'open',
@@ -130,10 +126,8 @@ export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = 
   return {
     ...people,
     ports,
-    databaseUrl: database.url,
     documents,
     query,
-    rows: async (text, values = []) => (await pool.query(text, [...values])).rows,
     newUser: () => newSignedIn({ ports, stores: { pools: { main: pool } } }),
     async newClient(changes = {}) {
       const grantTypes = ['authorization_code', 'refresh_token'];
@@ -154,7 +148,6 @@ export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = 
     close: async () => {
       await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close()]);
       await people.close();
-      await database.drop();
     },
   };
 }

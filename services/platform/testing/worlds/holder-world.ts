@@ -15,10 +15,8 @@ import { createAuthenticator } from '../counterparts/authenticator.ts';
 import { uriOf } from '../counterparts/totp.ts';
 import { newEmail, newPassword } from '../flows/flows.ts';
 import { insertPerson, logIn } from '../flows/signed-in.ts';
-import type { Json } from '../http-client.ts';
 import { testCaller } from '../ports.ts';
-import { createTestDatabase, testRedisUrl } from '../stores.ts';
-import { type PeopleWorld, startPeopleWorld } from './people-world.ts';
+import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
 
 const { request } = testCaller;
 
@@ -39,11 +37,10 @@ type Authenticator = ReturnType<typeof createAuthenticator>;
 type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
 type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
 
-export type HolderWorld = Pick<PeopleWorld, 'pool' | 'deps'> & {
+export type HolderWorld = Pick<PeopleWorld, 'pool' | 'deps' | 'rows' | 'close'> & {
   /** Of everybody here. */
   readonly password: string;
   readonly digest: string;
-  rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
   /** Whom a session cookie speaks for. */
   callerBy(cookie: string): Promise<PersonCaller>;
   /** Signed in by a password, which is all there is. */
@@ -56,7 +53,6 @@ export type HolderWorld = Pick<PeopleWorld, 'pool' | 'deps'> & {
   newKey(key: Authenticator, caller: Caller, ceremony?: Ceremony): Promise<PasskeyResponse & { readonly name: string }>;
   /** What a browser sends to sign in by this key. */
   assertion(key: Authenticator, ceremony?: Ceremony): Promise<PasskeyResponse>;
-  close(): Promise<void>;
 };
 
 /** The code an error refuses with; `none` where nothing is refused. */
@@ -69,20 +65,12 @@ export const refusalOf = (work: Promise<unknown>): Promise<unknown> =>
 export const cookieOf = ({ setCookie }: { readonly setCookie: readonly string[] }): string =>
   setCookie.map((line) => line.split(';', 1)[0]).join('; ');
 
-/** No revocation is too old to be believed here: what is tested takes as long as the machine needs. */
 export async function openHolderWorld(env: Readonly<Record<string, string>> = {}): Promise<HolderWorld> {
-  const database = await createTestDatabase();
-  const world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000', ...env },
-  });
-  const { deps, pool } = world;
+  const { deps, pool, rows, close } = await openPeopleWorld({ env });
   const copy = { ports: deps, stores: { pools: { main: pool } } };
   const password = newPassword();
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
   const origin = deps.mailer.publicUrl;
-  const rows: HolderWorld['rows'] = async (text, values = []) => (await pool.query(text, [...values])).rows;
 
   async function callerBy(cookie: string): Promise<PersonCaller> {
     const caller = await sessionCaller(deps, cookie, request);
@@ -141,9 +129,6 @@ export async function openHolderWorld(env: Readonly<Record<string, string>> = {}
       return { id, email, sessionId: session.id, cookie, caller: await callerBy(cookie), key, registered };
     },
     assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps, {}, nobody), ceremony),
-    close: async () => {
-      await world.close();
-      await database.drop();
-    },
+    close,
   };
 }

@@ -8,13 +8,26 @@ import { csrfPasses } from '../../../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../../../domain/identity/sessions/read-session.ts';
 import { cookieOf, type Received, send as sendHttp } from '../http-client.ts';
 import { quietLog } from '../quiet-log.ts';
-import { type PeopleWorld, type PeopleWorldOptions, startPeopleWorld } from './people-world.ts';
+import {
+  openPeopleWorld,
+  type PeopleOptions,
+  type PeopleWorld,
+  type PeopleWorldOptions,
+  startPeopleWorld,
+} from './people-world.ts';
 
 /** One API copy with the routes of identity alone, on real stores, listening on a free port. */
 export type IdentityWorld = PeopleWorld & { readonly url: string };
 
-export async function startIdentityWorld(options: PeopleWorldOptions): Promise<IdentityWorld> {
-  const people = await startPeopleWorld(options);
+/** On stores of its own, which `close` drops, as `openPeopleWorld` says. */
+export const openIdentityWorld = async (options: PeopleOptions = {}): Promise<IdentityWorld> =>
+  listening(await openPeopleWorld(options), options);
+
+/** On the stores given, which others may share. */
+export const startIdentityWorld = async (options: PeopleWorldOptions): Promise<IdentityWorld> =>
+  listening(await startPeopleWorld(options), options);
+
+async function listening(people: PeopleWorld, options: PeopleOptions): Promise<IdentityWorld> {
   const { deps } = people;
   const app = createApp({ log: options.log ?? quietLog, trustedProxies: [] });
   const callers = createCallerResolver({

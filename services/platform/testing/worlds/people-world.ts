@@ -23,7 +23,9 @@ import { createFileMarks } from '../../marks/file-marks.ts';
 import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
 import { createPrismaDatabase } from '../../postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '../../redis/redis.ts';
+import type { Json } from '../http-client.ts';
 import { quietLog } from '../quiet-log.ts';
+import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
 const systemCaller: Caller = {
   kind: 'system',
@@ -31,9 +33,7 @@ const systemCaller: Caller = {
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 };
 
-export type PeopleWorldOptions = {
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
+export type PeopleOptions = {
   readonly authSecret?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly secureCookies?: boolean;
@@ -48,9 +48,12 @@ export type PeopleWorldOptions = {
     readonly hasher?: (real: PasswordHasher) => PasswordHasher;
   };
 };
+export type PeopleWorldOptions = PeopleOptions & { readonly databaseUrl: string; readonly redisUrl: string };
 
 /** What an API copy gives the use-cases of people. */
 export type PeopleWorld = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
   readonly pool: pg.Pool;
   readonly redis: RedisConnection;
   readonly keyRing: KeyRing;
@@ -59,9 +62,30 @@ export type PeopleWorld = {
   readonly poll: StatePoll;
   readonly hasher: Hasher;
   readonly deps: PeoplePorts;
+  /** SQL of the test's own: to set a scene, or to look at rows. */
+  rows<R = Json>(text: string, values?: readonly unknown[]): Promise<R[]>;
   close(): Promise<void>;
 };
 
+/** Stores of its own, which `close` drops; no revocation is too old to be believed: a poll may wait for a busy machine. */
+export async function openPeopleWorld(options: PeopleOptions = {}): Promise<PeopleWorld> {
+  const database = await createTestDatabase();
+  const world = await startPeopleWorld({
+    ...options,
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    env: { REVOCATION_STALENESS_MS: '60000', ...options.env },
+  });
+  return {
+    ...world,
+    close: async () => {
+      await world.close();
+      await database.drop();
+    },
+  };
+}
+
+/** On the stores given, which others may share. */
 export async function startPeopleWorld(options: PeopleWorldOptions): Promise<PeopleWorld> {
   const authSecret = options.authSecret ?? randomBytes(32).toString('base64url');
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...options.env });
@@ -160,6 +184,8 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
   };
 
   return {
+    databaseUrl: options.databaseUrl,
+    redisUrl: options.redisUrl,
     pool,
     redis,
     keyRing,
@@ -168,6 +194,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
     poll,
     hasher,
     deps,
+    rows: async (text, values = []) => (await pool.query(text, [...values])).rows,
     close: async () => {
       await poll.close();
       await hasher.close();

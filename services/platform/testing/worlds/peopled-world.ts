@@ -9,8 +9,7 @@ import type { Caller } from '../../../domain/ports.ts';
 import { newEmail, newPassword } from '../flows/flows.ts';
 import { insertPerson, logIn } from '../flows/signed-in.ts';
 import { testCaller } from '../ports.ts';
-import { createTestDatabase, testRedisUrl } from '../stores.ts';
-import { type PeopleWorldOptions, startPeopleWorld } from './people-world.ts';
+import { openPeopleWorld } from './people-world.ts';
 
 type UserCaller = Caller & { readonly kind: 'user' };
 
@@ -35,20 +34,11 @@ export type SomebodyOptions = {
 };
 
 // What it gives is inferred: it is long, and said by what it is made of.
-export async function openPeopledWorld(options: Partial<PeopleWorldOptions> = {}) {
-  const database = await createTestDatabase();
-  const world = await startPeopleWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    ...options,
-    // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000', ...options.env },
-  });
-  const { pool, deps } = world;
+export async function openPeopledWorld() {
+  const world = await openPeopleWorld();
+  const { pool, deps, rows } = world;
   const password = newPassword();
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
-  const rows = async (text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> =>
-    (await pool.query(text, [...values])).rows;
 
   /** Somebody who is there and signed in nowhere. */
   async function somebody({ hasPassword = false, isProven = true, roles = [] }: SomebodyOptions = {}) {
@@ -94,7 +84,6 @@ export async function openPeopledWorld(options: Partial<PeopleWorldOptions> = {}
 
   return {
     ...world,
-    rows,
     password,
     digest,
     somebody,
@@ -126,10 +115,6 @@ export async function openPeopledWorld(options: Partial<PeopleWorldOptions> = {}
       return deps.hasher.verify(text, account.password as string, { clientPrefix: 'test', knownDevice: true });
     },
     system: testCaller,
-    close: async (): Promise<void> => {
-      await world.close();
-      await database.drop();
-    },
   };
 }
 
