@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { eventually } from '../platform/testing/eventually.ts';
+import { outcomeOf } from '../platform/testing/outcome.ts';
 import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
 import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
 import {
@@ -35,10 +36,7 @@ const startWorker = (): Promise<Composed> => world.startWorker({ processors: [ef
 /** Adding a job while Redis cannot take it: refused, and by far sooner than a caller would give up. */
 async function expectRefusedSoon(by: Producer, effect: string): Promise<void> {
   const tooLate = new AbortController();
-  const refused = by.enqueue(effectJob, { effect }).then(
-    () => 'accepted',
-    (err: { code?: string }) => err.code,
-  );
+  const refused = outcomeOf(by.enqueue(effectJob, { effect }));
   const late = sleep(5_000, 'not within five seconds', { signal: tooLate.signal }).catch(() => 'over');
   expect(await Promise.race([refused, late])).toBe('queue_unavailable');
   tooLate.abort();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { outcomeOfCall } from '../../platform/testing/outcome.ts';
 import { AUDIENCE, goodClaims, NOW, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Client } from '../access/access-directory.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
@@ -17,14 +18,6 @@ const nothing = { keys: {}, scope: undefined, resource: undefined, audience: und
 
 const exchanged = (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}, by = client) =>
   exchangedClaims(ports, by, subjectOf(ports, by, world.token(claims)), { ...nothing, ...terms });
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return 'none';
-  } catch (err) {
-    return (err as { code: string }).code;
-  }
-}
 const actors = (depth: number): object => ({ sub: 'x', ...(depth > 1 ? { act: actors(depth - 1) } : {}) });
 
 describe('RFC 8693: whose token a service may exchange', () => {
@@ -43,7 +36,7 @@ describe('RFC 8693: whose token a service may exchange', () => {
     ['over', { exp: NOW - 60 }],
     ['bound to a certificate (M1)', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
   ])('T18: none %s', (_name, claims) => {
-    expect(codeOf(() => subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
+    expect(outcomeOfCall(() => subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
   });
 });
 
@@ -94,7 +87,7 @@ describe('T14: what an exchanged token says', () => {
     ['a resource that is no address', {}, { resource: 'tasks' }, 'target_invalid'],
     ['resource and audience that differ', {}, { resource: OTHER, audience: AUDIENCE }, 'target_invalid'],
   ])('T14: never %s', (_name, claims, terms, code) => {
-    expect(codeOf(() => exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
+    expect(outcomeOfCall(() => exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
   });
 
   test('a token without permissions gives none', () => {

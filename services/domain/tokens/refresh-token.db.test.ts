@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
-import { isAppError } from '../../platform/define/error.ts';
 import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/made/families.ts';
+import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { type IssuingCopy, type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { createFamily, type NewFamily } from './families/create-family.ts';
@@ -37,11 +37,6 @@ const newLogin = async (family: Partial<NewFamily> = {}) => {
 };
 const refresh = (token: string, input: Partial<RefreshTokenInput> = {}, ports: RefreshTokenPorts = world.ports) =>
   refreshToken(ports, { refreshToken: token, presentedBy: publicClient, ...input }, caller);
-const outcome = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'ok',
-    (err: unknown) => (isAppError(err) ? err.code : String(err)),
-  );
 const generationOf = async (familyId: string): Promise<number> =>
   (await query('SELECT generation FROM refresh_families WHERE id = $1', [familyId]))[0].generation;
 const metric = (name: string, labels: object): number =>
@@ -104,7 +99,7 @@ describe('a refresh', () => {
     expect(decodeJwt(pair.access_token)).toMatchObject({ roles: ['admin', 'user'], ue: 0 });
     expect(decodeJwt(pair.access_token).permissions).toContain('keys:manage');
     await query(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [login.userId]);
-    expect(await outcome(refresh(pair.refresh_token))).toBe('session_ended');
+    expect(await outcomeOf(refresh(pair.refresh_token))).toBe('session_ended');
   });
 
   test('a narrower scope holds for that access token alone (RFC 6749 §6)', async () => {
@@ -123,24 +118,24 @@ describe('a refresh', () => {
     [{ resource: 'https://a.test/' }, 'resource_foreign'],
   ])('%o is refused and does not use the token up (T14)', async (input, code) => {
     const login = await newLogin();
-    expect(await outcome(refresh(login.refreshToken, input))).toBe(code);
+    expect(await outcomeOf(refresh(login.refreshToken, input))).toBe(code);
     expect(await generationOf(login.familyId)).toBe(0);
-    expect(await outcome(refresh(login.refreshToken))).toBe('ok');
+    expect(await outcomeOf(refresh(login.refreshToken))).toBe('ok');
   });
 
   test('a narrower scope saves nobody from a replay: it ends the login (T1)', async () => {
     const login = await newLogin();
     const second = await refresh(login.refreshToken);
     const third = await refresh(second.refresh_token);
-    expect(await outcome(refresh(login.refreshToken, { scope: 'email' }))).toBe('refresh_token_reused');
-    expect(await outcome(refresh(third.refresh_token))).toBe('refresh_token_reused');
+    expect(await outcomeOf(refresh(login.refreshToken, { scope: 'email' }))).toBe('refresh_token_reused');
+    expect(await outcomeOf(refresh(third.refresh_token))).toBe('refresh_token_reused');
   });
 
   test('with scope and resource a forged, unknown or foreign token is told no more than without', async () => {
     const login = await newLogin();
     const ask = { scope: 'openid', resource: 'https://a.test' };
     expect(
-      await outcome(
+      await outcomeOf(
         refresh(
           login.refreshToken.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A')),
           ask,
@@ -150,13 +145,13 @@ describe('a refresh', () => {
     const { version: kv, key } = world.ports.keyRing.secret('refresh');
     const parts = { kv, familyBytes: Buffer.alloc(16, 1), generation: 0, nonce: Buffer.alloc(32) };
     const unknown = mintRefreshToken(key, world.ports.revocations.state().incarnation, parts, '');
-    expect(await outcome(refresh(unknown, ask))).toBe('refresh_token_invalid');
+    expect(await outcomeOf(refresh(unknown, ask))).toBe('refresh_token_invalid');
   });
 
   test('a signature that fails after the commit costs a retry, which gets the same successor', async () => {
     const login = await newLogin();
     const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
-    expect(await outcome(refresh(login.refreshToken, {}, { ...world.ports, keyRing }))).toBe('signing_unavailable');
+    expect(await outcomeOf(refresh(login.refreshToken, {}, { ...world.ports, keyRing }))).toBe('signing_unavailable');
     expect(await generationOf(login.familyId)).toBe(1);
     const pair = await refresh(login.refreshToken, {}, other.ports);
     expect(await generationOf(login.familyId)).toBe(1);
@@ -172,7 +167,7 @@ describe('a refresh', () => {
       ...world.ports.revocations,
       state: () => ({ ...world.ports.revocations.state(), rewound: true }),
     };
-    expect(await outcome(refresh(login.refreshToken, {}, { ...world.ports, revocations }))).toBe('state_rewound');
+    expect(await outcomeOf(refresh(login.refreshToken, {}, { ...world.ports, revocations }))).toBe('state_rewound');
     expect(await generationOf(login.familyId)).toBe(0);
   });
 
@@ -186,7 +181,7 @@ describe('a refresh', () => {
     const login = await newLogin();
     const before = counts();
     await refresh(login.refreshToken);
-    await outcome(refresh('rubbish'));
+    await outcomeOf(refresh('rubbish'));
     const after = counts();
     for (const name of ['rotated', 'malformed', 'ok', 'refused'] as const) expect(after[name] - before[name]).toBe(1);
   });
@@ -206,13 +201,13 @@ describe('a client that nobody looked at', () => {
     expect(await refresh(token, { presentedBy }, other.ports)).toMatchObject({ scope: 'openid' });
     const login = await unvettedLogin('openid email');
     const asked = { presentedBy: login.presentedBy, scope: 'email' };
-    expect(await outcome(refresh(login.refreshToken, asked, other.ports))).toBe('scope_exceeded');
+    expect(await outcomeOf(refresh(login.refreshToken, asked, other.ports))).toBe('scope_exceeded');
     expect(await refresh(login.refreshToken, asked)).toMatchObject({ scope: 'email' });
   });
 
   test('is told that its login is over where the settings leave nothing of it, and its token is not used up', async () => {
     const { refreshToken: token, presentedBy, familyId } = await unvettedLogin('email');
-    expect(await outcome(refresh(token, { presentedBy }, other.ports))).toBe('session_ended');
+    expect(await outcomeOf(refresh(token, { presentedBy }, other.ports))).toBe('session_ended');
     expect(await generationOf(familyId)).toBe(0);
     expect(await refresh(token, { presentedBy })).toMatchObject({ scope: 'email' });
   });

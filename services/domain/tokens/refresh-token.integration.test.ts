@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isAppError } from '../../platform/define/error.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/made/families.ts';
+import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 import { createFamily, type NewFamily } from './families/create-family.ts';
@@ -42,11 +42,6 @@ const newLogin = async (family: Partial<NewFamily> = {}) => {
 };
 const refresh = (token: string, input: Partial<RefreshTokenInput> = {}, ports: RefreshTokenPorts = api.ports) =>
   refreshToken(ports, { refreshToken: token, presentedBy: publicClient, ...input }, caller);
-const outcome = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'ok',
-    (err: unknown) => (isAppError(err) ? err.code : String(err)),
-  );
 const generationOf = async (familyId: string): Promise<number> =>
   (await query('SELECT generation FROM refresh_families WHERE id = $1', [familyId]))[0].generation;
 
@@ -54,11 +49,11 @@ describe('Postgres out of reach', () => {
   test('cut off: 503 with a code, nothing half-rotated, and the same token works once it is back', async () => {
     const logins = await Promise.all(Array.from({ length: 10 }, () => newLogin()));
     await proxy.cut();
-    const outcomes = await Promise.all(logins.map((login) => outcome(refresh(login.refreshToken, {}, remote.ports))));
+    const outcomes = await Promise.all(logins.map((login) => outcomeOf(refresh(login.refreshToken, {}, remote.ports))));
     expect(outcomes).toEqual(Array(10).fill('store_unavailable'));
     await proxy.restore();
     for (const login of logins) {
-      await expect.poll(() => outcome(refresh(login.refreshToken, {}, remote.ports)), { timeout: 20_000 }).toBe('ok');
+      await expect.poll(() => outcomeOf(refresh(login.refreshToken, {}, remote.ports)), { timeout: 20_000 }).toBe('ok');
       expect(await generationOf(login.familyId)).toBe(1);
     }
   });
@@ -69,11 +64,11 @@ describe('Postgres out of reach', () => {
       (await Promise.all([newLogin(), newLogin()])).map((login) => refresh(login.refreshToken, {}, remote.ports)),
     );
     proxy.freeze();
-    const outcomes = await Promise.all(logins.map((login) => outcome(refresh(login.refreshToken, {}, remote.ports))));
+    const outcomes = await Promise.all(logins.map((login) => outcomeOf(refresh(login.refreshToken, {}, remote.ports))));
     expect(outcomes).toEqual(Array(10).fill('store_unavailable'));
     proxy.thaw();
     for (const login of logins) {
-      await expect.poll(() => outcome(refresh(login.refreshToken, {}, remote.ports)), { timeout: 20_000 }).toBe('ok');
+      await expect.poll(() => outcomeOf(refresh(login.refreshToken, {}, remote.ports)), { timeout: 20_000 }).toBe('ok');
       expect(await generationOf(login.familyId)).toBe(1);
     }
   });

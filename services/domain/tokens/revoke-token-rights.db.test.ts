@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
+import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../ports.ts';
@@ -32,11 +33,6 @@ const callerOf = ({ id, sessionId, bearer }: Person, changes: Partial<User> = {}
 });
 const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string) =>
   revokeToken(world.ports, { kind, value, reason: 'test' }, caller);
-const code = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'ok',
-    (err: { code?: string }) => err.code ?? String(err),
-  );
 const revocationsOf = (values: readonly string[]) =>
   world.rows('SELECT kind, value, epoch::int FROM revocations WHERE value = ANY ($1) ORDER BY id', [values]);
 const eventsOf = (actorId: string, outcome: string) =>
@@ -85,23 +81,23 @@ describe('one’s own', () => {
     const person = await newPerson(world);
     const familyId = decodeJwt(person.bearer).fid as string;
     for (const changes of [{ by: 'api_key' }, { clientId: 'elsewhere' }] as const)
-      expect(await code(revoke(callerOf(person, changes), 'family_id', familyId))).toBe('permission_missing');
-    expect(await code(revoke(callerOf(person, { clientId: 'elsewhere' }), 'user_id', person.id))).toBe(
+      expect(await outcomeOf(revoke(callerOf(person, changes), 'family_id', familyId))).toBe('permission_missing');
+    expect(await outcomeOf(revoke(callerOf(person, { clientId: 'elsewhere' }), 'user_id', person.id))).toBe(
       'permission_missing',
     );
     const client = await world.newClient(['tokens:issue']);
     const pair = await issuePair(world.ports, { userId: person.id }, client);
     const through = callerOf(person, { clientId: client.clientId });
-    expect(await code(revoke(through, 'token', pair.access_token))).toBe('ok');
+    expect(await outcomeOf(revoke(through, 'token', pair.access_token))).toBe('ok');
   });
 
   test('of a client is its own token, not a user’s login through it', async () => {
     const person = await newPerson(world);
     const client = await world.newClient(['tokens:issue']);
     const own = await issueClientToken(world.ports, {}, client);
-    expect(await code(revoke(client, 'token', own.access_token))).toBe('ok');
+    expect(await outcomeOf(revoke(client, 'token', own.access_token))).toBe('ok');
     const pair = await issuePair(world.ports, { userId: person.id }, client);
-    expect(await code(revoke(client, 'token', pair.access_token))).toBe('permission_missing');
+    expect(await outcomeOf(revoke(client, 'token', pair.access_token))).toBe('permission_missing');
   });
 });
 
@@ -121,31 +117,33 @@ describe('another’s', () => {
       ['user_id', randomUUID()],
     ] as const;
     for (const [kind, value] of asked)
-      expect(await code(revoke(callerOf(person), kind, value)), kind).toBe('permission_missing');
+      expect(await outcomeOf(revoke(callerOf(person), kind, value)), kind).toBe('permission_missing');
     expect(await revocationsOf([jti, fid, other.sessionId, other.id, 'sallyport'])).toEqual([]);
     const refused = await eventsOf(person.id, 'refused');
     expect(refused.map(({ target_id }) => target_id)).toEqual(
       expect.arrayContaining([`jti:${jti}`, `sid:${other.sessionId}`, `family:${fid}`, `user:${other.id}`]),
     );
     expect(refused).toHaveLength(asked.length);
-    expect(await code(revoke({ kind: 'anonymous', request: testCaller.request }, 'token_id', jti))).toBe(
+    expect(await outcomeOf(revoke({ kind: 'anonymous', request: testCaller.request }, 'token_id', jti))).toBe(
       'permission_missing',
     );
   });
 
   test('ends by tokens:revoke, of a person with a fresh login', async () => {
     const [person, other] = [await newPerson(world), await newPerson(world)];
-    expect(await code(revoke(callerOf(person, { ...all, authTime: 1 }), 'user_id', other.id))).toBe('step_up_required');
+    expect(await outcomeOf(revoke(callerOf(person, { ...all, authTime: 1 }), 'user_id', other.id))).toBe(
+      'step_up_required',
+    );
     expect(await revocationsOf([other.id])).toEqual([]);
     const { epoch } = await revoke(callerOf(person, all), 'user_id', other.id);
     expect(await revocationsOf([other.id])).toEqual([{ kind: 'user', value: other.id, epoch }]);
     const service = await world.newClient(['tokens:revoke']);
-    expect(await code(revoke(service, 'session_id', (await newPerson(world)).sessionId))).toBe('ok');
+    expect(await outcomeOf(revoke(service, 'session_id', (await newPerson(world)).sessionId))).toBe('ok');
   });
 
   test('user or client that is not there is told to who may know', async () => {
-    expect(await code(revoke(testCaller, 'user_id', randomUUID()))).toBe('user_unknown');
-    expect(await code(revoke(testCaller, 'client_id', randomUUID()))).toBe('client_unknown');
+    expect(await outcomeOf(revoke(testCaller, 'user_id', randomUUID()))).toBe('user_unknown');
+    expect(await outcomeOf(revoke(testCaller, 'client_id', randomUUID()))).toBe('client_unknown');
   });
 
   test('client ends with the logins through it and its own tokens', async () => {
@@ -161,8 +159,8 @@ test('RFC 7009 §2.2: what is not known or ended already is no error, and writes
   const { epoch } = world.ports.revocations.state();
   expect(await revoke(caller, 'token', 'not.a.token')).toEqual({ epoch });
   const familyId = randomUUID();
-  expect(await code(revoke(caller, 'family_id', familyId))).toBe('ok');
-  expect(await code(revoke(caller, 'family_id', 'no id of ours'))).toBe('ok');
+  expect(await outcomeOf(revoke(caller, 'family_id', familyId))).toBe('ok');
+  expect(await outcomeOf(revoke(caller, 'family_id', 'no id of ours'))).toBe('ok');
   expect(await revocationsOf([familyId, 'no id of ours'])).toEqual([]);
 });
 
@@ -193,7 +191,7 @@ describe('RFC 7009: a client', () => {
   test('cannot end a token of another client, which lives on; the attempt is recorded', async () => {
     const [{ pair, jti, fid }, thief] = [await loginOf(), await world.newClient()];
     for (const token of [pair.access_token, pair.refresh_token])
-      expect(await code(end(token, thief))).toBe('token_of_another_client');
+      expect(await outcomeOf(end(token, thief))).toBe('token_of_another_client');
     expect(await revocationsOf([jti, fid])).toEqual([]);
     expect((await eventsOf(thief.clientId, 'refused')).map(({ target_id }) => target_id)).toEqual([
       `jti:${jti}`,

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
-import { codeOfError, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { createUser } from './create-user.ts';
 import { inviteAgain, inviteUser, type NewInvitation } from './invite-user.ts';
 
@@ -58,37 +59,37 @@ describe('somebody who is invited', () => {
     ['that would cost seconds to verify', `$2b$31$${'a'.repeat(53)}`],
   ])('with a password hash %s is not: password_hash_unknown', async (_what, passwordHash) => {
     const email = newEmail();
-    expect(await codeOfError(invite({ email, passwordHash }))).toBe('password_hash_unknown');
+    expect(await outcomeOf(invite({ email, passwordHash }))).toBe('password_hash_unknown');
     expect(await idOf(email)).toBeUndefined();
   });
 
   test('at an address that an account has, is not: email_taken, and its owner gets no mail', async () => {
     const { email } = await world.somebody();
-    expect(await codeOfError(invite({ email: email.toUpperCase() }))).toBe('email_taken');
+    expect(await outcomeOf(invite({ email: email.toUpperCase() }))).toBe('email_taken');
     expect(await world.mailsTo(email)).toEqual([]);
   });
 
   test('by somebody without every right of the roles, is not: rights_exceeded, and no account is made', async () => {
     const by = await world.signedIn({ roles: ['operator'] });
     const email = newEmail();
-    expect(await codeOfError(invite({ email, roles: ['admin'] }, by.caller))).toBe('rights_exceeded');
-    expect(await codeOfError(invite({ email, roles: ['admin'], passwordHash: world.digest }, by.caller))).toBe(
+    expect(await outcomeOf(invite({ email, roles: ['admin'] }, by.caller))).toBe('rights_exceeded');
+    expect(await outcomeOf(invite({ email, roles: ['admin'], passwordHash: world.digest }, by.caller))).toBe(
       'rights_exceeded',
     );
     expect(await idOf(email)).toBeUndefined();
-    expect(await codeOfError(invite({ email, roles: ['operator'] }, by.caller))).toBe('none');
+    expect(await outcomeOf(invite({ email, roles: ['operator'] }, by.caller))).toBe('ok');
   });
 
   test('to a role that there is not, is not: role_unknown', async () => {
     const email = newEmail();
-    expect(await codeOfError(invite({ email, roles: ['auditor', 'emperor'] }))).toBe('role_unknown');
+    expect(await outcomeOf(invite({ email, roles: ['auditor', 'emperor'] }))).toBe('role_unknown');
     expect(await idOf(email)).toBeUndefined();
   });
 
   test('twice at once at one address has one account', async () => {
     const email = newEmail();
-    const codes = await Promise.all([invite({ email }), invite({ email })].map(codeOfError));
-    expect(codes.sort()).toEqual(['email_taken', 'none']);
+    const codes = await Promise.all([invite({ email }), invite({ email })].map(outcomeOf));
+    expect(codes.sort()).toEqual(['email_taken', 'ok']);
     expect(await world.mailsTo(email)).toHaveLength(1);
   });
 });
@@ -119,7 +120,7 @@ describe('another invitation', () => {
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const { id, email } of [proven, disabled]) {
       const before = await world.mailsTo(email);
-      expect(await codeOfError(again(id))).toBe('invitation_over');
+      expect(await outcomeOf(again(id))).toBe('invitation_over');
       expect(await world.mailsTo(email)).toEqual(before);
     }
   });
@@ -128,12 +129,12 @@ describe('another invitation', () => {
     const { id } = await invite({ roles: ['admin'] });
     const before = await invitationsOf(id);
     const by = await world.signedIn({ roles: ['operator'] });
-    expect(await codeOfError(again(id, by.caller))).toBe('rights_exceeded');
+    expect(await outcomeOf(again(id, by.caller))).toBe('rights_exceeded');
     expect(await invitationsOf(id)).toEqual(before);
   });
 
   test('is not for nobody: user_unknown', async () => {
-    expect(await codeOfError(again(randomUUID()))).toBe('user_unknown');
+    expect(await outcomeOf(again(randomUUID()))).toBe('user_unknown');
   });
 });
 
@@ -150,7 +151,7 @@ describe('an account that software makes', () => {
   test('is none where the address is taken: email_taken, and nothing of that account changes', async () => {
     const { id, email } = await world.somebody({ hasPassword: true });
     const given = { email, name: 'Eve', password: newPassword() };
-    expect(await codeOfError(createUser(world.deps, given, world.system))).toBe('email_taken');
+    expect(await outcomeOf(createUser(world.deps, given, world.system))).toBe('email_taken');
     expect(await world.accountOf(id)).toMatchObject({ name: 'Ada' });
     expect(await world.isPasswordOf(id, world.password)).toBe(true);
     expect(await world.mailsTo(email)).toEqual([]);
@@ -158,7 +159,7 @@ describe('an account that software makes', () => {
 
   test('is none with a password that nobody may have', async () => {
     const email = newEmail();
-    const made = (password: string) => codeOfError(createUser(world.deps, { email, password }, world.system));
+    const made = (password: string) => outcomeOf(createUser(world.deps, { email, password }, world.system));
     expect(await made('short')).toBe('password_too_short');
     expect(await made(`${email} and more`)).toMatch(/^password_/);
     expect(await idOf(email)).toBeUndefined();

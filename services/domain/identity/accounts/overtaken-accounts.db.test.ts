@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import {
-  codeOfError,
-  nobody,
-  openPeopledWorld,
-  type PeopledWorld,
-} from '../../../platform/testing/worlds/peopled-world.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import type { Caller } from '../../ports.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { changeEmail } from './change-email.ts';
@@ -83,7 +79,7 @@ describe('U7 who acts on their account by a session that ends meanwhile, or with
   test('changes nothing', async () => {
     const user = await person({ hasPassword: false });
     const caller = await world.callerOf(user);
-    const change = (by: Caller) => () => codeOfError(changeEmail(world.deps, { newEmail: newEmail() }, by));
+    const change = (by: Caller) => () => outcomeOf(changeEmail(world.deps, { newEmail: newEmail() }, by));
     const mails = async () => (await world.rows('SELECT count(*)::int FROM mail_outbox'))[0];
     const before = await mails();
     expect(await change({ ...caller, sessionId: null })()).toBe('unauthenticated');
@@ -96,13 +92,13 @@ describe('U7 who acts on their account by a session that ends meanwhile, or with
     const user = await person({ hasPassword: false });
     const caller = await world.callerOf(user);
     await world.rows('DELETE FROM users WHERE id = $1', [user.id]);
-    expect(await codeOfError(readProfile(world.deps, {}, caller))).toBe('unauthenticated');
+    expect(await outcomeOf(readProfile(world.deps, {}, caller))).toBe('unauthenticated');
   });
 });
 
 describe('a code that proves an address', () => {
   const verify = (token: string, given: object) => () =>
-    codeOfError(verifyEmail(world.deps, { token, ...given }, nobody));
+    outcomeOf(verifyEmail(world.deps, { token, ...given }, nobody));
 
   test('counts no more when the session beside it ends first, nor when the address is proved by something else', async () => {
     const [signedOut, proved] = [await person({ hasPassword: false }), await person({ hasPassword: false })];
@@ -126,7 +122,7 @@ describe('a code that proves an address', () => {
         'SELECT account_password_upgrade($1, $2, $3)',
         [user.id, world.digest, 'a stronger digest'],
       ] as const;
-      expect(await whileItWaits(world.pool, [userHeld(user.id), upgrade], ask)).toBe('none');
+      expect(await whileItWaits(world.pool, [userHeld(user.id), upgrade], ask)).toBe('ok');
       expect(await world.accountOf(user.id)).toMatchObject({ email, emailVerified: expect.any(Date) });
     },
   );
@@ -163,7 +159,7 @@ describe('a code that proves an address', () => {
     const ask = verify(await world.codeFor('verify_email', user), user);
     expect(await cutOff(world.pool, user.id, ask)).toBe('store_unavailable');
     expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: null });
-    expect(await ask()).toBe('none');
+    expect(await ask()).toBe('ok');
     expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: expect.any(Date) });
   });
 });

@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newEmail } from '../../../platform/testing/flows/flows.ts';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import {
-  codeOfError,
-  nobody,
-  openPeopledWorld,
-  type PeopledWorld,
-} from '../../../platform/testing/worlds/peopled-world.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { changeEmail } from './change-email.ts';
 import { deleteAccount } from './delete-account.ts';
 import { changeProfile, readProfile, updateProfile } from './update-profile.ts';
@@ -70,7 +66,7 @@ describe('the profile', () => {
       updateProfile(world.deps, change, user.caller),
       world.deps.transact((tx) => changeProfile(tx, world.deps, user.id, change, user.caller)),
     ];
-    expect(await Promise.all(acts.map(codeOfError))).toEqual(acts.map(() => 'unauthenticated'));
+    expect(await Promise.all(acts.map(outcomeOf))).toEqual(acts.map(() => 'unauthenticated'));
     expect(await typesOf(user.id)).not.toContain('user.profile_changed');
   });
 });
@@ -86,9 +82,9 @@ describe('an account is changed by its owner alone', () => {
   test.each(Object.entries(acts))('%s: not by nobody, by another client or by an API key', async (_name, act) => {
     const user = await world.signedIn();
     const before = await world.accountOf(user.id);
-    expect(await codeOfError(act(nobody))).toBe('unauthenticated');
-    expect(await codeOfError(act({ ...user.caller, clientId: 'other-client' }))).toBe('permission_missing');
-    expect(await codeOfError(act({ ...user.caller, by: 'api_key' }))).toBe('permission_missing');
+    expect(await outcomeOf(act(nobody))).toBe('unauthenticated');
+    expect(await outcomeOf(act({ ...user.caller, clientId: 'other-client' }))).toBe('permission_missing');
+    expect(await outcomeOf(act({ ...user.caller, by: 'api_key' }))).toBe('permission_missing');
     expect(await world.accountOf(user.id)).toEqual(before);
     expect(await world.mailsTo(user.email)).toEqual([]);
   });
@@ -131,15 +127,15 @@ describe('an account that its owner deletes', () => {
 
   test('is not that of the last administrator: last_admin, and no mail says otherwise', async () => {
     const user = await world.signedIn({ roles: ['admin'] });
-    expect(await codeOfError(deleteAccount(world.deps, {}, user.caller))).toBe('last_admin');
+    expect(await outcomeOf(deleteAccount(world.deps, {}, user.caller))).toBe('last_admin');
     expect([await world.sessionsOf(user.id), await world.mailsTo(user.email)]).toEqual([1, []]);
     await world.somebody({ roles: ['admin'] });
-    expect(await codeOfError(deleteAccount(world.deps, {}, user.caller))).toBe('none');
+    expect(await outcomeOf(deleteAccount(world.deps, {}, user.caller))).toBe('ok');
   });
 
   test('stays where the session ends first, or was ended before: unauthenticated', async () => {
     const user = await world.signedIn();
-    const remove = () => codeOfError(deleteAccount(world.deps, {}, user.caller));
+    const remove = () => outcomeOf(deleteAccount(world.deps, {}, user.caller));
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
     expect(await overtaken(world.pool, user.id, endAll, remove)).toBe('unauthenticated');
     expect(await remove()).toBe('unauthenticated');

@@ -1,11 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
-import {
-  codeOfError,
-  nobody,
-  openPeopledWorld,
-  type PeopledWorld,
-} from '../../../platform/testing/worlds/peopled-world.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { changePassword } from './change-password.ts';
 import { acceptInvitation, resetPassword } from './password-by-code.ts';
@@ -17,9 +13,9 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const reset = (token: string, password = newPassword()) =>
-  codeOfError(resetPassword(world.deps, { token, newPassword: password }, nobody));
+  outcomeOf(resetPassword(world.deps, { token, newPassword: password }, nobody));
 const accept = (token: string, password = newPassword()) =>
-  codeOfError(acceptInvitation(world.deps, { token, newPassword: password }, nobody));
+  outcomeOf(acceptInvitation(world.deps, { token, newPassword: password }, nobody));
 const templatesTo = async (email: string) => (await world.mailsTo(email)).map(({ template }) => template);
 const typesOf = async (id: string) => (await world.eventsOf(id)).map(({ type }) => type);
 
@@ -30,7 +26,7 @@ describe('the code of a reset', () => {
     await world.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [key]);
     await world.codeFor('unlock_account', person);
     const password = newPassword();
-    expect(await reset(await world.codeFor('reset_password', person), password)).toBe('none');
+    expect(await reset(await world.codeFor('reset_password', person), password)).toBe('ok');
     expect(await world.isPasswordOf(person.id, password)).toBe(true);
     expect(await world.deps.auth.findSession(person.cookie, true)).toBeNull();
     expect(await world.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
@@ -42,7 +38,7 @@ describe('the code of a reset', () => {
   test('gives a first password to an account without one, proves its address, and no mail speaks of a change', async () => {
     const person = await world.signedIn({ isProven: false });
     const password = newPassword();
-    expect(await reset(await world.codeFor('reset_password', person), password)).toBe('none');
+    expect(await reset(await world.codeFor('reset_password', person), password)).toBe('ok');
     expect(await world.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date) });
     expect([await world.isPasswordOf(person.id, password), await world.sessionsOf(person.id)]).toEqual([true, 0]);
     expect(await templatesTo(person.email)).toEqual([]);
@@ -85,7 +81,7 @@ describe('the code of an invitation', () => {
     const person = await invited(['auditor', 'short-lived']);
     await world.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
     const password = newPassword();
-    expect(await accept(person.token, password)).toBe('none');
+    expect(await accept(person.token, password)).toBe('ok');
     const { id } = person;
     expect(await world.accountOf(id)).toMatchObject({
       roles: ['auditor', 'user'],
@@ -137,7 +133,7 @@ describe('a password that its owner changes', () => {
 
   test('stays where the present one is wrong, which is counted: current_password_wrong', async () => {
     const person = await world.signedIn({ hasPassword: true });
-    expect(await codeOfError(change(person.caller, newPassword()))).toBe('current_password_wrong');
+    expect(await outcomeOf(change(person.caller, newPassword()))).toBe('current_password_wrong');
     expect(await world.isPasswordOf(person.id, world.password)).toBe(true);
     const counted = 'SELECT failures FROM login_failures WHERE key = $1';
     expect(await world.rows(counted, [accountKeyOf(world.deps, person.email)])).toEqual([{ failures: 1 }]);

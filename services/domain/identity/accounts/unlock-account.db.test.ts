@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail } from '../../../platform/testing/flows/flows.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import {
-  codeOfError,
-  nobody,
-  openPeopledWorld,
-  type PeopledWorld,
-} from '../../../platform/testing/worlds/peopled-world.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { knownDevice } from '../guard/device-cookie.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { requestPasswordReset, requestUnlock, sendVerificationEmail } from './ask-for-mail.ts';
@@ -61,15 +57,15 @@ describe('the mailed code that unlocks', () => {
   test('counts once of any number at a time', async () => {
     const person = await locked();
     const token = await world.codeFor('unlock_account', person);
-    const codes = await Promise.all(Array.from({ length: 5 }, () => codeOfError(unlock(token))));
-    expect(codes.sort()).toEqual(['code_invalid', 'code_invalid', 'code_invalid', 'code_invalid', 'none']);
+    const codes = await Promise.all(Array.from({ length: 5 }, () => outcomeOf(unlock(token))));
+    expect(codes.sort()).toEqual(['code_invalid', 'code_invalid', 'code_invalid', 'code_invalid', 'ok']);
   });
 
   test('is refused, and recorded, where it is none or of another purpose; the count stays', async () => {
     const person = await locked();
     const before = await world.countOf('code.refused', 'refused');
     for (const token of ['made up', await world.codeFor('reset_password', person)])
-      expect(await codeOfError(unlock(token))).toBe('code_invalid');
+      expect(await outcomeOf(unlock(token))).toBe('code_invalid');
     expect(await failuresOf(person)).toBe(7);
     expect(await world.countOf('code.refused', 'refused')).toBe(before + 2);
   });
@@ -83,7 +79,7 @@ describe('the mailed code that unlocks', () => {
     for (const change of changes) {
       const person = await locked();
       const token = await world.codeFor('unlock_account', person);
-      expect(await overtaken(world.pool, person.id, change, () => codeOfError(unlock(token)))).toBe('code_invalid');
+      expect(await overtaken(world.pool, person.id, change, () => outcomeOf(unlock(token)))).toBe('code_invalid');
       expect((await world.eventsOf(person.id)).map(({ type }) => type)).not.toContain('user.unlocked');
     }
   });
@@ -91,7 +87,7 @@ describe('the mailed code that unlocks', () => {
   test('does not count either for an account that was disabled before the code was made', async () => {
     const person = await locked();
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [person.id]);
-    expect(await codeOfError(unlock(await world.codeFor('unlock_account', person)))).toBe('code_invalid');
+    expect(await outcomeOf(unlock(await world.codeFor('unlock_account', person)))).toBe('code_invalid');
     expect(await failuresOf(person)).toBe(7);
   });
 });
@@ -140,7 +136,7 @@ test('the mail that unlocks comes unasked where an incident closed the account, 
 test('the right password of an address that nobody has proved gets no session, and that is recorded: email_unverified', async () => {
   const { id: userId } = await world.somebody({ isProven: false });
   const refused = refuseUnverified(world.deps.sql, { userId, identifier: '1.of a name', isKnownDevice: true }, nobody);
-  expect(await codeOfError(refused)).toBe('email_unverified');
+  expect(await outcomeOf(refused)).toBe('email_unverified');
   const detail = { factor: 'password', identifier: '1.of a name', known_device: true, reason: 'email_unverified' };
   expect(await world.eventsOf(userId)).toContainEqual(
     expect.objectContaining({ type: 'user.login', outcome: 'refused', detail }),

@@ -1,11 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
-import {
-  codeOfError,
-  nobody,
-  openPeopledWorld,
-  type PeopledWorld,
-} from '../../../platform/testing/worlds/peopled-world.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { verifyEmail } from './verify-email.ts';
 
@@ -16,8 +12,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 type Beside = { readonly password?: string; readonly cookie?: string };
-const verify = (token: string, beside: Beside = {}) =>
-  codeOfError(verifyEmail(world.deps, { token, ...beside }, nobody));
+const verify = (token: string, beside: Beside = {}) => outcomeOf(verifyEmail(world.deps, { token, ...beside }, nobody));
 const idOf = async (email: string) => (await world.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
 const typesOf = async (id: string) => (await world.eventsOf(id)).map(({ type }) => type);
 const isProven = async (id: string) => (await world.accountOf(id))?.emailVerified instanceof Date;
@@ -38,7 +33,7 @@ describe('the code of a sign-up', () => {
   test('begins the account with the password of who reads the mail, and makes no session', async () => {
     const [email, password] = [newEmail(), newPassword()];
     const token = await world.codeFor('sign_up', { id: null, email });
-    expect(await verify(token, { password })).toBe('none');
+    expect(await verify(token, { password })).toBe('ok');
     const id = (await idOf(email)) as string;
     expect(await world.accountOf(id)).toMatchObject({ name: 'Ada', emailVerified: expect.any(Date), roles: ['user'] });
     expect([await world.isPasswordOf(id, password), await world.sessionsOf(id)]).toEqual([true, 0]);
@@ -52,7 +47,7 @@ describe('the code of a sign-up', () => {
     expect(await verify(token)).toBe('password_required');
     expect(await verify(token, { password: 'short' })).toBe('password_too_short');
     expect(await idOf(email)).toBeUndefined();
-    expect(await verify(token, { password: newPassword() })).toBe('none');
+    expect(await verify(token, { password: newPassword() })).toBe('ok');
   });
 
   test('takes over an account of nobody: what somebody else put into it goes, roles of an invitation too', async () => {
@@ -61,7 +56,7 @@ describe('the code of a sign-up', () => {
     await world.rows(link, [person.id]);
     await world.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
     const password = newPassword();
-    expect(await verify(await world.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('none');
+    expect(await verify(await world.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('ok');
     expect(await world.isPasswordOf(person.id, password)).toBe(true);
     expect(await world.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
     expect(await world.sessionsOf(person.id)).toBe(0);
@@ -87,7 +82,7 @@ describe('the code that proves the address of an account', () => {
     const person = await world.signedIn({ isProven: false });
     const seen = async () => (await world.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
     expect(await seen()).toBe(false);
-    expect(await verify(await world.codeFor('verify_email', person), { cookie: person.cookie })).toBe('none');
+    expect(await verify(await world.codeFor('verify_email', person), { cookie: person.cookie })).toBe('ok');
     expect(await seen()).toBe(true);
     expect(await typesOf(person.id)).toContain('user.email_verified');
   });
@@ -96,7 +91,7 @@ describe('the code that proves the address of an account', () => {
     const person = await world.signedIn({ hasPassword: true, isProven: false });
     await countFailures(person);
     const { password } = world;
-    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('none');
+    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('ok');
     expect([await isProven(person.id), await world.sessionsOf(person.id)]).toEqual([true, 1]);
     expect(await failuresOf(person.email)).toBe(7);
   });
@@ -105,7 +100,7 @@ describe('the code that proves the address of an account', () => {
     const person = await world.signedIn({ hasPassword: true, isProven: false });
     await countFailures(person);
     const password = newPassword();
-    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('none');
+    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('ok');
     expect([await isProven(person.id), await world.sessionsOf(person.id)]).toEqual([true, 0]);
     expect(await world.isPasswordOf(person.id, password)).toBe(true);
     expect(await failuresOf(person.email)).toBeUndefined();
@@ -116,7 +111,7 @@ describe('the code that proves the address of an account', () => {
     const token = await world.codeFor('verify_email', person);
     expect(await verify(token, { cookie: other.cookie })).toBe('password_required');
     expect(await isProven(person.id)).toBe(false);
-    expect(await verify(token, { cookie: person.cookie })).toBe('none');
+    expect(await verify(token, { cookie: person.cookie })).toBe('ok');
   });
 
   test('does not count where the account is disabled, has proved its address, or has another one', async () => {
@@ -148,7 +143,7 @@ describe('the code that was sent to another address', () => {
   test('puts it in the place of the old one, which is told, and whose codes end', async () => {
     const { id, email, to, token, cookie } = await moving();
     await world.codeFor('reset_password', { id, email });
-    expect(await verify(token, { cookie })).toBe('none');
+    expect(await verify(token, { cookie })).toBe('ok');
     expect(await world.accountOf(id)).toMatchObject({ email: to, emailVerified: expect.any(Date) });
     expect(await world.mailsTo(email)).toMatchObject([{ template: 'email_changed' }]);
     expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
@@ -160,7 +155,7 @@ describe('the code that was sent to another address', () => {
     const { id, email, token } = await moving();
     expect(await verify(token, { password: newPassword() })).toBe('current_password_wrong');
     expect([await emailOf(id), await failuresOf(email)]).toEqual([email, 1]);
-    expect(await verify(token, world)).toBe('none');
+    expect(await verify(token, world)).toBe('ok');
   });
 
   test('does not count where another account took it meanwhile: email_taken, and the code stays', async () => {
@@ -170,7 +165,7 @@ describe('the code that was sent to another address', () => {
     expect(await verify(token, { cookie })).toBe('email_taken');
     expect(await emailOf(id)).toBe(email);
     await world.rows('DELETE FROM users WHERE id = $1', [other.id]);
-    expect(await verify(token, { cookie })).toBe('none');
+    expect(await verify(token, { cookie })).toBe('ok');
   });
 
   test('waits while an incident keeps the account closed: login_locked, and the code stays', async () => {
@@ -179,7 +174,7 @@ describe('the code that was sent to another address', () => {
     expect(await verify(person.token, { cookie: person.cookie })).toBe('login_locked');
     expect(await emailOf(person.id)).toBe(person.email);
     await world.rows('DELETE FROM login_failures WHERE user_id = $1', [person.id]);
-    expect(await verify(person.token, { cookie: person.cookie })).toBe('none');
+    expect(await verify(person.token, { cookie: person.cookie })).toBe('ok');
   });
 
   test('waits until a sign-in from a suspect place has been judged: login_locked', async () => {

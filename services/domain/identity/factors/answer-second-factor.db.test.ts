@@ -3,6 +3,7 @@ import type { AppError } from '../../../platform/define/error.ts';
 import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
 import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { cutOff, overtaken } from '../../../platform/testing/overtaken.ts';
 import {
   type AppHolder,
@@ -10,7 +11,6 @@ import {
   type HolderWorld,
   nobody,
   openHolderWorld,
-  refusalOf,
 } from '../../../platform/testing/worlds/holder-world.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
@@ -36,7 +36,7 @@ async function ask(userId: string, amr: readonly string[] = ['pwd']): Promise<As
 }
 const challengeFor = async (userId: string): Promise<string> => (await ask(userId))?.challenge ?? 'none';
 const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecondFactor(world.deps, input, nobody);
-const refused = (input: Parameters<typeof answerSecondFactor>[1]) => refusalOf(answer(input));
+const refused = (input: Parameters<typeof answerSecondFactor>[1]) => outcomeOf(answer(input));
 const row = async (userId: string) =>
   (
     await world.rows(
@@ -179,7 +179,7 @@ describe('answering a challenge', () => {
     const challenge = await challengeFor(id);
     const send = () => refused({ challenge, totp: codeOf(uri) });
     expect(await cutOff(world.pool, id, send)).toBe('store_unavailable');
-    expect(await send()).toBe('none');
+    expect(await send()).toBe('ok');
   });
 });
 
@@ -190,7 +190,7 @@ describe('recovery codes', () => {
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
     expect(await row(id)).toMatchObject({ codesLeft: 9 });
     expect(await refused({ challenge: await challengeFor(id), recoveryCode: codes[3] })).toBe('second_factor_refused');
-    expect(await refused({ challenge: await challengeFor(id), recoveryCode: codes[4] })).toBe('none');
+    expect(await refused({ challenge: await challengeFor(id), recoveryCode: codes[4] })).toBe('ok');
     expect(await row(id)).toMatchObject({ codesLeft: 8, failures: 0 });
     expect((await events(id)).at(-1)).toMatchObject({ outcome: 'ok', factor: 'recovery_code' });
   });
@@ -200,7 +200,7 @@ describe('recovery codes', () => {
     const challenges: string[] = [];
     for (let n = 0; n < 4; n++) challenges.push(await challengeFor(id));
     const all = [...challenges, ...challenges].map((challenge) => refused({ challenge, recoveryCode: codes[0] }));
-    const letIn = (await Promise.all(all)).filter((each) => each === 'none');
+    const letIn = (await Promise.all(all)).filter((each) => each === 'ok');
     expect(letIn).toHaveLength(1);
     expect(await row(id)).toMatchObject({ codesLeft: 9 });
   });
@@ -210,7 +210,7 @@ describe('recovery codes', () => {
     const challenge = await challengeFor(id);
     const rest = await world.deps.auth.factors.seal(JSON.stringify(codes.slice(1)));
     const use = `UPDATE two_factors SET "backupCodes" = '${rest}', "codesLeft" = 9 WHERE "userId" = $1`;
-    expect(await overtaken(world.pool, id, use, () => refused({ challenge, recoveryCode: codes[1] }))).toBe('none');
+    expect(await overtaken(world.pool, id, use, () => refused({ challenge, recoveryCode: codes[1] }))).toBe('ok');
     expect(await row(id)).toMatchObject({ codesLeft: 8 });
   });
 });
@@ -233,7 +233,7 @@ describe('wrong codes running', () => {
     const locked = await answer({ challenge, totp: codeOf(holder.uri) }).catch((err: unknown) => err);
     expect(locked).toMatchObject({ code: 'second_factor_locked' });
     expect((locked as AppError).options.retryAfterSeconds).toSatisfy((wait) => wait > 0 && wait <= 900);
-    expect(await refused({ challenge, recoveryCode: holder.codes[0] })).toBe('none');
+    expect(await refused({ challenge, recoveryCode: holder.codes[0] })).toBe('ok');
     expect(await row(holder.id)).toMatchObject({ failures: 0, isLocked: null });
   });
 

@@ -3,14 +3,9 @@ import { createAuthenticator } from '../../../platform/testing/counterparts/auth
 import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import {
-  cookieOf,
-  type HolderWorld,
-  nobody,
-  openHolderWorld,
-  refusalOf,
-} from '../../../platform/testing/worlds/holder-world.ts';
+import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { listFactors } from './own-factors.ts';
@@ -40,7 +35,7 @@ describe('enrolling an authenticator app', () => {
   test('U7 it counts after its first code, which ends every session of before for one of two factors', async () => {
     const { id, cookie, caller } = await world.person();
     const other = await logIn({ ports: world.deps }, id);
-    expect(await refusalOf(enrolTotp(world.deps, { password: 'not the right one' }, caller))).toBe(
+    expect(await outcomeOf(enrolTotp(world.deps, { password: 'not the right one' }, caller))).toBe(
       'current_password_wrong',
     );
     const { totpUri, recoveryCodes } = await enrolTotp(world.deps, { password: world.password }, caller);
@@ -50,7 +45,7 @@ describe('enrolling an authenticator app', () => {
     expect(JSON.stringify(row)).not.toContain(recoveryCodes[0]);
     expect(JSON.stringify(row)).not.toContain(new URL(totpUri).searchParams.get('secret'));
     expect(await listFactors(world.deps, caller)).toMatchObject({ totp: false, recovery_codes_left: 0 });
-    expect(await refusalOf(confirmTotpEnrolment(world.deps, { code: 'wrong' }, caller))).toBe('factor_code_wrong');
+    expect(await outcomeOf(confirmTotpEnrolment(world.deps, { code: 'wrong' }, caller))).toBe('factor_code_wrong');
     expect(await isLive(other.cookie)).toBe(true);
 
     const confirmed = await confirmTotpEnrolment(world.deps, { code: codeOf(totpUri), cookie }, caller);
@@ -68,25 +63,25 @@ describe('enrolling an authenticator app', () => {
       required: false,
     });
     expect(await eventsOf(id)).toEqual(['recovery_codes.made', 'factor.enrolled totp']);
-    expect(await refusalOf(enrolTotp(world.deps, { password: world.password }, strong))).toBe('factor_conflict');
+    expect(await outcomeOf(enrolTotp(world.deps, { password: world.password }, strong))).toBe('factor_conflict');
     const again = { code: codeOf(totpUri, 1) };
-    expect(await refusalOf(confirmTotpEnrolment(world.deps, again, strong))).toBe('factor_conflict');
+    expect(await outcomeOf(confirmTotpEnrolment(world.deps, again, strong))).toBe('factor_conflict');
   });
 
   test('asked for again there is another secret, and the code of the first fits no more', async () => {
     const { caller } = await world.person();
     const asks = () => enrolTotp(world.deps, { password: world.password }, caller);
     const [first, second] = [await asks(), await asks()];
-    const confirm = (uri: string) => refusalOf(confirmTotpEnrolment(world.deps, { code: codeOf(uri) }, caller));
+    const confirm = (uri: string) => outcomeOf(confirmTotpEnrolment(world.deps, { code: codeOf(uri) }, caller));
     expect(await confirm(first.totpUri)).toBe('factor_code_wrong');
-    expect(await confirm(second.totpUri)).toBe('none');
+    expect(await confirm(second.totpUri)).toBe('ok');
   });
 
   test('without an enrolment there is nothing to confirm, and nobody enrols without a session of their own', async () => {
     const { id, caller } = await world.person();
-    expect(await refusalOf(confirmTotpEnrolment(world.deps, { code: '123456' }, caller))).toBe('factor_conflict');
+    expect(await outcomeOf(confirmTotpEnrolment(world.deps, { code: '123456' }, caller))).toBe('factor_conflict');
     const enrol = (as: Parameters<typeof enrolTotp>[2]) =>
-      refusalOf(enrolTotp(world.deps, { password: world.password }, as));
+      outcomeOf(enrolTotp(world.deps, { password: world.password }, as));
     expect(await enrol(nobody)).toBe('unauthenticated');
     expect(await enrol({ ...caller, sessionId: null })).toBe('unauthenticated');
     expect(await enrol({ ...caller, clientId: 'another' })).toBe('permission_missing');
@@ -99,7 +94,7 @@ describe('enrolling an authenticator app', () => {
     const session = await logIn({ ports: world.deps }, id);
     const again = await world.callerBy(session.cookie);
     expect(caller.userId).toBe(again.userId);
-    expect(await refusalOf(enrolTotp(world.deps, { password: world.password }, again))).toBe('current_password_wrong');
+    expect(await outcomeOf(enrolTotp(world.deps, { password: world.password }, again))).toBe('current_password_wrong');
   });
 
   test('a role that asks for a second factor is told so until there is one', async () => {
@@ -121,7 +116,7 @@ describe('renewing recovery codes', () => {
 
   test('without a factor there is nothing to recover', async () => {
     const { caller } = await world.person();
-    expect(await refusalOf(renewRecoveryCodes(world.deps, {}, caller))).toBe('factor_conflict');
+    expect(await outcomeOf(renewRecoveryCodes(world.deps, {}, caller))).toBe('factor_conflict');
   });
 });
 
@@ -139,13 +134,13 @@ describe('removing a factor', () => {
     expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
     expect((await eventsOf(id)).at(-1)).toBe('factor.removed totp');
     const again = await world.callerBy(cookieOf(removed));
-    expect(await refusalOf(removeTotpFactor(world.deps, {}, again))).toBe('factor_conflict');
+    expect(await outcomeOf(removeTotpFactor(world.deps, {}, again))).toBe('factor_conflict');
   });
 
   test('U8 a session of one factor removes none, whatever it was let through', async () => {
     const { id, caller } = await world.appHolder();
     await world.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
-    expect(await refusalOf(removeTotpFactor(world.deps, {}, caller))).toBe('step_up_required');
+    expect(await outcomeOf(removeTotpFactor(world.deps, {}, caller))).toBe('step_up_required');
     expect(await world.rows('SELECT verified FROM two_factors WHERE "userId" = $1', [id])).toEqual([
       { verified: true },
     ]);
@@ -165,7 +160,7 @@ describe('removing a factor', () => {
   test('A1 another’s passkey is unknown, and stays', async () => {
     const [one, other] = [await world.keyHolder(), await world.keyHolder()];
     const remove = removePasskey(world.deps, { id: other.registered.passkeyId }, one.caller);
-    expect(await refusalOf(remove)).toBe('passkey_unknown');
+    expect(await outcomeOf(remove)).toBe('passkey_unknown');
     expect(await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [other.id])).toHaveLength(1);
     expect(await isLive(one.cookie)).toBe(true);
   });
@@ -198,19 +193,19 @@ describe('resetting what an owner has lost', () => {
 
   test('passkeys go only where asked for; without anything to take nothing is done', async () => {
     const { id, cookie } = await world.keyHolder();
-    expect(await refusalOf(reset(id, false))).toBe('factors_absent');
+    expect(await outcomeOf(reset(id, false))).toBe('factors_absent');
     expect(await isLive(cookie)).toBe(true);
     await reset(id, true);
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 0 }]);
     expect(await told(id)).toEqual([{ detail: { totp: false, passkeys: 1, reason: 'lost the telephone' } }]);
-    expect(await refusalOf(reset(id, true))).toBe('factors_absent');
+    expect(await outcomeOf(reset(id, true))).toBe('factors_absent');
   });
 
   test('whoever lacks a right of its owner resets nothing, nor anybody of an account that is unknown', async () => {
     const { id } = await world.appHolder();
     await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
-    expect(await refusalOf(reset(id, true, { ...nobody, request }))).toBe('rights_exceeded');
+    expect(await outcomeOf(reset(id, true, { ...nobody, request }))).toBe('rights_exceeded');
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 1 }]);
-    expect(await refusalOf(reset('no such user', true))).toBe('user_unknown');
+    expect(await outcomeOf(reset('no such user', true))).toBe('user_unknown');
   });
 });

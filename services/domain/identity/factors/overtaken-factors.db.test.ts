@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
 import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { type HolderWorld, nobody, openHolderWorld, refusalOf } from '../../../platform/testing/worlds/holder-world.ts';
+import { type HolderWorld, nobody, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
 import { upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
@@ -26,7 +27,7 @@ describe('U7 a session that ends while it changes the factors of its account', (
   test('confirms no authenticator app, and one of another secret by now is not confirmed by the code of this', async () => {
     const { id, caller } = await world.person();
     const enrol = async () => codeOf((await enrolTotp(world.deps, { password: world.password }, caller)).totpUri);
-    const confirm = (code: string) => () => refusalOf(confirmTotpEnrolment(world.deps, { code }, caller));
+    const confirm = (code: string) => () => outcomeOf(confirmTotpEnrolment(world.deps, { code }, caller));
     const askAgain = `UPDATE two_factors SET secret = 'another' WHERE "userId" = $1`;
     expect(await overtaken(world.pool, id, askAgain, confirm(await enrol()))).toBe('factor_conflict');
     expect(await overtaken(world.pool, id, END_SESSIONS, confirm(await enrol()))).toBe('unauthenticated');
@@ -37,42 +38,42 @@ describe('U7 a session that ends while it changes the factors of its account', (
 
   test('gets no authenticator app and no recovery codes by a password proved before that, nor does one that is gone', async () => {
     const { id, caller } = await world.keyHolder();
-    const enrol = () => refusalOf(enrolTotp(world.deps, { password: world.password }, caller));
+    const enrol = () => outcomeOf(enrolTotp(world.deps, { password: world.password }, caller));
     const codes = () => world.rows('SELECT "backupCodes", secret FROM two_factors WHERE "userId" = $1', [id]);
     const before = await codes();
     expect(before).toHaveLength(1);
     expect(await overtaken(world.pool, id, END_SESSIONS, enrol)).toBe('unauthenticated');
     expect(await codes()).toEqual(before);
     const gone = await world.person();
-    const enrolGone = () => refusalOf(enrolTotp(world.deps, { password: world.password }, gone.caller));
+    const enrolGone = () => outcomeOf(enrolTotp(world.deps, { password: world.password }, gone.caller));
     expect(await overtaken(world.pool, gone.id, 'DELETE FROM users WHERE id = $1', enrolGone)).toBe('unauthenticated');
   });
 
   test('registers no passkey', async () => {
     const { id, caller } = await world.person();
     const made = await world.newKey(createAuthenticator(), caller);
-    const register = () => refusalOf(registerPasskey(world.deps, made, caller));
+    const register = () => outcomeOf(registerPasskey(world.deps, made, caller));
     expect(await overtaken(world.pool, id, END_SESSIONS, register)).toBe('unauthenticated');
     expect(await passkeysOf(id)).toBe(0);
   });
 
   test('removes none, and cannot begin another ceremony', async () => {
     const { id, caller, registered } = await world.keyHolder();
-    const remove = () => refusalOf(removePasskey(world.deps, { id: registered.passkeyId }, caller));
+    const remove = () => outcomeOf(removePasskey(world.deps, { id: registered.passkeyId }, caller));
     expect(await overtaken(world.pool, id, END_SESSIONS, remove)).toBe('unauthenticated');
     expect(await passkeysOf(id)).toBe(1);
-    expect(await refusalOf(preparePasskey(world.deps, {}, caller))).toBe('unauthenticated');
-    expect(await refusalOf(preparePasskey(world.deps, {}, { ...caller, sessionId: null }))).toBe('unauthenticated');
+    expect(await outcomeOf(preparePasskey(world.deps, {}, caller))).toBe('unauthenticated');
+    expect(await outcomeOf(preparePasskey(world.deps, {}, { ...caller, sessionId: null }))).toBe('unauthenticated');
   });
 
   test('proves no password of an account that is disabled', async () => {
     const { id, caller } = await world.person();
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    expect(await refusalOf(proveOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
+    expect(await outcomeOf(proveOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
       'unauthenticated',
     );
     await world.rows('DELETE FROM users WHERE id = $1', [id]);
-    expect(await refusalOf(proveOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
+    expect(await outcomeOf(proveOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
       'unauthenticated',
     );
   });
@@ -83,7 +84,7 @@ test('an authenticator app is enrolled by a password that a sign-in elsewhere gi
   const upgrade = ['SELECT account_password_upgrade($1, $2, $3)', [id, world.digest, 'a stronger digest']] as const;
   const enrol = () => enrolTotp(world.deps, { password: world.password }, caller);
   const { totpUri } = await whileItWaits(world.pool, [userHeld(id), upgrade], enrol);
-  expect(await refusalOf(confirmTotpEnrolment(world.deps, { code: await codeOf(totpUri) }, caller))).toBe('none');
+  expect(await outcomeOf(confirmTotpEnrolment(world.deps, { code: await codeOf(totpUri) }, caller))).toBe('ok');
 });
 
 test('a stronger digest is put in place with the user held: who reads one under that lock finds it there to the end', async () => {
@@ -113,19 +114,19 @@ describe('passkeys', () => {
        FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
       [id],
     );
-    expect(await refusalOf(preparePasskey(world.deps, {}, caller))).toBe('factor_conflict');
+    expect(await outcomeOf(preparePasskey(world.deps, {}, caller))).toBe('factor_conflict');
   });
 
   test('a database that fails in the middle of a sign-in refuses nobody: 503, nothing recorded, and the proof stays', async () => {
     const { id, key } = await world.keyHolder();
     const proof = await world.assertion(key);
-    const signIn = () => refusalOf(signInWithPasskey(world.deps, proof, nobody));
+    const signIn = () => outcomeOf(signInWithPasskey(world.deps, proof, nobody));
     const refusals = async () =>
       (await world.rows(`SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused'`)).length;
     const before = await refusals();
     expect(await cutOff(world.pool, id, signIn)).toBe('store_unavailable');
     expect(await refusals()).toBe(before);
-    expect(await signIn()).toBe('none');
+    expect(await signIn()).toBe('ok');
   });
 
   test('a challenge whose row is broken is a defect of ours, not a passkey refused', async () => {

@@ -2,14 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import {
-  cookieOf,
-  type HolderWorld,
-  nobody,
-  openHolderWorld,
-  refusalOf,
-} from '../../../platform/testing/worlds/holder-world.ts';
+import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import type { PasskeyResponse } from './auth-factors.ts';
 import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';
@@ -27,7 +22,7 @@ const passkeysOf = async (id: string) => (await world.rows('SELECT 1 FROM passke
 const sessionsOf = async (id: string) => (await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
 const signIn = (response: PasskeyResponse, cookie?: string) =>
   signInWithPasskey(world.deps, { ...response, cookie }, nobody);
-const refused = (response: PasskeyResponse, cookie?: string) => refusalOf(signIn(response, cookie));
+const refused = (response: PasskeyResponse, cookie?: string) => outcomeOf(signIn(response, cookie));
 /** Ceremonies that prove nothing to us. */
 const UNFIT = [{ verifiesUser: false }, { origin: 'https://evil.example' }, { rpId: 'evil.example' }];
 
@@ -65,7 +60,7 @@ describe('registering a passkey', () => {
   test('refuses a user not verified, another origin or party, and a challenge that was given to somebody else', async () => {
     const { id, cookie, caller } = await world.person();
     const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
-      refusalOf(registerPasskey(world.deps, await made, caller));
+      outcomeOf(registerPasskey(world.deps, await made, caller));
     for (const ceremony of UNFIT)
       expect(await register(world.newKey(createAuthenticator(), caller, ceremony))).toBe('passkey_refused');
     const stranger = await world.person();
@@ -81,7 +76,7 @@ describe('registering a passkey', () => {
     const holder = await world.keyHolder();
     const { id, cookie, caller } = await world.person();
     const made = await world.newKey(holder.key, caller);
-    expect(await refusalOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
+    expect(await outcomeOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
     expect([await passkeysOf(id), await passkeysOf(holder.id)]).toEqual([0, 1]);
     expect(await isLive(cookie)).toBe(true);
   });
@@ -94,7 +89,7 @@ describe('registering a passkey', () => {
        FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
       [id],
     );
-    expect(await refusalOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
+    expect(await outcomeOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
     expect(await passkeysOf(id)).toBe(20);
   });
 });
@@ -118,7 +113,7 @@ describe('signing in with a passkey', () => {
     const { id, key } = await world.keyHolder();
     const proof = await world.assertion(key);
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => refused(proof)));
-    expect(outcomes.sort()).toEqual(['none', 'passkey_refused', 'passkey_refused', 'passkey_refused']);
+    expect(outcomes.sort()).toEqual(['ok', 'passkey_refused', 'passkey_refused', 'passkey_refused']);
     expect(await sessionsOf(id)).toBe(2);
   });
 
@@ -133,7 +128,7 @@ describe('signing in with a passkey', () => {
     const before = await count();
     for (const ceremony of UNFIT) expect(await refused(await world.assertion(key, ceremony))).toBe('passkey_refused');
     expect(await refused(await world.assertion(createAuthenticator()))).toBe('passkey_refused');
-    expect(await refused(await world.assertion(key))).toBe('none');
+    expect(await refused(await world.assertion(key))).toBe('ok');
     key.rewind();
     expect(await refused(await world.assertion(key))).toBe('passkey_refused');
     expect(await count()).toBe(before + 5);
@@ -170,7 +165,7 @@ describe('renaming a passkey', () => {
   test('A1 one’s own gets the name and an event; another’s is unknown, and keeps its own', async () => {
     const [one, other] = [await world.keyHolder(), await world.keyHolder()];
     const rename = (id: string) => renamePasskey(world.deps, { id, name: 'blue key' }, one.caller);
-    expect(await refusalOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');
+    expect(await outcomeOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');
     expect((await listPasskeys(world.deps, other.caller)).passkeys).toMatchObject([{ name: 'a key' }]);
     expect(await rename(one.registered.passkeyId)).toMatchObject({ id: one.registered.passkeyId, name: 'blue key' });
     expect((await listPasskeys(world.deps, one.caller)).passkeys).toMatchObject([{ name: 'blue key' }]);

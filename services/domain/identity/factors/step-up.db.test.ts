@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
-import {
-  cookieOf,
-  type HolderWorld,
-  openHolderWorld,
-  refusalOf,
-} from '../../../platform/testing/worlds/holder-world.ts';
+import { cookieOf, type HolderWorld, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
 import type { Caller } from '../../ports.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { type StepUpInput, stepUp } from './step-up.ts';
@@ -18,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-const refused = (input: StepUpInput, caller: Caller) => refusalOf(stepUp(world.deps, input, caller));
+const refused = (input: StepUpInput, caller: Caller) => outcomeOf(stepUp(world.deps, input, caller));
 const events = (id: string) =>
   world.rows(
     `SELECT outcome, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type = 'user.stepped_up' ORDER BY id`,

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { codeOfError, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
+import { openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { grantRole, removeRole } from './assign-role.ts';
 import { deleteUser, disableUser, enableUser } from './disable-user.ts';
 import { endUserSessions } from './end-user-sessions.ts';
@@ -71,7 +72,7 @@ describe('nobody acts on somebody with more rights than their own: rights_exceed
       () => deleteUser(world.deps, given, by.caller),
       () => removeRole(world.deps, { ...given, role: 'admin' }, by.caller),
     ];
-    for (const act of acts) expect(await codeOfError(act())).toBe('rights_exceeded');
+    for (const act of acts) expect(await outcomeOf(act())).toBe('rights_exceeded');
     expect(await world.accountOf(target.id)).toMatchObject({ disabledAt: null, roles: ['admin', 'user'] });
     expect(await world.sessionsOf(target.id)).toBe(1);
   });
@@ -79,7 +80,7 @@ describe('nobody acts on somebody with more rights than their own: rights_exceed
   test('nor to give a role with rights that the giver lacks', async () => {
     const [by, target] = [await world.signedIn({ roles: ['operator'] }), await world.somebody()];
     const given = { userId: target.id, reason, role: 'admin' };
-    expect(await codeOfError(grantRole(world.deps, given, by.caller))).toBe('rights_exceeded');
+    expect(await outcomeOf(grantRole(world.deps, given, by.caller))).toBe('rights_exceeded');
     expect(await rolesOf(target.id)).toEqual(['user']);
   });
 });
@@ -94,26 +95,26 @@ describe('an installation keeps an administrator', () => {
     ],
   ])('the only one is not %s: last_admin; beside another one they may be', async (_what, act) => {
     const only = await admin();
-    expect(await codeOfError(act(only.id))).toBe('last_admin');
+    expect(await outcomeOf(act(only.id))).toBe('last_admin');
     expect(await rolesOf(only.id)).toEqual(['admin', 'user']);
     expect(await world.sessionsOf(only.id)).toBe(1);
     await admin();
-    expect(await codeOfError(act(only.id))).toBe('none');
+    expect(await outcomeOf(act(only.id))).toBe('ok');
   });
 
   test('another one who is disabled does not count, and may go', async () => {
     const [only, disabled] = [await admin(), await admin()];
     await disableUser(world.deps, { userId: disabled.id, reason }, world.system);
-    expect(await codeOfError(deleteUser(world.deps, { userId: only.id, reason }, world.system))).toBe('last_admin');
-    expect(await codeOfError(deleteUser(world.deps, { userId: disabled.id, reason }, world.system))).toBe('none');
+    expect(await outcomeOf(deleteUser(world.deps, { userId: only.id, reason }, world.system))).toBe('last_admin');
+    expect(await outcomeOf(deleteUser(world.deps, { userId: disabled.id, reason }, world.system))).toBe('ok');
   });
 
   test('of two who are disabled at once one stays', async () => {
     const [one, other] = [await admin(), await admin()];
     const acts = [one, other].map(({ id: userId }) =>
-      codeOfError(disableUser(world.deps, { userId, reason }, world.system)),
+      outcomeOf(disableUser(world.deps, { userId, reason }, world.system)),
     );
-    expect((await Promise.all(acts)).sort()).toEqual(['last_admin', 'none']);
+    expect((await Promise.all(acts)).sort()).toEqual(['last_admin', 'ok']);
     expect(
       await world.rows('SELECT 1 FROM users WHERE id = ANY ($1) AND "disabledAt" IS NULL', [[one.id, other.id]]),
     ).toHaveLength(1);
@@ -165,7 +166,7 @@ describe('a role', () => {
   test('that there is not is not given: role_unknown', async () => {
     const { id: userId } = await world.somebody();
     const given = { userId, reason, role: 'emperor' };
-    expect(await codeOfError(grantRole(world.deps, given, world.system))).toBe('role_unknown');
+    expect(await outcomeOf(grantRole(world.deps, given, world.system))).toBe('role_unknown');
     expect(await rolesOf(userId)).toEqual(['user']);
   });
 });
@@ -183,12 +184,12 @@ describe('an account that is not there', () => {
       removeRole(world.deps, role, world.system),
       showUser(world.deps, given.userId),
     ];
-    expect(await Promise.all(acts.map(codeOfError))).toEqual(acts.map(() => 'user_unknown'));
+    expect(await Promise.all(acts.map(outcomeOf))).toEqual(acts.map(() => 'user_unknown'));
   });
 
   test('is also one that goes while the act waits for it', async () => {
     const { id } = await world.somebody();
-    const act = () => codeOfError(disableUser(world.deps, { userId: id, reason }, world.system));
+    const act = () => outcomeOf(disableUser(world.deps, { userId: id, reason }, world.system));
     expect(await overtaken(world.pool, id, 'DELETE FROM users WHERE id = $1', act)).toBe('user_unknown');
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { codeOfError, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { listUsers, showUser } from './read-users.ts';
 
@@ -74,7 +75,7 @@ describe('the list of accounts', () => {
 
   test('refuses a cursor of another list: cursor_invalid', async () => {
     const cursor = Buffer.from(JSON.stringify([ids[0]])).toString('base64url');
-    expect(await codeOfError(listUsers(world.deps, { limit: 1, cursor }))).toBe('cursor_invalid');
+    expect(await outcomeOf(listUsers(world.deps, { limit: 1, cursor }))).toBe('cursor_invalid');
   });
 
   test('takes a moment before the years of the database for its beginning', async () => {

@@ -7,7 +7,8 @@ import {
   insertUser,
   refreshSettings,
 } from '../../../platform/testing/made/families.ts';
-import { codeOf, type LoginWorld, openLoginWorld, operator } from '../../../platform/testing/worlds/login-world.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { type LoginWorld, openLoginWorld, operator } from '../../../platform/testing/worlds/login-world.ts';
 import type { Transact } from '../../ports.ts';
 import { createFamily } from './create-family.ts';
 import { checkRefreshToken } from './refresh-token-format.ts';
@@ -131,7 +132,7 @@ describe('a new family', () => {
     const expired = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [expired]);
     for (const sessionId of [randomUUID(), foreign, expired])
-      expect(await codeOf(copy.create({ userId, sessionId }))).toBe('session_ended');
+      expect(await outcomeOf(copy.create({ userId, sessionId }))).toBe('session_ended');
     const { rows } = await copy.pool.query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
     expect(rows).toEqual([]);
   });
@@ -148,7 +149,7 @@ describe('a new family', () => {
       { userId, clientId },
       { userId, clientId: 'none' },
     ])
-      expect(await codeOf(copy.create(family))).toBe('session_ended');
+      expect(await outcomeOf(copy.create(family))).toBe('session_ended');
   });
 
   test('whose session ends while it begins does not outlive it', async () => {
@@ -157,7 +158,7 @@ describe('a new family', () => {
     const client = await copy.pool.connect();
     await client.query('BEGIN');
     await client.query('DELETE FROM sessions WHERE id = $1', [sessionId]);
-    const family = codeOf(copy.create({ userId, sessionId }));
+    const family = outcomeOf(copy.create({ userId, sessionId }));
     await expect
       .poll(
         async () =>
@@ -213,7 +214,7 @@ describe('a new family', () => {
     await client.query(
       'ALTER TABLE audit_outbox ADD CONSTRAINT refuse_families CHECK (type <> $$token.family_created$$) NOT VALID',
     );
-    await codeOf(copy.create({ userId }));
+    await outcomeOf(copy.create({ userId }));
     await client.query('ALTER TABLE audit_outbox DROP CONSTRAINT refuse_families');
     client.release();
     expect((await copy.pool.query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).rows).toEqual([]);

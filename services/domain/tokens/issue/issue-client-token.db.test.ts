@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '../../../platform/testing/flows/people.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import { signingUnavailable } from '../../keys/errors.ts';
@@ -23,11 +24,6 @@ afterAll(() => world?.close());
 
 const issue = (input: ClientTokenInput = {}, caller: Caller = client, changes: Partial<ClientTokenPorts> = {}) =>
   issueClientToken({ ...world.ports, ...changes }, input, caller);
-const code = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'ok',
-    (err: { code?: string }) => err.code ?? String(err),
-  );
 const eventsOf = (clientId: string) =>
   world.rows(
     `SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1 ORDER BY id`,
@@ -64,19 +60,19 @@ describe('a client’s own token', () => {
     [{ resource: 'https://tasks.test', audience: 'https://payments.test' }, 'target_invalid'],
   ])('%o is refused, and the refusal is durable before the answer', async (input, refused) => {
     const own = await world.newClient(['reports'], { audiences: ['https://tasks.test'] });
-    expect(await code(issue(input, own))).toBe(refused);
+    expect(await outcomeOf(issue(input, own))).toBe(refused);
     const detail = { grant: 'client_credentials', reason: refused };
     expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'refused', target_id: null, detail }]);
   });
 
   test('is for clients with the grant', async () => {
     const own = await world.newClient([], { grantTypes: ['refresh_token'] });
-    expect(await code(issue({}, own))).toBe('grant_not_allowed');
+    expect(await outcomeOf(issue({}, own))).toBe('grant_not_allowed');
   });
 
   test('is for who showed the client’s secret, not for who holds a token of it, nor for people', async () => {
-    expect(await code(issue({}, { ...client, by: 'bearer' }))).toBe('client_unauthenticated');
-    expect(await code(issue({}, testCaller))).toBe('client_unauthenticated');
+    expect(await outcomeOf(issue({}, { ...client, by: 'bearer' }))).toBe('client_unauthenticated');
+    expect(await outcomeOf(issue({}, testCaller))).toBe('client_unauthenticated');
   });
 
   test('is bound to the keys proved with the request', async () => {
@@ -91,9 +87,11 @@ describe('a client’s own token', () => {
 
   test('is given to nobody when it cannot be signed, or the database has lost commits', async () => {
     const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
-    expect(await code(issue({}, client, { keyRing }))).toBe('signing_unavailable');
+    expect(await outcomeOf(issue({}, client, { keyRing }))).toBe('signing_unavailable');
     const state = () => ({ ...world.ports.revocations.state(), rewound: true });
-    expect(await code(issue({}, client, { revocations: { ...world.ports.revocations, state } }))).toBe('state_rewound');
+    expect(await outcomeOf(issue({}, client, { revocations: { ...world.ports.revocations, state } }))).toBe(
+      'state_rewound',
+    );
   });
 
   test('with GROUP_COMMIT off has a statement of its own, and the same row', async () => {
@@ -133,7 +131,7 @@ describe('a grant', () => {
   });
 
   test.each([{}, { refresh_token: '' }])('of a refresh with %o is told what is missing', async (form) => {
-    expect(await code(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid');
+    expect(await outcomeOf(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid');
   });
 
   test('of a refresh gives a pair, presented with a proof where one came with it (RFC 9449 §5)', async () => {

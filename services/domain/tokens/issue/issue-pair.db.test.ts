@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson, type Person } from '../../../platform/testing/flows/people.ts';
 import { insertUser } from '../../../platform/testing/made/families.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../../ports.ts';
@@ -31,11 +32,6 @@ const callerOf = ({ id, sessionId }: Pick<Person, 'id' | 'sessionId'>, changes: 
 });
 const issue = (caller: Caller, input: IssuePairInput = {}, changes: Partial<IssuePorts> = {}) =>
   issuePair({ ...world.ports, ...changes }, input, caller);
-const code = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'ok',
-    (err: { code?: string }) => err.code ?? String(err),
-  );
 const newUser = () => insertUser(world.stores.pools.main);
 const familiesOf = (userId: string) =>
   world.rows('SELECT sid, client_id, scope, audience, device FROM refresh_families WHERE user_id = $1', [userId]);
@@ -55,10 +51,10 @@ test('a session’s own pair speaks of its login, and nobody needs a permission 
 
 test('who may not issue gets no pair: not for another, not by a bearer token for oneself; the refusal is recorded', async () => {
   const [person, other] = [await newPerson(world), await newUser()];
-  expect(await code(issue(callerOf(person), { userId: other }))).toBe('permission_missing');
-  expect(await code(issue(callerOf(person, { by: 'bearer' })))).toBe('permission_missing');
-  expect(await code(issue(callerOf(person, { sessionId: null })))).toBe('permission_missing');
-  expect(await code(issue({ kind: 'anonymous', request: testCaller.request }, { userId: other }))).toBe(
+  expect(await outcomeOf(issue(callerOf(person), { userId: other }))).toBe('permission_missing');
+  expect(await outcomeOf(issue(callerOf(person, { by: 'bearer' })))).toBe('permission_missing');
+  expect(await outcomeOf(issue(callerOf(person, { sessionId: null })))).toBe('permission_missing');
+  expect(await outcomeOf(issue({ kind: 'anonymous', request: testCaller.request }, { userId: other }))).toBe(
     'permission_missing',
   );
   expect(await familiesOf(other)).toEqual([]);
@@ -95,24 +91,24 @@ test('the process itself has signed the user in: its pair says when', async () =
 
 test('for anyone means for somebody: without a user, or for one who is not there, no login begins', async () => {
   const client = await world.newClient(['tokens:issue']);
-  expect(await code(issue(client))).toBe('request_invalid');
-  expect(await code(issue(client, { userId: randomUUID() }))).toBe('user_unknown');
+  expect(await outcomeOf(issue(client))).toBe('request_invalid');
+  expect(await outcomeOf(issue(client, { userId: randomUUID() }))).toBe('user_unknown');
 });
 
 test('a session that is gone gives nothing, and is told so', async () => {
   const person = await newPerson(world);
   await world.rows('DELETE FROM sessions WHERE id = $1', [person.sessionId]);
-  expect(await code(issue(callerOf(person)))).toBe('session_ended');
+  expect(await outcomeOf(issue(callerOf(person)))).toBe('session_ended');
 });
 
 test('a scope or audience beyond the client’s, and a role that the user lacks, begin no login', async () => {
   const client = await world.newClient(['tokens:issue'], { audiences: [] });
   const userId = await newUser();
-  expect(await code(issue(client, { userId, scope: 'openid keys:manage' }))).toBe('scope_invalid');
-  expect(await code(issue(client, { userId, audience: 'https://tasks.test' }))).toBe('target_invalid');
-  expect(await code(issue(client, { userId, role: 'admin' }))).toBe('role_not_held');
+  expect(await outcomeOf(issue(client, { userId, scope: 'openid keys:manage' }))).toBe('scope_invalid');
+  expect(await outcomeOf(issue(client, { userId, audience: 'https://tasks.test' }))).toBe('target_invalid');
+  expect(await outcomeOf(issue(client, { userId, role: 'admin' }))).toBe('role_not_held');
   expect(await familiesOf(userId)).toEqual([]);
-  expect(await code(issue(client, { userId, role: 'user' }))).toBe('ok');
+  expect(await outcomeOf(issue(client, { userId, role: 'user' }))).toBe('ok');
 });
 
 test.each([
@@ -121,7 +117,7 @@ test.each([
 ])('a client of which every token is bound (%o) gets no unbound pair', async (changes, refused) => {
   const client = await world.newClient(['tokens:issue'], changes);
   const userId = await newUser();
-  expect(await code(issue(client, { userId }))).toBe(refused);
+  expect(await outcomeOf(issue(client, { userId }))).toBe(refused);
   expect(await familiesOf(userId)).toEqual([]);
 });
 
@@ -129,7 +125,7 @@ test('a client that was deleted since it proved who it is gets no pair', async (
   const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
   await world.rows('DELETE FROM oauth_clients WHERE "clientId" = $1', [client.clientId]);
   await world.reload();
-  expect(await code(issue(client, { userId }))).toBe('client_unauthenticated');
+  expect(await outcomeOf(issue(client, { userId }))).toBe('client_unauthenticated');
   expect(await familiesOf(userId)).toEqual([]);
 });
 
@@ -138,15 +134,15 @@ test('a person with tokens:issue needs a fresh login, and gives nobody more than
   const admin = await newUser();
   await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
   const caller = callerOf(person, { by: 'bearer', permissions: new Set(['tokens:issue']) });
-  expect(await code(issue({ ...caller, authTime: 1 }, { userId: plain }))).toBe('step_up_required');
-  expect(await code(issue(caller, { userId: admin }))).toBe('permission_missing');
+  expect(await outcomeOf(issue({ ...caller, authTime: 1 }, { userId: plain }))).toBe('step_up_required');
+  expect(await outcomeOf(issue(caller, { userId: admin }))).toBe('permission_missing');
   // A part of the scope hides rights from the token, not from our own pages, which act for the user in full.
-  expect(await code(issue(caller, { userId: admin, scope: 'openid' }))).toBe('permission_missing');
+  expect(await outcomeOf(issue(caller, { userId: admin, scope: 'openid' }))).toBe('permission_missing');
   expect(await familiesOf(admin)).toEqual([]);
   expect(await refusalsOf(person.id)).toMatchObject([{ target_id: admin }, { target_id: admin }]);
-  expect(await code(issue(caller, { userId: plain }))).toBe('ok');
+  expect(await outcomeOf(issue(caller, { userId: plain }))).toBe('ok');
   const all = { ...caller, permissions: world.ports.access.permissions() };
-  expect(await code(issue(all, { userId: admin }))).toBe('ok');
+  expect(await outcomeOf(issue(all, { userId: admin }))).toBe('ok');
 });
 
 test('through another client a person gives what the token itself may do, and no more is asked of them', async () => {
@@ -155,7 +151,7 @@ test('through another client a person gives what the token itself may do, and no
   const admin = await newUser();
   await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
   const caller = callerOf(person, { by: 'bearer', clientId, permissions: new Set(['tokens:issue']) });
-  expect(await code(issue(caller, { userId: admin, scope: 'openid keys:manage' }))).toBe('permission_missing');
+  expect(await outcomeOf(issue(caller, { userId: admin, scope: 'openid keys:manage' }))).toBe('permission_missing');
   const { access_token } = await issue(caller, { userId: admin, scope: 'openid' });
   expect(decodeJwt(access_token)).toMatchObject({ sub: admin, permissions: [], act: { sub: clientId } });
 });
@@ -167,13 +163,13 @@ test('a retry with the same key gets the same login and begins nothing; another 
   expect(second.refresh_token).toBe(first.refresh_token);
   expect(decodeJwt(second.access_token)).toEqual(decodeJwt(first.access_token));
   expect(await familiesOf(userId)).toHaveLength(1);
-  expect(await code(issue(client, { ...input, scope: 'openid' }))).toBe('idempotency_key_reused');
+  expect(await outcomeOf(issue(client, { ...input, scope: 'openid' }))).toBe('idempotency_key_reused');
 });
 
 test('a rewound database begins no login', async () => {
   const { revocations } = world.ports;
   const rewound = { ...revocations, state: () => ({ ...revocations.state(), rewound: true }) };
   const userId = await newUser();
-  expect(await code(issue(testCaller, { userId }, { revocations: rewound }))).toBe('state_rewound');
+  expect(await outcomeOf(issue(testCaller, { userId }, { revocations: rewound }))).toBe('state_rewound');
   expect(await familiesOf(userId)).toEqual([]);
 });

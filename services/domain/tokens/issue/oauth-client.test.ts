@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { outcomeOfCall } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import type { AccessDirectory, Client } from '../../access/access-directory.ts';
 import type { Caller } from '../../ports.ts';
@@ -24,14 +25,6 @@ const proved: Caller = {
   isVetted: true,
   request: testCaller.request,
 };
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return 'none';
-  } catch (err) {
-    return (err as { code: string }).code;
-  }
-}
 
 test('a client that was disabled or deleted while its body was read is nobody any more', async () => {
   expect(oauthClient({ access: accessTo({}) }, undefined, proved)).toEqual({
@@ -39,9 +32,9 @@ test('a client that was disabled or deleted while its body was read is nobody an
     isAuthenticated: true,
   });
   const gone = { client: () => undefined } as unknown as AccessDirectory;
-  expect(codeOf(() => oauthClient({ access: gone }, 'service', proved))).toBe('client_unauthenticated');
+  expect(outcomeOfCall(() => oauthClient({ access: gone }, 'service', proved))).toBe('client_unauthenticated');
   const access = accessTo({ disabled: true });
-  expect(codeOf(() => oauthClient({ access }, 'service', proved))).toBe('client_unauthenticated');
+  expect(outcomeOfCall(() => oauthClient({ access }, 'service', proved))).toBe('client_unauthenticated');
   const ports = {
     access,
     revocations: { state: () => ({ rewound: false }) },
@@ -51,7 +44,7 @@ test('a client that was disabled or deleted while its body was read is nobody an
 });
 
 test('header and form that name different clients are a contradiction (RFC 6749 §2.3)', () => {
-  expect(codeOf(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid');
+  expect(outcomeOfCall(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid');
 });
 
 test('who authenticated may name itself in the form, or leave its name empty', () => {
@@ -62,7 +55,7 @@ test('who authenticated may name itself in the form, or leave its name empty', (
 test('a public client speaks by its name alone; one with a secret, disabled or unknown does not (RFC 6749 §3.2.1)', () => {
   const anonymous: Caller = { kind: 'anonymous', request: testCaller.request };
   const of = (changes: Partial<Client>, named: string | undefined = 'service') =>
-    codeOf(() => oauthClient({ access: accessTo(changes) }, named, anonymous));
+    outcomeOfCall(() => oauthClient({ access: accessTo(changes) }, named, anonymous));
   const pub = { secretHash: null, authMethod: 'none' };
   expect(oauthClient({ access: accessTo(pub) }, 'service', anonymous)).toEqual({
     clientId: 'service',
@@ -72,5 +65,7 @@ test('a public client speaks by its name alone; one with a secret, disabled or u
     expect(of(changes)).toBe('client_unauthenticated');
   expect(of({ ...pub, secretHash: Buffer.alloc(32) })).toBe('client_unauthenticated');
   expect(of(pub, 'another')).toBe('client_unauthenticated');
-  expect(codeOf(() => oauthClient({ access: accessTo(pub) }, undefined, anonymous))).toBe('client_unauthenticated');
+  expect(outcomeOfCall(() => oauthClient({ access: accessTo(pub) }, undefined, anonymous))).toBe(
+    'client_unauthenticated',
+  );
 });

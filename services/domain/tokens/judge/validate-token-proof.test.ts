@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { newProofMaker } from '../../../platform/testing/counterparts/dpop.ts';
+import { outcomeOfCall } from '../../../platform/testing/outcome.ts';
 import { reasonOf, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
 import { tokenTypeOf } from '../access-token.ts';
 import { checkDpopProof } from '../dpop/dpop-proof.ts';
@@ -52,22 +53,14 @@ describe('D2: a token bound to a DPoP key', () => {
     const judgedBefore = { proof: 'over by now', htm: 'GET', htu: HTU, isChecked: true } as const;
     expect(bearerCaller(world.ports, bound, request, judgedBefore)).toMatchObject({ kind: 'user' });
     expect(bearerCaller(world.ports, `${bound}x`, request, judgedBefore)).toBeNull();
-    const codeOf = (work: () => unknown): string => {
-      try {
-        work();
-        return 'none';
-      } catch (err) {
-        return (err as { code: string }).code;
-      }
-    };
-    expect(codeOf(() => bearerCaller(world.ports, bound, request, proof('other')))).toBe('dpop_proof_invalid');
-    expect(codeOf(() => bearerCaller(world.ports, bound, request, { proof: '', htm: 'GET', htu: HTU }))).toBe(
+    expect(outcomeOfCall(() => bearerCaller(world.ports, bound, request, proof('other')))).toBe('dpop_proof_invalid');
+    expect(outcomeOfCall(() => bearerCaller(world.ports, bound, request, { proof: '', htm: 'GET', htu: HTU }))).toBe(
       'dpop_proof_invalid',
     );
     const strict = { ...world.ports, tokenSettings: { ...world.ports.tokenSettings, requireDpopNonce: true } };
-    expect(codeOf(() => bearerCaller(strict, bound, request, proof(bound)))).toBe('dpop_nonce_required');
+    expect(outcomeOfCall(() => bearerCaller(strict, bound, request, proof(bound)))).toBe('dpop_nonce_required');
     const old = { proof: maker.proof('GET', HTU, { accessToken: bound, nonce: 'x' }), htm: 'GET', htu: HTU };
-    expect(codeOf(() => bearerCaller(world.ports, bound, request, old))).toBe('dpop_nonce_required');
+    expect(outcomeOfCall(() => bearerCaller(world.ports, bound, request, old))).toBe('dpop_nonce_required');
   });
 });
 

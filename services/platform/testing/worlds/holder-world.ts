@@ -55,13 +55,6 @@ export type HolderWorld = Pick<PeopleWorld, 'pool' | 'deps' | 'rows' | 'close'> 
   assertion(key: Authenticator, ceremony?: Ceremony): Promise<PasskeyResponse>;
 };
 
-/** The code an error refuses with; `none` where nothing is refused. */
-export const refusalOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => 'none',
-    (err: unknown) => (err as { code?: unknown }).code,
-  );
-
 export const cookieOf = ({ setCookie }: { readonly setCookie: readonly string[] }): string =>
   setCookie.map((line) => line.split(';', 1)[0]).join('; ');
 

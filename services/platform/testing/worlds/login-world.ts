@@ -1,10 +1,10 @@
 // For tests only: logins that begin and end on one database, and what is written of them.
 import type { Caller, Transact } from '../../../domain/ports.ts';
 import type { CreatedFamily, NewFamily } from '../../../domain/tokens/families/create-family.ts';
-import { isAppError } from '../../define/error.ts';
 import { createTransact } from '../../postgres/pool.ts';
 import type { Json } from '../http-client.ts';
 import { callerFrom, type FamilyCopy, insertSession, insertUser } from '../made/families.ts';
+import { outcomeOf } from '../outcome.ts';
 import { type FamilyWorld, openFamilyWorld } from './family-world.ts';
 
 /** Who may end what is not theirs. */
@@ -30,13 +30,6 @@ export type LoginWorld = FamilyWorld & {
   endsOf(value: string): Promise<Json[]>;
 };
 
-/** `ok`, or the code of the error. */
-export const codeOf = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'ok',
-    (err: unknown) => (isAppError(err) ? err.code : String(err)),
-  );
-
 export async function openLoginWorld(): Promise<LoginWorld> {
   const world = await openFamilyWorld();
   const copy = world.copyWith();
@@ -53,7 +46,7 @@ export async function openLoginWorld(): Promise<LoginWorld> {
       const sessionId = await insertSession(pool, userId);
       return { userId, sessionId, ...(await copy.create({ userId, sessionId, ...family })) };
     },
-    refreshed: (token) => codeOf(copy.refresh(token)),
+    refreshed: (token) => outcomeOf(copy.refresh(token)),
     eventsOf: (targetId) =>
       rows(
         `SELECT type, outcome, actor_kind, actor_id, client_id, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id`,

@@ -19,13 +19,6 @@ export const nobody: Caller = {
   request: { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' },
 };
 
-/** The code of the error that some work ends with; `'none'`: it succeeds. */
-export const codeOfError = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => 'none',
-    (err: unknown) => (err as { code?: unknown }).code ?? err,
-  );
-
 export type SomebodyOptions = {
   /** Opens the account with `password` of the world; one digest serves everybody. */
   readonly hasPassword?: boolean;

@@ -1,0 +1,15 @@
+// For tests only: how some work ends.
+const codeIn = (err: unknown): string => String((err as { code?: unknown }).code ?? err);
+
+/** `ok`, or the code of the error that the work ends with; of an error without one, what it says. */
+export const outcomeOf = (work: Promise<unknown>): Promise<string> => work.then(() => 'ok', codeIn);
+
+/** The same of work that is over when it returns. */
+export function outcomeOfCall(work: () => unknown): string {
+  try {
+    work();
+    return 'ok';
+  } catch (err) {
+    return codeIn(err);
+  }
+}
