@@ -71,7 +71,8 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
   if (result instanceof Answer) {
     reply.code(result.status);
     for (const [name, value] of Object.entries(result.headers)) reply.header(name, value as string | string[]);
-    return result.body ?? '';
+    // A length or type beside 304 would be taken for those of the answer that the cache keeps (RFC 9110 §8.6, RFC 9111 §3.2).
+    return result.status === 304 ? reply.send() : (result.body ?? '');
   }
   reply.code(successStatus);
   // An answer without a body is empty, not the JSON text null.

@@ -50,6 +50,14 @@ describe('the key set', () => {
     expect([again.status, again.body, again.headers.get('etag')]).toEqual([304, undefined, etag]);
   });
 
+  test('unchanged, is told without a length or type that a cache would take for those of its own copy', async () => {
+    for (const path of ['/.well-known/jwks.json', '/api/auth/jwks']) {
+      const { status, headers } = await get(path, { headers: { 'if-none-match': '*' } });
+      const named = ['content-length', 'content-type'].filter((name) => headers.has(name));
+      expect([status, named]).toEqual([304, []]);
+    }
+  });
+
   test('verifies tokens of this API with jose alone (RS256 by default, D-KEY-08)', async () => {
     const keySet = createLocalJWKSet((await get('/.well-known/jwks.json')).body);
     const { protectedHeader } = await jwtVerify(await tokenOfOperator(api), keySet, { issuer: API_URL, typ: 'at+jwt' });

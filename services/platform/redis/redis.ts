@@ -4,6 +4,9 @@ import type { Redis } from '../../domain/ports.ts';
 /** A command that takes longer is given up: Redis is speed, and slow speed is none. */
 const COMMAND_TIMEOUT_MS = 500;
 
+/** How often Redis is asked whether it still answers. */
+const BEAT_MS = 1_000;
+
 const common: RedisOptions = {
   lazyConnect: false,
   enableOfflineQueue: false,
@@ -16,12 +19,26 @@ export const connectClient = (url: string, options: RedisOptions): Client => new
 
 const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n`;
 
-export type RedisConnection = Redis & { readonly isReady: () => boolean; close(): Promise<void> };
+export type RedisConnection = Redis & {
+  /** Connected, and answering within the deadline of a command: a frozen server keeps its connections. */
+  readonly isReady: () => boolean;
+  close(): Promise<void>;
+};
 
 /** Connects in the background; commands reject at once while there is no connection. */
 export function connectRedis(url: string, onError: (err: Error) => void): RedisConnection {
   const client = new Client(url, { ...common, maxRetriesPerRequest: 1, commandTimeout: COMMAND_TIMEOUT_MS });
   client.on('error', onError);
+  let isAnswering = true;
+  client.on('ready', () => {
+    isAnswering = true;
+  });
+  const beat = setInterval(async () => {
+    isAnswering = await client.ping().then(
+      () => true,
+      () => false,
+    );
+  }, BEAT_MS).unref();
   const followers = new Set<Client>();
 
   const follow: Redis['follow'] = (stream, onEntry) => {
@@ -56,7 +73,7 @@ export function connectRedis(url: string, onError: (err: Error) => void): RedisC
   };
 
   return {
-    isReady: () => client.status === 'ready',
+    isReady: () => client.status === 'ready' && isAnswering,
     get: (key) => client.get(key),
     getMany: (keys) => (keys.length === 0 ? Promise.resolve([]) : client.mget([...keys])),
     set: async (key, value, ttlSeconds) => {
@@ -81,6 +98,7 @@ export function connectRedis(url: string, onError: (err: Error) => void): RedisC
       await client.ping();
     },
     close: async () => {
+      clearInterval(beat);
       for (const reader of followers) reader.disconnect();
       client.disconnect();
     },

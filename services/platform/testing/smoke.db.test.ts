@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '../define/statement.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { connectRedis } from '../redis/redis.ts';
+import { startTcpProxy } from './processes/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from './stores.ts';
 
 let database: TestDatabase;
@@ -46,4 +47,16 @@ test('Redis answers through the port', async () => {
   expect(await redis.getAndDelete('a')).toBe('1');
   expect(await redis.increment('n', 10)).toBe(1);
   await redis.close();
+});
+
+test('Redis that keeps its connections and answers nothing is not ready, until it answers again', async () => {
+  const proxy = await startTcpProxy(testRedisUrl());
+  const redis = connectRedis(proxy.url, () => {});
+  await expect.poll(() => redis.isReady()).toBe(true);
+  proxy.freeze();
+  await expect.poll(() => redis.isReady(), { timeout: 10_000 }).toBe(false);
+  proxy.thaw();
+  await expect.poll(() => redis.isReady(), { timeout: 10_000 }).toBe(true);
+  await redis.close();
+  await proxy.cut();
 });
