@@ -69,6 +69,22 @@ test('who ended it is told as oneself or as somebody with the right to, and neve
   expect(await ended('user_id', () => admin)).toEqual(['admin_ended', 'session.ended', 'user']);
 });
 
+test.each([
+  ['session_limit', 'session_id', 'session.ended'],
+  ['step_up', 'session_id', 'session.ended'],
+  ['address_proved', 'user_id', 'session.ended'],
+  ['social_sign_in', 'user_id', 'session.ended'],
+  ['restore_accepted', 'family_id', 'token.family_ended'],
+  ['code_reused', 'family_id', 'oauth.code_reused'],
+] as const)('a login that the rule %s ended says so, and lays it at nobody’s door', async (rule, kind, event) => {
+  const person = await newPerson(world);
+  const { fid } = decodeJwt(person.bearer) as { fid: string };
+  const value = { session_id: person.sessionId, user_id: person.id, family_id: fid }[kind];
+  await revoke(testCaller, kind, value, rule);
+  for (const token of [person.bearer, person.refreshToken])
+    expect(await why(token)).toMatchObject({ ended: true, reason: rule, rule, cause: { event } });
+});
+
 test('a session that ended ends its tokens, and says so', async () => {
   const person = await newPerson(world);
   await revoke(testCaller, 'session_id', person.sessionId);

@@ -32,6 +32,12 @@ const EVENTS = {
   client: 'client.tokens_revoked',
 } as const satisfies Record<EndRow['kind'], string>;
 
+/** Endings with an event of their own, which tells more than that the login ended. */
+const OWN_EVENTS: Readonly<Record<string, string>> = {
+  refresh_token_reused: 'token.refresh_reused',
+  code_reused: 'oauth.code_reused',
+};
+
 function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
   if (actorKind === 'user' && actorId === userId) return 'self';
   return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
@@ -49,7 +55,7 @@ function explain(end: EndRow, { userId }: TokenTies): Explanation {
   const reason = REASONS.has(end.reason) ? (end.reason as EndReason) : 'revoked';
   const actor = actorOf(end, userId);
   const rule = reason === 'revoked' ? ruleOfAct(end, actor) : reason;
-  const event = end.reason === 'refresh_token_reused' ? 'token.refresh_reused' : EVENTS[end.kind];
+  const event = OWN_EVENTS[end.reason] ?? EVENTS[end.kind];
   return { ended: true, reason, rule, cause: { event, actor, at: end.endedAt } };
 }
 
