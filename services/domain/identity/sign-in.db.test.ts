@@ -11,7 +11,7 @@ import {
 } from '../../platform/testing/worlds/holder-world.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { signingUnavailable } from '../keys/errors.ts';
-import type { Caller, PasswordHasher } from '../ports.ts';
+import type { Caller, HashAdmission, PasswordHasher } from '../ports.ts';
 import { type LoginPorts, type SignInInput, signIn } from './sign-in.ts';
 
 let world: HolderWorld;
@@ -163,14 +163,19 @@ describe('a refusal', () => {
     expect((await enter({ email: person.email, cookie: cookieOf({ setCookie }) })).body.user.id).toBe(person.id);
   });
 
-  test('of a full hashing queue comes before anything is read or counted', async () => {
+  test('of a full hashing queue comes before anything is read or counted; known devices keep their places', async () => {
     const person = await world.person();
-    const hasher = { ...world.deps.hasher, refusalOf: () => new HasherBusyError('full', 3) };
-    await expect(enter({ email: person.email }, { hasher })).rejects.toMatchObject({
+    const cookie = cookieOf(await enter({ email: person.email }));
+    const refusalOf = ({ knownDevice }: HashAdmission) => (knownDevice ? undefined : new HasherBusyError('full', 3));
+    const hasher = { ...world.deps.hasher, refusalOf };
+    const ran = () => expect.fail('a statement was run');
+    const sql = new Proxy(world.deps.sql, { get: ran, apply: ran });
+    await expect(enter({ email: person.email }, { hasher, sql })).rejects.toMatchObject({
       code: 'hashing_busy',
       options: { retryAfterSeconds: 3 },
     });
-    expect(await loginsOf(person.id)).toEqual([]);
+    expect((await enter({ email: person.email, cookie }, { hasher })).body.user.id).toBe(person.id);
+    expect((await loginsOf(person.id)).map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
   });
 
   test('of a copy whose state was rewound comes first: it would not know who was cut off', async () => {

@@ -105,6 +105,7 @@ describe('signing up', () => {
     });
     expect(await usersOf(person.email)).toEqual([{ id: first }]);
     expect(await sessionsOf(person.email)).toEqual([]);
+    expect(await world.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [first])).toEqual([]);
   });
 
   test.each([

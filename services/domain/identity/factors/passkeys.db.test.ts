@@ -57,16 +57,21 @@ describe('registering a passkey', () => {
     expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
   });
 
-  test('refuses a user not verified, another origin or party, and a challenge that was given to somebody else', async () => {
+  test('refuses a user not verified, another origin or party, and a challenge of somebody else or of a sign-in', async () => {
     const { id, cookie, caller } = await world.person();
     const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
       outcomeOf(registerPasskey(world.deps, await made, caller));
     for (const ceremony of UNFIT)
       expect(await register(world.newKey(createAuthenticator(), caller, ceremony))).toBe('passkey_refused');
     const stranger = await world.person();
-    const stolen = await world.newKey(createAuthenticator(), stranger.caller);
+    const key = createAuthenticator();
+    const stolen = await world.newKey(key, stranger.caller);
     expect(await register(Promise.resolve(stolen))).toBe('passkey_refused');
     expect(await register(Promise.resolve({ ...stolen, challenge: 'A'.repeat(80) }))).toBe('passkey_refused');
+    const { options, challenge } = await askForPasskey(world.deps, {}, nobody);
+    const ofSignIn = { ...options, rp: { id: options.rpId } } as unknown as Parameters<typeof key.create>[0];
+    const response = { ...key.create(ofSignIn, { origin: world.deps.mailer.publicUrl }) };
+    expect(await register(Promise.resolve({ challenge, response, name: 'of a sign-in' }))).toBe('passkey_refused');
     expect(await passkeysOf(id)).toBe(0);
     expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
     expect(await isLive(cookie)).toBe(true);
@@ -156,7 +161,7 @@ describe('signing in with a passkey', () => {
   test('U6 what is asked for names no credential, and asks for a verified user', async () => {
     await world.keyHolder();
     const { options } = await askForPasskey(world.deps, {}, nobody);
-    expect(options).toMatchObject({ userVerification: 'required' });
+    expect(options).toMatchObject({ rpId: 'api.sallyport.test', userVerification: 'required' });
     expect(options.allowCredentials ?? []).toEqual([]);
   });
 });
