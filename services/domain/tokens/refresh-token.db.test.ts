@@ -1,44 +1,23 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
-import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/made/families.ts';
+import { loginFlows } from '../../platform/testing/flows/login-flows.ts';
 import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { type IssuingCopy, type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
-import { createFamily, type NewFamily } from './families/create-family.ts';
 import { checkRefreshToken, mintRefreshToken } from './families/refresh-token-format.ts';
-import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
 
 let world: IssuingWorld;
+let flows: ReturnType<typeof loginFlows>;
 let other: IssuingCopy;
 beforeAll(async () => {
   world = await openIssuingWorld();
+  flows = loginFlows(world);
   other = await world.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
 });
 afterAll(() => world?.close());
 
-const caller = callerFrom('192.0.2.1');
 const query = (text: string, values: unknown[] = []) => world.rows(text, values);
-const newLogin = async (family: Partial<NewFamily> = {}) => {
-  const userId = await insertUser(world.stores.pools.main);
-  const sessionId = await insertSession(world.stores.pools.main, userId);
-  const login = {
-    userId,
-    sessionId,
-    clientId: 'sallyport',
-    isClientBound: false,
-    audience: 'https://a.test',
-    authTime: 1,
-  };
-  const created = await world.ports.transact((tx) =>
-    createFamily(tx, world.ports, { ...login, scope: 'openid email profile', ...family }, caller),
-  );
-  return { ...created, userId, sessionId };
-};
-const refresh = (token: string, input: Partial<RefreshTokenInput> = {}, ports: RefreshTokenPorts = world.ports) =>
-  refreshToken(ports, { refreshToken: token, presentedBy: publicClient, ...input }, caller);
-const generationOf = async (familyId: string): Promise<number> =>
-  (await query('SELECT generation FROM refresh_families WHERE id = $1', [familyId]))[0].generation;
 const metric = (name: string, labels: object): number =>
   registry
     .collect()
@@ -47,8 +26,8 @@ const metric = (name: string, labels: object): number =>
 
 describe('a refresh', () => {
   test('answers a whole new pair that speaks of the same login (A-TOK-03)', async () => {
-    const login = await newLogin();
-    const pair = await refresh(login.refreshToken);
+    const login = await flows.newLogin();
+    const pair = await flows.refresh(login.refreshToken);
     expect(pair).toEqual({
       access_token: expect.any(String),
       refresh_token: expect.stringMatching(/^sp_rt_1\./),
@@ -75,13 +54,15 @@ describe('a refresh', () => {
   });
 
   test('60 at once over two API copies: one rotation, one refresh token, 60 access tokens of their own (T2)', async () => {
-    const login = await newLogin();
+    const login = await flows.newLogin();
     const pairs = await Promise.all(
-      Array.from({ length: 60 }, (_, index) => refresh(login.refreshToken, {}, (index % 2 ? world : other).ports)),
+      Array.from({ length: 60 }, (_, index) =>
+        flows.refresh(login.refreshToken, {}, (index % 2 ? world : other).ports),
+      ),
     );
     expect(new Set(pairs.map((pair) => pair.refresh_token)).size).toBe(1);
     expect(new Set(pairs.map((pair) => decodeJwt(pair.access_token).jti)).size).toBe(60);
-    expect(await generationOf(login.familyId)).toBe(1);
+    expect(await flows.generationOf(login.familyId)).toBe(1);
     const rows = await query(
       `SELECT outcome, count(*)::int FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' GROUP BY 1 ORDER BY 1`,
       [login.familyId],
@@ -93,21 +74,21 @@ describe('a refresh', () => {
   });
 
   test('a right that was added is in the next access token; one that was taken ends the login', async () => {
-    const login = await newLogin({ scope: 'openid profile email offline_access' });
+    const login = await flows.newLogin({ scope: 'openid profile email offline_access' });
     await query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [login.userId]);
-    const pair = await refresh(login.refreshToken);
+    const pair = await flows.refresh(login.refreshToken);
     expect(decodeJwt(pair.access_token)).toMatchObject({ roles: ['admin', 'user'], ue: 0 });
     expect(decodeJwt(pair.access_token).permissions).toContain('keys:manage');
     await query(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [login.userId]);
-    expect(await outcomeOf(refresh(pair.refresh_token))).toBe('session_ended');
+    expect(await outcomeOf(flows.refresh(pair.refresh_token))).toBe('session_ended');
   });
 
   test('a narrower scope holds for that access token alone (RFC 6749 §6)', async () => {
-    const login = await newLogin();
-    const narrow = await refresh(login.refreshToken, { scope: 'email' });
+    const login = await flows.newLogin();
+    const narrow = await flows.refresh(login.refreshToken, { scope: 'email' });
     expect(narrow.scope).toBe('email');
     expect(decodeJwt(narrow.access_token).scope).toBe('email');
-    const full = await refresh(narrow.refresh_token, { resource: 'https://a.test' });
+    const full = await flows.refresh(narrow.refresh_token, { resource: 'https://a.test' });
     expect(full.scope).toBe('openid email profile');
   });
 
@@ -117,26 +98,26 @@ describe('a refresh', () => {
     [{ resource: 'https://b.test' }, 'resource_foreign'],
     [{ resource: 'https://a.test/' }, 'resource_foreign'],
   ])('%o is refused and does not use the token up (T14)', async (input, code) => {
-    const login = await newLogin();
-    expect(await outcomeOf(refresh(login.refreshToken, input))).toBe(code);
-    expect(await generationOf(login.familyId)).toBe(0);
-    expect(await outcomeOf(refresh(login.refreshToken))).toBe('ok');
+    const login = await flows.newLogin();
+    expect(await outcomeOf(flows.refresh(login.refreshToken, input))).toBe(code);
+    expect(await flows.generationOf(login.familyId)).toBe(0);
+    expect(await outcomeOf(flows.refresh(login.refreshToken))).toBe('ok');
   });
 
   test('a narrower scope saves nobody from a replay: it ends the login (T1)', async () => {
-    const login = await newLogin();
-    const second = await refresh(login.refreshToken);
-    const third = await refresh(second.refresh_token);
-    expect(await outcomeOf(refresh(login.refreshToken, { scope: 'email' }))).toBe('refresh_token_reused');
-    expect(await outcomeOf(refresh(third.refresh_token))).toBe('refresh_token_reused');
+    const login = await flows.newLogin();
+    const second = await flows.refresh(login.refreshToken);
+    const third = await flows.refresh(second.refresh_token);
+    expect(await outcomeOf(flows.refresh(login.refreshToken, { scope: 'email' }))).toBe('refresh_token_reused');
+    expect(await outcomeOf(flows.refresh(third.refresh_token))).toBe('refresh_token_reused');
   });
 
   test('with scope and resource a forged, unknown or foreign token is told no more than without', async () => {
-    const login = await newLogin();
+    const login = await flows.newLogin();
     const ask = { scope: 'openid', resource: 'https://a.test' };
     expect(
       await outcomeOf(
-        refresh(
+        flows.refresh(
           login.refreshToken.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A')),
           ask,
         ),
@@ -145,16 +126,18 @@ describe('a refresh', () => {
     const { version: kv, key } = world.ports.keyRing.secret('refresh');
     const parts = { kv, familyBytes: Buffer.alloc(16, 1), generation: 0, nonce: Buffer.alloc(32) };
     const unknown = mintRefreshToken(key, world.ports.revocations.state().incarnation, parts, '');
-    expect(await outcomeOf(refresh(unknown, ask))).toBe('refresh_token_invalid');
+    expect(await outcomeOf(flows.refresh(unknown, ask))).toBe('refresh_token_invalid');
   });
 
   test('a signature that fails after the commit costs a retry, which gets the same successor', async () => {
-    const login = await newLogin();
+    const login = await flows.newLogin();
     const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
-    expect(await outcomeOf(refresh(login.refreshToken, {}, { ...world.ports, keyRing }))).toBe('signing_unavailable');
-    expect(await generationOf(login.familyId)).toBe(1);
-    const pair = await refresh(login.refreshToken, {}, other.ports);
-    expect(await generationOf(login.familyId)).toBe(1);
+    expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...world.ports, keyRing }))).toBe(
+      'signing_unavailable',
+    );
+    expect(await flows.generationOf(login.familyId)).toBe(1);
+    const pair = await flows.refresh(login.refreshToken, {}, other.ports);
+    expect(await flows.generationOf(login.familyId)).toBe(1);
     const { incarnation } = world.ports.revocations.state();
     expect(checkRefreshToken(pair.refresh_token, [''], world.ports.keyRing, incarnation)).toMatchObject({
       generation: 1,
@@ -162,13 +145,15 @@ describe('a refresh', () => {
   });
 
   test('a rewound database rotates nothing', async () => {
-    const login = await newLogin();
+    const login = await flows.newLogin();
     const revocations = {
       ...world.ports.revocations,
       state: () => ({ ...world.ports.revocations.state(), rewound: true }),
     };
-    expect(await outcomeOf(refresh(login.refreshToken, {}, { ...world.ports, revocations }))).toBe('state_rewound');
-    expect(await generationOf(login.familyId)).toBe(0);
+    expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...world.ports, revocations }))).toBe(
+      'state_rewound',
+    );
+    expect(await flows.generationOf(login.familyId)).toBe(0);
   });
 
   test('is counted by verdict and by outcome', async () => {
@@ -178,10 +163,10 @@ describe('a refresh', () => {
       ok: metric('sallyport_tokens_issued', { grant: 'refresh_token', outcome: 'ok' }),
       refused: metric('sallyport_tokens_issued', { grant: 'refresh_token', outcome: 'refused' }),
     });
-    const login = await newLogin();
+    const login = await flows.newLogin();
     const before = counts();
-    await refresh(login.refreshToken);
-    await outcomeOf(refresh('rubbish'));
+    await flows.refresh(login.refreshToken);
+    await outcomeOf(flows.refresh('rubbish'));
     const after = counts();
     for (const name of ['rotated', 'malformed', 'ok', 'refused'] as const) expect(after[name] - before[name]).toBe(1);
   });
@@ -192,24 +177,24 @@ describe('a client that nobody looked at', () => {
     const { clientId } = await world.newClient();
     await query(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
     await world.reload();
-    const login = await newLogin({ clientId, isClientBound: true, scope });
+    const login = await flows.newLogin({ clientId, isClientBound: true, scope });
     return { ...login, presentedBy: { clientId, isAuthenticated: true } };
   };
 
   test('refreshes what the settings of now let it have, and less than that where it asks for less', async () => {
     const { refreshToken: token, presentedBy } = await unvettedLogin('openid email');
-    expect(await refresh(token, { presentedBy }, other.ports)).toMatchObject({ scope: 'openid' });
+    expect(await flows.refresh(token, { presentedBy }, other.ports)).toMatchObject({ scope: 'openid' });
     const login = await unvettedLogin('openid email');
     const asked = { presentedBy: login.presentedBy, scope: 'email' };
-    expect(await outcomeOf(refresh(login.refreshToken, asked, other.ports))).toBe('scope_exceeded');
-    expect(await refresh(login.refreshToken, asked)).toMatchObject({ scope: 'email' });
+    expect(await outcomeOf(flows.refresh(login.refreshToken, asked, other.ports))).toBe('scope_exceeded');
+    expect(await flows.refresh(login.refreshToken, asked)).toMatchObject({ scope: 'email' });
   });
 
   test('is told that its login is over where the settings leave nothing of it, and its token is not used up', async () => {
     const { refreshToken: token, presentedBy, familyId } = await unvettedLogin('email');
-    expect(await outcomeOf(refresh(token, { presentedBy }, other.ports))).toBe('session_ended');
-    expect(await generationOf(familyId)).toBe(0);
-    expect(await refresh(token, { presentedBy })).toMatchObject({ scope: 'email' });
+    expect(await outcomeOf(flows.refresh(token, { presentedBy }, other.ports))).toBe('session_ended');
+    expect(await flows.generationOf(familyId)).toBe(0);
+    expect(await flows.refresh(token, { presentedBy })).toMatchObject({ scope: 'email' });
   });
 });
 
@@ -218,8 +203,8 @@ test('a login of a client with a secret gives a token that is bound to the keys 
   const jkt = 'a'.repeat(43);
   const x5t = 'b'.repeat(43);
   const boundBy = async (keys: { jkt?: string; x5t?: string }) => {
-    const login = await newLogin({ clientId, isClientBound: true });
-    const pair = await refresh(login.refreshToken, { presentedBy: { clientId, isAuthenticated: true, ...keys } });
+    const login = await flows.newLogin({ clientId, isClientBound: true });
+    const pair = await flows.refresh(login.refreshToken, { presentedBy: { clientId, isAuthenticated: true, ...keys } });
     return decodeJwt(pair.access_token).cnf;
   };
   expect(await boundBy({ jkt })).toEqual({ jkt });
