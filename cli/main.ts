@@ -12,7 +12,8 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 try {
   const envFile = readEnvFile();
-  await createProgram()
+  const program = await createProgram(process.argv.slice(2));
+  await program
     .hook('preAction', (_program, verb) => {
       if (envFile && verb.name() === 'start')
         createOutput(verb.optsWithGlobals()).say(`what is not given is read from ${envFile}`);

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from './program.ts';
 
-const program = createProgram();
+const program = await createProgram();
 const groups = program.commands.filter(({ commands }) => commands.length > 0);
 const find = (...path: string[]): Command =>
   path.reduce((at: Command, name) => at.commands.find((verb) => verb.name() === name) as Command, program);
@@ -25,6 +25,14 @@ describe('what --help says', () => {
     for (const variable of ['SALLYPORT_API', 'CLIENT_ID', 'CLIENT_SECRET'])
       expect(helpOf('token', verb)).toContain(variable);
   });
+});
+
+test('only the verb that is named is loaded; all of them, where none is or another could be meant', async () => {
+  const loaded = async (...args: string[]) => (await createProgram(args)).commands.map((verb) => verb.name());
+  const all = program.commands.map((verb) => verb.name());
+  expect(await loaded('--json', 'token', 'issue')).toEqual(['token']);
+  for (const args of [[], ['--help', 'token'], ['tokens'], ['toString'], ['completion', 'bash']])
+    expect(await loaded(...args)).toEqual(all);
 });
 
 describe('completion', () => {

@@ -1,49 +1,45 @@
 import { Command } from 'commander';
-import { registerApiKeys } from './api-keys.ts';
-import { registerAudit } from './audit/audit.ts';
-import { registerClients } from './clients.ts';
-import { registerCompletion } from './completion.ts';
-import { registerConfig } from './config.ts';
-import { registerDemo } from './demo.ts';
-import { registerDoctor } from './doctor/doctor.ts';
-import { registerIncidents } from './incidents.ts';
-import { registerKeys } from './keys.ts';
-import { registerMail } from './mail.ts';
-import { registerMigrate } from './migrate.ts';
-import { registerQueue } from './queue.ts';
-import { registerRestore } from './restore.ts';
-import { registerRoles } from './roles.ts';
-import { registerSessions } from './sessions.ts';
-import { registerStart } from './start.ts';
-import { registerStatus } from './status.ts';
-import { registerToken } from './token.ts';
-import { registerUsers } from './users/users.ts';
+
+type Register = (program: Command) => void;
 
 // A verb is a file that exports a function which adds itself to the program.
-const verbs: readonly ((program: Command) => void)[] = [
-  registerStart,
-  registerStatus,
-  registerDoctor,
-  registerKeys,
-  registerApiKeys,
-  registerToken,
-  registerAudit,
-  registerIncidents,
-  registerUsers,
-  registerSessions,
-  registerRoles,
-  registerClients,
-  registerQueue,
-  registerMail,
-  registerRestore,
-  registerMigrate,
-  registerConfig,
-  registerDemo,
-  registerCompletion,
-];
+const verbs: Readonly<Record<string, () => Promise<Register>>> = {
+  start: async () => (await import('./start.ts')).registerStart,
+  status: async () => (await import('./status.ts')).registerStatus,
+  doctor: async () => (await import('./doctor/doctor.ts')).registerDoctor,
+  keys: async () => (await import('./keys.ts')).registerKeys,
+  'api-keys': async () => (await import('./api-keys.ts')).registerApiKeys,
+  token: async () => (await import('./token.ts')).registerToken,
+  audit: async () => (await import('./audit/audit.ts')).registerAudit,
+  incidents: async () => (await import('./incidents.ts')).registerIncidents,
+  users: async () => (await import('./users/users.ts')).registerUsers,
+  sessions: async () => (await import('./sessions.ts')).registerSessions,
+  roles: async () => (await import('./roles.ts')).registerRoles,
+  clients: async () => (await import('./clients.ts')).registerClients,
+  queue: async () => (await import('./queue.ts')).registerQueue,
+  mail: async () => (await import('./mail.ts')).registerMail,
+  restore: async () => (await import('./restore.ts')).registerRestore,
+  migrate: async () => (await import('./migrate.ts')).registerMigrate,
+  config: async () => (await import('./config.ts')).registerConfig,
+  demo: async () => (await import('./demo.ts')).registerDemo,
+  completion: async () => (await import('./completion.ts')).registerCompletion,
+};
 
-/** The command line with every verb; an end of its own becomes an error. */
-export function createProgram(): Command {
+/** What may stand before a verb. */
+const FOR_ALL = ['--json', '-q', '--quiet', '-y', '--yes', '--dry-run'];
+
+/** The verbs that these arguments need: the one they name, or all, to help, to complete and to guess what was meant. */
+function verbsOf(args: readonly string[]): string[] {
+  const asked = args.find((arg) => !FOR_ALL.includes(arg));
+  const isOne = asked !== undefined && asked !== 'completion' && Object.hasOwn(verbs, asked);
+  return isOne ? [asked] : Object.keys(verbs);
+}
+
+/**
+ * The command line; an end of its own becomes an error.
+ * @param args only the verb that these name is loaded, which is most of what a short run costs; all without them
+ */
+export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('sallyport')
     .description('Auth platform: tokens issued, validated, refreshed and revoked.')
     .option('--json', 'data as one line of JSON')
@@ -52,6 +48,6 @@ export function createProgram(): Command {
     .option('--dry-run', 'say what would be done, and do nothing')
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
-  for (const register of verbs) register(program);
+  for (const register of await Promise.all(verbsOf(args).map((verb) => verbs[verb]!()))) register(program);
   return program;
 }

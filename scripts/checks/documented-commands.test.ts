@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../cli/program.ts';
 
+const program = await createProgram();
 const root = resolve(import.meta.dirname, '../..');
 const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation}/*.md', '{cli,services,jobs}/**/*.ts'], {
   cwd: root,
@@ -20,7 +21,7 @@ const commands = new Set(
 
 /** The page of help for the verbs a command begins with; of the first one, where the second is an argument of it. */
 function helpOf(verbs: readonly string[]): string {
-  let found = createProgram();
+  let found = program;
   for (const verb of verbs) found = found.commands.find((command) => command.name() === verb) ?? found;
   return found.helpInformation();
 }
