@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { registry } from '../../observability/metrics/instruments.ts';
-import { createPool } from '../platform/postgres/pool.ts';
 import { expiredTables } from '../platform/testing/made/expired-rows.ts';
+import { createPatientPool } from '../platform/testing/patient-stores.ts';
 import { runKillable } from '../platform/testing/processes/killable.ts';
 import { openPurgeWorld, type PurgeWorld, purgeAtOnce, purges } from '../platform/testing/worlds/purge-world.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
@@ -68,14 +68,7 @@ describe('in whose company', () => {
     const pauses = (): number => totalOf('sallyport_cleanup_pauses');
     await world.insertExpired(2_500);
     const before = pauses();
-    const pool = createPool({
-      url: ports.databaseUrl,
-      connections: 1,
-      applicationName: 'sallyport-main',
-      connectTimeoutMs: 60_000,
-      statementTimeoutMs: 600_000,
-      lockTimeoutMs: 600_000,
-    });
+    const pool = createPatientPool({ url: ports.databaseUrl, connections: 1, applicationName: 'sallyport-main' });
     const holder = await copy.pool.connect();
     await holder.query('SELECT pg_advisory_lock(190)');
     // A statement of the API that runs for as long as the lock is held: from before the first batch until a pause.

@@ -62,6 +62,8 @@ describe('a week of expired rows', () => {
 
   test('week after week the tables grow no further', async () => {
     const sizes: Record<string, number[]> = {};
+    // An automatic vacuum would make some files smaller, some weeks.
+    for (const table of expiredTables) await ports.raw(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
     for (let week = 0; week < 5; week += 1) {
       await world.insertExpired(10_000);
       await purgeAtOnce(ports, purges);

@@ -19,7 +19,6 @@ beforeAll(async () => {
     secureCookies: true,
     trustedOrigins: ['https://app.sallyport.test'],
     // A poll may wait for a busy machine.
-    env: { REVOCATION_STALENESS_MS: '60000' },
   });
 });
 afterAll(async () => {

@@ -18,7 +18,7 @@ const authSecret = randomBytes(32).toString('base64url');
 beforeAll(async () => {
   database = await createTestDatabase();
   [postgres, redis] = await Promise.all([startTcpProxy(database.url), startTcpProxy(testRedisUrl())]);
-  world = await startIdentityWorld({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret });
+  world = await startIdentityWorld({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret, isHurried: true });
 });
 afterAll(async () => {
   await world.close();

@@ -19,6 +19,8 @@ export type PoolSettings = {
   readonly lockTimeoutMs: number;
   /** How long a caller waits for a connection; 900 unless said. */
   readonly connectTimeoutMs?: number;
+  /** How long a transaction may say nothing before the server ends it; 5,000 unless said. */
+  readonly idleInTransactionTimeoutMs?: number;
   /** For statements whose plan must not follow the statistics: one generic plan, index scans only. */
   readonly genericPlans?: boolean;
   /** Told how long each caller waited for a connection, and whether the wait was given up. */
@@ -27,12 +29,13 @@ export type PoolSettings = {
 
 /** Milliseconds a caller waits for a connection before the answer is 503. */
 const CONNECT_TIMEOUT_MS = 900;
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 export function createPool(settings: PoolSettings): pg.Pool {
   const options = [
     `-c statement_timeout=${settings.statementTimeoutMs}`,
     `-c lock_timeout=${settings.lockTimeoutMs}`,
-    '-c idle_in_transaction_session_timeout=5000',
+    `-c idle_in_transaction_session_timeout=${settings.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
     ...(settings.genericPlans ? ['-c plan_cache_mode=force_generic_plan', '-c enable_seqscan=off'] : []),
   ].join(' ');
   const pool = new pg.Pool({

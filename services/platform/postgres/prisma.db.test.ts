@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '../define/statement.ts';
+import { createPatientPool } from '../testing/patient-stores.ts';
 import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/stores.ts';
 import type { PrismaClient } from './generated/client.ts';
-import { createPool } from './pool.ts';
 import { createPrismaDatabase, type PrismaDatabase } from './prisma.ts';
 
 let database: TestDatabase;
@@ -16,13 +16,7 @@ let client: PrismaClient;
 beforeAll(async () => {
   database = await createTestDatabase();
   proxy = await startTcpProxy(database.url);
-  pool = createPool({
-    url: proxy.url,
-    connections: 12,
-    applicationName: 'test',
-    statementTimeoutMs: 10_000,
-    lockTimeoutMs: 10_000,
-  });
+  pool = createPatientPool({ url: proxy.url, connections: 12, applicationName: 'test' });
   prisma = createPrismaDatabase(pool, (err) => {
     throw err;
   });
@@ -126,7 +120,7 @@ test('Postgres out of reach is store_unavailable, inside and outside of a transa
   await expect(prisma.unmask(hidden)).rejects.toMatchObject({ code: 'store_unavailable' });
   await expect(prisma.transact(hidden)).rejects.toMatchObject({ code: 'store_unavailable' });
   await proxy.restore();
-  await expect.poll(() => prisma.unmask(hidden).catch(() => 'away'), { timeout: 10_000 }).toBeNull();
+  await expect.poll(() => prisma.unmask(hidden).catch(() => 'away'), { timeout: 60_000 }).toBeNull();
 });
 
 test('what Prisma would run on another connection is refused', async () => {

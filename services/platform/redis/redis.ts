@@ -26,8 +26,12 @@ export type RedisConnection = Redis & {
 };
 
 /** Connects in the background; commands reject at once while there is no connection. */
-export function connectRedis(url: string, onError: (err: Error) => void): RedisConnection {
-  const client = new Client(url, { ...common, maxRetriesPerRequest: 1, commandTimeout: COMMAND_TIMEOUT_MS });
+export function connectRedis(
+  url: string,
+  onError: (err: Error) => void,
+  commandTimeoutMs = COMMAND_TIMEOUT_MS,
+): RedisConnection {
+  const client = new Client(url, { ...common, maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs });
   client.on('error', onError);
   let isAnswering = true;
   client.on('ready', () => {

@@ -13,7 +13,8 @@ import { systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
 import type { Endpoint } from '../define/endpoint.ts';
 import { createFileMarks } from '../marks/file-marks.ts';
-import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { createSql, createTransact } from '../postgres/pool.ts';
+import { createPatientPool } from './patient-stores.ts';
 import { testCaller } from './ports.ts';
 import { quietLog } from './quiet-log.ts';
 
@@ -86,13 +87,7 @@ export async function prepareKeys(
   options: Pick<ApiCopyOptions, 'databaseUrl' | 'authSecret'>,
   config: ReturnType<typeof loadConfig>,
 ): Promise<void> {
-  const pool = createPool({
-    url: options.databaseUrl,
-    connections: 2,
-    applicationName: 'test-prepare',
-    statementTimeoutMs: 5_000,
-    lockTimeoutMs: 5_000,
-  });
+  const pool = createPatientPool({ url: options.databaseUrl, connections: 2, applicationName: 'test-prepare' });
   const vault = createVault(keyEncryptionKeyOf(config, options.authSecret));
   const ports = { sql: createSql(pool), transact: createTransact(pool, () => {}), vault, random: systemRandom };
   const settings = { ...config, authSecret: options.authSecret, audience: config.tokens.audience ?? API_URL };

@@ -2,7 +2,8 @@ import type { Caller, Clock, Ports, Row } from '../../domain/ports.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
 import { defineStatement } from '../define/statement.ts';
-import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { createSql, createTransact } from '../postgres/pool.ts';
+import { createPatientPool } from './patient-stores.ts';
 
 /** What a use-case takes, on a real database. `end` closes its connections. */
 export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
@@ -19,13 +20,7 @@ export type PortsOptions = {
 
 /** Opens ports on a database of `createTestDatabase`. An error of an `afterCommit` action fails the test. */
 export function createTestPorts(url: string, options: PortsOptions = {}): TestPorts {
-  const pool = createPool({
-    url,
-    connections: 8,
-    applicationName: options.applicationName ?? 'test',
-    statementTimeoutMs: 10_000,
-    lockTimeoutMs: 10_000,
-  });
+  const pool = createPatientPool({ url, connections: 8, applicationName: options.applicationName ?? 'test' });
   const silent = (): void => {};
   const sql = createSql(pool);
   return {

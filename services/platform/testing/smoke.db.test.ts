@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '../define/statement.ts';
-import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { createSql, createTransact } from '../postgres/pool.ts';
 import { connectRedis } from '../redis/redis.ts';
+import { connectPatientRedis, createPatientPool } from './patient-stores.ts';
 import { startTcpProxy } from './processes/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from './stores.ts';
 
@@ -15,13 +16,7 @@ const insertUser = defineStatement('testUserInsert', `INSERT INTO users (id, ema
 const revocationRows = defineStatement('testRevocations', `SELECT kind, value, epoch FROM revocations ORDER BY epoch`);
 
 test('revocations are numbered at commit, in order and without gaps, and a rollback takes no number', async () => {
-  const pool = createPool({
-    url: database.url,
-    connections: 4,
-    applicationName: 'test',
-    statementTimeoutMs: 5_000,
-    lockTimeoutMs: 1_000,
-  });
+  const pool = createPatientPool({ url: database.url, connections: 4, applicationName: 'test' });
   const transact = createTransact(pool, (err) => {
     throw err;
   });
@@ -41,8 +36,7 @@ test('revocations are numbered at commit, in order and without gaps, and a rollb
 });
 
 test('Redis answers through the port', async () => {
-  const redis = connectRedis(testRedisUrl(), () => {});
-  await expect.poll(() => redis.isReady()).toBe(true);
+  const redis = await connectPatientRedis(testRedisUrl());
   await redis.set('a', '1', 10);
   expect(await redis.getAndDelete('a')).toBe('1');
   expect(await redis.increment('n', 10)).toBe(1);
@@ -54,9 +48,9 @@ test('Redis that keeps its connections and answers nothing is not ready, until i
   const redis = connectRedis(proxy.url, () => {});
   await expect.poll(() => redis.isReady()).toBe(true);
   proxy.freeze();
-  await expect.poll(() => redis.isReady(), { timeout: 10_000 }).toBe(false);
+  await expect.poll(() => redis.isReady(), { timeout: 60_000 }).toBe(false);
   proxy.thaw();
-  await expect.poll(() => redis.isReady(), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => redis.isReady(), { timeout: 60_000 }).toBe(true);
   await redis.close();
   await proxy.cut();
 });

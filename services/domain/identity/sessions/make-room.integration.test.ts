@@ -15,7 +15,7 @@ beforeAll(async () => {
   world = await startIdentityWorld({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
-    env: { SESSIONS_PER_ACCOUNT: String(LIMIT), REVOCATION_STALENESS_MS: '60000' },
+    env: { SESSIONS_PER_ACCOUNT: String(LIMIT) },
   });
 });
 afterAll(async () => {

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createVault } from '../../../platform/crypto/vault.ts';
 import { connectRedis, type RedisConnection } from '../../../platform/redis/redis.ts';
+import { connectPatientRedis } from '../../../platform/testing/patient-stores.ts';
 import { testRedisUrl } from '../../../platform/testing/stores.ts';
 import type { Redis } from '../../ports.ts';
 import type { RevocationSet } from '../../tokens/revocations/revocation-set.ts';
@@ -9,8 +10,7 @@ import { createSessionCache, type SessionCache } from './session.cache.ts';
 
 let redis: RedisConnection;
 beforeAll(async () => {
-  redis = connectRedis(testRedisUrl(), () => {});
-  await vi.waitUntil(() => redis.isReady(), { timeout: 60_000 });
+  redis = await connectPatientRedis(testRedisUrl());
 });
 afterAll(() => redis.close());
 

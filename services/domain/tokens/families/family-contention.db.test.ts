@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FamilyCopy, insertUser, publicClient } from '../../../platform/testing/made/families.ts';
-import {
-  type ContentionWorld,
-  openContentionWorld,
-  patient,
-} from '../../../platform/testing/worlds/contention-world.ts';
+import { patient } from '../../../platform/testing/patient-stores.ts';
+import { type ContentionWorld, openContentionWorld } from '../../../platform/testing/worlds/contention-world.ts';
 import { outcome } from '../../../platform/testing/worlds/family-world.ts';
 import type { Sql } from '../../ports.ts';
 import type { CreatedFamily } from './create-family.ts';

@@ -10,6 +10,7 @@ import {
 } from '../../../platform/testing/made/families.ts';
 import {
   type FamilyWorld,
+  GRACE_SECONDS,
   generations,
   next,
   openFamilyWorld,
@@ -151,7 +152,7 @@ describe('grace', () => {
     expect(refusal).toMatchObject({ code: 'refresh_grace_spent', definition: { status: 429 } });
     const seconds = (refusal as { options: { retryAfterSeconds: number } }).options.retryAfterSeconds;
     expect(seconds).toBeGreaterThanOrEqual(1);
-    expect(seconds).toBeLessThanOrEqual(10);
+    expect(seconds).toBeLessThanOrEqual(GRACE_SECONDS);
     expect((await world.auditOf(familyId)).at(-1)).toMatchObject({
       type: 'token.refresh_overused',
       outcome: 'grace_spent',
@@ -163,7 +164,7 @@ describe('grace', () => {
     const { familyId, refreshToken, userId } = await world.newFamily();
     const successor = await next(copy, refreshToken);
     const announced = copy.announced();
-    await world.set(familyId, `rotated_at = rotated_at - interval '11 seconds'`);
+    await world.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS + 1} seconds'`);
     expect(await outcome(copy, refreshToken)).toBe('refresh_token_reused');
     expect(await world.rowOf(familyId)).toMatchObject({ generation: 1, revoke_reason: 'refresh_token_reused' });
     expect(await world.revocationsOf(familyId)).toEqual([
@@ -183,7 +184,7 @@ describe('grace', () => {
   test('time moved close to the window’s edge is still grace', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     await next(copy, refreshToken);
-    await world.set(familyId, `rotated_at = rotated_at - interval '5 seconds'`);
+    await world.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS / 2} seconds'`);
     expect(await outcome(copy, refreshToken)).toBe('grace');
   });
 

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createPool, createSql } from '../../../platform/postgres/pool.ts';
+import { createSql } from '../../../platform/postgres/pool.ts';
+import { createPatientPool } from '../../../platform/testing/patient-stores.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
 import { keepRevocations } from './keep-revocations.ts';
 
@@ -8,13 +9,7 @@ let database: TestDatabase;
 let pool: pg.Pool;
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = createPool({
-    url: database.url,
-    connections: 1,
-    applicationName: 'test',
-    statementTimeoutMs: 5_000,
-    lockTimeoutMs: 5_000,
-  });
+  pool = createPatientPool({ url: database.url, connections: 1, applicationName: 'test' });
 });
 afterAll(async () => {
   await pool.end();

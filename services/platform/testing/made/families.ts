@@ -23,6 +23,7 @@ import {
 } from '../../../domain/tokens/families/rotate-family.ts';
 import { systemClock, systemRandom } from '../../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
+import { createPatientPool, PATIENCE_MS, patient } from '../patient-stores.ts';
 import { quietLog } from '../quiet-log.ts';
 
 type FamilySecrets = RefreshSecrets & { state(): { readonly clockOffsetMs: number } };
@@ -59,7 +60,7 @@ export type FamilyCopyOptions = {
   readonly settings?: typeof refreshSettings;
   readonly clock?: Clock;
   readonly log?: Log;
-  /** Of the hot statements. */
+  /** Of the hot statements; unless said, no busy machine changes a verdict. */
   readonly statementTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
   readonly deadlineMs?: number;
@@ -85,18 +86,11 @@ export const publicClient: PresentedBy = { clientId: null, isAuthenticated: fals
 
 export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
   const settings = options.settings ?? refreshSettings;
-  const shared = {
-    url: options.url,
-    applicationName: options.applicationName ?? 'test',
-    statementTimeoutMs: options.statementTimeoutMs ?? 1_000,
-  };
-  const pool = createPool({ ...shared, connections: 4, lockTimeoutMs: 5_000, statementTimeoutMs: 10_000 });
-  const hotPool = createPool({
-    ...shared,
-    connections: 8,
-    lockTimeoutMs: options.lockTimeoutMs ?? 200,
-    genericPlans: true,
-  });
+  const shared = { url: options.url, applicationName: options.applicationName ?? 'test' };
+  const pool = createPatientPool({ ...shared, connections: 4 });
+  const { statementTimeoutMs = PATIENCE_MS, lockTimeoutMs = PATIENCE_MS, deadlineMs = PATIENCE_MS } = options;
+  const deadlines = { ...patient, statementTimeoutMs, lockTimeoutMs };
+  const hotPool = createPool({ ...shared, ...deadlines, connections: 8, genericPlans: true });
   const transact = createTransact(pool, (err) => {
     throw err;
   });
@@ -123,7 +117,7 @@ export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
       },
     },
     settings,
-    options.deadlineMs,
+    deadlineMs,
   );
   const ports = { ...common, refreshFamilies };
   const copy: FamilyCopy = {

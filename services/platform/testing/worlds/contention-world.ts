@@ -6,6 +6,7 @@ import type { CreatedFamily, NewFamily } from '../../../domain/tokens/families/c
 import type { PresentedToken } from '../../../domain/tokens/families/family.store.ts';
 import { type CheckedRefreshToken, checkRefreshToken } from '../../../domain/tokens/families/refresh-token-format.ts';
 import { type FamilyCopy, type FamilyCopyOptions, insertUser, refreshSettings } from '../made/families.ts';
+import { PATIENCE_MS, patient } from '../patient-stores.ts';
 import { type FamilyWorld, openFamilyWorld } from './family-world.ts';
 
 type OpenTransaction = { client: pg.PoolClient; sql: Sql; end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> };
@@ -14,7 +15,7 @@ export type ContentionWorld = Pick<FamilyWorld, 'close'> & {
   readonly copy: FamilyCopy;
   /** Without grace. */
   readonly strict: FamilyCopy;
-  /** One more copy, as impatient as the product's own. */
+  /** One more copy, whose statements wait for a lock as briefly as the product's own. */
   copyWith(options?: Partial<FamilyCopyOptions>): FamilyCopy;
   newFamily(family?: Partial<NewFamily>, at?: FamilyCopy): Promise<CreatedFamily>;
   successor(token: string): string;
@@ -26,16 +27,16 @@ export type ContentionWorld = Pick<FamilyWorld, 'close'> & {
   waiters(count: number): Promise<void>;
 };
 
-/** Its time limits are none of what is tested, only what the statement sees after its wait. */
-export const patient = { lockTimeoutMs: 20_000, statementTimeoutMs: 20_000, deadlineMs: 20_000 };
+/** No test is so slow that its grace window closes meanwhile. */
+export const settings = { ...refreshSettings, graceSeconds: 3_600 };
 
 export async function openContentionWorld(): Promise<ContentionWorld> {
   const world = await openFamilyWorld();
   const { secrets, incarnation } = world;
   const copyWith: ContentionWorld['copyWith'] = (options = {}) =>
-    world.copyWith({}, { lockTimeoutMs: 200, statementTimeoutMs: 1_000, ...options });
+    world.copyWith({}, { lockTimeoutMs: 200, settings, ...options });
   const copy = copyWith(patient);
-  const strict = copyWith({ ...patient, settings: { ...refreshSettings, graceSeconds: 0 } });
+  const strict = copyWith({ ...patient, settings: { ...settings, graceSeconds: 0 } });
   const checked = (token: string): CheckedRefreshToken =>
     checkRefreshToken(token, [''], secrets, incarnation) as CheckedRefreshToken;
   return {
@@ -82,7 +83,7 @@ export async function openContentionWorld(): Promise<ContentionWorld> {
                 `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
               )
             ).rows[0].count,
-          { interval: 5, timeout: 10_000 },
+          { interval: 5, timeout: PATIENCE_MS },
         )
         .toBe(count),
   };

@@ -83,7 +83,6 @@ export async function openGuardWorld(): Promise<GuardWorld> {
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
     authSecret,
-    env: { REVOCATION_STALENESS_MS: '60000' },
     around: { hasher: watched },
   };
   const one = await startIdentityWorld(options);

@@ -26,9 +26,10 @@ import { keyEncryptionKeyOf, loadConfig } from '../../config/load.ts';
 import { systemClock, systemRandom } from '../../crypto/system.ts';
 import { createVault } from '../../crypto/vault.ts';
 import { createFileMarks } from '../../marks/file-marks.ts';
-import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
-import { connectRedis, type RedisConnection } from '../../redis/redis.ts';
+import { createSql, createTransact } from '../../postgres/pool.ts';
+import type { RedisConnection } from '../../redis/redis.ts';
 import type { Json } from '../http-client.ts';
+import { connectPatientRedis, createPatientPool, PATIENCE_MS } from '../patient-stores.ts';
 import { testCaller } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
@@ -66,9 +67,6 @@ export type IssuingWorld = IssuingCopy & {
   close(): Promise<void>;
 };
 
-/** Patient, so that a busy machine changes no verdict. */
-const PATIENCE_MS = 30_000;
-
 type Shared = { readonly authSecret: string; readonly redisUrl: string; readonly marksDir: string };
 
 async function openCopy(
@@ -77,13 +75,12 @@ async function openCopy(
   env: Readonly<Record<string, string>>,
 ) {
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...env });
-  const patient = { url: databaseUrl, statementTimeoutMs: PATIENCE_MS, lockTimeoutMs: PATIENCE_MS };
   const pools = {
-    main: createPool({ ...patient, connections: 8, applicationName: 'test' }),
-    hot: createPool({ ...patient, connections: 4, applicationName: 'test-hot', genericPlans: true }),
-    poll: createPool({ ...patient, connections: 1, applicationName: 'test-poll' }),
+    main: createPatientPool({ url: databaseUrl, connections: 8, applicationName: 'test' }),
+    hot: createPatientPool({ url: databaseUrl, connections: 4, applicationName: 'test-hot', genericPlans: true }),
+    poll: createPatientPool({ url: databaseUrl, connections: 1, applicationName: 'test-poll' }),
   };
-  const redis = connectRedis(redisUrl, () => {});
+  const redis = await connectPatientRedis(redisUrl);
   const outside = {
     sql: createSql(pools.main),
     hotSql: createSql(pools.hot),

@@ -24,6 +24,7 @@ import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
 import { createPrismaDatabase } from '../../postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '../../redis/redis.ts';
 import type { Json } from '../http-client.ts';
+import { connectPatientRedis, PATIENCE_MS, patient } from '../patient-stores.ts';
 import { quietLog } from '../quiet-log.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
@@ -41,6 +42,8 @@ export type PeopleOptions = {
   readonly log?: Log;
   /** Places and patience of the hashing queue; the default refuses nobody however slow the machine. */
   readonly hashQueue?: { readonly capacity: number; readonly maxWaitSeconds: number };
+  /** Stores are given up as soon as the product gives them up: for those that stop answering. */
+  readonly isHurried?: boolean;
   /** Puts something between the use-cases and a real part. */
   readonly around?: {
     readonly keyRing?: (real: KeyRing) => KeyRing;
@@ -67,15 +70,10 @@ export type PeopleWorld = {
   close(): Promise<void>;
 };
 
-/** Stores of its own, which `close` drops; no revocation is too old to be believed: a poll may wait for a busy machine. */
+/** Stores of its own, which `close` drops. */
 export async function openPeopleWorld(options: PeopleOptions = {}): Promise<PeopleWorld> {
   const database = await createTestDatabase();
-  const world = await startPeopleWorld({
-    ...options,
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { REVOCATION_STALENESS_MS: '60000', ...options.env },
-  });
+  const world = await startPeopleWorld({ ...options, databaseUrl: database.url, redisUrl: testRedisUrl() });
   return {
     ...world,
     close: async () => {
@@ -85,18 +83,21 @@ export async function openPeopleWorld(options: PeopleOptions = {}): Promise<Peop
   };
 }
 
-/** On the stores given, which others may share. */
+/** On the stores given, which others may share. No deadline refuses, and no revocation is too old to be believed. */
 export async function startPeopleWorld(options: PeopleWorldOptions): Promise<PeopleWorld> {
   const authSecret = options.authSecret ?? randomBytes(32).toString('base64url');
-  const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...options.env });
+  const { isHurried = false } = options;
+  const patience = isHurried ? {} : { REVOCATION_STALENESS_MS: String(PATIENCE_MS) };
+  const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...patience, ...options.env });
   const log = options.log ?? quietLog;
-  const shared = { url: options.databaseUrl, statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 };
+  const deadlines = isHurried ? { statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 } : patient;
+  const shared = { url: options.databaseUrl, ...deadlines };
   const pool = createPool({ ...shared, connections: 16, applicationName: 'test' });
   const pollPool = createPool({ ...shared, connections: 1, applicationName: 'test-poll' });
   const sql = createSql(pool);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'after a commit');
   const transact = createTransact(pool, onAfterCommitError);
-  const redis = connectRedis(options.redisUrl, () => {});
+  const redis = isHurried ? connectRedis(options.redisUrl, () => {}) : await connectPatientRedis(options.redisUrl);
   const clock = systemClock;
   const random = systemRandom;
   const vault = createVault(keyEncryptionKeyOf(config, authSecret));
