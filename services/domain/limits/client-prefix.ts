@@ -1,10 +1,7 @@
 const MAPPED_DOTTED = /^(?:0{0,4}:){2,6}ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i;
 
-/**
- * Addresses that count as one: an IPv4 address, however it is written, or an IPv6 /64, which one household or host
- * holds whole.
- */
-export function clientPrefixOf(ip: string): string {
+/** One spelling for each address, IPv4 mapped into IPv6 as IPv4: two who see the same client may write it differently. */
+export function oneSpellingOf(ip: string): string {
   if (!ip.includes(':')) return ip;
   const dotted = MAPPED_DOTTED.exec(ip)?.[1];
   if (dotted !== undefined) return dotted;
@@ -15,7 +12,16 @@ export function clientPrefixOf(ip: string): string {
     while (groups.length + after.length < 8) groups.push('0');
     groups.push(...after);
   }
-  return mappedHex(groups) ?? `${groups.slice(0, 4).map(shortest).join(':')}::/64`;
+  return mappedHex(groups) ?? groups.map(shortest).join(':');
+}
+
+/**
+ * Addresses that count as one: an IPv4 address, however it is written, or an IPv6 /64, which one household or host
+ * holds whole.
+ */
+export function clientPrefixOf(ip: string): string {
+  const one = oneSpellingOf(ip);
+  return one.includes(':') ? `${one.split(':').slice(0, 4).join(':')}::/64` : one;
 }
 
 const shortest = (group: string): string => group.replace(/^0+(?=.)/, '');

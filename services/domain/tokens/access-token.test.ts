@@ -125,6 +125,14 @@ describe('claims', () => {
     const unknown = accessTokenClaims(minting(on).ports, facts, { ...request, ip: '', userAgent: '' });
     expect([unknown.bip, unknown.bua]).toEqual([undefined, undefined]);
   });
+
+  test('an address binds as the same however the socket shows it', () => {
+    const { ports } = minting({ enableIpValidation: true });
+    const seenAs = (ip: string) => accessTokenClaims(ports, facts, { ...request, ip }).bip;
+    expect(seenAs('::ffff:192.0.2.1')).toBe(seenAs('192.0.2.1'));
+    expect(seenAs('2001:DB8:0:0:0:0:0:1')).toBe(seenAs('2001:db8::1'));
+    expect(seenAs('2001:db8::2')).not.toBe(seenAs('2001:db8::1'));
+  });
 });
 
 describe('minting', () => {

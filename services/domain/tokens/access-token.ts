@@ -1,5 +1,6 @@
 import { keyedHash } from '../audit/audit-context.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
+import { oneSpellingOf } from '../limits/client-prefix.ts';
 import type { Ports, RequestContext } from '../ports.ts';
 import type { JsonObject } from './judge/strict-json.ts';
 import type { TokenOrigin } from './revocations/revocation-set.ts';
@@ -87,17 +88,19 @@ export type MintedToken = {
   readonly expiresIn: number;
 };
 
+const boundValue = (label: 'ip' | 'agent', value: string): string => (label === 'ip' ? oneSpellingOf(value) : value);
+
 /** `<version>.<hash>` under the newest identifier key. */
 function bindingHash({ keyRing }: HasKeyRing, label: 'ip' | 'agent', value: string): string {
   const { version, key } = keyRing.secret('identifier');
-  return `${version}.${keyedHash(key, label, value)}`;
+  return `${version}.${keyedHash(key, label, boundValue(label, value))}`;
 }
 
 /** True when the value is the one the claim was made from, under the key version the claim names. */
 export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', value: string, claim: string): boolean {
   const dot = claim.indexOf('.');
   const key = keyRing.secretVersion('identifier', Number(claim.slice(0, dot)));
-  return key !== undefined && keyedHash(key, label, value) === claim.slice(dot + 1);
+  return key !== undefined && keyedHash(key, label, boundValue(label, value)) === claim.slice(dot + 1);
 }
 
 /** The claims of a new token, in the order of RFC 9068; nothing is signed yet. */
@@ -172,6 +175,8 @@ const isOrigin = (value: unknown): boolean => {
 };
 const isOptionalOrigins = (value: unknown): boolean =>
   value === undefined || (Array.isArray(value) && value.length > 0 && value.every(isOrigin));
+const isOptionalObject = (value: unknown): boolean =>
+  value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));
 const isOptionalEpoch = (value: unknown): boolean => value === undefined || isTime(value);
 
 /** The claims where all required ones are there and every one we read has its type (RFC 9068 §2.2); else null. */
@@ -198,6 +203,7 @@ export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
     isOptionalEpoch(claims.ue) &&
     isOptionalEpoch(claims.ce) &&
     isOptionalOrigins(claims.origins) &&
+    isOptionalObject(claims.cnf) &&
     isOptionalText(claims.bip) &&
     isOptionalText(claims.bua);
   return fits ? (claims as unknown as AccessTokenClaims) : null;

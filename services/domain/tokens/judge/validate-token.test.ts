@@ -89,6 +89,9 @@ describe('claims', () => {
     [{ ue: '0' }, 'malformed'],
     [{ ce: -1 }, 'malformed'],
     [{ bip: 1 }, 'malformed'],
+    [{ cnf: null }, 'malformed'],
+    [{ cnf: 'x' }, 'malformed'],
+    [{ cnf: [] }, 'malformed'],
     [{ bua: '' }, 'malformed'],
     [{ nbf: '0' }, 'malformed'],
   ])('J8: %j is %s', (changes, reason) => {
@@ -241,6 +244,12 @@ describe('binding switches, each on its own (A-TOK-06, A-CFG-04)', () => {
     expect(reasonOf(tokenWorld(), token, { ip: '192.0.2.2' })).toBe('active');
     expect(reasonOf(world, world.token({ bip: 'x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
     expect(reasonOf(world, world.token({ bip: '9.x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
+  });
+
+  test('an address is the same however the asker writes it', () => {
+    const world = tokenWorld({ enableIpValidation: true });
+    for (const ip of ['::ffff:192.0.2.1', '::FFFF:c000:201'])
+      expect(reasonOf(world, bound(world), { ip })).toBe('active');
   });
 
   test('user agent on: another agent is a mismatch; off: it is not asked', () => {
