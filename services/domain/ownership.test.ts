@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { defineError } from '../platform/define/error.ts';
+import { clientCaller } from '../platform/testing/ports.ts';
 import { ownerAsking, ownOrUnknown } from './ownership.ts';
 import type { Caller } from './ports.ts';
 
@@ -19,7 +20,7 @@ const user = (userId: string, clientId = 'sallyport', by: 'bearer' | 'session' |
 const others: Caller[] = [
   { kind: 'anonymous', request },
   { kind: 'system', name: 'test', request },
-  { kind: 'client', clientId: 'me', permissions: new Set(), by: 'client', isVetted: true, request },
+  clientCaller('me'),
 ];
 const unknown = defineError({
   code: 'thing_unknown',

@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller, RequestContext } from '../../domain/ports.ts';
 import { isAppError } from '../../platform/define/error.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import { type AuthenticationMiddleware, createAuthenticationMiddleware } from './authentication-middleware.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 
@@ -26,14 +27,7 @@ const ROLES: Readonly<Record<string, readonly string[] | undefined>> = {
 };
 const authenticators: Authenticators = {
   bearer: (token, request) => (token in ROLES ? person(token, ROLES[token], request) : null),
-  client: (clientId, _secret, request) => ({
-    kind: 'client',
-    clientId,
-    permissions: new Set(['audit:read']),
-    by: 'client',
-    isVetted: true,
-    request,
-  }),
+  client: (clientId, _secret, request) => ({ ...clientCaller(clientId, ['audit:read']), request }),
   session: async () => null,
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
 };

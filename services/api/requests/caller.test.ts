@@ -4,15 +4,12 @@ import { z } from 'zod';
 import type { Caller, RequestContext } from '../../domain/ports.ts';
 import { defineEndpoint, type Endpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 
 const client = (permissions: readonly string[], request: RequestContext): Caller => ({
-  kind: 'client',
-  clientId: 'c',
-  permissions: new Set(permissions),
-  by: 'client',
-  isVetted: true,
+  ...clientCaller('c', permissions),
   request,
 });
 const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({

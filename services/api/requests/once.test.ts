@@ -1,17 +1,11 @@
 import { expect, test } from 'vitest';
-import type { Caller, Sql, Tx } from '../../domain/ports.ts';
+import type { Sql, Tx } from '../../domain/ports.ts';
 import { systemRandom } from '../../platform/crypto/system.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import { answerOnce, type OncePorts } from './once.ts';
 
-const caller: Caller = {
-  kind: 'client',
-  clientId: 'c',
-  permissions: new Set(),
-  by: 'client',
-  isVetted: true,
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
+const caller = clientCaller('c');
 const endpoint = { operation: 'make', responses: { 201: null } };
 
 /** A table of keys in memory, whose transactions keep nothing of what fails. */

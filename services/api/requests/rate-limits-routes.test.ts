@@ -7,7 +7,7 @@ import { loadConfig } from '../../platform/config/load.ts';
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { WindowCounts } from '../../platform/limiter/window-counts.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
 import { quietLog } from '../../platform/testing/quiet-log.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
@@ -33,14 +33,7 @@ function countersAlone(): RateCounters {
 }
 
 const { request } = testCaller;
-const client = (clientId: string): Caller => ({
-  kind: 'client',
-  clientId,
-  permissions: new Set(['keys:read']),
-  by: 'client',
-  isVetted: true,
-  request,
-});
+const client = (clientId: string): Caller => clientCaller(clientId, ['keys:read']);
 const user = (userId: string): Caller => ({
   kind: 'user',
   userId,

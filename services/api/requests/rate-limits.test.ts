@@ -1,11 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import type { Caller } from '../../domain/ports.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import { identifyBy } from './rate-limits.ts';
 
-const { request } = testCaller;
-const client: Caller = { kind: 'client', clientId: 'c', permissions: new Set(), by: 'client', isVetted: true, request };
+const client = clientCaller('c');
 const identify = identifyBy({
   bearer: (token) => {
     if (token === 'untellable') throw new Error('revocation state stale');

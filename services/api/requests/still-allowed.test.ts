@@ -3,18 +3,11 @@ import { expect, test } from 'vitest';
 import type { Caller } from '../../domain/ports.ts';
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import type { Authenticators } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 
-const caller = (permission: string): Caller => ({
-  kind: 'client',
-  clientId: 'c',
-  permissions: new Set([permission]),
-  by: 'bearer',
-  isVetted: true,
-  request: testCaller.request,
-});
+const caller = (permission: string): Caller => ({ ...clientCaller('c', [permission]), by: 'bearer' });
 const endpoint = { auth: { accepts: ['bearer', 'session'], permission: 'events:read' } } as unknown as Endpoint;
 const asked = (headers: Record<string, string>, identified: Caller | null = null): FastifyRequest =>
   ({ headers, method: 'GET', url: '/v1/admin/events', identified }) as unknown as FastifyRequest;

@@ -1,16 +1,10 @@
 import { expect, test } from 'vitest';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import type { Caller } from '../ports.ts';
 import { assertHolds } from './assert-holds.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const client = (...permissions: string[]): Caller => ({
-  kind: 'client',
-  clientId: 'c',
-  permissions: new Set(permissions),
-  by: 'client',
-  isVetted: true,
-  request,
-});
+const client = (...permissions: string[]): Caller => clientCaller('c', permissions);
 
 test('API5: nobody gives rights that they lack, whatever they may manage', () => {
   expect(() => assertHolds(client('roles:manage', 'keys:read'), ['keys:read'])).not.toThrow();

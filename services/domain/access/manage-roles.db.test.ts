@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import type { Caller } from '../ports.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from './manage-roles.ts';
@@ -26,14 +26,7 @@ beforeEach(() => {
 const reason = 'test';
 const grantRole = defineStatement('', 'INSERT INTO user_roles (user_id, role) VALUES ($1, $2)');
 /** Somebody who may do this, and nothing else. */
-const holding = (...permissions: string[]): Caller => ({
-  kind: 'client',
-  clientId: 'manager',
-  permissions: new Set(permissions),
-  by: 'client',
-  isVetted: true,
-  request: testCaller.request,
-});
+const holding = (...permissions: string[]): Caller => clientCaller('manager', permissions);
 const newName = (): string => `role_${randomUUID().slice(0, 8)}`;
 async function newRole(...permissions: string[]): Promise<string> {
   const name = newName();

@@ -1,19 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
 import { permissionMissing, requestInvalid, stepUpRequired } from '../../platform/errors.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import type { Caller } from '../ports.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import { rightsExceeded } from './errors.ts';
 import { createDenialLog, type RecordDenial } from './record-denial.ts';
 
-const { request } = testCaller;
-const client = (clientId: string): Caller => ({
-  kind: 'client',
-  clientId,
-  permissions: new Set(),
-  by: 'client',
-  isVetted: true,
-  request,
-});
 const reads = { operation: 'readTokenStatistics', auth: { accepts: ['client'], permission: 'tokens:read' } } as const;
 const own = { operation: 'createApiKey', auth: { accepts: ['client'] } } as const;
 
@@ -39,10 +29,10 @@ beforeEach(() => {
 const details = () => rows.map((row) => [row[4], JSON.parse(row[10] as string)]);
 
 test('L1 each caller, code and permission is an event once a minute, with the code and what was tried', async () => {
-  for (let turn = 0; turn < 20; turn += 1) await record(client('a'), reads, permissionMissing());
-  await record(client('a'), own, rightsExceeded());
-  await record(client('a'), own, stepUpRequired());
-  await record(client('b'), { ...reads, auth: 'public' }, permissionMissing());
+  for (let turn = 0; turn < 20; turn += 1) await record(clientCaller('a'), reads, permissionMissing());
+  await record(clientCaller('a'), own, rightsExceeded());
+  await record(clientCaller('a'), own, stepUpRequired());
+  await record(clientCaller('b'), { ...reads, auth: 'public' }, permissionMissing());
   expect(details()).toEqual([
     ['a', { code: 'permission_missing', permission: 'tokens:read', operation: 'readTokenStatistics' }],
     ['a', { code: 'rights_exceeded', operation: 'createApiKey' }],
@@ -50,21 +40,21 @@ test('L1 each caller, code and permission is an event once a minute, with the co
     ['b', { code: 'permission_missing', operation: 'readTokenStatistics' }],
   ]);
   nowMs += 60_000;
-  await record(client('a'), reads, permissionMissing());
+  await record(clientCaller('a'), reads, permissionMissing());
   expect(rows).toHaveLength(5);
 });
 
 test('what is no denial, or was recorded by its use-case, is no event', async () => {
-  await record(client('a'), reads, requestInvalid());
-  await record(client('a'), reads, permissionMissing({ isRecorded: true }));
+  await record(clientCaller('a'), reads, requestInvalid());
+  await record(clientCaller('a'), reads, permissionMissing({ isRecorded: true }));
   expect(rows).toEqual([]);
 });
 
 test('L4 a refusal that cannot be written is said, stands, and is written with the next', async () => {
   isDown = true;
-  await record(client('a'), reads, permissionMissing());
+  await record(clientCaller('a'), reads, permissionMissing());
   expect(warnings).toEqual(['a refusal could not be recorded']);
   isDown = false;
-  await record(client('a'), reads, permissionMissing());
+  await record(clientCaller('a'), reads, permissionMissing());
   expect(rows).toHaveLength(1);
 });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
@@ -50,12 +50,8 @@ const newUser = async (): Promise<string> => {
 const newClient = async (): Promise<string> =>
   (await createClient(base, { name: 'Worker', grantTypes: ['client_credentials'] }, testCaller)).clientId;
 const clientCalling = (clientId: string, by: 'client' | 'api_key'): Caller => ({
-  kind: 'client',
-  clientId,
+  ...clientCaller(clientId),
   by,
-  permissions: new Set(),
-  isVetted: true,
-  request: testCaller.request,
 });
 const keyFor = (kind: 'user' | 'client', id: string) =>
   createApiKeyFor(ports, { name: 'deploy', owner: { kind, id }, reason: 'asked for' }, system);

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
@@ -56,15 +56,7 @@ async function signedIn(...permissions: string[]): Promise<UserCaller> {
 async function client(...permissions: string[]): Promise<Caller & { readonly kind: 'client' }> {
   const made = await createClient(base, { name: 'Worker', grantTypes: ['client_credentials'] }, testCaller);
   await ports.access.load();
-  const { request } = testCaller;
-  return {
-    kind: 'client',
-    clientId: made.clientId,
-    by: 'client',
-    permissions: new Set(permissions),
-    isVetted: true,
-    request,
-  };
+  return clientCaller(made.clientId, permissions);
 }
 
 const make = (caller: Caller, input: Partial<CreateApiKeyInput> = {}) =>

@@ -3,7 +3,7 @@ import { registry } from '../../../observability/metrics/instruments.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { WindowCounts } from '../../platform/limiter/window-counts.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
 import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../ports.ts';
 import { limitBuckets } from './buckets.ts';
 import { type Admission, type ArrivedRequest, createRequestLimits, type RequestLimits } from './request-limits.ts';
@@ -21,14 +21,6 @@ const user = (permissions: readonly string[] = [], roles?: readonly string[]): C
   tokenId: null,
   familyId: null,
   authTime: 0,
-  request,
-});
-const client = (clientId: string, permissions: readonly string[] = []): Caller => ({
-  kind: 'client',
-  clientId,
-  permissions: new Set(permissions),
-  by: 'client',
-  isVetted: true,
   request,
 });
 
@@ -157,7 +149,7 @@ describe('before the body is read', () => {
     const anybody = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
     expect((await times(50, anybody)).filter((text) => text !== 'token')).toEqual([]);
     expect(await anybody()).toBe('refused by global');
-    expect(await admit({ namesClient: true, identify: () => client('c1') })).toBe('refused by global');
+    expect(await admit({ namesClient: true, identify: () => clientCaller('c1') })).toBe('refused by global');
     nowMs += 1_000;
     expect(await anybody()).toBe('token');
   });
@@ -172,12 +164,12 @@ describe('before the body is read', () => {
 });
 
 describe('clients', () => {
-  const service = { namesClient: true, identify: () => client('c1') };
+  const service = { namesClient: true, identify: () => clientCaller('c1') };
 
   test('C-MWA-09: an authenticated client has its own bucket, and what others send from its address does not hold it', async () => {
     expect((await times(5, () => admit())).at(-1)).toBe('refused by address');
     expect(await times(4, () => admit(service))).toEqual(['client', 'client', 'client', 'refused by client']);
-    expect(await admit({ namesClient: true, identify: () => client('c2') })).toBe('client');
+    expect(await admit({ namesClient: true, identify: () => clientCaller('c2') })).toBe('client');
     // Nor does it use up what its address has.
     expect(await admit({ ...service, ip: '192.0.2.9' })).toBe('refused by client');
     expect(await times(4, () => admit({ ip: '192.0.2.9' }))).not.toContain('refused by address');
@@ -187,7 +179,7 @@ describe('clients', () => {
     ['by its secret', true],
     ['by its token', false],
   ])('C-MWA-09: one that nobody here has looked at counts by its address too, known %s', async (_how, namesClient) => {
-    const stranger = (clientId: string) => ({ ...client(clientId), isVetted: false });
+    const stranger = (clientId: string) => ({ ...clientCaller(clientId), isVetted: false });
     const made = (turn: number) => ({ namesClient, identify: () => stranger(`own-${turn}`) });
     const outcomes = [];
     for (let turn = 0; turn < 5; turn += 1) outcomes.push(await admit(made(turn)));
@@ -212,7 +204,7 @@ describe('clients', () => {
   test.each(['bearer', 'api_key'] as const)(
     'a client known by its %s goes by its own bucket once the address is used up',
     async (by) => {
-      const byBearer = { identify: () => ({ ...client('c1'), by }) };
+      const byBearer = { identify: () => ({ ...clientCaller('c1'), by }) };
       expect(await times(4, () => admit(byBearer))).toEqual(Array.from({ length: 4 }, () => 'address'));
       expect(await times(2, () => admit(byBearer))).toEqual(['client', 'client']);
       await times(6, () => admit({ rateClass: 'token' }));
@@ -222,9 +214,9 @@ describe('clients', () => {
 
   test('a client is counted once, wherever it became known', async () => {
     const early = await limits.admitRequest(arrive(service));
-    expect(limits.admitCaller(client('c1'), 'read', early)).toBeNull();
+    expect(limits.admitCaller(clientCaller('c1'), 'read', early)).toBeNull();
     const late = await limits.admitRequest(arrive());
-    expect(await outcome(() => limits.admitCaller(client('c1'), 'read', late))).toBe('address,client');
+    expect(await outcome(() => limits.admitCaller(clientCaller('c1'), 'read', late))).toBe('address,client');
   });
 });
 
@@ -237,7 +229,7 @@ describe('batches', () => {
     expect(await batch(6)).toBe('validate');
     expect(await admit({ rateClass: 'validate' })).toBe('refused by validate');
     expect(await batch(7, { ip: '192.0.2.8' })).toBe('refused by validate');
-    const service = { namesClient: true, identify: () => client('c1') };
+    const service = { namesClient: true, identify: () => clientCaller('c1') };
     expect(await batch(6, service)).toBe('client-validate');
     expect(await admit({ ...service, rateClass: 'validate' })).toBe('refused by client-validate');
     expect(await admit({ rateClass: 'token' })).toBe('token');
@@ -311,7 +303,7 @@ describe('limits:bypass', () => {
   test('counts for the address too, where the headers prove it, and for clients', async () => {
     const byBearer = { identify: () => admin };
     expect(await times(6, () => admit(byBearer))).toEqual(Array.from({ length: 6 }, () => 'address'));
-    const trusted = { namesClient: true, identify: () => client('c9', ['limits:bypass']) };
+    const trusted = { namesClient: true, identify: () => clientCaller('c9', ['limits:bypass']) };
     expect(await times(6, () => admit(trusted))).toEqual(Array.from({ length: 6 }, () => 'client'));
     expect(rows.map((row) => JSON.parse(row[10] as string).limit)).toEqual(['address', 'client']);
     expect(await admit({ identify: () => user(['keys:read']) })).toBe('refused by address');

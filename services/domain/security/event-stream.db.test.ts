@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { eventually } from '../../platform/testing/eventually.ts';
+import { clientCaller } from '../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { createLogWorld, giveKeys, type LogWorld } from '../../platform/testing/worlds/log-world.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
@@ -13,14 +14,6 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const system: Caller = { kind: 'system', name: 'test', request };
-const client = (clientId: string): Caller => ({
-  kind: 'client',
-  clientId,
-  permissions: new Set(),
-  by: 'client',
-  isVetted: true,
-  request,
-});
 const allowed = async (): Promise<boolean> => true;
 
 let database: TestDatabase;
@@ -207,16 +200,16 @@ describe('a stream of events', () => {
 describe('streams of events', () => {
   test('a caller holds as many as it may, others have theirs', async () => {
     start({ maximumPerCaller: 1 });
-    taken(await streams.open({}, client('a'), allowed));
-    await expect(streams.open({}, client('a'), allowed)).rejects.toMatchObject({ code: 'event_streams_spent' });
-    taken(await streams.open({}, client('b'), allowed));
+    taken(await streams.open({}, clientCaller('a'), allowed));
+    await expect(streams.open({}, clientCaller('a'), allowed)).rejects.toMatchObject({ code: 'event_streams_spent' });
+    taken(await streams.open({}, clientCaller('b'), allowed));
     expect(streams.count()).toBe(2);
   });
 
   test('a copy serves as many as it may', async () => {
     start({ maximumStreams: 1 });
-    taken(await streams.open({}, client('a'), allowed));
-    await expect(streams.open({}, client('b'), allowed)).rejects.toMatchObject({ code: 'event_streams_busy' });
+    taken(await streams.open({}, clientCaller('a'), allowed));
+    await expect(streams.open({}, clientCaller('b'), allowed)).rejects.toMatchObject({ code: 'event_streams_busy' });
   });
 
   test('one that could not begin leaves its place to the next', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import type { Caller } from '../ports.ts';
 import { type Detection, refreshTokenReuse, stateRewound, tokenReplay } from './detections.ts';
@@ -134,7 +134,7 @@ describe('incidents', () => {
   };
   const callers: [string, Caller][] = [
     ['user:u1', user],
-    ['client:c2', { kind: 'client', clientId: 'c2', permissions, by: 'client', isVetted: true, request }],
+    ['client:c2', clientCaller('c2')],
     ['system:test', testCaller],
     ['anonymous', { kind: 'anonymous', request }],
   ];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { callerAt, testCaller } from '../../platform/testing/ports.ts';
+import { callerAt, clientCaller, testCaller } from '../../platform/testing/ports.ts';
 import { type DetectionWorld, openDetectionWorld } from '../../platform/testing/worlds/detection-world.ts';
 import { countLoginFailure } from '../identity/guard/count-login-failure.ts';
 import { admitLogin } from '../identity/guard/login-guard.ts';
@@ -14,14 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-const client = (...permissions: string[]): Caller => ({
-  kind: 'client',
-  clientId: 'help-desk',
-  permissions: new Set(permissions),
-  by: 'client',
-  isVetted: true,
-  request: testCaller.request,
-});
+const client = (...permissions: string[]): Caller => clientCaller('help-desk', permissions);
 const admitFrom = (ip: string, email: string) => admitLogin(world.deps, { email }, callerAt(ip));
 
 /** Somebody whose password was guessed until it locked. */

@@ -44,6 +44,19 @@ export const testCaller: Caller = {
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 };
 
+/** A client of the installation's own, by its secret, that may do this and nothing else. */
+export const clientCaller = (
+  clientId: string,
+  permissions: readonly string[] = [],
+): Caller & { readonly kind: 'client' } => ({
+  kind: 'client',
+  clientId,
+  permissions: new Set(permissions),
+  by: 'client',
+  isVetted: true,
+  request: testCaller.request,
+});
+
 /** Somebody at an address, who is nobody yet. */
 export const callerAt = (ip: string): Caller => ({
   kind: 'anonymous',

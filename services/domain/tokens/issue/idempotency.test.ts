@@ -1,18 +1,15 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemRandom } from '../../../platform/crypto/system.ts';
+import { clientCaller } from '../../../platform/testing/ports.ts';
 import { tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
 import type { Caller, Sql } from '../../ports.ts';
 import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const client = (clientId: string, by: 'client' | 'bearer' | 'api_key' = 'client'): Caller => ({
-  kind: 'client',
-  clientId,
-  permissions: new Set(),
+  ...clientCaller(clientId),
   by,
-  isVetted: true,
-  request,
 });
 const user = (
   userId: string,

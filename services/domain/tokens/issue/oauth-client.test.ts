@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { outcomeOfCall } from '../../../platform/testing/outcome.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
+import { clientCaller, testCaller } from '../../../platform/testing/ports.ts';
 import type { AccessDirectory, Client } from '../../access/access-directory.ts';
 import type { Caller } from '../../ports.ts';
 import { issueClientToken } from './issue-client-token.ts';
@@ -17,14 +17,7 @@ const accessTo = (changes: Partial<Client>) =>
     client: (clientId: string) => (clientId === 'service' ? { ...service, ...changes } : undefined),
   }) as AccessDirectory;
 /** Its secret was good when the request began. */
-const proved: Caller = {
-  kind: 'client',
-  clientId: 'service',
-  permissions: new Set(),
-  by: 'client',
-  isVetted: true,
-  request: testCaller.request,
-};
+const proved = clientCaller('service');
 
 test('a client that was disabled or deleted while its body was read is nobody any more', async () => {
   expect(oauthClient({ access: accessTo({}) }, undefined, proved)).toEqual({

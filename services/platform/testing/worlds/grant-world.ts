@@ -20,7 +20,7 @@ import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-
 import type { ClientSettings } from '../../config/clients.ts';
 import type { TestUser } from '../flows/flows.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
-import { testCaller } from '../ports.ts';
+import { clientCaller, testCaller } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
 import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
 
@@ -135,8 +135,7 @@ export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = 
       const { clientId, clientSecret } = await createClient(ports, input, testCaller);
       await access.load();
       if (clientSecret === null) return { clientId, caller: nobody };
-      const permissions: ReadonlySet<string> = new Set();
-      return { clientId, caller: { kind: 'client', clientId, permissions, by: 'client', isVetted: true, request } };
+      return { clientId, caller: { ...clientCaller(clientId), request } };
     },
     async codeFor(user, client, members = {}) {
       const decision = { query: query(client, members), cookie: user.cookie, isAllowed: true, scopes: SCOPES };

@@ -30,7 +30,7 @@ import { createSql, createTransact } from '../../postgres/pool.ts';
 import type { RedisConnection } from '../../redis/redis.ts';
 import type { Json } from '../http-client.ts';
 import { connectPatientRedis, createPatientPool, PATIENCE_MS } from '../patient-stores.ts';
-import { testCaller } from '../ports.ts';
+import { clientCaller, testCaller } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
@@ -188,15 +188,7 @@ export async function openIssuingWorld(env: Readonly<Record<string, string>> = {
         testCaller,
       );
       await world.reload();
-      const { request } = testCaller;
-      return {
-        kind: 'client',
-        by: 'client',
-        clientId,
-        permissions: new Set(credentialScopes),
-        isVetted: true,
-        request,
-      };
+      return clientCaller(clientId, credentialScopes);
     },
     reload: () => Promise.all(copies.map(({ ports }) => ports.access.load())),
     rows: async (text, values = []) => (await first.stores.pools.main.query(text, [...values])).rows,

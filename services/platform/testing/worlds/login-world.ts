@@ -5,15 +5,12 @@ import { createTransact } from '../../postgres/pool.ts';
 import type { Json } from '../http-client.ts';
 import { callerFrom, type FamilyCopy, insertSession, insertUser } from '../made/families.ts';
 import { outcomeOf } from '../outcome.ts';
+import { clientCaller } from '../ports.ts';
 import { type FamilyWorld, openFamilyWorld } from './family-world.ts';
 
 /** Who may end what is not theirs. */
 export const operator: Caller = {
-  kind: 'client',
-  clientId: 'operator',
-  permissions: new Set(['tokens:revoke']),
-  by: 'client',
-  isVetted: true,
+  ...clientCaller('operator', ['tokens:revoke']),
   request: callerFrom('192.0.2.1').request,
 };
 
