@@ -1,129 +1,28 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { createAuthenticator } from '../../platform/testing/counterparts/authenticator.ts';
-import { codeOf } from '../../platform/testing/counterparts/totp.ts';
-import { newEmail, newPassword, refresh, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { cookieOf, type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { newPassword } from '../../platform/testing/flows/flows.ts';
+import { cookieOf, type Received } from '../../platform/testing/http-client.ts';
 import { whileItWaits } from '../../platform/testing/overtaken.ts';
-import {
-  askToken,
-  browserOf,
-  codeOf as consentedCodeOf,
-  newOAuthClient,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
-import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { openTheftWorld, type Theft, type TheftWorld } from '../../platform/testing/worlds/theft-world.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
-
-let world: SecurityWorld;
-let api: SecurityWorld['api'];
-let mails: MailFolder;
-let tv: ClientCredentials;
+let world: TheftWorld;
+let api: TheftWorld['api'];
 beforeAll(async () => {
-  world = await openSecurityWorld();
+  world = await openTheftWorld();
   ({ api } = world);
-  mails = await openMailFolder(api.ports);
-  tv = await newOAuthClient([api, world.other], 'none', [DEVICE, 'refresh_token']);
 });
-afterAll(async () => {
-  await mails?.close();
-  await world?.close();
-});
+afterAll(() => world?.close());
 
-const rows: SecurityWorld['rows'] = (...asked) => world.rows(...asked);
-
-/** Somebody signed in at home lately, and a stranger with their password in another place: nobody has looked yet. */
-type Theft = { readonly owner: TestUser; readonly home: Received; readonly thief: Received };
-
-let places = 0;
-async function theft(): Promise<Theft> {
-  const owner = await signUp({ api: api.url });
-  return thiefOf(owner);
-}
-
-async function thiefOf(owner: TestUser): Promise<Theft> {
-  places += 1;
-  await rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [owner.id]);
-  const home = await world.signInFrom(owner, `192.0.2.${places}`, 'Firefox on the desk');
-  const thief = await world.signInFrom(owner, `203.0.113.${places}`, 'curl');
-  for (const { status, text } of [home, thief]) expect(status, text).toBe(200);
-  return { owner, home, thief };
-}
-
-/** The thief once more, in a browser that is known for the account and keeps the session of the first. */
-async function again({ owner, thief }: Theft): Promise<Received> {
-  const device = cookieOf(thief).match(/sallyport\.device=[^;]+/)?.[0] as string;
-  const second = await world.signInFrom(owner, '203.0.113.250', 'curl', { cookie: device });
-  expect(second.status, second.text).toBe(200);
-  return second;
-}
-
-/** A write from a page of our own. */
-async function act(path: string, cookie: string, json: object = {}): Promise<Received> {
-  const answer = await send(api.url, 'POST', path, { cookie, json, headers: { origin: API_URL } });
-  expect(answer.status, `${path} ${answer.text}`).toBeLessThan(300);
-  return answer;
-}
-
-const refreshed = async ({ body }: Received): Promise<string | number> => {
-  const answer = await refresh({ api: api.url }, (body.tokens ?? body.login.tokens).refresh_token);
-  return answer.body.code ?? answer.status;
-};
-
-/** As if this were of just before the thief's sign-in; rounded, one millisecond could be none. */
-const justBefore = ({ id: owner }: TestUser, table: 'accounts' | 'passkeys', id: string) =>
-  rows(
-    `UPDATE ${table} SET "createdAt" = (SELECT max(occurred_at) FROM audit_outbox
-       WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) - interval '2 milliseconds' WHERE id = $2`,
-    [owner, id],
-  );
-
-const linkOf = ({ id }: TestUser, subject: string) =>
-  rows(`INSERT INTO accounts (id, "userId", "providerId", "accountId") VALUES ($1, $2, 'company', $1)`, [
-    `${subject}-${id}`,
-    id,
-  ]);
-
-const sessionsOf = ({ id }: TestUser) => rows('SELECT id FROM sessions WHERE "userId" = $1', [id]);
-
-const eventsOf = async (type: string, column: 'target_id' | `detail->>'user_id'`, id: string): Promise<Json[]> =>
-  rows(`SELECT actor_kind, detail FROM audit_outbox WHERE type = $1 AND ${column} = $2 ORDER BY id`, [type, id]);
-
-async function passkeyBy(cookie: string): Promise<{ made: Received; key: ReturnType<typeof createAuthenticator> }> {
-  const { options, challenge } = (await act('/api/auth/passkey/register/options', cookie)).body;
-  const key = createAuthenticator();
-  const response = key.create(options, { origin: API_URL });
-  return { made: await act('/api/auth/passkey/register/verify', cookie, { challenge, response, name: 'a key' }), key };
-}
-
-async function totpBy(cookie: string, password: string): Promise<Received> {
-  const { totp_uri: uri } = (await act('/api/auth/two-factor/enable', cookie, { password })).body;
-  return act('/api/auth/two-factor/confirm', cookie, { code: codeOf(uri) });
-}
-
-/** A device that the holder of this cookie lets in; its code. */
-async function allowDevice(owner: TestUser, cookie: string): Promise<string> {
-  const form = { client_id: tv.client_id };
-  const { body } = await send(api.url, 'POST', '/oauth2/device_authorization', { form });
-  const browser = browserOf(api, { ...owner, cookie });
-  const shown = await browser.open(`/device?user_code=${body.user_code}`);
-  await browser.submit(shown, { decision: 'allow' });
-  return body.device_code;
-}
-const poll = (device_code: string): Promise<Received> => askToken(api, tv, { grant_type: DEVICE, device_code });
+const rows: TheftWorld['rows'] = (...asked) => world.rows(...asked);
 
 describe('a thief who replaces the session of his sign-in before anybody looks', () => {
-  test.each<[string, (theft: Theft) => Promise<Received>]>([
-    ['steps up', ({ owner, thief }) => act('/api/auth/step-up', cookieOf(thief), { password: owner.password })],
+  test.each<[string, (stolen: Theft) => Promise<Received>]>([
+    ['steps up', ({ owner, thief }) => world.act('/api/auth/step-up', cookieOf(thief), { password: owner.password })],
     [
       'changes the password',
       ({ owner, thief }) =>
-        act('/api/auth/change-password', cookieOf(thief), {
+        world.act('/api/auth/change-password', cookieOf(thief), {
           current_password: owner.password,
           new_password: newPassword(),
         }),
@@ -133,23 +32,23 @@ describe('a thief who replaces the session of his sign-in before anybody looks',
       ({ owner, thief }) => world.signInFrom(owner, '203.0.113.250', 'curl', { cookie: cookieOf(thief) }),
     ],
   ])('who %s has no session left', async (_how, replace) => {
-    const stolen = await theft();
+    const stolen = await world.theft();
     const replacing = await replace(stolen);
     expect(replacing.status).toBe(200);
     await world.detect();
     expect(await world.incidentsOf(stolen.owner.id)).toMatchObject([
       { detection: 'impossible_travel', actions: ['end_session', 'step_up'] },
     ]);
-    expect(await sessionsOf(stolen.owner)).toEqual([]);
-    expect(await refreshed(replacing)).toBe('session_ended');
-    expect(await refreshed(stolen.thief)).toBe('session_ended');
+    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
+    expect(await world.refreshed(replacing)).toBe('session_ended');
+    expect(await world.refreshed(stolen.thief)).toBe('session_ended');
   });
 
   test('one who did nothing yet loses that session, and its owner none', async () => {
-    const { owner, home, thief } = await theft();
+    const { owner, home, thief } = await world.theft();
     await world.detect();
-    expect(await sessionsOf(owner)).toHaveLength(2);
-    expect([await refreshed(thief), await refreshed(home)]).toEqual(['session_ended', 200]);
+    expect(await world.sessionsOf(owner)).toHaveLength(2);
+    expect([await world.refreshed(thief), await world.refreshed(home)]).toEqual(['session_ended', 200]);
   });
 });
 
@@ -158,34 +57,34 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
     rows(`UPDATE ${table} SET ${column} = ${column} - interval '1 minute' WHERE ${where} = $1 RETURNING 1`, [id]);
 
   test('hides no second session', async () => {
-    const stolen = await theft();
-    const second = await again(stolen);
+    const stolen = await world.theft();
+    const second = await world.again(stolen);
     expect(await behind('sessions', '"createdAt"', 'id', second.body.session.id)).toHaveLength(1);
     await world.detect();
-    expect(await sessionsOf(stolen.owner)).toEqual([]);
-    for (const login of [second, stolen.thief, stolen.home]) expect(await refreshed(login)).toBe('session_ended');
+    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
+    for (const login of [second, stolen.thief, stolen.home]) expect(await world.refreshed(login)).toBe('session_ended');
   });
 
   test('hides no device, though the session that let it in is gone', async () => {
-    const stolen = await theft();
-    const second = await again(stolen);
-    const deviceCode = await allowDevice(stolen.owner, cookieOf(second));
-    await act('/api/auth/signout', cookieOf(second));
+    const stolen = await world.theft();
+    const second = await world.again(stolen);
+    const deviceCode = await world.allowDevice(stolen.owner, cookieOf(second));
+    await world.act('/api/auth/signout', cookieOf(second));
     expect(await behind('oauth_device_grants', 'auth_time', 'user_id', stolen.owner.id)).toHaveLength(1);
     await world.detect();
-    expect((await poll(deviceCode)).body.code).toBe('device_code_expired');
-    expect(await sessionsOf(stolen.owner)).toEqual([]);
+    expect((await world.poll(deviceCode)).body.code).toBe('device_code_expired');
+    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
   });
 
   test('hides no passkey; one of just before the sign-in stays', async () => {
-    const { owner } = await theft();
+    const { owner } = await world.theft();
     for (const key of ['owner', 'thief'])
       await rows(
         `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
          VALUES ($1, '', $2, $1, 0, 'singleDevice', false, now() - interval '1 minute')`,
         [`${key}-${owner.id}`, owner.id],
       );
-    await justBefore(owner, 'passkeys', `owner-${owner.id}`);
+    await world.justBefore(owner, 'passkeys', `owner-${owner.id}`);
     await world.detect();
     const left = await rows('SELECT id FROM passkeys WHERE "userId" = $1', [owner.id]);
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
@@ -193,12 +92,12 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
 });
 
 describe('while a batch refreshes what will end', () => {
-  test.each<[string, (theft: Theft) => Promise<unknown>]>([
-    ['another session of the thief', again],
-    ['a login of a device', async ({ owner, thief }) => poll(await allowDevice(owner, cookieOf(thief)))],
-    ['an account that he linked', ({ owner }) => linkOf(owner, 'batch')],
+  test.each<[string, (stolen: Theft) => Promise<unknown>]>([
+    ['another session of the thief', (stolen) => world.again(stolen)],
+    ['a login of a device', async ({ owner, thief }) => world.poll(await world.allowDevice(owner, cookieOf(thief)))],
+    ['an account that he linked', ({ owner }) => world.linkOf(owner, 'batch')],
   ])('logins are held in the order in which it holds them: %s never ends in a deadlock', async (_what, gains) => {
-    const stolen = await theft();
+    const stolen = await world.theft();
     await gains(stolen);
     const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
       stolen.owner.id,
@@ -214,187 +113,7 @@ describe('while a batch refreshes what will end', () => {
       // Nothing above the one that it waits for is taken.
       (batch) => batch.query(`${hold} NOWAIT`, [families[taken]?.id]),
     );
-    expect(await sessionsOf(stolen.owner)).toEqual([]);
+    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
     expect(await world.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
-  });
-});
-
-describe('what a thief added in those seconds goes, and what was there before stays', () => {
-  test('a passkey', async () => {
-    const { owner, thief } = await theft();
-    const { made, key } = await passkeyBy(cookieOf(thief));
-    await world.detect();
-    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
-    expect(await rows('SELECT FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([]);
-    expect(await eventsOf('factor.removed', 'target_id', owner.id)).toMatchObject([
-      { actor_kind: 'system', detail: { factor: 'passkey' } },
-    ]);
-    expect([await refreshed(made), await sessionsOf(owner)]).toEqual(['session_ended', []]);
-    const { options, challenge } = (await send(api.url, 'POST', '/api/auth/passkey/sign-in/options')).body;
-    const json = { challenge, response: key.get(options, { origin: API_URL }) };
-    const again = await send(api.url, 'POST', '/api/auth/passkey/sign-in/verify', { json });
-    expect(again.body.code).toBe('passkey_refused');
-  });
-
-  test('an authenticator app, though its row is as old as the recovery codes of a passkey', async () => {
-    const { owner, thief } = await theft();
-    const { made } = await passkeyBy(cookieOf(thief));
-    const confirmed = await totpBy(cookieOf(made), owner.password);
-    await rows(`UPDATE two_factors SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
-    await rows(`UPDATE passkeys SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
-    await world.detect();
-    expect(await rows('SELECT verified, "codesLeft" FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([
-      { verified: false, codesLeft: 0 },
-    ]);
-    expect(await rows('SELECT "twoFactorEnabled" FROM users WHERE id = $1', [owner.id])).toEqual([
-      { twoFactorEnabled: false },
-    ]);
-    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id]), 'of before').toHaveLength(1);
-    expect(await eventsOf('factor.removed', 'target_id', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
-    expect(await eventsOf('recovery_codes.voided', 'target_id', owner.id)).toEqual([
-      { actor_kind: 'system', detail: { left: 10, reason: 'impossible_travel' } },
-    ]);
-    expect([await refreshed(confirmed), await sessionsOf(owner)]).toEqual(['session_ended', []]);
-  });
-
-  test('a linked account', async () => {
-    const { owner } = await theft();
-    for (const subject of ['owner', 'thief']) await linkOf(owner, subject);
-    await justBefore(owner, 'accounts', `owner-${owner.id}`);
-    await world.detect();
-    const left = await rows('SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" = $2', [owner.id, 'company']);
-    expect(left).toEqual([{ id: `owner-${owner.id}` }]);
-    expect(await rows(`SELECT FROM accounts WHERE "userId" = $1 AND password IS NOT NULL`, [owner.id])).toHaveLength(1);
-    expect(await eventsOf('account.unlinked', 'target_id', owner.id)).toMatchObject([
-      { actor_kind: 'system', detail: { provider: 'company' } },
-    ]);
-    expect(await sessionsOf(owner)).toEqual([]);
-  });
-
-  test('an API key, and one whose secret he has replaced', async () => {
-    const { owner, thief } = await theft();
-    const bearer = thief.body.tokens.access_token;
-    const make = async (name: string): Promise<string> => {
-      const made = await send(api.url, 'POST', '/v1/api-keys', { bearer, json: { name } });
-      expect(made.status, made.text).toBe(201);
-      return made.body.api_key.api_key_id;
-    };
-    const [kept, rotated, made] = [await make('kept'), await make('rotated'), await make('made')];
-    await rows(`UPDATE api_keys SET created_at = now() - interval '1 day' WHERE id = ANY ($1)`, [[kept, rotated]]);
-    const turned = await send(api.url, 'POST', `/v1/api-keys/${rotated}/rotate`, { bearer, json: {} });
-    expect(turned.status, turned.text).toBe(200);
-    await world.detect();
-    const revoked = await rows(
-      'SELECT id, revoke_reason FROM api_keys WHERE user_id = $1 AND revoked_at IS NOT NULL ORDER BY id',
-      [owner.id],
-    );
-    expect(revoked).toEqual([rotated, made].map((id) => ({ id, revoke_reason: 'impossible_travel' })));
-    for (const id of [rotated, made])
-      expect(await eventsOf('api_key.revoked', 'target_id', id)).toMatchObject([
-        { actor_kind: 'system', detail: { reason: 'impossible_travel' } },
-      ]);
-    // A key opens no session: nothing else ends, and the key of before still speaks for its owner.
-    expect(await sessionsOf(owner)).toHaveLength(2);
-    expect(
-      await rows(
-        'SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.id = $1 AND k.owner_epoch = u."tokenEpoch"',
-        [owner.id],
-      ),
-    ).toContainEqual({ id: kept });
-  });
-
-  test('the login of a device that he let in, fetched or not', async () => {
-    const fetched = await theft();
-    const device = await poll(await allowDevice(fetched.owner, cookieOf(fetched.thief)));
-    expect(device.status, device.text).toBe(200);
-    const waiting = await theft();
-    const deviceCode = await allowDevice(waiting.owner, cookieOf(waiting.thief));
-    await world.detect();
-    const { refresh_token } = device.body;
-    const later = await askToken(api, tv, { grant_type: 'refresh_token', refresh_token });
-    expect([later.status, later.body.error]).toEqual([400, 'invalid_grant']);
-    expect((await poll(deviceCode)).body.code).toBe('device_code_expired');
-    for (const { owner } of [fetched, waiting]) expect(await sessionsOf(owner)).toEqual([]);
-  });
-
-  test('the other address that he asked for, whether its mail was sent or waits', async () => {
-    for (const isSent of [true, false]) {
-      const { owner, home, thief } = await theft();
-      const address = newEmail();
-      await act('/api/auth/change-email', cookieOf(thief), { new_email: address });
-      if (isSent) expect(await mails.to(address)).toHaveLength(1);
-      await world.detect();
-      const token = (await mails.to(address)).at(-1)?.code;
-      expect(token).toBeDefined();
-      // Even once the account is open again, and by its password.
-      expect((await world.post(`/v1/admin/users/${owner.id}/unlock`, { reason: 'called' })).status).toBe(200);
-      const { password } = owner;
-      const answer = await send(api.url, 'POST', '/api/auth/verify-email', { json: { token, password } });
-      expect([answer.status, answer.body.code]).toEqual([400, 'code_invalid']);
-      expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-      expect(await refreshed(home), 'it is no session').toBe(200);
-    }
-  });
-
-  test('what he agreed to: its client is allowed nothing more, and one of before is', async () => {
-    const { owner, thief } = await theft();
-    const [before, his] = await Promise.all(
-      [1, 2].map(() => newOAuthClient([api, world.other], 'client_secret_basic', ['authorization_code'])),
-    );
-    const granted = async (client: ClientCredentials | undefined): Promise<string[]> =>
-      (
-        await rows('SELECT unnest(scopes) AS scope FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [
-          owner.id,
-          client?.client_id,
-        ])
-      ).map(({ scope }) => scope);
-    await rows(
-      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes, granted_at)
-       VALUES ($1, $2, 'a', '{openid}', now() - interval '1 minute')`,
-      [owner.id, before?.client_id],
-    );
-    await consentedCodeOf(api, { ...owner, cookie: cookieOf(thief) }, his?.client_id as string, newVerifier());
-    expect(await granted(his)).toContain('openid');
-    await world.detect();
-    expect([await granted(his), await granted(before)]).toEqual([[], ['openid']]);
-    expect(await eventsOf('oauth.consent_withdrawn', 'target_id', his?.client_id as string)).toMatchObject([
-      { actor_kind: 'system', detail: { user_id: owner.id } },
-    ]);
-  });
-
-  test('the other address, whose mail he has read already: nothing changes before somebody has looked', async () => {
-    const { owner, thief } = await theft();
-    const address = newEmail();
-    await act('/api/auth/change-email', cookieOf(thief), { new_email: address });
-    const token = (await mails.to(address)).at(-1)?.code;
-    const verify = () => send(api.url, 'POST', '/api/auth/verify-email', { json: { token }, cookie: cookieOf(thief) });
-    const early = await verify();
-    expect([early.status, early.body.code]).toEqual([429, 'login_locked']);
-    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-    await world.seal();
-    expect((await verify()).body.code, 'sealed, and not judged').toBe('login_locked');
-    await rows(
-      `WITH passed AS (INSERT INTO unjudged_events (seq, failure, next_try_at)
-         SELECT max(seq), 'P0001', now() FROM audit_events WHERE type = 'user.login' AND target_id = $1)
-       UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)`,
-      [owner.id],
-    );
-    expect((await verify()).body.code, 'passed over').toBe('login_locked');
-    await world.detect();
-    expect((await verify()).status).toBe(400);
-    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-    expect(await mails.to(address), 'nothing that unlocks').toHaveLength(1);
-  });
-
-  test('where every session ends at once, what he added goes as well', async () => {
-    const owner = await signUp({ api: api.url });
-    const ip = '198.51.100.99';
-    for (let n = 0; n < 50; n += 1) await world.failFrom(ip, newEmail());
-    const thief = await world.signInFrom(owner, ip, 'stuffer');
-    expect(thief.status).toBe(200);
-    await passkeyBy(cookieOf(thief));
-    await world.detect();
-    expect(await world.incidentsOf(owner.id)).toMatchObject([{ actions: ['revoke_sessions', 'step_up'] }]);
-    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
   });
 });
