@@ -10,8 +10,8 @@ import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform
 
 const ROTATION_SECONDS = 3;
 const KEY_SET_SECONDS = 2;
-/** Tokens this close to their end are let be: they may run out on the way. */
-const SPARE_SECONDS = 5;
+/** Of everything asked under load, at least so much. */
+const CHECKS = 200;
 
 let database: TestDatabase;
 let product: Product;
@@ -28,7 +28,7 @@ beforeAll(async () => {
       KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
       JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
       KEY_RING_BOUND_SECONDS: '5',
-      JWT_ACCESS_EXPIRY: '30',
+      JWT_ACCESS_EXPIRY: '12',
       JWT_REFRESH_EXPIRY: '600',
       JWT_REFRESH_ABSOLUTE_EXPIRY: '600',
       REVOCATION_STALENESS_MS: '30000',
@@ -53,7 +53,7 @@ const keyFacts = (): Promise<KeyFacts[]> =>
      FROM jwks WHERE purpose = 'access' ORDER BY signs`,
   );
 
-const lives = (token: string): boolean => claimsIn(token).exp - SPARE_SECONDS > Date.now() / 1_000;
+const lives = (token: string): boolean => claimsIn(token).exp > Date.now() / 1_000;
 
 test('keys that change every few seconds under load refuse no valid token: not here, not at verifiers that keep their key set as long as they may', async () => {
   const url = new URL('/.well-known/jwks.json', product.api);
@@ -89,8 +89,8 @@ test('keys that change every few seconds under load refuse no valid token: not h
     if (token === undefined) return;
     const verdict = await verdictOn(product, token);
     checks.here += 1;
-    // On a busy machine a copy may say that it cannot tell; that is no verdict.
-    if (!['active', 'revocation_state_stale', 'signing_unavailable'].includes(verdict))
+    // On a busy machine a copy may say that it cannot tell, and a token run out on its way; that is no verdict on keys.
+    if (lives(token) && !['active', 'revocation_state_stale', 'signing_unavailable'].includes(verdict))
       refused.push(`here: ${verdict}`);
   };
   const elsewhere = async (keySet: JWTVerifyGetKey): Promise<void> => {
@@ -98,7 +98,7 @@ test('keys that change every few seconds under load refuse no valid token: not h
     if (token === undefined) return;
     checks.elsewhere += 1;
     await jwtVerify(token, keySet, { issuer: product.api, typ: 'at+jwt', clockTolerance: 5 }).catch((err: Error) => {
-      refused.push(`elsewhere: ${err.message}`);
+      if (lives(token)) refused.push(`elsewhere: ${err.message}`);
     });
   };
   let { refresh_token: held } = (await signIn(product, product.credentials.user)).tokens;
@@ -121,16 +121,17 @@ test('keys that change every few seconds under load refuse no valid token: not h
     ...verifiers.map((keySet) => repeat(() => elsewhere(keySet))),
   ];
   try {
-    // Until five keys have signed, and one of them has gone through everything a key goes through.
+    // Until five keys have signed, one of them has gone through everything a key goes through, and enough was asked.
     const isDone = async (): Promise<boolean> =>
-      kids.size >= 5 && (await keyFacts()).some(({ left, destroyed }) => left && destroyed);
+      kids.size >= 5 &&
+      Math.min(checks.here, checks.elsewhere, refreshes) > CHECKS &&
+      (await keyFacts()).some(({ left, destroyed }) => left && destroyed);
     while (!(await isDone())) await sleep(250);
   } finally {
     isOver = true;
     await Promise.all(loops);
   }
   expect(refused).toEqual([]);
-  expect(Math.min(checks.here, checks.elsewhere, refreshes)).toBeGreaterThan(200);
   const facts = await keyFacts();
   for (const { ended, destroyed } of facts) if (ended) expect(destroyed).toBe(true);
   // No storm: keys follow one another by the days of the settings, however often and by however many it is asked for.
