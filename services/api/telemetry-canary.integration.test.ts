@@ -143,13 +143,22 @@ describe('redaction', () => {
     const everywhere = async (): Promise<void> => {
       for (const { method, path, bodyType } of operations) {
         const target = path.replaceAll(/\{\w+\}/g, loose);
+        // Signing out is for later.
+        const isSafe = ({ bearer }: Sent): boolean => bearer !== person.tokens.access_token || !path.includes('revoke');
         // Each login costs a hash: one way of sending it is enough.
-        for (const sent of /sign-?(in|up)/.test(path) ? sents().slice(0, 1) : sents()) {
-          // Signing out is for later.
-          if (sent.bearer === person.tokens.access_token && path.includes('revoke')) continue;
+        const ways = sents()
+          .filter(isSafe)
+          .slice(0, /sign-?(in|up)/.test(path) ? 1 : undefined);
+        // Every body goes by the way that gets furthest; the others show what their headers bring, whatever the body.
+        const furthest = ways.find(({ bearer }) => bearer === person.tokens.access_token) ?? ways[0];
+        for (const sent of ways) {
           await send(product.api, method, `${target}?token=${loose}&code=${code}`, sent);
           if (bodyType === 'application/json')
-            await Promise.all(bodies.map((json) => send(product.api, method, target, { ...sent, json })));
+            await Promise.all(
+              (sent === furthest ? bodies : bodies.slice(0, 1)).map((json) =>
+                send(product.api, method, target, { ...sent, json }),
+              ),
+            );
           else if (bodyType)
             await Promise.all(forms.map((form) => send(product.api, method, target, { ...sent, form })));
           else await send(product.api, method, target, sent);

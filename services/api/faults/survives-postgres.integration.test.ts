@@ -31,7 +31,8 @@ let user: TestUser;
 
 beforeAll(async () => {
   stores = await startOwnStores();
-  product = await startProduct({ stores, env: { REFRESH_GRACE_SECONDS: '60', REFRESH_GRACE_USES: '1000' } });
+  const env = { WORKER_COPIES: '0', REFRESH_GRACE_SECONDS: '60', REFRESH_GRACE_USES: '1000' };
+  product = await startProduct({ stores, env });
   user = await signIn(product, product.credentials.user);
 });
 afterAll(async () => {

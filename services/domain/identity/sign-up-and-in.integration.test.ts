@@ -90,10 +90,10 @@ describe('signing up', () => {
     expect((await signIn(world, { ...person, email: person.email.toUpperCase() })).status).toBe(200);
   });
 
-  test('eight at once with one address make one account, one session and one family', async () => {
+  test('four at once with one address make one account, one session and one family', async () => {
     const person = newPerson();
-    const answers = await Promise.all(Array.from({ length: 8 }, () => signUp(world, person)));
-    expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409, 409, 409, 409, 409, 409]);
+    const answers = await Promise.all(Array.from({ length: 4 }, () => signUp(world, person)));
+    expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409, 409]);
     const counts = await rows(
       `SELECT (SELECT count(*)::int FROM users u WHERE u.email = $1) AS users,
          (SELECT count(*)::int FROM accounts a JOIN users u ON u.id = a."userId" WHERE u.email = $1) AS accounts,
@@ -157,13 +157,6 @@ describe('signing in', () => {
     expect(await rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [first.body.session.id])).toEqual([
       { revoke_reason: 'sign_in' },
     ]);
-  });
-
-  test('a session of another browser stays', async () => {
-    const person = newPerson();
-    const first = await signUp(world, person);
-    await signIn(world, person);
-    expect((await readSession(world, first.cookie)).status).toBe(200);
   });
 
   test('U6 answers a wrong password, an unknown account, a disabled one and an impossible password alike', async () => {
