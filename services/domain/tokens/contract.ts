@@ -28,6 +28,7 @@ import {
   scopeExceeded,
   sessionEnded,
 } from './families/refresh-errors.ts';
+import { verdict } from './judge/verdict-shapes.ts';
 import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 
 const TAG = 'Tokens';
@@ -91,11 +92,6 @@ export const issueTokensEndpoint = defineEndpoint({
     storeUnavailable,
   ],
 });
-
-const verdict = z.union([
-  z.object({ active: z.literal(true), claims: z.record(z.string(), z.unknown()) }),
-  z.object({ active: z.literal(false), reason: z.string() }),
-]);
 
 export const validateTokenEndpoint = defineEndpoint({
   method: 'POST',
@@ -211,13 +207,15 @@ export const readTokenEndpoint = defineEndpoint({
   errors: [permissionMissing, tokenUnknown, tokenMetadataUnavailable],
 });
 
+const count = (description: string) => z.int().meta({ description });
+
 export const tokenStatistics = z.object({
-  issued: z.int(),
-  active: z.int(),
-  refreshed: z.int(),
-  revoked: z.int(),
-  expired: z.int(),
-  replays: z.int(),
+  issued: count('Logins begun and tokens issued to clients themselves, since installation.'),
+  active: count('Logins that can be refreshed now.'),
+  refreshed: count('Rotations.'),
+  revoked: count('Logins and single tokens ended before their time, replays apart.'),
+  expired: count('Logins that ran out.'),
+  replays: count('Logins ended because an outdated refresh token came back.'),
 });
 
 export const readTokenStatisticsEndpoint = defineEndpoint({

@@ -1,4 +1,4 @@
-import { type InactiveReason, inactiveReasons } from './validate-token.ts';
+import { type InactiveReason, inactiveReasons } from './verdict-shapes.ts';
 
 const answers = Object.fromEntries(
   inactiveReasons.map((reason) => [reason, `{"active":false,"reason":"${reason}"}`]),

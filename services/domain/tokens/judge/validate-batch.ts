@@ -6,7 +6,8 @@ import { tokenMetadataUnavailable } from '../errors.ts';
 import { readTokenMetadata, type TokenMetadata } from '../metadata/token-metadata.cache.ts';
 import { assertFresh } from '../revocations/revocation-set.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
-import { type InactiveReason, judgeToken, type ValidatePorts } from './validate-token.ts';
+import { judgeToken, type ValidatePorts } from './validate-token.ts';
+import type { InactiveReason } from './verdict-shapes.ts';
 
 /** Claims as far as metadata has them. */
 type KnownClaims = Pick<

@@ -16,7 +16,8 @@ import {
 } from '../../../platform/testing/worlds/token-world.ts';
 import { keyedHash as keyed } from '../../audit/audit-context.ts';
 import { matchesBinding } from '../access-token.ts';
-import { inactiveReasons, validateToken } from './validate-token.ts';
+import { validateToken } from './validate-token.ts';
+import { inactiveReasons, verdict } from './verdict-shapes.ts';
 
 describe('a good token', () => {
   test.each(algs)('signed by %s is active, with its claims, fresh and from the cache', (alg) => {
@@ -278,4 +279,10 @@ describe('binding switches, each on its own (A-TOK-06, A-CFG-04)', () => {
 test('every reason of the validate answer is a reason of the metric, and what it has besides is why none was given', () => {
   const others = ['none', 'revocation_state_stale', 'state_rewound'];
   expect(validationReasons.toSorted()).toEqual([...inactiveReasons, ...others].toSorted());
+});
+
+test('the contract names every reason a client may be given, and no other', () => {
+  const refused = (reason: string) => verdict.safeParse({ active: false, reason }).success;
+  expect(inactiveReasons.filter((reason) => !refused(reason))).toEqual([]);
+  expect(refused('other')).toBe(false);
 });

@@ -10,6 +10,7 @@ import { checkDpopProof } from '../dpop/dpop-proof.ts';
 import { assertFresh, type HasRevocations, type RevocableClaims } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from './parse-token.ts';
+import { type InactiveReason, inactiveReasons } from './verdict-shapes.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
 import { verifySignature } from './verify-signature.ts';
 
@@ -44,27 +45,6 @@ const NO_EXPECTATIONS: TokenExpectations = {};
 const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
 const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
 const duration = tokenValidationDuration.at();
-
-export const inactiveReasons = [
-  'malformed',
-  'unknown_key',
-  'bad_signature',
-  'wrong_type',
-  'wrong_issuer',
-  'wrong_audience',
-  'expired',
-  'not_yet_valid',
-  'revoked',
-  'session_ended',
-  'family_reused',
-  'key_compromised',
-  'binding_mismatch',
-  'insufficient_scope',
-  'unknown_id',
-] as const;
-
-/** Why a token is not active: the closed list of the validate answer. */
-export type InactiveReason = (typeof inactiveReasons)[number];
 
 /** Verdicts of this process since it started. */
 export type VerdictTotals = Readonly<Record<'active' | InactiveReason, number>>;
