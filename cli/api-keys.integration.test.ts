@@ -1,36 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestPorts, type TestPorts } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
 
-let database: TestDatabase;
-let ports: TestPorts;
-let dataDir: string;
+let world: CliWorld;
+let ports: CliWorld['ports'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-api-keys-'));
+  world = await openCliWorld();
+  ({ ports } = world);
   await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
-const sallyport = (...args: string[]): Promise<CliRun> =>
-  runCli(['api-keys', ...args], {
-    DATABASE_URL: database.url,
-    SALLYPORT_DATA_DIR: dataDir,
-    KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
-  });
-const json = async (...args: string[]) => {
-  const { code, out, err } = await sallyport(...args, '--json');
-  expect(code, err).toBe(0);
-  return JSON.parse(out);
-};
+afterAll(() => world?.close());
+
+const sallyport = (...args: string[]) => world.sallyport(['api-keys', ...args]);
+const json = (...args: string[]) => world.json(['api-keys', ...args]);
 const NOBODY = '00000000-0000-7000-8000-000000000000';
 
 describe('sallyport api-keys', () => {

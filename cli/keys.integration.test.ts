@@ -1,27 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+import { testCaller } from '../services/platform/testing/ports.ts';
+import { type CliWorld, KEK, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
 
-const KEK = Buffer.alloc(32, 5);
-
-let database: TestDatabase;
-let ports: TestPorts;
-let dataDir: string;
+let world: CliWorld;
+let ports: CliWorld['ports'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url, { keyEncryptionKey: KEK });
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-keys-'));
+  world = await openCliWorld();
+  ({ ports } = world);
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 beforeEach(async () => {
   await ports.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
   await ensureKeys(
@@ -36,18 +24,9 @@ beforeEach(async () => {
   );
 });
 
-const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
-  runCli(['keys', ...args], {
-    DATABASE_URL: database.url,
-    SALLYPORT_DATA_DIR: dataDir,
-    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
-    ...env,
-  });
-const json = async (args: readonly string[]) => {
-  const { code, out, err } = await sallyport([...args, '--json']);
-  expect(code, err).toBe(0);
-  return JSON.parse(out);
-};
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  world.sallyport(['keys', ...args], env);
+const json = (args: readonly string[]) => world.json(['keys', ...args]);
 const kids = async (): Promise<string[]> =>
   (await ports.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access' ORDER BY signs`)).map((row) => row.id);
 

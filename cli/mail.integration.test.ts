@@ -1,39 +1,23 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '../services/platform/mail/file-outbox.ts';
-import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
 
-let database: TestDatabase;
-let dataDir: string;
+let world: CliWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-mail-'));
+  world = await openCliWorld();
 });
-afterAll(async () => {
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 
-const sallyport = (...args: string[]): Promise<CliRun> =>
-  runCli(['mail', ...args], {
-    DATABASE_URL: database.url,
-    SALLYPORT_DATA_DIR: dataDir,
-    KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
-  });
+const sallyport = (...args: string[]) => world.sallyport(['mail', ...args]);
 
 test('mails that were not sent are listed and shown, the newest without a name', async () => {
   const none = await sallyport('show');
   expect([none.code, none.err]).toEqual([1, expect.stringContaining('no mail')]);
-  const outbox = createFileOutbox(mailFolderOf(dataDir), 'no-reply@example.com');
+  const outbox = createFileOutbox(mailFolderOf(world.dataDir), 'no-reply@example.com');
   for (const id of ['1', '2'])
     await outbox.send({ id, to: `p${id}@people.test`, subject: `Mail ${id}`, text: 'Hello.', html: '<p>Hello.</p>' });
-  const { code, out, err } = await sallyport('list', '--json');
-  expect(code, err).toBe(0);
-  const listed = JSON.parse(out);
-  expect(listed).toMatchObject({ folder: mailFolderOf(dataDir), waiting: 0, givenUp: 0 });
+  const listed = await world.json(['mail', 'list']);
+  expect(listed).toMatchObject({ folder: mailFolderOf(world.dataDir), waiting: 0, givenUp: 0 });
   expect(listed.mails.map(({ name, to }: { name: string; to: string }) => [name, to])).toEqual([
     ['1.eml', 'p1@people.test'],
     ['2.eml', 'p2@people.test'],
