@@ -19,6 +19,7 @@ const start = (env: Readonly<Record<string, string>>): Promise<Product> =>
     stores: { databaseUrl: database.url, redisUrl },
     env: {
       BETTER_AUTH_SECRET: authSecret,
+      WORKER_COPIES: '0',
       JWT_ISSUER: 'https://issuer.example.test',
       JWT_AUDIENCE: 'https://issuer.example.test',
       ...env,
