@@ -1,4 +1,4 @@
-import { stepUpRequired } from '../platform/errors.ts';
+import { apiKeyNotAccepted, stepUpRequired } from '../platform/errors.ts';
 import type { Caller, Clock } from './ports.ts';
 
 /** How fresh, and how well proved, a login must be for what endpoints with `stepUp` do. */
@@ -14,7 +14,8 @@ export type HasStepUp = { readonly stepUp: StepUpRule };
 /**
  * Throws `step_up_required` (403) for a person whose login is older than the rule allows, or of fewer factors, with the
  * challenge of RFC 9470 §3. A login of one factor is one of an account that has no second: enrolling or losing one ends
- * every other. Clients are no people, and pass.
+ * every other. Clients are no people, and pass; a user’s API key has no login that could be fresh: 403
+ * `api_key_not_accepted`.
  */
 export function assertFreshLogin(
   caller: Caller,
@@ -22,6 +23,7 @@ export function assertFreshLogin(
   { usesPermission }: { readonly usesPermission: boolean },
 ): void {
   if (caller.kind !== 'user') return;
+  if (caller.by === 'api_key') throw apiKeyNotAccepted();
   const isFresh = clock.now() / 1_000 - caller.authTime <= maxAgeSeconds;
   const asksForFactor = usesPermission && needsSecondFactor;
   if (isFresh && (!asksForFactor || caller.acr === 'aal2')) return;

@@ -190,6 +190,16 @@ export const permissionMissing = defineError({
   retryable: false,
 });
 
+export const apiKeyNotAccepted = defineError({
+  code: 'api_key_not_accepted',
+  status: 403,
+  title: 'An API key is not enough here',
+  cause:
+    'Keys do what their permissions say; the account itself, and what asks for a fresh login, is for who signs in.',
+  fix: 'Sign in, and use the session or its access token; programs: use the key of a client.',
+  retryable: false,
+});
+
 export const stepUpRequired = defineError({
   code: 'step_up_required',
   status: 403,

@@ -59,8 +59,7 @@ describe('a key', () => {
       world.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: secret, json: {} }),
       world.call('DELETE', `/v1/api-keys/${id}`, { bearer: secret }),
     ]);
-    expect(tries.map(({ status }) => status)).toEqual([403, 403, 403]);
-    expect(tries[2]?.body.code).toBe('api_key_not_accepted');
+    expect(tries.map(({ status, body }) => [status, body.code])).toEqual(Array(3).fill([403, 'api_key_not_accepted']));
     for (const account of ['/v1/api-keys', '/api/auth/user', '/v1/sessions', '/api/auth/passkeys'])
       expect(await world.call('GET', account, { bearer: secret }), account).toMatchObject({
         status: 403,

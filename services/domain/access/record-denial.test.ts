@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { permissionMissing, requestInvalid, stepUpRequired } from '../../platform/errors.ts';
+import { apiKeyNotAccepted, permissionMissing, requestInvalid, stepUpRequired } from '../../platform/errors.ts';
 import { clientCaller } from '../../platform/testing/ports.ts';
 import { rightsExceeded } from './errors.ts';
 import { createDenialLog, type RecordDenial } from './record-denial.ts';
@@ -32,16 +32,18 @@ test('L1 each caller, code and permission is an event once a minute, with the co
   for (let turn = 0; turn < 20; turn += 1) await record(clientCaller('a'), reads, permissionMissing());
   await record(clientCaller('a'), own, rightsExceeded());
   await record(clientCaller('a'), own, stepUpRequired());
+  await record(clientCaller('a'), own, apiKeyNotAccepted());
   await record(clientCaller('b'), { ...reads, auth: 'public' }, permissionMissing());
   expect(details()).toEqual([
     ['a', { code: 'permission_missing', permission: 'tokens:read', operation: 'readTokenStatistics' }],
     ['a', { code: 'rights_exceeded', operation: 'createApiKey' }],
     ['a', { code: 'step_up_required', operation: 'createApiKey' }],
+    ['a', { code: 'api_key_not_accepted', operation: 'createApiKey' }],
     ['b', { code: 'permission_missing', operation: 'readTokenStatistics' }],
   ]);
   nowMs += 60_000;
   await record(clientCaller('a'), reads, permissionMissing());
-  expect(rows).toHaveLength(5);
+  expect(rows).toHaveLength(6);
 });
 
 test('what is no denial, or was recorded by its use-case, is no event', async () => {

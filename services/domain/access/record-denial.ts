@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import type { AppError } from '../../platform/define/error.ts';
-import { permissionMissing, stepUpRequired } from '../../platform/errors.ts';
+import { apiKeyNotAccepted, permissionMissing, stepUpRequired } from '../../platform/errors.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { createOncePerMinute, nameOfCaller } from '../once-per-minute.ts';
 import type { Caller, Ports } from '../ports.ts';
@@ -15,7 +15,7 @@ export type RecordDenial = (
 ) => Promise<unknown>;
 
 const DENIALS: ReadonlySet<string> = new Set(
-  [permissionMissing, stepUpRequired, rightsExceeded].map(({ definition }) => definition.code),
+  [permissionMissing, stepUpRequired, apiKeyNotAccepted, rightsExceeded].map(({ definition }) => definition.code),
 );
 
 /**

@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 import { apiKeySignatures } from '../../../observability/metrics/api-keys.ts';
-import { rateLimited } from '../../platform/errors.ts';
+import { apiKeyNotAccepted, rateLimited } from '../../platform/errors.ts';
 import type { LimitBuckets } from '../limits/buckets.ts';
 import { type Counted, refusalOf, usedUp } from '../limits/verdict.ts';
 import type { Clock, Ports, RateCounters } from '../ports.ts';
 import type { LiveApiKey } from './api-key-directory.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
 import { useNonce } from './api-keys.store.ts';
-import { apiKeyNotAccepted, apiKeySignatureInvalid } from './errors.ts';
+import { apiKeySignatureInvalid } from './errors.ts';
 import { judgeSignature, nonceKeptUntilMs, type SignedRequest } from './request-signature.ts';
 
 export type AdmitPorts = Pick<Ports, 'sql'> & {

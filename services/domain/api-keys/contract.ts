@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import {
+  apiKeyNotAccepted,
   cursorInvalid,
   idempotencyKeyReused,
   permissionMissing,
@@ -10,7 +11,7 @@ import {
   unauthenticated,
 } from '../../platform/errors.ts';
 import { rightsExceeded } from '../access/errors.ts';
-import { apiKeyNotAccepted, apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
+import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
 
 const tag = 'API keys';
 const instant = z.iso.datetime();

@@ -28,15 +28,6 @@ export const apiKeyTooMany = defineError({
   retryable: false,
 });
 
-export const apiKeyNotAccepted = defineError({
-  code: 'api_key_not_accepted',
-  status: 403,
-  title: 'An API key is not enough here',
-  cause: 'Keys do what their permissions say; the account itself is for who signs in.',
-  fix: 'Sign in, and use the session or its access token.',
-  retryable: false,
-});
-
 export const apiKeyPublicKeyInvalid = defineError({
   code: 'api_key_public_key_invalid',
   status: 400,

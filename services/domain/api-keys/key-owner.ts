@@ -1,7 +1,8 @@
+import { apiKeyNotAccepted } from '../../platform/errors.ts';
 import { ownerAsking } from '../ownership.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { type ApiKeyRow, type KeyOwner, readApiKey } from './api-keys.store.ts';
-import { apiKeyNotAccepted, apiKeyUnknown } from './errors.ts';
+import { apiKeyUnknown } from './errors.ts';
 
 /** After a commit that changed keys: this copy knows before it answers, the others are told. */
 export type HasApiKeysChanged = { readonly apiKeysChanged: () => Promise<void> | void };

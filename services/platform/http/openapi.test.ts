@@ -181,3 +181,16 @@ test('the page shows each operation with a command line, and no markup of a defi
 test('every error has an anchor where its type points', () => {
   expect(errorsDocsPage([permissionMissing.definition])).toContain('id="permission_missing"');
 });
+
+test('what an API key of a user is refused is told where bearers may not simply use a permission', () => {
+  const told = (changes: Partial<Endpoint>): boolean => {
+    const api = JSON.stringify(openApiOf([{ ...read, errors: [], ...changes } as Endpoint], '1.0.0'));
+    return api.includes('`api_key_not_accepted`');
+  };
+  const bearer = { accepts: ['bearer'] } as const;
+  expect(told({ auth: bearer })).toBe(false);
+  expect(told({ method: 'DELETE', auth: bearer })).toBe(true);
+  expect(told({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage' } })).toBe(false);
+  expect(told({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage', stepUp: true } })).toBe(true);
+  expect(told({ method: 'DELETE', auth: { accepts: ['session', 'client'] } })).toBe(false);
+});

@@ -1,6 +1,7 @@
 import { type Credential, type Endpoint, isEventStream, isPage } from '../define/endpoint.ts';
 import type { ErrorDefinition } from '../define/error.ts';
 import {
+  apiKeyNotAccepted,
   bodyMalformed,
   bodyTooLarge,
   clientUnauthenticated,
@@ -94,6 +95,8 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
     ...(accepts.has('client') ? [clientUnauthenticated] : []),
     ...(auth.permission ? [permissionMissing] : []),
     ...(auth.stepUp ? [stepUpRequired] : []),
+    // Bearers are API keys too: of a user none is fresh, and what asks for no permission asks for the owner in person.
+    ...(accepts.has('bearer') && (auth.stepUp || (!auth.permission && method !== 'GET')) ? [apiKeyNotAccepted] : []),
     ...(accepts.has('session') ? [storeUnavailable] : []),
     ...(accepts.has('session') && method !== 'GET' ? [originRefused] : []),
   ];
