@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { createTestPorts } from '../../platform/testing/ports.ts';
-import { createTestDatabase } from '../../platform/testing/stores.ts';
+import { openTestPorts } from '../../platform/testing/stores.ts';
 import { openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { createAccessDirectory, FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import type { HasClientSettings } from './client-settings.ts';
@@ -20,8 +19,7 @@ const closed: HasClientSettings['clientSettings'] = {
 };
 
 test('a database whose own client is gone still has documents, with permissions alone as scopes', async () => {
-  const database = await createTestDatabase();
-  const ports = createTestPorts(database.url);
+  const ports = await openTestPorts();
   try {
     const access = createAccessDirectory(ports);
     const scopes = () => resourceMetadata({ access, ...address }).scopes_supported;
@@ -32,7 +30,6 @@ test('a database whose own client is gone still has documents, with permissions 
     expect(scopes()).toEqual([...access.permissions()].sort());
   } finally {
     await ports.end();
-    await database.drop();
   }
 });
 

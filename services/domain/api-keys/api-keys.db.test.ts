@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { clientCaller, createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import { clientCaller, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { openTestPorts } from '../../platform/testing/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';
@@ -15,14 +15,12 @@ import { rotateAnyApiKey, rotateApiKey } from './rotate-api-key.ts';
 type SystemCaller = Caller & { readonly kind: 'system' };
 const system = testCaller as SystemCaller;
 
-let database: TestDatabase;
 let base: TestPorts;
 let ports: TestPorts & { readonly access: AccessDirectory; apiKeysChanged(): void };
 let changes = 0;
 let warnings: string[] = [];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  base = createTestPorts(database.url);
+  base = await openTestPorts();
   ports = {
     ...base,
     log: { ...base.log, warn: (_fields, message) => warnings.push(message) },
@@ -32,10 +30,7 @@ beforeAll(async () => {
     },
   };
 });
-afterAll(async () => {
-  await base.end();
-  await database.drop();
-});
+afterAll(() => base?.end());
 afterEach(() => {
   vi.useRealTimers();
   changes = 0;

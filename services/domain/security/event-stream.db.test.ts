@@ -3,8 +3,7 @@ import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { eventually } from '../../platform/testing/eventually.ts';
 import { clientCaller } from '../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../platform/testing/worlds/log-world.ts';
+import { type OwnLogWorld, openLogWorld } from '../../platform/testing/worlds/log-world.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller, Log, Sql } from '../ports.ts';
@@ -16,17 +15,11 @@ const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const system: Caller = { kind: 'system', name: 'test', request };
 const allowed = async (): Promise<boolean> => true;
 
-let database: TestDatabase;
-let world: LogWorld;
+let world: OwnLogWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await createLogWorld(database.url);
-  await giveKeys(world);
+  world = await openLogWorld();
 });
-afterAll(async () => {
-  await world?.end();
-  await database?.drop();
-});
+afterAll(() => world?.end());
 
 /** Writes events and seals them; the place of the newest. */
 async function seal(count: number, type = 'test.done'): Promise<number> {

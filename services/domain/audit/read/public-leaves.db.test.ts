@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../../platform/testing/worlds/log-world.ts';
+import { type OwnLogWorld, openLogWorld } from '../../../platform/testing/worlds/log-world.ts';
 import { userLogin } from '../../identity/audit-events.ts';
 import { familyEnded, tokenRevoked } from '../../tokens/audit-events.ts';
 import { erasePersonal } from '../erase-personal.ts';
@@ -10,17 +9,11 @@ import { sealEvents } from '../seal/seal-events.ts';
 import { validateAuditTrail } from '../trail/validate-audit-trail.ts';
 import { listEvents } from './list-events.ts';
 
-let database: TestDatabase;
-let world: LogWorld;
+let world: OwnLogWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await createLogWorld(database.url);
-  await giveKeys(world);
+  world = await openLogWorld();
 });
-afterAll(async () => {
-  await world.end();
-  await database.drop();
-});
+afterAll(() => world?.end());
 
 type Leaf = { readonly personal?: Record<string, string>; readonly target?: object; readonly detail: object };
 type Event = Parameters<typeof recordEvent>[2];

@@ -4,26 +4,24 @@ import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkLog } from '../../../platform/testing/check-log.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import {
+  createLogWorld,
+  type OwnLogWorld,
+  openLogWorld,
+  TEST_ORIGIN,
+} from '../../../platform/testing/worlds/log-world.ts';
 import { userLogin } from '../../identity/audit-events.ts';
 import { commitmentOf } from '../log/leaf.ts';
 import { recordEvent } from '../record-event.ts';
 import { sealEvents } from './seal-events.ts';
 
-let database: TestDatabase;
-let world: LogWorld;
+let world: OwnLogWorld;
 beforeEach(async () => {
-  database = await createTestDatabase();
-  world = await createLogWorld(database.url);
-  await giveKeys(world);
+  world = await openLogWorld();
   // The events of the keys, so that tests count their own.
   await sealEvents(world, {}, testCaller);
 });
-afterEach(async () => {
-  await world.end();
-  await database.drop();
-});
+afterEach(() => world?.end());
 
 const seal = (limit?: number) => sealEvents(world, limit === undefined ? {} : { limit }, testCaller);
 
@@ -114,7 +112,7 @@ describe('sealing', () => {
 
 describe('any order of commits (V7)', () => {
   test('an event whose transaction commits after later ones were sealed is sealed all the same', async () => {
-    const slow = new pg.Client({ connectionString: database.url });
+    const slow = new pg.Client({ connectionString: world.databaseUrl });
     await slow.connect();
     await slow.query('BEGIN');
     await slow.query(`INSERT INTO audit_outbox (type, outcome, actor_kind) VALUES ('test.slow', 'ok', 'system')`);
@@ -130,7 +128,9 @@ describe('any order of commits (V7)', () => {
 
 describe('more than one sealer', () => {
   test('four at once, again and again: each event has one leaf (V6)', async () => {
-    const others = await Promise.all([1, 2, 3].map(() => createLogWorld(database.url, { dataDir: world.dataDir })));
+    const others = await Promise.all(
+      [1, 2, 3].map(() => createLogWorld(world.databaseUrl, { dataDir: world.dataDir })),
+    );
     const ids: string[] = [];
     for (let round = 0; round < 5; round += 1) {
       ids.push(...(await world.emit(300)));
@@ -162,7 +162,7 @@ describe('more than one sealer', () => {
   });
 
   test('a sealer that stalled before its write writes nothing once another has sealed (SIGSTOP past the lock)', async () => {
-    const stalled = await createLogWorld(database.url, { dataDir: world.dataDir });
+    const stalled = await createLogWorld(world.databaseUrl, { dataDir: world.dataDir });
     await world.emit(10);
     const transact = stalled.transact;
     let overtaken = 0;

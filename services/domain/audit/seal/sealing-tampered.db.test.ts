@@ -6,8 +6,12 @@ import { createS3LogMark } from '../../../platform/marks/s3-marks.ts';
 import { checkLog } from '../../../platform/testing/check-log.ts';
 import { startS3Server } from '../../../platform/testing/counterparts/s3-server.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase } from '../../../platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import {
+  createLogWorld,
+  type LogWorld,
+  openLogWorld,
+  TEST_ORIGIN,
+} from '../../../platform/testing/worlds/log-world.ts';
 import { openSealingWorld, type SealingWorld } from '../../../platform/testing/worlds/sealing-world.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { continueLog } from './continue-log.ts';
@@ -114,9 +118,7 @@ describe('outside', () => {
     await world.checkpointOutbox.settled();
     const folder = join(world.checkpointFolder, encodeURIComponent(TEST_ORIGIN));
     const first = await readFile(join(folder, 'checkpoint'), 'utf8');
-    const other = await createTestDatabase();
-    const fork = await createLogWorld(other.url);
-    await giveKeys(fork);
+    const fork = await openLogWorld();
     await sealEvents(fork, {}, testCaller);
     await fork.emit(3);
     await sealEvents(fork, {}, testCaller);
@@ -134,7 +136,6 @@ describe('outside', () => {
       { failures: 1, failing: true },
     ]);
     await Promise.all([again.end(), fork.end()]);
-    await other.drop();
   });
 });
 

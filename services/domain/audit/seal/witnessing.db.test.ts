@@ -4,8 +4,15 @@ import { startWitness, type TestWitness } from '../../../platform/testing/counte
 import { eventually } from '../../../platform/testing/eventually.ts';
 import { tlogSigner } from '../../../platform/testing/made/tlog-builder.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import { createTestDatabase } from '../../../platform/testing/stores.ts';
+import {
+  createLogWorld,
+  giveKeys,
+  type LogWorld,
+  type OwnLogWorld,
+  openLogWorld,
+  TEST_ORIGIN,
+} from '../../../platform/testing/worlds/log-world.ts';
 import { advanceLogKey } from '../../keys/advance-log-key.ts';
 import { readLogKeys } from '../../keys/log-keys.ts';
 import type { CheckpointSink } from '../../ports.ts';
@@ -14,26 +21,22 @@ import { sealEvents } from './seal-events.ts';
 
 const signer = tlogSigner('witness.test/w1', 5, 4);
 
-let database: TestDatabase;
-let keys: LogWorld;
+let keys: OwnLogWorld;
 let world: LogWorld;
 let witness: TestWitness;
 const open = async (sink: CheckpointSink): Promise<LogWorld> =>
-  createLogWorld(database.url, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }] });
+  createLogWorld(keys.databaseUrl, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }] });
 const witnessSink = (vkey = signer.vkey): CheckpointSink => createWitnessSink({ vkey, url: witness.url });
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  keys = await createLogWorld(database.url, { sinks: [] });
-  await giveKeys(keys);
+  keys = await openLogWorld({ sinks: [] });
   witness = await startWitness(signer, (await readLogKeys(keys, TEST_ORIGIN)).map(vkeyOf));
   world = await open(witnessSink());
 });
 afterEach(async () => {
-  await world.end();
-  await keys.end();
-  await witness.close();
-  await database.drop();
+  await world?.end();
+  await witness?.close();
+  await keys?.end();
 });
 
 const sealAndTell = async (count: number): Promise<void> => {

@@ -2,7 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../../platform/testing/made/sealed-log.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import {
+  createLogWorld,
+  type LogWorld,
+  openLogWorld,
+  TEST_ORIGIN,
+} from '../../../platform/testing/worlds/log-world.ts';
 import { readLogKeys } from '../../keys/log-keys.ts';
 import type { Sql } from '../../ports.ts';
 import { erasePersonal } from '../erase-personal.ts';
@@ -16,17 +21,11 @@ import { type AuditValidationResult, validateAuditTrail } from './validate-audit
 const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
 
 describe('a log as it is sealed', () => {
-  let database: TestDatabase;
   let world: LogWorld;
   beforeAll(async () => {
-    database = await createTestDatabase();
-    world = await createLogWorld(database.url);
-    await giveKeys(world);
+    world = await openLogWorld();
   });
-  afterAll(async () => {
-    await world.end();
-    await database.drop();
-  });
+  afterAll(() => world?.end());
   const validate = async () => {
     const head = await world.logMark.read();
     const ports = { sql: world.sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };

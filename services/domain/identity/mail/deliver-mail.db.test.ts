@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { takeFence } from '../../../platform/queue/fences.ts';
 import { type MailFolder, openMailFolder } from '../../../platform/testing/mail-folder.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { type TestPorts, testCaller } from '../../../platform/testing/ports.ts';
+import { openTestPorts } from '../../../platform/testing/stores.ts';
 import { MailRefusedError, type MailTransport, type OutgoingMail } from '../../ports.ts';
 import { deliverMails } from './deliver-mail.ts';
 import { mailPurge } from './mail.store.ts';
@@ -10,23 +10,20 @@ import type { MailRequest } from './mails.ts';
 import { queueMail } from './queue-mail.ts';
 import { readMailBacklog } from './read-mail-backlog.ts';
 
-let database: TestDatabase;
 let ports: TestPorts;
 let mails: MailFolder;
 const woken: number[] = [];
 const logged: object[] = [];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  const real = createTestPorts(database.url);
+  const real = await openTestPorts();
   const say = (fields: object): void => void logged.push(fields);
   ports = { ...real, log: { ...real.log, warn: say, error: say } };
   mails = await openMailFolder(ports);
 });
 afterAll(async () => {
-  await mails.close();
-  await ports.end();
-  await database.drop();
+  await mails?.close();
+  await ports?.end();
 });
 beforeEach(async () => {
   await ports.raw('DELETE FROM mail_outbox');

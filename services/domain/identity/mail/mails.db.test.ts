@@ -1,23 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestPorts, type TestPorts } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
 import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
 import { findCode } from '../accounts/one-time-codes.ts';
 import { type MailRequest, writeMail } from './mails.ts';
 import type { Letter } from './render-mail.ts';
 
 const PUBLIC_URL = 'https://api.sallyport.test';
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
 });
-afterAll(async () => {
-  await ports?.end();
-  await database?.drop();
-});
+afterAll(() => ports?.end());
 
 /** As the worker writes it once it is sent. @param id of the row: the same for another try */
 const write = (mail: MailRequest, { id = ports.random.uuid(), askedAt = new Date() } = {}): Promise<Letter | null> =>

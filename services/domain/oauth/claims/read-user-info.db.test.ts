@@ -1,23 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestPorts, type TestPorts } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
 import { type TokenWorld, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
 import { readUserInfo } from './read-user-info.ts';
 
-let database: TestDatabase;
-let stores: TestPorts;
+let stores: OwnPorts;
 let world: TokenWorld;
 const sub = '0190b1d4-0000-7000-8000-0000000000aa';
 beforeAll(async () => {
-  database = await createTestDatabase();
-  stores = createTestPorts(database.url);
+  stores = await openTestPorts();
   await stores.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [sub, 'ada@example.test']);
   world = tokenWorld();
 });
-afterAll(async () => {
-  await stores?.end();
-  await database?.drop();
-});
+afterAll(() => stores?.end());
 
 const read = (changes: Record<string, unknown>) =>
   readUserInfo({ ...world.ports, sql: stores.sql }, world.token({ sub, ...changes }));

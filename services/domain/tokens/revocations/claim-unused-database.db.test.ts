@@ -4,27 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createFileMarks } from '../../../platform/marks/file-marks.ts';
-import { createTestPorts, type TestPorts } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
 import type { MarkStore } from '../../ports.ts';
 import { claimUnusedDatabase } from './claim-unused-database.ts';
 
-let database: TestDatabase;
-let ports: TestPorts;
+let ports: OwnPorts;
 let incarnation: string;
 let folder: string;
 let marks: MarkStore;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
+  ports = await openTestPorts();
   const [state] = await ports.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
   incarnation = state!.incarnation;
 });
-afterAll(async () => {
-  await ports?.end();
-  await database?.drop();
-});
+afterAll(() => ports?.end());
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-claim-'));
   marks = createFileMarks(folder);

@@ -12,6 +12,7 @@ import type { CheckpointSink, LogMark, LogMarkStore } from '../../../domain/port
 import { createFileSink } from '../../checkpoints/file-sink.ts';
 import { createFileLogMark } from '../../marks/file-log-mark.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
+import { createTestDatabase } from '../stores.ts';
 
 export const TEST_ORIGIN = 'sallyport.test/audit';
 
@@ -81,6 +82,23 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
       await checkpointOutbox.close();
       await ports.end();
       if (ownDir) await rm(ownDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type OwnLogWorld = LogWorld & { readonly databaseUrl: string };
+
+/** A sealer on a database of its own with keys, which `end` drops. */
+export async function openLogWorld(options: WorldOptions = {}): Promise<OwnLogWorld> {
+  const database = await createTestDatabase();
+  const world = await createLogWorld(database.url, options);
+  await giveKeys(world);
+  return {
+    ...world,
+    databaseUrl: database.url,
+    end: async () => {
+      await world.end();
+      await database.drop();
     },
   };
 }

@@ -2,11 +2,9 @@
 import pg from 'pg';
 import { sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import { testCaller } from '../ports.ts';
-import { createTestDatabase } from '../stores.ts';
-import { createLogWorld, giveKeys, type LogWorld } from './log-world.ts';
+import { type OwnLogWorld, openLogWorld } from './log-world.ts';
 
-export type SealingWorld = LogWorld & {
-  readonly databaseUrl: string;
+export type SealingWorld = OwnLogWorld & {
   seal(): ReturnType<typeof sealEvents>;
   /** Past every trigger. */
   asSuperuser(...statements: string[]): Promise<void>;
@@ -18,20 +16,17 @@ const TABLES = ['audit_log', 'audit_events', 'audit_personal', 'audit_tiles', 'a
 
 /** A database of its own with a log that has begun: one for each test. `end` forgets both. */
 export async function openSealingWorld(): Promise<SealingWorld> {
-  const database = await createTestDatabase();
-  const world = await createLogWorld(database.url);
-  await giveKeys(world);
+  const world = await openLogWorld();
   const seal = () => sealEvents(world, {}, testCaller);
   await seal();
   const asSuperuser = async (...statements: string[]): Promise<void> => {
-    const client = new pg.Client({ connectionString: database.url });
+    const client = new pg.Client({ connectionString: world.databaseUrl });
     await client.connect();
     for (const statement of ['SET session_replication_role = replica', ...statements]) await client.query(statement);
     await client.end();
   };
   return {
     ...world,
-    databaseUrl: database.url,
     seal,
     asSuperuser,
     async backup() {
@@ -45,10 +40,6 @@ export async function openSealingWorld(): Promise<SealingWorld> {
             ]),
           ),
       };
-    },
-    async end() {
-      await world.end();
-      await database.drop();
     },
   };
 }
