@@ -1,22 +1,12 @@
 import { expect, test } from 'vitest';
 import { defineError } from '../platform/define/error.ts';
-import { clientCaller } from '../platform/testing/ports.ts';
+import { clientCaller, userCaller } from '../platform/testing/ports.ts';
 import { ownerAsking, ownOrUnknown } from './ownership.ts';
 import type { Caller } from './ports.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const user = (userId: string, clientId = 'sallyport', by: 'bearer' | 'session' | 'api_key' = 'bearer'): Caller => ({
-  kind: 'user',
-  userId,
-  sessionId: null,
-  clientId,
-  permissions: new Set(['users:manage']),
-  by,
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-});
+const user = (userId: string, clientId = 'sallyport', by: 'bearer' | 'session' | 'api_key' = 'bearer'): Caller =>
+  userCaller(userId, { clientId, permissions: new Set(['users:manage']), by });
 const others: Caller[] = [
   { kind: 'anonymous', request },
   { kind: 'system', name: 'test', request },

@@ -1,23 +1,13 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { expect, test, vi } from 'vitest';
+import { userCaller } from '../platform/testing/ports.ts';
 import type { Caller } from './ports.ts';
 import { eventStreamsBusy, eventStreamsSpent } from './security/errors.ts';
 import { createStreamLedger } from './stream-ledger.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const user = (userId: string): Caller => ({
-  kind: 'user',
-  userId,
-  sessionId: null,
-  clientId: 'app',
-  permissions: new Set(),
-  by: 'bearer',
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-});
+const user = (userId: string): Caller => userCaller(userId, { clientId: 'app' });
 
 class Endless extends Readable {
   override _read(): void {}

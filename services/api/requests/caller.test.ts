@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Caller, RequestContext } from '../../domain/ports.ts';
 import { defineEndpoint, type Endpoint } from '../../platform/define/endpoint.ts';
 import { storeUnavailable } from '../../platform/errors.ts';
-import { clientCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, userCaller } from '../../platform/testing/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 
@@ -12,19 +12,8 @@ const client = (permissions: readonly string[], request: RequestContext): Caller
   ...clientCaller('c', permissions),
   request,
 });
-const person = (by: 'bearer' | 'session', request: RequestContext): Caller => ({
-  kind: 'user',
-  userId: 'u',
-  sessionId: 's',
-  clientId: 'sallyport',
-  permissions: new Set(['tokens:read']),
-  by,
-  tokenId: null,
-  familyId: null,
-  authTime: 1_000,
-  acr,
-  request,
-});
+const person = (by: 'bearer' | 'session', request: RequestContext): Caller =>
+  userCaller('u', { sessionId: 's', permissions: new Set(['tokens:read']), by, authTime: 1_000, acr, request });
 
 let csrf = true;
 let needsSecondFactor = false;

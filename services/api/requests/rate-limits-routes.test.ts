@@ -7,7 +7,7 @@ import { loadConfig } from '../../platform/config/load.ts';
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { WindowCounts } from '../../platform/limiter/window-counts.ts';
-import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, userCaller } from '../../platform/testing/ports.ts';
 import { quietLog } from '../../platform/testing/quiet-log.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
@@ -32,20 +32,9 @@ function countersAlone(): RateCounters {
   return { countHere: count, countShared: async (bucket, key) => count(bucket, key) };
 }
 
-const { request } = testCaller;
 const client = (clientId: string): Caller => clientCaller(clientId, ['keys:read']);
-const user = (userId: string): Caller => ({
-  kind: 'user',
-  userId,
-  sessionId: null,
-  clientId: 'sallyport',
-  permissions: new Set(userId === 'eve' ? [] : ['keys:read']),
-  by: 'bearer',
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-});
+const user = (userId: string): Caller =>
+  userCaller(userId, { permissions: new Set(userId === 'eve' ? [] : ['keys:read']) });
 const authenticators = {
   bearer: (token: string) => user(token),
   client: (id: string, secret: string) => (secret === 's' ? client(id) : null),

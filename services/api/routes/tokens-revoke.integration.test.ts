@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Caller } from '../../domain/ports.ts';
 import { revokeToken } from '../../domain/tokens/revoke-token.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import type { TestUser } from '../../platform/testing/flows/flows.ts';
 import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { userCaller } from '../../platform/testing/ports.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 let world: ApiWorld;
@@ -120,18 +119,7 @@ describe('revoke', () => {
 
   test('an API key ends nothing of its user by right', async () => {
     const user = await newUser();
-    const key: Caller = {
-      ...testCaller,
-      kind: 'user',
-      userId: user.id,
-      sessionId: null,
-      clientId: 'sallyport',
-      permissions: new Set(),
-      by: 'api_key',
-      tokenId: null,
-      familyId: null,
-      authTime: 0,
-    };
+    const key = userCaller(user.id, { by: 'api_key' });
     for (const input of [
       { kind: 'user_id', value: user.id },
       { kind: 'token', value: user.tokens.refresh_token },

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller, userCaller } from '../../platform/testing/ports.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
@@ -38,18 +38,7 @@ async function signedIn(...permissions: string[]): Promise<UserCaller> {
     `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES ($1, $2, $1, now() + interval '1 hour')`,
     [sessionId, userId],
   );
-  return {
-    kind: 'user',
-    userId,
-    sessionId,
-    clientId: 'sallyport',
-    permissions: new Set(permissions),
-    by: 'session',
-    tokenId: null,
-    familyId: null,
-    authTime: 0,
-    request: testCaller.request,
-  };
+  return userCaller(userId, { sessionId, permissions: new Set(permissions), by: 'session' });
 }
 
 /** A client, as this copy knows it. */

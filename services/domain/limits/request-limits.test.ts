@@ -3,26 +3,15 @@ import { registry } from '../../../observability/metrics/instruments.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { isAppError } from '../../platform/define/error.ts';
 import { WindowCounts } from '../../platform/limiter/window-counts.ts';
-import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller, userCaller } from '../../platform/testing/ports.ts';
 import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../ports.ts';
 import { limitBuckets } from './buckets.ts';
 import { type Admission, type ArrivedRequest, createRequestLimits, type RequestLimits } from './request-limits.ts';
 import { validateRateLimit } from './validate-rate-limit.ts';
 
 const { request } = testCaller;
-const user = (permissions: readonly string[] = [], roles?: readonly string[]): Caller => ({
-  kind: 'user',
-  userId: 'u1',
-  sessionId: null,
-  clientId: 'sallyport',
-  permissions: new Set(permissions),
-  ...(roles ? { roles } : {}),
-  by: 'bearer',
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-});
+const user = (permissions: readonly string[] = [], roles?: readonly string[]): Caller =>
+  userCaller('u1', { permissions: new Set(permissions), ...(roles ? { roles } : {}) });
 
 let nowMs = 0;
 const clock = { now: () => 960_000 + nowMs, monotonic: () => nowMs };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
+import { clientCaller, testCaller, userCaller } from '../../platform/testing/ports.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import type { Caller } from '../ports.ts';
 import { type Detection, refreshTokenReuse, stateRewound, tokenReplay } from './detections.ts';
@@ -119,19 +119,7 @@ describe('incidents', () => {
     expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'incident_closed' } });
   });
 
-  const permissions = new Set<string>();
-  const user: Caller = {
-    kind: 'user',
-    userId: 'u1',
-    sessionId: null,
-    clientId: 'c1',
-    permissions,
-    by: 'bearer',
-    tokenId: null,
-    familyId: null,
-    authTime: 0,
-    request,
-  };
+  const user = userCaller('u1', { clientId: 'c1' });
   const callers: [string, Caller][] = [
     ['user:u1', user],
     ['client:c2', clientCaller('c2')],

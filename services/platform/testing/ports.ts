@@ -57,6 +57,23 @@ export const clientCaller = (
   request: testCaller.request,
 });
 
+type UserCaller = Caller & { readonly kind: 'user' };
+
+/** A user of the installation's own client, by a token that may do nothing in particular, but for the changes. */
+export const userCaller = (userId: string, changes: Partial<UserCaller> = {}): UserCaller => ({
+  kind: 'user',
+  userId,
+  sessionId: null,
+  clientId: 'sallyport',
+  permissions: new Set(),
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request: testCaller.request,
+  ...changes,
+});
+
 /** Somebody at an address, who is nobody yet. */
 export const callerAt = (ip: string): Caller => ({
   kind: 'anonymous',

@@ -1,21 +1,11 @@
 import { expect, test } from 'vitest';
 import { permissionMissing, unauthenticated } from '../../../platform/errors.ts';
+import { userCaller } from '../../../platform/testing/ports.ts';
 import type { Caller } from '../../ports.ts';
 import { ownAccount } from './own-account.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const person = {
-  kind: 'user',
-  userId: 'u',
-  sessionId: 's',
-  clientId: 'sallyport',
-  permissions: new Set<string>(),
-  by: 'bearer',
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-} as const satisfies Caller;
+const person = userCaller('u', { sessionId: 's' });
 const codeOf = (caller: Caller): unknown => {
   try {
     return ownAccount(caller);

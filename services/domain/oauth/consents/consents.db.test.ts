@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import { userCaller } from '../../../platform/testing/ports.ts';
 import {
   challengeOf,
   type GrantClient,
@@ -9,7 +10,6 @@ import {
   nobody,
   openGrantWorld,
   REDIRECT,
-  request,
 } from '../../../platform/testing/worlds/grant-world.ts';
 import type { Caller } from '../../ports.ts';
 import { redeemCode } from '../redeem-code.ts';
@@ -25,18 +25,8 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-const callerOf = ({ id, sessionId }: TestUser): Caller => ({
-  kind: 'user',
-  userId: id,
-  sessionId,
-  clientId: 'sallyport',
-  permissions: new Set(),
-  by: 'session',
-  tokenId: null,
-  familyId: null,
-  authTime: 1_700_000_000,
-  request,
-});
+const callerOf = ({ id, sessionId }: TestUser): Caller =>
+  userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });
 /** A login of the user at this client, by a code. */
 async function logInAt(user: TestUser, client: GrantClient): Promise<void> {
   const codeVerifier = newVerifier();

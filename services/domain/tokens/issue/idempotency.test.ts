@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemRandom } from '../../../platform/crypto/system.ts';
-import { clientCaller } from '../../../platform/testing/ports.ts';
+import { clientCaller, userCaller } from '../../../platform/testing/ports.ts';
 import { tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
 import type { Caller, Sql } from '../../ports.ts';
 import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
@@ -16,18 +16,7 @@ const user = (
   sessionId: string | null,
   clientId = 'sallyport',
   by: 'bearer' | 'session' | 'api_key' = 'session',
-): Caller => ({
-  kind: 'user',
-  userId,
-  sessionId,
-  clientId,
-  permissions: new Set(),
-  by,
-  tokenId: null,
-  familyId: null,
-  authTime: 0,
-  request,
-});
+): Caller => userCaller(userId, { sessionId, clientId, by });
 const { ports } = tokenWorld();
 const of = (caller: Caller, key: string, body: object = {}, operation = 'op') =>
   idempotentRequest(ports, caller, key, operation, body);

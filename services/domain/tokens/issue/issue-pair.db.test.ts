@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson, type Person } from '../../../platform/testing/flows/people.ts';
 import { insertUser } from '../../../platform/testing/made/families.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
+import { testCaller, userCaller } from '../../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../../ports.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
@@ -17,19 +17,8 @@ afterAll(() => world?.close());
 
 type User = Extract<Caller, { kind: 'user' }>;
 const now = () => Math.floor(Date.now() / 1_000);
-const callerOf = ({ id, sessionId }: Pick<Person, 'id' | 'sessionId'>, changes: Partial<User> = {}): User => ({
-  kind: 'user',
-  userId: id,
-  sessionId,
-  clientId: 'sallyport',
-  permissions: new Set(),
-  by: 'session',
-  tokenId: null,
-  familyId: null,
-  authTime: now(),
-  request: testCaller.request,
-  ...changes,
-});
+const callerOf = ({ id, sessionId }: Pick<Person, 'id' | 'sessionId'>, changes: Partial<User> = {}): User =>
+  userCaller(id, { sessionId, by: 'session', authTime: now(), ...changes });
 const issue = (caller: Caller, input: IssuePairInput = {}, changes: Partial<IssuePorts> = {}) =>
   issuePair({ ...world.ports, ...changes }, input, caller);
 const newUser = () => insertUser(world.stores.pools.main);
