@@ -1,32 +1,23 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSession, redisKeyOf, signUp } from '../../platform/testing/flows/identity-flows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import {
   type IdentityWorld,
   newPerson,
+  openIdentityWorld,
   send,
-  startIdentityWorld,
 } from '../../platform/testing/worlds/identity-world.ts';
 
-let database: TestDatabase;
 let world: IdentityWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
+  world = await openIdentityWorld({
     // As outside development.
     secureCookies: true,
     trustedOrigins: ['https://app.sallyport.test'],
-    // A poll may wait for a busy machine.
   });
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = async (text: string, values: unknown[] = []) => (await world.pool.query(text, values)).rows;
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 
 test('who has neither name nor picture, nor came from anywhere, is told so: from Postgres and from Redis', async () => {
   const { body, cookie } = await signUp(world, newPerson());

@@ -2,28 +2,17 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
 import type { Json } from '../../../platform/testing/http-client.ts';
-import { queryRows } from '../../../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
 
 const LIMIT = 3;
 
-let database: TestDatabase;
 let world: IdentityWorld;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  world = await startIdentityWorld({
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    env: { SESSIONS_PER_ACCOUNT: String(LIMIT) },
-  });
+  world = await openIdentityWorld({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
 });
-afterAll(async () => {
-  await world?.close();
-  await database?.drop();
-});
+afterAll(() => world?.close());
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
 const idOf = ({ body }: { body: Json }): string => body.session.id;
