@@ -1,49 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { createVault } from '../services/platform/crypto/vault.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+import { testCaller } from '../services/platform/testing/ports.ts';
+import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
 
-const KEK = Buffer.alloc(32, 5);
 const reason = ['--reason', 'because of the test'];
 
-let database: TestDatabase;
-let ports: TestPorts;
-let dataDir: string;
+let world: CliWorld;
+let ports: CliWorld['ports'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-admin-'));
+  world = await openCliWorld({ BETTER_AUTH_URL: 'https://auth.example.test' });
+  ({ ports } = world);
   const { keys, tokens } = loadConfig({});
-  await ensureKeys(
-    { ...ports, vault: createVault(KEK) },
-    { keys, tokens, authSecret: 'x'.repeat(32), audience: null },
-    testCaller,
-  );
+  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
-const sallyport = (...args: readonly string[]): Promise<CliRun> =>
-  runCli(args, {
-    DATABASE_URL: database.url,
-    SALLYPORT_DATA_DIR: dataDir,
-    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
-    BETTER_AUTH_URL: 'https://auth.example.test',
-  });
-const json = async (...args: readonly string[]) => {
-  const { code, out, err } = await sallyport(...args, '--json', '--yes');
-  expect(code, err).toBe(0);
-  return JSON.parse(out);
-};
+afterAll(() => world?.close());
+
+const sallyport = (...args: readonly string[]) => world.sallyport(args);
+const json = (...args: readonly string[]) => world.json([...args, '--yes']);
 async function newUser(...roles: string[]): Promise<string> {
   const id = randomUUID();
   await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
@@ -243,4 +218,4 @@ test('what cannot be done ends with its exit code and one fix', async () => {
     expect(run.err).toMatch(message);
     expect(run).toMatchObject({ code, out: '' });
   }
-}, 120_000);
+});

@@ -1,7 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountKeyOf } from '../services/domain/identity/guard/login-counters.ts';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
@@ -9,37 +6,19 @@ import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { passwordGuessing } from '../services/domain/security/detections.ts';
 import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../services/platform/testing/ports.ts';
-import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../services/platform/testing/stores.ts';
+import { testCaller } from '../services/platform/testing/ports.ts';
+import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
 
-const KEK = Buffer.alloc(32, 5);
-
-let database: TestDatabase;
-let ports: TestPorts;
-let dataDir: string;
+let world: CliWorld;
+let ports: CliWorld['ports'];
 beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url, { keyEncryptionKey: KEK });
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-incidents-'));
+  world = await openCliWorld();
+  ({ ports } = world);
 });
-afterAll(async () => {
-  await ports.end();
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 
-const sallyport = (...args: readonly string[]): Promise<CliRun> =>
-  runCli(args, {
-    DATABASE_URL: database.url,
-    SALLYPORT_DATA_DIR: dataDir,
-    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
-  });
-const json = async (...args: readonly string[]) => {
-  const { code, out, err } = await sallyport(...args, '--json');
-  expect(code, err).toBe(0);
-  return JSON.parse(out);
-};
+const sallyport = (...args: readonly string[]) => world.sallyport(args);
+const json = (...args: readonly string[]) => world.json(args);
 
 test('sallyport incidents lists, shows, acknowledges and closes; each change is in the audit log under its name', async () => {
   const subject = randomUUID();
@@ -79,7 +58,7 @@ test('sallyport incidents lists, shows, acknowledges and closes; each change is 
     ['close', id, '--reason', ''],
   ])
     expect((await sallyport('incidents', ...wrong)).code, wrong.join(' ')).toBe(2);
-}, 60_000);
+});
 
 test('sallyport incidents names the events that could not be judged, and has one judged again with its reason in the audit log', async () => {
   await ports.raw(
@@ -102,7 +81,7 @@ test('sallyport incidents names the events that could not be judged, and has one
   const again = await sallyport(...retry('7'));
   expect([again.code, again.err]).toEqual([2, expect.stringContaining('No such event')]);
   expect((await sallyport(...retry('x'))).code).toBe(2);
-}, 60_000);
+});
 
 test('sallyport users unlock forgets the wrong passwords of an account', async () => {
   const config = loadConfig({});
@@ -123,4 +102,4 @@ test('sallyport users unlock forgets the wrong passwords of an account', async (
   expect(await ports.raw('SELECT 1 FROM login_failures')).toEqual([]);
   const unknown = await sallyport('users', 'unlock', 'u2', '--reason', 'x', '--yes');
   expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('no such user')]);
-}, 60_000);
+});
