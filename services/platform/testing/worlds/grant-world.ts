@@ -31,7 +31,7 @@ export type GrantPorts = PeopleWorld['deps'] &
   DeviceGrantPorts &
   TokenRequestPorts;
 
-export const request: RequestContext = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
+const request: RequestContext = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
 export const nobody: Caller = { kind: 'anonymous', request };
 
 export const REDIRECT = 'https://app.example.test/cb';
