@@ -3,8 +3,9 @@ import type { RevocationEntry } from '../../domain/tokens/revocations/revocation
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/revocations/state-poll.ts';
 import { systemClock } from '../crypto/system.ts';
-import { createPool, createSql, createTransact } from '../postgres/pool.ts';
+import { createSql, createTransact } from '../postgres/pool.ts';
 import { connectRedis, type RedisConnection } from '../redis/redis.ts';
+import { createPatientPool, PATIENCE_MS } from './patient-stores.ts';
 
 type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
 
@@ -41,16 +42,15 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
     (_fields: object, message: string): void =>
       void lines.push({ level, message });
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const shared = { url, applicationName: 'state-copy', statementTimeoutMs: 1_000, lockTimeoutMs: 500 };
-  const pollPool = createPool({ ...shared, connections: 1, genericPlans: true });
-  // What the test itself writes waits as long as a busy machine needs; the poll keeps its deadlines.
-  const patient = { statementTimeoutMs: 60_000, lockTimeoutMs: 60_000, connectTimeoutMs: 60_000 };
-  const pool = createPool({ ...shared, ...patient, connections: 24 });
+  const shared = { url, applicationName: 'state-copy' };
+  // Patient, so that a poll that a test asks for has been answered when it resolves.
+  const pollPool = createPatientPool({ ...shared, connections: 1, genericPlans: true });
+  const pool = createPatientPool({ ...shared, connections: 24 });
   const sql = createSql(pool);
   const transact = createTransact(pool, (err) => {
     throw err;
   });
-  const redis = connectRedis(options.redisUrl, () => {});
+  const redis = connectRedis(options.redisUrl, () => {}, PATIENCE_MS);
   const applied: RevocationEntry[] = [];
   const set = createRevocationSet({ clock: systemClock, log, stalenessBoundMs, budget });
   const revocations: RevocationMemory = {

@@ -30,6 +30,8 @@ type OutboxPorts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly checkpointSinks: readonly CheckpointSink[];
+  /** How soon a failed sink is tried again, doubled each time; a second unless said. */
+  readonly retryFirstMs?: number;
 };
 
 const PUBLISH_TIMEOUT_MS = 10_000;
@@ -52,7 +54,7 @@ type Lane = {
  * it is busy, or before its interval is over, the newest waits. A failed one is tried again, at most a minute later.
  */
 export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
-  const { sql, clock, log } = ports;
+  const { sql, clock, log, retryFirstMs = RETRY_FIRST_MS } = ports;
   const lanes: Lane[] = ports.checkpointSinks.map((sink) => ({
     sink,
     pending: undefined,
@@ -66,7 +68,7 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
 
   function schedule(lane: Lane): void {
     if (lane.running || lane.timer || !lane.pending || stopping.signal.aborted) return;
-    const backOffMs = lane.failures === 0 ? 0 : Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (lane.failures - 1));
+    const backOffMs = lane.failures === 0 ? 0 : Math.min(RETRY_MOST_MS, retryFirstMs * 2 ** (lane.failures - 1));
     const waitMs = lane.startedAt + Math.max(lane.sink.intervalMs, backOffMs) - clock.monotonic();
     if (waitMs <= 0) {
       start(lane);

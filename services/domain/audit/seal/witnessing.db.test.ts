@@ -12,6 +12,7 @@ import {
   type OwnLogWorld,
   openLogWorld,
   TEST_ORIGIN,
+  type WorldOptions,
 } from '../../../platform/testing/worlds/log-world.ts';
 import { advanceLogKey } from '../../keys/advance-log-key.ts';
 import { readLogKeys } from '../../keys/log-keys.ts';
@@ -24,8 +25,8 @@ const signer = tlogSigner('witness.test/w1', 5, 4);
 let keys: OwnLogWorld;
 let world: LogWorld;
 let witness: TestWitness;
-const open = async (sink: CheckpointSink): Promise<LogWorld> =>
-  createLogWorld(keys.databaseUrl, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }] });
+const open = async (sink: CheckpointSink, options: WorldOptions = {}): Promise<LogWorld> =>
+  createLogWorld(keys.databaseUrl, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }], ...options });
 const witnessSink = (vkey = signer.vkey): CheckpointSink => createWitnessSink({ vkey, url: witness.url });
 
 beforeEach(async () => {
@@ -72,6 +73,8 @@ describe('a witness', () => {
   });
 
   test('out of reach it holds up nothing, is counted, and gets the newest head when it is back', async () => {
+    await world.end();
+    world = await open(witnessSink(), { retryFirstMs: 100 });
     witness.fault = 503;
     await sealAndTell(3);
     await sealAndTell(3);

@@ -18,8 +18,14 @@ import { recordClientTokens } from './client-credentials.store.ts';
 export type ClientTokenLog = Batcher<AuditRow, void>;
 type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
+const DEADLINE_MS = 1_500;
+
 /** @param groupCommit false: one statement a token, to measure what company saves */
-export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>, groupCommit: boolean): ClientTokenLog {
+export function createClientTokenLog(
+  ports: Pick<Ports, 'hotSql' | 'clock'>,
+  groupCommit: boolean,
+  deadlineMs = DEADLINE_MS,
+): ClientTokenLog {
   let turn = 0;
   return createBatcher<AuditRow, void>({
     name: 'record client tokens',
@@ -27,7 +33,7 @@ export function createClientTokenLog(ports: Pick<Ports, 'hotSql' | 'clock'>, gro
     maxBatch: groupCommit ? 128 : 1,
     lanes: groupCommit ? 2 : 8,
     spacingMs: groupCommit ? 8 : 0,
-    deadlineMs: 1_500,
+    deadlineMs,
     maxWaiting: 8_192,
     isRepeatable: () => true,
     run: async (rows) => {

@@ -90,13 +90,12 @@ test('Postgres frozen: past the bound everything is refused, and with it back th
   const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'before-freeze');
   await reaches(there, 'before-freeze');
-  const children = await postgresProcesses(here);
-  for (const pid of children) process.kill(pid, 'SIGSTOP');
+  const frozen = await freezePostgres(here);
   try {
     await Promise.all([becomes(here, 'revocation_state_stale'), becomes(there, 'revocation_state_stale')]);
     expect(there.revocations.state()).toMatchObject({ fresh: false, rewound: false });
   } finally {
-    for (const pid of children.reverse()) process.kill(pid, 'SIGCONT');
+    for (const pid of frozen.reverse()) process.kill(pid, 'SIGCONT');
   }
   await Promise.all([becomes(here, null), becomes(there, null)]);
   expect(isRevoked(there, 'before-freeze')).toBe(true);
@@ -133,11 +132,19 @@ test('Postgres killed: what was acknowledged is there after its recovery, and th
   expect(copy.revocations.state().rewound).toBe(false);
 });
 
-/** The postmaster and its backends, the postmaster first, so that it starts nothing meanwhile. */
-async function postgresProcesses(copy: StateCopy): Promise<number[]> {
+/** Stops the postmaster, which starts nothing from then on, and then its backends; those that ended meanwhile are none. */
+async function freezePostgres(copy: StateCopy): Promise<number[]> {
   const [row] = await copy.sql.query<{ pid: number }>(postmaster);
+  process.kill(row!.pid, 'SIGSTOP');
   const backends = await copy.sql.query<{ pid: number }>(
     defineStatement('testBackends', `SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()`),
   );
-  return [row!.pid, ...backends.map(({ pid }) => pid)];
+  const isStopped = (pid: number): boolean => {
+    try {
+      return process.kill(pid, 'SIGSTOP');
+    } catch {
+      return false;
+    }
+  };
+  return [row!.pid, ...backends.map(({ pid }) => pid).filter(isStopped)];
 }

@@ -20,6 +20,7 @@ import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-
 import type { ClientSettings } from '../../config/clients.ts';
 import type { TestUser } from '../flows/flows.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
+import { PATIENCE_MS } from '../patient-stores.ts';
 import { clientCaller, testCaller } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
 import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
@@ -105,8 +106,8 @@ export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = 
     accessChanged: () => access.load(),
     clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
     verifiedTokens: createVerifiedTokenCache(),
-    clientTokenLog: createClientTokenLog(outside, true),
-    refreshFamilies: createRefreshFamilies({ ...outside, log: quietLog }, deps.tokenSettings),
+    clientTokenLog: createClientTokenLog(outside, true, PATIENCE_MS),
+    refreshFamilies: createRefreshFamilies({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),
   };
 
   const query: GrantWorld['query'] = ({ clientId }, members = {}) => {

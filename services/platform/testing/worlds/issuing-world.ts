@@ -124,7 +124,7 @@ async function openCopy(
     audience: URL_OF_ALL,
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
-  const clientTokenLog = createClientTokenLog(outside, config.tokens.groupCommit);
+  const clientTokenLog = createClientTokenLog(outside, config.tokens.groupCommit, PATIENCE_MS);
   const refreshFamilies = createRefreshFamilies(
     { ...outside, keyRing, announceRevocations },
     tokenSettings,

@@ -11,6 +11,7 @@ import { createLogSigner, readLogKeys } from '../../../domain/keys/log-keys.ts';
 import type { CheckpointSink, LogMark, LogMarkStore } from '../../../domain/ports.ts';
 import { createFileSink } from '../../checkpoints/file-sink.ts';
 import { createFileLogMark } from '../../marks/file-log-mark.ts';
+import { PATIENCE_MS } from '../patient-stores.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
 import { createTestDatabase } from '../stores.ts';
 
@@ -38,6 +39,8 @@ export type WorldOptions = {
   readonly logMark?: (file: LogMarkStore) => LogMarkStore;
   readonly sinks?: readonly CheckpointSink[];
   readonly applicationName?: string;
+  /** When a failed sink is tried again; not within a test unless said. */
+  readonly retryFirstMs?: number;
 };
 
 /** Opens a sealer on a database of `createTestDatabase`; several may stand on one. `end` closes and forgets it. */
@@ -50,6 +53,7 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
   const checkpointOutbox = createCheckpointOutbox({
     ...ports,
     checkpointSinks: options.sinks ?? [createFileSink(checkpointFolder)],
+    retryFirstMs: options.retryFirstMs ?? PATIENCE_MS,
   });
   return {
     ...ports,

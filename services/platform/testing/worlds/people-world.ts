@@ -125,7 +125,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
     pollIntervalMs: config.stores.pollIntervalMs,
     onKeysVersion: () => keyRing.load(),
     onAccessVersion: () => access.load(),
-    onConfirmed: (state) => void keyRing.confirm(state.keysVersion, state.sentAtMs),
+    onConfirmed: ({ keysVersion, sentAtMs, databaseNowMs }) => keyRing.confirm(keysVersion, sentAtMs, databaseNowMs),
   });
   poll.start();
   await Promise.all([keyRing.load(), access.load(), poll.ready()]);
