@@ -1,4 +1,5 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { randomFreePort } from '../../local/ports.ts';
 
 /** A store as clients reach it, which a test can take out of reach and bring back with its data. */
 export type TcpProxy = {
@@ -47,8 +48,9 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   });
   const listen = (port: number): Promise<void> =>
     new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  // One that nothing takes while the proxy is cut off.
+  const port = await randomFreePort();
+  await listen(port);
   const url = new URL(targetUrl);
   url.hostname = '127.0.0.1';
   url.port = String(port);
