@@ -32,8 +32,11 @@ export async function whileItWaits<T>(
     await holder.query('COMMIT');
     return await asked;
   } finally {
-    await holder.query('ROLLBACK');
-    holder.release();
+    const isBroken = await holder.query('ROLLBACK').then(
+      () => false,
+      () => true,
+    );
+    holder.release(isBroken);
   }
 }
 
