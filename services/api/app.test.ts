@@ -49,6 +49,14 @@ describe('an answer', () => {
     expect(served.failures).toHaveLength(1);
   });
 
+  test('of a coding that is not read here is no failure of ours', async () => {
+    const served = serve();
+    bind(served.routes, made({ operation: 'work' }), () => ({}));
+    const headers = { 'transfer-encoding': 'gzip, chunked' };
+    expect((await served.ask('POST', '/things', { headers })).status).toBe(501);
+    expect(served.failures).toEqual([]);
+  });
+
   test('of an OAuth path that is unknown to its method is an OAuth error', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'a', oauthErrors: true }), () => ({}));

@@ -23,7 +23,7 @@ import { problemPage } from './pages/browser-form.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
 import { sentCredential } from './requests/credentials.ts';
-import { createFailureLog } from './requests/failure-log.ts';
+import { createFailureLog, isFailure } from './requests/failure-log.ts';
 import { parseForm } from './requests/form-body.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
@@ -82,8 +82,8 @@ export function createApp(options: AppOptions): App {
     return503OnClosing: false,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
-    // Node's own refusal has no code; ours is in the hook below.
-    http: { requireHostHeader: false },
+    // Node's own refusal has no code; ours is below. Of a Host or Authorization sent twice it would keep the first.
+    http: { requireHostHeader: false, joinDuplicateHeaders: true },
     routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: LONGEST_PARAM },
     frameworkErrors: (error, request, reply) => {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
@@ -140,8 +140,9 @@ export function createApp(options: AppOptions): App {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
     activeCount += 1;
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
-      done(requestUnreadable({ detail: 'The request names no Host.', headers: { connection: 'close' } }));
+    const { host } = request.headers;
+    if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
+      done(requestUnreadable({ detail: 'The request names no Host, or several.', headers: { connection: 'close' } }));
     else if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
     else done();
@@ -198,8 +199,7 @@ export function createApp(options: AppOptions): App {
     if (known.code === 'body_too_large') passOver(request, reply);
     // Nothing is wrong with a body that no route was going to read.
     if (request.is404 && !isAppError(error)) return answerUnknown(request, reply);
-    if (known.definition.status >= 500 && known.code !== 'shutting_down')
-      logFailure(known, error, request.routeOptions.config.endpoint?.operation);
+    if (isFailure(known)) logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     sendError(known, request, reply);
   });
 

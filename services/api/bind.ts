@@ -6,11 +6,12 @@ import type { RecordDenial } from '../domain/access/record-denial.ts';
 import type { Caller } from '../domain/ports.ts';
 import { type Endpoint, type EndpointInput, isEventStream } from '../platform/define/endpoint.ts';
 import { isAppError } from '../platform/define/error.ts';
-import { bodyMalformed, contentTypeUnsupported, requestInvalid } from '../platform/errors.ts';
+import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
+import { refuseDeclaredBody } from './requests/declared-body.ts';
 import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
 
 /** What a route needs of its process. */
@@ -36,8 +37,6 @@ const DEFAULT_BODY_LIMIT = 65_536;
 const NO_QUERY = z.strictObject({});
 /** But for what anybody may read: probes and caches add members of their own. */
 const ANY_QUERY = z.looseObject({});
-/** Whatever body these carry is not read (RFC 9110 §9.3.1). */
-const BODYLESS = new Set(['GET', 'HEAD']);
 
 const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
   auth === 'public' && method === 'GET';
@@ -45,15 +44,6 @@ const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolea
 /** OpenAPI's `{name}` as Fastify's `:name`, and the rest of a path as its `*`. */
 export const fastifyPath = ({ path, rest }: Pick<Endpoint, 'path' | 'rest'>): string =>
   (rest === undefined ? path : path.replace(`{${rest}}`, '*')).replaceAll(/\{(\w+)\}/g, ':$1');
-
-const sendsBody = (request: FastifyRequest): boolean =>
-  request.headers['transfer-encoding'] !== undefined || (request.headers['content-length'] ?? '0') !== '0';
-
-/** RFC 9110 §8.3.1 media type, or '' where the header is not one. */
-const mediaType = (header: string | undefined): string => {
-  const type = /^([\w!#$&^.+-]+\/[\w!#$&^.+-]+) *(?:;|$)/.exec(header ?? '');
-  return type?.[1]?.toLowerCase() ?? '';
-};
 
 function responseSchemas(endpoint: AnyEndpoint): Record<string, unknown> {
   const schemas: Record<string, unknown> = {};
@@ -108,14 +98,11 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     },
     ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
-      const sent = request.headers['content-type'];
       if (readsBodyAlone && namesCredential(request.raw.url as string)) {
         done(requestInvalid({ problems: [{ at: 'querystring', why: 'a credential does not belong in an address' }] }));
         return;
       }
-      const wrong =
-        sent !== expected && !BODYLESS.has(request.method) && sendsBody(request) && mediaType(sent) !== expected;
-      done(wrong ? contentTypeUnsupported({ detail: `Expected ${expected}.` }) : undefined);
+      done(refuseDeclaredBody(request, expected));
     },
   };
 }

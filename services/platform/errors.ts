@@ -73,8 +73,18 @@ export const contentTypeUnsupported = defineError({
   status: 415,
   oauthError: 'invalid_request',
   title: 'The content type is not accepted here',
-  cause: 'The endpoint reads another content type than the request declares.',
-  fix: 'Use application/json, or application/x-www-form-urlencoded at the OAuth endpoints.',
+  cause:
+    'The endpoint reads another content type than the request declares, no other charset than UTF-8, and nothing compressed.',
+  fix: 'Use application/json, or application/x-www-form-urlencoded at the OAuth endpoints, as it is and in UTF-8.',
+  retryable: false,
+});
+
+export const transferCodingUnsupported = defineError({
+  code: 'transfer_coding_unsupported',
+  status: 501,
+  title: 'The transfer coding is not one that is read here',
+  cause: 'Transfer-Encoding names another coding than chunked.',
+  fix: 'Send the body as it is, by its length or chunked; the connection was closed.',
   retryable: false,
 });
 

@@ -171,6 +171,26 @@ describe('bodies', () => {
     );
   });
 
+  test('compressed on their way, or declared in another charset, are refused and never read as they stand', async () => {
+    const chunked = (path: string, type: string) =>
+      `${requestText('POST', path, [`Content-Type: ${type}`, 'Transfer-Encoding: gzip, chunked'])}2\r\n{}\r\n0\r\n\r\n`;
+    for (const [path, type] of [
+      ['/things/1/name', 'application/json'],
+      ['/texts', 'application/json'],
+      ['/forms', 'application/x-www-form-urlencoded'],
+    ] as const) {
+      const refused = (await sendBytes(base, chunked(path, type)))!;
+      expectProblem(refused, 501, 'transfer_coding_unsupported');
+      expect(refused.headers.get('connection')).toBe('close');
+      const declared: Record<string, string>[] = [
+        { 'content-type': type, 'content-encoding': 'gzip' },
+        { 'content-type': `${type}; charset=utf-16` },
+      ];
+      for (const headers of declared)
+        expectProblem(await send(base, 'POST', path, { body: 'a=b', headers }), 415, 'content_type_unsupported');
+    }
+  });
+
   test('U+FFFD is text like any other; bytes that are no UTF-8 are refused, never replaced', async () => {
     const json = { name: 'a\ufffdb' };
     for (const path of ['/things/1/name', '/texts']) {

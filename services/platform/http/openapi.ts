@@ -18,6 +18,7 @@ import {
   shuttingDown,
   stepUpRequired,
   storeUnavailable,
+  transferCodingUnsupported,
   unauthenticated,
 } from '../errors.ts';
 import { type JsonSchema, jsonSchemaOf } from './schema.ts';
@@ -113,7 +114,9 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
     ...callerErrors(endpoint),
     // An endpoint refuses what its query does not know.
     requestInvalid,
-    ...(endpoint.method === 'GET' ? [] : [bodyMalformed, bodyTooLarge, contentTypeUnsupported]),
+    ...(endpoint.method === 'GET'
+      ? []
+      : [bodyMalformed, bodyTooLarge, contentTypeUnsupported, transferCodingUnsupported]),
     rateLimited,
     ...(endpoint.answersWhileDraining ? [] : [shuttingDown]),
     internalError,
