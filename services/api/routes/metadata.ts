@@ -12,13 +12,30 @@ import {
   serverMetadata,
 } from '../../domain/access/server-metadata.ts';
 import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 export type MetadataRoutesDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;
 
-/** Discovery for clients and resource servers. */
+/** The path of an issuer that has one, in characters that stand for themselves in a route. */
+const pathOf = (issuer: string): string | undefined => /^((?:\/[\w.~-]+)+)\/?$/.exec(new URL(issuer).pathname)?.[1];
+
+const ofIssuer = <E extends Endpoint>(endpoint: E, path: Endpoint['path']): E => ({
+  ...endpoint,
+  path,
+  operation: `${endpoint.operation}OfIssuer`,
+});
+
+/** Discovery for clients and resource servers; for those too who know of the issuer alone, where it has a path. */
 export function metadataRoutes(routes: RouteContext, deps: MetadataRoutesDeps): void {
-  bind(routes, readServerMetadataEndpoint, () => serverMetadata(deps));
-  bind(routes, readOpenIdConfigurationEndpoint, () => openIdConfiguration(deps));
+  const server = readServerMetadataEndpoint;
+  const openId = readOpenIdConfigurationEndpoint;
+  bind(routes, server, () => serverMetadata(deps));
+  bind(routes, openId, () => openIdConfiguration(deps));
   bind(routes, readResourceMetadataEndpoint, () => resourceMetadata(deps));
+  const path = pathOf(deps.issuer);
+  if (path === undefined) return;
+  // RFC 8414 §3.1 appends the issuer's path, OpenID Connect Discovery §4 begins with it.
+  bind(routes, ofIssuer(server, `${server.path}${path}`), () => serverMetadata(deps));
+  bind(routes, ofIssuer(openId, `/${path.slice(1)}${openId.path}`), () => openIdConfiguration(deps));
 }

@@ -42,7 +42,11 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
       : undefined;
   /** With the nonce for the next request of who proves a key (RFC 9449 §8.2). */
   const answerProved = (status: number, body: unknown, proof: PresentedProof | undefined): Answer =>
-    answer(status, body, proof && ports.tokenSettings.requireDpopNonce ? { 'dpop-nonce': dpopNonce(ports) } : {});
+    answer(status, body, {
+      // For caches of HTTP/1.0 (RFC 6749 §5.1).
+      pragma: 'no-cache',
+      ...(proof && ports.tokenSettings.requireDpopNonce ? { 'dpop-nonce': dpopNonce(ports) } : {}),
+    });
 
   bind(routes, oauthTokenEndpoint, async ({ body }, caller, request) => {
     const proof = proofFor(oauthTokenEndpoint, request);

@@ -40,6 +40,7 @@ export function errorAnswer(error: AppError, context: ErrorAnswerContext): Error
   const asOAuth = context.oauth && definition.oauthError !== undefined;
   const status = asOAuth ? (definition.oauthStatus ?? definition.status) : definition.status;
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...options.headers };
+  if (context.oauth) headers.pragma = 'no-cache';
   if (status === 401) headers['www-authenticate'] = challenge(error, context);
   if (status === 429 || status === 503)
     headers['retry-after'] = String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)));
