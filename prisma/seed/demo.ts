@@ -45,7 +45,7 @@ const DEMO_SCOPES = ['tasks:read', 'tasks:write'];
  */
 export function demoScenario(authSecret: string): DemoScenario {
   const secretOf = (of: string): string =>
-    createHmac('sha256', authSecret).update(`sallyport demo ${of}\0`).digest('base64url').slice(0, 32);
+    createHmac('sha256', authSecret).update(`sallyport demo ${of}\0`).digest('base64url');
   return {
     user: { email: 'demo@sallyport.example', name: 'Demo', password: secretOf('user'), roles: [] },
     admin: { email: 'admin@sallyport.example', name: 'Demo admin', password: secretOf('admin'), roles: ALL_ROLES },

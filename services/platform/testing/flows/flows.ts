@@ -134,7 +134,7 @@ export async function newClient(
 ): Promise<ClientCredentials> {
   const client = {
     client_id: `client-${randomBytes(6).toString('hex')}`,
-    client_secret: randomBytes(24).toString('base64url'),
+    client_secret: randomBytes(32).toString('base64url'),
   };
   const hash = createHash('sha256').update(client.client_secret).digest('base64url');
   await queryRows(
