@@ -69,6 +69,24 @@ test('who ended it is told as oneself or as somebody with the right to, and neve
   expect(await ended('user_id', () => admin)).toEqual(['admin_ended', 'session.ended', 'user']);
 });
 
+test.each(['sign_out', 'step_up', 'password_changed'])(
+  'an act of somebody with the right to is told as one, also where their words are those of the rule %s',
+  async (words) => {
+    const admin = personAs(await newPerson(world), ['tokens:revoke']);
+    const service = await world.newClient(['tokens:revoke']);
+    for (const caller of [admin, service]) {
+      const person = await newPerson(world);
+      await revoke(caller, 'user_id', person.id, words);
+      for (const token of [person.bearer, person.refreshToken])
+        expect(await why(token)).toMatchObject({
+          reason: 'revoked',
+          rule: 'admin_ended',
+          cause: { event: 'session.ended', actor: caller.kind },
+        });
+    }
+  },
+);
+
 test.each([
   ['session_limit', 'session_id', 'session.ended'],
   ['step_up', 'session_id', 'session.ended'],

@@ -38,6 +38,15 @@ const OWN_EVENTS: Readonly<Record<string, string>> = {
   code_reused: 'oauth.code_reused',
 };
 
+/** Written by what happened itself, whoever caused it: a row that went, a token used twice, a newer login. */
+const WHOEVER_ACTS: ReadonlySet<string> = new Set([
+  'superseded',
+  'refresh_token_reused',
+  'code_reused',
+  'user_deleted',
+  'client_deleted',
+]);
+
 function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
   if (actorKind === 'user' && actorId === userId) return 'self';
   return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
@@ -51,9 +60,16 @@ function ruleOfAct({ kind, rule }: EndRow, actor: ReturnType<typeof actorOf>): D
   return kind === 'jti' || kind === 'family' ? 'token_revoked' : 'admin_ended';
 }
 
+/** Somebody with the right to end others’ logins writes what they like, also a word that is a rule’s. */
+function isInOwnWords({ reason, rule, actorKind }: EndRow, actor: ReturnType<typeof actorOf>, userId: string | null) {
+  const isAnothers = userId !== null && actor !== 'self' && (actorKind === 'user' || actorKind === 'client');
+  return rule !== null || (isAnothers && !WHOEVER_ACTS.has(reason));
+}
+
 function explain(end: EndRow, { userId }: TokenTies): Explanation {
-  const reason = REASONS.has(end.reason) ? (end.reason as EndReason) : 'revoked';
   const actor = actorOf(end, userId);
+  const isRule = REASONS.has(end.reason) && !isInOwnWords(end, actor, userId);
+  const reason = isRule ? (end.reason as EndReason) : 'revoked';
   const rule = reason === 'revoked' ? ruleOfAct(end, actor) : reason;
   const event = OWN_EVENTS[end.reason] ?? EVENTS[end.kind];
   return { ended: true, reason, rule, cause: { event, actor, at: end.endedAt } };
