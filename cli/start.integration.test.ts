@@ -156,6 +156,17 @@ describe('sallyport start', { timeout: 180_000 }, () => {
     expect([findPostgresUrl(join(home, 'data')), findRedisUrl(join(home, 'data'))]).toEqual([undefined, undefined]);
   });
 
+  test('a start that fails before anything answered speaks of no requests', async () => {
+    const nowhere = { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none', REDIS_URL: 'redis://127.0.0.1:1/0' };
+    const failed = promisify(execFile)(process.execPath, [main, 'start'], { env: { ...env, ...nowhere } });
+    const { stderr } = await failed.then(
+      () => expect.unreachable('it started'),
+      (err: { stderr: string }) => err,
+    );
+    expect(stderr).toContain('stopping (the start failed) …');
+    expect(stderr).toContain('DATABASE_URL');
+  });
+
   test('NODE_ENV=production without a profile is told aloud that demo people come with it; with one it is not', async () => {
     const said = async (changes: NodeJS.ProcessEnv): Promise<string> =>
       (await promisify(execFile)(process.execPath, [main, 'start', '--dry-run'], { env: { ...env, ...changes } }))

@@ -49,9 +49,11 @@ export function registerStart(program: Command): void {
 async function start(options: StartOptions, output: Output): Promise<void> {
   const requests = listenForStop();
   const isForPeople = process.stdout.isTTY === true && !options.json;
-  void requests.stop.then((reason) => output.say(`stopping (${reason}); waiting for requests in flight to finish …`));
-
   let wasReady = false;
+  void requests.stop.then((reason) =>
+    output.say(`stopping (${reason})${wasReady ? '; waiting for requests in flight to finish' : ''} …`),
+  );
+
   const onReady = (state: ReadyState): void => {
     if (wasReady) output.say(`ready again: ${state.api}`);
     else if (isForPeople) void welcome(state);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgres } from '../platform/local/postgres.ts';
-import { startRedis } from '../platform/local/redis.ts';
+import { findRedisUrl, startRedis } from '../platform/local/redis.ts';
+import { ensureRedisBinary } from '../platform/local/redis-binary.ts';
 import type { LocalService } from '../platform/local/shared-service.ts';
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 
@@ -31,6 +32,8 @@ export async function startStores(
   dataDir: string,
   say: (text: string) => void,
 ): Promise<Stores> {
+  // Not found, it ends the start: before a database is made for nothing.
+  if (!env.REDIS_URL && findRedisUrl(dataDir) === undefined) await ensureRedisBinary(say);
   const [postgres, redis] = await Promise.allSettled([
     env.DATABASE_URL ? given(env.DATABASE_URL) : startPostgres({ dataDir, say }),
     env.REDIS_URL ? given(env.REDIS_URL) : startRedis({ dataDir, say }),
