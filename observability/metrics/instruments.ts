@@ -216,7 +216,6 @@ class HistogramInstrument implements Instrument {
     }
     this.#info = infoOf('histogram', definition, definition.buckets);
     this.#series = new Array(this.#space.size);
-    if (this.#space.names.length === 0) this.at();
   }
 
   record(value: number, labels?: GivenLabels): void {
@@ -245,7 +244,8 @@ class HistogramInstrument implements Instrument {
   snapshot(): SeriesSnapshot[] {
     const snapshots: SeriesSnapshot[] = [];
     for (const [index, series] of this.#series.entries()) {
-      if (series === undefined) continue;
+      // What was never recorded is left out: an empty histogram is a dozen lines that say nothing.
+      if (series?.counts.some((count) => count > 0) !== true) continue;
       const { sum: value, exemplars } = series;
       const snapshot: SeriesSnapshot = { labels: this.#space.labels(index), value, counts: [...series.counts] };
       snapshots.push(exemplars === undefined ? snapshot : { ...snapshot, exemplars });

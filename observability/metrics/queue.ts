@@ -18,6 +18,7 @@ export const jobNames = [
 export type QueueName = (typeof queueNames)[number];
 export type JobName = (typeof jobNames)[number];
 
+const seconds = [0.05, 0.25, 1, 5, 10, 60, 300] as const;
 const labels = { queue: queueNames, job: jobNames } as const;
 
 export const jobRuns = defineCounter({
@@ -31,7 +32,7 @@ export const jobDuration = defineHistogram({
   help: 'Time a run of a job took, whatever its outcome.',
   unit: 's',
   labels,
-  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  buckets: seconds,
   otel: {
     name: 'messaging.process.duration',
     labels: { queue: 'messaging.destination.name', job: 'messaging.operation.name' },
@@ -43,7 +44,7 @@ export const jobWait = defineHistogram({
   help: 'Time from when a job was due until a worker began its first attempt.',
   unit: 's',
   labels,
-  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  buckets: seconds,
 });
 
 export const jobsStalled = defineCounter({

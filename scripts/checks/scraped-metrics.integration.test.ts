@@ -30,7 +30,7 @@ const named = [...new Set(exprs.flatMap((expr) => readPromQuery(expr).selectors.
 
 let world: ProductWorld;
 beforeAll(async () => {
-  world = await startProductWorld();
+  world = await startProductWorld({ WORKER_COPIES: '1' });
 });
 afterAll(() => world?.close());
 

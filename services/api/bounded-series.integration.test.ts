@@ -1,0 +1,65 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { basicHeader, type Sent, send } from '../platform/testing/http-client.ts';
+import type { Operation } from '../platform/testing/openapi-check.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
+
+let world: ProductWorld;
+beforeAll(async () => {
+  world = await startProductWorld({ WORKER_COPIES: '1' });
+});
+afterAll(() => world?.close());
+
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'] as const;
+const random = (): string => randomBytes(9).toString('base64url');
+
+/** Lines of the scrape of all processes, buckets included: what a store of metrics keeps apart. */
+async function scrape(): Promise<string[]> {
+  const { text } = await send(world.product.metrics, 'GET', '');
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+}
+/** Of what requests alone make: jobs and connections have series of their own, at times of their own. */
+const ofRequests = (lines: readonly string[]): number =>
+  lines.filter((line) => line.startsWith('http_server_request_duration_seconds')).length;
+
+/** Strangers at addresses, some of which a route takes. */
+async function strangers(count: number): Promise<void> {
+  for (let index = 0; index < count; index += 1)
+    await send(world.product.api, METHODS[index % METHODS.length]!, `${index % 2 ? '/v1/users' : ''}/${randomUUID()}`, {
+      headers: { 'user-agent': random(), origin: `https://${random()}.test` },
+      bearer: random(),
+    });
+}
+
+/** A request that ends once its answer begins: some answers are streams. */
+async function begin({ method, path, bodyType }: Operation, { basic }: Sent): Promise<void> {
+  const answer = await fetch(world.product.api + path.replaceAll(/\{\w+\}/g, randomUUID()), {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(bodyType === undefined ? {} : { 'content-type': bodyType }),
+      ...(basic === undefined ? {} : { authorization: basicHeader(basic) }),
+    },
+    ...(bodyType === undefined ? {} : { body: bodyType.includes('json') ? '{}' : 'a=b' }),
+  });
+  await answer.body?.cancel();
+}
+
+test('random users and paths make fewer than 2,000 series of a running product, and the later ones none', async () => {
+  await strangers(200);
+  const before = ofRequests(await scrape());
+  await strangers(400);
+  const lines = await scrape();
+  expect(before).toBeGreaterThan(0);
+  expect(ofRequests(lines)).toBe(before);
+  expect(lines.length).toBeLessThan(2_000);
+});
+
+test('every operation, called by nobody and by a client, leaves fewer than 2,500 series', async () => {
+  for (const sent of [{}, world.byClient]) for (const each of world.operations) await begin(each, sent);
+  const lines = await scrape();
+  // Each has answered once at least.
+  const answered = lines.filter((line) => line.startsWith('http_server_request_duration_seconds_count'));
+  expect(answered.length).toBeGreaterThan(world.operations.length);
+  expect(lines.length).toBeLessThan(2_500);
+});
