@@ -136,6 +136,7 @@ export function createApp(options: AppOptions): App {
   readCertificates(fastify, options.clientCertHeader);
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
+  fastify.decorateRequest('caller', null);
   fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Endpoint } from '../platform/define/endpoint.ts';
-import { made, serve } from '../platform/testing/worlds/route-world.ts';
+import { clientCaller } from '../platform/testing/ports.ts';
+import { made, nobody, serve } from '../platform/testing/worlds/route-world.ts';
 import { answer, JsonText } from './answer.ts';
-import { bind, bindText } from './bind.ts';
+import { bind, bindText, type RouteContext } from './bind.ts';
+import { createCallerResolver } from './requests/caller.ts';
 
 const json = (payload: string | object) => ({ payload, headers: { 'content-type': 'application/json' } });
 
@@ -14,6 +16,29 @@ test('A3 a route that does not say who may call it lets nothing start', () => {
   expect(() => bound(silent)).toThrow('readThings declares neither its auth nor');
   expect(() => bound({ ...open, auth: undefined })).toThrow('readThings declares neither its auth nor');
   expect(() => bound(open)).not.toThrow();
+});
+
+test('B-MWA-13 who asks, then what they may, then what they ask: 401, 403, 400', async () => {
+  const served = serve();
+  const bearer = (token: string) => (token === 'forged' ? null : clientCaller('deploy', [`users:${token}`]));
+  const callers = createCallerResolver({ ...nobody, bearer });
+  const auth = { accepts: ['bearer'], permission: 'users:write' } as const;
+  const size = made({ operation: 'makeThing', auth, body: z.strictObject({ size: z.int().min(1) }) });
+  const denied: string[] = [];
+  const recordDenial: RouteContext['recordDenial'] = async (_caller, { operation }, { code }) =>
+    void denied.push(`${operation} ${code}`);
+  bind({ ...served.routes, callers, recordDenial }, size, () => ({}));
+  const codeFor = async (token: string, payload: object): Promise<unknown> => {
+    const { headers } = json(payload);
+    return (await served.ask('POST', '/things', { payload, headers: { ...headers, authorization: `Bearer ${token}` } }))
+      .body.code;
+  };
+  expect(await codeFor('forged', { size: 'wrong' })).toBe('unauthenticated');
+  expect(await codeFor('read', { size: 'wrong' })).toBe('permission_missing');
+  expect(denied).toEqual(['makeThing permission_missing']);
+  expect(await codeFor('write', { size: 'wrong' })).toBe('request_invalid');
+  expect(await codeFor('write', { size: 1 })).toBeUndefined();
+  expect(denied).toHaveLength(1);
 });
 
 describe('a body', () => {

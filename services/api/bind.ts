@@ -14,6 +14,13 @@ import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';
 import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, when it is known that they may; null until then, and where a route asks nobody. */
+    caller: Caller | null;
+  }
+}
+
 /** What a route needs of its process. */
 export type RouteContext = {
   readonly app: FastifyInstance;
@@ -84,7 +91,7 @@ const headOfStream = (reply: FastifyReply): FastifyReply =>
 /** What every route of a contract has: address, limits, schemas, content type. */
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
-  const readsBodyAlone = endpoint.body !== undefined && endpoint.query === undefined;
+  const isOpen = isOpenRead(endpoint);
   return {
     method: endpoint.method,
     url: fastifyPath(endpoint),
@@ -92,13 +99,13 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     config: { endpoint },
     schema: {
       ...(endpoint.body && !endpoint.bodyOptional ? { body: jsonSchemaOf(endpoint.body) } : {}),
-      querystring: jsonSchemaOf(endpoint.query ?? (isOpenRead(endpoint) ? ANY_QUERY : NO_QUERY)),
+      querystring: jsonSchemaOf(endpoint.query ?? (isOpen ? ANY_QUERY : NO_QUERY)),
       ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
       response: responseSchemas(endpoint),
     },
     ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
-      if (readsBodyAlone && namesCredential(request.raw.url as string)) {
+      if (!isOpen && namesCredential(request.raw.url as string)) {
         done(requestInvalid({ problems: [{ at: 'querystring', why: 'a credential does not belong in an address' }] }));
         return;
       }
@@ -129,20 +136,31 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
   const cacheControl = cacheControlOf(endpoint);
   const resolve = callers.forEndpoint(endpoint);
   const isStream = isEventStream(endpoint);
+  const withDenials = async <T>(request: FastifyRequest, judged: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await judged();
+    } catch (err) {
+      if (isAppError(err) && request.identified) await recordDenial?.(request.identified, endpoint, err);
+      throw err;
+    }
+  };
+  const { preValidation = [], ...route } = routeOf(endpoint);
   app.route({
-    ...routeOf(endpoint),
+    ...route,
+    // Who asks and may, before what they ask: a schema is told to nobody else.
+    preValidation: [
+      ...[preValidation].flat(),
+      async (request) => {
+        request.caller = await withDenials(request, () => resolve(request));
+      },
+    ],
     handler: async (request, reply) => {
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
       if (endpoint.bodyOptional && endpoint.body && request.body !== undefined) validateOptionalBody(request, endpoint);
-      try {
-        const caller = await resolve(request);
-        if (isStream && request.method === 'HEAD') return headOfStream(reply);
-        const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
-        return send(reply, await work(input, caller, request), successStatus);
-      } catch (err) {
-        if (isAppError(err) && request.identified) await recordDenial?.(request.identified, endpoint, err);
-        throw err;
-      }
+      if (isStream && request.method === 'HEAD') return headOfStream(reply);
+      const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
+      const result = await withDenials(request, () => work(input, request.caller as Caller, request));
+      return send(reply, result, successStatus);
     },
   });
 }

@@ -42,3 +42,13 @@ test('no two operations share a name, and every declared endpoint is served', as
   const declared = (await collectEndpoints()).map(({ operation }) => operation);
   expect(declared.sort()).toEqual(names.sort());
 });
+
+test('B-MWA-13 every operation that needs a caller answers 401 to nobody, whatever they ask', async () => {
+  const asksNobody = copy.bound.filter(({ auth }) => auth !== 'public' && auth.optional !== true);
+  expect(asksNobody.length).toBeGreaterThan(80);
+  for (const { method, path, body, bodyType } of asksNobody) {
+    const url = `${path.replaceAll(/\{\w+\}/g, 'nothing')}?odd=1`;
+    const sent = body === undefined ? {} : bodyType === 'form' ? { form: { odd: '1' } } : { json: { odd: 1 } };
+    expect([method, path, (await send(copy.url, method, url, sent)).status]).toEqual([method, path, 401]);
+  }
+});

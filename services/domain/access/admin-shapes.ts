@@ -15,7 +15,6 @@ export const text = (max: number) => z.string().min(1).max(max).regex(PLAIN);
 /** Why, for the audit log. */
 export const reason = text(256);
 export const bodyReason = z.strictObject({ reason });
-export const noQuery = z.strictObject({});
 export const pageQuery = {
   limit: z.int().min(1).max(100).default(50),
   cursor: z

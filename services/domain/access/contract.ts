@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '../../platform/errors.ts';
-import { bodyReason, manages, noQuery, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
 import {
   clientExists,
   clientProtected,
@@ -57,7 +57,6 @@ export const createRoleEndpoint = defineEndpoint({
   summary: 'Make a role that may do what its maker may, or less',
   tag: ROLES,
   auth: manages('roles:manage'),
-  query: noQuery,
   idempotency: 'answer',
   body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
   responses: { 201: roleShape },
@@ -72,7 +71,6 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   tag: ROLES,
   auth: manages('roles:manage'),
   params: byRole,
-  query: noQuery,
   body: z.strictObject({ permissions, reason }),
   responses: { 200: roleShape },
   errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected],
@@ -166,7 +164,6 @@ export const readClientEndpoint = defineEndpoint({
   tag: CLIENTS,
   auth: reads('clients:read'),
   params: byClient,
-  query: noQuery,
   responses: { 200: clientShape },
   errors: [...REFUSALS, clientUnknown],
 });
@@ -178,7 +175,6 @@ export const createClientEndpoint = defineEndpoint({
   summary: 'Register an OAuth client; its secret is in this answer and nowhere else',
   tag: CLIENTS,
   auth: manages('clients:manage'),
-  query: noQuery,
   body: z.strictObject({
     name: text(128),
     client_id: clientId.optional(),
@@ -209,7 +205,6 @@ export const updateClientEndpoint = defineEndpoint({
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
-  query: noQuery,
   body: z.strictObject({
     name: text(128).optional(),
     grant_types: grantTypes.optional(),
@@ -233,7 +228,6 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
-  query: noQuery,
   /** A day unless said; 0 after a leak: the secret before is refused at once. */
   body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   responses: { 200: withSecret },
@@ -248,7 +242,6 @@ export const disableClientEndpoint = defineEndpoint({
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
-  query: noQuery,
   body: bodyReason,
   responses: { 200: clientShape },
   errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],

@@ -70,7 +70,6 @@ export const readAuditEventEndpoint = defineEndpoint({
   tag: TAG,
   auth: READER,
   params: bySeq,
-  query: noQuery,
   responses: {
     200: auditEventView.extend({
       /** Base64 of the exact bytes that were sealed. */
@@ -92,7 +91,6 @@ export const proveAuditEventEndpoint = defineEndpoint({
   tag: TAG,
   auth: READER,
   params: bySeq,
-  query: noQuery,
   responses: { 200: { contentType: 'text/plain; charset=utf-8' } },
   errors: [auditEventUnknown, auditProofPending, auditLogDamaged, storeUnavailable],
 });

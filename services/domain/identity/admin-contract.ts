@@ -1,17 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '../../platform/errors.ts';
-import {
-  bodyReason,
-  manages,
-  noQuery,
-  pageQuery,
-  REFUSALS,
-  reads,
-  reason,
-  roleName,
-  text,
-} from '../access/admin-shapes.ts';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '../access/admin-shapes.ts';
 import { rightsExceeded, roleUnknown } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { lastAdmin, sessionUnknown } from './errors.ts';
@@ -85,7 +75,6 @@ export const readUserEndpoint = defineEndpoint({
   tag: USERS,
   auth: reads('users:read'),
   params: byUser,
-  query: noQuery,
   responses: { 200: accountDetailShape },
   errors: [...REFUSALS, userUnknown],
 });
@@ -98,7 +87,6 @@ export const disableUserEndpoint = defineEndpoint({
   tag: USERS,
   auth: manages('users:manage'),
   params: byUser,
-  query: noQuery,
   body: bodyReason,
   responses: { 200: accountDetailShape },
   errors: [...MANAGING, rightsExceeded, lastAdmin],
@@ -146,7 +134,6 @@ export const grantRoleEndpoint = defineEndpoint({
   tag: USERS,
   auth: manages('users:manage'),
   params: byUserAndRole,
-  query: noQuery,
   body: bodyReason,
   responses: { 200: accountDetailShape },
   errors: [...MANAGING, rightsExceeded, roleUnknown],
@@ -173,7 +160,6 @@ export const endUserSessionsEndpoint = defineEndpoint({
   tag: SESSIONS,
   auth: manages('sessions:manage'),
   params: byUser,
-  query: noQuery,
   body: bodyReason,
   responses: { 200: z.object({ sessions: z.int() }) },
   errors: MANAGING,
@@ -255,7 +241,6 @@ export const endOwnSessionEndpoint = defineEndpoint({
   tag: SESSIONS,
   auth: OWN,
   params: bySession,
-  query: noQuery,
   responses: { 204: null },
   errors: [...REFUSALS, sessionUnknown],
 });

@@ -63,7 +63,6 @@ export const oauthTokenEndpoint = defineEndpoint({
     client_secret: optionalParameter(512),
   }),
   // A token in the address would end in logs (RFC 9700 §4.3).
-  query: z.strictObject({}),
   responses: {
     200: z.object({
       access_token: z.string(),
@@ -185,7 +184,6 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
   }),
-  query: z.strictObject({}),
   responses: { 201: z.object({ request_uri: z.string(), expires_in: z.int() }) },
   errors: [
     clientUnauthenticated,

@@ -51,7 +51,6 @@ export const changeQueueEndpoint = defineEndpoint({
   // Dangerous: with a queue stands the sealing of events, and with it what detections see, or the mail that warns.
   auth: { ...operators, stepUp: true },
   // Each of them says all in its path.
-  query: z.strictObject({}),
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.unknown(), 204: null },

@@ -8,7 +8,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '../../platform/errors.ts';
-import { bodyReason, manages, noQuery, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { rightsExceeded } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { eventStreamsBusy, eventStreamsSpent, incidentClosed, incidentUnknown } from './errors.ts';
@@ -72,7 +72,6 @@ export const readIncidentEndpoint = defineEndpoint({
   tag: INCIDENTS,
   auth: reads('incidents:read'),
   params: byId,
-  query: noQuery,
   responses: { 200: incidentView },
   errors: [...REFUSALS, incidentUnknown],
 });
@@ -85,7 +84,6 @@ export const acknowledgeIncidentEndpoint = defineEndpoint({
   tag: INCIDENTS,
   auth: manages('incidents:manage'),
   params: byId,
-  query: noQuery,
   body: bodyReason,
   responses: { 200: incidentView },
   errors: [...REFUSALS, stepUpRequired, incidentUnknown, incidentClosed],
@@ -111,7 +109,6 @@ export const unlockUserEndpoint = defineEndpoint({
       .max(255)
       .regex(/^[\w-]+$/),
   }),
-  query: noQuery,
   body: bodyReason,
   /** How many wrong passwords were counted. */
   responses: { 200: z.object({ user_id: z.string(), failed_logins: z.int() }) },

@@ -44,8 +44,6 @@ export const scopeText = z
   .max(2_048)
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/);
 const audienceText = z.string().min(1).max(512).regex(PLAIN);
-/** A token in the address would end in logs (RFC 9700 §4.3): these endpoints take no query at all. */
-const noQuery = z.strictObject({});
 
 export const tokenPair = z.object({
   access_token: z.string(),
@@ -75,7 +73,6 @@ export const issueTokensEndpoint = defineEndpoint({
     device: z.union([device, deviceText]).optional(),
   }),
   bodyOptional: true,
-  query: noQuery,
   idempotency: 'use_case',
   responses: { 201: tokenPair },
   errors: [
@@ -126,7 +123,6 @@ export const validateTokenEndpoint = defineEndpoint({
       .optional(),
   }),
   bodyOptional: true,
-  query: noQuery,
   responses: { 200: verdict },
   errors: [revocationStateStale, stateRewound, replayStoreUnavailable],
 });
@@ -147,7 +143,6 @@ export const validateTokensEndpoint = defineEndpoint({
     z.strictObject({ token_ids: z.array(identifier).max(BATCH_LIMIT) }),
   ]),
   bodyLimit: 2_097_152,
-  query: noQuery,
   responses: { 200: z.object({ results: z.array(verdict) }) },
   errors: [permissionMissing, tokenMetadataUnavailable, revocationStateStale, stateRewound],
 });
@@ -172,7 +167,6 @@ export const revokeTokenEndpoint = defineEndpoint({
     one('user_id', identifier),
     one('client_id', identifier),
   ]),
-  query: noQuery,
   responses: { 200: z.object({ epoch: z.int() }) },
   errors: [permissionMissing, stepUpRequired, userUnknown, clientUnknown, storeUnavailable],
 });
@@ -202,7 +196,6 @@ export const readTokenEndpoint = defineEndpoint({
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
   params: z.strictObject({ token_id: identifier }),
-  query: noQuery,
   responses: { 200: tokenMetadata },
   errors: [permissionMissing, tokenUnknown, tokenMetadataUnavailable],
 });
@@ -225,7 +218,6 @@ export const readTokenStatisticsEndpoint = defineEndpoint({
   summary: 'Count what was issued, refreshed, revoked, expired and replayed',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
-  query: noQuery,
   responses: { 200: tokenStatistics },
   errors: [permissionMissing, storeUnavailable],
 });
@@ -239,7 +231,6 @@ export const refreshTokensEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'token',
   body: z.strictObject({ refresh_token: z.string().min(1).max(8_192), scope: scopeText.optional() }),
-  query: noQuery,
   responses: { 200: tokenPair },
   errors: [
     refreshTokenReused,
@@ -275,7 +266,6 @@ export const introspectTokenEndpoint = defineEndpoint({
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
   }),
-  query: noQuery,
   responses: { 200: z.looseObject({ active: z.boolean() }) },
   errors: [clientUnauthenticated, permissionMissing, revocationStateStale, stateRewound, storeUnavailable],
   oauthErrors: true,
@@ -296,7 +286,6 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
   }),
-  query: noQuery,
   responses: { 200: null },
   errors: [clientUnauthenticated, tokenOfAnotherClient, storeUnavailable],
   oauthErrors: true,

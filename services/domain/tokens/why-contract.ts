@@ -68,7 +68,6 @@ export const explainEndEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'token',
   body: z.strictObject({ token: z.string().min(1).max(16_384) }),
-  query: z.strictObject({}),
   responses: { 200: explanation },
   errors: [requestInvalid, revocationStateStale, stateRewound, storeUnavailable],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../../platform/define/endpoint.ts';
 import { idempotencyKeyReused, requestInvalid, stepUpRequired, storeUnavailable } from '../../../platform/errors.ts';
-import { bodyReason, manages, noQuery, REFUSALS, reason, roleName, text } from '../../access/admin-shapes.ts';
+import { bodyReason, manages, REFUSALS, reason, roleName, text } from '../../access/admin-shapes.ts';
 import { rightsExceeded, roleUnknown } from '../../access/errors.ts';
 import { userUnknown } from '../../tokens/errors.ts';
 import { accountDetailShape, byUser } from '../admin-contract.ts';
@@ -19,7 +19,6 @@ export const inviteUserEndpoint = defineEndpoint({
   summary: 'Make an account and mail an invitation to choose its password; with `password_hash` it has one already',
   tag,
   auth: manages('users:manage'),
-  query: noQuery,
   body: z.strictObject({
     email: emailShape,
     name: nameShape.optional(),
@@ -50,7 +49,6 @@ export const inviteAgainEndpoint = defineEndpoint({
   tag,
   auth: manages('users:manage'),
   params: byUser,
-  query: noQuery,
   body: bodyReason,
   responses: { 200: accountDetailShape },
   errors: [...REFUSALS, stepUpRequired, userUnknown, rightsExceeded, invitationOver],

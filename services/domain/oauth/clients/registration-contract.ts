@@ -38,7 +38,6 @@ export const selfRegisterClientEndpoint = defineEndpoint({
     tls_client_certificate_bound_access_tokens: member('Every token of it is bound to a certificate (RFC 8705 §3.4).'),
     require_pushed_authorization_requests: member('Its authorization requests come pushed (RFC 9126 §6).'),
   }),
-  query: z.strictObject({}),
   idempotency: 'answer',
   responses: {
     201: z.object({

@@ -7,7 +7,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '../../../platform/errors.ts';
-import { noQuery, pageQuery } from '../../access/admin-shapes.ts';
+import { pageQuery } from '../../access/admin-shapes.ts';
 import { consentUnknown } from '../client-errors.ts';
 
 const tag = 'Consents';
@@ -57,7 +57,6 @@ export const withdrawConsentEndpoint = defineEndpoint({
       .max(255)
       .regex(/^[\x21-\x7e]*$/),
   }),
-  query: noQuery,
   responses: { 204: null },
   errors: [...refusals, consentUnknown],
 });

@@ -23,7 +23,6 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
   }),
-  query: z.strictObject({}),
   responses: {
     200: z.object({
       device_code: z.string(),

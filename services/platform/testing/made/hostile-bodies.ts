@@ -1,5 +1,6 @@
 // For tests only: bodies made from the OpenAPI document, and everywhere in them that something else could stand.
 import { expect } from 'vitest';
+import { signIn, type TestUser } from '../flows/flows.ts';
 import { expectErrorForm, type Json, type Received, type Sent, send } from '../http-client.ts';
 import type { Operation } from '../openapi-check.ts';
 import type { ProductWorld } from '../worlds/product-world.ts';
@@ -27,9 +28,26 @@ export function expectRefused(label: unknown, answer: Received | undefined): voi
 /** A path of this operation that names things which do not exist. */
 export const pathOf = ({ path }: Operation): string => path.replaceAll(/\{\w+\}/g, 'unknown');
 
-/** Sends a body where it is read: as a client that may do everything, so that nothing but the body is refused. */
-export const sendTo = ({ product }: ProductWorld, operation: Operation, sent: Sent): Promise<Received> =>
-  send(product.api, operation.method, pathOf(operation), { basic: product.credentials.client, ...sent });
+const admins = new WeakMap<ProductWorld, Promise<TestUser>>();
+
+/** Of a client that may do everything with tokens, or of an administrator. */
+async function credentialFor(world: ProductWorld, { security, path }: Operation): Promise<Sent> {
+  const { api, credentials } = world.product;
+  const takes = (way: string): boolean => security.some((each) => way in each);
+  if (security.length === 0 || (takes('client') && !path.startsWith('/v1/admin/')))
+    return { basic: credentials.client };
+  const admin = admins.get(world) ?? signIn(world.product, credentials.admin);
+  admins.set(world, admin);
+  const { cookie, tokens } = await admin;
+  return takes('bearer') ? { bearer: tokens.access_token } : { cookie, headers: { origin: api } };
+}
+
+/** Sends a body where it is read, from somebody who may, so that nothing but the body is refused. */
+export async function sendTo(world: ProductWorld, operation: Operation, sent: Sent): Promise<Received> {
+  const known = await credentialFor(world, operation);
+  const headers = { ...known.headers, ...sent.headers };
+  return send(world.product.api, operation.method, pathOf(operation), { ...known, ...sent, headers });
+}
 
 /** A body that fits, with one value for each member a schema names. */
 function fitting(schema: Json): Json {

@@ -6,7 +6,8 @@ import { createCallerResolver } from '../../../api/requests/caller.ts';
 import { defineEndpoint, type Endpoint } from '../../define/endpoint.ts';
 import { quietLog } from '../quiet-log.ts';
 
-const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
+/** Authenticators to whom every credential is false. */
+export const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
 
 /** A public endpoint that makes things, but for the changes. */
 export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>): Endpoint => ({
