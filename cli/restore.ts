@@ -1,10 +1,11 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { planContinue } from '../services/domain/audit/seal/continue-log.ts';
 import { planRestore, type RestorePlan, restoreAcceptLoss } from '../services/domain/operations/restore-accept-loss.ts';
-import type { MarkStore } from '../services/domain/ports.ts';
+import type { LogMarkStore, MarkStore } from '../services/domain/ports.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createMarks } from '../services/platform/marks/mark-stores.ts';
+import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -34,25 +35,29 @@ export function registerRestore(program: Command): void {
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<RestoreOptions>();
       try {
-        await withDatabase(
-          (ports) =>
-            restore({ ...ports, marks: createMarks(loadConfig(process.env).marks, resolveDataDir()) }, options),
-          process.env,
-          STATEMENT_TIMEOUT_MS,
-        );
+        const { marks } = loadConfig(process.env);
+        const outside = {
+          marks: createMarks(marks, resolveDataDir()),
+          logMark: createLogMark(marks, resolveDataDir()),
+        };
+        await withDatabase((ports) => restore({ ...ports, ...outside }, options), process.env, STATEMENT_TIMEOUT_MS);
       } catch (err) {
         throw asCommandError(err);
       }
     });
 }
 
-async function restore(ports: DatabasePorts & { readonly marks: MarkStore }, options: RestoreOptions): Promise<void> {
+type RestorePorts = DatabasePorts & { readonly marks: MarkStore; readonly logMark: LogMarkStore };
+
+async function restore(ports: RestorePorts, options: RestoreOptions): Promise<void> {
   const output = createOutput(options);
   const plan = await planRestore(ports);
   if (!options.acceptLoss || options.dryRun) return report(output, plan, options);
   if (!options.yes) await confirm(output, plan);
   const done = await restoreAcceptLoss(ports, { isForced: options.force ?? false }, caller);
   output.say('running copies go on by themselves within a second; everybody signs in again');
+  if ((await planContinue(ports)) !== null)
+    output.say('the audit log lost events too, and stays unsealed until: npx sallyport audit continue --reason …');
   const { keysCompromised, keysCreated, ...rest } = done;
   output.data({ ...rest, keys_compromised: keysCompromised, keys_created: keysCreated }, () => [
     `incarnation   ${done.incarnation}`,
