@@ -64,6 +64,20 @@ describe('instruments', () => {
     expect(c?.series).toEqual([]);
   });
 
+  it('a histogram has no series before its first value, also where its labels were asked for', () => {
+    const registry = createRegistry();
+    const histogram = registry.defineHistogram({
+      name: 'seconds',
+      help: 'h',
+      labels: { way: ['a', 'b'] },
+      buckets: [1],
+    });
+    const [first] = [histogram.at({ way: 'a' }), histogram.at({ way: 'b' })];
+    expect(registry.collect()[0]?.series).toEqual([]);
+    first.record(0);
+    expect(registry.collect()[0]?.series).toEqual([{ labels: { way: 'a' }, value: 0, counts: [1, 0] }]);
+  });
+
   it('a histogram puts a value in the bucket whose inclusive bound it does not exceed', () => {
     const registry = createRegistry();
     const histogram = registry.defineHistogram({ name: 'seconds', help: 'h', unit: 's', buckets: [0.1, 1] });
