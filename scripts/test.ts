@@ -22,13 +22,28 @@ const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
 const failedSteps: string[] = [];
 const failures: string[] = [];
 
-const run = (command: string, args: readonly string[], env: Record<string, string> = {}): Promise<number> =>
+type Ran = { readonly status: number; readonly output: string };
+
+const environment = (env: Readonly<Record<string, string>>) => ({ cwd: ROOT, env: { ...process.env, ...env } });
+
+/** Runs a program that says what it does as it does it. */
+const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> =>
   new Promise((done, fail) => {
-    const child = spawn(resolve(BIN, command), args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...env } });
+    const child = spawn(resolve(BIN, 'node'), args, { ...environment(env), stdio: 'inherit' });
     child.once('error', fail).once('exit', (code) => done(code ?? 1));
   });
 
-const node = (...args: string[]): Promise<number> => run('node', args);
+/** Runs a program beside others: what it says is told when it has ended. */
+const runQuietly = ([command, ...args]: readonly string[]): Promise<Ran> =>
+  new Promise((done, fail) => {
+    const child = spawn(resolve(BIN, command as string), args, {
+      ...environment({}),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const output: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
+    child.once('error', fail).once('close', (code) => done({ status: code ?? 1, output: output.join('') }));
+  });
 
 async function vitest(project: string): Promise<number> {
   const folder = resolve(OUT, project);
@@ -37,7 +52,6 @@ async function vitest(project: string): Promise<number> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(children, { recursive: true });
   const status = await run(
-    'node',
     [
       resolve(ROOT, 'node_modules/vitest/vitest.mjs'),
       'run',
@@ -91,38 +105,60 @@ async function coverageStep(): Promise<number> {
   return low;
 }
 
-const steps: Record<string, () => Promise<number>> = {
-  types: () => run('tsc', ['--noEmit']),
-  lint: () => run('biome', ['check', '--error-on-warnings', '--max-diagnostics=50']),
-  boundaries: () =>
-    run('depcruise', ['--config', '.dependency-cruiser.mjs', 'services', 'observability', 'cli', 'jobs', 'load-tests']),
-  catalogue: () => node('scripts/catalog/main.ts', '--check'),
-  'dead-code': () => run('knip', []),
-  alerts: () => node('scripts/checks/alerts.ts'),
-  compose: () => node('scripts/checks/compose.ts'),
+/** They read the sources alone, and run side by side. */
+const checks: Readonly<Record<string, readonly string[]>> = {
+  types: ['tsc', '--noEmit'],
+  lint: ['biome', 'check', '--error-on-warnings', '--max-diagnostics=50'],
+  boundaries: [
+    ...['depcruise', '--config', '.dependency-cruiser.mjs'],
+    ...['services', 'observability', 'cli', 'jobs', 'load-tests'],
+  ],
+  catalogue: ['node', 'scripts/catalog/main.ts', '--check'],
+  'dead-code': ['knip'],
+  alerts: ['node', 'scripts/checks/alerts.ts'],
+  compose: ['node', 'scripts/checks/compose.ts'],
+};
+
+/** They share the machine's stores and are measured: one after the other. */
+const suites: Readonly<Record<string, () => Promise<number>>> = {
   unit: () => vitest('unit'),
   'unit-db': () => vitest('unit-db'),
   integration: () => vitest('integration'),
   coverage: coverageStep,
 };
 
+const steps = [...Object.keys(checks), ...Object.keys(suites)];
+
+function ended(name: string, status: number, startedMs: number): void {
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  process.stdout.write(`== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${seconds} s\n`);
+  if (status !== 0) failedSteps.push(name);
+}
+
+async function check(name: string): Promise<void> {
+  const startedMs = performance.now();
+  const { status, output } = await runQuietly(checks[name] as readonly string[]);
+  process.stdout.write(`\n== ${name}\n${output}`);
+  ended(name, status, startedMs);
+}
+
+async function suite(name: string): Promise<void> {
+  const startedMs = performance.now();
+  process.stdout.write(`\n== ${name}\n`);
+  ended(name, (await suites[name]?.()) ?? 1, startedMs);
+}
+
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-  const unknown = wanted.filter((word) => !(word in steps));
+  const unknown = wanted.filter((word) => !steps.includes(word));
   if (process.argv.includes('--help') || unknown.length > 0) {
     process.stderr.write(unknown.length > 0 ? `No such step: ${unknown.join(', ')}\n\n${HELP}` : HELP);
     process.exitCode = unknown.length > 0 ? 2 : 0;
     return;
   }
-  for (const name of wanted.length > 0 ? wanted : Object.keys(steps)) {
-    const started = performance.now();
-    process.stdout.write(`\n== ${name}\n`);
-    const status = await steps[name]?.();
-    process.stdout.write(
-      `== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${((performance.now() - started) / 1_000).toFixed(1)} s\n`,
-    );
-    if (status !== 0) failedSteps.push(name);
-  }
+  const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
+  await Promise.all(Object.keys(checks).filter(isWanted).map(check));
+  for (const name of Object.keys(suites).filter(isWanted)) await suite(name);
   for (const failure of failures) process.stdout.write(`\nFAILED ${failure}\n`);
   if (failedSteps.length > 0) process.stdout.write(`\nfailed steps: ${failedSteps.join(', ')}\n`);
   if (counts.passed + counts.failed > 0)

@@ -1,7 +1,7 @@
 /** docker-compose.yml is read by Compose's own parser: `docker compose config`, else compose-go built with Go. */
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
-import { onPath } from './debian-package.ts';
+import { goProgram, onPath } from './debian-package.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`compose: ${text}\n`);
@@ -11,7 +11,7 @@ function run(command: string, args: readonly string[], cwd = root): boolean {
 }
 
 const docker = onPath('docker');
-const go = onPath('go') ?? onPath('go', '/usr/local/go/bin');
+const go = goProgram();
 if (docker && spawnSync(docker, ['compose', 'version'], { stdio: 'ignore' }).status === 0) {
   if (run(docker, ['compose', 'config', '--quiet'])) say('docker compose finds it valid');
   else process.exitCode = 1;

@@ -14,6 +14,9 @@ export function onPath(name: string, path = process.env.PATH ?? ''): string | un
     .find((candidate) => existsSync(candidate));
 }
 
+/** Go, also where its own installer puts it. */
+export const goProgram = (): string | undefined => onPath('go') ?? onPath('go', '/usr/local/go/bin');
+
 const run = (command: string, args: readonly string[], cwd: string): boolean =>
   spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] }).status === 0;
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { ensureProgram, onPath } from '../checks/debian-package.ts';
+import { ensureProgram, goProgram } from '../checks/debian-package.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 
@@ -22,7 +22,7 @@ export function collector(say: (text: string) => void): string {
   const { dist } = manifest;
   const kept = join(root, 'node_modules/.cache/sallyport/collector', `${dist.name}-${dist.version}`);
   if (existsSync(kept)) return kept;
-  const go = onPath('go') ?? onPath('go', '/usr/local/go/bin');
+  const go = goProgram();
   if (!go) throw new Error('the collector is not built yet, and there is no Go to build it with: install Go 1.25');
   say(`building the collector ${dist.version} once from its Go modules, some ten minutes …`);
   const folder = `${kept}.build`;

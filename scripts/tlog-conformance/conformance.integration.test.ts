@@ -17,6 +17,7 @@ import { send } from '../../services/platform/testing/http-client.ts';
 import { sealInBulk } from '../../services/platform/testing/made/sealed-log.ts';
 import { queryRows } from '../../services/platform/testing/rows.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../services/platform/testing/stores.ts';
+import { goProgram } from '../checks/debian-package.ts';
 
 const run = promisify(execFile);
 const ORIGIN = 'conformance.example/audit';
@@ -30,7 +31,7 @@ const program = join(folder, 'tlog-conformance');
 /** Builds the program; a reason where this machine cannot. Never waits longer than the limits. */
 function build(): string | null {
   const go = (args: readonly string[], limitSeconds: number) =>
-    spawnSync('go', args, { cwd: import.meta.dirname, timeout: limitSeconds * 1_000, encoding: 'utf8' });
+    spawnSync(goProgram() ?? 'go', args, { cwd: import.meta.dirname, timeout: limitSeconds * 1_000, encoding: 'utf8' });
   if (go(['version'], 5).status !== 0) return 'Go is not installed';
   if (go(['mod', 'download'], 15).status !== 0) return 'its modules are neither here nor reachable';
   const built = go(['build', '-o', program, '.'], 30);

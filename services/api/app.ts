@@ -109,8 +109,8 @@ export function createApp(options: AppOptions): App {
   });
   const logFailure = createFailureLog(options.log, systemClock);
   let draining = false;
-  let activeCount = 0;
-  activeRequests.at().observe(() => activeCount);
+  const inFlight = new Set<FastifyReply>();
+  activeRequests.at().observe(() => inFlight.size);
 
   fastify.setValidatorCompiler(compileValidator);
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -140,7 +140,8 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
-    activeCount += 1;
+    inFlight.add(reply);
+    if (draining) reply.header('connection', 'close');
     const { host } = request.headers;
     if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
       done(requestUnreadable({ detail: 'The request names no Host, or several.', headers: { connection: 'close' } }));
@@ -150,15 +151,10 @@ export function createApp(options: AppOptions): App {
   });
   if (options.limiting) limitRequests(fastify, options.limiting);
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    // A connection kept open after an answer that was on its way would hold the stop back to its bound.
-    if (draining) reply.header('connection', 'close');
-    done();
-  });
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);
     if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
-    activeCount -= 1;
+    inFlight.delete(reply);
     const { config } = request.routeOptions;
     if (config.endpoint === undefined)
       httpMetrics.unmatched(request.method).record(reply.statusCode, reply.elapsedTime / 1_000);
@@ -231,6 +227,9 @@ export function createApp(options: AppOptions): App {
     isDraining: () => draining,
     startDraining: () => {
       draining = true;
+      // A connection kept open after its answer would hold the stop back to its bound. No hook on sending says so: one
+      // costs every validation a seventh of its time.
+      for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
     },
     drain: async (longestMs) => {
       const cut = setTimeout(() => fastify.server.closeAllConnections(), longestMs);
