@@ -1,8 +1,7 @@
 import { defineCounter, defineHistogram } from './instruments.ts';
 
-/** Why a token is not active; the words of the validate answer. `none` goes with an active one. */
-export const validationReasons = [
-  'none',
+/** Why a token is not active: the closed list of the validate answer. */
+export const inactiveReasons = [
   'malformed',
   'unknown_key',
   'bad_signature',
@@ -18,9 +17,10 @@ export const validationReasons = [
   'binding_mismatch',
   'insufficient_scope',
   'unknown_id',
-  'revocation_state_stale',
-  'state_rewound',
 ] as const;
+
+/** How a validation ends; `none` goes with an active token, the last two with 503. */
+const validationReasons = ['none', ...inactiveReasons, 'revocation_state_stale', 'state_rewound'] as const;
 
 const grants = [
   'session',

@@ -1,4 +1,5 @@
-import { type InactiveReason, inactiveReasons } from './verdict-shapes.ts';
+import { inactiveReasons } from '../../../../observability/metrics/tokens.ts';
+import type { InactiveReason } from './verdict-shapes.ts';
 
 const answers = Object.fromEntries(
   inactiveReasons.map((reason) => [reason, `{"active":false,"reason":"${reason}"}`]),

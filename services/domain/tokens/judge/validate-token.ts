@@ -1,4 +1,5 @@
 import {
+  inactiveReasons,
   tokenValidationDuration,
   tokenValidations,
   tokenVerdictCache,
@@ -10,7 +11,7 @@ import { checkDpopProof } from '../dpop/dpop-proof.ts';
 import { assertFresh, type HasRevocations, type RevocableClaims } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from './parse-token.ts';
-import { type InactiveReason, inactiveReasons } from './verdict-shapes.ts';
+import type { InactiveReason } from './verdict-shapes.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
 import { verifySignature } from './verify-signature.ts';
 

@@ -1,22 +1,5 @@
 import { z } from 'zod';
-
-export const inactiveReasons = [
-  'malformed',
-  'unknown_key',
-  'bad_signature',
-  'wrong_type',
-  'wrong_issuer',
-  'wrong_audience',
-  'expired',
-  'not_yet_valid',
-  'revoked',
-  'session_ended',
-  'family_reused',
-  'key_compromised',
-  'binding_mismatch',
-  'insufficient_scope',
-  'unknown_id',
-] as const;
+import { inactiveReasons } from '../../../../observability/metrics/tokens.ts';
 
 /** Why a token is not active: the closed list of the validate answer. */
 export type InactiveReason = (typeof inactiveReasons)[number];
