@@ -25,6 +25,7 @@ import { readCertificates } from './requests/client-certificate.ts';
 import { sentCredential } from './requests/credentials.ts';
 import { createFailureLog, isFailure } from './requests/failure-log.ts';
 import { parseForm } from './requests/form-body.ts';
+import { type InFlight, keepInFlight } from './requests/in-flight.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
 import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
@@ -62,6 +63,7 @@ export type App = {
   readonly bound: Endpoint[];
   /** All that Fastify serves: one entry for each method of an address. */
   readonly routes: readonly ServedRoute[];
+  readonly inFlight: Pick<InFlight, 'size'>;
   readonly isDraining: () => boolean;
   /** Not ready from now on; new requests are refused with 503, running ones go on. */
   startDraining(): void;
@@ -109,7 +111,7 @@ export function createApp(options: AppOptions): App {
   });
   const logFailure = createFailureLog(options.log, systemClock);
   let draining = false;
-  const inFlight = new Set<FastifyReply>();
+  const inFlight = keepInFlight(fastify);
   activeRequests.at().observe(() => inFlight.size);
 
   fastify.setValidatorCompiler(compileValidator);
@@ -140,7 +142,7 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
-    inFlight.add(reply);
+    inFlight.enter(request, reply);
     if (draining) reply.header('connection', 'close');
     const { host } = request.headers;
     if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
@@ -154,7 +156,7 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);
     if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
-    inFlight.delete(reply);
+    inFlight.leave(request);
     const { config } = request.routeOptions;
     if (config.endpoint === undefined)
       httpMetrics.unmatched(request.method).record(reply.statusCode, reply.elapsedTime / 1_000);
@@ -224,12 +226,13 @@ export function createApp(options: AppOptions): App {
     fastify,
     bound,
     routes,
+    inFlight,
     isDraining: () => draining,
     startDraining: () => {
       draining = true;
       // A connection kept open after its answer would hold the stop back to its bound. No hook on sending says so: one
       // costs every validation a seventh of its time.
-      for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
+      for (const reply of inFlight.replies()) if (!reply.raw.headersSent) reply.header('connection', 'close');
     },
     drain: async (longestMs) => {
       const cut = setTimeout(() => fastify.server.closeAllConnections(), longestMs);
