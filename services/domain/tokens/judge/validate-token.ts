@@ -186,17 +186,20 @@ function objection(
 }
 
 /** The verified form of a token seen before, while the ring holds the very key that verified it. */
-function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
-  const known = ports.verifiedTokens.get(token);
+function recall(ports: ValidatePorts, known: VerifiedToken | undefined): VerifiedToken | undefined {
   if (known === undefined) return undefined;
   const found = ports.keyRing.find(known.kid);
   return found !== undefined && found.key.key === known.key && !found.compromised ? known : undefined;
 }
 
-function judge(ports: ValidatePorts, token: string, expectations: TokenExpectations): VerifiedToken | InactiveReason {
-  // Before the cache: it would hash every character.
+function judge(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations,
+  found: VerifiedToken | undefined,
+): VerifiedToken | InactiveReason {
   if (token.length > MAXIMUM_TOKEN_LENGTH) return 'malformed';
-  const known = recall(ports, token);
+  const known = recall(ports, found);
   const verified = known ?? verifyToken(ports, token);
   (known === undefined ? cacheMiss : cacheHit).add(1);
   if (typeof verified === 'string') return verified;
@@ -209,11 +212,13 @@ function judge(ports: ValidatePorts, token: string, expectations: TokenExpectati
 /**
  * Judges an access token from memory alone: the verified token, or why it is not active.
  * Throws `revocation_state_stale` or `state_rewound` (503) when no judgement can be given.
+ * @param found the token as the cache has it, where that was asked already
  */
 export function judgeToken(
   ports: ValidatePorts,
   token: string,
   expectations: TokenExpectations = NO_EXPECTATIONS,
+  found: VerifiedToken | undefined = ports.verifiedTokens.get(token),
 ): VerifiedToken | InactiveReason {
   const refusal = ports.revocations.refusal();
   if (refusal !== null) {
@@ -221,7 +226,7 @@ export function judgeToken(
     assertFresh(ports.revocations);
   }
   const startedAt = ports.clock.monotonic();
-  const judged = judge(ports, token, expectations);
+  const judged = judge(ports, token, expectations, found);
   totals[typeof judged === 'string' ? judged : 'active'] += 1;
   duration.record((ports.clock.monotonic() - startedAt) / 1_000);
   return judged;

@@ -33,6 +33,16 @@ test('tokens that differ only in their signature never share a verdict, though t
   expect(cache.get(one)?.kid).toBe('one');
 });
 
+test('a token with the whole name of another, and another beginning, is not that token', () => {
+  const cache = createVerifiedTokenCache();
+  const known = token();
+  cache.offer(known, verified());
+  cache.offer(known, verified());
+  for (const other of [`A${known}`, `${known[0] === 'A' ? 'B' : 'A'}${known.slice(1)}`, known.slice(-32)])
+    expect(cache.get(other)).toBeUndefined();
+  expect(cache.get(known)).toBeDefined();
+});
+
 test('tokens shown once leave nothing behind, and no number of tokens makes it grow beyond its bound', () => {
   const cache = createVerifiedTokenCache(100);
   // Eight decimal digits have fingerprints of their own; of ten thousand random ends, two are alike once in a hundred runs.

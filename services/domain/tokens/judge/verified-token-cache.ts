@@ -31,6 +31,14 @@ const DEFAULT_CACHE_ENTRIES = 50_000;
 /** Marks of tokens seen once; a power of two. */
 const SEEN_SLOTS = 131_072;
 
+/** Characters that name a token: the end of its signature, 192 random bits. */
+const NAME_LENGTH = 32;
+
+/** Hashing a whole token to find it costs more than everything else that is asked of it. */
+const nameOf = (token: string): string => token.slice(-NAME_LENGTH);
+
+type Kept = { readonly token: string; readonly verified: VerifiedToken };
+
 /** 32 bits of a token's last characters, which are random: they end its signature. */
 function fingerprintOf(token: string): number {
   let fingerprint = 0;
@@ -48,30 +56,33 @@ function fingerprintOf(token: string): number {
 export function createVerifiedTokenCache(maximumEntries: number = DEFAULT_CACHE_ENTRIES): VerifiedTokenCache {
   const generationEntries = Math.max(1, Math.floor(maximumEntries / 2));
   const seen = new Int32Array(SEEN_SLOTS);
-  let young = new Map<string, VerifiedToken>();
-  let old = new Map<string, VerifiedToken>();
+  let young = new Map<string, Kept>();
+  let old = new Map<string, Kept>();
 
-  const keep = (token: string, verified: VerifiedToken): void => {
+  const keep = (name: string, kept: Kept): void => {
     if (young.size >= generationEntries) {
       old = young;
       young = new Map();
     }
-    young.set(token, verified);
+    young.set(name, kept);
   };
 
   return {
     get(token) {
-      const recent = young.get(token);
-      if (recent !== undefined) return recent;
-      const earlier = old.get(token);
-      if (earlier !== undefined) keep(token, earlier);
-      return earlier;
+      const name = nameOf(token);
+      let kept = young.get(name);
+      if (kept === undefined) {
+        kept = old.get(name);
+        if (kept !== undefined) keep(name, kept);
+      }
+      // Its name finds it; its whole text tells whether it is the one.
+      return kept?.token === token ? kept.verified : undefined;
     },
     offer(token, verified) {
       const fingerprint = fingerprintOf(token);
       const slot = fingerprint & (SEEN_SLOTS - 1);
       // Two tokens on one slot only put off being kept.
-      if (seen[slot] === fingerprint) keep(token, verified);
+      if (seen[slot] === fingerprint) keep(nameOf(token), { token, verified });
       else seen[slot] = fingerprint;
     },
     get size() {
