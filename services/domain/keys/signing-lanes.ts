@@ -84,12 +84,16 @@ export function createSigningLanes(): SigningLanes {
 
   function startRsa(work: Work): void {
     inFlight += 1;
+    let underWay: Work | undefined = work;
     const end = (err: Error | null, signature?: Buffer): void => {
+      const ended = underWay as Work;
+      // Node's job, and its callback with it, lives until the whole heap is collected: it must not hold the request.
+      underWay = undefined;
       inFlight -= 1;
       const next = waitingRsa.shift();
       if (next) startRsa(next);
-      if (err || !signature) work.reject(err);
-      else finish(work, signature.toString('base64url'));
+      if (err || !signature) ended.reject(err);
+      else finish(ended, signature.toString('base64url'));
     };
     try {
       signBytes('sha256', Buffer.from(work.input, 'latin1'), work.key, end);
