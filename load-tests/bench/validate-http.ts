@@ -2,7 +2,7 @@ import { validate as validateOnce } from '../lib/api-client.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean } from '../lib/generator.ts';
 import { alternate, medianOf, middleSpeed, type Speed, speedOf } from '../lib/rounds.ts';
-import { demoUserId, fill, measureClosed, ratioDetail, raw } from './setup.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, raw, type Target, warmUp } from './setup.ts';
 
 const connections = 64;
 const repeatedTokens = 1_000;
@@ -13,7 +13,7 @@ const warmUpTokens = 3_000;
 const signedBytes = (token: string): number => token.lastIndexOf('.');
 
 /** A bare route that answers as the product does for this token; resolves to its address and pid. */
-async function bareRoute(context: BenchContext, api: string, token: string): Promise<{ api: string; pid: number }> {
+async function bareRoute(context: BenchContext, api: string, token: string): Promise<Target> {
   const answer = await validateOnce(api, token);
   if (!answer.active) throw new Error(`the product refuses its own token: ${answer.reason}`);
   const bare = context.baseline('bare-route.ts');
@@ -33,20 +33,22 @@ async function repeated(context: BenchContext): Promise<readonly Figure[]> {
   });
   const [token] = await generator.take('users');
   const bare = await bareRoute(context, product.api, token!);
+  const ours = { api: product.api, pid: product.apiPid };
   const workload = { kind: 'validate', stock: 'users' } as const;
+  for (const target of [bare, ours]) await warmUp(context, target, workload, connections);
   const rounds = await alternate(
     context.rounds,
     {
       bare: () => measureClosed(context, bare, workload, connections),
-      ours: () => measureClosed(context, { api: product.api, pid: product.apiPid }, workload, connections),
+      ours: () => measureClosed(context, ours, workload, connections),
     },
-    (round, { bare: base, ours }) => context.say(`round ${round}: ${ratioDetail(ours, base)}`),
+    (round, { bare: base, ours: us }) => context.say(`round ${round}: ${ratioDetail(us, base)}`),
   );
   return [
     {
       name: 'validate, repeated tokens ÷ bare Fastify route',
       unit: 'per CPU-second',
-      value: medianOf(rounds, ({ bare: base, ours }) => ours.perCpuSecond / base.perCpuSecond),
+      value: medianOf(rounds, ({ bare: base, ours: us }) => us.perCpuSecond / base.perCpuSecond),
       target: { atLeast: 0.75 },
       measured: { connections, tokens: repeatedTokens, bytes: token!.length, rounds },
       detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'bare')),
@@ -65,6 +67,7 @@ async function fresh(context: BenchContext): Promise<readonly Figure[]> {
   const bare = await bareRoute(context, product.api, token!);
   const crypto = context.baseline('raw-crypto.ts');
   const repeat = { kind: 'validate', stock: 'known' } as const;
+  for (const target of [bare, ours]) await warmUp(context, target, repeat, connections);
   const count = freshTokensPerSecond * context.seconds;
   let minted = 0;
   const freshOnes = async (stock: string, tokens: number): Promise<Speed> => {
