@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defineError } from '../platform/define/error.ts';
-import { made, serve } from '../platform/testing/worlds/route-world.ts';
+import { bindWaiting, made, serve } from '../platform/testing/worlds/route-world.ts';
 import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 
@@ -87,18 +87,13 @@ test('while it stops, it refuses all but what says how it is', async () => {
 
 test('a connection that is kept open does not hold the stop back once its request in flight is answered', async () => {
   const served = serve();
-  const begun = Promise.withResolvers<void>();
-  const work = Promise.withResolvers<object>();
-  bind(served.routes, made({ operation: 'work' }), () => {
-    begun.resolve();
-    return work.promise;
-  });
+  const work = bindWaiting(served.routes);
   const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
   const asked = fetch(`${url}/things`, { method: 'POST' });
-  await begun.promise;
+  await work.begun;
   served.startDraining();
   const drained = served.drain(600_000);
-  work.resolve({});
+  work.end();
   const answered = await asked;
   expect([answered.status, answered.headers.get('connection')]).toEqual([201, 'close']);
   await drained;

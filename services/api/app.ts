@@ -156,7 +156,6 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onResponse', (request, reply, done) => {
     endServerSpan(request.trace, reply.statusCode);
     if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
-    inFlight.leave(request);
     const { config } = request.routeOptions;
     if (config.endpoint === undefined)
       httpMetrics.unmatched(request.method).record(reply.statusCode, reply.elapsedTime / 1_000);

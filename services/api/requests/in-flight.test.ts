@@ -1,14 +1,16 @@
+import { EventEmitter } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { expect, test } from 'vitest';
-import { made, serve } from '../../platform/testing/worlds/route-world.ts';
+import { z } from 'zod';
+import { bindWaiting, made, serve } from '../../platform/testing/worlds/route-world.ts';
 import { bind } from '../bind.ts';
 import { keepInFlight } from './in-flight.ts';
 
-type Pair = { readonly request: FastifyRequest; readonly reply: FastifyReply };
-
-function pair(): Pair {
+function pair() {
+  const raw = new EventEmitter();
   const request = { placeInFlight: -1 } as FastifyRequest;
-  return { request, reply: { request } as FastifyReply };
+  return { request, reply: { request, raw } as unknown as FastifyReply, close: () => raw.emit('close') };
 }
 
 test('whoever leaves, first, last or between, the others stay', () => {
@@ -22,39 +24,40 @@ test('whoever leaves, first, last or between, the others stay', () => {
     [d, [b]],
     [b, []],
   ] as const) {
-    inFlight.leave(leaving.request);
+    leaving.close();
+    // A second time takes nobody else away.
+    leaving.close();
     expect(held()).toEqual(new Set(left.map(({ reply }) => reply)));
     expect(inFlight.size).toBe(left.length);
   }
 });
 
-test('leaving twice, or without having come, takes nobody else away', () => {
-  const inFlight = keepInFlight(Fastify());
-  const [stays, leaves, never] = [pair(), pair(), pair()];
-  inFlight.enter(stays.request, stays.reply);
-  inFlight.enter(leaves.request, leaves.reply);
-  inFlight.leave(leaves.request);
-  inFlight.leave(leaves.request);
-  inFlight.leave(never.request);
-  expect(inFlight.replies()).toEqual([stays.reply]);
-});
-
 test('a caller who goes away before the answer is not in flight for ever', async () => {
   const served = serve();
-  const begun = Promise.withResolvers<void>();
-  const work = Promise.withResolvers<object>();
-  bind(served.routes, made({ operation: 'work' }), () => {
-    begun.resolve();
-    return work.promise;
-  });
+  const work = bindWaiting(served.routes);
   const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
   const leaving = new AbortController();
   const asked = fetch(`${url}/things`, { method: 'POST', signal: leaving.signal });
-  await begun.promise;
+  await work.begun;
   expect(served.inFlight.size).toBe(1);
   leaving.abort();
   await expect(asked).rejects.toThrow();
-  work.resolve({});
+  work.end();
+  await expect.poll(() => served.inFlight.size).toBe(0);
+  await served.fastify.close();
+});
+
+test('nor is one who goes away in the midst of the body', async () => {
+  const served = serve();
+  bind(served.routes, made({ operation: 'work', body: z.object({}) }), () => ({}));
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = served.fastify.server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    'POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":',
+  );
+  await expect.poll(() => served.inFlight.size).toBe(1);
+  socket.destroy();
   await expect.poll(() => served.inFlight.size).toBe(0);
   await served.fastify.close();
 });

@@ -11,8 +11,8 @@ declare module 'fastify' {
 export type InFlight = {
   readonly size: number;
   replies(): readonly FastifyReply[];
+  /** Until its answer has gone out, or whoever was to get it has. */
   enter(request: FastifyRequest, reply: FastifyReply): void;
-  leave(request: FastifyRequest): void;
 };
 
 /**
@@ -25,6 +25,16 @@ export type InFlight = {
 export function keepInFlight(app: FastifyInstance): InFlight {
   app.decorateRequest('placeInFlight', -1);
   const replies: FastifyReply[] = [];
+
+  function leave(request: FastifyRequest): void {
+    const place = request.placeInFlight;
+    request.placeInFlight = -1;
+    const last = replies.pop() as FastifyReply;
+    if (last.request === request) return;
+    replies[place] = last;
+    last.request.placeInFlight = place;
+  }
+
   return {
     get size() {
       return replies.length;
@@ -32,15 +42,8 @@ export function keepInFlight(app: FastifyInstance): InFlight {
     replies: () => replies,
     enter(request, reply) {
       request.placeInFlight = replies.push(reply) - 1;
-    },
-    leave(request) {
-      const place = request.placeInFlight;
-      if (place === -1) return;
-      request.placeInFlight = -1;
-      const last = replies.pop() as FastifyReply;
-      if (last.request === request) return;
-      replies[place] = last;
-      last.request.placeInFlight = place;
+      // Not in onResponse: it never runs where the caller goes away in the midst of the body.
+      reply.raw.once('close', () => leave(request));
     },
   };
 }

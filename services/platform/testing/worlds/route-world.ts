@@ -2,6 +2,7 @@
 import type { InjectOptions } from 'fastify';
 import { z } from 'zod';
 import { type AppOptions, createApp } from '../../../api/app.ts';
+import { bind, type RouteContext } from '../../../api/bind.ts';
 import { createCallerResolver } from '../../../api/requests/caller.ts';
 import { defineEndpoint, type Endpoint } from '../../define/endpoint.ts';
 import { quietLog } from '../quiet-log.ts';
@@ -36,4 +37,15 @@ export function serve(options: Partial<AppOptions> = {}) {
     return { status: got.statusCode, headers: got.headers, text: got.body, body: isJson ? got.json() : undefined };
   };
   return { ...app, routes, ask, failures };
+}
+
+/** Binds `POST /things`, whose work waits: `begun` when it is under way, `end` lets it answer. */
+export function bindWaiting(routes: RouteContext): { readonly begun: Promise<void>; readonly end: () => void } {
+  const begun = Promise.withResolvers<void>();
+  const work = Promise.withResolvers<object>();
+  bind(routes, made({ operation: 'waiting' }), () => {
+    begun.resolve();
+    return work.promise;
+  });
+  return { begun: begun.promise, end: () => work.resolve({}) };
 }
