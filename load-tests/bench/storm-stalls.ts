@@ -1,6 +1,7 @@
 /**
  * Why validate is later in a login storm: how long the API's main thread and the client wait for a processor, and who
- * holds it meanwhile. Quiet, beside loops that only spin, and in the storm. Needs `perf` and the right to trace.
+ * holds it meanwhile; and how long at a time that thread has one to itself, since whoever comes then waits too. Quiet,
+ * beside loops that only spin, in the storm, and beside refreshes. Needs `perf` and the right to trace.
  * Run: node load-tests/bench/storm-stalls.ts [seconds a phase]
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -17,6 +18,7 @@ import { besideSpinning, prepareStorm, runStorm } from './login-storm.ts';
 
 const settleMs = 3_000;
 const stallMs = 0.25;
+const longTurnMs = 2;
 const shownHolders = 8;
 const seconds = Number(process.argv[2] ?? 10);
 
@@ -109,6 +111,16 @@ function report(who: string, waits: readonly Wait[], recordedSeconds: number): v
     say(`    ${per(ms).padStart(6)} ms/s  ${role}`);
 }
 
+function reportLongTurns(thread: number, stays: readonly Stay[], recordedSeconds: number): void {
+  const turns = stays.filter((stay) => threadOf(stay.name) === thread).map((stay) => stay.endedAtMs - stay.startedAtMs);
+  const long = turns.filter((ms) => ms >= longTurnMs);
+  const longMs = long.reduce((all, ms) => all + ms, 0);
+  const per = (value: number): string => (value / recordedSeconds).toFixed(1);
+  say(
+    `  and ran ${per(long.length)} times a second for ${longTurnMs} ms and more on end, ${per(longMs)} ms a second, at most ${Math.max(0, ...long).toFixed(1)} ms`,
+  );
+}
+
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 if (spawnSync('perf', ['sched', 'record', '-o', '/dev/null', '--', 'true'], { stdio: 'ignore' }).status !== 0) {
@@ -120,7 +132,7 @@ if (spawnSync('perf', ['sched', 'record', '-o', '/dev/null', '--', 'true'], { st
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-stalls-'));
 const context = new BenchContext({ rounds: 1, seconds, say: (text) => void process.stderr.write(`${text}\n`) });
 try {
-  const { product, validate, logins } = await prepareStorm(context);
+  const { product, validate, refresh, logins } = await prepareStorm(context);
   const clientPid = context.generator().pid;
   const besidePid = context.generatorBeside().pid;
   const measure = async (name: string, ...others: readonly StreamSpec[]): Promise<void> => {
@@ -138,12 +150,15 @@ try {
     say(`${name}: validate p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms while traced`);
     const stays = staysOf(recording);
     report("the API's main thread", waitsOf(product.apiPid, stays, roleOf), recordedSeconds);
+    reportLongTurns(product.apiPid, stays, recordedSeconds);
     report('the client', waitsOf(clientPid, stays, roleOf), recordedSeconds);
   };
   await runStorm(context, [validate, logins], { warmUpSeconds: 0, seconds });
   await measure('quiet');
   await besideSpinning(() => measure('spin'));
   await measure('storm', logins);
+  await measure('refresh', refresh);
+  await measure('refresh and storm', refresh, logins);
 } finally {
   await context.close();
   rmSync(folder, { recursive: true, force: true });

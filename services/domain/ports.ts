@@ -23,7 +23,7 @@ export type Redis = {
   get(key: string): Promise<string | null>;
   getMany(keys: readonly string[]): Promise<(string | null)[]>;
   set(key: string, value: string, ttlSeconds: number): Promise<void>;
-  /** Many in one round trip; not atomic. */
+  /** Many at once. */
   setMany(
     entries: readonly { readonly key: string; readonly value: string; readonly ttlSeconds: number }[],
   ): Promise<void>;

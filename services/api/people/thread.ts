@@ -1,12 +1,12 @@
 // THREAD. The use-cases of people of one API process: they take milliseconds in one piece, which validating must not wait for.
 // Telemetry above, everything it measures below.
-import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { withCalledSpan } from '../../../observability/job-span.ts';
 import { createLogger } from '../../../observability/logger.ts';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { readOnlyMarks } from '../../platform/marks/read-only-marks.ts';
+import { giveWayHere } from '../../platform/process/give-way.ts';
 import { composePeople } from '../compose-people.ts';
 import { inputsOf } from '../inputs.ts';
 import { errorReports, telemetry } from '../telemetry.ts';
@@ -14,12 +14,10 @@ import { workHere } from './people.ts';
 import { type FromThread, sentError, type ToThread } from './protocol.ts';
 
 const METRICS_EVERY_MS = 2_000;
-/** Linux counts the nice value by thread: this one's, not the process's. */
-const NICE = 10;
 
 const port = parentPort;
 if (port === null) throw new Error('people/thread.ts is started by people/people-thread.ts');
-if (process.platform === 'linux') setPriority(0, NICE);
+giveWayHere();
 
 const send = (message: FromThread): void => port.postMessage(message);
 const config = loadConfig(process.env);

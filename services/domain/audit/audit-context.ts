@@ -19,12 +19,10 @@ export type IdentifierKey = { readonly version: number; readonly key: Buffer };
 
 // The key belongs to the ring, which stands to the right of this module: the process hands it over at start.
 let identifierKey: (() => IdentifierKey) | undefined;
-let knownActors = new WeakMap<Caller, AuditActor>();
 
 /** Gives the newest `identifier` server secret to the hashes of this process. Without one they are null, never clear. */
 export function useIdentifierKey(read: (() => IdentifierKey) | undefined): void {
   identifierKey = read;
-  knownActors = new WeakMap();
 }
 
 const HASH_CHARACTERS = 22;
@@ -72,18 +70,10 @@ function actorId(caller: Caller): string | null {
   }
 }
 
-/** The actor columns of an outbox row, for statements that write their audit rows themselves. Made once for a caller. */
+/** The actor columns of an outbox row, for statements that write their audit rows themselves. */
 export function auditActor(caller: Caller): AuditActor {
   const requestTrace = currentRequestTrace();
   if (requestTrace !== undefined) requestTrace.writesAudit = true;
-  const known = knownActors.get(caller);
-  if (known !== undefined) return known;
-  const actor = actorOf(caller);
-  knownActors.set(caller, actor);
-  return actor;
-}
-
-function actorOf(caller: Caller): AuditActor {
   const { request } = caller;
   return {
     actor_kind: caller.kind,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { currentRequestTrace, type RequestTrace, withBatchSpan } from '../../../../observability/http-span.ts';
 import { storeUnavailable } from '../../../platform/errors.ts';
 import type { Clock } from '../../ports.ts';
@@ -45,6 +46,8 @@ type Member<Item, Result> = {
 
 /** Members of a failed batch run on their own beside the lanes: a blocked one must not hold up the rest. */
 const SINGLES_AT_ONCE = 2;
+/** What follows an answer takes some tenths of a millisecond: between so many, others get their turn. */
+const ANSWERS_PER_TURN = 4;
 /** How late after its deadline a refusal may be. */
 const SWEEP_MS = 100;
 
@@ -59,8 +62,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const refusesInFlight = isRepeatable(deadlineMs);
   let waiting: Member<Item, Result>[] = [];
   let singles: Member<Item, Result>[] = [];
-  /** Everyone not yet known to be settled, oldest first. */
-  let unsettled: Member<Item, Result>[] = [];
+  /** Of every statement in flight, its members. */
+  let statements: (readonly Member<Item, Result>[])[] = [];
   let inFlight = 0;
   let singlesInFlight = 0;
   let isScheduled = false;
@@ -87,21 +90,24 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       members.map((member) => member.trace),
       () => options.run(members.map((member) => member.item)),
     );
+    for (const member of members) member.state = 'settled';
     for (let index = 0; index < members.length; index += 1) {
-      const member = members[index] as Member<Item, Result>;
-      member.state = 'settled';
-      member.resolve(results[index] as Result);
+      if (index > 0 && index % ANSWERS_PER_TURN === 0) await nextTurn();
+      (members[index] as Member<Item, Result>).resolve(results[index] as Result);
     }
   }
 
   /** Sends, and once more when the outcome is unknown and a repetition harmless. */
   async function sendOrRepeat(members: readonly Member<Item, Result>[]): Promise<void> {
     const sentAt = clock.monotonic();
+    statements.push(members);
     try {
       await send(members);
     } catch (err) {
       if (failureOf(err) !== 'unknown' || !isRepeatable(clock.monotonic() - sentAt)) throw err;
       await send(members);
+    } finally {
+      statements = statements.filter((others) => others !== members);
     }
   }
 
@@ -159,18 +165,17 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     while (waiting.length > 0 && inFlight < lanes) void runBatch(waiting.splice(0, maxBatch));
   }
 
-  /** Refuses those whose deadline has passed and forgets the settled. */
+  /** Refuses those whose deadline has passed. */
   function refuseExpired(): void {
     const now = clock.monotonic();
     const isWaiting = (member: Member<Item, Result>): boolean => member.state === 'waiting';
-    for (const member of unsettled) {
-      if (member.deadlineAt > now) break;
-      if (member.state === 'waiting' || (member.state === 'sent' && refusesInFlight)) refuse(member);
+    for (const member of [...waiting, ...singles, ...statements.flat()]) {
+      if (member.deadlineAt > now) continue;
+      if (isWaiting(member) || (member.state === 'sent' && refusesInFlight)) refuse(member);
     }
-    unsettled = unsettled.filter((member) => member.state !== 'settled');
     waiting = waiting.filter(isWaiting);
     singles = singles.filter(isWaiting);
-    sweep = unsettled.length === 0 ? undefined : setTimeout(refuseExpired, SWEEP_MS);
+    sweep = isIdle() ? undefined : setTimeout(refuseExpired, SWEEP_MS);
     drain();
   }
 
@@ -182,7 +187,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         const trace = currentRequestTrace();
         const member: Member<Item, Result> = { item, trace, deadlineAt, resolve, reject, state: 'waiting' };
         waiting.push(member);
-        unsettled.push(member);
         sweep ??= setTimeout(refuseExpired, SWEEP_MS);
         drain();
       });

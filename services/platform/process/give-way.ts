@@ -1,0 +1,30 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setPriority } from 'node:os';
+
+/** A tenth of the share of an ordinary thread where both want the processor, all of it where nobody else does. */
+export const NICE = 10;
+
+/** As Node's libuv names the threads that sign, and read files and names, for all of a process. */
+const POOL = 'libuv-worker';
+
+// Linux alone counts the nice value by thread.
+const isByThread = process.platform === 'linux';
+
+/** The calling thread lets ordinary ones go first, and so does whatever it starts later. */
+export function giveWayHere(): void {
+  if (isByThread) setPriority(0, NICE);
+}
+
+/**
+ * The threads that sign let ordinary ones go first: a signature is a millisecond in one piece, and who asked for one
+ * waits longer than that for its commit.
+ * @returns how many; none where nice values are not counted by thread
+ */
+export async function letSigningGiveWay(): Promise<number> {
+  if (!isByThread) return 0;
+  const threads = await readdir('/proc/self/task');
+  const names = await Promise.all(threads.map((thread) => readFile(`/proc/self/task/${thread}/comm`, 'utf8')));
+  const signing = threads.filter((_, index) => names[index]?.trim() === POOL);
+  for (const thread of signing) setPriority(Number(thread), NICE);
+  return signing.length;
+}
