@@ -31,21 +31,25 @@ interface Stay {
   readonly endedAtMs: number;
 }
 
-const row = /^\s*([\d.]+) \[(\d+)\]\s+(.+?)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)\s*$/;
+const row = /^\s*([\d.]+) \[(\d+)\]\s+(.+?)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)\s+(\S+)\s*$/;
 
-/** Stays in order of their ends. */
+/** Stays in order of their ends. Who is put off in the midst of one wants the next from then on. */
 function staysOf(recording: string): Stay[] {
-  const text = execFileSync('perf', ['sched', 'timehist', '-i', recording], {
+  const text = execFileSync('perf', ['sched', 'timehist', '--state', '-i', recording], {
     encoding: 'utf8',
     maxBuffer: 2 ** 30,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  const putOffAt = new Map<string, number>();
   return text.split('\n').flatMap((line) => {
-    const [, at, processor, name, , delay, run] = row.exec(line) ?? [];
+    const [, at, processor, name, , delay, run, state] = row.exec(line) ?? [];
     if (at === undefined) return [];
     const endedAtMs = Number(at) * 1_000;
     const startedAtMs = endedAtMs - Number(run);
-    return [{ name: name!, processor: processor!, wantedAtMs: startedAtMs - Number(delay), startedAtMs, endedAtMs }];
+    const wantedAtMs = putOffAt.get(name!) ?? startedAtMs - Number(delay);
+    if (state!.startsWith('R')) putOffAt.set(name!, endedAtMs);
+    else putOffAt.delete(name!);
+    return [{ name: name!, processor: processor!, wantedAtMs, startedAtMs, endedAtMs }];
   });
 }
 
@@ -77,20 +81,33 @@ function roleNames(startPid: number, apiPid: number, clientPid: number, besidePi
   };
 }
 
+/** By halves: stays of one processor follow one another. */
+function firstEndingAfter(stays: readonly Stay[], atMs: number): number {
+  let [from, to] = [0, stays.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((stays[middle] as Stay).endedAtMs > atMs) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
 interface Wait {
   readonly ms: number;
   readonly holders: ReadonlyMap<string, number>;
 }
 
-/** Every time the thread was ready for `stallMs` and not on a processor, and who was on that processor. */
+/** Every time the thread was ready and not on a processor, and who was on that processor. */
 function waitsOf(thread: number, stays: readonly Stay[], roleOf: (name: string) => string): Wait[] {
+  const onProcessor = Map.groupBy(stays, (stay) => stay.processor);
   return stays
-    .filter((stay) => threadOf(stay.name) === thread && stay.startedAtMs - stay.wantedAtMs >= stallMs)
+    .filter((stay) => threadOf(stay.name) === thread && stay.startedAtMs > stay.wantedAtMs)
     .map(({ processor, wantedAtMs, startedAtMs }) => {
       const holders = new Map<string, number>();
-      for (const other of stays) {
-        if (other.processor !== processor || other.startedAtMs >= startedAtMs || other.endedAtMs <= wantedAtMs)
-          continue;
+      const there = onProcessor.get(processor) as readonly Stay[];
+      for (let index = firstEndingAfter(there, wantedAtMs); index < there.length; index += 1) {
+        const other = there[index] as Stay;
+        if (other.startedAtMs >= startedAtMs) break;
         const held = Math.min(other.endedAtMs, startedAtMs) - Math.max(other.startedAtMs, wantedAtMs);
         const role = roleOf(other.name);
         holders.set(role, (holders.get(role) ?? 0) + held);
@@ -103,9 +120,10 @@ function report(who: string, waits: readonly Wait[], recordedSeconds: number): v
   const sum = new Map<string, number>();
   for (const { holders } of waits) for (const [role, ms] of holders) sum.set(role, (sum.get(role) ?? 0) + ms);
   const totalMs = waits.reduce((all, { ms }) => all + ms, 0);
+  const long = waits.filter(({ ms }) => ms >= stallMs);
   const per = (value: number): string => (value / recordedSeconds).toFixed(1);
   say(
-    `  ${who} waited ${per(waits.length)} times a second for ${stallMs} ms and more, ${per(totalMs)} ms a second; for:`,
+    `  ${who} waited ${per(totalMs)} ms a second, ${per(long.length)} times for ${stallMs} ms and more; for:`,
   );
   for (const [role, ms] of [...sum].sort(([, a], [, b]) => b - a).slice(0, shownHolders))
     say(`    ${per(ms).padStart(6)} ms/s  ${role}`);

@@ -33,12 +33,17 @@ import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
 declare module 'fastify' {
   interface FastifyRequest {
     trace: RequestTrace;
+    /** Whether it has been counted, and its span ended. */
+    isAccounted: boolean;
   }
   interface FastifyContextConfig {
     endpoint?: Endpoint;
     metric?: RouteMetric;
   }
 }
+
+/** The status that stands in metrics and traces for an answer which nobody was there to get. */
+const CALLER_LEFT = 499;
 
 export type AppOptions = {
   readonly log: Log;
@@ -109,9 +114,27 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRoute', ({ method, url, config }) => {
     for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
   });
+  /** What is told of a request once it is over, by whichever of the two ways it ends. */
+  function account(request: FastifyRequest, reply: FastifyReply, status: number): void {
+    if (request.isAccounted) return;
+    request.isAccounted = true;
+    endServerSpan(request.trace, status);
+    if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
+    const { config } = request.routeOptions;
+    const seconds = reply.elapsedTime / 1_000;
+    if (config.endpoint === undefined) httpMetrics.unmatched(request.method).record(status, seconds);
+    else {
+      config.metric ??= httpMetrics.route(config.endpoint.method, config.endpoint.path);
+      config.metric.record(status, seconds, request.trace.sampled ? request.trace.traceId : undefined);
+    }
+  }
+
   const logFailure = createFailureLog(options.log, systemClock);
   let draining = false;
-  const inFlight = keepInFlight(fastify);
+  // Fastify calls no onResponse for a caller who left: the answer's end is told by its closing.
+  const inFlight = keepInFlight(fastify, (request, reply) =>
+    account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT),
+  );
   activeRequests.at().observe(() => inFlight.size);
 
   fastify.setValidatorCompiler(compileValidator);
@@ -139,6 +162,7 @@ export function createApp(options: AppOptions): App {
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
   fastify.decorateRequest('caller', null);
+  fastify.decorateRequest('isAccounted', false);
   fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
@@ -154,19 +178,7 @@ export function createApp(options: AppOptions): App {
   if (options.limiting) limitRequests(fastify, options.limiting);
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));
   fastify.addHook('onResponse', (request, reply, done) => {
-    endServerSpan(request.trace, reply.statusCode);
-    if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
-    const { config } = request.routeOptions;
-    if (config.endpoint === undefined)
-      httpMetrics.unmatched(request.method).record(reply.statusCode, reply.elapsedTime / 1_000);
-    else {
-      config.metric ??= httpMetrics.route(config.endpoint.method, config.endpoint.path);
-      config.metric.record(
-        reply.statusCode,
-        reply.elapsedTime / 1_000,
-        request.trace.sampled ? request.trace.traceId : undefined,
-      );
-    }
+    account(request, reply, reply.statusCode);
     done();
   });
 

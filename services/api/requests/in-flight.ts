@@ -16,13 +16,16 @@ export type InFlight = {
 };
 
 /**
- * Keeps those of one server; call it before its first route.
+ * Keeps those of one server; call it before its first route. `onClosed` hears of each as it leaves.
  *
  * Not a Set: it outgrows a table every few dozen requests, and each outgrown table points at the next and at all that
  * stood in it. Once one of them is old, every request since lives until the whole heap is collected: 13 ms of garbage
  * collection instead of 1 ms, six times a second at 20,000 validations a second.
  */
-export function keepInFlight(app: FastifyInstance): InFlight {
+export function keepInFlight(
+  app: FastifyInstance,
+  onClosed: (request: FastifyRequest, reply: FastifyReply) => void = () => {},
+): InFlight {
   app.decorateRequest('placeInFlight', -1);
   const replies: FastifyReply[] = [];
 
@@ -43,7 +46,10 @@ export function keepInFlight(app: FastifyInstance): InFlight {
     enter(request, reply) {
       request.placeInFlight = replies.push(reply) - 1;
       // Not in onResponse: it never runs where the caller goes away in the midst of the body.
-      reply.raw.once('close', () => leave(request));
+      reply.raw.once('close', () => {
+        leave(request);
+        onClosed(request, reply);
+      });
     },
   };
 }

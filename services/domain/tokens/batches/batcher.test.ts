@@ -70,6 +70,21 @@ describe('grouping', () => {
     expect(await answer).toBe(10);
   });
 
+  test('between a few answers of a batch everybody else gets a turn', async () => {
+    const batcher = make({ maxBatch: 10 });
+    let answered = 0;
+    for (let item = 0; item < 10; item += 1) void batcher.submit(item).then(() => (answered += 1));
+    await turn();
+    void last().answer();
+    const inEachTurn: number[] = [];
+    while (answered < 10) {
+      const before = answered;
+      await new Promise((resolve) => setImmediate(resolve));
+      inEachTurn.push(answered - before);
+    }
+    expect(Math.max(...inEachTurn)).toBeLessThanOrEqual(4);
+  });
+
   test('a batch soon after another leaves with those who came meanwhile, and a later one at once again', async () => {
     const batcher = make({ spacingMs: 4 });
     const answers = [batcher.submit(1)];
