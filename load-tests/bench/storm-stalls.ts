@@ -122,9 +122,7 @@ function report(who: string, waits: readonly Wait[], recordedSeconds: number): v
   const totalMs = waits.reduce((all, { ms }) => all + ms, 0);
   const long = waits.filter(({ ms }) => ms >= stallMs);
   const per = (value: number): string => (value / recordedSeconds).toFixed(1);
-  say(
-    `  ${who} waited ${per(totalMs)} ms a second, ${per(long.length)} times for ${stallMs} ms and more; for:`,
-  );
+  say(`  ${who} waited ${per(totalMs)} ms a second, ${per(long.length)} times for ${stallMs} ms and more; for:`);
   for (const [role, ms] of [...sum].sort(([, a], [, b]) => b - a).slice(0, shownHolders))
     say(`    ${per(ms).padStart(6)} ms/s  ${role}`);
 }
