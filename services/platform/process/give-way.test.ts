@@ -45,3 +45,13 @@ test.runIf(isLinux)('a process that gives way as its first act does so with what
   const signing = priorities(pid).filter(([name]) => name === 'libuv-worker');
   expect(signing.map(([, priority]) => priority)).toEqual([NICE, NICE, NICE, NICE]);
 });
+
+test.runIf(isLinux)('what gives way more already goes on doing so', async () => {
+  const lowest = 19;
+  const pid = await idler(
+    `require('node:os').setPriority(0, ${lowest}); way.giveWayHere(); await way.letSigningGiveWay()`,
+  );
+  expect(getPriority(pid)).toBe(lowest);
+  const signing = priorities(pid).filter(([name]) => name === 'libuv-worker');
+  expect(signing.map(([, priority]) => priority)).toEqual([lowest, lowest, lowest, lowest]);
+});

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 
 /** A tenth of the share of an ordinary thread where both want the processor, all of it where nobody else does. */
 export const NICE = 10;
@@ -10,9 +10,14 @@ const POOL = 'libuv-worker';
 // Linux alone counts the nice value by thread.
 const isByThread = process.platform === 'linux';
 
+// Who gives way more already may not be told to give way less.
+const giveWay = (thread: number): void => {
+  if (getPriority(thread) < NICE) setPriority(thread, NICE);
+};
+
 /** The calling thread lets ordinary ones go first, and so does whatever it starts later. */
 export function giveWayHere(): void {
-  if (isByThread) setPriority(0, NICE);
+  if (isByThread) giveWay(0);
 }
 
 /**
@@ -25,6 +30,6 @@ export async function letSigningGiveWay(): Promise<number> {
   const threads = await readdir('/proc/self/task');
   const names = await Promise.all(threads.map((thread) => readFile(`/proc/self/task/${thread}/comm`, 'utf8')));
   const signing = threads.filter((_, index) => names[index]?.trim() === POOL);
-  for (const thread of signing) setPriority(Number(thread), NICE);
+  for (const thread of signing) giveWay(Number(thread));
   return signing.length;
 }
