@@ -3,7 +3,7 @@ import '../../observability/metrics/catalogue.ts';
 import { registry } from '../../observability/metrics/instruments.ts';
 import { renderPrometheus } from '../../observability/metrics/prometheus.ts';
 import { defineError } from '../platform/define/error.ts';
-import { bindWaiting, made, serve } from '../platform/testing/worlds/route-world.ts';
+import { bindWaiting, callWaiting, made, serve } from '../platform/testing/worlds/route-world.ts';
 import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 
@@ -128,19 +128,14 @@ test('whoever wrote to the audit log is followed by its sealing, and nobody else
 
 test('a request whose caller left before the answer is counted once, as 499', async () => {
   const served = serve();
-  const work = bindWaiting(served.routes);
-  const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
-  const leaving = new AbortController();
-  const asked = fetch(`${url}/things`, { method: 'POST', signal: leaving.signal });
-  await work.begun;
-  leaving.abort();
-  await expect(asked).rejects.toThrow();
+  const call = await callWaiting(served);
+  expect(await call.leave()).toBe('left');
   const counted = (): string[] =>
     renderPrometheus(registry.collect())
       .split('\n')
       .filter((line) => line.startsWith('http_server_request_duration_seconds_count') && line.includes('"499"'));
   await expect.poll(counted).toEqual([expect.stringMatching(/ 1$/)]);
-  work.end();
+  call.end();
   await served.fastify.close();
   expect(counted()).toEqual([expect.stringMatching(/ 1$/)]);
 });

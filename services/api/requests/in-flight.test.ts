@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { bindWaiting, made, serve } from '../../platform/testing/worlds/route-world.ts';
+import { callWaiting, made, serve } from '../../platform/testing/worlds/route-world.ts';
 import { bind } from '../bind.ts';
 import { keepInFlight } from './in-flight.ts';
 
@@ -34,15 +34,10 @@ test('whoever leaves, first, last or between, the others stay', () => {
 
 test('a caller who goes away before the answer is not in flight for ever', async () => {
   const served = serve();
-  const work = bindWaiting(served.routes);
-  const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
-  const leaving = new AbortController();
-  const asked = fetch(`${url}/things`, { method: 'POST', signal: leaving.signal });
-  await work.begun;
+  const call = await callWaiting(served);
   expect(served.inFlight.size).toBe(1);
-  leaving.abort();
-  await expect(asked).rejects.toThrow();
-  work.end();
+  expect(await call.leave()).toBe('left');
+  call.end();
   await expect.poll(() => served.inFlight.size).toBe(0);
   await served.fastify.close();
 });

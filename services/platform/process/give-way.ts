@@ -10,10 +10,16 @@ const POOL = 'libuv-worker';
 // Linux alone counts the nice value by thread.
 const isByThread = process.platform === 'linux';
 
-// Who gives way more already may not be told to give way less.
-const giveWay = (thread: number): void => {
-  if (getPriority(thread) < NICE) setPriority(thread, NICE);
-};
+/** False where it cannot be told to: it has ended, or the system does not allow it. Nobody depends on it. */
+function giveWay(thread: number): boolean {
+  try {
+    // Who gives way more already may not be told to give way less.
+    if (getPriority(thread) < NICE) setPriority(thread, NICE);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The calling thread lets ordinary ones go first, and so does whatever it starts later. */
 export function giveWayHere(): void {
@@ -28,8 +34,10 @@ export function giveWayHere(): void {
 export async function letSigningGiveWay(): Promise<number> {
   if (!isByThread) return 0;
   const threads = await readdir('/proc/self/task');
-  const names = await Promise.all(threads.map((thread) => readFile(`/proc/self/task/${thread}/comm`, 'utf8')));
+  // One that has ended meanwhile has no name any more.
+  const nameOf = (thread: string): Promise<string> =>
+    readFile(`/proc/self/task/${thread}/comm`, 'utf8').catch(() => '');
+  const names = await Promise.all(threads.map(nameOf));
   const signing = threads.filter((_, index) => names[index]?.trim() === POOL);
-  for (const thread of signing) giveWay(Number(thread));
-  return signing.length;
+  return signing.filter((thread) => giveWay(Number(thread))).length;
 }

@@ -49,3 +49,20 @@ export function bindWaiting(routes: RouteContext): { readonly begun: Promise<voi
   });
   return { begun: begun.promise, end: () => work.resolve({}) };
 }
+
+/** A call over a socket to work that waits, and is under way: `leave` tells whether the caller was answered before. */
+export async function callWaiting(served: ReturnType<typeof serve>) {
+  const work = bindWaiting(served.routes);
+  const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const leaving = new AbortController();
+  const outcome = fetch(`${url}/things`, { method: 'POST', signal: leaving.signal }).then(
+    () => 'answered',
+    () => 'left',
+  );
+  await work.begun;
+  const leave = (): Promise<string> => {
+    leaving.abort();
+    return outcome;
+  };
+  return { leave, end: work.end };
+}
