@@ -5,10 +5,10 @@ import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
 import { assertNotRewound } from '../domain/tokens/revocations/revocation-set.ts';
-import { letSigningGiveWay } from '../platform/process/give-way.ts';
+import { letHelpersGiveWay } from '../platform/process/give-way.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { takeShortTurns } from '../platform/process/short-slice.ts';
-import { keepGarbageYoung } from '../platform/process/young-garbage.ts';
+import { steadyEngine } from '../platform/process/steady-engine.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { inputsOf } from './inputs.ts';
@@ -16,7 +16,7 @@ import { startPeopleThread } from './people/people-thread.ts';
 import { createServer } from './server.ts';
 import * as instruments from './telemetry.ts';
 
-keepGarbageYoung();
+steadyEngine();
 await runProcess('sallyport-api', instruments, async (config, log) => {
   const inputs = inputsOf(config, log);
   const composed = await compose(inputs);
@@ -42,8 +42,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   // Copies on one machine share the port; Fastify hands every option on to net.Server.listen.
   await app.fastify.listen({ host, port, reusePort: process.env.SALLYPORT_REUSE_PORT === '1' } as object);
   const hasShortTurns = await takeShortTurns(process.pid);
-  const givingWay = await letSigningGiveWay();
-  log.debug({ hasShortTurns, givingWay }, 'the main thread asked for short turns, those that sign give way to it');
+  const givingWay = await letHelpersGiveWay();
+  log.debug({ hasShortTurns, givingWay }, 'the main thread asked for short turns, its helpers give way to it');
   return {
     stopSeconds: drainSeconds + 2,
     stop: async () => {

@@ -2,7 +2,7 @@ import './telemetry.ts';
 // Telemetry above, everything it measures below.
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
-import { giveWayHere } from '../platform/process/give-way.ts';
+import { giveWayHere, letHelpersGiveWay } from '../platform/process/give-way.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { compose } from './compose.ts';
@@ -12,6 +12,7 @@ import * as instruments from './telemetry.ts';
 const STOP_MS = 2_500;
 
 giveWayHere();
+await letHelpersGiveWay();
 await runProcess('sallyport-worker', instruments, async (config, log) => {
   const worker = compose({ ...processInputsOf(config), config, log });
   const stopWatching = watchProcess();

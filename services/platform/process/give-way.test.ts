@@ -32,11 +32,12 @@ afterEach(() => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
 });
 
-test.runIf(isLinux)('the threads that sign give way, and nobody else', async () => {
-  const all = priorities(await idler('await way.letSigningGiveWay()'));
-  const signing = all.filter(([name]) => name === 'libuv-worker');
-  expect(signing.map(([, priority]) => priority)).toEqual([NICE, NICE, NICE, NICE]);
-  expect(all.filter(([, priority]) => priority === usual)).toHaveLength(all.length - signing.length);
+test.runIf(isLinux)('the threads that sign, compile and collect give way, and nobody else', async () => {
+  const all = priorities(await idler('await way.letHelpersGiveWay()'));
+  const helpers = all.filter(([name]) => name === 'libuv-worker' || name === 'V8Worker');
+  expect(new Set(helpers.map(([name]) => name)).size).toBe(2);
+  for (const [, priority] of helpers) expect(priority).toBe(NICE);
+  expect(all.filter(([, priority]) => priority === usual)).toHaveLength(all.length - helpers.length);
 });
 
 test.runIf(isLinux)('a process that gives way as its first act does so with what it starts later', async () => {
@@ -49,7 +50,7 @@ test.runIf(isLinux)('a process that gives way as its first act does so with what
 test.runIf(isLinux)('what gives way more already goes on doing so', async () => {
   const lowest = 19;
   const pid = await idler(
-    `require('node:os').setPriority(0, ${lowest}); way.giveWayHere(); await way.letSigningGiveWay()`,
+    `require('node:os').setPriority(0, ${lowest}); way.giveWayHere(); await way.letHelpersGiveWay()`,
   );
   expect(getPriority(pid)).toBe(lowest);
   const signing = priorities(pid).filter(([name]) => name === 'libuv-worker');

@@ -4,8 +4,8 @@ import { getPriority, setPriority } from 'node:os';
 /** A tenth of the share of an ordinary thread where both want the processor, all of it where nobody else does. */
 export const NICE = 10;
 
-/** As Node's libuv names the threads that sign, and read files and names, for all of a process. */
-const POOL = 'libuv-worker';
+/** As Node names the threads that sign and read files, and those that compile and collect, for all of a process. */
+const HELPERS: ReadonlySet<string> = new Set(['libuv-worker', 'V8Worker']);
 
 // Linux alone counts the nice value by thread.
 const isByThread = process.platform === 'linux';
@@ -27,17 +27,17 @@ export function giveWayHere(): void {
 }
 
 /**
- * The threads that sign let ordinary ones go first: a signature is a millisecond in one piece, and who asked for one
- * waits longer than that for its commit.
+ * The threads that help this process let ordinary ones go first: a signature is a millisecond in one piece and a
+ * compilation several, and neither is what a request to validate waits for.
  * @returns how many; none where nice values are not counted by thread
  */
-export async function letSigningGiveWay(): Promise<number> {
+export async function letHelpersGiveWay(): Promise<number> {
   if (!isByThread) return 0;
   const threads = await readdir('/proc/self/task');
   // One that has ended meanwhile has no name any more.
   const nameOf = (thread: string): Promise<string> =>
     readFile(`/proc/self/task/${thread}/comm`, 'utf8').catch(() => '');
   const names = await Promise.all(threads.map(nameOf));
-  const signing = threads.filter((_, index) => names[index]?.trim() === POOL);
-  return signing.filter((thread) => giveWay(Number(thread))).length;
+  const helpers = threads.filter((_, index) => HELPERS.has(names[index]?.trim() ?? ''));
+  return helpers.filter((thread) => giveWay(Number(thread))).length;
 }
