@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -106,6 +106,8 @@ export async function startProduct(
   options: { readonly dataDir?: string } = {},
 ): Promise<Product> {
   const folder = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'sallyport-load-')) : undefined;
+  // As root, Postgres runs as another user: what that one cannot reach would lie elsewhere, and stay there.
+  if (folder) chmodSync(folder, 0o711);
   const dataDir = options.dataDir ?? join(folder!, 'data');
   const said: string[] = [];
   const child = spawn(join(root, 'node_modules/.bin/node'), ['cli/main.ts', 'start'], {
