@@ -28,7 +28,7 @@ export function giveWayHere(): void {
 
 /**
  * The threads that help this process let ordinary ones go first: a signature is a millisecond in one piece and a
- * compilation several, and neither is what a request to validate waits for.
+ * compilation several. The price: a collection waits for those of them that take part in it.
  * @returns how many; none where nice values are not counted by thread
  */
 export async function letHelpersGiveWay(): Promise<number> {
