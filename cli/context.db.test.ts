@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { randomFreePort } from '../services/platform/local/ports.ts';
 import { startPostgres } from '../services/platform/local/postgres.ts';
 import { startRedis } from '../services/platform/local/redis.ts';
 import type { LocalService } from '../services/platform/local/shared-service.ts';
+import { eventually } from '../services/platform/testing/eventually.ts';
 import { openContext } from './context.ts';
 
 let dataDir: string;
@@ -51,6 +53,24 @@ describe('what a verb works on', { timeout: 60_000 }, () => {
     });
     expect(await openContext(['redisUrl'], env)).toEqual({ dataDir, redisUrl: env.REDIS_URL });
     expect(await openContext([], env)).toEqual({ dataDir });
+  });
+
+  test('a Redis that cannot write to its disk is told apart: the fix is room, not a start', async () => {
+    services.push(await startRedis({ dataDir, say: () => {} }));
+    const redis = new Redis(services[0]!.url);
+    // Where the snapshot goes, something else is in the way.
+    mkdirSync(join(dataDir, 'redis/dump.rdb'), { recursive: true });
+    await redis.config('SET', 'save', '3600 1');
+    await redis.bgsave();
+    await eventually('a snapshot that failed', async () => /rdb_last_bgsave_status:err/.test(await redis.info()));
+    await expect(openContext(['redisUrl'], { SALLYPORT_DATA_DIR: dataDir })).rejects.toMatchObject({
+      exitCode: 3,
+      message: 'Redis does not answer (MISCONF)',
+      fix: expect.stringContaining('make room'),
+    });
+    // Or it would not stop without having saved.
+    await redis.config('SET', 'save', '');
+    redis.disconnect();
   });
 
   test('a server that does not answer is exit code 3, and its password is not in the message', async () => {

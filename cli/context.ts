@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { codeOf, meaningOf } from '../observability/log-errors.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
@@ -73,8 +74,9 @@ export async function openContext<const N extends Url>(
     try {
       await probe(url, value);
     } catch (cause) {
-      const reason = (cause as { code?: string }).code ?? (cause as Error).name;
-      throw new CommandError(exitCodes.unreachable, `${names[url]} does not answer (${reason})`, fix, { cause });
+      const error = cause as Error;
+      const message = `${names[url]} does not answer (${codeOf(error) ?? error.name})`;
+      throw new CommandError(exitCodes.unreachable, message, meaningOf(error) ?? fix, { cause });
     }
     context[url] = value;
   }

@@ -7,10 +7,26 @@ const framesMax = 30;
 /** Fields of database and system errors that name a thing of ours and never a value. */
 const namingFields = ['severity', 'schema', 'table', 'column', 'constraint', 'routine', 'syscall', 'errno'] as const;
 
+/** States of the machine or the database that only an operator can end, by error code: what it is, and what to do. */
+const operatorWords: Readonly<Record<string, string>> = {
+  '53100': 'the disk of PostgreSQL is full: make room on it; writes succeed again by themselves',
+  '53300': 'PostgreSQL has no connection left: raise its max_connections, or lower DATABASE_POOL',
+  '25006': 'PostgreSQL is read-only: see that DATABASE_URL names the primary',
+  MISCONF: 'Redis refuses writes: its disk is full, or its last snapshot failed; make room on it, and see its log',
+  OOM: 'Redis refuses writes: its memory is used up; raise maxmemory',
+  READONLY: 'Redis is a replica: see that REDIS_URL names the primary',
+  ENOSPC: 'the disk is full: make room on the file system of SALLYPORT_DATA_DIR',
+  EDQUOT: 'the disk quota is used up: raise it, or make room in SALLYPORT_DATA_DIR',
+  EROFS: 'the file system is read-only: mount it for writing, or set SALLYPORT_DATA_DIR to another',
+  EMFILE: 'this process may open no more files: raise its limit (ulimit -n)',
+};
+
 /** What a log may say about an error. */
 export interface ErrorDescription {
   type: string;
   code?: string | number;
+  /** In words, for the codes an operator must act on. */
+  means?: string;
   message?: string;
   stack?: string[];
   cause?: ErrorDescription;
@@ -31,7 +47,10 @@ export function isError(value: unknown): value is Error {
 export function describeError(error: Error, withMessages = false, causes = causesMax): ErrorDescription {
   const fields = error as Error & Record<string | symbol, unknown>;
   const description: ErrorDescription = { type: error.name };
-  if (typeof fields.code === 'string' || typeof fields.code === 'number') description.code = fields.code;
+  const code = codeOf(error);
+  if (code !== undefined) description.code = code;
+  const means = meaningOf(error);
+  if (means !== undefined) description.means = means;
   if (withMessages || fields[safeMessage] === true) description.message = error.message;
   for (const name of namingFields) {
     if (typeof fields[name] === 'string' || typeof fields[name] === 'number') description[name] = fields[name];
@@ -45,6 +64,16 @@ export function describeError(error: Error, withMessages = false, causes = cause
   }
   return description;
 }
+
+/** The error's own code; of a refusal of Redis, what stands before its words: `MISCONF Errors writing to the AOF file`. */
+export function codeOf(error: Error): string | number | undefined {
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' || typeof code === 'number') return code;
+  return error.name === 'ReplyError' ? /^[A-Z]+(?= )/.exec(error.message)?.[0] : undefined;
+}
+
+/** What an error means and what to do, where its code stands for a state that only an operator can end. */
+export const meaningOf = (error: Error): string | undefined => operatorWords[String(codeOf(error))];
 
 const frameForm = /^ {4}at (?:.+ \()?(?:file:|node:|\/|<anonymous>|[A-Za-z]:\\)[^\n]*$/;
 

@@ -129,6 +129,31 @@ describe('the logger', () => {
     expect(last(lines).msg).toBe('our own words');
   });
 
+  it.each([
+    ['53100', 'the disk of PostgreSQL is full: make room'],
+    ['25006', 'PostgreSQL is read-only'],
+    ['ENOSPC', 'the disk is full: make room'],
+  ])('says of %s, which an operator must end, what it means and what to do', (code, words) => {
+    const { logger, lines } = capture();
+    const refused = Object.assign(new Error(canary), { code });
+    logger.warn({ err: new Error('store_unavailable', { cause: refused }) }, 'request failed');
+    expect(last(lines).err).toMatchObject({ cause: { code, means: expect.stringContaining(words) } });
+    expect(last(lines).err).not.toHaveProperty('means');
+  });
+
+  it('says what a refusal of Redis means, by the code before its words, which are not written', () => {
+    const { logger, lines } = capture();
+    for (const words of [`MISCONF ${canary}`, `NOVEL ${canary}`, canary]) {
+      logger.warn({ err: Object.assign(new Error(words), { name: 'ReplyError' }) }, 'refused');
+    }
+    expect(lines.map((line) => JSON.parse(line).err)).toEqual([
+      expect.objectContaining({ code: 'MISCONF', means: expect.stringContaining('Redis refuses writes') }),
+      expect.objectContaining({ code: 'NOVEL' }),
+      expect.not.objectContaining({ code: expect.anything() }),
+    ]);
+    expect(lines.join('')).not.toContain(canary);
+  });
+
   it('writes the message of an error marked safe, and of every error when development asks for it', () => {
     class KeyMissing extends Error {
       readonly [safeMessage] = true;

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readKeyWarnings } from '../../services/domain/keys/key-warnings.ts';
 import { assertVaultFits } from '../../services/domain/keys/publish-key.ts';
@@ -18,6 +19,7 @@ import { limitsCheck } from './limits.ts';
 import { mailCheck } from './mail.ts';
 import { marksCheck } from './marks.ts';
 import { redisCheck } from './redis.ts';
+import { judgeRoom, writeRefusal } from './room.ts';
 
 const LEAST_POSTGRES = 150_000;
 const CLOCK_BOUND_MS = 5_000;
@@ -58,7 +60,9 @@ const checks: readonly Check[] = [
       const dataDir = resolveDataDir(process.env);
       const mode = statSync(dataDir, { throwIfNoEntry: false })?.mode;
       if (mode === undefined) return warn(`${dataDir} is not there yet`, 'npm start makes it');
-      return mode & 0o022 ? fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`) : pass(dataDir);
+      if (mode & 0o022) return fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`);
+      const { bavail, bsize } = await statfs(dataDir);
+      return judgeRoom(dataDir, bavail * bsize);
     },
   },
   limitsCheck,
@@ -70,6 +74,8 @@ const checks: readonly Check[] = [
         const [facts] = await sql.query<ServerFacts>(serverFacts);
         if (!facts) return fail('gives no answer', 'check DATABASE_URL');
         const evidence = `version ${Math.floor(facts.version / 10_000)}, fsync ${facts.fsync}, synchronous_commit ${facts.synchronous_commit}`;
+        const refusal = await writeRefusal(sql);
+        if (refusal) return fail(`${evidence}; ${refusal.what}`, refusal.fix);
         if (facts.version < LEAST_POSTGRES) return fail(evidence, 'use PostgreSQL 15 or newer');
         if (facts.fsync !== 'on' || facts.synchronous_commit === 'off')
           return fail(evidence, 'set fsync = on and synchronous_commit = on');

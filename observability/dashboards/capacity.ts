@@ -158,6 +158,18 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
+          title: 'Statements refused',
+          description:
+            'Statements that Postgres answered and refused: its disk is full, it is read-only, or its connections are used up.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (reason) (rate(sallyport_postgres_refusals_total[$__rate_interval]))',
+              legend: '{{reason}}',
+            },
+          ],
+        },
+        {
           title: 'Refreshes that share a statement',
           description:
             'Refresh tokens in one statement: 1 at rest, more under load. Larger batches cost the database less each.',

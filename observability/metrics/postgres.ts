@@ -23,3 +23,9 @@ export const poolTimeouts = defineCounter({
   help: 'Statements given up because no connection came free in time.',
   labels: { pool: poolNames },
 });
+
+export const postgresRefusals = defineCounter({
+  name: 'sallyport_postgres_refusals',
+  help: 'Statements that PostgreSQL answered, and refused for a state that only an operator can end.',
+  labels: { reason: ['disk_full', 'read_only', 'connections_used_up'] },
+});

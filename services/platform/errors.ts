@@ -111,10 +111,10 @@ export const storeUnavailable = defineError({
   code: 'store_unavailable',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'The database cannot be reached',
+  title: 'The database cannot serve this request now',
   cause:
-    'PostgreSQL is down, unreachable or over its deadline; nothing was changed, or the change will be found by the retry.',
-  fix: 'Try again after Retry-After; operators: check PostgreSQL and /readyz.',
+    'PostgreSQL is down, unreachable, over its deadline or unable to write; nothing was changed, or the change will be found by the retry.',
+  fix: 'Try again after Retry-After; operators: the log says which, as does npx sallyport doctor.',
   retryable: true,
 });
 

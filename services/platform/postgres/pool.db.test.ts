@@ -1,9 +1,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { registry } from '../../../observability/metrics/instruments.ts';
+import { renderPrometheus } from '../../../observability/metrics/prometheus.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createPatientPool } from '../testing/patient-stores.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/stores.ts';
-import { createTransact } from './pool.ts';
+import { createSql, createTransact } from './pool.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -29,4 +31,43 @@ test('a connection that dies between two statements of a transaction is 503 for 
   expect(await transact((tx) => tx.query(ownPid))).toHaveLength(1);
   await killer.end();
   await pool.end();
+});
+
+/** How often each reason was counted, as an operator reads it. */
+const refusals = (): Record<string, number> =>
+  Object.fromEntries(
+    [
+      ...renderPrometheus(registry.collect()).matchAll(/^sallyport_postgres_refusals_total\{reason="(\w+)"\} (\d+)$/gm),
+    ].map(([, reason, count]) => [reason, Number(count)]),
+  );
+const counted = (before: Readonly<Record<string, number>>, reason: string): number =>
+  refusals()[reason]! - before[reason]!;
+
+const write = defineStatement('testWrite', `UPDATE feed_state SET beat = beat`);
+const noRoom = defineStatement('testNoRoom', `DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$`);
+
+test('a database that is read-only or has no room is 503 and counted under that reason', async () => {
+  const own = await createTestDatabase();
+  const admin = new pg.Client({ connectionString: own.url });
+  await admin.connect();
+  const name = new URL(own.url).pathname.slice(1);
+  const open = () => createPatientPool({ url: own.url, connections: 1, applicationName: 'test' });
+  const before = refusals();
+
+  await admin.query(`ALTER DATABASE "${name}" SET default_transaction_read_only = on`);
+  const readOnly = open();
+  await expect(createSql(readOnly).query(write)).rejects.toMatchObject({ code: 'store_unavailable' });
+  expect(counted(before, 'read_only')).toBe(1);
+  await admin.query(`SET default_transaction_read_only = off`);
+  await admin.query(`ALTER DATABASE "${name}" RESET default_transaction_read_only`);
+  await readOnly.end();
+
+  const full = open();
+  await expect(createTransact(full, () => {})((tx) => tx.query(noRoom))).rejects.toMatchObject({
+    code: 'store_unavailable',
+  });
+  expect(counted(before, 'disk_full')).toBe(1);
+  await full.end();
+  await admin.end();
+  await own.drop();
 });

@@ -1,4 +1,6 @@
 import pg from 'pg';
+import type { CounterSeries } from '../../../observability/metrics/instruments.ts';
+import { postgresRefusals } from '../../../observability/metrics/postgres.ts';
 import type { Row, Sql, Transact, Tx } from '../../domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
@@ -85,6 +87,13 @@ function watchWaits(pool: pg.Pool, onWait: NonNullable<PoolSettings['onWait']>):
 // Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 40xxx retryable.
 const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006)$/;
 
+/** What only an operator can end, by SQLSTATE. */
+const refusals = new Map<unknown, CounterSeries>([
+  ['53100', postgresRefusals.at({ reason: 'disk_full' })],
+  ['25006', postgresRefusals.at({ reason: 'read_only' })],
+  ['53300', postgresRefusals.at({ reason: 'connections_used_up' })],
+]);
+
 /** True where the database, not the statement, is the trouble: the same request may succeed later. */
 function isUnavailable(err: unknown): boolean {
   if (!(err instanceof Error)) return false;
@@ -94,8 +103,11 @@ function isUnavailable(err: unknown): boolean {
 }
 
 /** The error as an answer: `storeUnavailable` where the database is the trouble, itself otherwise. */
-export const translate = (err: unknown): unknown =>
-  isUnavailable(err) ? storeUnavailable({ retryAfterSeconds: 1, cause: err }) : err;
+export function translate(err: unknown): unknown {
+  if (!isUnavailable(err)) return err;
+  refusals.get((err as { code?: unknown }).code)?.add(1);
+  return storeUnavailable({ retryAfterSeconds: 1, cause: err });
+}
 
 /**
  * What was asked and answered is taken out of the query again. `pg` assigns a callback to a property of it, and V8 puts

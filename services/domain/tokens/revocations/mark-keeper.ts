@@ -29,6 +29,7 @@ export function createMarkKeeper({ marks: store, sql, log }: MarkKeeperDeps): Ma
   let high: Marks | null = null;
   let isRewound = false;
   let raising: Promise<void> | null = null;
+  let hasFailed = false;
 
   async function adopt(shown: ShownState, before: string | undefined): Promise<void> {
     const message =
@@ -43,13 +44,18 @@ export function createMarkKeeper({ marks: store, sql, log }: MarkKeeperDeps): Ma
       .raise(next)
       .then((stored) => {
         raising = null;
+        if (hasFailed) log.info({}, 'marks are raised again');
+        hasFailed = false;
         high = higherMarks(high, stored);
         const isBehind = next.revocationEpoch < high.revocationEpoch || next.beat < high.beat;
         if (high.incarnation === next.incarnation && isBehind) raise(high);
       })
       .catch((err: unknown) => {
         raising = null;
-        log.error({ err }, 'marks could not be raised: a rewound database may go unnoticed after a restart');
+        // A state, tried again every second: said when it begins and when it ends.
+        if (!hasFailed)
+          log.error({ err }, 'marks could not be raised: a rewound database may go unnoticed after a restart');
+        hasFailed = true;
       });
   }
 

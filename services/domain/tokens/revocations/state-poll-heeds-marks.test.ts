@@ -152,15 +152,20 @@ describe('marks', () => {
     expect(world.set.refusal()).toBeNull();
   });
 
-  test('marks that cannot be raised are said, and the copy goes on', async () => {
+  test('marks that cannot be raised are said once, and the copy goes on; that they are raised again is said, too', async () => {
     await world.started();
     const working = world.marks.raise;
     world.marks.raise = () => Promise.reject(new Error('disk full'));
-    world.db.beat = 9;
-    await world.poll.wake();
-    await turn();
-    world.marks.raise = working;
-    expect(world.lines.some((line) => line.startsWith('marks could not be raised'))).toBe(true);
+    const beatOn = async (): Promise<string[]> => {
+      world.db.beat += 1;
+      await world.poll.wake();
+      await turn();
+      return world.lines.filter((line) => line.startsWith('marks'));
+    };
+    await beatOn();
+    expect(await beatOn()).toEqual([expect.stringMatching(/^marks could not be raised/)]);
     expect(world.set.refusal()).toBeNull();
+    world.marks.raise = working;
+    expect((await beatOn()).slice(1)).toEqual(['marks are raised again']);
   });
 });

@@ -1,0 +1,50 @@
+import type { Sql } from '../../services/domain/ports.ts';
+import { isAppError } from '../../services/platform/define/error.ts';
+import { defineStatement } from '../../services/platform/define/statement.ts';
+import { fail, pass, type Result, warn } from './check.ts';
+
+const MEGABYTE = 1_048_576;
+/** Less is used up by one night's dump or log. */
+const LITTLE_MEGABYTES = 1_024;
+/** Less and the next segment of a log may not fit. */
+const LEAST_MEGABYTES = 128;
+
+/** @param freeBytes what may still be written into the directory */
+export function judgeRoom(directory: string, freeBytes: number): Result {
+  const megabytes = Math.floor(freeBytes / MEGABYTE);
+  const evidence = `${directory}, ${megabytes.toLocaleString('en')} MB free`;
+  const fix = `make room on its file system: df -h ${directory}`;
+  if (megabytes < LEAST_MEGABYTES) return fail(evidence, fix);
+  return megabytes < LITTLE_MEGABYTES ? warn(evidence, fix) : pass(evidence);
+}
+
+const WRITE_ABILITY = defineStatement(
+  'doctorWriteAbility',
+  `SELECT current_setting('transaction_read_only') AS read_only`,
+);
+/** New pages on the disk, gone with the statement's own transaction's end: what a full disk refuses first. */
+const TAKE_ROOM = defineStatement(
+  'doctorTakeRoom',
+  `CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`,
+);
+
+/** Why the database would refuse to write, found by trying it; undefined when it would not. */
+export async function writeRefusal(sql: Sql): Promise<{ readonly what: string; readonly fix: string } | undefined> {
+  const [ability] = await sql.query<{ read_only: string }>(WRITE_ABILITY);
+  if (ability?.read_only === 'on')
+    return {
+      what: 'it is read-only',
+      fix: 'see that DATABASE_URL names the primary, and default_transaction_read_only',
+    };
+  try {
+    await sql.query(TAKE_ROOM);
+    return undefined;
+  } catch (err) {
+    const cause = isAppError(err) ? (err.options.cause as { code?: unknown } | undefined) : undefined;
+    if (cause?.code !== '53100') throw err;
+    return {
+      what: 'its disk is full',
+      fix: "make room on the database's disk: docs/runbooks/PostgresRefusesWrites.md",
+    };
+  }
+}
