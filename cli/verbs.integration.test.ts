@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { type Product, startProduct } from '../services/platform/testing/product.ts';
 import { createEmptyDatabase, queryRows } from '../services/platform/testing/rows.ts';
@@ -11,7 +11,7 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 let product: Product;
 let folder: string;
 beforeAll(async () => {
-  product = await startProduct();
+  product = await startProduct({ clusterDir: inject('clusterDir') });
   folder = mkdtempSync(join(tmpdir(), 'sallyport-nothing-'));
 });
 afterAll(async () => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type Product, startProduct } from '../../services/platform/testing/product.ts';
 import { tour } from '../../services/supervisor/ready.ts';
 
@@ -11,7 +11,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 let product: Product;
 beforeAll(async () => {
   // A reader has no other limits than these.
-  product = await startProduct({ env: { RATE_LIMIT_PROFILE: 'default' } });
+  product = await startProduct({ clusterDir: inject('clusterDir'), env: { RATE_LIMIT_PROFILE: 'default' } });
 });
 afterAll(() => product?.dispose());
 

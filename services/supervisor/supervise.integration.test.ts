@@ -3,19 +3,24 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { test as baseTest, describe, expect, vi } from 'vitest';
+import { test as baseTest, describe, expect, inject, vi } from 'vitest';
+import { copyCluster } from '../platform/testing/processes/prepared-cluster.ts';
 import { eventually, fileOnce, isAlive, TestBench, textOf } from './testing.ts';
 
-// Most of a test is waiting; the processes of more than two would wait for each other.
-vi.setConfig({ maxConcurrency: 2 });
+// Most of a test is waiting; the processes of more than two would wait for each other, and one more is idle (below).
+vi.setConfig({ maxConcurrency: 3 });
 
-/** Each test has a data directory of its own. */
-const test = baseTest.extend<{ readonly lab: TestBench }>({
+/** Each test has a data directory of its own: `emptyLab` with nothing in it, `lab` with a new Postgres. */
+const test = baseTest.extend<{ readonly emptyLab: TestBench; readonly lab: TestBench }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads which fixtures this one needs from the pattern
-  lab: async ({}, use) => {
+  emptyLab: async ({}, use) => {
     const lab = new TestBench();
     await use(lab);
     await lab.dispose();
+  },
+  lab: async ({ emptyLab }, use) => {
+    await copyCluster(inject('clusterDir'), emptyLab.dataDir);
+    await use(emptyLab);
   },
 });
 
@@ -47,9 +52,23 @@ async function runSql(url: string, sql: string): Promise<unknown[]> {
   }
 }
 
+// First, as it waits for half a minute beside the others.
+test.concurrent('what never drains, with more time allowed than there is, is gone 40 s after the signal, stores and all', async ({
+  lab,
+}) => {
+  const run = await lab.start({ TEST_HANG: '1' }, { drainSeconds: 50 });
+  const { pids } = await run.ready();
+  const since = performance.now();
+  run.signalGroup('SIGTERM');
+  expect(await run.end()).toBe(0);
+  expect(performance.now() - since).toBeLessThan(40_000);
+  expect(isAlive(pids.api!)).toBe(false);
+  expect(lab.stores()).toEqual(nothingLeft);
+});
+
 describe.concurrent('start', () => {
   test('an empty data directory becomes a ready line, stores, a secret of mode 0600 and a child that knows them', async ({
-    lab,
+    emptyLab: lab,
   }) => {
     const run = await lab.start();
     const ready = await run.ready();
@@ -286,19 +305,6 @@ describe.concurrent('stop', () => {
   });
 });
 
-test.concurrent('what never drains, with more time allowed than there is, is gone 40 s after the signal, stores and all', async ({
-  lab,
-}) => {
-  const run = await lab.start({ TEST_HANG: '1' }, { drainSeconds: 50 });
-  const { pids } = await run.ready();
-  const since = performance.now();
-  run.signalGroup('SIGTERM');
-  expect(await run.end()).toBe(0);
-  expect(performance.now() - since).toBeLessThan(40_000);
-  expect(isAlive(pids.api!)).toBe(false);
-  expect(lab.stores()).toEqual(nothingLeft);
-});
-
 describe.concurrent('a killed supervisor', () => {
   test('its child drains by itself, its stores live on, and the next start takes them over with their data', async ({
     lab,
@@ -341,7 +347,7 @@ describe.concurrent('a killed supervisor', () => {
 
 describe.concurrent('several', () => {
   test('two starts at once on one data directory share one Postgres, and only the last to go stops it', async ({
-    lab,
+    emptyLab: lab,
   }) => {
     const { port, close } = await occupyPort();
     const env = { PORT: String(port) };

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { refreshFamilyRotateBatch } from '../../domain/tokens/families/family.store.ts';
 import { recordProcess, waitForExit } from '../../platform/local/processes.ts';
 import { eventually } from '../../platform/testing/eventually.ts';
@@ -258,7 +258,7 @@ describe('SIGTERM', () => {
   });
 
   test('a signal to the whole group, as Ctrl-C is, with the stores the product brought: drained first, then they stop', async () => {
-    const stopping = await startProduct();
+    const stopping = await startProduct({ clusterDir: inject('clusterDir') });
     try {
       const api = stopping.apiPid()!;
       const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -6,12 +6,15 @@ import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../local/postgres.ts';
 import { startRedis } from '../local/redis.ts';
 import { migrate } from '../postgres/migrate.ts';
+import { copyCluster, makeCluster } from './processes/prepared-cluster.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** URL of the template database; `createTestDatabase` clones it. */
     templateUrl: string;
     redisUrl: string;
+    /** A data directory with a new cluster; `copyCluster` copies it. */
+    clusterDir: string;
   }
 }
 
@@ -19,8 +22,13 @@ export const TEMPLATE_DATABASE = 'sallyport_template';
 
 /** Starts a real Postgres and a real Redis once per run, with one migrated template database to clone. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
+  // As root, Postgres runs as another user, who must be able to pass through.
+  await chmod(folder, 0o755);
+  const [clusterDir, dataDir] = [join(folder, 'cluster'), join(folder, 'data')];
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  await makeCluster(clusterDir, say);
+  await copyCluster(clusterDir, dataDir);
   const [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
   const admin = new pg.Client({ connectionString: postgres.url });
   await admin.connect();
@@ -31,8 +39,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await migrate(templateUrl.href);
   project.provide('templateUrl', templateUrl.href);
   project.provide('redisUrl', redis.url);
+  project.provide('clusterDir', clusterDir);
   return async () => {
     await Promise.all([postgres.stop(), redis.stop()]);
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   };
 }

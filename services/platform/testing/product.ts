@@ -11,6 +11,7 @@ import { readState, sendSignal, waitForExit } from '../local/processes.ts';
 import { eventually } from './eventually.ts';
 import type { ClientCredentials } from './http-client.ts';
 import { descendantsOf } from './processes/alive.ts';
+import { copyCluster } from './processes/prepared-cluster.ts';
 
 type Login = { readonly email: string; readonly password: string };
 /** What `dev-credentials.json` holds. */
@@ -37,6 +38,8 @@ export type ProductOptions = {
   readonly stores?: { readonly databaseUrl: string; readonly redisUrl: string };
   /** A data directory to use and leave; without it a temporary one. */
   readonly dataDir?: string;
+  /** The new cluster that its data directory begins with, which it would else make. */
+  readonly clusterDir?: string;
 };
 
 export type Product = {
@@ -98,6 +101,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   // As root, Postgres runs as another user, who must be able to pass through.
   if (folder) chmodSync(folder, 0o755);
   const dataDir = options.dataDir ?? join(folder!, 'data');
+  if (options.clusterDir) await copyCluster(options.clusterDir, dataDir);
   const child = spawnProduct({
     ...ownEnv(),
     SALLYPORT_ENV_FILE: '',

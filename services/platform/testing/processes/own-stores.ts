@@ -2,10 +2,12 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inject } from 'vitest';
 import { startPostgres } from '../../local/postgres.ts';
 import { readState, recordProcess, sendSignal, waitForExit } from '../../local/processes.ts';
 import { startRedis } from '../../local/redis.ts';
 import { descendantsOf } from './alive.ts';
+import { copyCluster } from './prepared-cluster.ts';
 
 export type OwnStores = {
   readonly databaseUrl: string;
@@ -26,6 +28,7 @@ export async function startOwnStores(): Promise<OwnStores> {
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
   const say = (): void => {};
+  await copyCluster(inject('clusterDir'), dataDir);
   const [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
   const services = { postgres, redis };
   const pidOf = (store: 'postgres' | 'redis'): number => readState(join(dataDir, 'run', `${store}.json`))!.pid;
