@@ -11,8 +11,7 @@ import { loadConfig } from '../../services/platform/config/load.ts';
 import { createFileOutbox, listMailFiles } from '../../services/platform/mail/file-outbox.ts';
 import { takeFence } from '../../services/platform/queue/fences.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
-import type { KillPoint } from '../../services/platform/testing/processes/kill-points.ts';
-import { runKillable } from '../../services/platform/testing/processes/killable.ts';
+import { killedEverywhere } from '../../services/platform/testing/processes/killable.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
 import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/worlds/log-world.ts';
 import { fenced } from './run.ts';
@@ -33,20 +32,6 @@ afterAll(async () => {
   await database.drop();
   await rm(mailFolder, { recursive: true, force: true });
 });
-
-/** Every statement of a run, killed before and after it, until one comes to its end. */
-async function* killPoints(): AsyncGenerator<{ killPoint: KillPoint; end: () => void }> {
-  for (const moment of ['before', 'after'] as const) {
-    let isOver = false;
-    for (let statement = 1; !isOver; statement += 1)
-      yield {
-        killPoint: { statement, moment },
-        end: () => {
-          isOver = true;
-        },
-      };
-  }
-}
 
 const never = { signal: new AbortController().signal };
 const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
@@ -75,11 +60,9 @@ const JUDGED_ONCE = [
 
 test('detection, killed at every statement: each event is judged exactly once, and its owner mailed once', async () => {
   let kills = 0;
-  for await (const { killPoint, end } of killPoints()) {
+  for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'detect' })) {
     const user = await threeSightings();
-    const answer = await runKillable({ url: database.url, work: 'detect', killPoint });
-    if (answer !== null) end();
-    else kills += 1;
+    if ((await run()) === null) kills += 1;
     // Another worker goes on where it ended.
     await detectIncidents({ ...world, keyRing: createKeyRing(world, loadConfig({}).keys), mailer }, never, testCaller);
     expect([killPoint, await seen(user)]).toEqual([killPoint, JUDGED_ONCE]);
@@ -108,12 +91,10 @@ test('delivery, killed at every statement: every mail leaves, and none stays beh
   const mailTransport = createFileOutbox(mailFolder, 'Sallyport <no-reply@sallyport.test>');
   const asked: string[] = [];
   let kills = 0;
-  for await (const { killPoint, end } of killPoints()) {
+  for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'deliver', mailFolder })) {
     for (let n = 0; n < 2; n += 1)
       asked.push(await world.transact((tx) => queueMail(tx, { ...world, mailer }, mail, testCaller)));
-    const answer = await runKillable({ url: database.url, work: 'deliver', mailFolder, killPoint });
-    if (answer !== null) end();
-    else kills += 1;
+    if ((await run()) === null) kills += 1;
     // The leases of the dead worker are over.
     await world.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
     await deliverMails({ ...world, mailTransport }, { fence: await takeFence(world.sql, 'deliver-mail'), ...never });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { registry } from '../../observability/metrics/instruments.ts';
 import { expiredTables } from '../platform/testing/made/expired-rows.ts';
 import { createPatientPool } from '../platform/testing/patient-stores.ts';
-import { runKillable } from '../platform/testing/processes/killable.ts';
+import { killedEverywhere } from '../platform/testing/processes/killable.ts';
 import { openPurgeWorld, type PurgeWorld, purgeAtOnce, purges } from '../platform/testing/worlds/purge-world.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
 import { type PurgeResult, purgeOnSchedule } from './purge.ts';
@@ -124,20 +124,17 @@ test('killed before or after any statement, nothing is lost from the counts and 
   await world.insertExpired(60);
   const before = await countTokens(ports.sql);
   let kills = 0;
-  for (const moment of ['before', 'after'] as const)
-    for (let statement = 1; ; statement += 1) {
-      const killPoint = { statement, moment };
-      const answer = await runKillable({ url: ports.databaseUrl, work: 'purge', killPoint });
-      if (answer !== null) break;
-      kills += 1;
-      const counted = await countTokens(ports.sql);
-      expect(counted).toEqual(before);
-      await purgeAtOnce(ports, purges);
-      expect(await countTokens(ports.sql)).toEqual(before);
-      for (const table of expiredTables) expect([table, await world.countOf(table)]).toEqual([table, 0]);
-      // As many again, which must be counted as well.
-      await world.insertExpired(60);
-      Object.assign(before, await countTokens(ports.sql));
-    }
+  for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'purge' })) {
+    if ((await run()) !== null) continue;
+    kills += 1;
+    const counted = await countTokens(ports.sql);
+    expect(counted).toEqual(before);
+    await purgeAtOnce(ports, purges);
+    expect(await countTokens(ports.sql)).toEqual(before);
+    for (const table of expiredTables) expect([table, await world.countOf(table)]).toEqual([table, 0]);
+    // As many again, which must be counted as well.
+    await world.insertExpired(60);
+    Object.assign(before, await countTokens(ports.sql));
+  }
   expect(kills).toBeGreaterThan(8);
 }, 300_000);

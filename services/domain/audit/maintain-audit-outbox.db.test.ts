@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { runKillable } from '../../platform/testing/processes/killable.ts';
+import { killedEverywhere } from '../../platform/testing/processes/killable.ts';
 import { type OwnPorts, openTestPorts } from '../../platform/testing/stores.ts';
 import { type MaintainedOutbox, maintainAuditOutbox } from './maintain-audit-outbox.ts';
 import { outboxPurge } from './outbox-partitions.store.ts';
@@ -185,25 +185,19 @@ describe('in whose company', () => {
 
   test('killed before or after any statement, no unsealed event is lost and the next run finishes', async () => {
     let kills = 0;
-    for (const moment of ['before', 'after'] as const)
-      for (let statement = 1; ; statement += 1) {
-        await makeDay(-5);
-        await makeDay(-6);
-        await ports.raw('DELETE FROM audit_outbox');
-        await insertEvents(-5, 10);
-        await insertEvents(-6, 10, 2);
-        await ports.raw(`DROP TABLE IF EXISTS ${tableOf(4)}`);
-        const answer = await runKillable({
-          url: ports.databaseUrl,
-          work: 'maintain',
-          killPoint: { statement, moment },
-        });
-        if (answer !== null) break;
-        kills += 1;
-        await maintain();
-        expect(await countOf('audit_outbox WHERE seq IS NULL')).toBe(2);
-        expect(await days()).toEqual([day(-6), ...Array.from({ length: 9 }, (_, index) => day(index - 1))]);
-      }
+    for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'maintain' })) {
+      await makeDay(-5);
+      await makeDay(-6);
+      await ports.raw('DELETE FROM audit_outbox');
+      await insertEvents(-5, 10);
+      await insertEvents(-6, 10, 2);
+      await ports.raw(`DROP TABLE IF EXISTS ${tableOf(4)}`);
+      if ((await run()) !== null) continue;
+      kills += 1;
+      await maintain();
+      expect(await countOf('audit_outbox WHERE seq IS NULL')).toBe(2);
+      expect(await days()).toEqual([day(-6), ...Array.from({ length: 9 }, (_, index) => day(index - 1))]);
+    }
     expect(kills).toBeGreaterThan(25);
   }, 300_000);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { runKillable } from '../../platform/testing/processes/killable.ts';
+import { killedEverywhere, runKillable } from '../../platform/testing/processes/killable.ts';
 import { type KeyRow, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
@@ -152,19 +152,17 @@ describe('faster than the hold', () => {
 
 describe('kill -9 and company', () => {
   test('a worker killed before or after any statement leaves exactly one signer, and the next two at once finish its work once', async () => {
-    for (const moment of ['before', 'after'] as const)
-      for (let statement = 1; ; statement += 1) {
-        await everythingDue();
-        const answer = await runKillable({ ...writer, url: world.databaseUrl, killPoint: { statement, moment } });
-        if (answer !== null) {
-          expect(statement).toBeGreaterThan(20);
-          break;
-        }
-        await expectOneSignerFromNowOn();
-        await Promise.all([advanceKeyRing(world.ports, testCaller), advanceKeyRing(world.ports, testCaller)]);
-        await expectEverythingDoneOnce();
-        await expectOneSignerFromNowOn();
+    for await (const { killPoint, run } of killedEverywhere({ ...writer, url: world.databaseUrl })) {
+      await everythingDue();
+      if ((await run()) !== null) {
+        expect(killPoint.statement).toBeGreaterThan(20);
+        continue;
       }
+      await expectOneSignerFromNowOn();
+      await Promise.all([advanceKeyRing(world.ports, testCaller), advanceKeyRing(world.ports, testCaller)]);
+      await expectEverythingDoneOnce();
+      await expectOneSignerFromNowOn();
+    }
   }, 400_000);
 
   test('four workers at once do everything once', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
 import { createVault } from '../../platform/crypto/vault.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { runKillable } from '../../platform/testing/processes/killable.ts';
+import { killedEverywhere, runKillable } from '../../platform/testing/processes/killable.ts';
 import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { KeyMaterialError } from './key-material.ts';
@@ -174,18 +174,15 @@ test('killed before or after any statement, everything opens under one of the tw
   const keys = { keyEncryptionKey: base64(NEW), previousKeyEncryptionKey: base64(OLD) };
   const back = { keyEncryptionKey: base64(OLD), previousKeyEncryptionKey: base64(NEW) };
   let kills = 0;
-  for (const moment of ['before', 'after'] as const)
-    for (let statement = 1; ; statement += 1) {
-      const options = { url: database.url, work: 'rewrap', killPoint: { statement, moment } } as const;
-      const answer = await runKillable({ ...options, ...keys });
-      if (answer !== null) break;
-      kills += 1;
-      const { rewrapped, sealed } = await rewrapSealedValues(fresh, { previous, onlyLook: true }, testCaller);
-      expect([0, sealed]).toContain(rewrapped);
-      // Two starts at once: one finishes it, and the other finds nothing to do.
-      const two = await Promise.all([1, 2].map(() => rewrapSealedValues(fresh, { previous }, testCaller)));
-      expect(two.reduce((sum, each) => sum + each.rewrapped, 0)).toBe(rewrapped);
-      await runKillable({ url: database.url, work: 'rewrap', ...back });
-    }
+  for await (const { run } of killedEverywhere({ url: database.url, work: 'rewrap', ...keys })) {
+    if ((await run()) !== null) continue;
+    kills += 1;
+    const { rewrapped, sealed } = await rewrapSealedValues(fresh, { previous, onlyLook: true }, testCaller);
+    expect([0, sealed]).toContain(rewrapped);
+    // Two starts at once: one finishes it, and the other finds nothing to do.
+    const two = await Promise.all([1, 2].map(() => rewrapSealedValues(fresh, { previous }, testCaller)));
+    expect(two.reduce((sum, each) => sum + each.rewrapped, 0)).toBe(rewrapped);
+    await runKillable({ url: database.url, work: 'rewrap', ...back });
+  }
   expect(kills).toBeGreaterThan(12);
 }, 300_000);

@@ -2,19 +2,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { type MaintainedOutbox, maintainAuditOutbox } from '../../../domain/audit/maintain-audit-outbox.ts';
-import { deliverMails } from '../../../domain/identity/mail/deliver-mail.ts';
-import { sessionPurges } from '../../../domain/identity/session-purges.ts';
-import { type AdvancedKeyRing, advanceKeyRing } from '../../../domain/keys/advance-key-ring.ts';
-import { createKeyRing } from '../../../domain/keys/key-ring.ts';
-import { type RewrapAnswer, rewrapSealedValues } from '../../../domain/keys/rewrap-sealed-values.ts';
-import { purge } from '../../../domain/purge.ts';
-import { type DetectionResult, detectIncidents } from '../../../domain/security/detect-incidents.ts';
-import { tokenPurges } from '../../../domain/tokens/clean-up-expired-tokens.ts';
-import { loadConfig } from '../../config/load.ts';
-import { createVault } from '../../crypto/vault.ts';
-import { createFileOutbox } from '../../mail/file-outbox.ts';
-import { takeFence } from '../../queue/fences.ts';
+import type { MaintainedOutbox } from '../../../domain/audit/maintain-audit-outbox.ts';
+import type { AdvancedKeyRing } from '../../../domain/keys/advance-key-ring.ts';
+import type { RewrapAnswer } from '../../../domain/keys/rewrap-sealed-values.ts';
+import type { DetectionResult } from '../../../domain/security/detect-incidents.ts';
 import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
 import { queryRows } from '../rows.ts';
 import { childEnv } from './child-env.ts';
@@ -22,7 +13,7 @@ import { dieAt, type KillPoint } from './kill-points.ts';
 
 type WorkOptions = {
   readonly url: string;
-  readonly work: 'advance' | 'rewrap' | 'purge' | 'maintain' | 'detect' | 'deliver';
+  readonly work: keyof typeof works;
   /** Where mails are delivered to. */
   readonly mailFolder?: string;
   /** Base64. */
@@ -33,8 +24,7 @@ type WorkOptions = {
   readonly clockOffsetMs?: number;
 };
 
-type WorkAnswer = {
-  readonly statements: number;
+type Done = {
   readonly advanced?: AdvancedKeyRing;
   readonly rewrap?: RewrapAnswer;
   readonly purged?: number;
@@ -42,23 +32,69 @@ type WorkAnswer = {
   readonly detected?: DetectionResult;
   readonly delivered?: number;
 };
+type WorkAnswer = Done & { readonly statements: number };
 
-/** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
-export async function runKillable(options: WorkOptions): Promise<WorkAnswer | null> {
+type Killable = {
+  /** Gives the word. Null: it was killed, and nothing of it runs in the database any more. */
+  run(options: WorkOptions): Promise<WorkAnswer | null>;
+  /** Ends it where it was never given the word. */
+  end(): void;
+};
+
+/** A process that loads the work, and waits for the word to begin. */
+function prepareKillable(name: WorkOptions['work']): Killable {
   const child = fork(fileURLToPath(import.meta.url), {
     execArgv: [],
-    env: { ...childEnv(), KILLABLE_WORK: JSON.stringify(options) },
+    env: { ...childEnv(), KILLABLE_WORK: name },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  let answer: WorkAnswer | null = null;
-  child.on('message', (message: WorkAnswer) => {
-    answer = message;
-  });
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  if (signal !== 'SIGKILL' && code !== 0) throw new Error(`the process ended with ${signal ?? code}`);
-  const sessions = 'SELECT 1 FROM pg_stat_activity WHERE application_name = $1';
-  while (signal === 'SIGKILL' && (await queryRows(options.url, sessions, [sessionName(child.pid!)])).length > 0);
-  return answer;
+  const exit = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  return {
+    async run(options) {
+      let answer: WorkAnswer | null = null;
+      child.on('message', (message: WorkAnswer) => {
+        answer = message;
+      });
+      child.send(options);
+      const [code, signal] = await exit;
+      if (signal !== 'SIGKILL' && code !== 0) throw new Error(`the process ended with ${signal ?? code}`);
+      const sessions = 'SELECT 1 FROM pg_stat_activity WHERE application_name = $1';
+      while (signal === 'SIGKILL' && (await queryRows(options.url, sessions, [sessionName(child.pid!)])).length > 0);
+      return answer;
+    },
+    end: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
+export const runKillable = (options: WorkOptions): Promise<WorkAnswer | null> =>
+  prepareKillable(options.work).run(options);
+
+type KilledRun = { readonly killPoint: KillPoint; run(): Promise<WorkAnswer | null> };
+
+/**
+ * Runs of the work that are killed before its first statement, its second …, then after each of them, until one comes
+ * to its end: its answer is not null. While the test looks at what one has left, the next process starts.
+ */
+export async function* killedEverywhere(options: Omit<WorkOptions, 'killPoint'>): AsyncGenerator<KilledRun> {
+  let next = prepareKillable(options.work);
+  try {
+    for (const moment of ['before', 'after'] as const) {
+      let isOver = false;
+      for (let statement = 1; !isOver; statement += 1) {
+        const killPoint = { statement, moment };
+        const run = async (): Promise<WorkAnswer | null> => {
+          const answer = await next.run({ ...options, killPoint });
+          isOver = answer !== null;
+          if (!isOver || moment === 'before') next = prepareKillable(options.work);
+          return answer;
+        };
+        yield { killPoint, run };
+      }
+    }
+  } finally {
+    next.end();
+  }
 }
 
 const sessionName = (pid: number): string => `killable-${pid}`;
@@ -75,40 +111,62 @@ function moveClock(offsetMs: number): void {
 
 const never = new AbortController().signal;
 
-const tellingPurges = [...tokenPurges, ...sessionPurges].filter(({ kind }) => ['families', 'sessions'].includes(kind));
-
-async function done(ports: TestPorts, options: WorkOptions): Promise<Omit<WorkAnswer, 'statements'>> {
-  const previous = options.previousKeyEncryptionKey;
-  switch (options.work) {
-    case 'advance':
-      return { advanced: await advanceKeyRing({ ...ports, keysChanged: () => {} }, testCaller) };
-    case 'rewrap':
-      return {
-        rewrap: await rewrapSealedValues(
-          ports,
-          { previous: previous === undefined ? undefined : createVault(Buffer.from(previous, 'base64')) },
-          testCaller,
-        ),
-      };
-    case 'maintain':
-      return { maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, never) };
-    case 'detect': {
+/** Each loads what it needs alone: a process is started for every statement that it may be killed at. */
+const works = {
+  async advance() {
+    const { advanceKeyRing } = await import('../../../domain/keys/advance-key-ring.ts');
+    return async (ports: TestPorts): Promise<Done> => ({
+      advanced: await advanceKeyRing({ ...ports, keysChanged: () => {} }, testCaller),
+    });
+  },
+  async rewrap() {
+    const { rewrapSealedValues } = await import('../../../domain/keys/rewrap-sealed-values.ts');
+    const { createVault } = await import('../../crypto/vault.ts');
+    return async (ports: TestPorts, { previousKeyEncryptionKey: key }: WorkOptions): Promise<Done> => {
+      const previous = key === undefined ? undefined : createVault(Buffer.from(key, 'base64'));
+      return { rewrap: await rewrapSealedValues(ports, { previous }, testCaller) };
+    };
+  },
+  async maintain() {
+    const { maintainAuditOutbox } = await import('../../../domain/audit/maintain-audit-outbox.ts');
+    return async (ports: TestPorts): Promise<Done> => ({
+      maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, never),
+    });
+  },
+  async detect() {
+    const { createKeyRing } = await import('../../../domain/keys/key-ring.ts');
+    const { detectIncidents } = await import('../../../domain/security/detect-incidents.ts');
+    const { loadConfig } = await import('../../config/load.ts');
+    return async (ports: TestPorts): Promise<Done> => {
       const keyRing = createKeyRing(ports, loadConfig({}).keys);
       const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
       return { detected: await detectIncidents({ ...ports, keyRing, mailer }, { signal: never }, testCaller) };
-    }
-    case 'deliver': {
-      const mailTransport = createFileOutbox(options.mailFolder as string, 'Sallyport <no-reply@sallyport.test>');
+    };
+  },
+  async deliver() {
+    const { deliverMails } = await import('../../../domain/identity/mail/deliver-mail.ts');
+    const { createFileOutbox } = await import('../../mail/file-outbox.ts');
+    const { takeFence } = await import('../../queue/fences.ts');
+    return async (ports: TestPorts, { mailFolder }: WorkOptions): Promise<Done> => {
+      const mailTransport = createFileOutbox(mailFolder as string, 'Sallyport <no-reply@sallyport.test>');
       const fence = await takeFence(ports.sql, 'deliver-mail');
       return { delivered: (await deliverMails({ ...ports, mailTransport }, { fence, signal: never })).taken };
-    }
-    case 'purge':
-      // Those whose rows are counted or tell others when they go; the rest is the same statement without.
-      return { purged: (await purge(ports, tellingPurges)).removed };
-  }
-}
+    };
+  },
+  async purge() {
+    const { sessionPurges } = await import('../../../domain/identity/session-purges.ts');
+    const { purge } = await import('../../../domain/purge.ts');
+    const { tokenPurges } = await import('../../../domain/tokens/clean-up-expired-tokens.ts');
+    // Those whose rows are counted or tell others when they go; the rest is the same statement without.
+    const telling = [...tokenPurges, ...sessionPurges].filter(({ kind }) => ['families', 'sessions'].includes(kind));
+    return async (ports: TestPorts): Promise<Done> => ({ purged: (await purge(ports, telling)).removed });
+  },
+} satisfies Record<string, () => Promise<(ports: TestPorts, options: WorkOptions) => Promise<Done>>>;
 
-async function work(options: WorkOptions): Promise<void> {
+async function work(name: WorkOptions['work']): Promise<void> {
+  const word = once(process, 'message');
+  const done = await works[name]();
+  const [options] = (await word) as [WorkOptions];
   const statements = dieAt(options.killPoint ?? null);
   if (options.clockOffsetMs) moveClock(options.clockOffsetMs);
   const ports = createTestPorts(options.url, {
@@ -122,4 +180,4 @@ async function work(options: WorkOptions): Promise<void> {
 }
 
 const given = process.env.KILLABLE_WORK;
-if (given !== undefined) await work(JSON.parse(given) as WorkOptions);
+if (given !== undefined) await work(given as WorkOptions['work']);
