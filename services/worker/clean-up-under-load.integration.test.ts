@@ -6,18 +6,21 @@ import { eventually } from '../platform/testing/eventually.ts';
 import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '../platform/testing/flows/flows.ts';
 import { insertExpired } from '../platform/testing/made/expired-rows.ts';
 import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
-import { type Product, startProduct } from '../platform/testing/product.ts';
+import type { Product } from '../platform/testing/product.ts';
 import { queryRows } from '../platform/testing/rows.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 /** Of each kind: several batches. */
 const ROWS = 2_500;
 
+let world: ProductWorld;
 let product: Product;
 let producer: Producer;
 let ports: TestPorts;
 beforeAll(async () => {
   // What a busy machine cannot tell in time would be no refusal by the clean-up.
-  product = await startProduct({ env: { REVOCATION_STALENESS_MS: '30000' } });
+  world = await startProductWorld({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
+  ({ product } = world);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
   ports = createTestPorts(product.credentials.database_url);
@@ -25,7 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await producer?.close();
   await ports?.end();
-  await product?.dispose();
+  await world?.close();
 });
 
 const expired = async (): Promise<number> => {

@@ -6,19 +6,22 @@ import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { eventually } from '../platform/testing/eventually.ts';
 import { signUp } from '../platform/testing/flows/flows.ts';
 import { send } from '../platform/testing/http-client.ts';
-import { type Product, startProduct } from '../platform/testing/product.ts';
+import type { Product } from '../platform/testing/product.ts';
 import { queryRows } from '../platform/testing/rows.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
+let world: ProductWorld;
 let product: Product;
 let producer: Producer;
 beforeAll(async () => {
-  product = await startProduct({ env: { WORKER_COPIES: '2' } });
+  world = await startProductWorld({ WORKER_COPIES: '2' });
+  ({ product } = world);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
 });
 afterAll(async () => {
   await producer?.close();
-  await product?.dispose();
+  await world?.close();
 });
 
 const rows = (text: string) => queryRows(product.credentials.database_url, text);

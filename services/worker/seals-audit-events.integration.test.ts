@@ -7,16 +7,17 @@ import { parseNote } from '../domain/audit/log/note.ts';
 import { eventually } from '../platform/testing/eventually.ts';
 import { newEmail, newPassword, patiently } from '../platform/testing/flows/flows.ts';
 import { send } from '../platform/testing/http-client.ts';
-import { type Product, startProduct } from '../platform/testing/product.ts';
+import type { Product } from '../platform/testing/product.ts';
 import { queryRows } from '../platform/testing/rows.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
+let world: ProductWorld;
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct({
-    env: { AUDIT_LOG_ORIGIN: 'auth.test/audit', WORKER_COPIES: '2', JOB_LOCK_MS: '1000' },
-  });
+  world = await startProductWorld({ AUDIT_LOG_ORIGIN: 'auth.test/audit', WORKER_COPIES: '2', JOB_LOCK_MS: '1000' });
+  ({ product } = world);
 });
-afterAll(() => product?.dispose());
+afterAll(() => world?.close());
 
 const rows = (text: string, values: unknown[] = []) => queryRows(product.credentials.database_url, text, values);
 

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../platform/testing/eventually.ts';
-import { type Product, startProduct } from '../platform/testing/product.ts';
+import type { Product } from '../platform/testing/product.ts';
 import { queryRows } from '../platform/testing/rows.ts';
+import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
+let world: ProductWorld;
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct();
+  world = await startProductWorld({ WORKER_COPIES: '1' });
+  ({ product } = world);
 });
-afterAll(() => product?.dispose());
+afterAll(() => world?.close());
 
 test('a start brings a worker that does its scheduled jobs, tells of them, and ends after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });

@@ -4,19 +4,22 @@ import { createProducer, type Producer } from '../../platform/queue/producer.ts'
 import { eventually } from '../../platform/testing/eventually.ts';
 import { signIn, signUp } from '../../platform/testing/flows/flows.ts';
 import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
+import type { Product } from '../../platform/testing/product.ts';
 import { queryRows } from '../../platform/testing/rows.ts';
 import { composeWorker, effectJob, effectJobId } from '../../platform/testing/worlds/job-world.ts';
+import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
 
 const BOARD = '/v1/admin/queues';
+let world: ProductWorld;
 let product: Product;
 let producer: Producer;
 let admin: string;
 let person: string;
 
 beforeAll(async () => {
-  // Its own worker would do the jobs that these tests look at.
-  product = await startProduct({ env: { WORKER_COPIES: '0' } });
+  // Without a worker, which would do the jobs that these tests look at.
+  world = await startProductWorld();
+  ({ product } = world);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
   admin = (await signIn(product, product.credentials.admin)).cookie;
@@ -27,7 +30,7 @@ afterAll(async () => {
   await producer?.close();
   // Told to stop rather than killed: it then says which lines it ran.
   await product?.stop();
-  await product?.dispose();
+  await world?.close();
 });
 
 const look = (path: string, cookie?: string) =>

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newClient, signIn } from '../../platform/testing/flows/flows.ts';
 import { basicHeader, type Json } from '../../platform/testing/http-client.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
+import type { Product } from '../../platform/testing/product.ts';
+import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
 
+let world: ProductWorld;
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct();
+  world = await startProductWorld({ WORKER_COPIES: '1' });
+  ({ product } = world);
 });
-afterAll(() => product?.dispose());
+afterAll(() => world?.close());
 
 /** The first event of this session in a stream that is open; whatever else is streamed goes by. */
 async function loginIn(answer: Response, sessionId: () => string | undefined): Promise<Json> {
