@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ChildEvent, createHasher, type Hasher, type HashOutcome } from './hasher.ts';
 import { makeIdleGroup } from './idle-group.ts';
 import { childLanes } from './lane.ts';
@@ -35,51 +35,58 @@ function statFields(path: string): string[] {
   }
 }
 
+let hasher: Hasher;
+let pids: number[];
+let events: ChildEvent[];
+let outcomes: HashOutcome[];
+let waits: number[];
+
+async function openHasher(): Promise<void> {
+  pids = [];
+  events = [];
+  outcomes = [];
+  waits = [];
+  process.env.SECRET_OF_THE_PARENT = 'must not be inherited';
+  hasher = createHasher({
+    pepper,
+    children: 2,
+    maxWaitSeconds: patientSeconds,
+    onChild: (event) => {
+      events.push(event);
+      if (event.kind === 'started' && event.pid !== undefined) pids.push(event.pid);
+    },
+    onHash: (_seconds, outcome) => outcomes.push(outcome),
+    onQueueWait: (seconds) => waits.push(seconds),
+  });
+  await hasher.dummyDigest();
+  await bothReady();
+}
+
+/** One that still starts has no job to lose, and signals would end it. */
+async function bothReady(): Promise<void> {
+  const digests: Promise<string>[] = [];
+  await until(() => {
+    const { queued, running } = hasher.stats();
+    if (running < 2 && queued === 0) digests.push(hasher.hash('correct horse battery', admission));
+    return running === 2;
+  });
+  await Promise.all(digests);
+}
+
+async function closeHasher(): Promise<void> {
+  await hasher.close();
+  delete process.env.SECRET_OF_THE_PARENT;
+}
+
+function forgetJobs(): void {
+  outcomes.length = 0;
+  waits.length = 0;
+}
+
 describe('hasher with real children', { timeout: 120_000 }, () => {
-  let hasher: Hasher;
-  let pids: number[];
-  let events: ChildEvent[];
-  let outcomes: HashOutcome[];
-  let waits: number[];
-
-  beforeEach(async () => {
-    pids = [];
-    events = [];
-    outcomes = [];
-    waits = [];
-    process.env.SECRET_OF_THE_PARENT = 'must not be inherited';
-    hasher = createHasher({
-      pepper,
-      children: 2,
-      maxWaitSeconds: patientSeconds,
-      onChild: (event) => {
-        events.push(event);
-        if (event.kind === 'started' && event.pid !== undefined) pids.push(event.pid);
-      },
-      onHash: (_seconds, outcome) => outcomes.push(outcome),
-      onQueueWait: (seconds) => waits.push(seconds),
-    });
-    await hasher.dummyDigest();
-    await bothReady();
-  }, 120_000);
-
-  /** One that still starts has no job to lose, and signals would end it. */
-  async function bothReady(): Promise<void> {
-    const digests: Promise<string>[] = [];
-    await until(() => {
-      const { queued, running } = hasher.stats();
-      if (running < 2 && queued === 0) digests.push(hasher.hash('correct horse battery', admission));
-      return running === 2;
-    });
-    await Promise.all(digests);
-    outcomes.length = 0;
-    waits.length = 0;
-  }
-
-  afterEach(async () => {
-    await hasher.close();
-    delete process.env.SECRET_OF_THE_PARENT;
-  }, 60_000);
+  beforeAll(openHasher, 120_000);
+  beforeEach(forgetJobs);
+  afterAll(closeHasher, 60_000);
 
   it('hashes with bcrypt cost 12 and tells right from wrong', async () => {
     const digest = await hasher.hash('correct horse battery', admission);
@@ -137,6 +144,14 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
       );
     }
   });
+});
+
+describe('children that end', { timeout: 120_000 }, () => {
+  beforeEach(async () => {
+    await openHasher();
+    forgetJobs();
+  }, 120_000);
+  afterEach(closeHasher, 60_000);
 
   it('retries the job of a child killed in the middle of it, with the right result, and replaces the child', async () => {
     const digest = await hasher.hash('correct horse battery', admission);
@@ -180,7 +195,9 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
     expect(pids.filter(isAlive)).toEqual([]);
     expect(events.filter(({ kind }) => kind === 'ended')).toHaveLength(2);
   });
+});
 
+describe('children of others', { timeout: 120_000 }, () => {
   it('leaves no child behind when closed before the children have started', async () => {
     const early: number[] = [];
     const shortLived = createHasher({
