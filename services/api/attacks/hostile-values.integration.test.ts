@@ -20,6 +20,10 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 afterEach(() => world.expectUnharmed());
 
+/** Requests that know nothing of each other: the product answers one while another is judged. */
+const atOnce = <T>(cases: readonly T[], work: (each: T) => Promise<void>): Promise<unknown> =>
+  Promise.all(cases.map(work));
+
 /** Registration reads what it understands and names what is wrong in its own way (RFC 7591 §2, §3.2.2): client-metadata.test.ts. */
 const strictOperations = (): Operation[] =>
   jsonOperations(world).filter(({ operationId }) => operationId !== 'selfRegisterClient');
@@ -43,20 +47,22 @@ describe('values of the wrong type', () => {
   test('no member of any endpoint takes another type than its own: 400 that names the place (Prisma operators, GHSA-w2qp-rph6-63g4)', async () => {
     let count = 0;
     for (const operation of strictOperations())
-      for (const { at, put, isNullable } of textPlaces(operation))
-        for (const value of WRONG.filter((each) => each !== null || !isNullable)) {
+      for (const { at, put, isNullable } of textPlaces(operation)) {
+        const values = WRONG.filter((each) => each !== null || !isNullable);
+        await atOnce(values, async (value) => {
           const answer = await sendTo(world, operation, { json: put(value) });
           expect([operation.operationId, at, value, answer.status]).toEqual([operation.operationId, at, value, 400]);
           expectProblem(answer, 400, 'request_invalid');
           expect(answer.body.problems).toHaveLength(1);
           count += 1;
-        }
+        });
+      }
     expect(count).toBeGreaterThan(200);
   });
 
   test('no endpoint takes another root than an object', async () => {
-    for (const operation of jsonOperations(world))
-      for (const text of [
+    for (const operation of jsonOperations(world)) {
+      const texts = [
         'null',
         '0',
         'true',
@@ -72,16 +78,18 @@ describe('values of the wrong type', () => {
         'NaN',
         '\ufeff',
         ' ',
-      ]) {
+      ];
+      await atOnce(texts, async (text) => {
         const answer = await sendTo(world, operation, { body: text, headers: JSON_TYPE });
         expectRefused([operation.operationId, text], answer);
-      }
+      });
+    }
   });
 
   test('A2: unknown members are refused and named, never dropped in silence', async () => {
     for (const operation of strictOperations()) {
       const [body] = bodiesOf(operation);
-      for (const extra of ['role', 'emailVerified', 'tenantId', 'is_admin', 'sub', 'client_id ', '']) {
+      await atOnce(['role', 'emailVerified', 'tenantId', 'is_admin', 'sub', 'client_id ', ''], async (extra) => {
         const answer = await sendTo(world, operation, { json: { ...body, [extra]: 'x' } });
         expect([operation.operationId, extra, answer.status, answer.body.code]).toEqual([
           operation.operationId,
@@ -89,7 +97,7 @@ describe('values of the wrong type', () => {
           400,
           'request_invalid',
         ]);
-      }
+      });
     }
   });
 });
@@ -120,7 +128,7 @@ describe('text that means harm', () => {
       for (const { at, put } of textPlaces(operation)) {
         // Each would be hashed; the schema bounds them and identity has its own tests.
         if (isLogin && /password$/.test(at)) continue;
-        for (const [name, value] of HARMFUL) {
+        await atOnce(HARMFUL, async ([name, value]) => {
           const answer = await sendTo(world, operation, { json: put(value) });
           expect([operation.operationId, at, name, answer.status]).toEqual([
             operation.operationId,
@@ -134,7 +142,7 @@ describe('text that means harm', () => {
             expect(answer.text, `${operation.operationId} ${at} ${name}`).not.toContain(
               JSON.stringify(value).slice(1, -1),
             );
-        }
+        });
       }
     }
   });
@@ -142,7 +150,8 @@ describe('text that means harm', () => {
   test('in any field of any form: the same', async () => {
     for (const operation of formOperations(world))
       for (const field of Object.keys(operation.bodySchema.properties)) {
-        for (const [name, value] of HARMFUL.filter(([, text]) => text.isWellFormed())) {
+        const wellFormed = HARMFUL.filter(([, text]) => text.isWellFormed());
+        await atOnce(wellFormed, async ([name, value]) => {
           const form = new URLSearchParams({
             grant_type: 'refresh_token',
             token: 'x',
@@ -159,8 +168,8 @@ describe('text that means harm', () => {
           if (isShownPage(answer))
             expect(answer.text, `${operation.operationId} ${field} ${name}`).not.toContain(value);
           else if (answer.status >= 400) expectErrorForm(answer);
-        }
-        for (const raw of [
+        });
+        const raws = [
           `${field}=%`,
           `${field}=%zz`,
           `${field}=%ff%fe`,
@@ -169,14 +178,15 @@ describe('text that means harm', () => {
           `${field}[]=x`,
           `${field}[a]=x`,
           `${field}&${field}`,
-        ]) {
+        ];
+        await atOnce(raws, async (raw) => {
           const answer = await sendTo(world, operation, { form: `grant_type=refresh_token&token=x&${raw}` });
           expect([operation.operationId, raw, answer.status]).toEqual([
             operation.operationId,
             raw,
             expect.toSatisfy(isNoFault),
           ]);
-        }
+        });
       }
   });
 
