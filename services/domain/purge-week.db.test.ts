@@ -16,7 +16,7 @@ beforeEach(() => world.empty());
 
 describe('a week of expired rows', () => {
   test('goes while logins are refreshed and ended: no live row is touched, no statement deadlocks, every count holds', async () => {
-    await world.insertExpired(30_000);
+    await world.insertExpired(12_000);
     const tokens = await Promise.all(Array.from({ length: 24 }, world.login));
     const before = await countTokens(ports.sql);
     let isOver = false;
@@ -65,7 +65,7 @@ describe('a week of expired rows', () => {
     // An automatic vacuum would make some files smaller, some weeks.
     for (const table of expiredTables) await ports.raw(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
     for (let week = 0; week < 5; week += 1) {
-      await world.insertExpired(10_000);
+      await world.insertExpired(4_000);
       await purgeAtOnce(ports, purges);
       await world.vacuum(expiredTables);
       for (const table of expiredTables) {
