@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { copyCluster } from '../testing/processes/prepared-cluster.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { findPostgresUrl, startPostgres } from './postgres.ts';
 import { readState, stopProcess } from './processes.ts';
@@ -26,10 +27,11 @@ let dataDir: string;
 let said: string[];
 const services: LocalService[] = [];
 
-beforeEach(() => {
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'));
   chmodSync(folder, 0o755);
   dataDir = join(folder, 'data');
+  await copyCluster(inject('clusterDir'), dataDir);
   said = [];
 });
 afterEach(async () => {
@@ -163,6 +165,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
   });
 
   test('a making that was killed half-way is swept up, and the next start makes a whole cluster', async () => {
+    dataDir = join(folder, 'new');
     const script = `import { startPostgres } from ${JSON.stringify(new URL('./postgres.ts', import.meta.url).href)};
       await startPostgres({ dataDir: ${JSON.stringify(dataDir)}, say: () => {} });`;
     const options = { stdio: 'ignore', detached: true } as const;
