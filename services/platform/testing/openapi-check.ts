@@ -53,11 +53,13 @@ export function createAnswerCheck(openApi: Json): (method: string, path: string,
   addFormats(ajv);
   ajv.addSchema({ $id: 'openapi', components: openApi.components });
   const validators = new Map<string, ValidateFunction>();
-  const operations = operationsOf(openApi).sort((a, b) => Number(a.path.includes('{')) - Number(b.path.includes('{')));
+  const operations = operationsOf(openApi)
+    .sort((a, b) => Number(a.path.includes('{')) - Number(b.path.includes('{')))
+    .map((operation) => ({ ...operation, pattern: patternOf(operation.path) }));
 
   return (method, target, answer) => {
     const [path = ''] = target.split('?');
-    const operation = operations.find((each) => each.method === method && patternOf(each.path).test(path));
+    const operation = operations.find((each) => each.method === method && each.pattern.test(path));
     expect(operation, `${method} ${path} is documented`).toBeDefined();
     const label = `${operation!.operationId} ${answer.status}: ${answer.text.slice(0, 300)}`;
     const documented = operation!.responses[answer.status];
