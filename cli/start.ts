@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { loadConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
+import { joinProductGroup } from '../services/platform/process/product-group.ts';
 import {
   banner,
   describeAuditHead,
@@ -74,14 +75,19 @@ async function start(options: StartOptions, output: Output): Promise<void> {
     });
     void requests.stop.then(() => watcher.close());
   };
-  await supervise({
-    env: process.env,
-    steps: preparationSteps,
-    requests,
-    say: output.say,
-    onReady,
-    ...(options.watch ? { onRunning: watchLoop } : {}),
-  });
+  const leaveGroup = joinProductGroup();
+  try {
+    await supervise({
+      env: process.env,
+      steps: preparationSteps,
+      requests,
+      say: output.say,
+      onReady,
+      ...(options.watch ? { onRunning: watchLoop } : {}),
+    });
+  } finally {
+    leaveGroup();
+  }
 }
 
 async function welcome(state: ReadyState): Promise<void> {

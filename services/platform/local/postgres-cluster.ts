@@ -13,6 +13,8 @@ export interface LocalPostgresOptions {
   /** Absolute path; created if absent. */
   dataDir: string;
   say: (text: string) => void;
+  /** Whether the server lets the processes that it serves go first. */
+  givesWay?: boolean;
   /** Where binaries and data go when the user Postgres runs as cannot reach their usual places. */
   outsideRoot?: string;
 }

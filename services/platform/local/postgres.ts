@@ -205,6 +205,7 @@ export function startPostgres(options: LocalPostgresOptions): Promise<LocalServi
     dataDir: options.dataDir,
     name: 'postgres',
     say: options.say,
+    givesWay: options.givesWay,
     start: () => startOrAdopt(options),
     end: (server) =>
       stopProcess(server.process, [

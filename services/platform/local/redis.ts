@@ -18,6 +18,8 @@ export interface LocalRedisOptions {
   /** Absolute path; created if absent. */
   dataDir: string;
   say: (text: string) => void;
+  /** Whether the server lets the processes that it serves go first. */
+  givesWay?: boolean;
 }
 
 interface Instance {
@@ -154,11 +156,12 @@ async function startOrAdopt(dataDir: string, say: (text: string) => void): Promi
  *
  * @throws StartError with the fix in its text
  */
-export function startRedis({ dataDir, say }: LocalRedisOptions): Promise<LocalService> {
+export function startRedis({ dataDir, say, givesWay }: LocalRedisOptions): Promise<LocalService> {
   return shareServer({
     dataDir,
     name: 'redis',
     say,
+    givesWay,
     start: () => startOrAdopt(dataDir, say),
     end: (server) => stopProcess(server.process, [['SIGTERM', 5_000]]),
   });

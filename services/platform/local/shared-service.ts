@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { letGiveWay } from '../process/give-way.ts';
 import { ensureDataDir, randomSecret } from './data-dir.ts';
 import { isSameProcessAlive, withFileLock } from './file-lock.mjs';
 import { type RecordedProcess, recordProcess } from './processes.ts';
@@ -29,6 +30,8 @@ export interface SharedServer {
   start: () => Promise<RunningServer>;
   /** Ends the server; called under the lock, and only when nobody else uses it. */
   end: (server: RunningServer) => Promise<void>;
+  /** Whether it lets the processes that it serves go first (`letGiveWay`). */
+  givesWay?: boolean | undefined;
   say: (text: string) => void;
 }
 
@@ -57,10 +60,15 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
   const onWait = (pid: number): void =>
     server.say(`waiting for another start (pid ${pid}) to bring up ${server.name} …`);
 
+  const start = async (): Promise<RunningServer> => {
+    const started = await server.start();
+    if (server.givesWay) letGiveWay(started.process.pid);
+    return started;
+  };
   let running = await withFileLock(
     lock,
     async () => {
-      const started = await server.start();
+      const started = await start();
       writeFileSync(own, JSON.stringify(recordProcess(process.pid)), { mode: 0o600 });
       return started;
     },
@@ -77,7 +85,7 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
     withFileLock(lock, async () => {
       if (stopping || isSameProcessAlive(running.process)) return 'alive';
       const before = running.url;
-      running = await server.start();
+      running = await start();
       return running.url === before ? 'revived' : 'moved';
     });
   return {

@@ -21,6 +21,11 @@ function giveWay(thread: number): boolean {
   }
 }
 
+/** A process of one thread, such as a server of another's making, lets ordinary ones go first, and what it starts too. */
+export function letGiveWay(pid: number): void {
+  giveWay(pid);
+}
+
 /** The calling thread lets ordinary ones go first, and so does whatever it starts later. */
 export function giveWayHere(): void {
   if (isByThread) giveWay(0);
