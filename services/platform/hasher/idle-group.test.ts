@@ -1,61 +1,38 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type PlantedGroups, plantGroups } from '../testing/processes/planted-groups.ts';
 import { makeIdleGroup } from './idle-group.ts';
 
-let folder: string;
+let planted: PlantedGroups;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-idle-'));
+  planted = plantGroups();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => planted.remove());
 
-const mounts = (mount: string): string => `22 1 0:20 / /proc rw - proc proc rw
-31 24 0:27 / /elsewhere rw,relatime - cgroup cgroup rw,cpuset
-32 24 0:28 / ${mount} rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
-33 24 0:29 / ${mount}/unified rw - cgroup2 cgroup2 rw`;
-
-function place(cgroup: string): { cgroupFile: string; mountsFile: string } {
-  const files = { cgroupFile: join(folder, 'cgroup'), mountsFile: join(folder, 'mountinfo') };
-  writeFileSync(files.cgroupFile, cgroup);
-  writeFileSync(files.mountsFile, mounts(folder));
-  return files;
-}
+const own = `sallyport-hashers-${process.pid}`;
 
 describe('a group for what must give way', () => {
   test.each([
-    ['a container or a service has its own group', '4:memory:/\n1:cpu,cpuacct:/kubepods/pod1\n0::/\n'],
-    ['a service under the unified hierarchy', '0::/system.slice/sallyport.service\n'],
-    ['no cpu controller anywhere', '4:memory:/\n'],
+    ['the group of a container is not ours', '1:cpu,cpuacct:/kubepods/pod1\n'],
     ['the kernel offers no cpu.idle', '1:cpu,cpuacct:/\n0::/\n'],
-  ])('none is made where it is not ours to make: %s', (_, cgroup) => {
-    expect(makeIdleGroup(place(cgroup))).toBeUndefined();
-    expect(existsSync(join(folder, `sallyport-hashers-${process.pid}`))).toBe(false);
+  ])('none is made where it cannot be: %s', (_, cgroup) => {
+    expect(makeIdleGroup(planted.files(cgroup))).toBeUndefined();
+    expect(existsSync(join(planted.root, own))).toBe(false);
   });
 
-  test('none on a system without such files', () => {
-    expect(makeIdleGroup({ cgroupFile: join(folder, 'no'), mountsFile: join(folder, 'no') })).toBeUndefined();
-  });
-
-  test('groups of processes that are gone are removed, those of the living stay', () => {
-    const [gone, alive] = [
-      join(folder, 'sallyport-hashers-2147483646'),
-      join(folder, `sallyport-hashers-${process.ppid}`),
-    ];
-    mkdirSync(gone);
-    mkdirSync(alive);
-    makeIdleGroup(place('1:cpu,cpuacct:/\n'));
-    expect([existsSync(gone), existsSync(alive)]).toEqual([false, true]);
-  });
-
-  test('the kernel is told: an idle group, then its member', () => {
-    const path = join(folder, `sallyport-hashers-${process.pid}`);
-    mkdirSync(path);
-    for (const file of ['cpu.idle', 'cgroup.procs']) writeFileSync(join(path, file), '');
-    const group = makeIdleGroup(place('1:cpu,cpuacct:/\n'));
+  test.each([
+    ['the root group', '1:cpu,cpuacct:/\n', ''],
+    ['that of its product', '1:cpu,cpuacct:/sallyport-product-17\n', 'sallyport-product-17'],
+  ])('the kernel is told: an idle group, then its member; released, it goes back to %s', (_, cgroup, back) => {
+    const path = planted.group(own, ['cpu.idle', 'cgroup.procs']);
+    const released = planted.group(back, ['cgroup.procs']);
+    const group = makeIdleGroup(planted.files(cgroup));
     group?.add(4_711);
-    expect(readFileSync(join(path, 'cpu.idle'), 'utf8')).toBe('1');
-    expect(readFileSync(join(path, 'cgroup.procs'), 'utf8')).toBe('4711');
+    const told = (file: string): string => readFileSync(file, 'utf8');
+    expect([told(join(path, 'cpu.idle')), told(join(path, 'cgroup.procs'))]).toEqual(['1', '4711']);
+    group?.release(4_711);
+    expect(told(join(released, 'cgroup.procs'))).toBe('4711');
     group?.close();
   });
 });

@@ -1,0 +1,48 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type PlantedGroups, plantGroups } from '../testing/processes/planted-groups.ts';
+import { cpuGroups, makeGroup, removeGroup } from './control-groups.ts';
+
+let planted: PlantedGroups;
+beforeEach(() => {
+  planted = plantGroups();
+});
+afterEach(() => planted.remove());
+
+describe('where groups of the processor may be made', () => {
+  test.each([
+    ['a container or a service has its own group', '4:memory:/\n1:cpu,cpuacct:/kubepods/pod1\n0::/\n'],
+    ['a service under the unified hierarchy', '0::/system.slice/sallyport.service\n'],
+    ['a group that only begins like ours', '1:cpu,cpuacct:/sallyport\n'],
+    ['no cpu controller anywhere', '4:memory:/\n'],
+  ])('nowhere: %s', (_, cgroup) => {
+    expect(cpuGroups(planted.files(cgroup))).toBeUndefined();
+  });
+
+  test('nowhere on a system without such files', () => {
+    const none = join(planted.root, 'no');
+    expect(cpuGroups({ cgroupFile: none, mountsFile: none })).toBeUndefined();
+  });
+
+  test('in the root group, of either hierarchy, and beside the product’s own', () => {
+    const { root } = planted;
+    expect(cpuGroups(planted.files('4:memory:/x\n1:cpu,cpuacct:/\n0::/\n'))).toEqual({ root, own: root });
+    expect(cpuGroups(planted.files('0::/\n'))).toEqual({ root: `${root}/unified`, own: `${root}/unified` });
+    const own = join(root, 'sallyport-product-17');
+    expect(cpuGroups(planted.files('1:cpu,cpuacct:/sallyport-product-17\n'))).toEqual({ root, own });
+  });
+});
+
+test('a group is named after its maker; those of makers that are gone are removed, those of the living stay', () => {
+  const { root } = planted;
+  const [gone, alive, other] = ['kind-2147483646', `kind-${process.ppid}`, 'sort-2147483646'].map((name) =>
+    join(root, name),
+  ) as [string, string, string];
+  for (const path of [gone, alive, other]) mkdirSync(path);
+  const made = makeGroup({ root, own: root }, 'kind-');
+  expect(made).toBe(join(root, `kind-${process.pid}`));
+  expect([gone, alive, other, made].map((path) => existsSync(path))).toEqual([false, true, true, true]);
+  removeGroup(made);
+  expect(existsSync(made)).toBe(false);
+});
