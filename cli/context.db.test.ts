@@ -65,7 +65,7 @@ describe('what a verb works on', { timeout: 60_000 }, () => {
     await eventually('a snapshot that failed', async () => /rdb_last_bgsave_status:err/.test(await redis.info()));
     await expect(openContext(['redisUrl'], { SALLYPORT_DATA_DIR: dataDir })).rejects.toMatchObject({
       exitCode: 3,
-      message: 'Redis does not answer (MISCONF)',
+      message: 'Redis refuses (MISCONF)',
       fix: expect.stringContaining('make room'),
     });
     // Or it would not stop without having saved.

@@ -75,7 +75,8 @@ export async function openContext<const N extends Url>(
       await probe(url, value);
     } catch (cause) {
       const error = cause as Error;
-      const message = `${names[url]} does not answer (${codeOf(error) ?? error.name})`;
+      const verb = error.name === 'ReplyError' ? 'refuses' : 'does not answer';
+      const message = `${names[url]} ${verb} (${codeOf(error) ?? error.name})`;
       throw new CommandError(exitCodes.unreachable, message, meaningOf(error) ?? fix, { cause });
     }
     context[url] = value;

@@ -8,18 +8,20 @@ const framesMax = 30;
 const namingFields = ['severity', 'schema', 'table', 'column', 'constraint', 'routine', 'syscall', 'errno'] as const;
 
 /** States of the machine or the database that only an operator can end, by error code: what it is, and what to do. */
-const operatorWords: Readonly<Record<string, string>> = {
-  '53100': 'the disk of PostgreSQL is full: make room on it; writes succeed again by themselves',
-  '53300': 'PostgreSQL has no connection left: raise its max_connections, or lower DATABASE_POOL',
-  '25006': 'PostgreSQL is read-only: see that DATABASE_URL names the primary',
-  MISCONF: 'Redis refuses writes: its disk is full, or its last snapshot failed; make room on it, and see its log',
-  OOM: 'Redis refuses writes: its memory is used up; raise maxmemory',
-  READONLY: 'Redis is a replica: see that REDIS_URL names the primary',
-  ENOSPC: 'the disk is full: make room on the file system of SALLYPORT_DATA_DIR',
-  EDQUOT: 'the disk quota is used up: raise it, or make room in SALLYPORT_DATA_DIR',
-  EROFS: 'the file system is read-only: mount it for writing, or set SALLYPORT_DATA_DIR to another',
-  EMFILE: 'this process may open no more files: raise its limit (ulimit -n)',
-};
+const operatorWords = new Map(
+  Object.entries({
+    '53100': 'the disk of PostgreSQL is full: make room on it; writes succeed again by themselves',
+    '53300': 'PostgreSQL has no connection left: raise its max_connections, or lower DATABASE_POOL',
+    '25006': 'PostgreSQL is read-only: see that DATABASE_URL names the primary',
+    MISCONF: 'Redis refuses writes: its disk is full, or its last snapshot failed; make room on it, and see its log',
+    OOM: 'Redis refuses writes: its memory is used up; raise maxmemory',
+    READONLY: 'Redis is a replica: see that REDIS_URL names the primary',
+    ENOSPC: 'the disk is full: make room on the file system of SALLYPORT_DATA_DIR',
+    EDQUOT: 'the disk quota is used up: raise it, or make room in SALLYPORT_DATA_DIR',
+    EROFS: 'the file system is read-only: mount it for writing, or set SALLYPORT_DATA_DIR to another',
+    EMFILE: 'this process may open no more files: raise its limit (ulimit -n)',
+  }),
+);
 
 /** What a log may say about an error. */
 export interface ErrorDescription {
@@ -73,7 +75,11 @@ export function codeOf(error: Error): string | number | undefined {
 }
 
 /** What an error means and what to do, where its code stands for a state that only an operator can end. */
-export const meaningOf = (error: Error): string | undefined => operatorWords[String(codeOf(error))];
+export function meaningOf(error: Error): string | undefined {
+  // A full table of watches has the code of a full disk.
+  if ((error as NodeJS.ErrnoException).syscall === 'watch') return undefined;
+  return operatorWords.get(String(codeOf(error)));
+}
 
 const frameForm = /^ {4}at (?:.+ \()?(?:file:|node:|\/|<anonymous>|[A-Za-z]:\\)[^\n]*$/;
 

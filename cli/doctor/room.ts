@@ -28,7 +28,7 @@ const TAKE_ROOM = defineStatement(
   `CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`,
 );
 
-/** Why the database would refuse to write, found by trying it; undefined when it would not. */
+/** Why the database would refuse to write, found by trying it on its data disk; undefined when it would not. */
 export async function writeRefusal(sql: Sql): Promise<{ readonly what: string; readonly fix: string } | undefined> {
   const [ability] = await sql.query<{ read_only: string }>(WRITE_ABILITY);
   if (ability?.read_only === 'on')
@@ -41,6 +41,8 @@ export async function writeRefusal(sql: Sql): Promise<{ readonly what: string; r
     return undefined;
   } catch (err) {
     const cause = isAppError(err) ? (err.options.cause as { code?: unknown } | undefined) : undefined;
+    // Temporary tables may be nobody's business here: then it is not known.
+    if (cause?.code === '42501' || (err as { code?: unknown }).code === '42501') return undefined;
     if (cause?.code !== '53100') throw err;
     return {
       what: 'its disk is full',

@@ -6,7 +6,10 @@ import {
   makeGroup,
   ownControlGroup,
   removeGroup,
+  removeLeftOver,
 } from '../process/control-groups.ts';
+
+const PREFIX = 'sallyport-hashers-';
 
 /** A control group of the kernel whose members run only where nobody else wants to. */
 export interface IdleGroup {
@@ -27,8 +30,9 @@ export interface IdleGroup {
 export function makeIdleGroup(files: ControlGroupFiles = ownControlGroup): IdleGroup | undefined {
   const groups = cpuGroups(files);
   if (groups === undefined) return undefined;
+  removeLeftOver(groups, PREFIX);
   const make = (): string => {
-    const path = makeGroup(groups, 'sallyport-hashers-');
+    const path = makeGroup(groups, PREFIX);
     try {
       writeFileSync(join(path, 'cpu.idle'), '1', { flag: 'r+' });
     } catch (err) {

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { letGiveWay } from '../process/give-way.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
@@ -115,7 +116,7 @@ function logTail(cluster: Cluster): string {
 }
 
 /** One attempt on one port; `port_taken` when another program was faster, else throws with the server's own words. */
-async function launch(cluster: Cluster, port: number): Promise<RunningServer | 'port_taken'> {
+async function launch(cluster: Cluster, port: number, givesWay: boolean): Promise<RunningServer | 'port_taken'> {
   const { home, user } = cluster;
   const args = Object.entries({ ...settings, port: String(port) }).flatMap(([name, value]) => [
     '-c',
@@ -130,6 +131,7 @@ async function launch(cluster: Cluster, port: number): Promise<RunningServer | '
     stdio: ['ignore', log, log],
     env: serverEnv,
   });
+  if (givesWay && child.pid) letGiveWay(child.pid);
   closeSync(log);
   let ended: string | undefined;
   child.once('error', (err) => {
@@ -174,17 +176,17 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
 async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServer> {
   const cluster = await openCluster(options);
   const adopted = await adoptLive(cluster);
-  const running = adopted ?? (await launchOnFreePort(cluster));
+  const running = adopted ?? (await launchOnFreePort(cluster, options.givesWay ?? false));
   await ensureDatabase(cluster, running.url);
   return running;
 }
 
-async function launchOnFreePort(cluster: Cluster): Promise<RunningServer> {
+async function launchOnFreePort(cluster: Cluster, givesWay: boolean): Promise<RunningServer> {
   const remembered = readState(cluster.stateFile)?.port ?? 0;
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
     const port = reuse ? remembered : await randomFreePort();
-    const running = await launch(cluster, port);
+    const running = await launch(cluster, port, givesWay);
     if (running !== 'port_taken') return running;
   }
   throw new StartError(
@@ -205,7 +207,6 @@ export function startPostgres(options: LocalPostgresOptions): Promise<LocalServi
     dataDir: options.dataDir,
     name: 'postgres',
     say: options.say,
-    givesWay: options.givesWay,
     start: () => startOrAdopt(options),
     end: (server) =>
       stopProcess(server.process, [

@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync,
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { letGiveWay } from '../process/give-way.ts';
 import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
@@ -96,7 +97,12 @@ function writeConfig(instance: Instance, port: number): void {
   writeFileSync(instance.configFile, `${lines.join('\n')}\n`, { mode: 0o600 });
 }
 
-async function launch(instance: Instance, binary: string, port: number): Promise<RunningServer | 'port_taken'> {
+async function launch(
+  instance: Instance,
+  binary: string,
+  port: number,
+  givesWay: boolean,
+): Promise<RunningServer | 'port_taken'> {
   writeConfig(instance, port);
   const log = openSync(instance.logFile, 'w', 0o600);
   // Through the shell for its umask; a group of its own, so that Ctrl-C does not reach it before the API has drained.
@@ -106,6 +112,7 @@ async function launch(instance: Instance, binary: string, port: number): Promise
     stdio: ['ignore', log, log],
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' },
   });
+  if (givesWay && child.pid) letGiveWay(child.pid);
   closeSync(log);
   let ended: string | undefined;
   child.once('error', (err) => {
@@ -135,7 +142,7 @@ async function launch(instance: Instance, binary: string, port: number): Promise
   );
 }
 
-async function startOrAdopt(dataDir: string, say: (text: string) => void): Promise<RunningServer> {
+async function startOrAdopt({ dataDir, say, givesWay = false }: LocalRedisOptions): Promise<RunningServer> {
   const instance = instanceOf(dataDir, createSecretFile(join(dataDir, 'redis-password'), randomSecret(24)));
   mkdirSync(instance.folder, { recursive: true, mode: 0o700 });
   const adopted = await adoptLive(instance);
@@ -144,7 +151,8 @@ async function startOrAdopt(dataDir: string, say: (text: string) => void): Promi
   const remembered = readState(instance.stateFile)?.port ?? 0;
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
-    const running = await launch(instance, binary, reuse ? remembered : await randomFreePort());
+    const port = reuse ? remembered : await randomFreePort();
+    const running = await launch(instance, binary, port, givesWay);
     if (running !== 'port_taken') return running;
   }
   throw new StartError('no_free_port', 'no free port on 127.0.0.1 for Redis', 'free some ports, or set REDIS_URL');
@@ -156,13 +164,12 @@ async function startOrAdopt(dataDir: string, say: (text: string) => void): Promi
  *
  * @throws StartError with the fix in its text
  */
-export function startRedis({ dataDir, say, givesWay }: LocalRedisOptions): Promise<LocalService> {
+export function startRedis(options: LocalRedisOptions): Promise<LocalService> {
   return shareServer({
-    dataDir,
+    dataDir: options.dataDir,
     name: 'redis',
-    say,
-    givesWay,
-    start: () => startOrAdopt(dataDir, say),
+    say: options.say,
+    start: () => startOrAdopt(options),
     end: (server) => stopProcess(server.process, [['SIGTERM', 5_000]]),
   });
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { letGiveWay } from '../process/give-way.ts';
+import { takeIntoProductGroup } from '../process/product-group.ts';
 import { ensureDataDir, randomSecret } from './data-dir.ts';
 import { isSameProcessAlive, withFileLock } from './file-lock.mjs';
 import { type RecordedProcess, recordProcess } from './processes.ts';
@@ -30,8 +30,6 @@ export interface SharedServer {
   start: () => Promise<RunningServer>;
   /** Ends the server; called under the lock, and only when nobody else uses it. */
   end: (server: RunningServer) => Promise<void>;
-  /** Whether it lets the processes that it serves go first (`letGiveWay`). */
-  givesWay?: boolean | undefined;
   say: (text: string) => void;
 }
 
@@ -62,7 +60,7 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
 
   const start = async (): Promise<RunningServer> => {
     const started = await server.start();
-    if (server.givesWay) letGiveWay(started.process.pid);
+    if (!started.startedByUs) takeIntoProductGroup(started.process.pid);
     return started;
   };
   let running = await withFileLock(

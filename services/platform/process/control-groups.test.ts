@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type PlantedGroups, plantGroups } from '../testing/processes/planted-groups.ts';
-import { cpuGroups, makeGroup, removeGroup } from './control-groups.ts';
+import { cpuGroups, makeGroup, removeGroup, removeLeftOver } from './control-groups.ts';
 
 let planted: PlantedGroups;
 beforeEach(() => {
@@ -22,7 +22,15 @@ describe('where groups of the processor may be made', () => {
 
   test('nowhere on a system without such files', () => {
     const none = join(planted.root, 'no');
-    expect(cpuGroups({ cgroupFile: none, mountsFile: none })).toBeUndefined();
+    expect(cpuGroups({ cgroupFile: none, mountsFile: none, autogroupFile: none })).toBeUndefined();
+  });
+
+  test('nowhere in a container that takes its own group for the root', () => {
+    const files = planted.files('1:cpu,cpuacct:/\n');
+    rmSync(join(planted.root, 'release_agent'));
+    expect(cpuGroups(files)).toBeUndefined();
+    planted.group('unified', ['cgroup.type']);
+    expect(cpuGroups(planted.files('0::/\n'))).toBeUndefined();
   });
 
   test('in the root group, of either hierarchy, and beside the product’s own', () => {
@@ -34,15 +42,24 @@ describe('where groups of the processor may be made', () => {
   });
 });
 
-test('a group is named after its maker; those of makers that are gone are removed, those of the living stay', () => {
+test('groups whose makers are gone are removed; those of the living, of others and of another name stay', () => {
   const { root } = planted;
-  const [gone, alive, other] = ['kind-2147483646', `kind-${process.ppid}`, 'sort-2147483646'].map((name) =>
-    join(root, name),
-  ) as [string, string, string];
-  for (const path of [gone, alive, other]) mkdirSync(path);
+  const [gone, alive, other, named] = [
+    'kind-2147483646',
+    `kind-${process.ppid}`,
+    'sort-2147483646',
+    'kind-of-somebody',
+  ].map((name) => join(root, name)) as [string, string, string, string];
+  for (const path of [gone, alive, other, named]) mkdirSync(path);
+  removeLeftOver({ root, own: root }, 'kind-');
+  expect([gone, alive, other, named].map((path) => existsSync(path))).toEqual([false, true, true, true]);
+});
+
+test('a group is named after its maker, and removed by its path', () => {
+  const { root } = planted;
   const made = makeGroup({ root, own: root }, 'kind-');
   expect(made).toBe(join(root, `kind-${process.pid}`));
-  expect([gone, alive, other, made].map((path) => existsSync(path))).toEqual([false, true, true, true]);
+  expect(existsSync(made)).toBe(true);
   removeGroup(made);
   expect(existsSync(made)).toBe(false);
 });

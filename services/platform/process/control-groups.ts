@@ -1,12 +1,18 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where the kernel says which groups a process is in, and where they are mounted (proc(5)). */
-export type ControlGroupFiles = { readonly cgroupFile: string; readonly mountsFile: string };
+export type ControlGroupFiles = {
+  readonly cgroupFile: string;
+  readonly mountsFile: string;
+  /** `1` where the root group shares by session first. */
+  readonly autogroupFile: string;
+};
 
 export const ownControlGroup: ControlGroupFiles = {
   cgroupFile: '/proc/self/cgroup',
   mountsFile: '/proc/self/mountinfo',
+  autogroupFile: '/proc/sys/kernel/sched_autogroup_enabled',
 };
 
 /** How the group of a product begins; the pid of its supervisor follows. */
@@ -38,7 +44,10 @@ export function cpuGroups({ cgroupFile, mountsFile }: ControlGroupFiles = ownCon
       const [type, , options = ''] = after.split(' ');
       const root = before.split(' ')[4];
       const isCpu = first ? type === 'cgroup' && options.split(',').includes('cpu') : type === 'cgroup2';
-      if (isCpu && root !== undefined) return { root, own: path === '/' ? root : join(root, path) };
+      if (!isCpu || root === undefined) continue;
+      // What a container sees as the root may be a group within it: those have, or lack, these files.
+      const isRoot = first ? existsSync(join(root, 'release_agent')) : !existsSync(join(root, 'cgroup.type'));
+      return isRoot ? { root, own: path === '/' ? root : join(root, path) } : undefined;
     }
   } catch {
     // No such files: not Linux.
@@ -46,10 +55,16 @@ export function cpuGroups({ cgroupFile, mountsFile }: ControlGroupFiles = ownCon
   return undefined;
 }
 
-/** Makes a group named after this process, when those of makers that were killed before they could are removed. */
+/** Removes the groups of one kind whose makers were killed before they could. */
+export function removeLeftOver({ root }: CpuGroups, prefix: string): void {
+  for (const name of readdirSync(root)) {
+    const pid = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+    if (/^\d+$/.test(pid) && !isAlive(Number(pid))) removeGroup(join(root, name));
+  }
+}
+
+/** Makes a group named after this process. */
 export function makeGroup({ root }: CpuGroups, prefix: string): string {
-  for (const name of readdirSync(root))
-    if (name.startsWith(prefix) && !isAlive(Number(name.slice(prefix.length)))) removeGroup(join(root, name));
   const path = join(root, `${prefix}${process.pid}`);
   mkdirSync(path, { recursive: true });
   return path;

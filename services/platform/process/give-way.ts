@@ -21,7 +21,7 @@ function giveWay(thread: number): boolean {
   }
 }
 
-/** A process of one thread, such as a server of another's making, lets ordinary ones go first, and what it starts too. */
+/** A process that has just been started lets ordinary ones go first, and so does whatever it starts in its turn. */
 export function letGiveWay(pid: number): void {
   giveWay(pid);
 }

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type PlantedGroups, plantGroups } from '../testing/processes/planted-groups.ts';
-import { cpuGroups } from './control-groups.ts';
-import { joinProductGroup } from './product-group.ts';
+import { cpuGroups, ownControlGroup } from './control-groups.ts';
+import { joinProductGroup, takeIntoProductGroup } from './product-group.ts';
 
 let planted: PlantedGroups;
 beforeEach(() => {
@@ -32,12 +32,39 @@ test.each([
 test.each([
   ['in a container', '1:cpu,cpuacct:/kubepods/pod1\n'],
   ['in a product’s group already', '1:cpu,cpuacct:/sallyport-product-17\n'],
-  ['where the kernel takes no member', inRoot],
+  ['where the kernel offers no share', inRoot],
 ])('%s everything stays as it is', (_, cgroup) => {
+  planted.group('', ['cgroup.procs']);
   const leave = joinProductGroup(planted.files(cgroup));
   leave();
   expect(existsSync(join(planted.root, own))).toBe(false);
 });
+
+test('where Linux does not share by session there is nothing to gain, and nothing is done', () => {
+  planted.group('', ['cgroup.procs']);
+  planted.group(own, ['cpu.shares', 'cgroup.procs']);
+  const files = planted.files(inRoot);
+  for (const setting of ['0\n', undefined]) {
+    if (setting === undefined) rmSync(files.autogroupFile);
+    else writeFileSync(files.autogroupFile, setting);
+    joinProductGroup(files)();
+    expect([told(own, 'cpu.shares'), told('cgroup.procs')]).toEqual(['', '']);
+  }
+});
+
+test('a server that an earlier start left running is taken into the group of this one, where there is one', () => {
+  const path = planted.group('sallyport-product-17', ['cgroup.procs']);
+  planted.group('', ['cgroup.procs']);
+  takeIntoProductGroup(4_711, planted.files(inRoot));
+  expect(told('cgroup.procs')).toBe('');
+  const files = planted.files('1:cpu,cpuacct:/sallyport-product-17\n');
+  takeIntoProductGroup(4_711, files);
+  expect(readFileSync(join(path, 'cgroup.procs'), 'utf8')).toBe('4711');
+  rmSync(path, { recursive: true });
+  expect(() => takeIntoProductGroup(4_711, files)).not.toThrow();
+});
+
+const readIf = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
 /** What a process finds itself in before, inside and after, and whether the group is gone then. */
 const CHILD = `
@@ -57,7 +84,9 @@ test.runIf(process.platform === 'linux')('this kernel: it moves where it may, an
   const run = execFileSync(process.execPath, ['--input-type=module', '-e', CHILD, ...urls], { encoding: 'utf8' });
   const { own: inside, moved, isBack, left } = JSON.parse(run) as Record<string, unknown>;
   expect(isBack).toBe(true);
-  if (moved) expect([String(inside), left]).toEqual([expect.stringContaining('sallyport-product-'), false]);
-  // A user's session or a container: nothing of ours.
-  else expect(cpuGroups()?.own).toBe(inside);
+  const groups = cpuGroups();
+  const isSharedBySession = /^1/.test(readIf(ownControlGroup.autogroupFile));
+  const mayMove = process.getuid?.() === 0 && groups?.own === groups?.root && groups !== undefined && isSharedBySession;
+  expect(moved).toBe(mayMove);
+  if (moved) expect([inside, left]).toEqual([expect.stringContaining('sallyport-product-'), false]);
 });

@@ -29,7 +29,7 @@ export function createMarkKeeper({ marks: store, sql, log }: MarkKeeperDeps): Ma
   let high: Marks | null = null;
   let isRewound = false;
   let raising: Promise<void> | null = null;
-  let hasFailed = false;
+  let failure: string | undefined;
 
   async function adopt(shown: ShownState, before: string | undefined): Promise<void> {
     const message =
@@ -44,18 +44,19 @@ export function createMarkKeeper({ marks: store, sql, log }: MarkKeeperDeps): Ma
       .raise(next)
       .then((stored) => {
         raising = null;
-        if (hasFailed) log.info({}, 'marks are raised again');
-        hasFailed = false;
+        if (failure !== undefined) log.info({}, 'marks are raised again');
+        failure = undefined;
         high = higherMarks(high, stored);
         const isBehind = next.revocationEpoch < high.revocationEpoch || next.beat < high.beat;
         if (high.incarnation === next.incarnation && isBehind) raise(high);
       })
       .catch((err: unknown) => {
         raising = null;
-        // A state, tried again every second: said when it begins and when it ends.
-        if (!hasFailed)
+        // A state, tried again with every beat: said when it begins, becomes another, and ends.
+        const reason = String((err as { code?: unknown }).code);
+        if (reason !== failure)
           log.error({ err }, 'marks could not be raised: a rewound database may go unnoticed after a restart');
-        hasFailed = true;
+        failure = reason;
       });
   }
 

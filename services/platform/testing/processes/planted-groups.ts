@@ -23,7 +23,14 @@ export function plantGroups(): PlantedGroups {
   return {
     root,
     files(cgroup) {
-      const files = { cgroupFile: join(root, 'cgroup'), mountsFile: join(root, 'mountinfo') };
+      const files = {
+        cgroupFile: join(root, 'cgroup'),
+        mountsFile: join(root, 'mountinfo'),
+        autogroupFile: join(root, 'autogroup'),
+      };
+      // The mark of a root group where the controllers are mounted one by one.
+      writeFileSync(join(root, 'release_agent'), '');
+      writeFileSync(files.autogroupFile, '1\n');
       writeFileSync(files.cgroupFile, cgroup);
       writeFileSync(files.mountsFile, mounts);
       return files;
