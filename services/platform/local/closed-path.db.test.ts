@@ -42,7 +42,7 @@ function closedClone(): string {
   const home = join(folder, 'root');
   const clone = join(home, 'clone');
   mkdirSync(join(clone, 'node_modules'), { recursive: true });
-  for (const name of ['package.json', 'services/platform/local'])
+  for (const name of ['package.json', 'services/platform/local', 'services/platform/process'])
     cpSync(join(repositoryRoot, name), join(clone, name), { recursive: true });
   const modules = join(repositoryRoot, 'node_modules');
   for (const name of readdirSync(modules)) {
