@@ -20,9 +20,17 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 afterEach(() => world.expectUnharmed());
 
+type Work<T> = (each: T) => Promise<void>;
+
 /** Requests that know nothing of each other: the product answers one while another is judged. */
-const atOnce = <T>(cases: readonly T[], work: (each: T) => Promise<void>): Promise<unknown> =>
-  Promise.all(cases.map(work));
+async function atOnce<T>(cases: readonly T[], work: Work<T>): Promise<void> {
+  const outcomes = await Promise.allSettled(cases.map(work));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+async function inTurn<T>(cases: readonly T[], work: Work<T>): Promise<void> {
+  for (const each of cases) await work(each);
+}
 
 /** Registration reads what it understands and names what is wrong in its own way (RFC 7591 §2, §3.2.2): client-metadata.test.ts. */
 const strictOperations = (): Operation[] =>
@@ -125,10 +133,13 @@ describe('text that means harm', () => {
   test('in any member of any endpoint: an answer without a fault, and nothing of it echoed in an error', async () => {
     for (const operation of jsonOperations(world)) {
       const isLogin = operation.path.startsWith('/api/auth/');
-      for (const { at, put } of textPlaces(operation)) {
+      const textual = textPlaces(operation);
+      // Of hashes that are asked for all at once, the last may have waited too long: 503.
+      const send = textual.some(({ at }) => /password$/i.test(at)) ? inTurn : atOnce;
+      for (const { at, put } of textual) {
         // Each would be hashed; the schema bounds them and identity has its own tests.
         if (isLogin && /password$/.test(at)) continue;
-        await atOnce(HARMFUL, async ([name, value]) => {
+        await send(HARMFUL, async ([name, value]) => {
           const answer = await sendTo(world, operation, { json: put(value) });
           expect([operation.operationId, at, name, answer.status]).toEqual([
             operation.operationId,
