@@ -28,14 +28,21 @@ const serverFacts = defineStatement(
   'doctorServerFacts',
   `SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
      current_setting('synchronous_commit') AS synchronous_commit, current_setting('synchronous_standby_names') AS standbys,
-     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms`,
+     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms, current_setting('transaction_read_only') AS read_only`,
 );
 const keyFacts = defineStatement(
   'doctorKeyFacts',
   `SELECT count(*) FILTER (WHERE signs @> now() AND compromised_at IS NULL) AS signing, count(*) AS keys FROM jwks WHERE purpose = 'access'`,
 );
 
-type ServerFacts = { version: number; fsync: string; synchronous_commit: string; standbys: string; now_ms: number };
+type ServerFacts = {
+  version: number;
+  fsync: string;
+  synchronous_commit: string;
+  standbys: string;
+  now_ms: number;
+  read_only: string;
+};
 
 const checks: readonly Check[] = [
   {
@@ -74,7 +81,7 @@ const checks: readonly Check[] = [
         const [facts] = await sql.query<ServerFacts>(serverFacts);
         if (!facts) return fail('gives no answer', 'check DATABASE_URL');
         const evidence = `version ${Math.floor(facts.version / 10_000)}, fsync ${facts.fsync}, synchronous_commit ${facts.synchronous_commit}`;
-        const refusal = await writeRefusal(sql);
+        const refusal = await writeRefusal(sql, facts.read_only === 'on');
         if (refusal) return fail(`${evidence}; ${refusal.what}`, refusal.fix);
         if (facts.version < LEAST_POSTGRES) return fail(evidence, 'use PostgreSQL 15 or newer');
         if (facts.fsync !== 'on' || facts.synchronous_commit === 'off')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { storeUnavailable } from '../../services/platform/errors.ts';
+import { translate } from '../../services/platform/postgres/pool.ts';
 import { judgeRoom, writeRefusal } from './room.ts';
 
 const megabytes = (count: number): number => count * 1_048_576;
@@ -10,13 +10,22 @@ test('room enough passes, little is a warning, next to none a failure; each says
   expect(judgeRoom('/data', megabytes(127))).toMatchObject({ result: 'fail', evidence: '/data, 127 MB free' });
 });
 
+/** A database that refuses whatever is asked, as the pool reports it. */
+const refusing = (code: string) => ({
+  query: async (): Promise<never> => {
+    throw translate(Object.assign(new Error('refused'), { code }));
+  },
+});
+
 test('a database without room is told apart from one that cannot be asked', async () => {
-  const refusing = (code: string) => ({
-    query: async <R>(statement: { readonly name: string }): Promise<R[]> => {
-      if (statement.name === 'doctorWriteAbility') return [{ read_only: 'off' }] as R[];
-      throw storeUnavailable({ cause: Object.assign(new Error('refused'), { code }) });
-    },
-  });
-  expect(await writeRefusal(refusing('53100'))).toMatchObject({ what: 'its disk is full' });
-  await expect(writeRefusal(refusing('57P01'))).rejects.toMatchObject({ code: 'store_unavailable' });
+  expect(await writeRefusal(refusing('53100'), false)).toMatchObject({ what: 'its disk is full' });
+  await expect(writeRefusal(refusing('57P01'), false)).rejects.toMatchObject({ code: 'store_unavailable' });
+});
+
+test('a read-only database is told by what it says of itself, and nothing is tried on it', async () => {
+  expect(await writeRefusal(refusing('57P01'), true)).toMatchObject({ what: 'it is read-only' });
+});
+
+test('where temporary tables are not allowed it is not known, and held against nobody', async () => {
+  expect(await writeRefusal(refusing('42501'), false)).toBeUndefined();
 });

@@ -1,5 +1,4 @@
 import type { Sql } from '../../services/domain/ports.ts';
-import { isAppError } from '../../services/platform/define/error.ts';
 import { defineStatement } from '../../services/platform/define/statement.ts';
 import { fail, pass, type Result, warn } from './check.ts';
 
@@ -18,20 +17,21 @@ export function judgeRoom(directory: string, freeBytes: number): Result {
   return megabytes < LITTLE_MEGABYTES ? warn(evidence, fix) : pass(evidence);
 }
 
-const WRITE_ABILITY = defineStatement(
-  'doctorWriteAbility',
-  `SELECT current_setting('transaction_read_only') AS read_only`,
-);
 /** New pages on the disk, gone with the statement's own transaction's end: what a full disk refuses first. */
 const TAKE_ROOM = defineStatement(
   'doctorTakeRoom',
   `CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`,
 );
 
-/** Why the database would refuse to write, found by trying it on its data disk; undefined when it would not. */
-export async function writeRefusal(sql: Sql): Promise<{ readonly what: string; readonly fix: string } | undefined> {
-  const [ability] = await sql.query<{ read_only: string }>(WRITE_ABILITY);
-  if (ability?.read_only === 'on')
+/**
+ * Why the database would refuse to write, found by trying it on its data disk; undefined when it would not.
+ * @param isReadOnly as the database says of its transactions
+ */
+export async function writeRefusal(
+  sql: Sql,
+  isReadOnly: boolean,
+): Promise<{ readonly what: string; readonly fix: string } | undefined> {
+  if (isReadOnly)
     return {
       what: 'it is read-only',
       fix: 'see that DATABASE_URL names the primary, and default_transaction_read_only',
@@ -40,9 +40,10 @@ export async function writeRefusal(sql: Sql): Promise<{ readonly what: string; r
     await sql.query(TAKE_ROOM);
     return undefined;
   } catch (err) {
-    const cause = isAppError(err) ? (err.options.cause as { code?: unknown } | undefined) : undefined;
+    // The trouble of a database comes as the cause of an answer, a right that is missing as it is.
+    const { code, cause } = err as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };
     // Temporary tables may be nobody's business here: then it is not known.
-    if (cause?.code === '42501' || (err as { code?: unknown }).code === '42501') return undefined;
+    if (code === '42501') return undefined;
     if (cause?.code !== '53100') throw err;
     return {
       what: 'its disk is full',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   type ControlGroupFiles,
   cpuGroups,
+  enterGroup,
   makeGroup,
   ownControlGroup,
   removeGroup,
@@ -47,13 +48,9 @@ export function makeIdleGroup(files: ControlGroupFiles = ownControlGroup): IdleG
   } catch {
     return undefined;
   }
-  const move = (group: string, pid: number): void =>
-    writeFileSync(join(group, 'cgroup.procs'), String(pid), { flag: 'r+' });
   return {
-    add(pid) {
-      move(make(), pid);
-    },
-    release: (pid) => move(groups.own, pid),
+    add: (pid) => enterGroup(make(), pid),
+    release: (pid) => enterGroup(groups.own, pid),
     close: () => removeGroup(path),
   };
 }

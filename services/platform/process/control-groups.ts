@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where the kernel says which groups a process is in, and where they are mounted (proc(5)). */
@@ -68,6 +68,11 @@ export function makeGroup({ root }: CpuGroups, prefix: string): string {
   const path = join(root, `${prefix}${process.pid}`);
   mkdirSync(path, { recursive: true });
   return path;
+}
+
+/** Moves a process into a group. @throws when it has ended, or the kernel refuses */
+export function enterGroup(path: string, pid: number): void {
+  writeFileSync(join(path, 'cgroup.procs'), String(pid), { flag: 'r+' });
 }
 
 function isAlive(pid: number): boolean {

@@ -10,8 +10,11 @@ const HELPERS: ReadonlySet<string> = new Set(['libuv-worker', 'V8Worker']);
 // Linux alone counts the nice value by thread.
 const isByThread = process.platform === 'linux';
 
-/** False where it cannot be told to: it has ended, or the system does not allow it. Nobody depends on it. */
-function giveWay(thread: number): boolean {
+/**
+ * A thread, or a process that has just been started, lets ordinary ones go first, and so does whatever it starts later.
+ * @returns false where it cannot be told to: it has ended, or the system does not allow it; nobody depends on it
+ */
+export function letGiveWay(thread: number): boolean {
   try {
     // Who gives way more already may not be told to give way less.
     if (getPriority(thread) < NICE) setPriority(thread, NICE);
@@ -21,14 +24,9 @@ function giveWay(thread: number): boolean {
   }
 }
 
-/** A process that has just been started lets ordinary ones go first, and so does whatever it starts in its turn. */
-export function letGiveWay(pid: number): void {
-  giveWay(pid);
-}
-
 /** The calling thread lets ordinary ones go first, and so does whatever it starts later. */
 export function giveWayHere(): void {
-  if (isByThread) giveWay(0);
+  if (isByThread) letGiveWay(0);
 }
 
 /**
@@ -44,5 +42,5 @@ export async function letHelpersGiveWay(): Promise<number> {
     readFile(`/proc/self/task/${thread}/comm`, 'utf8').catch(() => '');
   const names = await Promise.all(threads.map(nameOf));
   const helpers = threads.filter((_, index) => HELPERS.has(names[index]?.trim() ?? ''));
-  return helpers.filter((thread) => giveWay(Number(thread))).length;
+  return helpers.filter((thread) => letGiveWay(Number(thread))).length;
 }

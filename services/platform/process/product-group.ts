@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   type ControlGroupFiles,
   cpuGroups,
+  enterGroup,
   makeGroup,
   ownControlGroup,
   PRODUCT_GROUP,
@@ -12,9 +13,6 @@ import {
 
 /** What each hierarchy calls a group's share, and four times its default: a product is four sessions and more. */
 const SHARES = { 'cpu.weight': '400', 'cpu.shares': '4096' } as const;
-
-const enter = (group: string, pid: number): void =>
-  writeFileSync(join(group, 'cgroup.procs'), String(pid), { flag: 'r+' });
 
 function takeShare(group: string): void {
   const offered = Object.entries(SHARES).filter(([file]) => existsSync(join(group, file)));
@@ -35,7 +33,7 @@ export function joinProductGroup(files: ControlGroupFiles = ownControlGroup): ()
   let path: string | undefined;
   const leave = (): void => {
     try {
-      enter(groups.root, process.pid);
+      enterGroup(groups.root, process.pid);
     } catch {
       // It stays, and is removed by the next start.
     }
@@ -45,7 +43,7 @@ export function joinProductGroup(files: ControlGroupFiles = ownControlGroup): ()
     removeLeftOver(groups, PRODUCT_GROUP);
     path = makeGroup(groups, PRODUCT_GROUP);
     takeShare(path);
-    enter(path, process.pid);
+    enterGroup(path, process.pid);
   } catch {
     leave();
   }
@@ -57,7 +55,7 @@ export function takeIntoProductGroup(pid: number, files: ControlGroupFiles = own
   const groups = cpuGroups(files);
   if (groups === undefined || groups.own === groups.root) return;
   try {
-    enter(groups.own, pid);
+    enterGroup(groups.own, pid);
   } catch {
     // It has ended, or is not ours to move.
   }
