@@ -24,6 +24,7 @@ export function extractTokenFromRequest(request: { readonly headers: IncomingHtt
 
 // RFC 6749 §2.3.1: both halves are form-encoded before Base64.
 const formDecoded = (text: string): string | null => {
+  if (!/[%+]/.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll('+', '%20'));
   } catch {

@@ -13,6 +13,7 @@ export function parseForm(bytes: Buffer): Record<string, unknown> {
   if (!isUtf8(bytes)) throw bodyMalformed();
   let isText = true;
   const decode = (text: string): string => {
+    if (!text.includes('%')) return text;
     try {
       return decodeURIComponent(text.replaceAll(STRAY_PERCENT, '%25'));
     } catch {

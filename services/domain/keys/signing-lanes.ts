@@ -4,8 +4,11 @@ import { signEs256 } from './ecdsa-signature.ts';
 import { signingUnavailable } from './errors.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
 
-/** RS256 runs in libuv's pool, which has four threads: more in flight would only wait there, before file and DNS work. */
-const RSA_IN_FLIGHT = 4;
+/**
+ * RS256 runs in libuv's pool, which has four threads. One more waits for each, so that a thread that ends begins the
+ * next and need not be put to sleep and woken; more would only wait there, before file and DNS work.
+ */
+const RSA_IN_FLIGHT = 8;
 /** ES256 and EdDSA sign in place, about 20 µs each: this many hold the event loop under a millisecond. */
 const IN_PLACE_PER_TURN = 32;
 /** A queue longer than this is longer than any caller's patience. */

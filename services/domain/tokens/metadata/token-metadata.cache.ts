@@ -36,8 +36,8 @@ export type TokenMetadataPorts = Pick<Ports, 'redis'> & HasKeyRing;
 
 const keyOf = (tokenId: string): string => `sallyport:token:${tokenId}`;
 
-const macOf = (key: Buffer, tokenId: string, text: string): Buffer =>
-  createHmac('sha256', hmacKey(key)).update(`token metadata\0${tokenId}\0${text}`).digest();
+const macOf = (key: Buffer, tokenId: string, text: string): string =>
+  createHmac('sha256', hmacKey(key)).update(`token metadata\0${tokenId}\0${text}`).digest('base64url');
 
 /**
  * `<key version>.<mac>.<JSON>`. The MAC names the token: who writes Redis can take metadata away, but neither invent a
@@ -46,7 +46,7 @@ const macOf = (key: Buffer, tokenId: string, text: string): Buffer =>
 function signed({ keyRing }: HasKeyRing, tokenId: string, metadata: TokenMetadata): string {
   const { version, key } = keyRing.secret('identifier');
   const text = JSON.stringify(metadata);
-  return `${version}.${macOf(key, tokenId, text).toString('base64url')}.${text}`;
+  return `${version}.${macOf(key, tokenId, text)}.${text}`;
 }
 
 const SIGNED = /^(\d{1,5})\.([\w-]{43})\.(.*)$/s;
@@ -56,7 +56,7 @@ function opened({ keyRing }: HasKeyRing, tokenId: string, value: string | null):
   const [, version, mac, text] = SIGNED.exec(value ?? '') ?? [];
   const key = version === undefined ? undefined : keyRing.secretVersion('identifier', Number(version));
   if (key === undefined || mac === undefined || text === undefined) return null;
-  if (!timingSafeEqual(Buffer.from(mac, 'base64url'), macOf(key, tokenId, text))) return null;
+  if (!timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, tokenId, text)))) return null;
   return JSON.parse(text) as TokenMetadata;
 }
 
