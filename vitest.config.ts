@@ -41,7 +41,8 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
-      { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'] } },
+      // Most of a short file's time was loading the same modules: files share a worker, so a test leaves no state in them.
+      { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'], isolate: false } },
       { test: { ...onStores, name: 'integration', include: ['**/*.integration.test.ts'] } },
     ],
   },
