@@ -22,8 +22,13 @@ function bash(
   signal: AbortSignal,
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((done, fail) => {
-    const options = { cwd: ROOT, env: { ...process.env, ...env }, signal };
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], options);
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      // A bash that reads from a socket takes itself for a remote shell's, and reads the start-up files of its machine.
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal,
+    });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));

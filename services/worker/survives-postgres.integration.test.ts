@@ -50,8 +50,8 @@ test.each(['SIGKILL', 'SIGINT'] as const)(
     await eventually('the end', async () => (await world.queue().getJobState(effectJobId(signal))) === 'completed');
     expect(await effects(signal)).toHaveLength(1);
     // The timetable goes on too.
-    await world.makeDue();
     const before = (await effects('scheduled')).length;
+    await world.makeDue();
     await eventually('the next scheduled run', async () => (await effects('scheduled')).length > before);
   },
 );
