@@ -12,16 +12,16 @@ const clientTokenRecordBatch = defineStatement(
      INSERT INTO audit_outbox
        (event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail, traceparent,
          occurred_at)
-     SELECT e.*, audit_event_at(e.event_id) FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-       $9::text[], $10::text[], $11::jsonb[], $12::text[])
-       AS e(event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail, traceparent)
+     SELECT (e->>0)::uuid, e->>1, e->>2, e->>3, e->>4, e->>5, e->>6, e->>7, e->>8, e->>9, (e->>10)::jsonb, e->>11,
+       audit_event_at((e->>0)::uuid)
+     FROM jsonb_array_elements($1::jsonb) AS e
      ON CONFLICT (event_id, occurred_at) DO NOTHING RETURNING outcome
    )
-   UPDATE token_totals SET issued = issued + (SELECT count(*) FROM logged WHERE outcome = 'ok') WHERE slot = $13`,
+   UPDATE token_totals SET issued = issued + (SELECT count(*) FROM logged WHERE outcome = 'ok') WHERE slot = $2`,
 );
 
 /** Records tokens that clients got, and refusals, in one commit; every row carries its event id. */
 export async function recordClientTokens(sql: Sql, rows: readonly AuditRow[], turn: number): Promise<void> {
-  const columns = Array.from({ length: 12 }, (_, column) => rows.map((row) => row[column]));
-  await sql.query(clientTokenRecordBatch, [...columns, turn % TOTAL_SLOTS]);
+  // One text: the driver's own spelling of arrays costs a row four times as much.
+  await sql.query(clientTokenRecordBatch, [JSON.stringify(rows), turn % TOTAL_SLOTS]);
 }
