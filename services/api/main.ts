@@ -9,6 +9,7 @@ import { letHelpersGiveWay } from '../platform/process/give-way.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { takeShortTurns } from '../platform/process/short-slice.ts';
 import { steadyEngine } from '../platform/process/steady-engine.ts';
+import { startSigningThreads } from '../platform/signing/signing-threads.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { inputsOf } from './inputs.ts';
@@ -19,7 +20,8 @@ import * as instruments from './telemetry.ts';
 steadyEngine();
 await runProcess('sallyport-api', instruments, async (config, log) => {
   const inputs = inputsOf(config, log);
-  const composed = await compose(inputs);
+  const rsaSigner = config.keys.algorithm === 'RS256' ? startSigningThreads({ log }) : undefined;
+  const composed = await compose({ ...inputs, rsaSigner });
   const { poll, ports } = composed;
   const people = startPeopleThread({
     log,
@@ -53,6 +55,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       await app.drain(drainSeconds * 1_000);
       await people.close();
       await composed.close();
+      await rsaSigner?.close();
       await metrics?.close();
       stopWatching();
     },

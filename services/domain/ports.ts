@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Statement } from '../platform/define/statement.ts';
 
 export type Row = Record<string, unknown>;
@@ -74,6 +75,16 @@ export type Random = {
   bytes(count: number): Buffer;
   /** UUIDv7 (RFC 9562 §5.7). */
   uuid(): string;
+};
+
+/** RS256 signatures (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 §3.3) off the calling thread. */
+export type RsaSigner = {
+  /** Batches it works on at once. */
+  readonly lanes: number;
+  /** Inputs of one batch at most. */
+  readonly maxBatch: number;
+  /** Base64url signatures by this key, in the order of the inputs. Rejects where it cannot tell; nothing is half done. */
+  sign(inputs: readonly string[], key: KeyObject): Promise<readonly string[]>;
 };
 
 /** AES-256-GCM under the key-encryption key. `context` is authenticated: a value opens only where it was sealed. */

@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { BackoffPolicy } from './backoff.ts';
 import { SupervisedChild } from './child.ts';
@@ -41,9 +40,6 @@ export function createFleet(options: FleetOptions): SupervisedChild[] {
         // A crashed predecessor leaves its socket behind, and listening on it would fail.
         rmSync(socketPath, { force: true });
         return {
-          // Signatures are made in this pool: on a smaller machine its four threads get into each other's way, on a
-          // larger one they leave cores idle.
-          UV_THREADPOOL_SIZE: String(Math.max(2, availableParallelism())),
           ...options.env(),
           SALLYPORT_PROCESS: name,
           SALLYPORT_METRICS_SOCKET: socketPath,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { NICE } from '../../platform/process/give-way.ts';
 import {
   claimsIn,
   issueFor,
@@ -109,6 +110,20 @@ describe('started at once on an empty database', () => {
       expect((await refresh(taker, person.tokens.refresh_token)).status).toBe(200);
     }
   });
+
+  test.runIf(process.platform === 'linux')(
+    'each signs in threads of its own, which give way to the one that answers',
+    () => {
+      for (const pid of [one, two].map((product) => product.apiPid()!)) {
+        const threads = readdirSync(`/proc/${pid}/task`).map((thread) => ({
+          name: readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim(),
+          priority: getPriority(Number(thread)),
+        }));
+        const signing = threads.filter(({ name }) => name === 'signer').map(({ priority }) => priority);
+        expect(signing).toEqual(Array(Math.min(availableParallelism(), 4)).fill(NICE));
+      }
+    },
+  );
 });
 
 describe('T2: parallel refreshes of one token over two copies', () => {

@@ -1,6 +1,6 @@
 import type { keySettings } from '../../platform/config/keys.ts';
 import type { SettingsOf } from '../../platform/define/setting.ts';
-import type { Ports } from '../ports.ts';
+import type { Ports, RsaSigner } from '../ports.ts';
 import { createSharedTurns } from '../shared-turns.ts';
 import { createDatabaseClock } from './database-clock.ts';
 import { signingUnavailable } from './errors.ts';
@@ -62,12 +62,13 @@ type Loaded = {
   readonly secrets: ServerSecrets;
 };
 
+/** @param ports `rsaSigner`: for a process that signs all the time; without one Node's own pool signs */
 export function createKeyRing(
-  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'>,
+  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'> & { readonly rsaSigner?: RsaSigner | undefined },
   settings: KeyRingSettings,
 ): KeyRing {
   const { clock, vault, sql } = ports;
-  const lanes = createSigningLanes();
+  const lanes = createSigningLanes(ports.rsaSigner);
   const { hear, offsetMs, isRight: isClockRight } = createDatabaseClock(clock);
   const boundMs = settings.ringBoundSeconds * 1_000;
   let loaded: Loaded | undefined;

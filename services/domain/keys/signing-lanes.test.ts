@@ -1,7 +1,9 @@
 import { createHook } from 'node:async_hooks';
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { isAppError } from '../../platform/define/error.ts';
+import type { RsaSigner } from '../ports.ts';
 import { createSigningLanes } from './signing-lanes.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
@@ -26,13 +28,13 @@ function countInFlight(): { most(): number; stop(): void } {
 }
 
 describe('RS256', () => {
-  test('at most eight signatures are in flight, and all that wait are signed', async () => {
+  test('Node’s pool works on four signatures at most, and all that wait are signed', async () => {
     const lanes = createSigningLanes();
     const counted = countInFlight();
     const inputs = Array.from({ length: 40 }, (_, index) => `header.payload${index}`);
     const tokens = await Promise.all(inputs.map((input) => lanes.sign(input, 'RS256', rsa.privateKey)));
     counted.stop();
-    expect(counted.most()).toBe(8);
+    expect(counted.most()).toBe(4);
     expect(tokens.map((token) => inputOf(token).toString())).toEqual(inputs);
     for (const token of tokens) expect(verify('sha256', inputOf(token), rsa.publicKey, signatureOf(token))).toBe(true);
   });
@@ -46,6 +48,71 @@ describe('RS256', () => {
       keys.map((key) => (key === secret ? 'rejected' : 'fulfilled')),
     );
     await expect(lanes.sign('a.b', 'RS256', rsa.privateKey)).resolves.toMatch(/^a\.b\./);
+  });
+});
+
+/** A signer whose batches are answered by the test. */
+function heldSigner(lanes: number, maxBatch: number) {
+  const batches: { inputs: readonly string[]; key: KeyObject; answer: () => void; fail: () => void }[] = [];
+  const signer: RsaSigner = {
+    lanes,
+    maxBatch,
+    sign: (inputs, key) =>
+      new Promise((resolve, reject) => {
+        const answer = (): void => resolve(inputs.map((input) => `signed-${input}`));
+        batches.push({ inputs, key, answer, fail: () => reject(new Error('gone')) });
+      }),
+  };
+  return { signer, batches };
+}
+
+describe('RS256 in threads of our own', () => {
+  const other = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+
+  test('a lone one waits for nothing; with every thread at work a batch grows, of one key, up to its limit', async () => {
+    const { signer, batches } = heldSigner(2, 3);
+    const lanes = createSigningLanes(signer);
+    const keys = [...Array(7).fill(rsa.privateKey), other.privateKey, rsa.privateKey] as KeyObject[];
+    const tokens = keys.map((key, index) => lanes.sign(String(index), 'RS256', key));
+    expect(batches.map(({ inputs }) => inputs)).toEqual([['0'], ['1']]);
+    for (let index = 0; index < 6; index += 1) {
+      batches[index]?.answer();
+      await nextTurn();
+    }
+    expect(batches.map(({ inputs }) => inputs)).toEqual([['0'], ['1'], ['2', '3', '4'], ['5', '6'], ['7'], ['8']]);
+    expect(batches[4]?.key).toBe(other.privateKey);
+    expect(await Promise.all(tokens)).toEqual(keys.map((_, index) => `${index}.signed-${index}`));
+  });
+
+  test('between a few answers of a batch everybody else gets a turn', async () => {
+    const { signer, batches } = heldSigner(1, 16);
+    const lanes = createSigningLanes(signer);
+    let answered = 0;
+    for (let index = 0; index < 11; index += 1)
+      void lanes.sign(String(index), 'RS256', rsa.privateKey).then(() => (answered += 1));
+    batches[0]?.answer();
+    await nextTurn();
+    expect([answered, batches[1]?.inputs.length]).toEqual([1, 10]);
+    batches[1]?.answer();
+    const inEachTurn: number[] = [];
+    while (answered < 11) {
+      const before = answered;
+      await nextTurn();
+      inEachTurn.push(answered - before);
+    }
+    expect(Math.max(...inEachTurn)).toBeLessThanOrEqual(4);
+  });
+
+  test('what the threads fail to sign is signed in Node’s pool', async () => {
+    const { signer, batches } = heldSigner(1, 16);
+    const lanes = createSigningLanes(signer);
+    const tokens = ['a.0', 'a.1', 'a.2'].map((input) => lanes.sign(input, 'RS256', rsa.privateKey));
+    for (let index = 0; index < 2; index += 1) {
+      batches[index]?.fail();
+      await tokens[index];
+    }
+    for (const token of await Promise.all(tokens))
+      expect(verify('sha256', inputOf(token), rsa.publicKey, signatureOf(token))).toBe(true);
   });
 });
 

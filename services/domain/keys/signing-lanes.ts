@@ -1,18 +1,18 @@
 import { createHmac, type KeyObject, sign as signBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tokenSignDuration } from '../../../observability/metrics/tokens.ts';
+import type { RsaSigner } from '../ports.ts';
 import { signEs256 } from './ecdsa-signature.ts';
 import { signingUnavailable } from './errors.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
+import { poolSigner, signInPool } from './pool-signer.ts';
 
-/**
- * RS256 runs in libuv's pool, which has four threads. One more waits for each, so that a thread that ends begins the
- * next and need not be put to sleep and woken; more would only wait there, before file and DNS work.
- */
-const RSA_IN_FLIGHT = 8;
 /** ES256 and EdDSA sign in place, about 20 µs each: this many hold the event loop under a millisecond. */
 const IN_PLACE_PER_TURN = 32;
 /** A queue longer than this is longer than any caller's patience. */
 const WAITING_LIMIT = 8_192;
+/** What follows a signature takes some tenths of a millisecond: between so many, others get their turn. */
+const ANSWERS_PER_TURN = 4;
 
 type Work = {
   readonly input: string;
@@ -29,6 +29,9 @@ class Queue {
   #head = 0;
   get length(): number {
     return this.#items.length - this.#head;
+  }
+  get first(): Work | undefined {
+    return this.#items[this.#head];
   }
   push(work: Work): void {
     this.#items.push(work);
@@ -77,36 +80,52 @@ export type SigningLanes = {
   sign(input: string, alg: KeyAlgorithm, key: KeyObject): Promise<string>;
 };
 
-/** Signing that never holds the event loop: RSA in threads, a few at a time; the rest in place, a few a turn. */
-export function createSigningLanes(): SigningLanes {
+/**
+ * Signing that never holds the event loop: RSA in threads, in batches as soon as they all have work; the rest in place,
+ * a few a turn. What those threads fail to sign is signed in Node's own pool: a thread that dies costs nobody a token.
+ */
+export function createSigningLanes(rsaSigner: RsaSigner = poolSigner): SigningLanes {
   const waitingRsa = new Queue();
   const waitingInPlace = new Queue();
   let inFlight = 0;
   let thisTurn = 0;
   let turnBooked = false;
 
-  function startRsa(work: Work): void {
-    inFlight += 1;
-    let underWay: Work | undefined = work;
-    const end = (err: Error | null, signature?: Buffer): void => {
-      const ended = underWay as Work;
-      // Node's job, and its callback with it, lives until the whole heap is collected: it must not hold the request.
-      underWay = undefined;
-      inFlight -= 1;
-      const next = waitingRsa.shift();
-      if (next) startRsa(next);
-      if (err || !signature) ended.reject(err);
-      else finish(ended, signature.toString('base64url'));
-    };
+  /** What waits longest, and what waits behind it for the same key. */
+  function takeBatch(): Work[] {
+    const { key } = waitingRsa.first as Work;
+    const batch: Work[] = [];
+    while (batch.length < rsaSigner.maxBatch && waitingRsa.first?.key === key) batch.push(waitingRsa.shift() as Work);
+    return batch;
+  }
+
+  async function signBatch(batch: readonly Work[]): Promise<readonly string[]> {
+    const [inputs, { key }] = [batch.map(({ input }) => input), batch[0] as Work];
     try {
-      signBytes('sha256', Buffer.from(work.input, 'latin1'), work.key, end);
-    } catch (err) {
-      // A key it cannot use throws at once, before any callback.
-      end(err as Error);
+      return await rsaSigner.sign(inputs, key);
+    } catch {
+      return Promise.all(inputs.map((input) => signInPool(input, key)));
     }
   }
 
-  function nextTurn(): void {
+  async function startRsa(batch: readonly Work[]): Promise<void> {
+    inFlight += 1;
+    const signed = await signBatch(batch).catch((err: unknown) => {
+      for (const work of batch) work.reject(err);
+    });
+    inFlight -= 1;
+    pumpRsa();
+    for (const [index, signature] of (signed ?? []).entries()) {
+      if (index > 0 && index % ANSWERS_PER_TURN === 0) await nextTurn();
+      finish(batch[index] as Work, signature);
+    }
+  }
+
+  function pumpRsa(): void {
+    while (inFlight < rsaSigner.lanes && waitingRsa.length > 0) void startRsa(takeBatch());
+  }
+
+  function takeTurn(): void {
     turnBooked = false;
     thisTurn = 0;
     while (waitingInPlace.length > 0 && thisTurn < IN_PLACE_PER_TURN) startInPlace(waitingInPlace.shift() as Work);
@@ -116,7 +135,7 @@ export function createSigningLanes(): SigningLanes {
   function bookTurn(): void {
     if (turnBooked) return;
     turnBooked = true;
-    setImmediate(nextTurn);
+    setImmediate(takeTurn);
   }
 
   function startInPlace(work: Work): void {
@@ -127,10 +146,10 @@ export function createSigningLanes(): SigningLanes {
 
   function accept(work: Work): void {
     const queue = work.alg === 'RS256' ? waitingRsa : waitingInPlace;
-    if (work.alg === 'RS256' && inFlight < RSA_IN_FLIGHT) startRsa(work);
-    else if (work.alg !== 'RS256' && thisTurn < IN_PLACE_PER_TURN && queue.length === 0) startInPlace(work);
+    if (work.alg !== 'RS256' && thisTurn < IN_PLACE_PER_TURN && queue.length === 0) startInPlace(work);
     else if (queue.length < WAITING_LIMIT) queue.push(work);
     else work.reject(signingUnavailable({ retryAfterSeconds: 2 }));
+    pumpRsa();
   }
 
   return {

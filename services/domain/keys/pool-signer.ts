@@ -1,0 +1,18 @@
+import { type KeyObject, sign } from 'node:crypto';
+import type { RsaSigner } from '../ports.ts';
+
+/** One RS256 signature in Node's own pool, base64url. */
+export const signInPool = (input: string, key: KeyObject): Promise<string> =>
+  new Promise((resolve, reject) => {
+    sign('sha256', Buffer.from(input, 'latin1'), key, (err, signature) => {
+      if (err) reject(err);
+      else resolve(signature.toString('base64url'));
+    });
+  });
+
+/** For processes that sign now and then. The pool has four threads: more in flight would only wait there, before file and DNS work. */
+export const poolSigner: RsaSigner = {
+  lanes: 4,
+  maxBatch: 1,
+  sign: (inputs, key) => Promise.all(inputs.map((input) => signInPool(input, key))),
+};

@@ -1,0 +1,77 @@
+import { createSecretKey, generateKeyPairSync, randomBytes, verify } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { afterEach, expect, test } from 'vitest';
+import type { Log } from '../../domain/ports.ts';
+import { NICE } from '../process/give-way.ts';
+import { eventually } from '../testing/eventually.ts';
+import { type SigningThreads, type SigningThreadsOptions, startSigningThreads } from './signing-threads.ts';
+
+const errors: string[] = [];
+const log: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: (_fields, message) => void errors.push(message),
+};
+const first = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const second = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const started: SigningThreads[] = [];
+
+function start(options: Omit<SigningThreadsOptions, 'log'> = {}): SigningThreads {
+  const threads = startSigningThreads({ log, ...options });
+  started.push(threads);
+  return threads;
+}
+
+afterEach(async () => {
+  errors.length = 0;
+  for (const threads of started.splice(0)) await threads.close();
+});
+
+const inputsOf = (count: number): string[] => Array.from({ length: count }, (_, index) => `header.payload${index}`);
+const isSigned = (key: typeof first.publicKey, inputs: readonly string[], signatures: readonly string[]): boolean =>
+  signatures.length === inputs.length &&
+  inputs.every((input, index) =>
+    verify('sha256', Buffer.from(input), key, Buffer.from(signatures[index] as string, 'base64url')),
+  );
+
+test('every batch is signed in its order, by the key that came with it, on both threads and one after the other', async () => {
+  const threads = start({ threads: 2 });
+  for (const { privateKey, publicKey } of [first, second, second, first]) {
+    const batches = [inputsOf(16), inputsOf(3)];
+    const signed = await Promise.all(batches.map((inputs) => threads.sign(inputs, privateKey)));
+    for (const [index, inputs] of batches.entries()) expect(isSigned(publicKey, inputs, signed[index]!)).toBe(true);
+  }
+});
+
+test('one batch for each thread: another is rejected, as is a key that signs nothing, and the threads go on', async () => {
+  const threads = start({ threads: 1 });
+  const running = threads.sign(inputsOf(1), createSecretKey(randomBytes(32)));
+  await expect(threads.sign(inputsOf(1), first.privateKey)).rejects.toThrow('no thread is there');
+  await expect(running).rejects.toThrow('the key signs nothing');
+  expect(isSigned(first.publicKey, inputsOf(2), await threads.sign(inputsOf(2), first.privateKey))).toBe(true);
+  expect(errors).toEqual([]);
+});
+
+test('a thread that dies rejects what it had in hand, and another takes its place', async () => {
+  const entry = new URL('../testing/processes/failing-signer.ts', import.meta.url);
+  const threads = start({ threads: 1, entry, restartMs: 10 });
+  const fate = (): Promise<string> => threads.sign(inputsOf(1), first.privateKey).then(String, String);
+  expect(await fate()).toContain('has ended');
+  expect(await fate()).toContain('no thread is there');
+  expect(errors).toEqual(['a thread that signs failed']);
+  await eventually('another thread', async () => (await fate()).includes('has ended'));
+});
+
+test.runIf(process.platform === 'linux')('they give way to the thread that answers, and end with it', async () => {
+  const signers = (): string[] =>
+    readdirSync('/proc/self/task').filter(
+      (thread) => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim() === 'signer',
+    );
+  const threads = start({ threads: 2 });
+  await Promise.all([threads.sign(inputsOf(1), first.privateKey), threads.sign(inputsOf(1), first.privateKey)]);
+  expect(signers().map((thread) => getPriority(Number(thread)))).toEqual([NICE, NICE]);
+  await threads.close();
+  await eventually('their end', () => signers().length === 0);
+});
