@@ -20,6 +20,8 @@ const onStores = {
   globalSetup: ['services/platform/testing/global-services.ts'],
   // Two cores: a file with its own servers and load is enough beside one other.
   maxWorkers: 2,
+  // Most of a short file's time was loading the same modules: files share a worker, so a test leaves no state in them.
+  isolate: false,
 };
 
 export default defineConfig({
@@ -41,8 +43,7 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
-      // Most of a short file's time was loading the same modules: files share a worker, so a test leaves no state in them.
-      { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'], isolate: false } },
+      { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'] } },
       { test: { ...onStores, name: 'integration', include: ['**/*.integration.test.ts'] } },
     ],
   },
