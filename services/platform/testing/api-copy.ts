@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { App } from '../../api/app.ts';
 import { type Composed, compose } from '../../api/compose.ts';
+import type { ComposeInput } from '../../api/compose-views.ts';
 import { createServer } from '../../api/server.ts';
 import { createClient } from '../../domain/access/create-client.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
@@ -12,6 +13,7 @@ import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
 import type { Endpoint } from '../define/endpoint.ts';
+import { isAppError } from '../define/error.ts';
 import { createFileMarks } from '../marks/file-marks.ts';
 import { createSql, createTransact } from '../postgres/pool.ts';
 import { createPatientPool } from './patient-stores.ts';
@@ -49,13 +51,25 @@ export const newAuthSecret = (): string => randomBytes(32).toString('base64url')
 /** A child proves itself by a hash, which takes a quarter of a second: few tests need two. */
 const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 
+const STARTS = 5;
+
+/** A start that finds a busy machine's Postgres silent for a second is tried again, as a supervisor does. */
+async function composed(input: ComposeInput, startsLeft = STARTS): Promise<Composed> {
+  try {
+    return await compose(input);
+  } catch (err) {
+    if (startsLeft === 1 || !isAppError(err) || err.code !== 'store_unavailable') throw err;
+    return composed(input, startsLeft - 1);
+  }
+}
+
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;
   const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load', ...oneHasher };
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
-  const composed = await compose({
+  const copy = await composed({
     config,
     databaseUrl,
     redisUrl,
@@ -64,19 +78,19 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     marks: createFileMarks(marksDir),
     log: quietLog,
   });
-  const app = createServer(composed, config, { publicUrl, version: 'test' });
-  composed.poll.start();
-  await Promise.all([composed.poll.ready(), options.hashes === false || composed.ports.hasher.dummyDigest()]);
+  const app = createServer(copy, config, { publicUrl, version: 'test' });
+  copy.poll.start();
+  await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.dummyDigest()]);
   await app.fastify.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.fastify.server.address() as AddressInfo;
   return {
-    ...composed,
+    ...copy,
     url: `http://127.0.0.1:${port}`,
     bound: app.bound,
     routes: app.routes,
     stop: async () => {
       await app.fastify.close();
-      await composed.close();
+      await copy.close();
       if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
     },
   };
