@@ -5,7 +5,7 @@ import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
 import { measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
 
 const connections = 64;
-/** As many signatures as libuv's pool works on at once. */
+/** As many signatures as Node's pool works on at once. Each is a job of its own there: batches of ours may cost less. */
 const signaturesInFlight = 4;
 
 /** ES256: what a commit costs does not hide behind a signature five times its price. */

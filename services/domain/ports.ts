@@ -83,7 +83,7 @@ export type RsaSigner = {
   readonly lanes: number;
   /** Inputs of one batch at most. */
   readonly maxBatch: number;
-  /** Base64url signatures by this key, in the order of the inputs. Rejects where it cannot tell; nothing is half done. */
+  /** Base64url signatures by this key, in the order of the inputs. Rejects where it did not sign: ask elsewhere. */
   sign(inputs: readonly string[], key: KeyObject): Promise<readonly string[]>;
 };
 

@@ -10,7 +10,7 @@ import {
   openKeyWorld,
   ringSettings,
 } from '../../platform/testing/worlds/key-world.ts';
-import type { Clock, Sql } from '../ports.ts';
+import type { Clock, RsaSigner, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { createKeyRing } from './key-ring.ts';
@@ -49,6 +49,24 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
     expect(Object.keys(keys[0] ?? {}).sort()).toEqual(['kty', 'use', 'alg', 'kid', ...members].sort());
     expect(keys).toMatchObject([{ use: 'sig', alg }]);
   });
+});
+
+test('RS256 tokens are signed by the signer it is given', async () => {
+  await world.startRing('RS256');
+  const signed: (readonly string[])[] = [];
+  const rsaSigner: RsaSigner = {
+    lanes: 1,
+    maxBatch: 16,
+    sign: async (inputs) => {
+      signed.push(inputs);
+      return inputs.map(() => 'by-it');
+    },
+  };
+  const ring = createKeyRing({ ...ports, rsaSigner }, ringSettings('RS256'));
+  await ring.load();
+  const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
+  expect(token).toMatch(/\.by-it$/);
+  expect(signed).toEqual([[token.slice(0, token.lastIndexOf('.'))]]);
 });
 
 describe('HS256 mode', () => {

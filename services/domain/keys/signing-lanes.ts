@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject, sign as signBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runDetached } from '../../../observability/http-span.ts';
 import { tokenSignDuration } from '../../../observability/metrics/tokens.ts';
 import type { RsaSigner } from '../ports.ts';
 import { signEs256 } from './ecdsa-signature.ts';
@@ -23,7 +24,10 @@ type Work = {
   readonly reject: (reason: unknown) => void;
 };
 
-/** First in, first out, without moving what waits. */
+/** So many places of what has left are given back at once. */
+const PLACES_KEPT = 1_024;
+
+/** First in, first out; what waits is moved only now and then. */
 class Queue {
   #items: (Work | undefined)[] = [];
   #head = 0;
@@ -40,8 +44,8 @@ class Queue {
     const work = this.#items[this.#head];
     this.#items[this.#head] = undefined;
     this.#head += 1;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
+    if (this.#head === this.#items.length || this.#head >= PLACES_KEPT) {
+      this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
     return work;
@@ -100,7 +104,8 @@ export function createSigningLanes(rsaSigner: RsaSigner = poolSigner): SigningLa
   }
 
   async function signBatch(batch: readonly Work[]): Promise<readonly string[]> {
-    const [inputs, { key }] = [batch.map(({ input }) => input), batch[0] as Work];
+    const { key } = batch[0] as Work;
+    const inputs = batch.map(({ input }) => input);
     try {
       return await rsaSigner.sign(inputs, key);
     } catch {
@@ -122,7 +127,8 @@ export function createSigningLanes(rsaSigner: RsaSigner = poolSigner): SigningLa
   }
 
   function pumpRsa(): void {
-    while (inFlight < rsaSigner.lanes && waitingRsa.length > 0) void startRsa(takeBatch());
+    // A batch is part of no request, least of all of the one whose answer began it.
+    while (inFlight < rsaSigner.lanes && waitingRsa.length > 0) void runDetached(() => startRsa(takeBatch()));
   }
 
   function takeTurn(): void {

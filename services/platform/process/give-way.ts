@@ -4,7 +4,7 @@ import { getPriority, setPriority } from 'node:os';
 /** A tenth of the share of an ordinary thread where both want the processor, all of it where nobody else does. */
 export const NICE = 10;
 
-/** As Node names the threads that sign and read files, and those that compile and collect, for all of a process. */
+/** As Node names the threads of its pool (files, names, a signature now and then), and those that compile and collect. */
 const HELPERS: ReadonlySet<string> = new Set(['libuv-worker', 'V8Worker']);
 
 // Linux alone counts the nice value by thread.
@@ -30,8 +30,8 @@ export function giveWayHere(): void {
 }
 
 /**
- * The threads that help this process let ordinary ones go first: a signature is a millisecond in one piece and a
- * compilation several. The price: a collection waits for those of them that take part in it.
+ * The threads that help this process let ordinary ones go first: a signature is a third of a millisecond in one
+ * piece and a compilation several. The price: a collection waits for those of them that take part in it.
  * @returns how many; none where nice values are not counted by thread
  */
 export async function letHelpersGiveWay(): Promise<number> {

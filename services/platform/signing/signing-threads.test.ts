@@ -30,6 +30,15 @@ afterEach(async () => {
 });
 
 const inputsOf = (count: number): string[] => Array.from({ length: count }, (_, index) => `header.payload${index}`);
+const ready = (threads: SigningThreads): Promise<unknown> =>
+  eventually('every thread', () =>
+    Promise.all(Array.from({ length: threads.lanes }, () => threads.sign(inputsOf(1), first.privateKey))).catch(
+      () => undefined,
+    ),
+  );
+const entryOf = (name: string): URL => new URL(`../testing/processes/${name}.ts`, import.meta.url);
+const fateOf = (threads: SigningThreads): Promise<string> =>
+  threads.sign(inputsOf(1), first.privateKey).then(String, String);
 const isSigned = (key: typeof first.publicKey, inputs: readonly string[], signatures: readonly string[]): boolean =>
   signatures.length === inputs.length &&
   inputs.every((input, index) =>
@@ -38,6 +47,7 @@ const isSigned = (key: typeof first.publicKey, inputs: readonly string[], signat
 
 test('every batch is signed in its order, by the key that came with it, on both threads and one after the other', async () => {
   const threads = start({ threads: 2 });
+  await ready(threads);
   for (const { privateKey, publicKey } of [first, second, second, first]) {
     const batches = [inputsOf(16), inputsOf(3)];
     const signed = await Promise.all(batches.map((inputs) => threads.sign(inputs, privateKey)));
@@ -47,21 +57,47 @@ test('every batch is signed in its order, by the key that came with it, on both 
 
 test('one batch for each thread: another is rejected, as is a key that signs nothing, and the threads go on', async () => {
   const threads = start({ threads: 1 });
+  await ready(threads);
   const running = threads.sign(inputsOf(1), createSecretKey(randomBytes(32)));
   await expect(threads.sign(inputsOf(1), first.privateKey)).rejects.toThrow('no thread is there');
   await expect(running).rejects.toThrow('the key signs nothing');
   expect(isSigned(first.publicKey, inputsOf(2), await threads.sign(inputsOf(2), first.privateKey))).toBe(true);
-  expect(errors).toEqual([]);
+  expect(errors).toEqual(['a key signs nothing']);
 });
 
-test('a thread that dies rejects what it had in hand, and another takes its place', async () => {
-  const entry = new URL('../testing/processes/failing-signer.ts', import.meta.url);
-  const threads = start({ threads: 1, entry, restartMs: 10 });
-  const fate = (): Promise<string> => threads.sign(inputsOf(1), first.privateKey).then(String, String);
-  expect(await fate()).toContain('has ended');
-  expect(await fate()).toContain('no thread is there');
-  expect(errors).toEqual(['a thread that signs failed']);
-  await eventually('another thread', async () => (await fate()).includes('has ended'));
+test('a thread that dies at its work rejects what it had in hand, and another takes its place', async () => {
+  const threads = start({ threads: 1, entry: entryOf('failing-signer') });
+  for (let death = 1; death <= 2; death += 1) {
+    await eventually('a thread', async () => (await fateOf(threads)).includes('has ended'));
+    expect(errors).toEqual(Array(death).fill('a thread that signs failed'));
+    expect(await fateOf(threads)).toContain('no thread is there');
+  }
+});
+
+test('threads that die while they have nothing to do are asked for nothing', async () => {
+  const threads = start({ threads: 1, entry: entryOf('fading-signer') });
+  await eventually('three of them', async () => {
+    expect(await fateOf(threads)).toMatch(/no thread is there|has ended/);
+    return errors.length >= 3;
+  });
+});
+
+test('where no thread can be had this one goes on, and asks again', async () => {
+  const threads = start({ threads: 1, entry: new URL('http://threads.test/none') });
+  await eventually('a second try', async () => {
+    expect(await fateOf(threads)).toContain('no thread is there');
+    return errors.length >= 2;
+  });
+  expect(new Set(errors)).toEqual(new Set(['a thread that signs could not be started']));
+});
+
+test('closed in mid-batch the batch is rejected, as is whatever comes after', async () => {
+  const threads = start({ threads: 1 });
+  await ready(threads);
+  const batch = threads.sign(inputsOf(16), first.privateKey).then(String, String);
+  await threads.close();
+  expect(await batch).toContain('has ended');
+  expect(await fateOf(threads)).toContain('no thread is there');
 });
 
 test.runIf(process.platform === 'linux')('they give way to the thread that answers, and end with it', async () => {
@@ -70,7 +106,7 @@ test.runIf(process.platform === 'linux')('they give way to the thread that answe
       (thread) => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim() === 'signer',
     );
   const threads = start({ threads: 2 });
-  await Promise.all([threads.sign(inputsOf(1), first.privateKey), threads.sign(inputsOf(1), first.privateKey)]);
+  await ready(threads);
   expect(signers().map((thread) => getPriority(Number(thread)))).toEqual([NICE, NICE]);
   await threads.close();
   await eventually('their end', () => signers().length === 0);

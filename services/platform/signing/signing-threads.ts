@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Log, RsaSigner } from '../../domain/ports.ts';
@@ -13,76 +12,83 @@ export type SigningThreadsOptions = {
   readonly log: Log;
   readonly threads?: number;
   readonly entry?: URL;
-  readonly restartMs?: number;
 };
 
 /** More only take turns with the thread that waits for them. */
 const THREADS_MAX = 4;
 /** Some five milliseconds of signatures: what is longer makes the first of a batch wait for its last. */
 const MAX_BATCH = 16;
-const RESTART_MS = 1_000;
+const RESTART_MS_MIN = 100;
+const RESTART_MS_MAX = 5_000;
 
-type Lane = {
+type Signer = {
   readonly thread: Worker;
-  /** Held by the thread since its last message. */
-  key: KeyObject | undefined;
   settle: PromiseWithResolvers<readonly string[]> | undefined;
 };
 
 /**
  * Threads that sign for this one, as many as there are processors and four at most. A batch is one message there and
- * one back: a thread that answers requests is woken once for many signatures, not once for each. One that dies is
- * started again; what it had in hand is rejected.
+ * one back: a thread that answers requests is woken once for many signatures, not once for each. One that dies, or
+ * cannot be had, is started again; what it had in hand is rejected.
  */
 export function startSigningThreads(options: SigningThreadsOptions): SigningThreads {
-  const { log, threads = Math.min(availableParallelism(), THREADS_MAX), restartMs = RESTART_MS } = options;
+  const { log, threads = Math.min(availableParallelism(), THREADS_MAX) } = options;
   const entry = options.entry ?? new URL('./thread.ts', import.meta.url);
   const running = new Set<Worker>();
-  let idle: Lane[] = [];
+  let idle: Signer[] = [];
+  let failedStarts = 0;
   let isClosed = false;
 
-  function onAnswer(lane: Lane, answer: FromSigner): void {
-    const { settle } = lane;
-    lane.settle = undefined;
-    lane.thread.unref();
-    idle.push(lane);
-    if (answer === null) settle?.reject(new Error('the key signs nothing'));
-    else settle?.resolve(answer);
+  function startLater(): void {
+    const waitMs = Math.min(RESTART_MS_MIN * 2 ** failedStarts, RESTART_MS_MAX);
+    failedStarts += 1;
+    setTimeout(() => isClosed || start(), waitMs).unref();
   }
 
-  function onExit(lane: Lane): void {
-    running.delete(lane.thread);
-    idle = idle.filter((other) => other !== lane);
-    lane.settle?.reject(new Error('the thread that signed has ended'));
-    if (!isClosed) setTimeout(() => isClosed || start(), restartMs).unref();
+  function onMessage(signer: Signer, message: FromSigner): void {
+    const { settle } = signer;
+    signer.settle = undefined;
+    idle.push(signer);
+    if (message === 'ready') return;
+    failedStarts = 0;
+    if (message !== null) return settle?.resolve(message);
+    log.error({}, 'a key signs nothing');
+    settle?.reject(new Error('the key signs nothing'));
+  }
+
+  function onExit(signer: Signer): void {
+    running.delete(signer.thread);
+    idle = idle.filter((other) => other !== signer);
+    signer.settle?.reject(new Error('the thread that signed has ended'));
+    startLater();
   }
 
   function start(): void {
-    const thread = new Worker(entry, { name: 'signer' });
-    const lane: Lane = { thread, key: undefined, settle: undefined };
-    thread.on('message', (answer: FromSigner) => onAnswer(lane, answer));
-    thread.on('error', (err) => log.error({ err }, 'a thread that signs failed'));
-    thread.on('exit', () => onExit(lane));
-    thread.unref();
-    running.add(thread);
-    idle.push(lane);
+    try {
+      const signer: Signer = { thread: new Worker(entry, { name: 'signer' }), settle: undefined };
+      running.add(signer.thread);
+      signer.thread.on('message', (message: FromSigner) => onMessage(signer, message));
+      signer.thread.on('error', (err) => log.error({ err }, 'a thread that signs failed'));
+      signer.thread.on('exit', () => onExit(signer));
+    } catch (err) {
+      // The system gives no thread: this one goes on.
+      log.error({ err }, 'a thread that signs could not be started');
+      startLater();
+    }
   }
 
   for (let count = 0; count < threads; count += 1) start();
   return {
     lanes: threads,
     maxBatch: MAX_BATCH,
-    sign(inputs, key) {
+    async sign(inputs, key) {
       // The one that worked last: its caches are warm.
-      const lane = idle.pop();
-      if (lane === undefined) return Promise.reject(new Error('no thread is there to sign'));
-      lane.settle = Promise.withResolvers();
-      const message: ToSigner = lane.key === key ? { inputs } : { key, inputs };
-      lane.key = key;
-      // A process does not end while somebody waits for a signature.
-      lane.thread.ref();
-      lane.thread.postMessage(message);
-      return lane.settle.promise;
+      const signer = idle.at(-1);
+      if (signer === undefined) throw new Error('no thread is there to sign');
+      signer.thread.postMessage({ key, inputs } satisfies ToSigner);
+      idle.pop();
+      signer.settle = Promise.withResolvers();
+      return signer.settle.promise;
     },
     close: async () => {
       isClosed = true;

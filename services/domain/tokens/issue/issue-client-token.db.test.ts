@@ -4,8 +4,10 @@ import { newPerson } from '../../../platform/testing/flows/people.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
+import { auditRow } from '../../audit/record-event.ts';
 import { signingUnavailable } from '../../keys/errors.ts';
 import type { Caller, Sql } from '../../ports.ts';
+import { tokenIssued } from '../audit-events.ts';
 import { type GrantTokenInput, grantToken, type ProvenKeys } from './grant-token.ts';
 import {
   type ClientTokenInput,
@@ -92,6 +94,24 @@ describe('a client’s own token', () => {
     expect(await outcomeOf(issue({}, client, { revocations: { ...world.ports.revocations, state } }))).toBe(
       'state_rewound',
     );
+  });
+
+  test('a row that Postgres does not take suffers alone: its neighbours of the statement are recorded', async () => {
+    const own = await world.newClient(['reports']);
+    const odd = { ...own, clientId: `${own.clientId}\0` };
+    const clientTokenLog = createClientTokenLog(world.ports, true);
+    const rowOf = (caller: Caller) =>
+      clientTokenLog.submit(
+        auditRow(caller, tokenIssued, {
+          outcome: 'ok',
+          detail: { note: 'it\u2019s "quoted" \\ {NULL}\n\0' },
+          eventId: world.ports.random.uuid(),
+        }),
+      );
+    const outcomes = await Promise.allSettled([rowOf(own), rowOf(odd), rowOf(own)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    const recorded = { outcome: 'ok', target_id: null, detail: { note: 'it\u2019s "quoted" \\ {NULL}\n' } };
+    expect(await eventsOf(own.clientId)).toEqual([recorded, recorded]);
   });
 
   test('with GROUP_COMMIT off has a statement of its own, and the same row', async () => {

@@ -1,6 +1,7 @@
-// THREAD. A thread that signs, and dies in the middle of its work.
+// THREAD. A thread that signs, and dies of its first batch.
 import { parentPort } from 'node:worker_threads';
 
 parentPort?.on('message', () => {
   throw new Error('a defect');
 });
+parentPort?.postMessage('ready');
