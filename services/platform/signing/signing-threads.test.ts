@@ -36,7 +36,6 @@ const ready = (threads: SigningThreads): Promise<unknown> =>
       () => undefined,
     ),
   );
-const entryOf = (name: string): URL => new URL(`../testing/processes/${name}.ts`, import.meta.url);
 const fateOf = (threads: SigningThreads): Promise<string> =>
   threads.sign(inputsOf(1), first.privateKey).then(String, String);
 const isSigned = (key: typeof first.publicKey, inputs: readonly string[], signatures: readonly string[]): boolean =>
@@ -66,7 +65,7 @@ test('one batch for each thread: another is rejected, as is a key that signs not
 });
 
 test('a thread that dies at its work rejects what it had in hand, and another takes its place', async () => {
-  const threads = start({ threads: 1, entry: entryOf('failing-signer') });
+  const threads = start({ threads: 1, entry: new URL('../testing/processes/failing-signer.ts', import.meta.url) });
   for (let death = 1; death <= 2; death += 1) {
     await eventually('a thread', async () => (await fateOf(threads)).includes('has ended'));
     expect(errors).toEqual(Array(death).fill('a thread that signs failed'));
@@ -75,7 +74,7 @@ test('a thread that dies at its work rejects what it had in hand, and another ta
 });
 
 test('threads that die while they have nothing to do are asked for nothing', async () => {
-  const threads = start({ threads: 1, entry: entryOf('fading-signer') });
+  const threads = start({ threads: 1, entry: new URL('../testing/processes/fading-signer.ts', import.meta.url) });
   await eventually('three of them', async () => {
     expect(await fateOf(threads)).toMatch(/no thread is there|has ended/);
     return errors.length >= 3;

@@ -51,9 +51,10 @@ export function startSigningThreads(options: SigningThreadsOptions): SigningThre
     idle.push(signer);
     if (message === 'ready') return;
     failedStarts = 0;
-    if (message !== null) return settle?.resolve(message);
-    log.error({}, 'a key signs nothing');
-    settle?.reject(new Error('the key signs nothing'));
+    if (message === null) {
+      log.error({}, 'a key signs nothing');
+      settle?.reject(new Error('the key signs nothing'));
+    } else settle?.resolve(message);
   }
 
   function onExit(signer: Signer): void {
