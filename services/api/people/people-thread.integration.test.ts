@@ -6,10 +6,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import type { LoginAnswer } from '../../domain/identity/sessions/open-session.ts';
-import type { Caller, Log } from '../../domain/ports.ts';
+import type { Caller } from '../../domain/ports.ts';
 import { stateRewound } from '../../domain/tokens/revocations/revocations-contract.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { prepareKeys } from '../../platform/testing/api-copy.ts';
+import { errorsTo } from '../../platform/testing/quiet-log.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
 import { newPerson } from '../../platform/testing/worlds/identity-world.ts';
 import { type PeopleThread, startPeopleThread } from './people-thread.ts';
@@ -17,12 +18,7 @@ import { type PeopleThread, startPeopleThread } from './people-thread.ts';
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const errors: string[] = [];
-const log: Log = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: (_fields, message) => void errors.push(message),
-};
+const log = errorsTo(errors);
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
 const caller: Caller = {
   kind: 'anonymous',

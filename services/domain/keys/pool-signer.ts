@@ -2,7 +2,7 @@ import { type KeyObject, sign } from 'node:crypto';
 import type { RsaSigner } from '../ports.ts';
 
 /** One RS256 signature in Node's own pool, base64url. */
-export async function signInPool(input: string, key: KeyObject): Promise<string> {
+async function signInPool(input: string, key: KeyObject): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   // Node's job, and its callback with it, lives until the whole heap is collected: it must not hold the input.
   sign('sha256', Buffer.from(input, 'latin1'), key, (err, signature) => {

@@ -1,19 +1,17 @@
 import { createHmac, type KeyObject, sign as signBytes } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { runDetached } from '../../../observability/http-span.ts';
 import { tokenSignDuration } from '../../../observability/metrics/tokens.ts';
+import { answerInTurns } from '../few-a-turn.ts';
 import type { RsaSigner } from '../ports.ts';
 import { signEs256 } from './ecdsa-signature.ts';
 import { signingUnavailable } from './errors.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
-import { poolSigner, signInPool } from './pool-signer.ts';
+import { poolSigner } from './pool-signer.ts';
 
 /** ES256 and EdDSA sign in place, about 20 µs each: this many hold the event loop under a millisecond. */
 const IN_PLACE_PER_TURN = 32;
 /** A queue longer than this is longer than any caller's patience. */
 const WAITING_LIMIT = 8_192;
-/** What follows a signature takes some tenths of a millisecond: between so many, others get their turn. */
-const ANSWERS_PER_TURN = 4;
 
 type Work = {
   readonly input: string;
@@ -109,7 +107,7 @@ export function createSigningLanes(rsaSigner: RsaSigner = poolSigner): SigningLa
     try {
       return await rsaSigner.sign(inputs, key);
     } catch {
-      return Promise.all(inputs.map((input) => signInPool(input, key)));
+      return poolSigner.sign(inputs, key);
     }
   }
 
@@ -120,10 +118,7 @@ export function createSigningLanes(rsaSigner: RsaSigner = poolSigner): SigningLa
     });
     inFlight -= 1;
     pumpRsa();
-    for (const [index, signature] of (signed ?? []).entries()) {
-      if (index > 0 && index % ANSWERS_PER_TURN === 0) await nextTurn();
-      finish(batch[index] as Work, signature);
-    }
+    if (signed) await answerInTurns(batch.length, (index) => finish(batch[index] as Work, signed[index] as string));
   }
 
   function pumpRsa(): void {

@@ -2,18 +2,13 @@ import { createSecretKey, generateKeyPairSync, randomBytes, verify } from 'node:
 import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
-import type { Log } from '../../domain/ports.ts';
 import { NICE } from '../process/give-way.ts';
 import { eventually } from '../testing/eventually.ts';
+import { errorsTo } from '../testing/quiet-log.ts';
 import { type SigningThreads, type SigningThreadsOptions, startSigningThreads } from './signing-threads.ts';
 
 const errors: string[] = [];
-const log: Log = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: (_fields, message) => void errors.push(message),
-};
+const log = errorsTo(errors);
 const first = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const second = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const started: SigningThreads[] = [];

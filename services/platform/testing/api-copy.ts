@@ -54,12 +54,12 @@ const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 const STARTS = 5;
 
 /** A start that finds a busy machine's Postgres silent for a second is tried again, as a supervisor does. */
-async function composed(input: ComposeInput, startsLeft = STARTS): Promise<Composed> {
+async function composePatiently(input: ComposeInput, startsLeft = STARTS): Promise<Composed> {
   try {
     return await compose(input);
   } catch (err) {
     if (startsLeft === 1 || !isAppError(err) || err.code !== 'store_unavailable') throw err;
-    return composed(input, startsLeft - 1);
+    return composePatiently(input, startsLeft - 1);
   }
 }
 
@@ -69,7 +69,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
-  const copy = await composed({
+  const copy = await composePatiently({
     config,
     databaseUrl,
     redisUrl,

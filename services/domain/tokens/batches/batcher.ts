@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { currentRequestTrace, type RequestTrace, withBatchSpan } from '../../../../observability/http-span.ts';
 import { storeUnavailable } from '../../../platform/errors.ts';
+import { answerInTurns } from '../../few-a-turn.ts';
 import type { Clock } from '../../ports.ts';
 import { failureOf } from './statement-failure.ts';
 
@@ -46,8 +46,6 @@ type Member<Item, Result> = {
 
 /** Members of a failed batch run on their own beside the lanes: a blocked one must not hold up the rest. */
 const SINGLES_AT_ONCE = 2;
-/** What follows an answer takes some tenths of a millisecond: between so many, others get their turn. */
-const ANSWERS_PER_TURN = 4;
 /** How late after its deadline a refusal may be. */
 const SWEEP_MS = 100;
 
@@ -91,10 +89,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       () => options.run(members.map((member) => member.item)),
     );
     for (const member of members) member.state = 'settled';
-    for (let index = 0; index < members.length; index += 1) {
-      if (index > 0 && index % ANSWERS_PER_TURN === 0) await nextTurn();
-      (members[index] as Member<Item, Result>).resolve(results[index] as Result);
-    }
+    await answerInTurns(members.length, (index) =>
+      (members[index] as Member<Item, Result>).resolve(results[index] as Result),
+    );
   }
 
   /** Sends, and once more when the outcome is unknown and a repetition harmless. */
