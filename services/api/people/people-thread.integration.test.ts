@@ -163,3 +163,18 @@ test('a thread that cannot start says so', async () => {
   await expect(broken.ready()).rejects.toThrow('ended before it was ready');
   await broken.close();
 });
+
+test('a thread that the system refuses is asked for again, and ends no process', async () => {
+  errors.length = 0;
+  const refused = startPeopleThread({
+    log,
+    caughtUp: async () => {},
+    assertIssuing: () => {},
+    entry: new URL('http://threads.test/none'),
+  });
+  await expect(refused.ready()).rejects.toThrow('ended before it was ready');
+  await expect(refused.signIn(newPerson(), caller)).rejects.toMatchObject({ code: 'login_unavailable' });
+  await vi.waitFor(() => expect(errors.length).toBeGreaterThan(2), { timeout: 60_000 });
+  expect(new Set(errors)).toEqual(new Set(['the thread of logins could not be started']));
+  await refused.close();
+});

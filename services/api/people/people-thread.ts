@@ -42,8 +42,9 @@ const closeMs = 3_000;
 const countMs = 250;
 
 /**
- * Logins and what else costs Better Auth's time, in a thread of its own, with connections, caches and heap of its own: what they cost delays no
- * other request of the process. A thread that dies is started again; what it had in hand is answered 503.
+ * Logins and what else costs Better Auth's time, in a thread of its own, with connections, caches and heap of its own:
+ * what they cost delays no other request of the process. A thread that dies, or cannot be had, is started again; what
+ * it had in hand is answered 503.
  */
 export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
   const waiting = new Map<number, Waiting>();
@@ -61,10 +62,17 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
 
   function start(): void {
     ended = Promise.withResolvers<void>();
-    thread = new Worker(deps.entry ?? new URL('./thread.ts', import.meta.url), {
-      name: 'people',
-      env: deps.env ?? process.env,
-    });
+    try {
+      thread = new Worker(deps.entry ?? new URL('./thread.ts', import.meta.url), {
+        name: 'people',
+        env: deps.env ?? process.env,
+      });
+    } catch (err) {
+      // The system gives no thread: the rest of the process goes on.
+      deps.log.error({ err }, 'the thread of logins could not be started');
+      onExit();
+      return;
+    }
     thread.on('message', onMessage);
     thread.on('error', (err) => deps.log.error({ err }, 'the thread of logins failed'));
     thread.on('exit', onExit);
