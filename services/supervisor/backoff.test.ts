@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { backoffMs, defaultBackoff, failuresAfterCrash } from './backoff.ts';
+import { backoffMs } from '../platform/process/backoff.ts';
+import { defaultBackoff, failuresAfterCrash } from './backoff.ts';
 
 test('the delay doubles with each failure in a row and never passes the cap', () => {
   const delays = Array.from({ length: 9 }, (_, index) => backoffMs(defaultBackoff, index + 1));

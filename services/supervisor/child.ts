@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type RecordedProcess, recordProcess, sendSignal } from '../platform/local/processes.ts';
-import { type BackoffPolicy, backoffMs, failuresAfterCrash } from './backoff.ts';
+import { backoffMs } from '../platform/process/backoff.ts';
+import { type BackoffPolicy, failuresAfterCrash } from './backoff.ts';
 import { type FatalMessage, readChildMessage } from './protocol.ts';
 
 export interface ChildOptions {

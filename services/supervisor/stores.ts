@@ -3,7 +3,8 @@ import { startPostgres } from '../platform/local/postgres.ts';
 import { findRedisUrl, startRedis } from '../platform/local/redis.ts';
 import { ensureRedisBinary } from '../platform/local/redis-binary.ts';
 import type { LocalService } from '../platform/local/shared-service.ts';
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { backoffMs } from '../platform/process/backoff.ts';
+import type { BackoffPolicy } from './backoff.ts';
 
 const lookMs = 500;
 

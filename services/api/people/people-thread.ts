@@ -3,6 +3,7 @@ import { currentRequestTrace } from '../../../observability/http-span.ts';
 import { createJoined } from '../../../observability/metrics/joined.ts';
 import { loginUnavailable } from '../../domain/identity/errors.ts';
 import type { Log } from '../../domain/ports.ts';
+import { backoffMs, ownBackoff } from '../../platform/process/backoff.ts';
 import { type People, peopleBy, type WorkOn } from './people.ts';
 import { errorOf, type FromThread, sentCaller, type ToThread } from './protocol.ts';
 
@@ -36,8 +37,6 @@ type Waiting = {
   readonly end: () => void;
 };
 
-const restartMsMin = 100;
-const restartMsMax = 5_000;
 const closeMs = 3_000;
 const countMs = 250;
 
@@ -119,8 +118,7 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     if (closing) return;
     if (!wasReady) firstReady.reject(new Error('the thread of logins ended before it was ready'));
     failedStarts += 1;
-    const waitMs = Math.min(restartMsMin * 2 ** (failedStarts - 1), restartMsMax);
-    setTimeout(() => closing ?? start(), waitMs).unref();
+    setTimeout(() => closing ?? start(), backoffMs(ownBackoff, failedStarts)).unref();
   }
 
   const workOn: WorkOn = async (name, sent, caller) => {

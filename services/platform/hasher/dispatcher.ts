@@ -1,3 +1,4 @@
+import { backoffMs, ownBackoff } from '../process/backoff.ts';
 import type { HasherClock } from './clock.ts';
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
 import { createFairQueue, type Place } from './fair-queue.ts';
@@ -60,8 +61,6 @@ interface Slot {
 
 // A child that holds one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
 const stuckAfterMs = 30_000;
-const restartDelayMsMin = 100;
-const restartDelayMsMax = 5_000;
 const newestWeight = 0.2;
 const nothing = (): void => {};
 
@@ -245,9 +244,7 @@ function emptySlot(): Slot {
   return { lane: undefined, ready: false, job: undefined, startedJobMs: 0, failedStarts: 0, cancelTimer: nothing };
 }
 
-function restartDelayMs(failedStarts: number): number {
-  return failedStarts === 0 ? 0 : Math.min(restartDelayMsMin * 2 ** (failedStarts - 1), restartDelayMsMax);
-}
+const restartDelayMs = (failedStarts: number): number => (failedStarts === 0 ? 0 : backoffMs(ownBackoff, failedStarts));
 
 function outcomeOf(reply: HashReply): HashOutcome {
   if (reply.kind === 'verified') return reply.matches ? 'matched' : 'mismatched';

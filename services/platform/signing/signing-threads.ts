@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Log, RsaSigner } from '../../domain/ports.ts';
+import { backoffMs, ownBackoff } from '../process/backoff.ts';
 import type { FromSigner, ToSigner } from './protocol.ts';
 
 export type SigningThreads = RsaSigner & {
@@ -18,8 +19,6 @@ export type SigningThreadsOptions = {
 const THREADS_MAX = 4;
 /** Some five milliseconds of signatures: what is longer makes the first of a batch wait for its last. */
 const MAX_BATCH = 16;
-const RESTART_MS_MIN = 100;
-const RESTART_MS_MAX = 5_000;
 
 type Signer = {
   readonly thread: Worker;
@@ -40,9 +39,8 @@ export function startSigningThreads(options: SigningThreadsOptions): SigningThre
   let isClosed = false;
 
   function startLater(): void {
-    const waitMs = Math.min(RESTART_MS_MIN * 2 ** failedStarts, RESTART_MS_MAX);
     failedStarts += 1;
-    setTimeout(() => isClosed || start(), waitMs).unref();
+    setTimeout(() => isClosed || start(), backoffMs(ownBackoff, failedStarts)).unref();
   }
 
   function onMessage(signer: Signer, message: FromSigner): void {
