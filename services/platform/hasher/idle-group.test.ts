@@ -22,11 +22,16 @@ describe('a group for what must give way', () => {
   });
 
   test.each([
-    ['the root group', '1:cpu,cpuacct:/\n', ''],
-    ['that of its product', '1:cpu,cpuacct:/sallyport-product-17\n', 'sallyport-product-17'],
-  ])('the kernel is told: an idle group, then its member; released, it goes back to %s', (_, cgroup, back) => {
-    const path = planted.group(own, ['cpu.idle', 'cgroup.procs']);
-    const released = planted.group(back, ['cgroup.procs']);
+    ['the root group', '1:cpu,cpuacct:/\n', '', ''],
+    [
+      'what serves in its product’s',
+      '1:cpu,cpuacct:/sallyport-product-17/serving\n',
+      'sallyport-product-17',
+      'serving',
+    ],
+  ])('the kernel is told: an idle group, then its member; released, it goes back to %s', (_, cgroup, parent, back) => {
+    const path = planted.group(join(parent, own), ['cpu.idle', 'cgroup.procs']);
+    const released = planted.group(join(parent, back), ['cgroup.procs']);
     const group = makeIdleGroup(planted.files(cgroup));
     group?.add(4_711);
     const told = (file: string): string => readFileSync(file, 'utf8');

@@ -23,9 +23,12 @@ export interface IdleGroup {
 }
 
 /**
- * A group with `cpu.idle`, where this process may make one: it stands in the root group of the `cpu` controller.
- * There and nowhere else Linux shares the processor by session first (sched_autogroup), so that the idle policy of a
- * process holds within its own session only, and whoever else wakes would wait for its slice to end.
+ * A group with `cpu.idle`, where this process may make one: in its product's group, beside what serves, or in the root
+ * group. There Linux shares the processor by session first (sched_autogroup), so that the idle policy of a process
+ * holds within its own session only, and whoever else wakes would wait for its slice to end. HAZARD: beside others in
+ * the root group it does not always give way: what serves must have been served less than its part to go first
+ * (EEVDF), and its claim is settled with whoever is ready when it sleeps, a kernel thread as well. With nobody but
+ * these two in a group the claim lasts.
  * @returns undefined where groups are not ours to make
  */
 export function makeIdleGroup(files: ControlGroupFiles = ownControlGroup): IdleGroup | undefined {

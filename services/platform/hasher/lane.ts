@@ -30,8 +30,8 @@ export interface LaneEvents {
 export type StartLane = (events: LaneEvents) => Lane;
 
 const lowestPriority = 19;
-/** A hash takes a quarter of a second where it may run. */
-const starvingMs = 1_000;
+/** A hash takes a quarter of a second where it may run, twice as long and more where others run most of the time. */
+const starvingMs = 2_000;
 const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 /**
