@@ -1,13 +1,11 @@
 /**
  * Why validate is later in a login storm: how long the API's main thread and the client wait for a processor, and who
  * holds it meanwhile; and how long at a time that thread has one to itself, since whoever comes then waits too. Quiet,
- * beside loops that only spin, in the storm, and beside refreshes. Needs `perf` and the right to trace.
+ * beside loops that only spin, in the storm, and beside refreshes. Needs root: the scheduler's events stay in the
+ * kernel's ring buffer until a phase is over, since a tool that writes them down meanwhile delays what it watches.
  * Run: node load-tests/bench/storm-stalls.ts [seconds a phase]
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchContext } from '../lib/bench.ts';
@@ -22,8 +20,9 @@ const longTurnMs = 2;
 const shownHolders = 8;
 const seconds = Number(process.argv[2] ?? 10);
 
-/** One stay of a thread on a processor: `perf sched timehist`, times in milliseconds. */
+/** One stay of a thread on a processor; milliseconds. */
 interface Stay {
+  readonly thread: number;
   readonly name: string;
   readonly processor: string;
   readonly wantedAtMs: number;
@@ -31,54 +30,95 @@ interface Stay {
   readonly endedAtMs: number;
 }
 
-const row = /^\s*([\d.]+) \[(\d+)\]\s+(.+?)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)\s+(\S+)\s*$/;
+const tracing = '/sys/kernel/tracing';
+const bufferKb = '80000'; // A processor; a busy one writes 3 MB a second.
+const events = ['sched_switch', 'sched_waking'];
+const event = /\[(\d+)\] +\S+ +([\d.]+): (sched_switch|sched_waking): (.*)$/;
+const switched = /^prev_comm=(.*) prev_pid=(\d+) prev_prio=\d+ prev_state=(\S+) ==> next_comm=.* next_pid=(\d+)/;
+
+const tell = (file: string, value: string): void => writeFileSync(join(tracing, file), value);
+const tracesScheduler = (enabled: '0' | '1'): void => {
+  for (const name of events) tell(`events/sched/${name}/enable`, enabled);
+  tell('tracing_on', enabled);
+};
+
+/** What the scheduler did meanwhile, a line each. @throws without the right to trace */
+async function recordScheduler(lengthMs: number): Promise<string> {
+  const setting = (file: string): string => readFileSync(join(tracing, file), 'utf8');
+  const clock = /\[(.*)\]/.exec(setting('trace_clock'))?.[1] ?? 'local';
+  const sizeKb = /\d+(?=\D*$)/.exec(setting('buffer_size_kb'))?.[0] ?? bufferKb; // "7 (expanded: 1408)"
+  tell('trace_clock', 'mono');
+  tell('buffer_size_kb', bufferKb);
+  tell('trace', '');
+  try {
+    tracesScheduler('1');
+    await sleep(lengthMs);
+    tracesScheduler('0');
+    return setting('trace');
+  } finally {
+    tracesScheduler('0');
+    tell('trace', '');
+    tell('buffer_size_kb', sizeKb);
+    tell('trace_clock', clock);
+    tell('tracing_on', '1'); // As it was: without an enabled event nothing is recorded.
+  }
+}
 
 /** Stays in order of their ends. Who is put off in the midst of one wants the next from then on. */
 function staysOf(recording: string): Stay[] {
-  const text = execFileSync('perf', ['sched', 'timehist', '--state', '-i', recording], {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 30,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const putOffAt = new Map<string, number>();
-  return text.split('\n').flatMap((line) => {
-    const [, at, processor, name, , delay, run, state] = row.exec(line) ?? [];
-    if (at === undefined) return [];
-    const endedAtMs = Number(at) * 1_000;
-    const startedAtMs = endedAtMs - Number(run);
-    const wantedAtMs = putOffAt.get(name!) ?? startedAtMs - Number(delay);
-    if (state!.startsWith('R')) putOffAt.set(name!, endedAtMs);
-    else putOffAt.delete(name!);
-    return [{ name: name!, processor: processor!, wantedAtMs, startedAtMs, endedAtMs }];
+  const onProcessor = new Map<string, { thread: number; wantedAtMs: number; startedAtMs: number }>();
+  const running = new Set<number>();
+  const wantedAt = new Map<number, number>();
+  return recording.split('\n').flatMap((line) => {
+    const [, processor, at, kind, detail] = event.exec(line) ?? [];
+    if (kind === undefined) return [];
+    const atMs = Number(at) * 1_000;
+    if (kind === 'sched_waking') {
+      const thread = Number(/ pid=(\d+)/.exec(detail!)?.[1]);
+      if (!running.has(thread) && !wantedAt.has(thread)) wantedAt.set(thread, atMs);
+      return [];
+    }
+    const [, name, before, state, after] = switched.exec(detail!) ?? [];
+    const [thread, next] = [Number(before), Number(after)];
+    const stay = onProcessor.get(processor!);
+    running.delete(thread);
+    if (state?.startsWith('R')) wantedAt.set(thread, atMs);
+    onProcessor.set(processor!, { thread: next, wantedAtMs: wantedAt.get(next) ?? atMs, startedAtMs: atMs });
+    wantedAt.delete(next);
+    running.add(next);
+    if (stay?.thread !== thread || thread === 0) return [];
+    return [{ ...stay, name: name!, processor: processor!, endedAtMs: atMs }];
   });
 }
 
-const threadOf = (name: string): number => Number(/\[(\d+)/.exec(name)?.[1]);
-
-/** What a thread is to the product, by its number; threads of others by their own names. */
-function roleNames(startPid: number, apiPid: number, clientPid: number, besidePid: number): (name: string) => string {
-  const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
-  const roles = new Map<number, string>([
+/** What a thread is to the product; threads of others are nobody's. */
+function rolesOf(startPid: number, apiPid: number, clientPid: number, besidePid: number): (stay: Stay) => string {
+  const textOf = (file: string): string => readFileSync(file, 'latin1').replaceAll('\0', ' ').trim();
+  const roleOfProcess = (pid: number): string => {
+    const command = textOf(`/proc/${pid}/cmdline`);
+    if (command.startsWith('postgres') || command.includes('bin/postgres')) return 'Postgres';
+    if (command.includes('redis-server')) return 'Redis';
+    if (command.includes('hasher/child')) return 'a hasher';
+    if (command.includes('worker/main')) return 'the worker';
+    return pid === apiPid ? 'the API' : 'the supervisor';
+  };
+  const processes = new Map([
+    ...descendantsOf(startPid).map((pid) => [pid, roleOfProcess(pid)] as const),
     [clientPid, 'the client'],
     [besidePid, 'the client of logins'],
     [process.pid, 'the bench'],
   ]);
-  for (const pid of descendantsOf(startPid)) {
-    const command = commandOf(pid);
-    if (command.startsWith('postgres') || command.includes('bin/postgres')) roles.set(pid, 'Postgres');
-    else if (command.includes('redis-server')) roles.set(pid, 'Redis');
-    else if (command.includes('hasher/child')) roles.set(pid, 'a hasher');
-    else if (command.includes('worker/main')) roles.set(pid, 'the worker');
-    else if (pid === apiPid) roles.set(pid, 'the API');
-    else roles.set(pid, 'the supervisor');
-  }
-  return (name) => {
-    const [, thread, process_ = thread] = /\[(\d+)(?:\/(\d+))?\]/.exec(name) ?? [];
-    const role = roles.get(Number(process_));
-    if (role === undefined) return name.startsWith('postgres') ? 'Postgres' : 'others on this machine';
-    if (thread === process_) return role;
-    return name.startsWith('people') ? 'the people thread' : `${role}: compiling, collecting, file and crypto threads`;
-  };
+  const roles = new Map<number, string>();
+  for (const [pid, role] of processes)
+    for (const thread of readdirSync(`/proc/${pid}/task`).map(Number)) {
+      const name = textOf(`/proc/${pid}/task/${thread}/comm`);
+      const helper = name.startsWith('people')
+        ? 'the people thread'
+        : `${role}: compiling, collecting, file and crypto threads`;
+      roles.set(thread, thread === pid ? role : helper);
+    }
+  return ({ thread, name }) =>
+    roles.get(thread) ?? (name.startsWith('postgres') ? 'Postgres' : 'others on this machine');
 }
 
 /** By halves: stays of one processor follow one another. */
@@ -98,10 +138,10 @@ interface Wait {
 }
 
 /** Every time the thread was ready and not on a processor, and who was on that processor. */
-function waitsOf(thread: number, stays: readonly Stay[], roleOf: (name: string) => string): Wait[] {
+function waitsOf(thread: number, stays: readonly Stay[], roleOf: (stay: Stay) => string): Wait[] {
   const onProcessor = Map.groupBy(stays, (stay) => stay.processor);
   return stays
-    .filter((stay) => threadOf(stay.name) === thread && stay.startedAtMs > stay.wantedAtMs)
+    .filter((stay) => stay.thread === thread && stay.startedAtMs > stay.wantedAtMs)
     .map(({ processor, wantedAtMs, startedAtMs }) => {
       const holders = new Map<string, number>();
       const there = onProcessor.get(processor) as readonly Stay[];
@@ -109,10 +149,13 @@ function waitsOf(thread: number, stays: readonly Stay[], roleOf: (name: string) 
         const other = there[index] as Stay;
         if (other.startedAtMs >= startedAtMs) break;
         const held = Math.min(other.endedAtMs, startedAtMs) - Math.max(other.startedAtMs, wantedAtMs);
-        const role = roleOf(other.name);
+        const role = roleOf(other);
         holders.set(role, (holders.get(role) ?? 0) + held);
       }
-      return { ms: startedAtMs - wantedAtMs, holders };
+      const ms = startedAtMs - wantedAtMs;
+      const held = [...holders.values()].reduce((all, one) => all + one, 0);
+      holders.set('nobody: a processor that slept', Math.max(0, ms - held));
+      return { ms, holders };
     });
 }
 
@@ -128,7 +171,7 @@ function report(who: string, waits: readonly Wait[], recordedSeconds: number): v
 }
 
 function reportLongTurns(thread: number, stays: readonly Stay[], recordedSeconds: number): void {
-  const turns = stays.filter((stay) => threadOf(stay.name) === thread).map((stay) => stay.endedAtMs - stay.startedAtMs);
+  const turns = stays.filter((stay) => stay.thread === thread).map((stay) => stay.endedAtMs - stay.startedAtMs);
   const long = turns.filter((ms) => ms >= longTurnMs);
   const longMs = long.reduce((all, ms) => all + ms, 0);
   const per = (value: number): string => (value / recordedSeconds).toFixed(1);
@@ -139,28 +182,23 @@ function reportLongTurns(thread: number, stays: readonly Stay[], recordedSeconds
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-if (spawnSync('perf', ['sched', 'record', '-o', '/dev/null', '--', 'true'], { stdio: 'ignore' }).status !== 0) {
-  process.stderr.write(
-    'storm-stalls needs perf(1) and the right to trace the scheduler: install linux-perf, run as root\n',
-  );
+try {
+  await recordScheduler(0);
+} catch (err) {
+  process.stderr.write(`storm-stalls cannot trace the scheduler in ${tracing} (run it as root): ${String(err)}\n`);
   process.exit(2);
 }
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-stalls-'));
 const context = new BenchContext({ rounds: 1, seconds, say: (text) => void process.stderr.write(`${text}\n`) });
 try {
   const { product, validate, refresh, logins } = await prepareStorm(context);
   const clientPid = context.generator().pid;
   const besidePid = context.generatorBeside().pid;
   const measure = async (name: string, ...others: readonly StreamSpec[]): Promise<void> => {
-    const recording = join(folder, `${name}.data`);
     const load = runStorm(context, [validate, ...others], { warmUpSeconds: 2, seconds });
     await sleep(settleMs);
     const recordedSeconds = Math.max(1, seconds - 2);
-    const perf = spawn('perf', ['sched', 'record', '-o', recording, '--', 'sleep', String(recordedSeconds)], {
-      stdio: 'ignore',
-    });
-    await once(perf, 'exit');
-    const roleOf = roleNames(product.startPid, product.apiPid, clientPid, besidePid);
+    const recording = await recordScheduler(recordedSeconds * 1_000);
+    const roleOf = rolesOf(product.startPid, product.apiPid, clientPid, besidePid);
     const result = await load;
     const { p50Ms, p99Ms } = streamOf(result, 'validate').latency;
     say(`${name}: validate p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms while traced`);
@@ -177,5 +215,4 @@ try {
   await measure('refresh and storm', refresh, logins);
 } finally {
   await context.close();
-  rmSync(folder, { recursive: true, force: true });
 }
