@@ -47,14 +47,18 @@ async function recordScheduler(lengthMs: number): Promise<string> {
   const setting = (file: string): string => readFileSync(join(tracing, file), 'utf8');
   const clock = /\[(.*)\]/.exec(setting('trace_clock'))?.[1] ?? 'local';
   const sizeKb = /\d+(?=\D*$)/.exec(setting('buffer_size_kb'))?.[0] ?? bufferKb; // "7 (expanded: 1408)"
-  tell('trace_clock', 'mono');
-  tell('buffer_size_kb', bufferKb);
-  tell('trace', '');
   try {
+    tell('trace_clock', 'mono');
+    tell('buffer_size_kb', bufferKb);
+    tell('trace', '');
     tracesScheduler('1');
     await sleep(lengthMs);
     tracesScheduler('0');
-    return setting('trace');
+    const recording = setting('trace');
+    const [, kept, written] = /entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(recording) ?? [];
+    if (kept !== written)
+      throw new Error(`the kernel kept ${kept} of ${written} events: ask for fewer seconds a phase`);
+    return recording;
   } finally {
     tracesScheduler('0');
     tell('trace', '');
