@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { giveWay } from '../../services/platform/hasher/give-way.ts';
+import { ownControlGroup } from '../../services/platform/process/control-groups.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { LoadResult, LoadSpec, StreamSpec } from '../lib/load-loop.ts';
@@ -16,7 +17,7 @@ const connections = 64;
 const leastSeconds = 10;
 const warmUpSeconds = 2;
 
-type Phase = 'quiet' | 'spin' | 'storm' | 'refresh' | 'refreshStorm';
+type Phase = 'quiet' | 'spin' | 'storm' | 'refresh' | 'refreshSpin' | 'refreshStorm';
 
 const storms: readonly Phase[] = ['storm', 'refreshStorm'];
 
@@ -31,9 +32,12 @@ function requireOnlyBusyLogins(result: LoadResult): void {
 
 const validateP99Ms = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
 
-/** Runs `work` beside one loop a core that only spins and gives way as the hashers do: what no login could be blamed for. */
-export async function besideSpinning<T>(work: () => Promise<T>): Promise<T> {
-  const way = giveWay();
+/**
+ * Runs `work` beside one loop a core that only spins and gives way to the product as its hashers do: what no login could
+ * be blamed for.
+ */
+export async function besideSpinning<T>({ apiPid }: Product, work: () => Promise<T>): Promise<T> {
+  const way = giveWay({ ...ownControlGroup, cgroupFile: `/proc/${apiPid}/cgroup` });
   const loops = Array.from({ length: availableParallelism() }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
   );
@@ -47,23 +51,37 @@ export async function besideSpinning<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function figure(
-  name: string,
-  rounds: Rounds<Phase, LoadResult>,
-  [quiet, storm]: readonly [Phase, Phase],
-  measured: object,
-): Figure {
+type Pair = readonly [without: Phase, beside: Phase];
+
+/** The median of the ratios of the rounds, and the medians that it is of. */
+function ratioOf(rounds: Rounds<Phase, LoadResult>, [without, beside]: Pair): { value: number; detail: string } {
+  const p99Of = (phase: Phase): string => medianOf(rounds, (round) => validateP99Ms(round[phase])).toFixed(2);
+  return {
+    value: medianOf(rounds, (round) => validateP99Ms(round[beside]) / validateP99Ms(round[without])),
+    detail: `p99 ${p99Of(beside)} ms against ${p99Of(without)} ms`,
+  };
+}
+
+function figure(name: string, rounds: Rounds<Phase, LoadResult>, pair: Pair, measured: object): Figure {
+  const storm = pair[1];
   const logins = rounds.map((round) => streamOf(round[storm], 'login'));
   const ok = logins.reduce((sum, each) => sum + each.ok, 0);
   const busy = logins.reduce((sum, each) => sum + Object.values(each.failures).reduce((all, one) => all + one, 0), 0);
+  const { value, detail } = ratioOf(rounds, pair);
   return {
     name,
     unit: 'p99 ratio',
-    value: medianOf(rounds, (round) => validateP99Ms(round[storm]) / validateP99Ms(round[quiet])),
+    value,
     target: { atMost: 1.25 },
     measured,
-    detail: `p99 ${medianOf(rounds, (round) => validateP99Ms(round[storm])).toFixed(2)} ms against ${medianOf(rounds, (round) => validateP99Ms(round[quiet])).toFixed(2)} ms; logins ${ok} in, ${busy} answered 503`,
+    detail: `${detail}; logins ${ok} in, ${busy} answered 503`,
   };
+}
+
+function comparison(name: string, rounds: Rounds<Phase, LoadResult>, pair: Pair): Figure {
+  const { value, detail } = ratioOf(rounds, pair);
+  const why = 'one loop a core: what this machine itself adds';
+  return { name, unit: 'p99 ratio', value, measured: {}, detail: `${detail}, ${why}` };
 }
 
 /** The streams of a storm against the product: their tokens, families and accounts are made, and what it can hash is measured. */
@@ -148,9 +166,10 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
     context.rounds,
     {
       quiet: phase(),
-      spin: () => besideSpinning(phase()),
+      spin: () => besideSpinning(product, phase()),
       storm: phase(logins),
       refresh: phase(refresh),
+      refreshSpin: () => besideSpinning(product, phase(refresh)),
       refreshStorm: phase(refresh, logins),
     },
     (round, results) =>
@@ -163,17 +182,11 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
   for (const each of rounds.flatMap((round) => storms.map((name) => round[name])))
     if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm turned nobody away');
   const measured = { validatesPerSecond, refreshesPerSecond, capacity, loginsPerSecond, rounds };
-  const p99Of = (phaseName: Phase): number => medianOf(rounds, (round) => validateP99Ms(round[phaseName]));
   return [
     figure('validate at 1,000/s: p99 in a login storm ÷ without', rounds, ['quiet', 'storm'], measured),
-    {
-      name: 'for comparison: beside loops that only spin, of the same priority',
-      unit: 'p99 ratio',
-      value: medianOf(rounds, (round) => validateP99Ms(round.spin) / validateP99Ms(round.quiet)),
-      measured: {},
-      detail: `p99 ${p99Of('spin').toFixed(2)} ms against ${p99Of('quiet').toFixed(2)} ms, one loop a core: what this machine itself adds`,
-    },
+    comparison('for comparison: beside loops that only spin, of the same priority', rounds, ['quiet', 'spin']),
     figure('the same beside 500 refreshes/s', rounds, ['refresh', 'refreshStorm'], {}),
+    comparison('for comparison: beside refreshes and such loops', rounds, ['refresh', 'refreshSpin']),
   ];
 }
 

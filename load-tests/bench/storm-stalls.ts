@@ -1,8 +1,8 @@
 /**
  * Why validate is later in a login storm: how long the API's main thread and the client wait for a processor, and who
  * holds it meanwhile; and how long at a time that thread has one to itself, since whoever comes then waits too. Quiet,
- * beside loops that only spin, in the storm, and beside refreshes. Needs root: the scheduler's events stay in the
- * kernel's ring buffer until a phase is over, since a tool that writes them down meanwhile delays what it watches.
+ * beside loops that only spin, in the storm, and each of them beside refreshes. Needs root: the scheduler's events stay
+ * in the kernel's ring buffer until a phase is over, since a tool that writes them down meanwhile delays what it watches.
  * Run: node load-tests/bench/storm-stalls.ts [seconds a phase]
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,7 @@ import { besideSpinning, prepareStorm, runStorm } from './login-storm.ts';
 
 const settleMs = 3_000;
 const stallMs = 0.25;
+const longWaitMs = 1;
 const longTurnMs = 2;
 const shownHolders = 8;
 const seconds = Number(process.argv[2] ?? 10);
@@ -107,6 +108,7 @@ function rolesOf(startPid: number, apiPid: number, clientPid: number, besidePid:
     return pid === apiPid ? 'the API' : 'the supervisor';
   };
   const processes = new Map([
+    ...descendantsOf(process.pid).map((pid) => [pid, 'a loop that spins'] as const),
     ...descendantsOf(startPid).map((pid) => [pid, roleOfProcess(pid)] as const),
     [clientPid, 'the client'],
     [besidePid, 'the client of logins'],
@@ -139,6 +141,29 @@ function firstEndingAfter(stays: readonly Stay[], atMs: number): number {
 interface Wait {
   readonly ms: number;
   readonly holders: ReadonlyMap<string, number>;
+  /** How much of it another processor was left to those who give way: whoever waited was not fetched there. */
+  readonly avoidableMs: number;
+}
+
+const givesWay: ReadonlySet<string> = new Set(['a hasher', 'a loop that spins']);
+const sumOf = (numbers: Iterable<number>): number => [...numbers].reduce((all, one) => all + one, 0);
+
+/** Who was on one processor meanwhile, in milliseconds. */
+function holdersBetween(
+  there: readonly Stay[],
+  fromMs: number,
+  toMs: number,
+  roleOf: (stay: Stay) => string,
+): Map<string, number> {
+  const holders = new Map<string, number>();
+  for (let index = firstEndingAfter(there, fromMs); index < there.length; index += 1) {
+    const stay = there[index] as Stay;
+    if (stay.startedAtMs >= toMs) break;
+    const held = Math.min(stay.endedAtMs, toMs) - Math.max(stay.startedAtMs, fromMs);
+    const role = roleOf(stay);
+    holders.set(role, (holders.get(role) ?? 0) + held);
+  }
+  return holders;
 }
 
 /** Every time the thread was ready and not on a processor, and who was on that processor. */
@@ -147,37 +172,37 @@ function waitsOf(thread: number, stays: readonly Stay[], roleOf: (stay: Stay) =>
   return stays
     .filter((stay) => stay.thread === thread && stay.startedAtMs > stay.wantedAtMs)
     .map(({ processor, wantedAtMs, startedAtMs }) => {
-      const holders = new Map<string, number>();
-      const there = onProcessor.get(processor) as readonly Stay[];
-      for (let index = firstEndingAfter(there, wantedAtMs); index < there.length; index += 1) {
-        const other = there[index] as Stay;
-        if (other.startedAtMs >= startedAtMs) break;
-        const held = Math.min(other.endedAtMs, startedAtMs) - Math.max(other.startedAtMs, wantedAtMs);
-        const role = roleOf(other);
-        holders.set(role, (holders.get(role) ?? 0) + held);
-      }
       const ms = startedAtMs - wantedAtMs;
-      const held = [...holders.values()].reduce((all, one) => all + one, 0);
-      holders.set('nobody: a processor that slept', Math.max(0, ms - held));
-      return { ms, holders };
+      const holders = holdersBetween(onProcessor.get(processor) as readonly Stay[], wantedAtMs, startedAtMs, roleOf);
+      holders.set('nobody: a processor that slept', Math.max(0, ms - sumOf(holders.values())));
+      const elsewhere = [...onProcessor]
+        .filter(([other]) => other !== processor)
+        .flatMap(([, there]) => [...holdersBetween(there, wantedAtMs, startedAtMs, roleOf)]);
+      const leftMs = sumOf(elsewhere.map(([role, held]) => (givesWay.has(role) ? held : 0)));
+      return { ms, holders, avoidableMs: Math.min(ms, leftMs) };
     });
 }
 
 function report(who: string, waits: readonly Wait[], recordedSeconds: number): void {
   const sum = new Map<string, number>();
   for (const { holders } of waits) for (const [role, ms] of holders) sum.set(role, (sum.get(role) ?? 0) + ms);
-  const totalMs = waits.reduce((all, { ms }) => all + ms, 0);
+  const totalMs = sumOf(waits.map(({ ms }) => ms));
   const long = waits.filter(({ ms }) => ms >= stallMs);
   const per = (value: number): string => (value / recordedSeconds).toFixed(1);
   say(`  ${who} waited ${per(totalMs)} ms a second, ${per(long.length)} times for ${stallMs} ms and more; for:`);
   for (const [role, ms] of [...sum].sort(([, a], [, b]) => b - a).slice(0, shownHolders))
     say(`    ${per(ms).padStart(6)} ms/s  ${role}`);
+  const avoidable = waits.map(({ avoidableMs }) => avoidableMs);
+  const longAvoidable = avoidable.filter((ms) => ms >= longWaitMs);
+  say(
+    `  meanwhile another processor was left to those who give way: ${per(sumOf(avoidable))} ms a second, ${per(longAvoidable.length)} times for ${longWaitMs} ms and more`,
+  );
 }
 
 function reportLongTurns(thread: number, stays: readonly Stay[], recordedSeconds: number): void {
   const turns = stays.filter((stay) => stay.thread === thread).map((stay) => stay.endedAtMs - stay.startedAtMs);
   const long = turns.filter((ms) => ms >= longTurnMs);
-  const longMs = long.reduce((all, ms) => all + ms, 0);
+  const longMs = sumOf(long);
   const per = (value: number): string => (value / recordedSeconds).toFixed(1);
   say(
     `  and ran ${per(long.length)} times a second for ${longTurnMs} ms and more on end, ${per(longMs)} ms a second, at most ${Math.max(0, ...long).toFixed(1)} ms`,
@@ -213,9 +238,10 @@ try {
   };
   await runStorm(context, [validate, logins], { warmUpSeconds: 0, seconds });
   await measure('quiet');
-  await besideSpinning(() => measure('spin'));
+  await besideSpinning(product, () => measure('spin'));
   await measure('storm', logins);
   await measure('refresh', refresh);
+  await besideSpinning(product, () => measure('refresh and spin', refresh));
   await measure('refresh and storm', refresh, logins);
 } finally {
   await context.close();

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { type ControlGroupFiles, ownControlGroup } from '../process/control-groups.ts';
 import { makeIdleGroup } from './idle-group.ts';
 
 /**
@@ -24,8 +25,8 @@ const setPolicy = (policy: '--idle' | '--other') => (pid: number) => {
 const byPolicy: GiveWay = { start: setPolicy('--idle'), stop: setPolicy('--other'), close: () => {} };
 
 /** The better of the two ways that this machine has. */
-export function giveWay(): GiveWay {
-  const group = makeIdleGroup();
+export function giveWay(files: ControlGroupFiles = ownControlGroup): GiveWay {
+  const group = makeIdleGroup(files);
   if (group === undefined) return byPolicy;
   const whileAlive = (act: (pid: number) => void) => (pid: number) => {
     try {
