@@ -12,6 +12,7 @@ import { BenchContext } from '../lib/bench.ts';
 import { descendantsOf } from '../lib/cpu-time.ts';
 import { streamOf } from '../lib/generator.ts';
 import type { StreamSpec } from '../lib/load-loop.ts';
+import { stopRunningProducts } from '../lib/product.ts';
 import { besideSpinning, prepareStorm, runStorm } from './login-storm.ts';
 
 const settleMs = 3_000;
@@ -141,8 +142,8 @@ function firstEndingAfter(stays: readonly Stay[], atMs: number): number {
 interface Wait {
   readonly ms: number;
   readonly holders: ReadonlyMap<string, number>;
-  /** How much of it another processor was left to those who give way: whoever waited was not fetched there. */
-  readonly avoidableMs: number;
+  /** How much of it one other processor was left to those who give way: whoever waited was not fetched there. */
+  readonly leftElsewhereMs: number;
 }
 
 const givesWay: ReadonlySet<string> = new Set(['a hasher', 'a loop that spins']);
@@ -175,11 +176,11 @@ function waitsOf(thread: number, stays: readonly Stay[], roleOf: (stay: Stay) =>
       const ms = startedAtMs - wantedAtMs;
       const holders = holdersBetween(onProcessor.get(processor) as readonly Stay[], wantedAtMs, startedAtMs, roleOf);
       holders.set('nobody: a processor that slept', Math.max(0, ms - sumOf(holders.values())));
-      const elsewhere = [...onProcessor]
+      const leftMs = [...onProcessor]
         .filter(([other]) => other !== processor)
-        .flatMap(([, there]) => [...holdersBetween(there, wantedAtMs, startedAtMs, roleOf)]);
-      const leftMs = sumOf(elsewhere.map(([role, held]) => (givesWay.has(role) ? held : 0)));
-      return { ms, holders, avoidableMs: Math.min(ms, leftMs) };
+        .map(([, there]) => [...holdersBetween(there, wantedAtMs, startedAtMs, roleOf)])
+        .map((others) => sumOf(others.map(([role, held]) => (givesWay.has(role) ? held : 0))));
+      return { ms, holders, leftElsewhereMs: Math.max(0, ...leftMs) };
     });
 }
 
@@ -192,10 +193,10 @@ function report(who: string, waits: readonly Wait[], recordedSeconds: number): v
   say(`  ${who} waited ${per(totalMs)} ms a second, ${per(long.length)} times for ${stallMs} ms and more; for:`);
   for (const [role, ms] of [...sum].sort(([, a], [, b]) => b - a).slice(0, shownHolders))
     say(`    ${per(ms).padStart(6)} ms/s  ${role}`);
-  const avoidable = waits.map(({ avoidableMs }) => avoidableMs);
-  const longAvoidable = avoidable.filter((ms) => ms >= longWaitMs);
+  const left = waits.map(({ leftElsewhereMs }) => leftElsewhereMs);
+  const longLeft = left.filter((ms) => ms >= longWaitMs);
   say(
-    `  meanwhile another processor was left to those who give way: ${per(sumOf(avoidable))} ms a second, ${per(longAvoidable.length)} times for ${longWaitMs} ms and more`,
+    `  meanwhile another processor was left to those who give way: ${per(sumOf(left))} ms a second, ${per(longLeft.length)} times for ${longWaitMs} ms and more`,
   );
 }
 
@@ -217,6 +218,12 @@ try {
   process.stderr.write(`storm-stalls cannot trace the scheduler in ${tracing} (run it as root): ${String(err)}\n`);
   process.exit(2);
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    tracesScheduler('0');
+    stopRunningProducts();
+    void context.close().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  });
 const context = new BenchContext({ rounds: 1, seconds, say: (text) => void process.stderr.write(`${text}\n`) });
 try {
   const { product, validate, refresh, logins } = await prepareStorm(context);
