@@ -218,8 +218,10 @@ try {
   process.stderr.write(`storm-stalls cannot trace the scheduler in ${tracing} (run it as root): ${String(err)}\n`);
   process.exit(2);
 }
+let isStopping = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
+    isStopping = true;
     tracesScheduler('0');
     stopRunningProducts();
     void context.close().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
@@ -250,6 +252,8 @@ try {
   await measure('refresh', refresh);
   await besideSpinning(product, () => measure('refresh and spin', refresh));
   await measure('refresh and storm', refresh, logins);
+} catch (err) {
+  if (!isStopping) throw err;
 } finally {
   await context.close();
 }
