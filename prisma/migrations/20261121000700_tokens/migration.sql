@@ -33,7 +33,10 @@ CREATE TABLE refresh_families (
   amr             text NOT NULL DEFAULT '',
   acr             text,
   -- Hash of the authorization code it was exchanged for: one that comes again ends what its first use began, however late.
-  code_id         bytea CHECK (length(code_id) = 32)
+  code_id         bytea CHECK (length(code_id) = 32),
+  -- Where a caller acts for the user and no user signed in: the user's roles and permissions at issue. The login never
+  -- has more. Rotation only reads it.
+  rights_limit    jsonb
 ) WITH (fillfactor = 90);
 CREATE INDEX refresh_families_user_id ON refresh_families (user_id);
 CREATE INDEX refresh_families_client_id ON refresh_families (client_id);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
+import { newPerson } from '../../platform/testing/flows/people.ts';
 import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
@@ -149,6 +150,32 @@ describe('rights', () => {
     const refused = await auditRows(`type = 'token.issued' AND outcome = 'refused' AND target_id = $1`, [admin.id]);
     expect(refused).toHaveLength(1);
   });
+
+  test.each(['none', 'admin'])(
+    'a pair issued for a user opens nothing that the user was given later, with MFA_REQUIRED_ROLES=%s',
+    async (MFA_REQUIRED_ROLES) => {
+      const copy = await world.startCopy({ hashes: false, env: { MFA_REQUIRED_ROLES } });
+      const role = `helpdesk-${MFA_REQUIRED_ROLES}`;
+      await world.rows(`INSERT INTO roles (name, description) VALUES ($1, 'Issues')`, [role]);
+      await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'tokens:issue')`, [role]);
+      const [helper, user] = [await newPerson(copy, [role]), await newPerson(copy)];
+      const issued = await send(copy.url, 'POST', '/v1/tokens', { bearer: helper.bearer, json: { user_id: user.id } });
+      expect(issued.status).toBe(201);
+      for (const given of ['operator', 'auditor', 'compliance', 'admin'])
+        await world.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, given]);
+      const refreshed = async (refreshToken: string) =>
+        (await send(copy.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: refreshToken } })).body
+          .access_token;
+      const [delegated, own] = [await refreshed(issued.body.refresh_token), await refreshed(user.refreshToken)];
+      expect(decodeJwt(delegated)).toMatchObject({ sub: user.id, roles: ['user'], permissions: [] });
+      for (const path of ['admin/users', 'audit/events', 'admin/sessions', 'keys', 'admin/clients', 'tokens/stats']) {
+        const statuses = [own, delegated].map(
+          async (bearer) => (await send(copy.url, 'GET', `/v1/${path}`, { bearer })).status,
+        );
+        expect([path, ...(await Promise.all(statuses))]).toEqual([path, 200, 403]);
+      }
+    },
+  );
 
   test('P-API-11: nor with a token that another client was given, whatever that client’s scope', async () => {
     const { rows: sql } = world;

@@ -64,6 +64,7 @@ describe('a new family', () => {
       clientEpoch: 0,
       amr: '',
       acr: 'aal1',
+      rightsLimit: null,
       accessVersion: expect.any(Number),
     });
     expect(checkRefreshToken(refreshToken, [''], world.secrets, world.incarnation)).not.toBeNull();

@@ -6,6 +6,7 @@ import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from 
 import { type LoginRest, restSeconds } from './login-rest.ts';
 import { sessionEnded } from './refresh-errors.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
+import type { RightsLimit } from './rights-limit.ts';
 
 export type NewFamily = {
   readonly userId: string;
@@ -39,6 +40,8 @@ export type CreatedFamily = {
   /** As its session has them. */
   readonly amr: string;
   readonly acr: string | null;
+  /** Null where the user signed in. */
+  readonly rightsLimit: RightsLimit | null;
   /** Bring the access directory to it before roles become permissions. */
   readonly accessVersion: number;
 };

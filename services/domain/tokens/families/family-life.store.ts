@@ -1,4 +1,5 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
+import type { RightsLimit } from './rights-limit.ts';
 
 /** What signing needs of a new family's user and client. */
 export type NewFamilyRow = {
@@ -10,6 +11,8 @@ export type NewFamilyRow = {
   /** RFC 8176 methods, space separated, and assurance of its session's login; '' and null without a session. */
   readonly amr: string;
   readonly acr: string | null;
+  /** Null where the user signed in. */
+  readonly rightsLimit: RightsLimit | null;
   /** Of roles and clients, as of the epochs: what is in memory must not be older. */
   readonly accessVersion: number;
 };
@@ -29,25 +32,28 @@ export const familyEndPrevious = defineStatement(
 
 /**
  * Inserts the family with the epochs its user and client have now; no row when either is gone or disabled. An epoch
- * that moves before this commits is found by the first refresh, which compares again.
+ * that moves before this commits is found by the first refresh, which compares again. A login without a session and
+ * without a sign-in ($14 is 0) keeps the rights that its user has now as its limit; by the primary key of role_permissions.
  */
 export const familyInsert = defineStatement(
   'familyInsert',
   `WITH born AS (
     SELECT u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch,
-      coalesce(array_to_string(s.amr, ' '), '') AS amr, s.acr
+      coalesce(array_to_string(s.amr, ' '), '') AS amr, s.acr,
+      CASE WHEN $10::text IS NULL AND $14::float8 = 0 THEN jsonb_build_object('roles', u.roles, 'permissions',
+        ARRAY(SELECT DISTINCT p.permission FROM role_permissions p WHERE p.role = ANY (u.roles))) END AS rights_limit
     FROM users u CROSS JOIN oauth_clients c LEFT JOIN sessions s ON s.id = $10
     WHERE u.id = $11 AND u."disabledAt" IS NULL AND c."clientId" = $6 AND NOT coalesce(c.disabled, false)
   ), inserted AS (
     INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, jkt, x5t,
-      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device, code_id, amr, acr)
+      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device, code_id, amr, acr, rights_limit)
     SELECT $1::uuid, now() + make_interval(secs => $2::float8), now() + make_interval(secs => $3::float8), $4::bytea, $5::int2,
       $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb, $16::bytea,
-      amr, acr
+      amr, acr, rights_limit
     FROM born RETURNING 1
   )
   SELECT email, is_email_verified AS "isEmailVerified", roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch", amr, acr,
-    (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
+    rights_limit AS "rightsLimit", (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
 );
 
 /** Waits for a rotation in flight; by primary key. No row: there is no such family. */

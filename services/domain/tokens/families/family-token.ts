@@ -4,6 +4,7 @@ import { auditActor } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
+import { type RightsLimit, withinLimit } from './rights-limit.ts';
 
 /** What a login's access token says: of a new family and of a rotated one alike. */
 export type FamilyFacts = {
@@ -21,6 +22,8 @@ export type FamilyFacts = {
   /** RFC 8176 methods of the login, space separated; '' where no person signed in. */
   readonly amr?: string;
   readonly acr?: string | null;
+  /** Of a login that a caller issued for the user; null or left out: none. */
+  readonly rightsLimit?: RightsLimit | null;
   readonly userEpoch: number;
   readonly clientEpoch: number;
   /** Keys the holder must prove; null or left out: none. */
@@ -46,10 +49,10 @@ export function scopeNow(
  * Our own pages act for the user in full, unless they ask for less than their whole scope; another client only as far
  * as its scope names a permission the user has, and one that nobody looked at never.
  */
-function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): string[] {
+function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): readonly string[] {
   const client = access.client(family.clientId);
   if (client?.origin !== 'admin') return [];
-  const held = [...access.permissionsOf(roles)].sort();
+  const held = withinLimit([...access.permissionsOf(roles)].sort(), family.rightsLimit?.permissions);
   const scopes = new Set(family.scope.split(' '));
   if (family.clientId === FIRST_PARTY_CLIENT_ID && client.scopes.every((scope) => scopes.has(scope))) return held;
   return held.filter((permission) => scopes.has(permission));
@@ -85,7 +88,7 @@ export const maySeeRoles = (
 export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts): TokenFacts {
   const client = access.client(granted.clientId);
   const family = { ...granted, scope: scopeNow(access, granted) };
-  const roles = access.rolesAt(family.roles, family.acr);
+  const roles = withinLimit(access.rolesAt(family.roles, family.acr), family.rightsLimit?.roles);
   return {
     subject: family.userId,
     clientId: family.clientId,

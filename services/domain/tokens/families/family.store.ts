@@ -127,7 +127,8 @@ SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2
   f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
   f.user_epoch AS "userEpoch", f.client_id AS "clientId",
   f.client_epoch AS "clientEpoch", f.sid AS "sessionId", f.scope, f.audience, f.jkt, f.x5t,
-  extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr
+  extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr,
+  f.rights_limit::text AS "rightsLimit"
 FROM judged j LEFT JOIN held f ON f.id = j.family_id
 ORDER BY j.n`,
 );
@@ -201,6 +202,8 @@ export type Rotation = {
   /** Space separated. */
   readonly amr: string;
   readonly acr: string | null;
+  /** JSON object; null where the user signed in. */
+  readonly rightsLimit: string | null;
 };
 
 /** Judges and rotates presented tokens in one statement; verdicts in the order given. */

@@ -59,6 +59,7 @@ describe('rotation', () => {
       isEmailVerified: false,
       amr: '',
       acr: 'aal1',
+      rightsLimit: null,
       roles: ['admin', 'user'],
       userEpoch: 0,
       clientId: 'sallyport',

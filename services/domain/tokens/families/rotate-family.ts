@@ -17,6 +17,7 @@ import {
   mintRefreshToken,
   uuidFromBytes,
 } from './refresh-token-format.ts';
+import type { RightsLimit } from './rights-limit.ts';
 import { createRoleReader } from './role-reader.ts';
 import type { HasRefreshFamilies, HasRefreshSecrets } from './rotate-families.ts';
 
@@ -55,6 +56,7 @@ export type RotatedFamily = {
   /** Methods of the login (RFC 8176), space separated, and its assurance. */
   readonly amr: string;
   readonly acr: string | null;
+  readonly rightsLimit: RightsLimit | null;
   readonly jkt: string | null;
   readonly x5t: string | null;
   readonly refreshToken: string;
@@ -170,6 +172,7 @@ export async function rotateFamily(
     authTime: rotation.authTime,
     amr: rotation.amr,
     acr: rotation.acr,
+    rightsLimit: rotation.rightsLimit === null ? null : (JSON.parse(rotation.rightsLimit) as RightsLimit),
     jkt: rotation.jkt,
     x5t: rotation.x5t,
     refreshToken: mintRefreshToken(key, ports.revocations.state().incarnation, successor, boundClientId),

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person } from '../../../platform/testing/flows/people.ts';
 import { insertUser } from '../../../platform/testing/made/families.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller, userCaller } from '../../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../../ports.ts';
+import { refreshToken } from '../refresh-token.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
 let world: IssuingWorld;
@@ -143,6 +144,68 @@ test('through another client a person gives what the token itself may do, and no
   expect(await outcomeOf(issue(caller, { userId: admin, scope: 'openid keys:manage' }))).toBe('permission_missing');
   const { access_token } = await issue(caller, { userId: admin, scope: 'openid' });
   expect(decodeJwt(access_token)).toMatchObject({ sub: admin, permissions: [], act: { sub: clientId } });
+});
+
+describe('a pair issued for a user', () => {
+  const grant = (userId: string, role: string) =>
+    world.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [userId, role]);
+  const presentedBy = { clientId: null, isAuthenticated: false };
+  const refreshed = (pair: { readonly refresh_token: string }) =>
+    refreshToken(world.ports, { refreshToken: pair.refresh_token, presentedBy }, testCaller);
+  const rightsIn = ({ access_token }: { readonly access_token: string }) => {
+    const { roles, permissions } = decodeJwt(access_token);
+    return { roles, permissions };
+  };
+  const newRole = async (permissions: readonly string[]) => {
+    const role = `role-${randomUUID().slice(0, 8)}`;
+    await world.rows(`INSERT INTO roles (name, description) VALUES ($1, 'test')`, [role]);
+    for (const permission of permissions)
+      await world.rows('INSERT INTO role_permissions (role, permission) VALUES ($1, $2)', [role, permission]);
+    await world.reload();
+    return role;
+  };
+
+  test.each(['user', 'client'])(
+    'by a %s with tokens:issue never gains a role or a permission given later',
+    async (by) => {
+      const scopes = ['openid', 'profile', 'users:read', 'keys:manage'];
+      const client = await world.newClient(['tokens:issue'], { scopes });
+      const caller =
+        by === 'client'
+          ? client
+          : callerOf(await newPerson(world), { permissions: new Set(['tokens:issue', 'users:read']) });
+      const [userId, role] = [await newUser(), await newRole(['users:read'])];
+      await grant(userId, role);
+      const pair = await issue(caller, { userId });
+      const before = { roles: [role, 'user'].sort(), permissions: ['users:read'] };
+      expect(rightsIn(pair)).toEqual(before);
+      await grant(userId, 'admin');
+      await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'keys:manage')`, [role]);
+      await world.reload();
+      const second = await refreshed(pair);
+      expect(rightsIn(second)).toEqual(before);
+      // The same by a repetition within its grace.
+      expect(rightsIn(await refreshed(pair))).toEqual(before);
+      expect(rightsIn(await refreshed(second))).toEqual(before);
+    },
+  );
+
+  test('loses at once what its user loses', async () => {
+    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    await grant(userId, 'admin');
+    const pair = await issue(client, { userId });
+    await world.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [userId]);
+    expect(await outcomeOf(refreshed(pair))).toBe('session_ended');
+  });
+
+  test('by the process that signed the user in has what the user has, as a session’s own', async () => {
+    const person = await newPerson(world);
+    const own = await issue(callerOf(person));
+    const signedIn = await issue(testCaller, { userId: person.id });
+    await grant(person.id, 'admin');
+    await world.reload();
+    for (const pair of [own, signedIn]) expect(rightsIn(await refreshed(pair)).roles).toContain('admin');
+  });
 });
 
 test('a retry with the same key gets the same login and begins nothing; another body with it is refused', async () => {
