@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -35,7 +36,11 @@ const counters: RedisRateCounters[] = [];
 const apps: App[] = [];
 
 /** The door of the API on a real Redis, before it nothing but the kernel. */
-async function openDoor(secret: string, env: Record<string, string>): Promise<string> {
+async function openDoor(
+  secret: string,
+  env: Record<string, string>,
+  trustedProxies: readonly string[] = [],
+): Promise<string> {
   const rateCounters = createRateCounters({ redisUrl: proxy.url, onRedisError: () => {}, clock: systemClock, secret });
   counters.push(rateCounters);
   const limits = createRequestLimits(
@@ -44,7 +49,7 @@ async function openDoor(secret: string, env: Record<string, string>): Promise<st
   );
   const app = createApp({
     log: quietLog,
-    trustedProxies: [],
+    trustedProxies,
     limiting: { limits, identify: identifyBy(authenticators) },
   });
   apps.push(app);
@@ -74,17 +79,49 @@ test('forged addresses from a peer that is no trusted proxy change nothing', asy
   expect(statuses).toEqual([200, 200, 200, 200, 429, 429]);
 });
 
-test('the global limit refuses whoever asks', async () => {
-  const url = await openDoor(`global ${Date.now()}`, { RATE_LIMIT_GLOBAL_PER_SECOND: '1' });
+const anyAddress = () => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`;
+const from = (url: string, address: string) => send(url, 'GET', '/things', { headers: { 'x-forwarded-for': address } });
+
+test('the global limit refuses requests from all addresses', async () => {
+  const url = await openDoor(`global ${Date.now()}`, { RATE_LIMIT_GLOBAL_PER_SECOND: '1' }, ['127.0.0.1']);
   // Windows are a second long: of many at once some fall into one, on however slow a machine.
   const refused = await eventually('a refusal by the global limit', async () => {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => send(url, 'GET', '/things')));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => from(url, anyAddress())));
     return answers.find(({ status }) => status === 429);
   });
   expectProblem(refused, 429, 'rate_limited');
   expect(refused.headers.get('ratelimit-policy')).toBe('"global";q=1;w=1');
   expect(refused.headers.get('retry-after')).toBe('1');
 });
+
+test.each(['1', '600'])(
+  'an address far over its limit of %s a minute leaves every other address served',
+  async (perMinute) => {
+    const url = await openDoor(
+      `flood ${perMinute} ${Date.now()}`,
+      { RATE_LIMIT_GLOBAL_PER_SECOND: '50', RATE_LIMIT_ADDRESS_PER_MINUTE: perMinute },
+      ['127.0.0.1'],
+    );
+    const [flooding, abort] = [anyAddress(), new AbortController()];
+    const refused: number[] = [];
+    const flood = Array.from({ length: 8 }, async () => {
+      while (!abort.signal.aborted) {
+        const { status } = await from(url, flooding);
+        if (status === 429) refused.push(status);
+      }
+    });
+    try {
+      await eventually('the flood', () => refused.length > 100);
+      const seen = refused.length;
+      // No more than the other addresses may send in one second, however fast this machine is.
+      for (let turn = 0; turn < 37; turn += 1) expect((await from(url, anyAddress())).status).toBe(200);
+      expect(refused.length).toBeGreaterThan(seen);
+    } finally {
+      abort.abort();
+      await Promise.all(flood);
+    }
+  },
+);
 
 test('Redis killed: still limited, and no answer is a 5xx', async () => {
   const url = await openDoor(`killed ${Date.now()}`, { RATE_LIMIT_ADDRESS_PER_MINUTE: '6' });

@@ -36,6 +36,8 @@ describe('the limits of a start without settings', () => {
   test('names are one bucket each: no two limits share a count', () => {
     const all = [
       buckets.global,
+      buckets.clients,
+      buckets.addressSecond,
       buckets.probe,
       ...Object.values(buckets.byAddress).flat(),
       ...Object.values(buckets.byClient),
@@ -52,8 +54,11 @@ describe('the limits of a start without settings', () => {
 });
 
 test('RATE_LIMIT_PROFILE=load multiplies every limit by 1,000, and nothing else', () => {
-  const { global, byAddress, byClient, byApiKey, byUser, probe } = bucketsOf({ RATE_LIMIT_PROFILE: 'load' });
+  const { global, clients, addressSecond, byAddress, byClient, byApiKey, byUser, probe } = bucketsOf({
+    RATE_LIMIT_PROFILE: 'load',
+  });
   expect(global).toMatchObject({ limit: 5_000_000, windowSeconds: 1 });
+  expect([clients.limit, addressSecond.limit]).toEqual([5_000_000, 1_250_000]);
   expect(byAddress.credential.map(({ limit }) => limit)).toEqual([10_000, 600_000]);
   expect([byAddress.token[0]?.limit, byAddress.validate[0]?.limit]).toEqual([6_000_000, 60_000_000]);
   expect([byClient.read.limit, byClient.validate.limit]).toEqual([6_000_000, 60_000_000]);

@@ -10,6 +10,10 @@ export type LimitBucket = RateBucket & { readonly level: RateLevel };
 /** Every bucket there is, with the configured limits and the profile applied. */
 export type LimitBuckets = {
   readonly global: LimitBucket;
+  /** Vetted clients that authenticated, all together: of the size of `global`, so that no other requests fill it. */
+  readonly clients: LimitBucket;
+  /** The share of `global` that one address may use. */
+  readonly addressSecond: LimitBucket;
   /** Health answers: from one address as many as others, but held by nobody else's requests. */
   readonly probe: LimitBucket;
   readonly byAddress: Readonly<Record<RateClass, readonly LimitBucket[]>>;
@@ -25,6 +29,9 @@ const MINUTE = 60;
 
 /** Copies tell each other of what is counted in memory once it is this share of the limit. */
 const TOLD_SHARE = 0.01;
+
+/** Several addresses at once must exceed this before requests of another are refused. */
+const ADDRESS_SHARE = 0.25;
 
 /**
  * Which bucket a request counts in, by class. Ordinary requests (`read`, `write`, `admin`, `credential`) share one
@@ -60,6 +67,8 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
 
   return {
     global: bucket('global', 'global', config.globalPerSecond, 'here', 1),
+    clients: bucket('clients', 'global', config.globalPerSecond, 'here', 1),
+    addressSecond: bucket('address-second', 'address', Math.ceil(config.globalPerSecond * ADDRESS_SHARE), 'here', 1),
     probe: bucket('probe', 'address', config.addressPerMinute),
     byAddress: {
       validate: [bucket('validate', 'class', config.validatePerMinute)],

@@ -129,18 +129,37 @@ describe('before the body is read', () => {
   test('tokens and validations are counted at once, each apart from the ordinary requests', async () => {
     expect(limits.admitRequest(arrive({ rateClass: 'validate' }))).not.toBeInstanceOf(Promise);
     expect((await times(6, () => admit({ rateClass: 'validate' }))).at(-1)).toBe('refused by validate');
+    nowMs += 1_000;
     expect((await times(6, () => admit({ rateClass: 'token' }))).at(-1)).toBe('refused by token');
     expect(await admit()).toBe('address');
   });
 
-  test('C-MWA-09: the global limit holds whoever asks, and frees after its second', async () => {
+  test('C-MWA-09: the global limit refuses every address, and frees after its second', async () => {
     let address = 0;
-    const anybody = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
-    expect((await times(50, anybody)).filter((text) => text !== 'token')).toEqual([]);
-    expect(await anybody()).toBe('refused by global');
-    expect(await admit({ namesClient: true, identify: () => clientCaller('c1') })).toBe('refused by global');
+    const anyAddress = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
+    expect((await times(50, anyAddress)).filter((text) => text !== 'token')).toEqual([]);
+    expect(await anyAddress()).toBe('refused by global');
     nowMs += 1_000;
-    expect(await anybody()).toBe('token');
+    expect(await anyAddress()).toBe('token');
+  });
+
+  test('an address that sends a thousand times its limit takes nothing from the others', async () => {
+    for (const rateClass of ['read', 'credential', 'token', 'validate'] as const)
+      expect((await times(1_000, () => admit({ rateClass }))).at(-1)).toContain('refused by address-second');
+    nowMs += 1_000;
+    expect((await times(10, () => admit())).at(-1)).toBe('refused by address');
+    for (let other = 1; other <= 37; other += 1)
+      expect(await admit({ ip: `198.51.100.${other}` }), `address ${other}`).toBe('address');
+  });
+
+  test('an address within its limits for a minute uses at most a quarter of what a second allows to all', async () => {
+    const generous = limitBuckets(loadConfig({ ...SMALL, RATE_LIMIT_VALIDATE_PER_MINUTE: '60000' }).limits);
+    limits = createRequestLimits({ rateCounters, sql, clock, log }, generous);
+    const outcomes = await times(50, () => admit({ rateClass: 'validate' }));
+    expect(outcomes.filter((text) => text === 'validate')).toHaveLength(13);
+    expect(outcomes.at(-1)).toBe('refused by address-second');
+    for (let other = 1; other <= 37; other += 1)
+      expect(await admit({ ip: `198.51.100.${other}`, rateClass: 'validate' })).toBe('validate');
   });
 
   test('health answers while everything else is over its limit, and is limited by itself', async () => {
@@ -162,6 +181,33 @@ describe('clients', () => {
     // Nor does it use up what its address has.
     expect(await admit({ ...service, ip: '192.0.2.9' })).toBe('refused by client');
     expect(await times(4, () => admit({ ip: '192.0.2.9' }))).not.toContain('refused by address');
+  });
+
+  test.each([
+    ['by its secret', true],
+    ['by its token', false],
+  ])('a vetted client is served while others use up the global limit, known %s', async (_how, namesClient) => {
+    let address = 0;
+    const anyAddress = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
+    expect((await times(51, anyAddress)).at(-1)).toBe('refused by global');
+    const known = { namesClient, identify: () => clientCaller('c1') };
+    expect(await times(4, () => admit({ ...known, rateClass: 'token' }))).toEqual([
+      'client',
+      'client',
+      'client',
+      'refused by client',
+    ]);
+    const registered = { namesClient, identify: () => ({ ...clientCaller('c2'), isVetted: false }) };
+    expect(await admit({ ...registered, rateClass: 'token', ip: '192.0.2.9' })).toBe('refused by global');
+  });
+
+  test('vetted clients together have a limit as large as the global one', async () => {
+    let client = 0;
+    const anyClient = () => admit({ namesClient: true, identify: () => clientCaller(`c-${client++}`) });
+    expect((await times(50, anyClient)).filter((text) => text !== 'client')).toEqual([]);
+    expect(await anyClient()).toBe('refused by clients');
+    nowMs += 1_000;
+    expect(await anyClient()).toBe('client');
   });
 
   test.each([

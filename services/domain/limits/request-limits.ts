@@ -29,9 +29,10 @@ export type Admission = {
 
 export type RequestLimits = {
   /**
-   * Before the body is read: all together, then the client where the headers prove one, else the address and its class.
-   * A known client is thus never held by what others send from its address; one that nobody here has looked at is: its
-   * address could register as many as it likes. Waits only for buckets counted in Redis.
+   * Before the body is read: a vetted client that the headers authenticate counts by itself and among the vetted clients
+   * together. Every other request counts by its address and class, and only where these admit it among all together, so
+   * that no address can use up the global limit by requests that are refused. A client that registered itself counts by
+   * its address: one address could register any number. Waits only for buckets counted in Redis.
    * @throws rateLimited, with its headers
    */
   admitRequest(request: ArrivedRequest): Admission | Promise<Admission>;
@@ -89,8 +90,8 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     rateLimitBypasses.add(1, { level: refused.bucket.level });
   }
 
-  /** The address is used up: who proves to be a known client goes by its own bucket. */
-  async function passAddress(request: ArrivedRequest, counted: readonly Counted[]): Promise<Admission> {
+  /** The address or the global limit is used up: a vetted client goes by its own limit. */
+  async function passUsedUp(request: ArrivedRequest, counted: readonly Counted[]): Promise<Admission> {
     const { rateClass } = request;
     const caller = request.identify();
     if (isVettedClient(caller)) return admitClient(caller, rateClass);
@@ -101,35 +102,59 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   function admitClient(caller: Caller & { kind: 'client' }, rateClass: RateClass): Admission | Promise<Admission> {
     const counted = [here(buckets.byClient[rateClass], caller.clientId)];
     const admission = { counted, isClientCounted: true };
-    return usedUp(counted) === undefined ? admission : pass(counted, rateClass, caller).then(() => admission);
+    const together = (): Admission | Promise<Admission> => {
+      const all = [here(buckets.clients, '')];
+      return usedUp(all) === undefined ? admission : pass(all, rateClass, caller).then(() => admission);
+    };
+    return usedUp(counted) === undefined ? together() : pass(counted, rateClass, caller).then(together);
   }
 
-  async function admitShared(request: ArrivedRequest, ofAddress: readonly LimitBucket[]): Promise<Admission> {
-    const prefix = clientPrefixOf(request.ip);
-    const counted = await Promise.all(ofAddress.map((bucket) => shared(bucket, prefix)));
-    return usedUp(counted) === undefined ? { counted, isClientCounted: false } : passAddress(request, counted);
+  /** What its address admits counts among all together. */
+  function admitGlobally(request: ArrivedRequest, admission: Admission): Admission | Promise<Admission> {
+    if (admission.isClientCounted) return admission;
+    const all = [here(buckets.global, '')];
+    return usedUp(all) === undefined
+      ? admission
+      : passUsedUp(request, all).then((passed) => (passed.isClientCounted ? passed : admission));
   }
 
-  function admitHere(request: ArrivedRequest, bucket: LimitBucket): Admission | Promise<Admission> {
-    const counted = [here(bucket, clientPrefixOf(request.ip))];
-    return usedUp(counted) === undefined ? { counted, isClientCounted: false } : passAddress(request, counted);
+  function admitCounted(request: ArrivedRequest, counted: readonly Counted[]): Admission | Promise<Admission> {
+    return usedUp(counted) === undefined
+      ? admitGlobally(request, { counted, isClientCounted: false })
+      : passUsedUp(request, counted).then((admission) => admitGlobally(request, admission));
+  }
+
+  async function admitShared(request: ArrivedRequest, prefix: string, ofAddress: readonly LimitBucket[]) {
+    return admitCounted(request, await Promise.all(ofAddress.map((bucket) => shared(bucket, prefix))));
+  }
+
+  function admitAddress(request: ArrivedRequest, prefix: string): Admission | Promise<Admission> {
+    const ofAddress = buckets.byAddress[request.rateClass];
+    const [first] = ofAddress;
+    return ofAddress.length === 1 && first?.counting === 'here'
+      ? admitCounted(request, [here(first, prefix)])
+      : admitShared(request, prefix, ofAddress);
   }
 
   return {
     admitItems,
     admitRequest(request) {
-      if (request.isProbe) return admitHere(request, buckets.probe);
-      const all = here(buckets.global, '');
-      if (usedUp([all])) refuse(all, [all], request.rateClass);
+      const prefix = clientPrefixOf(request.ip);
+      if (request.isProbe) {
+        const probe = here(buckets.probe, prefix);
+        if (usedUp([probe])) refuse(probe, [probe], request.rateClass);
+        return { counted: [probe], isClientCounted: false };
+      }
       if (request.namesClient) {
         const caller = request.identify();
         if (isVettedClient(caller)) return admitClient(caller, request.rateClass);
       }
-      const ofAddress = buckets.byAddress[request.rateClass];
-      const [first] = ofAddress;
-      return ofAddress.length === 1 && first?.counting === 'here'
-        ? admitHere(request, first)
-        : admitShared(request, ofAddress);
+      // In memory and first: what an address sends beyond its share costs no command of Redis.
+      const share = [here(buckets.addressSecond, prefix)];
+      if (usedUp(share) === undefined) return admitAddress(request, prefix);
+      return passUsedUp(request, share).then((passed) =>
+        passed.isClientCounted ? passed : admitAddress(request, prefix),
+      );
     },
 
     admitCaller(caller, rateClass, before) {

@@ -13,7 +13,7 @@ export const limitSettings = defineSettings({
   globalPerSecond: {
     env: 'RATE_LIMIT_GLOBAL_PER_SECOND',
     schema: perWindow(5_000),
-    use: 'Requests a second of everybody together, over all copies.',
+    use: 'Requests a second of all callers together, over all copies; one address gets at most a quarter of it. Vetted clients together have as much again.',
   },
   userPerMinute: {
     env: 'RATE_LIMIT_USER_PER_MINUTE',
