@@ -216,7 +216,11 @@ END $$;
 CREATE TRIGGER two_factors_counts BEFORE UPDATE ON two_factors FOR EACH ROW EXECUTE FUNCTION two_factor_counts();
 
 CREATE FUNCTION two_factor_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE subject text := CASE WHEN TG_OP = 'DELETE' THEN OLD."userId" ELSE NEW."userId" END;
+  is_enabled boolean := TG_OP <> 'DELETE' AND NEW.verified;
 BEGIN
+  -- Better Auth's flag on the user says what this row says, whichever statement changes it.
+  UPDATE users SET "twoFactorEnabled" = is_enabled WHERE id = subject AND "twoFactorEnabled" <> is_enabled;
   IF TG_OP = 'DELETE' THEN
     IF OLD.verified THEN PERFORM factor_removed(OLD."userId", 'totp'); END IF;
     RETURN NULL;

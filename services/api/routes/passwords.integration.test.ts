@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '../../platform/testing/api-copy.ts';
+import { codeOf } from '../../platform/testing/counterparts/totp.ts';
 import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, send } from '../../platform/testing/http-client.ts';
 import {
@@ -126,6 +127,28 @@ describe('a new password', () => {
     ).toMatchObject({
       status: 400,
     });
+  });
+
+  test('a reset that verifies the address removes a second factor set before, and its owner can sign in', async () => {
+    const user = await world.person();
+    const enabled = await world.post('two-factor/enable', { password: user.password }, ownPage(user));
+    expect(enabled.status, enabled.text).toBe(200);
+    const code = codeOf(enabled.body.totp_uri);
+    expect((await world.post('two-factor/confirm', { code }, ownPage(user))).status).toBe(200);
+    await world.post('request-password-reset', { email: user.email });
+    const [token, password] = [await world.codeFor(user.email), newPassword()];
+    expect((await world.post('reset-password', { token, new_password: password })).status).toBe(200);
+    const signedIn = await world.post('signin', { email: user.email, password });
+    expect(signedIn.status, signedIn.text).toBe(200);
+    expect(await world.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
+  });
+
+  test('a user who has no second factor signs in, whatever the flag on the user’s row says', async () => {
+    const user = await world.person();
+    await world.rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [user.id]);
+    const signedIn = await world.post('signin', { email: user.email, password: user.password });
+    expect(signedIn.status, signedIn.text).toBe(200);
+    expect(await world.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
   });
 
   test.each(['nothing', 'a second factor'])(

@@ -91,10 +91,15 @@ export function createAuthEngine(
     databaseHooks: { session: sessionFacts(handover, clock, settings) },
     plugins: [
       sessionPlugin(),
-      twoFactor({
-        issuer: 'Sallyport',
-        backupCodeOptions: { customBackupCodesGenerate: () => newRecoveryCodes(random) },
-      }),
+      {
+        ...twoFactor({
+          issuer: 'Sallyport',
+          backupCodeOptions: { customBackupCodesGenerate: () => newRecoveryCodes(random) },
+        }),
+        // Its hook after a sign-in deletes the session of a user whose row has the flag. The use-case has asked for the
+        // second factor before (`askSecondFactor`).
+        hooks: {},
+      },
       passkeyPlugin(handover, { baseUrl: settings.baseUrl, trustedOrigins: browser.trustedOrigins }),
     ],
     verification: { storeInDatabase: true },

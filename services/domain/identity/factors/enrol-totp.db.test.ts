@@ -6,6 +6,7 @@ import { logIn } from '../../../platform/testing/flows/signed-in.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
+import { deleteFactors } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { listFactors } from './own-factors.ts';
@@ -135,6 +136,23 @@ describe('removing a factor', () => {
     expect((await eventsOf(id)).at(-1)).toBe('factor.removed totp');
     const again = await world.callerBy(cookieOf(removed));
     expect(await outcomeOf(removeTotpFactor(world.deps, {}, again))).toBe('factor_conflict');
+  });
+
+  type Holder = Awaited<ReturnType<HolderWorld['appHolder']>>;
+  test.each<[string, (holder: Holder) => Promise<unknown>]>([
+    ['its owner', ({ cookie, caller }) => removeTotpFactor(world.deps, { cookie }, caller)],
+    [
+      'an administrator',
+      ({ id }) => resetFactors(world.deps, { userId: id, passkeys: true, reason: 'lost' }, testCaller),
+    ],
+    ['a takeover', ({ id }) => world.deps.transact((tx) => deleteFactors(tx, id))],
+    ['hand', ({ id }) => world.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id])],
+  ])('the flag on the user’s row goes with an app that is removed by %s', async (_by, remove) => {
+    const holder = await world.appHolder();
+    const flag = () => world.rows('SELECT "twoFactorEnabled" AS flag FROM users WHERE id = $1', [holder.id]);
+    expect(await flag()).toEqual([{ flag: true }]);
+    await remove(holder);
+    expect(await flag()).toEqual([{ flag: false }]);
   });
 
   test('U8 a session of one factor removes none, whatever it was let through', async () => {

@@ -72,15 +72,13 @@ const totpTry = defineStatement(
 /** The row trigger writes the event, and ends every login where this is the first factor. */
 const totpConfirm = defineStatement(
   'twoFactorConfirm',
-  `WITH confirmed AS (UPDATE two_factors SET verified = true WHERE "userId" = $1 AND NOT verified RETURNING 1)
-   UPDATE users SET "twoFactorEnabled" = true WHERE id = $1 AND EXISTS (SELECT FROM confirmed) RETURNING 1`,
+  `UPDATE two_factors SET verified = true WHERE "userId" = $1 AND NOT verified RETURNING 1`,
 );
 
 /** What an authenticator app knew goes; the recovery codes stay where a passkey needs them. */
 const totpRemove = defineStatement(
   'twoFactorRemove',
-  `WITH named AS (UPDATE users SET "twoFactorEnabled" = false WHERE id = $1),
-   kept AS (
+  `WITH kept AS (
      UPDATE two_factors SET verified = false WHERE "userId" = $1 AND verified
        AND EXISTS (SELECT FROM passkeys WHERE "userId" = $1) RETURNING 1
    ), gone AS (

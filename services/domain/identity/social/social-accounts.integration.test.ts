@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '../../../platform/testing/api-copy.ts';
 import type { ProviderAccount } from '../../../platform/testing/counterparts/oidc-provider.ts';
-import { signUp, type TestUser, verdictOn } from '../../../platform/testing/flows/flows.ts';
+import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
+import { newPassword, signUp, type TestUser, verdictOn } from '../../../platform/testing/flows/flows.ts';
 import { cookieOf, type Json, type Received } from '../../../platform/testing/http-client.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
@@ -57,6 +58,26 @@ describe('CVE-2026-53516 whose account it is', () => {
     expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [attacker.id])).toHaveLength(1);
   });
 
+  test('a social sign-in that takes over an unverified account removes its second factor; its owner can set a password and sign in', async () => {
+    const attacker = await signUp({ api: world.copy.url });
+    const headers = { origin: API_URL };
+    const write = (path: string, json: object) =>
+      world.ask('POST', `/api/auth/${path}`, { json, cookie: attacker.cookie, headers });
+    const enabled = await write('two-factor/enable', { password: attacker.password });
+    expect(enabled.status, enabled.text).toBe(200);
+    expect((await write('two-factor/confirm', { code: codeOf(enabled.body.totp_uri) })).status).toBe(200);
+    const { email } = attacker;
+    expect((await world.signInAs(providerAccount({ email }))).status).toBe(200);
+    await world.ask('POST', '/api/auth/request-password-reset', { json: { email } });
+    const token = (await world.mails.to(email)).at(-1)?.code;
+    const password = newPassword();
+    const reset = await world.ask('POST', '/api/auth/reset-password', { json: { token, new_password: password } });
+    expect(reset.status, reset.text).toBe(200);
+    const signedIn = await world.ask('POST', '/api/auth/signin', { json: { email, password } });
+    expect(signedIn.status, signedIn.text).toBe(200);
+    expect((await world.ask('GET', '/api/auth/session', { cookie: cookieOf(signedIn) })).status).toBe(200);
+  });
+
   test('an address that was proved here is linked, and its password and sessions stay', async () => {
     const person = await signUp({ api: world.copy.url });
     await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
@@ -77,7 +98,6 @@ describe('CVE-2026-53516 whose account it is', () => {
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
       [randomUUID(), body.user.id],
     );
-    await world.rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [body.user.id]);
     const asked = await world.signInAs(who);
     expectRefusedSignIn(asked, 401, 'second_factor_required');
     expect(asked.body).toMatchObject({ factors: expect.arrayContaining(['totp']), challenge: expect.any(String) });

@@ -111,7 +111,6 @@ export async function openHolderWorld(env: Readonly<Record<string, string>> = {}
         `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $2, $3, $4, true, 10)`,
         [randomUUID(), id, ...sealed],
       );
-      await rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [id]);
       return { ...(await opened(id, email, withSecondFactor(['pwd'], ['otp']))), uri: uriOf(secret), codes };
     },
     keyHolder: async (key = createAuthenticator()) => {
