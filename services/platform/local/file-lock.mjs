@@ -8,7 +8,25 @@ const pollMs = 50;
 const abandonedBreakMs = 10_000;
 
 /**
- * When a process started, as an opaque text that differs when its pid is used again; undefined when it is gone.
+ * The boot of this machine. A process start is counted in ticks since then: after a reboot another process may have
+ * the same pid and the same ticks.
+ * @type {string | undefined}
+ */
+let bootId;
+
+/** @returns {string} */
+function currentBoot() {
+  try {
+    bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    bootId = '';
+  }
+  return bootId;
+}
+
+/**
+ * When a process started, as an opaque text that differs when its pid is used again, also after a reboot; undefined
+ * when it has ended, as a zombie too.
  * @param {number} pid
  * @returns {string | undefined}
  */
@@ -17,7 +35,7 @@ export function processStart(pid) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return fields[0] === 'Z' ? undefined : fields[19];
+      return fields[0] === 'Z' || fields[0] === 'X' ? undefined : `${currentBoot()}:${fields[19]}`;
     } catch {
       return undefined;
     }
@@ -38,12 +56,25 @@ export function isSameProcessAlive(holder) {
   return start !== undefined && (holder.start === undefined || holder.start === start);
 }
 
-/** @param {string} path */
+/**
+ * Who holds the lock; undefined when there is none any more. A lock appears with its whole content, so one that
+ * cannot be parsed was cut short by a crash of the machine: its holder (pid 0) is dead.
+ * @param {string} path
+ * @returns {{ pid: number, start?: string } | undefined}
+ */
 function readHolder(path) {
+  let content;
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    content = readFileSync(path, 'utf8');
+  } catch (err) {
+    if (/** @type {NodeJS.ErrnoException} */ (err).code === 'ENOENT') return undefined;
+    throw err;
+  }
+  try {
+    const holder = JSON.parse(content);
+    return Number.isInteger(holder.pid) ? holder : { pid: 0, start: '' };
   } catch {
-    return undefined;
+    return { pid: 0, start: '' };
   }
 }
 
@@ -84,7 +115,7 @@ function breakAbandoned(path, candidate) {
     const holder = readHolder(path);
     if (holder && !isSameProcessAlive(holder)) {
       rmSync(path, { force: true });
-      if (processStart(holder.pid) === undefined) removeCandidates(path, holder.pid);
+      if (holder.pid > 0 && processStart(holder.pid) === undefined) removeCandidates(path, holder.pid);
     }
   } finally {
     rmSync(breaker, { force: true });

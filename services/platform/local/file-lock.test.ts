@@ -52,6 +52,26 @@ test('a live process with the pid of a dead holder does not keep it', async () =
   expect(await withFileLock(lock, () => 'held')).toBe('held');
 });
 
+test.each(['', '{"pid":4', '{}', 'null'])(
+  'a lock that a crash of the machine left as %j is taken over',
+  async (content) => {
+    writeFileSync(lock, content);
+    expect(await withFileLock(lock, () => 'held')).toBe('held');
+    expect(readdirSync(folder)).toEqual([]);
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'a holder of another boot is dead, whatever has its pid and ticks now',
+  async () => {
+    const [, ticks] = processStart(process.pid)!.split(':');
+    const other = { pid: process.pid, start: `another-boot:${ticks}` };
+    expect(isSameProcessAlive(other)).toBe(false);
+    writeFileSync(lock, JSON.stringify(other));
+    expect(await withFileLock(lock, () => 'held')).toBe('held');
+  },
+);
+
 test('it waits for a live holder, says so once, and is given back when the work throws', async () => {
   const gate = Promise.withResolvers<void>();
   const first = withFileLock(lock, async () => {

@@ -15,6 +15,8 @@ export interface LocalPostgresOptions {
   say: (text: string) => void;
   /** Whether the server lets the processes that it serves go first. */
   givesWay?: boolean;
+  /** How long a server that is already there may take to answer, or to be gone; a minute unless said. */
+  waitMs?: number;
   /** Where binaries and data go when the user Postgres runs as cannot reach their usual places. */
   outsideRoot?: string;
 }

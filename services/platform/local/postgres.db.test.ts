@@ -19,7 +19,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { copyCluster } from '../testing/processes/prepared-cluster.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { findPostgresUrl, startPostgres } from './postgres.ts';
-import { readState, stopProcess } from './processes.ts';
+import { readState, recordProcess, sendSignal, stopProcess } from './processes.ts';
 import type { LocalService } from './shared-service.ts';
 
 let folder: string;
@@ -56,6 +56,16 @@ async function query<T extends pg.QueryResultRow>(url: string, sql: string): Pro
 }
 
 const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/postgres.json'))!;
+const urlNow = (): string => findPostgresUrl(dataDir)!;
+const serverUser = (): { uid: number; gid: number } => {
+  const { uid, gid } = statSync(join(dataDir, 'postgres-18'));
+  return { uid, gid };
+};
+/** The lock file as a postmaster with this pid would have left it. */
+const writeLockFile = (pid: number): void => {
+  const lines = [pid, join(dataDir, 'postgres-18'), 1, state().port, '', '127.0.0.1', '', 'ready', ''];
+  writeFileSync(join(dataDir, 'postgres-18/postmaster.pid'), lines.join('\n'));
+};
 const processGroup = (pid: number): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
@@ -140,18 +150,90 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(await query(second.url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
   });
 
-  test('a lock file whose pid is another program by now does not stop the start', async () => {
+  test.each(['/bin/sleep', '/usr/lib/postgresql/bin/postgres'])(
+    'a lock file whose pid is another program (%s) by now does not stop the start',
+    async (argv0) => {
+      const first = await start();
+      await first.stop();
+      const stranger = spawn('/bin/sleep', ['600'], { ...serverUser(), argv0, stdio: 'ignore' });
+      writeLockFile(stranger.pid!);
+      const second = await start();
+      expect(second.startedByUs).toBe(true);
+      expect(stranger.exitCode).toBeNull();
+      stranger.kill('SIGKILL');
+    },
+  );
+
+  test('a killed postmaster whose parent never asks for its exit status does not stop the start', async () => {
     const first = await start();
     await first.stop();
-    const { uid, gid } = statSync(join(dataDir, 'postgres-18'));
-    const stranger = spawn('/bin/sleep', ['600'], { uid, gid, stdio: 'ignore' });
-    const lines = [stranger.pid, join(dataDir, 'postgres-18'), 1, state().port, '', '127.0.0.1', '', 'ready', ''];
-    writeFileSync(join(dataDir, 'postgres-18/postmaster.pid'), lines.join('\n'));
+    // The shell becomes a program that never waits: its child stays a zombie for as long as that program lives.
+    const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 600'], {
+      ...serverUser(),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [zombie] = (await once(parent.stdout, 'data')).map((part: Buffer) => Number(part.toString().trim()));
+    while (!/\) Z /.test(readFileSync(`/proc/${zombie}/stat`, 'utf8'))) await sleep(5);
+    writeLockFile(zombie!);
+    expect((await start()).startedByUs).toBe(true);
+    parent.kill('SIGKILL');
+  });
+
+  test('a backend that outlives its killed postmaster is ended, and what was committed is recovered', async () => {
+    const first = await start();
+    const client = new pg.Client({ connectionString: first.url });
+    client.on('error', () => {});
+    await client.connect();
+    await client.query('CREATE TABLE kept AS SELECT 42 AS id');
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const backend = recordProcess(rows[0]!.pid);
+    // Standing still, it cannot notice by itself that the postmaster is gone.
+    sendSignal(backend.pid, 'SIGSTOP');
+    sendSignal(state().pid, 'SIGKILL');
     const second = await start();
     expect(second.startedByUs).toBe(true);
-    expect(stranger.exitCode).toBeNull();
-    stranger.kill('SIGKILL');
+    expect(isSameProcessAlive(backend)).toBe(false);
+    expect(await query(second.url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
   });
+
+  test('a server that stands still is named with its host, port and cause, and left alone', async () => {
+    const first = await start();
+    const { pid, port } = state();
+    sendSignal(pid, 'SIGSTOP');
+    await expect(startPostgres({ dataDir, say: () => {}, waitMs: 1_000 })).rejects.toMatchObject({
+      code: 'postgres_not_answering',
+      message: `Postgres (pid ${pid}) on 127.0.0.1:${port} runs on this data directory and does not answer: timed out after 1 s`,
+    });
+    sendSignal(pid, 'SIGCONT');
+    expect(await query(first.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  // SALLYPORT_CRASHES=200 shows the same for as many.
+  const crashes = Number(process.env.SALLYPORT_CRASHES ?? 5);
+  test(
+    `after each of ${crashes} crashes in a row the next start finds what was committed`,
+    async () => {
+      const first = await start();
+      const { port } = state();
+      await query(first.url, 'CREATE TABLE kept (id int PRIMARY KEY)');
+      const busy: pg.Client[] = [];
+      for (let crash = 1; crash <= crashes; crash += 1) {
+        const client = new pg.Client({ connectionString: urlNow() });
+        client.on('error', () => {});
+        await client.connect();
+        await client.query('INSERT INTO kept VALUES ($1)', [crash]);
+        // At work when its postmaster dies: it notices at its next wait.
+        client.query('SELECT count(*) FROM generate_series(1, 2000000)').catch(() => {});
+        busy.push(client);
+        sendSignal(state().pid, 'SIGKILL');
+        expect((await start()).startedByUs).toBe(true);
+        expect(await query(urlNow(), 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: crash }]);
+      }
+      expect(state().port).toBe(port);
+      for (const client of busy) await client.end().catch(() => {});
+    },
+    60_000 + crashes * 10_000,
+  );
 
   test('of two users the first to stop leaves it running for the other', async () => {
     const [one, two] = await Promise.all([start(), start()]);

@@ -14,11 +14,16 @@ import {
   clusterOwner as owner,
   serverEnv,
 } from './postgres-cluster.ts';
-import { commandOf, readState, recordProcess, stopProcess, writeState } from './processes.ts';
+import { endOrphans, judgePredecessor, type ServerTraits } from './predecessor.ts';
+import { readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
 const database = 'sallyport';
 const startTimeoutMs = 60_000;
+/** How long a process that ends may take to be gone. */
+const leavingMs = 10_000;
+/** Backends notice by themselves that their postmaster is dead, at their next wait: after this they are ended. */
+const orphansMs = 2_000;
 const portAttempts = 5;
 
 const settings: Readonly<Record<string, string>> = {
@@ -74,37 +79,39 @@ async function askDataDirectory(cluster: Cluster, port: number): Promise<string 
   }
 }
 
-/** Whether the process in the lock file is, by all we know, the server that wrote it. */
-function isPostmaster(cluster: Cluster, pid: number): boolean {
-  const recorded = readState(cluster.stateFile);
-  if (recorded?.pid === pid && !isSameProcessAlive(recorded)) return false;
-  return /postgres/.test(commandOf(pid));
-}
+/** The server and its backends alike: all of them work in the data directory. */
+const traitsOf = ({ home }: Cluster): ServerTraits => ({ folder: home.data, command: /postgres/ });
 
 /** A server that a predecessor left running on our data directory, once it answers; undefined when there is none. */
-async function adoptLive(cluster: Cluster): Promise<RunningServer | undefined> {
+async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServer | undefined> {
   const lockFile = join(cluster.home.data, 'postmaster.pid');
-  const deadline = performance.now() + startTimeoutMs;
-  while (performance.now() < deadline) {
+  const startedAt = performance.now();
+  for (;;) {
     const found = readPostmaster(cluster.home.data);
     if (!found) return undefined;
     const process = recordProcess(found.pid);
-    if (!isSameProcessAlive(process)) return undefined;
-    if (!isPostmaster(cluster, found.pid)) {
-      // A crash (or a restarted container) left the file, and its pid is another program's by now: Postgres itself
-      // would take that program for a live server and refuse to start.
+    const waitedMs = performance.now() - startedAt;
+    const state = judgePredecessor(found.pid, traitsOf(cluster));
+    if (state === 'gone' || state === 'another_program' || (state === 'leaving' && waitedMs > leavingMs)) {
+      // Postgres asks `kill(pid, 0)` alone, which takes a zombie, and a program that has the pid by now, for a live
+      // server. Whether backends of a crash still use the shared memory it finds by the data directory itself.
       rmSync(lockFile, { force: true });
       return undefined;
     }
-    if (found.port > 0 && found.status !== 'stopping') {
+    if (state === 'running' && found.port > 0 && found.status !== 'stopping') {
       const folder = await askDataDirectory(cluster, found.port);
       if (folder && realpathSync(folder) === realpathSync(cluster.home.data)) {
         return { url: urlOf(cluster, found.port), startedByUs: false, process };
       }
     }
+    if (waitedMs > waitMs)
+      throw new StartError(
+        'postgres_not_answering',
+        `Postgres (pid ${found.pid}) on 127.0.0.1:${found.port} runs on this data directory and does not answer: timed out after ${Math.round(waitMs / 1_000)} s`,
+        `look at it (ps -o pid,state,args -p ${found.pid}; state T: kill -CONT ${found.pid}) and at ${cluster.logFile}, or end it with kill -QUIT ${found.pid}`,
+      );
     await sleep(100);
   }
-  return undefined;
 }
 
 function logTail(cluster: Cluster): string {
@@ -115,8 +122,16 @@ function logTail(cluster: Cluster): string {
   }
 }
 
-/** One attempt on one port; `port_taken` when another program was faster, else throws with the server's own words. */
-async function launch(cluster: Cluster, port: number, givesWay: boolean): Promise<RunningServer | 'port_taken'> {
+/** Postgres' own words for a data directory that something of the server before still holds. */
+const heldByPredecessor = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/;
+
+type Launched = RunningServer | 'port_taken' | 'held';
+
+/**
+ * One attempt on one port: `port_taken` when another program was faster, `held` while a crashed server is not wholly
+ * gone, else throws with the server's own words.
+ */
+async function launch(cluster: Cluster, port: number, givesWay: boolean): Promise<Launched> {
   const { home, user } = cluster;
   const args = Object.entries({ ...settings, port: String(port) }).flatMap(([name, value]) => [
     '-c',
@@ -153,6 +168,7 @@ async function launch(cluster: Cluster, port: number, givesWay: boolean): Promis
   }
   const tail = logTail(cluster);
   if (/Address already in use/i.test(tail)) return 'port_taken';
+  if (heldByPredecessor.test(tail)) return 'held';
   if (child.pid) await stopProcess(recordProcess(child.pid), [['SIGINT', 5_000]]);
   throw new StartError(
     'postgres_not_started',
@@ -175,13 +191,30 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
 
 async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServer> {
   const cluster = await openCluster(options);
-  const adopted = await adoptLive(cluster);
-  const running = adopted ?? (await launchOnFreePort(cluster, options.givesWay ?? false));
+  const running = await settle(cluster, options.givesWay ?? false, options.waitMs ?? startTimeoutMs);
   await ensureDatabase(cluster, running.url);
   return running;
 }
 
-async function launchOnFreePort(cluster: Cluster, givesWay: boolean): Promise<RunningServer> {
+/** Adopts the server that runs, or starts one as soon as nothing of a crashed one holds the data directory. */
+async function settle(cluster: Cluster, givesWay: boolean, waitMs: number): Promise<RunningServer> {
+  const startedAt = performance.now();
+  for (;;) {
+    const running = (await adoptLive(cluster, waitMs)) ?? (await launchOnFreePort(cluster, givesWay));
+    if (running !== 'held') return running;
+    const waitedMs = performance.now() - startedAt;
+    if (waitedMs > waitMs)
+      throw new StartError(
+        'postgres_held',
+        `processes of a crashed Postgres still use ${cluster.home.data}:\n${logTail(cluster)}`,
+        'end them (ps -ef | grep postgres), then start again',
+      );
+    if (waitedMs > orphansMs) await endOrphans(traitsOf(cluster));
+    await sleep(100);
+  }
+}
+
+async function launchOnFreePort(cluster: Cluster, givesWay: boolean): Promise<RunningServer | 'held'> {
   const remembered = readState(cluster.stateFile)?.port ?? 0;
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));

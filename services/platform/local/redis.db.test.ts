@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isSameProcessAlive } from './file-lock.mjs';
-import { readState, stopProcess } from './processes.ts';
+import { readState, sendSignal, stopProcess } from './processes.ts';
 import { findRedisUrl, startRedis } from './redis.ts';
 import type { LocalService } from './shared-service.ts';
 
@@ -94,4 +94,42 @@ describe('private Redis', { timeout: 60_000 }, () => {
     for (const service of services.splice(0)) await service.stop();
     expect(isSameProcessAlive(state())).toBe(false);
   });
+
+  test('one whose start was killed before it noted the pid is taken over: never two on one append-only file', async () => {
+    const first = await start();
+    const { pid, port } = state();
+    rmSync(join(dataDir, 'run/redis.json'));
+    const second = await start();
+    expect(second).toMatchObject({ url: first.url, startedByUs: false });
+    expect(state()).toMatchObject({ pid, port });
+  });
+
+  test('a server that stands still is named with its host, port and cause, and left alone', async () => {
+    const first = await start();
+    const { pid, port } = state();
+    sendSignal(pid, 'SIGSTOP');
+    await expect(startRedis({ dataDir, say: () => {}, waitMs: 1_000 })).rejects.toMatchObject({
+      code: 'redis_not_answering',
+      message: `Redis (pid ${pid}) on 127.0.0.1:${port} runs on this data directory and does not answer: timed out after 1 s`,
+    });
+    sendSignal(pid, 'SIGCONT');
+    expect(await ask(first.url, (client) => client.ping())).toBe('PONG');
+  });
+
+  const crashes = Number(process.env.SALLYPORT_CRASHES ?? 5);
+  test(
+    `after each of ${crashes} crashes in a row the next start finds what was written`,
+    async () => {
+      const { url } = await start();
+      for (let crash = 1; crash <= crashes; crash += 1) {
+        await ask(url, (client) => client.config('SET', 'appendfsync', 'always'));
+        await ask(url, (client) => client.incr('kept'));
+        sendSignal(state().pid, 'SIGKILL');
+        const next = await start();
+        expect(next).toMatchObject({ url, startedByUs: true });
+        expect(await ask(url, (client) => client.get('kept'))).toBe(String(crash));
+      }
+    },
+    60_000 + crashes * 5_000,
+  );
 });

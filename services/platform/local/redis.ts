@@ -8,7 +8,8 @@ import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
-import { readState, recordProcess, stopProcess, writeState } from './processes.ts';
+import { processesIn, type ServerTraits } from './predecessor.ts';
+import { type RecordedProcess, readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { ensureRedisBinary } from './redis-binary.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
@@ -21,6 +22,8 @@ export interface LocalRedisOptions {
   say: (text: string) => void;
   /** Whether the server lets the processes that it serves go first. */
   givesWay?: boolean;
+  /** How long a server that is already there may take to answer, or to be gone; half a minute unless said. */
+  waitMs?: number;
 }
 
 interface Instance {
@@ -65,17 +68,48 @@ async function askPid(instance: Instance, port: number): Promise<number | undefi
   }
 }
 
-async function adoptLive(instance: Instance): Promise<RunningServer | undefined> {
+const traitsOf = ({ folder }: Instance): ServerTraits => ({ folder, command: /redis|valkey/ });
+
+const notAnswering = (instance: Instance, pid: number, port: number, waitMs: number): StartError =>
+  new StartError(
+    'redis_not_answering',
+    `Redis (pid ${pid}) on 127.0.0.1:${port} runs on this data directory and does not answer: timed out after ${Math.round(waitMs / 1_000)} s`,
+    `look at it (ps -o pid,state,args -p ${pid}; state T: kill -CONT ${pid}) and at ${instance.logFile}, or end it with kill ${pid}`,
+  );
+
+/** The port of the last configuration that was written. */
+function configuredPort({ configFile }: Instance): number {
+  try {
+    return Number(/^port (\d+)$/m.exec(readFileSync(configFile, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * A Redis that runs on our folder: the one of the state file, or, where a start was killed before it wrote that, one
+ * that is found at work in the folder. Two of them would write one append-only file.
+ */
+function findLive(instance: Instance): { process: RecordedProcess; port: number } | undefined {
   const state = readState(instance.stateFile);
-  if (!state || !isSameProcessAlive(state)) return undefined;
-  const deadline = performance.now() + startTimeoutMs;
-  while (isSameProcessAlive(state) && performance.now() < deadline) {
-    if ((await askPid(instance, state.port)) === state.pid) {
-      return { url: urlOf(instance.password, state.port), startedByUs: false, process: state };
+  if (state && isSameProcessAlive(state)) return { process: { pid: state.pid, start: state.start }, port: state.port };
+  const [process] = processesIn(traitsOf(instance));
+  return process && { process, port: configuredPort(instance) };
+}
+
+async function adoptLive(instance: Instance, waitMs: number): Promise<RunningServer | undefined> {
+  const startedAt = performance.now();
+  for (;;) {
+    const found = findLive(instance);
+    if (!found) return undefined;
+    const { process, port } = found;
+    if ((await askPid(instance, port)) === process.pid) {
+      writeState(instance.stateFile, { ...process, port });
+      return { url: urlOf(instance.password, port), startedByUs: false, process };
     }
+    if (performance.now() - startedAt > waitMs) throw notAnswering(instance, process.pid, port, waitMs);
     await sleep(100);
   }
-  return undefined;
 }
 
 /** Password and port go by file, never by argument: arguments are public on the machine. */
@@ -142,10 +176,11 @@ async function launch(
   );
 }
 
-async function startOrAdopt({ dataDir, say, givesWay = false }: LocalRedisOptions): Promise<RunningServer> {
+async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> {
+  const { dataDir, say, givesWay = false, waitMs = startTimeoutMs } = options;
   const instance = instanceOf(dataDir, createSecretFile(join(dataDir, 'redis-password'), randomSecret(24)));
   mkdirSync(instance.folder, { recursive: true, mode: 0o700 });
-  const adopted = await adoptLive(instance);
+  const adopted = await adoptLive(instance, waitMs);
   if (adopted) return adopted;
   const binary = await ensureRedisBinary(say);
   const remembered = readState(instance.stateFile)?.port ?? 0;
