@@ -19,8 +19,15 @@ export const inactiveReasons = [
   'unknown_id',
 ] as const;
 
-/** How a validation ends; `none` goes with an active token, the last two with 503. */
-const validationReasons = ['none', ...inactiveReasons, 'revocation_state_stale', 'state_rewound'] as const;
+/** How a validation ends; `none` goes with an active token, the last four with 503. */
+const validationReasons = [
+  'none',
+  ...inactiveReasons,
+  'revocation_state_stale',
+  'state_rewound',
+  'clock_wrong',
+  'key_ring_behind',
+] as const;
 
 const grants = [
   'session',

@@ -2,6 +2,7 @@ import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore, RsaSigner } from '../domain/ports.ts';
+import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
 import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/revocations/state-poll.ts';
 import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
@@ -63,6 +64,7 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     ...(onBeat ? { onBeat: () => onBeat(views) } : {}),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
+  const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations });
   const views = {
     input,
     outside,
@@ -73,6 +75,7 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     apiKeys,
     revocations,
     announceRevocations,
+    confirmState,
   };
   return { ...views, stores, poll };
 }
@@ -88,6 +91,7 @@ export type Views = {
   readonly apiKeys: ReturnType<typeof createApiKeyDirectory>;
   readonly revocations: ReturnType<typeof createRevocationSet>;
   readonly announceRevocations: () => Promise<void>;
+  readonly confirmState: () => Promise<boolean>;
 };
 
 type Outside = ReturnType<typeof openStores> & {

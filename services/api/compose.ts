@@ -56,7 +56,18 @@ export async function compose(input: ComposeInput) {
   const views = composeViews(input, ({ outside, revocations, announceRevocations }) =>
     collapseRevocations({ ...outside, revocations, announceRevocations }, revocationBudget),
   );
-  const { outside, keyRing, access, apiKeys, revocations, tokenSettings, announceRevocations, poll, stores } = views;
+  const {
+    outside,
+    keyRing,
+    access,
+    apiKeys,
+    revocations,
+    tokenSettings,
+    announceRevocations,
+    confirmState,
+    poll,
+    stores,
+  } = views;
   await prepareStart(views);
   await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
   const producer = createProducer(input.redisUrl, stores.onRedisError);
@@ -86,6 +97,7 @@ export async function compose(input: ComposeInput) {
     clientDocuments: createClientDocuments(config.clients, guardedFetch),
     openRequests: createOpenRequests(outside),
     announceRevocations,
+    confirmState,
     apiKeys,
     apiKeyUses: createApiKeyUses(outside),
     apiKeysChanged: async () => {

@@ -46,7 +46,7 @@ const sql: Sql = {
 };
 const time = { wall: 1_000, monotonic: 0 };
 const clock: Clock = { now: () => time.wall, monotonic: () => time.monotonic };
-const revoked = { epoch: undefined as number | undefined, refusal: null as 'state_rewound' | null };
+const revoked = { epoch: undefined as number | undefined, refusal: null as 'state_rewound' | null, isClockRight: true };
 const svc = { clientId: 'svc', disabled: false, credentialScopes: ['keys:read'], tokenEpoch: 0, origin: 'admin' };
 const clients = new Map<string, typeof svc>();
 
@@ -60,6 +60,7 @@ const recognise = (text: string) =>
           new Set(roles.includes('operator') ? ['keys:read', 'queues:manage'] : []),
         client: (id: string) => clients.get(id),
       } as unknown as AccessDirectory,
+      keyRing: { isClockRight: () => revoked.isClockRight },
       revocations: { userEpoch: () => revoked.epoch, refusal: () => revoked.refusal } as unknown as RevocationSet,
     },
     text,
@@ -76,7 +77,7 @@ async function hold(...rows: LiveKeyRow[]): Promise<void> {
 beforeEach(() => {
   Object.assign(state, { incarnation: 'one', version: 1, rows: [], isDown: false });
   Object.assign(time, { wall: 1_000, monotonic: 0 });
-  Object.assign(revoked, { epoch: undefined, refusal: null });
+  Object.assign(revoked, { epoch: undefined, refusal: null, isClockRight: true });
   asked.length = 0;
   clients.set('svc', svc);
   apiKeys = createApiKeyDirectory({ sql, clock }, 2_000);
@@ -178,6 +179,12 @@ describe('what is held in memory', () => {
     await hold(row());
     revoked.refusal = 'state_rewound';
     expect(() => recognise(now.text)).toThrow('state_rewound');
+  });
+
+  test('is not believed by a copy whose clock is wrong: it cannot tell whether the key has expired', async () => {
+    await hold(row());
+    revoked.isClockRight = false;
+    expect(() => recognise(now.text)).toThrow('clock_wrong');
   });
 
   test('is read from where it was read to; all of it again in another history', async () => {

@@ -1,18 +1,18 @@
 import { apiKeyChecks } from '../../../observability/metrics/api-keys.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from '../access/access-directory.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import { assertFresh, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
+import { assertJudging, type JudgingPorts } from '../tokens/judge/assert-judging.ts';
 import type { HasApiKeys, LiveApiKey } from './api-key-directory.ts';
 import { parseApiKey } from './api-key-format.ts';
 import { apiKeysStale } from './errors.ts';
 
-export type ApiKeyCallerPorts = HasApiKeys & HasAccess & HasRevocations;
+export type ApiKeyCallerPorts = HasApiKeys & HasAccess & JudgingPorts;
 
 export type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
 
 /**
  * The owner of an API key, with those of the key's permissions that the owner has now; null when the key is not good.
- * From memory alone. Throws `revocation_state_stale`, `state_rewound` or `api_keys_stale` (503) when that cannot be told.
+ * From memory alone. Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `api_keys_stale` (503) when that cannot be told.
  */
 export function recogniseApiKey(
   ports: ApiKeyCallerPorts,
@@ -21,7 +21,7 @@ export function recogniseApiKey(
 ): RecognisedApiKey | null {
   const presented = parseApiKey(text);
   if (presented === null) return refused('malformed');
-  assertFresh(ports.revocations);
+  assertJudging(ports);
   if (!ports.apiKeys.isFresh()) throw apiKeysStale({ retryAfterSeconds: 1 });
   const key = ports.apiKeys.authenticate(presented);
   if (key === null) return refused('unknown');

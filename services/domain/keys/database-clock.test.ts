@@ -70,3 +70,12 @@ test.each([
   hear(-offsetMs, 0);
   expect(clock.isRight()).toBe(isRight);
 });
+
+test('the database’s time goes on by the monotonic clock, whatever the wall clock does', () => {
+  hear(-20_000, 0);
+  const heardAt = wallMs - 20_000;
+  expect(clock.databaseNow()).toBe(heardAt);
+  pass(1_000);
+  wallMs += 3_600_000;
+  expect(clock.databaseNow()).toBe(heardAt + 1_000);
+});

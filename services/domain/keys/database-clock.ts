@@ -5,6 +5,8 @@ import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
 export type DatabaseClock = {
   /** The database's clock was read between `sentAtMs` (monotonic) and now. A slow answer is no offset. */
   hear(databaseNowMs: number, sentAtMs: number): void;
+  /** The database's time by our monotonic clock, milliseconds since 1970: no step of the wall clock changes it. */
+  databaseNow(): number;
   /** Wall clock minus the database's; none before the first reading. */
   offsetMs(): number;
   isRight(): boolean;
@@ -24,6 +26,7 @@ export function createDatabaseClock(clock: Clock): DatabaseClock {
       heardOffsetMs = databaseNowMs < sentWall ? sentWall - databaseNowMs : Math.min(0, wall - databaseNowMs);
       wallBaseMs = wall - monotonic;
     },
+    databaseNow: () => clock.monotonic() + wallBaseMs - heardOffsetMs,
     offsetMs,
     isRight: () => Math.abs(offsetMs()) <= CLOCK_BOUND_SECONDS * 1_000,
   };

@@ -11,6 +11,16 @@ export const signingUnavailable = defineError({
   retryable: true,
 });
 
+export const clockWrong = defineError({
+  code: 'clock_wrong',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'The clock of this copy is wrong',
+  cause: 'Its clock is more than 5 s from the database, so it cannot tell which tokens have expired.',
+  fix: 'Try again after Retry-After, or at another copy; operators: check the clock (NTP) and /readyz.',
+  retryable: true,
+});
+
 export const keyUnknown = defineError({
   code: 'key_unknown',
   status: 404,

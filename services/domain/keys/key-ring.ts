@@ -48,6 +48,10 @@ export type KeyRing = {
   /** Undefined for a version never made or already destroyed. */
   secretVersion(purpose: ServerSecretPurpose, version: number): Buffer | undefined;
   list(): KeyView[];
+  /** Whether this copy's clock is within 5 s of the database's; if not, it cannot tell which tokens have expired. */
+  isClockRight(): boolean;
+  /** Whether the database was asked at or after this monotonic time, and what it said is loaded. */
+  isConfirmedSince(monotonicMs: number): boolean;
   /** Whether this copy may sign: ring within its bound, clock within 5 s of the database's. */
   isFresh(): boolean;
   state(): { readonly ageMs: number; readonly clockOffsetMs: number; readonly version: number };
@@ -69,7 +73,7 @@ export function createKeyRing(
 ): KeyRing {
   const { clock, vault, sql } = ports;
   const lanes = createSigningLanes(ports.rsaSigner);
-  const { hear, offsetMs, isRight: isClockRight } = createDatabaseClock(clock);
+  const { hear, databaseNow, offsetMs, isRight: isClockRight } = createDatabaseClock(clock);
   const boundMs = settings.ringBoundSeconds * 1_000;
   let loaded: Loaded | undefined;
   let confirmedAt = Number.NEGATIVE_INFINITY;
@@ -116,7 +120,7 @@ export function createKeyRing(
     },
     find(kid) {
       const known = loaded?.keys.verifiers.get(kid);
-      return known !== undefined && clock.now() < known.until ? known : undefined;
+      return known !== undefined && databaseNow() < known.until ? known : undefined;
     },
     sign(header, claims, options) {
       try {
@@ -127,16 +131,18 @@ export function createKeyRing(
     },
     jwks() {
       const state = required();
-      const nowMs = clock.now();
+      const nowMs = databaseNow();
       if (keySet === undefined || nowMs >= keySet.until) keySet = makeKeySet(state.rows, nowMs);
       const allowed = Math.max(0, settings.jwksMaxAgeSeconds - ageMs() / 1_000);
       // Copies of one fleet should not all be asked at the same second.
       const jitter = 0.8 + 0.2 * (ports.random.bytes(1)[0]! / 255);
       return { body: keySet.body, etag: keySet.etag, maxAgeSeconds: Math.floor(allowed * jitter) };
     },
-    secret: (purpose) => required().secrets.newest(purpose, clock.now()),
+    secret: (purpose) => required().secrets.newest(purpose, databaseNow()),
     secretVersion: (purpose, version) => required().secrets.version(purpose, version),
-    list: () => required().rows.map((row) => keyViewOf(row, clock.now())),
+    list: () => required().rows.map((row) => keyViewOf(row, databaseNow())),
+    isClockRight,
+    isConfirmedSince: (monotonicMs) => confirmedAt >= monotonicMs,
     isFresh: () => loaded !== undefined && ageMs() <= boundMs && isClockRight(),
     state: () => ({
       ageMs: ageMs(),

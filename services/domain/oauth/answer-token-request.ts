@@ -70,7 +70,7 @@ async function admit(
   const keys = { jkt: proof.jkt, ...held };
   // Rubbish costs no query.
   if (input.grant_type === 'refresh_token' && refreshToken !== undefined)
-    checkPresented(ports, { refreshToken, presentedBy: { ...client, ...keys } });
+    await checkPresented(ports, { refreshToken, presentedBy: { ...client, ...keys } });
   await consumeProof(ports, proof);
   return { client, keys };
 }

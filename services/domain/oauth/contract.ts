@@ -3,7 +3,7 @@ import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
 import { NO_CONTROLS, signInEndpoint } from '../identity/contract.ts';
 import { answerSecondFactorEndpoint } from '../identity/factors/factors-contract.ts';
-import { signingUnavailable } from '../keys/errors.ts';
+import { clockWrong, signingUnavailable } from '../keys/errors.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import {
@@ -101,6 +101,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     refreshGraceSpent,
     keyRingBehind,
     signingUnavailable,
+    clockWrong,
     stateRewound,
     storeUnavailable,
   ],

@@ -9,6 +9,7 @@ import { rememberToken } from '../tokens/families/family-token.ts';
 import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import type { ValidatePorts } from '../tokens/judge/validate-token.ts';
+import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
 import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
@@ -24,7 +25,7 @@ export type ExchangeTokenInput = ExchangeTerms & {
   readonly hasActorToken: boolean;
 };
 
-export type ExchangeTokenPorts = ClientTokenPorts & ValidatePorts;
+export type ExchangeTokenPorts = ClientTokenPorts & ValidatePorts & HasStateConfirmation;
 
 /** RFC 8693 §2.2.1. */
 export type ExchangedToken = {
@@ -41,7 +42,8 @@ export type ExchangedToken = {
  * a token for this installation, or for an audience that is listed for it. A token bound to a key stays with the holder
  * of that key.
  * Throws `client_unauthenticated` (401), `subject_token_invalid`, `scope_invalid`, `target_invalid`, `request_invalid`
- * (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ * (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`,
+ * `store_unavailable` (503).
  */
 export async function exchangeToken(
   ports: ExchangeTokenPorts,
@@ -71,7 +73,7 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
   // A name alone is nobody to act for somebody else.
   if (client === undefined || !input.client.isAuthenticated) throw clientUnauthenticated();
   assertForm(input);
-  const subject = subjectOf(ports, client, input.subjectToken as string);
+  const subject = await subjectOf(ports, client, input.subjectToken as string);
   const claims = exchangedClaims(ports, client, subject, input);
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { outcomeOfCall } from '../../platform/testing/outcome.ts';
+import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { AUDIENCE, goodClaims, NOW, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
 import type { Client } from '../access/access-directory.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
 const world = tokenWorld();
-const ports = { ...world.ports, random: { bytes: Buffer.alloc, uuid: () => 'new-id' } };
+const ports = { ...world.ports, confirmState: async () => true, random: { bytes: Buffer.alloc, uuid: () => 'new-id' } };
 const OTHER = 'https://tasks.test/api';
 const client = {
   clientId: 'service',
@@ -16,8 +16,8 @@ const client = {
 } as unknown as Client;
 const nothing = { keys: {}, scope: undefined, resource: undefined, audience: undefined };
 
-const exchanged = (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}, by = client) =>
-  exchangedClaims(ports, by, subjectOf(ports, by, world.token(claims)), { ...nothing, ...terms });
+const exchanged = async (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}, by = client) =>
+  exchangedClaims(ports, by, await subjectOf(ports, by, world.token(claims)), { ...nothing, ...terms });
 const actors = (depth: number): object => ({ sub: 'x', ...(depth > 1 ? { act: actors(depth - 1) } : {}) });
 
 describe('RFC 8693: whose token a service may exchange', () => {
@@ -25,8 +25,8 @@ describe('RFC 8693: whose token a service may exchange', () => {
     ['for this installation', {}],
     ['for an audience that is listed for it', { aud: OTHER }],
     ['passed on three times', { act: actors(3) }],
-  ])('one %s', (_name, claims) => {
-    expect(subjectOf(ports, client, world.token(claims)).sub).toBe(goodClaims().sub);
+  ])('one %s', async (_name, claims) => {
+    expect((await subjectOf(ports, client, world.token(claims))).sub).toBe(goodClaims().sub);
   });
 
   test.each([
@@ -35,14 +35,14 @@ describe('RFC 8693: whose token a service may exchange', () => {
     ['passed on four times', { act: actors(4) }],
     ['over', { exp: NOW - 60 }],
     ['bound to a certificate (M1)', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
-  ])('T18: none %s', (_name, claims) => {
-    expect(outcomeOfCall(() => subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
+  ])('T18: none %s', async (_name, claims) => {
+    expect(await outcomeOf(subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
   });
 });
 
 describe('T14: what an exchanged token says', () => {
-  test('names who acts and what it came from, for no longer and for no more scope than that', () => {
-    const made = exchanged(
+  test('names who acts and what it came from, for no longer and for no more scope than that', async () => {
+    const made = await exchanged(
       { scope: 'openid tasks:read keys:manage', permissions: ['tasks:read', 'keys:manage'], exp: NOW + 30, bip: 'b' },
       { audience: OTHER },
     );
@@ -60,24 +60,24 @@ describe('T14: what an exchanged token says', () => {
     for (const member of ['email', 'roles', 'bip', 'cnf']) expect(made).not.toHaveProperty(member);
   });
 
-  test('names everybody it passed, the nearest first', () => {
+  test('names everybody it passed, the nearest first', async () => {
     const before = [{ jti: 'j', client_id: 'c', ce: 2 }];
-    const made = exchanged({ act: actors(1), origins: before, ce: undefined, scope: 'email' });
+    const made = await exchanged({ act: actors(1), origins: before, ce: undefined, scope: 'email' });
     expect(made.act).toEqual({ sub: 'service', act: { sub: 'x' } });
     expect(made.origins).toEqual([{ jti: goodClaims().jti, client_id: 'sallyport', ce: 0 }, ...before]);
     expect(made).toMatchObject({ email: 'somebody@people.test', email_verified: false, aud: AUDIENCE });
   });
 
-  test('tells the roles of its user with profile, and to no client that nobody here has looked at', () => {
+  test('tells the roles of its user with profile, and to no client that nobody here has looked at', async () => {
     const wide = { ...client, scopes: ['profile'] };
     const subject = { scope: 'profile', roles: ['admin'] };
-    expect(exchanged(subject, {}, wide)).toMatchObject({ roles: ['admin'] });
-    expect(exchanged(subject, {}, { ...wide, origin: 'document' })).not.toHaveProperty('roles');
+    expect(await exchanged(subject, {}, wide)).toMatchObject({ roles: ['admin'] });
+    expect(await exchanged(subject, {}, { ...wide, origin: 'document' })).not.toHaveProperty('roles');
   });
 
-  test('is bound to what its client proved', () => {
-    expect(exchanged({}, { keys: { x5t: 'thumb' } }).cnf).toEqual({ 'x5t#S256': 'thumb' });
-    expect(exchanged({}, { keys: { jkt: 'key', x5t: 'thumb' } }).cnf).toEqual({ jkt: 'key' });
+  test('is bound to what its client proved', async () => {
+    expect((await exchanged({}, { keys: { x5t: 'thumb' } })).cnf).toEqual({ 'x5t#S256': 'thumb' });
+    expect((await exchanged({}, { keys: { jkt: 'key', x5t: 'thumb' } })).cnf).toEqual({ jkt: 'key' });
   });
 
   test.each([
@@ -86,12 +86,12 @@ describe('T14: what an exchanged token says', () => {
     ['a scope of a token that has none', { scope: undefined, permissions: undefined }, {}, 'scope_invalid'],
     ['a resource that is no address', {}, { resource: 'tasks' }, 'target_invalid'],
     ['resource and audience that differ', {}, { resource: OTHER, audience: AUDIENCE }, 'target_invalid'],
-  ])('T14: never %s', (_name, claims, terms, code) => {
-    expect(outcomeOfCall(() => exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
+  ])('T14: never %s', async (_name, claims, terms, code) => {
+    expect(await outcomeOf(exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
   });
 
-  test('a token without permissions gives none', () => {
-    expect(exchanged({ permissions: undefined }).permissions).toEqual([]);
-    expect(exchanged({}, { resource: OTHER, audience: OTHER }).aud).toBe(OTHER);
+  test('a token without permissions gives none', async () => {
+    expect((await exchanged({ permissions: undefined })).permissions).toEqual([]);
+    expect((await exchanged({}, { resource: OTHER, audience: OTHER })).aud).toBe(OTHER);
   });
 });

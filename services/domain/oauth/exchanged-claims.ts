@@ -5,7 +5,8 @@ import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { confirmationOf, maySee, maySeeRoles } from '../tokens/families/family-token.ts';
 import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
-import { judgeToken, type ValidatePorts } from '../tokens/judge/validate-token.ts';
+import { judgeTokenConfirmed, type ValidatePorts } from '../tokens/judge/validate-token.ts';
+import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { subjectTokenInvalid } from './errors.ts';
 import { requestedAudience } from './requested-terms.ts';
@@ -16,10 +17,14 @@ const LONGEST_CHAIN = 4;
 const chainLength = (act: unknown): number =>
   typeof act === 'object' && act !== null ? 1 + chainLength((act as { act?: unknown }).act) : 0;
 
-/** Claims of a user's token that this client may act on. Throws `subject_token_invalid` (400). */
-export function subjectOf(ports: ValidatePorts, client: Client, token: string): AccessTokenClaims {
+/** Claims of a user's token that this client may act on. Throws `subject_token_invalid` (400), `key_ring_behind` (503). */
+export async function subjectOf(
+  ports: ValidatePorts & HasStateConfirmation,
+  client: Client,
+  token: string,
+): Promise<AccessTokenClaims> {
   for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
-    const judged = judgeToken(ports, token, { audience });
+    const judged = await judgeTokenConfirmed(ports, token, { audience });
     if (judged === 'wrong_audience') continue;
     // A client's own token speaks for nobody.
     if (typeof judged === 'string' || judged.claims.fid === undefined) break;

@@ -7,7 +7,7 @@ import {
   stepUpRequired,
   storeUnavailable,
 } from '../../platform/errors.ts';
-import { signingUnavailable } from '../keys/errors.ts';
+import { clockWrong, signingUnavailable } from '../keys/errors.ts';
 import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import {
   clientUnknown,
@@ -124,7 +124,7 @@ export const validateTokenEndpoint = defineEndpoint({
   }),
   bodyOptional: true,
   responses: { 200: verdict },
-  errors: [revocationStateStale, stateRewound, replayStoreUnavailable],
+  errors: [revocationStateStale, stateRewound, clockWrong, keyRingBehind, replayStoreUnavailable],
 });
 
 export const BATCH_LIMIT = 1_000;
@@ -144,7 +144,7 @@ export const validateTokensEndpoint = defineEndpoint({
   ]),
   bodyLimit: 2_097_152,
   responses: { 200: z.object({ results: z.array(verdict) }) },
-  errors: [permissionMissing, tokenMetadataUnavailable, revocationStateStale, stateRewound],
+  errors: [permissionMissing, tokenMetadataUnavailable, revocationStateStale, stateRewound, clockWrong, keyRingBehind],
 });
 
 const reason = z.string().min(1).max(256).regex(PLAIN);
@@ -168,7 +168,7 @@ export const revokeTokenEndpoint = defineEndpoint({
     one('client_id', identifier),
   ]),
   responses: { 200: z.object({ epoch: z.int() }) },
-  errors: [permissionMissing, stepUpRequired, userUnknown, clientUnknown, storeUnavailable],
+  errors: [permissionMissing, stepUpRequired, userUnknown, clientUnknown, keyRingBehind, storeUnavailable],
 });
 
 export const tokenMetadata = z.object({
@@ -267,7 +267,15 @@ export const introspectTokenEndpoint = defineEndpoint({
     client_secret: optionalParameter(512),
   }),
   responses: { 200: z.looseObject({ active: z.boolean() }) },
-  errors: [clientUnauthenticated, permissionMissing, revocationStateStale, stateRewound, storeUnavailable],
+  errors: [
+    clientUnauthenticated,
+    permissionMissing,
+    revocationStateStale,
+    stateRewound,
+    clockWrong,
+    keyRingBehind,
+    storeUnavailable,
+  ],
   oauthErrors: true,
 });
 
@@ -287,6 +295,6 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
     client_secret: optionalParameter(512),
   }),
   responses: { 200: null },
-  errors: [clientUnauthenticated, tokenOfAnotherClient, storeUnavailable],
+  errors: [clientUnauthenticated, tokenOfAnotherClient, keyRingBehind, storeUnavailable],
   oauthErrors: true,
 });

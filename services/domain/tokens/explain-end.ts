@@ -8,13 +8,19 @@ import {
   readFirstRevocation,
   type TokenTies,
 } from './explain-end.store.ts';
-import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './families/refresh-token-format.ts';
+import { assertJudging } from './judge/assert-judging.ts';
 import { verifyToken } from './judge/validate-token.ts';
-import { assertFresh, type HasRevocations } from './revocations/revocation-set.ts';
+import { type HasStateConfirmation, lookConfirmed } from './revocations/confirm-state.ts';
+import type { HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import { DECIDING_RULES, type DecidingRule, END_REASONS, type EndReason, type Explanation } from './why-contract.ts';
 
-export type ExplainPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings;
+export type ExplainPorts = Pick<Ports, 'sql' | 'clock'> &
+  HasKeyRing &
+  HasRevocations &
+  HasStateConfirmation &
+  HasTokenSettings;
 
 const LIVES: Explanation = { ended: false };
 const because = (reason: EndReason): Explanation => ({ ended: true, reason, rule: reason, cause: null });
@@ -100,7 +106,11 @@ async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { ori
 
 /** An access token may be live after its login was replaced: only once it is over, its login tells why. */
 async function explainAccess(ports: ExplainPorts, token: string): Promise<Explanation> {
-  const verified = verifyToken(ports, token);
+  const verified = await lookConfirmed(
+    ports,
+    () => verifyToken(ports, token),
+    (found) => found === 'unknown_key',
+  );
   if (verified === 'key_compromised') return because('key_compromised');
   if (typeof verified === 'string') return because('unknown_token');
   const ties = tiesOf(verified.claims);
@@ -129,12 +139,15 @@ async function explainRefresh(ports: ExplainPorts, familyBytes: Buffer, nonceHas
 /**
  * Why the login of a token is over: the rule that decided, and who or what caused it when. Whoever holds the token may
  * ask; a token that was not made here, or is bound to a client, tells nothing. Nothing moves by asking.
- * Throws `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
  */
 export async function explainEnd(ports: ExplainPorts, input: { readonly token: string }): Promise<Explanation> {
-  assertFresh(ports.revocations);
-  const { incarnation } = ports.revocations.state();
-  const refresh = checkRefreshToken(input.token, [''], ports.keyRing, incarnation);
+  assertJudging(ports);
+  const refresh = await lookConfirmed(
+    ports,
+    () => checkRefreshToken(input.token, [''], ports.keyRing, ports.revocations.state().incarnation),
+    (found) => found === null && isOfNewerKey(input.token, ports.keyRing),
+  );
   return refresh === null
     ? explainAccess(ports, input.token)
     : explainRefresh(ports, refresh.familyBytes as Buffer, refresh.nonceHash as Buffer);

@@ -16,6 +16,7 @@ import { resourceForeign, scopeExceeded, sessionEnded } from './families/refresh
 import { type CheckedRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
 import type { HasRefreshFamilies } from './families/rotate-families.ts';
 import { checkPresented, type PresentedBy, rotateFamily } from './families/rotate-family.ts';
+import type { HasStateConfirmation } from './revocations/confirm-state.ts';
 import { assertNotRewound, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
@@ -34,6 +35,7 @@ export type RefreshTokenPorts = Pick<Ports, 'hotSql' | 'redis' | 'clock' | 'rand
   HasKeyRing &
   HasAccess &
   HasRevocations &
+  HasStateConfirmation &
   HasTokenSettings;
 
 const GRANT = { grant: 'refresh_token' } as const;
@@ -71,7 +73,7 @@ export async function refreshToken(
 
 async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, caller: Caller): Promise<TokenPairAnswer> {
   assertNotRewound(ports.revocations);
-  const checked = checkPresented(ports, input);
+  const checked = await checkPresented(ports, input);
   await assertWithinGrant(ports, checked, input);
   const family = await rotateFamily(ports, checked, input.presentedBy, caller);
   const { jkt, x5t } = input.presentedBy;

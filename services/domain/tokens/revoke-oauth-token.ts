@@ -9,7 +9,7 @@ const REASON = 'revoked_by_client';
 /**
  * RFC 7009: a client ends a token of its own. A refresh token ends its login with the access tokens; what is unknown,
  * expired or ended already is no error.
- * Throws `token_of_another_client` (400 `invalid_grant`), which leaves that token active; `store_unavailable` (503).
+ * Throws `token_of_another_client` (400 `invalid_grant`), which leaves that token active; `key_ring_behind`, `store_unavailable` (503).
  * @param clientId authenticated, or the name of a public client
  */
 export async function revokeOAuthToken(
@@ -19,7 +19,7 @@ export async function revokeOAuthToken(
   caller: Caller,
 ): Promise<void> {
   const target = await targetOfToken(ports, token, clientId);
-  if (target === null || (target.kind === 'family' && target.clientId === null)) return;
+  if (target === null) return;
   if (target.clientId !== clientId) {
     await recordEvent(ports.sql, caller, tokenRevoked, {
       outcome: 'refused',

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../platform/crypto/system.ts';
 import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
@@ -19,15 +18,6 @@ afterAll(() => world?.close());
 const end = (kind: RevokeInput['kind'], value: string, changes: Partial<Parameters<typeof revokeToken>[0]> = {}) =>
   revokeToken({ ...world.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
 const revocationsOf = (userId: string) => world.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
-
-test('an access token that has run out is ended already: nothing is written', async () => {
-  const { id, bearer } = await newPerson(world);
-  const over = (decodeJwt(bearer).exp as number) + world.ports.tokenSettings.leewaySeconds;
-  await end('token', bearer, { clock: { ...systemClock, now: () => over * 1_000 } });
-  expect(await revocationsOf(id)).toEqual([]);
-  await end('token', bearer, { clock: { ...systemClock, now: () => over * 1_000 - 1 } });
-  expect(await revocationsOf(id)).toEqual([{ kind: 'jti' }]);
-});
 
 /** A login that only its client can refresh. */
 const boundLogin = ({ id: userId }: Person) =>

@@ -11,6 +11,7 @@ import { clientUnknown, userUnknown } from './errors.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './families/end-family.ts';
 import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
 import { verifyToken } from './judge/validate-token.ts';
+import { type HasStateConfirmation, lookConfirmed } from './revocations/confirm-state.ts';
 import type { RevocationKind } from './revocations/revocation-log.ts';
 import type { HasRevocationPush, HasRevocations } from './revocations/revocation-set.ts';
 import {
@@ -23,9 +24,10 @@ import {
 } from './revocations/token-revocation.store.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
-export type RevokePorts = Pick<Ports, 'transact' | 'sql' | 'clock'> &
+export type RevokePorts = Pick<Ports, 'transact' | 'sql'> &
   HasKeyRing &
   HasRevocations &
+  HasStateConfirmation &
   HasRevocationPush &
   HasTokenSettings;
 
@@ -47,32 +49,44 @@ export type RevokeTarget = {
 };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Ids of tokens and logins are lower case in tokens, and revocations are compared with those; RFC 9562 allows both. */
+const idIn = (value: string): string => (UUID.test(value.toLowerCase()) ? value.toLowerCase() : value);
 /** Beyond expiry and leeway a revocation is kept for clocks that are slow. */
 const KEPT_AFTER_EXPIRY_SECONDS = 300;
 
 /**
- * The login of a refresh token or the id of an access token, both genuine; null for anything else, and for what no
- * longer lives: there is nothing to end then.
+ * The login of a refresh token or the id of an access token, both genuine; null for anything else. Null is answered as
+ * done, so it is never said from what this copy may have missed: keys, a restore, the newest logins. Throws
+ * `key_ring_behind`, `store_unavailable` (503).
  */
-export async function targetOfToken(
+export const targetOfToken = (
   ports: RevokePorts,
   token: string,
   clientId: string | null,
-): Promise<RevokeTarget | null> {
+): Promise<RevokeTarget | null> =>
+  lookConfirmed(
+    ports,
+    () => lookForTarget(ports, token, clientId),
+    (target) => target === null,
+  );
+
+async function lookForTarget(ports: RevokePorts, token: string, clientId: string | null): Promise<RevokeTarget | null> {
   const { incarnation } = ports.revocations.state();
   const refresh = checkRefreshToken(token, clientId === null ? [''] : ['', clientId], ports.keyRing, incarnation);
-  if (refresh !== null) return targetOfFamily(ports, uuidFromBytes(refresh.familyBytes));
+  if (refresh !== null) {
+    const login = await targetOfFamily(ports, uuidFromBytes(refresh.familyBytes));
+    // Rows of logins outlive their tokens.
+    return login.clientId === null ? null : login;
+  }
   const verified = verifyToken(ports, token);
   if (typeof verified === 'string') return null;
   const { claims } = verified;
-  const until = claims.exp + ports.tokenSettings.leewaySeconds;
-  if (ports.clock.now() / 1_000 >= until) return null;
   return {
     kind: 'jti',
     value: claims.jti,
     userId: claims.fid === undefined ? null : claims.sub,
     clientId: claims.client_id,
-    expiresAt: until + KEPT_AFTER_EXPIRY_SECONDS,
+    expiresAt: claims.exp + ports.tokenSettings.leewaySeconds + KEPT_AFTER_EXPIRY_SECONDS,
   };
 }
 
@@ -90,13 +104,14 @@ async function targetOf(
     case 'token':
       return targetOfToken(ports, value, caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null);
     case 'token_id': {
-      const owner = caller.kind === 'user' && caller.tokenId === value ? caller : { userId: null, clientId: null };
-      return { kind: 'jti', value, userId: owner.userId, clientId: owner.clientId };
+      const id = idIn(value);
+      const owner = caller.kind === 'user' && caller.tokenId === id ? caller : { userId: null, clientId: null };
+      return { kind: 'jti', value: id, userId: owner.userId, clientId: owner.clientId };
     }
     case 'session_id':
       return { kind: 'sid', value, userId: await readSessionOwner(ports.sql, value), clientId: null };
     case 'family_id':
-      return targetOfFamily(ports, value);
+      return targetOfFamily(ports, idIn(value));
     case 'user_id':
       return { kind: 'user', value, userId: value, clientId: null };
     case 'client_id':
@@ -123,7 +138,8 @@ async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: C
   switch (target.kind) {
     case 'jti': {
       const { value: tokenId, userId, clientId, expiresAt = null } = target;
-      await insertTokenRevocation(tx, { tokenId, reason, userId, clientId, expiresAt });
+      const isLive = await insertTokenRevocation(tx, { tokenId, reason, userId, clientId, expiresAt });
+      if (!isLive) return;
       await recordEvent(tx, caller, tokenRevoked, {
         outcome: 'ok',
         target: { kind: 'token', id: tokenId },
@@ -201,7 +217,7 @@ const metricKinds = {
  * not exist is, to those who may know. Returns the revocation's number in the feed: a copy at or past it refuses.
  * Throws `permission_missing` (403), alike for what exists and what does not, and for a person with the right whose
  * login is old `step_up_required` (403); `user_unknown`, `client_unknown` (404),
- * `store_unavailable` (503).
+ * `key_ring_behind`, `store_unavailable` (503).
  */
 export async function revokeToken(
   ports: RevokePorts & HasStepUp,
@@ -209,7 +225,6 @@ export async function revokeToken(
   caller: Caller,
 ): Promise<{ readonly epoch: number }> {
   const target = await targetOf(ports, input, caller);
-  // Whoever sent it: what verifies nowhere is no token of anybody.
   if (target === null) return { epoch: ports.revocations.state().epoch };
   if (isOwn(target, caller)) return commitRevocation(ports, target, input.reason, caller);
   const mayRevokeAll = (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:revoke');

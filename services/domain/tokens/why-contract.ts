@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
 import { requestInvalid, storeUnavailable } from '../../platform/errors.ts';
 import { END_RULES } from '../audit/end-rule-shapes.ts';
+import { clockWrong } from '../keys/errors.ts';
+import { keyRingBehind } from './families/refresh-errors.ts';
 import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 
 /** Rules by which a login ends. What somebody wrote as a reason is for the audit log, and shown as `revoked`. */
@@ -69,5 +71,5 @@ export const explainEndEndpoint = defineEndpoint({
   limit: 'token',
   body: z.strictObject({ token: z.string().min(1).max(16_384) }),
   responses: { 200: explanation },
-  errors: [requestInvalid, revocationStateStale, stateRewound, storeUnavailable],
+  errors: [requestInvalid, revocationStateStale, stateRewound, clockWrong, keyRingBehind, storeUnavailable],
 });

@@ -1,8 +1,9 @@
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Ports } from '../../ports.ts';
+import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
 import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
 import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
-import { checkRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-format.ts';
 
 /** The login of a genuine refresh token, and the generation that was shown. */
 export type PresentedLogin = FamilyStatus & {
@@ -12,11 +13,11 @@ export type PresentedLogin = FamilyStatus & {
   readonly isCurrent: boolean;
 };
 
-export type ReadRefreshTokenPorts = Pick<Ports, 'sql'> & HasKeyRing & HasRevocations;
+export type ReadRefreshTokenPorts = Pick<Ports, 'sql'> & HasKeyRing & HasRevocations & HasStateConfirmation;
 
 /**
  * Looks at a refresh token without using it. Null for what was not made here, or belongs to another client; costs no
- * query then. Throws `store_unavailable`, `state_rewound` (503).
+ * query then. Throws `store_unavailable`, `key_ring_behind`, `state_rewound` (503).
  * @param clientId of the client that asks: logins bound to it are found beside those bound to none
  */
 export async function readRefreshToken(
@@ -26,7 +27,11 @@ export async function readRefreshToken(
 ): Promise<PresentedLogin | null> {
   assertNotRewound(ports.revocations);
   const bound = clientId === null ? [''] : ['', clientId];
-  const checked = checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation);
+  const checked = await lookConfirmed(
+    ports,
+    () => checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation),
+    (found) => found === null && isOfNewerKey(token, ports.keyRing),
+  );
   if (checked === null) return null;
   const familyId = uuidFromBytes(checked.familyBytes);
   const family = await readFamilyStatus(ports.sql, familyId, checked.nonceHash);

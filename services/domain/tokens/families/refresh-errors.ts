@@ -65,9 +65,9 @@ export const keyRingBehind = defineError({
   code: 'key_ring_behind',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'This copy does not have the newest server key yet',
-  cause: 'Another copy has rotated the login under a key that this copy has not loaded.',
-  fix: 'Try again with the same refresh token: the answer is the same successor.',
+  title: 'This copy may not have the newest keys yet',
+  cause: 'The token names a key that this copy has not loaded, and PostgreSQL could not be asked for newer ones.',
+  fix: 'Try again after Retry-After with the same token, or at another copy.',
   retryable: true,
 });
 

@@ -128,3 +128,13 @@ export function checkRefreshToken(
   }
   return null;
 }
+
+/** True for a token in our form by a newer server key than this copy has: another copy may have made it. */
+export function isOfNewerKey(token: string, secrets: RefreshSecrets): boolean {
+  const kv = Number(token.length > REFRESH_TOKEN_LENGTH_MAX ? NaN : FORM.exec(token)?.[1]);
+  return (
+    kv <= KEY_VERSION_MAX &&
+    kv > secrets.secret('refresh').version &&
+    secrets.secretVersion('refresh', kv) === undefined
+  );
+}

@@ -2,6 +2,7 @@ import { tokenRefreshes } from '../../../../observability/metrics/tokens.ts';
 import { storeUnavailable } from '../../../platform/errors.ts';
 import { auditActor } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
+import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
 import type { Rotation } from './family.store.ts';
 import {
   keyRingBehind,
@@ -14,6 +15,7 @@ import {
 import {
   type CheckedRefreshToken,
   checkRefreshToken,
+  isOfNewerKey,
   mintRefreshToken,
   uuidFromBytes,
 } from './refresh-token-format.ts';
@@ -105,14 +107,20 @@ function refusalOf(rotation: Rotation): Error | null {
 
 const rolesOf = createRoleReader(1_000);
 
-/** The token's form and MAC, in memory. Throws `refresh_token_invalid`; nothing is written for what nobody proved. */
-export function checkPresented(
-  ports: HasRefreshSecrets & HasIncarnation,
+/**
+ * The token's form and MAC, in memory; a query is made only for a server key that this copy does not have. Nothing is
+ * written for a token that was not made here. Throws `refresh_token_invalid` (401), `key_ring_behind` (503).
+ */
+export async function checkPresented(
+  ports: HasRefreshSecrets & HasIncarnation & HasStateConfirmation,
   { refreshToken, presentedBy }: RotateFamilyInput,
-): CheckedRefreshToken {
+): Promise<CheckedRefreshToken> {
   const boundClientIds = presentedBy.clientId === null ? [''] : ['', presentedBy.clientId];
-  const { incarnation } = ports.revocations.state();
-  const checked = checkRefreshToken(refreshToken, boundClientIds, ports.keyRing, incarnation);
+  const checked = await lookConfirmed(
+    ports,
+    () => checkRefreshToken(refreshToken, boundClientIds, ports.keyRing, ports.revocations.state().incarnation),
+    (found) => found === null && isOfNewerKey(refreshToken, ports.keyRing),
+  );
   if (checked !== null) return checked;
   malformedCounter.add(1);
   throw refreshTokenInvalid();

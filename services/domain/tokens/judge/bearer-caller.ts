@@ -6,7 +6,7 @@ import { judgeToken, type ValidatePorts } from './validate-token.ts';
  * The caller behind an access token of ours, with the permissions it carries; null when the token is not active here.
  * A bound token counts with its proof or its certificate alone (RFC 8705 §3), and a proof beside an unbound one not at
  * all (RFC 9449 §7.1).
- * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), `revocation_state_stale` or `state_rewound` (503) when that
+ * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when that
  * cannot be told.
  */
 export function bearerCaller(

@@ -4,7 +4,8 @@ import type { Caller, Ports } from '../../ports.ts';
 import { tokenTypeOf } from '../access-token.ts';
 import { scopeNow } from '../families/family-token.ts';
 import { readRefreshToken } from '../families/read-refresh-token.ts';
-import { judgeToken, type ValidatePorts } from './validate-token.ts';
+import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
+import { judgeTokenConfirmed, type ValidatePorts } from './validate-token.ts';
 
 /** RFC 7662 §2.2; an inactive token is told nothing more of. */
 export type Introspection =
@@ -25,13 +26,13 @@ export type Introspection =
 const INACTIVE: Introspection = { active: false };
 const REFRESH_PREFIX = 'sp_rt_';
 
-export type IntrospectPorts = ValidatePorts & HasAccess & Pick<Ports, 'sql'>;
+export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & Pick<Ports, 'sql'>;
 
 /**
  * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
  * client is registered for by name, are inactive to it (§4): `*` lets it ask for tokens, and makes it no audience. A
  * refresh token is looked up and stays as it is; only its current generation is active. Throws `client_unauthenticated` (401),
- * `revocation_state_stale`, `state_rewound`, `store_unavailable` (503).
+ * `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
  */
 export async function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): Promise<Introspection> {
   const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
@@ -43,9 +44,13 @@ export async function introspectToken(ports: IntrospectPorts, token: string, cal
     : introspectAccessToken(ports, token, audiences);
 }
 
-function introspectAccessToken(ports: ValidatePorts, token: string, audiences: readonly string[]): Introspection {
+async function introspectAccessToken(
+  ports: IntrospectPorts,
+  token: string,
+  audiences: readonly string[],
+): Promise<Introspection> {
   // Who introspects is shown `cnf` and checks the proof it was given (RFC 9449 §6.2, RFC 8705 §3.2).
-  const judged = judgeToken(ports, token, { isProofChecked: true, audiences });
+  const judged = await judgeTokenConfirmed(ports, token, { isProofChecked: true, audiences });
   if (typeof judged === 'string') return INACTIVE;
   const { claims } = judged;
   return { active: true, token_type: tokenTypeOf(claims), ...claims, scope: claims.scope ?? '' };

@@ -4,7 +4,7 @@ import type { Caller, Ports } from '../../ports.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import { tokenMetadataUnavailable } from '../errors.ts';
 import { readTokenMetadata, type TokenMetadata } from '../metadata/token-metadata.cache.ts';
-import { assertFresh } from '../revocations/revocation-set.ts';
+import { assertJudging } from './assert-judging.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
 import { judgeToken, type ValidatePorts } from './validate-token.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
@@ -75,7 +75,7 @@ export async function batchValidateTokens(
   ports: ValidatePorts & Pick<Ports, 'redis'>,
   tokenIds: readonly string[],
 ): Promise<IdVerdict[]> {
-  assertFresh(ports.revocations);
+  assertJudging(ports);
   const known = await readTokenMetadata(ports, tokenIds).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });
@@ -86,7 +86,8 @@ export type ValidateBatchInput = { readonly tokens: readonly string[] } | { read
 
 /**
  * The batch answer as JSON text. Holding a token is the right to ask about it; ids take tokens:read.
- * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound` (503).
+ * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`,
+ * `key_ring_behind` (503).
  */
 export async function validateBatch(
   ports: ValidatePorts & Pick<Ports, 'redis'>,

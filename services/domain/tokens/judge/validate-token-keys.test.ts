@@ -68,6 +68,24 @@ describe('algorithms and keys', () => {
     expect(reasonOf(world, withoutKid)).toBe('malformed');
   });
 
+  test('an unknown kid is no verdict while the key ring is older than the revocations: 503', () => {
+    const world = tokenWorld();
+    const token = withHeader(world, { ...headerOf(world.keys.RS256), kid: 'nobody' });
+    world.ringState.behindMs = 1;
+    expect(() => reasonOf(world, token)).toThrow('key_ring_behind');
+    expect(reasonOf(world, world.token())).toBe('active');
+    world.ringState.behindMs = 0;
+    expect(reasonOf(world, token)).toBe('unknown_key');
+  });
+
+  test('a copy whose clock is wrong gives no verdict: 503', () => {
+    const world = tokenWorld();
+    const token = world.token();
+    expect(reasonOf(world, token)).toBe('active');
+    world.ringState.isClockRight = false;
+    expect(() => reasonOf(world, token)).toThrow('clock_wrong');
+  });
+
   test.each(['../../dev/null', `' OR 1=1--`, '__proto__', 'constructor', 'x'.repeat(300), 'rs\0'])(
     'J4: the kid %j finds no key and is only ever looked up in memory',
     (kid) => {

@@ -8,8 +8,11 @@ import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Ports } from '../../ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
 import { checkDpopProof } from '../dpop/dpop-proof.ts';
-import { assertFresh, type HasRevocations, type RevocableClaims } from '../revocations/revocation-set.ts';
+import { keyRingBehind } from '../families/refresh-errors.ts';
+import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
+import type { HasRevocations, RevocableClaims } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
+import { assertJudging } from './assert-judging.ts';
 import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from './parse-token.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
@@ -60,6 +63,8 @@ for (const reason of inactiveReasons) tokenValidations.at({ result: 'inactive', 
 const unjudged = {
   revocation_state_stale: tokenValidations.at({ result: 'unavailable', reason: 'revocation_state_stale' }),
   state_rewound: tokenValidations.at({ result: 'unavailable', reason: 'state_rewound' }),
+  clock_wrong: tokenValidations.at({ result: 'unavailable', reason: 'clock_wrong' }),
+  key_ring_behind: tokenValidations.at({ result: 'unavailable', reason: 'key_ring_behind' }),
 };
 
 export const verdictTotals = (): VerdictTotals => ({ ...totals });
@@ -209,21 +214,16 @@ function judge(
   return verified;
 }
 
-/**
- * Judges an access token from memory alone: the verified token, or why it is not active.
- * Throws `revocation_state_stale` or `state_rewound` (503) when no judgement can be given.
- * @param found the token as the cache has it, where that was asked already
- */
-export function judgeToken(
+function judgeInMemory(
   ports: ValidatePorts,
   token: string,
-  expectations: TokenExpectations = NO_EXPECTATIONS,
-  found: VerifiedToken | undefined = ports.verifiedTokens.get(token),
+  expectations: TokenExpectations,
+  found: VerifiedToken | undefined,
 ): VerifiedToken | InactiveReason {
-  const refusal = ports.revocations.refusal();
+  const refusal = ports.revocations.refusal() ?? (ports.keyRing.isClockRight() ? null : 'clock_wrong');
   if (refusal !== null) {
     unjudged[refusal].add(1);
-    assertFresh(ports.revocations);
+    assertJudging(ports);
   }
   const startedAt = ports.clock.monotonic();
   const judged = judge(ports, token, expectations, found);
@@ -232,7 +232,43 @@ export function judgeToken(
   return judged;
 }
 
-/** The same as a verdict. */
+/** Whether the key ring is older than the revocations: the database has keys that this copy could not load yet. */
+const isRingBehind = ({ keyRing, revocations }: ValidatePorts): boolean =>
+  keyRing.state().ageMs > revocations.state().ageMs;
+
+/**
+ * Judges an access token from memory alone: the verified token, or why it is not active.
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when no judgement can be
+ * given.
+ * @param found the token as the cache has it, where that was asked already
+ */
+export function judgeToken(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations = NO_EXPECTATIONS,
+  found: VerifiedToken | undefined = ports.verifiedTokens.get(token),
+): VerifiedToken | InactiveReason {
+  const judged = judgeInMemory(ports, token, expectations, found);
+  if (judged === 'unknown_key' && isRingBehind(ports)) {
+    unjudged.key_ring_behind.add(1);
+    throw keyRingBehind({ retryAfterSeconds: 1 });
+  }
+  return judged;
+}
+
+/** The same, but a key is unknown only where the database, asked after the call, has none either. */
+export const judgeTokenConfirmed = (
+  ports: ValidatePorts & HasStateConfirmation,
+  token: string,
+  expectations: TokenExpectations = NO_EXPECTATIONS,
+): Promise<VerifiedToken | InactiveReason> =>
+  lookConfirmed(
+    ports,
+    () => judgeInMemory(ports, token, expectations, ports.verifiedTokens.get(token)),
+    (judged) => judged === 'unknown_key',
+  );
+
+/** The same as `judgeToken`, as a verdict. */
 export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
   const judged = judgeToken(ports, token, expectations);
   return typeof judged === 'string' ? { active: false, reason: judged } : { active: true, claims: judged.claims };

@@ -41,6 +41,8 @@ export type RevocationSet = {
   /** Why nothing may be judged now; null when it may. */
   refusal(): 'state_rewound' | 'revocation_state_stale' | null;
   state(): RevocationState;
+  /** Whether what is held is a complete answer of the database asked at or after this monotonic time. */
+  isConfirmedSince(monotonicMs: number): boolean;
   /** Live entries above an epoch, in order, at most `limit`. */
   since(epoch: number, limit: number): RevocationEntry[];
   /** When the database was asked for what is held now; wall clock, milliseconds since 1970. */
@@ -162,6 +164,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
         entries: held.size(),
       };
     },
+    isConfirmedSince: (monotonicMs) => !rewound && confirmedAt >= monotonicMs,
     since: held.since,
     confirmedAtMs: () => confirmedWallMs,
     onConfirmed(listener) {

@@ -1,16 +1,20 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 
-// A token revoked before keeps its first reason and epoch. Index: revocations_kind_value; locks one totals row.
+// A token revoked before keeps its first reason and epoch; one over for so long that no clock would take it needs no row,
+// and only the database's clock says so. Index: revocations_kind_value; locks one totals row.
 const tokenRevocationInsert = defineStatement(
   'tokenRevocationInsert',
   `WITH inserted AS (
      INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
      SELECT 'jti', $1, $2, $3, $4, coalesce(to_timestamp($5::float8), revocation_keep_until())
      WHERE NOT EXISTS (SELECT FROM revocations WHERE kind = 'jti' AND value = $1)
+       AND coalesce(to_timestamp($5::float8) > clock_timestamp(), true)
      RETURNING 1
+   ), counted AS (
+     UPDATE token_totals SET revoked = revoked + 1 WHERE slot = abs(hashtext($1)) % 16 AND EXISTS (SELECT FROM inserted)
    )
-   UPDATE token_totals SET revoked = revoked + 1 WHERE slot = abs(hashtext($1)) % 16 AND EXISTS (SELECT FROM inserted)`,
+   SELECT coalesce(to_timestamp($5::float8) > clock_timestamp(), true) AS "isLive"`,
 );
 // Index: revocations_kind_value. After the commit: the number is given by a trigger deferred to it.
 const revocationEpochRead = defineStatement(
@@ -43,9 +47,12 @@ export type TokenRevocation = {
   readonly expiresAt: number | null;
 };
 
-export async function insertTokenRevocation(tx: Sql, revocation: TokenRevocation): Promise<void> {
+/** False where the token is over for so long that there was nothing to write. */
+export async function insertTokenRevocation(tx: Sql, revocation: TokenRevocation): Promise<boolean> {
   const { tokenId, reason, userId, clientId, expiresAt } = revocation;
-  await tx.query(tokenRevocationInsert, [tokenId, reason, userId, clientId, expiresAt]);
+  const values = [tokenId, reason, userId, clientId, expiresAt];
+  const [row] = await tx.query<{ isLive: boolean }>(tokenRevocationInsert, values);
+  return row!.isLive;
 }
 
 /** The feed number of the newest revocation of a thing; undefined where there is none. */

@@ -77,7 +77,7 @@ export type FamilyCopy = {
   statements(): number;
   announced(): number;
   create(family: Partial<NewFamily> & { readonly userId: string }, caller?: Caller): Promise<CreatedFamily>;
-  check(refreshToken: string, presentedBy?: PresentedBy): CheckedRefreshToken;
+  check(refreshToken: string, presentedBy?: PresentedBy): Promise<CheckedRefreshToken>;
   refresh(refreshToken: string, presentedBy?: PresentedBy, caller?: Caller): Promise<RotatedFamily>;
   close(): Promise<void>;
 };
@@ -119,7 +119,8 @@ export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
     settings,
     deadlineMs,
   );
-  const ports = { ...common, refreshFamilies };
+  // Its secrets are all there are.
+  const ports = { ...common, refreshFamilies, confirmState: async () => true };
   const copy: FamilyCopy = {
     pool,
     hotPool,
@@ -145,7 +146,7 @@ export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
       ),
     check: (refreshToken, presentedBy = publicClient) => checkPresented(ports, { refreshToken, presentedBy }),
     refresh: async (refreshToken, presentedBy = publicClient, caller = callerFrom('192.0.2.1')) =>
-      rotateFamily(ports, copy.check(refreshToken, presentedBy), presentedBy, caller),
+      rotateFamily(ports, await copy.check(refreshToken, presentedBy), presentedBy, caller),
     close: async () => {
       await refreshFamilies.close();
       await Promise.all([pool.end(), hotPool.end()]);

@@ -17,6 +17,7 @@ import type { Caller, RequestContext } from '../../../domain/ports.ts';
 import { createRefreshFamilies } from '../../../domain/tokens/families/rotate-families.ts';
 import { createClientTokenLog } from '../../../domain/tokens/issue/issue-client-token.ts';
 import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-token-cache.ts';
+import { createStateConfirmation } from '../../../domain/tokens/revocations/confirm-state.ts';
 import type { ClientSettings } from '../../config/clients.ts';
 import type { TestUser } from '../flows/flows.ts';
 import { newSignedIn } from '../flows/signed-in.ts';
@@ -105,6 +106,7 @@ export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = 
     openRequests: createOpenRequests(deps),
     accessChanged: () => access.load(),
     clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
+    confirmState: createStateConfirmation({ ...people, clock: deps.clock }, PATIENCE_MS),
     verifiedTokens: createVerifiedTokenCache(),
     clientTokenLog: createClientTokenLog(outside, true, PATIENCE_MS),
     refreshFamilies: createRefreshFamilies({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),

@@ -10,7 +10,7 @@ import { useIdentifierKey } from '../../../domain/audit/audit-context.ts';
 import { ensureKeys } from '../../../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../../../domain/keys/key-ring.ts';
 import type { HasKeysChanged } from '../../../domain/keys/rotate-signing-keys.ts';
-import type { Caller, Ports } from '../../../domain/ports.ts';
+import type { Caller, Clock, Ports } from '../../../domain/ports.ts';
 import type { HasStepUp } from '../../../domain/step-up.ts';
 import { createRefreshFamilies } from '../../../domain/tokens/families/rotate-families.ts';
 import { type ClientTokenPorts, createClientTokenLog } from '../../../domain/tokens/issue/issue-client-token.ts';
@@ -18,6 +18,10 @@ import type { IssuePorts } from '../../../domain/tokens/issue/issue-pair.ts';
 import type { ValidatePorts } from '../../../domain/tokens/judge/validate-token.ts';
 import { createVerifiedTokenCache } from '../../../domain/tokens/judge/verified-token-cache.ts';
 import type { RefreshTokenPorts } from '../../../domain/tokens/refresh-token.ts';
+import {
+  createStateConfirmation,
+  type HasStateConfirmation,
+} from '../../../domain/tokens/revocations/confirm-state.ts';
 import { createRevocationSet } from '../../../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
 import type { RevokePorts } from '../../../domain/tokens/revoke-token.ts';
@@ -42,6 +46,7 @@ type IssuingPorts = IssuePorts &
   RevokePorts &
   ValidatePorts &
   HasStepUp &
+  HasStateConfirmation &
   HasKeysChanged &
   Pick<Ports, 'log' | 'vault'>;
 
@@ -54,8 +59,8 @@ export type IssuingCopy = {
 
 export type IssuingWorld = IssuingCopy & {
   readonly databaseUrl: string;
-  /** One more copy, closed with the world. */
-  copyWith(env?: Readonly<Record<string, string>>, databaseUrl?: string): Promise<IssuingCopy>;
+  /** One more copy, closed with the world; on another way to the database, or with a clock that the test moves. */
+  copyWith(env?: Readonly<Record<string, string>>, databaseUrl?: string, clock?: Clock): Promise<IssuingCopy>;
   /** A confidential client, known to every copy, as it is once it has proved who it is. */
   newClient(
     credentialScopes?: readonly string[],
@@ -73,6 +78,7 @@ async function openCopy(
   { authSecret, redisUrl, marksDir }: Shared,
   databaseUrl: string,
   env: Readonly<Record<string, string>>,
+  clock: Clock = systemClock,
 ) {
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...env });
   const pools = {
@@ -88,7 +94,7 @@ async function openCopy(
       throw err;
     }),
     redis,
-    clock: systemClock,
+    clock,
     random: systemRandom,
     vault: createVault(keyEncryptionKeyOf(config, authSecret)),
     log: quietLog,
@@ -136,6 +142,7 @@ async function openCopy(
     access,
     revocations,
     announceRevocations,
+    confirmState: createStateConfirmation({ ...outside, poll, keyRing, revocations }, PATIENCE_MS),
     tokenSettings,
     keysChanged: async () => {
       await keyRing.load();
@@ -144,7 +151,7 @@ async function openCopy(
     clientTokenLog,
     refreshFamilies,
     verifiedTokens: createVerifiedTokenCache(),
-    stepUp: { maxAgeSeconds: config.identity.stepUpSeconds, needsSecondFactor: false, clock: systemClock },
+    stepUp: { maxAgeSeconds: config.identity.stepUpSeconds, needsSecondFactor: false, clock },
   };
   const close = async (): Promise<void> => {
     await Promise.all([clientTokenLog.close(), refreshFamilies.close()]);
@@ -169,8 +176,8 @@ export async function openIssuingWorld(env: Readonly<Record<string, string>> = {
   const world: IssuingWorld = {
     ...first,
     databaseUrl: database.url,
-    copyWith: async (changes = {}, databaseUrl = database.url) => {
-      const copy = await openCopy(shared, databaseUrl, { ...env, ...changes });
+    copyWith: async (changes = {}, databaseUrl = database.url, clock = systemClock) => {
+      const copy = await openCopy(shared, databaseUrl, { ...env, ...changes }, clock);
       copies.push(copy);
       return copy;
     },

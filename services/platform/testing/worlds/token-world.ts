@@ -84,6 +84,8 @@ export type TokenWorld = {
   /** What the ring was asked for. */
   readonly asked: unknown[];
   readonly ring: Map<string, TestKey>;
+  /** Whether the clock agrees with the database's, and how much older the ring is than the revocations. */
+  readonly ringState: { isClockRight: boolean; behindMs: number };
   readonly secrets: Map<number, Buffer>;
   /** Seconds since `NOW`; the clock stands still otherwise. */
   at(seconds: number): void;
@@ -109,6 +111,7 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
   const ring = new Map(Object.values(keys).map((key) => [key.kid, { ...key }]));
   const secrets = new Map([[1, Buffer.alloc(32, 7)]]);
   const asked: unknown[] = [];
+  const ringState = { isClockRight: true, behindMs: 0 };
   const keyRing = {
     find: (kid: string) => {
       asked.push(kid);
@@ -117,6 +120,8 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
     },
     secret: () => ({ version: Math.max(...secrets.keys()), key: secrets.get(Math.max(...secrets.keys())) as Buffer }),
     secretVersion: (_purpose: string, version: number) => secrets.get(version),
+    isClockRight: () => ringState.isClockRight,
+    state: () => ({ ageMs: revocations.state().ageMs + ringState.behindMs }),
   } as unknown as KeyRing;
   const { tokens, identity } = loadConfig({});
   return {
@@ -137,6 +142,7 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
     revocations,
     asked,
     ring,
+    ringState,
     secrets,
     at: (seconds) => {
       nowMs = (NOW + seconds) * 1_000;

@@ -1,0 +1,57 @@
+import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { Ports } from '../../ports.ts';
+import { keyRingBehind } from '../families/refresh-errors.ts';
+import type { HasRevocations } from './revocation-set.ts';
+import type { StatePoll } from './state-poll.ts';
+
+/** True once keys and revocations in memory are as the database had them after the call. Never rejects. */
+export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
+
+/** How long a request waits for a database that may not answer. */
+const CONFIRM_WAIT_MS = 1_500;
+
+/** Any number of callers share one poll. */
+export function createStateConfirmation(
+  {
+    poll,
+    keyRing,
+    revocations,
+    clock,
+  }: { readonly poll: Pick<StatePoll, 'wake'> } & HasKeyRing & HasRevocations & Pick<Ports, 'clock'>,
+  waitMs = CONFIRM_WAIT_MS,
+): HasStateConfirmation['confirmState'] {
+  async function readState(askedAtMs: number): Promise<boolean> {
+    await poll.wake();
+    if (!revocations.isConfirmedSince(askedAtMs)) return false;
+    // The poll saw another version of the keys: it loads them, and does not wait.
+    if (!keyRing.isConfirmedSince(askedAtMs)) await keyRing.load();
+    return keyRing.isConfirmedSince(askedAtMs);
+  }
+
+  return () => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), waitMs);
+    void readState(clock.monotonic())
+      .catch(() => false)
+      .then((isConfirmed) => {
+        clearTimeout(timer);
+        resolve(isConfirmed);
+      });
+    return promise;
+  };
+}
+
+/**
+ * What `look` finds in this copy's memory. Where that may be missing because the memory is old, it looks again in one
+ * that was confirmed after the request came. Throws `key_ring_behind` (503) when it cannot be confirmed.
+ */
+export async function lookConfirmed<T>(
+  { confirmState }: HasStateConfirmation,
+  look: () => T | Promise<T>,
+  mayBeMissing: (found: T) => boolean,
+): Promise<T> {
+  const found = await look();
+  if (!mayBeMissing(found)) return found;
+  if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
+  return look();
+}
