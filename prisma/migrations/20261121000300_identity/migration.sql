@@ -3,7 +3,8 @@
 -- Better Auth's tables under the names of the requirements, plus what our tokens need of a user.
 CREATE TABLE users (
   id                  text PRIMARY KEY,
-  email               text NOT NULL UNIQUE,
+  -- ASCII alone: another alphabet has letters that fold into these.
+  email               text NOT NULL UNIQUE CONSTRAINT users_email_ascii CHECK (octet_length(email) = char_length(email)),
   "emailVerified"     timestamptz(3),
   name                text,
   image               text,

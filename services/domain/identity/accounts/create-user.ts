@@ -1,7 +1,8 @@
+import { requestInvalid } from '../../../platform/errors.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import type { UserView } from '../contract.ts';
-import { normaliseEmail } from '../email.ts';
+import { isAddress, normaliseEmail } from '../email.ts';
 import { emailTaken } from '../errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { userView } from '../views.ts';
@@ -12,13 +13,15 @@ export type NewUser = { readonly email: string; readonly password: string; reado
 
 /**
  * An account without a session, made by software that runs it: its address is unproved, and a mail asks for the proof.
- * @throws the `passwordErrors` (400), emailTaken (409), hashingBusy (503)
+ * @throws the `passwordErrors`, requestInvalid (400), emailTaken (409), hashingBusy (503)
  */
 export async function createUser(
   ports: Pick<Ports, 'transact'> & NewPasswordPorts & MailPorts,
   { email: given, password, name = '' }: NewUser,
   caller: Caller,
 ): Promise<UserView> {
+  if (!isAddress(given))
+    throw requestInvalid({ problems: [{ at: 'body/email', why: 'must be an address of visible ASCII' }] });
   const email = normaliseEmail(given);
   const digest = await newDigest(ports, { password, owner: { email, name, roles: ['user'] } }, caller);
   return ports.transact(async (tx) => {

@@ -157,6 +157,12 @@ describe('an account that software makes', () => {
     expect(await world.mailsTo(email)).toEqual([]);
   });
 
+  test('is none with an address that is not ASCII', async () => {
+    const given = { email: `mar\u212a-${newEmail()}`, password: newPassword() };
+    expect(await outcomeOf(createUser(world.deps, given, world.system))).toBe('request_invalid');
+    expect(await world.mailsTo(given.email)).toEqual([]);
+  });
+
   test('is none with a password that nobody may have', async () => {
     const email = newEmail();
     const made = (password: string) => outcomeOf(createUser(world.deps, { email, password }, world.system));

@@ -78,6 +78,22 @@ describe('an address that somebody here has proved', () => {
   });
 
   test.each([
+    ['a letter whose lower case is ASCII', 'mar\u212a', 'people.test'],
+    ['such a letter in its domain', 'mark', 'people.\u212ark.test'],
+    ['a letter of full width', '\uff4dark', 'people.test'],
+    ['a dotless i', 'm\u0131lk', 'people.test'],
+  ])('is never that of a provider’s account with %s', async (_what, name, domain) => {
+    const [tag, id] = [randomUUID(), randomUUID()];
+    const given = `${name}-${tag}@${domain}`;
+    const email = given.normalize('NFKC').replace('\u0131', 'i').toLowerCase();
+    expect(email).toMatch(/^[!-~]+$/);
+    await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+    await expect(recognise(given)).rejects.toMatchObject({ code: 'social_email_unproven' });
+    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await rows('SELECT id FROM users WHERE email LIKE $1', [`%${tag}%`])).toEqual([{ id }]);
+  });
+
+  test.each([
     ['deleted', 'DELETE FROM users WHERE id = $1'],
     ['disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
     ['given another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
@@ -89,6 +105,14 @@ describe('an address that somebody here has proved', () => {
     expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
     expect(await rows('SELECT 1 FROM users WHERE email = $1 AND id <> $2', [email, id])).toEqual([]);
   });
+});
+
+test('no statement stores an address that is not ASCII', async () => {
+  const write = (email: string) => rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
+  await expect(write(`mar\u212a-${randomUUID()}@people.test`)).rejects.toMatchObject({
+    constraint: 'users_email_ascii',
+  });
+  await expect(write(`mark-${randomUUID()}@people.test`)).resolves.toEqual([]);
 });
 
 describe('an address that nobody here has proved', () => {

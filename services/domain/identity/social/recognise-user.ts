@@ -14,7 +14,7 @@ import {
 import { voidInvitation } from '../accounts/invitations.store.ts';
 import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import { normaliseEmail } from '../email.ts';
+import { isAddress, normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
 import { clearLoginFailures } from '../guard/forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
@@ -26,8 +26,6 @@ import { socialEmailUnproven } from './social-errors.ts';
 export type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRevocationPush;
 
 export type Recognised = { readonly userId: string; readonly isNewUser: boolean };
-
-const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,189}$/;
 
 /**
  * Whose sign-in this is: the user who has the provider's account linked; else the one whose proved address the
@@ -64,7 +62,9 @@ export async function recogniseUser(
 
 /** The address that the provider answers for. Throws `social_email_unproven` (403). */
 export function provenEmail({ email, isEmailVerified }: Pick<Profile, 'email' | 'isEmailVerified'>): string {
-  if (email === null || !isEmailVerified || !EMAIL.test(email)) throw socialEmailUnproven();
+  if (email === null || !isEmailVerified) throw socialEmailUnproven();
+  if (!isAddress(email))
+    throw socialEmailUnproven({ detail: 'An account here has an address of ASCII letters alone.' });
   return normaliseEmail(email);
 }
 

@@ -70,6 +70,8 @@ describe('the list of accounts', () => {
   test('takes the beginning of an address in any case, and no sign of it for a wildcard', async () => {
     expect(await idsOf({ emailPrefix: 'LIST-2@' })).toEqual([ids[2]]);
     expect(await idsOf({ emailPrefix: 'list-%' })).toEqual([]);
+    // LATIN SMALL LETTER LONG S is no S, and the KELVIN SIGN no K.
+    expect(await idsOf({ emailPrefix: 'li\u017ft-2@' })).toEqual([]);
     expect(await idsOf({ emailPrefix: 'ist-2' })).toEqual([]);
   });
 

@@ -5,6 +5,7 @@ import type { Ports } from '../../ports.ts';
 import { userUnknown } from '../../tokens/errors.ts';
 import { countLogins } from '../../tokens/families/list-logins.ts';
 import type { AccountDetailView, AccountView } from '../admin-contract.ts';
+import { normaliseEmail } from '../email.ts';
 import { readFactors } from '../factors/factors.store.ts';
 import { readLoginStanding } from '../guard/login-standing.ts';
 import { readUser, readUsersPage, type UserFilter, type UserRow } from './users.store.ts';
@@ -28,7 +29,7 @@ export async function listUsers(
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]);
   const filter = {
     ...input,
-    emailPrefix: input.emailPrefix?.toLowerCase(),
+    emailPrefix: input.emailPrefix === undefined ? undefined : normaliseEmail(input.emailPrefix),
     createdFrom: storedInstant(input.createdFrom),
     createdTo: storedInstant(input.createdTo),
   };
