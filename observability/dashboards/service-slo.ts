@@ -195,7 +195,8 @@ export const serviceSlo: DashboardDefinition = {
         },
         {
           title: 'Refresh by outcome',
-          description: 'Refresh tokens presented a second, by verdict. Anything but rotated and grace was refused.',
+          description:
+            'Refresh tokens presented a second, by verdict. Anything but rotated, grace and lost_answer was refused.',
           unit: 'ops',
           queries: [
             {

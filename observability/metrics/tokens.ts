@@ -94,6 +94,7 @@ export const tokenRefreshes = defineCounter({
     outcome: [
       'rotated',
       'grace',
+      'lost_answer',
       'grace_spent',
       'replay',
       'revoked',

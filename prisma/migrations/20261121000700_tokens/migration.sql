@@ -28,6 +28,7 @@ CREATE TABLE refresh_families (
   device          jsonb NOT NULL DEFAULT '{}',
   context_hash    text,                                  -- of the last context that rotated
   grace_contested boolean NOT NULL DEFAULT false,        -- grace of this generation was used from another context
+  lost_answer_at  timestamptz,                           -- last repetition of an answer past its grace
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- Of the session, as one text, as scope: rotation only reads it. acr is null where no person signed in, but a client.
   amr             text NOT NULL DEFAULT '',

@@ -47,8 +47,8 @@ export const familyEnded = defineAuditEvent({
 export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
   durability: 'durable',
-  outcomes: ['rotated', 'grace', 'revoked', 'expired', 'mismatch', 'unknown'],
-  meaning: 'A genuine refresh token was presented; all but rotated and grace were refused.',
+  outcomes: ['rotated', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
+  meaning: 'A genuine refresh token was presented; all but rotated, grace and lost_answer were refused.',
 });
 
 export const tokenRefreshReused = defineAuditEvent({

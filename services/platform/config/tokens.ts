@@ -30,6 +30,11 @@ export const tokenSettings = defineSettings({
     use: 'How long the previous refresh token still gets the same successor.',
   },
   graceUses: { env: 'REFRESH_GRACE_USES', schema: wholeNumber(100, 0, 1_000), use: 'How often it does.' },
+  lostAnswerSeconds: {
+    env: 'REFRESH_LOST_ANSWER_SECONDS',
+    schema: wholeNumber(120, 0, 3_600),
+    use: 'How long after a rotation the previous refresh token gets the same successor, if it comes from the same network and agent and the successor has not been used; 0: only within REFRESH_GRACE_SECONDS.',
+  },
   requireSessionBinding: { env: 'REQUIRE_SESSION_BINDING', schema: flag(true), use: 'Tokens die with their session.' },
   enableIpValidation: {
     env: 'ENABLE_IP_VALIDATION',

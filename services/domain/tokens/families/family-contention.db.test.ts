@@ -21,6 +21,7 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
   const policy = {
     graceSeconds: 10,
     graceUses: 100,
+    lostAnswerSeconds: 0,
     endsOnReplay: true,
     idleSeconds: 600,
     twoFactorIdleSeconds: 600,

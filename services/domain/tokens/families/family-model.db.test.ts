@@ -44,7 +44,7 @@ const STEP_MS = 4_000_000;
 const FAMILIES = 3;
 
 type Step =
-  | { readonly kind: 'batch'; readonly requests: readonly Presentation[]; readonly times: number }
+  | { readonly kind: 'batch'; readonly requests: readonly Presentation[] }
   | { readonly kind: 'pass'; readonly steps: number }
   | { readonly kind: 'end'; readonly family: number }
   | { readonly kind: 'key' };
@@ -69,29 +69,42 @@ const presentation: fc.Arbitrary<Presentation> = fc.record({
   context: fc.constantFrom(0, 0, 0, 1, null),
 });
 /** A rotation, and its repetition from another context. */
-const contest = (family: number): Presentation[] =>
-  [0, 1].map((context) => ({ family, behind: 0, staleKv: false, fits: true, context }));
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 2,
-    arbitrary: fc.nat(FAMILIES - 1).map((family) => ({ kind: 'batch' as const, requests: contest(family), times: 3 })),
-  },
+const contest = (family: number): Step => ({
+  kind: 'batch',
+  requests: [0, 1].map((context) => ({ family, behind: 0, staleKv: false, fits: true, context })),
+});
+/** A rotation, and its repetition past the shorter grace window. */
+const repeatLate = (family: number, context: number): Step[] => [
+  { kind: 'batch', requests: [{ family, behind: 0, staleKv: false, fits: true, context: 0 }] },
+  { kind: 'pass', steps: 3 },
+  { kind: 'batch', requests: [{ family, behind: 1, staleKv: false, fits: true, context }] },
+];
+const anyFamily = fc.nat(FAMILIES - 1);
+const one = (arbitrary: fc.Arbitrary<Step>): fc.Arbitrary<Step[]> => arbitrary.map((step) => [step]);
+const steps: fc.Arbitrary<Step[]> = fc.oneof(
+  { weight: 2, arbitrary: anyFamily.map((family) => Array<Step>(3).fill(contest(family))) },
+  { weight: 2, arbitrary: fc.tuple(anyFamily, fc.constantFrom(0, 0, 1)).map((chosen) => repeatLate(...chosen)) },
   {
     weight: 12,
-    arbitrary: fc.record({
-      times: fc.constant(1),
-      kind: fc.constant('batch' as const),
-      requests: fc.array(presentation, { minLength: 1, maxLength: 8 }),
-    }),
+    arbitrary: one(
+      fc.record({
+        kind: fc.constant('batch' as const),
+        requests: fc.array(presentation, { minLength: 1, maxLength: 8 }),
+      }),
+    ),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('pass' as const), steps: fc.constantFrom(1, 2, 3, 14) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('end' as const), family: fc.nat(FAMILIES - 1) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('key' as const) }) },
+  {
+    weight: 3,
+    arbitrary: one(fc.record({ kind: fc.constant('pass' as const), steps: fc.constantFrom(1, 2, 3, 14) })),
+  },
+  { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('end' as const), family: anyFamily })) },
+  { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('key' as const) })) },
 );
 const policies: fc.Arbitrary<ModelPolicy> = fc.record({
   // Never a multiple of the step.
   graceMs: fc.constantFrom(10_000_000, 10_000_000, 30_000_000),
   graceUses: fc.constantFrom(0, 1, 3, 100),
+  lostAnswerMs: fc.constantFrom(0, 22_000_000, 54_000_000),
   endsOnReplay: fc.constantFrom(true, true, true, false),
   idleMs: fc.constantFrom(50_000_000, 600_000_000),
 });
@@ -171,7 +184,7 @@ function runModel(
     for (const { request, index } of own) {
       const verdict = presentToModel(family.model, request, now, policy, newestKv);
       verdicts[index] = verdict;
-      kvs[index] = verdict === 'rotated' || verdict === 'grace' ? family.model.kv : null;
+      kvs[index] = ['rotated', 'grace', 'lost_answer'].includes(verdict) ? family.model.kv : null;
       audit.push(`${family.id} ${request.generation} ${verdict}`);
     }
   }
@@ -206,13 +219,13 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
   const hot = createSql(copy.hotPool);
   const seen = new Map<string, number>();
   await fc.assert(
-    fc.asyncProperty(policies, fc.array(step, { minLength: 4, maxLength: 14 }), async (policy, steps) => {
+    fc.asyncProperty(policies, fc.array(steps, { minLength: 4, maxLength: 14 }), async (policy, sequence) => {
       let now = 0;
       let newestKv = 1;
       const families = await Promise.all(Array.from({ length: FAMILIES }, () => insertFamily(policy, now)));
       const { rows: start } = await copy.pool.query('SELECT coalesce(max(id), 0)::text AS id FROM audit_outbox');
       const expected: string[] = [];
-      for (const each of steps.flatMap((one) => (one.kind === 'batch' ? Array<Step>(one.times).fill(one) : [one]))) {
+      for (const each of sequence.flat()) {
         if (each.kind === 'pass') {
           now += each.steps * STEP_MS;
           await passTime(families, each.steps * STEP_MS);
@@ -246,6 +259,7 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
             {
               graceSeconds: policy.graceUses === 0 ? 0 : policy.graceMs / 1_000,
               graceUses: policy.graceUses,
+              lostAnswerSeconds: policy.lostAnswerMs / 1_000,
               endsOnReplay: policy.endsOnReplay,
               idleSeconds: policy.idleMs / 1_000,
               twoFactorIdleSeconds: policy.idleMs / 1_000,
@@ -281,6 +295,7 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
   for (const verdict of [
     'rotated',
     'grace',
+    'lost_answer',
     'grace_spent',
     'replay',
     'revoked',
@@ -289,5 +304,5 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
     'mismatch',
     'contested',
   ])
-    expect(seen.get(verdict) ?? 0).toBeGreaterThan(0);
+    expect(seen.get(verdict) ?? 0, verdict).toBeGreaterThan(0);
 }, 180_000);

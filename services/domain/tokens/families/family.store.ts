@@ -13,10 +13,14 @@ import type { Sql } from '../../ports.ts';
  * A statement that begins after its requests were refused, in a database that had stopped, does nothing: their clients
  * have come again meanwhile, perhaps twice, and an honest token of before would look like a replay.
  *
+ * Past the grace window the previous generation is a lost answer, not yet a replay, while its successor is unused and
+ * it comes from the network and agent of the rotation: it gets that successor until `lost answer seconds` have passed.
+ *
  * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
  * $11 agent_hash text[] · $12 traceparent text[] · $13 grace seconds · $14 grace uses (0: no grace at all) ·
- * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors · $19 not_after timestamptz[]
+ * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors · $19 not_after timestamptz[] ·
+ * $20 lost answer seconds (0: none)
  */
 export const refreshFamilyRotateBatch = defineStatement(
   'refreshFamilyRotateBatch',
@@ -35,6 +39,7 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), classed AS (
   SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,
     f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS uses_left,
+    now() >= f.rotated_at + make_interval(secs => $13::float8) AS is_past_grace,
     CASE
       WHEN now() > p.not_after THEN 'late'
       WHEN f.id IS NULL THEN 'unknown'
@@ -47,7 +52,8 @@ export const refreshFamilyRotateBatch = defineStatement(
       WHEN p.generation = f.generation THEN CASE WHEN p.kv = f.kv THEN 'current' ELSE 'mismatch' END
       WHEN p.generation = f.generation - 1 AND p.kv <> f.prev_kv THEN 'mismatch'
       WHEN p.generation = f.generation - 1 AND $14::int4 > 0
-        AND now() < f.rotated_at + make_interval(secs => $13::float8) THEN 'retry'
+        AND now() < f.rotated_at + make_interval(secs => CASE WHEN p.ip_hash || p.agent_hash = f.context_hash
+          THEN greatest($13::float8, $20::float8) ELSE $13::float8 END) THEN 'retry'
       ELSE 'replay'
     END AS class
   FROM presented p LEFT JOIN held f ON f.id = p.family_id
@@ -70,7 +76,7 @@ export const refreshFamilyRotateBatch = defineStatement(
   SELECT s.*, CASE class
     WHEN 'replay' THEN CASE WHEN nth = 1 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
     WHEN 'retry' THEN CASE WHEN any_replay OR n > retry_kill THEN 'revoked' WHEN n = retry_kill THEN 'replay'
-      WHEN nth <= uses_left THEN 'grace' ELSE 'grace_spent' END
+      WHEN nth > uses_left THEN 'grace_spent' WHEN is_past_grace THEN 'lost_answer' ELSE 'grace' END
     WHEN 'current' THEN CASE WHEN any_replay OR retry_kill IS NOT NULL OR n > current_kill THEN 'revoked'
       WHEN nth = 1 THEN 'rotated' WHEN n = current_kill THEN 'replay' WHEN nth - 1 <= $14::int4 THEN 'grace'
       WHEN $14::int4 > 0 THEN 'grace_spent' WHEN nth = 2 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
@@ -79,11 +85,12 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), decided AS ( -- one row for each family that changes
   SELECT family_id, bool_or(verdict = 'rotated') AS rotates, bool_or(verdict = 'replay') AS ends,
     count(*) FILTER (WHERE verdict = 'grace' AND class = 'current')::int2 AS doubled,
-    count(*) FILTER (WHERE verdict = 'grace' AND class = 'retry')::int2 AS retried,
+    count(*) FILTER (WHERE verdict IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
+    bool_or(verdict = 'lost_answer') AS repeats_lost_answer,
     min(context) FILTER (WHERE verdict = 'rotated') AS context,
     bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
     bool_or(current_contest IS NOT NULL) AS current_contests
-  FROM judged WHERE verdict IN ('rotated', 'grace') OR verdict = 'replay' AND $15::bool GROUP BY family_id
+  FROM judged WHERE verdict IN ('rotated', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
 ), changed AS (
   UPDATE refresh_families f SET
     generation = f.generation + d.rotates::int4,
@@ -97,6 +104,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     context_hash = CASE WHEN d.rotates THEN d.context ELSE f.context_hash END,
     idle_expires_at = CASE WHEN d.rotates THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
       ELSE f.idle_expires_at END,
+    lost_answer_at = CASE WHEN d.repeats_lost_answer THEN clock_timestamp() ELSE f.lost_answer_at END,
     revoked_at = CASE WHEN d.ends THEN clock_timestamp() END,
     revoke_reason = CASE WHEN d.ends THEN 'refresh_token_reused' END
   FROM decided d WHERE f.id = d.family_id AND f.id = ANY ($1)
@@ -109,19 +117,20 @@ export const refreshFamilyRotateBatch = defineStatement(
     detail, traceparent)
   SELECT CASE j.verdict WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
       WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, j.verdict,
-    CASE WHEN j.client_authenticated THEN 'client' WHEN j.verdict IN ('rotated', 'grace') THEN 'user' ELSE 'anonymous' END,
-    CASE WHEN j.client_authenticated THEN j.client_id WHEN j.verdict IN ('rotated', 'grace') THEN f.user_id END,
+    CASE WHEN j.client_authenticated THEN 'client' WHEN j.verdict IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
+    CASE WHEN j.client_authenticated THEN j.client_id WHEN j.verdict IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
     'family', j.family_id, coalesce(f.client_id, j.client_id), j.ip_hash, j.agent_hash,
     jsonb_build_object('generation', j.generation, 'held', j.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
     j.traceparent
   FROM judged j LEFT JOIN held f ON f.id = j.family_id
   WHERE j.verdict <> 'late' ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
 )
-SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2
+SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv
     WHEN 'grace' THEN CASE j.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
   CASE WHEN j.verdict = 'revoked' AND j.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
-  CASE j.verdict WHEN 'grace_spent' THEN ceil($13::float8 - CASE j.class WHEN 'retry' THEN extract(epoch FROM now() - f.rotated_at)
-    ELSE 0 END)::int4 END AS "retryAfterSeconds",
+  CASE j.verdict WHEN 'grace_spent' THEN ceil(CASE j.class WHEN 'retry' THEN
+    CASE WHEN j.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
+    ELSE $13::float8 END)::int4 END AS "retryAfterSeconds",
   floor(extract(epoch FROM CASE j.class WHEN 'current' THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
     ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
   f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
@@ -136,6 +145,7 @@ ORDER BY j.n`,
 type Verdict =
   | 'rotated'
   | 'grace'
+  | 'lost_answer'
   | 'grace_spent'
   | 'replay'
   | 'revoked'
@@ -167,6 +177,8 @@ export type RotationPolicy = {
   /** 0 with `graceUses` 0: no grace. */
   readonly graceSeconds: number;
   readonly graceUses: number;
+  /** 0: none. */
+  readonly lostAnswerSeconds: number;
   readonly endsOnReplay: boolean;
   readonly idleSeconds: number;
   /** The same of logins that two factors proved. */
@@ -174,7 +186,7 @@ export type RotationPolicy = {
   readonly newestKv: number;
 };
 
-/** A verdict with the facts of its family. Only `rotated` and `grace` carry `kv`; the facts are null where it is unknown. */
+/** A verdict with the facts of its family. Only `rotated`, `grace` and `lost_answer` carry `kv`; the facts are null where it is unknown. */
 export type Rotation = {
   readonly verdict: Verdict;
   /** Server key of the successor. */
@@ -232,5 +244,6 @@ export function rotateBatch(
     policy.newestKv,
     policy.twoFactorIdleSeconds,
     instantArray(presented, (token) => Math.round(token.notAfterMs * 1_000)),
+    policy.lostAnswerSeconds,
   ]);
 }

@@ -237,6 +237,7 @@ test(`${OPERATIONS} operations over two processes with kill -9: every verdict, a
   const policy = {
     graceMs: ORACLE_GRACE_SECONDS * 1_000,
     graceUses: GRACE_USES,
+    lostAnswerMs: refreshSettings.lostAnswerSeconds * 1_000,
     endsOnReplay: true,
     idleMs: refreshSettings.refreshTokenSeconds * 1_000,
   };

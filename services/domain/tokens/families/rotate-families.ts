@@ -9,6 +9,8 @@ import type { RefreshSecrets } from './refresh-token-format.ts';
 export type RefreshFamilySettings = {
   readonly graceSeconds: number;
   readonly graceUses: number;
+  /** After a rotation, in which its lost answer is repeated; none without grace. */
+  readonly lostAnswerSeconds: number;
   readonly enableReplayProtection: boolean;
   readonly groupCommit: boolean;
 } & LoginRest;
@@ -35,6 +37,7 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
   return {
     graceSeconds: hasGrace ? settings.graceSeconds : 0,
     graceUses: hasGrace ? settings.graceUses : 0,
+    lostAnswerSeconds: hasGrace ? settings.lostAnswerSeconds : 0,
     endsOnReplay: settings.enableReplayProtection,
     idleSeconds: restSeconds(settings, null),
     twoFactorIdleSeconds: restSeconds(settings, 'aal2'),

@@ -39,9 +39,11 @@ export type PresentedBy = {
 
 export type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
 
+type Granted = 'rotated' | 'grace' | 'lost_answer';
+
 /** A rotation or its repetition: the facts to sign an access token from, and the successor. */
 export type RotatedFamily = {
-  readonly verdict: 'rotated' | 'grace';
+  readonly verdict: Granted;
   readonly familyId: string;
   readonly userId: string;
   readonly email: string;
@@ -69,6 +71,7 @@ const counted = (outcome: Parameters<typeof tokenRefreshes.at>[0]['outcome']) =>
 const verdictCounters = {
   rotated: counted('rotated'),
   grace: counted('grace'),
+  lost_answer: counted('lost_answer'),
   grace_spent: counted('grace_spent'),
   replay: counted('replay'),
   revoked: counted('revoked'),
@@ -85,6 +88,7 @@ function refusalOf(rotation: Rotation): Error | null {
   switch (rotation.verdict) {
     case 'rotated':
     case 'grace':
+    case 'lost_answer':
       return null;
     case 'grace_spent':
       return refreshGraceSpent({ retryAfterSeconds: rotation.retryAfterSeconds as number });
@@ -165,7 +169,7 @@ export async function rotateFamily(
   if (key === undefined) throw keyRingBehind();
   const successor = { kv: rotation.kv, familyBytes, generation: generation + 1, nonce };
   return {
-    verdict: rotation.verdict as 'rotated' | 'grace',
+    verdict: rotation.verdict as Granted,
     familyId: uuidFromBytes(familyBytes),
     userId: rotation.userId,
     email: rotation.email,

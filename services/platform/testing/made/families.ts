@@ -45,6 +45,7 @@ export const callerFrom = (ip: string): Caller => ({
 export const refreshSettings: RefreshFamilySettings & CreateFamilyPorts['tokenSettings'] = {
   graceSeconds: 10,
   graceUses: 100,
+  lostAnswerSeconds: 120,
   enableReplayProtection: true,
   refreshTokenSeconds: 604_800,
   twoFactorIdleSeconds: 3_600,

@@ -26,6 +26,7 @@ type OutboxRow = {
 const CODES: Readonly<Record<string, readonly string[]>> = {
   rotated: ['rotated'],
   grace: ['grace'],
+  lost_answer: ['lost_answer'],
   grace_spent: ['refresh_grace_spent'],
   replay: ['refresh_token_reused'],
   revoked: ['refresh_token_reused', 'session_ended'],

@@ -6,6 +6,8 @@
 export type ModelPolicy = {
   readonly graceMs: number;
   readonly graceUses: number;
+  /** 0: none. */
+  readonly lostAnswerMs: number;
   readonly endsOnReplay: boolean;
   readonly idleMs: number;
 };
@@ -35,6 +37,7 @@ export type ModelRequest = {
 export type ModelVerdict =
   | 'rotated'
   | 'grace'
+  | 'lost_answer'
   | 'grace_spent'
   | 'replay'
   | 'revoked'
@@ -49,6 +52,13 @@ const STREAK_LIMIT = 3;
 function replay(family: ModelFamily, policy: ModelPolicy): ModelVerdict {
   if (policy.endsOnReplay) family.revokeReason = 'refresh_token_reused';
   return 'replay';
+}
+
+/** How long the previous generation gets its successor again: longer where the rotation came from. */
+function retryMs(family: ModelFamily, request: ModelRequest, policy: ModelPolicy): number {
+  if (policy.graceUses === 0 || policy.graceMs === 0) return 0;
+  const isSameContext = request.context !== null && request.context === family.context;
+  return isSameContext ? Math.max(policy.graceMs, policy.lostAnswerMs) : policy.graceMs;
 }
 
 function rotate(
@@ -70,7 +80,7 @@ function rotate(
   return 'rotated';
 }
 
-function grace(family: ModelFamily, request: ModelRequest, policy: ModelPolicy): ModelVerdict {
+function retry(family: ModelFamily, request: ModelRequest, now: number, policy: ModelPolicy): ModelVerdict {
   if (family.graceUses >= policy.graceUses) return 'grace_spent';
   const isForeign = request.context !== null && family.context !== null && request.context !== family.context;
   if (isForeign && !family.isContested) {
@@ -79,7 +89,7 @@ function grace(family: ModelFamily, request: ModelRequest, policy: ModelPolicy):
     if (family.graceStreak >= STREAK_LIMIT && policy.endsOnReplay) return replay(family, policy);
   }
   family.graceUses += 1;
-  return 'grace';
+  return now < family.rotatedAt + policy.graceMs ? 'grace' : 'lost_answer';
 }
 
 /** Judges one request and changes the family. */
@@ -98,8 +108,8 @@ export function presentToModel(
   const age = family.generation - request.generation;
   if ((age === 0 && request.kv !== family.kv) || (age === 1 && request.kv !== family.prevKv)) return 'mismatch';
   if (age === 0) return rotate(family, request, now, policy, newestKv);
-  const hasGrace = policy.graceUses > 0 && policy.graceMs > 0;
-  if (age === 1 && hasGrace && now < family.rotatedAt + policy.graceMs) return grace(family, request, policy);
+  if (age === 1 && now < family.rotatedAt + retryMs(family, request, policy))
+    return retry(family, request, now, policy);
   return replay(family, policy);
 }
 
@@ -115,8 +125,7 @@ export function batchRank(
   const verdict = presentToModel(family && { ...family }, request, now, policy, family?.kv ?? 1);
   if (verdict === 'rotated') return 3;
   const age = (family?.generation ?? 0) - request.generation;
-  const isRetry = age === 1 && ['grace', 'grace_spent', 'replay'].includes(verdict);
-  const hasGrace = policy.graceUses > 0 && policy.graceMs > 0;
-  if (isRetry && hasGrace && family !== undefined && now < family.rotatedAt + policy.graceMs) return 2;
+  const isRetry = age === 1 && ['grace', 'lost_answer', 'grace_spent', 'replay'].includes(verdict);
+  if (isRetry && family !== undefined && now < family.rotatedAt + retryMs(family, request, policy)) return 2;
   return verdict === 'replay' ? 1 : NO_CHANGE;
 }

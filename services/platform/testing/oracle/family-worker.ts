@@ -1,5 +1,6 @@
 import { useIdentifierKey } from '../../../domain/audit/audit-context.ts';
 import type { Caller, Sql } from '../../../domain/ports.ts';
+import type { RotatedFamily } from '../../../domain/tokens/families/rotate-family.ts';
 import { isAppError } from '../../define/error.ts';
 import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '../made/families.ts';
 
@@ -26,7 +27,7 @@ export type WorkerRequest = {
 };
 
 export type WorkerAnswer =
-  | { readonly id: number; readonly verdict: 'rotated' | 'grace'; readonly successor: string }
+  | { readonly id: number; readonly verdict: RotatedFamily['verdict']; readonly successor: string }
   | { readonly id: number; readonly code: string };
 
 /** Longer than any run: no verdict of the oracle depends on the machine's speed. */

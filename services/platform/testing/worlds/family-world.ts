@@ -31,6 +31,7 @@ type FamilyRow = {
   readonly revoked_at: Date | null;
   readonly created_at: Date;
   readonly rotated_at: Date;
+  readonly lost_answer_at: Date | null;
   readonly idle_expires_at: Date;
   readonly expires_at: Date;
   readonly kv: number;
