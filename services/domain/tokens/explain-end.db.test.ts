@@ -2,6 +2,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../platform/crypto/system.ts';
 import { newPerson, pairOf } from '../../platform/testing/flows/people.ts';
+import { callerFrom } from '../../platform/testing/made/families.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
@@ -9,6 +10,7 @@ import type { Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
+import { refreshToken } from './refresh-token.ts';
 import { revokeToken } from './revoke-token.ts';
 
 let world: IssuingWorld;
@@ -103,4 +105,21 @@ test('a token of a compromised key is over with the key, also on a copy that has
   expect(await why(bearer, { keyRing: { ...world.ports.keyRing, find: () => before } })).toEqual(compromised);
   await expect.poll(() => why(bearer)).toEqual(compromised);
   expect(world.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
+});
+
+test('a refresh token tells when a lost answer of its login was last repeated, before and after the login ended', async () => {
+  const { bearer, refreshToken: first } = await newPerson(world);
+  const byNobody = { clientId: null, isAuthenticated: false };
+  const present = (token: string) =>
+    refreshToken(world.ports, { refreshToken: token, presentedBy: byNobody }, callerFrom('192.0.2.1'));
+  const { refresh_token: successor } = await present(first);
+  expect(await why(successor)).toEqual({ ended: false });
+  await world.rows(`UPDATE refresh_families SET rotated_at = rotated_at - interval '1 minute' WHERE id = $1`, [
+    decodeJwt(bearer).fid,
+  ]);
+  expect((await present(first)).refresh_token).toBe(successor);
+  for (const token of [first, successor]) expect(await why(token)).toEqual({ ended: false, lost_answer_at: at });
+  await present(successor);
+  await expect(present(first)).rejects.toMatchObject({ code: 'refresh_token_reused' });
+  expect(await why(first)).toMatchObject({ ended: true, rule: 'refresh_token_reused', lost_answer_at: at });
 });

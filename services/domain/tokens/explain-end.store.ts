@@ -44,7 +44,8 @@ const familyEndRead = defineStatement(
 const familyTiesRead = defineStatement(
   'familyTiesRead',
   `SELECT NULL AS "tokenId", sid AS "sessionId", id::text AS "familyId", user_id AS "userId", client_id AS "clientId",
-     user_epoch AS "userEpoch", client_epoch AS "clientEpoch", now() >= least(idle_expires_at, expires_at) AS "isExpired"
+     user_epoch AS "userEpoch", client_epoch AS "clientEpoch", now() >= least(idle_expires_at, expires_at) AS "isExpired",
+     ${placeTime('lost_answer_at')} AS "lostAnswerAt"
    FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,
 );
 
@@ -58,10 +59,9 @@ export async function readFirstRevocation(sql: Sql, ties: TokenTies): Promise<En
 export const readFamilyEnd = async (sql: Sql, familyId: string): Promise<EndRow | undefined> =>
   (await sql.query<EndRow>(familyEndRead, [familyId]))[0];
 
+/** `lostAnswerAt`: when its refresh last repeated an answer past the grace window. */
+export type FamilyTies = TokenTies & { readonly isExpired: boolean; readonly lostAnswerAt: string | null };
+
 /** What the login of a genuine refresh token hangs on; undefined once its row is gone. */
-export const readFamilyTies = async (
-  sql: Sql,
-  familyId: string,
-  nonceHash: Buffer,
-): Promise<(TokenTies & { readonly isExpired: boolean }) | undefined> =>
-  (await sql.query<TokenTies & { readonly isExpired: boolean }>(familyTiesRead, [familyId, nonceHash]))[0];
+export const readFamilyTies = async (sql: Sql, familyId: string, nonceHash: Buffer): Promise<FamilyTies | undefined> =>
+  (await sql.query<FamilyTies>(familyTiesRead, [familyId, nonceHash]))[0];

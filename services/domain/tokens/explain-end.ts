@@ -3,6 +3,7 @@ import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 import {
   type EndRow,
+  type FamilyTies,
   readFamilyEnd,
   readFamilyTies,
   readFirstRevocation,
@@ -129,6 +130,11 @@ async function explainRefresh(ports: ExplainPorts, familyBytes: Buffer, nonceHas
   const ties = await readFamilyTies(ports.sql, familyId, nonceHash);
   // Logins are kept until they cannot be refreshed any more.
   if (ties === undefined) return because('expired');
+  const explanation = await explainFamily(ports, familyId, ties);
+  return ties.lostAnswerAt === null ? explanation : { ...explanation, lost_answer_at: ties.lostAnswerAt };
+}
+
+async function explainFamily(ports: ExplainPorts, familyId: string, ties: FamilyTies): Promise<Explanation> {
   const [end, revocation] = [await readFamilyEnd(ports.sql, familyId), await readFirstRevocation(ports.sql, ties)];
   // What ended the login may have ended more: that row knows who did it.
   if (end !== undefined) return explain(revocation?.reason === end.reason ? revocation : end, ties);

@@ -48,14 +48,18 @@ const cause = z.object({
   at: z.string(),
 });
 
+/** Of a refresh token: when the login last repeated an answer that was lost, past the grace window. */
+const lostAnswerAt = z.string().optional();
+
 const explanation = z.union([
-  z.object({ ended: z.literal(false) }),
+  z.object({ ended: z.literal(false), lost_answer_at: lostAnswerAt }),
   z.object({
     ended: z.literal(true),
     reason: z.enum(END_REASONS),
     /** `revoked` only where nothing but the end itself is known any more. */
     rule: z.enum(DECIDING_RULES),
     cause: cause.nullable(),
+    lost_answer_at: lostAnswerAt,
   }),
 ]);
 export type Explanation = z.output<typeof explanation>;
