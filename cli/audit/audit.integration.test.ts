@@ -65,7 +65,7 @@ describe('tail', () => {
     expect([code, err]).toEqual([0, '']);
     const lines = out.trim().split('\n');
     expect(lines).toHaveLength(3);
-    expect(lines[2]).toMatch(new RegExp(`^ *${size - 1}  \\S+Z  test\\.later +ok +user:u2  -> session:s100`));
+    expect(lines[2]).toMatch(new RegExp(`^ *${size - 1}  \\S+Z  test\\.later +ok +user:u2  -> family:s100`));
     const { events } = await json(['tail', '--type', 'test.done', '-n', '2']);
     expect(events.map((event: { type: string }) => event.type)).toEqual(['test.done', 'test.done']);
     expect(events[0].seq).toBe(events[1].seq - 1);

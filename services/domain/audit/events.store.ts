@@ -18,7 +18,7 @@ export type EventRow = {
   readonly sealedAt: string;
 };
 
-/** A row for a reader: its personal values by field, `target` as `kind:id` ('' for none) and `detail.<member>`. */
+/** A row for a reader: its personal values by field: `actor`, `client_id`, `target` as `kind:id` ('' for none), `detail.<member>`. */
 export type ViewRow = EventRow & { readonly disclosed: Readonly<Record<string, string>> | null };
 
 export const rfc3339 = (expression: string): string =>
@@ -30,7 +30,7 @@ export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_k
 
 /** With what was committed to and not erased, for those who may read it; each by the primary key. */
 export const VIEW_COLUMNS = `${EVENT_COLUMNS}, (SELECT jsonb_object_agg(field, value) FROM audit_personal p
-    WHERE p.event_id = audit_events.event_id AND (field = 'target' OR field LIKE 'detail.%')) AS disclosed`;
+    WHERE p.event_id = audit_events.event_id AND (field IN ('actor', 'client_id', 'target') OR field LIKE 'detail.%')) AS disclosed`;
 
 /** Backwards along the primary key. */
 export const auditEventsBefore = defineStatement(

@@ -134,6 +134,7 @@ export async function createQueueBoard(producer: Producer, basePath: string): Pr
       const route = request.method === 'GET' ? undefined : find(request);
       if (route === undefined) return undefined;
       const { queueName = '', jobId } = paramsOf(route, request.path);
+      if (!queueNames.some((name) => name === queueName)) return undefined;
       const action = route.route.split('/').findLast((part) => /^[a-z]+$/.test(part)) as string;
       return { action, queue: queueName, jobId };
     },

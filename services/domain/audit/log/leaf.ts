@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from './canonical-json.ts';
 
-// Three ids, each unit of which JSON may spell with six characters, and the detail fit in the 65,535 bytes of a leaf,
-// whose length takes two bytes in a bundle.
+// Three ids of at most 128 characters and the detail fit in the 65,535 bytes of a leaf, whose length takes two bytes in a
+// bundle.
 const DETAIL_BYTES_MAX = 32_000;
-const ID_UNITS_MAX = 1_024;
 export const SALT_BYTES = 32;
 
 const COMMITMENT_DOMAIN = 'sallyport/audit/personal/v1';
@@ -36,7 +35,7 @@ export type LeafEvent = {
 
 /**
  * The exact bytes that are sealed: RFC 8785 JSON with `v` 1. Personal fields are there as commitments, in base64.
- * Ids are what `sealableId` gave, the detail what `sealableDetail` gave.
+ * Ids are those that `sealableEvents` lets pass, the detail what `sealableDetail` gave.
  */
 export function leafOf(event: LeafEvent): Buffer {
   const leaf: Record<string, Json> = {
@@ -59,10 +58,6 @@ export function leafOf(event: LeafEvent): Buffer {
 }
 
 const idAndKind = (id: string | null, kind: string): Json => (id === null ? { kind } : { id, kind });
-
-/** An id as it is sealed: one that is far longer than any of ours, such as a stranger's text, by its digest alone. */
-export const sealableId = (id: string | null): string | null =>
-  id === null || id.length <= ID_UNITS_MAX ? id : `sha256-${createHash('sha256').update(id).digest('base64')}`;
 
 /** The detail as it is sealed: one too large for a leaf is there by its digest alone, never cut short. */
 export function sealableDetail(detail: Json): Json {

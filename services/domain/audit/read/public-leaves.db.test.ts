@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { type OwnLogWorld, openLogWorld } from '../../../platform/testing/worlds/log-world.ts';
+import { clientDeleted } from '../../access/audit-events.ts';
 import { userLogin } from '../../identity/audit-events.ts';
-import { familyEnded, tokenRevoked } from '../../tokens/audit-events.ts';
+import { familyEnded, tokenIssued, tokenRevoked } from '../../tokens/audit-events.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { type AuditDetail, recordEvent } from '../record-event.ts';
 import { sealEvents } from '../seal/seal-events.ts';
@@ -50,13 +51,45 @@ test('what a refused request named is not in the log, whatever its sender typed'
   expect(view.target).toEqual({ kind: 'revocation', id });
 });
 
-test('a reason that somebody wrote is not in the log; a code of ours is', async () => {
+test.each(['Ada lost her phone', 'hiv_positive_johndoe', 'phone'])(
+  'a reason that a person wrote is not in the log, not even one word: %s',
+  async (reason) => {
+    const target = { kind: 'family', id: 'f1' } as const;
+    const written = await sealed(familyEnded, { outcome: 'ok', target, detail: { reason } });
+    expect(written.everywhere).not.toContain(reason);
+    expect(written.view).toMatchObject({ target, detail: { reason } });
+  },
+);
+
+test('a reason that our own code gives is in the log', async () => {
   const target = { kind: 'family', id: 'f1' } as const;
-  const written = await sealed(familyEnded, { outcome: 'ok', target, detail: { reason: 'Ada lost her phone' } });
-  expect(written.everywhere).not.toContain('phone');
-  expect(written.view).toMatchObject({ target, detail: { reason: 'Ada lost her phone' } });
   const code = await sealed(familyEnded, { outcome: 'ok', target, detail: { reason: 'sign_out' } });
   expect(code.leaf.detail).toEqual({ reason: 'sign_out' });
+  const refused = await sealed(tokenIssued, { outcome: 'refused', detail: { reason: 'invalid_scope' } });
+  expect(refused.leaf.detail).toEqual({ reason: 'invalid_scope' });
+});
+
+test('the address of a client’s document is in no leaf, and a reader with the right sees it', async () => {
+  const clientId = 'https://example.test/hiv_positive_johndoe';
+  const target = { kind: 'client', id: clientId } as const;
+  const detail = { client_id: clientId, user_id: 'u1' };
+  const granted = await sealed(clientDeleted, { outcome: 'ok', target, clientId, detail });
+  expect(JSON.stringify(granted.leaf)).not.toContain('johndoe');
+  expect(granted.view).toMatchObject({ target, client_id: clientId, detail });
+});
+
+test('an id that an administrator typed and that names nothing of ours is in no leaf', async () => {
+  const target = { kind: 'token', id: 'hiv_positive_johndoe' } as const;
+  const ended = await sealed(tokenRevoked, { outcome: 'ok', target, detail: {} });
+  expect(JSON.stringify(ended.leaf)).not.toContain('johndoe');
+  expect(ended.view).toMatchObject({ target });
+});
+
+test('a job’s id that an operator typed is in no leaf', async () => {
+  const target = { kind: 'queue', id: 'mail' } as const;
+  const asked = await sealed(clientDeleted, { outcome: 'ok', target, detail: { action: 'retry', job_id: 'johndoe' } });
+  expect(asked.everywhere).not.toContain('johndoe');
+  expect(asked.view.detail).toEqual({ action: 'retry', job_id: 'johndoe' });
 });
 
 test('what is committed to can be erased: the reader sees it no more, and the trail stays valid (V9)', async () => {

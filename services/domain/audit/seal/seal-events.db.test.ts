@@ -42,7 +42,7 @@ describe('sealing', () => {
 
   test('a sealed event carries the trace, and its columns say what its leaf says', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    await world.emit(1, { traceparent, detail: { reason: 'x', identifier: 'secret-hash', b: [1, { a: 2 }] } });
+    await world.emit(1, { traceparent, detail: { reason: 'sign_out', identifier: 'secret-hash', b: [1, { a: 2 }] } });
     await seal();
     const [row] = await world.raw<Record<string, unknown> & { leaf: Buffer }>(
       `SELECT *, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at FROM audit_events ORDER BY seq DESC LIMIT 1`,
@@ -52,9 +52,9 @@ describe('sealing', () => {
       type: 'test.done',
       actor_kind: 'user',
       actor_id: 'u1',
-      target_kind: 'session',
+      target_kind: 'family',
       client_id: 'c1',
-      detail: { reason: 'x', b: [1, { a: 2 }] },
+      detail: { reason: 'sign_out', b: [1, { a: 2 }] },
       trace_id: '0af7651916cd43dd8448eb211c80319c',
       traceparent,
       at: leaf.occurred_at,

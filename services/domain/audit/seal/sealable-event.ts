@@ -1,27 +1,42 @@
 import type { Json } from '../log/canonical-json.ts';
-import { type LeafEvent, leafOf, type PersonalValue, SALT_BYTES, sealableDetail, sealableId } from '../log/leaf.ts';
+import { type LeafEvent, leafOf, type PersonalValue, SALT_BYTES, sealableDetail } from '../log/leaf.ts';
+import { REASON_CODES } from './reason-codes.ts';
 import type { OutboxRow, SealedRow } from './seal.store.ts';
 
 // The log is public and never forgets, so a leaf holds nothing that says who a person is, whether an account exists,
 // or that somebody has made up or typed in.
 
 /** Members of a detail that may be personal: an outbox row keeps none of them once it is sealed. */
-export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason'];
+export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id'];
 
-/** A reason of ours, such as `sign_out`, as against one that somebody wrote. */
-const isCode = (value: Json | undefined): boolean => typeof value === 'string' && /^[a-z][a-z0-9_]{0,63}$/.test(value);
+/** Types whose `reason` comes from no request: the code of an error, and what an operator tells every reader of the log. */
+const OWN_REASONS: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
 
-/** Said to whoever reads the log, by the operator who begins another. */
-const PUBLIC_REASON = new Set(['audit.log_continued']);
+/** Ids that we make, and names that administrators give. A client that nobody vetted has the address of its document. */
+const ID = /^[\w.:-]{1,128}$/;
+const isHiddenId = (id: Json): boolean => typeof id === 'string' && id !== '' && !ID.test(id);
+
+const keepsReason = ({ type, detail }: OutboxRow): boolean =>
+  OWN_REASONS.has(type) || (typeof detail.reason === 'string' && REASON_CODES.has(detail.reason));
 
 /** Members of this row's detail that are committed to in place of being there. */
-function personalMembers({ type, detail }: OutboxRow): readonly string[] {
-  const keepsReason = isCode(detail.reason) || PUBLIC_REASON.has(type);
-  return PERSONAL_MEMBERS.filter((member) => detail[member] != null && !(member === 'reason' && keepsReason));
-}
+const hiddenMembers = (row: OutboxRow): readonly string[] =>
+  Object.entries(row.detail).flatMap(([member, value]) => {
+    if (value === null) return [];
+    if (member === 'reason') return keepsReason(row) ? [] : [member];
+    return PERSONAL_MEMBERS.includes(member) || (member.endsWith('_id') && isHiddenId(value)) ? [member] : [];
+  });
+
+/** What is ended by its id need not exist: then the id is what the administrator typed. */
+const NAMED_UNSEEN: ReadonlySet<string | null> = new Set(['token', 'session']);
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** What a refused request was about is what its sender chose to name: a sign-in must not tell which accounts exist. */
-const hidesTarget = ({ outcome }: OutboxRow): boolean => outcome === 'refused';
+const hidesTarget = ({ outcome, targetKind, targetId }: OutboxRow): boolean =>
+  outcome === 'refused' || isHiddenId(targetId) || (NAMED_UNSEEN.has(targetKind) && !UUID.test(targetId ?? ''));
+
+/** The system names itself. */
+const hidesActor = ({ actorKind, actorId }: OutboxRow): boolean => actorKind !== 'system' && isHiddenId(actorId);
 
 const targetText = ({ targetKind, targetId }: OutboxRow): string =>
   targetKind === null ? '' : `${targetKind}:${targetId ?? ''}`;
@@ -41,7 +56,9 @@ function personalOf(row: OutboxRow): (readonly [string, string])[] {
   const values: (readonly [string, Json | undefined])[] = [
     ['ip_hash', row.ipHash],
     ['agent_hash', row.agentHash],
-    ...personalMembers(row).map((member) => [`detail.${member}`, row.detail[member]] as const),
+    ['actor', hidesActor(row) ? row.actorId : null],
+    ['client_id', isHiddenId(row.clientId) ? row.clientId : null],
+    ...hiddenMembers(row).map((member) => [`detail.${member}`, row.detail[member]] as const),
     // Empty where there is none, so that its being there says nothing.
     ['target', hidesTarget(row) ? targetText(row) : null],
   ];
@@ -75,11 +92,11 @@ export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, sal
       type,
       outcome,
       actorKind,
-      actorId: sealableId(row.actorId),
+      actorId: hidesActor(row) ? null : row.actorId,
       targetKind: isTargetHidden ? null : row.targetKind,
-      targetId: isTargetHidden ? null : sealableId(row.targetId),
-      clientId: sealableId(row.clientId),
-      detail: sealableDetail(without(row.detail, personalMembers(row))),
+      targetId: isTargetHidden ? null : row.targetId,
+      clientId: isHiddenId(row.clientId) ? null : row.clientId,
+      detail: sealableDetail(without(row.detail, hiddenMembers(row))),
       traceId: traceIdOf(row.traceparent),
       occurredAt: iso(row.occurredAtMicros),
       sealedAt: iso(row.nowMicros),

@@ -67,7 +67,7 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
       const rows = await ports.raw<{ event_id: string }>(
         `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
            detail, traceparent)
-         SELECT $2, 'ok', 'user', $3, 'session', 's' || n, 'c1', '1.ip' || n, '1.agent', coalesce($5, jsonb_build_object('n', n)), $4
+         SELECT $2, 'ok', 'user', $3, 'family', 's' || n, 'c1', '1.ip' || n, '1.agent', coalesce($5, jsonb_build_object('n', n)), $4
          FROM generate_series(1, $1) n RETURNING event_id`,
         [count, type, userId, traceparent ?? null, detail === undefined ? null : JSON.stringify(detail)],
       );

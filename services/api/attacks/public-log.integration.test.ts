@@ -1,0 +1,188 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { createApiKeyFor } from '../../domain/api-keys/create-api-key.ts';
+import { erasePersonal } from '../../domain/audit/erase-personal.ts';
+import { createCheckpointOutbox } from '../../domain/audit/seal/checkpoint-outbox.ts';
+import { sealEvents } from '../../domain/audit/seal/seal-events.ts';
+import { createLogSigner } from '../../domain/keys/log-keys.ts';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import { createFileLogMark } from '../../platform/marks/file-log-mark.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { claimsIn } from '../../platform/testing/flows/flows.ts';
+import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
+import { type Json, send } from '../../platform/testing/http-client.ts';
+import { type SampleRequest, sampleRequests } from '../../platform/testing/made/sample-input.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+/** One lower-case word, as a code of ours looks: what a person must not be able to write for every reader to see. */
+const WORD = 'hivpositive';
+const CANARIES = [
+  `${WORD}_johndoe`,
+  `${WORD}@example.test`,
+  `https://example.test/${WORD}`,
+  `${WORD}:read`,
+  `${WORD}.done`,
+  WORD.repeat(4).slice(0, 43),
+];
+
+/** Names that administrators give to parts of the installation, which the log shows: roles and clients. */
+const NAMES_OF_ADMINISTRATORS = new Set(['createRole name', 'createClient client_id']);
+
+let world: ApiWorld;
+let copy: ApiCopy;
+let logDir: string;
+beforeAll(async () => {
+  world = await openApiWorld();
+  copy = await world.startCopy({
+    hashes: false,
+    env: { CLIENT_REGISTRATION: 'open', RATE_LIMIT_PROFILE: 'load' },
+  });
+  logDir = await mkdtemp(join(tmpdir(), 'sallyport-public-log-'));
+});
+afterAll(async () => {
+  await world?.close();
+  await rm(logDir, { recursive: true, force: true });
+});
+
+type Sealed = { readonly type: string; readonly text: string };
+
+/** Every leaf of the log, once all events so far are sealed. */
+async function leaves(): Promise<Sealed[]> {
+  const log = {
+    ...copy.ports,
+    logMark: createFileLogMark(logDir),
+    logSigner: createLogSigner(copy.ports),
+    checkpointOutbox: createCheckpointOutbox({ ...copy.ports, checkpointSinks: [] }),
+    auditOrigin: 'sallyport.test/audit',
+  };
+  await expect
+    .poll(async () => {
+      await sealEvents(log, {}, testCaller);
+      return (await world.rows('SELECT count(*)::int AS waiting FROM audit_outbox WHERE seq IS NULL'))[0]?.waiting;
+    })
+    .toBe(0);
+  const rows = await world.rows(`SELECT type, leaf FROM audit_events ORDER BY seq`);
+  return rows.map(({ type, leaf }) => ({ type, text: (leaf as Buffer).toString() }));
+}
+
+/** What a path or body may name, of somebody else. */
+async function thingsOf(victim: Person): Promise<Record<string, string>> {
+  const { fid, jti } = claimsIn(victim.bearer);
+  const owner = { kind: 'user', id: victim.id } as const;
+  const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
+  const { api_key } = await createApiKeyFor(copy.ports, { name: 'deploy', owner, reason: 'test' }, caller);
+  const { client_id } = await world.newClient([]);
+  return {
+    user_id: victim.id,
+    session_id: victim.sessionId,
+    family_id: fid,
+    token_id: jti,
+    token: victim.bearer,
+    refresh_token: victim.refreshToken,
+    client_id,
+    api_key_id: api_key.api_key_id,
+    role: 'auditor',
+  };
+}
+
+const textMembers = (endpoint: Endpoint): string[] => {
+  const names = new Set<string>();
+  const collect = (schema: Json): void => {
+    for (const each of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) collect(each);
+    for (const [name, member] of Object.entries<Json>(schema.properties ?? {})) {
+      const options = member.anyOf ?? [member];
+      if (options.some((each: Json) => each.type === 'string' && each.const === undefined && !each.enum))
+        names.add(name);
+    }
+  };
+  for (const schema of [endpoint.params, endpoint.query, endpoint.body])
+    if (schema !== undefined) collect(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+  return [...names];
+};
+
+/** None where the text has not the form that the endpoint asks for. */
+function fitting(endpoint: Endpoint, named: Readonly<Record<string, string>>): SampleRequest[] {
+  try {
+    return sampleRequests(endpoint, named);
+  } catch {
+    return [];
+  }
+}
+
+/** The status alone: a stream is not waited for. */
+function statusOf(endpoint: Endpoint, path: string, body: Json, bearer: string): Promise<number> {
+  const isForm = endpoint.bodyType === 'form';
+  const text = body === undefined ? undefined : isForm ? new URLSearchParams(body).toString() : JSON.stringify(body);
+  const headers = {
+    ...(endpoint.auth === 'public' ? {} : { authorization: `Bearer ${bearer}` }),
+    ...(text === undefined
+      ? {}
+      : {
+          'content-type': isForm ? 'application/x-www-form-urlencoded' : 'application/json',
+          'content-length': Buffer.byteLength(text),
+        }),
+  };
+  return new Promise((resolve, reject) => {
+    const asking = request(copy.url + path, { method: endpoint.method, agent: false, headers }, (answer) => {
+      resolve(answer.statusCode ?? 0);
+      asking.destroy();
+    });
+    asking.on('error', reject);
+    asking.end(text);
+  });
+}
+
+test('no text that any endpoint takes stands in a leaf of the public log', async () => {
+  const taken = new Set<string>();
+  const everyRole = (await world.rows('SELECT name FROM roles WHERE name <> $1', ['user'])).map(({ name }) => name);
+  let admin = await newPerson(copy, everyRole);
+  let named = await thingsOf(await newPerson(copy));
+  for (const endpoint of copy.bound.filter(({ method }) => method !== 'GET'))
+    for (const member of textMembers(endpoint)) {
+      const place = `${endpoint.operation} ${member}`;
+      if (NAMES_OF_ADMINISTRATORS.has(place)) continue;
+      for (const canary of CANARIES) {
+        if (taken.has(place) && !canary.startsWith('https:')) continue;
+        for (const { path, body } of fitting(endpoint, { reason: `${WORD}_reason`, ...named, [member]: canary })) {
+          const status = await statusOf(endpoint, path, body, admin.bearer);
+          if (status < 300) {
+            taken.add(place);
+            named = await thingsOf(await newPerson(copy));
+          }
+          // It ended its own login.
+          if (status === 401) admin = await newPerson(copy, everyRole);
+        }
+      }
+    }
+  expect(taken.size).toBeGreaterThan(20);
+  const telling = (await leaves()).filter(({ text }) => text.includes(WORD));
+  expect(telling.map(({ type, text }) => `${type} ${text}`)).toEqual([]);
+}, 300_000);
+
+test('a reason of one word is committed to, shown to an auditor, and no longer shown once it is erased', async () => {
+  const [own, ada] = [await newPerson(copy), await newPerson(copy)];
+  const admin = await newPerson(copy, ['admin']);
+  const reason = `${WORD}_once`;
+  expect(
+    (await send(copy.url, 'POST', '/v1/tokens/revoke', { bearer: own.bearer, json: { token: own.bearer, reason } }))
+      .status,
+  ).toBe(200);
+  const disabled = await send(copy.url, 'POST', `/v1/admin/users/${ada.id}/disable`, {
+    bearer: admin.bearer,
+    json: { reason },
+  });
+  expect(disabled.status, disabled.text).toBe(200);
+  expect((await leaves()).filter(({ text }) => text.includes(WORD))).toEqual([]);
+  const auditor = await world.newClient(['audit:read']);
+  const { events } = (await send(copy.url, 'GET', '/v1/audit/events?limit=1000', { basic: auditor })).body;
+  const told = events.filter((event: Json) => event.detail.reason === reason);
+  expect(told.map(({ type }: Json) => type)).toEqual(expect.arrayContaining(['token.revoked', 'user.disabled']));
+  for (const subject of [own.id, ada.id, admin.id]) await erasePersonal(copy.ports, { subject }, testCaller);
+  const after = (await send(copy.url, 'GET', '/v1/audit/events?limit=1000', { basic: auditor })).text;
+  expect(after).not.toContain(reason);
+});
