@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
-import pg from 'pg';
 import { codeOf, meaningOf } from '../observability/log-errors.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
+import { probePostgres, probeRedis, probeTimeoutSeconds } from '../services/platform/process/probe-store.ts';
+import { troubleOf } from '../services/platform/process/store-trouble.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-
-const connectTimeoutMs = 3_000;
 
 export interface Context {
   dataDir: string;
@@ -21,7 +19,8 @@ type Url = 'databaseUrl' | 'redisUrl';
 
 const variables = { databaseUrl: 'DATABASE_URL', redisUrl: 'REDIS_URL' } as const satisfies Record<Url, string>;
 const finders = { databaseUrl: findPostgresUrl, redisUrl: findRedisUrl } as const satisfies Record<Url, unknown>;
-const names = { databaseUrl: 'Postgres', redisUrl: 'Redis' } as const satisfies Record<Url, string>;
+const probes = { databaseUrl: probePostgres, redisUrl: probeRedis } as const satisfies Record<Url, unknown>;
+const names = { databaseUrl: 'PostgreSQL', redisUrl: 'Redis' } as const satisfies Record<Url, string>;
 
 function fromCredentials(dataDir: string, url: Url): string | undefined {
   try {
@@ -31,28 +30,6 @@ function fromCredentials(dataDir: string, url: Url): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function probe(url: Url, value: string): Promise<void> {
-  if (url === 'databaseUrl') {
-    const client = new pg.Client({ connectionString: value, connectionTimeoutMillis: connectTimeoutMs });
-    client.on('error', () => {});
-    await client.connect();
-    await client.end();
-    return;
-  }
-  const client = new Redis(value, {
-    lazyConnect: true,
-    connectTimeout: connectTimeoutMs,
-    commandTimeout: connectTimeoutMs,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-  });
-  client.on('error', () => {});
-  await client
-    .connect()
-    .then(() => client.ping())
-    .finally(() => client.disconnect());
 }
 
 /**
@@ -72,12 +49,12 @@ export async function openContext<const N extends Url>(
     const fix = `start it with "npm start", or set ${variables[url]}`;
     if (!value) throw new CommandError(exitCodes.unreachable, `no ${names[url]} runs for ${dataDir}`, fix);
     try {
-      await probe(url, value);
+      await probes[url](value);
     } catch (cause) {
       const error = cause as Error;
-      const verb = error.name === 'ReplyError' ? 'refuses' : 'does not answer';
-      const message = `${names[url]} ${verb} (${codeOf(error) ?? error.name})`;
-      throw new CommandError(exitCodes.unreachable, message, meaningOf(error) ?? fix, { cause });
+      const trouble = troubleOf(names[url], value, error, probeTimeoutSeconds);
+      const message = trouble?.sentence ?? `${names[url]} refuses (${codeOf(error) ?? error.name})`;
+      throw new CommandError(exitCodes.unreachable, message, trouble?.fix ?? meaningOf(error) ?? fix, { cause });
     }
     context[url] = value;
   }

@@ -157,7 +157,11 @@ describe('sallyport start', { timeout: 180_000 }, () => {
   });
 
   test('a start that fails before anything answered speaks of no requests', async () => {
-    const nowhere = { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none', REDIS_URL: 'redis://127.0.0.1:1/0' };
+    const nowhere = {
+      DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none',
+      REDIS_URL: 'redis://127.0.0.1:1/0',
+      STORE_WAIT_SECONDS: '1',
+    };
     const failed = promisify(execFile)(process.execPath, [main, 'start'], { env: { ...env, ...nowhere } });
     const { stderr } = await failed.then(
       () => expect.unreachable('it started'),

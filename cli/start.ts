@@ -113,17 +113,8 @@ function describeStart(output: Output): void {
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }
 
-// PostgreSQL's own words for "not for you": wrong password or role, no such database.
-const refusedByPostgres = /^(28P01|28000|3D000)$/;
-const networkFailure = /^E[A-Z]+$/;
-
 function startError(err: unknown): unknown {
-  if (err instanceof StartError) return new CommandError(exitCodes.checkFailed, err.message, err.fix, { cause: err });
-  const code = String((err as { code?: unknown } | undefined)?.code ?? '');
-  if (process.env.DATABASE_URL && (networkFailure.test(code) || refusedByPostgres.test(code))) {
-    const message = `the database given by DATABASE_URL does not let us in (${code})`;
-    const fix = 'start it or mend the URL; without DATABASE_URL an embedded one is used';
-    return new CommandError(exitCodes.unreachable, message, fix, { cause: err });
-  }
-  return asCommandError(err);
+  if (!(err instanceof StartError)) return asCommandError(err);
+  const exitCode = err.code.startsWith('store_') ? exitCodes.unreachable : exitCodes.checkFailed;
+  return new CommandError(exitCode, err.message, err.fix, { cause: err });
 }

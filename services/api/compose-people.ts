@@ -44,7 +44,7 @@ export function composeLogins(
 export async function composePeople(input: ComposeInput, wakeMail: () => void) {
   const views = composeViews(input);
   const { outside, keyRing, access, revocations, tokenSettings, announceRevocations, poll, stores } = views;
-  await Promise.all([keyRing.load(), access.load()]);
+  await views.load(() => Promise.all([keyRing.load(), access.load()]));
   const logins = composeLogins(views, wakeMail);
   const ports: PeoplePorts = {
     ...outside,

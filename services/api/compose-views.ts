@@ -11,6 +11,7 @@ import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
+import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores } from './stores.ts';
 
 export type ComposeInput = {
@@ -77,7 +78,17 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     announceRevocations,
     confirmState,
   };
-  return { ...views, stores, poll };
+  /** Loads what is kept in memory, as soon as PostgreSQL serves it; from then on requests set the deadlines. */
+  const load = async (work: () => Promise<unknown>): Promise<void> => {
+    await waitForStore(work, {
+      store: 'PostgreSQL',
+      url: input.databaseUrl,
+      waitSeconds: config.stores.waitSeconds,
+      say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
+    });
+    stores.started();
+  };
+  return { ...views, stores, poll, load };
 }
 
 /** What a thread of an API process knows, of stores and of memory. */

@@ -68,8 +68,10 @@ export async function compose(input: ComposeInput) {
     poll,
     stores,
   } = views;
-  await prepareStart(views);
-  await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
+  await views.load(async () => {
+    await prepareStart(views);
+    await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
+  });
   const producer = createProducer(input.redisUrl, stores.onRedisError);
   const { issuer } = tokenSettings;
   const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });

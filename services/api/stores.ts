@@ -2,7 +2,13 @@ import type pg from 'pg';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import type { Log, Sql, Transact } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
-import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
+import {
+  CONNECT_TIMEOUT_MS,
+  createPool,
+  createSql,
+  createTransact,
+  setConnectTimeout,
+} from '../platform/postgres/pool.ts';
 import { createPrismaDatabase, type PrismaDatabase } from '../platform/postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '../platform/redis/redis.ts';
 
@@ -17,8 +23,13 @@ export type Stores = {
   /** Says once a minute that Redis is away, whichever connection notices. */
   readonly onRedisError: (err: Error) => void;
   readonly pools: Readonly<Record<'main' | 'refresh' | 'revocations' | 'identity', pg.Pool>>;
+  /** Ends the patience of the start: from now on a connection is waited for as long as a request waits. */
+  started(): void;
   close(): Promise<void>;
 };
+
+/** While a copy starts, no request waits: a busy machine may take its time over a connection. */
+const START_CONNECT_TIMEOUT_MS = 10_000;
 
 /** Two lanes of the group commit, and two for the members of a batch that failed. */
 const REFRESH_CONNECTIONS = 4;
@@ -46,6 +57,7 @@ export function openStores(
       statementTimeoutMs,
       lockTimeoutMs,
       genericPlans,
+      connectTimeoutMs: START_CONNECT_TIMEOUT_MS,
       onWait: (waitMs, isGivenUp) => {
         wait.record(waitMs / 1_000);
         if (isGivenUp) timeouts.add(1);
@@ -83,6 +95,9 @@ export function openStores(
     redis,
     onRedisError,
     pools,
+    started: () => {
+      for (const pool of Object.values(pools)) setConnectTimeout(pool, CONNECT_TIMEOUT_MS);
+    },
     close: async () => {
       await Promise.allSettled([redis.close(), ...Object.values(pools).map((pool) => pool.end())]);
     },

@@ -37,6 +37,7 @@ export class SupervisedChild {
   #ended: Promise<void> = Promise.resolve();
   #retry: NodeJS.Timeout | undefined;
   #isWanted = false;
+  #wasReady = false;
 
   constructor(options: ChildOptions) {
     this.#options = options;
@@ -94,10 +95,13 @@ export class SupervisedChild {
         clearTimeout(readyDeadline);
         readyAt = performance.now();
         this.isReady = true;
+        this.#wasReady = true;
         this.#options.onReady();
       }
       if (message?.type === 'restarted') this.#options.onRestarted(message.name);
-      if (message?.type === 'fatal' && !isFatal) {
+      // Once it ran, its settings are right: it ends, and is started again until its store is back.
+      const isOutage = message?.type === 'fatal' && message.code === 'store_unreachable' && this.#wasReady;
+      if (message?.type === 'fatal' && !isFatal && !isOutage) {
         isFatal = true;
         this.#isWanted = false;
         this.#options.onFatal(message);

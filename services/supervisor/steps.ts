@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isAppError } from '../platform/define/error.ts';
 import { prepare } from '../platform/local/prepare.ts';
+import { waitForStore } from '../platform/process/store-wait.ts';
 
 /** What a preparation step is given; `log` takes talk for people. */
 export interface PrepareInput {
@@ -22,27 +21,13 @@ export const preparationSteps: readonly PreparationStep[] = [
   { name: 'the database to be migrated, given keys and seeded', run: prepare },
 ];
 
-const attempts = 5;
-const betweenAttemptsMs = 1_000;
-
-/** Whether the error says of itself that trying again may help: a store slow to answer on a busy machine. */
-const isWorthAnotherTry = (err: unknown): boolean => isAppError(err) && err.definition.retryable;
-
-/** Runs one step, again after a pause while its failure may pass; `isWanted` false ends the trying. */
-export async function runStep(
+/** Runs one step, again while the database is away or slow; `isWanted` false ends the trying. */
+export function runStep(
   step: PreparationStep,
   input: PrepareInput,
+  waitSeconds: number,
   isWanted: () => boolean,
-  pauseMs = betweenAttemptsMs,
-): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await step.run(input);
-      return;
-    } catch (err) {
-      if (attempt >= attempts || !isWanted() || !isWorthAnotherTry(err)) throw err;
-      input.log(`${(err as Error).message} while waiting for ${step.name}; trying again`);
-      await sleep(pauseMs);
-    }
-  }
+): Promise<unknown> {
+  const wait = { store: 'PostgreSQL', url: input.databaseUrl, waitSeconds, say: input.log, isWanted } as const;
+  return waitForStore(() => step.run(input), wait);
 }

@@ -40,6 +40,17 @@ describe.concurrent('crash', () => {
     expect((await run.ready(2)).api).toBe(api);
   });
 
+  test('a child that had served and gives its store up is started again, not the end of everything', async ({
+    lab,
+  }) => {
+    const run = await lab.start();
+    const { api, pids } = await run.ready();
+    await fetch(`${api}/outage`).catch(() => {});
+    const again = await run.ready(2);
+    expect(again.pids.api).not.toBe(pids.api);
+    expect(run.err).toContain('api-1 ended (exit code 1); starting it again');
+  });
+
   test('a restart on request drains, keeps the port and is ready again', async ({ lab }) => {
     const run = await lab.start();
     const { api, pids } = await run.ready();

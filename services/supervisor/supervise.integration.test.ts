@@ -2,9 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
+import { randomFreePort } from '../platform/local/ports.ts';
+import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
 import { queryRows } from '../platform/testing/rows.ts';
 import { bothAlive, nothingLeft, occupyPort, test } from '../platform/testing/worlds/supervised-world.ts';
-import { eventually, fileOnce, isAlive, textOf } from './testing.ts';
+import { eventually, fileOnce, isAlive, type TestBench, textOf } from './testing.ts';
 
 // Most of a test is waiting; the processes of more than two would wait for each other, and one more is idle (below).
 vi.setConfig({ maxConcurrency: 3 });
@@ -132,6 +134,83 @@ describe.concurrent('start', () => {
     second.process.kill('SIGTERM');
     expect(await second.end()).toBe(0);
     expect(lab.stores()).toEqual(bothAlive);
+  });
+});
+
+describe.concurrent('a store given by URL', () => {
+  /** The URLs of a running start, the database through a proxy. */
+  async function through(lab: TestBench): Promise<{ proxy: TcpProxy; env: NodeJS.ProcessEnv; host: string }> {
+    const { api } = await (await lab.start()).ready();
+    const proxy = await startTcpProxy(await textOf(`${api}/env?DATABASE_URL`));
+    const env = {
+      DATABASE_URL: proxy.url,
+      REDIS_URL: await textOf(`${api}/env?REDIS_URL`),
+      SALLYPORT_DATA_DIR: join(lab.folder, 'other-data'),
+    };
+    return { proxy, env, host: new URL(proxy.url).host };
+  }
+
+  test('that refuses connections at first is named at once and waited for', async ({ lab }) => {
+    const { proxy, env, host } = await through(lab);
+    await proxy.cut();
+    const run = await lab.start(env);
+    await run.said(
+      `PostgreSQL at ${host} does not answer: connection refused (ECONNREFUSED); trying again for up to 60 s`,
+    );
+    await proxy.restore();
+    await run.ready();
+    run.process.kill('SIGTERM');
+    expect(await run.end()).toBe(0);
+    await proxy.cut();
+  });
+
+  test('that is connected and silent at first is named and waited for', async ({ lab }) => {
+    const { proxy, env, host } = await through(lab);
+    proxy.freeze();
+    const run = await lab.start(env);
+    await run.said(`PostgreSQL at ${host} does not answer: timed out after 3 s; trying again`);
+    proxy.thaw();
+    await run.ready();
+    run.process.kill('SIGTERM');
+    expect(await run.end()).toBe(0);
+    await proxy.cut();
+  });
+
+  test('that never answers ends the start with store, host, port and cause', async ({ lab }) => {
+    const { proxy, env, host } = await through(lab);
+    await proxy.cut();
+    const run = await lab.start({ ...env, STORE_WAIT_SECONDS: '1' });
+    expect(await run.end()).toBe(1);
+    expect(run.err).toContain(
+      `PostgreSQL at ${host} does not answer: connection refused (ECONNREFUSED); given up after 1 s | start it, or correct host and port in DATABASE_URL`,
+    );
+    expect(existsSync(join(run.folder, 'prepared'))).toBe(false);
+  });
+
+  test('Redis with a wrong password ends the start at once, named', async ({ lab }) => {
+    const { proxy, env } = await through(lab);
+    const redis = new URL(env.REDIS_URL!);
+    redis.password = 'hidden-word';
+    const run = await lab.start({ ...env, REDIS_URL: redis.href });
+    expect(await run.end()).toBe(1);
+    expect(run.err).toContain(
+      `Redis at ${redis.host} refuses the password (WRONGPASS) | correct the password in REDIS_URL`,
+    );
+    expect(run.err).not.toContain('hidden-word');
+    await proxy.cut();
+  });
+
+  test('a Redis that is away is named, and the start goes on without it', async ({ lab }) => {
+    const { proxy, env } = await through(lab);
+    const port = await randomFreePort();
+    const run = await lab.start({ ...env, REDIS_URL: `redis://127.0.0.1:${port}` });
+    await run.ready();
+    expect(run.err).toContain(
+      `Redis at 127.0.0.1:${port} does not answer: connection refused (ECONNREFUSED); starting without it`,
+    );
+    run.process.kill('SIGTERM');
+    expect(await run.end()).toBe(0);
+    await proxy.cut();
   });
 });
 

@@ -3,6 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadConfig } from '../platform/config/load.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
+import { StartError } from '../platform/local/errors.ts';
+import { probePostgres, probeRedis, probeTimeoutSeconds } from '../platform/process/probe-store.ts';
+import { placeOf, troubleOf } from '../platform/process/store-trouble.ts';
+import { waitForStore } from '../platform/process/store-wait.ts';
 import { httpUrl, tellMove } from './addresses.ts';
 import { claimApiPort } from './api-port.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
@@ -78,7 +82,8 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
-  await prepareAll(options, stores, dataDir);
+  await reachStores(options, config, stores);
+  await prepareAll(options, config, stores, dataDir);
 
   const api = await claimApiPort(port, host, say);
   undo.push(() => api.release());
@@ -127,19 +132,41 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   await awaitStep(`${names} to be ready`, Promise.race([household.ready, household.failed]), options);
   stores.keepAlive(backoff, household.restart);
   options.onRunning?.(async () => {
-    await prepareAll(options, stores, dataDir);
+    await prepareAll(options, config, stores, dataDir);
     await household.restart();
   });
   await Promise.race([requests.stop, household.failed]);
 }
 
+/** PostgreSQL is waited for; without Redis the API does its work, so a Redis that is only away is named and passed. */
+async function reachStores(options: SuperviseOptions, { stores: settings }: Config, stores: Stores): Promise<void> {
+  const { say, requests } = options;
+  const { databaseUrl, redisUrl } = stores;
+  const wait = { say, isWanted: () => !requests.isStopping(), timeoutSeconds: probeTimeoutSeconds };
+  const postgres = waitForStore(() => probePostgres(databaseUrl), {
+    ...wait,
+    store: 'PostgreSQL',
+    url: databaseUrl,
+    waitSeconds: settings.waitSeconds,
+  });
+  await awaitStep(`PostgreSQL at ${placeOf('PostgreSQL', databaseUrl)}`, postgres, options);
+  const redis = probeRedis(redisUrl).catch((err: unknown) => {
+    const trouble = troubleOf('Redis', redisUrl, err, probeTimeoutSeconds);
+    if (!trouble) throw err;
+    if (!trouble.mayPass) throw new StartError('store_refused', trouble.sentence, trouble.fix, { cause: err });
+    say(`${trouble.sentence}; starting without it: jobs wait until it is there (fix: ${trouble.fix})`);
+  });
+  await awaitStep(`Redis at ${placeOf('Redis', redisUrl)}`, redis, options);
+}
+
 /** Every step in turn, on the stores as they are now: one of them may have moved. */
-async function prepareAll(options: SuperviseOptions, stores: Stores, dataDir: string): Promise<void> {
+async function prepareAll(options: SuperviseOptions, config: Config, stores: Stores, dataDir: string): Promise<void> {
   const { steps, requests, say } = options;
   const isWanted = (): boolean => !requests.isStopping();
   for (const step of steps) {
     const { databaseUrl, redisUrl } = stores;
-    await awaitStep(step.name, runStep(step, { databaseUrl, redisUrl, dataDir, log: say }, isWanted), options);
+    const input = { databaseUrl, redisUrl, dataDir, log: say };
+    await awaitStep(step.name, runStep(step, input, config.stores.waitSeconds, isWanted), options);
   }
 }
 

@@ -47,6 +47,10 @@ if (process.env.TEST_BROKEN) {
 const server = http.createServer(async (req, res) => {
   const [path, query] = req.url.split('?');
   if (path === '/crash') process.exit(3);
+  if (path === '/outage') {
+    const fatal = { type: 'fatal', code: 'store_unreachable', message: 'PostgreSQL is away', fix: 'start it' };
+    return process.send(fatal, () => process.exit(1));
+  }
   if (path === '/env') return res.end(process.env[query] ?? '');
   if (path === '/wait') {
     fs.writeFileSync(at('waiting'), '');

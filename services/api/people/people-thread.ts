@@ -4,6 +4,7 @@ import { createJoined } from '../../../observability/metrics/joined.ts';
 import { loginUnavailable } from '../../domain/identity/errors.ts';
 import type { Log } from '../../domain/ports.ts';
 import { backoffMs, ownBackoff } from '../../platform/process/backoff.ts';
+import { fatalOf } from '../../platform/process/fatal.ts';
 import { type People, peopleBy, type WorkOn } from './people.ts';
 import { errorOf, type FromThread, sentCaller, type ToThread } from './protocol.ts';
 
@@ -58,6 +59,7 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
   let nextId = 0;
   let closing: Promise<void> | undefined;
   let ended = Promise.withResolvers<void>();
+  let lastError: unknown;
 
   function start(): void {
     ended = Promise.withResolvers<void>();
@@ -73,7 +75,10 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
       return;
     }
     thread.on('message', onMessage);
-    thread.on('error', (err) => deps.log.error({ err }, 'the thread of logins failed'));
+    thread.on('error', (err) => {
+      lastError = err;
+      deps.log.error({ err }, 'the thread of logins failed');
+    });
     thread.on('exit', onExit);
   }
 
@@ -116,7 +121,10 @@ export function startPeopleThread(deps: PeopleThreadDeps): PeopleThread {
     }
     waiting.clear();
     if (closing) return;
-    if (!wasReady) firstReady.reject(new Error('the thread of logins ended before it was ready'));
+    if (!wasReady) {
+      const told = fatalOf(lastError).code === 'start_failed' ? undefined : lastError;
+      firstReady.reject(told ?? new Error('the thread of logins ended before it was ready'));
+    }
     failedStarts += 1;
     setTimeout(() => closing ?? start(), backoffMs(ownBackoff, failedStarts)).unref();
   }

@@ -12,6 +12,18 @@ export const optionalText = (maximum = 4_096) =>
     .optional()
     .transform((value) => (value === undefined || value === '' ? undefined : value));
 
+/** A URL of one of these protocols (`redis:`), or, where `path` says so, the path of a socket. */
+export const storeUrl = (protocols: readonly string[], example: string, path = false) =>
+  optionalText().superRefine((value, context) => {
+    if (value === undefined || (path && value.startsWith('/'))) return;
+    const message = !URL.canParse(value)
+      ? `is not a URL; write it as ${example}, with special characters of the password percent-encoded`
+      : protocols.includes(new URL(value).protocol)
+        ? undefined
+        : `must begin with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}, as in ${example}`;
+    if (message) context.addIssue({ code: 'custom', message });
+  });
+
 export const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
   z
     .string()

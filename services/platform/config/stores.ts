@@ -1,20 +1,25 @@
 import { defineSettings } from '../define/setting.ts';
-import { optionalText, wholeNumber } from './shapes.ts';
+import { storeUrl, wholeNumber } from './shapes.ts';
 
 export const storeSettings = defineSettings({
   databaseUrl: {
     env: 'DATABASE_URL',
-    schema: optionalText(),
+    schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://user:password@host:5432/database'),
     use: 'PostgreSQL; unset: the embedded one.',
     secret: true,
     example: 'postgresql://username:password@localhost:5432/dbname',
   },
   redisUrl: {
     env: 'REDIS_URL',
-    schema: optionalText(),
+    schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true),
     use: 'Redis; unset: a private one.',
     secret: true,
     example: 'redis://localhost:6379',
+  },
+  waitSeconds: {
+    env: 'STORE_WAIT_SECONDS',
+    schema: wholeNumber(60, 1, 3_600),
+    use: 'How long a start waits for PostgreSQL before it gives up.',
   },
   poolConnections: {
     env: 'DATABASE_POOL',

@@ -6,6 +6,7 @@ import { StartError } from '../local/errors.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url));
 const LOCK = 72_707_369;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** `unknown`: applied, and no file here has that name. */
 export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
@@ -67,7 +68,11 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`;
 
 async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
-  const db = new pg.Client({ connectionString: url, application_name: 'sallyport-migrate' });
+  const db = new pg.Client({
+    connectionString: url,
+    application_name: 'sallyport-migrate',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
   await db.connect();
   try {
     // Session lock: a second starter waits here, then finds nothing to do.

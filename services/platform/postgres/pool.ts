@@ -30,7 +30,7 @@ export type PoolSettings = {
 };
 
 /** Milliseconds a caller waits for a connection before the answer is 503. */
-const CONNECT_TIMEOUT_MS = 900;
+export const CONNECT_TIMEOUT_MS = 900;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 export function createPool(settings: PoolSettings): pg.Pool {
@@ -58,6 +58,11 @@ export function createPool(settings: PoolSettings): pg.Pool {
   pool.on('connect', (client) => client.on('error', () => {}));
   if (settings.onWait) watchWaits(pool, settings.onWait);
   return pool;
+}
+
+/** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */
+export function setConnectTimeout(pool: pg.Pool, timeoutMs: number): void {
+  pool.options.connectionTimeoutMillis = timeoutMs;
 }
 
 /** `pool.query` takes its connection through `connect` with a callback, transactions through the promise. */

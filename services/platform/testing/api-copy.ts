@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { App } from '../../api/app.ts';
 import { type Composed, compose } from '../../api/compose.ts';
-import type { ComposeInput } from '../../api/compose-views.ts';
 import { createServer } from '../../api/server.ts';
 import { createClient } from '../../domain/access/create-client.ts';
 import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
@@ -13,7 +12,6 @@ import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { systemRandom } from '../crypto/system.ts';
 import { createVault } from '../crypto/vault.ts';
 import type { Endpoint } from '../define/endpoint.ts';
-import { isAppError } from '../define/error.ts';
 import { createFileMarks } from '../marks/file-marks.ts';
 import { createSql, createTransact } from '../postgres/pool.ts';
 import { createPatientPool } from './patient-stores.ts';
@@ -51,25 +49,13 @@ export const newAuthSecret = (): string => randomBytes(32).toString('base64url')
 /** A child proves itself by a hash, which takes a quarter of a second: few tests need two. */
 const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 
-const STARTS = 5;
-
-/** A start that finds a busy machine's Postgres silent for a second is tried again, as a supervisor does. */
-async function composePatiently(input: ComposeInput, startsLeft = STARTS): Promise<Composed> {
-  try {
-    return await compose(input);
-  } catch (err) {
-    if (startsLeft === 1 || !isAppError(err) || err.code !== 'store_unavailable') throw err;
-    return composePatiently(input, startsLeft - 1);
-  }
-}
-
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;
   const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load', ...oneHasher };
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
-  const copy = await composePatiently({
+  const copy = await compose({
     config,
     databaseUrl,
     redisUrl,

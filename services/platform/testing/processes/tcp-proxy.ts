@@ -16,6 +16,8 @@ export type TcpProxy = {
   thaw(): void;
   /** How many messages clients have sent so far, over all connections: of one command at least each. */
   messages(): number;
+  /** How many connections clients have opened so far. */
+  connections(): number;
 };
 
 /** Puts a proxy in front of the server of a URL. Close it with `cut`. */
@@ -25,7 +27,9 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   let isFrozen = false;
   let heldText: string | null = null;
   let messages = 0;
+  let connections = 0;
   const server = createServer((client) => {
+    connections += 1;
     const upstream = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
       [client, upstream],
@@ -76,5 +80,6 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       for (const socket of sockets) socket.resume();
     },
     messages: () => messages,
+    connections: () => connections,
   };
 }

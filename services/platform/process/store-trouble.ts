@@ -1,0 +1,124 @@
+import { codeOf, isError, meaningOf } from '../../../observability/log-errors.ts';
+
+export type StoreName = 'PostgreSQL' | 'Redis';
+
+/** What is wrong between us and a store. */
+export type StoreTrouble = {
+  /** Store, host, port and cause in one sentence; never a password. */
+  readonly sentence: string;
+  readonly fix: string;
+  /** Waiting may help: the store is away, starts or is slow. False where it refuses us. */
+  readonly mayPass: boolean;
+};
+
+const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<StoreName, string>;
+const usualPorts = { PostgreSQL: 5_432, Redis: 6_379 } as const satisfies Record<StoreName, number>;
+
+/** The parts of a store's URL that may be shown. */
+function partsOf(store: StoreName, url: string): { place: string; user: string; database: string } {
+  if (!URL.canParse(url)) return { place: store === 'Redis' ? url : 'its socket', user: '', database: '' };
+  const { hostname, port, username, pathname, searchParams } = new URL(url);
+  const host = searchParams.get('host') || decodeURIComponent(hostname) || 'localhost';
+  return {
+    place: host.startsWith('/') ? host : `${host}:${port || usualPorts[store]}`,
+    user: decodeURIComponent(username),
+    database: decodeURIComponent(pathname.slice(1)),
+  };
+}
+
+/** Host and port of a store's URL, to be shown. */
+export const placeOf = (store: StoreName, url: string): string => partsOf(store, url).place;
+
+/** What lies under the errors that wrap it, and under the first of several addresses that were tried. */
+function rootOf(err: unknown, depth = 5): Error | undefined {
+  if (!isError(err)) return undefined;
+  const { cause, errors } = err as { cause?: unknown; errors?: unknown };
+  if (timedOut.test(err.message)) return err;
+  const inner = isError(cause) ? cause : Array.isArray(errors) ? errors[0] : undefined;
+  return (depth > 0 && rootOf(inner, depth - 1)) || err;
+}
+
+const networkWords: Readonly<Record<string, { cause: string; fix: string }>> = {
+  ECONNREFUSED: { cause: 'connection refused', fix: 'start it, or correct host and port' },
+  ENOTFOUND: { cause: 'the host name does not exist', fix: 'correct the host' },
+  EAI_AGAIN: { cause: 'the host name cannot be resolved', fix: 'correct the host, or check DNS' },
+  EHOSTUNREACH: { cause: 'no route to the host', fix: 'correct the host, or check the network' },
+  ENETUNREACH: { cause: 'no route to the network', fix: 'correct the host, or check the network' },
+  ECONNRESET: { cause: 'it closed the connection', fix: 'check its log, and host and port' },
+  EPIPE: { cause: 'it closed the connection', fix: 'check its log, and host and port' },
+  ENOENT: { cause: 'its socket is not there', fix: 'start it, or correct the path' },
+};
+
+const timedOut = /timeout|timed out/i;
+const connectionLost = /^Connection (terminated|is closed)|not queryable|max retries per request|Client was closed/i;
+/** PostgreSQL: away, starting, stopping, out of room, over a deadline, read-only, or a conflict that passes. */
+const passingState = /^(08...|53...|57P0.|57014|55P03|25006|40...)$/;
+const passingReply = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN']);
+const certificate = /CERT|ERR_TLS|ERR_SSL|does not support SSL/;
+
+/** In words, where an error is the store's or the way to it; undefined for any other error. */
+export function troubleOf(
+  store: StoreName,
+  url: string,
+  err: unknown,
+  timeoutSeconds?: number,
+): StoreTrouble | undefined {
+  const root = rootOf(err);
+  if (root === undefined) return undefined;
+  const { place, user, database } = partsOf(store, url);
+  const at = `${store} at ${place}`;
+  const variable = variables[store];
+  const code = String(codeOf(root) ?? '');
+  const refused = (sentence: string, fix: string): StoreTrouble => ({
+    sentence: `${at} ${sentence}`,
+    fix,
+    mayPass: false,
+  });
+  const away = (cause: string, fix: string): StoreTrouble => ({
+    sentence: `${at} does not answer: ${cause}`,
+    fix,
+    mayPass: true,
+  });
+
+  if (code === '28P01')
+    return refused(`refuses the password of user "${user}" (${code})`, `correct user and password in ${variable}`);
+  if (code === '28000')
+    return refused(
+      `does not let user "${user}" in (${code})`,
+      `correct the user in ${variable}, or allow it in pg_hba.conf`,
+    );
+  if (code === '3D000')
+    return refused(
+      `has no database "${database || user}" (${code})`,
+      `create it (CREATE DATABASE), or correct the name in ${variable}`,
+    );
+  if (code === 'WRONGPASS') return refused(`refuses the password (${code})`, `correct the password in ${variable}`);
+  if (code === 'NOAUTH')
+    return refused(`asks for a password (${code})`, `add it to ${variable}: redis://:password@host:port`);
+  if (code === 'NOPERM')
+    return refused(
+      `forbids user "${user || 'default'}" a command (${code})`,
+      'give that user the rights it needs (ACL SETUSER)',
+    );
+  if (root.name === 'ParserError') return refused('speaks another protocol', `correct host and port in ${variable}`);
+  if (certificate.test(code) || certificate.test(root.message))
+    return refused(
+      `and we do not agree on TLS (${code || 'no TLS'})`,
+      `correct the TLS options in ${variable}, or the certificate`,
+    );
+  const network = networkWords[code];
+  if (network) return away(`${network.cause} (${code})`, `${network.fix} in ${variable}`);
+  if (code === 'ETIMEDOUT' || (timedOut.test(root.message) && !passingState.test(code)))
+    return away(
+      `timed out${timeoutSeconds ? ` after ${timeoutSeconds} s` : ''}`,
+      `see that it runs and is not overloaded, and check host and port in ${variable}`,
+    );
+  if (code === '57P03') return away(`it is starting or stopping (${code})`, 'wait, or see its log');
+  if (passingReply.has(code)) return away(`it is busy (${code})`, 'wait, or see its log');
+  if (passingState.test(code)) return away(meaningOf(root) ?? `it cannot serve us now (${code})`, 'see its log');
+  if (code === 'store_unavailable') return away('it cannot serve us now', 'see its log');
+  if (/^E[A-Z]+$/.test(code) && 'syscall' in root) return away(code, `check host and port in ${variable}`);
+  if (connectionLost.test(root.message))
+    return away('it closed the connection', `see its log, and check host and port in ${variable}`);
+  return undefined;
+}
