@@ -28,7 +28,7 @@ export function composeLogins(
     loginGuard: { locksNetworks: config.limits.profile !== 'load' },
     socialProviders: createSocialProviders(socialProvidersOf(config.social), input.publicUrl),
     auth: createAuth(
-      { ...outside, revocations },
+      { ...outside, revocations, keyRing },
       {
         authSecret: input.authSecret,
         baseUrl: input.publicUrl,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPrismaDatabase } from '../../platform/postgres/prisma.ts';
 import { newEmail } from '../../platform/testing/flows/flows.ts';
 import { insertPerson, logIn } from '../../platform/testing/flows/signed-in.ts';
+import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { openPeopleWorld, type PeopleWorld } from '../../platform/testing/worlds/people-world.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
@@ -33,9 +34,13 @@ const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([
 const redisKeyOf = (cookie: string): string => `auth:{${hash('sha256', tokenOf(cookie), 'base64url')}}`;
 const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 /** Another copy on the same stores, which knows something else of revocations. */
-const otherCopy = (changes: Partial<RevocationSet>, secureCookies = false): Auth =>
+const otherCopy = (
+  changes: Partial<RevocationSet>,
+  secureCookies = false,
+  ports: Partial<Parameters<typeof createAuth>[0]> = {},
+): Auth =>
   createAuth(
-    { ...world.deps, revocations: { ...world.revocations, ...changes }, authDatabase },
+    { ...world.deps, revocations: { ...world.revocations, ...changes }, authDatabase, ...ports },
     {
       authSecret,
       baseUrl: world.deps.mailer.publicUrl,
@@ -136,6 +141,14 @@ describe('the session of a cookie', () => {
     const { sessionId, cookie } = await newSession();
     expect(await otherCopy({ isSessionEnded: (sid) => sid === sessionId }).findSession(cookie, true)).toBeNull();
     expect(await otherCopy({ isSessionEnded: () => false }).findSession(cookie, true)).not.toBeNull();
+  });
+
+  test('is nothing that a copy whose clock is wrong can tell: 503, and the session stays', async () => {
+    const { userId, cookie } = await newSession();
+    const keyRing = { ...world.deps.keyRing, isClockRight: () => false };
+    const wrong = otherCopy({}, false, { keyRing });
+    expect(await outcomeOf(wrong.findSession(cookie, true))).toBe('clock_wrong');
+    expect(await sessionsOf(userId)).toHaveLength(1);
   });
 
   test('is none of a user who was disabled when it began', async () => {

@@ -3,7 +3,8 @@ import { runWithTransaction } from '@better-auth/core/context';
 import { isAPIError } from 'better-auth/api';
 import { internalError } from '../../platform/errors.ts';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
-import { assertNotRewound, type HasRevocations } from '../tokens/revocations/revocation-set.ts';
+import { assertClockRight, type JudgingPorts } from '../tokens/judge/assert-judging.ts';
+import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { type Assurance, PASSWORD_ALONE } from './assurance.ts';
 import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';
@@ -40,7 +41,7 @@ export type Auth = {
     },
     request: RequestContext,
   ): Promise<OpenedSession>;
-  /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. `isUse`: it rests no longer. */
+  /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. Throws `clock_wrong` (503). `isUse`: it rests no longer. */
   findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
   readonly factors: AuthFactors;
   /** Drops the cached copy; speed alone. */
@@ -54,7 +55,7 @@ export type HasAuth = { readonly auth: Auth };
 /** Better Auth on Postgres and Redis: one call at boot. */
 export function createAuth(
   ports: Pick<Ports, 'sql' | 'redis' | 'random' | 'vault' | 'clock'> &
-    HasRevocations & { readonly authDatabase: AuthDatabase },
+    JudgingPorts & { readonly authDatabase: AuthDatabase },
   settings: AuthSettings,
 ): Auth {
   const { revocations, authDatabase } = ports;
@@ -117,6 +118,8 @@ export function createAuth(
       ),
     async findSession(cookie, isUse) {
       assertNotRewound(revocations);
+      // Better Auth judges by the wall clock, and deletes what has expired.
+      assertClockRight(ports);
       const read: Handover = { afterCommit: null };
       const found = (await handover.run(read, () =>
         authDatabase.unmask(() => engine.api.getSession({ headers: new Headers({ cookie }) })),

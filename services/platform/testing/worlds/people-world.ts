@@ -144,6 +144,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
       vault,
       clock: systemClock,
       revocations,
+      keyRing: options.around?.keyRing?.(keyRing) ?? keyRing,
       authDatabase,
     },
     {
