@@ -8,6 +8,7 @@ import {
   unauthenticated,
 } from '../../platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
+import { sessionEnded } from '../tokens/families/refresh-errors.ts';
 import { emailUnverified } from './accounts/account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
 import { secondFactorRequired } from './factors/factors-errors.ts';
@@ -75,6 +76,7 @@ export const signUpEndpoint = defineEndpoint({
     requestInvalid,
     ...passwordErrors,
     emailTaken,
+    sessionEnded,
     idempotencyKeyReused,
     originRefused,
     hashingBusy,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HasherBusyError } from '../../platform/hasher/errors.ts';
 import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
@@ -206,5 +207,35 @@ describe('a retry with the same Idempotency-Key', () => {
     expect(await sessionsOf(kept.email)).toEqual([body.session.id]);
     expect((await world.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
     expect([await usersOf(lost.email), await sessionsOf(lost.email)]).toEqual([[expect.anything()], []]);
+  });
+
+  test('gets a new token of its login where the first was stamped by a clock that had stepped', async () => {
+    const person = { ...newPerson(), idempotencyKey: randomUUID() };
+    const now = (): number => Date.now() + 3_600_000;
+    await expect(join(person, { clock: { ...world.deps.clock, now } })).rejects.toMatchObject({
+      code: 'signing_unavailable',
+    });
+    const { body } = opened(await join(person));
+    expect(Math.abs((decodeJwt(body.tokens.access_token).iat as number) - Date.now() / 1_000)).toBeLessThan(60);
+    expect(await sessionsOf(person.email)).toEqual([body.session.id]);
+  });
+
+  test('is refused once its session has ended, where its token had run out', async () => {
+    const person = { ...newPerson(), idempotencyKey: randomUUID() };
+    const now = (): number => Date.now() - 3_600_000;
+    await join(person, { clock: { ...world.deps.clock, now } });
+    await world.rows(`DELETE FROM sessions WHERE id = ANY ($1)`, [await sessionsOf(person.email)]);
+    await expect(join(person)).rejects.toMatchObject({ code: 'session_ended' });
+  });
+
+  test('where the copy could not sign is the first: nothing was made', async () => {
+    const person = { ...newPerson(), idempotencyKey: randomUUID() };
+    const assertSigns = (): void => {
+      throw signingUnavailable({ retryAfterSeconds: 1 });
+    };
+    const keyRing = { ...world.deps.keyRing, assertSigns };
+    await expect(join(person, { keyRing })).rejects.toMatchObject({ code: 'signing_unavailable' });
+    expect(await usersOf(person.email)).toEqual([]);
+    opened(await join(person));
   });
 });

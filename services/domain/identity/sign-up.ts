@@ -2,6 +2,7 @@ import { signups } from '../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
 import { idempotentRequest, workOnce } from '../tokens/issue/idempotency.ts';
+import { renewDraft } from '../tokens/issue/renew-draft.ts';
 import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
 import { normaliseEmail } from './email.ts';
 import { emailTaken } from './errors.ts';
@@ -10,7 +11,7 @@ import { type MailPorts, queueMail } from './mail/queue-mail.ts';
 import { admissionOf, inQueue } from './passwords/hash-password.ts';
 import { assertPasswordAllowed } from './passwords/password-policy.ts';
 import { endSessionIn } from './sessions/end-session.ts';
-import { beginLogin, draftLogin, type LoginAnswer } from './sessions/open-session.ts';
+import { beginLogin, draftLogin, type LoginAnswer, type LoginDraft } from './sessions/open-session.ts';
 import { findByCookie } from './sessions/read-session.ts';
 import type { LoginPorts } from './sign-in.ts';
 
@@ -39,7 +40,7 @@ export type SignUpPending = {
  * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it. Where
  * an address must be proved first, all of them begin with the proof, and until then a mail is all there is.
  * @throws the `passwordErrors`, requestInvalid for the key (400), emailTaken (409), idempotencyKeyReused (422),
- *   hashingBusy, storeUnavailable
+ *   sessionEnded (401, of a retry), hashingBusy, signingUnavailable, storeUnavailable
  */
 export async function signUp(
   ports: SignUpPorts,
@@ -78,16 +79,17 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
   const replaced = await findByCookie(ports, input.cookie);
   let isReplay = request !== null;
   const draft = await ports.auth
-    .transact((tx) =>
-      workOnce(tx, ports.random, { request, status: 201 }, async () => {
+    .transact((tx) => {
+      const renew = (kept: LoginDraft) => renewDraft(tx, ports, kept, caller.request);
+      return workOnce(tx, ports.random, { request, status: 201, renew }, async () => {
         isReplay = false;
         await setAuditContext(tx, caller, 'sign_up');
         if (replaced) await endSessionIn(tx, ports, replaced.session.id);
         const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
         await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
         return draftLogin(ports, await beginLogin(tx, ports, opened, caller));
-      }),
-    )
+      });
+    })
     .catch((err: unknown) => {
       throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });

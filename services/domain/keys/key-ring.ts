@@ -8,7 +8,7 @@ import type { VerificationKey } from './key-material.ts';
 import { type KeySet, makeKeySet } from './key-set.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
-import { noKeys, type OpenKeys, openKeys } from './open-keys.ts';
+import { noKeys, type OpenKeys, openKeys, type Signer } from './open-keys.ts';
 import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './server-secrets.ts';
 import { chooseSigner, signingInput } from './signing-input.ts';
 import { createSigningLanes } from './signing-lanes.ts';
@@ -39,9 +39,11 @@ export type KeyRing = {
   find(kid: string): { readonly key: VerificationKey; readonly compromised: boolean } | undefined;
   /**
    * A compact JWS (RFC 7515 §7.1) by the key whose range holds now. HS256 mode signs `at+jwt` with the audience's
-   * shared secret. Rejects with `signingUnavailable` (503), and with RangeError for a token that outlives its key.
+   * shared secret. Rejects with `signingUnavailable` (503), also for a token that outlives its key.
    */
   sign(header: { readonly typ: string }, claims: object, options?: { readonly audience?: string }): Promise<string>;
+  /** Throws `signingUnavailable` (503) where `sign` would: for before something is committed that needs a signature. */
+  assertSigns(header: { readonly typ: string }, audience: string | undefined): void;
   jwks(): JwksAnswer;
   /** The newest active version. */
   secret(purpose: ServerSecretPurpose): { readonly version: number; readonly key: Buffer };
@@ -97,16 +99,21 @@ export function createKeyRing(
     confirmedAt = sentAtMs;
   });
 
-  function signNow(typ: string, claims: object, audience: string | undefined): Promise<string> {
+  function signerNow(typ: string, audience: unknown, nowMs: number): Signer {
     const { keys } = required();
     if (ageMs() > boundMs)
       throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is older than its bound.' });
     if (!isClockRight())
       throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock is too far from the database.' });
+    const signer = chooseSigner(keys, settings.algorithm, typ, audience, nowMs);
+    if (!signer) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' });
+    return signer;
+  }
+
+  function signNow(typ: string, claims: object, audience: string | undefined): Promise<string> {
     const nowMs = clock.now();
     const { aud } = claims as { readonly aud?: unknown };
-    const signer = chooseSigner(keys, settings.algorithm, typ, audience ?? aud, nowMs);
-    if (!signer) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' });
+    const signer = signerNow(typ, audience ?? aud, nowMs);
     return lanes.sign(signingInput(signer, typ, claims, nowMs), signer.row.alg, signer.key);
   }
 
@@ -126,9 +133,11 @@ export function createKeyRing(
       try {
         return signNow(header.typ, claims, options?.audience);
       } catch (err) {
-        return Promise.reject(err);
+        const isTooLong = err instanceof RangeError;
+        return Promise.reject(isTooLong ? signingUnavailable({ retryAfterSeconds: 1, cause: err }) : err);
       }
     },
+    assertSigns: ({ typ }, audience) => void signerNow(typ, audience, clock.now()),
     jwks() {
       const state = required();
       const nowMs = databaseNow();

@@ -9,6 +9,7 @@ import {
   openGrantWorld,
   REDIRECT,
 } from '../../platform/testing/worlds/grant-world.ts';
+import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
 import { type RedeemCodeInput, redeemCode } from './redeem-code.ts';
@@ -29,9 +30,14 @@ const codeVerifier = newVerifier();
 const code_challenge = challengeOf(codeVerifier);
 const codeAt = (client: GrantClient = site, members: Record<string, string> = {}, by: TestUser = user) =>
   world.codeFor(by, client, { code_challenge, ...members });
-const redeem = (code: string | undefined, changes: Partial<RedeemCodeInput> = {}, client: GrantClient = site) =>
+const redeem = (
+  code: string | undefined,
+  changes: Partial<RedeemCodeInput> = {},
+  client: GrantClient = site,
+  keyRing = ports.keyRing,
+) =>
   redeemCode(
-    ports,
+    { ...ports, keyRing },
     {
       code,
       codeVerifier,
@@ -96,6 +102,18 @@ test('the code of another client is of no use, and one older than its minute of 
   await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
   await world.rows('UPDATE oauth_codes SET expires_at = now() WHERE code_hash = $1', [codeHashOf(code)]);
   await expect(redeem(code)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
+});
+
+test('a copy that cannot sign uses up no code', async () => {
+  const code = await codeAt();
+  const unable = {
+    ...ports.keyRing,
+    assertSigns: () => {
+      throw signingUnavailable({ retryAfterSeconds: 1 });
+    },
+  };
+  await expect(redeem(code, {}, site, unable)).rejects.toMatchObject({ code: 'signing_unavailable' });
+  expect(await redeem(code)).toHaveProperty('access_token');
 });
 
 test('a resource beside the granted one is refused and costs nothing; naming the granted one will do', async () => {

@@ -103,13 +103,17 @@ export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', v
   return key !== undefined && keyedHash(key, label, boundValue(label, value)) === claim.slice(dot + 1);
 }
 
-/** The claims of a new token, in the order of RFC 9068; nothing is signed yet. */
+/**
+ * The claims of a new token, in the order of RFC 9068; nothing is signed yet. Throws `signing_unavailable` (503) where
+ * this copy could not: a transaction that stamps a token ends without a trace then.
+ */
 export function accessTokenClaims(
   ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
   facts: TokenFacts,
   request: RequestContext,
 ): AccessTokenClaims {
   const settings = ports.tokenSettings;
+  ports.keyRing.assertSigns({ typ: ACCESS_TOKEN_TYPE }, facts.audience);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const { user } = facts;
   const claims: Record<string, unknown> = {

@@ -1,4 +1,5 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
+import type { FamilyFacts } from './family-token.ts';
 import type { RightsLimit } from './rights-limit.ts';
 
 /** What signing needs of a new family's user and client. */
@@ -121,6 +122,29 @@ export const userEpochRaise = defineStatement(
 export const clientEpochRaise = defineStatement(
   'clientEpochRaise',
   `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1 RETURNING "tokenEpoch" AS epoch`,
+);
+
+/** A login as a new token of it would tell of it. */
+export type FamilyFactsRow = FamilyFacts & {
+  readonly isLive: boolean;
+  /** The token that the new one takes the place of was revoked by its id, as far as that is still known. */
+  readonly isTokenRevoked: boolean;
+  readonly accessVersion: number;
+};
+
+/** By primary key of families and users, unique client id, revocations_kind_value; locks nothing. */
+export const familyFactsRead = defineStatement(
+  'familyFactsRead',
+  `SELECT f.id AS "familyId", f.user_id AS "userId", f.sid AS "sessionId", f.client_id AS "clientId", f.scope, f.audience,
+     u.email, u."emailVerified" IS NOT NULL AS "isEmailVerified", u.roles, extract(epoch FROM f.auth_time)::int8 AS "authTime",
+     f.amr, f.acr, f.rights_limit AS "rightsLimit", f.user_epoch AS "userEpoch", f.client_epoch AS "clientEpoch", f.jkt, f.x5t,
+     f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
+       AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive",
+     EXISTS (SELECT FROM revocations WHERE kind = 'jti' AND value = $2) AS "isTokenRevoked",
+     (SELECT access_version FROM feed_state WHERE id) AS "accessVersion"
+   FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
+   WHERE f.id = $1::uuid`,
 );
 
 /** What the login was granted; neither ever changes. By primary key. */

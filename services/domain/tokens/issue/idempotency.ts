@@ -89,6 +89,13 @@ export async function keepResult(
   await writeIdempotencyAnswer(tx, request.keyHash, status, seal(random, request, JSON.stringify(result)));
 }
 
+type AskedOnce<Result> = {
+  readonly request: IdempotentRequest | null;
+  readonly status: number;
+  /** What a retry gets in place of a kept result that time has changed; the same object where it has not. */
+  readonly renew?: (kept: Result) => Promise<Result>;
+};
+
 /**
  * Works once for each key, in the transaction of the work, whose result is kept and given again; without a request
  * every time. What is refused is not kept. Throws `idempotency_key_reused` (422).
@@ -96,13 +103,12 @@ export async function keepResult(
 export async function workOnce<Result extends object>(
   tx: Sql,
   random: Ports['random'],
-  { request, status }: { readonly request: IdempotentRequest | null; readonly status: number },
+  { request, status, renew }: AskedOnce<Result>,
   work: () => Promise<Result>,
 ): Promise<Result> {
   if (request === null) return work();
   const earlier = await earlierResult<Result>(tx, request);
-  if (earlier !== null) return earlier;
-  const made = await work();
-  await keepResult(tx, random, request, status, made);
-  return made;
+  const result = earlier === null ? await work() : ((await renew?.(earlier)) ?? earlier);
+  if (result !== earlier) await keepResult(tx, random, request, status, result);
+  return result;
 }

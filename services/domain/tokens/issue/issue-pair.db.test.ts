@@ -8,6 +8,7 @@ import { testCaller, userCaller } from '../../../platform/testing/ports.ts';
 import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../../ports.ts';
 import { refreshToken } from '../refresh-token.ts';
+import { type RevokeInput, revokeToken } from '../revoke-token.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
 let world: IssuingWorld;
@@ -22,6 +23,9 @@ const callerOf = ({ id, sessionId }: Pick<Person, 'id' | 'sessionId'>, changes: 
   userCaller(id, { sessionId, by: 'session', authTime: now(), ...changes });
 const issue = (caller: Caller, input: IssuePairInput = {}, changes: Partial<IssuePorts> = {}) =>
   issuePair({ ...world.ports, ...changes }, input, caller);
+const presentedBy = { clientId: null, isAuthenticated: false };
+const end = (kind: RevokeInput['kind'], value: string) =>
+  revokeToken(world.ports, { kind, value, reason: 'test' }, testCaller);
 const newUser = () => insertUser(world.stores.pools.main);
 const familiesOf = (userId: string) =>
   world.rows('SELECT sid, client_id, scope, audience, device FROM refresh_families WHERE user_id = $1', [userId]);
@@ -149,7 +153,6 @@ test('through another client a person gives what the token itself may do, and no
 describe('a pair issued for a user', () => {
   const grant = (userId: string, role: string) =>
     world.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [userId, role]);
-  const presentedBy = { clientId: null, isAuthenticated: false };
   const refreshed = (pair: { readonly refresh_token: string }) =>
     refreshToken(world.ports, { refreshToken: pair.refresh_token, presentedBy }, testCaller);
   const rightsIn = ({ access_token }: { readonly access_token: string }) => {
@@ -216,6 +219,91 @@ test('a retry with the same key gets the same login and begins nothing; another 
   expect(decodeJwt(second.access_token)).toEqual(decodeJwt(first.access_token));
   expect(await familiesOf(userId)).toHaveLength(1);
   expect(await outcomeOf(issue(client, { ...input, scope: 'openid' }))).toBe('idempotency_key_reused');
+});
+
+describe('a retry with the same key', () => {
+  const HOUR_MS = 3_600_000;
+  const clockBy = (byMs: number) => ({ now: () => Date.now() + byMs, monotonic: () => performance.now() });
+  let kept = 0;
+  /** A login whose kept claims were stamped by a clock that had just stepped; with the first answer. */
+  const stampedBy = async (byMs: number) => {
+    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    kept += 1;
+    const input = { userId, idempotencyKey: `stepped-${kept}` };
+    const first = await outcomeOf(issue(client, input, { clock: clockBy(byMs) }));
+    const [family] = await world.rows('SELECT id FROM refresh_families WHERE user_id = $1', [userId]);
+    return { userId, familyId: family!.id as string, first, retry: () => issue(client, input) };
+  };
+
+  test.each([
+    ['ahead', HOUR_MS],
+    ['behind', -HOUR_MS],
+  ])('finds nothing where the copy that was asked knew its clock to be %s: it could not sign', async (_, byMs) => {
+    let stepMs = 0;
+    const clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
+    const copy = await world.copyWith({}, world.databaseUrl, clock);
+    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    stepMs = byMs;
+    const input = { userId, idempotencyKey: `wrong-${byMs}` };
+    expect(await outcomeOf(issuePair(copy.ports, input, client))).toBe('signing_unavailable');
+    expect(await familiesOf(userId)).toEqual([]);
+    const { access_token } = await issue(client, input);
+    expect(Math.abs((decodeJwt(access_token).iat as number) - now())).toBeLessThan(60);
+    expect(await familiesOf(userId)).toHaveLength(1);
+  });
+
+  test.each([
+    ['ahead, so that no key could sign it', HOUR_MS, 'signing_unavailable'],
+    ['behind, so that the token was dead', -HOUR_MS, 'ok'],
+  ])('gets a new token of the same login where the first was stamped an hour %s', async (_, byMs, outcome) => {
+    const { userId, familyId, first, retry } = await stampedBy(byMs);
+    expect(first).toBe(outcome);
+    const again = await retry();
+    const claims = decodeJwt(again.access_token);
+    expect(claims).toMatchObject({ sub: userId, fid: familyId });
+    expect(Math.abs((claims.iat as number) - now())).toBeLessThan(60);
+    expect(decodeJwt((await retry()).access_token)).toEqual(claims);
+    expect(await familiesOf(userId)).toHaveLength(1);
+    expect(
+      await outcomeOf(refreshToken(world.ports, { refreshToken: again.refresh_token, presentedBy }, testCaller)),
+    ).toBe('ok');
+  });
+
+  test('gets a token of what its user is by now', async () => {
+    const { userId, retry } = await stampedBy(-HOUR_MS);
+    await world.rows(`UPDATE users SET email = $2 WHERE id = $1`, [userId, `new-${userId}@people.test`]);
+    expect(decodeJwt((await retry()).access_token).email).toBe(`new-${userId}@people.test`);
+  });
+
+  test.each<[string, (login: { userId: string; familyId: string }) => Promise<unknown>]>([
+    ['was ended', ({ familyId }) => end('family_id', familyId)],
+    ['ended with everything of its user', ({ userId }) => end('user_id', userId)],
+    [
+      'ended with its user, whose cut-off is forgotten by now',
+      async ({ userId }) => {
+        await end('user_id', userId);
+        await world.rows('DELETE FROM revocations WHERE user_id = $1', [userId]);
+      },
+    ],
+    [
+      'has run out',
+      ({ familyId }) =>
+        world.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 s' WHERE id = $1`, [familyId]),
+    ],
+    ['is gone', ({ familyId }) => world.rows('DELETE FROM refresh_families WHERE id = $1', [familyId])],
+  ])('is refused once its login %s', async (_, over) => {
+    const login = await stampedBy(-HOUR_MS);
+    await over(login);
+    expect(await outcomeOf(login.retry())).toBe('session_ended');
+  });
+
+  test('is refused once its token was revoked by id', async () => {
+    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    const input = { userId, idempotencyKey: 'revoked-by-id' };
+    const { access_token } = await issue(client, input, { clock: clockBy(-600_000) });
+    await end('token_id', decodeJwt(access_token).jti as string);
+    expect(await outcomeOf(issue(client, input))).toBe('session_ended');
+  });
 });
 
 test('a rewound database begins no login', async () => {

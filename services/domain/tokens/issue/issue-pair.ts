@@ -17,7 +17,8 @@ import { sessionEnded } from '../families/refresh-errors.ts';
 import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
-import { earlierResult, type IdempotentRequest, idempotentRequest, keepResult } from './idempotency.ts';
+import { idempotentRequest, workOnce } from './idempotency.ts';
+import { renewDraft } from './renew-draft.ts';
 
 export type IssuePairInput = {
   /** Another user than the caller: needs tokens:issue. */
@@ -115,7 +116,11 @@ function mayActAs(
 }
 
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
-  const created = await createFamily(tx, ports, family, caller);
+  const created = await createFamily(tx, ports, family, caller).catch((err: unknown) => {
+    // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
+    const isUserGone = family.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
+    throw isUserGone ? userUnknown() : err;
+  });
   if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
   await ports.access.atLeast(created.accessVersion, tx);
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
@@ -129,7 +134,8 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
 
 /**
  * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
- * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing.
+ * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing;
+ * once half of its access token's life is over, another access token of the same login.
  * Throws `permission_missing`, `step_up_required` (a person, for any user), `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
  * `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
@@ -170,33 +176,20 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   };
   const plan: Plan = { family, role: input.role };
   const { idempotencyKey, ...body } = input;
-  const retry =
+  const request =
     idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'issueTokens', body);
   const draft = await ports
-    .transact((tx) => (retry === null ? draftPair(tx, ports, plan, caller) : draftOnce(tx, ports, plan, caller, retry)))
+    .transact((tx) => {
+      const renew = (kept: Draft) => renewDraft(tx, ports, kept, caller.request);
+      return workOnce(tx, ports.random, { request, status: 201, renew }, () => draftPair(tx, ports, plan, caller));
+    })
     .catch((err: unknown) => {
       if (isAppError(err) && err.code === permissionMissing.definition.code) return refuse(ports, input, caller);
-      // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
-      const isUserGone = login.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
-      throw isUserGone ? userUnknown() : err;
+      throw err;
     });
   const minted = await signAccessToken(ports, draft.claims);
   rememberToken(ports, minted, caller);
   return pairAnswer(minted, draft.refreshToken, draft.refreshExpiresInSeconds);
-}
-
-async function draftOnce(
-  tx: Tx,
-  ports: IssuePorts,
-  plan: Plan,
-  caller: Caller,
-  retry: IdempotentRequest,
-): Promise<Draft> {
-  const earlier = await earlierResult<Draft>(tx, retry);
-  if (earlier !== null) return earlier;
-  const draft = await draftPair(tx, ports, plan, caller);
-  await keepResult(tx, ports.random, retry, 201, draft);
-  return draft;
 }
 
 const deviceOf = (device: { readonly id?: string | undefined; readonly name?: string | undefined }) =>

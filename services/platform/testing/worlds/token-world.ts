@@ -121,6 +121,7 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
     secret: () => ({ version: Math.max(...secrets.keys()), key: secrets.get(Math.max(...secrets.keys())) as Buffer }),
     secretVersion: (_purpose: string, version: number) => secrets.get(version),
     isClockRight: () => ringState.isClockRight,
+    assertSigns: () => {},
     state: () => ({ ageMs: revocations.state().ageMs + ringState.behindMs }),
   } as unknown as KeyRing;
   const { tokens, identity } = loadConfig({});
