@@ -155,6 +155,19 @@ export const errorPage = (
   body: html`<div role="alert">${why === null ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
 });
 
+/** What names the place of an address: its host, or the scheme of an app. */
+export const hostOf = (address: string): string => {
+  const { protocol, host } = new URL(address);
+  return host === '' ? protocol : host;
+};
+
+/** @param location the address of a client that nobody here knows, with the error as it expects it */
+export const leavePage = (why: string, location: string): Page => ({
+  title: 'This request cannot be answered',
+  body: html`<div role="alert"><p>The application that sent you here asked for something that cannot be done: ${why}.</p></div>
+<p>Nobody here knows this application. <a href="${location}" rel="noreferrer">Go on to ${hostOf(location)}?</a></p>`,
+});
+
 export const deviceCodePage = (isUnknown: boolean): Page => ({
   title: 'Connect a device',
   body: html`${alertOf(isUnknown ? 'This code is not known, or no longer. Compare it with your device, or let the device show a new one.' : undefined)}

@@ -20,6 +20,8 @@ import {
   deviceConfirmPage,
   deviceDonePage,
   errorPage,
+  hostOf,
+  leavePage,
   type Unvetted,
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
@@ -42,6 +44,8 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
   switch (step.kind) {
     case 'page-error':
       return showPage(400, errorPage('This request cannot be answered', step.why));
+    case 'leave':
+      return showPage(400, leavePage(step.why, step.location));
     case 'redirect':
       return goTo(step.location);
     case 'login':
@@ -49,12 +53,11 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
     case 'consent': {
       const { client, redirectUri, scopes } = step.request;
       const { token, setCookie } = tieForm(ports, request);
-      const { protocol, host } = new URL(redirectUri);
       const page = consentPage({
         formToken: token,
         query,
         clientName: client.name,
-        clientHost: host === '' ? protocol : host,
+        clientHost: hostOf(redirectUri),
         unvetted: unvettedOf(client),
         email: step.live.user.email,
         scopes,

@@ -69,6 +69,52 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(event).toEqual({ actor_kind: 'anonymous', detail: { origin: 'registration' } });
   });
 
+  describe('an open redirect', () => {
+    const FAULTS: [string, Record<string, string>, error: string][] = [
+      ['a response type that is none', { response_type: 'token' }, 'unsupported_response_type'],
+      ['a scope that is not registered', { scope: 'openid users:manage' }, 'invalid_scope'],
+      ['prompt=none', { prompt: 'none' }, 'login_required'],
+    ];
+    const registered = async (): Promise<string> =>
+      (await world.register({ redirect_uris: [NOTES_REDIRECT], scope: 'openid email' })).body.client_id;
+
+    test.each(FAULTS)(
+      'no stranger is sent to the address of a self-registered client by %s',
+      async (_what, by, error) => {
+        const path = unvettedPath(await registered(), newVerifier(), by);
+        const shown = await browserOf(world.open).open(path);
+        expect([shown.status, shown.leftFor]).toEqual([400, null]);
+        expect(shown.headers.get('refresh')).toBeNull();
+        expect(shown.text).not.toContain('http-equiv');
+        expect(shown.text).toContain(`Go on to ${new URL(NOTES_REDIRECT).host}?`);
+        expect(shown.text).toContain(`<a href="${NOTES_REDIRECT}?error=${error}&amp;`);
+      },
+    );
+
+    test.each(FAULTS)(
+      'nor is a person who signed in and has not agreed to the client: %s',
+      async (_what, by, error) => {
+        const path = unvettedPath(await registered(), newVerifier(), by);
+        const shown = await browserOf(world.open, world.user).open(path);
+        expect([shown.status, shown.leftFor]).toEqual([400, null]);
+        expect(shown.text).toContain(`error=${error === 'login_required' ? 'consent_required' : error}`);
+      },
+    );
+
+    test('a person who agreed to the client is sent on, and no one else', async () => {
+      const clientId = await registered();
+      const browser = browserOf(world.open, world.user);
+      const page = await browser.open(unvettedPath(clientId, newVerifier()));
+      await browser.submit(page, { decision: 'allow', scope: ['openid'] });
+      const faulty = unvettedPath(clientId, newVerifier(), { response_type: 'token' });
+      expect((await browser.open(faulty)).leftFor?.searchParams.get('error')).toBe('unsupported_response_type');
+      const silent = unvettedPath(clientId, newVerifier(), { prompt: 'none' });
+      expect((await browser.open(silent)).leftFor?.searchParams.get('error')).toBe('consent_required');
+      expect((await browserOf(world.open).open(faulty)).leftFor).toBeNull();
+      expect((await browserOf(world.open, await newSignedIn(world.open)).open(faulty)).leftFor).toBeNull();
+    });
+  });
+
   test('a registration that comes again with its Idempotency-Key is the same client, its secret included', async () => {
     const json = {
       redirect_uris: [NOTES_REDIRECT],

@@ -7,7 +7,7 @@ import type { Caller, Ports } from '../../ports.ts';
 import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../tokens/token-settings.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
-import { type AuthorizeStep, answerError, refusedStep } from './authorize-step.ts';
+import { type AuthorizeStep, answerError, answerRefusal } from './authorize-step.ts';
 import { type HasPageKeys, markedQuery, markedSince } from './page-seals.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
 
@@ -71,12 +71,14 @@ export async function admitAuthorization(
 ): Promise<AuthorizeStep | Admitted> {
   assertNotRewound(ports.revocations);
   const parsed = await readAuthorizationRequest(ports, query);
-  if (parsed.kind !== 'request') return refusedStep(ports, parsed);
-  const { request } = parsed;
+  if (parsed.kind === 'page') return { kind: 'page-error', why: parsed.why };
   const live = await findByCookie(ports, cookie);
+  const userId = live?.user.id ?? null;
+  if (parsed.kind === 'refused') return answerRefusal(ports, parsed, userId);
+  const { request } = parsed;
   const user = loginFor(ports, request, query, live, caller);
   if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
   if (request.prompts.has('none'))
-    return answerError(ports, ports.sql, request, 'login_required', 'the user must sign in');
+    return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);
   return loginStep(ports, query);
 }

@@ -35,6 +35,7 @@ export type Parsed =
   | { readonly kind: 'page'; readonly why: string }
   | {
       readonly kind: 'refused';
+      readonly client: Client;
       readonly redirectUri: string;
       readonly state: string | undefined;
       readonly error: RequestErrorCode;
@@ -105,7 +106,7 @@ export function parseAuthorizationRequest(
   if (redirectUri === undefined || !matchesRedirectUri(client.redirectUris, redirectUri))
     return page('The application asked to be answered at an address that is not registered for it.');
   const state = values.get('state');
-  const refuse: Refuse = (error, why) => ({ kind: 'refused', redirectUri, state, error, why });
+  const refuse: Refuse = (error, why) => ({ kind: 'refused', client, redirectUri, state, error, why });
   if (bad.includes('resource')) return refuse('invalid_target', 'one resource can be named');
   if (bad.length > 0) return refuse('invalid_request', `${bad[0]} is repeated, too long or no text`);
   return requestOf(ports, client, { redirectUri, values, way }, refuse);

@@ -24,7 +24,7 @@ export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, ca
   const { request, user, live } = admitted;
   if (!(await isGranted(ports, request, user)))
     return request.prompts.has('none')
-      ? answerError(ports, ports.sql, request, 'consent_required', 'the user must be asked')
+      ? answerError(ports, request, { error: 'consent_required', why: 'the user must be asked' }, user.userId)
       : { kind: 'consent', request, live };
   const code = await ports.transact(async (tx) =>
     (await useRequest(tx, request)) ? issueCode(tx, ports, request, request.scopes, user) : null,

@@ -130,7 +130,7 @@ test('a pushed request that was refused meanwhile, in another tab, is over: its 
     if (parsed.kind === 'request') tabs.push(parsed.request);
   }
   const refuse = (request: AuthorizationRequest) =>
-    answerError(ports, ports.sql, request, 'login_required', 'the user must sign in');
+    answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, null);
   expect(answered(await refuse(tabs[0]!))).toMatchObject({ error: 'login_required' });
   expect(await refuse(tabs[1]!)).toBe(requestOver);
 });

@@ -8,6 +8,12 @@ const consentRead = defineStatement(
   `SELECT scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3`,
 );
 
+/** By the first columns of the primary key. */
+const consentAny = defineStatement(
+  'oauthConsentAny',
+  'SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 LIMIT 1',
+);
+
 /** Scopes add up: a narrower request later takes nothing back. */
 const consentUpsert = defineStatement(
   'oauthConsentUpsert',
@@ -77,6 +83,10 @@ export async function readConsent(sql: Sql, { userId, clientId, audience }: Cons
   const [row] = await sql.query<{ scopes: string[] }>(consentRead, [userId, clientId, audience]);
   return row?.scopes ?? [];
 }
+
+/** Whether the user agreed to anything that this client asked for, for whatever audience. */
+export const hasConsented = async (sql: Sql, userId: string, clientId: string): Promise<boolean> =>
+  (await sql.query(consentAny, [userId, clientId])).length > 0;
 
 export async function keepConsent(tx: Sql, key: ConsentKey, scopes: readonly string[]): Promise<void> {
   await tx.query(consentUpsert, [key.userId, key.clientId, key.audience, scopes]);
