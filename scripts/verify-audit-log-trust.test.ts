@@ -4,9 +4,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
+  eventLeaf,
   faultsOf,
   folder,
   plainLeaves,
+  type Run,
   signer,
   VERIFIER,
   verify,
@@ -180,6 +182,93 @@ describe('what was last seen', () => {
     const run = await verifyFiles(buildTlog(plainLeaves(3), signer), raw, ...state());
     expect(run.code).toBe(2);
     expect(run.err).toMatch(/put it back, or remove it/);
+  });
+});
+
+describe('logs that continue one another', () => {
+  const next = tlogSigner(`${signer.name}/continued-0000000a`, 7);
+  const eventsOf = (from: number, count: number): Buffer[] =>
+    Array.from({ length: count }, (_, i) => eventLeaf(from + i));
+  const headOf = (files: TlogFiles): { origin: string; size: number; root: string } => {
+    const [origin = '', size = '', root = ''] = files.get('checkpoint')!.toString().split('\n');
+    return { origin, size: Number(size), root };
+  };
+  const continuation = (seq: number, held: object, lost: object): Buffer =>
+    Buffer.from(
+      JSON.stringify({
+        actor: { kind: 'system' },
+        detail: { held, lost },
+        event_id: `${`${seq}`.padStart(8, '0')}-0000-7000-8000-000000000000`,
+        seq,
+        type: 'audit.log_continued',
+        v: 1,
+      }),
+    );
+  const sorted = ({ origin, size, root }: { origin: string; size: number; root: string }): object => ({
+    origin,
+    root,
+    size,
+  });
+  const whole = buildTlog(eventsOf(0, 62), signer);
+  const held = buildTlog(eventsOf(0, 18), signer);
+  const honest = buildTlog([continuation(18, sorted(headOf(held)), sorted(headOf(whole))), ...eventsOf(19, 3)], next);
+  const state = (): string[] => ['--state', join(folder, 'state.json')];
+
+  function both(newest: TlogFiles, earlier: TlogFiles | null): Promise<Run> {
+    const at = join(folder, 'log');
+    rmSync(at, { recursive: true, force: true });
+    writeTlog(at, newest);
+    if (earlier) writeTlog(join(at, 'origins/1'), earlier);
+    return verify(at, '--vkey', next.vkey, ...state());
+  }
+  const only = (files: TlogFiles): Promise<Run> => verifyFiles(files, ...state());
+  const codesOf = (run: Run): string[] => faultsOf(run).map(({ code }) => code);
+
+  test('to a reader without memory, one that says what it continues is verified, and what was lost is told', async () => {
+    const run = await both(honest, held);
+    expect(faultsOf(run)).toEqual([]);
+    expect(run.report.logs[0]).toMatchObject({ origin: next.name, lost: { held: headOf(held), lost: headOf(whole) } });
+    expect((await both(honest, held)).code).toBe(0);
+  });
+
+  test.each([
+    ['an empty log', buildTlog([], next)],
+    ['one that begins with another event', buildTlog(eventsOf(18, 4), next)],
+    ['one that names another head', buildTlog([continuation(18, sorted(headOf(whole)), sorted(headOf(whole)))], next)],
+    ['one that does not say what was lost', buildTlog([continuation(18, sorted(headOf(held)), {})], next)],
+  ])('%s behind another is no continuation of it', async (_, forged) => {
+    expect(codesOf(await both(forged, held))).toEqual(['log_forged_continuation']);
+  });
+
+  test('a log that was seen longer before it was continued is named, by its name, in every run', async () => {
+    expect((await only(whole)).code).toBe(0);
+    for (let again = 0; again < 2; again += 1) {
+      const run = await both(honest, held);
+      expect(codesOf(run)).toEqual(['log_shorter']);
+      expect(run.report.logs[1]).toMatchObject({ origin: signer.name, seen: { size: 62 } });
+    }
+  });
+
+  test('one that was seen with other entries is named', async () => {
+    await only(buildTlog([...eventsOf(0, 9), eventLeaf(9, '"outcome":"ok",'), ...eventsOf(10, 8)], signer));
+    expect(codesOf(await both(honest, held))).toEqual(['log_forked']);
+  });
+
+  test('one that is not shown any more is named; one that lost nothing that was seen goes on, and is remembered', async () => {
+    await only(held);
+    expect(codesOf(await both(honest, null))).toEqual(['log_missing']);
+    expect((await both(honest, held)).code).toBe(0);
+    expect(codesOf(await both(honest, buildTlog(eventsOf(0, 17), signer)))).toEqual([
+      'log_forged_continuation',
+      'log_shorter',
+    ]);
+    // The newest one is remembered as well, and its key needs no pin any more.
+    writeTlog(join(folder, 'log/origins/1'), held);
+    const run = await verify(join(folder, 'log'), ...state());
+    expect(run.report.logs.map(({ key }: { key: { trust: string } }) => key.trust)).toEqual([
+      'seen before',
+      'seen before',
+    ]);
   });
 });
 

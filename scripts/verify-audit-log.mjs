@@ -20,7 +20,8 @@ Options:
   --vkey KEY        a key to trust, as text or as a file of one key per line; may be repeated.
                     Without it: the key in the state file, else the one beside the log, trusted on first use
   --origin NAME     the log that is expected (default: the name in the key)
-  --state FILE      what was last seen of the log: its key, size and root. A log that shrank or forked is found out.
+  --state FILE      what was last seen of the log and of those before it: key, size and root. One that shrank, forked or
+                    is gone is found out.
                     Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
   --no-state        neither read nor write one
   --save FILE       write the checkpoint once all of the log is verified under it (implies --complete)
@@ -508,6 +509,19 @@ function openSource(text) {
 
 // ---------------------------------------------------------------- what was last seen
 
+function readMemory({ vkeys, checkpoint }, file) {
+  const keys = vkeys.map(parseVkey);
+  const seen = parseCheckpoint(Buffer.from(checkpoint, 'utf8'), file);
+  if (signersOf(seen, keys).length === 0) throw new Error('not signed by its own key');
+  return { keys, seen };
+}
+
+/** What is remembered of one log: that of the newest, or of one before it. */
+const memoryOf = (state, origin) => remembered(state).find(({ seen }) => seen.origin === origin);
+
+/** The newest log first. */
+const remembered = (state) => (state ? [state, ...state.earlier] : []);
+
 function readState(file) {
   let text;
   try {
@@ -517,11 +531,8 @@ function readState(file) {
     throw new UnreachableError(`${file}: ${err.code}`);
   }
   try {
-    const { vkeys, checkpoint } = JSON.parse(text);
-    const keys = vkeys.map(parseVkey);
-    const seen = parseCheckpoint(Buffer.from(checkpoint, 'utf8'), file);
-    if (signersOf(seen, keys).length === 0) throw new Error('not signed by its own key');
-    return { keys, seen };
+    const { earlier = [], ...newest } = JSON.parse(text);
+    return { ...readMemory(newest, file), earlier: earlier.map((one) => readMemory(one, file)) };
   } catch (err) {
     throw new UsageError(
       `${file} is not a state of this verifier (${err.message}); put it back, or remove it to trust anew`,
@@ -540,9 +551,17 @@ function keep(file, text, options = '--state, or say --no-state') {
   }
 }
 
-function writeState(file, keys, checkpoint) {
-  const state = { vkeys: keys.map((key) => key.text), checkpoint: checkpoint.note, seen_at: new Date().toISOString() };
-  keep(file, `${JSON.stringify(state, null, 2)}\n`);
+/** The newest log first. What was remembered of a log that was not verified this time stays. */
+function writeState(file, [newest, ...earlier], state) {
+  const entryOf = ({ keys, seen }) => ({ vkeys: keys.map((key) => key.text), checkpoint: seen.note });
+  const verified = [newest, ...earlier];
+  const others = remembered(state).filter((one) => !verified.some(({ seen }) => seen.origin === one.seen.origin));
+  const next = {
+    ...entryOf(newest),
+    seen_at: new Date().toISOString(),
+    earlier: [...earlier, ...others].map(entryOf),
+  };
+  keep(file, `${JSON.stringify(next, null, 2)}\n`);
 }
 
 /** Two statements of one log that cannot both be true are the proof against it: kept beside the state. */
@@ -829,7 +848,7 @@ function compareWithSeen(seen, newest, findings) {
 async function trustOf(source, options, state) {
   const bytes = await source.read('vkey', 10_000);
   const offered = (bytes?.toString('utf8') ?? '').split('\n').filter(Boolean).map(parseVkey);
-  if (options.vkeys.length > 0) return { keys: options.vkeys, trust: 'pinned', offered };
+  if (options.vkeys.length > 0) return { keys: options.vkeys, trust: options.trust, offered };
   if (state) return { keys: state.keys, trust: 'seen before', offered };
   if (offered.length === 0)
     throw new Fault('key_missing', 'there is no vkey beside the log: give --vkey', { file: 'vkey' });
@@ -844,7 +863,7 @@ function thumbprintOf({ key }) {
 
 /** Reads entries as events: each in its place, and every disclosed value against its commitment. */
 function eventReader(disclosures, findings) {
-  const seen = { first: null, disclosed: 0, misplaced: 0, logKeys: new Set() };
+  const seen = { first: null, continuation: undefined, disclosed: 0, misplaced: 0, logKeys: new Set() };
   return {
     seen,
     onEntry(index, bytes) {
@@ -855,6 +874,7 @@ function eventReader(disclosures, findings) {
         return findings.take(err);
       }
       seen.first ??= event.seq - index;
+      if (index === 0) seen.continuation = event.type === 'audit.log_continued' ? event.detail : null;
       if (event.seq !== seen.first + index && seen.misplaced++ === 0)
         findings.add(
           'entry_misplaced',
@@ -892,11 +912,11 @@ async function verifyLog(source, options) {
     checked: null,
     faults: findings.faults,
   };
-  const state = options.stateFile ? readState(options.stateFile) : null;
   try {
-    const { keys, trust, offered } = await trustOf(source, options, state);
+    const { keys, trust, offered } = await trustOf(source, options, options.state);
     result.key = { vkeys: keys.map((key) => key.text), trust };
     const { newest, others } = await readCheckpoints(source, { ...options, keys }, findings);
+    const state = memoryOf(options.state, newest.origin);
     Object.assign(result, { origin: newest.origin, size: newest.size, root: newest.root.toString('base64') });
     if (state) {
       result.seen = { size: state.seen.size };
@@ -932,6 +952,7 @@ async function verifyLog(source, options) {
       findings.add('entries_left_out', `${read.leftOut} entries are not in this export`);
     const signers = signersOf(newest, trusted).map(({ key }) => key);
     result.first_seq = events.seen.first;
+    result.continuation = events.seen.continuation;
     result.key.learned = signers.filter((key) => !keys.includes(key)).map((key) => key.text);
     result.checked = {
       entries: read.entryCount,
@@ -941,7 +962,7 @@ async function verifyLog(source, options) {
       cosignatures: newest.cosignatures,
       disclosures: events.seen.disclosed,
     };
-    if (options.stateFile && findings.isEmpty) writeState(options.stateFile, signers, newest);
+    if (findings.isEmpty) result.memory = { keys: signers, seen: newest };
     if (options.save && findings.isEmpty) {
       keep(options.save, newest.note, '--save');
       result.saved = options.save;
@@ -949,7 +970,6 @@ async function verifyLog(source, options) {
   } catch (err) {
     findings.take(err);
   }
-  if (options.stateFile) keepEvidence(options.stateFile, findings.faults);
   return { ...result, more: moreOf(findings) };
 }
 
@@ -1102,17 +1122,58 @@ async function run(options) {
   const stateFile = isStateless
     ? undefined
     : (options.state ?? (source.isLive ? defaultState(source.label) : undefined));
-  const logs = [await verifyLog(source, { ...options, stateFile })];
+  const state = stateFile === undefined ? null : readState(stateFile);
+  const own = { ...options, stateFile, state, trust: 'pinned' };
+  const logs = [await verifyLog(source, own)];
   // Logs that this one continues. A key pinned for one counts for all of them, under each one's name.
-  for (const name of await source.list('origins'))
-    logs.push(await verifyEarlier(below(source, `origins/${name}`), options));
-  return logs;
+  for (const name of (await source.list('origins')).sort((a, b) => Number(a) - Number(b)))
+    logs.push(await verifyEarlier(below(source, `origins/${name}`), own));
+  judgeContinuations(logs);
+  for (const { seen } of remembered(state))
+    if (logs.every(({ origin }) => origin !== null && origin !== seen.origin))
+      logs[0].faults.push({
+        code: 'log_missing',
+        message: `${seen.size} entries of ${seen.origin} were seen, and that log is not shown any more`,
+        checkpoints: [seen.note],
+      });
+  if (stateFile !== undefined) {
+    if (logs.every(({ memory }) => memory) && logs.every(({ faults }) => faults.length === 0))
+      writeState(
+        stateFile,
+        logs.map(({ memory }) => memory),
+        state,
+      );
+    for (const { faults } of logs) keepEvidence(stateFile, faults);
+  }
+  return logs.map(({ memory, continuation, ...log }) => log);
 }
+
+/** A log behind another must begin with the event that names what was there of that one, and what was lost. */
+function judgeContinuations([newest, ...earlier]) {
+  const chain = [...earlier, newest];
+  for (const [at, log] of chain.entries()) {
+    // Not read: the first entry was left out, lies before --since, or is of any kind.
+    if (at === 0 || (log.continuation === undefined && log.size !== 0)) continue;
+    const before = chain[at - 1];
+    const { held, lost } = log.continuation ?? {};
+    if (before.origin === null) continue;
+    if (held?.origin !== before.origin || held.size !== before.size || held.root !== before.root || !isHead(lost))
+      log.faults.push({
+        code: 'log_forged_continuation',
+        message: `${log.origin} does not begin with the event that names ${before.origin} at ${before.size} entries and what was lost of it`,
+        index: 0,
+      });
+    else if (lost.size !== held.size || lost.root !== held.root || lost.origin !== held.origin)
+      log.lost = { held, lost };
+  }
+}
+
+const isHead = (head) =>
+  typeof head?.origin === 'string' && Number.isSafeInteger(head.size) && typeof head.root === 'string';
 
 async function verifyEarlier(source, options) {
   const own = {
     ...options,
-    stateFile: undefined,
     save: undefined,
     since: undefined,
     origin: undefined,
@@ -1130,10 +1191,12 @@ async function verifyEarlier(source, options) {
         return null;
       }
     });
-  const pinned = offered.filter((key) => key && options.vkeys.some((known) => known.key.equals(key.key)));
+  const known = options.vkeys.length > 0 ? options.vkeys : remembered(options.state).flatMap(({ keys }) => keys);
+  const trusted = offered.filter((key) => key && known.some((one) => one.key.equals(key.key)));
   return verifyLog(source, {
     ...own,
-    vkeys: options.vkeys.length === 0 ? [] : pinned.length > 0 ? pinned : options.vkeys,
+    vkeys: trusted.length > 0 ? trusted : known,
+    trust: options.vkeys.length > 0 ? 'pinned' : 'seen before',
   });
 }
 
@@ -1165,6 +1228,11 @@ function describe(log) {
     ...(log.since ? [`since    ${log.since.size} entries, verified before`] : []),
     ...(log.not_compared?.length > 0 ? [`skipped  ${skippedOnes(log.not_compared)}`] : []),
     ...(log.saved ? [`saved    ${log.saved}, for --since`] : []),
+    ...(log.lost
+      ? [
+          `lost     of ${log.lost.lost.origin} ${log.lost.lost.size} entries were known, ${log.lost.held.size} of ${log.lost.held.origin} are left`,
+        ]
+      : []),
     ...(log.seen ? [`seen     ${log.seen.size} entries when last verified`] : []),
   ];
 }

@@ -117,6 +117,7 @@ describe('verify', () => {
       gaps: [],
       faults: [],
       fault_count: 0,
+      losses: [],
       logs: [{ origin: TEST_ORIGIN, first_seq: 0, size, root: (await world.head()).root }],
     });
     expect((await sallyport(['verify'])).out).toMatch(/^valid {4}\d+ events\nlog {6}sallyport\.test\/audit/);
@@ -275,7 +276,11 @@ describe('erase and continue', () => {
     });
     await sealEvents(world, {}, testCaller);
     const verified = await json(['verify']);
-    expect(verified.valid).toBe(true);
+    expect(verified).toMatchObject({
+      valid: true,
+      losses: [{ origin: TEST_ORIGIN, from: size, to: size + 9, continued_as: done.origin }],
+    });
+    expect((await sallyport(['verify'])).out).toContain(`LOST     events ${size} to ${size + 9} of ${TEST_ORIGIN}`);
     expect(verified.logs.map(({ origin }: { origin: string }) => origin)).toEqual([TEST_ORIGIN, done.origin]);
     const { events } = await json(['tail', '--type', 'audit.log_continued']);
     expect(events).toMatchObject([{ seq: size, detail: { lost: { size: size + 10 } } }]);

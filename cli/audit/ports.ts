@@ -1,12 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseCheckpoint } from '../../services/domain/audit/log/checkpoint.ts';
 import { openNote } from '../../services/domain/audit/log/note.ts';
-import { type HasAuditLogKeys, listOrigins } from '../../services/domain/audit/read/read-log.ts';
+import type { HasAuditLogKeys } from '../../services/domain/audit/read/read-log.ts';
 import type { OutsideHead } from '../../services/domain/audit/trail/validate-audit-trail.ts';
 import { readLogKeys } from '../../services/domain/keys/log-keys.ts';
 import type { LogMarkStore, Ports } from '../../services/domain/ports.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
+import { type PublishedNote, readFileNotes, readS3Notes } from '../../services/platform/checkpoints/published-notes.ts';
+import { s3SettingsOf } from '../../services/platform/checkpoints/s3-requests.ts';
+import { type Config, loadConfig } from '../../services/platform/config/load.ts';
 import { systemClock, systemRandom } from '../../services/platform/crypto/system.ts';
 import { createLogMark } from '../../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../../services/platform/postgres/pool.ts';
@@ -18,7 +19,7 @@ import { CommandError, exitCodes } from '../exit-codes.ts';
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasAuditLogKeys & {
     readonly logMark: LogMarkStore;
-    /** Heads of the log in use that are known outside the database. */
+    /** Every head of every log that is known outside the database. */
     outsideHeads(): Promise<OutsideHead[]>;
   };
 
@@ -49,14 +50,10 @@ export async function withAuditLog<T>(work: (ports: AuditPorts) => Promise<T>): 
       random: systemRandom,
       auditLogKeys,
       logMark,
-      outsideHeads: async () => {
-        const mark = await logMark.read();
-        const published = await publishedHead(
-          { sql, auditLogKeys },
-          config.audit.folder ?? join(dataDir, 'audit', 'checkpoints'),
-        );
-        return [...(mark ? [{ where: 'the mark outside', head: mark }] : []), ...(published ? [published] : [])];
-      },
+      outsideHeads: async () => [
+        ...(await markedHeads(logMark)),
+        ...(await publishedHeads(auditLogKeys, config, join(dataDir, 'audit', 'checkpoints'))),
+      ],
     });
   } catch (err) {
     throw asCommandError(err);
@@ -65,18 +62,51 @@ export async function withAuditLog<T>(work: (ports: AuditPorts) => Promise<T>): 
   }
 }
 
-/** The newest head of the log in use in the folder of the file sink, where there is one. */
-async function publishedHead(ports: Pick<Ports, 'sql'> & HasAuditLogKeys, folder: string): Promise<OutsideHead | null> {
-  const log = (await listOrigins(ports)).at(-1);
-  if (log === undefined) return null;
-  const path = join(folder, encodeURIComponent(log.origin), 'checkpoint');
-  const note = await readFile(path, 'utf8').catch(() => null);
-  if (note === null) return null;
+async function markedHeads(logMark: LogMarkStore): Promise<OutsideHead[]> {
+  const mark = await logMark.read();
+  const earlier = await logMark.readEarlier();
+  return [
+    ...(mark ? [{ where: 'the mark outside', head: mark, isMark: true }] : []),
+    ...earlier.map((head) => ({ where: 'the mark outside', head })),
+  ];
+}
+
+/** Every head in the sinks that can be read, of every log that there was. Witnesses keep theirs to themselves. */
+async function publishedHeads(
+  keysOf: HasAuditLogKeys['auditLogKeys'],
+  { audit }: Config,
+  folder: string,
+): Promise<OutsideHead[]> {
+  const heads: OutsideHead[] = [];
+  const take = async (notes: AsyncIterable<PublishedNote>): Promise<void> => {
+    for await (const published of notes) heads.push(...(await headIn(published, keysOf)));
+  };
+  await take(readFileNotes(audit.folder ?? folder));
+  if (audit.sinks.includes('s3'))
+    await take(readS3Notes(s3SettingsOf(audit))).catch((cause: unknown) => {
+      if (cause instanceof CommandError) throw cause;
+      throw new CommandError(
+        exitCodes.unreachable,
+        `the heads in ${audit.s3Url} cannot be read`,
+        'see that it answers and that the key may list (s3:ListBucket) and get objects',
+        { cause },
+      );
+    });
+  return heads;
+}
+
+/** @throws CommandError where no key of the log has signed it; a fork of another installation is none of ours */
+async function headIn(
+  { where, note, isFork }: PublishedNote,
+  keysOf: HasAuditLogKeys['auditLogKeys'],
+): Promise<OutsideHead[]> {
   try {
-    const { origin, size, root } = parseCheckpoint(openNote(note, await ports.auditLogKeys(log.origin)).text);
-    return { where: path, head: { origin, size, root: root.toString('base64') } };
+    const keys = await keysOf(note.slice(0, note.indexOf('\n')));
+    const { origin, size, root } = parseCheckpoint(openNote(note, keys).text);
+    return [{ where, head: { origin, size, root: root.toString('base64') } }];
   } catch (cause) {
-    throw new CommandError(exitCodes.checkFailed, `${path} is not signed by the log's key`, 'see who wrote it', {
+    if (isFork) return [];
+    throw new CommandError(exitCodes.checkFailed, `${where} is not signed by the log's key`, 'see who wrote it', {
       cause,
     });
   }

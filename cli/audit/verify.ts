@@ -65,6 +65,7 @@ const resultJson = (result: AuditValidationResult): object => ({
   gaps: result.gaps,
   faults: result.faults,
   fault_count: result.faultCount,
+  losses: result.losses.map(({ continuedAs, ...loss }) => ({ ...loss, continued_as: continuedAs })),
   logs: result.logs.map(({ origin, firstSeq, size, root }) => ({ origin, first_seq: firstSeq, size, root })),
 });
 
@@ -78,10 +79,13 @@ const faultOf = ({ gaps, faults, firstBadId }: AuditValidationResult): string =>
     : ((faults.find(({ seq }) => seq === firstBadId) ?? faults[0])?.message ?? 'the log is damaged');
 };
 
-const resultLines = ({ valid, checked, logs, gaps, faults, faultCount }: AuditValidationResult): string[] => [
+const resultLines = ({ valid, checked, logs, gaps, faults, faultCount, losses }: AuditValidationResult): string[] => [
   `${valid ? 'valid' : 'INVALID'}    ${checked} events`,
   ...logs.map(
     ({ origin, firstSeq, size, root }) => `log      ${origin}  from event ${firstSeq}, ${size} events, root ${root}`,
+  ),
+  ...losses.map(
+    ({ origin, from, to, continuedAs }) => `LOST     events ${from} to ${to} of ${origin}, accepted by ${continuedAs}`,
   ),
   ...gaps.map((gap) => `GAP      ${gapText(gap)}`),
   ...faults.map(({ code, message }) => `FAULT    ${code}: ${message}`),

@@ -10,14 +10,18 @@ const FIX = {
   database_behind: 'restore the newer database, or accept the loss: npx sallyport audit continue --reason …',
   forked: 'find out who wrote another history, then: npx sallyport audit continue --reason …',
   tiles_damaged: 'npx sallyport audit verify names the place',
+  continued_elsewhere: 'if an operator continued the log, accept it here: npx sallyport audit continue --reason …',
+  log_forged_continuation: 'treat it as tampering: see docs/runbooks/AuditSealingStopped.md',
 } as const;
 
 function judgeLog(log: LogDescription | null): Result {
   if (log === null) return warn('nothing has been sealed yet', 'npm start runs a worker, which seals');
-  const { head, standing, stoppedReason, signedSize, waiting } = log;
+  const { head, standing, stoppedReason, signedSize, waiting, contradictions } = log;
   const evidence = `${head.origin} has ${head.size} events, ${signedSize ?? 0} of them signed, ${waiting.backlog} waiting`;
-  const stopped = stoppedReason ?? (standing === 'current' || standing === 'swap' ? null : standing);
+  const stopped = standing === 'current' || standing === 'swap' ? stoppedReason : standing;
   if (stopped !== null) return fail(`${evidence}; sealing has stopped (${stopped})`, FIX[stopped]);
+  if (contradictions.length > 0)
+    return fail(`${evidence}; ${contradictions.join('; ')}`, 'npx sallyport audit verify names what is missing');
   if (waiting.oldestAgeSeconds > WAIT_BOUND_SECONDS)
     return fail(
       `${evidence}, the oldest for ${Math.round(waiting.oldestAgeSeconds)} s`,

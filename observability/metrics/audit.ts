@@ -41,8 +41,13 @@ export const auditCheckpointAge = defineGauge({
 
 export const auditSealingStopped = defineGauge({
   name: 'sallyport_audit_sealing_stopped',
-  help: 'Whether sealing has stopped: the database is behind the head kept outside it, has other leaves than that head, or its tiles do not give its root.',
-  labels: { reason: ['database_behind', 'forked', 'tiles_damaged'] },
+  help: 'Whether sealing has stopped: the database is behind the high-water mark kept outside it, has other leaves, its tiles do not give its root, or another log took the place of the one that the mark names.',
+  labels: { reason: ['database_behind', 'forked', 'tiles_damaged', 'continued_elsewhere', 'log_forged_continuation'] },
+});
+
+export const auditLogOrigins = defineGauge({
+  name: 'sallyport_audit_log_origins',
+  help: 'Logs that there have been, by the database and by the high-water mark outside it: one, and another for each that continues a log whose events were lost.',
 });
 
 const sinkFaults = ['unavailable', 'refused', 'forked'] as const;

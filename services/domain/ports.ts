@@ -137,8 +137,15 @@ export type LogMark = {
 /** Where the newest head is kept outside the database, so that a restored one cannot sign another history. */
 export type LogMarkStore = {
   read(): Promise<LogMark | null>;
-  /** Durable once it resolves. False, and nothing changed, when another mark than `expected` is held. */
+  /** The last head of each log that was continued, oldest first. */
+  readEarlier(): Promise<readonly LogMark[]>;
+  /**
+   * Moves the mark within its log. Durable once it resolves. False, and nothing changed, when another mark than
+   * `expected` is held. Throws where `next` is of another log.
+   */
   swap(expected: LogMark | null, next: LogMark): Promise<boolean>;
+  /** As `swap`, to the log that continues the one of `expected`, which is kept. For an operator's command alone. */
+  follow(expected: LogMark | null, next: LogMark): Promise<boolean>;
 };
 
 /** A signed head of the sealed log, on its way outside. */

@@ -40,7 +40,8 @@ const sealed = (traceId: string) =>
   eventually('the sealed row', async () => {
     const rows = await queryRows<{ seq: string; leaf: Buffer; traceparent: string; type: string }>(
       stores.databaseUrl,
-      'SELECT seq, leaf, traceparent, type FROM audit_events WHERE trace_id = $1',
+      `SELECT e.seq, leaf, o.traceparent, e.type FROM audit_events e JOIN audit_outbox o USING (event_id)
+       WHERE trace_id = $1`,
       [traceId],
     );
     return rows.length > 0 && rows;

@@ -139,7 +139,6 @@ CREATE TABLE audit_events (
   client_id   text,
   detail      jsonb NOT NULL,
   trace_id    text,
-  traceparent text,
   occurred_at timestamptz NOT NULL,
   sealed_at   timestamptz NOT NULL,
   leaf        bytea NOT NULL CHECK (length(leaf) <= 65535)  -- the sealed bytes; the columns beside it are for reading

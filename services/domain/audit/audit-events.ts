@@ -3,9 +3,9 @@ import { defineAuditEvent } from '../../platform/define/audit-event.ts';
 export const auditSealingStopped = defineAuditEvent({
   type: 'audit.sealing_stopped',
   durability: 'durable',
-  outcomes: ['database_behind', 'forked', 'tiles_damaged'],
+  outcomes: ['database_behind', 'forked', 'tiles_damaged', 'continued_elsewhere', 'log_forged_continuation'],
   meaning:
-    'Nothing is sealed any more, events wait: the database is behind the head of the log kept outside it, has other leaves than that head, or its tiles do not give its root.',
+    'Nothing is sealed any more, events wait: the database is behind the high-water mark kept outside it, has other leaves, its tiles do not give its root, or another log took the place of the one that the mark names.',
 });
 
 export const auditSealingResumed = defineAuditEvent({

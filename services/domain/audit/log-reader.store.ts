@@ -11,7 +11,10 @@ export type LogRow = {
   readonly root: Buffer;
   readonly startedAt: string;
   readonly closedAt: string | null;
+  /** The head that was published and that it takes the place of; null for the first. */
   readonly previous: string | null;
+  readonly previousSize: number | null;
+  readonly previousRoot: Buffer | null;
 };
 export type CheckpointRow = {
   readonly origin: string;
@@ -25,7 +28,8 @@ export type CheckpointRow = {
 const auditLogsRead = defineStatement(
   'auditLogsRead',
   `SELECT row_number() OVER (ORDER BY started_at, origin) AS number, origin, first_seq AS "firstSeq", size, root,
-     ${rfc3339('started_at')} AS "startedAt", ${rfc3339('closed_at')} AS "closedAt", previous
+     ${rfc3339('started_at')} AS "startedAt", ${rfc3339('closed_at')} AS "closedAt", previous,
+     previous_size AS "previousSize", previous_root AS "previousRoot"
    FROM audit_log ORDER BY started_at, origin`,
 );
 

@@ -1,31 +1,33 @@
 import { expect, test } from 'vitest';
-import { type LogHead, logStanding } from './log-standing.ts';
+import type { HeadFound } from './log-continuations.ts';
+import { logStanding } from './log-standing.ts';
 
 const origin = 'a.example/log';
 const mark = { origin, size: 10, root: 'ten' };
-const head = (size: number, root: string, closedOrigins: LogHead['closedOrigins'] = []): LogHead => ({
-  origin,
-  size,
-  root,
-  closedOrigins,
-});
-const neverAsked = (): Promise<string> => Promise.reject(new Error('asked'));
-const rootIs = (root: string) => async (size: number) => (size === 10 ? root : 'another size');
+const head = (size: number, root: string) => ({ origin, size, root });
 const lost = { origin: 'a.example/lost', size: 99, root: 'lost' };
+const neverAsked = (): Promise<never> => Promise.reject(new Error('asked'));
+const nothing = { rootAt: neverAsked, isForged: neverAsked, find: neverAsked };
+const rootIs = (root: string) => ({
+  ...nothing,
+  rootAt: async (size: number) => (size === 10 ? root : 'another size'),
+});
+const found = (how: HeadFound) => ({ ...nothing, isForged: async () => false, find: async () => how });
+const forged = { ...nothing, isForged: async () => true };
 
 test.each([
-  ['a first start has no mark', head(0, 'empty'), null, neverAsked, 'swap'],
-  ['the mark is where the log is', head(10, 'ten'), mark, neverAsked, 'current'],
+  ['a first start has no mark', head(0, 'empty'), null, { ...nothing, isForged: async () => false }, 'swap'],
+  ['without a mark a forged continuation is seen', head(0, 'empty'), null, forged, 'log_forged_continuation'],
+  ['the mark is where the log is', head(10, 'ten'), mark, nothing, 'current'],
   ['a run ended between leaves and mark', head(12, 'twelve'), mark, rootIs('ten'), 'swap'],
-  ['a restored backup has fewer leaves', head(9, 'nine'), mark, neverAsked, 'database_behind'],
-  ['a backup from before the log was continued', head(500, 'x'), lost, neverAsked, 'database_behind'],
-  ['as many leaves, and others', head(10, 'other'), mark, neverAsked, 'forked'],
+  ['a restored backup has fewer leaves', head(9, 'nine'), mark, nothing, 'database_behind'],
+  ['as many leaves, and others', head(10, 'other'), mark, nothing, 'forked'],
   ['more leaves, and others below the mark', head(12, 'twelve'), mark, rootIs('other'), 'forked'],
-  ['a continued log takes the place of the lost one', head(1, 'one', [lost.origin]), lost, neverAsked, 'swap'],
-  ['on every host, however far its mark was', head(1, 'one', [lost.origin]), { ...lost, size: 3 }, neverAsked, 'swap'],
-  ['but of none that is still open elsewhere', head(1, 'one', ['x']), lost, neverAsked, 'database_behind'],
-  ['and is itself checked from then on', head(12, 'twelve', [lost.origin]), mark, rootIs('ten'), 'swap'],
-  ['against going back', head(9, 'nine', [lost.origin]), mark, neverAsked, 'database_behind'],
-])('%s', async (_title, log, held, rootAt, standing) => {
-  expect(await logStanding(log, held, rootAt)).toBe(standing);
+  ['a backup from before the log was continued', head(500, 'x'), lost, found('behind'), 'database_behind'],
+  ['a log before this one has other leaves than the mark', head(1, 'one'), lost, found('beside'), 'forked'],
+  ['a log in place of the one of the mark moves it never', head(1, 'one'), lost, found('lost'), 'continued_elsewhere'],
+  ['nor where nothing of it is lost', head(1, 'one'), lost, found('held'), 'continued_elsewhere'],
+  ['nor one that does not say what it continues', head(1, 'one'), lost, forged, 'log_forged_continuation'],
+])('%s', async (_title, log, held, history, standing) => {
+  expect(await logStanding(log, held, history)).toBe(standing);
 });

@@ -1,30 +1,40 @@
 import type { LogMark } from '../ports.ts';
+import type { HeadFound } from './log-continuations.ts';
 
-/** A log as the database has it. */
-export type LogHead = LogMark & {
-  /** Logs before it, closed because an operator accepted that leaves of theirs are lost. */
-  readonly closedOrigins: readonly string[];
-};
-
-export type StopReason = 'database_behind' | 'forked' | 'tiles_damaged';
+export const stopReasons = [
+  'database_behind',
+  'forked',
+  'tiles_damaged',
+  'continued_elsewhere',
+  'log_forged_continuation',
+] as const;
+export type StopReason = (typeof stopReasons)[number];
 
 /**
- * How the database's log stands to the mark outside it. `swap`: the mark is one this log has grown from, or of a
- * log that it was accepted to follow, or there is none yet; it follows. Otherwise nothing may be sealed or signed.
+ * How the database's log stands to the mark outside it. `swap`: the mark is one this log has grown from, or there is
+ * none yet; it follows. `continued_elsewhere`: the log of the mark was continued, and the mark was not moved; only an
+ * operator's command moves it. Otherwise nothing may be sealed or signed.
  */
 export type LogStanding = 'current' | 'swap' | StopReason;
 
-/**
- * @param rootAtMark root (base64) that the log had at the mark's size, read from its tiles; asked for only where the
- *   mark is of this log and smaller
- */
-export async function logStanding(
-  log: LogHead,
-  mark: LogMark | null,
-  rootAtMark: (size: number) => Promise<string>,
-): Promise<LogStanding> {
-  if (mark === null || log.closedOrigins.includes(mark.origin)) return 'swap';
-  if (mark.origin !== log.origin || mark.size > log.size) return 'database_behind';
+/** What the database says of itself, read where it is asked for. */
+export type LogHistory = {
+  /** Root (base64) that the log had at this size, from its tiles. */
+  rootAt(size: number): Promise<string>;
+  /** Whether a log follows another without the leaf that says so. */
+  isForged(): Promise<boolean>;
+  find(head: LogMark): Promise<HeadFound>;
+};
+
+export async function logStanding(log: LogMark, mark: LogMark | null, history: LogHistory): Promise<LogStanding> {
+  if (mark === null) return (await history.isForged()) ? 'log_forged_continuation' : 'swap';
+  if (mark.origin !== log.origin) {
+    if (await history.isForged()) return 'log_forged_continuation';
+    const found = await history.find(mark);
+    if (found === 'behind') return 'database_behind';
+    return found === 'beside' ? 'forked' : 'continued_elsewhere';
+  }
+  if (mark.size > log.size) return 'database_behind';
   if (mark.size === log.size) return mark.root === log.root ? 'current' : 'forked';
-  return (await rootAtMark(mark.size)) === mark.root ? 'swap' : 'forked';
+  return (await history.rootAt(mark.size)) === mark.root ? 'swap' : 'forked';
 }

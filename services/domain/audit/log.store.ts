@@ -1,9 +1,9 @@
 import { defineStatement } from '../../platform/define/statement.ts';
 import type { LogMark, Sql } from '../ports.ts';
 import { emptyRoot } from './log/merkle.ts';
-import type { LogHead, StopReason } from './log-standing.ts';
+import type { StopReason } from './log-standing.ts';
 
-export type OpenLog = LogHead & {
+export type OpenLog = LogMark & {
   readonly firstSeq: number;
   readonly erasures: number;
   readonly stoppedReason: StopReason | null;
@@ -25,8 +25,7 @@ const auditLogLock = defineStatement('auditLogLock', 'SELECT pg_advisory_xact_lo
 /** A handful of rows for ever. */
 const auditLogOpenRead = defineStatement(
   'auditLogOpenRead',
-  `SELECT origin, size, encode(root, 'base64') AS root, first_seq AS "firstSeq", erasures, stopped_reason AS "stoppedReason",
-     ARRAY(SELECT origin FROM audit_log WHERE closed_at IS NOT NULL) AS "closedOrigins"
+  `SELECT origin, size, encode(root, 'base64') AS root, first_seq AS "firstSeq", erasures, stopped_reason AS "stoppedReason"
    FROM audit_log WHERE closed_at IS NULL`,
 );
 

@@ -25,17 +25,32 @@ export const s3SettingsOf = (section: {
 
 type S3Request = {
   readonly method: 'PUT' | 'GET';
-  /** Below the prefix; encoded already. */
+  /** Below the prefix; encoded already. Empty: the bucket itself. */
   readonly name: string;
+  readonly query?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** Signed as well; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
 };
 
+const encode = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** In the order and the spelling that are signed. */
+const queryText = (query: Readonly<Record<string, string>>): string =>
+  Object.entries(query)
+    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .sort()
+    .join('&');
+
 /** Signed requests to the objects below one prefix of an S3-style store. */
 export function createS3Requests({ url, region, credentials }: S3Settings, now: () => number = Date.now) {
-  return ({ method, name, body = '', headers = {} }: S3Request, signal: AbortSignal): Promise<SinkAnswer> => {
-    const object = new URL(`${url}/${name}`);
+  return (
+    { method, name, query = {}, body = '', headers = {} }: S3Request,
+    signal: AbortSignal,
+  ): Promise<SinkAnswer> => {
+    const object = new URL(name === '' ? url : `${url}/${name}`);
+    object.search = queryText(query);
     const signed = signV4({ method, url: object, headers, body }, region, credentials, now());
     return ask(object.href, { method, headers: signed, ...(method === 'PUT' ? { body } : {}) }, signal);
   };

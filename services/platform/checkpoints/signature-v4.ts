@@ -22,7 +22,8 @@ const encodePath = (path: string): string =>
     .join('/');
 
 /**
- * Headers that sign a request to an S3-style service (AWS Signature Version 4, one chunk, no query).
+ * Headers that sign a request to an S3-style service (AWS Signature Version 4, one chunk). A query is in the order and
+ * the spelling that are signed.
  * @param headers further headers to sign, names in lower case
  * @returns all headers to send, but `host`
  */
@@ -53,7 +54,7 @@ export function signV4(
   const canonical = [
     method,
     encodePath(url.pathname),
-    '',
+    url.search.slice(1),
     ...names.map((name) => `${name}:${headers[name]!.trim().replaceAll(/ +/g, ' ')}`),
     '',
     signed,

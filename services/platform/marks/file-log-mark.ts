@@ -4,11 +4,19 @@ import type { LogMark, LogMarkStore } from '../../domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { withFileLock } from '../local/file-lock.mjs';
 import { writeDurably } from './durable-file.ts';
-import { isSameLogMark, logMarkText, MarksUnreadableError, parseLogMark } from './mark-texts.ts';
+import {
+  followedLogMark,
+  type HeldLogMark,
+  isSameLogMark,
+  logMarkText,
+  MarksUnreadableError,
+  movedLogMark,
+  parseLogMark,
+} from './mark-texts.ts';
 
 const FILE_NAME = 'audit-mark.json';
 
-async function readMark(path: string): Promise<LogMark | null> {
+async function readHeld(path: string): Promise<HeldLogMark | null> {
   const text = await readFile(path, 'utf8').catch((err: NodeJS.ErrnoException) => {
     if (err.code === 'ENOENT') return null;
     throw new MarksUnreadableError(path, err);
@@ -23,15 +31,19 @@ async function readMark(path: string): Promise<LogMark | null> {
  */
 export function createFileLogMark(dataDir: string): LogMarkStore {
   const path = join(dataDir, FILE_NAME);
+  const replace = (expected: LogMark | null, nextOf: (held: HeldLogMark | null) => HeldLogMark): Promise<boolean> => {
+    ensureDataDir(dataDir);
+    return withFileLock(`${path}.lock`, async () => {
+      const held = await readHeld(path);
+      if (!isSameLogMark(held?.mark ?? null, expected)) return false;
+      await writeDurably(path, logMarkText(nextOf(held)));
+      return true;
+    });
+  };
   return {
-    read: () => readMark(path),
-    swap: (expected, next) => {
-      ensureDataDir(dataDir);
-      return withFileLock(`${path}.lock`, async () => {
-        if (!isSameLogMark(await readMark(path), expected)) return false;
-        await writeDurably(path, logMarkText(next));
-        return true;
-      });
-    },
+    read: async () => (await readHeld(path))?.mark ?? null,
+    readEarlier: async () => (await readHeld(path))?.earlier ?? [],
+    swap: (expected, next) => replace(expected, (held) => movedLogMark(held, next)),
+    follow: (expected, next) => replace(expected, (held) => followedLogMark(held, next)),
   };
 }

@@ -15,7 +15,8 @@ const marksShape = z.strictObject({
   revocation_epoch: z.int().min(0),
   beat: z.int().min(0),
 });
-const logMarkShape = z.strictObject({ origin: z.string().max(512), size: z.int().min(0), root: z.base64().length(44) });
+const headShape = z.strictObject({ origin: z.string().max(512), size: z.int().min(0), root: z.base64().length(44) });
+const logMarkShape = headShape.extend({ earlier: z.array(headShape).default([]) });
 
 function parsed<T>(place: string, text: string, shape: z.ZodType<T>): T {
   try {
@@ -50,10 +51,32 @@ export const isSameMarks = (one: Marks | null, other: Marks | null): boolean =>
   one?.revocationEpoch === other?.revocationEpoch &&
   one?.beat === other?.beat;
 
-/** @throws MarksUnreadableError */
-export const parseLogMark = (place: string, text: string): LogMark => parsed(place, text, logMarkShape);
+/** The mark, and the last head of each log that was continued. */
+export type HeldLogMark = { readonly mark: LogMark; readonly earlier: readonly LogMark[] };
 
-export const logMarkText = ({ origin, size, root }: LogMark): string => `${JSON.stringify({ origin, size, root })}\n`;
+/** @throws MarksUnreadableError */
+export function parseLogMark(place: string, text: string): HeldLogMark {
+  const { earlier, ...mark } = parsed(place, text, logMarkShape);
+  return { mark, earlier };
+}
+
+/** What is held once the mark has moved within its log. Throws where `next` is of another log. */
+export function movedLogMark(held: HeldLogMark | null, next: LogMark): HeldLogMark {
+  if (held !== null && held.mark.origin !== next.origin)
+    throw new Error(`the mark of ${held.mark.origin} moves to ${next.origin} by \`sallyport audit continue\` alone`);
+  return { mark: next, earlier: held?.earlier ?? [] };
+}
+
+/** What is held once the mark has moved to the log that continues its own. */
+export const followedLogMark = (held: HeldLogMark | null, next: LogMark): HeldLogMark => ({
+  mark: next,
+  earlier: held === null ? [] : [...held.earlier, held.mark],
+});
+
+const headOf = ({ origin, size, root }: LogMark): LogMark => ({ origin, size, root });
+
+export const logMarkText = ({ mark, earlier }: HeldLogMark): string =>
+  `${JSON.stringify({ ...headOf(mark), earlier: earlier.map(headOf) })}\n`;
 
 export const isSameLogMark = (one: LogMark | null, other: LogMark | null): boolean =>
   one?.origin === other?.origin && one?.size === other?.size && one?.root === other?.root;

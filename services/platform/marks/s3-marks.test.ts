@@ -35,6 +35,22 @@ describe('the head of the log in an object store', () => {
     expect(await logMark().read()).toEqual(markOf(2));
   });
 
+  test('moves to another log only by following it, and keeps what was the last head of each', async () => {
+    const mark = logMark();
+    const next = { ...markOf(3), origin: 'a.example/log/continued-00000000' };
+    await mark.swap(null, markOf(1));
+    await mark.swap(markOf(1), markOf(2));
+    await expect(mark.swap(markOf(2), next)).rejects.toThrow('audit continue');
+    expect(await mark.follow(markOf(1), next)).toBe(false);
+    expect(await mark.readEarlier()).toEqual([]);
+    expect(await mark.follow(markOf(2), next)).toBe(true);
+    expect(await mark.swap(next, { ...next, size: 4 })).toBe(true);
+    expect(await mark.read()).toEqual({ ...next, size: 4 });
+    expect(await logMark().readEarlier()).toEqual([markOf(2)]);
+    await mark.follow({ ...next, size: 4 }, { ...next, origin: 'another' });
+    expect(await mark.readEarlier()).toEqual([markOf(2), { ...next, size: 4 }]);
+  });
+
   test('of any number who swap at once from one mark, one succeeds', async () => {
     await logMark().swap(null, markOf(0));
     const hosts = Array.from({ length: 8 }, logMark);

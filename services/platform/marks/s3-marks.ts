@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogMarkStore, MarkStore, Marks } from '../../domain/ports.ts';
+import type { LogMark, LogMarkStore, MarkStore, Marks } from '../../domain/ports.ts';
 import type { S3Settings } from '../checkpoints/s3-requests.ts';
 import {
+  followedLogMark,
+  type HeldLogMark,
   isSameLogMark,
   isSameMarks,
   joinMarks,
   logMarkText,
   marksText,
+  movedLogMark,
   parseLogMark,
   parseMarks,
 } from './mark-texts.ts';
@@ -24,15 +27,21 @@ const TRIES = 20;
 export function createS3LogMark(settings: S3Settings): LogMarkStore {
   const cell = createS3Cell(settings, 'audit-mark.json');
   const look = async () => {
-    const held = await cell.read();
-    return { held, mark: held && parseLogMark(cell.place, held.text) };
+    const version = await cell.read();
+    return { version, held: version && parseLogMark(cell.place, version.text) };
+  };
+  const replace = async (
+    expected: LogMark | null,
+    nextOf: (held: HeldLogMark | null) => HeldLogMark,
+  ): Promise<boolean> => {
+    const { version, held } = await look();
+    return isSameLogMark(held?.mark ?? null, expected) && cell.write(logMarkText(nextOf(held)), version);
   };
   return {
-    read: async () => (await look()).mark,
-    swap: async (expected, next) => {
-      const { held, mark } = await look();
-      return isSameLogMark(mark, expected) && cell.write(logMarkText(next), held);
-    },
+    read: async () => (await look()).held?.mark ?? null,
+    readEarlier: async () => (await look()).held?.earlier ?? [],
+    swap: (expected, next) => replace(expected, (held) => movedLogMark(held, next)),
+    follow: (expected, next) => replace(expected, (held) => followedLogMark(held, next)),
   };
 }
 

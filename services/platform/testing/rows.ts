@@ -18,6 +18,17 @@ export async function queryRows<R extends pg.QueryResultRow>(
   }
 }
 
+/** Statements past every trigger, as a superuser may run them. */
+export async function runPastTriggers(databaseUrl: string, ...statements: readonly string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    for (const statement of ['SET session_replication_role = replica', ...statements]) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
 /** A new database on the server of this one, with nothing in it at all. */
 export async function createEmptyDatabase(serverUrl: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
   const name = `t_${randomBytes(6).toString('hex')}`;

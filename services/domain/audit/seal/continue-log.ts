@@ -1,12 +1,13 @@
-import type { Caller, LogMark, Ports, Tx } from '../../ports.ts';
+import type { Caller, LogMark, Ports, Sql, Tx } from '../../ports.ts';
 import { auditLogContinued } from '../audit-events.ts';
 import { emptyEdge } from '../log/grow-tree.ts';
 import { closeLog, lockLog, type OpenLog, openLog, readOpenLog } from '../log.store.ts';
+import { type Continuation, readLogChain } from '../log-continuations.ts';
 import { nothingToContinue } from '../log-errors.ts';
 import { recordEvent } from '../record-event.ts';
 import { readUnsealedEvent } from './seal.store.ts';
 import { prepareBatch, writeBatch } from './seal-batch.ts';
-import { type HasLogMark, markOf, readStanding } from './settle-log.ts';
+import { type HasLogMark, markOf, noteResumed, readStanding } from './settle-log.ts';
 
 type ContinuePorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasLogMark;
 
@@ -33,14 +34,25 @@ async function findLoss(ports: Pick<Ports, 'sql'> & HasLogMark) {
   const found = await readStanding(ports);
   if (found === null) return null;
   const { log, mark, standing } = found;
+  if (standing === 'continued_elsewhere' && mark !== null) {
+    const { held, lost } = await continuationOf(ports.sql, mark);
+    return { log, mark, held, lost, isContinued: true };
+  }
   const isWell = (standing === 'current' || standing === 'swap') && log.stoppedReason === null;
-  return isWell ? null : { log, mark, held: markOf(log), lost: mark ?? markOf(log) };
+  return isWell ? null : { log, mark, held: markOf(log), lost: mark ?? markOf(log), isContinued: false };
+}
+
+/** How the log of a mark went on. */
+async function continuationOf(sql: Sql, mark: LogMark): Promise<LogLoss> {
+  const { continuations } = await readLogChain(sql);
+  return continuations.find(({ held, lost }) => [held.origin, lost.origin].includes(mark.origin)) as Continuation;
 }
 
 /**
  * Goes on after leaves of the log were lost (a restored backup, damaged tiles): the log is closed as it is and a new
  * one begins, under a name that no lost one can have. Its first leaf is the event that names the lost head, so that
- * whoever holds a proof against it learns what became of it. Sealing resumes with the next run.
+ * whoever holds a proof against it learns what became of it. Where that was done already, by a run that ended early or
+ * on another host, the mark of this one is moved and no further log begins. Sealing resumes with the next run.
  * @throws nothingToContinue (409); storeUnavailable
  */
 export async function continueLog(
@@ -51,6 +63,11 @@ export async function continueLog(
   const loss = await findLoss(ports);
   if (loss === null) throw nothingToContinue();
   const { log, mark, held, lost } = loss;
+  if (loss.isContinued) {
+    await ports.logMark.follow(mark, markOf(log));
+    await noteResumed(ports, log, caller);
+    return { origin: log.origin, firstSeq: log.firstSeq, held, lost };
+  }
   const origin = successorOf(log.origin, ports.random.bytes(4));
   const next = await ports.transact(async (tx) => {
     await lockLog(tx);
@@ -59,8 +76,8 @@ export async function continueLog(
     await openLog(tx, origin, log.firstSeq + log.size, lost);
     return beginLog(ports, tx, { ...input, held, lost }, caller);
   });
-  // Should this not happen, or where other hosts have marks of their own, the next sealing run does it.
-  await ports.logMark.swap(mark, next);
+  // Should this not happen, or where other hosts have marks of their own, the same command does it later.
+  await ports.logMark.follow(mark, next);
   return { origin, firstSeq: log.firstSeq + log.size, held, lost };
 }
 

@@ -1,4 +1,5 @@
 import type { LogMark, Ports } from '../../ports.ts';
+import { findHead, readLogChain } from '../log-continuations.ts';
 import { readNewestCheckpoint, readSinkStates, type SinkState } from '../log-reader.store.ts';
 import type { LogStanding, StopReason } from '../log-standing.ts';
 import { type Backlog, readBacklog } from './backlog.store.ts';
@@ -13,6 +14,8 @@ export type LogDescription = {
   readonly signedSize: number | null;
   readonly waiting: Backlog;
   readonly sinks: readonly SinkState[];
+  /** What the marks of earlier logs say against the database; none where all is well. */
+  readonly contradictions: readonly string[];
 };
 
 /** The state of the log in use, for operators; null before the first. */
@@ -28,5 +31,18 @@ export async function describeLog(ports: Pick<Ports, 'sql'> & HasLogMark): Promi
     signedSize: checkpoint?.size ?? null,
     waiting: await readBacklog(ports.sql),
     sinks: await readSinkStates(ports.sql),
+    contradictions: await readContradictions(ports),
   };
+}
+
+async function readContradictions({ sql, logMark }: Pick<Ports, 'sql'> & HasLogMark): Promise<string[]> {
+  const earlier = await logMark.readEarlier();
+  const chain = await readLogChain(sql);
+  const contradictions = chain.forged.map(({ origin }) => `${origin} does not begin with audit.log_continued`);
+  for (const head of earlier) {
+    const found = await findHead(sql, chain, head);
+    if (found === 'behind' || found === 'beside')
+      contradictions.push(`the mark outside knows ${head.size} events of ${head.origin}, which are not there`);
+  }
+  return contradictions;
 }

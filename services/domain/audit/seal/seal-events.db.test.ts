@@ -56,7 +56,6 @@ describe('sealing', () => {
       client_id: 'c1',
       detail: { reason: 'sign_out', b: [1, { a: 2 }] },
       trace_id: '0af7651916cd43dd8448eb211c80319c',
-      traceparent,
       at: leaf.occurred_at,
     });
     expect(leaf).toMatchObject({ v: 1, type: 'test.done', actor: { kind: 'user', id: 'u1' }, trace_id: row!.trace_id });

@@ -60,11 +60,11 @@ const auditOutboxEventRead = defineStatement(
 const auditEventsInsert = defineStatement(
   'auditEventsInsert',
   `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, detail,
-     trace_id, traceparent, occurred_at, sealed_at, leaf)
+     trace_id, occurred_at, sealed_at, leaf)
    SELECT $1 + n - 1, (j->>'event_id')::uuid, j->>'type', j->>'outcome', j->'actor'->>'kind', j->'actor'->>'id',
-     j->'target'->>'kind', j->'target'->>'id', j->>'client_id', j->'detail', j->>'trace_id', traceparent,
-     (j->>'occurred_at')::timestamptz, (j->>'sealed_at')::timestamptz, leaf
-   FROM unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS sealed(leaf, traceparent, n),
+     j->'target'->>'kind', j->'target'->>'id', j->>'client_id', j->'detail', j->>'trace_id', (j->>'occurred_at')::timestamptz,
+     (j->>'sealed_at')::timestamptz, leaf
+   FROM unnest($2::bytea[]) WITH ORDINALITY AS sealed(leaf, n),
      LATERAL (SELECT convert_from(leaf, 'UTF8')::jsonb AS j OFFSET 0) read`,
 );
 
@@ -100,11 +100,7 @@ const uuidBytes = (uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', '')
 
 /** Sealed events, in the order of their places. */
 export async function insertEvents(tx: Sql, firstSeq: number, events: readonly SealedRow[]): Promise<void> {
-  await tx.query(auditEventsInsert, [
-    firstSeq,
-    blobArray(events, ({ leaf }) => leaf),
-    textArray(events, ({ row }) => row.traceparent),
-  ]);
+  await tx.query(auditEventsInsert, [firstSeq, blobArray(events, ({ leaf }) => leaf)]);
 }
 
 /** Gives outbox rows their places. False: one of them is gone, or was sealed by somebody else. */

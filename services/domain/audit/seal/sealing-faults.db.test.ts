@@ -91,7 +91,7 @@ describe('a database behind its mark (V5)', () => {
     });
   });
 
-  test('a continuation whose mark was not moved before a crash is finished by the next run', async () => {
+  test('a continuation whose mark was not moved before a crash seals nothing until the command is run again', async () => {
     await world.emit(5);
     await world.seal();
     const yesterday = await world.backup();
@@ -99,17 +99,22 @@ describe('a database behind its mark (V5)', () => {
     await world.seal();
     await yesterday.restore();
     expect(await world.seal()).toMatchObject({ stopped: 'database_behind' });
-    const crashing = {
-      ...world,
-      logMark: { read: world.logMark.read, swap: () => Promise.reject(new Error('crash')) },
-    };
+    const lost = await world.logMark.read();
+    const crashing = { ...world, logMark: { ...world.logMark, follow: () => Promise.reject(new Error('crash')) } };
     await expect(continueLog(crashing, { reason: 'x' }, testCaller)).rejects.toThrow('crash');
-    expect(await world.seal()).toMatchObject({ sealed: 1, stopped: null });
-    expect((await world.logMark.read())?.origin).toMatch(/continued-/);
+    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
+    expect(await world.logMark.read()).toEqual(lost);
+    expect(await planContinue(world)).toMatchObject({ lost });
+    const { origin } = await continueLog(world, { reason: 'again' }, testCaller);
+    expect(await world.logMark.read()).toMatchObject({ origin });
+    expect(await world.logMark.readEarlier()).toEqual([lost]);
+    expect(await planContinue(world)).toBeNull();
+    expect(await world.seal()).toMatchObject({ stopped: null, backlog: 0 });
+    expect(await world.raw('SELECT origin FROM audit_log WHERE closed_at IS NULL')).toEqual([{ origin }]);
     await checkLog(world);
   });
 
-  test('hosts with marks of their own all stop, and all go on once one of them was told to', async () => {
+  test('hosts with marks of their own all stop, and each goes on once it was told to, in one log', async () => {
     const other = await createLogWorld(world.databaseUrl);
     for (const host of [world, other, world]) {
       await world.emit(2);
@@ -125,7 +130,9 @@ describe('a database behind its mark (V5)', () => {
     for (const host of [other, world, fresh])
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: 'database_behind' });
     await fresh.end();
-    await continueLog(other, { reason: 'restored' }, testCaller);
+    const { origin } = await continueLog(world, { reason: 'restored' }, testCaller);
+    expect(await sealEvents(other, {}, testCaller)).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
+    expect(await continueLog(other, { reason: 'restored' }, testCaller)).toMatchObject({ origin });
     for (const host of [world, other, world]) {
       await world.emit(1);
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: null, backlog: 0 });

@@ -1,9 +1,13 @@
-import { auditSealingStopped as sealingStoppedGauge } from '../../../../observability/metrics/audit.ts';
+import {
+  auditLogOrigins,
+  auditSealingStopped as sealingStoppedGauge,
+} from '../../../../observability/metrics/audit.ts';
 import type { Caller, LogMark, LogMarkStore, Ports } from '../../ports.ts';
 import { auditSealingResumed, auditSealingStopped } from '../audit-events.ts';
 import { TileMissingError } from '../log/tiles.ts';
 import { noteStop, type OpenLog, readOpenLog } from '../log.store.ts';
-import { type LogStanding, logStanding, type StopReason } from '../log-standing.ts';
+import { findHead, type LogChain, readLogChain } from '../log-continuations.ts';
+import { type LogStanding, logStanding, type StopReason, stopReasons } from '../log-standing.ts';
 import { readRootAt } from '../log-tiles.ts';
 import { recordEvent } from '../record-event.ts';
 
@@ -25,8 +29,16 @@ export async function readStanding(
   const mark = await ports.logMark.read();
   const log = await readOpenLog(ports.sql);
   if (log === null) return null;
-  const rootAt = (size: number): Promise<string> => readRootAt(ports.sql, log.origin, size);
-  const standing = await logStanding(log, mark, rootAt).catch((err: unknown): LogStanding => {
+  let chain: Promise<LogChain> | undefined;
+  const readChain = (): Promise<LogChain> => {
+    chain ??= readLogChain(ports.sql);
+    return chain;
+  };
+  const standing = await logStanding(log, mark, {
+    rootAt: (size) => readRootAt(ports.sql, log.origin, size),
+    isForged: async () => (await readChain()).forged.length > 0,
+    find: async (head) => findHead(ports.sql, await readChain(), head),
+  }).catch((err: unknown): LogStanding => {
     if (err instanceof TileMissingError) return 'tiles_damaged';
     throw err;
   });
@@ -42,6 +54,7 @@ export async function settleLog(ports: SettlePorts, caller: Caller): Promise<Set
     const found = await readStanding(ports);
     if (found === null) throw new Error('no audit log is open');
     const { log, mark, standing } = found;
+    await showOrigins(ports, log);
     if (standing !== 'current' && standing !== 'swap') return stopSealing(ports, log, standing, caller, mark);
     // Stopped by a host that has a mark: one without has nothing to say against it.
     if (mark === null && log.stoppedReason !== null) return stopSealing(ports, log, log.stoppedReason, caller);
@@ -72,15 +85,30 @@ export async function stopSealing(
   return { kind: 'stopped', log, reason };
 }
 
-async function resume(ports: Pick<Ports, 'transact' | 'log'>, log: OpenLog, caller: Caller): Promise<void> {
+export async function noteResumed(ports: Pick<Ports, 'transact'>, log: OpenLog, caller: Caller): Promise<void> {
   await ports.transact(async (tx) => {
     if (await noteStop(tx, log.origin, null))
       await recordEvent(tx, caller, auditSealingResumed, { outcome: 'ok', detail: { log: markOf(log) } });
   });
+}
+
+async function resume(ports: Pick<Ports, 'transact' | 'log'>, log: OpenLog, caller: Caller): Promise<void> {
+  await noteResumed(ports, log, caller);
   ports.log.info({ origin: log.origin, size: log.size }, 'sealing of the audit log goes on');
 }
 
+let shownOrigin: string | undefined;
+
+/** Read again where another log is in use than before. A log that is gone from the database counts by its mark. */
+async function showOrigins(ports: Pick<Ports, 'sql'> & HasLogMark, log: OpenLog): Promise<void> {
+  if (log.origin === shownOrigin) return;
+  const { logs } = await readLogChain(ports.sql);
+  const outside = [await ports.logMark.read(), ...(await ports.logMark.readEarlier())];
+  const origins = [...logs, ...outside].flatMap((one) => one?.origin ?? []);
+  auditLogOrigins.set(new Set(origins).size);
+  shownOrigin = log.origin;
+}
+
 function showStop(reason: StopReason | null): void {
-  for (const each of ['database_behind', 'forked', 'tiles_damaged'] as const)
-    sealingStoppedGauge.set(each === reason ? 1 : 0, { reason: each });
+  for (const each of stopReasons) sealingStoppedGauge.set(each === reason ? 1 : 0, { reason: each });
 }

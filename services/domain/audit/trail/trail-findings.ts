@@ -8,6 +8,7 @@ export type TrailFaultCode =
   | 'checkpoint_forged'
   | 'log_forked'
   | 'log_truncated'
+  | 'log_forged_continuation'
   | 'log_behind_mark'
   | 'log_beside_mark';
 

@@ -106,6 +106,7 @@ describe('what a superuser does to it is named', () => {
       gaps: [],
       faults: [],
       faultCount: 0,
+      losses: [],
       logs: [{ origin: 'sallyport.example/audit', firstSeq: 0, size: SIZE, root: expect.any(String) }],
     });
   });
@@ -178,7 +179,7 @@ describe('what a superuser does to it is named', () => {
   test('a row that was put behind the log', async () => {
     await tamper(
       `INSERT INTO audit_events SELECT 5000, gen_random_uuid(), type, outcome, actor_kind, actor_id, target_kind, target_id, client_id,
-         detail, trace_id, traceparent, occurred_at, sealed_at, leaf FROM audit_events WHERE seq = 1`,
+         detail, trace_id, occurred_at, sealed_at, leaf FROM audit_events WHERE seq = 1`,
     );
     expect(await validate()).toMatchObject({ firstBadId: 5_000, faults: [{ code: 'row_added', seq: 5_000 }] });
   });

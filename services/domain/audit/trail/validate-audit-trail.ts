@@ -1,15 +1,21 @@
 import type { LogMark, Ports, Sql } from '../../ports.ts';
-import { readOpenLog } from '../log.store.ts';
-import { readLogs } from '../log-reader.store.ts';
-import { logStanding } from '../log-standing.ts';
-import { readRootAt } from '../log-tiles.ts';
+import { type Continuation, findHead, headOf, type LogChain, readLogChain } from '../log-continuations.ts';
 import type { HasAuditLogKeys } from '../read/read-log.ts';
 import { checkLogTrail } from './check-log-trail.ts';
 import { readForks, readStrayRows } from './trail.store.ts';
 import { type TrailFault, TrailFindings, type TrailGap } from './trail-findings.ts';
 
-/** A head of the log as somebody outside the database knows it: the mark, a sink. */
-export type OutsideHead = { readonly where: string; readonly head: LogMark };
+/** A head as it is known outside the database. `isMark`: of the log in use, by the high-water mark. */
+export type OutsideHead = { readonly where: string; readonly head: LogMark; readonly isMark?: boolean };
+
+/** Published events that an operator accepted as lost, by their places in their log, both ends inclusive. */
+type AcceptedLoss = {
+  readonly origin: string;
+  readonly from: number;
+  readonly to: number;
+  /** The log that began with saying so. */
+  readonly continuedAs: string;
+};
 
 export type AuditValidationResult = {
   /** True when every row is what was sealed, none is missing or added, and the tree has the roots that were signed. */
@@ -23,6 +29,8 @@ export type AuditValidationResult = {
   /** What is wrong, at most a hundred; `faultCount` says how many there are. */
   readonly faults: readonly TrailFault[];
   readonly faultCount: number;
+  /** No faults: an operator accepted them, and the log says so. */
+  readonly losses: readonly AcceptedLoss[];
   readonly logs: readonly {
     readonly origin: string;
     readonly firstSeq: number;
@@ -33,7 +41,8 @@ export type AuditValidationResult = {
 
 /**
  * Reads the whole sealed log, every origin of it: rows against their sealed bytes, those against the tiles, the tiles
- * against signed roots all along, the log against the heads that are known outside.
+ * against signed roots all along, every log against the heads of it that are known outside, and a log that continues
+ * another against the leaf that must say so.
  * In pages, so that no snapshot lasts; what is sealed after it began is not looked at.
  */
 export async function validateAuditTrail(
@@ -41,8 +50,15 @@ export async function validateAuditTrail(
   outside: readonly OutsideHead[] = [],
 ): Promise<AuditValidationResult> {
   const findings = new TrailFindings();
-  for (const head of outside) await compareWithOutside(sql, head, findings);
-  const logs = await readLogs(sql);
+  const chain = await readLogChain(sql);
+  const { logs } = chain;
+  for (const head of outside) await compareWithOutside(sql, chain, head, findings);
+  for (const log of chain.forged)
+    findings.add(
+      'log_forged_continuation',
+      log.firstSeq,
+      `${log.origin} does not begin with the event that names the log before it and what was lost: \`sallyport audit continue\` did not make it`,
+    );
   let end = 0;
   for (const log of logs) {
     if (log.firstSeq !== end)
@@ -60,26 +76,42 @@ export async function validateAuditTrail(
     gaps: findings.gaps,
     faults: findings.faults,
     faultCount: findings.faultCount,
-    logs: logs.map(({ origin, firstSeq, size, root }) => ({ origin, firstSeq, size, root: root.toString('base64') })),
+    losses: chain.continuations.flatMap((one) => lossOf(chain, one)),
+    logs: logs.map((log) => ({ ...headOf(log), firstSeq: log.firstSeq })),
   };
 }
 
-async function compareWithOutside(sql: Sql, { where, head }: OutsideHead, findings: TrailFindings): Promise<void> {
-  const log = await readOpenLog(sql);
-  if (log === null)
-    return findings.add(
-      'log_behind_mark',
-      null,
-      `there is no log, and ${where} knows ${head.size} events of ${head.origin}`,
-    );
-  // Tiles that do not give a root any more are named by the trail itself.
-  const standing = await logStanding(log, head, (size) => readRootAt(sql, log.origin, size)).catch(() => null);
-  if (standing === 'database_behind')
+function lossOf({ logs }: LogChain, { origin, lost }: Continuation): AcceptedLoss[] {
+  const log = logs.find((one) => one.origin === lost.origin);
+  const kept = log?.size ?? 0;
+  const isWhole = kept === lost.size && (log === undefined || headOf(log).root === lost.root);
+  if (isWhole) return [];
+  return [{ origin: lost.origin, from: kept < lost.size ? kept : 0, to: lost.size - 1, continuedAs: origin }];
+}
+
+async function compareWithOutside(
+  sql: Sql,
+  chain: LogChain,
+  { where, head, isMark = false }: OutsideHead,
+  findings: TrailFindings,
+): Promise<void> {
+  const { origin, size } = head;
+  const open = chain.logs.find(({ closedAt }) => closedAt === null);
+  if (isMark && origin !== open?.origin)
     findings.add(
       'log_behind_mark',
       null,
-      `the database has ${log.size} events of ${log.origin}, and ${where} knows ${head.size} of ${head.origin}: it was restored, or its newest rows were removed`,
+      `${where} knows ${size} events of ${origin}, and the database writes ${open?.origin ?? 'no log'}: \`sallyport audit continue\` alone moves the mark to another log`,
     );
-  if (standing === 'forked')
-    findings.add('log_beside_mark', null, `at ${head.size} events ${log.origin} has another root than ${where} knows`);
+  // Tiles that do not give a root any more are named by the trail itself.
+  const found = await findHead(sql, chain, head).catch(() => null);
+  const log = chain.logs.find((one) => one.origin === origin);
+  if (found === 'behind')
+    findings.add(
+      'log_behind_mark',
+      null,
+      `the database has ${log?.size ?? 0} events of ${origin}, and ${where} knows ${size}: it was restored, or its newest rows were removed`,
+    );
+  if (found === 'beside')
+    findings.add('log_beside_mark', null, `at ${size} events ${origin} has another root than ${where} knows`);
 }

@@ -48,7 +48,8 @@ function isSigned(request: IncomingMessage, body: string): boolean {
   const signed = names.split(';');
   const headers = signed.map((name) => `${name}:${String(request.headers[name]).trim()}\n`);
   const hash = String(request.headers['x-amz-content-sha256']);
-  const canonical = `${request.method}\n${request.url}\n\n${headers.join('')}\n${names}\n${hash}`;
+  const [path, query = ''] = (request.url ?? '').split('?');
+  const canonical = `${request.method}\n${path}\n${query}\n${headers.join('')}\n${names}\n${hash}`;
   const toSign = `AWS4-HMAC-SHA256\n${stamp}\n${day}/${region}/s3/aws4_request\n${sha256(canonical)}`;
   const key = hmac(hmac(hmac(hmac(`AWS4${SECRET}`, day), region), 's3'), 'aws4_request');
   // What decides whether an object is overwritten must not be changed on the way either.
@@ -76,8 +77,25 @@ function isAllowed({ headers }: IncomingMessage, held: string | undefined): bool
   return !(headers['if-none-match'] === '*' && held !== undefined);
 }
 
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+/** ListObjectsV2 of the one bucket; null where it is not asked for. */
+function listingOf(target: string, bucket: string, objects: ReadonlyMap<string, string>): string | null {
+  const { pathname, searchParams } = new URL(target, 'http://s3');
+  if (pathname !== `/${bucket}` || searchParams.get('list-type') !== '2') return null;
+  const [prefix, after] = [searchParams.get('prefix') ?? '', searchParams.get('start-after') ?? ''];
+  const names = [...objects.keys()]
+    .map((path) => decodeURIComponent(path.slice(bucket.length + 2)))
+    .filter((name) => name.startsWith(prefix) && name > after)
+    .sort();
+  const page = names.slice(0, Number(searchParams.get('max-keys')));
+  const contents = page.map((name) => `<Contents><Key>${escaped(name)}</Key></Contents>`).join('');
+  return `<ListBucketResult><IsTruncated>${page.length < names.length}</IsTruncated>${contents}</ListBucketResult>`;
+}
+
 /** Starts one on a free port, with one bucket of its own. */
 export async function startS3Server(): Promise<S3Server> {
+  const bucket = randomBytes(4).toString('hex');
   const objects = new Map<string, string>();
   const answers: number[] = [];
   const control: Pick<S3Server, 'fault' | 'faultAt'> = { fault: undefined, faultAt: 'any' };
@@ -89,6 +107,8 @@ export async function startS3Server(): Promise<S3Server> {
     const name = request.url ?? '';
     if (typeof fault === 'number') return { status: fault };
     if (!isSigned(request, body)) return { status: 403 };
+    const listed = request.method === 'GET' ? listingOf(name, bucket, objects) : null;
+    if (listed !== null) return { status: 200, text: listed };
     const held = objects.get(name);
     if (request.method === 'GET')
       return held === undefined ? { status: 404 } : { status: 200, text: held, tag: tagOf(held) };
@@ -110,7 +130,6 @@ export async function startS3Server(): Promise<S3Server> {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const bucket = randomBytes(4).toString('hex');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${bucket}/audit`;
   return Object.assign(control, {
     url,

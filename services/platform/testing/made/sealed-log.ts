@@ -5,7 +5,7 @@ import { edgeRoot, emptyEdge, growTree, type TreeEdge } from '../../../domain/au
 import { type LeafEvent, leafOf } from '../../../domain/audit/log/leaf.ts';
 import { hashLeaf } from '../../../domain/audit/log/merkle.ts';
 import { type NoteSigner, noteKey, signNote } from '../../../domain/audit/log/note.ts';
-import type { Sql } from '../../../domain/ports.ts';
+import type { LogMark, Sql } from '../../../domain/ports.ts';
 import { defineStatement } from '../../define/statement.ts';
 
 /** An Ed25519 signer of notes whose seed is 32 times this byte. */
@@ -64,7 +64,8 @@ const insertCheckpoint = defineStatement(
 );
 const upsertLog = defineStatement(
   'testUpsertLog',
-  `INSERT INTO audit_log (origin, first_seq, size, root, started_at, previous) VALUES ($1, $2, $3, $4, to_timestamp($5), $6)
+  `INSERT INTO audit_log (origin, first_seq, size, root, started_at, previous, previous_size, previous_root)
+   VALUES ($1, $2, $3, $4, to_timestamp($5), $6, $7, decode($8, 'base64'))
    ON CONFLICT (origin) DO UPDATE SET size = EXCLUDED.size, root = EXCLUDED.root`,
 );
 
@@ -75,7 +76,7 @@ export type BulkOptions = {
   /** Leaves to add; a checkpoint after each number of them. */
   readonly batches: readonly number[];
   readonly event?: (seq: number) => LeafEvent;
-  readonly previous?: string;
+  readonly previous?: LogMark;
 };
 
 /** Adds leaves to a log whose origin is the signer's name, with tiles and a checkpoint after each batch. */
@@ -95,12 +96,14 @@ export async function sealInBulk(
     edge = grown.edge;
     for (const { level, n, hashes } of grown.tiles) await sql.query(upsertTile, [origin, level, n, hashes]);
     const root = edgeRoot(edge);
-    await sql.query(upsertLog, [origin, firstSeq, edge.size, root, 1_767_225_600 + firstSeq, previous ?? null]);
+    await sql.query(upsertLog, [origin, firstSeq, edge.size, root, 1_767_225_600 + firstSeq, ...columnsOf(previous)]);
     const note = signNote(checkpointText({ origin, size: edge.size, root }), [signer]);
     await sql.query(insertCheckpoint, [origin, edge.size, root, note]);
   }
   return { origin, firstSeq, edge };
 }
+
+const columnsOf = (mark?: LogMark): unknown[] => [mark?.origin ?? null, mark?.size ?? null, mark?.root ?? null];
 
 async function writeEvents(sql: Sql, events: readonly LeafEvent[], leaves: readonly Buffer[]): Promise<void> {
   const column = (read: (event: LeafEvent) => unknown): unknown[] => events.map(read);
@@ -131,16 +134,21 @@ async function writeEvents(sql: Sql, events: readonly LeafEvent[], leaves: reado
 
 const closeLog = defineStatement(
   'testCloseLog',
-  `UPDATE audit_log SET closed_at = clock_timestamp() WHERE origin = $1`,
+  `UPDATE audit_log SET closed_at = clock_timestamp() WHERE origin = $1
+   RETURNING origin, size, encode(root, 'base64') AS root`,
 );
 
-/** Closes a log and starts the next one where it ends. */
+/** Closes a log and starts the next one where it ends, with the leaf that says so; nothing of it was lost. */
 export async function continueInBulk(
   sql: Sql,
   closed: BulkLog,
   options: Omit<BulkOptions, 'previous'>,
 ): Promise<BulkLog> {
-  await sql.query(closeLog, [closed.origin]);
+  const [held] = (await sql.query<LogMark>(closeLog, [closed.origin])) as [LogMark];
   const next = { origin: options.signer.key.name, firstSeq: closed.firstSeq + closed.edge.size, edge: emptyEdge };
-  return sealInBulk(sql, { ...options, previous: closed.origin }, next);
+  const { event: eventOf = plainEvent } = options;
+  const detail = { held: { ...held }, lost: { ...held }, reason: 'test' };
+  const event = (seq: number): LeafEvent =>
+    seq === next.firstSeq ? { ...eventOf(seq), type: 'audit.log_continued', detail } : eventOf(seq);
+  return sealInBulk(sql, { ...options, event, previous: held }, next);
 }

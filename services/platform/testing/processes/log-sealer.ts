@@ -45,7 +45,7 @@ const die = (): void => void process.kill(process.pid, 'SIGKILL');
 
 function dyingMark(mark: LogMarkStore, kill: SealerKill | undefined): LogMarkStore {
   return {
-    read: () => mark.read(),
+    ...mark,
     swap: async (expected, next) => {
       if (kill?.at === 'before the mark') die();
       const done = await mark.swap(expected, next);

@@ -1,7 +1,7 @@
 // For tests only: a sealed log to which happens what must not: it is tampered with, restored and continued.
-import pg from 'pg';
 import { sealEvents } from '../../../domain/audit/seal/seal-events.ts';
 import { testCaller } from '../ports.ts';
+import { runPastTriggers } from '../rows.ts';
 import { type OwnLogWorld, openLogWorld } from './log-world.ts';
 
 export type SealingWorld = OwnLogWorld & {
@@ -19,12 +19,7 @@ export async function openSealingWorld(): Promise<SealingWorld> {
   const world = await openLogWorld();
   const seal = () => sealEvents(world, {}, testCaller);
   await seal();
-  const asSuperuser = async (...statements: string[]): Promise<void> => {
-    const client = new pg.Client({ connectionString: world.databaseUrl });
-    await client.connect();
-    for (const statement of ['SET session_replication_role = replica', ...statements]) await client.query(statement);
-    await client.end();
-  };
+  const asSuperuser = (...statements: string[]): Promise<void> => runPastTriggers(world.databaseUrl, ...statements);
   return {
     ...world,
     seal,

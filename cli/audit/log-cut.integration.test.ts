@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
+import type { LogMark } from '../../services/domain/ports.ts';
+import { createFileSink } from '../../services/platform/checkpoints/file-sink.ts';
+import { createS3Sink } from '../../services/platform/checkpoints/s3-sink.ts';
+import { type S3Server, startS3Server } from '../../services/platform/testing/counterparts/s3-server.ts';
+import { type CutLog, cutLog } from '../../services/platform/testing/made/cut-log.ts';
+import { testCaller } from '../../services/platform/testing/ports.ts';
+import { runCli } from '../../services/platform/testing/processes/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
+import {
+  createLogWorld,
+  giveKeys,
+  type LogWorld,
+  TEST_ORIGIN,
+} from '../../services/platform/testing/worlds/log-world.ts';
+
+let database: TestDatabase;
+let bucket: S3Server;
+let folder: string;
+let world: LogWorld;
+let whole: LogMark;
+let cut: CutLog;
+/** The product is stopped: nothing runs but the commands. */
+beforeAll(async () => {
+  database = await createTestDatabase();
+  bucket = await startS3Server();
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-log-cut-'));
+  world = await createLogWorld(database.url, {
+    dataDir: join(folder, 'data'),
+    sinks: [createFileSink(join(folder, 'heads')), createS3Sink(bucket.settings)],
+  });
+  await giveKeys(world);
+  await world.emit(18);
+  const { size: kept } = await sealEvents(world, {}, testCaller);
+  await world.emit(44);
+  await sealEvents(world, {}, testCaller);
+  // To the bucket at once: a sink of it is told once a minute.
+  await createS3Sink(bucket.settings).publish(
+    { ...(await world.head()), consistencyProof: async () => [] },
+    AbortSignal.timeout(10_000),
+  );
+  await world.checkpointOutbox.settled();
+  whole = (await world.logMark.read())!;
+  expect((await sallyport(['audit', 'verify'])).code).toBe(0);
+  cut = await cutLog(database.url, kept);
+});
+afterAll(async () => {
+  await world?.end();
+  await database?.drop();
+  await bucket?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runCli([...args, '--json'], {
+    DATABASE_URL: database.url,
+    SALLYPORT_DATA_DIR: join(folder, 'data'),
+    AUDIT_CHECKPOINT_DIR: join(folder, 'heads'),
+    HOME: folder,
+    ...env,
+  });
+/** Another host, which has neither mark nor folder. */
+const bare = (): Record<string, string> => ({
+  SALLYPORT_DATA_DIR: join(folder, 'bare'),
+  AUDIT_CHECKPOINT_DIR: join(folder, 'no heads'),
+});
+const overS3 = (): Record<string, string> => ({
+  ...bare(),
+  AUDIT_CHECKPOINT_SINKS: 's3',
+  AUDIT_S3_URL: bucket.url,
+  AUDIT_S3_REGION: bucket.settings.region,
+  AUDIT_S3_ACCESS_KEY_ID: bucket.settings.credentials.accessKeyId,
+  AUDIT_S3_SECRET_ACCESS_KEY: bucket.settings.credentials.secretAccessKey,
+});
+async function verify(env: Readonly<Record<string, string>> = {}) {
+  const { code, out } = await sallyport(['audit', 'verify'], env);
+  const { faults } = JSON.parse(out) as { faults: { code: string; message: string }[] };
+  return { code, faults: faults.map((fault) => `${fault.code}: ${fault.message}`) };
+}
+
+test('a tail that the owner of the database cut off is missed by the mark and by each head in the folder', async () => {
+  const { code, faults } = await verify();
+  expect(code).toBe(1);
+  const behind = faults.filter((fault) => fault.startsWith('log_behind_mark'));
+  expect(behind).toHaveLength(3);
+  for (const where of ['the mark outside', join(folder, 'heads')])
+    expect(behind.join('\n')).toContain(`of ${TEST_ORIGIN}, and ${where}`);
+  expect(faults).toContainEqual(expect.stringMatching(`^log_forged_continuation: ${cut.origin} does not begin`));
+});
+
+test('without mark and folder it is the log itself that contradicts, and the heads in the bucket', async () => {
+  expect(await verify(bare())).toMatchObject({ code: 1, faults: [expect.stringMatching('^log_forged_continuation')] });
+  const { code, faults } = await verify(overS3());
+  expect(code).toBe(1);
+  expect(faults).toContainEqual(
+    expect.stringMatching(`^log_behind_mark: .* and ${bucket.url}/.*/0*${whole.size} knows ${whole.size}`),
+  );
+});
+
+test('a bucket that cannot be read is an error of its own, and no log is called valid', async () => {
+  bucket.fault = 503;
+  const run = await sallyport(['audit', 'verify'], overS3());
+  bucket.fault = undefined;
+  expect(run).toMatchObject({ code: 3, out: '' });
+  expect(run.err).toContain('s3:ListBucket');
+});
+
+test('doctor fails, and says what to look at', async () => {
+  const { code, out } = await sallyport(['doctor']);
+  expect(code).toBe(1);
+  const checks = JSON.parse(out).checks as { name: string; result: string; evidence: string; fix: string }[];
+  expect(checks.find(({ name }) => name === 'audit log')).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringContaining('log_forged_continuation'),
+    fix: expect.stringContaining('AuditSealingStopped'),
+  });
+});
