@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKeyRing, type HasKeyRing } from '../services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Vault } from '../services/domain/ports.ts';
+import { createMarkedGuard } from '../services/domain/tokens/revocations/database-guard.ts';
 import {
   derivedKeyEncryptionKey,
   keyEncryptionKeyOf,
@@ -11,6 +12,7 @@ import {
 import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
 import { createVault } from '../services/platform/crypto/vault.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -55,12 +57,13 @@ function authSecretOf(dataDir: string, given: string | undefined): string {
 
 /**
  * Runs `work` with ports on the running or named database, and closes them.
+ * @param isHeldToMarks false: also on a database that is behind its marks
  * @throws CommandError (3) when the database does not answer, (5) without the key-encryption key; ConfigError
  */
 export async function withDatabase<T>(
   work: (ports: DatabasePorts) => Promise<T>,
   env: NodeJS.ProcessEnv = process.env,
-  statementTimeoutMs = 10_000,
+  { statementTimeoutMs = 10_000, isHeldToMarks = true } = {},
 ): Promise<T> {
   const config = loadConfig(env);
   const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
@@ -71,6 +74,8 @@ export async function withDatabase<T>(
       `no key-encryption key for ${dataDir}`,
       'set KEY_ENCRYPTION_KEY or BETTER_AUTH_SECRET as the API has them, or SALLYPORT_DATA_DIR',
     );
+  // What an older database is told would be lost again, and a command would have said that it was done.
+  const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
   const pool = createPool({
     url: databaseUrl,
     connections: 2,
@@ -80,8 +85,8 @@ export async function withDatabase<T>(
   });
   try {
     const ports = {
-      sql: createSql(pool),
-      transact: createTransact(pool, () => {}),
+      sql: createSql(pool, guard),
+      transact: createTransact(pool, () => {}, guard),
       vault: createVault(keyEncryptionKeyOf(config, authSecret)),
       clock: systemClock,
       random: systemRandom,

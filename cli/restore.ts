@@ -40,7 +40,10 @@ export function registerRestore(program: Command): void {
           marks: createMarks(marks, resolveDataDir()),
           logMark: createLogMark(marks, resolveDataDir()),
         };
-        await withDatabase((ports) => restore({ ...ports, ...outside }, options), process.env, STATEMENT_TIMEOUT_MS);
+        await withDatabase((ports) => restore({ ...ports, ...outside }, options), process.env, {
+          statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+          isHeldToMarks: false,
+        });
       } catch (err) {
         throw asCommandError(err);
       }

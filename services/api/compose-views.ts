@@ -3,6 +3,7 @@ import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore, RsaSigner } from '../domain/ports.ts';
 import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
+import { createPolledGuard, type PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
 import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/revocations/state-poll.ts';
 import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
@@ -33,14 +34,15 @@ export type ComposeInput = {
  */
 export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Promise<unknown>) {
   const { config, log, authSecret, publicUrl, marks } = input;
-  const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
+  const databaseGuard = createPolledGuard();
+  const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl }, databaseGuard);
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = {
     ...config.tokens,
     ...tokenNamesOf(config.tokens, publicUrl),
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
-  const outside = { ...stores, clock: systemClock, random: systemRandom, vault, marks, log };
+  const outside = { ...stores, databaseGuard, clock: systemClock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing({ ...outside, rsaSigner: input.rsaSigner }, config.keys);
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
@@ -106,6 +108,7 @@ export type Views = {
 };
 
 type Outside = ReturnType<typeof openStores> & {
+  readonly databaseGuard: PolledGuard;
   readonly clock: typeof systemClock;
   readonly random: typeof systemRandom;
   readonly vault: ReturnType<typeof vaultsOf>['vault'];

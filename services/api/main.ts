@@ -4,7 +4,7 @@ import { httpMetrics } from '../../observability/metrics/http.ts';
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
-import { assertNotRewound } from '../domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../domain/tokens/revocations/revocation-set.ts';
 import { letHelpersGiveWay } from '../platform/process/give-way.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { takeShortTurns } from '../platform/process/short-slice.ts';
@@ -29,7 +29,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
     caughtUp: async (epoch) => {
       if (ports.revocations.state().epoch < epoch) await poll.wake();
     },
-    assertIssuing: () => assertNotRewound(ports.revocations),
+    assertIssuing: () => assertMayIssue(ports.revocations),
   });
   const app = createServer(composed, config, { publicUrl: inputs.publicUrl, version }, people);
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));

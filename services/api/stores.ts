@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
 import type { Log, Sql, Transact } from '../domain/ports.ts';
+import type { PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
 import type { Config } from '../platform/config/load.ts';
 import {
   CONNECT_TIMEOUT_MS,
@@ -40,6 +41,7 @@ export function openStores(
   config: Config,
   log: Log,
   urls: { readonly database: string; readonly redis: string },
+  databaseGuard: PolledGuard,
 ): Stores {
   const open = (
     pool: keyof Stores['pools'],
@@ -62,6 +64,7 @@ export function openStores(
         wait.record(waitMs / 1_000);
         if (isGivenUp) timeouts.add(1);
       },
+      onLost: databaseGuard.doubt,
     });
   };
   const pools = {
@@ -87,11 +90,12 @@ export function openStores(
   };
   const redis = connectRedis(urls.redis, onRedisError);
   return {
-    sql: createSql(pools.main),
-    transact: createTransact(pools.main, onAfterCommitError),
+    sql: createSql(pools.main, databaseGuard),
+    transact: createTransact(pools.main, onAfterCommitError, databaseGuard),
+    // Its statements compare the database themselves.
     hotSql: createSql(pools.refresh),
     pollSql: createSql(pools.revocations),
-    authDatabase: createPrismaDatabase(pools.identity, onAfterCommitError),
+    authDatabase: createPrismaDatabase(pools.identity, onAfterCommitError, databaseGuard),
     redis,
     onRedisError,
     pools,

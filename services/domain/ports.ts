@@ -117,6 +117,20 @@ export type Marks = {
   readonly beat: number;
 };
 
+/** What a database shows of itself. */
+export type ShownState = Marks & {
+  /** Incarnations whose loss was accepted. */
+  readonly replaced: readonly string[];
+};
+
+/** Holds what is written to a database that is no older than what this process has seen of it. */
+export type DatabaseGuard = {
+  /** What the database must show now; null before anything was seen. Rejects (503) while that cannot be told. */
+  expected(): Promise<Marks | null>;
+  /** Throws `state_rewound` (503) where a database shows less than was expected, or another history. */
+  check(shown: ShownState | undefined, expected: Marks | null): void;
+};
+
 export type MarkStore = {
   read(): Promise<Marks | null>;
   /**

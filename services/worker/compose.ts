@@ -12,6 +12,7 @@ import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
+import { createMarkedGuard } from '../domain/tokens/revocations/database-guard.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
@@ -55,6 +56,7 @@ export function compose(input: ComposeInput) {
   const work = input.processors ?? processors;
   const jobs = work.map(({ job }) => job);
   const queues = [...new Set(jobs.map((job) => job.queue))];
+  const databaseGuard = createMarkedGuard(input.marks);
   const pool = createPool({
     url: input.databaseUrl,
     connections: config.stores.poolConnections,
@@ -66,15 +68,17 @@ export function compose(input: ComposeInput) {
       poolWait.record(waitMs / 1_000, { pool: 'main' });
       if (isGivenUp) poolTimeouts.add(1, { pool: 'main' });
     },
+    onLost: databaseGuard.doubt,
   });
   observePool('main', pool);
   showMailsGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is out of reach: jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
+  const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
   const outside = {
-    sql: createSql(pool),
-    transact: createTransact(pool, (err) => log.error({ err }, 'an action after a commit failed')),
+    sql: createSql(pool, databaseGuard),
+    transact: createTransact(pool, onAfterCommitError, databaseGuard),
     redis,
     clock: systemClock,
     random: systemRandom,

@@ -194,7 +194,7 @@ describe('the session of a cookie', () => {
 
   test('is told by no copy whose state was rewound: it would not know who was cut off', async () => {
     const { cookie } = await newSession();
-    const rewound = otherCopy({ state: () => ({ ...world.revocations.state(), rewound: true }) });
+    const rewound = otherCopy({ issuingRefusal: () => 'state_rewound' });
     await expect(rewound.findSession(cookie, true)).rejects.toMatchObject({ code: 'state_rewound' });
   });
 });

@@ -4,7 +4,7 @@ import { isAPIError } from 'better-auth/api';
 import { internalError } from '../../platform/errors.ts';
 import type { Ports, RequestContext, Transact } from '../ports.ts';
 import { assertClockRight, type JudgingPorts } from '../tokens/judge/assert-judging.ts';
-import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../tokens/revocations/revocation-set.ts';
 import { type Assurance, PASSWORD_ALONE } from './assurance.ts';
 import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
 import { emailTaken, loginRefused } from './errors.ts';
@@ -117,7 +117,7 @@ export function createAuth(
         engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
       ),
     async findSession(cookie, isUse) {
-      assertNotRewound(revocations);
+      assertMayIssue(revocations);
       // Better Auth judges by the wall clock, and deletes what has expired.
       assertClockRight(ports);
       const read: Handover = { afterCommit: null };

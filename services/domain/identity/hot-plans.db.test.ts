@@ -144,7 +144,7 @@ describe('the hot statements read big tables by index alone', () => {
     ],
     ['the number of a revocation', () => readRevocationEpoch(sql, 'jti', 'j7')],
     ['whose login it is', () => readFamilyOwner(sql, family(7))],
-    ['the rows of client tokens', () => recordClientTokens(sql, [], 1)],
+    ['the rows of client tokens', () => recordClientTokens(sql, [], 1, null)],
     ['the session of a new login', () => sql.query(sessionLock, ['s7', 'u7'])],
     ['the end of the login before', () => sql.query(familyEndPrevious, ['s7', 'sallyport'])],
     [

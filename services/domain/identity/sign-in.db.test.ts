@@ -181,7 +181,7 @@ describe('a refusal', () => {
   test('of a copy whose state was rewound comes first: it would not know who was cut off', async () => {
     const person = await world.person();
     const { revocations: real } = world.deps;
-    const revocations = { ...real, state: () => ({ ...real.state(), rewound: true }) };
+    const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
     await expect(enter({ email: person.email }, { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
   });

@@ -3,7 +3,7 @@ import { isAppError } from '../../platform/define/error.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, HashAdmission, Ports } from '../ports.ts';
-import { assertNotRewound, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import { lockUser } from './accounts/accounts.store.ts';
 import { refuseUnverified } from './accounts/refuse-unverified.ts';
 import { PASSWORD_ALONE } from './assurance.ts';
@@ -75,7 +75,7 @@ const isLocked = (err: unknown): boolean => (err as { code?: unknown }).code ===
 const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === secondFactorRequired.definition.code;
 
 async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const email = normaliseEmail(input.email);
   const mayBeKnown = mayBeKnownDevice(ports, { email, cookie: input.cookie });
   assertQueueHasPlace(ports.hasher, admissionOf(caller, input.signal, mayBeKnown));

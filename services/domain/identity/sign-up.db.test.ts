@@ -131,7 +131,7 @@ describe('signing up', () => {
 
   test('by a copy whose state was rewound is refused', async () => {
     const { revocations: real } = world.deps;
-    const revocations = { ...real, state: () => ({ ...real.state(), rewound: true }) };
+    const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
     await expect(join(newPerson(), { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
   });
 

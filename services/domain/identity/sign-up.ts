@@ -3,7 +3,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller } from '../ports.ts';
 import { idempotentRequest, workOnce } from '../tokens/issue/idempotency.ts';
 import { renewDraft } from '../tokens/issue/renew-draft.ts';
-import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../tokens/revocations/revocation-set.ts';
 import { normaliseEmail } from './email.ts';
 import { emailTaken } from './errors.ts';
 import { signOrEnd } from './finish-login.ts';
@@ -59,7 +59,7 @@ export async function signUp(
 }
 
 async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer | SignUpPending> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const email = normaliseEmail(input.email);
   const { password, name = '', idempotencyKey: key } = input;
   const request = key === undefined ? null : idempotentRequest(ports, caller, key, 'signUp', { email, password, name });

@@ -10,7 +10,7 @@ import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import type { ValidatePorts } from '../tokens/judge/validate-token.ts';
 import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
-import { assertNotRewound } from '../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../tokens/revocations/revocation-set.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -68,7 +68,7 @@ export async function exchangeToken(
 }
 
 async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, caller: Caller): Promise<ExchangedToken> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const client = ports.access.client(input.client.clientId);
   // A name alone is nobody to act for somebody else.
   if (client === undefined || !input.client.isAuthenticated) throw clientUnauthenticated();

@@ -7,7 +7,7 @@ import type { Caller } from '../ports.ts';
 import { endFamily } from '../tokens/families/end-family.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
-import { assertNotRewound, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import { codeReused } from './audit-events.ts';
 import { codeForm, codeHashOf } from './authorize/issue-code.ts';
 import { consumeCode, type PresentedCode, traceCode } from './codes.store.ts';
@@ -65,7 +65,7 @@ export async function redeemCode(
 }
 
 async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: Caller): Promise<OAuthTokenAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   if (input.code === undefined) throw requestInvalid({ problems: [{ at: 'body/code', why: 'is required' }] });
   if (!codeForm.test(input.code)) throw codeInvalid();
   const presented = presentedOf(input.code, input);

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { defineStatement } from '../../platform/define/statement.ts';
 import { runSuperseded } from '../../platform/errors.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { type DetectionWorld, never, openDetectionWorld } from '../../platform/testing/worlds/detection-world.ts';
@@ -37,7 +38,7 @@ const dueNow = () => world.rows('UPDATE unjudged_events SET next_try_at = now() 
 /** As a worker that does not wait for others. */
 const hurried: Transact = (work) =>
   world.deps.transact(async (tx) => {
-    await tx.query({ name: '', text: `SET LOCAL lock_timeout = '20ms'` });
+    await tx.query(defineStatement('', `SET LOCAL lock_timeout = '20ms'`));
     return work(tx);
   });
 const detectWith = (transact: Transact) => detectIncidents({ ...world.deps, transact }, never, testCaller);

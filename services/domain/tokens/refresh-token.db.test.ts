@@ -148,7 +148,7 @@ describe('a refresh', () => {
     const login = await flows.newLogin();
     const revocations = {
       ...world.ports.revocations,
-      state: () => ({ ...world.ports.revocations.state(), rewound: true }),
+      issuingRefusal: () => 'state_rewound' as const,
     };
     expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...world.ports, revocations }))).toBe(
       'state_rewound',

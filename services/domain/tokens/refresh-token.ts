@@ -17,7 +17,7 @@ import { type CheckedRefreshToken, uuidFromBytes } from './families/refresh-toke
 import type { HasRefreshFamilies } from './families/rotate-families.ts';
 import { checkPresented, type PresentedBy, rotateFamily } from './families/rotate-family.ts';
 import type { HasStateConfirmation } from './revocations/confirm-state.ts';
-import { assertNotRewound, type HasRevocations } from './revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 export type RefreshTokenInput = {
@@ -72,7 +72,7 @@ export async function refreshToken(
 }
 
 async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, caller: Caller): Promise<TokenPairAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const checked = await checkPresented(ports, input);
   await assertWithinGrant(ports, checked, input);
   const family = await rotateFamily(ports, checked, input.presentedBy, caller);

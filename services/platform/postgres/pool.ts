@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { CounterSeries } from '../../../observability/metrics/instruments.ts';
 import { postgresRefusals } from '../../../observability/metrics/postgres.ts';
-import type { Row, Sql, Transact, Tx } from '../../domain/ports.ts';
+import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '../../domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
 
@@ -27,6 +27,8 @@ export type PoolSettings = {
   readonly genericPlans?: boolean;
   /** Told how long each caller waited for a connection, and whether the wait was given up. */
   readonly onWait?: (waitMs: number, isGivenUp: boolean) => void;
+  /** Called when a connection was lost, or could not be had: the next one may lead to another database. */
+  readonly onLost?: () => void;
 };
 
 /** Milliseconds a caller waits for a connection before the answer is 503. */
@@ -55,8 +57,12 @@ export function createPool(settings: PoolSettings): pg.Pool {
   pool.on('error', () => {});
   // Nor is one that dies between two statements of a transaction: without a listener it would end the process; the
   // next statement reports it.
-  pool.on('connect', (client) => client.on('error', () => {}));
-  if (settings.onWait) watchWaits(pool, settings.onWait);
+  pool.on('connect', (client) => client.on('error', () => settings.onLost?.()));
+  // A server that stops answering, or ends the session, is told to the caller before the connection's own error.
+  pool.on('release', (err: unknown) => {
+    if (isConnectionLost(err)) settings.onLost?.();
+  });
+  watchConnects(pool, settings);
   return pool;
 }
 
@@ -65,15 +71,23 @@ export function setConnectTimeout(pool: pg.Pool, timeoutMs: number): void {
   pool.options.connectionTimeoutMillis = timeoutMs;
 }
 
+/** What a connection was given back with: true, or the error of its last statement. */
+function isConnectionLost(err: unknown): boolean {
+  if (err === true) return true;
+  if (!(err instanceof Error)) return false;
+  return err.message === 'Query read timeout' || /^(08|57P0)/.test(String((err as { code?: unknown }).code));
+}
+
 /** `pool.query` takes its connection through `connect` with a callback, transactions through the promise. */
-function watchWaits(pool: pg.Pool, onWait: NonNullable<PoolSettings['onWait']>): void {
+function watchConnects(pool: pg.Pool, { onWait, onLost }: Pick<PoolSettings, 'onWait' | 'onLost'>): void {
   type Callback = Parameters<pg.Pool['connect']>[0];
   const connect = pool.connect.bind(pool);
   const connectWatched = (callback?: Callback): Promise<pg.PoolClient> | undefined => {
     const startedAt = performance.now();
     const settled = (err?: Error): void => {
       const isGivenUp = err !== undefined && /^timeout exceeded/.test(err.message);
-      if (!err || isGivenUp) onWait(performance.now() - startedAt, isGivenUp);
+      if (!err || isGivenUp) onWait?.(performance.now() - startedAt, isGivenUp);
+      else onLost?.();
     };
     if (callback) {
       connect((err, client, done) => {
@@ -131,10 +145,15 @@ async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, val
   }
 }
 
-/** Single autocommit statements on a pool. */
-export function createSql(pool: pg.Pool): Sql {
+/**
+ * Single statements on a pool.
+ * @param guard what statements that write are held to: each then has a transaction of its own
+ */
+export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
+  const transact = guard && createTransact(pool, () => {}, guard);
   return {
     query: async <R = Row>(statement: Statement, values: readonly unknown[] = []) => {
+      if (transact && statement.writes) return transact((tx) => tx.query<R>(statement, values));
       try {
         return await run<R>(pool, statement, values);
       } catch (err) {
@@ -147,14 +166,34 @@ export function createSql(pool: pg.Pool): Sql {
 type ConnectionTransact = <T>(work: (tx: Tx, connection: pg.PoolClient) => Promise<T>) => Promise<T>;
 
 /** Transactions on a pool. `afterCommit` actions run in order once COMMIT has answered; their failures are theirs. */
-export function createTransact(pool: pg.Pool, onAfterCommitError: (err: unknown) => void): Transact {
-  return createConnectionTransact(pool, onAfterCommitError);
+export function createTransact(
+  pool: pg.Pool,
+  onAfterCommitError: (err: unknown) => void,
+  guard?: DatabaseGuard,
+): Transact {
+  return createConnectionTransact(pool, onAfterCommitError, guard);
+}
+
+// One message, so that the comparison costs no round trip of its own.
+const BEGIN_SHOWING_STATE =
+  'BEGIN; SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state';
+
+/** Begins a transaction; with a guard, only on a database that shows no less than its process has seen. */
+async function begin(client: pg.PoolClient, guard: DatabaseGuard | undefined): Promise<void> {
+  if (guard === undefined) {
+    await client.query('BEGIN');
+    return;
+  }
+  const expected = await guard.expected();
+  const results = (await client.query(BEGIN_SHOWING_STATE)) as unknown as readonly pg.QueryResult<ShownState>[];
+  guard.check(results[1]?.rows[0], expected);
 }
 
 /** As `createTransact`, for an adapter that must speak on the transaction's own connection. */
 export function createConnectionTransact(
   pool: pg.Pool,
   onAfterCommitError: (err: unknown) => void,
+  guard?: DatabaseGuard,
 ): ConnectionTransact {
   return async (work) => {
     const client = await pool.connect().catch((err: unknown) => {
@@ -167,7 +206,7 @@ export function createConnectionTransact(
     };
     let result: Awaited<ReturnType<typeof work>>;
     try {
-      await client.query('BEGIN');
+      await begin(client, guard);
       result = await work(tx, client);
       // After a swallowed failure COMMIT rolls back, and says so only here.
       if ((await client.query('COMMIT')).command === 'ROLLBACK') throw new Error('the transaction was rolled back');

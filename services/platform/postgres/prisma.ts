@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
-import type { Transact, Tx } from '../../domain/ports.ts';
+import type { DatabaseGuard, Transact, Tx } from '../../domain/ports.ts';
 import { PrismaClient } from './generated/client.ts';
 import { createConnectionTransact, translate } from './pool.ts';
 
@@ -27,10 +27,14 @@ type Scope = { readonly connection: pg.PoolClient | null; readonly tx: Tx | null
  * Prisma on our pool, for Better Auth. One place turns `emailVerified` (a timestamp, D-DAT-01) into the boolean that
  * Better Auth keeps, and back.
  */
-export function createPrismaDatabase(pool: pg.Pool, onAfterCommitError: (err: unknown) => void): PrismaDatabase {
+export function createPrismaDatabase(
+  pool: pg.Pool,
+  onAfterCommitError: (err: unknown) => void,
+  guard?: DatabaseGuard,
+): PrismaDatabase {
   const scopes = new AsyncLocalStorage<Scope>();
-  const openTransaction = createConnectionTransact(pool, onAfterCommitError);
-  const adapter = new PrismaPg(poolInScope(pool, scopes));
+  const openTransaction = createConnectionTransact(pool, onAfterCommitError, guard);
+  const adapter = new PrismaPg(poolInScope(pool, scopes, guard !== undefined));
   const prisma = new PrismaClient({ adapter }).$extends({
     query: {
       $allModels: {
@@ -81,10 +85,18 @@ export function createPrismaDatabase(pool: pg.Pool, onAfterCommitError: (err: un
   };
 }
 
-/** The pool as Prisma sees it: queries go to the scope's connection, and their failures are remembered there. */
-function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>): pg.Pool {
+const isWrite = (query: unknown): boolean =>
+  /^\s*(insert|update|delete)\b/i.test(typeof query === 'string' ? query : String((query as { text?: unknown }).text));
+
+/**
+ * The pool as Prisma sees it: queries go to the scope's connection, and their failures are remembered there. Outside of
+ * a transaction it may read alone where there is a guard: nothing would compare the database of a write.
+ */
+function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>, isGuarded: boolean): pg.Pool {
   const query = async (...args: Parameters<pg.Pool['query']>): Promise<unknown> => {
     const scope = scopes.getStore();
+    if (isGuarded && !scope?.connection && isWrite(args[0]))
+      throw new Error('a write of Prisma outside of our transactions');
     try {
       return await (scope?.connection ?? pool).query(...args);
     } catch (err) {
@@ -92,9 +104,8 @@ function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>): pg.Pool {
       throw err;
     }
   };
-  const connect = (): Promise<pg.PoolClient> => {
-    if (scopes.getStore()?.connection) throw new Error('a transaction of Prisma inside ours would be another one');
-    return pool.connect();
+  const connect = (): never => {
+    throw new Error('a transaction of Prisma would be none of ours');
   };
   return new Proxy(pool, {
     get: (target, key) => {

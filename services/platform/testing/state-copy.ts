@@ -1,4 +1,5 @@
 import type { Log, MarkStore, Redis, Sql, Transact } from '../../domain/ports.ts';
+import { createPolledGuard } from '../../domain/tokens/revocations/database-guard.ts';
 import type { RevocationEntry } from '../../domain/tokens/revocations/revocation-log.ts';
 import { createRevocationSet, type RevocationMemory } from '../../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../domain/tokens/revocations/state-poll.ts';
@@ -42,17 +43,22 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
     (_fields: object, message: string): void =>
       void lines.push({ level, message });
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const shared = { url, applicationName: 'state-copy' };
+  const shared = { url, applicationName: 'state-copy', onLost: () => databaseGuard.doubt() };
   // Patient, so that a poll that a test asks for has been answered when it resolves.
+  const databaseGuard = createPolledGuard();
   const pollPool = createPatientPool({ ...shared, connections: 1, genericPlans: true });
   const pool = createPatientPool({ ...shared, connections: 24 });
-  const sql = createSql(pool);
-  const transact = createTransact(pool, (err) => {
-    throw err;
-  });
+  const sql = createSql(pool, databaseGuard);
+  const transact = createTransact(
+    pool,
+    (err) => {
+      throw err;
+    },
+    databaseGuard,
+  );
   const redis = connectRedis(options.redisUrl, () => {}, PATIENCE_MS);
   const applied: RevocationEntry[] = [];
-  const set = createRevocationSet({ clock: systemClock, log, stalenessBoundMs, budget });
+  const set = createRevocationSet({ clock: systemClock, log, stalenessBoundMs, budget, databaseGuard });
   const revocations: RevocationMemory = {
     ...set,
     apply: (entries) => {
@@ -70,6 +76,7 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
     marks,
     pollSql: createSql(pollPool),
     revocations,
+    databaseGuard,
     pollIntervalMs,
     onKeysVersion: async () => {
       reloads.keys += 1;

@@ -9,7 +9,7 @@ const caller: Caller = { kind: 'anonymous', request: { ip: '', userAgent: '', tr
 /** Postgres fails before a code is looked at. */
 const failing = (err: Error): LoginPorts => {
   const sql: Sql = { query: () => Promise.reject(err) };
-  return { sql, revocations: { state: () => ({ rewound: false }) } } as unknown as LoginPorts;
+  return { sql, revocations: { issuingRefusal: () => null } } as unknown as LoginPorts;
 };
 const unavailable = (): number => {
   const series = registry.collect().find(({ name }) => name === 'sallyport_logins')?.series ?? [];

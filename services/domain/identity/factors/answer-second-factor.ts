@@ -3,7 +3,7 @@ import { isAppError } from '../../../platform/define/error.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
-import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
@@ -51,7 +51,7 @@ export async function answerSecondFactor(
 }
 
 async function attempt(ports: LoginPorts, input: AnswerSecondFactorInput, caller: Caller): Promise<LoginAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const asked = await takeLoginAttempt(ports.sql, input.challenge);
   if (!asked) throw challengeOver();
   for (let read = 0; read < READS; read++) {

@@ -2,7 +2,7 @@ import { logins } from '../../../../observability/metrics/identity.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
-import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../auth.ts';
@@ -53,7 +53,7 @@ export async function signInWithPasskey(
 const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === passkeyRefused.definition.code;
 
 async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Caller): Promise<LoginAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const { challenge, response, cookie } = input;
   const replaced = await findByCookie(ports, cookie);
   const login = await ports.auth.transact(async (tx) => {

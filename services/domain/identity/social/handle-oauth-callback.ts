@@ -3,7 +3,7 @@ import type { AppError } from '../../../platform/define/error.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller } from '../../ports.ts';
-import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { UNNAMED } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
@@ -58,7 +58,7 @@ export async function handleOAuthCallback(
   input: CallbackInput,
   caller: Caller,
 ): Promise<CallbackAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   try {
     const { attempt, profile } = await redeem(ports, input);
     if (attempt.linkUserId !== null) return await link(ports, input, { attempt, profile }, caller);

@@ -1,5 +1,5 @@
 import type { Caller, Ports } from '../../ports.ts';
-import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import type { HasAuth } from '../auth.ts';
 import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';
 import type { HasSocialProviders } from './providers.ts';
@@ -30,7 +30,7 @@ export async function startSocialSignIn(
   input: StartSocialInput,
   _caller: Caller,
 ): Promise<StartedSocial> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const provider = ports.socialProviders.provider(input.provider);
   if (!provider) throw socialProviderUnknown();
   const { callbackUrl: asked } = input;

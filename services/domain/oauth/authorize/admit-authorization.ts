@@ -4,7 +4,7 @@ import type { LiveSession } from '../../identity/sessions/live-session.ts';
 import { sessionCallerOf } from '../../identity/sessions/open-session.ts';
 import { findByCookie } from '../../identity/sessions/read-session.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../tokens/token-settings.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { type AuthorizeStep, answerError, answerRefusal } from './authorize-step.ts';
@@ -69,7 +69,7 @@ export async function admitAuthorization(
   { query, cookie }: AuthorizeInput,
   caller: Caller,
 ): Promise<AuthorizeStep | Admitted> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const parsed = await readAuthorizationRequest(ports, query);
   if (parsed.kind === 'page') return { kind: 'page-error', why: parsed.why };
   const live = await findByCookie(ports, cookie);

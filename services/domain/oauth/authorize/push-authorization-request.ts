@@ -6,7 +6,7 @@ import { dpopProofInvalid } from '../../tokens/dpop/dpop-errors.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../../tokens/errors.ts';
 import { oauthClient } from '../../tokens/issue/oauth-client.ts';
-import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import { requestObjectUnsupported, responseTypeUnsupported } from '../errors.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
 import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';
@@ -52,7 +52,7 @@ export async function pushAuthorizationRequest(
   caller: Caller,
   presented?: PresentedProof,
 ): Promise<PushedRequest> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const proof = presented === undefined ? undefined : judgeProof(ports, presented);
   const named = oauthClient(ports, given(form.client_id), caller);
   const { clientId } = named;

@@ -5,7 +5,7 @@ import { setAuditContext } from '../../audit/audit-context.ts';
 import { sessionCallerOf } from '../../identity/sessions/open-session.ts';
 import { findByCookie } from '../../identity/sessions/read-session.ts';
 import type { Caller, Tx } from '../../ports.ts';
-import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
 import { type AuthorizeInput, type AuthorizePorts, loginStep } from '../authorize/admit-authorization.ts';
 import type { AuthorizeStep } from '../authorize/authorize-step.ts';
 import { endConsentsTo } from '../consents/consents.store.ts';
@@ -61,7 +61,7 @@ export async function admitDocumentClient(
 ): Promise<AuthorizeStep | null> {
   const url = addressIn(ports, query);
   if (url === undefined) return null;
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const live = await findByCookie(ports, cookie);
   if (live === null) {
     // One that is known can be told that nobody is signed in, or that this request will not do.

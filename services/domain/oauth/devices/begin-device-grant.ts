@@ -6,7 +6,7 @@ import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../../tokens/errors.ts';
 import { oauthClient } from '../../tokens/issue/oauth-client.ts';
-import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../../tokens/token-settings.ts';
 import { codeHashOf } from '../authorize/issue-code.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
@@ -54,7 +54,7 @@ export async function beginDeviceGrant(
   input: DeviceGrantInput,
   caller: Caller,
 ): Promise<DeviceGrantAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const named = oauthClient(ports, input.clientId, caller);
   const { clientId } = named;
   const client = ports.access.client(clientId);

@@ -6,7 +6,7 @@ import { sessionCallerOf } from '../../identity/sessions/open-session.ts';
 import { findByCookie } from '../../identity/sessions/read-session.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { holdSession } from '../../tokens/families/create-family.ts';
-import { assertNotRewound, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
 import { deviceGrantDecided } from '../audit-events.ts';
 import { normaliseUserCode } from './device-codes.ts';
 import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './device-grants.store.ts';
@@ -34,7 +34,7 @@ type DeviceInput = { readonly userCode: string | undefined; readonly cookie: str
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function showDeviceGrant(ports: DeviceDecisionPorts, input: DeviceInput): Promise<DeviceStep> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const live = await findByCookie(ports, input.cookie);
   if (live === null) return { kind: 'login' };
   if (input.userCode === undefined || input.userCode === '') return { kind: 'ask-code', isUnknown: false, live };

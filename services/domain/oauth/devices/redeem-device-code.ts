@@ -5,7 +5,7 @@ import type { Caller } from '../../ports.ts';
 import { sessionEnded } from '../../tokens/families/refresh-errors.ts';
 import type { ProvenKeys } from '../../tokens/issue/grant-token.ts';
 import type { OAuthClient } from '../../tokens/issue/oauth-client.ts';
-import { assertNotRewound } from '../../tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
 import { codeForm, codeHashOf } from '../authorize/issue-code.ts';
 import {
   deviceCodeExpired,
@@ -52,7 +52,7 @@ async function exchange(
   { deviceCode, client, keys }: RedeemDeviceCodeInput,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   if (deviceCode === undefined) throw requestInvalid({ problems: [{ at: 'body/device_code', why: 'is required' }] });
   if (!codeForm.test(deviceCode)) throw deviceCodeInvalid();
   const deviceCodeHash = codeHashOf(deviceCode);

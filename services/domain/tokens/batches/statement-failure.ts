@@ -1,3 +1,5 @@
+import { isAppError } from '../../../platform/define/error.ts';
+
 /** What a failed statement tells about the requests that shared it. */
 export type StatementFailure =
   /** A value of one member was refused: nothing was written. */
@@ -25,6 +27,8 @@ function codeOf(err: unknown): string | undefined {
 export function failureOf(err: unknown): StatementFailure {
   // It could not even be put into a statement.
   if (err instanceof RangeError || err instanceof TypeError) return 'member';
+  // An answer of our own: it was not sent, or it did nothing.
+  if (isAppError(err) && err.cause === undefined) return 'refused';
   const code = codeOf(err);
   // The server never saw the statement.
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') return 'refused';

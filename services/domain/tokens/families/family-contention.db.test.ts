@@ -27,7 +27,7 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
     twoFactorIdleSeconds: 600,
     newestKv: 1,
   };
-  return (await rotateBatch(sql, [presented], policy))[0]?.verdict;
+  return (await rotateBatch(sql, [presented], policy, null))[0]?.verdict;
 };
 
 describe('a request that waits for the row judges what it finds then', () => {

@@ -265,6 +265,7 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
               twoFactorIdleSeconds: policy.idleMs / 1_000,
               newestKv,
             },
+            null,
           );
           const { verdicts, kvs, audit } = runModel(families, requests, now, policy, newestKv);
           expect(answers.map((answer) => answer.verdict)).toEqual(verdicts);

@@ -54,7 +54,7 @@ async function expectIndexScans(): Promise<void> {
   const found = await scans();
   for (const scan of found) expect(scan).toMatch(/^(Index Scan|Bitmap Heap Scan) of/);
   const tables = new Set(found.map((scan) => scan.split(' of ')[1]));
-  expect(tables).toEqual(new Set(['refresh_families', 'users', 'oauth_clients']));
+  expect(tables).toEqual(new Set(['refresh_families', 'users', 'oauth_clients', 'feed_state']));
 }
 
 const idOf = (index: number): string => `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;

@@ -1,6 +1,7 @@
 import { defineStatement } from '../../../platform/define/statement.ts';
 import { booleanArray, bytesArray, instantArray, integerArray, textArray } from '../../binary-arrays.ts';
-import type { Sql } from '../../ports.ts';
+import type { Marks, Sql } from '../../ports.ts';
+import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
 /**
  * Judges and rotates a batch of presented refresh tokens: lock, judge the locked values, update. A conditional UPDATE
@@ -20,7 +21,7 @@ import type { Sql } from '../../ports.ts';
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
  * $11 agent_hash text[] · $12 traceparent text[] · $13 grace seconds · $14 grace uses (0: no grace at all) ·
  * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors · $19 not_after timestamptz[] ·
- * $20 lost answer seconds (0: none)
+ * $20 lost answer seconds (0: none) · $21 incarnation, $22 revocation epoch and $23 beat that were seen of the database; null: none
  */
 export const refreshFamilyRotateBatch = defineStatement(
   'refreshFamilyRotateBatch',
@@ -29,6 +30,8 @@ export const refreshFamilyRotateBatch = defineStatement(
     $9::text[], $10::text[], $11::text[], $12::text[], $19::timestamptz[]) WITH ORDINALITY
     AS p (family_id, generation, kv, nonce_hash, client_bound, client_id, client_authenticated, jkt, x5t, ip_hash,
       agent_hash, traceparent, not_after, n)
+), database AS MATERIALIZED (
+  ${databaseIsKnown(['$21', '$22', '$23'])}
 ), locked AS MATERIALIZED ( -- waits here, then has the newest committed values
   SELECT f.* FROM refresh_families f WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE
 ), held AS MATERIALIZED (
@@ -41,6 +44,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS uses_left,
     now() >= f.rotated_at + make_interval(secs => $13::float8) AS is_past_grace,
     CASE
+      WHEN (SELECT is_known FROM database) IS NOT TRUE THEN 'rewound'
       WHEN now() > p.not_after THEN 'late'
       WHEN f.id IS NULL THEN 'unknown'
       WHEN f.nonce_hash <> p.nonce_hash OR f.client_bound <> p.client_bound
@@ -123,7 +127,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     jsonb_build_object('generation', j.generation, 'held', j.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
     j.traceparent
   FROM judged j LEFT JOIN held f ON f.id = j.family_id
-  WHERE j.verdict <> 'late' ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
+  WHERE j.verdict NOT IN ('late', 'rewound') ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
 )
 SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv
     WHEN 'grace' THEN CASE j.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
@@ -153,7 +157,8 @@ type Verdict =
   | 'ahead'
   | 'mismatch'
   | 'unknown'
-  | 'late';
+  | 'late'
+  | 'rewound';
 
 /** One presented token, strictly validated: a value Postgres refuses would fail the batch of its neighbours. */
 export type PresentedToken = {
@@ -223,6 +228,7 @@ export function rotateBatch(
   sql: Sql,
   presented: readonly PresentedToken[],
   policy: RotationPolicy,
+  seen: Marks | null,
 ): Promise<readonly Rotation[]> {
   return sql.query<Rotation>(refreshFamilyRotateBatch, [
     bytesArray('uuid', 16, presented, (token) => token.familyBytes),
@@ -245,5 +251,6 @@ export function rotateBatch(
     policy.twoFactorIdleSeconds,
     instantArray(presented, (token) => Math.round(token.notAfterMs * 1_000)),
     policy.lostAnswerSeconds,
+    ...seenValues(seen),
   ]);
 }

@@ -1,7 +1,7 @@
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Ports } from '../../ports.ts';
 import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
-import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
 import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
 import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-format.ts';
 
@@ -25,7 +25,7 @@ export async function readRefreshToken(
   token: string,
   clientId: string | null,
 ): Promise<PresentedLogin | null> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const bound = clientId === null ? [''] : ['', clientId];
   const checked = await lookConfirmed(
     ports,

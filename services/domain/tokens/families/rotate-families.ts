@@ -1,6 +1,7 @@
 import { tokenRefreshBatchSize } from '../../../../observability/metrics/tokens.ts';
 import type { Ports } from '../../ports.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
+import type { HasDatabaseGuard } from '../revocations/database-guard.ts';
 import type { HasRevocationPush } from '../revocations/revocation-set.ts';
 import { type PresentedToken, type Rotation, type RotationPolicy, rotateBatch } from './family.store.ts';
 import { type LoginRest, restSeconds } from './login-rest.ts';
@@ -53,7 +54,11 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
  * grace the repetition of a committed rotation would be a replay and end the login, so the answer is 503.
  */
 export function createRefreshFamilies(
-  ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> & HasRefreshSecrets & HasDatabaseClock & HasRevocationPush,
+  ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> &
+    HasRefreshSecrets &
+    HasDatabaseClock &
+    HasRevocationPush &
+    HasDatabaseGuard,
   settings: RefreshFamilySettings,
   deadlineMs = DEADLINE_MS,
 ): RefreshFamilies {
@@ -71,13 +76,16 @@ export function createRefreshFamilies(
     onBatch: (size) => tokenRefreshBatchSize.record(size),
     run: async (presented) => {
       const policy = policyOf(settings, ports.keyRing.secret('refresh').version);
-      const rotations = await rotateBatch(ports.hotSql, presented, policy);
+      const rotations = await rotateBatch(ports.hotSql, presented, policy, await ports.databaseGuard.expected());
       let hasEnded = false;
+      let isRewound = false;
       for (const { verdict } of rotations) {
         if (verdict === 'replay') hasEnded = policy.endsOnReplay;
+        else if (verdict === 'rewound') isRewound = true;
         else if (verdict === 'ahead')
           ports.log.error({ event: 'state_rewound' }, 'a refresh token is ahead of its row: the database lost commits');
       }
+      if (isRewound) ports.databaseGuard.doubt();
       if (hasEnded) void ports.announceRevocations();
       return rotations;
     },

@@ -3,6 +3,8 @@ import { storeUnavailable } from '../../../platform/errors.ts';
 import { auditActor } from '../../audit/audit-context.ts';
 import type { Caller } from '../../ports.ts';
 import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
+import type { HasRevocations } from '../revocations/revocation-set.ts';
+import { stateRewound } from '../revocations/revocations-contract.ts';
 import type { Rotation } from './family.store.ts';
 import {
   keyRingBehind,
@@ -22,6 +24,8 @@ import {
 import type { RightsLimit } from './rights-limit.ts';
 import { createRoleReader } from './role-reader.ts';
 import type { HasRefreshFamilies, HasRefreshSecrets } from './rotate-families.ts';
+
+type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRevocations['revocations'], 'check'> };
 
 export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
 
@@ -80,6 +84,7 @@ const verdictCounters = {
   mismatch: counted('mismatch'),
   unknown: counted('mismatch'),
   late: counted('unavailable'),
+  rewound: counted('unavailable'),
 } satisfies Record<Rotation['verdict'], unknown>;
 const malformedCounter = counted('malformed');
 const unavailableCounter = counted('unavailable');
@@ -106,6 +111,8 @@ function refusalOf(rotation: Rotation): Error | null {
       return refreshTokenInvalid();
     case 'late':
       return storeUnavailable({ retryAfterSeconds: 1 });
+    case 'rewound':
+      return stateRewound({ retryAfterSeconds: 30 });
   }
 }
 
@@ -131,17 +138,35 @@ export async function checkPresented(
 }
 
 /**
+ * What this copy has read of revocations is asked, too: whatever the row says, what was revoked gets no new pair. Throws
+ * `refresh_token_reused`, `session_ended` (401).
+ */
+function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string, family: Rotation): void {
+  const reason = revocations.check({
+    jti: '',
+    fid,
+    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
+    sub: family.userId,
+    client_id: family.clientId,
+    ue: family.userEpoch,
+    ce: family.clientEpoch,
+  });
+  if (reason !== null) throw reason === 'family_reused' ? refreshTokenReused() : sessionEnded();
+}
+
+/**
  * Rotates the family of a checked token, or answers its repetition with the same successor.
  * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401),
  * `refresh_grace_spent` (429), `store_unavailable`, `key_ring_behind` (503).
  */
 export async function rotateFamily(
-  ports: HasRefreshFamilies & HasRefreshSecrets & HasIncarnation,
+  ports: HasRefreshFamilies & HasRefreshSecrets & HasFamilyRevocations,
   checked: CheckedRefreshToken,
   presentedBy: PresentedBy,
   caller: Caller,
 ): Promise<RotatedFamily> {
   const { familyBytes, generation, nonce, boundClientId } = checked;
+  const familyId = uuidFromBytes(familyBytes);
   const actor = auditActor(caller);
   const rotation = await ports.refreshFamilies
     .submit({
@@ -165,12 +190,13 @@ export async function rotateFamily(
   verdictCounters[rotation.verdict].add(1);
   const refusal = refusalOf(rotation);
   if (refusal !== null) throw refusal;
+  assertNotRevokedHere(ports, familyId, rotation);
   const key = ports.keyRing.secretVersion('refresh', rotation.kv);
   if (key === undefined) throw keyRingBehind();
   const successor = { kv: rotation.kv, familyBytes, generation: generation + 1, nonce };
   return {
     verdict: rotation.verdict as Granted,
-    familyId: uuidFromBytes(familyBytes),
+    familyId,
     userId: rotation.userId,
     email: rotation.email,
     isEmailVerified: rotation.isEmailVerified,

@@ -90,8 +90,8 @@ describe('a client’s own token', () => {
   test('is given to nobody when it cannot be signed, or the database has lost commits', async () => {
     const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
     expect(await outcomeOf(issue({}, client, { keyRing }))).toBe('signing_unavailable');
-    const state = () => ({ ...world.ports.revocations.state(), rewound: true });
-    expect(await outcomeOf(issue({}, client, { revocations: { ...world.ports.revocations, state } }))).toBe(
+    const issuingRefusal = () => 'state_rewound' as const;
+    expect(await outcomeOf(issue({}, client, { revocations: { ...world.ports.revocations, issuingRefusal } }))).toBe(
       'state_rewound',
     );
   });

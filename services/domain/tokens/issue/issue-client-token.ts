@@ -9,7 +9,9 @@ import { tokenIssued } from '../audit-events.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
 import { confirmationOf, rememberToken } from '../families/family-token.ts';
-import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
+import type { HasDatabaseGuard } from '../revocations/database-guard.ts';
+import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
+import { stateRewound } from '../revocations/revocations-contract.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
@@ -22,7 +24,7 @@ const DEADLINE_MS = 1_500;
 
 /** @param groupCommit false: one statement a token, to measure what company saves */
 export function createClientTokenLog(
-  ports: Pick<Ports, 'hotSql' | 'clock'>,
+  ports: Pick<Ports, 'hotSql' | 'clock'> & HasDatabaseGuard,
   groupCommit: boolean,
   deadlineMs = DEADLINE_MS,
 ): ClientTokenLog {
@@ -38,7 +40,11 @@ export function createClientTokenLog(
     isRepeatable: () => true,
     run: async (rows) => {
       turn += 1;
-      await recordClientTokens(ports.hotSql, rows, turn);
+      const isKnown = await recordClientTokens(ports.hotSql, rows, turn, await ports.databaseGuard.expected());
+      if (!isKnown) {
+        ports.databaseGuard.doubt();
+        throw stateRewound({ retryAfterSeconds: 30 });
+      }
       return new Array<void>(rows.length);
     },
   });
@@ -101,7 +107,7 @@ export async function issueClientToken(
   input: ClientTokenInput,
   caller: Caller,
 ): Promise<ClientTokenAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const startedAt = ports.clock.monotonic();
   const client = caller.kind === 'client' && caller.by === 'client' ? ports.access.client(caller.clientId) : undefined;
   // It may have been disabled since its secret was checked, while its body was read.

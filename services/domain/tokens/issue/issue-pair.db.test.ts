@@ -308,7 +308,7 @@ describe('a retry with the same key', () => {
 
 test('a rewound database begins no login', async () => {
   const { revocations } = world.ports;
-  const rewound = { ...revocations, state: () => ({ ...revocations.state(), rewound: true }) };
+  const rewound = { ...revocations, issuingRefusal: () => 'state_rewound' as const };
   const userId = await newUser();
   expect(await outcomeOf(issue(testCaller, { userId }, { revocations: rewound }))).toBe('state_rewound');
   expect(await familiesOf(userId)).toEqual([]);

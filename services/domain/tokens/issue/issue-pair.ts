@@ -14,7 +14,7 @@ import { roleNotHeld, scopeInvalid, userUnknown } from '../errors.ts';
 import { createFamily, type NewFamily } from '../families/create-family.ts';
 import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from '../families/family-token.ts';
 import { sessionEnded } from '../families/refresh-errors.ts';
-import { assertNotRewound, type HasRevocations } from '../revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { idempotentRequest, workOnce } from './idempotency.ts';
@@ -155,7 +155,7 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
 }
 
 async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
-  assertNotRewound(ports.revocations);
+  assertMayIssue(ports.revocations);
   const login = loginFor(ports, input, caller);
   if (login === null) return refuse(ports, input, caller);
   const client = ports.access.client(login.clientId);

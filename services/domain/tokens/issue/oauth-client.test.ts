@@ -30,7 +30,7 @@ test('a client that was disabled or deleted while its body was read is nobody an
   expect(outcomeOfCall(() => oauthClient({ access }, 'service', proved))).toBe('client_unauthenticated');
   const ports = {
     access,
-    revocations: { state: () => ({ rewound: false }) },
+    revocations: { issuingRefusal: () => null },
     clock: { monotonic: () => 0 },
   } as unknown as Parameters<typeof issueClientToken>[0];
   await expect(issueClientToken(ports, {}, proved)).rejects.toMatchObject({ code: 'client_unauthenticated' });

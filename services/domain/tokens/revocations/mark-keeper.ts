@@ -1,11 +1,13 @@
-import type { Log, MarkStore, Marks, Sql } from '../../ports.ts';
+import type { Log, MarkStore, Marks, ShownState, Sql } from '../../ports.ts';
 import { isDatabaseUnused } from './revocations.store.ts';
-import { higherMarks, type ShownState, standingOf } from './state-poll-marks.ts';
+import { higherMarks, standingOf } from './state-poll-marks.ts';
 
 /** `rewound`: nothing it said may be used. `returned`: trusted again, and everything is to be read anew. */
 type Trust = 'trusted' | 'returned' | 'rewound';
 
 export type MarkKeeper = {
+  /** The highest state ever seen, here or in the store, whether or not the database is still at it. */
+  high(): Marks | null;
   /**
    * The marks to judge the next answer by; null: `read` them first. Take them before asking: other processes raise
    * them meanwhile, and an answer that was under way is not behind those.
@@ -61,6 +63,7 @@ export function createMarkKeeper({ marks: store, sql, log }: MarkKeeperDeps): Ma
   }
 
   return {
+    high: () => high,
     known: () => (isRewound ? null : high),
     async read() {
       const stored = await store.read();

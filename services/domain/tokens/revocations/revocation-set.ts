@@ -1,4 +1,5 @@
 import type { Clock, Log } from '../../ports.ts';
+import type { PolledGuard } from './database-guard.ts';
 import { createRevocationLog, type RevocationEntry } from './revocation-log.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 
@@ -20,6 +21,8 @@ export type RevocableClaims = {
 
 type RevocationReason = 'revoked' | 'session_ended' | 'family_reused';
 
+type Refusal = 'state_rewound' | 'revocation_state_stale';
+
 type RevocationState = {
   readonly fresh: boolean;
   readonly rewound: boolean;
@@ -38,8 +41,10 @@ export type RevocationSet = {
   isKeyRevoked(kid: string): boolean;
   /** Lowest `ue` still accepted of this user, if a cut-off lives. */
   userEpoch(userId: string): number | undefined;
-  /** Why nothing may be judged now; null when it may. */
-  refusal(): 'state_rewound' | 'revocation_state_stale' | null;
+  /** Why no token may be validated now; null when it may. */
+  refusal(): Refusal | null;
+  /** Why nothing may be issued, refreshed or revoked now: as `refusal`, and after a lost connection until a poll is confirmed. */
+  issuingRefusal(): Refusal | null;
   state(): RevocationState;
   /** Whether what is held is a complete answer of the database asked at or after this monotonic time. */
   isConfirmedSince(monotonicMs: number): boolean;
@@ -75,16 +80,22 @@ export type HasRevocationPush = { readonly announceRevocations: () => void | Pro
 /** Throws `stateRewound` or `revocationStateStale` (503) unless a token can be judged now. */
 export function assertFresh(revocations: RevocationSet): void {
   const refusal = revocations.refusal();
-  if (refusal === null) return;
-  throw refusal === 'state_rewound'
-    ? stateRewound({ retryAfterSeconds: 30 })
-    : revocationStateStale({ retryAfterSeconds: 1 });
+  if (refusal !== null) throw refused(refusal);
 }
 
-/** Throws `stateRewound` (503): a rewound database issues nothing. Stale copies may issue; see `ue` and `ce`. */
-export function assertNotRewound(revocations: RevocationSet): void {
-  if (revocations.state().rewound) throw stateRewound({ retryAfterSeconds: 30 });
+/**
+ * Throws `stateRewound` or `revocationStateStale` (503) unless something can be issued, refreshed or revoked now. It
+ * spares the work: what is written is compared again where it is written (`database-guard.ts`).
+ */
+export function assertMayIssue(revocations: Pick<RevocationSet, 'issuingRefusal'>): void {
+  const refusal = revocations.issuingRefusal();
+  if (refusal !== null) throw refused(refusal);
 }
+
+const refused = (refusal: Refusal): Error =>
+  refusal === 'state_rewound'
+    ? stateRewound({ retryAfterSeconds: 30 })
+    : revocationStateStale({ retryAfterSeconds: 1 });
 
 export type RevocationSetOptions = {
   readonly clock: Clock;
@@ -92,13 +103,15 @@ export type RevocationSetOptions = {
   readonly stalenessBoundMs: number;
   /** Entries beyond which single revocations are collapsed into epochs. */
   readonly budget: number;
+  /** Of a process that has a poll. */
+  readonly databaseGuard?: Pick<PolledGuard, 'isInDoubt'>;
 };
 
 /** Share of the budget from which on superfluous entries are dropped, and the operator is told. */
 const CROWDED = 0.8;
 
 export function createRevocationSet(options: RevocationSetOptions): RevocationMemory {
-  const { clock, log, stalenessBoundMs, budget } = options;
+  const { clock, log, stalenessBoundMs, budget, databaseGuard } = options;
   const held = createRevocationLog(clock, budget * CROWDED);
   const { jti, sid, family, user, client, key } = held.byName;
   let epoch = 0;
@@ -110,6 +123,11 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
   const listeners = new Set<() => void>();
 
   const ageMs = (): number => clock.monotonic() - confirmedAt;
+
+  function refusal(): Refusal | null {
+    if (rewound) return 'state_rewound';
+    return ageMs() > stalenessBoundMs ? 'revocation_state_stale' : null;
+  }
 
   function alert(): void {
     const entries = held.size();
@@ -149,10 +167,8 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     isSessionEnded: (id) => sid.has(id),
     isKeyRevoked: (kid) => key.has(kid),
     userEpoch: (userId) => user.get(userId)?.tokenEpoch ?? undefined,
-    refusal: () => {
-      if (rewound) return 'state_rewound';
-      return ageMs() > stalenessBoundMs ? 'revocation_state_stale' : null;
-    },
+    refusal,
+    issuingRefusal: () => refusal() ?? (databaseGuard?.isInDoubt() ? 'revocation_state_stale' : null),
     state: () => {
       const age = ageMs();
       return {

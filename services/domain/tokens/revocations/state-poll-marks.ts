@@ -1,7 +1,4 @@
-import type { Marks } from '../../ports.ts';
-
-/** What a database shows of itself. */
-export type ShownState = Marks & { readonly replaced: readonly string[] };
+import type { Marks, ShownState } from '../../ports.ts';
 
 /**
  * How a database stands to its marks.

@@ -37,6 +37,8 @@ describe('age', () => {
     for (let failure = 0; failure < 3; failure += 1) {
       world.monotonicMs += 1_000;
       const done = world.poll.wake();
+      // After a failure the marks are read first.
+      await turn();
       world.asked.at(-1)!.answer(new Error('gone'));
       await done;
     }

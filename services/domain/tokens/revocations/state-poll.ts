@@ -1,12 +1,12 @@
 import { revocationVisibility } from '../../../../observability/metrics/revocations.ts';
-import type { Ports, Sql } from '../../ports.ts';
+import type { Marks, Ports, ShownState, Sql } from '../../ports.ts';
 import { createSharedTurns } from '../../shared-turns.ts';
 import { createVersionFollower } from '../version-follower.ts';
+import type { PolledGuard } from './database-guard.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
 import { followNews, tellCopies } from './revocation-news.cache.ts';
 import type { RevocationMemory } from './revocation-set.ts';
 import { beatFeed, FEED_PAGE_SIZE, type FeedPage, readFeed } from './revocations.store.ts';
-import type { ShownState } from './state-poll-marks.ts';
 
 /** What a complete answer of the database said, for those who hold other state in memory. */
 export type ConfirmedState = {
@@ -23,6 +23,7 @@ export type StatePollDeps = Pick<Ports, 'sql' | 'redis' | 'clock' | 'log' | 'mar
   /** A connection of its own to the primary: polls must not wait behind requests. */
   readonly pollSql: Sql;
   readonly revocations: RevocationMemory;
+  readonly databaseGuard: PolledGuard;
   readonly pollIntervalMs: number;
   /** Reload what `keys_version` counts; called at the first answer, too, and again until it succeeds. */
   readonly onKeysVersion: () => Promise<unknown>;
@@ -55,7 +56,7 @@ type Sent = { readonly atMs: number; readonly atWallMs: number };
 
 /** Keeps the revocation set, and the versions beside it, as the database has them. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
-  const { clock, log, revocations } = deps;
+  const { clock, log, revocations, databaseGuard } = deps;
   const marks = createMarkKeeper({ marks: deps.marks, sql: deps.pollSql, log });
   const keys = createVersionFollower('keys', deps.onKeysVersion, log);
   const access = createVersionFollower('access', deps.onAccessVersion, log);
@@ -79,13 +80,33 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     } catch (err) {
       if (!hasFailed && !closed) log.warn({ err }, 'revocations could not be read');
       hasFailed = true;
+      databaseGuard.unsettle();
     }
   });
+  databaseGuard.follow({ seen: marks.high, wake: () => turns.take('push') });
+
+  /**
+   * The marks to judge the next answer by, from their store. Another copy may have seen more than this one before a
+   * connection was lost; where they cannot be read then, validation goes on by those that are known.
+   */
+  async function readMarks(): Promise<{ readonly held: Marks | null; readonly settles: boolean }> {
+    try {
+      return { held: await marks.read(), settles: true };
+    } catch (err) {
+      const held = marks.known();
+      if (held === null) throw err;
+      log.warn({ err }, 'the marks cannot be read after a lost connection: nothing is issued');
+      return { held, settles: false };
+    }
+  }
 
   /** Reads pages until one is not full; only then is the set complete as of that page's sending. */
   async function readAll(source: Source): Promise<void> {
     for (;;) {
-      const before = marks.known() ?? (await marks.read());
+      const doubts = databaseGuard.doubts();
+      const known = databaseGuard.isInDoubt() ? null : marks.known();
+      const { held, settles } = known ? { held: known, settles: true } : await readMarks();
+      const settle = (): void => (settles ? databaseGuard.settle(doubts) : undefined);
       const sent = { atMs: clock.monotonic(), atWallMs: clock.now() };
       const from = cursor;
       const page = await readFeed(deps.pollSql, from);
@@ -93,8 +114,8 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       if (page.isStandby)
         throw new Error('the database asked for revocations is a standby; DATABASE_URL must name the primary');
 
-      const trust = await marks.judge(shownBy(page), before);
-      if (trust === 'rewound') return refuse();
+      const trust = await marks.judge(shownBy(page), held);
+      if (trust === 'rewound') return refuse(settle);
       if (trust === 'returned' || revocations.state().incarnation !== page.incarnation) reset(page.incarnation);
       revocations.setRewound(false);
       // The set was emptied: this page began where the old one ended.
@@ -106,12 +127,18 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
 
       cursor = Math.max(cursor, page.epoch);
       if (isLoaded) recordVisibility(page, clock.monotonic() - sent.atMs, source);
-      return confirm(page, sent);
+      confirm(page, sent);
+      settle();
+      // Another connection was lost meanwhile.
+      if (settles && databaseGuard.isInDoubt()) void turns.take('poll');
+      return;
     }
   }
 
-  function refuse(): void {
+  function refuse(settle: () => void): void {
     revocations.setRewound(true);
+    // No doubt: each statement is compared with the marks, and refused.
+    settle();
     known.resolve();
   }
 

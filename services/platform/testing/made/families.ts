@@ -8,19 +8,14 @@ import {
   type NewFamily,
 } from '../../../domain/tokens/families/create-family.ts';
 import type { CheckedRefreshToken, RefreshSecrets } from '../../../domain/tokens/families/refresh-token-format.ts';
-import {
-  createRefreshFamilies,
-  type HasRefreshFamilies,
-  type HasRefreshSecrets,
-  type RefreshFamilySettings,
-} from '../../../domain/tokens/families/rotate-families.ts';
+import { createRefreshFamilies, type RefreshFamilySettings } from '../../../domain/tokens/families/rotate-families.ts';
 import {
   checkPresented,
-  type HasIncarnation,
   type PresentedBy,
   type RotatedFamily,
   rotateFamily,
 } from '../../../domain/tokens/families/rotate-family.ts';
+import { createPolledGuard } from '../../../domain/tokens/revocations/database-guard.ts';
 import { systemClock, systemRandom } from '../../crypto/system.ts';
 import { createPool, createSql, createTransact } from '../../postgres/pool.ts';
 import { createPatientPool, PATIENCE_MS, patient } from '../patient-stores.ts';
@@ -73,7 +68,7 @@ export type FamilyCopyOptions = {
 export type FamilyCopy = {
   readonly pool: pg.Pool;
   readonly hotPool: pg.Pool;
-  readonly ports: HasRefreshFamilies & HasRefreshSecrets & HasIncarnation;
+  readonly ports: Parameters<typeof rotateFamily>[0];
   /** Statements sent by the hot pool. */
   statements(): number;
   announced(): number;
@@ -100,7 +95,12 @@ export function createFamilyCopy(options: FamilyCopyOptions): FamilyCopy {
   let announced = 0;
   const common = {
     keyRing: options.secrets,
-    revocations: { state: () => ({ incarnation: options.incarnation }) },
+    revocations: {
+      state: () => ({ incarnation: options.incarnation }),
+      check: () => null,
+      issuingRefusal: () => null,
+    },
+    databaseGuard: createPolledGuard(),
   };
   const refreshFamilies = createRefreshFamilies(
     {

@@ -2,6 +2,7 @@ import { useIdentifierKey } from '../../../domain/audit/audit-context.ts';
 import type { Caller, Sql } from '../../../domain/ports.ts';
 import type { RotatedFamily } from '../../../domain/tokens/families/rotate-family.ts';
 import { isAppError } from '../../define/error.ts';
+import { defineStatement } from '../../define/statement.ts';
 import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '../made/families.ts';
 
 /** One API copy as a process of its own: takes refresh tokens from its parent, answers verdict and successor. */
@@ -38,7 +39,7 @@ function mutated(sql: Sql, [from, to]: readonly [string, string]): Sql {
   return {
     query: (statement, values) => {
       if (!statement.text.includes(from)) throw new Error('the mutation fits nothing');
-      return sql.query({ name: `${statement.name}Mutant`, text: statement.text.replace(from, to) }, values);
+      return sql.query(defineStatement(`${statement.name}Mutant`, statement.text.replace(from, to)), values);
     },
   };
 }

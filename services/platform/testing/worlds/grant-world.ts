@@ -96,7 +96,7 @@ export async function openGrantWorld({ clients, env = {} }: GrantWorldOptions = 
   const access = createAccessDirectory(deps, { unvetted: clientSettings });
   await access.load();
   const documents: GrantWorld['documents'] = new Map();
-  const outside = { ...deps, access, hotSql: deps.sql };
+  const outside = { ...deps, access, hotSql: deps.sql, databaseGuard: people.databaseGuard };
   const ports: GrantPorts = {
     ...outside,
     clientSettings,

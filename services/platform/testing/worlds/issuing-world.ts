@@ -1,4 +1,5 @@
 // For tests only: tokens issued, refreshed, revoked and judged on real stores, by calls; no HTTP comes in.
+
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,7 @@ import {
   createStateConfirmation,
   type HasStateConfirmation,
 } from '../../../domain/tokens/revocations/confirm-state.ts';
+import { createPolledGuard, type PolledGuard } from '../../../domain/tokens/revocations/database-guard.ts';
 import { createRevocationSet } from '../../../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
 import type { RevokePorts } from '../../../domain/tokens/revoke-token.ts';
@@ -48,7 +50,7 @@ type IssuingPorts = IssuePorts &
   HasStepUp &
   HasStateConfirmation &
   HasKeysChanged &
-  Pick<Ports, 'log' | 'vault'>;
+  Pick<Ports, 'log' | 'vault' | 'hotSql'> & { readonly databaseGuard: PolledGuard };
 
 /** What one API copy gives the use-cases of tokens. */
 export type IssuingCopy = {
@@ -81,18 +83,25 @@ async function openCopy(
   clock: Clock = systemClock,
 ) {
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...env });
+  const databaseGuard = createPolledGuard();
+  const shared = { url: databaseUrl, onLost: databaseGuard.doubt };
   const pools = {
-    main: createPatientPool({ url: databaseUrl, connections: 8, applicationName: 'test' }),
-    hot: createPatientPool({ url: databaseUrl, connections: 4, applicationName: 'test-hot', genericPlans: true }),
-    poll: createPatientPool({ url: databaseUrl, connections: 1, applicationName: 'test-poll' }),
+    main: createPatientPool({ ...shared, connections: 8, applicationName: 'test' }),
+    hot: createPatientPool({ ...shared, connections: 4, applicationName: 'test-hot', genericPlans: true }),
+    poll: createPatientPool({ ...shared, connections: 1, applicationName: 'test-poll' }),
   };
   const redis = await connectPatientRedis(redisUrl);
   const outside = {
-    sql: createSql(pools.main),
+    databaseGuard,
+    sql: createSql(pools.main, databaseGuard),
     hotSql: createSql(pools.hot),
-    transact: createTransact(pools.main, (err) => {
-      throw err;
-    }),
+    transact: createTransact(
+      pools.main,
+      (err) => {
+        throw err;
+      },
+      databaseGuard,
+    ),
     redis,
     clock,
     random: systemRandom,
@@ -110,6 +119,7 @@ async function openCopy(
     ...outside,
     stalenessBoundMs: PATIENCE_MS,
     budget: config.stores.revocationBudget,
+    databaseGuard,
   });
   const poll = createStatePoll({
     ...outside,

@@ -1,4 +1,5 @@
 // For tests only: the use-cases of people on real stores, called where they are; no HTTP comes in.
+
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { createSocialProviders } from '../../../domain/identity/social/providers
 import { ensureKeys } from '../../../domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '../../../domain/keys/key-ring.ts';
 import type { Caller, Log, PasswordHasher, Redis } from '../../../domain/ports.ts';
+import { createPolledGuard, type PolledGuard } from '../../../domain/tokens/revocations/database-guard.ts';
 import { createRevocationSet, type RevocationMemory } from '../../../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../../config/identity.ts';
@@ -62,6 +64,7 @@ export type PeopleWorld = {
   readonly keyRing: KeyRing;
   readonly access: AccessDirectory;
   readonly revocations: RevocationMemory;
+  readonly databaseGuard: PolledGuard;
   readonly poll: StatePoll;
   readonly hasher: Hasher;
   readonly deps: PeoplePorts;
@@ -91,12 +94,13 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
   const config = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...patience, ...options.env });
   const log = options.log ?? quietLog;
   const deadlines = isHurried ? { statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 } : patient;
-  const shared = { url: options.databaseUrl, ...deadlines };
+  const databaseGuard = createPolledGuard();
+  const shared = { url: options.databaseUrl, ...deadlines, onLost: databaseGuard.doubt };
   const pool = createPool({ ...shared, connections: 16, applicationName: 'test' });
   const pollPool = createPool({ ...shared, connections: 1, applicationName: 'test-poll' });
-  const sql = createSql(pool);
+  const sql = createSql(pool, databaseGuard);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'after a commit');
-  const transact = createTransact(pool, onAfterCommitError);
+  const transact = createTransact(pool, onAfterCommitError, databaseGuard);
   const redis = isHurried ? connectRedis(options.redisUrl, () => {}) : await connectPatientRedis(options.redisUrl);
   const clock = systemClock;
   const random = systemRandom;
@@ -113,6 +117,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
     log,
     stalenessBoundMs: config.stores.stalenessBoundMs,
     budget: config.stores.revocationBudget,
+    databaseGuard,
   });
   const poll = createStatePoll({
     sql,
@@ -122,6 +127,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
     log,
     marks: createFileMarks(marksDir),
     revocations,
+    databaseGuard,
     pollIntervalMs: config.stores.pollIntervalMs,
     onKeysVersion: () => keyRing.load(),
     onAccessVersion: () => access.load(),
@@ -135,7 +141,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
     ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
   });
   const portHasher: PasswordHasher = hasher;
-  const authDatabase = createPrismaDatabase(pool, onAfterCommitError);
+  const authDatabase = createPrismaDatabase(pool, onAfterCommitError, databaseGuard);
   const auth = createAuth(
     {
       sql,
@@ -193,6 +199,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
     keyRing,
     access,
     revocations,
+    databaseGuard,
     poll,
     hasher,
     deps,

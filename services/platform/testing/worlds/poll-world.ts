@@ -1,6 +1,7 @@
 // For tests only: a state poll whose database, marks, Redis and clocks are the test's own, answered by hand.
 
 import type { Log, MarkStore, Marks, Redis, Row, Sql } from '../../../domain/ports.ts';
+import { createPolledGuard, type PolledGuard } from '../../../domain/tokens/revocations/database-guard.ts';
 import { createRevocationSet, type RevocationMemory } from '../../../domain/tokens/revocations/revocation-set.ts';
 import { FEED_PAGE_SIZE } from '../../../domain/tokens/revocations/revocations.store.ts';
 import { type ConfirmedState, createStatePoll, type StatePoll } from '../../../domain/tokens/revocations/state-poll.ts';
@@ -41,6 +42,7 @@ export type PollWorld = {
   failingReload: string | null;
   readonly confirmed: ConfirmedState[];
   readonly set: RevocationMemory;
+  readonly databaseGuard: PolledGuard;
   readonly poll: StatePoll;
   /** As another copy tells us by Redis. */
   tellEntry(fields: Record<string, string>): void;
@@ -128,7 +130,8 @@ export function createPollWorld(): PollWorld {
     world.reloads.push(what);
     if (world.failingReload === what) throw new Error('not now');
   };
-  const set = createRevocationSet({ clock, log, stalenessBoundMs: 2_000, budget: 1_000 });
+  const databaseGuard = createPolledGuard();
+  const set = createRevocationSet({ clock, log, stalenessBoundMs: 2_000, budget: 1_000, databaseGuard });
   const poll = createStatePoll({
     sql,
     redis,
@@ -137,6 +140,7 @@ export function createPollWorld(): PollWorld {
     marks,
     pollSql,
     revocations: set,
+    databaseGuard,
     pollIntervalMs: 1_000_000,
     onKeysVersion: reload('keys'),
     onAccessVersion: reload('access'),
@@ -158,6 +162,7 @@ export function createPollWorld(): PollWorld {
     failingReload: null,
     confirmed: [],
     set,
+    databaseGuard,
     poll,
     tellEntry: (fields) => onEntry(fields),
     revoke(jti) {

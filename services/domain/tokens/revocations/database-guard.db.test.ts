@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createPool, createSql, createTransact } from '../../../platform/postgres/pool.ts';
+import { loginFlows } from '../../../platform/testing/flows/login-flows.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { patient } from '../../../platform/testing/patient-stores.ts';
+import { testCaller } from '../../../platform/testing/ports.ts';
+import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
+import { recordEvent } from '../../audit/record-event.ts';
+import type { Caller, Marks } from '../../ports.ts';
+import { tokenIssued } from '../audit-events.ts';
+import { issueClientToken } from '../issue/issue-client-token.ts';
+import { issuePair } from '../issue/issue-pair.ts';
+import { revokeToken } from '../revoke-token.ts';
+import { createMarkedGuard } from './database-guard.ts';
+
+let world: IssuingWorld;
+let flows: ReturnType<typeof loginFlows>;
+let client: Caller & { kind: 'client' };
+let login: Awaited<ReturnType<ReturnType<typeof loginFlows>['newLogin']>>;
+let state: { incarnation: string; revocation_epoch: number; beat: number };
+
+beforeAll(async () => {
+  world = await openIssuingWorld();
+  flows = loginFlows(world);
+  client = await world.newClient(['reports']);
+  login = await flows.newLogin();
+  const dead = await flows.newLogin();
+  await revokeToken(world.ports, { kind: 'family_id', value: dead.familyId, reason: 'test' }, testCaller);
+});
+afterAll(() => world?.close());
+
+/** Of a copy that does not know better: what refuses is the statement itself. */
+const unaware = () => ({
+  ...world.ports,
+  revocations: { ...world.ports.revocations, issuingRefusal: () => null },
+});
+
+const acts: [string, () => Promise<unknown>][] = [
+  ['rotates no refresh token', () => flows.refresh(login.refreshToken, {}, unaware())],
+  ['gives no client a token', () => issueClientToken(unaware(), {}, client)],
+  ['begins no login', () => issuePair(unaware(), { userId: login.userId }, testCaller)],
+  [
+    'acknowledges no revocation',
+    () => revokeToken(unaware(), { kind: 'family_id', value: login.familyId, reason: 'test' }, testCaller),
+  ],
+  [
+    'writes no audit event by itself',
+    () => recordEvent(unaware().sql, testCaller, tokenIssued, { outcome: 'refused', detail: {} }),
+  ],
+];
+
+const behind: [string, string][] = [
+  ['fewer revocations', 'revocation_epoch = revocation_epoch - 1'],
+  ['an older beat', 'beat = beat - 1'],
+  ['another history', 'incarnation = gen_random_uuid()'],
+];
+
+const written = async () =>
+  world.rows(`SELECT (SELECT count(*) FROM audit_outbox) AS events, (SELECT count(*) FROM revocations) AS revocations,
+    (SELECT count(*) FROM refresh_families) AS families, (SELECT sum(generation) FROM refresh_families) AS generations,
+    (SELECT sum(issued) FROM token_totals) AS issued`);
+
+describe.each(behind)('a database with %s than this copy has seen', (_what, change) => {
+  afterEach(async () => {
+    await world.rows('UPDATE feed_state SET incarnation = $1, revocation_epoch = $2, beat = $3', [
+      state.incarnation,
+      state.revocation_epoch,
+      state.beat,
+    ]);
+    await world.poll.wake();
+    expect(world.ports.revocations.issuingRefusal()).toBeNull();
+  });
+
+  test.each(acts)('%s', async (_act, work) => {
+    await world.poll.wake();
+    const before = await written();
+    [state] = (await world.rows('SELECT incarnation, revocation_epoch, beat FROM feed_state')) as [typeof state];
+    await world.rows(`UPDATE feed_state SET ${change}`);
+    expect(await outcomeOf(work())).toBe('state_rewound');
+    expect(await written()).toEqual(before);
+    await world.poll.wake();
+    expect(world.ports.revocations.refusal()).toBe('state_rewound');
+  });
+});
+
+describe('a process without a poll', () => {
+  const state = async (): Promise<Marks> => {
+    const [row] = await world.rows('SELECT incarnation, revocation_epoch::int AS epoch, beat::int FROM feed_state');
+    return { incarnation: row?.incarnation, revocationEpoch: row?.epoch, beat: row?.beat };
+  };
+  const opened: { end(): Promise<void> }[] = [];
+  afterEach(() => Promise.all(opened.splice(0).map((pool) => pool.end())));
+  const openWith = (marks: Parameters<typeof createMarkedGuard>[0]) => {
+    const guard = createMarkedGuard(marks);
+    const pool = createPool({
+      ...patient,
+      url: world.databaseUrl,
+      connections: 2,
+      applicationName: 'test',
+      onLost: guard.doubt,
+    });
+    opened.push(pool);
+    const record = () =>
+      recordEvent(createSql(pool, guard), testCaller, tokenIssued, { outcome: 'refused', detail: {} });
+    const lose = async () => {
+      const [pid] = (await pool.query('SELECT pg_backend_pid() AS pid')).rows;
+      await world.rows('SELECT pg_terminate_backend($1)', [pid.pid]);
+      await expect.poll(() => pool.totalCount).toBe(0);
+    };
+    return { record, lose, transact: createTransact(pool, () => {}, guard) };
+  };
+
+  test('writes to no database that is behind the marks, and does once it is at them again', async () => {
+    const here = await state();
+    let marks = { ...here, beat: here.beat + 1_000_000 };
+    const { record, lose } = openWith({ read: async () => marks });
+    expect(await outcomeOf(record())).toBe('state_rewound');
+    // Marks never go back by themselves, so what was seen of them stands: the database must come up to it.
+    await world.rows('UPDATE feed_state SET beat = beat + 1000000');
+    expect(await outcomeOf(record())).toBe('ok');
+    marks = { ...marks, beat: marks.beat + 1_000_000 };
+    expect(await outcomeOf(record())).toBe('ok');
+    // Another database may come after a lost connection: the marks are read again.
+    await lose();
+    expect(await outcomeOf(record())).toBe('state_rewound');
+    await world.rows('UPDATE feed_state SET beat = beat + 1000000');
+    expect(await outcomeOf(record())).toBe('ok');
+  });
+
+  test('goes on where the loss of what the marks name was accepted, and where there are no marks', async () => {
+    const lost = randomUUID();
+    await world.rows('UPDATE feed_state SET replaced = replaced || $1::uuid', [lost]);
+    expect(
+      await outcomeOf(
+        openWith({ read: async () => ({ incarnation: lost, revocationEpoch: 900, beat: 9e12 }) }).record(),
+      ),
+    ).toBe('ok');
+    expect(await outcomeOf(openWith({ read: async () => null }).record())).toBe('ok');
+    expect(
+      await outcomeOf(openWith({ read: async () => ({ ...(await state()), incarnation: randomUUID() }) }).record()),
+    ).toBe('state_rewound');
+  });
+
+  test('holds the database to what its own transactions have shown', async () => {
+    const { record } = openWith({ read: async () => null });
+    expect(await outcomeOf(record())).toBe('ok');
+    await world.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch - 1');
+    expect(await outcomeOf(record())).toBe('state_rewound');
+    await world.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch + 1');
+    expect(await outcomeOf(record())).toBe('ok');
+  });
+});
