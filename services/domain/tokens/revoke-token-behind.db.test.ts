@@ -167,27 +167,37 @@ describe('a copy that has not heard of the newest keys', () => {
     };
     expect(await outcomeOf(asked.introspect())).toBe('key_ring_behind');
     expect(await outcomeOf(asked.explain())).toBe('key_ring_behind');
-    expect(await outcomeOf(asked.exchange())).toBe('key_ring_behind');
+    // Nothing is issued after a lost connection, whatever the keys.
+    expect(await outcomeOf(asked.exchange())).toBe('revocation_state_stale');
     await link.restore();
+    await behind.poll.wake();
     expect(await asked.introspect()).toMatchObject({ active: true });
     expect(await asked.explain()).toEqual({ ended: false });
     expect(await outcomeOf(asked.exchange())).toBe('ok');
   });
 
   test('refreshes and looks at logins of a newer server key, or says that it cannot', async () => {
+    const presentedBy = { clientId: null, isAuthenticated: false };
+    await replaceServerKeyUnheard();
+    const { refreshToken: unheard } = await newPerson(world);
+    expect(await outcomeOf(refreshToken(behind.ports, { refreshToken: unheard, presentedBy }, testCaller))).toBe('ok');
     await link.cut();
     await replaceServerKeyUnheard();
     const { refreshToken: first, bearer } = await newPerson(world);
     expect(first).not.toMatch(/^sp_rt_1\./);
-    const input = { refreshToken: first, presentedBy: { clientId: null, isAuthenticated: false } };
+    const input = { refreshToken: first, presentedBy };
     const asked = {
       introspect: () => introspectToken(behind.ports, first, client),
       explain: () => explainEnd(behind.ports, { token: first }),
       refresh: () => refreshToken(behind.ports, input, testCaller),
       revoke: () => end(behind, first),
     };
-    for (const ask of Object.values(asked)) expect(await outcomeOf(ask())).toBe('key_ring_behind');
+    expect(await outcomeOf(asked.introspect())).toBe('revocation_state_stale');
+    expect(await outcomeOf(asked.explain())).toBe('key_ring_behind');
+    expect(await outcomeOf(asked.refresh())).toBe('revocation_state_stale');
+    expect(await outcomeOf(asked.revoke())).toBe('key_ring_behind');
     await link.restore();
+    await behind.poll.wake();
     expect(await asked.introspect()).toMatchObject({ active: true });
     expect(await asked.explain()).toEqual({ ended: false });
     expect(await outcomeOf(asked.refresh())).toBe('ok');
