@@ -4,6 +4,7 @@ import { registry } from '../../../observability/metrics/instruments.ts';
 import { renderPrometheus } from '../../../observability/metrics/prometheus.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createPatientPool } from '../testing/patient-stores.ts';
+import { startTcpProxy } from '../testing/processes/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/stores.ts';
 import { createSql, createTransact } from './pool.ts';
 
@@ -70,4 +71,45 @@ test('a database that is read-only or has no room is 503 and counted under that 
   await full.end();
   await admin.end();
   await own.drop();
+});
+
+test('a lost connection is told before its statement fails, whether idle, at work or refused; an error of SQL is none', async () => {
+  const proxy = await startTcpProxy(database.url);
+  let lost = 0;
+  const onLost = (): void => {
+    lost += 1;
+  };
+  const pool = createPatientPool({ url: proxy.url, connections: 1, applicationName: 'test', onLost });
+  const sql = createSql(pool);
+  const killer = new pg.Client({ connectionString: database.url });
+  await killer.connect();
+  const pidOf = async () => (await sql.query<{ pid: number }>(ownPid))[0]!.pid;
+  /** How often it was told until the work failed. */
+  const toldWith = async (work: () => Promise<unknown>): Promise<number> => {
+    const before = lost;
+    await expect(work()).rejects.toMatchObject({ code: expect.stringMatching(/^(store_unavailable|22012|57014)$/) });
+    return lost - before;
+  };
+
+  expect(await toldWith(() => sql.query(defineStatement('testZero', 'SELECT 1 / 0')))).toBe(0);
+
+  const idle = await pidOf();
+  await killer.query('SELECT pg_terminate_backend($1, 60000)', [idle]);
+  await expect.poll(() => lost).toBe(1);
+
+  const busy = await pidOf();
+  const sleeping = () => sql.query(defineStatement('testSleepLong', 'SELECT pg_sleep(60)'));
+  const ended = toldWith(sleeping);
+  await expect
+    .poll(async () => (await killer.query('SELECT state FROM pg_stat_activity WHERE pid = $1', [busy])).rows[0]?.state)
+    .toBe('active');
+  await killer.query('SELECT pg_terminate_backend($1, 60000)', [busy]);
+  expect(await ended).toBeGreaterThan(0);
+
+  await pidOf();
+  await proxy.cut();
+  await expect.poll(() => pool.totalCount).toBe(0);
+  expect(await toldWith(() => sql.query(ownPid))).toBe(1);
+  await killer.end();
+  await pool.end();
 });

@@ -163,7 +163,7 @@ export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
   };
 }
 
-type ConnectionTransact = <T>(work: (tx: Tx, connection: pg.PoolClient) => Promise<T>) => Promise<T>;
+export type ConnectionTransact = <T>(work: (tx: Tx, connection: pg.PoolClient) => Promise<T>) => Promise<T>;
 
 /** Transactions on a pool. `afterCommit` actions run in order once COMMIT has answered; their failures are theirs. */
 export function createTransact(

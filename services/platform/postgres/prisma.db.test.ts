@@ -126,3 +126,15 @@ test('Postgres out of reach is store_unavailable, inside and outside of a transa
 test('what Prisma would run on another connection is refused', async () => {
   await expect(client.user.findUnique({ where: { id: 'x' } })).rejects.toThrow('findFirst');
 });
+
+test('where the database is older than expected nothing is written, in a transaction or alone; reading goes on', async () => {
+  const older = () => {
+    throw Object.assign(new Error('older'), { code: 'state_rewound' });
+  };
+  const guarded = createPrismaDatabase(pool, () => {}, { expected: async () => null, check: older });
+  const users = (guarded.client as PrismaClient).user;
+  const ada = person();
+  await expect(guarded.transact(() => users.create({ data: ada }))).rejects.toMatchObject({ code: 'state_rewound' });
+  await expect(guarded.unmask(() => users.create({ data: ada }))).rejects.toMatchObject({ code: 'state_rewound' });
+  expect(await guarded.unmask(() => users.findFirst({ where: { id: ada.id } }))).toBeNull();
+});

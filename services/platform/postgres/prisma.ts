@@ -3,7 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import type { DatabaseGuard, Transact, Tx } from '../../domain/ports.ts';
 import { PrismaClient } from './generated/client.ts';
-import { createConnectionTransact, translate } from './pool.ts';
+import { type ConnectionTransact, createConnectionTransact, translate } from './pool.ts';
 
 /** What a library that only knows Prisma is given, and how its queries join our transactions. */
 export type PrismaDatabase = {
@@ -34,7 +34,7 @@ export function createPrismaDatabase(
 ): PrismaDatabase {
   const scopes = new AsyncLocalStorage<Scope>();
   const openTransaction = createConnectionTransact(pool, onAfterCommitError, guard);
-  const adapter = new PrismaPg(poolInScope(pool, scopes, guard !== undefined));
+  const adapter = new PrismaPg(poolInScope(pool, scopes, guard && openTransaction));
   const prisma = new PrismaClient({ adapter }).$extends({
     query: {
       $allModels: {
@@ -89,15 +89,15 @@ const isWrite = (query: unknown): boolean =>
   /^\s*(insert|update|delete)\b/i.test(typeof query === 'string' ? query : String((query as { text?: unknown }).text));
 
 /**
- * The pool as Prisma sees it: queries go to the scope's connection, and their failures are remembered there. Outside of
- * a transaction it may read alone where there is a guard: nothing would compare the database of a write.
+ * The pool as Prisma sees it: queries go to the scope's connection, and their failures are remembered there.
+ * @param writeAlone gives a write outside of a transaction one of its own
  */
-function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>, isGuarded: boolean): pg.Pool {
+function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>, writeAlone?: ConnectionTransact): pg.Pool {
   const query = async (...args: Parameters<pg.Pool['query']>): Promise<unknown> => {
     const scope = scopes.getStore();
-    if (isGuarded && !scope?.connection && isWrite(args[0]))
-      throw new Error('a write of Prisma outside of our transactions');
     try {
+      if (writeAlone && !scope?.connection && isWrite(args[0]))
+        return await writeAlone(async (_tx, connection): Promise<unknown> => connection.query(...args));
       return await (scope?.connection ?? pool).query(...args);
     } catch (err) {
       if (scope) scope.failure ??= err;

@@ -16,7 +16,7 @@ export const patient = {
 };
 
 export const createPatientPool = (
-  settings: Pick<PoolSettings, 'url' | 'connections' | 'applicationName' | 'genericPlans'>,
+  settings: Pick<PoolSettings, 'url' | 'connections' | 'applicationName' | 'genericPlans' | 'onLost'>,
 ): pg.Pool => createPool({ ...patient, ...settings });
 
 /** Connected when it resolves: a command before that would be refused. */
