@@ -20,18 +20,19 @@ beforeAll(async () => {
   } as unknown as OAuthProvider;
 });
 
+const now = (): number => Math.floor(Date.now() / 1_000);
 const signed = (claims: JWTPayload = {}, by = key): Promise<string> =>
-  new SignJWT({ iss: ISSUER, aud: 'us', sub: 'a1', exp: Math.floor(Date.now() / 1_000) + 600, ...claims })
+  new SignJWT({ iss: ISSUER, aud: 'us', sub: 'a1', iat: now(), exp: now() + 600, ...claims })
     .setProtectedHeader({ alg: 'ES256' })
     .sign(by);
 
-const judge = (provider: OAuthProvider, idToken: string | undefined, isNonceNeeded: boolean): Promise<void> =>
-  checkIdToken(provider, idToken, { nonce: NONCE, isNonceNeeded });
+const judge = (provider: OAuthProvider, idToken: string | undefined, isNonceNeeded: boolean): Promise<unknown> =>
+  checkIdToken(provider, idToken, { clientId: 'us', nonce: NONCE, isNonceNeeded });
 const refused = { code: 'social_sign_in_refused' };
 
 describe('an ID token', () => {
   test.each([true, false])('of this attempt passes (nonce needed: %s)', async (isNeeded) => {
-    await expect(judge(openId, await signed({ nonce: NONCE }), isNeeded)).resolves.toBeUndefined();
+    await expect(judge(openId, await signed({ nonce: NONCE }), isNeeded)).resolves.toBe('a1');
   });
 
   test.each([true, false])('of another attempt is refused (nonce needed: %s)', async (isNeeded) => {
@@ -40,7 +41,7 @@ describe('an ID token', () => {
   });
 
   test('without a nonce passes only where none is needed', async () => {
-    await expect(judge(openId, await signed(), false)).resolves.toBeUndefined();
+    await expect(judge(openId, await signed(), false)).resolves.toBe('a1');
     await expect(judge(openId, await signed(), true)).rejects.toMatchObject(refused);
   });
 
@@ -57,13 +58,53 @@ describe('an ID token', () => {
   });
 });
 
+// OpenID Connect Core §2 and §3.1.3.7, steps 3 to 5, 9 and 10.
+describe('of the claims of an ID token', () => {
+  test.each<[string, object]>([
+    ['a subject that is a number', { sub: 7 }],
+    ['an empty subject', { sub: '' }],
+    ['no subject', { sub: undefined }],
+    ['a subject longer than 255 characters', { sub: 'a'.repeat(256) }],
+    ['a subject that is not ASCII', { sub: 'a\u212a' }],
+    ['a subject with NUL', { sub: 'a\0' }],
+    ['no expiry', { exp: undefined }],
+    ['an expiry beyond any time', { exp: Number.MAX_VALUE }],
+    ['no time of issue', { iat: undefined }],
+    ['a time of issue in the future', { iat: now() + 4_000 }],
+    ['a time of issue before all times', { iat: -1 }],
+    ['an expiry before the time of issue', { iat: now() + 30, exp: now() + 20 }],
+    ['another authorized party', { azp: 'other' }],
+    ['another authorized party among several audiences', { aud: ['us', 'other'], azp: 'other' }],
+    ['several audiences and no authorized party', { aud: ['us', 'other'] }],
+    ['an authorized party that is no name', { azp: ['us'] }],
+  ])('%s is refused', async (_what, claims) => {
+    const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
+    await expect(judge(openId, made, true)).rejects.toMatchObject(refused);
+  });
+
+  test.each<[string, object]>([
+    ['one audience in a list', { aud: ['us'] }],
+    ['our name as the authorized party', { azp: 'us' }],
+    ['several audiences and our name as the authorized party', { aud: ['us', 'other'], azp: 'us' }],
+    ['a provider whose clock is a little ahead', { iat: now() + 20 }],
+  ])('%s passes', async (_what, claims) => {
+    const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
+    await expect(judge(openId, made, true)).resolves.toBe('a1');
+  });
+});
+
+test('an ID token that is no JWT is refused, though the provider may give such', async () => {
+  const opaque = { ...openId, idToken: { ...openId.idToken, allowOpaqueToken: true } } as OAuthProvider;
+  await expect(judge(opaque, 'an opaque token', false)).rejects.toMatchObject(refused);
+});
+
 test('where there is no ID token, or nobody to verify it by, a provider that must name a nonce is refused', async () => {
   for (const [provider, idToken] of [
     [openId, undefined],
     [withoutTokens, undefined],
     [withoutTokens, await signed({ nonce: NONCE })],
   ] as const) {
-    await expect(judge(provider, idToken, false)).resolves.toBeUndefined();
+    await expect(judge(provider, idToken, false)).resolves.toBeNull();
     await expect(judge(provider, idToken, true)).rejects.toMatchObject(refused);
   }
 });

@@ -1,29 +1,59 @@
 import { type OAuthProvider, verifyProviderIdToken } from '@better-auth/core/oauth2';
-import { decodeJwt } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import { socialSignInRefused } from './social-errors.ts';
 
+/** How far the clock of a provider may be ahead of ours. */
+const LEEWAY_SECONDS = 60;
+
+export type IdTokenTerms = {
+  /** Our name at the provider. */
+  readonly clientId: string;
+  readonly nonce: string;
+  readonly isNonceNeeded: boolean;
+};
+
 /**
- * Judges the ID token of an exchange by OpenID Connect Core §3.1.3.7: signature, issuer, audience, time and nonce. One
- * that names a nonce must name that of this attempt, whether or not its provider is known to send it back.
+ * Verifies the ID token of an exchange by OpenID Connect Core §3.1.3.7. Better Auth verifies signature, issuer, audience,
+ * expiry and nonce; the other claims are checked here. A token that names a nonce must name that of this attempt, whether
+ * or not its provider is known to send it back.
+ * @returns the subject; null where there is no token, or no way to verify one, and no nonce is needed
  * @throws socialSignInRefused (400), also where a nonce is needed and there is no token to name it
  */
 export async function checkIdToken(
   provider: OAuthProvider,
   idToken: string | undefined,
-  { nonce, isNonceNeeded }: { readonly nonce: string; readonly isNonceNeeded: boolean },
-): Promise<void> {
+  { clientId, nonce, isNonceNeeded }: IdTokenTerms,
+): Promise<string | null> {
   if (idToken === undefined || provider.idToken === undefined) {
     if (isNonceNeeded) throw socialSignInRefused();
-    return;
+    return null;
   }
-  const isNamed = isNonceNeeded || nonceOf(idToken) !== undefined;
+  const claims = claimsOf(idToken);
+  const isNamed = isNonceNeeded || claims?.nonce !== undefined;
   if (!(await verifyProviderIdToken(provider, idToken, isNamed ? nonce : undefined))) throw socialSignInRefused();
+  const subject = claims === null ? null : soundSubject(claims, clientId, Math.floor(Date.now() / 1_000));
+  if (subject === null) throw socialSignInRefused();
+  return subject;
 }
 
-function nonceOf(idToken: string): unknown {
+function claimsOf(idToken: string): JWTPayload | null {
   try {
-    return decodeJwt(idToken).nonce;
+    return decodeJwt(idToken);
   } catch {
-    return undefined;
+    return null;
   }
+}
+
+/** A NumericDate (RFC 7519 §2), which may have a fraction. */
+const isTime = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+
+/** OpenID Connect Core §2: at most 255 characters of ASCII. */
+const SUBJECT = /^[\x20-\x7e]{1,255}$/;
+
+/** Subject where it, the times (steps 9 and 10) and the authorized party (steps 3 to 5) are sound; else null. */
+function soundSubject({ sub, iat, exp, aud, azp }: JWTPayload, clientId: string, nowSeconds: number): string | null {
+  const hasTimes = isTime(iat) && isTime(exp) && iat <= nowSeconds + LEEWAY_SECONDS && exp > iat;
+  const isForUs = azp === undefined ? !Array.isArray(aud) || aud.length === 1 : azp === clientId;
+  return typeof sub === 'string' && SUBJECT.test(sub) && hasTimes && isForUs ? sub : null;
 }

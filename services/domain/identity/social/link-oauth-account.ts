@@ -1,7 +1,7 @@
 import type { HasKeyRing } from '../../keys/key-ring.ts';
 import type { Ports, Tx } from '../../ports.ts';
+import type { Profile } from './profile.ts';
 import { accountValuesOf } from './provider-tokens.ts';
-import type { Profile } from './providers.ts';
 import { findOwner, insertAccount, refreshAccount } from './social.store.ts';
 import { socialAccountTaken, socialSignInRefused } from './social-errors.ts';
 

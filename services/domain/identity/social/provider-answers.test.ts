@@ -1,7 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createSocialProviders, type Profile, type SocialProviders } from './providers.ts';
+import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import type { Profile } from './profile.ts';
+import { createSocialProviders, type SocialProviders } from './providers.ts';
 
 /** What the other side says, by path: a body, a status, or nothing at all. */
 const answers = new Map<string, object | number | 'nothing'>();
@@ -19,6 +22,7 @@ const server = createServer(async (request, response) => {
 let issuer: string;
 let providers: SocialProviders;
 
+const OWN = 'https://auth.example.test';
 const TOKEN = '/oauth/token';
 const USER = '/api/v4/user';
 const ada = { id: 7, state: 'active', username: 'ada', email: 'ada@people.test', email_verified: true };
@@ -32,7 +36,7 @@ beforeAll(async () => {
       gitlab: { ...client, options: { issuer } },
       company: { clientId: 'us', issuer, allowPrivateAddresses: true },
     },
-    'https://auth.example.test',
+    OWN,
   );
 });
 afterAll(() => {
@@ -78,6 +82,12 @@ describe('a provider without ID tokens', () => {
     ['one whose name is null', { ...ada, id: null }],
     ['one whose name is empty', { ...ada, id: '' }],
     ['one whose name no row takes', { ...ada, id: 'x'.repeat(256) }],
+    ['one whose name has NUL', { ...ada, id: 'a\0' }],
+    ['one with a list of addresses', { ...ada, email: ['ada@people.test'] }],
+    ['one with an object for an address', { ...ada, email: { address: 'ada@people.test' } }],
+    ['one with NUL in the address', { ...ada, email: 'ada\0@people.test' }],
+    ['one that is called by an object', { ...ada, name: { given: 'Ada' } }],
+    ['one that is called by NUL', { ...ada, name: 'A\0da' }],
   ])('%s is refused', async (_what, user) => {
     answers.set(USER, user);
     await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
@@ -101,6 +111,30 @@ describe('a provider without ID tokens', () => {
 });
 
 describe('an OpenID provider', () => {
+  test.each([
+    ['a1', 'ok'],
+    ['a2', 'social_sign_in_refused'],
+    ['', 'social_sign_in_refused'],
+    [7, 'social_sign_in_refused'],
+  ])('whose user info names %j where its ID token names a1: %s', async (sub, outcome) => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const idToken = await new SignJWT({ iss: issuer, aud: 'us', sub: 'a1', nonce: proof.nonce })
+      .setProtectedHeader({ alg: 'ES256' })
+      .setIssuedAt()
+      .setExpirationTime('10 minutes')
+      .sign(privateKey);
+    answers
+      .set('/keys', { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256' }] })
+      .set(TOKEN, { access_token: 'access', token_type: 'bearer', id_token: idToken })
+      .set(USER, { sub, email: 'ada@people.test', email_verified: true });
+    const { provider } = createSocialProviders(
+      { company: { clientId: 'us', issuer, allowPrivateAddresses: true } },
+      OWN,
+    );
+    const redeemed = provider('company')?.redeem({ ...proof, code: 'a-code' }) ?? Promise.reject(new Error('none'));
+    expect(await outcomeOf(redeemed)).toBe(outcome);
+  });
+
   test('that gives no ID token is refused, whatever it says of somebody elsewhere', async () => {
     answers.set(USER, { sub: 'a1', email: 'ada@people.test', email_verified: true });
     await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { createVault } from '../../../platform/crypto/vault.ts';
+import type { Profile } from './profile.ts';
 import { accountValuesOf } from './provider-tokens.ts';
-import type { Profile } from './providers.ts';
 
 const key = randomBytes(32);
 const keyRing = { secret: () => ({ version: 3, key }) };

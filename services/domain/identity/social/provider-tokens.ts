@@ -1,6 +1,6 @@
 import { createVault } from '../../../platform/crypto/vault.ts';
 import type { KeyRing } from '../../keys/key-ring.ts';
-import type { Profile } from './providers.ts';
+import type { Profile } from './profile.ts';
 import type { AccountValues } from './social.store.ts';
 
 type Secrets = { readonly keyRing: Pick<KeyRing, 'secret'> };

@@ -3,6 +3,7 @@ import { socialProviders as known } from '@better-auth/core/social-providers';
 import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import { guardingFetch } from '../../../platform/http/outbound.ts';
 import { checkIdToken } from './id-token.ts';
+import { type Profile, profileOf } from './profile.ts';
 import { socialProviderUnavailable, socialSignInRefused } from './social-errors.ts';
 
 export type ProviderSettings = {
@@ -19,18 +20,6 @@ export type ProviderSettings = {
 
 /** What proves that the answer belongs to the question: made for one attempt in one browser. */
 export type Proof = { readonly codeVerifier: string; readonly nonce: string };
-
-/** Who the provider says has signed in, and its tokens. */
-export type Profile = {
-  readonly providerId: string;
-  /** The provider's own immutable name of the account. */
-  readonly accountId: string;
-  readonly email: string | null;
-  /** Whether the provider says that it has proved the address. */
-  readonly isEmailVerified: boolean;
-  readonly name: string;
-  readonly tokens: OAuth2Tokens;
-};
 
 type SocialProvider = {
   /** Where the browser is sent. Throws `social_provider_unavailable` (503). */
@@ -153,27 +142,37 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
             throw refusalOf(err);
           });
         const tokens = given(exchanged);
-        await checkIdToken(provider, tokens.idToken, { nonce, isNonceNeeded: needsNonce(name, provider) });
+        const terms = { clientId: settings.clientId, nonce, isNonceNeeded: needsNonce(name, provider) };
+        const subject = await checkIdToken(provider, tokens.idToken, terms);
         const read = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: nonce }).catch((err: unknown) => {
           throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
         });
-        const info = given(read);
-        const accountId = String(given(await provider.accountSubject({ tokens, profile: info.data })));
-        if (accountId === '' || accountId.length > 255) throw socialSignInRefused();
-        return {
-          providerId: name,
-          accountId,
-          email: info.user.email ?? null,
-          isEmailVerified: info.user.emailVerified === true,
-          name: String(info.user.name ?? '').slice(0, 128),
+        const { user, data } = given(read);
+        // OpenID Connect Core §5.3.2: the user info may be of another user than the ID token.
+        const named = (data as { readonly sub?: unknown } | undefined)?.sub;
+        if (subject !== null && named !== undefined && named !== subject) throw socialSignInRefused();
+        return profileOf(name, {
+          subject: await subjectOf(provider, tokens, data),
+          email: user.email,
+          emailVerified: user.emailVerified,
+          name: user.name,
           tokens,
-        };
+        });
       }),
   };
 }
 
 const needsNonce = (name: string, provider: OAuthProvider): boolean =>
   provider.requiresIdTokenNonce === true || NAMES_NONCE.has(name);
+
+/** The provider's name of the account. Throws `social_sign_in_refused` where its answer has no place for one. */
+async function subjectOf(provider: OAuthProvider, tokens: OAuth2Tokens, profile: unknown): Promise<unknown> {
+  try {
+    return await provider.accountSubject({ tokens, profile: profile as never });
+  } catch (err) {
+    throw socialSignInRefused({ cause: err });
+  }
+}
 
 /** What the provider gave. Throws `social_sign_in_refused` where it gave nothing. */
 function given<T>(value: T | null | undefined): T {

@@ -11,7 +11,8 @@ import { spendLoginFailures } from '../guard/forgive-login.ts';
 import { accountKeyOf } from '../guard/login-counters.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { unlinkAccount } from './linked-accounts.ts';
-import { createSocialProviders, type Profile } from './providers.ts';
+import type { Profile } from './profile.ts';
+import { createSocialProviders } from './providers.ts';
 import { type Recognised, recogniseUser } from './recognise-user.ts';
 import { startSocialSignIn } from './start-social-sign-in.ts';
 

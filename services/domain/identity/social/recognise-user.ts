@@ -19,7 +19,7 @@ import { loginRefused } from '../errors.ts';
 import { clearLoginFailures } from '../guard/forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
-import type { Profile } from './providers.ts';
+import type { Profile } from './profile.ts';
 import { deletePassword, findOwner } from './social.store.ts';
 import { socialEmailUnproven } from './social-errors.ts';
 

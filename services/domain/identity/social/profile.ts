@@ -1,0 +1,80 @@
+import type { OAuth2Tokens } from '@better-auth/core/oauth2';
+import { NO_CONTROLS } from '../contract.ts';
+import { socialSignInRefused } from './social-errors.ts';
+
+/** Who the provider says has signed in, and its tokens. */
+export type Profile = {
+  readonly providerId: string;
+  /** The provider's own immutable name of the account. */
+  readonly accountId: string;
+  readonly email: string | null;
+  /** Whether the provider says that it has proved the address. */
+  readonly isEmailVerified: boolean;
+  readonly name: string;
+  readonly tokens: OAuth2Tokens;
+};
+
+/** What a provider answered, before anything of it is believed. */
+export type GivenProfile = {
+  readonly subject: unknown;
+  readonly email: unknown;
+  readonly emailVerified: unknown;
+  readonly name: unknown;
+  readonly tokens: { readonly [Key in keyof OAuth2Tokens]: unknown };
+};
+
+const ACCOUNT_ID_CHARACTERS = 255;
+const EMAIL_CHARACTERS = 1_024;
+const NAME_CHARACTERS = 128;
+const TOKEN_CHARACTERS = 65_536;
+const SCOPE_CHARACTERS = 2_048;
+
+/** A text that a row takes. Throws `social_sign_in_refused` for anything else; undefined and null are undefined. */
+function text(value: unknown, charactersMax = Number.POSITIVE_INFINITY): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string' || value.length > charactersMax || !NO_CONTROLS.test(value))
+    throw socialSignInRefused();
+  return value;
+}
+
+function accountIdOf(subject: unknown): string {
+  // GitHub and others name their accounts by number.
+  const accountId = text(Number.isSafeInteger(subject) ? String(subject) : subject, ACCOUNT_ID_CHARACTERS);
+  if (accountId === undefined || accountId === '') throw socialSignInRefused();
+  return accountId;
+}
+
+function instant(value: unknown): Date | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!(value instanceof Date) || Number.isNaN(value.getTime())) throw socialSignInRefused();
+  return value;
+}
+
+function scopesOf(value: unknown): string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw socialSignInRefused();
+  return value.map((scope) => text(scope, SCOPE_CHARACTERS) ?? '');
+}
+
+const without = <T extends object>(members: T): { [Key in keyof T]: Exclude<T[Key], undefined> } =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
+
+/** The profile as we keep it. Throws `social_sign_in_refused` (400) where a member has no form that we could keep. */
+export function profileOf(providerId: string, { subject, email, emailVerified, name, tokens }: GivenProfile): Profile {
+  return {
+    providerId,
+    accountId: accountIdOf(subject),
+    email: text(email, EMAIL_CHARACTERS) ?? null,
+    isEmailVerified: emailVerified === true,
+    // Half of a surrogate pair is no character.
+    name: (text(name) ?? '').slice(0, NAME_CHARACTERS).replace(/[\ud800-\udbff]$/, ''),
+    tokens: without({
+      accessToken: text(tokens.accessToken, TOKEN_CHARACTERS),
+      refreshToken: text(tokens.refreshToken, TOKEN_CHARACTERS),
+      idToken: text(tokens.idToken, TOKEN_CHARACTERS),
+      scopes: scopesOf(tokens.scopes),
+      accessTokenExpiresAt: instant(tokens.accessTokenExpiresAt),
+      refreshTokenExpiresAt: instant(tokens.refreshTokenExpiresAt),
+    }),
+  };
+}
