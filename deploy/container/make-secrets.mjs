@@ -1,15 +1,16 @@
-// PROCESS: makes the secrets of a stack at its first start, one file each, in the folder given. What is there stays.
+// PROCESS: makes the secrets of a stack at its first start, one file each, in the folder given. What is there stays. Each
+// kind of service has a folder of its own, so that none is given what it does not use.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const [folder = '/run/sallyport-secrets'] = process.argv.slice(2);
-mkdirSync(folder, { recursive: true });
 
-/** @param {string} name  @param {() => string} make */
-function secret(name, make) {
-  const path = join(folder, name);
-  // Readable to every container the folder is mounted in: their users differ.
+/** @param {'product' | 'postgres' | 'redis' | 'grafana'} service  @param {string} name  @param {() => string} make */
+function secret(service, name, make) {
+  mkdirSync(join(folder, service), { recursive: true });
+  const path = join(folder, service, name);
+  // Readable in the containers that the folder is mounted in: their users differ.
   if (!existsSync(path)) writeFileSync(path, make(), { mode: 0o444, flag: 'wx' });
   return readFileSync(path, 'utf8');
 }
@@ -17,10 +18,10 @@ function secret(name, make) {
 const random = () => randomBytes(32).toString('base64');
 const urlSafe = () => randomBytes(32).toString('base64url');
 
-secret('auth_secret', random);
-secret('key_encryption_key', random);
-secret('grafana_password', urlSafe);
-const postgres = secret('postgres_password', urlSafe);
-const redis = secret('redis_password', urlSafe);
-secret('database_url', () => `postgresql://sallyport:${postgres}@postgres:5432/sallyport`);
-secret('redis_url', () => `redis://:${redis}@redis:6379`);
+secret('product', 'auth_secret', random);
+secret('product', 'key_encryption_key', random);
+secret('grafana', 'grafana_password', urlSafe);
+const postgres = secret('postgres', 'postgres_password', urlSafe);
+const redis = secret('redis', 'redis_password', urlSafe);
+secret('product', 'database_url', () => `postgresql://sallyport:${postgres}@postgres:5432/sallyport`);
+secret('product', 'redis_url', () => `redis://:${redis}@redis:6379`);

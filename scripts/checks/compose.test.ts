@@ -1,4 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -72,6 +74,54 @@ describe('docker-compose.yml', () => {
       }
     }
     expect(text).not.toMatch(/:\/\/[^\s/]*:[^\s/]*@/);
+  });
+
+  test('each service is given its own secrets and no others', async () => {
+    const mounted = services.flatMap(([name, { volumes = [] }]) =>
+      volumes.flatMap((volume) => (/^([\w-]*secrets):/.test(volume) ? [`${name} ${volume.split(':')[0]}`] : [])),
+    );
+    expect(mounted.filter((line) => !line.startsWith('secrets '))).toEqual([
+      'postgres postgres-secrets',
+      'redis redis-secrets',
+      'api product-secrets',
+      'worker product-secrets',
+      'grafana grafana-secrets',
+    ]);
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
+    const make = () => execFileSync(process.execPath, [join(root, 'deploy/container/make-secrets.mjs'), folder]);
+    const read = () =>
+      Object.fromEntries(
+        readdirSync(folder, { recursive: true, encoding: 'utf8' })
+          .filter((path) => path.includes('/'))
+          .sort()
+          .map((path) => [path, readFileSync(join(folder, path), 'utf8')]),
+      );
+    make();
+    const made = read();
+    expect(Object.keys(made)).toEqual([
+      'grafana/grafana_password',
+      'postgres/postgres_password',
+      'product/auth_secret',
+      'product/database_url',
+      'product/key_encryption_key',
+      'product/redis_url',
+      'redis/redis_password',
+    ]);
+    expect(made['product/database_url']).toContain(`:${made['postgres/postgres_password']}@`);
+    expect(made['product/redis_url']).toContain(`:${made['redis/redis_password']}@`);
+    make();
+    expect(read()).toEqual(made);
+  });
+
+  test('what a caller claims of its address or its certificate is not handed on', () => {
+    const locations = readFileSync(join(root, 'deploy/nginx/nginx.conf'), 'utf8')
+      .split(/^ {4}location /m)
+      .slice(1);
+    expect(locations).toHaveLength(2);
+    for (const location of locations) {
+      expect(location).toContain('proxy_set_header X-Forwarded-For $remote_addr;');
+      expect(location).toContain('proxy_set_header Client-Cert "";');
+    }
   });
 
   test('whatever it mounts is there', () => {
