@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, profileWarning } from './load.ts';
 
@@ -71,6 +74,22 @@ describe('J17: what is unsafe does not start', () => {
     expect(refused({ ...shared, ALLOW_HS256_IN_PRODUCTION: 'true' })).toEqual(['JWT_SECRET']);
     expect(refused({ ...shared, JWT_SECRET: secret() })).toEqual(['JWT_ALGORITHM']);
     expect(refused({ ...shared, JWT_SECRET: secret(), ALLOW_HS256_IN_PRODUCTION: 'true' })).toEqual([]);
+  });
+
+  test.each(['production', 'staging'])('%s refuses one secret for two purposes, and names both', async (profile) => {
+    const one = secret();
+    const twice = { ...production(), SALLYPORT_PROFILE: profile, BETTER_AUTH_SECRET: one };
+    const names = 'KEY_ENCRYPTION_KEY: is the same secret as BETTER_AUTH_SECRET';
+    expect(() => loadConfig({ ...twice, KEY_ENCRYPTION_KEY: one })).toThrow(names);
+    expect(refused({ ...twice, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
+    expect(refused({ ...production(), KEY_ENCRYPTION_KEY: one, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
+    const file = join(await mkdtemp(join(tmpdir(), 'sallyport-config-')), 'key');
+    await writeFile(file, `${one}\n`);
+    const fromFile = { ...twice, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: file };
+    expect(refused(fromFile)).toEqual(['KEY_ENCRYPTION_KEY_FILE']);
+    // The way out: sealed again under another key.
+    expect(refused({ ...twice, KEY_ENCRYPTION_KEY_PREVIOUS: one })).toEqual([]);
+    expect(refused({ BETTER_AUTH_SECRET: one, KEY_ENCRYPTION_KEY: one })).toEqual([]);
   });
 
   test('production names every secret that is not set', () => {

@@ -118,6 +118,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     const problem = isShort ? `is shorter than ${leastBytes} bytes` : 'is a default or guessable value';
     if (isShort || isGuessable) refuse(env, problem, 'make one: openssl rand -base64 32');
   }
+  if (server.profile !== 'development') problems.push(...sharedSecrets(config));
   if (server.profile !== 'development' && keys.algorithm === 'HS256' && keys.jwtSecret === undefined)
     refuse(
       'JWT_SECRET',
@@ -157,6 +158,36 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   if (production && server.publicUrl?.startsWith('http:'))
     refuse('BETTER_AUTH_URL', 'is not https under production', 'serve the API over TLS');
   return problems;
+}
+
+/**
+ * Two settings with one secret: who learns it by the one has the other too. Not compared is the key-encryption key until
+ * now, so that an installation can leave a shared secret behind.
+ */
+function sharedSecrets({ identity, keys }: Config): ConfigProblem[] {
+  const secrets = [
+    ['BETTER_AUTH_SECRET', identity.authSecret],
+    keys.keyEncryptionKey === undefined
+      ? ['KEY_ENCRYPTION_KEY_FILE', contentOf(keys.keyEncryptionKeyFile)]
+      : ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey],
+    ['JWT_SECRET', keys.jwtSecret],
+  ] as const;
+  return secrets.flatMap(([env, secret], at) => {
+    const same = secrets.slice(0, at).find(([, other]) => secret !== undefined && other === secret);
+    if (same === undefined) return [];
+    const problem = `is the same secret as ${same[0]}: who learns the one has the other`;
+    return [{ env: env as string, problem, fix: `make another for ${env}: openssl rand -base64 32` }];
+  });
+}
+
+/** Undefined where the file cannot be read: the start says so itself. */
+function contentOf(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Origin by which people and clients reach the API; unset, the address it listens on. */
