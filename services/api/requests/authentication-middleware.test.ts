@@ -26,7 +26,10 @@ const ROLES: Readonly<Record<string, readonly string[] | undefined>> = {
   old: undefined,
 };
 const authenticators: Authenticators = {
-  bearer: (token, request) => (token in ROLES ? person(token, ROLES[token], request) : null),
+  bearer: (token, request) => {
+    if (token === 'key') return { ...person('ann', ROLES.ann, request), by: 'api_key' } as Caller;
+    return token in ROLES ? person(token, ROLES[token], request) : null;
+  },
   client: (clientId, _secret, request) => ({ ...clientCaller(clientId, ['audit:read']), request }),
   session: async () => null,
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
@@ -64,6 +67,11 @@ const ask = async (url: string, headers: Record<string, string> = {}) => {
 };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const client = { authorization: `Basic ${Buffer.from('partner:secret').toString('base64')}` };
+
+test('refuses API keys: nothing here checks their signature or counts their requests', async () => {
+  for (const url of ['/any', '/role', '/permission'])
+    expect(await ask(url, bearer('key'))).toEqual([403, { code: 'api_key_not_accepted' }]);
+});
 
 describe('guards for routes of an embedding application', () => {
   test('A-MWA-01, B-MWA-13: without a valid credential 401, with one the route runs in the caller’s name', async () => {

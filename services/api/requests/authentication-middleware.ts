@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
 import type { Caller } from '../../domain/ports.ts';
 import type { Credential, Endpoint } from '../../platform/define/endpoint.ts';
-import { permissionMissing } from '../../platform/errors.ts';
+import { apiKeyNotAccepted, permissionMissing } from '../../platform/errors.ts';
 import type { Authenticators, CallerResolver } from './caller.ts';
 import { extractTokenFromRequest } from './credentials.ts';
 
@@ -17,7 +17,10 @@ declare module 'fastify' {
  * published.
  */
 export type AuthenticationMiddleware = {
-  /** Lets in whoever has a valid token, session or client secret; 401 otherwise (A-MWA-01). */
+  /**
+   * Lets in a caller with a valid token, session or client secret; 401 otherwise (A-MWA-01). An API key is refused (403):
+   * its limit, and the signature of a key that has a public key, are checked by our own routes alone.
+   */
   readonly authenticateRequest: preHandlerAsyncHookHandler;
   /** Lets in people with this role, and administrators; 403 otherwise (A-MWA-02). */
   requireRole(role: string): preHandlerAsyncHookHandler;
@@ -59,6 +62,7 @@ export function createAuthenticationMiddleware(
     const resolve = callers.forEndpoint(endpoint);
     return async (request) => {
       const caller = await resolve(request);
+      if ((caller.kind === 'user' || caller.kind === 'client') && caller.by === 'api_key') throw apiKeyNotAccepted();
       check(caller);
       known.set(request, caller);
     };
