@@ -20,7 +20,10 @@ ENV NODE_ENV=production \
 COPY --from=build /app /app
 # A volume takes its owner from the folder it is first mounted over.
 COPY --from=build --chown=nonroot:nonroot /empty /var/lib/sallyport
-COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets
+COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/product
+COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/postgres
+COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/redis
+COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/grafana
 USER nonroot
 EXPOSE 3000 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=90s \

@@ -87,6 +87,10 @@ describe('docker-compose.yml', () => {
       'worker product-secrets',
       'grafana grafana-secrets',
     ]);
+    // A volume takes its owner from the folder of the image that it is first mounted over.
+    const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
+    for (const volume of compose.services.secrets?.volumes ?? [])
+      expect(image).toContain(`COPY --from=build --chown=nonroot:nonroot /empty ${volume.split(':')[1]}\n`);
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
     const make = () => execFileSync(process.execPath, [join(root, 'deploy/container/make-secrets.mjs'), folder]);
     const read = () =>
