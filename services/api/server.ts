@@ -8,6 +8,7 @@ import { createBrowserRules } from './requests/browser-rules.ts';
 import { createCallerResolver } from './requests/caller.ts';
 import { identifyBy, limitCallers } from './requests/rate-limits.ts';
 import { createStillAllowed } from './requests/still-allowed.ts';
+import { useProofsOnce } from './requests/use-proofs-once.ts';
 import { accountsRoutes } from './routes/accounts.ts';
 import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
@@ -51,7 +52,10 @@ export function createServer(
   });
   const routes: RouteContext = {
     app: app.fastify,
-    callers: limitCallers(composed.apiKeyGate.guard(createCallerResolver(authenticators, ports.stepUp)), ports.limits),
+    callers: limitCallers(
+      useProofsOnce(ports, composed.apiKeyGate.guard(createCallerResolver(authenticators, ports.stepUp))),
+      ports.limits,
+    ),
     bound: app.bound,
     once: ports,
     recordDenial: createDenialLog(ports),

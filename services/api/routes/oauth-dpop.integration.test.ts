@@ -91,6 +91,32 @@ describe.each([
   });
 });
 
+describe('the same proof again at a resource', () => {
+  const nonceOf = async () =>
+    (
+      await askToken(other, site, { grant_type: 'client_credentials' }, dpop(maker.proof('POST', TOKEN_URL)))
+    ).headers.get('dpop-nonce') ?? '';
+
+  test('is refused beside a write, on whichever copy, and the write happens once', async () => {
+    const { access_token: accessToken } = await boundPair();
+    const proof = maker.proof('POST', `${API_URL}/v1/tokens/revoke`, { accessToken, nonce: await nonceOf() });
+    const write = ({ url }: ApiCopy) =>
+      send(url, 'POST', '/v1/tokens/revoke', {
+        headers: { authorization: `DPoP ${accessToken}`, dpop: proof },
+        json: { token: 'rubbish', reason: 'test' },
+      });
+    const answers = await Promise.all([api, other, api, other].map(write));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401]);
+    for (const { status, body } of answers) if (status === 401) expect(body.code).toBe('dpop_proof_invalid');
+  });
+
+  test('passes at a read while it is fresh', async () => {
+    const { access_token: accessToken } = await boundPair();
+    const proof = maker.proof('GET', USERINFO_URL, { accessToken });
+    for (let turn = 0; turn < 2; turn += 1) expect((await withToken(accessToken, proof)).status).toBe(200);
+  });
+});
+
 describe('at the token endpoint', () => {
   test('D1: a proof that does not hold is 400 invalid_dpop_proof and costs no code', async () => {
     const verifier = newVerifier();

@@ -1,0 +1,30 @@
+import type { Ports } from '../../domain/ports.ts';
+import { consumeProof, type DpopPorts, judgeProof } from '../../domain/tokens/dpop/use-dpop-proof.ts';
+import { type CallerResolver, requestProof } from './caller.ts';
+import { sentCredential } from './credentials.ts';
+
+export type ProofPorts = DpopPorts & Pick<Ports, 'hotSql'> & { readonly publicUrl: string };
+
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * A DPoP proof changes something once: beside any other method than a read it is used up, on every copy, so that a request
+ * that was recorded changes nothing when it is sent again (RFC 9449 §11.1). A read passes again while its proof is fresh:
+ * that costs no row, and whoever sends it again learns what the first answer said.
+ */
+export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): CallerResolver => ({
+  forEndpoint(endpoint) {
+    const resolve = callers.forEndpoint(endpoint);
+    if (endpoint.auth === 'public' || READS.has(endpoint.method)) return resolve;
+    return async (request) => {
+      const caller = await resolve(request);
+      const sent = sentCredential(request.headers);
+      const proof = requestProof(sent, request);
+      if (sent.kind === 'dpop' && proof !== undefined) {
+        const presented = { ...proof, htu: ports.publicUrl + proof.path };
+        await consumeProof(ports, judgeProof(ports, presented, sent.token));
+      }
+      return caller;
+    };
+  },
+});
