@@ -50,6 +50,7 @@ const ports = {
   apiKeys: { isFresh: () => true, authenticate: (sent: { id: string }) => (sent.id === id ? key : null) },
   access: { permissionsOf: () => new Set(['keys:read']) },
   revocations: { userEpoch: () => undefined, refusal: () => null },
+  keyRing: { isClockRight: () => true },
   clock: { now: () => NOW * 1_000, monotonic: () => 0 },
   sql: { query: async () => [{}] },
   rateCounters: {
