@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
-  test('A5 with names without end one user brings twenty new ones a day, and takes nobody else’s', async () => {
+  test('A5 with names without end one user agrees to twenty new ones a day, and takes no other user’s', async () => {
     const [flooder, other] = [await newSignedIn(world.open), await newSignedIn(world.open)];
     await world.rows(
       `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
@@ -36,11 +36,17 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       host.document = { ...was, client_id: host.url.replace('client', at) };
       return (await host.askAt(world.open, by, host.document.client_id)).text;
     };
-    expect(await fresh('flood-20', flooder)).toContain('Journal');
+    // A page that leads them to more takes nothing: what they have not agreed to gives its place.
+    for (const at of ['flood-18', 'flood-19', 'flood-20']) expect(await fresh(at, flooder)).toContain('Journal');
+    await world.rows(
+      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+       SELECT "userId", "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = $1`,
+      [flooder.id],
+    );
     expect(await fresh('flood-21', flooder)).toContain('too many within a day');
     expect(await fresh('flood-20', flooder)).toContain('Journal');
     expect(await fresh('flood-21', other)).toContain('Journal');
-    await world.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood1'`);
+    await world.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood19'`);
     expect(await fresh('flood-22', flooder)).toContain('Journal');
     await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE '%flood%' OR id LIKE 'flood%'`);
     host.document = was;

@@ -188,9 +188,31 @@ const documentsInsert = `INSERT INTO oauth_clients (id, "clientId", "redirectUri
 const insertDocuments = (count: number, prefix: string, userId: string | null = null) =>
   world.rows(documentsInsert, [count, prefix, userId]);
 
-test('one user is the first to need twenty a day, and no more', async () => {
+test('links of another page use up nothing: of twenty that a person was led to the oldest gives its place', async () => {
+  const led = await world.newUser();
+  await insertDocuments(20, 'https://links.example/', led.id);
+  await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '2 days' WHERE id = $1`, [
+    'https://links.example/7',
+  ]);
+  for (let turn = 0; turn < 3; turn += 1) {
+    const url = newAddress();
+    publish(url);
+    expect(await admit(url, { cookie: led.cookie })).toBeNull();
+    expect(await clientRow(url)).toMatchObject({ userId: led.id });
+  }
+  const left = await world.rows('SELECT id FROM oauth_clients WHERE "userId" = $1', [led.id]);
+  expect(left).toHaveLength(20);
+  expect(left).not.toContainEqual({ id: 'https://links.example/7' });
+});
+
+test('one user is the first to use twenty a day, and no more', async () => {
   const greedy = await world.newUser();
   await insertDocuments(20, 'https://greedy.example/', greedy.id);
+  await world.rows(
+    `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+     SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = $1`,
+    [greedy.id],
+  );
   const url = newAddress();
   publish(url);
   expect(await admit(url, { cookie: greedy.cookie })).toEqual(because('too many within a day'));

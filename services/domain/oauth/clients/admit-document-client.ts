@@ -17,6 +17,7 @@ import {
   countDocumentsOf,
   countUnvettedClients,
   evictDocumentClient,
+  evictDocumentClientOf,
   insertUnvettedClient,
   lockDocumentClient,
   updateDocumentClient,
@@ -82,9 +83,13 @@ export async function admitDocumentClient(
 
 type Kept = 'full' | 'enough' | 'same' | 'changed';
 
-/** Whether there is room for a client that is new; makes some where nobody uses another. */
+/**
+ * Whether there is room for a client that is new; makes some where nobody uses another. Links of another page lead a
+ * person to any number of new ones without their will: only those that are used count to the end of the day.
+ */
 async function roomFor(tx: Tx, clientId: string, userId: string): Promise<'full' | 'enough' | null> {
-  if ((await countDocumentsBy(tx, userId)) >= PER_USER_AND_DAY_MAX) return 'enough';
+  if ((await countDocumentsBy(tx, userId)) >= PER_USER_AND_DAY_MAX && !(await evictDocumentClientOf(tx, userId)))
+    return 'enough';
   if ((await countDocumentsOf(tx, new URL(clientId).hostname)) >= PER_HOST_MAX) return 'full';
   const isFull = (await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX;
   return isFull && !(await evictDocumentClient(tx)) ? 'full' : null;

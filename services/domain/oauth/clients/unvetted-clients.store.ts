@@ -38,6 +38,16 @@ const documentClientEvict = defineStatement(
      ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
 );
 
+/** The same of those that this user was the first to need. By oauth_clients_user_id. */
+const documentClientOfUserEvict = defineStatement(
+  'oauthDocumentClientOfUserEvict',
+  `DELETE FROM oauth_clients WHERE id = (
+     SELECT id FROM oauth_clients d WHERE "userId" = $1 AND origin = 'document' AND NOT coalesce(disabled, false)
+       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
+       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
+     ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+);
+
 /**
  * T18: a client id that equals a user id would let one speak as the other. One that was here before goes on after the
  * epochs that were cut off: its new tokens are none of those.
@@ -119,6 +129,10 @@ export const countDocumentsBy = async (sql: Sql, userId: string): Promise<number
 /** Makes room for one more. False where every one is used. */
 export const evictDocumentClient = async (tx: Sql): Promise<boolean> =>
   (await tx.query(documentClientEvict)).length === 1;
+
+/** The same by one that this user was the first to need. False where all of those are used. */
+export const evictDocumentClientOf = async (tx: Sql, userId: string): Promise<boolean> =>
+  (await tx.query(documentClientOfUserEvict, [userId])).length === 1;
 
 /** When it was made, Unix seconds; undefined where a client or a user has the id. */
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
