@@ -120,6 +120,16 @@ async function installDependencies() {
   say(`dependencies installed in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
 
+/** What was installed may have been removed since. Throws with the names and the fix. */
+function assertComplete() {
+  const { dependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const missing = Object.keys(dependencies).filter(
+    (name) => !existsSync(join(root, 'node_modules', name, 'package.json')),
+  );
+  if (missing.length > 0)
+    throw new Error(`node_modules is incomplete: ${missing.join(', ')} missing\n  fix: npm ci (in ${root})`);
+}
+
 // npm links no package's own bin into its own node_modules; without this link `npx sallyport` would ask the registry.
 function linkOwnBin() {
   const link = join(root, 'node_modules/.bin/sallyport');
@@ -156,9 +166,15 @@ export async function ensureReady() {
     const hash = schemaHash();
     return hash === undefined || readText(clientStamp) === hash;
   };
-  if (isInstalled() && isGenerated()) return;
+  if (isInstalled() && isGenerated()) return assertComplete();
 
-  mkdirSync(join(root, '.sallyport'), { recursive: true, mode: 0o711 });
+  try {
+    mkdirSync(join(root, '.sallyport'), { recursive: true, mode: 0o711 });
+  } catch (err) {
+    throw new Error(
+      `dependencies are not installed here yet, and ${root} cannot be written (${/** @type {NodeJS.ErrnoException} */ (err).code})\n  fix: run "npm ci" and "npm run generate" there as a user who can write it; then set SALLYPORT_DATA_DIR to a folder of your own`,
+    );
+  }
   await withFileLock(
     join(root, '.sallyport/install.lock'),
     async () => {
@@ -172,6 +188,7 @@ export async function ensureReady() {
     },
     (pid) => say(`waiting for another start (pid ${pid}) to finish installing …`),
   );
+  assertComplete();
 }
 
 /** Ends this process with the error's text, without a stack. @param {unknown} err @returns {never} */

@@ -130,6 +130,19 @@ describe('a bare clone', { timeout: 60_000 }, () => {
   });
 });
 
+test('a package that was removed from node_modules is named, with the fix', async () => {
+  await sallyport();
+  rmSync(join(clone, 'node_modules/node/package.json'));
+  write(
+    'package.json',
+    readFileSync(join(clone, 'package.json'), 'utf8').replace('"dependencies":{', '"dependencies":{"pino":"1.0.0",'),
+  );
+  await expect(sallyport()).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/node_modules is incomplete: pino, node missing\n {2}fix: npm ci \(in /),
+  });
+});
+
 describe('the launcher', { timeout: 60_000 }, () => {
   /** Counts the signals it gets, and ends with the exit code 40 + count when told to by SIGUSR2 or a closed channel. */
   const counter = `

@@ -17,6 +17,24 @@ test('a port that is held moves to a free one above it, said aloud, and so does 
   api.release();
 });
 
+test('a port that was asked for is had or refused, now and later; 0 asks for any', async () => {
+  const wanted = await randomFreePort();
+  const holder = await claimPort(wanted, host);
+  const refusal = {
+    code: 'port_taken',
+    message: expect.stringContaining(`port ${wanted} of ${host}, which PORT asks`),
+  };
+  await expect(claimApiPort(wanted, host, () => {}, true)).rejects.toMatchObject(refusal);
+  holder.release();
+  const api = await claimApiPort(wanted, host, () => {}, true);
+  expect(api.port).toBe(wanted);
+  await expect(api.move([])).rejects.toMatchObject(refusal);
+  api.release();
+  const any = await claimApiPort(0, host, () => {}, true);
+  await any.move([]);
+  any.release();
+});
+
 test('moved on, it holds its new port, passes over what is excepted, and lets go of the old one', async () => {
   const said: string[] = [];
   const api = await claimApiPort(await randomFreePort(), host, (text) => said.push(text));

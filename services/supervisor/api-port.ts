@@ -1,3 +1,4 @@
+import { StartError } from '../platform/local/errors.ts';
 import { httpUrl, tellMove } from './addresses.ts';
 import { claimPort } from './port-claim.ts';
 
@@ -5,14 +6,34 @@ import { claimPort } from './port-claim.ts';
 export interface ApiPort {
   readonly port: number;
   readonly url: string;
-  /** On to the next free port that is not in `except`, said aloud. */
+  /** On to the next free port that is not in `except`, said aloud. @throws StartError where the port was asked for */
   move(except: readonly number[]): Promise<void>;
   release(): void;
 }
 
-/** Claims `wanted` (0: any), or the next free port above it, said aloud. */
-export async function claimApiPort(wanted: number, host: string, say: (text: string) => void): Promise<ApiPort> {
+const portTaken = (port: number, host: string): StartError =>
+  new StartError(
+    'port_taken',
+    `port ${port} of ${host}, which PORT asks for, is taken by another program`,
+    `end that program (ss -ltnp 'sport = :${port}' names it), or set PORT to another port; without PORT the next free one is used`,
+  );
+
+/**
+ * Claims `wanted` (0: any), or the next free port above it, said aloud; a port that was asked for is had or refused.
+ * @throws StartError
+ */
+export async function claimApiPort(
+  wanted: number,
+  host: string,
+  say: (text: string) => void,
+  isAskedFor = false,
+): Promise<ApiPort> {
+  const mayMove = !isAskedFor || wanted === 0;
   let claim = await claimPort(wanted, host);
+  if (claim.port !== wanted && !mayMove) {
+    claim.release();
+    throw portTaken(wanted, host);
+  }
   tellMove(say, 'port', wanted, claim.port);
   return {
     get port() {
@@ -22,6 +43,7 @@ export async function claimApiPort(wanted: number, host: string, say: (text: str
       return httpUrl(host, claim.port);
     },
     async move(except) {
+      if (!mayMove) throw portTaken(wanted, host);
       const next = await claimPort(claim.port + 1, host, except);
       claim.release();
       tellMove(say, 'port', claim.port, next.port);

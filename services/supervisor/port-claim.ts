@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:net';
+import { StartError } from '../platform/local/errors.ts';
 import { isPortFree, randomFreePort } from '../platform/local/ports.ts';
 
 const tries = 200;
@@ -29,8 +30,13 @@ export async function claimPort(wanted: number, host: string, except: readonly n
     if (except.includes(port)) continue;
     const name = await holdName(port);
     if (name === 'taken') continue;
-    if (await isPortFree(port, host)) return { port, release: () => void name?.close() };
+    try {
+      if (await isPortFree(port, host)) return { port, release: () => void name?.close() };
+    } catch (err) {
+      name?.close();
+      throw err;
+    }
     name?.close();
   }
-  throw new Error(`no free port from ${wanted} on`);
+  throw new StartError('no_free_port', `no free port from ${wanted} on (${host})`, 'free one, or set PORT to another');
 }

@@ -71,14 +71,16 @@ describe.concurrent('start', () => {
     }
   });
 
-  test('a taken port moves to the next free one, said aloud', async ({ lab }) => {
+  test('a port that was asked for and is taken is named, and nothing is started elsewhere', async ({ lab }) => {
     const { port, close } = await occupyPort();
     try {
       const run = await lab.start({ PORT: String(port) });
-      const ready = await run.ready();
-      expect(Number(new URL(ready.api).port)).toBeGreaterThan(port);
-      expect(run.err).toContain(`port ${port} is taken: using ${new URL(ready.api).port}`);
-      expect(await textOf(ready.api)).toBe(String(ready.pids.api));
+      expect(await run.end()).toBe(1);
+      expect(run.err).toContain(
+        `port ${port} of 127.0.0.1, which PORT asks for, is taken by another program | end that`,
+      );
+      expect(existsSync(join(lab.dataDir, 'run/postgres.json'))).toBe(false);
+      expect(run.out).toBe('');
     } finally {
       close();
     }

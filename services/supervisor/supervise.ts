@@ -79,14 +79,15 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   ensureDataDir(dataDir);
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
+  // Before the stores: what cannot be had is said at once.
+  const api = await claimApiPort(port, host, say, Boolean(env.PORT));
+  undo.push(() => api.release());
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
   await reachStores(options, config, stores);
   await prepareAll(options, config, stores, dataDir);
 
-  const api = await claimApiPort(port, host, say);
-  undo.push(() => api.release());
   const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
   const specs = options.children ?? childTable(config);

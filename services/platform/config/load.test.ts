@@ -166,3 +166,32 @@ describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
     expect(refused({ CLIENT_CERT_HEADER: 'Client-Cert' })).toEqual(['CLIENT_CERT_HEADER']);
   });
 });
+
+test.each([
+  ['DATABASE_URL', 'hello', /^is not a URL; write it as postgresql:/],
+  ['DATABASE_URL', 'mysql://u:hidden-word@h/d', /^must begin with postgresql:\/\/ or postgres:\/\//],
+  ['DATABASE_URL', 'postgres://u:hidden word#@h:x/d', /^is not a URL/],
+  ['REDIS_URL', 'foo', /^is not a URL; write it as redis:/],
+  ['REDIS_URL', 'http://:hidden-word@h', /^must begin with redis:\/\/ or rediss:\/\//],
+])('%s=%s is refused in words, without its value', (env, value, words) => {
+  try {
+    loadConfig({ [env]: value });
+  } catch (err) {
+    const [first, ...others] = (err as ConfigError).problems;
+    expect(others).toEqual([]);
+    expect(first).toMatchObject({ env, problem: expect.stringMatching(words) });
+    expect(`${first?.problem} ${first?.fix}`).not.toMatch(/hidden|hello|foo/);
+    return;
+  }
+  expect.unreachable('it was accepted');
+});
+
+test.each([
+  ['DATABASE_URL', 'postgres:///d?host=/run/postgresql'],
+  ['DATABASE_URL', 'postgresql://u:p%23@h:5433/d?sslmode=require'],
+  ['REDIS_URL', 'rediss://u:p@h:6380/1'],
+  ['REDIS_URL', '/run/redis.sock'],
+  ['REDIS_URL', ''],
+])('%s=%s is accepted', (env, value) => {
+  expect(() => loadConfig({ [env]: value })).not.toThrow();
+});

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { isPortFree, randomFreePort } from './ports.ts';
 
@@ -17,3 +20,29 @@ test('a port is taken while somebody listens there, and free afterwards', async 
   await new Promise((done) => server.close(done));
   expect(await isPortFree(port, HOST)).toBe(true);
 });
+
+test('an address of another machine is refused by name', async () => {
+  await expect(isPortFree(0, '192.0.2.1')).rejects.toMatchObject({
+    code: 'host_unusable',
+    message: '192.0.2.1 is no address of this machine (EADDRNOTAVAIL)',
+  });
+});
+
+const firstOpenPort = (): number => {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+  } catch {
+    return 0;
+  }
+};
+
+test.runIf(process.getuid?.() === 0 && firstOpenPort() > 81)(
+  'a port below those of ordinary users is refused by name, not passed over',
+  async () => {
+    const script = `process.setgid(65534); process.setuid(65534);
+      await isPortFree(81, '127.0.0.1').catch((err) => console.log(err.code, err.message, err.fix));`;
+    const imports = `import { isPortFree } from ${JSON.stringify(new URL('./ports.ts', import.meta.url).href)};`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', imports + script]);
+    expect(stdout).toMatch(/^port_forbidden this user may not listen on port 81 \(EACCES\) set PORT to 1024/);
+  },
+);

@@ -1,17 +1,38 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
+import { StartError } from './errors.ts';
 
 // Below the ports that systems give to connections: one of those may be taken by any client while its server is stopped.
 const [LOWEST, HIGHEST] = [20_000, 32_767];
 const TRIES = 1_000;
 
-/** Whether a server could listen on this address now. Asked without `reusePort`, so a shared port counts as taken. */
+/** Why this port could not be had at any time, and what to do; undefined where it may be free later. */
+function hopeless(port: number, host: string, code: string | undefined): StartError | undefined {
+  if (code === 'EACCES')
+    return new StartError(
+      'port_forbidden',
+      `this user may not listen on port ${port} (EACCES)`,
+      'set PORT to 1024 or above and let a proxy forward to it, or give node CAP_NET_BIND_SERVICE',
+    );
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return new StartError(
+      'host_unusable',
+      `${host} is no address of this machine (${code})`,
+      'set HOST to 127.0.0.1, 0.0.0.0 or an address of this machine',
+    );
+  return undefined;
+}
+
+/**
+ * Whether a server could listen on this address now. Asked without `reusePort`, so a shared port counts as taken.
+ * @throws StartError where it never could
+ */
 export function isPortFree(port: number, host: string): Promise<boolean> {
   return new Promise((done, fail) => {
     const probe = createServer();
     probe.once('error', (err: NodeJS.ErrnoException) => {
-      if (err.code === 'EADDRINUSE' || err.code === 'EACCES') done(false);
-      else fail(err);
+      if (err.code === 'EADDRINUSE') done(false);
+      else fail(hopeless(port, host, err.code) ?? err);
     });
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => done(true)));
   });
