@@ -12,6 +12,7 @@ import { createEventStreams } from '../domain/security/event-stream.ts';
 import { createRefreshFamilies } from '../domain/tokens/families/rotate-families.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
 import { bearerCaller } from '../domain/tokens/judge/bearer-caller.ts';
+import { createReplayLog } from '../domain/tokens/judge/replay-log.ts';
 import { createValidationSummary } from '../domain/tokens/judge/summarise-validations.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/judge/verified-token-cache.ts';
 import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
@@ -117,6 +118,7 @@ export async function compose(input: ComposeInput) {
       await Promise.all([access.load(), poll.announce()]);
     },
     verifiedTokens: createVerifiedTokenCache(),
+    recordReplay: createReplayLog(outside),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit),
     refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, tokenSettings),
   };

@@ -14,7 +14,7 @@ let world: ProductWorld;
 let product: Product;
 let producer: Producer;
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '2' });
+  world = await startProductWorld({ WORKER_COPIES: '2', VALIDATE_REPLAY_PROTECTION: 'true' });
   ({ product } = world);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
@@ -59,10 +59,15 @@ test('every job delivered twice, and twice at once, by two workers: one effect',
   await rows(`UPDATE users SET "emailVerified" = now() WHERE id = '${id}'`);
   const asked = await send(product.api, 'POST', '/api/auth/request-password-reset', { json: { email } });
   expect(asked.status, asked.text).toBeLessThan(300);
-  await rows(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail)
-     VALUES ('token.replay_detected', 'refused', 'user', 'u1', 'session', 's1', 'c1', '1.ip', '1.agent', '{"user_id":"u1"}')`,
-  );
+  const robbed = await signUp(product);
+  const shownFrom = async (ip: string) =>
+    (
+      await send(product.api, 'POST', '/v1/tokens/validate', {
+        json: { token: robbed.tokens.access_token, context: { ip } },
+      })
+    ).body;
+  expect(await shownFrom('192.0.2.1')).toMatchObject({ active: true });
+  expect(await shownFrom('203.0.113.1')).toEqual({ active: false, reason: 'binding_mismatch' });
   await rows(
     `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash, detail)
      VALUES ('user.login', 'ok', 'user', '${id}', 'user', '${id}', 'c1', '1.ip', '1.agent',
@@ -98,9 +103,9 @@ test('every job delivered twice, and twice at once, by two workers: one effect',
   }));
   await Promise.all(['three', 'four'].map((jobId) => producer.enqueue(detectIncidentsJob, {}, { jobId })));
   await untilCompleted(again);
-  expect(await rows('SELECT detection, count FROM incidents ORDER BY detection')).toEqual([
-    { detection: 'impossible_travel', count: 1 },
-    { detection: 'token_replay', count: 1 },
+  expect(await rows('SELECT detection, subject_id, count FROM incidents ORDER BY detection')).toEqual([
+    { detection: 'impossible_travel', subject_id: id, count: 1 },
+    { detection: 'token_replay', subject_id: robbed.id, count: 1 },
   ]);
   await eventually('every mail to be sent', async () => (await rows('SELECT 1 FROM mail_outbox')).length === 0);
   const mails = await unlockMails();

@@ -5,7 +5,7 @@ import type { Redis } from '../../ports.ts';
 import { answerToken, answerValidate, plainTokenOf, type ValidateAnswerPorts } from './validate-answer.ts';
 
 const withRedis = (ports: object, redis: Partial<Redis> = {}): ValidateAnswerPorts =>
-  ({ ...ports, redis }) as ValidateAnswerPorts;
+  ({ ...ports, redis, recordReplay: async () => {} }) as unknown as ValidateAnswerPorts;
 
 test('a plain body is read as a JSON parser reads it, or not at all', () => {
   fc.assert(

@@ -2,6 +2,7 @@ import type { Ports } from '../../ports.ts';
 import { endOfTurn } from '../batches/end-of-turn.ts';
 import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
+import type { HasReplayLog } from './replay-log.ts';
 import { judgeToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
@@ -20,8 +21,8 @@ export type ValidateRequest = {
     | undefined;
 };
 
-/** Redis is for the replay switch alone, which is off unless asked for. */
-export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'>;
+/** Redis and the log are for the replay switch alone, which is off unless asked for. */
+export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'> & HasReplayLog;
 
 const PLAIN_START = '{"token":"';
 
@@ -52,7 +53,7 @@ function answerNow(ports: ValidatePorts, token: string, found?: VerifiedToken): 
 
 /**
  * The validate answer as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
- * Throws `revocation_state_stale`, `state_rewound`, `replay_store_unavailable` (503).
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `replay_store_unavailable` (503).
  */
 export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {
   const { context } = request;
@@ -76,5 +77,7 @@ async function answerUnlessReplayed(
   context: ReplayContext,
 ): Promise<string> {
   const isReplayed = await detectReplayAttack(ports, verified.claims, context);
-  return isReplayed ? inactiveAnswer('binding_mismatch') : verified.answer;
+  if (!isReplayed) return verified.answer;
+  await ports.recordReplay(verified.claims, context);
+  return inactiveAnswer('binding_mismatch');
 }
