@@ -60,6 +60,19 @@ export const serviceSlo: DashboardDefinition = {
           queries: [{ expr: 'sum(http_server_active_requests)', legend: 'requests' }],
         },
         {
+          title: 'Requests not processed',
+          description:
+            'Requests that could have changed something, a second. `unread`: they may have waited for more than a second before this process read them. `caller_left`: their connection had closed. Clients send them again.',
+          unit: 'reqps',
+          width: 6,
+          queries: [
+            {
+              expr: 'sum by (reason) (rate(sallyport_http_requests_dropped_total[$__rate_interval]))',
+              legend: '{{reason}}',
+            },
+          ],
+        },
+        {
           title: 'Error budget burn, availability',
           description:
             'How many times faster than allowed the 0.1 % budget is used. Pages at 14.4 over 1 h and at 6 over 6 h.',

@@ -1,4 +1,4 @@
-import { atBoot, defineGauge, defineHistogram, type HistogramSeries } from './instruments.ts';
+import { atBoot, defineCounter, defineGauge, defineHistogram, type HistogramSeries } from './instruments.ts';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 const statuses =
@@ -25,6 +25,13 @@ export const activeRequests = defineGauge({
   name: 'http_server_active_requests',
   help: 'Requests received and not yet answered.',
   otel: { name: 'http.server.active_requests' },
+});
+
+/** Requests that could have changed something and were not processed: nothing changed. */
+export const requestsDropped = defineCounter({
+  name: 'sallyport_http_requests_dropped',
+  help: 'Requests not processed because they may have waited unread for more than a second, or because their caller had left.',
+  labels: { reason: ['unread', 'caller_left'] },
 });
 
 /** The duration metric of one route and method; keep it beside the route, a record is then two array reads. */

@@ -302,6 +302,10 @@ export type RequestContext = {
   readonly certificate?: string | null | undefined;
   readonly traceId: string;
   readonly traceparent: string;
+  /** Monotonic milliseconds before which it cannot have arrived; undefined where nothing was read from a connection. */
+  readonly arrivedAt?: number | undefined;
+  /** Whether its connection has closed: no answer can be delivered, and its caller may have repeated it elsewhere. */
+  readonly hasLeft?: boolean | undefined;
 };
 
 /**

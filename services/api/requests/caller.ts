@@ -85,6 +85,9 @@ class LazyRequestContext implements RequestContext {
   get traceparent(): string {
     return traceparentOf(this.#request.trace);
   }
+  get hasLeft(): boolean {
+    return this.#request.raw.socket.destroyed;
+  }
 }
 
 export const requestContextOf = (request: FastifyRequest): RequestContext => new LazyRequestContext(request);

@@ -268,6 +268,7 @@ describe('deadline', () => {
     const refused = settle(repeatable.submit(1));
     const final = make();
     const answered = settle(final.submit(2));
+    await turn();
     await advance(1_100);
     expect(await refused).toBe('store_unavailable');
     for (const call of calls) await call.answer();
@@ -291,6 +292,86 @@ describe('deadline', () => {
     await turn();
     await last().answer();
     expect(await Promise.all(answers.slice(0, 2))).toEqual([10, 20]);
+  });
+});
+
+describe('callers who leave', () => {
+  const left = new Set<number>();
+  beforeEach(() => left.clear());
+  const watching = (over: Partial<BatcherOptions<number, number>> = {}): Batcher<number, number> =>
+    make({ requestOf: (item) => ({ hasLeft: left.has(item) }), ...over });
+
+  test('the batch leaves without them, and none at all when all have left', async () => {
+    const batcher = watching();
+    const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
+    left.add(2);
+    await turn();
+    expect(calls.map((call) => call.items)).toEqual([[1, 3]]);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual([10, 'store_unavailable', 30]);
+    const alone = settle(batcher.submit(2));
+    await turn();
+    expect(await alone).toBe('store_unavailable');
+    expect(calls).toHaveLength(1);
+    await batcher.close();
+  });
+
+  test('those who leave while a batch is held up by taken lanes are not sent', async () => {
+    const batcher = watching({ lanes: 1 });
+    void settle(batcher.submit(1));
+    await turn();
+    const answers = [2, 3].map((item) => settle(batcher.submit(item)));
+    await turn();
+    left.add(2);
+    await last().answer();
+    expect(last().items).toEqual([3]);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual(['store_unavailable', 30]);
+  });
+
+  test('a blocked member is not tried singly, and not again, once its caller has left', async () => {
+    const batcher = watching();
+    const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
+    await turn();
+    left.add(1);
+    await last().fail(coded('55P03'));
+    expect(calls.slice(1).map((call) => call.items)).toEqual([[2], [3]]);
+    left.add(3);
+    await (calls[2] as Call).fail(coded('55P03'));
+    await (calls[1] as Call).answer();
+    expect(await Promise.all(answers)).toEqual(['store_unavailable', 20, 'store_unavailable']);
+    expect(calls).toHaveLength(3);
+  });
+
+  test('a statement of unknown outcome is sent once more for those who still wait alone', async () => {
+    const batcher = watching({ isRepeatable: () => true });
+    const answers = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    left.add(1);
+    await last().fail(lost());
+    expect(calls.map((call) => call.items)).toEqual([[1, 2], [2]]);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual(['store_unavailable', 20]);
+  });
+
+  test('the deadline counts from the arrival of the request, not from when it was read', async () => {
+    now = 5_000;
+    const arrivals = new Map([
+      [1, 3_999],
+      [2, 4_500],
+    ]);
+    const batcher = make({ requestOf: (item) => ({ arrivedAt: arrivals.get(item) }) });
+    const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
+    await turn();
+    expect(last().items).toEqual([2, 3]);
+    await last().fail(coded('55P03'));
+    await advance(600);
+    for (const call of calls.slice(1)) await call.fail(coded('55P03'));
+    expect(await answers[0]).toBe('store_unavailable');
+    expect(await answers[1]).toBe('store_unavailable');
+    expect(last().items).toEqual([3]);
+    await last().answer();
+    expect(await answers[2]).toBe(30);
   });
 });
 

@@ -1,7 +1,8 @@
 import { currentRequestTrace, type RequestTrace, withBatchSpan } from '../../../../observability/http-span.ts';
+import { requestsDropped } from '../../../../observability/metrics/http.ts';
 import { storeUnavailable } from '../../../platform/errors.ts';
 import { answerInTurns } from '../../few-a-turn.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock, RequestContext } from '../../ports.ts';
 import { failureOf } from './statement-failure.ts';
 
 export type BatcherOptions<Item, Result> = {
@@ -15,8 +16,10 @@ export type BatcherOptions<Item, Result> = {
   readonly lanes: number;
   /** A batch that follows another leaves so much later at least, milliseconds, and finds company; a lone one at once. */
   readonly spacingMs: number;
-  /** From submission to 503, milliseconds. */
+  /** From the arrival of the request, or from submission where that is unknown, to 503, milliseconds. */
   readonly deadlineMs: number;
+  /** The request that an item belongs to; an item whose caller has left is not sent, nor sent again. */
+  readonly requestOf?: (item: Item) => Pick<RequestContext, 'arrivedAt' | 'hasLeft'> | undefined;
   /** Items waiting at once; more are refused with 503. */
   readonly maxWaiting: number;
   /**
@@ -48,6 +51,7 @@ type Member<Item, Result> = {
 const SINGLES_AT_ONCE = 2;
 /** How late after its deadline a refusal may be. */
 const SWEEP_MS = 100;
+const droppedAsLeft = requestsDropped.at({ reason: 'caller_left' });
 
 /**
  * A batch leaves at the end of the turn when a lane is free and the one before left `spacingMs` ago, else it grows: a
@@ -79,6 +83,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
     fail(member, storeUnavailable({ retryAfterSeconds: 1, cause }));
 
+  /** Whether a member that is about to be sent still has a caller who waits; refuses it if not. */
+  function isAwaited(member: Member<Item, Result>): boolean {
+    if (member.state === 'settled') return false;
+    const hasLeft = options.requestOf?.(member.item)?.hasLeft === true;
+    if (hasLeft) droppedAsLeft.add(1);
+    else if (clock.monotonic() < member.deadlineAt) return true;
+    refuse(member);
+    return false;
+  }
+
   async function send(members: readonly Member<Item, Result>[]): Promise<void> {
     options.onBatch?.(members.length);
     for (const member of members) if (member.state === 'waiting') member.state = 'sent';
@@ -102,17 +116,17 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       await send(members);
     } catch (err) {
       if (failureOf(err) !== 'unknown' || !isRepeatable(clock.monotonic() - sentAt)) throw err;
-      await send(members);
+      const awaited = members.filter(isAwaited);
+      if (awaited.length > 0) await send(awaited);
     } finally {
       statements = statements.filter((others) => others !== members);
     }
   }
 
   function runAlone(member: Member<Item, Result>): void {
-    if (member.state === 'settled') return;
+    if (!isAwaited(member)) return;
     member.state = 'waiting';
-    if (clock.monotonic() >= member.deadlineAt) refuse(member);
-    else singles.push(member);
+    singles.push(member);
   }
 
   async function runBatch(members: readonly Member<Item, Result>[]): Promise<void> {
@@ -145,7 +159,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function drain(): void {
     while (singles.length > 0 && singlesInFlight < SINGLES_AT_ONCE) {
-      void runSingle(singles.shift() as Member<Item, Result>);
+      const member = singles.shift() as Member<Item, Result>;
+      if (isAwaited(member)) void runSingle(member);
     }
     if (waiting.length > 0 && inFlight < lanes && !isScheduled) {
       isScheduled = true;
@@ -159,7 +174,11 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   function flush(): void {
     isScheduled = false;
     leftAt = clock.monotonic();
-    while (waiting.length > 0 && inFlight < lanes) void runBatch(waiting.splice(0, maxBatch));
+    while (waiting.length > 0 && inFlight < lanes) {
+      const members = waiting.splice(0, maxBatch).filter(isAwaited);
+      if (members.length > 0) void runBatch(members);
+    }
+    if (isIdle()) onIdle?.();
   }
 
   /** Refuses those whose deadline has passed. */
@@ -180,7 +199,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     submit: (item) => {
       if (isClosed || waiting.length >= maxWaiting) return Promise.reject(storeUnavailable({ retryAfterSeconds: 1 }));
       return new Promise((resolve, reject) => {
-        const deadlineAt = clock.monotonic() + deadlineMs;
+        const now = clock.monotonic();
+        const deadlineAt = Math.min(options.requestOf?.(item)?.arrivedAt ?? now, now) + deadlineMs;
         const trace = currentRequestTrace();
         const member: Member<Item, Result> = { item, trace, deadlineAt, resolve, reject, state: 'waiting' };
         waiting.push(member);

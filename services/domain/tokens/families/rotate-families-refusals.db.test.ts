@@ -64,7 +64,8 @@ describe('refusals', () => {
   test('a statement that begins when nobody waits for it any more rotates nothing and takes no honest token for a replay', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     const tokens = await generations(copy, refreshToken, 3);
-    const late = world.copyWith({}, { deadlineMs: -1_000 });
+    const secrets = { ...world.secrets, state: () => ({ clockOffsetMs: 172_800_000 }) };
+    const late = world.copyWith({}, { secrets });
     const [before, audited] = [await world.imageOf(familyId), await world.auditOf(familyId)];
     for (const token of tokens) expect(await outcome(late, token)).toBe('store_unavailable');
     expect(await world.imageOf(familyId)).toBe(before);

@@ -1,5 +1,5 @@
 import { tokenRefreshBatchSize } from '../../../../observability/metrics/tokens.ts';
-import type { Ports } from '../../ports.ts';
+import type { Ports, RequestContext } from '../../ports.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
 import type { HasDatabaseGuard } from '../revocations/database-guard.ts';
 import type { HasRevocationPush } from '../revocations/revocation-set.ts';
@@ -17,7 +17,9 @@ export type RefreshFamilySettings = {
 } & LoginRest;
 
 /** The families' group commit, one per process. */
-export type RefreshFamilies = Batcher<Omit<PresentedToken, 'notAfterMs'>, Rotation>;
+export type RefreshFamilies = Batcher<RefreshRequest, Rotation>;
+/** A presented token and, where it came over a connection, its request. */
+type RefreshRequest = Omit<PresentedToken, 'notAfterMs'> & { readonly request?: RequestContext };
 export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };
 export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
 /** How far our wall clock is ahead of the database's. */
@@ -64,7 +66,7 @@ export function createRefreshFamilies(
 ): RefreshFamilies {
   const graceMs = policyOf(settings, 1).graceSeconds * 1_000;
   const databaseNowMs = (): number => ports.clock.now() - ports.keyRing.state().clockOffsetMs;
-  const batcher = createBatcher<PresentedToken, Rotation>({
+  const batcher = createBatcher<RefreshRequest & PresentedToken, Rotation>({
     name: 'rotate refresh families',
     clock: ports.clock,
     maxBatch: settings.groupCommit ? BATCH_MAX : 1,
@@ -72,6 +74,7 @@ export function createRefreshFamilies(
     spacingMs: settings.groupCommit ? BATCH_SPACING_MS : 0,
     deadlineMs,
     maxWaiting: WAITING_MAX,
+    requestOf: ({ request }) => request,
     isRepeatable: (elapsedMs) => elapsedMs + REPEAT_MARGIN_MS < graceMs,
     onBatch: (size) => tokenRefreshBatchSize.record(size),
     run: async (presented) => {
@@ -91,7 +94,11 @@ export function createRefreshFamilies(
     },
   });
   return {
-    submit: (presented) => batcher.submit({ ...presented, notAfterMs: databaseNowMs() + deadlineMs }),
+    submit: (presented) => {
+      const now = ports.clock.monotonic();
+      const waitedMs = Math.max(0, now - (presented.request?.arrivedAt ?? now));
+      return batcher.submit({ ...presented, notAfterMs: databaseNowMs() + deadlineMs - waitedMs });
+    },
     close: () => batcher.close(),
   };
 }

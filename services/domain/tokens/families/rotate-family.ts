@@ -182,6 +182,7 @@ export async function rotateFamily(
       ipHash: actor.ip_hash,
       agentHash: actor.agent_hash,
       traceparent: actor.traceparent,
+      request: caller.request,
     })
     .catch((err: unknown) => {
       unavailableCounter.add(1);
