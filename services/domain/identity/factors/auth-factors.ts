@@ -6,6 +6,7 @@ import type { RequestContext } from '../../ports.ts';
 import type { createAuthEngine } from '../auth-engine.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from '../handover.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
+import { OFFERED_ALGORITHMS } from './cose-key.ts';
 import { factorConflict, passkeyRefused } from './factors-errors.ts';
 import { methodsOf } from './passkey-plugin.ts';
 
@@ -56,6 +57,9 @@ const refusedAs =
     throw isAPIError(err) ? refusal({ cause: err }) : err;
   };
 
+/** What an authenticator keeps beside a passkey, and shows with it (WebAuthn §5.4.3): at most 64 bytes. */
+const userHandleOf = (userId: string): string => Buffer.from(userId).toString('base64url');
+
 export function createAuthFactors(
   engine: Engine,
   handover: AsyncLocalStorage<Handover>,
@@ -80,12 +84,13 @@ export function createAuthFactors(
   /** The plugin keeps its proof in a signed cookie; ours travels in the body, so that an app can carry it too. */
   async function withProof(
     { headers, response }: { headers: Headers | null | undefined; response: unknown },
-    change: Readonly<Record<string, unknown>>,
+    change: (options: Readonly<Record<string, unknown>>) => object,
   ): Promise<PasskeyOptions> {
     const begin = `${await cookieName()}=`;
     const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
     const challenge = line.slice(begin.length).replace(/;.*/, '');
-    return { options: { ...(response as Record<string, unknown>), ...change }, challenge };
+    const options = response as Readonly<Record<string, unknown>>;
+    return { options: { ...options, ...change(options) }, challenge };
   }
 
   async function headersWith(challenge: string, request: RequestContext): Promise<Headers> {
@@ -112,7 +117,10 @@ export function createAuthFactors(
             headers: engineHeaders(request),
             returnHeaders: true,
           }),
-          {},
+          ({ user }) => ({
+            user: { ...(user as object), id: userHandleOf(userId) },
+            pubKeyCredParams: OFFERED_ALGORITHMS.map((alg) => ({ type: 'public-key', alg })),
+          }),
         ),
       ),
     registerPasskey: ({ userId, challenge, response, name }, request) =>
@@ -128,15 +136,19 @@ export function createAuthFactors(
           headers: engineHeaders(request),
           returnHeaders: true,
         }),
-        { userVerification: 'required' },
+        () => ({ userVerification: 'required' }),
       ),
     signInWithPasskey: async ({ challenge, response, ...given }, request) => {
       const headers = await headersWith(challenge, request);
-      return open(given, () =>
+      const opened = await open(given, () =>
         engine.api
           .verifyPasskeyAuthentication({ body: { response: response as never }, headers, returnHeaders: true })
           .catch(refusedAs(passkeyRefused)),
       );
+      const { userHandle } = response.response as { readonly userHandle?: unknown };
+      // WebAuthn §7.2 step 6: no user was named before, so the authenticator names its owner.
+      if (userHandle !== userHandleOf(opened.user.id)) throw passkeyRefused();
+      return opened;
     },
   };
 }

@@ -3,6 +3,7 @@ import { passkey } from '@better-auth/passkey';
 import { APIError } from 'better-auth/api';
 import { withSecondFactor } from '../assurance.ts';
 import type { Handover } from '../handover.ts';
+import { isUsableKey } from './cose-key.ts';
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\])$/;
 
@@ -16,6 +17,16 @@ export function relyingParty(baseUrl: string): { readonly rpID: string; readonly
 /** Without a verified user a passkey is one factor, and no better than a password: it does not count. */
 function assertVerified(isVerified: boolean | undefined): void {
   if (!isVerified) throw new APIError('UNAUTHORIZED', { code: 'USER_NOT_VERIFIED' });
+}
+
+/** No page of ours asks from within another's: WebAuthn §7.1 steps 10 and 11, §7.2 steps 13 and 14. */
+function assertSameOrigin({ response }: { readonly response: { readonly clientDataJSON: string } }): void {
+  const { crossOrigin, topOrigin } = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as {
+    readonly crossOrigin?: unknown;
+    readonly topOrigin?: unknown;
+  };
+  if ((crossOrigin ?? false) !== false || topOrigin !== undefined)
+    throw new APIError('UNAUTHORIZED', { code: 'CROSS_ORIGIN' });
 }
 
 /** RFC 8176: a key that never leaves its device, or one that its owner's devices share; and its verified user. */
@@ -35,13 +46,17 @@ export function passkeyPlugin(
     origin: [...trustedOrigins],
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
     registration: {
-      afterVerification: async ({ verification }) => {
-        assertVerified(verification.registrationInfo?.userVerified);
+      afterVerification: async ({ verification: { registrationInfo }, clientData }) => {
+        assertVerified(registrationInfo?.userVerified);
+        assertSameOrigin(clientData);
+        if (registrationInfo === undefined || !isUsableKey(registrationInfo.credential.publicKey))
+          throw new APIError('BAD_REQUEST', { code: 'KEY_UNUSABLE' });
       },
     },
     authentication: {
-      afterVerification: async ({ verification: { authenticationInfo } }) => {
+      afterVerification: async ({ verification: { authenticationInfo }, clientData }) => {
         assertVerified(authenticationInfo.userVerified);
+        assertSameOrigin(clientData);
         const open = handover.getStore();
         if (open) open.assurance = withSecondFactor([], methodsOf(authenticationInfo.credentialDeviceType));
       },

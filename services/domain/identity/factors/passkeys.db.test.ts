@@ -1,5 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
+import { type Cbor, cbor, createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
 import { claimsIn } from '../../../platform/testing/flows/flows.ts';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
@@ -24,7 +25,13 @@ const signIn = (response: PasskeyResponse, cookie?: string) =>
   signInWithPasskey(world.deps, { ...response, cookie }, nobody);
 const refused = (response: PasskeyResponse, cookie?: string) => outcomeOf(signIn(response, cookie));
 /** Ceremonies that prove nothing to us. */
-const UNFIT = [{ verifiesUser: false }, { origin: 'https://evil.example' }, { rpId: 'evil.example' }];
+const UNFIT = [
+  { verifiesUser: false },
+  { origin: 'https://evil.example' },
+  { rpId: 'evil.example' },
+  { crossOrigin: true },
+  { crossOrigin: true, topOrigin: 'https://evil.example' },
+];
 
 describe('registering a passkey', () => {
   test('U7 the first gives ten recovery codes and a session of two factors, and ends every one of before; the second neither', async () => {
@@ -57,7 +64,7 @@ describe('registering a passkey', () => {
     expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
   });
 
-  test('refuses a user not verified, another origin or party, and a challenge of somebody else or of a sign-in', async () => {
+  test('refuses a user not verified, another origin or party, a page within another’s, and a challenge of somebody else or of a sign-in', async () => {
     const { id, cookie, caller } = await world.person();
     const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
       outcomeOf(registerPasskey(world.deps, await made, caller));
@@ -75,6 +82,34 @@ describe('registering a passkey', () => {
     expect(await passkeysOf(id)).toBe(0);
     expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
     expect(await isLive(cookie)).toBe(true);
+  });
+
+  test('refuses a key of an algorithm that was not offered, and one that can verify nothing', async () => {
+    const { id, cookie, caller } = await world.person();
+    const { options } = await preparePasskey(world.deps, {}, caller);
+    expect(options.pubKeyCredParams).toEqual([-8, -7, -257].map((alg) => ({ type: 'public-key', alg })));
+    const { n = '', e = '' } = generateKeyPairSync('rsa', { modulusLength: 2_048 }).publicKey.export({ format: 'jwk' });
+    const rsa = (alg: number, modulus: Buffer): [number, Cbor][] => [
+      [1, 3],
+      [3, alg],
+      [-1, modulus],
+      [-2, Buffer.from(e, 'base64url')],
+    ];
+    const modulus = Buffer.from(n, 'base64url');
+    const register = async (coseKey: [number, Cbor][]) => {
+      const made = await world.newKey(createAuthenticator({ coseKey: cbor(new Map(coseKey)) }), caller);
+      return outcomeOf(registerPasskey(world.deps, made, caller));
+    };
+    expect(await register(rsa(-65_535, modulus))).toBe('passkey_refused');
+    expect(await register(rsa(-257, modulus.subarray(0, 64)))).toBe('passkey_refused');
+    const point: [number, Cbor][] = [
+      [-2, Buffer.alloc(32, 1)],
+      [-3, Buffer.alloc(32, 1)],
+    ];
+    expect(await register([[1, 2], [3, -7], [-1, 1], ...point])).toBe('passkey_refused');
+    expect(await register([[3, -7], [-1, 1], ...point])).toBe('passkey_refused');
+    expect([await passkeysOf(id), await isLive(cookie)]).toEqual([0, true]);
+    expect(await register(rsa(-257, modulus))).toBe('ok');
   });
 
   test('one that is another’s already conflicts, and takes nothing from either', async () => {
@@ -122,7 +157,7 @@ describe('signing in with a passkey', () => {
     expect(await sessionsOf(id)).toBe(2);
   });
 
-  test('refuses a user not verified, another origin or party, an unknown key and a clone behind its original, each recorded', async () => {
+  test('refuses a user not verified, another origin or party, a page within another’s, an unknown key and a clone behind its original, each recorded', async () => {
     const { id, key } = await world.keyHolder();
     const count = async () =>
       (
@@ -136,8 +171,17 @@ describe('signing in with a passkey', () => {
     expect(await refused(await world.assertion(key))).toBe('ok');
     key.rewind();
     expect(await refused(await world.assertion(key))).toBe('passkey_refused');
-    expect(await count()).toBe(before + 5);
+    expect(await count()).toBe(before + UNFIT.length + 2);
     expect(await sessionsOf(id)).toBe(2);
+  });
+
+  test('refuses a passkey that names another owner, or none', async () => {
+    const [one, other] = [await world.keyHolder(), await world.keyHolder()];
+    const handleOf = (id: string) => Buffer.from(id).toString('base64url');
+    for (const userHandle of [handleOf(other.id), handleOf('nobody'), '', null])
+      expect(await refused(await world.assertion(one.key, { userHandle })), String(userHandle)).toBe('passkey_refused');
+    expect([await sessionsOf(one.id), await sessionsOf(other.id)]).toEqual([1, 1]);
+    expect(await refused(await world.assertion(one.key, { userHandle: handleOf(one.id) }))).toBe('ok');
   });
 
   test('that of a disabled account opens nothing', async () => {

@@ -8,15 +8,21 @@ type Ceremony = {
   readonly verifiesUser?: boolean;
   /** Signs for another relying party than the options name. */
   readonly rpId?: string;
+  /** As a browser tells of a frame within a page of another origin. */
+  readonly crossOrigin?: boolean;
+  readonly topOrigin?: string;
+  /** Names another owner of the passkey, or none. */
+  readonly userHandle?: string | null;
 };
 
-type Cbor = number | string | Buffer | ReadonlyMap<number | string, Cbor>;
+export type Cbor = number | string | Buffer | ReadonlyMap<number | string, Cbor>;
 
 /** RFC 8949 §3, as far as an attestation needs it. */
-function cbor(value: Cbor): Buffer {
+export function cbor(value: Cbor): Buffer {
   const head = (major: number, length: number): Buffer => {
     if (length < 24) return Buffer.from([(major << 5) | length]);
     if (length < 256) return Buffer.from([(major << 5) | 24, length]);
+    if (length > 65_535) throw new Error('no member of an attestation is so large');
     return Buffer.from([(major << 5) | 25, length >> 8, length & 0xff]);
   };
   if (typeof value === 'number') return value >= 0 ? head(0, value) : head(1, -1 - value);
@@ -29,15 +35,25 @@ function cbor(value: Cbor): Buffer {
 const sha256 = (data: string | Buffer): Buffer => createHash('sha256').update(data).digest();
 const FLAGS = { present: 0x01, verified: 0x04, shared: 0x18, attested: 0x40 };
 
+type Made = {
+  readonly isShared?: boolean;
+  /** What it shows as its public key; that of ES256 unless said. */
+  readonly coseKey?: Buffer;
+};
+
 /** One discoverable ES256 credential that never leaves its device, unless its owner's devices share it; with a counter. */
-export function createAuthenticator({ isShared = false }: { readonly isShared?: boolean } = {}) {
+export function createAuthenticator({ isShared = false, coseKey }: Made = {}) {
   const credentialId = randomBytes(32);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   let userHandle = '';
   let counter = 0;
 
-  function clientData(type: string, { challenge }: Options, { origin }: Ceremony): Buffer {
-    return Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }));
+  function clientData(
+    type: string,
+    { challenge }: Options,
+    { origin, crossOrigin = false, topOrigin }: Ceremony,
+  ): Buffer {
+    return Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin, topOrigin }));
   }
 
   function authenticatorData(options: Options, { verifiesUser = true, rpId }: Ceremony, attested?: Buffer): Buffer {
@@ -63,7 +79,7 @@ export function createAuthenticator({ isShared = false }: { readonly isShared?: 
     create(options: Options & { readonly user?: { readonly id: string } }, ceremony: Ceremony): object {
       userHandle = options.user?.id ?? '';
       const length = Buffer.from([credentialId.length >> 8, credentialId.length & 0xff]);
-      const attested = Buffer.concat([Buffer.alloc(16), length, credentialId, coseKey(publicKey)]);
+      const attested = Buffer.concat([Buffer.alloc(16), length, credentialId, coseKey ?? coseKeyOf(publicKey)]);
       const statement: [string, Cbor][] = [
         ['fmt', 'none'],
         ['attStmt', new Map()],
@@ -86,7 +102,7 @@ export function createAuthenticator({ isShared = false }: { readonly isShared?: 
         clientDataJSON: client.toString('base64url'),
         authenticatorData: data.toString('base64url'),
         signature: signature.toString('base64url'),
-        userHandle,
+        userHandle: ceremony.userHandle === undefined ? userHandle : ceremony.userHandle,
       });
     },
     /** As a clone of it would count: behind the original. */
@@ -97,7 +113,7 @@ export function createAuthenticator({ isShared = false }: { readonly isShared?: 
 }
 
 /** RFC 9053 §7.1.1: EC2, ES256, P-256. */
-function coseKey(publicKey: KeyObject): Buffer {
+function coseKeyOf(publicKey: KeyObject): Buffer {
   const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
   const members: [number, Cbor][] = [
     [1, 2],
