@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { randomFreePort } from '../../local/ports.ts';
 
 /** A store as clients reach it, which a test can take out of reach and bring back with its data. */
@@ -14,6 +15,10 @@ export type TcpProxy = {
   holdAnswersTo(text: string): void;
   /** Ends freezing and holding. */
   thaw(): void;
+  /** Every byte arrives this much later, in its order; 0: at once. */
+  delay(ms: number): void;
+  /** New connections lead to the server of this URL. */
+  retarget(url: string): void;
   /** How many messages clients have sent so far, over all connections: of one command at least each. */
   messages(): number;
   /** How many connections clients have opened so far. */
@@ -22,12 +27,29 @@ export type TcpProxy = {
 
 /** Puts a proxy in front of the server of a URL. Close it with `cut`. */
 export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
-  const target = new URL(targetUrl);
+  let target = new URL(targetUrl);
   const sockets = new Set<Socket>();
   let isFrozen = false;
   let heldText: string | null = null;
+  let delayMs = 0;
   let messages = 0;
   let connections = 0;
+  /** Writes to a socket, late where that is asked for, and never out of order. */
+  const writerTo = (to: Socket): ((bytes: Buffer) => void) => {
+    let late = Promise.resolve();
+    let waiting = 0;
+    return (bytes) => {
+      if (delayMs === 0 && waiting === 0) return void to.write(bytes);
+      const due = performance.now() + delayMs;
+      waiting += 1;
+      late = late
+        .then(() => sleep(Math.max(0, due - performance.now())))
+        .then(() => {
+          waiting -= 1;
+          if (!to.destroyed) to.write(bytes);
+        });
+    };
+  };
   const server = createServer((client) => {
     connections += 1;
     const upstream = connect(Number(target.port), target.hostname);
@@ -35,12 +57,13 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       [client, upstream],
       [upstream, client],
     ] as const) {
+      const write = writerTo(to);
       sockets.add(from);
       from.setNoDelay(true);
       from.on('data', (bytes) => {
         if (from === client) messages += 1;
         if (from === client && heldText !== null && bytes.includes(heldText)) upstream.pause();
-        to.write(bytes);
+        write(bytes);
       });
       from.on('error', () => {});
       from.on('close', () => {
@@ -78,6 +101,12 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       isFrozen = false;
       heldText = null;
       for (const socket of sockets) socket.resume();
+    },
+    delay: (ms) => {
+      delayMs = ms;
+    },
+    retarget: (other) => {
+      target = new URL(other);
     },
     messages: () => messages,
     connections: () => connections,

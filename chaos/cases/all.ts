@@ -1,0 +1,5 @@
+import type { Case } from './case.ts';
+import { clockCases } from './clock-cases.ts';
+import { linkCases } from './link-cases.ts';
+
+export const cases: readonly Case[] = [...clockCases, ...linkCases];

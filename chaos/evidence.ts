@@ -1,0 +1,84 @@
+import { readEvents, readRoots, untilSealed } from './audit-log.ts';
+import {
+  auditedActs,
+  doubleSuccessors,
+  forks,
+  type Gate,
+  giftsOfOlderDatabase,
+  serverErrors,
+  untrueEnds,
+  wrongAccepts,
+  wrongfulEnds,
+} from './gates.ts';
+import type { Ledger } from './ledger.ts';
+import type { System } from './system.ts';
+
+const PATIENCE_MS = 60_000;
+
+const gate = (name: string, problems: readonly string[], checked = 1): Gate => ({
+  name,
+  checked,
+  findings: problems.map((text) => ({ text })),
+});
+
+/** The command line reads the whole log, tiles, head and high-water mark. */
+async function sealedLog(system: System): Promise<Gate> {
+  const isSealed = await untilSealed(system.stores, PATIENCE_MS);
+  const { code, out, err } = await system.sallyport(['audit', 'verify']);
+  return gate('the sealed log verifies', [
+    ...(isSealed ? [] : [`events still wait to be sealed after ${PATIENCE_MS / 1_000} s`]),
+    ...(code === 0 ? [] : [`audit verify ended with ${code}: ${err || out}`]),
+  ]);
+}
+
+/** Jobs that are due run, and none of them waits for longer than its own interval allows. */
+async function schedules(system: System): Promise<Gate> {
+  const rows = await system.stores.query<{ job: string; lateSeconds: number }>(
+    `SELECT job, extract(epoch FROM clock_timestamp() - next_run_at)::float8 AS "lateSeconds" FROM job_schedules`,
+  );
+  const late = rows.filter(({ lateSeconds }) => lateSeconds > PATIENCE_MS / 1_000);
+  return gate(
+    'schedules that stopped',
+    late.map(({ job, lateSeconds }) => `${job} is ${Math.round(lateSeconds)} s late`),
+    rows.length,
+  );
+}
+
+/** Both copies say that they are ready, and their workers that jobs move. */
+async function health(system: System): Promise<Gate> {
+  const problems: string[] = [];
+  for (const { name, url } of Object.values(system.copies)) {
+    const deadline = performance.now() + PATIENCE_MS;
+    let last = 'no answer';
+    while (performance.now() < deadline && last !== '') {
+      last = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) }).then(
+        async (answer) => (answer.status === 200 ? '' : await answer.text()),
+        (err: Error) => err.message,
+      );
+      if (last !== '') await new Promise((done) => setTimeout(done, 250));
+    }
+    if (last !== '') problems.push(`${name} is not ready ${PATIENCE_MS / 1_000} s after the last fault: ${last}`);
+  }
+  return gate('copies that stay down', problems, 2);
+}
+
+/** Everything that the ledger and the database say once faults and load are over. */
+export async function judge(system: System, ledger: Ledger): Promise<Gate[]> {
+  const well = await health(system);
+  const sealed = await sealedLog(system);
+  const events = await readEvents(system.stores);
+  const rootAt = await readRoots(system.stores, ledger);
+  return [
+    wrongAccepts(ledger),
+    doubleSuccessors(ledger),
+    wrongfulEnds(ledger),
+    untrueEnds(ledger),
+    auditedActs(ledger, events),
+    giftsOfOlderDatabase(ledger),
+    serverErrors(ledger),
+    sealed,
+    forks(ledger, rootAt),
+    await schedules(system),
+    well,
+  ];
+}

@@ -1,0 +1,14 @@
+import { clockFaults } from './clocks.ts';
+import type { Fault } from './fault.ts';
+import { jobFaults } from './jobs.ts';
+import { linkFaults } from './links.ts';
+import { processFaults } from './processes.ts';
+import { storeFaults } from './stores.ts';
+
+export const allFaults: readonly Fault[] = [
+  ...processFaults,
+  ...storeFaults,
+  ...linkFaults,
+  ...clockFaults,
+  ...jobFaults,
+];

@@ -1,0 +1,25 @@
+import type { CopyName } from '../ledger.ts';
+import type { Random } from '../random.ts';
+import type { System } from '../system.ts';
+
+/** Something that goes wrong, and is over when `run` resolves: what was stopped goes on, what was cut is linked again. */
+export type Fault = {
+  readonly name: string;
+  /** Needs B's own clock. */
+  readonly needsClock?: boolean;
+  /** Resolves with what it was done to, where that is not all. */
+  run(at: FaultSite): Promise<string>;
+};
+
+export type FaultSite = {
+  readonly system: System;
+  readonly random: Random;
+  /** The copy that the schedule chose. */
+  readonly copy: CopyName;
+};
+
+export const fault = (
+  name: string,
+  run: (at: FaultSite) => Promise<unknown>,
+  options: { readonly needsClock?: boolean } = {},
+): Fault => ({ name, ...options, run: async (at) => String((await run(at)) ?? '') });

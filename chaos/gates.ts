@@ -1,0 +1,198 @@
+import {
+  type Act,
+  deadSince,
+  endingsOf,
+  endingsOfLogin,
+  isLost,
+  type Ledger,
+  type Login,
+  mayBeDead,
+  type Showing,
+} from './ledger.ts';
+
+export type Finding = { readonly text: string; readonly subject?: { readonly history: readonly string[] } };
+export type Gate = {
+  readonly name: string;
+  /** How many facts it judged: a gate that judged none shows nothing. */
+  readonly checked: number;
+  readonly findings: readonly Finding[];
+};
+
+/** A revoked token is refused everywhere this soon. */
+export const REVOCATION_BOUND_MS = 2_000;
+
+const seconds = (atMs: number): string => `${(atMs / 1_000).toFixed(3)} s`;
+
+const REFUSED_FOR_GOOD = new Set(['revoked', 'session_ended', 'family_reused', 'key_compromised']);
+
+const causeOf = (ledger: Ledger, { access }: Showing): string =>
+  endingsOf(ledger, access)
+    .filter((ending) => ending.ackedAtMs !== undefined)
+    .map((ending) => `${ending.cause} acknowledged at ${seconds(ending.ackedAtMs!)}`)
+    .join(', ');
+
+/** No token is accepted that was ended more than two seconds before it was shown, and no refresh succeeds after the end. */
+export function wrongAccepts(ledger: Ledger): Gate {
+  const findings: Finding[] = [];
+  let checked = 0;
+  for (const showing of ledger.showings) {
+    const endedAtMs = deadSince(endingsOf(ledger, showing.access));
+    if (showing.sentAtMs < endedAtMs + REVOCATION_BOUND_MS) continue;
+    checked += 1;
+    if (showing.verdict !== 'active') continue;
+    const text = `${showing.access.jti} active at ${showing.copy}, shown at ${seconds(showing.sentAtMs)}: ${causeOf(ledger, showing)}`;
+    findings.push({ text, subject: showing.access.login });
+  }
+  for (const { login, copy, sentAtMs, status, generation } of ledger.refreshes) {
+    const endedAtMs = deadSince(endingsOfLogin(ledger, login));
+    if (sentAtMs < endedAtMs) continue;
+    checked += 1;
+    if (status !== 200) continue;
+    const text = `refresh token ${generation} of ended login ${login.id} answered 200 at ${copy}, sent at ${seconds(sentAtMs)}`;
+    findings.push({ text, subject: login });
+  }
+  return { name: 'wrong accepts', checked, findings };
+}
+
+/** A refresh token has one successor, however often and wherever it is presented. */
+export function doubleSuccessors(ledger: Ledger): Gate {
+  const findings: Finding[] = [];
+  const known = new Map<string, string>();
+  let checked = 0;
+  for (const { login, generation, successor } of ledger.refreshes) {
+    if (successor === undefined) continue;
+    checked += 1;
+    const key = `${login.id} ${generation}`;
+    const first = known.get(key);
+    if (first === undefined) known.set(key, successor);
+    else if (first !== successor)
+      findings.push({ text: `refresh token ${generation} of ${login.id} has two successors`, subject: login });
+  }
+  return { name: 'double successors', checked, findings };
+}
+
+/** An honest login is refused only after something ended it. */
+export function wrongfulEnds(ledger: Ledger): Gate {
+  const findings: Finding[] = [];
+  const seen = new Set<Login>();
+  let checked = 0;
+  const judge = (login: Login, isRefused: boolean, isExplained: boolean, text: string): void => {
+    if (ledger.exposedUsers.has(login.userId)) return;
+    checked += 1;
+    if (!isRefused || isExplained || seen.has(login)) return;
+    seen.add(login);
+    findings.push({ text, subject: login });
+  };
+  for (const { login, status, code, copy, answeredAtMs, generation } of ledger.refreshes) {
+    const isExplained = login.isAbandoned || mayBeDead(endingsOfLogin(ledger, login), answeredAtMs);
+    const text = `honest login ${login.id} refused ${code} with refresh token ${generation} at ${copy}, ${seconds(answeredAtMs)}`;
+    judge(login, status === 400 || status === 401, isExplained, text);
+  }
+  for (const showing of ledger.showings) {
+    const { access, verdict, copy, answeredAtMs } = showing;
+    const isExplained = access.login.isAbandoned || mayBeDead(endingsOf(ledger, access), answeredAtMs);
+    const text = `good token ${access.jti} refused ${verdict} at ${copy}, ${seconds(answeredAtMs)}`;
+    judge(access.login, REFUSED_FOR_GOOD.has(verdict), isExplained, text);
+  }
+  return { name: 'wrongful ends of logins', checked, findings };
+}
+
+/** Events of the log: how often each type was written in each trace. */
+export type EventCounts = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+const writtenOf = (act: Act, type: string, events: EventCounts): number =>
+  act.traceIds.reduce((sum, traceId) => sum + (events.get(traceId)?.get(type) ?? 0), 0);
+
+/** What was acknowledged is in the audit log, once; a request never writes its event twice. */
+export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
+  const findings: Finding[] = [];
+  let checked = 0;
+  for (const act of ledger.acts) {
+    if (isLost(ledger, act.ackedAtMs ?? act.sentAtMs) || isLost(ledger, act.sentAtMs)) continue;
+    checked += 1;
+    const subject = act.subject === null ? {} : { subject: act.subject };
+    for (const type of act.events) {
+      const written = writtenOf(act, type, events);
+      const text = `${act.kind} of ${seconds(act.sentAtMs)} (${act.subject?.id ?? 'no login'}, traces ${act.traceIds.join(', ')})`;
+      if (act.ackedAtMs !== undefined && written === 0) findings.push({ text: `missing ${type}: ${text}`, ...subject });
+      const most = act.isRepeatable ? act.traceIds.length : 1;
+      if (written > most) findings.push({ text: `${written} times ${type}: ${text}`, ...subject });
+    }
+  }
+  return { name: 'acknowledged acts missing or doubled in the log', checked, findings };
+}
+
+/** An older database gives nothing before its loss is accepted. */
+export function giftsOfOlderDatabase(ledger: Ledger): Gate {
+  const findings: Finding[] = [];
+  let checked = 0;
+  for (const { startedAtMs, acceptedAtMs = Number.POSITIVE_INFINITY } of ledger.rewinds) {
+    const isWithin = (sentAtMs: number): boolean => sentAtMs >= startedAtMs && sentAtMs < acceptedAtMs;
+    for (const { login, sentAtMs, answeredAtMs, status, copy } of ledger.refreshes) {
+      if (!isWithin(sentAtMs) || answeredAtMs >= acceptedAtMs) continue;
+      checked += 1;
+      if (status === 200)
+        findings.push({
+          text: `login ${login.id} refreshed at ${copy} by the older database, ${seconds(sentAtMs)}`,
+          subject: login,
+        });
+    }
+    for (const { kind, sentAtMs, ackedAtMs, subject } of ledger.acts) {
+      if (kind === 'refresh' || !isWithin(sentAtMs)) continue;
+      checked += 1;
+      if (ackedAtMs !== undefined && ackedAtMs < acceptedAtMs)
+        findings.push({
+          text: `${kind} acknowledged by the older database, sent at ${seconds(sentAtMs)}`,
+          ...(subject === null ? {} : { subject }),
+        });
+    }
+  }
+  return { name: 'answers of an older database', checked, findings };
+}
+
+/** A copy that cannot serve says 503, with a code and when to come again. */
+export function serverErrors(ledger: Ledger): Gate {
+  const findings = ledger.serverErrors
+    .filter(({ status, code, hasRetryAfter }) => status !== 503 || code === undefined || !hasRetryAfter)
+    .map(({ status, code, path, copy, traceId, atMs }) => ({
+      text: `${status} ${code ?? 'without a code'} for ${path} at ${copy}, ${seconds(atMs)}, trace ${traceId}`,
+    }));
+  return { name: '5xx other than a documented 503', checked: ledger.serverErrors.length, findings };
+}
+
+/** Two heads of one log and size have one root, and it is the root of the leaves. */
+export function forks(ledger: Ledger, rootAt: (origin: string, size: number) => string | undefined): Gate {
+  const findings: Finding[] = [];
+  const known = new Map<string, string>();
+  let checked = 0;
+  for (const { origin, size, root, copy, atMs } of ledger.heads) {
+    if (isLost(ledger, atMs)) continue;
+    const key = `${origin} ${size}`;
+    const first = known.get(key);
+    if (first === root) continue;
+    checked += 1;
+    if (first !== undefined) findings.push({ text: `two roots of ${origin} at ${size}, ${copy} at ${seconds(atMs)}` });
+    known.set(key, root);
+    if (rootAt(origin, size) !== root)
+      findings.push({ text: `head of ${origin} at ${size} (${copy}, ${seconds(atMs)}) is not the root of its leaves` });
+  }
+  return { name: 'heads that fork', checked, findings };
+}
+
+/** An end that was acknowledged and did not happen shows as a token that is active when all is well again. */
+export function untrueEnds(ledger: Ledger): Gate {
+  const lastShown = new Map<string, (typeof ledger.showings)[number]>();
+  for (const showing of ledger.showings) lastShown.set(`${showing.access.jti} ${showing.copy}`, showing);
+  const ended = [...lastShown.values()].filter(({ access, sentAtMs }) =>
+    access.endings.some(
+      ({ ackedAtMs }) => ackedAtMs !== undefined && sentAtMs > ackedAtMs + 2_000 && !isLost(ledger, ackedAtMs),
+    ),
+  );
+  return {
+    name: 'acknowledged ends that did not happen',
+    checked: ended.length,
+    findings: ended
+      .filter(({ verdict }) => verdict === 'active')
+      .map(({ access, copy }) => ({ text: `${access.jti} is still active at ${copy}`, subject: access.login })),
+  };
+}

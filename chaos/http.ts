@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { type CopyName, count, type Ledger, now } from './ledger.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
+type Json = any;
+
+/** What came back; a status of 0: nothing did. */
+export type Answer = {
+  readonly copy: CopyName;
+  readonly status: number;
+  readonly body: Json;
+  readonly cookie: string;
+  readonly sentAtMs: number;
+  readonly answeredAtMs: number;
+  readonly traceId: string;
+};
+
+export type Request = {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly json?: unknown;
+  readonly form?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+  /** The client hangs up after this time, as if its user had closed the page. */
+  readonly abandonMs?: number;
+};
+
+export type Ask = (copy: CopyName, request: Request) => Promise<Answer>;
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+export const basicOf = (client: { readonly client_id: string; readonly client_secret: string }): string =>
+  `Basic ${Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')}`;
+
+function parsed(text: string): Json {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends requests, each in a trace of its own, and writes every answer of 500 or more into the ledger. */
+export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string>>): Ask {
+  return async (copy, { method = 'POST', path, json, form, headers, timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs }) => {
+    const traceId = randomBytes(16).toString('hex');
+    const sentAtMs = now();
+    const nothing = (): Answer => {
+      count(ledger, abandonMs === undefined ? 'requests without an answer' : 'requests abandoned');
+      return { copy, status: 0, body: undefined, cookie: '', sentAtMs, answeredAtMs: now(), traceId };
+    };
+    try {
+      const response = await fetch(urls[copy] + path, {
+        method,
+        redirect: 'manual',
+        signal: AbortSignal.timeout(abandonMs ?? timeoutMs),
+        headers: {
+          traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-00`,
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(form === undefined ? {} : { body: new URLSearchParams(form) }),
+      });
+      const body = parsed(await response.text());
+      const { status } = response;
+      if (status >= 500)
+        ledger.serverErrors.push({
+          copy,
+          path,
+          status,
+          code: body?.code,
+          hasRetryAfter: Number(response.headers.get('retry-after')) >= 1,
+          traceId,
+          atMs: now(),
+        });
+      const cookie = response.headers
+        .getSetCookie()
+        .map((line) => line.split(';', 1)[0])
+        .join('; ');
+      return { copy, status, body, cookie, sentAtMs, answeredAtMs: now(), traceId };
+    } catch {
+      return nothing();
+    }
+  };
+}
+
+export const otherCopy = (copy: CopyName): CopyName => (copy === 'A' ? 'B' : 'A');

@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util';
+import { cases } from './cases/all.ts';
+import { allFaults } from './faults/all.ts';
+import type { RewindKind } from './rewinds.ts';
+
+export const HELP = `npm run chaos [-- --seconds 120] [--seed N] [--faults a,b] [--cases yes|no] [--report FILE] [--json]
+
+Starts two copies of the product (supervisor, API and worker each) on a PostgreSQL and a Redis of their own, lets clients
+work while things break, and checks everything that was acknowledged. Ends with 1 when a promise was broken.
+
+  --seconds N     how long faults happen, one every ten seconds (default 120)
+  --seed N        draws faults and requests (default: drawn, and printed)
+  --faults a,b    only these of the faults below, and of the databases older-database, lagging-standby,
+                  lagging-standby-and-compromise; none: no faults
+  --cases yes|no  the named cases first (default yes)
+  --pace P        the clients' pace (default 1)
+  --report FILE   writes the report as Markdown
+  --json          prints the report as one line of JSON
+
+Faults: ${allFaults.map(({ name }) => name).join(' ')}
+
+Cases:
+${cases.map(({ name }) => `  ${name}`).join('\n')}
+`;
+
+export const REWINDS: readonly RewindKind[] = ['older-database', 'lagging-standby', 'lagging-standby-and-compromise'];
+
+export type Options = {
+  readonly seconds: number;
+  readonly seed: number;
+  /** Undefined: all of them. */
+  readonly faults: readonly string[] | undefined;
+  readonly hasCases: boolean;
+  readonly pace: number;
+  readonly report: string | undefined;
+  readonly isJson: boolean;
+};
+
+export class UsageError extends Error {}
+
+function numberOf(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < least) throw new UsageError(`--${name} takes a number of ${least} or more`);
+  return value;
+}
+
+/** @throws UsageError; undefined: help was asked for */
+export function readOptions(args: readonly string[]): Options | undefined {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (err) {
+    throw new UsageError((err as Error).message);
+  }
+  if (values.help) return undefined;
+  const names = values.faults?.split(',').filter((name) => name !== 'none');
+  const known = new Set<string>([...allFaults.map(({ name }) => name), ...REWINDS]);
+  const unknown = names?.find((name) => !known.has(name));
+  if (unknown !== undefined) throw new UsageError(`no fault is named ${unknown}: see --help`);
+  if (!['yes', 'no'].includes(values.cases)) throw new UsageError('--cases takes yes or no');
+  return {
+    seconds: numberOf('seconds', values.seconds, 0),
+    seed: Math.floor(values.seed === undefined ? Math.random() * 2 ** 31 : numberOf('seed', values.seed, 0)),
+    faults: names,
+    hasCases: values.cases === 'yes',
+    pace: numberOf('pace', values.pace, 0.01),
+    report: values.report,
+    isJson: values.json,
+  };
+}
+
+const parse = (args: readonly string[]) =>
+  parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: 'string', default: '120' },
+      seed: { type: 'string' },
+      faults: { type: 'string' },
+      cases: { type: 'string', default: 'yes' },
+      pace: { type: 'string', default: '1' },
+      report: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  }).values;

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { jsonOf, markdownOf, type Report } from './report.ts';
+
+const report: Report = {
+  seed: 42,
+  seconds: 10,
+  pace: 1,
+  startedAt: '2026-11-23T00:00:00Z',
+  gates: [
+    { name: 'wrong accepts', checked: 5, findings: [{ text: 'token-1 active', subject: { history: ['given'] } }] },
+    { name: 'double successors', checked: 5, findings: [] },
+  ],
+  faults: [{ name: 'kill-api', atSeconds: 3, detail: 'api of A', lastedMs: 900, backMs: 5_600 }],
+  counts: { refresh: 9 },
+};
+
+test('a report names seed, gates, findings with the history of their login, and faults', () => {
+  const text = markdownOf(report);
+  for (const words of ['seed 42', '--seed 42', 'BROKEN: 1', 'held', 'token-1 active', 'given', 'kill-api', '5.6 s'])
+    expect(text).toContain(words);
+  expect(JSON.parse(jsonOf(report)).gates[0]).toEqual({
+    name: 'wrong accepts',
+    checked: 5,
+    findings: [{ text: 'token-1 active', history: ['given'] }],
+  });
+});

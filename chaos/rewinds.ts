@@ -1,0 +1,117 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../services/platform/testing/eventually.ts';
+import { startTcpProxy } from '../services/platform/testing/processes/tcp-proxy.ts';
+import { type CopyName, type Login, now, type Rewind } from './ledger.ts';
+import type { Clients } from './load/clients.ts';
+import type { Load } from './load/load.ts';
+import type { System } from './system.ts';
+
+/** What a whole run is made of. */
+export type Scene = {
+  readonly system: System;
+  readonly clients: Clients;
+  readonly load: Load;
+};
+
+/** How a database that is behind takes the place of the newer one. */
+export type RewindKind = 'older-database' | 'lagging-standby' | 'lagging-standby-and-compromise';
+
+/** Lets the product acknowledge what the older database does not have. */
+async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromises: boolean): Promise<Login[]> {
+  const logins: Login[] = [];
+  for (let at = 0; at < 8; at += 1) {
+    const login = load.liveLogins().find((each) => !each.isBusy && !logins.includes(each));
+    if (!login) break;
+    logins.push(login);
+    await clients.revokeLogin(login);
+  }
+  if (compromises && (await clients.admin.signIn())) {
+    const newest = [...clients.ledger.tokens.values()].at(-1);
+    if (newest) await clients.admin.compromise(newest.kid);
+  }
+  await sleep(2_000);
+  system.relink();
+  return logins;
+}
+
+/** Clients present what was ended and what was not, all at once: nothing may be given. */
+async function tryEverything({ clients, load }: Scene, ended: readonly Login[], isOver: () => boolean): Promise<void> {
+  const live = load.liveLogins().slice(0, 8);
+  // They are presented at both copies at once, again and again, as no honest client would.
+  for (const login of live) login.isAbandoned = true;
+  const tryAt = async (copy: CopyName): Promise<void> => {
+    while (!isOver()) {
+      await Promise.all(
+        [...ended, ...live].map((login) => clients.present(login, login.refreshToken, copy, { timeoutMs: 2_000 })),
+      );
+      await clients.tryToIssue(load.people[0]!.id, copy);
+      await sleep(50);
+    }
+  };
+  await Promise.all([tryAt('A'), tryAt('B')]);
+}
+
+/**
+ * An older database takes the place of the newer one under running copies and clients; an operator then accepts the
+ * loss, and everything goes on with new tokens.
+ */
+export async function rewindDatabase(scene: Scene, kind: RewindKind): Promise<void> {
+  const { system, clients, load } = scene;
+  const { ledger } = clients;
+  let startedAtMs: number | undefined;
+  const onEnded = (): void => {
+    startedAtMs = now();
+    ledger.rewinds.push({ backupAtMs, startedAtMs });
+  };
+  let backupAtMs = now();
+  let ended: Login[];
+  let replace: () => Promise<void>;
+  if (kind === 'older-database') {
+    const backup = join(system.folder, `backup-${ledger.rewinds.length}`);
+    await system.stores.backup(backup);
+    ended = await acknowledgeWhatIsLost(scene, false);
+    replace = () => system.stores.restoreFrom(backup, onEnded);
+  } else {
+    const link = await startTcpProxy(system.stores.url('postgres'));
+    const standby = await system.stores.startStandby(link.url);
+    backupAtMs = now();
+    await standby.caughtUp();
+    await link.cut();
+    ended = await acknowledgeWhatIsLost(scene, kind === 'lagging-standby-and-compromise');
+    replace = () => standby.promote(onEnded);
+  }
+  load.hold();
+  let isReplaced = false;
+  const trying = tryEverything(scene, ended, () => isReplaced);
+  await replace();
+  system.relink();
+  await sleep(3_000);
+  isReplaced = true;
+  await trying;
+  await acceptLoss(scene);
+}
+
+async function acceptLoss({ system, clients, load }: Scene): Promise<void> {
+  const { ledger } = clients;
+  const ending = { cause: 'accepted loss', sentAtMs: now() };
+  ledger.totalEndings.push(ending);
+  const run = await system.sallyport(['restore', '--accept-loss', '--yes']);
+  if (run.code !== 0) throw new Error(`restore --accept-loss ended with ${run.code}: ${run.err || run.out}`);
+  const rewind = ledger.rewinds.at(-1) as Rewind;
+  rewind.acceptedAtMs = now();
+  Object.assign(ending, { ackedAtMs: rewind.acceptedAtMs });
+  const log = await system.sallyport(['audit', 'continue', '--reason', 'fault suite', '--yes']);
+  if (log.code !== 0 && !/nothing|not behind|no loss/i.test(log.err + log.out))
+    throw new Error(`audit continue ended with ${log.code}: ${log.err || log.out}`);
+  for (const copy of Object.values(system.copies))
+    await eventually(`${copy.name} ready after the loss was accepted`, () =>
+      fetch(`${copy.url}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
+    );
+  // Nothing old lives: clients begin anew.
+  await Promise.all(load.people.flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
+  load.resume();
+}
