@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
+import { createTransact } from '../../platform/postgres/pool.ts';
 import { logIn } from '../../platform/testing/flows/signed-in.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { type DetectionWorld, openDetectionWorld } from '../../platform/testing/worlds/detection-world.ts';
@@ -26,8 +27,11 @@ beforeEach(async () => {
 });
 afterAll(() => world?.close());
 
-const ports = () => ({ ...world.deps, marks });
-const accept = (isForced = false) => restoreAcceptLoss(ports(), { isForced }, testCaller);
+/** As of the command line: held to no marks. */
+const ports = () => ({ ...world.deps, transact: createTransact(world.pool, () => {}), marks });
+/** The copies that run have read the new incarnation when it is done. */
+const accept = (isForced = false) =>
+  restoreAcceptLoss(ports(), { isForced }, testCaller).finally(() => world.poll.wake());
 /** Marks of this very database, ahead of it by so much. */
 async function marksAhead(beats: number, epochs = 0): Promise<void> {
   const { database } = await planRestore(ports());

@@ -179,6 +179,8 @@ describe('answering a challenge', () => {
     const challenge = await challengeFor(id);
     const send = () => refused({ challenge, totp: codeOf(uri) });
     expect(await cutOff(world.pool, id, send)).toBe('store_unavailable');
+    // After a lost connection nothing is written before the next poll.
+    await world.poll.wake();
     expect(await send()).toBe('ok');
   });
 });

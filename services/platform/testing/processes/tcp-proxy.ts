@@ -9,6 +9,8 @@ export type TcpProxy = {
   /** Ends every connection and refuses new ones. */
   cut(): Promise<void>;
   restore(): Promise<void>;
+  /** Connections from now on go to the server of another URL, under the address that clients know. */
+  lead(targetUrl: string): void;
   /** Holds every byte in both directions: connected, and silent. */
   freeze(): void;
   /** Holds what the server answers to a message that contains this text, and all that follows it on its connection. */
@@ -90,6 +92,9 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         for (const socket of sockets) socket.destroy();
       }),
     restore: () => listen(port),
+    lead: (otherUrl) => {
+      target = new URL(otherUrl);
+    },
     freeze: () => {
       isFrozen = true;
       for (const socket of sockets) socket.pause();

@@ -37,7 +37,7 @@ type Authenticator = ReturnType<typeof createAuthenticator>;
 type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
 type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
 
-export type HolderWorld = Pick<PeopleWorld, 'pool' | 'deps' | 'rows' | 'close'> & {
+export type HolderWorld = Pick<PeopleWorld, 'pool' | 'poll' | 'deps' | 'rows' | 'close'> & {
   /** Of everybody here. */
   readonly password: string;
   readonly digest: string;
@@ -59,7 +59,7 @@ export const cookieOf = ({ setCookie }: { readonly setCookie: readonly string[] 
   setCookie.map((line) => line.split(';', 1)[0]).join('; ');
 
 export async function openHolderWorld(env: Readonly<Record<string, string>> = {}): Promise<HolderWorld> {
-  const { deps, pool, rows, close } = await openPeopleWorld({ env });
+  const { deps, pool, poll, rows, close } = await openPeopleWorld({ env });
   const copy = { ports: deps, stores: { pools: { main: pool } } };
   const password = newPassword();
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
@@ -94,6 +94,7 @@ export async function openHolderWorld(env: Readonly<Record<string, string>> = {}
 
   return {
     pool,
+    poll,
     deps,
     password,
     digest,
