@@ -7,11 +7,14 @@ import {
   retryDeadLetters,
 } from '../services/domain/operations/manage-queues.ts';
 import type { Ports } from '../services/domain/ports.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { createQueueAdmin, isQueueName } from '../services/platform/queue/admin.ts';
 import { createProducer } from '../services/platform/queue/producer.ts';
 import { readSchedules, type ScheduleRow } from '../services/platform/queue/schedule-rows.ts';
 import { isStale } from '../services/platform/queue/timetable.ts';
+import { askHealth } from '../services/supervisor/ask-health.ts';
+import { readRunRecords } from '../services/supervisor/run-record.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
@@ -23,6 +26,8 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 const caller = systemCaller('sallyport queue');
 const deadMax = 1_000;
 const connectMs = 3_000;
+/** A worker takes what is due within seconds. */
+const lateMs = 60_000;
 
 type QueuePorts = Pick<Ports, 'transact' | 'sql'> & { readonly queueAdmin: QueueAdmin };
 type Options = GlobalOptions & { readonly queue?: string; readonly all?: boolean; readonly dead?: string };
@@ -94,27 +99,41 @@ function scheduleView(row: ScheduleRow) {
     last_succeeded_at: iso(row.lastSucceededAtMs),
     last_outcome: row.lastOutcome,
     stale: job !== undefined && isStale(row, job),
+    late: row.nextRunAtMs < Date.now() - lateMs,
   };
 }
 
 async function list(ports: QueuePorts, output: Output, options: Options): Promise<void> {
   const limit = wholeNumberOf('--dead', options.dead ?? '', 1, deadMax);
   const state = {
+    silent_workers: await silentWorkers(),
     queues: await ports.queueAdmin.queues(),
     schedules: (await readSchedules(ports.sql)).map(scheduleView),
     dead: await ports.queueAdmin.deadLetters(limit, options.queue),
   };
-  output.data(state, ({ queues, schedules, dead }) => [
+  output.data(state, ({ silent_workers, queues, schedules, dead }) => [
+    ...silent_workers.map((name) => `${name}  SILENT: it takes no jobs (npx sallyport status)`),
     ...queues.map(
       (queue) =>
         `${queue.name.padEnd(18)}  waiting ${queue.waiting}  active ${queue.active}  delayed ${queue.delayed}  dead ${queue.dead}  workers ${queue.workers}`,
     ),
     ...schedules.map(
       (row) =>
-        `${row.job.padEnd(26)}  every ${row.every_seconds} s  next ${row.next_run_at}  last ${row.last_finished_at ?? 'never'} ${row.last_outcome ?? ''}${row.stale ? '  STALE' : ''}`,
+        `${row.job.padEnd(26)}  every ${row.every_seconds} s  next ${row.next_run_at}  last ${row.last_finished_at ?? 'never'} ${row.last_outcome ?? ''}${row.late ? '  LATE' : ''}${row.stale ? '  STALE' : ''}`,
     ),
     ...dead.map(deadLine),
   ]);
+}
+
+/** Workers of this data directory that run and do not answer; Redis counts them as long as it holds their connection. */
+async function silentWorkers(): Promise<string[]> {
+  const records = readRunRecords(resolveDataDir()).filter((record) => record.alive);
+  const health = await Promise.all(records.map(askHealth));
+  return health.flatMap((each) =>
+    Object.entries(each ?? {})
+      .filter(([name, status]) => name.startsWith('worker-') && status === 'silent')
+      .map(([name]) => name),
+  );
 }
 
 const deadLine = (letter: DeadLetter): string =>

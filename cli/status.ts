@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
+import { placeOf, type StoreName } from '../services/platform/process/store-trouble.ts';
+import { askHealth } from '../services/supervisor/ask-health.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -13,24 +15,46 @@ export function registerStatus(program: Command): void {
     .action((_own, command: Command) => status(command.optsWithGlobals<GlobalOptions>()));
 }
 
+type Child = { readonly name: string; readonly pid: number; readonly ready: boolean; readonly health: string | null };
+
+/** A stopped process keeps its pid and its connections: only what it answers tells. */
+const wordOf = ({ pid, ready, health }: Child): string => {
+  if (health === 'silent') return `silent: it does not answer (ps -o stat= -p ${pid}; state T: kill -CONT ${pid})`;
+  if (!ready) return 'not ready';
+  return health === 'stalled' ? 'ready, stalled: npx sallyport doctor' : 'ready';
+};
+
+/** Where a store is: given by URL, or the data directory's own. */
+const placeOfStore = (store: StoreName, given: string | undefined, own: string | undefined): string =>
+  given ? `given: ${placeOf(store, given)}` : own ? 'running' : 'not running here';
+
 /** Prints what runs; exit code 3 when nothing does. */
-function status(options: GlobalOptions): void {
+async function status(options: GlobalOptions): Promise<void> {
   const dataDir = resolveDataDir();
-  const running = readRunRecords(dataDir)
-    .filter((record) => record.alive)
-    .map(({ supervisor, startedAt, api, metrics, ready, children }) => ({
-      pid: supervisor.pid,
-      started_at: startedAt,
-      api,
-      metrics,
-      ready,
-      children: children.map((child) => ({ name: child.name, pid: child.process.pid, ready: child.ready })),
-    }));
+  const { DATABASE_URL, REDIS_URL } = process.env;
+  const alive = readRunRecords(dataDir).filter((record) => record.alive);
+  const running = await Promise.all(
+    alive.map(async (record) => {
+      const { supervisor, startedAt, api, metrics, ready } = record;
+      const health = await askHealth(record);
+      const children = record.children.map(
+        (child): Child => ({
+          name: child.name,
+          pid: child.process.pid,
+          ready: child.ready,
+          health: health?.[child.name] ?? null,
+        }),
+      );
+      // Copies stand behind one process of ours: what is silent of them is named beside it.
+      const silent = Object.keys(health ?? {}).filter((name) => health?.[name] === 'silent');
+      return { pid: supervisor.pid, started_at: startedAt, api, metrics, ready, silent, children };
+    }),
+  );
   const state = {
     data_dir: dataDir,
     running,
-    postgres: findPostgresUrl(dataDir) ? 'running' : 'not running here',
-    redis: findRedisUrl(dataDir) ? 'running' : 'not running here',
+    postgres: placeOfStore('PostgreSQL', DATABASE_URL, findPostgresUrl(dataDir)),
+    redis: placeOfStore('Redis', REDIS_URL, findRedisUrl(dataDir)),
   };
   createOutput(options).data(state, () => [
     `data dir  ${state.data_dir}`,
@@ -39,7 +63,10 @@ function status(options: GlobalOptions): void {
     ...running.flatMap((run) => [
       `api       ${run.api}  ${run.ready ? 'ready' : 'not ready'}  (supervisor pid ${run.pid}, since ${run.started_at})`,
       `metrics   ${run.metrics}`,
-      ...run.children.map((child) => `  ${child.name}  pid ${child.pid}  ${child.ready ? 'ready' : 'not ready'}`),
+      ...run.children.map((child) => `  ${child.name}  pid ${child.pid}  ${wordOf(child)}`),
+      ...run.silent
+        .filter((name) => run.children.every((child) => child.name !== name))
+        .map((name) => `  ${name}  silent: it does not answer`),
     ]),
   ]);
   if (running.length === 0)

@@ -89,6 +89,15 @@ test.skipIf(absent !== null)(
       consistency: HEADS.length + 1,
     });
 
+    // Without the two folders it reads the log alone, whatever lies where it is run.
+    const elsewhere = join(folder, 'elsewhere');
+    mkdirSync(elsewhere);
+    for (const name of ['main.go', '1.tlog-proof']) writeFileSync(join(elsewhere, name), 'not of a log');
+    const alone = await run(program, args, { cwd: elsewhere });
+    expect(JSON.parse(alone.stdout)).toMatchObject({ size: SIZE, entries: SIZE, proofs: 0, consistency: 0 });
+    // A folder that is not there is not an empty one.
+    await expect(run(program, [...args, '-earlier', join(folder, 'absent')])).rejects.toThrow(/no such file/);
+
     writeFileSync(join(proofs, '1.leaf'), 'another leaf');
     await expect(run(program, [...args, '-proofs', proofs, '-earlier', earlier])).rejects.toThrow(/calculated root/i);
   },

@@ -143,6 +143,20 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// filesIn gives the files of a folder whose names have the suffix; none where no folder was named.
+func filesIn(folder, suffix string) []string {
+	if folder == "" {
+		return nil
+	}
+	var files []string
+	for _, entry := range must(os.ReadDir(folder)) {
+		if !entry.IsDir() && strings.HasSuffix(entry.Name(), suffix) {
+			files = append(files, filepath.Join(folder, entry.Name()))
+		}
+	}
+	return files
+}
+
 func check(err error) { must(0, err) }
 
 // readProof reads c2sp.org/tlog-proof: index, path, and the checkpoint it leads to.
@@ -172,6 +186,9 @@ func main() {
 	proofs := flag.String("proofs", "", "folder of <name>.tlog-proof beside <name>.leaf")
 	earlier := flag.String("earlier", "", "folder of earlier checkpoints")
 	flag.Parse()
+	if *prefix == "" || *vkey == "" || *origin == "" {
+		check(errors.New("-log, -vkey and -origin are needed; -help says what they are"))
+	}
 
 	verifier := must(note.NewVerifier(*vkey))
 	s := &server{prefix: *prefix, client: http.Client{Timeout: 20 * time.Second}, tiles: map[string][]byte{}}
@@ -198,7 +215,7 @@ func main() {
 	}
 
 	// Every earlier head begins this one, by proofs made of our tiles.
-	for _, path := range must(filepath.Glob(filepath.Join(*earlier, "*"))) {
+	for _, path := range filesIn(*earlier, "") {
 		before := open(must(os.ReadFile(path)))
 		path := must(s.consistency(before.Size, head.Size))
 		check(proof.VerifyConsistency(rfc6962.DefaultHasher, before.Size, head.Size, path, before.Hash, head.Hash))
@@ -206,7 +223,7 @@ func main() {
 	}
 
 	// Proofs as the API gives them.
-	for _, file := range must(filepath.Glob(filepath.Join(*proofs, "*.tlog-proof"))) {
+	for _, file := range filesIn(*proofs, ".tlog-proof") {
 		index, path, text, err := readProof(must(os.ReadFile(file)))
 		check(err)
 		signed := open(text)

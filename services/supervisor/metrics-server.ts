@@ -4,6 +4,7 @@ import { openMetricsContentType, prometheusContentType } from '../../observabili
 import { childRestarts, scrapeFailures } from '../../observability/metrics/supervisor.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import { claimPort } from './port-claim.ts';
+import type { ProcessHealth } from './silence-watch.ts';
 
 const scrapeTimeoutMs = 1_000;
 const answerLimitBytes = 8 * 1024 * 1024;
@@ -51,8 +52,11 @@ async function scrape(source: MetricsSource, accept: string): Promise<ProcessMet
 }
 
 /** What the processes say of themselves, by name: those that have something to say on this socket, which workers do. */
-async function healthOf(sources: readonly MetricsSource[]): Promise<{ readonly isOk: boolean; readonly body: object }> {
-  const processes: Record<string, unknown> = {};
+export async function healthOf(sources: readonly MetricsSource[]): Promise<{
+  readonly isOk: boolean;
+  readonly body: { readonly status: string; readonly processes: Readonly<Record<string, ProcessHealth>> };
+}> {
+  const processes: Record<string, ProcessHealth> = {};
   let isOk = true;
   await Promise.all(
     sources.map(async (source) => {

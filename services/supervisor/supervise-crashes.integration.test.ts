@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { queryRows } from '../platform/testing/rows.ts';
 import { bothAlive, nothingLeft, takePort, test } from '../platform/testing/worlds/supervised-world.ts';
+import { askHealth } from './ask-health.ts';
 import { eventually, fileOnce, isAlive, textOf } from './testing.ts';
 
 // Most of a test is waiting; the processes of more than two would wait for each other.
@@ -49,6 +50,18 @@ describe.concurrent('crash', () => {
     const again = await run.ready(2);
     expect(again.pids.api).not.toBe(pids.api);
     expect(run.err).toContain('api-1 ended (exit code 1); starting it again');
+  });
+
+  test('a child that stands still is named silent, and named again when it is back', async ({ lab }) => {
+    const run = await lab.start();
+    const { api, metrics, pids } = await run.ready();
+    process.kill(pids.api!, 'SIGSTOP');
+    expect(await askHealth({ metrics })).toEqual({ 'api-1': 'silent' });
+    await run.said(`api-1 (pid ${pids.api}) is silent`);
+    process.kill(pids.api!, 'SIGCONT');
+    await run.said('api-1 answers again');
+    expect(await askHealth({ metrics })).toEqual({});
+    expect(await textOf(api)).toBe(String(pids.api));
   });
 
   test('a restart on request drains, keeps the port and is ready again', async ({ lab }) => {

@@ -14,9 +14,10 @@ import { childEnv } from './child-env.ts';
 import { drain } from './drain.ts';
 import { copyNames, socketOf } from './fleet.ts';
 import { createHousehold } from './household.ts';
-import { listenForMetrics } from './metrics-server.ts';
+import { healthOf, listenForMetrics } from './metrics-server.ts';
 import type { ReadyState } from './ready.ts';
 import { clearDeadSupervisors, removeRunRecord, writeRunRecord } from './run-record.ts';
+import { createSilenceWatch } from './silence-watch.ts';
 import { type PreparationStep, runStep } from './steps.ts';
 import type { StopRequests } from './stop-requests.ts';
 import { type Stores, startStores } from './stores.ts';
@@ -24,6 +25,7 @@ import { type ChildSpec, childTable } from './table.ts';
 
 const slowStepMs = 3_000;
 const storeStopMs = 9_000;
+const silenceLookMs = 5_000;
 const longestSocketFolder = 80;
 
 export interface SuperviseOptions {
@@ -92,9 +94,11 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
   const specs = options.children ?? childTable(config);
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
+  const sources = () =>
+    [...restarts.keys()].map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
   const metrics = await listenForMetrics(metricsPort, [api.port], {
     host,
-    sources: () => [...restarts.keys()].map((process) => ({ process, socketPath: socketOf(socketFolder, process) })),
+    sources,
     restarts: () => restarts,
   });
   undo.push(() => metrics.close());
@@ -132,6 +136,14 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const names = specs.map((spec) => spec.name).join(', ');
   await awaitStep(`${names} to be ready`, Promise.race([household.ready, household.failed]), options);
   stores.keepAlive(backoff, household.restart);
+  const watch = createSilenceWatch({
+    ask: async () => (await healthOf(sources())).body.processes,
+    pidOf: (name) => household.fleets.flat().find((child) => child.name === name)?.process?.pid,
+    say: (text) => requests.isStopping() || say(text),
+    nowMs: () => performance.now(),
+  });
+  const looking = setInterval(() => void watch.look(), silenceLookMs);
+  undo.push(() => clearInterval(looking));
   options.onRunning?.(async () => {
     await prepareAll(options, config, stores, dataDir);
     await household.restart();

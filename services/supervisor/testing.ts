@@ -66,7 +66,11 @@ server.once('error', (err) => {
 const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
 server.listen({ port: Number(process.env.PORT), host: process.env.HOST, reusePort }, () => process.send({ type: 'ready' }));
 const text = '# HELP sample Of the test.\\n# TYPE sample counter\\nsample{kind="a"} 1\\n';
-const metrics = http.createServer((req, res) => process.env.TEST_MUTE_METRICS || res.end(text));
+const metrics = http.createServer((req, res) => {
+  if (process.env.TEST_MUTE_METRICS) return;
+  if (req.url === '/healthz') res.statusCode = 404;
+  res.end(text);
+});
 metrics.listen(process.env.SALLYPORT_METRICS_SOCKET);
 async function drain() {
   process.off('SIGTERM', drain);
