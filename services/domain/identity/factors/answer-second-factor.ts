@@ -13,7 +13,6 @@ import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin, type Login, type LoginAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import type { LoginPorts } from '../sign-in.ts';
-import { countWrongCode } from './factors.store.ts';
 import { challengeOver, secondFactorRefused } from './factors-errors.ts';
 import { consumeLoginChallenge, type LoginChallenge, takeLoginAttempt } from './login-challenge.store.ts';
 import { type CodeProof, proveCode, type SentCode } from './prove-code.ts';
@@ -62,7 +61,6 @@ async function attempt(ports: LoginPorts, input: AnswerSecondFactorInput, caller
     if (proof.factor === 'totp') break;
   }
   await ports.transact(async (tx) => {
-    if (input.totp === undefined) await countWrongCode(tx, asked.userId);
     await recordEvent(tx, caller, userLogin, {
       outcome: 'refused',
       target: { kind: 'user', id: asked.userId },

@@ -56,16 +56,13 @@ const recoveryUse = defineStatement(
    WHERE "userId" = $1 AND "backupCodes" = $2 AND "codesLeft" > 0 RETURNING 1`,
 );
 
-const COUNTED = `"failedVerificationCount" = "failedVerificationCount" + 1,
-     "lockedUntil" = CASE WHEN ("failedVerificationCount" + 1) % $2 = 0 THEN now() + make_interval(secs => $3)
-       ELSE "lockedUntil" END`;
-
-const failureCount = defineStatement('twoFactorFailureCount', `UPDATE two_factors SET ${COUNTED} WHERE "userId" = $1`);
-
 /** A try counts before its code is looked at: of any number at once each finds what those before it left. */
 const totpTry = defineStatement(
   'twoFactorTotpTry',
-  `UPDATE two_factors SET ${COUNTED} WHERE "userId" = $1 AND verified AND "failedVerificationCount" < $4
+  `UPDATE two_factors SET "failedVerificationCount" = "failedVerificationCount" + 1,
+     "lockedUntil" = CASE WHEN ("failedVerificationCount" + 1) % $2 = 0 THEN now() + make_interval(secs => $3)
+       ELSE "lockedUntil" END
+   WHERE "userId" = $1 AND verified AND "failedVerificationCount" < $4
      AND ("lockedUntil" IS NULL OR "lockedUntil" <= now()) RETURNING 1`,
 );
 
@@ -176,10 +173,6 @@ export const useRecoveryCode = (
   userId: string,
   { before, after }: { readonly before: string; readonly after: string },
 ): Promise<boolean> => isDone(tx.query(recoveryUse, [userId, before, after]));
-
-/** A recovery code that was none: these are too many to guess, but an authenticator beside them is locked. */
-export const countWrongCode = (sql: Sql, userId: string): Promise<unknown> =>
-  sql.query(failureCount, [userId, FAILURES_TO_LOCK, LOCK_SECONDS]);
 
 /** Counts a try at the authenticator as wrong until `useStep` says that it was not; false while it is locked. */
 export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>

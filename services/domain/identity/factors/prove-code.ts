@@ -28,7 +28,8 @@ type ProvePorts = Pick<Ports, 'sql' | 'clock'> & HasAuth;
 
 /**
  * Judges a code outside of any transaction; null when it is wrong or the user has no such factor. A TOTP code has been
- * counted as wrong by then, and counts no more once it is used; a wrong recovery code is the caller's to count.
+ * counted as wrong by then, and counts no more once it is used. A wrong recovery code counts nowhere: it is too long to
+ * be guessed, and must not lock the authenticator of its owner.
  * @throws secondFactorLocked (429) for a TOTP code after too many wrong ones
  */
 export async function proveCode(ports: ProvePorts, userId: string, sent: SentCode): Promise<CodeProof | null> {

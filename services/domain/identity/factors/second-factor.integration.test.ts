@@ -29,7 +29,7 @@ const events = (userId: string) =>
        OR type IN ('user.login', 'user.stepped_up')) ORDER BY id`,
     [userId],
   );
-const CODE_FORM = /^[a-zA-Z2-9]{5}-[a-zA-Z2-9]{5}$/;
+const CODE_FORM = /^[a-zA-Z2-9]{6}-[a-zA-Z2-9]{6}$/;
 
 describe('enrolling an authenticator app', () => {
   test('asks for the password, shows ten codes once, counts after its first code, and ends every session of before (U7, U8)', async () => {

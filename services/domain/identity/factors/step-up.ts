@@ -12,7 +12,7 @@ import { beginLogin, type Login, type LoginAnswer } from '../sessions/open-sessi
 import type { LoginPorts } from '../sign-in.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import type { PasskeyResponse } from './auth-factors.ts';
-import { countWrongCode, readOwnSession } from './factors.store.ts';
+import { readOwnSession } from './factors.store.ts';
 import { passkeyRefused, secondFactorRefused, secondFactorRequired } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { proveCode, type SentCode } from './prove-code.ts';
@@ -42,7 +42,6 @@ export async function stepUp(ports: LoginPorts, input: StepUpInput, caller: Call
   const isCode = input.passkey === undefined;
   const factor = isCode ? (input.totp === undefined ? 'recovery_code' : 'totp') : 'passkey';
   await ports.transact(async (tx) => {
-    if (factor === 'recovery_code') await countWrongCode(tx, session.userId);
     const target = { kind: 'user', id: session.userId } as const;
     await recordEvent(tx, caller, userSteppedUp, { outcome: 'refused', target, detail: { factor } });
   });
