@@ -23,22 +23,28 @@ export type FormTie = { readonly token: string; readonly setCookie: readonly str
 const sessionCookie = ({ auth }: HasAuth, request: FastifyRequest): string =>
   cookieValue(request.headers.cookie, auth.browser.sessionCookie) ?? '';
 
-/** The tie of a form to be shown; sets the page cookie where the browser has none. */
-export function tieForm(ports: HasForms, request: FastifyRequest): FormTie {
+/**
+ * The tie of a form to be shown; sets the page cookie where the browser has none.
+ * @param about the request that the page shows, which its form sends back
+ */
+export function tieForm(ports: HasForms, request: FastifyRequest, about = ''): FormTie {
   const known = cookieValue(request.headers.cookie, cookieName(ports));
   const isKnown = known !== undefined && /^[\w-]{22}$/.test(known);
   const page = isKnown ? known : randomBytes(16).toString('base64url');
   const secure = ports.auth.browser.secureCookies ? '; Secure' : '';
   const line = `${cookieName(ports)}=${page}; Path=/; Max-Age=${PAGE_COOKIE_SECONDS}; HttpOnly; SameSite=Lax${secure}`;
-  return { token: formToken(ports, page, sessionCookie(ports, request)), setCookie: isKnown ? [] : [line] };
+  return {
+    token: formToken(ports, { pageCookie: page, sessionCookie: sessionCookie(ports, request), about }),
+    setCookie: isKnown ? [] : [line],
+  };
 }
 
 /** Whether a form comes from a page of ours that this browser was shown: its token, and no foreign Origin. */
-export function isOwnForm(ports: HasForms, request: FastifyRequest, token: string): boolean {
+export function isOwnForm(ports: HasForms, request: FastifyRequest, token: string, about = ''): boolean {
   const { origin } = request.headers;
   if (origin !== undefined && !ports.auth.browser.trustedOrigins.has(origin)) return false;
-  const page = cookieValue(request.headers.cookie, cookieName(ports)) ?? '';
-  return isFormToken(ports, token, page, sessionCookie(ports, request));
+  const pageCookie = cookieValue(request.headers.cookie, cookieName(ports)) ?? '';
+  return isFormToken(ports, token, { pageCookie, sessionCookie: sessionCookie(ports, request), about });
 }
 
 export const showPage = (

@@ -183,6 +183,17 @@ describe('the authorization endpoint', () => {
     expect(home.text).toContain('You are signed in');
   });
 
+  test('a consent form answers the request that its page shows and no other', async () => {
+    const own = await world.newSite();
+    const browser = browserOf(world.api, world.user);
+    const page = await browser.open(world.authorizePath(own, newVerifier(), { redirect_uri: WEB_REDIRECT }));
+    const shown = /name="request" value="([^"]+)"/.exec(page.text)?.[1] as string;
+    const changed = { ...page, text: page.text.replace(shown, shown.replace('scope=openid', 'scope=openid+email')) };
+    expect(changed.text).not.toBe(page.text);
+    expect((await browser.submit(changed, ALLOW)).status).toBe(403);
+    expect((await browser.submit(page, ALLOW)).leftFor?.searchParams.get('code')).not.toBeNull();
+  });
+
   test('userinfo tells nothing without openid, nor to a token of a client', async () => {
     const verifier = newVerifier();
     const { body } = await world.redeem(await world.codeFor(world.site, verifier, { scope: 'email' }), verifier);

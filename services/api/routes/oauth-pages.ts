@@ -52,7 +52,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
       return goTo(loginPathFor(step.query));
     case 'consent': {
       const { client, redirectUri, scopes } = step.request;
-      const { token, setCookie } = tieForm(ports, request);
+      const { token, setCookie } = tieForm(ports, request, query);
       const page = consentPage({
         formToken: token,
         query,
@@ -115,7 +115,7 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, p
   });
   bind(routes, decideConsentEndpoint, ({ body }, caller, request) =>
     asPage(async () => {
-      if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
+      if (!isOwnForm(ports, request, body.form_token, body.request)) return expiredForm();
       if (body.decision === 'switch')
         return goTo(safeNext(authorizePathFor(body.request)), await signOutHere(ports, request, caller));
       const { cookie } = request.headers;

@@ -12,20 +12,24 @@ const portsAt = (version: number): HasPageKeys => ({
   },
 });
 
-test('a form is of its browser and of who was signed in there; a rotated key still knows it', () => {
-  const token = formToken(portsAt(1), 'page', 'session');
-  expect(isFormToken(portsAt(2), token, 'page', 'session')).toBe(true);
-  for (const [page, session] of [
-    ['other', 'session'],
-    ['page', 'other'],
-    ['page', ''],
-    ['', 'session'],
-    ['pagesession', ''],
-  ] as const)
-    expect(isFormToken(portsAt(1), token, page, session), `${page} ${session}`).toBe(false);
-  expect(isFormToken(portsAt(1), formToken(portsAt(1), '', ''), '', '')).toBe(false);
+test('a form is of its browser, its user and the request it shows; a rotated key still knows it', () => {
+  const ties = { pageCookie: 'page', sessionCookie: 'session', about: 'scope=openid' };
+  const token = formToken(portsAt(1), ties);
+  expect(isFormToken(portsAt(2), token, ties)).toBe(true);
+  for (const other of [
+    { pageCookie: 'other' },
+    { sessionCookie: 'other' },
+    { sessionCookie: '' },
+    { pageCookie: '' },
+    { pageCookie: 'pagesession', sessionCookie: '' },
+    { about: 'scope=openid email' },
+    { about: '' },
+  ])
+    expect(isFormToken(portsAt(1), token, { ...ties, ...other }), JSON.stringify(other)).toBe(false);
+  const none = { pageCookie: '', sessionCookie: '', about: '' };
+  expect(isFormToken(portsAt(1), formToken(portsAt(1), none), none)).toBe(false);
   for (const bad of ['', '1', `3.${token.slice(2)}`, `2.${token.slice(2)}`, `${token}x`])
-    expect(isFormToken(portsAt(1), bad, 'page', 'session'), bad).toBe(false);
+    expect(isFormToken(portsAt(1), bad, ties), bad).toBe(false);
 });
 
 test('a login counts as asked for by its own request alone, and for an hour', () => {

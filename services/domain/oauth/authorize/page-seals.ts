@@ -19,12 +19,22 @@ function isSealOf({ keyRing }: HasPageKeys, seal: string, text: string): boolean
   return timingSafeEqual(Buffer.from(mac), Buffer.from(createHmac('sha256', key).update(text).digest('base64url')));
 }
 
-/** The hidden field of a form: of no use in another browser, nor once somebody else is signed in. */
-export const formToken = (ports: HasPageKeys, pageCookie: string, sessionCookie: string): string =>
-  seal(ports, `form\0${pageCookie}\0${sessionCookie}`);
+/** What a form is tied to. */
+export type FormTies = {
+  readonly pageCookie: string;
+  readonly sessionCookie: string;
+  /** The request that its page shows; '' for a form that is about none. */
+  readonly about: string;
+};
 
-export const isFormToken = (ports: HasPageKeys, token: string, pageCookie: string, sessionCookie: string): boolean =>
-  pageCookie !== '' && isSealOf(ports, token, `form\0${pageCookie}\0${sessionCookie}`);
+const formText = ({ pageCookie, sessionCookie, about }: FormTies): string =>
+  `form\0${pageCookie}\0${sessionCookie}\0${about}`;
+
+/** The hidden field of a form: of no use in another browser, for another request, nor once another user is signed in. */
+export const formToken = (ports: HasPageKeys, ties: FormTies): string => seal(ports, formText(ties));
+
+export const isFormToken = (ports: HasPageKeys, token: string, ties: FormTies): boolean =>
+  ties.pageCookie !== '' && isSealOf(ports, token, formText(ties));
 
 /** Parameter of ours: a login after this moment satisfies `prompt=login` and `max_age` of exactly this request. */
 const MARKER = 'login_after';
