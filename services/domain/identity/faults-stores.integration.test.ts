@@ -109,7 +109,7 @@ describe('Postgres out of reach', () => {
     await postgres.cut();
     await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBe('revocation_state_stale');
     const stale = await readSession(world, cookie);
-    expect([stale.status, stale.body.code]).toEqual([503, 'store_unavailable']);
+    expect([stale.status, stale.body.code]).toEqual([503, 'revocation_state_stale']);
     // Ended elsewhere meanwhile.
     await rows('DELETE FROM sessions WHERE id = $1', [body.session.id]);
     await postgres.restore();
