@@ -28,6 +28,7 @@ import { parseForm } from './requests/form-body.ts';
 import { type InFlight, keepInFlight } from './requests/in-flight.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
+import { refuseStale } from './requests/stale-requests.ts';
 import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
 
 declare module 'fastify' {
@@ -136,6 +137,7 @@ export function createApp(options: AppOptions): App {
     account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT),
   );
   activeRequests.at().observe(() => inFlight.size);
+  const admitFresh = refuseStale(fastify, systemClock);
 
   fastify.setValidatorCompiler(compileValidator);
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -173,7 +175,7 @@ export function createApp(options: AppOptions): App {
       done(requestUnreadable({ detail: 'The request names no Host, or several.', headers: { connection: 'close' } }));
     else if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
-    else done();
+    else admitFresh(request, done);
   });
   if (options.limiting) limitRequests(fastify, options.limiting);
   fastify.addHook('preValidation', (request, _reply, done) => runInSpan(request.trace, done));

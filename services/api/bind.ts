@@ -155,6 +155,8 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       },
     ],
     handler: async (request, reply) => {
+      const refusal = request.staleness();
+      if (refusal !== null) throw refusal;
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
       if (endpoint.bodyOptional && endpoint.body && request.body !== undefined) validateOptionalBody(request, endpoint);
       if (isStream && request.method === 'HEAD') return headOfStream(reply);

@@ -147,6 +147,17 @@ export const shuttingDown = defineError({
   retryable: true,
 });
 
+export const requestStale = defineError({
+  code: 'request_stale',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'The request was not processed because it may have waited too long',
+  cause:
+    'The server was paused or overloaded, or the connection was closed before the request was processed. Nothing was changed.',
+  fix: 'Send the request again after Retry-After.',
+  retryable: true,
+});
+
 export const internalError = defineError({
   code: 'internal_error',
   status: 500,

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { availableParallelism, getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { NICE } from '../../platform/process/give-way.ts';
 import { eventually } from '../../platform/testing/eventually.ts';
@@ -18,7 +21,7 @@ import {
   untilVerdict,
   verdictOn,
 } from '../../platform/testing/flows/flows.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { expectProblem, requestText, send } from '../../platform/testing/http-client.ts';
 import { isAlive } from '../../platform/testing/processes/alive.ts';
 import { type Product, startProduct } from '../../platform/testing/product.ts';
 import { createEmptyDatabase, queryRows } from '../../platform/testing/rows.ts';
@@ -203,6 +206,52 @@ describe('T2: parallel refreshes of one token over two copies', () => {
       expect(mine.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
       expect(new Set(mine.map(({ body }) => body.refresh_token)).size).toBe(1);
     }
+  });
+});
+
+describe('a refresh that lies unread at a stopped copy, while its client refreshes twice at the other', () => {
+  /** How many requests a copy has refused to process, by its own count. */
+  async function dropped(product: Product): Promise<number> {
+    const { text } = await send(product.metrics, 'GET', '');
+    return [...text.matchAll(/^sallyport_http_requests_dropped_total\{[^}]*\} (\d+)$/gm)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
+  }
+
+  test.each([
+    ['has closed its connection', true],
+    ['still holds its connection open, as a proxy does', false],
+  ])('ends nothing when the copy wakes and the client %s', async (_state, hasClosed) => {
+    const pair = await issueFor(two, user.id);
+    const { fid } = claimsIn(pair.access_token);
+    const before = await dropped(one);
+    const { hostname, port } = new URL(one.api);
+    const abandoned = createConnection({ host: hostname, port: Number(port) });
+    abandoned.on('error', () => {});
+    let newest = pair.refresh_token;
+    process.kill(one.apiPid()!, 'SIGSTOP');
+    try {
+      // The kernel accepts for the stopped process, and keeps what is written.
+      await once(abandoned, 'connect');
+      const body = JSON.stringify({ refresh_token: pair.refresh_token });
+      const text = requestText('POST', '/v1/tokens/refresh', ['Content-Type: application/json'], body);
+      await new Promise<void>((resolve) => abandoned.write(text, () => resolve()));
+      const stoppedAt = performance.now();
+      if (hasClosed) abandoned.destroy();
+      for (let generation = 1; generation <= 2; generation += 1)
+        newest = (await refresh(two, newest)).body.refresh_token;
+      // Longer than any request may lie unread, or than any may without a second look at its connection.
+      await sleep(Math.max(0, (hasClosed ? 200 : 1_100) - (performance.now() - stoppedAt)));
+    } finally {
+      process.kill(one.apiPid()!, 'SIGCONT');
+    }
+    if (!hasClosed) expect(String((await once(abandoned, 'data'))[0])).toContain('"code":"request_stale"');
+    await eventually('the request to be refused', async () => (await dropped(one)) > before);
+    abandoned.destroy();
+    const [family] = await rows('SELECT generation, revoked_at FROM refresh_families WHERE id = $1', [fid]);
+    expect(family).toEqual({ generation: 2, revoked_at: null });
+    expect((await refresh(one, newest)).status).toBe(200);
   });
 });
 

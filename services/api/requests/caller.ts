@@ -85,6 +85,9 @@ class LazyRequestContext implements RequestContext {
   get traceparent(): string {
     return traceparentOf(this.#request.trace);
   }
+  get arrivedAt(): number | undefined {
+    return this.#request.arrivedAt;
+  }
   get hasLeft(): boolean {
     return this.#request.raw.socket.destroyed;
   }

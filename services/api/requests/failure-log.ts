@@ -1,11 +1,11 @@
 import type { Clock, Log } from '../../domain/ports.ts';
 import type { AppError } from '../../platform/define/error.ts';
-import { shuttingDown, transferCodingUnsupported } from '../../platform/errors.ts';
+import { requestStale, shuttingDown, transferCodingUnsupported } from '../../platform/errors.ts';
 
 const QUIET_MS = 1_000;
 
 /** Of status 5xx, but nothing failed. */
-const EXPECTED = new Set([shuttingDown, transferCodingUnsupported].map(({ definition }) => definition));
+const EXPECTED = new Set([requestStale, shuttingDown, transferCodingUnsupported].map(({ definition }) => definition));
 
 /** True for an error that is ours, not the sender's. */
 export const isFailure = ({ definition }: AppError): boolean => definition.status >= 500 && !EXPECTED.has(definition);

@@ -107,6 +107,10 @@ export function rateClassOf({ limit, path, method }: Pick<Endpoint, 'limit' | 'p
   return method === 'GET' ? 'read' : 'write';
 }
 
+/** False for what only reads, and for what only judges tokens. */
+export const mayChangeState = ({ limit, method }: Pick<Endpoint, 'limit' | 'method'>): boolean =>
+  method !== 'GET' && limit !== 'validate';
+
 /** What a use-case behind an endpoint is given. */
 export type EndpointInput<E> =
   E extends Endpoint<infer Body, infer Query, infer Params>

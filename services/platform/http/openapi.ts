@@ -1,4 +1,4 @@
-import { type Credential, type Endpoint, isEventStream, isPage } from '../define/endpoint.ts';
+import { type Credential, type Endpoint, isEventStream, isPage, mayChangeState } from '../define/endpoint.ts';
 import type { ErrorDefinition } from '../define/error.ts';
 import {
   apiKeyNotAccepted,
@@ -13,6 +13,7 @@ import {
   permissionMissing,
   rateLimited,
   requestInvalid,
+  requestStale,
   requestTooSlow,
   requestUnreadable,
   shuttingDown,
@@ -119,6 +120,7 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
       : [bodyMalformed, bodyTooLarge, contentTypeUnsupported, transferCodingUnsupported]),
     rateLimited,
     ...(endpoint.answersWhileDraining ? [] : [shuttingDown]),
+    ...(mayChangeState(endpoint) ? [requestStale] : []),
     internalError,
     ...UNREADABLE,
   ];

@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../platform/crypto/system.ts';
+import { type Arrivals, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
+
+const PAUSE_MS = STANDSTILL_MS + 100;
+const now = systemClock.monotonic;
+const head = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`;
+/** Nothing else runs in this process meanwhile; the kernel goes on. */
+const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+type Seen = { readonly path: string; readonly earliest: number };
+let server: ReturnType<typeof createServer>;
+let arrivals: Arrivals;
+let seen: Seen[];
+let port: number;
+let sockets: Socket[];
+beforeEach(async () => {
+  seen = [];
+  sockets = [];
+  server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    seen.push({ path: request.url as string, earliest: arrivals.earliest(request.socket) });
+    response.end();
+  });
+  arrivals = watchArrivals(server, systemClock);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ({ port } = server.address() as AddressInfo);
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+});
+
+async function connected(): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  sockets.push(socket);
+  await once(socket, 'connect');
+  return socket;
+}
+async function ask(socket: Socket, path: string): Promise<Seen> {
+  socket.write(head(path));
+  await once(socket, 'data');
+  return seen.at(-1) as Seen;
+}
+
+test('what lay in a known connection while the process stood still may have come at any time of it', async () => {
+  const socket = await connected();
+  await ask(socket, '/before');
+  const stoodStillAt = now();
+  socket.write(head('/meanwhile'));
+  standStill(PAUSE_MS);
+  await once(socket, 'data');
+  const { path, earliest } = seen.at(-1) as Seen;
+  expect(path).toBe('/meanwhile');
+  expect(earliest).toBeLessThanOrEqual(stoodStillAt);
+  expect(arrivals.hasStoodStillSince(stoodStillAt)).toBe(true);
+});
+
+test('so may what lay in connections that waited to be accepted, the last of a long queue too', async () => {
+  const told = new SharedArrayBuffer(4);
+  const flag = new Int32Array(told);
+  const count = 60;
+  const worker = new Worker(
+    `const { workerData: { port, count, told } } = require('node:worker_threads');
+     const { connect } = require('node:net');
+     let written = 0;
+     for (let at = 0; at < count; at += 1) {
+       const socket = connect(port, '127.0.0.1', () => socket.write('POST /queued HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\n\\r\\n', () => {
+         written += 1;
+         if (written < count) return;
+         Atomics.store(new Int32Array(told), 0, 1);
+         Atomics.notify(new Int32Array(told), 0);
+       }));
+       socket.on('error', () => {});
+     }`,
+    { eval: true, workerData: { port, count, told } },
+  );
+  try {
+    await once(worker, 'online');
+    Atomics.wait(flag, 0, 0);
+    standStill(PAUSE_MS);
+    const resumedAt = now();
+    await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(count);
+    // None was accepted after the pause without being known to have waited in it.
+    const waited = seen.filter(({ earliest }) => earliest < resumedAt - STANDSTILL_MS);
+    expect(waited).toHaveLength(count);
+  } finally {
+    await worker.terminate();
+  }
+});
+
+test('what comes once all that waited has been read is fresh, in known connections and in new ones', async () => {
+  const socket = await connected();
+  await ask(socket, '/before');
+  standStill(PAUSE_MS);
+  const resumedAt = now();
+  await expect
+    .poll(async () => (await ask(socket, '/known')).earliest, { timeout: 20_000 })
+    .toBeGreaterThanOrEqual(resumedAt);
+  const before = now();
+  await expect.poll(async () => (await ask(await connected(), '/new')).earliest).toBeGreaterThanOrEqual(resumedAt);
+  expect(arrivals.hasStoodStillSince(before)).toBe(false);
+});
+
+test('an arrival is never told later than the request was sent, however busy the process', async () => {
+  const known = await connected();
+  for (let round = 0; round < 20; round += 1) {
+    for (const socket of [known, await connected()]) {
+      const sentAt = now();
+      socket.write(head('/'));
+      standStill(round * 2);
+      await once(socket, 'data');
+      expect((seen.at(-1) as Seen).earliest).toBeLessThanOrEqual(sentAt);
+    }
+  }
+});
+
+test('before it listens nothing can have waited', () => {
+  const silent = watchArrivals(createServer(), systemClock);
+  const before = now();
+  expect(silent.earliest({} as Socket)).toBeGreaterThanOrEqual(before);
+  expect(silent.hasStoodStillSince(before)).toBe(false);
+});

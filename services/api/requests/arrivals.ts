@@ -1,0 +1,84 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../../domain/ports.ts';
+
+/** How often the clock is read, milliseconds; an arrival is known as precisely. */
+export const BEAT_MS = 20;
+/** Connections that can wait to be accepted: the backlog of `listen` and one more. */
+const BACKLOG = 512;
+/** A process that polled its sockets this long ago stood still. */
+export const STANDSTILL_MS = 1_000;
+
+export type Arrivals = {
+  /** Monotonic milliseconds before which what is now read from the socket cannot have arrived; now before `listen`. */
+  earliest(socket: Socket): number;
+  /** Whether the process stood still at any time since then. */
+  hasStoodStillSince(arrivedAt: number): boolean;
+};
+
+/**
+ * Bounds when a request arrived. The kernel does not tell, but every poll of the event loop reads all sockets that have
+ * bytes: what is read now arrived after the poll before. A timer notes the time, and an immediate, which runs after the
+ * next poll, confirms it. Nothing uses the wall clock.
+ *
+ * Each poll accepts one connection, so bytes of a new connection may be older: they arrived after the last poll that
+ * found nothing to accept, and after the connection that was `BACKLOG` places ahead was accepted.
+ */
+export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): Arrivals {
+  const accepted = new WeakMap<Socket, { readonly at: number; readonly arrivedAfter: number }>();
+  const acceptTimes = new Float64Array(BACKLOG).fill(Number.NEGATIVE_INFINITY);
+  let count = 0;
+  let polledAt = Number.POSITIVE_INFINITY;
+  let standstillEndedAt = Number.NEGATIVE_INFINITY;
+  let queueEmptyAt = 0;
+  let isQueueBusy = false;
+  let hasAccepted = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  function beat(): void {
+    const now = clock.monotonic();
+    if (now - polledAt > STANDSTILL_MS) standstillEndedAt = now;
+    setImmediate(() => {
+      polledAt = now;
+      timer?.refresh();
+    });
+  }
+
+  function afterPoll(): void {
+    isQueueBusy = hasAccepted;
+    hasAccepted = false;
+    if (isQueueBusy) setImmediate(afterPoll);
+  }
+
+  server.once('listening', () => {
+    polledAt = clock.monotonic();
+    timer = setTimeout(beat, BEAT_MS).unref();
+  });
+  server.once('close', () => {
+    clearTimeout(timer);
+    timer = undefined;
+  });
+  server.on('connection', (socket: Socket) => {
+    if (!isQueueBusy) {
+      isQueueBusy = true;
+      queueEmptyAt = polledAt;
+      setImmediate(afterPoll);
+    }
+    hasAccepted = true;
+    const slot = count % BACKLOG;
+    const at = clock.monotonic();
+    accepted.set(socket, { at, arrivedAfter: Math.max(queueEmptyAt, acceptTimes[slot] as number) });
+    acceptTimes[slot] = at;
+    count += 1;
+  });
+
+  return {
+    earliest: (socket) => {
+      const connection = accepted.get(socket);
+      // A poll since it was accepted would have read what waited in it.
+      const isNew = connection !== undefined && connection.at > polledAt;
+      return Math.min(clock.monotonic(), isNew ? connection.arrivedAfter : polledAt);
+    },
+    hasStoodStillSince: (arrivedAt) => arrivedAt < standstillEndedAt || clock.monotonic() - polledAt > STANDSTILL_MS,
+  };
+}

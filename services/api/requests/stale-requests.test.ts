@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { requestText } from '../../platform/testing/http-client.ts';
+import { made, serve } from '../../platform/testing/worlds/route-world.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { STANDSTILL_MS } from './arrivals.ts';
+
+const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+const keptOpen = (method: string, path: string): string =>
+  requestText(method, path, method === 'GET' ? [] : ['Content-Length: 0']).replace('Connection: close\r\n', '');
+
+let served: ReturnType<typeof serve>;
+let worked: string[];
+let socket: Socket;
+const bindAll = (routes: RouteContext): void => {
+  for (const [operation, method, limit] of [
+    ['change', 'POST', undefined],
+    ['judge', 'POST', 'validate'],
+    ['read', 'GET', undefined],
+  ] as const)
+    bind(routes, made({ operation, method, path: `/${operation}`, ...(limit ? { limit } : {}) }), () => {
+      worked.push(operation);
+      return {};
+    });
+};
+const open = async (): Promise<Socket> => {
+  const { port } = served.fastify.server.address() as AddressInfo;
+  const opened = connect(port, '127.0.0.1');
+  await once(opened, 'connect');
+  return opened;
+};
+/** The answer on this connection, as text. */
+const answer = async (): Promise<string> => String((await once(socket, 'data'))[0]);
+
+beforeEach(async () => {
+  worked = [];
+  served = serve();
+});
+afterEach(async () => {
+  socket?.destroy();
+  served.fastify.server.closeAllConnections();
+  await served.fastify.close();
+});
+
+test('what lay unread while the process stood still is 503 and does nothing, unless it changes nothing anyway', async () => {
+  bindAll(served.routes);
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  socket = await open();
+  for (const [method, operation] of [
+    ['POST', 'change'],
+    ['POST', 'judge'],
+    ['GET', 'read'],
+  ] as const) {
+    socket.write(keptOpen(method, `/${operation}`));
+    standStill(STANDSTILL_MS + 100);
+    const text = await answer();
+    if (operation !== 'change') expect(text).toMatch(/^HTTP\/1\.1 201 /);
+    else {
+      expect(text).toMatch(/^HTTP\/1\.1 503 /);
+      expect(text).toMatch(/retry-after: 1\r\n/i);
+      expect(text).toContain('"code":"request_stale"');
+    }
+  }
+  expect(worked).toEqual(['judge', 'read']);
+  await expect
+    .poll(async () => {
+      socket.write(keptOpen('POST', '/change'));
+      return (await answer()).slice(9, 12);
+    })
+    .toBe('201');
+  expect(served.failures).toEqual([]);
+});
+
+test('a caller who closed the connection while the request lay unread is not worked for', async () => {
+  bindAll(served.routes);
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  for (const ms of [150, STANDSTILL_MS + 100]) {
+    socket = await open();
+    socket.write(keptOpen('POST', '/change'));
+    socket.destroy();
+    standStill(ms);
+    socket = await open();
+    socket.write(keptOpen('GET', '/read'));
+    await answer();
+    await expect.poll(() => served.inFlight.size).toBe(0);
+  }
+  expect(worked).toEqual(['read', 'read']);
+});
+
+test.each(['left', 'stood still'])(
+  'a request that was read is not worked on when meanwhile its caller or process %s',
+  async (how) => {
+    const known = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const callers: RouteContext['callers'] = {
+      forEndpoint: (endpoint) => async (request) => {
+        const caller = await served.routes.callers.forEndpoint(endpoint)(request);
+        asked.resolve();
+        await known.promise;
+        return caller;
+      },
+    };
+    bindAll({ ...served.routes, callers });
+    await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+    socket = await open();
+    socket.write(keptOpen('POST', '/change'));
+    await asked.promise;
+    if (how === 'left') {
+      socket.destroy();
+      await expect.poll(() => served.inFlight.size).toBe(0);
+      known.resolve();
+      await new Promise((resolve) => setImmediate(resolve));
+    } else {
+      standStill(STANDSTILL_MS + 100);
+      known.resolve();
+      expect(await answer()).toContain('"code":"request_stale"');
+    }
+    expect(worked).toEqual([]);
+  },
+);

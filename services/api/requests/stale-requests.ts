@@ -1,0 +1,59 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { requestsDropped } from '../../../observability/metrics/http.ts';
+import type { Clock } from '../../domain/ports.ts';
+import { mayChangeState } from '../../platform/define/endpoint.ts';
+import type { AppError } from '../../platform/define/error.ts';
+import { requestStale } from '../../platform/errors.ts';
+import { BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Monotonic milliseconds before which it cannot have arrived; undefined where it changes nothing. */
+    arrivedAt: number | undefined;
+    /** The refusal of a request that must not be processed any more, null for every other; asked just before its work. */
+    staleness(): AppError | null;
+  }
+}
+
+/** A request that may have waited this long is processed only once a further poll has shown that its caller is there. */
+const LOOK_AGAIN_MS = 2 * BEAT_MS;
+
+const unread = requestsDropped.at({ reason: 'unread' });
+const callerLeft = requestsDropped.at({ reason: 'caller_left' });
+
+/**
+ * Refuses requests whose callers may have given up and sent them elsewhere: those that may have waited unread for more
+ * than a second, or met a process that stood still, and those whose connection has closed. Processed late, a refresh
+ * token or a code would look used twice. Requests that change nothing are answered as ever.
+ *
+ * @returns what admits a request; call it as soon as its head is read
+ */
+export function refuseStale(
+  app: FastifyInstance,
+  clock: Pick<Clock, 'monotonic'>,
+): (request: FastifyRequest, done: (refusal?: AppError) => void) => void {
+  const arrivals = watchArrivals(app.server, clock);
+  const refuse = (counter: typeof unread): AppError => {
+    counter.add(1);
+    return requestStale({ retryAfterSeconds: 1 });
+  };
+  app.decorateRequest('arrivedAt', undefined);
+  app.decorateRequest('staleness', function (this: FastifyRequest) {
+    if (this.raw.socket.destroyed) return refuse(callerLeft);
+    const isLate = this.arrivedAt !== undefined && arrivals.hasStoodStillSince(this.arrivedAt);
+    return isLate ? refuse(unread) : null;
+  });
+  return (request, done) => {
+    const { endpoint } = request.routeOptions.config;
+    if (endpoint === undefined || !mayChangeState(endpoint)) {
+      done();
+      return;
+    }
+    request.arrivedAt = arrivals.earliest(request.raw.socket);
+    const unreadMs = clock.monotonic() - request.arrivedAt;
+    if (unreadMs > STANDSTILL_MS) done(refuse(unread));
+    // The first immediate runs before the next poll, the second after it.
+    else if (unreadMs > LOOK_AGAIN_MS) setImmediate(() => setImmediate(done));
+    else done();
+  };
+}
