@@ -19,6 +19,7 @@ import { limitsCheck } from './limits.ts';
 import { mailCheck } from './mail.ts';
 import { marksCheck } from './marks.ts';
 import { redisCheck } from './redis.ts';
+import { rolesCheck } from './roles.ts';
 import { judgeRoom, writeRefusal } from './room.ts';
 
 const LEAST_POSTGRES = 150_000;
@@ -135,6 +136,7 @@ const checks: readonly Check[] = [
         { isHeldToMarks: false },
       ),
   },
+  rolesCheck,
   marksCheck,
   ...auditChecks,
   ...jobChecks,

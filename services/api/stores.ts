@@ -54,6 +54,7 @@ export function openStores(
     const timeouts = poolTimeouts.at({ pool });
     return createPool({
       url: urls.database,
+      role: 'sallyport_app',
       connections,
       applicationName: `sallyport-${pool}`,
       statementTimeoutMs,

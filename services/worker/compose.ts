@@ -45,6 +45,8 @@ export type ComposeInput = {
 
 /** Statements of jobs may take longer than those of requests; batches keep each short all the same. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** One transaction, and beside it what is read and what is told outside. */
+const SEAL_CONNECTIONS = 3;
 /** Or a quarter of the time after which a queue counts as stalled. */
 const SAMPLE_MS = 5_000;
 const CLEANUP_SAMPLE_MS = 30_000;
@@ -57,18 +59,23 @@ export function compose(input: ComposeInput) {
   const jobs = work.map(({ job }) => job);
   const queues = [...new Set(jobs.map((job) => job.queue))];
   const databaseGuard = createMarkedGuard(input.marks);
-  const pool = createPool({
+  const settings = {
     url: input.databaseUrl,
-    connections: config.stores.poolConnections,
     applicationName: 'sallyport-worker',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: 5_000,
     connectTimeoutMs: 5_000,
+    onLost: databaseGuard.doubt,
+  };
+  const sealPool = createPool({ ...settings, role: 'sallyport_sealer', connections: SEAL_CONNECTIONS });
+  const pool = createPool({
+    ...settings,
+    role: 'sallyport_app',
+    connections: config.stores.poolConnections,
     onWait: (waitMs, isGivenUp) => {
       poolWait.record(waitMs / 1_000, { pool: 'main' });
       if (isGivenUp) poolTimeouts.add(1, { pool: 'main' });
     },
-    onLost: databaseGuard.doubt,
   });
   observePool('main', pool);
   showMailsGivenUp();
@@ -76,6 +83,10 @@ export function compose(input: ComposeInput) {
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
+  const sealing = {
+    sql: createSql(sealPool, databaseGuard),
+    transact: createTransact(sealPool, onAfterCommitError, databaseGuard),
+  };
   const outside = {
     sql: createSql(pool, databaseGuard),
     transact: createTransact(pool, onAfterCommitError, databaseGuard),
@@ -88,7 +99,8 @@ export function compose(input: ComposeInput) {
   };
   const ports: WorkerPorts = {
     ...outside,
-    ...composeAuditLog(outside, config, input.dataDir),
+    ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
+    sealing,
     config,
     keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
@@ -155,7 +167,7 @@ export function compose(input: ComposeInput) {
       for (const watch of watches) watch.close();
       await timetable.close();
       await Promise.all([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
-      await Promise.allSettled([producer.close(), redis.close(), pool.end()]);
+      await Promise.allSettled([producer.close(), redis.close(), pool.end(), sealPool.end()]);
     },
   };
 }

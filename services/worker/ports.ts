@@ -14,6 +14,8 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &
   HasCheckpointOutbox & {
+    /** The database as the role that may write the sealed log. */
+    readonly sealing: Pick<Ports, 'transact' | 'sql'>;
     /** Name of the first audit log. */
     readonly auditOrigin: string;
     readonly config: Config;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectProblem, type Json } from '../../platform/testing/http-client.ts';
-import { sealInBulk } from '../../platform/testing/made/sealed-log.ts';
+import { plainEvent, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
 import { queryRows } from '../../platform/testing/rows.ts';
 import {
   type AuditWorld,
@@ -224,6 +224,14 @@ describe('the offline verifier on the running log', () => {
 
 /** A head of the first `size` leaves of the second log, signed by the log's own key. */
 async function signedHead(origin: string, size: number): Promise<{ checkpoint: { root: Buffer; note: string } }> {
+  // Its first leaf names the log before it.
+  const [first] = await queryRows<{ detail: Json }>(
+    world.databaseUrl,
+    'SELECT detail FROM audit_events WHERE seq = $1',
+    [FIRST_SIZE],
+  );
+  const event = (seq: number) =>
+    seq === FIRST_SIZE ? { ...plainEvent(seq), type: 'audit.log_continued', detail: first?.detail } : plainEvent(seq);
   const written: unknown[][] = [];
   const sql = {
     query: async <R>(_statement: unknown, values: readonly unknown[] = []): Promise<R[]> => {
@@ -233,7 +241,7 @@ async function signedHead(origin: string, size: number): Promise<{ checkpoint: {
   };
   await sealInBulk(
     sql,
-    { signer: await world.logSigner(origin), batches: [size] },
+    { signer: await world.logSigner(origin), batches: [size], event },
     { origin, firstSeq: FIRST_SIZE, edge: { size: 0, levels: [] } },
   );
   const [, , root, note] = written.at(-1) as [string, number, Buffer, string];

@@ -77,7 +77,9 @@ async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Pr
   try {
     // Session lock: a second starter waits here, then finds nothing to do.
     await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
-    await db.query(HISTORY);
+    // A login that owns no tables may not make one, even where it is there.
+    const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS "isNew"`);
+    if (rows[0]?.isNew) await db.query(HISTORY);
     return await work(db);
   } finally {
     await db.end();

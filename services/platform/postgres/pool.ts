@@ -13,8 +13,13 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
 };
 
+/** Group roles of the database: what a process may do, whatever its login may. */
+export type DatabaseRole = 'sallyport_app' | 'sallyport_sealer';
+
 export type PoolSettings = {
   readonly url: string;
+  /** What its connections run as, where the database has that role and the login may take it; the login's own unless said. */
+  readonly role?: DatabaseRole;
   readonly connections: number;
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
@@ -52,6 +57,7 @@ export function createPool(settings: PoolSettings): pg.Pool {
     keepAlive: true,
     options,
     types,
+    ...(settings.role === undefined ? {} : { onConnect: (client: pg.ClientBase) => takeRole(client, settings.role) }),
   });
   // An idle connection that dies is not an event of any request; the next one opens another.
   pool.on('error', () => {});
@@ -64,6 +70,15 @@ export function createPool(settings: PoolSettings): pg.Pool {
   });
   watchConnects(pool, settings);
   return pool;
+}
+
+/** A role of another database of the cluster has no rights in this one. */
+const ROLE_TAKE = `SELECT set_config('role', rolname, false) FROM pg_roles
+  WHERE rolname = $1 AND pg_has_role(session_user, oid, 'MEMBER')
+    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT')`;
+
+async function takeRole(client: pg.ClientBase, role: DatabaseRole | undefined): Promise<void> {
+  await client.query(ROLE_TAKE, [role]);
 }
 
 /** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */

@@ -54,7 +54,7 @@ describe('tampering and damage', () => {
     ]);
   });
 
-  test('sealed events are not changed, deleted or truncated by the application', async () => {
+  test('sealed events are not changed, deleted or truncated, even by the owner of the tables while its triggers are on', async () => {
     await world.emit(1);
     await world.seal();
     for (const statement of [

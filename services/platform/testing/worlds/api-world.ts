@@ -1,5 +1,6 @@
 import { type ApiCopy, type ApiCopyOptions, newAuthSecret, newClient, startApiCopy } from '../api-copy.ts';
 import type { ClientCredentials, Json } from '../http-client.ts';
+import { createTestPorts, type TestPorts } from '../ports.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
 /** One installation: copies of the API on a database of their own. */
@@ -12,6 +13,8 @@ export type ApiWorld = {
   /** A confidential client with these client-credentials scopes; every copy knows it when this resolves. */
   newClient(credentialScopes: readonly string[]): Promise<ClientCredentials>;
   /** Rows of one statement, by the first copy's own connections. */
+  /** With the rights that no copy has. */
+  readonly owner: TestPorts;
   rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
   /** Stops every copy, then drops the database. */
   close(): Promise<void>;
@@ -21,6 +24,7 @@ export type ApiWorld = {
 export async function openApiWorld(): Promise<ApiWorld> {
   const database = await createTestDatabase();
   const shared = { databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() };
+  const owner = createTestPorts(database.url);
   const copies: ApiCopy[] = [];
   const first = (): ApiCopy => {
     if (copies[0] === undefined) throw new Error('no copy was started');
@@ -38,9 +42,10 @@ export async function openApiWorld(): Promise<ApiWorld> {
       await Promise.all(copies.slice(1).map(({ ports }) => ports.access.load()));
       return { client_id: clientId, client_secret: clientSecret };
     },
-    rows: async (text, values = []) => (await first().stores.pools.main.query(text, [...values])).rows,
+    owner,
+    rows: owner.raw,
     close: async () => {
-      await Promise.all(copies.map((copy) => copy.stop()));
+      await Promise.all([...copies.map((copy) => copy.stop()), owner.end()]);
       await database.drop();
     },
   };

@@ -33,8 +33,8 @@ export async function openAuditWorld(): Promise<AuditWorld> {
     return signer as NoteSigner;
   };
   const signer = await logSigner(FIRST);
-  const first = await sealInBulk(api.ports.sql, { signer, batches: [1, 255, 300, FIRST_SIZE - 556] });
-  await continueInBulk(api.ports.sql, first, { signer: await logSigner(SECOND), batches: [SECOND_SIZE] });
+  const first = await sealInBulk(world.owner.sql, { signer, batches: [1, 255, 300, FIRST_SIZE - 556] });
+  await continueInBulk(world.owner.sql, first, { signer: await logSigner(SECOND), batches: [SECOND_SIZE] });
   return {
     ...world,
     api,

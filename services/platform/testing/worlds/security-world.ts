@@ -52,9 +52,11 @@ export async function openSecurityWorld(env: ApiCopyOptions['env'] = {}): Promis
   const operator = await world.newClient(['incidents:read', 'incidents:manage', 'users:unlock', 'audit:read']);
   const log = {
     ...api.ports,
+    sql: world.owner.sql,
+    transact: world.owner.transact,
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(api.ports),
-    checkpointOutbox: createCheckpointOutbox({ ...api.ports, checkpointSinks: [] }),
+    checkpointOutbox: createCheckpointOutbox({ ...api.ports, sql: world.owner.sql, checkpointSinks: [] }),
     auditOrigin: 'sallyport.test/audit',
   };
   const seal = (): Promise<unknown> => sealEvents(log, {}, testCaller);

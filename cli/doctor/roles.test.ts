@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { judgeRoles, type RoleFacts } from './roles.ts';
+
+const owner: RoleFacts = { login: 'sally"port', roles: 2, isMember: true, isOwner: true };
+
+test('a login of its own passes; one that owns the tables passes in development and is told in production', () => {
+  expect(judgeRoles({ ...owner, isOwner: false }, true)).toMatchObject({ result: 'pass' });
+  expect(judgeRoles(owner, false)).toMatchObject({ result: 'pass' });
+  expect(judgeRoles(owner, true)).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining('owns the tables'),
+    fix: expect.stringContaining('run-in-production'),
+  });
+});
+
+test.each([
+  ['are missing', { roles: 0, isMember: false }],
+  ['have no rights in this database', { roles: 1 }],
+  ['cannot be taken by the login', { isMember: false }],
+])('where the roles %s the statements that mend it are shown', (_, facts) => {
+  expect(judgeRoles({ ...owner, ...facts }, false)).toMatchObject({
+    result: 'warn',
+    fix: expect.stringMatching(
+      /CREATE ROLE sallyport_app; .*GRANT sallyport_sealer TO "sally""port"; .*SELECT grant_roles\(\);/,
+    ),
+  });
+});

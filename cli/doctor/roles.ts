@@ -1,0 +1,55 @@
+import { loadConfig } from '../../services/platform/config/load.ts';
+import { defineStatement } from '../../services/platform/define/statement.ts';
+import { withDatabase } from '../database-ports.ts';
+import { type Check, pass, type Result, warn } from './check.ts';
+
+/** The rights of a role that was made for another database of the cluster end there. */
+const roleFacts = defineStatement(
+  'doctorRoleFacts',
+  `SELECT session_user::text AS login,
+     (SELECT count(*) FROM pg_roles WHERE rolname IN ('sallyport_app', 'sallyport_sealer')
+        AND has_table_privilege(oid, 'audit_outbox', 'INSERT'))::int AS roles,
+     coalesce(pg_has_role(session_user, to_regrole('sallyport_sealer'), 'MEMBER'), false) AS "isMember",
+     (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS "isOwner"`,
+);
+
+export type RoleFacts = {
+  readonly login: string;
+  /** How many of the two roles have rights in this database. */
+  readonly roles: number;
+  readonly isMember: boolean;
+  /** A superuser is as well. */
+  readonly isOwner: boolean;
+};
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** @param isProduction where the login should be one that could not take its rights back */
+export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
+  if (roles < 2 || (isOwner && !isMember))
+    return warn(
+      `processes run as ${login}, which may change sealed events: the database has no roles for them`,
+      `as a superuser: CREATE ROLE sallyport_app; CREATE ROLE sallyport_sealer IN ROLE sallyport_app; GRANT sallyport_sealer TO ${quoted(login)}; as the owner of the tables: SELECT grant_roles();`,
+    );
+  const evidence = 'the API runs as sallyport_app, the sealer as sallyport_sealer';
+  if (isProduction && isOwner)
+    return warn(
+      `${evidence}; the login ${login} owns the tables, and may take its rights back`,
+      'give each process a login of its own: docs/how-to/run-in-production.md, "Logins of the database"',
+    );
+  return pass(evidence);
+}
+
+/** What the processes may do to the audit log. */
+export const rolesCheck: Check = {
+  name: 'database roles',
+  run: () =>
+    withDatabase(
+      async ({ sql }) => {
+        const [facts] = await sql.query<RoleFacts>(roleFacts);
+        return judgeRoles(facts as RoleFacts, loadConfig(process.env).server.profile === 'production');
+      },
+      process.env,
+      { isHeldToMarks: false },
+    ),
+};

@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sealEvents } from '../../domain/audit/seal/seal-events.ts';
+import { testCaller } from '../testing/ports.ts';
+import { queryRows } from '../testing/rows.ts';
+import { type OwnLogWorld, openLogWorld } from '../testing/worlds/log-world.ts';
+import { migrate } from './migrate.ts';
+import { createPool, type DatabaseRole } from './pool.ts';
+
+let world: OwnLogWorld;
+let pools: Record<DatabaseRole, ReturnType<typeof createPool>>;
+const open = (role: DatabaseRole, url: string) =>
+  createPool({
+    url,
+    role,
+    connections: 2,
+    applicationName: 'test',
+    statementTimeoutMs: 10_000,
+    lockTimeoutMs: 5_000,
+    connectTimeoutMs: 10_000,
+  });
+beforeAll(async () => {
+  world = await openLogWorld();
+  await world.emit(3);
+  await sealEvents(world, {}, testCaller);
+  pools = {
+    sallyport_app: open('sallyport_app', world.databaseUrl),
+    sallyport_sealer: open('sallyport_sealer', world.databaseUrl),
+  };
+});
+afterAll(async () => {
+  await Promise.all(Object.values(pools ?? {}).map((pool) => pool.end()));
+  await world?.end();
+});
+
+const NEITHER_MAY = [
+  `UPDATE audit_events SET outcome = 'x'`,
+  'DELETE FROM audit_events',
+  'TRUNCATE audit_events',
+  'ALTER TABLE audit_events DISABLE TRIGGER ALL',
+  'DROP TABLE audit_events',
+  `UPDATE audit_personal SET value = 'x'`,
+  'DELETE FROM audit_personal',
+  'DELETE FROM audit_tiles',
+  'TRUNCATE audit_tiles',
+  'DELETE FROM audit_log',
+  'UPDATE audit_log SET closed_at = now()',
+  `UPDATE audit_log SET origin = 'x', previous = 'y'`,
+  `UPDATE audit_checkpoints SET root = sha256('')`,
+  'TRUNCATE audit_checkpoints',
+  `UPDATE audit_outbox SET type = 'x'`,
+  'DELETE FROM audit_outbox',
+  'TRUNCATE audit_outbox',
+  'CREATE TABLE mine ()',
+  'ALTER TABLE users ADD mine text',
+  'TRUNCATE users',
+  'DELETE FROM _prisma_migrations',
+  `SET session_replication_role = 'replica'`,
+  'CREATE OR REPLACE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
+];
+const APPLICATION_MAY_NOT = [
+  `INSERT INTO audit_events SELECT * FROM audit_events`,
+  `INSERT INTO audit_personal SELECT * FROM audit_personal`,
+  `INSERT INTO audit_tiles SELECT * FROM audit_tiles`,
+  `UPDATE audit_tiles SET hashes = sha256('')`,
+  `INSERT INTO audit_log (origin, first_seq, root) VALUES ('x', 0, sha256(''))`,
+  'UPDATE audit_log SET size = 0',
+  `INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ('x', 0, sha256(''), '')`,
+  'DELETE FROM audit_checkpoints',
+  `UPDATE audit_sinks SET size = 0`,
+  'UPDATE audit_outbox SET seq = 1',
+  'DELETE FROM audit_outbox_default',
+  `SELECT audit_outbox_detach('2020-01-01')`,
+  `SELECT audit_outbox_drop('2020-01-01')`,
+];
+
+describe('what a process may not do', () => {
+  test.each([
+    ...NEITHER_MAY.flatMap((statement) => [
+      ['sallyport_app', statement] as const,
+      ['sallyport_sealer', statement] as const,
+    ]),
+    ...APPLICATION_MAY_NOT.map((statement) => ['sallyport_app', statement] as const),
+  ])('%s is refused: %s', async (role, statement) => {
+    await expect(pools[role].query(statement)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('a role that was made by no one is not missed: the login does the work', async () => {
+    const [row] = await queryRows<{ role: string }>(world.databaseUrl, 'SELECT current_user AS role');
+    const other = open('sallyport_none' as DatabaseRole, world.databaseUrl);
+    expect((await other.query('SELECT current_user AS role')).rows).toEqual([row]);
+    await other.end();
+  });
+});
+
+describe('a login of its own', () => {
+  const login = `t_${randomBytes(6).toString('hex')}`;
+  const address = (): string => {
+    const url = new URL(world.databaseUrl);
+    Object.assign(url, { username: login, password: 'own' });
+    return url.href;
+  };
+  beforeAll(() => queryRows(world.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_app`));
+  afterAll(() => queryRows(world.databaseUrl, `DROP ROLE ${login}`));
+
+  test('starts on a database where nothing is pending, and writes what the application may', async () => {
+    expect(await migrate(address())).toEqual([]);
+    const pool = open('sallyport_app', address());
+    expect((await pool.query('SELECT current_user AS role, session_user AS login')).rows).toEqual([
+      { role: 'sallyport_app', login },
+    ]);
+    await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+    await pool.end();
+  });
+
+  test('takes no more rights than its role has, whichever role it asks for', async () => {
+    const pool = open('sallyport_sealer', address());
+    expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
+    for (const statement of ['SET ROLE sallyport_sealer', ...NEITHER_MAY, ...APPLICATION_MAY_NOT])
+      await expect(pool.query(statement)).rejects.toMatchObject({ code: '42501' });
+    await pool.end();
+  });
+});
+
+describe('what it may', () => {
+  test('each connection runs as its role', async () => {
+    for (const [role, pool] of Object.entries(pools))
+      expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
+  });
+
+  test('the application reads and writes every other table, and reports an event', async () => {
+    const tables = await queryRows<{ name: string; may: boolean }>(
+      world.databaseUrl,
+      `SELECT relname AS name, has_table_privilege('sallyport_app', oid, 'SELECT')
+         AND (relname LIKE 'audit\\_%' OR relname = '_prisma_migrations'
+           OR has_table_privilege('sallyport_app', oid, 'INSERT') AND has_table_privilege('sallyport_app', oid, 'UPDATE')
+           AND has_table_privilege('sallyport_app', oid, 'DELETE')) AS may
+       FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace`,
+    );
+    expect(tables.length).toBeGreaterThan(20);
+    expect(tables.filter(({ may }) => !may)).toEqual([]);
+    await pools.sallyport_app.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+  });
+
+  test('a day that is made and dropped stays out of reach of both roles', async () => {
+    const { sallyport_sealer: sealer } = pools;
+    expect((await sealer.query(`SELECT audit_outbox_partition('2020-01-01') AS done`)).rows).toEqual([{ done: true }]);
+    await expect(sealer.query('DELETE FROM audit_outbox_20200101')).rejects.toMatchObject({ code: '42501' });
+    // A table of the caller's own does not stand in for one of the log.
+    const client = await sealer.connect();
+    await client.query('CREATE TEMP TABLE audit_outbox (seq bigint)');
+    expect((await client.query(`SELECT audit_outbox_detach('2020-01-01') AS done`)).rows).toEqual([{ done: true }]);
+    client.release(true);
+    expect((await sealer.query(`SELECT audit_outbox_drop('2020-01-01') AS done`)).rows).toEqual([{ done: true }]);
+  });
+});
