@@ -20,7 +20,7 @@ afterEach(() => cure());
 /** Whatever is about this subject meets a fault of the database, or of its rows. */
 async function poison(subject: string, fault: string): Promise<void> {
   await world.rows(
-    `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
+    `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
      $$ BEGIN IF NEW.subject_id LIKE '${subject}' THEN ${fault}; END IF; RETURN NEW; END $$`,
   );
   await world.rows(
