@@ -138,12 +138,13 @@ describe('the authorization endpoint', () => {
     expect((await browserOf(world.api).submit(half, { code: codes[0] as string })).status).toBe(403);
     const consent = await browser.submit(wrong, { code: codes[0] as string });
     expect(consent.text).toContain(person.email);
+    const signedIn = await browser.open('/login');
     const over = await browser.submit(
       {
         ...half,
         text: half.text.replace(
           /name="form_token" value="[^"]+"/,
-          /name="form_token" value="[^"]+"/.exec(consent.text)?.[0] ?? '',
+          /name="form_token" value="[^"]+"/.exec(signedIn.text)?.[0] ?? '',
         ),
       },
       { code: codes[1] as string },

@@ -13,7 +13,11 @@ export const keySettings = defineSettings({
     use: 'HS256 mode: the shared secret; in development alone it may be left to BETTER_AUTH_SECRET.',
     secret: true,
   },
-  allowSharedSecret: { env: 'ALLOW_HS256_IN_PRODUCTION', schema: flag(false), use: 'Accept HS256 in production.' },
+  allowSharedSecret: {
+    env: 'ALLOW_HS256_IN_PRODUCTION',
+    schema: flag(false),
+    use: 'Accept HS256 in production: every service that holds JWT_SECRET to check tokens can also sign tokens that this API accepts.',
+  },
   prepublishSeconds: {
     env: 'KEY_PREPUBLISH_SECONDS',
     schema: wholeNumber(900, 1, 604_800),
