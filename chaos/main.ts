@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { headOf, watchHeads } from './audit-log.ts';
 import { cases } from './cases/all.ts';
 import { Broken } from './cases/case.ts';
-import { LOST_ANSWER, loseAnswer, repeatLost } from './cases/lost-answer.ts';
 import { judge } from './evidence.ts';
 import { allFaults } from './faults/all.ts';
 import type { Gate } from './gates.ts';
@@ -12,7 +11,7 @@ import { createAsk } from './http.ts';
 import { createLedger } from './ledger.ts';
 import { type Credentials, createClients } from './load/clients.ts';
 import { createLoad } from './load/load.ts';
-import { HELP, type Options, REWINDS, readOptions, UsageError } from './options.ts';
+import { HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
 import { createRandom, type Random } from './random.ts';
 import { type FaultRun, isBroken, jsonOf, markdownOf, type Report } from './report.ts';
 import { rewindDatabase, type Scene } from './rewinds.ts';
@@ -110,13 +109,10 @@ async function run(options: Options): Promise<Report> {
     const stopWatching = watchHeads(ledger, (copy) => headOf(urls[copy]));
     say('both copies serve');
 
-    const caseGates: Gate[] = [];
-    const lost = options.hasCases ? await loseAnswer(scene) : undefined;
-    if (options.hasCases) caseGates.push(...(await runCases(scene)));
+    const caseGates = options.hasCases ? await runCases(scene) : [];
     load.start();
     const faults = await runFaults(scene, random, options);
-    if (lost) caseGates.push(await runCase(LOST_ANSWER, () => repeatLost(scene, lost)));
-    for (const kind of REWINDS.filter((name) => options.faults?.includes(name) ?? false)) {
+    for (const kind of rewindsOf(options)) {
       say(kind);
       await rewindDatabase(scene, kind);
       await sleep(2_000);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readOptions } from './options.ts';
+import { readOptions, rewindsOf } from './options.ts';
 
 test('a seed is drawn where none is given', () => {
   expect(readOptions([])?.seed).toBeGreaterThanOrEqual(0);
@@ -20,4 +20,11 @@ test.each([
   [['--unknown']],
 ])('refuses %j', (args) => {
   expect(() => readOptions(args)).toThrow();
+});
+
+test('an older database ends every run, and standbys that lag end a long one', () => {
+  expect(rewindsOf({ faults: undefined, seconds: 10 })).toEqual(['older-database']);
+  expect(rewindsOf({ faults: undefined, seconds: 600 })).toHaveLength(3);
+  expect(rewindsOf({ faults: ['kill-api', 'lagging-standby'], seconds: 600 })).toEqual(['lagging-standby']);
+  expect(rewindsOf({ faults: [], seconds: 600 })).toEqual([]);
 });

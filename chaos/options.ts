@@ -11,7 +11,7 @@ work while things break, and checks everything that was acknowledged. Ends with 
   --seconds N     how long faults happen, one every ten seconds (default 120)
   --seed N        draws faults and requests (default: drawn, and printed)
   --faults a,b    only these of the faults below, and of the databases older-database, lagging-standby,
-                  lagging-standby-and-compromise; none: no faults
+                  lagging-standby-and-compromise, which come last; none: no faults
   --cases yes|no  the named cases first (default yes)
   --pace P        the clients' pace (default 1)
   --report FILE   writes the report as Markdown
@@ -23,7 +23,13 @@ Cases:
 ${cases.map(({ name }) => `  ${name}`).join('\n')}
 `;
 
-export const REWINDS: readonly RewindKind[] = ['older-database', 'lagging-standby', 'lagging-standby-and-compromise'];
+const REWINDS: readonly RewindKind[] = ['older-database', 'lagging-standby', 'lagging-standby-and-compromise'];
+
+const ALL_REWINDS_SECONDS = 300;
+
+/** What happens to the database at the end: an older one always, all of it in a long run. */
+export const rewindsOf = ({ faults, seconds }: Pick<Options, 'faults' | 'seconds'>): RewindKind[] =>
+  REWINDS.filter((kind, at) => faults?.includes(kind) ?? (at === 0 || seconds >= ALL_REWINDS_SECONDS));
 
 export type Options = {
   readonly seconds: number;

@@ -9,7 +9,7 @@ import { failuresOf, type TestReport } from './checks/failed-tests.ts';
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
 
   npm test                    all of it
-  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit unit-db integration coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit unit-db integration chaos coverage
   npm test -- --gaps          also list every line no test reached
 `;
 
@@ -124,6 +124,8 @@ const suites: Readonly<Record<string, () => Promise<number>>> = {
   unit: () => vitest('unit'),
   'unit-db': () => vitest('unit-db'),
   integration: () => vitest('integration'),
+  // Draws a seed of its own each time, and prints it.
+  chaos: () => run([resolve(ROOT, 'chaos/main.ts'), '--seconds', '10'], { CI: 'true' }),
   coverage: coverageStep,
 };
 

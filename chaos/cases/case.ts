@@ -61,14 +61,16 @@ export const bothServe = async ({ clients }: Scene, access: Access): Promise<voi
 };
 
 /** An acknowledged end is an end: shown at both copies once the bound is over. */
-export async function expectDead(scene: Scene, access: Access): Promise<void> {
+export async function expectDead(scene: Scene, ended: readonly Access[]): Promise<void> {
   await sleep(REVOCATION_BOUND_MS);
-  for (const copy of ['A', 'B'] as const) {
-    // A copy that is behind says so; it serves again by itself.
-    const verdict = await eventually(`a verdict of ${copy}`, async () => {
-      const said = await scene.clients.validate(access, copy);
-      return !/^\d+$|stale|unavailable|behind/.test(said) && said;
-    });
-    if (verdict === 'active') throw new Broken(`active at ${copy} after its revocation was acknowledged`, access.login);
-  }
+  for (const access of ended)
+    for (const copy of ['A', 'B'] as const) {
+      // A copy that is behind says so; it serves again by itself.
+      const verdict = await eventually(`a verdict of ${copy}`, async () => {
+        const said = await scene.clients.validate(access, copy);
+        return !/^\d+$|stale|unavailable|behind/.test(said) && said;
+      });
+      if (verdict === 'active')
+        throw new Broken(`active at ${copy} after its revocation was acknowledged`, access.login);
+    }
 }

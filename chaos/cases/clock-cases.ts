@@ -17,8 +17,7 @@ export const clockCases: readonly Case[] = [
         await scene.clients.revokeLogin(second.login, 'B');
       });
       await bothServe(scene, first);
-      await expectDead(scene, first);
-      await expectDead(scene, second);
+      await expectDead(scene, [first, second]);
     },
   },
   {

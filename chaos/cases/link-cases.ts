@@ -17,8 +17,7 @@ export const linkCases: readonly Case[] = [
         system.copies.B.links.postgres.thaw();
       }
       await bothServe(scene, after);
-      await expectDead(scene, after);
-      await expectDead(scene, before);
+      await expectDead(scene, [after, before]);
     },
   },
 ];
