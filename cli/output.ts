@@ -10,6 +10,10 @@ export interface GlobalOptions {
 export interface Output {
   /** With `--json` the value as one line of JSON, else the lines that `render` gives. */
   data<T>(value: T, render: (value: T) => readonly string[]): void;
+  /** A part of the data as it comes; nothing with `--json`, which `json` ends. */
+  lines(lines: readonly string[]): void;
+  /** The whole as one line of JSON; nothing without `--json`. */
+  json(value: unknown): void;
   /** Talk for people; silent under `--quiet`. */
   say(text: string): void;
   /** Bold text where colour is wanted: a terminal, and no NO_COLOR. */
@@ -22,6 +26,12 @@ export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = pr
     data: (value, render) => {
       const text = options.json ? JSON.stringify(value) : render(value).join('\n');
       process.stdout.write(`${text}\n`);
+    },
+    lines: (lines) => {
+      if (!options.json) process.stdout.write(`${lines.join('\n')}\n`);
+    },
+    json: (value) => {
+      if (options.json) process.stdout.write(`${JSON.stringify(value)}\n`);
     },
     say: (text) => {
       if (!options.quiet) process.stderr.write(`sallyport: ${text}\n`);

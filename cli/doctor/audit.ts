@@ -61,6 +61,6 @@ const described = (judge: (log: LogDescription | null) => Result) => (): Promise
 
 /** The sealed log and the places outside that its heads are sent to. */
 export const auditChecks: readonly Check[] = [
-  { name: 'audit log', run: described(judgeLog) },
-  { name: 'audit sinks', run: described(judgeSinks) },
+  { name: 'audit log', needs: 'databaseUrl', run: described(judgeLog) },
+  { name: 'audit sinks', needs: 'databaseUrl', run: described(judgeSinks) },
 ];

@@ -1,5 +1,10 @@
 export type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
-export type Check = { readonly name: string; readonly run: () => Promise<Result> };
+export type Check = {
+  readonly name: string;
+  /** Not run once this store has not answered another check. */
+  readonly needs?: 'databaseUrl' | 'redisUrl';
+  readonly run: () => Promise<Result>;
+};
 
 export const pass = (evidence: string): Result => ({ result: 'pass', evidence });
 export const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });

@@ -77,6 +77,7 @@ const checks: readonly Check[] = [
   redisCheck,
   {
     name: 'postgres',
+    needs: 'databaseUrl',
     run: () =>
       withDatabase(async ({ sql }) => {
         const [facts] = await sql.query<ServerFacts>(serverFacts);
@@ -97,6 +98,7 @@ const checks: readonly Check[] = [
   },
   {
     name: 'clock',
+    needs: 'databaseUrl',
     run: () =>
       withDatabase(async ({ sql }) => {
         const before = Date.now();
@@ -108,6 +110,7 @@ const checks: readonly Check[] = [
   },
   {
     name: 'migrations',
+    needs: 'databaseUrl',
     run: async () => {
       const { databaseUrl } = await openContext(['databaseUrl']);
       const states = await migrationStates(databaseUrl);
@@ -122,6 +125,7 @@ const checks: readonly Check[] = [
   },
   {
     name: 'signing keys',
+    needs: 'databaseUrl',
     run: () =>
       withDatabase(
         async ({ sql, transact, vault }) => {
@@ -155,31 +159,41 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** @param said by name of the check, what has failed already: it is told once */
-async function outcomeOf(check: Check, said: Map<string, string>): Promise<Result> {
+/** What has failed already, to be told once: by message, and by the store that did not answer. */
+type Told = Map<string, string>;
+
+async function outcomeOf(check: Check, told: Told): Promise<Result> {
+  const notChecked = (first: string): Result => fail(`not checked: see ${first} above`, 'mend that first');
+  const lost = check.needs && told.get(check.needs);
+  if (lost) return notChecked(lost);
   try {
     return await check.run();
   } catch (err) {
     if (err instanceof ConfigError)
       return fail('not checked: the configuration is refused', 'mend it first (see above)');
-    const { message, fix } = err as CommandError;
-    const first = said.get(message);
-    if (first !== undefined) return fail(`not checked: see ${first} above`, 'mend that first');
-    said.set(message, check.name);
+    const { message, fix, exitCode } = err as CommandError;
+    const first = told.get(message);
+    if (first !== undefined) return notChecked(first);
+    told.set(message, check.name);
+    if (check.needs && exitCode === exitCodes.unreachable) told.set(check.needs, check.name);
     return fail(message, fix ?? 'see the message');
   }
 }
 
 async function doctor(output: Output): Promise<void> {
   const results: ({ name: string } & Result)[] = [];
-  const said = new Map<string, string>();
-  for (const check of checks) results.push({ name: check.name, ...(await outcomeOf(check, said)) });
-  output.data({ checks: results }, () =>
-    results.flatMap(({ name, result, evidence, fix }) => [
-      `${output.bold(result.padEnd(4))}  ${name.padEnd(14)}  ${evidence}`,
+  const told: Told = new Map();
+  for (const check of checks) {
+    const outcome = await outcomeOf(check, told);
+    results.push({ name: check.name, ...outcome });
+    const { result, evidence, fix } = outcome;
+    // As they come: a store that does not answer takes its time.
+    output.lines([
+      `${output.bold(result.padEnd(4))}  ${check.name.padEnd(14)}  ${evidence}`,
       ...(fix ? [`      ${' '.repeat(14)}  fix: ${fix}`] : []),
-    ]),
-  );
+    ]);
+  }
+  output.json({ checks: results });
   if (results.some(({ result }) => result === 'fail')) process.exitCode = exitCodes.checkFailed;
 }
 

@@ -13,6 +13,7 @@ const CONNECT_MS = 3_000;
 export const jobChecks: readonly Check[] = [
   {
     name: 'jobs',
+    needs: 'databaseUrl',
     run: async () => {
       const rows = await withDatabase(({ sql }) => readSchedules(sql));
       if (rows.length === 0) return warn('no worker has run yet', 'npm start, or start services/worker/main.ts');

@@ -40,6 +40,7 @@ export function judgeMarks(store: 'file' | 's3', marks: Marks | null, state: Sta
 /** The marks outside the database, read where MARK_STORE says; an object store is tried for conditional writes too. */
 export const marksCheck: Check = {
   name: 'marks',
+  needs: 'databaseUrl',
   run: () =>
     withDatabase(async ({ sql }) => {
       const config = loadConfig(process.env).marks;

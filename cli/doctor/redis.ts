@@ -1,3 +1,4 @@
+import { troubleOf } from '../../services/platform/process/store-trouble.ts';
 import { type RedisFacts, readRedisFacts } from '../../services/platform/redis/facts.ts';
 import { openContext } from '../context.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
@@ -12,9 +13,14 @@ export function judgeRedis({ version, evictionPolicy, isAppendOnly }: RedisFacts
 
 export const redisCheck: Check = {
   name: 'redis',
+  needs: 'redisUrl',
   run: async () => {
     const { redisUrl } = await openContext(['redisUrl']);
-    const facts = await readRedisFacts(redisUrl).catch(() => undefined);
-    return facts ? judgeRedis(facts) : fail('Redis does not answer', 'start it, or check REDIS_URL');
+    try {
+      return judgeRedis(await readRedisFacts(redisUrl));
+    } catch (err) {
+      const trouble = troubleOf('Redis', redisUrl, err);
+      return fail(trouble?.sentence ?? 'Redis does not say what it is (INFO)', trouble?.fix ?? 'check REDIS_URL');
+    }
   },
 };
