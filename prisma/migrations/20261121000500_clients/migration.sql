@@ -48,6 +48,8 @@ CREATE TABLE oauth_clients (
   origin                             text NOT NULL DEFAULT 'admin' CHECK (origin IN ('admin', 'registration', 'document')),
   -- The document is read again after this.
   "documentUntil"                    timestamptz(3),
+  -- Keyed hash of the address that a client registered itself from, without a credential.
+  "registeredFrom"                   text,
   -- The secret before, good until then.
   "previousSecret"                   text,
   "previousSecretUntil"              timestamptz(3),
@@ -57,6 +59,7 @@ CREATE TABLE oauth_clients (
 CREATE INDEX oauth_clients_user_id ON oauth_clients ("userId");
 -- For their number, and for removing those that nobody uses.
 CREATE INDEX oauth_clients_unvetted ON oauth_clients ("updatedAt") WHERE origin <> 'admin';
+CREATE INDEX oauth_clients_registered_from ON oauth_clients ("registeredFrom");
 
 -- Our own pages and apps: tokens of a login. A public client that may use nothing but refresh.
 INSERT INTO oauth_clients (id, "clientId", name, "tokenEndpointAuthMethod", "grantTypes", scopes, audiences)

@@ -237,7 +237,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     });
   });
 
-  test('those that nobody uses for a month go; used, disabled and vetted ones stay', async () => {
+  test('those that nobody uses for a week go; used, disabled and vetted ones stay', async () => {
     const [unused, used, disabled] = await Promise.all(
       [1, 2, 3].map(async () => (await world.register({ redirect_uris: [NOTES_REDIRECT] })).body.client_id as string),
     );
@@ -252,7 +252,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     const clean = () => purge(world.open.ports, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
     await clean();
     expect(await left()).toHaveLength(4);
-    await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '31 days' WHERE "clientId" = ANY ($1)`, [
+    await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '8 days' WHERE "clientId" = ANY ($1)`, [
       ids,
     ]);
     expect((await clean()).failures).toEqual([]);

@@ -24,7 +24,8 @@ export const registrationFull = defineError({
   status: 503,
   oauthError: 'temporarily_unavailable',
   title: 'Too many clients have registered themselves',
-  cause: 'There are 10,000 of them; those that nobody has used for a month go by themselves.',
+  cause:
+    'There are 10,000 of them, or 500 from your address that nobody uses; those that nobody has used for a week are removed.',
   fix: 'Ask whoever runs the installation to register the client, or try again later.',
   retryable: true,
 });

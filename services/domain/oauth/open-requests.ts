@@ -2,7 +2,7 @@ import type { Client } from '../access/access-directory.ts';
 import { keyedHash } from '../audit/audit-context.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { clientPrefixOf } from '../limits/client-prefix.ts';
-import type { Caller, Clock } from '../ports.ts';
+import type { Caller, Clock, RequestContext } from '../ports.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { openRequestsFull } from './errors.ts';
 
@@ -49,9 +49,16 @@ export function shareOf(
   { isAuthenticated }: OAuthClient,
   { request }: Caller,
 ): string | null {
-  if (isAuthenticated) return null;
+  return isAuthenticated ? null : prefixHash({ keyRing }, request);
+}
+
+/** Keyed hash of the address, or IPv6 /64, that a request comes from. */
+export function prefixHash(
+  { keyRing }: { readonly keyRing: Pick<KeyRing, 'secret'> },
+  { ip }: Pick<RequestContext, 'ip'>,
+): string {
   const { version, key } = keyRing.secret('identifier');
-  return `${version}.${keyedHash(key, 'prefix', clientPrefixOf(request.ip))}`;
+  return `${version}.${keyedHash(key, 'prefix', clientPrefixOf(ip))}`;
 }
 
 /** The room for requests that wait, as one process knows it. */

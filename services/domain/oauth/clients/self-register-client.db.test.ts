@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClientSettings } from '../../../platform/config/clients.ts';
+import { clientCaller } from '../../../platform/testing/ports.ts';
 import {
   type GrantPorts,
   type GrantWorld,
@@ -7,7 +8,12 @@ import {
   openGrantWorld,
   unlogged,
 } from '../../../platform/testing/worlds/grant-world.ts';
-import { type RegisteredClient, selfRegisterClient, UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
+import {
+  type RegisteredClient,
+  selfRegisterClient,
+  UNUSED_FROM_ONE_ADDRESS_MAX,
+  UNVETTED_CLIENTS_MAX,
+} from './self-register-client.ts';
 
 let world: GrantWorld;
 let ports: GrantPorts;
@@ -95,6 +101,32 @@ test.each([
   const before = await world.rows('SELECT "clientId" FROM oauth_clients');
   await expect(register(given)).rejects.toMatchObject({ code });
   expect(await world.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
+});
+
+test('one address takes a twentieth of the room with clients that nobody uses, and none from another address', async () => {
+  const at = (ip: string) => ({ ...nobody, request: { ...nobody.request, ip } });
+  const from = (ip: string) => selfRegisterClient(open, { redirect_uris }, at(ip));
+  const open = { ...ports, clientSettings: { ...ports.clientSettings, registration: 'open' as const } };
+  const { client_id: first } = await from('192.0.2.1');
+  await unlogged(
+    world.pool,
+    `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin, "registeredFrom")
+     SELECT 'from-' || n, 'from-' || n, '{https://a.example/cb}', 'registration', "registeredFrom"
+     FROM oauth_clients, generate_series(2, $1::int) n WHERE "clientId" = $2`,
+    [UNUSED_FROM_ONE_ADDRESS_MAX, first],
+  );
+  await expect(from('192.0.2.1')).rejects.toMatchObject({ code: 'client_registration_full' });
+  expect(await from('192.0.2.2')).toHaveProperty('client_id');
+  const admitted = { ...open, clientSettings: { ...open.clientSettings, registration: 'token' as const } };
+  const holder = { ...clientCaller('registrar'), request: at('192.0.2.1').request };
+  expect(await selfRegisterClient(admitted, { redirect_uris }, holder)).toHaveProperty('client_id');
+  const user = await world.newUser();
+  await world.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
+    user.id,
+    first,
+  ]);
+  expect(await from('192.0.2.1')).toHaveProperty('client_id');
+  await unlogged(world.pool, `DELETE FROM oauth_clients WHERE id LIKE 'from-%'`);
 });
 
 test('there is room for ten thousand of them', async () => {

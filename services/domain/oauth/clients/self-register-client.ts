@@ -2,12 +2,16 @@ import type { HasAccessChanged } from '../../access/access-changed.ts';
 import { clientSecretHash } from '../../access/access-directory.ts';
 import type { HasClientSettings } from '../../access/client-settings.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
+import type { KeyRing } from '../../keys/key-ring.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { registrationClosed, registrationFull } from '../client-errors.ts';
+import { prefixHash } from '../open-requests.ts';
 import { readClientMetadata } from './client-metadata.ts';
-import { countUnvettedClients, insertUnvettedClient } from './unvetted-clients.store.ts';
+import { countRegisteredFrom, countUnvettedClients, insertUnvettedClient } from './unvetted-clients.store.ts';
 
-export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> & HasAccessChanged & HasClientSettings;
+export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> &
+  HasAccessChanged &
+  HasClientSettings & { readonly keyRing: Pick<KeyRing, 'secret'> };
 
 /** RFC 7591 §3.2.1. */
 export type RegisteredClient = {
@@ -28,6 +32,8 @@ export type RegisteredClient = {
 
 /** Of each origin; every copy holds all clients in memory. */
 export const UNVETTED_CLIENTS_MAX = 10_000;
+/** Of these from one address or IPv6 /64 that nobody uses: a twentieth, so that one address takes no other's room. */
+export const UNUSED_FROM_ONE_ADDRESS_MAX = 500;
 const NAMELESS = 'An application without a name';
 
 /**
@@ -53,8 +59,14 @@ export async function selfRegisterClient(
   const clientId = ports.random.uuid();
   const secret = metadata.authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
   const name = metadata.name ?? NAMELESS;
+  const registeredFrom = caller.kind === 'anonymous' ? prefixHash(ports, caller.request) : null;
   const issuedAt = await ports.transact(async (tx) => {
     if ((await countUnvettedClients(tx, 'registration', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX)
+      throw registrationFull({ retryAfterSeconds: 3_600 });
+    if (
+      registeredFrom !== null &&
+      (await countRegisteredFrom(tx, registeredFrom, UNUSED_FROM_ONE_ADDRESS_MAX)) >= UNUSED_FROM_ONE_ADDRESS_MAX
+    )
       throw registrationFull({ retryAfterSeconds: 3_600 });
     await setAuditContext(tx, caller);
     tx.afterCommit(ports.accessChanged);
@@ -68,6 +80,7 @@ export async function selfRegisterClient(
       origin: 'registration',
       documentUntilMs: null,
       userId: null,
+      registeredFrom,
     });
   });
   return {

@@ -25,6 +25,15 @@ const documentsOfUserCount = defineStatement(
    WHERE "userId" = $1 AND origin = 'document' AND "createdAt" > now() - interval '1 day'`,
 );
 
+/** Those that nobody uses of one address, by oauth_clients_registered_from; stops counting at the limit. */
+const registeredFromCount = defineStatement(
+  'oauthRegisteredFromCount',
+  `SELECT count(*)::int AS count FROM (
+     SELECT FROM oauth_clients r WHERE "registeredFrom" = $1
+       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = r."clientId")
+       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = r."clientId") LIMIT $2) counted`,
+);
+
 /**
  * Of the documents that nobody uses the one that was read longest ago: it comes again when somebody names it. Passes by
  * what others hold. Along oauth_clients_unvetted.
@@ -56,10 +65,10 @@ const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
      scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
-     "certificateBoundAccessTokens", "userId")
+     "certificateBoundAccessTokens", "userId", "registeredFrom")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
      coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
-     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE)
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
@@ -83,7 +92,7 @@ const documentClientUpdate = defineStatement(
 );
 
 /**
- * Clients that nobody looked at and nobody has used for a month: no login, no consent, no document read since. Those
+ * Clients that nobody looked at and nobody has used for a week: no login, no consent, no document read since. Those
  * that were disabled stay, or they would come again. By oauth_clients_unvetted, and the indexes by client of the others.
  */
 export const unvettedClientPurge = definePurge({
@@ -91,7 +100,7 @@ export const unvettedClientPurge = definePurge({
   table: 'oauth_clients',
   id: 'id',
   ends: '"updatedAt"',
-  stays: `interval '30 days'`,
+  stays: `interval '7 days'`,
   where: `origin <> 'admin' AND NOT coalesce(disabled, false)
     AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = oauth_clients."clientId")
     AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = oauth_clients."clientId")`,
@@ -109,6 +118,8 @@ export type NewUnvettedClient = {
   readonly documentUntilMs: number | null;
   /** Who signed in to it first; null where nobody had to. */
   readonly userId: string | null;
+  /** Keyed hash of where it registered itself from without a credential. */
+  readonly registeredFrom?: string | null;
 };
 
 /** @returns how many there are of this origin, `limit` at most */
@@ -117,6 +128,10 @@ export const countUnvettedClients = async (
   origin: NewUnvettedClient['origin'],
   limit: number,
 ): Promise<number> => (await sql.query<{ count: number }>(unvettedCount, [origin, limit]))[0]!.count;
+
+/** @returns how many registered from this address that nobody uses, `limit` at most */
+export const countRegisteredFrom = async (sql: Sql, from: string, limit: number): Promise<number> =>
+  (await sql.query<{ count: number }>(registeredFromCount, [from, limit]))[0]!.count;
 
 /** @returns how many were read from this host, at whatever port */
 export const countDocumentsOf = async (sql: Sql, hostname: string): Promise<number> =>
@@ -154,6 +169,7 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     client.documentUntilMs,
     metadata.certificateBound,
     client.userId,
+    client.registeredFrom ?? null,
   ]);
   return rows[0]?.issuedAt;
 }
