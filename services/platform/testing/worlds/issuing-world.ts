@@ -36,7 +36,7 @@ import { createSql, createTransact } from '../../postgres/pool.ts';
 import type { RedisConnection } from '../../redis/redis.ts';
 import type { Json } from '../http-client.ts';
 import { connectPatientRedis, createPatientPool, PATIENCE_MS } from '../patient-stores.ts';
-import { clientCaller, testCaller } from '../ports.ts';
+import { clientCaller, createTestPorts, testCaller } from '../ports.ts';
 import { quietLog } from '../quiet-log.ts';
 import { createTestDatabase, testRedisUrl } from '../stores.ts';
 
@@ -175,6 +175,7 @@ async function openCopy(
 /** Opens a world with one copy, on a database of its own: one per test file. */
 export async function openIssuingWorld(env: Readonly<Record<string, string>> = {}): Promise<IssuingWorld> {
   const database = await createTestDatabase();
+  const owner = createTestPorts(database.url);
   const shared = {
     authSecret: randomBytes(32).toString('base64url'),
     redisUrl: testRedisUrl(),
@@ -208,9 +209,9 @@ export async function openIssuingWorld(env: Readonly<Record<string, string>> = {
       return clientCaller(clientId, credentialScopes);
     },
     reload: () => Promise.all(copies.map(({ ports }) => ports.access.load())),
-    rows: async (text, values = []) => (await first.stores.pools.main.query(text, [...values])).rows,
+    rows: owner.raw,
     close: async () => {
-      await Promise.all(copies.map((copy) => copy.close()));
+      await Promise.all([...copies.map((copy) => copy.close()), owner.end()]);
       await database.drop();
       await rm(shared.marksDir, { recursive: true, force: true });
       useIdentifierKey(undefined);
