@@ -110,9 +110,18 @@ export function compose(input: ComposeInput) {
     keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;
-  const timetable = createTimetable({ ports, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
+  // Which job is due is kept in any database: what the job writes is compared.
+  const timing = { sql: createSql(pool), transact: createTransact(pool, onAfterCommitError), clock: systemClock };
+  const timetable = createTimetable({ ports: timing, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
   const stopping = new AbortController();
-  const handle = createJobHandler({ ...ports, ports, processors: work, timetable, stopping: stopping.signal });
+  const handle = createJobHandler({
+    ...ports,
+    sql: timing.sql,
+    ports,
+    processors: work,
+    timetable,
+    stopping: stopping.signal,
+  });
   const consumers: Consumer[] = [];
   const health = createHealth({
     producer,

@@ -10,7 +10,8 @@ export const revocationStateStale = defineError({
   status: 503,
   oauthError: 'temporarily_unavailable',
   title: 'This copy cannot tell which tokens are revoked',
-  cause: 'PostgreSQL has not answered for longer than REVOCATION_STALENESS_MS, or the first load is not complete.',
+  cause:
+    'PostgreSQL has not answered for longer than REVOCATION_STALENESS_MS, the first load is not complete, or a connection was lost and the database is not confirmed since.',
   fix: 'Try again after Retry-After, or at another copy; operators: check PostgreSQL and /readyz.',
   retryable: true,
 });
