@@ -35,7 +35,9 @@ export function processStart(pid) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return fields[0] === 'Z' || fields[0] === 'X' ? undefined : `${currentBoot()}:${fields[19]}`;
+      // A killed server of several threads is a zombie first, while its other threads still hold its port.
+      const hasEnded = fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
+      return hasEnded ? undefined : `${currentBoot()}:${fields[19]}`;
     } catch {
       return undefined;
     }
