@@ -49,6 +49,17 @@ describe('a copy that lost a connection', () => {
     expect(issuing()).toBe('ok');
   });
 
+  test('does not wait for marks that do not come: it reads revocations on, and validates by the marks it knows', async () => {
+    world.marks.read = () => new Promise(() => {});
+    world.revoke('t1');
+    world.databaseGuard.doubt();
+    await world.poll.wake();
+    expect(world.isRevoked('t1')).toBe(true);
+    expect([issuing(), world.set.refusal()]).toEqual(['revocation_state_stale', null]);
+    await world.poll.wake();
+    expect(world.lines.filter((line) => line.startsWith('the marks cannot be read'))).toHaveLength(1);
+  });
+
   test('whose poll fails issues nothing until one is answered', async () => {
     world.isAutomatic = false;
     const failing = world.poll.wake();

@@ -54,6 +54,9 @@ type Source = 'push' | 'poll';
 /** When a statement was sent: by the monotonic and the wall clock, milliseconds. */
 type Sent = { readonly atMs: number; readonly atWallMs: number };
 
+/** How long a poll waits for marks that it has: no store of marks may make the revocations stale. */
+const MARKS_WAIT_MS = 1_000;
+
 /** Keeps the revocation set, and the versions beside it, as the database has them. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
   const { clock, log, revocations, databaseGuard } = deps;
@@ -65,6 +68,7 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
   let cursor = 0;
   let isLoaded = false;
   let hasFailed = false;
+  let areMarksAway = false;
   let closed = false;
   let beating: Promise<void> | null = null;
   let announcedEpoch = 0;
@@ -90,12 +94,15 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
    * connection was lost; where they cannot be read then, validation goes on by those that are known.
    */
   async function readMarks(): Promise<{ readonly held: Marks | null; readonly settles: boolean }> {
+    const held = marks.known();
+    if (held === null) return { held: await marks.read(), settles: true };
     try {
-      return { held: await marks.read(), settles: true };
+      const stored = await withinMs(marks.read(), MARKS_WAIT_MS);
+      areMarksAway = false;
+      return { held: stored, settles: true };
     } catch (err) {
-      const held = marks.known();
-      if (held === null) throw err;
-      log.warn({ err }, 'the marks cannot be read after a lost connection: nothing is issued');
+      if (!areMarksAway) log.warn({ err }, 'the marks cannot be read after a lost connection: nothing is issued');
+      areMarksAway = true;
       return { held, settles: false };
     }
   }
@@ -204,6 +211,17 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       await Promise.all([unfollow?.(), turns.close(), marks.close(), beating]);
     },
   };
+}
+
+/** As `work`; rejects when it takes longer. */
+async function withinMs<T>(work: Promise<T>, waitMs: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${waitMs} ms`)), waitMs);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const shownBy = ({ incarnation, epoch, beat, replaced }: FeedPage): ShownState => ({
