@@ -9,7 +9,8 @@ const roleFacts = defineStatement(
   `SELECT session_user::text AS login,
      (SELECT count(*) FROM pg_roles WHERE rolname IN ('sallyport_app', 'sallyport_sealer')
         AND has_table_privilege(oid, 'audit_outbox', 'INSERT'))::int AS roles,
-     coalesce(pg_has_role(session_user, to_regrole('sallyport_sealer'), 'MEMBER'), false) AS "isMember",
+     coalesce(pg_has_role(session_user, to_regrole('sallyport_sealer'),
+       CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), false) AS "isMember",
      (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS "isOwner"`,
 );
 

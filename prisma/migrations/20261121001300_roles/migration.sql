@@ -13,9 +13,11 @@ BEGIN
     CREATE ROLE sallyport_sealer NOLOGIN IN ROLE sallyport_app;
   EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege OR undefined_object THEN NULL;
   END;
-  -- A superuser takes any role; who else made them has to be a member.
+  -- A superuser takes any role. From PostgreSQL 16 on, another login that makes a role may give it away, to itself too,
+  -- and may not take it before.
   BEGIN
-    IF to_regrole('sallyport_sealer') IS NOT NULL AND NOT pg_has_role('sallyport_sealer', 'MEMBER') THEN
+    IF to_regrole('sallyport_sealer') IS NOT NULL AND NOT pg_has_role('sallyport_sealer',
+      CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) THEN
       GRANT sallyport_sealer TO CURRENT_USER;
     END IF;
   EXCEPTION WHEN unique_violation OR insufficient_privilege THEN NULL;

@@ -72,9 +72,13 @@ export function createPool(settings: PoolSettings): pg.Pool {
   return pool;
 }
 
-/** A role of another database of the cluster has no rights in this one. */
+/**
+ * A role of another database of the cluster has no rights in this one. From PostgreSQL 16 on, a login may be a member
+ * that gives the role away and may not take it.
+ */
 const ROLE_TAKE = `SELECT set_config('role', rolname, false) FROM pg_roles
-  WHERE rolname = $1 AND pg_has_role(session_user, oid, 'MEMBER')
+  WHERE rolname = $1
+    AND pg_has_role(session_user, oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
     AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT')`;
 
 async function takeRole(client: pg.ClientBase, role: DatabaseRole | undefined): Promise<void> {

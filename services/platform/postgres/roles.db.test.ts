@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '../../domain/audit/seal/seal-events.ts';
 import { testCaller } from '../testing/ports.ts';
+import { startOwnStores } from '../testing/processes/own-stores.ts';
 import { queryRows } from '../testing/rows.ts';
 import { type OwnLogWorld, openLogWorld } from '../testing/worlds/log-world.ts';
 import { migrate } from './migrate.ts';
@@ -119,6 +120,41 @@ describe('a login of its own', () => {
     for (const statement of ['SET ROLE sallyport_sealer', ...NEITHER_MAY, ...APPLICATION_MAY_NOT])
       await expect(pool.query(statement)).rejects.toMatchObject({ code: '42501' });
     await pool.end();
+  });
+});
+
+describe('a login that may make roles and is no superuser, as hosted databases give it', () => {
+  test('migrates an empty database, and its processes run as the roles that it made', async () => {
+    const stores = await startOwnStores();
+    try {
+      for (const role of ['sallyport_sealer', 'sallyport_app'])
+        await queryRows(stores.databaseUrl, `DROP ROLE IF EXISTS ${role}`);
+      await queryRows(stores.databaseUrl, `CREATE ROLE deployer LOGIN CREATEROLE PASSWORD 'own'`);
+      await queryRows(stores.databaseUrl, 'CREATE DATABASE hosted OWNER deployer');
+      const url = new URL(stores.databaseUrl);
+      Object.assign(url, { username: 'deployer', password: 'own', pathname: '/hosted' });
+      await migrate(url.href);
+      for (const role of ['sallyport_app', 'sallyport_sealer'] as const) {
+        const pool = open(role, url.href);
+        expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
+        await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+        await pool.end();
+      }
+    } finally {
+      await stores.dispose();
+    }
+  });
+
+  test('connects as itself where it may give a role away and not take it', async () => {
+    const login = `t_${randomBytes(6).toString('hex')}`;
+    await queryRows(world.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
+    await queryRows(world.databaseUrl, `GRANT sallyport_sealer TO ${login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
+    const url = new URL(world.databaseUrl);
+    Object.assign(url, { username: login, password: 'own' });
+    const pool = open('sallyport_sealer', url.href);
+    expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
+    await pool.end();
+    await queryRows(world.databaseUrl, `DROP ROLE ${login}`);
   });
 });
 
