@@ -65,6 +65,7 @@ describe('on a running product', () => {
       'clock',
       'migrations',
       'signing keys',
+      'database roles',
       'marks',
       'audit log',
       'audit sinks',

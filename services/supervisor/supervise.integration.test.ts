@@ -265,12 +265,9 @@ describe.concurrent('several', () => {
   test('two starts at once on one data directory share one Postgres, and only the last to go stops it', async ({
     emptyLab: lab,
   }) => {
-    const { port, close } = await occupyPort();
-    const env = { PORT: String(port) };
-    const [one, two] = await Promise.all([lab.start(env), lab.start(env)]);
+    const [one, two] = await Promise.all([lab.start(), lab.start()]);
     const [first, second] = await Promise.all([one.ready(), two.ready()]);
-    close();
-    expect(new Set([String(port), new URL(first.api).port, new URL(second.api).port]).size).toBe(3);
+    expect(first.api).not.toBe(second.api);
     const variables = ['DATABASE_URL', 'REDIS_URL', 'BETTER_AUTH_SECRET'];
     const seen = (api: string): Promise<string[]> => Promise.all(variables.map((name) => textOf(`${api}/env?${name}`)));
     expect(await seen(first.api)).toEqual(await seen(second.api));
