@@ -18,7 +18,7 @@ export async function revokeOAuthToken(
   clientId: string,
   caller: Caller,
 ): Promise<void> {
-  const target = await targetOfToken(ports, token, clientId);
+  const target = await targetOfToken(ports, token);
   if (target === null) return;
   if (target.clientId !== clientId) {
     await recordEvent(ports.sql, caller, tokenRevoked, {

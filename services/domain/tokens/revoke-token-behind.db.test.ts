@@ -195,7 +195,7 @@ describe('a copy that has not heard of the newest keys', () => {
     expect(await outcomeOf(asked.introspect())).toBe('revocation_state_stale');
     expect(await outcomeOf(asked.explain())).toBe('key_ring_behind');
     expect(await outcomeOf(asked.refresh())).toBe('revocation_state_stale');
-    expect(await outcomeOf(asked.revoke())).toBe('key_ring_behind');
+    expect(await outcomeOf(asked.revoke())).toBe('store_unavailable');
     await link.restore();
     await behind.poll.wake();
     expect(await asked.introspect()).toMatchObject({ active: true });

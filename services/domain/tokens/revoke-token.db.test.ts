@@ -38,13 +38,21 @@ const boundLogin = ({ id: userId }: Person) =>
     ),
   );
 
-test('who is no client ends a login by its refresh token, but not one that is a client’s alone', async () => {
+test.each([
+  ['any client may use', async (person: Person) => person],
+  ['its client alone can use', boundLogin],
+])('a refresh token that %s ends its login, by each caller who may end it', async (_whose, login) => {
   const person = await newPerson(world);
-  const bound = await boundLogin(person);
-  await end('token', bound.refreshToken);
-  expect(await revocationsOf(person.id)).toEqual([]);
-  await end('token', person.refreshToken);
+  const { refreshToken } = await login(person);
+  await end('token', refreshToken);
   expect(await revocationsOf(person.id)).toEqual([{ kind: 'family' }]);
+});
+
+test('a refresh token that was not made here ends nothing', async () => {
+  const person = await newPerson(world);
+  const changed = person.refreshToken.at(-2) === 'A' ? 'B' : 'A';
+  await end('token', person.refreshToken.slice(0, -2) + changed + person.refreshToken.at(-1));
+  expect(await revocationsOf(person.id)).toEqual([]);
 });
 
 /** A memory of revocations that hears only what the test tells it, and whether somebody still waits for news. */

@@ -9,7 +9,7 @@ import { assertFreshLogin, type HasStepUp } from '../step-up.ts';
 import { tokenRevoked } from './audit-events.ts';
 import { clientUnknown, userUnknown } from './errors.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './families/end-family.ts';
-import { checkRefreshToken, uuidFromBytes } from './families/refresh-token-format.ts';
+import { checkRefreshToken, familyNamedIn } from './families/refresh-token-format.ts';
 import { verifyToken } from './judge/validate-token.ts';
 import { type HasStateConfirmation, lookConfirmed } from './revocations/confirm-state.ts';
 import type { RevocationKind } from './revocations/revocation-log.ts';
@@ -59,24 +59,23 @@ const KEPT_AFTER_EXPIRY_SECONDS = 300;
  * done, so it is never said from what this copy may have missed: keys, a restore, the newest logins. Throws
  * `key_ring_behind`, `store_unavailable` (503).
  */
-export const targetOfToken = (
-  ports: RevokePorts,
-  token: string,
-  clientId: string | null,
-): Promise<RevokeTarget | null> =>
+export const targetOfToken = (ports: RevokePorts, token: string): Promise<RevokeTarget | null> =>
   lookConfirmed(
     ports,
-    () => lookForTarget(ports, token, clientId),
+    () => lookForTarget(ports, token),
     (target) => target === null,
   );
 
-async function lookForTarget(ports: RevokePorts, token: string, clientId: string | null): Promise<RevokeTarget | null> {
-  const { incarnation } = ports.revocations.state();
-  const refresh = checkRefreshToken(token, clientId === null ? [''] : ['', clientId], ports.keyRing, incarnation);
-  if (refresh !== null) {
-    const login = await targetOfFamily(ports, uuidFromBytes(refresh.familyBytes));
+async function lookForTarget(ports: RevokePorts, token: string): Promise<RevokeTarget | null> {
+  const familyId = familyNamedIn(token);
+  if (familyId !== null) {
+    const login = await targetOfFamily(ports, familyId);
     // Rows of logins outlive their tokens.
-    return login.clientId === null ? null : login;
+    if (login.clientId === null) return null;
+    // Its client alone can use it; every caller who may end the login can end it by the token.
+    const boundClientIds = ['', login.clientId];
+    const { incarnation } = ports.revocations.state();
+    return checkRefreshToken(token, boundClientIds, ports.keyRing, incarnation) === null ? null : login;
   }
   const verified = verifyToken(ports, token);
   if (typeof verified === 'string') return null;
@@ -102,7 +101,7 @@ async function targetOf(
 ): Promise<RevokeTarget | null> {
   switch (kind) {
     case 'token':
-      return targetOfToken(ports, value, caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null);
+      return targetOfToken(ports, value);
     case 'token_id': {
       const id = idIn(value);
       const owner = caller.kind === 'user' && caller.tokenId === id ? caller : { userId: null, clientId: null };

@@ -129,6 +129,12 @@ export function checkRefreshToken(
   return null;
 }
 
+/** The login that a token in our form names; nothing says yet that the token was made here. */
+export function familyNamedIn(token: string): string | null {
+  const match = token.length > REFRESH_TOKEN_LENGTH_MAX ? null : FORM.exec(token);
+  return match === null ? null : uuidFromBytes(Buffer.from(match[2] as string, 'base64url'));
+}
+
 /** True for a token in our form by a newer server key than this copy has: another copy may have made it. */
 export function isOfNewerKey(token: string, secrets: RefreshSecrets): boolean {
   const kv = Number(token.length > REFRESH_TOKEN_LENGTH_MAX ? NaN : FORM.exec(token)?.[1]);
