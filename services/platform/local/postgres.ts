@@ -80,7 +80,10 @@ async function askDataDirectory(cluster: Cluster, port: number): Promise<string 
 }
 
 /** The server and its backends alike: all of them work in the data directory. */
-const traitsOf = ({ home }: Cluster): ServerTraits => ({ folder: home.data, command: /postgres/ });
+export const traitsOf = ({ home }: { readonly home: Pick<Cluster['home'], 'data'> }): ServerTraits => ({
+  folder: home.data,
+  program: /(^|\/)postgres(?=[: ]|$)/,
+});
 
 /** A server that a predecessor left running on our data directory, once it answers; undefined when there is none. */
 async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServer | undefined> {

@@ -1,12 +1,12 @@
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
-import { commandOf, type RecordedProcess, recordProcess, stopProcess } from './processes.ts';
+import { commandOf, programOf, type RecordedProcess, recordProcess, stopProcess } from './processes.ts';
 
 /** How a server left behind is recognised. */
 export interface ServerTraits {
   /** The folder that the server makes its working directory. */
   folder: string;
-  /** What its command line contains. */
-  command: RegExp;
+  /** What it runs: a program of an operator may work in the folder too, and have the name of a file there. */
+  program: RegExp;
 }
 
 /** What has become of the process that a lock or state file names. */
@@ -30,14 +30,14 @@ const realFolder = (folder: string): string | undefined => {
 };
 
 /** A pid may be another program's by now: only a server that works in our folder is the one that we look for. */
-export function judgePredecessor(pid: number, { folder, command }: ServerTraits): Predecessor {
+export function judgePredecessor(pid: number, { folder, program }: ServerTraits): Predecessor {
   if (recordProcess(pid).start === undefined) return 'gone';
-  const line = commandOf(pid);
+  const running = programOf(pid);
   // A process that ends has no memory, hence no command line, before it has no pid.
-  if (line === '') return 'leaving';
-  if (!command.test(line)) return 'another_program';
+  if (running === '') return 'leaving';
+  if (!program.test(running)) return 'another_program';
   const works = workingFolder(pid);
-  const isOurs = works === undefined ? line.includes(folder) : works === realFolder(folder);
+  const isOurs = works === undefined ? commandOf(pid).includes(folder) : works === realFolder(folder);
   return isOurs ? 'running' : 'another_program';
 }
 
@@ -48,7 +48,7 @@ export function processesIn(traits: ServerTraits): RecordedProcess[] {
   return readdirSync('/proc')
     .map(Number)
     .filter(
-      (pid) => pid > 0 && folder !== undefined && workingFolder(pid) === folder && traits.command.test(commandOf(pid)),
+      (pid) => pid > 0 && folder !== undefined && workingFolder(pid) === folder && traits.program.test(programOf(pid)),
     )
     .map(recordProcess);
 }

@@ -53,6 +53,16 @@ export function commandOf(pid: number): string {
   }
 }
 
+/** What a process runs, by the first word of its command line or the title that it gave itself; or an empty text. */
+export function programOf(pid: number): string {
+  try {
+    if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0', 1)[0] as string;
+    return commandOf(pid);
+  } catch {
+    return '';
+  }
+}
+
 /** A local server as it was last started. */
 export interface ServerState extends RecordedProcess {
   port: number;

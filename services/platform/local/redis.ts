@@ -68,7 +68,10 @@ async function askPid(instance: Instance, port: number): Promise<number | undefi
   }
 }
 
-const traitsOf = ({ folder }: Instance): ServerTraits => ({ folder, command: /redis|valkey/ });
+export const traitsOf = ({ folder }: Pick<Instance, 'folder'>): ServerTraits => ({
+  folder,
+  program: /(^|\/)(redis|valkey)-server(?= |$)/,
+});
 
 const notAnswering = (instance: Instance, pid: number, port: number, waitMs: number): StartError =>
   new StartError(

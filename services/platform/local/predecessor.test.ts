@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { isSameProcessAlive } from './file-lock.mjs';
+import { traitsOf as postgresTraits } from './postgres.ts';
+import { endOrphans, judgePredecessor, processesIn } from './predecessor.ts';
+import { recordProcess, stopProcess } from './processes.ts';
+import { traitsOf as redisTraits } from './redis.ts';
+
+let folder: string;
+const children: ChildProcess[] = [];
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-predecessor-'));
+  for (const name of ['postgresql.conf', 'redis.conf']) writeFileSync(join(folder, name), '');
+});
+afterEach(async () => {
+  for (const { pid } of children.splice(0)) await stopProcess(recordProcess(pid as number), []);
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const servers = [
+  {
+    server: 'Postgres',
+    traits: () => postgresTraits({ home: { data: folder } }),
+    own: ['/opt/own files/bin/postgres', 'postgres: checkpointer '],
+    look: 'postgresql.conf',
+  },
+  {
+    server: 'Redis',
+    traits: () => redisTraits({ folder }),
+    own: ['/usr/bin/redis-server 127.0.0.1:6379', '/usr/bin/valkey-server'],
+    look: 'redis.conf',
+  },
+];
+
+async function run(program: string, args: readonly string[], argv0?: string): Promise<number> {
+  const child = spawn(program, args, { cwd: folder, stdio: 'ignore', ...(argv0 ? { argv0 } : {}) });
+  children.push(child);
+  await new Promise((done) => child.once('spawn', done));
+  return child.pid as number;
+}
+
+describe.runIf(process.platform === 'linux').each(servers)('in the folder of $server', ({ traits, own, look }) => {
+  test('a program of an operator that names its files is none of its processes, and is not ended', async () => {
+    const pid = await run('tail', ['-f', look]);
+    const operator = recordProcess(pid);
+    expect(judgePredecessor(pid, traits())).toBe('another_program');
+    expect(processesIn(traits())).toEqual([]);
+    await endOrphans(traits());
+    expect(isSameProcessAlive(operator)).toBe(true);
+  });
+
+  test.each(own)('%s is one of its processes, and is ended', async (title) => {
+    const pid = await run(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], title);
+    const left = recordProcess(pid);
+    expect(judgePredecessor(pid, traits())).toBe('running');
+    expect(processesIn(traits())).toEqual([left]);
+    await endOrphans(traits());
+    expect(isSameProcessAlive(left)).toBe(false);
+  });
+});
