@@ -153,6 +153,7 @@ test.each([
   ['PostgreSQL', 'postgres://u:p@[::1]/d', '[::1]:5432'],
   ['PostgreSQL', 'postgresql:///d?host=/run/postgresql', '/run/postgresql'],
   ['Redis', '/run/redis.sock', '/run/redis.sock'],
+  ['Redis', '/run/redis.sock?password=hidden-word', '/run/redis.sock'],
   ['Redis', 'rediss://:p@cache:1234/2', 'cache:1234'],
 ] as const)('the place of a %s at %s is %s', (store, url, place) => {
   expect(placeOf(store, url)).toBe(place);

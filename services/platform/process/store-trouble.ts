@@ -16,7 +16,9 @@ const usualPorts = { PostgreSQL: 5_432, Redis: 6_379 } as const satisfies Record
 
 /** The parts of a store's URL that may be shown. */
 function partsOf(store: StoreName, url: string): { place: string; user: string; database: string } {
-  if (!URL.canParse(url)) return { place: store === 'Redis' ? url : 'its socket', user: '', database: '' };
+  // A socket's path, after which ioredis takes a password.
+  if (!URL.canParse(url))
+    return { place: store === 'Redis' ? url.replace(/\?.*/s, '') : 'its socket', user: '', database: '' };
   const { hostname, port, username, pathname, searchParams } = new URL(url);
   const host = searchParams.get('host') || decodeURIComponent(hostname) || 'localhost';
   return {
