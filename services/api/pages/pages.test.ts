@@ -68,7 +68,7 @@ test('a client that nobody looked at is shown as one, with the address it is kno
     email: 'a@b.test',
     scopes: [],
   };
-  const warning = 'Nobody here knows this application';
+  const warning = 'No administrator has checked this application';
   expect(documentOf(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
   const nameless = documentOf(consentPage({ ...asked, unvetted: { address: null } }));
   expect(nameless).toContain(warning);

@@ -116,7 +116,7 @@ export type Unvetted = { readonly address: string | null };
 const unvettedNote = (unvetted: Unvetted | null): Html | null =>
   unvetted === null
     ? null
-    : html`<p class="bad">Nobody here knows this application: it gave itself its name.${
+    : html`<p class="bad">No administrator has checked this application: it gave itself its name.${
         unvetted.address === null ? null : html` It is found at <strong><code>${unvetted.address}</code></strong>.`
       } Go on only if you have just come from it and trust it.</p>`;
 
@@ -165,7 +165,7 @@ export const hostOf = (address: string): string => {
 export const leavePage = (why: string, location: string): Page => ({
   title: 'This request cannot be answered',
   body: html`<div role="alert"><p>The application that sent you here asked for something that cannot be done: ${why}.</p></div>
-<p>Nobody here knows this application. <a href="${location}" rel="noreferrer">Go on to ${hostOf(location)}?</a></p>`,
+<p>No administrator has checked this application. <a href="${location}" rel="noreferrer">Go on to ${hostOf(location)}?</a></p>`,
 });
 
 export const deviceCodePage = (isUnknown: boolean): Page => ({

@@ -50,7 +50,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     const verifier = newVerifier();
     const browser = browserOf(world.open, world.user);
     const page = await browser.open(unvettedPath(client.client_id, verifier));
-    expect(page.text).toContain('Nobody here knows this application');
+    expect(page.text).toContain('No administrator has checked this application');
     const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
     const parameters = oauth.validateAuthResponse(as, client, leftFor as URL, 's');
     const tokens = await oauth.processAuthorizationCodeResponse(

@@ -25,7 +25,7 @@ export const registrationFull = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Too many clients have registered themselves',
   cause:
-    'There are 10,000 of them, or 500 from your address that nobody uses; those that nobody has used for a week are removed.',
+    'There are 10,000 of them, or 500 from your address that are not in use; one that is unused for a week is removed.',
   fix: 'Ask whoever runs the installation to register the client, or try again later.',
   retryable: true,
 });
