@@ -27,10 +27,15 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** @param isProduction where the login should be one that could not take its rights back */
 export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
-  if (roles < 2 || (isOwner && !isMember))
+  if (roles === 2 && isOwner && !isMember)
+    return warn(
+      `processes run as ${login}, which may change sealed events: it is no member of sallyport_sealer`,
+      `as a superuser: GRANT sallyport_sealer TO ${quoted(login)};`,
+    );
+  if (roles < 2)
     return warn(
       `processes run as ${login}, which may change sealed events: the database has no roles for them`,
-      `as a superuser: CREATE ROLE sallyport_app; CREATE ROLE sallyport_sealer IN ROLE sallyport_app; GRANT sallyport_sealer TO ${quoted(login)}; as the owner of the tables: SELECT grant_roles();`,
+      `as a superuser, unless another database of the server has them: CREATE ROLE sallyport_app; CREATE ROLE sallyport_sealer IN ROLE sallyport_app; then: GRANT sallyport_sealer TO ${quoted(login)}; as the owner of the tables: SELECT grant_roles();`,
     );
   const evidence = 'the API runs as sallyport_app, the sealer as sallyport_sealer';
   if (isProduction && isOwner)

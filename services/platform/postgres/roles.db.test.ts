@@ -123,22 +123,28 @@ describe('a login of its own', () => {
   });
 });
 
-describe('a login that may make roles and is no superuser, as hosted databases give it', () => {
-  test('migrates an empty database, and its processes run as the roles that it made', async () => {
+describe('a login that is no superuser, as hosted databases give it', () => {
+  test('migrates an empty database; its processes run as roles that it could make, or as itself', async () => {
     const stores = await startOwnStores();
     try {
       for (const role of ['sallyport_sealer', 'sallyport_app'])
         await queryRows(stores.databaseUrl, `DROP ROLE IF EXISTS ${role}`);
-      await queryRows(stores.databaseUrl, `CREATE ROLE deployer LOGIN CREATEROLE PASSWORD 'own'`);
-      await queryRows(stores.databaseUrl, 'CREATE DATABASE hosted OWNER deployer');
-      const url = new URL(stores.databaseUrl);
-      Object.assign(url, { username: 'deployer', password: 'own', pathname: '/hosted' });
-      await migrate(url.href);
-      for (const role of ['sallyport_app', 'sallyport_sealer'] as const) {
-        const pool = open(role, url.href);
-        expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
-        await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
-        await pool.end();
+      for (const [login, right] of [
+        ['tenant', 'NOCREATEROLE'],
+        ['deployer', 'CREATEROLE'],
+      ]) {
+        await queryRows(stores.databaseUrl, `CREATE ROLE ${login} LOGIN ${right} PASSWORD 'own'`);
+        await queryRows(stores.databaseUrl, `CREATE DATABASE ${login} OWNER ${login}`);
+        const url = new URL(stores.databaseUrl);
+        Object.assign(url, { username: login, password: 'own', pathname: `/${login}` });
+        await migrate(url.href);
+        for (const role of ['sallyport_app', 'sallyport_sealer'] as const) {
+          const pool = open(role, url.href);
+          const expected = right === 'CREATEROLE' ? role : login;
+          expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: expected }]);
+          await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+          await pool.end();
+        }
       }
     } finally {
       await stores.dispose();
