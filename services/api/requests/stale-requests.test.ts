@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { z } from 'zod';
+import { systemClock } from '../../platform/crypto/system.ts';
 import { requestText } from '../../platform/testing/http-client.ts';
 import { made, serve } from '../../platform/testing/worlds/route-world.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { STANDSTILL_MS } from './arrivals.ts';
+import { BEAT_MS, STANDSTILL_MS } from './arrivals.ts';
 
 const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 const keptOpen = (method: string, path: string): string =>
@@ -119,3 +122,36 @@ test.each(['left', 'stood still'])(
     expect(worked).toEqual([]);
   },
 );
+
+test.each([
+  ['counts from the last bytes of a body that comes slowly', true],
+  ['counts from its head where the body lay there while the request waited', false],
+])('the arrival of a request %s', async (_what, isSlow) => {
+  const pause = () => sleep(5 * BEAT_MS).then(() => sleep(5 * BEAT_MS));
+  const headRead = Promise.withResolvers<number>();
+  const arrived = Promise.withResolvers<number>();
+  served.fastify.addHook('onRequest', async () => {
+    headRead.resolve(systemClock.monotonic());
+    if (!isSlow) await pause();
+  });
+  const body = z.strictObject({ name: z.string() });
+  bind(
+    served.routes,
+    made({ operation: 'change', method: 'POST', path: '/change', body }),
+    (_input, _caller, request) => {
+      arrived.resolve(request.arrivedAt as number);
+      return {};
+    },
+  );
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  socket = await open();
+  const text = '{"name":"slow"}';
+  const head = requestText('POST', '/change', ['Content-Type: application/json', `Content-Length: ${text.length}`]);
+  socket.write(head + text.slice(0, isSlow ? 4 : undefined));
+  const headReadAt = await headRead.promise;
+  if (isSlow) {
+    await pause();
+    socket.write(text.slice(4));
+  }
+  expect((await arrived.promise) > headReadAt).toBe(isSlow);
+});

@@ -43,6 +43,16 @@ export function refuseStale(
     const isLate = this.arrivedAt !== undefined && arrivals.hasStoodStillSince(this.arrivedAt);
     return isLate ? refuse(unread) : null;
   });
+  // A caller whose body still comes is there: such a request has arrived with its last bytes. What had come whole before
+  // its body was asked for may have lain there.
+  app.addHook('preParsing', (request, _reply, _payload, done) => {
+    const { raw } = request;
+    if (request.arrivedAt !== undefined && !raw.complete)
+      raw.once('end', () => {
+        request.arrivedAt = arrivals.earliest(raw.socket);
+      });
+    done();
+  });
   return (request, done) => {
     const { endpoint } = request.routeOptions.config;
     if (endpoint === undefined || !mayChangeState(endpoint)) {
