@@ -56,6 +56,16 @@ const revoked = { cause: 'revocation', sentAtMs: 4_900, ackedAtMs: 5_000 };
 
 describe('wrong accepts', () => {
   test.each([
+    ['before', 2_000, 1],
+    ['while', 500, 0],
+  ])('a login given %s everything was ended', (_, sentAtMs, findings) => {
+    const ledger = createLedger();
+    ledger.showings.push(showing(accessIn(ledger)));
+    ledger.totalEndings.push({ cause: 'accepted loss', sentAtMs, ackedAtMs: 3_000 });
+    expect(broken(wrongAccepts(ledger))).toBe(findings);
+  });
+
+  test.each([
     ['an active token, shown two seconds after its revocation was acknowledged', 7_000, 'active', 1],
     ['a refused one', 7_000, 'revoked', 0],
     ['an active one within two seconds', 6_999, 'active', 0],
@@ -185,10 +195,15 @@ describe('an older database', () => {
     ['a new login', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 7_500, ackedAtMs: 7_600 })), 1],
     ['nothing', (ledger: Ledger) => ledger.refreshes.push(refresh(accessIn(ledger), { status: 503 })), 0],
     ['what was asked before it', (ledger: Ledger) => ledger.acts.push(act()), 0],
+    [
+      'what was answered while the loss was accepted',
+      (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 8_850, ackedAtMs: 8_950 })),
+      0,
+    ],
     ['what was asked after the loss', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 9_500 })), 0],
   ] as [string, (ledger: Ledger) => unknown, number][])('gives %s', (_, fill, findings) => {
     const ledger = createLedger();
-    ledger.rewinds.push({ backupAtMs: 1_000, startedAtMs: 7_000, acceptedAtMs: 9_000 });
+    ledger.rewinds.push({ backupAtMs: 1_000, startedAtMs: 7_000, acceptingAtMs: 8_900, acceptedAtMs: 9_000 });
     fill(ledger);
     expect(broken(giftsOfOlderDatabase(ledger))).toBe(findings);
   });

@@ -122,14 +122,14 @@ export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
   return { name: 'acknowledged acts missing or doubled in the log', checked, findings };
 }
 
-/** An older database gives nothing before its loss is accepted. */
+/** An older database gives nothing before an operator begins to accept its loss. */
 export function giftsOfOlderDatabase(ledger: Ledger): Gate {
   const findings: Finding[] = [];
   let checked = 0;
-  for (const { startedAtMs, acceptedAtMs = Number.POSITIVE_INFINITY } of ledger.rewinds) {
-    const isWithin = (sentAtMs: number): boolean => sentAtMs >= startedAtMs && sentAtMs < acceptedAtMs;
+  for (const { startedAtMs, acceptingAtMs = Number.POSITIVE_INFINITY } of ledger.rewinds) {
+    const isWithin = (sentAtMs: number): boolean => sentAtMs >= startedAtMs && sentAtMs < acceptingAtMs;
     for (const { login, sentAtMs, answeredAtMs, status, copy } of ledger.refreshes) {
-      if (!isWithin(sentAtMs) || answeredAtMs >= acceptedAtMs) continue;
+      if (!isWithin(sentAtMs) || answeredAtMs >= acceptingAtMs) continue;
       checked += 1;
       if (status === 200)
         findings.push({
@@ -140,7 +140,7 @@ export function giftsOfOlderDatabase(ledger: Ledger): Gate {
     for (const { kind, sentAtMs, ackedAtMs, subject } of ledger.acts) {
       if (kind === 'refresh' || !isWithin(sentAtMs)) continue;
       checked += 1;
-      if (ackedAtMs !== undefined && ackedAtMs < acceptedAtMs)
+      if (ackedAtMs !== undefined && ackedAtMs < acceptingAtMs)
         findings.push({
           text: `${kind} acknowledged by the older database, sent at ${seconds(sentAtMs)}`,
           ...(subject === null ? {} : { subject }),

@@ -92,7 +92,8 @@ export type Rewind = {
   readonly backupAtMs: number;
   /** The older database answers from here on. */
   readonly startedAtMs: number;
-  /** An operator accepted the loss. */
+  /** An operator began to accept the loss, and was told that it is accepted: it took effect in between. */
+  acceptingAtMs?: number;
   acceptedAtMs?: number;
 };
 
@@ -183,10 +184,12 @@ export function given(
   return access;
 }
 
-/** All that ends a login. */
+/** All that ends a login. One that was given while everything was being ended may be of before or of after. */
 export const endingsOfLogin = ({ totalEndings }: Ledger, login: Login): Ending[] => [
   ...login.endings,
-  ...totalEndings.filter((ending) => login.givenAtMs <= (ending.ackedAtMs ?? Number.POSITIVE_INFINITY)),
+  ...totalEndings
+    .filter(({ ackedAtMs = Number.POSITIVE_INFINITY }) => login.givenAtMs <= ackedAtMs)
+    .map((ending) => (login.givenAtMs <= ending.sentAtMs ? ending : { ...ending, ackedAtMs: undefined })),
 ];
 
 /** All that ends an access token: its own, its login's, its signing key's. */

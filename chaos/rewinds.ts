@@ -94,11 +94,12 @@ export async function rewindDatabase(scene: Scene, kind: RewindKind): Promise<vo
 
 async function acceptLoss({ system, clients, load }: Scene): Promise<void> {
   const { ledger } = clients;
+  const rewind = ledger.rewinds.at(-1) as Rewind;
   const ending = { cause: 'accepted loss', sentAtMs: now() };
+  rewind.acceptingAtMs = ending.sentAtMs;
   ledger.totalEndings.push(ending);
   const run = await system.sallyport(['restore', '--accept-loss', '--yes']);
   if (run.code !== 0) throw new Error(`restore --accept-loss ended with ${run.code}: ${run.err || run.out}`);
-  const rewind = ledger.rewinds.at(-1) as Rewind;
   rewind.acceptedAtMs = now();
   Object.assign(ending, { ackedAtMs: rewind.acceptedAtMs });
   const log = await system.sallyport(['audit', 'continue', '--reason', 'fault suite', '--yes']);
