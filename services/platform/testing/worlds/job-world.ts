@@ -50,7 +50,8 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
     `CREATE TABLE effects (effect text, fence bigint, job_id text);
      CREATE TABLE begun (effect text, pid int, fence bigint);
      CREATE TABLE ended (effect text, pid int, outcome text);
-     CREATE TABLE gates (effect text)`,
+     CREATE TABLE gates (effect text);
+     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates TO sallyport_app`,
   );
 
 /** Lets a held job go on. */
