@@ -49,12 +49,16 @@ afterAll(async () => {
   await rm(logDir, { recursive: true, force: true });
 });
 
+const asOwner = () => ({ sql: world.owner.sql, transact: world.owner.transact });
+
 type Sealed = { readonly type: string; readonly text: string };
 
 /** Every leaf of the log, once all events so far are sealed. */
 async function leaves(): Promise<Sealed[]> {
   const log = {
     ...copy.ports,
+    // The application's role may not seal.
+    ...asOwner(),
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(copy.ports),
     checkpointOutbox: createCheckpointOutbox({ ...copy.ports, checkpointSinks: [] }),
@@ -182,7 +186,8 @@ test('a reason of one word is committed to, shown to an auditor, and no longer s
   const { events } = (await send(copy.url, 'GET', '/v1/audit/events?limit=1000', { basic: auditor })).body;
   const told = events.filter((event: Json) => event.detail.reason === reason);
   expect(told.map(({ type }: Json) => type)).toEqual(expect.arrayContaining(['token.revoked', 'user.disabled']));
-  for (const subject of [own.id, ada.id, admin.id]) await erasePersonal(copy.ports, { subject }, testCaller);
+  for (const subject of [own.id, ada.id, admin.id])
+    await erasePersonal({ ...copy.ports, ...asOwner() }, { subject }, testCaller);
   const after = (await send(copy.url, 'GET', '/v1/audit/events?limit=1000', { basic: auditor })).text;
   expect(after).not.toContain(reason);
 });
