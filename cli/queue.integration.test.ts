@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { queueNames } from '../observability/metrics/queue.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
+import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
 import { eventually } from '../services/platform/testing/eventually.ts';
 import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
@@ -64,6 +65,22 @@ const changes = () =>
     database.url,
     `SELECT actor_id, target_id, detail FROM audit_outbox WHERE type = 'operations.queue_changed' ORDER BY id`,
   );
+
+test('a database that is behind its high-water marks is told nothing, and the queue stays as it is', async () => {
+  await producer.enqueue(effectJob, {}, { jobId: 'kept' });
+  const [state] = await queryRows(database.url, 'SELECT incarnation, beat FROM feed_state');
+  const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-queue-'));
+  await createFileMarks(marksDir).raise({
+    incarnation: state?.incarnation as string,
+    revocationEpoch: 0,
+    beat: Number(state?.beat) + 1,
+  });
+  const refused = await sallyport(['drain', 'audit-seal', '--yes'], { SALLYPORT_DATA_DIR: marksDir });
+  await rm(marksDir, { recursive: true, force: true });
+  expect(refused).toMatchObject({ code: 3, err: expect.stringContaining('state_rewound') });
+  expect(await producer.queue('audit-seal').getWaitingCount()).toBe(1);
+  expect(await changes()).toEqual([]);
+});
 
 test('list shows queues with their workers, the timetable and dead letters by code', async () => {
   await deadLetters('refused');

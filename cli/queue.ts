@@ -7,7 +7,10 @@ import {
   retryDeadLetters,
 } from '../services/domain/operations/manage-queues.ts';
 import type { Ports } from '../services/domain/ports.ts';
+import { createMarkedGuard } from '../services/domain/tokens/revocations/database-guard.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { createQueueAdmin, isQueueName } from '../services/platform/queue/admin.ts';
 import { createProducer } from '../services/platform/queue/producer.ts';
@@ -65,7 +68,8 @@ async function run(
 ): Promise<void> {
   const options = command.optsWithGlobals<Options>();
   if (options.queue !== undefined) requireQueue(options.queue);
-  const { databaseUrl, redisUrl } = await openContext(['databaseUrl', 'redisUrl']);
+  const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
+  const guard = createMarkedGuard(createMarks(loadConfig(process.env).marks, dataDir));
   const pool = createPool({
     url: databaseUrl,
     connections: 1,
@@ -76,7 +80,7 @@ async function run(
   const producer = createProducer(redisUrl, () => {});
   try {
     await producer.ready(connectMs);
-    const ports = { sql: createSql(pool), transact: createTransact(pool, () => {}) };
+    const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
     await work({ ...ports, queueAdmin: createQueueAdmin(producer) }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);

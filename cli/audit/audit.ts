@@ -48,7 +48,7 @@ export function registerAudit(program: Command): void {
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      return withAuditLog((ports) => erase(ports, createOutput(options), options, userId));
+      return withAuditLog((ports) => erase(ports, createOutput(options), options, userId), { isHeldToMarks: true });
     });
 }
 

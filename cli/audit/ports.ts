@@ -5,11 +5,12 @@ import type { HasAuditLogKeys } from '../../services/domain/audit/read/read-log.
 import type { OutsideHead } from '../../services/domain/audit/trail/validate-audit-trail.ts';
 import { readLogKeys } from '../../services/domain/keys/log-keys.ts';
 import type { LogMarkStore, Ports } from '../../services/domain/ports.ts';
+import { createMarkedGuard } from '../../services/domain/tokens/revocations/database-guard.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from '../../services/platform/checkpoints/published-notes.ts';
 import { s3SettingsOf } from '../../services/platform/checkpoints/s3-requests.ts';
 import { type Config, loadConfig } from '../../services/platform/config/load.ts';
 import { systemClock, systemRandom } from '../../services/platform/crypto/system.ts';
-import { createLogMark } from '../../services/platform/marks/mark-stores.ts';
+import { createLogMark, createMarks } from '../../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../../services/platform/postgres/pool.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { openContext } from '../context.ts';
@@ -27,9 +28,13 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 
 /**
  * Runs `work` on the running or named database.
+ * @param isHeldToMarks true: writes nothing to a database that is behind its high-water marks
  * @throws CommandError (3) when it does not answer
  */
-export async function withAuditLog<T>(work: (ports: AuditPorts) => Promise<T>): Promise<T> {
+export async function withAuditLog<T>(
+  work: (ports: AuditPorts) => Promise<T>,
+  { isHeldToMarks = false } = {},
+): Promise<T> {
   const config = loadConfig(process.env);
   const { databaseUrl, dataDir } = await openContext(['databaseUrl']);
   const pool = createPool({
@@ -39,13 +44,14 @@ export async function withAuditLog<T>(work: (ports: AuditPorts) => Promise<T>): 
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: 5_000,
   });
-  const sql = createSql(pool);
+  const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
+  const sql = createSql(pool, guard);
   const logMark = createLogMark(config.marks, dataDir);
   const auditLogKeys = (origin: string): ReturnType<typeof readLogKeys> => readLogKeys({ sql }, origin);
   try {
     return await work({
       sql,
-      transact: createTransact(pool, () => {}),
+      transact: createTransact(pool, () => {}, guard),
       clock: systemClock,
       random: systemRandom,
       auditLogKeys,
