@@ -134,8 +134,8 @@ function breakAbandoned(path, candidate) {
  */
 export async function withFileLock(path, work, onWait) {
   const candidate = `${path}.${process.pid}.${randomUUID()}`;
-  writeFileSync(candidate, JSON.stringify({ pid: process.pid, start: processStart(process.pid) }), { mode: 0o600 });
   try {
+    writeFileSync(candidate, JSON.stringify({ pid: process.pid, start: processStart(process.pid) }), { mode: 0o600 });
     let told = false;
     while (!tryLink(path, candidate)) {
       const holder = readHolder(path);

@@ -102,3 +102,12 @@ test('a process is known by its start, not its pid alone', async () => {
   expect(isSameProcessAlive({ pid: process.pid, start: `${start}0` })).toBe(false);
   expect(isSameProcessAlive({ pid: await deadPid() })).toBe(false);
 });
+
+test('a process that finds no room for its lock leaves nothing behind', async () => {
+  const take = `import { withFileLock } from ${JSON.stringify(module_)};
+    await withFileLock(${JSON.stringify(lock)}, () => {}).catch((err) => console.log(err.code));`;
+  // No file may grow: as on a full disk, a file is made and its content is refused.
+  const limited = ['-c', 'ulimit -f 0; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', take];
+  expect((await run('sh', limited)).stdout.trim()).toBe('EFBIG');
+  expect(readdirSync(folder)).toEqual([]);
+});
