@@ -6,7 +6,8 @@ import { cases } from './cases/all.ts';
 import { Broken } from './cases/case.ts';
 import { judge } from './evidence.ts';
 import { allFaults } from './faults/all.ts';
-import type { Gate } from './gates.ts';
+import { footprintOf, processesThatLeak, quietFootprint } from './footprint.ts';
+import type { Finding, Gate } from './gates.ts';
 import { createAsk } from './http.ts';
 import { createLedger } from './ledger.ts';
 import { type Credentials, createClients } from './load/clients.ts';
@@ -16,20 +17,21 @@ import { createRandom, type Random } from './random.ts';
 import { type FaultRun, isBroken, jsonOf, markdownOf, type Report } from './report.ts';
 import { rewindDatabase, type Scene } from './rewinds.ts';
 import { planFaults } from './schedule.ts';
-import { type System, startSystem } from './system.ts';
+import { type Stopped, type System, startSystem } from './system.ts';
 
 const FAULT_EVERY_MS = 10_000;
+const SETTLE_MS = 10_000;
 const startedAtMs = performance.now();
 const elapsed = (): number => Math.round((performance.now() - startedAtMs) / 1_000);
 const say = (text: string): void => void process.stderr.write(`chaos ${String(elapsed()).padStart(4)} s: ${text}\n`);
 
 async function start(): Promise<System> {
   try {
-    return await startSystem({ hasClock: true });
+    return await startSystem({ hasClock: true, say });
   } catch (err) {
     if (process.env.CI || !/libfaketime/.test((err as Error).message)) throw err;
     say(`NO CLOCK FAULTS: ${(err as Error).message}`);
-    return startSystem({ hasClock: false });
+    return startSystem({ hasClock: false, say });
   }
 }
 
@@ -69,12 +71,14 @@ async function runCase(name: string, work: () => Promise<void>): Promise<Gate> {
   }
 }
 
-async function runFaults(scene: Scene, random: Random, options: Options): Promise<FaultRun[]> {
+type FaultRuns = { readonly faults: FaultRun[]; readonly recovered: Gate };
+
+async function runFaults(scene: Scene, random: Random, options: Options): Promise<FaultRuns> {
   const wanted = allFaults.filter(
-    ({ name, needsClock }) =>
-      (options.faults?.includes(name) ?? true) && (!needsClock || scene.system.clock !== undefined),
+    ({ name, needs }) => (options.faults?.includes(name) ?? true) && (!needs || scene.system[needs] !== undefined),
   );
   const runs: FaultRun[] = [];
+  const findings: Finding[] = [];
   const until = performance.now() + options.seconds * 1_000;
   for (const { fault, copy } of planFaults(wanted, random, Math.ceil((options.seconds * 1_000) / FAULT_EVERY_MS))) {
     if (performance.now() >= until) break;
@@ -82,21 +86,33 @@ async function runFaults(scene: Scene, random: Random, options: Options): Promis
     const atSeconds = elapsed();
     say(`${fault.name} (${copy})`);
     const startedMs = performance.now();
-    const detail = await fault.run({ system: scene.system, random, copy });
+    const detail = await fault.run({ system: scene.system, random, copy }).catch((err: unknown) => {
+      if (!(err instanceof Broken)) throw err;
+      findings.push({ text: `${fault.name} at ${atSeconds} s: ${err.message}`, subject: err });
+      return err.message;
+    });
     const lastedMs = performance.now() - startedMs;
     runs.push({ name: fault.name, atSeconds, detail, lastedMs, backMs: await untilServed(scene) });
     await sleep(Math.max(0, Math.min(next, until) - performance.now()));
   }
-  return runs;
+  return { faults: runs, recovered: { name: 'faults that left something broken', checked: runs.length, findings } };
 }
 
 async function run(options: Options): Promise<Report> {
   say(`seed ${options.seed}`);
   const random = createRandom(options.seed);
   const ledger = createLedger();
+  let started: System | undefined;
+  // A terminal and npm both send it: the second must not cut the first one's work short.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      say(`${signal}: stopping`);
+      void (started?.dispose() ?? Promise.resolve()).finally(() => process.exit(1));
+    });
   const system = await start();
+  started = system;
   const startedAt = new Date().toISOString();
-  let left: number[] = [];
+  let stopped: Stopped;
   let report: Omit<Report, 'gates'> & { gates: Gate[] };
   try {
     const urls = { A: system.copies.A.url, B: system.copies.B.url };
@@ -111,7 +127,9 @@ async function run(options: Options): Promise<Report> {
 
     const caseGates = options.hasCases ? await runCases(scene) : [];
     load.start();
-    const faults = await runFaults(scene, random, options);
+    await sleep(SETTLE_MS);
+    const begin = await footprintOf(system);
+    const { faults, recovered } = await runFaults(scene, random, options);
     for (const kind of rewindsOf(options)) {
       say(kind);
       await rewindDatabase(scene, kind);
@@ -125,16 +143,20 @@ async function run(options: Options): Promise<Report> {
     await sleep(2_000);
     await load.showAllDead();
     await stopWatching();
-    const gates = [...caseGates, ...(await judge(system, ledger))];
-    report = { ...options, startedAt, gates, faults, counts: Object.fromEntries(ledger.counts) };
+    const stoppedMs = performance.now();
+    const evidence = await judge(system, ledger);
+    await sleep(Math.max(0, stoppedMs + SETTLE_MS - performance.now()));
+    const footprints = await quietFootprint(begin, () => footprintOf(system));
+    const gates = [...caseGates, ...evidence, recovered, processesThatLeak(footprints)];
+    report = { ...options, startedAt, gates, faults, counts: Object.fromEntries(ledger.counts), footprints };
   } finally {
     say('stopping');
-    left = await system.dispose();
+    stopped = await system.dispose();
   }
   report.gates.push({
     name: 'processes left after the stop',
-    checked: 1,
-    findings: left.map((pid) => ({ text: `process ${pid} lives on` })),
+    checked: stopped.seen,
+    findings: stopped.left.map((process) => ({ text: `process ${process} lives on` })),
   });
   return report;
 }

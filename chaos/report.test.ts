@@ -12,6 +12,10 @@ const report: Report = {
   ],
   faults: [{ name: 'kill-api', atSeconds: 3, detail: 'api of A', lastedMs: 900, backMs: 5_600 }],
   counts: { refresh: 9 },
+  footprints: {
+    begin: { processes: { 'api of A': { rssMb: 181, descriptors: 61 } }, postgresConnections: 23 },
+    end: { processes: { 'api of B': { rssMb: 192, descriptors: 62 } }, postgresConnections: 26 },
+  },
 };
 
 test('a report names seed, gates, findings with the history of their login, and faults', () => {
@@ -23,4 +27,10 @@ test('a report names seed, gates, findings with the history of their login, and 
     checked: 5,
     findings: [{ text: 'token-1 active', history: ['given'] }],
   });
+});
+
+test('a report shows what each process took at both ends of the run', () => {
+  const text = markdownOf(report);
+  for (const line of ['| api of A | 181 | 61 | – | – |', '| api of B | – | – | 192 | 62 |', '23 before, 26 after'])
+    expect(text).toContain(line);
 });

@@ -1,3 +1,4 @@
+import type { Footprint, Footprints } from './footprint.ts';
 import type { Finding, Gate } from './gates.ts';
 
 export type FaultRun = {
@@ -16,6 +17,7 @@ export type Report = {
   readonly gates: readonly Gate[];
   readonly faults: readonly FaultRun[];
   readonly counts: Readonly<Record<string, number>>;
+  readonly footprints: Footprints;
 };
 
 export const isBroken = (gate: Gate): boolean => gate.findings.length > 0;
@@ -35,6 +37,22 @@ function findingsOf({ name, findings }: Gate): string[] {
   });
   const more = findings.length > SHOWN ? [`- and ${findings.length - SHOWN} more`] : [];
   return [`## ${name}`, '', ...lines, ...more, ''];
+}
+
+function footprintTable({ begin, end }: Footprints): string[] {
+  const roles = [...new Set([...Object.keys(begin.processes), ...Object.keys(end.processes)])].sort();
+  const cells = ({ processes }: Footprint, role: string): string =>
+    `${processes[role]?.rssMb ?? '–'} | ${processes[role]?.descriptors ?? '–'}`;
+  return [
+    'Before the first fault, under load, and after the last, when all was quiet:',
+    '',
+    '| process | RSS in MB before | file descriptors | RSS in MB after | file descriptors |',
+    '| --- | --- | --- | --- | --- |',
+    ...roles.map((role) => `| ${role} | ${cells(begin, role)} | ${cells(end, role)} |`),
+    '',
+    `PostgreSQL connections: ${begin.postgresConnections} before, ${end.postgresConnections} after.`,
+    '',
+  ];
 }
 
 const slowest = (faults: readonly FaultRun[]): number => Math.max(0, ...faults.map(({ backMs }) => backMs));
@@ -58,6 +76,7 @@ export function markdownOf(report: Report): string {
       .map(([what, n]) => `${n} ${what}`)
       .join(', ')}.`,
     '',
+    ...footprintTable(report.footprints),
     ...(faults.length === 0
       ? []
       : ['| at | fault | where | lasted | both copies served again after |', '| --- | --- | --- | --- | --- |']),

@@ -2,11 +2,13 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomFreePort } from '../services/platform/local/ports.ts';
-import { isAlive } from '../services/platform/testing/processes/alive.ts';
+import { commandOf, type RecordedProcess, recordProcess, waitForExit } from '../services/platform/local/processes.ts';
+import { descendantsOf } from '../services/platform/testing/processes/alive.ts';
 import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
 import { startTcpProxy, type TcpProxy } from '../services/platform/testing/processes/tcp-proxy.ts';
 import { type Product, startProduct } from '../services/platform/testing/product.ts';
 import { createFakeClock, type FakeClock } from './clock.ts';
+import { mountSmallDisk, type SmallDisk } from './disk.ts';
 import type { CopyName } from './ledger.ts';
 import { type ChaosStores, type StoreName, startChaosStores } from './stores.ts';
 
@@ -19,9 +21,14 @@ export type Copy = {
   product(): Product;
   apiPid(): number | undefined;
   workerPid(): number | undefined;
+  /** Every process that was seen below its supervisors, ended ones too. */
+  seen(): readonly RecordedProcess[];
   /** Ends the supervisor with this signal, and starts another in its place. */
   restart(signal: NodeJS.Signals): Promise<void>;
 };
+
+/** How many processes were seen, and which of them did not end, by pid and command. */
+export type Stopped = { readonly seen: number; readonly left: readonly string[] };
 
 export type System = {
   readonly copies: Readonly<Record<CopyName, Copy>>;
@@ -30,14 +37,18 @@ export type System = {
   readonly dataDir: string;
   /** B's clock; undefined where no library for it can be had. */
   readonly clock: FakeClock | undefined;
+  /** Below the data directory that the copies share; undefined where the suite may not mount. */
+  readonly disk: SmallDisk | undefined;
   /** Points every link at where the stores are now. */
   relink(): void;
   /** The command line, as an operator types it. */
   sallyport(args: readonly string[]): Promise<CliRun>;
-  /** Takes everything down; resolves with the processes that did not end. */
-  dispose(): Promise<number[]>;
+  /** Takes everything down, once. */
+  dispose(): Promise<Stopped>;
 };
 
+const EXIT_MS = 10_000;
+const WATCH_MS = 500;
 const PUBLIC_URL = 'http://auth.chaos.test';
 
 const settings: Readonly<Record<string, string>> = {
@@ -70,6 +81,14 @@ async function startCopy(
       env: { ...settings, ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
     });
   let product = await start();
+  const seen = new Map<string, RecordedProcess>();
+  const look = (): void => {
+    for (const pid of [product.supervisorPid, ...descendantsOf(product.supervisorPid)]) {
+      const record = recordProcess(pid);
+      if (record.start !== undefined) seen.set(`${pid} ${record.start}`, record);
+    }
+  };
+  setInterval(look, WATCH_MS).unref();
   const childPid = (kind: 'api' | 'worker'): number | undefined =>
     kind === 'api' ? product.apiPid() : Object.values(product.workerPids())[0];
   return {
@@ -79,7 +98,12 @@ async function startCopy(
     product: () => product,
     apiPid: () => childPid('api'),
     workerPid: () => childPid('worker'),
+    seen: () => {
+      look();
+      return [...seen.values()];
+    },
     restart: async (signal) => {
+      look();
       if (signal === 'SIGKILL') process.kill(product.supervisorPid, 'SIGKILL');
       else await product.stop(signal);
       await product.ended();
@@ -88,24 +112,56 @@ async function startCopy(
   };
 }
 
-/** Starts stores, links and both copies. @param hasClock whether B gets a clock of its own */
-export async function startSystem({ hasClock }: { readonly hasClock: boolean }): Promise<System> {
+/** Processes end a moment after their supervisor, hashing children a moment after their API. */
+async function stillAlive(records: readonly RecordedProcess[]): Promise<string[]> {
+  const left = await Promise.all(
+    records.map(async (record) =>
+      (await waitForExit(record, EXIT_MS)) ? [] : [`${record.pid} ${commandOf(record.pid)}`],
+    ),
+  );
+  return left.flat();
+}
+
+type SystemOptions = {
+  /** Whether B gets a clock of its own. */
+  readonly hasClock: boolean;
+  readonly say: (text: string) => void;
+};
+
+function tryToMount(dataDir: string, say: SystemOptions['say']): SmallDisk | undefined {
+  try {
+    return mountSmallDisk(dataDir);
+  } catch (err) {
+    say(`NO FAULT full-data-directory: a tmpfs cannot be mounted here: ${(err as Error).message}`);
+    return undefined;
+  }
+}
+
+/** Starts stores, links and both copies. */
+export async function startSystem({ hasClock, say }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-chaos-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
   const stores = await startChaosStores(folder);
   const clock = hasClock ? createFakeClock(join(folder, 'clock')) : undefined;
+  const disk = tryToMount(dataDir, say);
   const started: Copy[] = [];
-  const dispose = async (): Promise<number[]> => {
+  const takeDown = async (): Promise<Stopped> => {
     clock?.set(0);
-    const pids = started.flatMap(({ product }) => [product().supervisorPid, product().apiPid()]);
+    const seen = started.flatMap((copy) => copy.seen());
     await Promise.all(started.map(({ product }) => product().stop()));
-    const left = pids.filter((pid) => pid !== undefined).filter(isAlive);
+    const left = await stillAlive(seen);
     await Promise.all(started.map(({ product }) => product().dispose()));
     await Promise.all(started.flatMap(({ links }) => [links.postgres.cut(), links.redis.cut()]));
     await stores.dispose();
+    disk?.unmount();
     rmSync(folder, { recursive: true, force: true });
-    return left;
+    return { seen: seen.length, left };
+  };
+  let takingDown: Promise<Stopped> | undefined;
+  const dispose = (): Promise<Stopped> => {
+    takingDown ??= takeDown();
+    return takingDown;
   };
   try {
     // One after the other: the first migrates and makes the keys.
@@ -122,6 +178,7 @@ export async function startSystem({ hasClock }: { readonly hasClock: boolean }):
     folder,
     dataDir,
     clock,
+    disk,
     relink: () => {
       for (const { links } of [A, B])
         for (const store of ['postgres', 'redis'] as const) links[store].retarget(stores.url(store));

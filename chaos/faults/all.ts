@@ -1,4 +1,5 @@
 import { clockFaults } from './clocks.ts';
+import { diskFaults } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
@@ -10,5 +11,6 @@ export const allFaults: readonly Fault[] = [
   ...storeFaults,
   ...linkFaults,
   ...clockFaults,
+  ...diskFaults,
   ...jobFaults,
 ];

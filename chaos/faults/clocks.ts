@@ -10,7 +10,7 @@ const leap = (name: string, offsetSeconds: number, ms: number): Fault =>
       await sleep(ms);
       system.clock?.set(0);
     },
-    { needsClock: true },
+    { needs: 'clock' },
   );
 
 export const clockFaults: readonly Fault[] = [

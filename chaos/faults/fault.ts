@@ -5,9 +5,9 @@ import type { System } from '../system.ts';
 /** Something that goes wrong, and is over when `run` resolves: what was stopped goes on, what was cut is linked again. */
 export type Fault = {
   readonly name: string;
-  /** Needs B's own clock. */
-  readonly needsClock?: boolean;
-  /** Resolves with what it was done to, where that is not all. */
+  /** What not every machine gives the suite. */
+  readonly needs?: 'clock' | 'disk';
+  /** Resolves with what it was done to, where that is not all; rejects with `Broken` when the product did not recover as promised. */
   run(at: FaultSite): Promise<string>;
 };
 
@@ -21,5 +21,5 @@ export type FaultSite = {
 export const fault = (
   name: string,
   run: (at: FaultSite) => Promise<unknown>,
-  options: { readonly needsClock?: boolean } = {},
+  options: Pick<Fault, 'needs'> = {},
 ): Fault => ({ name, ...options, run: async (at) => String((await run(at)) ?? '') });
