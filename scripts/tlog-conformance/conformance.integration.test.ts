@@ -15,6 +15,7 @@ import {
 } from '../../services/platform/testing/api-copy.ts';
 import { send } from '../../services/platform/testing/http-client.ts';
 import { sealInBulk } from '../../services/platform/testing/made/sealed-log.ts';
+import { createTestPorts } from '../../services/platform/testing/ports.ts';
 import { queryRows } from '../../services/platform/testing/rows.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../services/platform/testing/stores.ts';
 import { goProgram } from '../checks/debian-package.ts';
@@ -53,7 +54,10 @@ beforeAll(async () => {
   auditor = await newClient(api, ['audit:read']);
   const [signer] = await createLogSigner(api.ports).signers(ORIGIN);
   const batches = [...HEADS, SIZE].map((size, at) => size - (HEADS[at - 1] ?? 0));
-  await sealInBulk(api.ports.sql, { signer: signer as NoteSigner, batches });
+  // The application's role may not seal.
+  const owner = createTestPorts(database.url);
+  await sealInBulk(owner.sql, { signer: signer as NoteSigner, batches });
+  await owner.end();
 });
 afterAll(async () => {
   await api?.stop();

@@ -1,4 +1,5 @@
 // For tests only: what people do with second factors.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { codeOf } from '../counterparts/totp.ts';
 import { type HttpAnswer, newPerson, send } from '../worlds/identity-world.ts';
@@ -24,10 +25,20 @@ export const act = (at: At, cookie: string, path: string, body: object = {}, met
 export const enable = (at: At, cookie: string, password: string): Promise<HttpAnswer> =>
   act(at, cookie, '/api/auth/two-factor/enable', { password });
 
+/** A busy copy refuses for the moment, and its client asks again. */
+async function signedUp(at: At, person: ReturnType<typeof newPerson>): Promise<HttpAnswer> {
+  for (let tries = 0; ; tries += 1) {
+    const answered = await signUp(at, person);
+    if (answered.status !== 503 || tries === 5) return answered;
+    await sleep(1_000);
+  }
+}
+
 /** A new account with a confirmed authenticator app. */
 export async function enrolled(at: At): Promise<Enrolled> {
   const person = newPerson();
-  const { cookie, body } = await signUp(at, person);
+  const { status, cookie, body } = await signedUp(at, person);
+  expect(status, JSON.stringify(body)).toBe(201);
   const enrolment = await enable(at, cookie, person.password);
   expect(enrolment.status).toBe(200);
   const { totp_uri: uri, recovery_codes: codes } = enrolment.body;
