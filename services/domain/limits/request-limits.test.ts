@@ -344,6 +344,22 @@ describe('limits:bypass', () => {
     expect(await admit({ identify: () => user(['keys:read']) })).toBe('refused by address');
   });
 
+  test('goes past what all vetted clients, all callers and one address have together', async () => {
+    let client = 0;
+    const anyClient = () => admit({ namesClient: true, identify: () => clientCaller(`c-${client++}`) });
+    await times(50, anyClient);
+    const trusted = { identify: () => clientCaller('c9', ['limits:bypass']) };
+    expect(await admit({ ...trusted, namesClient: true })).toBe('client');
+    nowMs += 1_000;
+    // One address has used up its share of the second: an administrator at it goes on, and so does a vetted client.
+    await times(13, () => admit({ rateClass: 'validate' }));
+    expect(await admit({ identify: () => admin })).toBe('address');
+    expect(await admit({ identify: () => clientCaller('c8') })).toBe('client');
+    for (let host = 2; host < 16; host += 1) await times(5, () => admit({ rateClass: 'token', ip: `192.0.2.${host}` }));
+    expect(await admit({ ip: '192.0.2.99', identify: () => clientCaller('c7') })).toBe('client');
+    expect(await admit({ ip: '192.0.2.99', identify: () => admin })).toBe('address');
+  });
+
   test('a bypass that cannot be recorded is refused, and tried again', async () => {
     await times(3, () => ask(admin));
     isDatabaseDown = true;

@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { type AsymmetricKeyDetails, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 
 /** What we offer, and all that we accept (RFC 9053 §2, RFC 8812 §2): EdDSA, ES256, RS256. */
 export const OFFERED_ALGORITHMS = [-8, -7, -257] as const;
@@ -90,8 +90,8 @@ const RSA_BITS = { min: 2_048, max: 8_192 } as const;
 
 /** NIST SP 800-56B §6.2: an odd exponent above 2^16. Above 2^32 none is in use, and verifying takes long. */
 function isStrongRsa(key: KeyObject, { n = '' }: JsonWebKey): boolean {
-  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
-  const isOdd = ((Buffer.from(n, 'base64url').at(-1) ?? 0) & 1) === 1;
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails as AsymmetricKeyDetails;
+  const isOdd = ((Buffer.from(n, 'base64url').at(-1) as number) & 1) === 1;
   const isExponentFit = publicExponent > 65_536n && publicExponent < 2n ** 32n && (publicExponent & 1n) === 1n;
   return modulusLength >= RSA_BITS.min && modulusLength <= RSA_BITS.max && isOdd && isExponentFit;
 }
@@ -108,5 +108,5 @@ export function isUsableKey(coseKey: Uint8Array): boolean {
     return false;
   }
   if (jwk.kty === 'RSA') return isStrongRsa(key, jwk);
-  return jwk.kty === 'EC' || isEd25519Point(jwk.x ?? '');
+  return jwk.kty === 'EC' || isEd25519Point(jwk.x as string);
 }

@@ -25,8 +25,8 @@ function assertSameOrigin({ response }: { readonly response: { readonly clientDa
     readonly crossOrigin?: unknown;
     readonly topOrigin?: unknown;
   };
-  if ((crossOrigin ?? false) !== false || topOrigin !== undefined)
-    throw new APIError('UNAUTHORIZED', { code: 'CROSS_ORIGIN' });
+  const isFramed = crossOrigin !== undefined && crossOrigin !== false;
+  if (isFramed || topOrigin !== undefined) throw new APIError('UNAUTHORIZED', { code: 'CROSS_ORIGIN' });
 }
 
 /** RFC 8176: a key that never leaves its device, or one that its owner's devices share; and its verified user. */

@@ -34,6 +34,10 @@ test('what a provider leaves out is not made up; an account may have a number fo
   expect(shaped({ emailVerified: 'true' }).isEmailVerified).toBe(false);
 });
 
+test('a scope that is null is an empty one', () => {
+  expect(shaped({ tokens: { scopes: [null] as never } }).tokens).toEqual({ scopes: [''] });
+});
+
 test('a long name is cut, never within a character', () => {
   expect(shaped({ name: 'a'.repeat(200) }).name).toBe('a'.repeat(128));
   expect(shaped({ name: `${'a'.repeat(127)}\u{1f600}` }).name).toBe('a'.repeat(127));

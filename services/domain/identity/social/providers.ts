@@ -144,15 +144,15 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
         const tokens = given(exchanged);
         const terms = { clientId: settings.clientId, nonce, isNonceNeeded: needsNonce(name, provider) };
         const subject = await checkIdToken(provider, tokens.idToken, terms);
-        const read = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: nonce }).catch((err: unknown) => {
+        const read = await userOf(provider, tokens, nonce).catch((err: unknown) => {
           throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
         });
-        const { user, data } = given(read);
+        const { user, data, account } = given(read);
         // OpenID Connect Core §5.3.2: the user info may be of another user than the ID token.
         const named = (data as { readonly sub?: unknown } | undefined)?.sub;
         if (subject !== null && named !== undefined && named !== subject) throw socialSignInRefused();
         return profileOf(name, {
-          subject: await subjectOf(provider, tokens, data),
+          subject: account,
           email: user.email,
           emailVerified: user.emailVerified,
           name: user.name,
@@ -165,13 +165,10 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
 const needsNonce = (name: string, provider: OAuthProvider): boolean =>
   provider.requiresIdTokenNonce === true || NAMES_NONCE.has(name);
 
-/** The provider's name of the account. Throws `social_sign_in_refused` where its answer has no place for one. */
-async function subjectOf(provider: OAuthProvider, tokens: OAuth2Tokens, profile: unknown): Promise<unknown> {
-  try {
-    return await provider.accountSubject({ tokens, profile: profile as never });
-  } catch (err) {
-    throw socialSignInRefused({ cause: err });
-  }
+/** What the provider says of the user, and its name of the account; null where it says nothing. */
+async function userOf(provider: OAuthProvider, tokens: OAuth2Tokens, nonce: string) {
+  const read = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: nonce });
+  return read && { ...read, account: await provider.accountSubject({ tokens, profile: read.data as never }) };
 }
 
 /** What the provider gave. Throws `social_sign_in_refused` where it gave nothing. */

@@ -343,6 +343,17 @@ describe('callers who leave', () => {
     expect(calls).toHaveLength(3);
   });
 
+  test('a member that waits to be tried singly is not sent once its caller has left', async () => {
+    const batcher = watching();
+    const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
+    await turn();
+    await last().fail(coded('55P03'));
+    left.add(3);
+    for (const call of calls.slice(1)) await call.answer();
+    expect(await Promise.all(answers)).toEqual([10, 20, 'store_unavailable']);
+    expect(calls.slice(1).map((call) => call.items)).toEqual([[1], [2]]);
+  });
+
   test('a statement of unknown outcome is sent once more for those who still wait alone', async () => {
     const batcher = watching({ isRepeatable: () => true });
     const answers = [1, 2].map((item) => settle(batcher.submit(item)));

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type FamilyCopy, publicClient } from '../../../platform/testing/made/families.ts';
+import { callerFrom, type FamilyCopy, publicClient } from '../../../platform/testing/made/families.ts';
 import {
   type FamilyWorld,
   generations,
@@ -9,7 +9,7 @@ import {
   together,
 } from '../../../platform/testing/worlds/family-world.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
-import type { PresentedBy } from './rotate-family.ts';
+import { type PresentedBy, rotateFamily } from './rotate-family.ts';
 
 let world: FamilyWorld;
 let copy: FamilyCopy;
@@ -28,6 +28,22 @@ describe('refusals', () => {
     expect(await outcome(copy, tokens[1] as string)).toBe('refresh_token_reused');
     expect(await outcome(other, tokens[5] as string)).toBe('refresh_token_reused');
     expect(await world.rowOf(familyId)).toMatchObject({ generation: 5, revoke_reason: 'refresh_token_reused' });
+  });
+
+  test.each([
+    ['revoked', 'session_ended'],
+    ['session_ended', 'session_ended'],
+    ['family_reused', 'refresh_token_reused'],
+  ] as const)('what this copy knows to be %s gets no pair, whatever its row says', async (reason, code) => {
+    const { refreshToken } = await world.newFamily();
+    const revocations = { ...copy.ports.revocations, check: () => reason };
+    const refused = rotateFamily(
+      { ...copy.ports, revocations },
+      await copy.check(refreshToken),
+      publicClient,
+      callerFrom('192.0.2.1'),
+    );
+    await expect(refused).rejects.toMatchObject({ code });
   });
 
   test('with replay protection off a replay is refused, audited and ends nothing', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { outcomeOf, outcomeOfCall } from '../../../platform/testing/outcome.ts';
 import { createPollWorld, type PollWorld, turn } from '../../../platform/testing/worlds/poll-world.ts';
+import { createMarkedGuard } from './database-guard.ts';
 import { assertMayIssue } from './revocation-set.ts';
 
 let world: PollWorld;
@@ -129,5 +130,17 @@ describe('what a transaction shows', () => {
     expect(await fresh.databaseGuard.expected()).toBeNull();
     expect(outcomeOfCall(() => fresh.databaseGuard.check(shown, null))).toBe('ok');
     await fresh.close();
+  });
+});
+
+describe('a process without a poll', () => {
+  test('keeps to the newer history, though a transaction that began before it answers later', async () => {
+    const before = { incarnation: 'i1', revocationEpoch: 3, beat: 1 };
+    const after = { incarnation: 'i2', revocationEpoch: 4, beat: 2 };
+    const guard = createMarkedGuard({ read: async () => before });
+    const expected = await guard.expected();
+    guard.check({ ...after, replaced: ['i1'] }, expected);
+    guard.check({ ...before, replaced: [] }, expected);
+    expect(await guard.expected()).toEqual(after);
   });
 });

@@ -28,7 +28,7 @@ export function createPolledGuard(): PolledGuard {
   let doubts = 0;
   let settled = 0;
   let seen = (): Marks | null => null;
-  let wake = async (): Promise<void> => {};
+  let wake!: () => Promise<void>;
   // Before the first answer there is nothing to doubt: no request is served by then.
   const isInDoubt = (): boolean => settled < doubts && seen() !== null;
 
