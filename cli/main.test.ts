@@ -86,7 +86,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
     },
   );
 
-  test('a value that cannot be read stops the start by its name (A-CFG-01)', async () => {
+  test('a value that cannot be read stops the start by its name', async () => {
     const answer = await sallyport(['start'], { PORT: 'many' });
     expect(answer.code).toBe(5);
     expect(answer.stderr).toMatch(/PORT .*whole number/);

@@ -81,7 +81,7 @@ describe('on a running product', () => {
     expect(plain.out).not.toMatch(/^fail/m);
   });
 
-  test('doctor names the variable that a start would refuse, and ends with 1 (A-CFG-01)', async () => {
+  test('doctor names the variable that a start would refuse, and ends with 1', async () => {
     const { code, out } = await sallyport(['doctor'], { JWT_ACCESS_EXPIRY: 'abc' });
     expect(code).toBe(1);
     expect(out).toMatch(/^fail +configuration +JWT_ACCESS_EXPIRY must be a whole number/m);
@@ -199,7 +199,7 @@ describe('on a running product', () => {
 });
 
 describe('tokens', () => {
-  test('an issued token is active until it is revoked; a rehearsal revokes nothing (J7)', async () => {
+  test('an issued token is active until it is revoked; a rehearsal revokes nothing', async () => {
     const token = await issued();
     const active = await piped(['token', 'validate', '-'], token);
     expect(active.code, active.err).toBe(0);

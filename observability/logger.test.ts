@@ -93,7 +93,7 @@ describe('the logger', () => {
     expect(last(lines.slice(0, 1)).msg).toBe('before [redacted] after');
   });
 
-  it('L2: line breaks, ANSI and other controls in a value or a name make one line and no escape sequence', () => {
+  it('line breaks, ANSI and other controls in a value or a name make one line and no escape sequence', () => {
     const { logger, lines } = capture();
     const hostile = 'bob\r\n{"level":"info","msg":"forged"}\u001b[2J\u009b31m\u2028\u202e\u0000';
     logger.info({ login: hostile, [hostile]: hostile, ['__proto__']: hostile }, hostile);
@@ -102,7 +102,7 @@ describe('the logger', () => {
     expect(last(lines).login).toBe(hostile);
   });
 
-  it('L3: of an error, class, code, naming fields and frames are written; its message and detail are not', () => {
+  it('of an error, class, code, naming fields and frames are written; its message and detail are not', () => {
     const { logger, lines } = capture();
     const forged = `${canary}\n    at forged (file:///${canary}.ts:1:1)`;
     const error = Object.assign(new TypeError(forged, { cause: new Error(forged) }), {

@@ -50,7 +50,7 @@ describe('entries as events', () => {
     ]);
   });
 
-  test('a disclosed value fits its commitment or is named; an erased one leaves the log whole (V9)', async () => {
+  test('a disclosed value fits its commitment or is named; an erased one leaves the log whole', async () => {
     const salt = Buffer.alloc(32, 3);
     const committed = createHash('sha256')
       .update(Buffer.concat([Buffer.from('sallyport/audit/personal/v1\0ip_hash\0'), salt, Buffer.from('1.abc')]))
@@ -72,7 +72,7 @@ describe('entries as events', () => {
     ]);
   });
 
-  test('V11: a key that the log itself tells of is trusted from then on, and no other', async () => {
+  test('a key that the log itself tells of is trusted from then on, and no other', async () => {
     const next = tlogSigner(signer.name, 9);
     const x = Buffer.from(next.vkey.split('+').slice(2).join('+'), 'base64').subarray(1).toString('base64url');
     const kid = createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url');

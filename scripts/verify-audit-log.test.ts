@@ -56,7 +56,7 @@ describe('golden vectors', () => {
     [257, 'hVuTaqAMuYtRFEhCSa0514pr6TYj4mwB6OSH3AIYSlo=', 3],
     [65_536, '4QC6VNaakQEvwTt4kP6seNaZaglyaLb3NdFzEcdAKmA=', 258],
     [70_000, '2gUy/3su5W9AZxEPyWTp8ntZWflSe//z+lAap1hN6vM=', 274 + 2 + 1],
-  ])('V10: a log of %i leaves has the root that Go gives it', async (size, root, tiles) => {
+  ])('a log of %i leaves has the root that Go gives it', async (size, root, tiles) => {
     const run = await verifyFiles(buildTlog(plainLeaves(size), signer), raw);
     expect(run.report).toMatchObject({
       ok: true,
@@ -84,7 +84,7 @@ describe('what happened to an entry is said, with its index', () => {
     return copy;
   };
 
-  test('V1: an edited entry', async () => {
+  test('an edited entry', async () => {
     const run = await verifyFiles(
       withEntries(
         changed((entries) => {
@@ -97,7 +97,7 @@ describe('what happened to an entry is said, with its index', () => {
     expect(run.code).toBe(1);
   });
 
-  test('V3: two swapped entries, in one bundle or in two', async () => {
+  test('two swapped entries, in one bundle or in two', async () => {
     for (const [one, other] of [
       [10, 11],
       [3, 699],
@@ -114,7 +114,7 @@ describe('what happened to an entry is said, with its index', () => {
     }
   });
 
-  test('V1: a deleted entry whose followers moved up, and nothing more', async () => {
+  test('a deleted entry whose followers moved up, and nothing more', async () => {
     const run = await verifyFiles(withEntries(changed((entries) => entries.splice(300, 1))), raw);
     const codes = faultsOf(run).map((fault) => fault.code);
     expect(faultsOf(run)[0]).toMatchObject({ code: 'entry_missing', index: 300 });
@@ -160,7 +160,7 @@ describe('what happened to an entry is said, with its index', () => {
   });
 });
 
-describe('V12: a damaged file is named', () => {
+describe('a damaged file is named', () => {
   const signed = buildTlog(plainLeaves(600), signer);
   const damaged = (path: string, damage: (bytes: Buffer) => Buffer | undefined): TlogFiles => {
     const files = new Map(signed);

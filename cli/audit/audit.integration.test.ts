@@ -153,7 +153,7 @@ describe('verify', () => {
     expect(forged.err).toMatch(/is not signed by the log's key/);
   });
 
-  test('a mark that the database does not reach is named (V5)', async () => {
+  test('a mark that the database does not reach is named', async () => {
     const mark = (await world.logMark.read())!;
     const ahead = { ...mark, size: mark.size + 1 };
     await world.logMark.swap(mark, ahead);
@@ -231,7 +231,7 @@ describe('export', () => {
 });
 
 describe('report', () => {
-  test('as JSON and as CSV, both ends inclusive, a day being all of it (A-AUD-02)', async () => {
+  test('as JSON and as CSV, both ends inclusive, a day being all of it', async () => {
     const day = new Date().toISOString().slice(0, 10);
     const report = await json(['report', '--start', day, '--end', day]);
     expect(report.events).toHaveLength(report.total);
@@ -246,7 +246,7 @@ describe('report', () => {
 });
 
 describe('erase and continue', () => {
-  test('what was erased is gone from exports, and the log stays valid (V9)', async () => {
+  test('what was erased is gone from exports, and the log stays valid', async () => {
     expect((await sallyport(['erase', 'u2'])).code).toBe(4);
     expect(await json(['erase', 'u2', '--dry-run'])).toEqual({
       dry_run: true,

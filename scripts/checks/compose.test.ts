@@ -32,7 +32,7 @@ const services = Object.entries(compose.services);
 const ours = services.filter(([, { image }]) => image === 'sallyport:local');
 
 describe('docker-compose.yml', () => {
-  test('has the whole system: two APIs behind a load balancer, two workers, stores, telemetry (P-DEP-11)', () => {
+  test('has the whole system: two APIs behind a load balancer, two workers, stores, telemetry', () => {
     const expected = 'api collector grafana loki nginx postgres processes prometheus redis secrets tempo worker'.split(
       ' ',
     );

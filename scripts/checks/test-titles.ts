@@ -4,17 +4,24 @@ export type TestTitle = { readonly file: string; readonly title: string };
 
 // A call whose first argument is text and whose second is a function: test, describe, and what `each` returns.
 const TITLE = /\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,\s*(?:async\b|function\b|\(|\w+\s*=>|\{ ?timeout)/g;
+// A test of promtool.
+const NAME = /^\s*- name: (.+)$/gm;
+
+/** Every file of the repository's own that a pattern matches. */
+export const sourceFiles = (root: string, pattern: string): string[] =>
+  globSync(pattern, { cwd: root, exclude: (path) => /(^|\/)(node_modules|\.[a-z]+|generated)(\/|$)/.test(path) });
 
 /** The titles of every test and group of tests of the repository, as written. */
 export function testTitles(root: string): TestTitle[] {
-  return globSync('{services,observability,cli,jobs,scripts}/**/*.test.ts', { cwd: root }).flatMap((file) =>
-    [...readFileSync(`${root}/${file}`, 'utf8').matchAll(TITLE)].map(([, , title]) => ({
-      file,
-      title: title as string,
-    })),
-  );
+  const titlesIn = (files: string[], form: RegExp, group: number): TestTitle[] =>
+    files.flatMap((file) =>
+      [...readFileSync(`${root}/${file}`, 'utf8').matchAll(form)].map((found) => ({
+        file,
+        title: found[group] as string,
+      })),
+    );
+  return [
+    ...titlesIn(sourceFiles(root, '**/*.test.{ts,mjs}'), TITLE, 2),
+    ...titlesIn(sourceFiles(root, '**/*.test.yaml'), NAME, 1),
+  ];
 }
-
-/** Where a title names an id: as a word of its own, `U1` not being in `U10` or `A-CFG-U1`. */
-export const namesId = (title: string, id: string): boolean =>
-  new RegExp(`(?<![\\w-])${id.replaceAll(/[.*+?^$()|[\]\\{}]/g, '\\$&')}(?![\\w-])`).test(title);

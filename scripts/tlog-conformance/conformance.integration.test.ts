@@ -66,7 +66,7 @@ afterAll(async () => {
 });
 
 test.skipIf(absent !== null)(
-  'V10: Go’s note, formats and merkle libraries verify head, tree, inclusion and consistency of a running log',
+  'Go’s note, formats and merkle libraries verify head, tree, inclusion and consistency of a running log',
   async () => {
     const [proofs, earlier] = [join(folder, 'proofs'), join(folder, 'earlier')];
     for (const path of [proofs, earlier]) mkdirSync(path);

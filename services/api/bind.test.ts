@@ -9,7 +9,7 @@ import { createCallerResolver } from './requests/caller.ts';
 
 const json = (payload: string | object) => ({ payload, headers: { 'content-type': 'application/json' } });
 
-test('A3 a route that does not say who may call it lets nothing start', () => {
+test('a route that does not say who may call it lets nothing start', () => {
   const open = made({ operation: 'readThings' });
   const bound = (endpoint: object): void => bind(serve().routes, endpoint as Endpoint, () => ({}));
   const { auth: _undeclared, ...silent } = open;
@@ -18,7 +18,7 @@ test('A3 a route that does not say who may call it lets nothing start', () => {
   expect(() => bound(open)).not.toThrow();
 });
 
-test('B-MWA-13 who asks, then what they may, then what they ask: 401, 403, 400', async () => {
+test('who asks, then what they may, then what they ask: 401, 403, 400', async () => {
   const served = serve();
   const bearer = (token: string) => (token === 'forged' ? null : clientCaller('deploy', [`users:${token}`]));
   const callers = createCallerResolver({ ...nobody, bearer });

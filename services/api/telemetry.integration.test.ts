@@ -200,7 +200,7 @@ describe('metrics', () => {
   });
 });
 
-describe('L3, L4: what breaks inside', () => {
+describe('what breaks inside', () => {
   test('a defect is a 500 with a code and a trace id, without stack or SQL; its log line has the same trace id; nothing was issued', async () => {
     const person = await signUp(product);
     const families = (): Promise<unknown[]> => queryRows(stores.databaseUrl, 'SELECT id FROM refresh_families');

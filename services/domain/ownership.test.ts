@@ -21,7 +21,7 @@ const unknown = defineError({
   retryable: false,
 });
 
-test('A1: what is somebody else’s answers as what is not there, whatever rights the caller has', () => {
+test('what is somebody else’s answers as what is not there, whatever rights the caller has', () => {
   const mine = { userId: 'me', name: 'x' };
   expect(ownOrUnknown(mine, user('me'), unknown)).toBe(mine);
   for (const caller of [user('you'), ...others])
@@ -32,7 +32,7 @@ test('A1: what is somebody else’s answers as what is not there, whatever right
     );
 });
 
-test('A5: the account is managed by its user, not by a client, a token given to another client, or an API key', () => {
+test('the account is managed by its user, not by a client, a token given to another client, or an API key', () => {
   for (const by of ['bearer', 'session'] as const)
     expect(ownerAsking(user('me', 'sallyport', by))).toMatchObject({ userId: 'me' });
   for (const caller of [user('me', 'partner'), user('me', 'sallyport', 'api_key'), ...others])

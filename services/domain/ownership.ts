@@ -16,7 +16,7 @@ export function ownerAsking(caller: Caller): Caller & { readonly kind: 'user' } 
 
 /**
  * The thing where it is the caller's own, else the answer of things that are not there: nobody learns that somebody
- * else's exists (API1, ASVS 8.2.2).
+ * else's exists (ASVS 8.2.2).
  * @param unknown the 404 of this kind of thing
  */
 export function ownOrUnknown<T extends { readonly userId: string }>(

@@ -57,7 +57,7 @@ describe('what goes', () => {
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
   });
 
-  test('C-CRD-04, U4 failures are forgotten by what they say: of a network in days, of a name without an account in a month, of an account never', async () => {
+  test('failures are forgotten by what they say: of a network in days, of a name without an account in a month, of an account never', async () => {
     const userId = await insertUser(copy.pool);
     await ports.raw(
       `INSERT INTO login_failures (key, failures, last_failed_at, locked_until, user_id)

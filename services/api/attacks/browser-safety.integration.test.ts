@@ -50,7 +50,7 @@ function expectSafe(label: unknown, { headers }: Received): void {
   ]);
 }
 
-test('D-MWA-16 every route: a listed origin reads with credentials, a foreign one only what anyone may cache, never * with credentials', async () => {
+test('every route: a listed origin reads with credentials, a foreign one only what anyone may cache, never * with credentials', async () => {
   const open: string[] = [];
   for (const { method, path } of operations) {
     // Streams end with their reader, not by themselves.
@@ -80,7 +80,7 @@ test('D-MWA-16 every route: a listed origin reads with credentials, a foreign on
     expect(path).toMatch(/^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/)/);
 });
 
-test('D-MWA-16 every route answers a preflight with exactly its own methods, and a foreign one with 403', async () => {
+test('every route answers a preflight with exactly its own methods, and a foreign one with 403', async () => {
   const methodsOf = new Map<string, Set<string>>();
   for (const { path, method } of operations)
     methodsOf.set(path, (methodsOf.get(path) ?? new Set<string>()).add(method));
@@ -144,7 +144,7 @@ test('pages run and show what is written in them and nothing else', async () => 
   }
 });
 
-test('U9 outside development every cookie is __Host-, Secure and SameSite; a foreign or null Origin writes nothing with it', async () => {
+test('outside development every cookie is __Host-, Secure and SameSite; a foreign or null Origin writes nothing with it', async () => {
   const opened = await send(copy.url, 'POST', '/api/auth/signup', { json: newPerson(), headers: { origin: LISTED } });
   expect(opened.status, opened.text).toBe(201);
   const cookie = cookieOf(opened);
@@ -170,14 +170,14 @@ test('U9 outside development every cookie is __Host-, Secure and SameSite; a for
   }
 });
 
-test('T17 no credential POST is answered by a redirect that repeats it', async () => {
+test('no credential POST is answered by a redirect that repeats it', async () => {
   for (const { method, path } of operations.filter(({ bodyType }) => bodyType !== undefined)) {
     const { status } = await send(copy.url, method, targetOf(path), { json: {} });
     expect([path, [301, 302, 307, 308].includes(status)]).toEqual([path, false]);
   }
 });
 
-test('T15 no route that reads a body takes a credential in its address', async () => {
+test('no route that reads a body takes a credential in its address', async () => {
   const withBody = operations.filter(
     ({ bodyType, parameters }) => bodyType !== undefined && parameters.every((each) => each.in !== 'query'),
   );

@@ -49,7 +49,7 @@ test('what is tampered with below is good before: the product’s own token and 
   }
 });
 
-describe('J1: the algorithm is the key’s, never the token’s', () => {
+describe('the algorithm is the key’s, never the token’s', () => {
   test('none, in any spelling, absent or of another type, with any signature', async () => {
     for (const target of [rsa, ec])
       for (const alg of ['none', 'nOnE', 'NONE', 'None ', '', undefined, null, 0, ['RS256'], { alg: 'RS256' }, true])
@@ -59,7 +59,7 @@ describe('J1: the algorithm is the key’s, never the token’s', () => {
         }
   });
 
-  test('J16: another algorithm of the same key, truly signed', async () => {
+  test('another algorithm of the same key, truly signed', async () => {
     const digests: [string, string][] = [
       ['RS384', 'sha384'],
       ['RS512', 'sha512'],
@@ -97,7 +97,7 @@ describe('J1: the algorithm is the key’s, never the token’s', () => {
   });
 });
 
-test('J2: HMAC under our public key in every form it is published or kept (CVE-2023-48223, 2026-34950, 2026-107724)', async () => {
+test('HMAC under our public key in every form it is published or kept (CVE-2023-48223, 2026-34950, 2026-107724)', async () => {
   for (const target of [rsa, ec]) {
     const { jwk, publicKey, jwks } = await publicKeyOf(target);
     const pem = publicKey.export({ format: 'pem', type: 'spki' }) as string;
@@ -130,7 +130,7 @@ test('J2: HMAC under our public key in every form it is published or kept (CVE-2
   }
 });
 
-test('J3: an unknown, empty, absent or mistyped kid, and HMAC under an empty key (CVE-2026-44351)', async () => {
+test('an unknown, empty, absent or mistyped kid, and HMAC under an empty key (CVE-2026-44351)', async () => {
   for (const target of [rsa, ec]) {
     await expectRejected(target, 'unknown', own(target, {}, { kid: 'nobody' }), 'unknown_key');
     for (const kid of ['', undefined, null, 0, [], {}, [target.key.kid], { toString: target.key.kid }]) {
@@ -141,7 +141,7 @@ test('J3: an unknown, empty, absent or mistyped kid, and HMAC under an empty key
   }
 });
 
-test('J4: a kid is looked up in memory and nowhere else', async () => {
+test('a kid is looked up in memory and nowhere else', async () => {
   const listener = await startListener();
   onTestFinished(() => listener.close());
   const kids = [
@@ -176,7 +176,7 @@ test('J4: a kid is looked up in memory and nowhere else', async () => {
   expect(listener.connections()).toBe(0);
 });
 
-test('J8: the right issuer, another issuer’s key', async () => {
+test('the right issuer, another issuer’s key', async () => {
   await expectRejected(rsa, 'by the attacker', byAttacker(headerOf(rsa), rsa.claims), 'bad_signature');
   await expectRejected(
     rsa,
@@ -193,7 +193,7 @@ test('J8: the right issuer, another issuer’s key', async () => {
   await expectRejected(rsa, 'a good token of our other installation', ec.good, 'unknown_key');
 });
 
-test('J13: empty, zero, truncated, lengthened, DER and borrowed signatures (CVE-2022-21449)', async () => {
+test('empty, zero, truncated, lengthened, DER and borrowed signatures (CVE-2022-21449)', async () => {
   for (const target of [rsa, ec]) {
     const [header, payload, signature] = target.good.split('.') as [string, string, string];
     const bytes = Buffer.from(signature, 'base64url');
@@ -227,7 +227,7 @@ test('J13: empty, zero, truncated, lengthened, DER and borrowed signatures (CVE-
   }
 });
 
-test('J13: n − s of an ECDSA signature is another spelling, and at most the same token', async () => {
+test('n − s of an ECDSA signature is another spelling, and at most the same token', async () => {
   const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
   const [header, payload, signature] = ec.good.split('.') as [string, string, string];
   const bytes = Buffer.from(signature, 'base64url');

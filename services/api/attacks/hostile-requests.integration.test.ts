@@ -255,7 +255,7 @@ test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy chang
   expect((await send(product.api, 'GET', '/healthz', { headers: forged })).body).toEqual({ status: 'ok' });
 });
 
-test('U9: an origin that only looks like ours is foreign, whatever Host or forwarding headers say', async () => {
+test('an origin that only looks like ours is foreign, whatever Host or forwarding headers say', async () => {
   const person = await signIn(product, product.credentials.user);
   const disguises: Record<string, string>[] = [
     { origin: 'http://evil.example', 'x-forwarded-host': 'evil.example' },
@@ -267,7 +267,7 @@ test('U9: an origin that only looks like ours is foreign, whatever Host or forwa
   }
 });
 
-test('L2: nothing a stranger sent begins a log line of its own or reaches the terminal', async () => {
+test('nothing a stranger sent begins a log line of its own or reaches the terminal', async () => {
   const planted = 'x\r\n{"level":"fatal","msg":"planted-line"}\u001b[31mred';
   await send(product.api, 'POST', '/api/auth/signin', { json: { email: planted, password: planted } });
   await send(product.api, 'POST', '/api/auth/signin', {

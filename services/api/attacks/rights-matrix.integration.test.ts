@@ -12,7 +12,7 @@ import { testCaller } from '../../platform/testing/ports.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
 
 /**
- * Every bound route × every role, nobody, and a client without rights × somebody else's id (A1, A3, API1, API5). The
+ * Every bound route × every role, nobody, and a client without rights × somebody else's id. The
  * expected answer follows from the route's contract alone, so a new route is covered by being bound.
  */
 
@@ -208,7 +208,7 @@ async function run(list: readonly Case[]): Promise<string[]> {
   return surprises.sort();
 }
 
-describe('A1, A3, API1, API5: who may do what', () => {
+describe('who may do what', () => {
   test('every route says who may call it, and each permission it asks for exists', () => {
     expect(copy.bound.length).toBeGreaterThan(60);
     const known = copy.ports.access.permissions();
@@ -244,7 +244,7 @@ describe('A1, A3, API1, API5: who may do what', () => {
     const startedAt = Date.now();
     expect(await run(refused)).toEqual([]);
     expect(await everything()).toEqual(before);
-    // L1: what was refused for want of a permission is in the audit log, once a minute.
+    // What was refused for want of a permission is in the audit log, once a minute.
     const wanted = refused.flatMap(({ caller, endpoint: { auth } }) =>
       caller.kind === 'anonymous' || auth === 'public' || auth.permission === undefined || !accepted(auth, caller)
         ? []

@@ -90,7 +90,7 @@ describe('public documents', () => {
     ).toBe(200);
   });
 
-  test('T8, RFC 8414 §3.3: the issuer is, byte for byte, where the metadata was read, and every endpoint is below it', async () => {
+  test('RFC 8414 §3.3: the issuer is, byte for byte, where the metadata was read, and every endpoint is below it', async () => {
     for (const path of ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']) {
       const { body } = await world.call('GET', path);
       expect(body.issuer).toBe(product.api);
@@ -110,7 +110,7 @@ describe('public documents', () => {
     }
   });
 
-  test('R1, RFC 9728 §3.3: the resource is where it is reached, and its authorization server is this one', async () => {
+  test('RFC 9728 §3.3: the resource is where it is reached, and its authorization server is this one', async () => {
     const { body } = await world.call('GET', '/.well-known/oauth-protected-resource');
     expect(body.resource).toBe(product.api);
     expect(body.authorization_servers).toEqual([product.api]);
@@ -147,7 +147,7 @@ describe('every answer', () => {
     expect([token.status, token.headers.get('cache-control')]).toEqual([200, 'no-store']);
   });
 
-  test('A5: bodies are limited to 64 KB, validate-batch to 2 MB; beyond that 413', async () => {
+  test('bodies are limited to 64 KB, validate-batch to 2 MB; beyond that 413', async () => {
     const text = (bytes: number): string => JSON.stringify({ token: 'a'.repeat(bytes) });
     expect(
       (await send(product.api, 'POST', '/v1/tokens/validate', { json: { token: 'a'.repeat(60_000) } })).body,

@@ -75,7 +75,7 @@ describe('POST /oauth2/token', () => {
     }
   });
 
-  test('T13: no client, a wrong secret, an unknown or public client: 401 invalid_client, alike, with a Basic challenge', async () => {
+  test('no client, a wrong secret, an unknown or public client: 401 invalid_client, alike, with a Basic challenge', async () => {
     const client = product.credentials.client;
     for (const sent of [
       {},
@@ -114,7 +114,7 @@ describe('POST /oauth2/token', () => {
     );
   });
 
-  test('T6: no password or implicit grant; an unknown one is unsupported_grant_type, a missing one invalid_request', async () => {
+  test('no password or implicit grant; an unknown one is unsupported_grant_type, a missing one invalid_request', async () => {
     const basic = product.credentials.client;
     for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:jwt-bearer', 'x'])
       expectOAuthError(
@@ -195,7 +195,7 @@ describe('POST /oauth2/token', () => {
     expect(await verdictOn(product, answer.body.access_token)).toBe('active');
   });
 
-  test('T13, ASVS 10.4.10: a confidential client must show its secret, and another client’s login is not refreshed', async () => {
+  test('ASVS 10.4.10: a confidential client must show its secret, and another client’s login is not refreshed', async () => {
     const pair = await issueFor(product, user.id);
     const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
     expectOAuthError(await token(form), 401, 'invalid_client', 'client_unauthenticated');
@@ -217,7 +217,7 @@ describe('POST /oauth2/token', () => {
     expect((await token({ ...form, client_id: 'sallyport' })).status).toBe(200);
   });
 
-  test('T1: a reused refresh token is 400 invalid_grant with its own code, and the login is dead', async () => {
+  test('a reused refresh token is 400 invalid_grant with its own code, and the login is dead', async () => {
     const pair = await issueFor(product, user.id);
     const form = (refresh_token: string) => ({ grant_type: 'refresh_token', refresh_token });
     const basic = product.credentials.client;
@@ -235,7 +235,7 @@ describe('POST /oauth2/token', () => {
     expectOAuthError(await token(form(ended.refresh_token), { basic }), 400, 'invalid_grant', 'session_ended');
     const late = await issueFor(product, user.id);
     const { fid } = claimsIn(late.access_token);
-    // T16: the absolute end holds, however young the last use.
+    // The absolute end holds, however young the last use.
     await queryRows(
       world.databaseUrl,
       `UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`,
@@ -252,7 +252,7 @@ describe('POST /oauth2/token', () => {
     );
   });
 
-  test('T14: a wider scope is invalid_scope, another resource invalid_target, and the login goes on', async () => {
+  test('a wider scope is invalid_scope, another resource invalid_target, and the login goes on', async () => {
     const basic = product.credentials.client;
     const pair = await issueFor(product, user.id, { scope: 'openid email' });
     const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
@@ -302,7 +302,7 @@ describe('POST /oauth2/introspect', () => {
     }
   });
 
-  test('T12: without a client 401; without the permission 403', async () => {
+  test('without a client 401; without the permission 403', async () => {
     const pair = await issueFor(product, user.id);
     expectOAuthError(await introspect(pair.access_token, {}), 401, 'invalid_client', 'client_unauthenticated');
     const bearer = { bearer: pair.access_token };

@@ -73,7 +73,7 @@ describe('signing up', () => {
     }
   });
 
-  test('D-API-10: what Better Auth’s own clients send besides is taken under its names and not read', async () => {
+  test('what Better Auth’s own clients send besides is taken under its names and not read', async () => {
     const person = { email: newEmail(), password: newPassword() };
     const besides = { rememberMe: false, callbackURL: 'https://evil.example/' };
     const made = await post(NAMES.signUp[1], {
@@ -127,7 +127,7 @@ describe('signing up', () => {
     expect((await post(NAMES.signUp[0], { email: newEmail(), password: '😀'.repeat(256) })).status).toBe(201);
   });
 
-  test('A2: nobody sets what is not theirs to set', async () => {
+  test('nobody sets what is not theirs to set', async () => {
     for (const extra of [
       { role: 'admin' },
       { roles: ['admin'] },
@@ -145,7 +145,7 @@ describe('signing up', () => {
     }
   });
 
-  test('U2: no password is cut: two that share their first 72 bytes are different, and 64 characters and more are taken', async () => {
+  test('no password is cut: two that share their first 72 bytes are different, and 64 characters and more are taken', async () => {
     const start = 'The first seventy-two bytes of both of these pass phrases are the same: ';
     expect(start.length).toBe(72);
     const user = await signUp(product, newEmail(), `${start}one`);
@@ -169,7 +169,7 @@ describe('signing in', () => {
     expect(ids.size).toBe(3);
   });
 
-  test('U6: a wrong password and an unknown account are alike in status, body and headers', async () => {
+  test('a wrong password and an unknown account are alike in status, body and headers', async () => {
     for (const path of NAMES.signIn) {
       const wrong = await post(path, { email: known.email, password: 'not the right password' });
       const unknown = await post(path, { email: newEmail(), password: 'not the right password' });
@@ -178,7 +178,7 @@ describe('signing in', () => {
     }
   });
 
-  test('U7: signing in over a living session ends that session: no fixation', async () => {
+  test('signing in over a living session ends that session: no fixation', async () => {
     const before = await signIn(product, known);
     const answer = await post(
       NAMES.signIn[0],
@@ -192,7 +192,7 @@ describe('signing in', () => {
     expect((await call('GET', NAMES.session[0], { cookie: cookieOf(answer) })).status).toBe(200);
   });
 
-  test('U9: a page of a foreign or null origin signs nobody in; own and listed ones do', async () => {
+  test('a page of a foreign or null origin signs nobody in; own and listed ones do', async () => {
     const login = { email: known.email, password: known.password };
     for (const path of [NAMES.signIn[0], NAMES.signUp[0]])
       for (const origin of [
@@ -241,7 +241,7 @@ describe('a session', () => {
 });
 
 describe('signing out', () => {
-  test('U7: 200, and session, access token and refresh token are dead, under both names', async () => {
+  test('200, and session, access token and refresh token are dead, under both names', async () => {
     for (const path of NAMES.signOut) {
       const user = await signIn(product, known);
       const answer = await call('POST', path, { cookie: user.cookie, headers: { origin: product.api } });
@@ -258,7 +258,7 @@ describe('signing out', () => {
     }
   });
 
-  test('U9: passes with an own or listed Origin, or with the double-submit token where no Origin came; else 403 and the session lives', async () => {
+  test('passes with an own or listed Origin, or with the double-submit token where no Origin came; else 403 and the session lives', async () => {
     const user = await signIn(product, known);
     const csrf = /sallyport\.csrf=([^;]+)/.exec(user.cookie)![1]!;
     const other = await signIn(product, known);
@@ -295,7 +295,7 @@ describe('signing out', () => {
   });
 });
 
-describe('L1: each success and each failure of proving oneself is one audit event', () => {
+describe('each success and each failure of proving oneself is one audit event', () => {
   const events = async (traceId: string): Promise<{ type: string; outcome: string }[]> =>
     queryRows(world.databaseUrl, 'SELECT type, outcome FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [
       `00-${traceId}-%`,

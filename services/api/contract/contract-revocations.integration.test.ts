@@ -49,7 +49,7 @@ describe('POST /v1/tokens/revoke', () => {
     return { pair, jti, fid };
   };
 
-  test('T11: by token, token id, family, refresh token: refused at this copy as soon as the answer is out', async () => {
+  test('by token, token id, family, refresh token: refused at this copy as soon as the answer is out', async () => {
     const epochs: number[] = [];
     for (const select of [
       ({ pair }: Awaited<ReturnType<typeof pairWithIds>>) => ({ token: pair.access_token }),
@@ -150,7 +150,7 @@ describe('POST /v1/tokens/revoke', () => {
     ).toBe(200);
   });
 
-  test('A1: another’s by bearer without tokens:revoke is 403, alike for what exists and what does not, and stays alive', async () => {
+  test('another’s by bearer without tokens:revoke is 403, alike for what exists and what does not, and stays alive', async () => {
     const victim = await signUp(product, newEmail(), newPassword());
     const { jti, fid } = claimsIn(victim.tokens.access_token);
     const bearer = user.tokens.access_token;
@@ -215,7 +215,7 @@ describe('POST /oauth2/revoke', () => {
       expect((await end(unknown, { basic })).status).toBe(200);
   });
 
-  test('T10: another client’s token is refused and stays active; without a client 401', async () => {
+  test('another client’s token is refused and stays active; without a client 401', async () => {
     const other = await newClient(product, { credentialScopes: ['tokens:introspect', 'tokens:issue'] });
     const pair = await issueFor(product, user.id);
     const own = await clientToken(product);

@@ -43,7 +43,7 @@ test('no two operations share a name, and every declared endpoint is served', as
   expect(declared.sort()).toEqual(names.sort());
 });
 
-test('B-MWA-13 every operation that needs a caller answers 401 to nobody, whatever they ask', async () => {
+test('every operation that needs a caller answers 401 to nobody, whatever they ask', async () => {
   const asksNobody = copy.bound.filter(({ auth }) => auth !== 'public' && auth.optional !== true);
   expect(asksNobody.length).toBeGreaterThan(80);
   for (const { method, path, body, bodyType } of asksNobody) {

@@ -64,7 +64,7 @@ describe('POST /v1/tokens', () => {
     expectProblem(await refresh(product, own.tokens.refresh_token), 401, 'session_ended');
   });
 
-  test('U9: a cookie alone, without Origin or double-submit token, gets nothing', async () => {
+  test('a cookie alone, without Origin or double-submit token, gets nothing', async () => {
     expectProblem(await world.call('POST', '/v1/tokens', { cookie: user.cookie }), 403, 'origin_refused');
   });
 
@@ -148,7 +148,7 @@ describe('POST /v1/tokens', () => {
 });
 
 describe('POST /v1/tokens/refresh', () => {
-  test('200 with a whole new pair; the old refresh token, in its grace, gets the same successor (T2)', async () => {
+  test('200 with a whole new pair; the old refresh token, in its grace, gets the same successor', async () => {
     const pair = await issueFor(product, user.id);
     const first = await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
     expect(first.status).toBe(200);
@@ -171,7 +171,7 @@ describe('POST /v1/tokens/refresh', () => {
     expect((await refresh(product, body.refresh_token)).status).toBe(200);
   });
 
-  test('T1: 401 refresh_token_reused for any older generation, in or out of grace time, and the login is dead at once', async () => {
+  test('401 refresh_token_reused for any older generation, in or out of grace time, and the login is dead at once', async () => {
     const pair = await issueFor(product, user.id);
     const second = (await refresh(product, pair.refresh_token)).body;
     const third = (await refresh(product, second.refresh_token)).body;
@@ -185,7 +185,7 @@ describe('POST /v1/tokens/refresh', () => {
     for (const { access_token } of [pair, second, third]) await untilVerdict(product, access_token, 'family_reused');
   });
 
-  test('T1: 401 refresh_token_reused for the previous generation once its grace time is over', async () => {
+  test('401 refresh_token_reused for the previous generation once its grace time is over', async () => {
     const pair = await issueFor(product, user.id);
     const second = (await refresh(product, pair.refresh_token)).body;
     await endGrace(claimsIn(pair.access_token).fid);
@@ -236,7 +236,7 @@ describe('POST /v1/tokens/refresh', () => {
     expectProblem(await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }), 401, 'session_ended');
   });
 
-  test('T14: a narrower scope is for that access token alone, a wider one is refused', async () => {
+  test('a narrower scope is for that access token alone, a wider one is refused', async () => {
     const pair = await issueFor(product, user.id, { scope: 'openid email' });
     const wider = await world.post('/v1/tokens/refresh', {
       refresh_token: pair.refresh_token,

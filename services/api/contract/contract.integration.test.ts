@@ -70,7 +70,7 @@ describe('the route table is the contract', () => {
     expect(documented).toEqual(expect.arrayContaining(CONTRACT));
   });
 
-  test('A4: every documented operation is served: none answers 404 for its route or 405', async () => {
+  test('every documented operation is served: none answers 404 for its route or 405', async () => {
     // A stream does not end by itself; its own test reads it.
     const finite = operations.filter(({ responses }) => !responses[200]?.content?.['text/event-stream']);
     expect(finite.length).toBeGreaterThanOrEqual(operations.length - 2);
@@ -81,7 +81,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('A4: what is not documented is not served: Better Auth answers only under the documented names', async () => {
+  test('what is not documented is not served: Better Auth answers only under the documented names', async () => {
     const documented = (target: string): boolean =>
       operations.some(({ path }) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target));
     const foreign = [
@@ -109,7 +109,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('A3: every operation that wants a credential answers 401 without one, with a challenge and no error in it', async () => {
+  test('every operation that wants a credential answers 401 without one, with a challenge and no error in it', async () => {
     const guarded = operations.filter(needsCredential);
     expect(guarded.length).toBeGreaterThanOrEqual(10);
     for (const operation of guarded) {
@@ -122,7 +122,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('A3: a bearer token that is none answers 401 invalid_token at every operation that takes bearer tokens', async () => {
+  test('a bearer token that is none answers 401 invalid_token at every operation that takes bearer tokens', async () => {
     const guarded = operations.filter((each) => needsCredential(each) && each.security.some((way) => 'bearer' in way));
     expect(guarded.length).toBeGreaterThanOrEqual(8);
     for (const operation of guarded) {
@@ -179,7 +179,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('T10: GET at a token endpoint is 405, in the form of errors that OAuth has', async () => {
+  test('GET at a token endpoint is 405, in the form of errors that OAuth has', async () => {
     for (const path of ['/oauth2/revoke', '/oauth2/token', '/oauth2/introspect']) {
       const answer = await send(product.api, 'GET', path);
       expectProblem(answer, 405, 'method_not_allowed');
@@ -190,7 +190,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('T15, RFC 9700 §4.3: a token in the address is refused', async () => {
+  test('RFC 9700 §4.3: a token in the address is refused', async () => {
     const paths = operations.filter(({ path, method }) => method === 'POST' && /^\/(v1\/tokens|oauth2)/.test(path));
     for (const operation of paths)
       for (const name of ['access_token', 'token', 'refresh_token']) {

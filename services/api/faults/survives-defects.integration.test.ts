@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-test('L5 a promise that nobody catches is logged without its words, and the process replaced', async () => {
+test('a promise that nobody catches is logged without its words, and the process replaced', async () => {
   const before = product.apiPid();
   await evaluateInside(product, `setTimeout(() => { Promise.reject(new Error('words of a stranger')); }, 0); 1`);
   await eventually('another process', () => {

@@ -132,7 +132,7 @@ async function eventsUnderTraces(): Promise<Map<string, string>> {
   return asked;
 }
 
-test('T11: FLUSHALL revives nothing and stops nothing', async () => {
+test('FLUSHALL revives nothing and stops nothing', async () => {
   const { dead, living } = await livesAndDeaths();
   const redis = new Redis(product.credentials.redis_url);
   const before = await redis.dbsize();

@@ -53,7 +53,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** T1 and T11: refused everywhere within a second, as a rule; and in no case, on a busy machine, after six. */
+/** Every copy refuses within a second; on a busy machine within six. */
 const REFUSED_MS = 1_000;
 const REFUSED_BUSY_MS = 6_000;
 
@@ -147,10 +147,10 @@ describe('started at once on an empty database', () => {
   );
 });
 
-describe('T2: parallel refreshes of one token over two copies', () => {
+describe('parallel refreshes of one token over two copies', () => {
   const copies = () => [one, two] as const;
 
-  test('sixty: one rotation, one successor for all, no 5xx, no kill; the successor works, and the old tokens are caught and end the login within a second (T1)', async () => {
+  test('sixty: one rotation, one successor for all, no 5xx, no kill; the successor works, and the old tokens are caught and end the login within a second', async () => {
     const times: number[] = [];
     for (let round = 0; round < 5; round += 1) {
       const pair = await issueFor(one, user.id);
@@ -282,7 +282,7 @@ test('guessing at a known family id moves nothing: no query finds it, no kill, n
 });
 
 describe('what ends at one copy has ended at the other', () => {
-  test('T11: a revoked token, session, user and client: refused by every copy within a second', async () => {
+  test('a revoked token, session, user and client: refused by every copy within a second', async () => {
     const person = await signUp(one);
     const times: number[] = [];
     for (let round = 0; round < 5; round += 1) {
@@ -298,7 +298,7 @@ describe('what ends at one copy has ended at the other', () => {
     expectProblem(await refresh(one, other.refresh_token), 401, 'session_ended');
   });
 
-  test('U7: a session signed out here has no cookie, token or refresh token there', async () => {
+  test('a session signed out here has no cookie, token or refresh token there', async () => {
     const person = await signIn(one, one.credentials.user);
     expect((await send(two.api, 'GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
     const answer = await send(one.api, 'POST', '/api/auth/signout', {

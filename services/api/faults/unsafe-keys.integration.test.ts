@@ -16,7 +16,7 @@ afterAll(() => world?.close());
 
 const readyz = (): Promise<Received> => send(copy.url, 'GET', '/readyz');
 
-test('J17: with an RSA key below 2048 bits in the ring a running copy is not ready and signs nothing, and a start ends', async () => {
+test('with an RSA key below 2048 bits in the ring a running copy is not ready and signs nothing, and a start ends', async () => {
   const client = await world.newClient(['tokens:issue']);
   const issue = async (): Promise<Received> =>
     send(copy.url, 'POST', '/v1/tokens', {

@@ -45,7 +45,7 @@ function shownForm(session = '') {
   return { token: first.token, page, cookie: session === '' ? page : `${page}; session=${session}` };
 }
 
-describe('a form (A8)', () => {
+describe('a form', () => {
   test('sent from the page that this browser was shown is our own', () => {
     const { token, cookie } = shownForm();
     expect(isOwnForm(ports, requestWith({ cookie }), token)).toBe(true);

@@ -88,7 +88,7 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
 }
 
 describe('login and consent', () => {
-  test('T5 T7 W1 an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
+  test('an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
     const visit = await world.visit();
     const withScript = await journey(visit, expectReadable);
     expect(visit.complaints).toEqual([]);
@@ -100,7 +100,7 @@ describe('login and consent', () => {
     await Promise.all([visit.context.close(), plain.context.close()]);
   });
 
-  test('W1 consent names client, account, host and each right; markup in a client’s name is text', async () => {
+  test('consent names client, account, host and each right; markup in a client’s name is text', async () => {
     const leaver = await signUp({ api: world.api.url });
     const { page, complaints, context } = await world.visit({}, leaver);
     await page.goto((await authorization()).address);
@@ -143,7 +143,7 @@ describe('login and consent', () => {
     await context.close();
   });
 
-  test('U8 a second factor is asked for on a page of its own; a wrong code says what to do, the right one leads on', async () => {
+  test('a second factor is asked for on a page of its own; a wrong code says what to do, the right one leads on', async () => {
     const { person, uri } = await enrolled(world.api);
     const { page, context, complaints } = await world.visit();
     await page.goto((await authorization()).address);
@@ -163,7 +163,7 @@ describe('login and consent', () => {
 });
 
 describe('passkeys', () => {
-  test('U7 a passkey made in the browser signs in on the page, with no password, and the client gets its code', async () => {
+  test('a passkey made in the browser signs in on the page, with no password, and the client gets its code', async () => {
     const own = await signUp({ api: world.api.url });
     const { page, context, complaints } = await world.visit({}, own);
     await addAuthenticator(page);
@@ -197,7 +197,7 @@ describe('passkeys', () => {
         response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
       }),
     ],
-  ])('U6 what is no passkey of ours is refused on the page, in words: %s', async (_name, response) => {
+  ])('what is no passkey of ours is refused on the page, in words: %s', async (_name, response) => {
     const browser = openBrowser(world.api.url, PAGES_ORIGIN);
     const login = await browser.open('/login');
     const form = { ...login, text: login.text.replace('action="/login"', 'action="/login/passkey"') };
@@ -208,7 +208,7 @@ describe('passkeys', () => {
 });
 
 describe('devices', () => {
-  test('T6 the code of a device is typed, compared and allowed; an unknown one says what to do', async () => {
+  test('the code of a device is typed, compared and allowed; an unknown one says what to do', async () => {
     const as = await discover();
     const asked = await oauth.deviceAuthorizationRequest(
       as,
@@ -241,7 +241,7 @@ describe('devices', () => {
 });
 
 describe('a foreign page', () => {
-  test('W1 frames no page of ours', async () => {
+  test('frames no page of ours', async () => {
     const { page, context, complaints } = await world.visit();
     const { address } = await authorization();
     world.serve(
@@ -256,7 +256,7 @@ describe('a foreign page', () => {
     await context.close();
   });
 
-  test('U9 neither signs anybody in nor decides for them: forms of another site are refused, and nothing changes', async () => {
+  test('neither signs anybody in nor decides for them: forms of another site are refused, and nothing changes', async () => {
     const { page, context } = await world.visit({}, user);
     await page.goto('/login?next=/device');
     const token = await page.locator('input[name=form_token]').inputValue();

@@ -18,17 +18,17 @@ declare module 'fastify' {
  */
 export type AuthenticationMiddleware = {
   /**
-   * Lets in a caller with a valid token, session or client secret; 401 otherwise (A-MWA-01). An API key is refused (403):
+   * Lets in a caller with a valid token, session or client secret; 401 otherwise. An API key is refused (403):
    * its limit, and the signature of a key that has a public key, are checked by our own routes alone.
    */
   readonly authenticateRequest: preHandlerAsyncHookHandler;
-  /** Lets in people with this role, and administrators; 403 otherwise (A-MWA-02). */
+  /** Lets in people with this role, and administrators; 403 otherwise. */
   requireRole(role: string): preHandlerAsyncHookHandler;
-  /** Lets in whoever may do this, `resource:action`; 403 otherwise (A-MWA-03). */
+  /** Lets in whoever may do this, `resource:action`; 403 otherwise. */
   requirePermission(permission: string): preHandlerAsyncHookHandler;
-  /** Whether a write by cookie comes from a page that may send it (A-MWA-04). Never throws. */
+  /** Whether a write by cookie comes from a page that may send it. Never throws. */
   validateCSRFToken(request: FastifyRequest): boolean;
-  /** The bearer token of a request, or null; never throws (A-MWA-06). */
+  /** The bearer token of a request, or null; never throws. */
   extractTokenFromRequest(request: FastifyRequest): string | null;
 };
 

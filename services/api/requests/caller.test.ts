@@ -121,14 +121,14 @@ describe('who calls', () => {
     );
   });
 
-  test('U9 a write by cookie from a foreign page is refused, a read is not', async () => {
+  test('a write by cookie from a foreign page is refused, a read is not', async () => {
     csrf = false;
     expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }))).toBe('origin_refused');
     expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }, undefined, 'GET'))).toBe('user');
     csrf = true;
   });
 
-  test('B-MWA-13 a known caller without the permission is 403', async () => {
+  test('a known caller without the permission is 403', async () => {
     expect(await codeOf(resolve({ ...everything, permission: 'keys:read' }, { authorization: basic }))).toBe('client');
     expect(await codeOf(resolve({ ...everything, permission: 'keys:manage' }, { authorization: basic }))).toBe(
       'permission_missing',

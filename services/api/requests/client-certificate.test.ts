@@ -21,21 +21,21 @@ async function known(
   return answer.json<{ certificate: unknown }>().certificate;
 }
 
-test('M1: a trusted proxy names the certificate of the connection it speaks for', async () => {
+test('a trusted proxy names the certificate of the connection it speaks for', async () => {
   expect(await known(PROXY, { ...shown, ...forwarded })).toBe(CERTIFICATE.thumbprint);
   expect(await known(PROXY, forwarded)).toBe('none');
   expect(await known(PROXY, { ...forwarded, 'client-cert': '' })).toBe('none');
   expect(await known(PROXY, { ...forwarded, 'client-cert': 'x' })).toBeNull();
 });
 
-test('M1: from anybody else the header is ignored, whatever else it sends', async () => {
+test('from anybody else the header is ignored, whatever else it sends', async () => {
   for (const headers of [shown, { ...shown, ...forwarded }, { ...shown, 'x-forwarded-for': PROXY }])
     expect(await known('203.0.113.7', headers)).toBe('none');
   expect(await known(PROXY, shown), 'speaks for nobody').toBe('none');
   expect(await known(PROXY, { ...shown, ...forwarded }, { trustProxy: false })).toBe('none');
 });
 
-test('M1: a header is read that was set, and no other', async () => {
+test('a header is read that was set, and no other', async () => {
   expect(await known(PROXY, { ...shown, ...forwarded }, { header: 'x-client-cert' })).toBe('none');
   const app = Fastify();
   readCertificates(app, undefined);

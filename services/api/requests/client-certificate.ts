@@ -16,7 +16,7 @@ const isFromProxy = ({ ips = [] }: FastifyRequest): boolean => ips.length > 1;
 
 /**
  * Reads the client certificate of a request (RFC 8705) from this header, when it is asked for and not before. From
- * anybody but a trusted proxy the header is somebody's claim, and counts for nothing (M1).
+ * anybody but a trusted proxy the header is somebody's claim, and counts for nothing.
  */
 export function readCertificates(app: FastifyInstance, header: string | undefined): void {
   app.decorateRequest('certificate', {

@@ -14,7 +14,7 @@ export type SentCredential =
   | { readonly kind: 'malformed' };
 
 /**
- * The bearer token of a request, or null: never throws (A-MWA-06, RFC 6750 §2.1).
+ * The bearer token of a request, or null: never throws (RFC 6750 §2.1).
  * Tokens in query or body are not read.
  */
 export function extractTokenFromRequest(request: { readonly headers: IncomingHttpHeaders }): string | null {

@@ -86,7 +86,7 @@ async function routes(): Promise<[method: string, path: string][]> {
 }
 
 describe('every route', () => {
-  test('A-MWA-07: of the whole route table none is unlimited, and each answer says its limit', async () => {
+  test('of the whole route table none is unlimited, and each answer says its limit', async () => {
     const unlimited: string[] = [];
     for (const [method, path] of await routes()) {
       const address = anyAddress();
@@ -112,7 +112,7 @@ describe('every route', () => {
     expectOAuthError(answers.at(-1)!, 429, 'temporarily_unavailable', 'rate_limited');
   });
 
-  test('A5: a batch counts by its items: it is no way round a limit', async () => {
+  test('a batch counts by its items: it is no way round a limit', async () => {
     const batch = (address: string, count: number) =>
       from(address, api, 'POST', '/v1/tokens/validate-batch', { json: { tokens: Array(count).fill('rubbish') } });
     const address = anyAddress();
@@ -131,14 +131,14 @@ describe('every route', () => {
   });
 });
 
-describe('each level trips alone (C-MWA-09)', () => {
+describe('each level trips alone', () => {
   test('address: one is held, the next is not', async () => {
     const address = anyAddress();
     expect((await times(5, () => from(address, api, 'GET', '/docs'))).map(refusedBy).at(-1)).toBe('address');
     expect(refusedBy(await from(anyAddress(), api, 'GET', '/docs'))).toBeUndefined();
   });
 
-  test('class: D-MWA-17 a flood of sign-ins from one address is refused, other requests of it are not', async () => {
+  test('class: a flood of sign-ins from one address is refused, other requests of it are not', async () => {
     const address = anyAddress();
     const flood = () => from(address, api, 'POST', '/api/auth/sign-in/email', { json: {} });
     expect((await times(3, flood)).map(refusedBy)).toEqual([undefined, undefined, 'credential']);
@@ -236,7 +236,7 @@ test('limits:bypass passes a used-up limit, and the audit log has it once a minu
   expect(rows[0].detail).toEqual({ limit: 'client', route_class: 'read' });
 });
 
-test('C-MWA-09: another id in the path is the same limit, and each request waits for its check where that is measured', async () => {
+test('another id in the path is the same limit, and each request waits for its check where that is measured', async () => {
   const measured = (stage: string): number =>
     Number(
       new RegExp(`^sallyport_rate_limit_check_seconds_count{stage="${stage}"} (\\d+)`, 'm').exec(exposition())?.[1] ??

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-test('U5 an open event stream is no use of a session of two factors, and ends with the hour it may rest', async () => {
+test('an open event stream is no use of a session of two factors, and ends with the hour it may rest', async () => {
   const user = await newSignedIn(api);
   const { id, sessionId, cookie } = user;
   await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);

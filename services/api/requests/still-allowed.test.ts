@@ -38,7 +38,7 @@ test('whether it may go on is told by nobody who cannot: the refusal is passed o
   await expect(allowedBy({ bearer })(asked(token))).rejects.toMatchObject({ code: 'store_unavailable' });
 });
 
-test('U5 asking is no use of a session: it goes on resting', async () => {
+test('asking is no use of a session: it goes on resting', async () => {
   const uses: (boolean | undefined)[] = [];
   const session: Authenticators['session'] = async (_request, _context, isUse) => {
     uses.push(isUse);

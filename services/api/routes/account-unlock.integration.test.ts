@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-describe('C-CRD-04 an account that wrong passwords have locked', () => {
+describe('an account that wrong passwords have locked', () => {
   /** As after five wrong passwords; each of them costs a hash. */
   const lock = async (email: string): Promise<void> => {
     const key = accountKeyOf(world.open.ports, email);
@@ -20,7 +20,7 @@ describe('C-CRD-04 an account that wrong passwords have locked', () => {
     );
   };
 
-  test('U4 is let in again by a mailed code, which counts once of twenty at once and opens no session', async () => {
+  test('is let in again by a mailed code, which counts once of twenty at once and opens no session', async () => {
     const user = await world.person();
     await lock(user.email);
     const { email, password } = user;
@@ -42,7 +42,7 @@ describe('C-CRD-04 an account that wrong passwords have locked', () => {
     await signIn(at(world.open), user);
   });
 
-  test('U6 the mail is asked for alike by known, unknown and disabled; only who has an account is sent one', async () => {
+  test('the mail is asked for alike by known, unknown and disabled; only who has an account is sent one', async () => {
     const [known, disabled, unknown] = [await world.person(), await world.person(), newEmail()];
     for (const email of [known.email, disabled.email, unknown]) await lock(email);
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);

@@ -24,7 +24,7 @@ describe('an address that must be proved first', () => {
   const ask = (email: string, password = newPassword()): Promise<Received> =>
     world.post('signup', { email, password, name: 'Ada' }, {}, world.strict);
 
-  test('U6 sign-up answers alike for a new and a known address, with no session; a mail tells them apart', async () => {
+  test('sign-up answers alike for a new and a known address, with no session; a mail tells them apart', async () => {
     const known = await world.person();
     await world.post('verify-email', { token: await world.codeFor(known.email) }, ownPage(known));
     const fresh = newEmail();
@@ -37,7 +37,7 @@ describe('an address that must be proved first', () => {
     expect(await world.newest(known.email)).toMatchObject({ subject: 'You have an account already' });
   });
 
-  test('C-USR-08 the account begins with the proof, and signs in with the password that came with it', async () => {
+  test('the account begins with the proof, and signs in with the password that came with it', async () => {
     const [email, password] = [newEmail(), newPassword()];
     await ask(email, password);
     expect(await world.post('signin', { email, password }, {}, world.strict)).toMatchObject({ status: 401 });
@@ -51,7 +51,7 @@ describe('an address that must be proved first', () => {
     expect(rows).toEqual([{ name: 'Ada', emailVerified: expect.any(Date) }]);
   });
 
-  test('U8 twenty redemptions at once of one code: one success; a used code is refused and recorded', async () => {
+  test('twenty redemptions at once of one code: one success; a used code is refused and recorded', async () => {
     const email = newEmail();
     await ask(email);
     const json = { token: await world.codeFor(email), password: newPassword() };
@@ -196,7 +196,7 @@ describe('mails', () => {
     expect(mail?.raw).not.toContain('evil.test');
   });
 
-  test('U8 a code by which its reader chooses a password lives ten minutes, as does the way between two factors', async () => {
+  test('a code by which its reader chooses a password lives ten minutes, as does the way between two factors', async () => {
     const [user, signedUp, other] = [await world.person(), newEmail(), newEmail()];
     await world.post('signup', { email: signedUp, password: newPassword() }, {}, world.strict);
     await world.post('change-email', { new_email: other }, ownPage(user));

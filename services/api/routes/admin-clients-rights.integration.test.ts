@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 describe('clients', () => {
-  test('API5: no client gets rights that its maker lacks, and nobody takes over a stronger one', async () => {
+  test('no client gets rights that its maker lacks, and nobody takes over a stronger one', async () => {
     const permissions = ['clients:manage', 'tokens:read'];
     await world.byAdmin('POST', '/v1/admin/roles', { name: 'client-keeper', description: 'x', permissions, reason });
     const keeper = world.as((await newPerson(world.copy, ['client-keeper'])).bearer);
@@ -40,7 +40,7 @@ describe('clients', () => {
     );
   });
 
-  test('API5: who may begin logins for anyone may do what those may: nobody makes or changes such a client beyond themselves', async () => {
+  test('who may begin logins for anyone may do what those may: nobody makes or changes such a client beyond themselves', async () => {
     const permissions = ['clients:manage', 'tokens:issue', 'tokens:read'];
     await world.byAdmin('POST', '/v1/admin/roles', { name: 'issuer-keeper', description: 'x', permissions, reason });
     const keeper = world.as((await newPerson(world.copy, ['issuer-keeper'])).bearer);
@@ -67,7 +67,7 @@ describe('clients', () => {
       'are never asked about',
       `WITH person AS (SELECT $2::text) UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1`,
     ],
-  ])('API5: nobody comes into what people %s without the rights that they let the client have', async (_, sql) => {
+  ])('nobody comes into what people %s without the rights that they let the client have', async (_, sql) => {
     const role = `keeper-${randomUUID()}`;
     const permissions = ['clients:manage'];
     await world.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });

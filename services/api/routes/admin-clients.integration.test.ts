@@ -68,7 +68,7 @@ describe('clients', () => {
     ]);
   });
 
-  test('T4: where people go after signing out is judged as where they go after signing in, and kept until it is changed', async () => {
+  test('where people go after signing out is judged as where they go after signing in, and kept until it is changed', async () => {
     const uris = ['https://reports.example/bye'];
     const { body: client } = await world.register({ post_logout_redirect_uris: uris });
     const path = `/v1/admin/clients/${client.client_id}`;
@@ -87,7 +87,7 @@ describe('clients', () => {
     expect([await kept(), world.copy.ports.access.client(client.client_id)?.postLogoutRedirectUris]).toEqual([[], []]);
   });
 
-  test('T12: its tokens are for the installation, or for the audiences listed for it', async () => {
+  test('its tokens are for the installation, or for the audiences listed for it', async () => {
     const { body: client } = await world.register({ audiences: ['https://tasks.example'] });
     const audienceOf = async (form: Record<string, string>) => {
       const answer = await world.tokenBy(client, form);

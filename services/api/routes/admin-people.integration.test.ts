@@ -90,7 +90,7 @@ describe('accounts', () => {
     expectProblem(await world.byAdmin('GET', '/v1/admin/users/nobody'), 404, 'user_unknown');
   });
 
-  test('C-CRD-05 whoever helps its owner sees locks, wrong passwords, factors and times of an account', async () => {
+  test('whoever helps its owner sees locks, wrong passwords, factors and times of an account', async () => {
     const { id, email } = await newPerson(world.copy);
     const shown = async (): Promise<Json> => (await world.byAdmin('GET', `/v1/admin/users/${id}`)).body;
     const key = accountKeyOf(world.copy.ports, email);
@@ -122,7 +122,7 @@ describe('accounts', () => {
     expect(JSON.stringify(whole)).not.toMatch(/SECRET-ONE|CODES|PUBLIC|DIGEST|account:/);
   });
 
-  test('U7: disabling ends sessions, refresh and access tokens; enabling revives none; both say why', async () => {
+  test('disabling ends sessions, refresh and access tokens; enabling revives none; both say why', async () => {
     const person = await newPerson(world.copy);
     const path = `/v1/admin/users/${person.id}`;
     const disabled = await world.byAdmin('POST', `${path}/disable`, { reason });
@@ -147,7 +147,7 @@ describe('accounts', () => {
     expectProblem(await world.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=x`), 404, 'user_unknown');
   });
 
-  test('C-USR-08: a role given is in the next token and ends nothing; one taken away ends the tokens there are', async () => {
+  test('a role given is in the next token and ends nothing; one taken away ends the tokens there are', async () => {
     const person = await newPerson(world.copy);
     const path = `/v1/admin/users/${person.id}/roles/operator`;
     expect((await world.byAdmin('PUT', path, { reason })).body.roles).toEqual(['operator', 'user']);
@@ -179,7 +179,7 @@ describe('accounts', () => {
     expect((await asks()).status).toBe(200);
   });
 
-  test('API5: whoever manages accounts gives no role and rules no account above their own', async () => {
+  test('whoever manages accounts gives no role and rules no account above their own', async () => {
     await world.byAdmin('POST', '/v1/admin/roles', {
       name: 'user-keeper',
       description: 'x',
@@ -201,7 +201,7 @@ describe('accounts', () => {
     expect(await verdict(world.admin.bearer)).toBe('active');
   });
 
-  test('a login that is not fresh may look, and must prove itself before it changes anything (U8)', async () => {
+  test('a login that is not fresh may look, and must prove itself before it changes anything', async () => {
     const stale = await pairOf(world.copy, world.admin, Math.floor(Date.now() / 1_000) - 3_600);
     expect((await world.as(stale.bearer)('GET', '/v1/admin/users')).status).toBe(200);
     const answer = await world.as(stale.bearer)('POST', `/v1/admin/users/${world.admin.id}/enable`, {

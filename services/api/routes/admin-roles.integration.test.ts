@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 describe('roles', () => {
-  test('C-DAT-08: the starting roles are there, a page at a time, and two of them are built in', async () => {
+  test('the starting roles are there, a page at a time, and two of them are built in', async () => {
     const first = (await world.byAdmin('GET', '/v1/admin/roles?limit=4')).body;
     const rest = (await world.byAdmin('GET', `/v1/admin/roles?limit=4&cursor=${first.next}`)).body;
     const roles = [...first.roles, ...rest.roles];
@@ -31,7 +31,7 @@ describe('roles', () => {
     expect(managers.map(({ name }: { name: string }) => name)).toEqual(['admin', 'operator']);
   });
 
-  test('C-MWA-10: a right given is in the next token; one taken away is refused by both copies, from tokens there are too', async () => {
+  test('a right given is in the next token; one taken away is refused by both copies, from tokens there are too', async () => {
     const name = 'support-desk';
     const made = await world.byAdmin('POST', '/v1/admin/roles', {
       name,
@@ -88,7 +88,7 @@ describe('roles', () => {
     for (const { bearer } of people) expect(await verdictOn({ api: world.copy.url }, bearer)).toBe('revoked');
   });
 
-  test('API5: nobody makes a role stronger than themselves or takes from a stronger one, and the built-in ones stay as they are', async () => {
+  test('nobody makes a role stronger than themselves or takes from a stronger one, and the built-in ones stay as they are', async () => {
     await world.byAdmin('POST', '/v1/admin/roles', {
       name: 'role-maker',
       description: 'x',
@@ -101,7 +101,7 @@ describe('roles', () => {
     const refused = await maker('POST', '/v1/admin/roles', { json: strong });
     expectProblem(refused, 403, 'rights_exceeded');
     expect(refused.body.detail).toBe('You do not have keys:manage.');
-    // L1: as an event, of which there is one for whoever tries again within a minute.
+    // As an event, of which there is one for whoever tries again within a minute.
     const told = await world.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused' AND actor_id = $1`,
       [person.id],
@@ -170,12 +170,12 @@ describe('roles', () => {
     ],
     ['a name with a space', 'POST', '/v1/admin/roles', { name: 'a b', description: 'x', permissions: [], reason }],
     [
-      'an unknown member (A2)',
+      'an unknown member',
       'POST',
       '/v1/admin/roles',
       { name: 'x', description: 'x', permissions: [], reason, built_in: true },
     ],
-    ['a page too long (A5)', 'GET', '/v1/admin/roles?limit=101', undefined],
+    ['a page too long', 'GET', '/v1/admin/roles?limit=101', undefined],
     ['a deletion without a reason', 'DELETE', '/v1/admin/roles/auditor', undefined],
   ])('%s is 400', async (_, method, path, body) => {
     expectProblem(await world.byAdmin(method, path, body), 400, 'request_invalid');

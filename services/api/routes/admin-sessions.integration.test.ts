@@ -73,7 +73,7 @@ describe('sessions', () => {
     );
   });
 
-  test('one’s own are listed and ended; somebody else’s is not there (A1)', async () => {
+  test('one’s own are listed and ended; somebody else’s is not there', async () => {
     const person = await newPerson(world.copy);
     const stranger = await newPerson(world.copy, ['operator']);
     const { body } = await world.as(person.bearer)('GET', '/v1/sessions');
@@ -101,7 +101,7 @@ describe('sessions', () => {
     expectProblem(await world.as(bearer)('DELETE', `/v1/sessions/${person.sessionId}`), 403, 'permission_missing');
   });
 
-  test('U9: the cookie may write from pages of our own alone', async () => {
+  test('the cookie may write from pages of our own alone', async () => {
     const login = await newSignedIn(world.copy);
     await world.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
     const victim = await newPerson(world.copy);

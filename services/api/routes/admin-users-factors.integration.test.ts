@@ -93,7 +93,7 @@ describe('a lost second factor', () => {
     expect((await signIn(user)).status).toBe(200);
   });
 
-  test('API5, U8 only by a fresh login of somebody who may manage accounts and has every right of the owner', async () => {
+  test('only by a fresh login of somebody who may manage accounts and has every right of the owner', async () => {
     const user = await enrolled(copy);
     await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.userId]);
     const json = { name: 'desk', description: 'x', permissions: ['users:manage', 'users:read'], reason: 'test' };

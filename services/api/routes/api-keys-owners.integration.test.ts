@@ -34,7 +34,7 @@ async function givenToken({ id: userId, sessionId }: Person, scopes: readonly st
 }
 
 describe('whose keys', () => {
-  test('somebody else’s key is unknown, to read, rotate and revoke (A1)', async () => {
+  test('somebody else’s key is unknown, to read, rotate and revoke', async () => {
     const [one, two] = await Promise.all([world.newUser(), world.newUser()]);
     const { id } = await world.makeKey({ bearer: one.bearer });
     const tries = await Promise.all([
@@ -46,7 +46,7 @@ describe('whose keys', () => {
     expect((await world.own(one))[0]?.state).toBe('live');
   });
 
-  test('API5: a token given to another client makes, lists, rotates and ends no keys of its user', async () => {
+  test('a token given to another client makes, lists, rotates and ends no keys of its user', async () => {
     const user = await world.newUser('operator');
     const { id, secret } = await world.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     const bearer = await givenToken(user, ['openid', 'keys:read']);
@@ -64,7 +64,7 @@ describe('whose keys', () => {
     expect((await world.listWith(secret)).status).toBe(200);
   });
 
-  test('API5: nobody rotates a key that may do more than they may by now, neither its user nor its client', async () => {
+  test('nobody rotates a key that may do more than they may by now, neither its user nor its client', async () => {
     const user = await world.newUser('operator');
     const ofUser = await world.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     await world.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofUser.id]);
@@ -80,7 +80,7 @@ describe('whose keys', () => {
     }
   });
 
-  test('U7 a login that is ended while it makes a key makes none, by its session and by its token', async () => {
+  test('a login that is ended while it makes a key makes none, by its session and by its token', async () => {
     for (const end of [
       'SELECT user_every_login_end($1)',
       'DELETE FROM sessions WHERE "userId" = $1',
@@ -95,7 +95,7 @@ describe('whose keys', () => {
     }
   });
 
-  test('U7 and it gives no key a new secret', async () => {
+  test('and it gives no key a new secret', async () => {
     for (const end of ['SELECT user_every_login_end($1)', 'DELETE FROM sessions WHERE "userId" = $1']) {
       const user = await world.newUser();
       const { id } = await world.makeKey({ bearer: user.bearer });
@@ -164,7 +164,7 @@ describe('whose keys', () => {
     expect(more).toMatchObject({ status: 409, body: { code: 'api_key_too_many' } });
   });
 
-  test('API4 keys that end at once count for a day: nobody makes rows without end', async () => {
+  test('keys that end at once count for a day: nobody makes rows without end', async () => {
     const client = await world.newClient([]);
     await world.rows(
       `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute,

@@ -154,7 +154,7 @@ describe('the end of a key', () => {
 });
 
 describe('memory', () => {
-  test('API4 forgets keys that have expired, and reads none that have', async () => {
+  test('forgets keys that have expired, and reads none that have', async () => {
     const time = { passedMs: 0 };
     const clock = { now: () => Date.now() + time.passedMs, monotonic: () => performance.now() + time.passedMs };
     const directory = createApiKeyDirectory({ sql: world.api.ports.sql, clock }, 1_000);

@@ -175,7 +175,7 @@ describe('the offline verifier on the running log', () => {
   const tamper = (statement: string): Promise<unknown> =>
     queryRows(world.databaseUrl, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
 
-  test('V1: names the entry that a superuser edited', async () => {
+  test('names the entry that a superuser edited', async () => {
     const edit = (from: string, to: string): string =>
       `UPDATE audit_events SET leaf = decode(replace(encode(leaf, 'escape'), '"n":${from}', '"n":${to}'), 'escape') WHERE seq = ${FIRST_SIZE + 100}`;
     await tamper(edit('700', '701'));
@@ -185,7 +185,7 @@ describe('the offline verifier on the running log', () => {
     expect((await verify(address())).code).toBe(0);
   });
 
-  test('V3: names the entries that a superuser swapped', async () => {
+  test('names the entries that a superuser swapped', async () => {
     const swap = `UPDATE audit_events e SET leaf = o.leaf FROM audit_events o
       WHERE (e.seq, o.seq) IN ((${FIRST_SIZE + 7}, ${FIRST_SIZE + 290}), (${FIRST_SIZE + 290}, ${FIRST_SIZE + 7}))`;
     await tamper(swap);
@@ -197,7 +197,7 @@ describe('the offline verifier on the running log', () => {
     );
   });
 
-  test('V12: names the tile whose bit was flipped', async () => {
+  test('names the tile whose bit was flipped', async () => {
     const flip = `UPDATE audit_tiles SET hashes = set_bit(hashes, 77, 1 - get_bit(hashes, 77)) WHERE origin = '${SECOND}' AND level = 0 AND n = 1`;
     await tamper(flip);
     const { code, report } = await verify(address());
@@ -205,7 +205,7 @@ describe('the offline verifier on the running log', () => {
     expect([code, report.logs[0].faults]).toMatchObject([1, [{ code: 'tile_wrong', file: 'tile/0/001.p/44' }]]);
   });
 
-  test('V2: a log whose tail was cut off, and that is signed again, is shorter than it was seen', async () => {
+  test('a log whose tail was cut off, and that is signed again, is shorter than it was seen', async () => {
     const note = (await world.get('/v1/audit/log/checkpoint', null)).text;
     await tamper(`DELETE FROM audit_checkpoints WHERE origin = '${SECOND}'`);
     const { checkpoint } = await signedHead(SECOND, 280);

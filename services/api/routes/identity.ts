@@ -20,7 +20,7 @@ export type IdentityRoutesDeps = PeoplePorts;
 const withCookies = (status: number, { body, setCookie }: { body: object; setCookie: readonly string[] }): Answer =>
   answer(status, body, { 'set-cookie': setCookie });
 
-/** People and sessions under our names and Better Auth's own (D-API-10); nothing else of Better Auth is reachable. */
+/** People and sessions under our names and Better Auth's own; nothing else of Better Auth is reachable. */
 export function identityRoutes(
   routes: RouteContext,
   deps: IdentityRoutesDeps,

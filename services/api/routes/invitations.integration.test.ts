@@ -31,7 +31,7 @@ describe('an account that an administrator makes', () => {
   const rolesOf = async (id: string) =>
     ((await world.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
 
-  test('U8 has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
+  test('has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
     const email = newEmail();
     const made = await invite({ email: email.toUpperCase(), name: 'Grace', roles: ['compliance'] });
     expect(made).toMatchObject({

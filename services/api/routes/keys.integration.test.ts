@@ -36,7 +36,7 @@ const auditTypes = (kid: string): Promise<unknown[]> =>
   world.rows('SELECT type, actor_kind, actor_id FROM audit_outbox WHERE target_id = $1 ORDER BY id', [kid]);
 
 describe('the key set', () => {
-  test('is public, cacheable, tagged, and has no private or symmetric member (D-KEY-05)', async () => {
+  test('is public, cacheable, tagged, and has no private or symmetric member', async () => {
     const answer = await get('/.well-known/jwks.json');
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -58,7 +58,7 @@ describe('the key set', () => {
     }
   });
 
-  test('verifies tokens of this API with jose alone (RS256 by default, D-KEY-08)', async () => {
+  test('verifies tokens of this API with jose alone (RS256 by default)', async () => {
     const keySet = createLocalJWKSet((await get('/.well-known/jwks.json')).body);
     const { protectedHeader } = await jwtVerify(await tokenOfOperator(api), keySet, { issuer: API_URL, typ: 'at+jwt' });
     expect(protectedHeader.alg).toBe('RS256');
@@ -135,7 +135,7 @@ describe('operating', () => {
 
 describe('discovery', () => {
   test.each(['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'])(
-    '%s names its issuer byte for byte and only what can be called (T8)',
+    '%s names its issuer byte for byte and only what can be called',
     async (path) => {
       const { status, body, headers } = await get(path);
       expect(status).toBe(200);
@@ -166,7 +166,7 @@ describe('discovery', () => {
     expect(body.subject_types_supported).toEqual(['public']);
   });
 
-  test('a 401 points to the document whose resource equals the URL used (R1, RFC 9728 §3.3, §5.1)', async () => {
+  test('a 401 points to the document whose resource equals the URL used (RFC 9728 §3.3, §5.1)', async () => {
     const { status, headers } = await get('/v1/tokens/some-id', { bearer: 'nonsense' });
     expect(status).toBe(401);
     const challenge = headers.get('www-authenticate') ?? '';

@@ -16,7 +16,7 @@ afterAll(() => world?.close());
 const errorAt = (shown: Shown) => Object.fromEntries(shown.leftFor?.searchParams ?? []);
 
 describe('the authorization endpoint', () => {
-  test('T4: an address that is not registered gets an error page, never a redirect', async () => {
+  test('an address that is not registered gets an error page, never a redirect', async () => {
     const browser = browserOf(world.api, world.user);
     for (const redirect_uri of [
       `${WEB_REDIRECT}/`,
@@ -34,7 +34,7 @@ describe('the authorization endpoint', () => {
     expect((await browser.open(world.authorizePath({ client_id: 'nobody' }, newVerifier()))).status).toBe(400);
   });
 
-  test('T5, T6, T7: refusals go to the client with the exact iss and its state', async () => {
+  test('refusals go to the client with the exact iss and its state', async () => {
     const browser = browserOf(world.api, world.user);
     for (const [members, error] of [
       [{ response_type: 'token' }, 'unsupported_response_type'],
@@ -152,13 +152,13 @@ describe('the authorization endpoint', () => {
     expect([over.status, over.text.includes('action="/login"')]).toEqual([401, true]);
   });
 
-  test('an address with a control character in it is nobody’s, and no fault (L3)', async () => {
+  test('an address with a control character in it is nobody’s, and no fault', async () => {
     const browser = browserOf(world.api);
     const answer = await browser.submit(await browser.open('/login'), { email: 'a\0b@people.test', password: 'x' });
     expect([answer.status, answer.body.code]).toEqual([400, 'request_invalid']);
   });
 
-  test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused (U9)', async () => {
+  test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused', async () => {
     const browser = browserOf(world.api, world.user);
     const consent = await browser.open(world.authorizePath(world.site, newVerifier(), { prompt: 'consent' }));
     const policy = consent.headers.get('content-security-policy');

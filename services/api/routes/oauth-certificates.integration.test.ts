@@ -61,7 +61,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     return answer.body as { access_token: string; refresh_token: string };
   }
 
-  test('M1: a token bound to one is 401 with another, with none, and with one that nobody vouches for', async () => {
+  test('a token bound to one is 401 with another, with none, and with one that nobody vouches for', async () => {
     const { access_token } = await certifiedPair(app);
     expect((await userInfo(access_token, shown)).status).toBe(200);
     const { 'client-cert': certificate } = shown;
@@ -72,12 +72,12 @@ describe('client certificates (RFC 8705 §3)', () => {
     expect(body.tls_client_certificate_bound_access_tokens).toBe(true);
   });
 
-  test('M1: the header of an untrusted peer binds nothing', async () => {
+  test('the header of an untrusted peer binds nothing', async () => {
     const { body } = await askToken(other, site, { grant_type: 'client_credentials' }, shown);
     expect(decodeJwt(body.access_token).cnf).toBeUndefined();
   });
 
-  test('M1: a login of a public client is refreshed over a connection with its certificate alone, and stays bound', async () => {
+  test('a login of a public client is refreshed over a connection with its certificate alone, and stays bound', async () => {
     const { refresh_token } = await certifiedPair(app);
     const form = { grant_type: 'refresh_token', refresh_token };
     for (const headers of [none, otherShown])
@@ -112,7 +112,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     expectOAuthError(answer, 400, 'invalid_request', 'client_certificate_unreadable');
   });
 
-  test('M1: a client whose every token is bound to one gets none without it, by no grant (RFC 8705 §3.4)', async () => {
+  test('a client whose every token is bound to one gets none without it, by no grant (RFC 8705 §3.4)', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
     const before = await certifiedPair(strict);
     await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
@@ -130,7 +130,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     expect((await askToken(api, strict, codeForm(code, verifier), shown)).status).toBe(200);
   });
 
-  test('M1, D2: where that client proves a key too, its tokens are bound to both, and so are its refreshes', async () => {
+  test('where that client proves a key too, its tokens are bound to both, and so are its refreshes', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
     await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
       strict.client_id,
@@ -189,7 +189,7 @@ describe('client certificates (RFC 8705 §3)', () => {
   });
 
   test.each(['dpop_bound_access_tokens', 'tls_client_certificate_bound_access_tokens'])(
-    'M1, D2: a login of before %s was asked for is over: who stole its refresh token cannot bind it to a key of their own',
+    'a login of before %s was asked for is over: who stole its refresh token cannot bind it to a key of their own',
     async (demand) => {
       const client = await newOAuthClient([api, other], 'none', ['authorization_code', 'refresh_token']);
       const verifier = newVerifier();
@@ -219,7 +219,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     },
   );
 
-  test('M1: validate holds the token against the certificate it is given, introspection tells which it is', async () => {
+  test('validate holds the token against the certificate it is given, introspection tells which it is', async () => {
     const { access_token } = await certifiedPair(app);
     const context = ({ thumbprint }: TestCertificate) => ({ context: { 'x5t#S256': thumbprint } });
     expect(await verdictOn({ api: api.url }, access_token)).toBe('binding_mismatch');

@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
-  test('A5 with names without end one user agrees to twenty new ones a day, and takes no other user’s', async () => {
+  test('with names without end one user agrees to twenty new ones a day, and takes no other user’s', async () => {
     const [flooder, other] = [await newSignedIn(world.open), await newSignedIn(world.open)];
     await world.rows(
       `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
@@ -65,7 +65,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect((await host.askAt(off, world.user)).status).toBe(400);
   });
 
-  test('A5 there is an end to them: twenty of a host, ten thousand of each kind; then whoever comes is told to wait', async () => {
+  test('there is an end to them: twenty of a host, ten thousand of each kind; then whoever comes is told to wait', async () => {
     const port = new URL(host.url).port;
     const fresh = async (at: string) => {
       host.document = { ...host.document, client_id: host.url.replace('client', at) };

@@ -117,7 +117,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       (_request, response) =>
         response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(host.document)),
     ],
-  ])('A6 refused, whatever was read before: %s', async (_what, listener) => {
+  ])('refused, whatever was read before: %s', async (_what, listener) => {
     await expire();
     host.answer = listener;
     const shown = await host.askAt(world.open, world.user);
@@ -138,7 +138,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect([twice.status, host.fetched]).toEqual([400, before]);
   });
 
-  test('A6 an address of the inside is not asked, not even by name; a disabled client is not read again', async () => {
+  test('an address of the inside is not asked, not even by name; a disabled client is not read again', async () => {
     const before = host.fetched;
     for (const inside of [
       host.url,
@@ -155,7 +155,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect(host.fetched).toBe(before);
   });
 
-  test('A5 read again with nothing new it moves no version; at a copy that is full a known one lasts an hour more', async () => {
+  test('read again with nothing new it moves no version; at a copy that is full a known one lasts an hour more', async () => {
     await world.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [host.url]);
     await expire();
     const version = async () => (await world.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;

@@ -89,7 +89,7 @@ describe('an outside client (oauth4webapi)', () => {
 });
 
 describe('codes', () => {
-  test('T3: fifty uses at once give one pair, and the second use ends what the first began', async () => {
+  test('fifty uses at once give one pair, and the second use ends what the first began', async () => {
     const verifier = newVerifier();
     const code = await world.codeFor(world.site, verifier);
     const answers = await Promise.all(Array.from({ length: 50 }, () => world.redeem(code, verifier)));
@@ -124,7 +124,7 @@ describe('codes', () => {
     expect(told).toHaveLength(events.length + 1);
   });
 
-  test('T3: a code lives a minute', async () => {
+  test('a code lives a minute', async () => {
     await world.codeFor(world.site, newVerifier());
     const [row] = await world.rows(
       'SELECT max(extract(epoch FROM expires_at - clock_timestamp())) AS seconds FROM oauth_codes',
@@ -140,7 +140,7 @@ describe('codes', () => {
     });
   });
 
-  test('T5, T13: wrong verifier, redirect_uri or client, none of them: invalid_grant, and the code is still the client’s', async () => {
+  test('wrong verifier, redirect_uri or client, none of them: invalid_grant, and the code is still the client’s', async () => {
     const verifier = newVerifier();
     const code = await world.codeFor(world.site, verifier);
     const other = await world.newSite();
@@ -179,7 +179,7 @@ describe('codes', () => {
     );
   });
 
-  test('an ID token is typed, names its audience and is no access token (J7)', async () => {
+  test('an ID token is typed, names its audience and is no access token', async () => {
     const verifier = newVerifier();
     const { body } = await world.redeem(await world.codeFor(world.site, verifier, { nonce: 'n-0S6' }), verifier);
     expect(decodeProtectedHeader(body.id_token)).toMatchObject({ typ: 'JWT', alg: 'RS256' });

@@ -114,7 +114,7 @@ test('the applications that a person let act are listed to that person; withdraw
   expect(events).toEqual([{ actor_id: user.id, client_id: app.client_id, detail: { logins: 1 } }]);
 });
 
-test('what is not one’s own, or not there, is 404; another client’s token and an API key are refused (API1)', async () => {
+test('what is not one’s own, or not there, is 404; another client’s token and an API key are refused', async () => {
   const [owner, stranger] = [await newSignedIn(one), await newSignedIn(one)];
   const login = await loginOf(owner);
   for (const clientId of [app.client_id, tv.client_id, 'sallyport', 'nobody', 'https://nobody.example/a?b=c'])

@@ -118,7 +118,7 @@ describe('the same proof again at a resource', () => {
 });
 
 describe('at the token endpoint', () => {
-  test('D1: a proof that does not hold is 400 invalid_dpop_proof and costs no code', async () => {
+  test('a proof that does not hold is 400 invalid_dpop_proof and costs no code', async () => {
     const verifier = newVerifier();
     const form = codeForm(await codeOf(api, user, app.client_id, verifier), verifier);
     for (const proof of [
@@ -133,7 +133,7 @@ describe('at the token endpoint', () => {
     expect((await askToken(api, app, form, dpop(maker.proof('POST', TOKEN_URL)))).status).toBe(200);
   });
 
-  test('D1: the same proof on another copy is refused', async () => {
+  test('the same proof on another copy is refused', async () => {
     const nonce =
       (
         await askToken(other, site, { grant_type: 'client_credentials' }, dpop(maker.proof('POST', TOKEN_URL)))
@@ -148,7 +148,7 @@ describe('at the token endpoint', () => {
     expect(count).toBeGreaterThan(0);
   });
 
-  test('D2: without a nonce 400 use_dpop_nonce with one, which the next answer renews', async () => {
+  test('without a nonce 400 use_dpop_nonce with one, which the next answer renews', async () => {
     const form = { grant_type: 'client_credentials' };
     const first = await askToken(other, site, form, dpop(maker.proof('POST', TOKEN_URL)));
     expect([first.status, first.body.error]).toEqual([400, 'use_dpop_nonce']);
@@ -201,7 +201,7 @@ describe('at the token endpoint', () => {
 });
 
 describe('at a resource', () => {
-  test('D2: a bound token as Bearer, with another proof or none is 401', async () => {
+  test('a bound token as Bearer, with another proof or none is 401', async () => {
     const { access_token } = await boundPair();
     const good = () => maker.proof('GET', USERINFO_URL, { accessToken: access_token });
     expect((await withToken(access_token, good())).status).toBe(200);

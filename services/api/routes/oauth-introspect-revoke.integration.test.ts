@@ -25,7 +25,7 @@ describe('introspection', () => {
   const inactive = (answer: { status: number; body: unknown }) =>
     expect([answer.status, answer.body]).toEqual([200, { active: false }]);
 
-  test('T12: only an authenticated client with tokens:introspect may ask', async () => {
+  test('only an authenticated client with tokens:introspect may ask', async () => {
     const { tokens } = await world.newUser();
     const bare = await world.postForm('/oauth2/introspect', { token: tokens.access_token });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
@@ -49,7 +49,7 @@ describe('introspection', () => {
     expect(body).toMatchObject(decodeJwt(tokens.access_token));
   });
 
-  test('T12: a token for another audience, rubbish and a foreign token are exactly {"active":false}', async () => {
+  test('a token for another audience, rubbish and a foreign token are exactly {"active":false}', async () => {
     const elsewhere = (await world.credentials({ resource: 'https://elsewhere.test' })).body.access_token;
     const resource = async (audiences: readonly string[]): Promise<ClientCredentials> => {
       const credentialScopes = ['tokens:introspect'];
@@ -102,14 +102,14 @@ describe('introspection', () => {
 });
 
 describe('revocation (RFC 7009)', () => {
-  test('T10: an unknown token is 200 with no body; GET is 405; nobody is 401', async () => {
+  test('an unknown token is 200 with no body; GET is 405; nobody is 401', async () => {
     const unknown = await revoke('rubbish', service);
     expect([unknown.status, unknown.body]).toEqual([200, undefined]);
     expect((await send(api.url, 'GET', '/oauth2/revoke?token=x')).status).toBe(405);
     expect((await world.postForm('/oauth2/revoke', { token: 'x' })).status).toBe(401);
   });
 
-  test('T10: another client’s tokens are refused and stay active', async () => {
+  test('another client’s tokens are refused and stay active', async () => {
     const pair = await world.pairOfService();
     for (const value of [pair.access_token, pair.refresh_token]) {
       const refused = await revoke(value, bystander);
@@ -119,7 +119,7 @@ describe('revocation (RFC 7009)', () => {
     expect((await world.introspect(pair.refresh_token)).body.active).toBe(true);
   });
 
-  test('T10: revoking a refresh token kills its access tokens; revoking an access token leaves the login', async () => {
+  test('revoking a refresh token kills its access tokens; revoking an access token leaves the login', async () => {
     const pair = await world.pairOfService();
     expect((await revoke(pair.access_token, service)).status).toBe(200);
     expect((await world.introspect(pair.access_token)).body).toEqual({ active: false });

@@ -82,7 +82,7 @@ test('with the ID token of its login a client signs its user out, everywhere at 
   expect((await browser.open(PATH)).text).toContain('You are signed out');
 });
 
-test('U9: without it, or with that of another login, the user is asked, on a page of this browser alone', async () => {
+test('without it, or with that of another login, the user is asked, on a page of this browser alone', async () => {
   const [user, other] = [await newSignedIn(api), await newSignedIn(api)];
   const foreign = await loginOf(other);
   for (const members of [
@@ -116,7 +116,7 @@ test('asked by nobody that is named the user signs out and stays here', async ()
   expect(await isSignedIn(user)).toBe(false);
 });
 
-test('T4: an address that is not registered is never gone to, and nobody is signed out on the way', async () => {
+test('an address that is not registered is never gone to, and nobody is signed out on the way', async () => {
   const user = await newSignedIn(api);
   const login = await loginOf(user);
   const other = await newClient('Other', ['https://other.example.test/bye']);

@@ -33,7 +33,7 @@ afterAll(() => world?.close());
 const range = (count: number): number[] => [...Array(count).keys()];
 
 describe('pushing', () => {
-  test('T9: a request_uri inside is 400, and so is whatever the authorization endpoint would refuse', async () => {
+  test('a request_uri inside is 400, and so is whatever the authorization endpoint would refuse', async () => {
     for (const [changes, error, code] of [
       [{ request_uri: await world.pushed(site) }, 'invalid_request', 'request_invalid'],
       [{ request_uri: '' }, 'invalid_request', 'request_invalid'],
@@ -119,7 +119,7 @@ describe('pushing', () => {
     expect(decided.detail).toMatchObject({ pushed: true, audience: API_URL });
   });
 
-  test('A5 from one address or /64 strangers take a small part of a public client’s room; who shows a secret has all of it', async () => {
+  test('from one address or /64 strangers take a small part of a public client’s room; who shows a secret has all of it', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
     await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
     await api.ports.access.load();
@@ -153,7 +153,7 @@ describe('pushing', () => {
     expect(shares.map(({ share }) => share)).toEqual(Array(3).fill(expect.stringMatching(/^\d+\.[\w-]{22}$/)));
   });
 
-  test('D2: a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {
+  test('a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {
     const maker = newProofMaker();
     const proof = maker.proof('POST', `${API_URL}/oauth2/par`);
     const answer = await world.push(site, request(), proof);

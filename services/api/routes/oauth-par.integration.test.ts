@@ -78,7 +78,7 @@ describe('an outside client (oauth4webapi)', () => {
   });
 });
 
-describe('T9: a request_uri', () => {
+describe('a request_uri', () => {
   test('is good for one answer, whichever copy and however many browsers ask at once', async () => {
     const uri = await world.pushed(site, { prompt: 'consent' });
     const [first, second] = [browserOf(api, user), browserOf(other, user)];
@@ -167,7 +167,7 @@ describe('T9: a request_uri', () => {
     expect(codeIn(await browser.submit(consent, ALLOW))).not.toBe('');
   });
 
-  test('T9: a client that has to push is refused in an address', async () => {
+  test('a client that has to push is refused in an address', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
     await world.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
       strict.client_id,
@@ -184,7 +184,7 @@ describe('T9: a request_uri', () => {
 });
 
 describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
-  test('T15: POST /oauth2/authorize goes on to the GET of the same request, without what else the form had', async () => {
+  test('POST /oauth2/authorize goes on to the GET of the same request, without what else the form had', async () => {
     const form = { ...request(), client_id: site.client_id, access_token: 'secret', id_token_hint: 'secret' };
     const foreign = { form, headers: { origin: 'https://app.example.test' } };
     const { status, headers } = await send(api.url, 'POST', '/oauth2/authorize', foreign);
@@ -199,7 +199,7 @@ describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
     expect((await send(api.url, 'POST', '/oauth2/authorize', long)).status).toBe(400);
   });
 
-  test('T15: POST /oauth2/userinfo takes the token in the header, and none in the form', async () => {
+  test('POST /oauth2/userinfo takes the token in the header, and none in the form', async () => {
     const browser = browserOf(api, user);
     const code = codeIn(await browser.open(pushedPath(site, await world.pushed(site))));
     const { access_token } = (await askToken(api, site, codeForm(code, verifier))).body;

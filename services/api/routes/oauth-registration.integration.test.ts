@@ -190,7 +190,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect([await told(world.open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
   });
 
-  test('T14: what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
+  test('what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
     const startWith = (scopes: string) =>
       world.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
     const wide = await startWith('openid email tasks:read');

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 describe('client credentials', () => {
-  test('a client gets a token of its own: sub is its id, and nothing speaks of a user (RFC 9068 §2.2, T18)', async () => {
+  test('a client gets a token of its own: sub is its id, and nothing speaks of a user (RFC 9068 §2.2)', async () => {
     const { status, headers, body } = await world.credentials();
     expect(status).toBe(200);
     expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache']);
@@ -31,7 +31,7 @@ describe('client credentials', () => {
     for (const name of ['sid', 'fid', 'email', 'roles', 'ue', 'auth_time']) expect(claims).not.toHaveProperty(name);
   });
 
-  test('a client may not take a user’s id as its own, whichever comes first (T18)', async () => {
+  test('a client may not take a user’s id as its own, whichever comes first', async () => {
     const user = await world.newUser();
     const taking = createClient(api.ports, { name: 'x', clientId: user.id, grantTypes: [] }, testCaller);
     await expect(taking).rejects.toMatchObject({ code: 'client_exists' });
@@ -65,7 +65,7 @@ describe('client credentials', () => {
     expect((await issueAs(narrow)).status).toBe(403);
   });
 
-  test('the audit row of each token, issued or refused, is committed before the answer (A-AUD-01)', async () => {
+  test('the audit row of each token, issued or refused, is committed before the answer', async () => {
     const { body } = await world.credentials();
     const { jti } = decodeJwt(body.access_token);
     const rows = await world.rows('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
@@ -124,7 +124,7 @@ describe('client credentials', () => {
 });
 
 describe('token endpoint', () => {
-  test('T6: password, implicit and unknown grants are unsupported', async () => {
+  test('password, implicit and unknown grants are unsupported', async () => {
     for (const grant_type of ['password', 'implicit', 'token', 'nonsense']) {
       const { status, body } = await world.token({ grant_type, username: 'a', password: 'b' }, service);
       expect([status, body.error]).toEqual([400, 'unsupported_grant_type']);
@@ -170,7 +170,7 @@ describe('refresh grant', () => {
     expect(decodeJwt(body.access_token).fid).toBe(decodeJwt(tokens.access_token).fid);
   });
 
-  test('T13: a confidential client refreshing without its secret is 401 invalid_client and moves nothing', async () => {
+  test('a confidential client refreshing without its secret is 401 invalid_client and moves nothing', async () => {
     const pair = await world.pairOfService();
     const bare = await refresh(pair.refresh_token, { client_id: service.client_id });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
@@ -185,7 +185,7 @@ describe('refresh grant', () => {
     expect((await refresh(tokens.refresh_token, { client_id: 'sallyport' })).status).toBe(200);
   });
 
-  test('T14: a wider scope is invalid_scope, another resource invalid_target, and neither uses the token up', async () => {
+  test('a wider scope is invalid_scope, another resource invalid_target, and neither uses the token up', async () => {
     const { tokens } = await world.newUser();
     const client = { client_id: 'sallyport' };
     expect((await refresh(tokens.refresh_token, { ...client, scope: 'openid keys:read' })).body.error).toBe(
@@ -198,7 +198,7 @@ describe('refresh grant', () => {
     expect(decodeJwt(narrow.body.access_token).scope).toBe('openid');
   });
 
-  test('T1: reuse of an older generation is 400 invalid_grant', async () => {
+  test('reuse of an older generation is 400 invalid_grant', async () => {
     const { tokens } = await world.newUser();
     const client = { client_id: 'sallyport' };
     const second = await refresh(tokens.refresh_token, client);

@@ -127,7 +127,7 @@ describe('wherever a password is chosen', () => {
     ['reset', resetting],
     ['an invitation', invited],
     ['the proof of an address', proving],
-  ])('U3 common and stolen passwords are refused at %s, with the reason, and another is taken', async (_at, begin) => {
+  ])('common and stolen passwords are refused at %s, with the reason, and another is taken', async (_at, begin) => {
     const { choose } = await begin();
     expect(verdict(await choose(COMMON))[0]).toBe('password_common');
     expect(verdict(await choose(STOLEN))[0]).toBe('password_breached');
@@ -135,7 +135,7 @@ describe('wherever a password is chosen', () => {
   });
 });
 
-describe('U1 under the NIST profile', () => {
+describe('under the NIST profile', () => {
   test.each([
     ['sign-up', signingUp],
     ['an invitation', invited],

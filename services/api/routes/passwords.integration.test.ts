@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 describe('a new password', () => {
-  test('U7 a change ends every session and token of the account; the answer is a new session', async () => {
+  test('a change ends every session and token of the account; the answer is a new session', async () => {
     const here = await world.person();
     const there = await signIn(at(world.open), here);
     const password = newPassword();
@@ -73,7 +73,7 @@ describe('a new password', () => {
     });
   });
 
-  test('U6 U7 a reset is asked for alike by known and unknown; the code counts once and ends every login', async () => {
+  test('a reset is asked for alike by known and unknown; the code counts once and ends every login', async () => {
     const user = await world.person();
     const asked = [
       await world.post('request-password-reset', { email: user.email }),
@@ -152,7 +152,7 @@ describe('a new password', () => {
   });
 
   test.each(['nothing', 'a second factor'])(
-    'U7 a sign-in that proved the old password while it was being changed gets nothing, where %s is asked for too',
+    'a sign-in that proved the old password while it was being changed gets nothing, where %s is asked for too',
     async (asked) => {
       const user = await world.person();
       if (asked !== 'nothing')
@@ -186,7 +186,7 @@ describe('a new password', () => {
     },
   );
 
-  test('U8 with two factors a change asks for a fresh login, and makes none: same end, same time of proof', async () => {
+  test('with two factors a change asks for a fresh login, and makes none: same end, same time of proof', async () => {
     const user = await world.person();
     const as = async (acr: string, minutes: number) => {
       await world.rows(
@@ -214,7 +214,7 @@ describe('a new password', () => {
     expect(claims(changed.body.tokens)).toMatchObject({ acr: 'aal2', auth_time: before[0].began.getTime() / 1_000 });
   });
 
-  test('U8 with one factor the password is proof enough, and the session ends when it would have', async () => {
+  test('with one factor the password is proof enough, and the session ends when it would have', async () => {
     const user = await world.person();
     await world.rows(
       `UPDATE sessions SET "createdAt" = now() - interval '1 hour', "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
@@ -229,7 +229,7 @@ describe('a new password', () => {
     expect(await ends()).toEqual(before);
   });
 
-  test('C-CRD-05 whoever writes another digest ends every login; the same password under a new digest ends none', async () => {
+  test('whoever writes another digest ends every login; the same password under a new digest ends none', async () => {
     const user = await world.person();
     const [before] = await world.rows('SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = $1', [user.id]);
     expect(before).toEqual({ passwordChangedAt: expect.any(Date), lastLoginAt: expect.any(Date) });

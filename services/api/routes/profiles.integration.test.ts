@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 describe('the profile', () => {
-  test('A-USR-03 name and picture change, and every session shows it at once', async () => {
+  test('name and picture change, and every session shows it at once', async () => {
     const user = await world.person();
     const patch = { name: 'Grace', image: 'https://example.com/grace.png' };
     const changed = await send(world.open.url, 'PATCH', '/api/auth/user', { json: patch, ...ownPage(user) });
@@ -50,14 +50,14 @@ describe('the profile', () => {
     { image: 'javascript:alert(1)' },
     { name: 'a\u0000b' },
     { name: 'a'.repeat(129) },
-  ])('A2 %j is not for its owner to write', async (json) => {
+  ])('%j is not for its owner to write', async (json) => {
     const { token } = await openUser();
     expect(await send(world.open.url, 'PATCH', '/api/auth/user', { json, bearer: token })).toMatchObject({
       status: 400,
     });
   });
 
-  test('U8 another address takes effect with its proof, the old one is told, and codes sent there end', async () => {
+  test('another address takes effect with its proof, the old one is told, and codes sent there end', async () => {
     const user = await world.person();
     await world.post('request-password-reset', { email: user.email });
     const oldCode = await world.codeFor(user.email);
@@ -83,7 +83,7 @@ describe('the profile', () => {
     await signIn(at(world.open), { email, password: user.password });
   });
 
-  test('U7 a change of address that was mailed is over once every login of the account has ended', async () => {
+  test('a change of address that was mailed is over once every login of the account has ended', async () => {
     const user = await world.person();
     const [email, later] = [newEmail(), newEmail()];
     await world.post('change-email', { new_email: email }, ownPage(user));
@@ -103,7 +103,7 @@ describe('the profile', () => {
     await signIn(at(world.open), { email: user.email, password });
   });
 
-  test('U7 a session that ends while its request waits changes nothing of the account', async () => {
+  test('a session that ends while its request waits changes nothing of the account', async () => {
     const user = await world.person();
     const { pools } = world.open.stores;
     const ending = await pools.main.connect();
@@ -154,7 +154,7 @@ describe('the profile', () => {
       });
   });
 
-  test('U8 what is dangerous needs a fresh login', async () => {
+  test('what is dangerous needs a fresh login', async () => {
     const user = await world.person();
     await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [user.id]);
     await forget(user);
@@ -165,7 +165,7 @@ describe('the profile', () => {
     expect(answers.map(({ status, body }) => [status, body.code])).toEqual(Array(2).fill([403, 'step_up_required']));
   });
 
-  test('U7 deleting an account ends it with everything, and tells its address', async () => {
+  test('deleting an account ends it with everything, and tells its address', async () => {
     const user = await world.person();
     const gone = await send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user));
     expect(gone).toMatchObject({ status: 200, body: { success: true } });

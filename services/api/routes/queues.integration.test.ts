@@ -73,7 +73,7 @@ const PATHS = [
   '/no/such/thing',
 ];
 
-test.each(PATHS)('A1: %j is for those who may manage queues, and for nobody else', async (path) => {
+test.each(PATHS)('%j is for those who may manage queues, and for nobody else', async (path) => {
   expectProblem(await look(path), 401, 'unauthenticated');
   expectProblem(await look(path, person), 403, 'permission_missing');
 });

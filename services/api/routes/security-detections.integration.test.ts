@@ -71,7 +71,7 @@ async function unlockByMail(email: string): Promise<string> {
 }
 
 describe('detections', () => {
-  test('C-CRD-04 a guessed account raises an incident about its user, and an administrator unlocks it', async () => {
+  test('a guessed account raises an incident about its user, and an administrator unlocks it', async () => {
     const user = await person();
     for (let n = 0; n < 4; n += 1) await failFrom('198.51.100.1', user.email);
     await send(api.url, 'POST', '/api/auth/signin', { json: { email: user.email, password: 'wrong wrong wrong' } });
@@ -89,7 +89,7 @@ describe('detections', () => {
     expect((await signInFrom(user, '198.51.100.2', 'x')).status).toBe(200);
   });
 
-  test('API5 nobody unlocks an account that may more than themselves: its guesser would go on', async () => {
+  test('nobody unlocks an account that may more than themselves: its guesser would go on', async () => {
     const user = await person();
     for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.9', user.email);
     const path = `/v1/admin/users/${user.id}/unlock`;

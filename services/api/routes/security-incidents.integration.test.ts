@@ -26,7 +26,7 @@ const post: SecurityWorld['post'] = (...asked) => world.post(...asked);
 const incidentsOf: SecurityWorld['incidentsOf'] = (subject) => world.incidentsOf(subject);
 
 describe('incidents', () => {
-  test('A-MCP-03 a replayed refresh token is one incident, however many workers look; the next replay counts', async () => {
+  test('a replayed refresh token is one incident, however many workers look; the next replay counts', async () => {
     const user = await signUp({ api: api.url });
     for (const login of [user.tokens, (await world.signInFrom(user, '127.0.0.1', 'node')).body.tokens]) {
       const first = await refresh({ api: api.url }, login.refresh_token);

@@ -59,7 +59,7 @@ describe('idempotency', () => {
     expect(await familiesOf(userId)).toBe(before + 2);
   });
 
-  test('C-TOK-20: what is stored opens neither the tokens nor names the key', async () => {
+  test('what is stored opens neither the tokens nor names the key', async () => {
     const { id: userId } = await newUser();
     const key = randomUUID();
     const { body } = await issueWith(key, { user_id: userId });

@@ -30,7 +30,7 @@ const auditRows = (where: string, values: unknown[]) =>
   world.rows(`SELECT * FROM audit_outbox WHERE ${where} ORDER BY id`, values);
 
 describe('issue', () => {
-  test('A-TOK-01: a session cookie gets a pair for that session; both work and the tokens differ', async () => {
+  test('a session cookie gets a pair for that session; both work and the tokens differ', async () => {
     const login = await newUser();
     const answer = await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: own, json: {} });
     expect(answer.status).toBe(201);
@@ -86,7 +86,7 @@ describe('issue', () => {
     expect([wide.status, wide.body.code]).toEqual([400, 'scope_invalid']);
   });
 
-  test('P-API-11: an ordinary user cannot issue for another, nor an ordinary client; each refusal leaves a row', async () => {
+  test('an ordinary user cannot issue for another, nor an ordinary client; each refusal leaves a row', async () => {
     const login = await newUser();
     const victim = await newUser();
     const byUser = { bearer: login.tokens.access_token };
@@ -115,7 +115,7 @@ describe('issue', () => {
     expect([nameless.status, nameless.body.code]).toEqual([400, 'request_invalid']);
   });
 
-  test('T15: a token in the query is refused, and no answer with tokens may be stored', async () => {
+  test('a token in the query is refused, and no answer with tokens may be stored', async () => {
     const { access_token: token } = (await newUser()).tokens;
     const inQuery = await send(api.url, 'POST', `/v1/tokens/validate?token=${token}`, { json: { token } });
     expect(inQuery.status).toBe(400);
@@ -132,7 +132,7 @@ test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing
 });
 
 describe('rights', () => {
-  test('P-API-11: tokens:issue alone begins a login for no one who may do more than its holder', async () => {
+  test('tokens:issue alone begins a login for no one who may do more than its holder', async () => {
     const { rows: sql } = world;
     await sql(`INSERT INTO roles (name, description) VALUES ('support', 'Issues')`);
     await sql(`INSERT INTO role_permissions (role, permission) VALUES ('support', 'tokens:issue')`);
@@ -177,7 +177,7 @@ describe('rights', () => {
     },
   );
 
-  test('P-API-11: nor with a token that another client was given, whatever that client’s scope', async () => {
+  test('nor with a token that another client was given, whatever that client’s scope', async () => {
     const { rows: sql } = world;
     const admin = await newUser();
     const holder = await newUser();
@@ -250,7 +250,7 @@ describe('rights', () => {
 });
 
 describe('refresh', () => {
-  test('A-TOK-03: a refresh gives a whole new pair, and claims follow the login', async () => {
+  test('a refresh gives a whole new pair, and claims follow the login', async () => {
     const login = await newUser();
     const { tokens } = login;
     const answer = await send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: tokens.refresh_token } });
@@ -266,7 +266,7 @@ describe('refresh', () => {
     ]);
   });
 
-  test('A-TOK-02: a refresh token is no access token', async () => {
+  test('a refresh token is no access token', async () => {
     const { tokens } = await newUser();
     expect((await validate(tokens.refresh_token)).body).toEqual({ active: false, reason: 'malformed' });
   });

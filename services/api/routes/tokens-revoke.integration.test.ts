@@ -37,7 +37,7 @@ describe('revoke', () => {
       .toEqual({ active: false, reason });
   };
 
-  test('A-TOK-05, T11: an own token is refused at once here and on another copy; the reason is kept', async () => {
+  test('an own token is refused at once here and on another copy; the reason is kept', async () => {
     const { id: userId, tokens } = await newUser();
     const token = tokens.access_token;
     expect((await validate(token, other)).body.active).toBe(true);
@@ -81,7 +81,7 @@ describe('revoke', () => {
     }
   });
 
-  test('API5: a token given to another client ends what was issued to that client, and nothing else of its user', async () => {
+  test('a token given to another client ends what was issued to that client, and nothing else of its user', async () => {
     const user = await newUser();
     const own = decodeJwt(user.tokens.access_token);
     const giveTo = async (client: ClientCredentials) =>
@@ -188,7 +188,7 @@ describe('revoke', () => {
 });
 
 describe('statistics', () => {
-  test('A-TOK-12: the figures match a scripted run', async () => {
+  test('the figures match a scripted run', async () => {
     const read = async () => (await send(api.url, 'GET', '/v1/tokens/stats', { basic: trusted })).body;
     const before = await read();
     const people = await Promise.all([newUser(), newUser(), newUser()]);

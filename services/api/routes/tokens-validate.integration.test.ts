@@ -33,7 +33,7 @@ describe('validate', () => {
     });
   });
 
-  test('J8, T12: audience and scope are held against what the asker names', async () => {
+  test('audience and scope are held against what the asker names', async () => {
     const { access_token: token } = (await newUser()).tokens;
     expect((await validate(token, { audience: 'https://foreign.test' })).body).toEqual({
       active: false,
@@ -76,13 +76,13 @@ describe('validate', () => {
     expect((await send(api.url, 'GET', '/healthz')).status).toBe(200);
   });
 
-  test('J14: a token over 8 KB is malformed', async () => {
+  test('a token over 8 KB is malformed', async () => {
     expect((await validate(`a.${'b'.repeat(8_192)}.c`)).body).toEqual({ active: false, reason: 'malformed' });
   });
 });
 
 describe('validate-batch', () => {
-  test('A-TOK-11: a hundred mixed ids give a hundred ordered answers in one round trip', async () => {
+  test('a hundred mixed ids give a hundred ordered answers in one round trip', async () => {
     const logins = await Promise.all([newUser(), newUser()]);
     const ids = logins.map(({ tokens }) => decodeJwt(tokens.access_token).jti as string);
     const asked = Array.from({ length: 100 }, (_, index) =>
@@ -131,7 +131,7 @@ describe('validate-batch', () => {
 });
 
 describe('metadata', () => {
-  test('A-TOK-09: metadata is there from issue, answers to tokens:read alone, and an unknown id is 404', async () => {
+  test('metadata is there from issue, answers to tokens:read alone, and an unknown id is 404', async () => {
     const { id: userId, sessionId, tokens } = await newUser();
     const { jti, iat } = decodeJwt(tokens.access_token);
     const found = await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted });
@@ -152,7 +152,7 @@ describe('metadata', () => {
     expect((await send(api.url, 'GET', `/v1/tokens/${jti}`, {})).status).toBe(401);
   });
 
-  test('T11: who writes Redis can neither revive a revoked token nor invent one, nor stop a batch', async () => {
+  test('who writes Redis can neither revive a revoked token nor invent one, nor stop a batch', async () => {
     const { redis } = api.stores;
     const [revoked, live] = await Promise.all([newUser(), newUser()]);
     const [{ jti, fid }, liveClaims] = [revoked, live].map(({ tokens }) => decodeJwt(tokens.access_token)) as [

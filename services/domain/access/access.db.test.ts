@@ -172,7 +172,7 @@ describe('clients', () => {
     expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ authMethod: 'client_secret_basic' });
   });
 
-  test('an id taken by a client or a user is refused: one would speak as the other (T18)', async () => {
+  test('an id taken by a client or a user is refused: one would speak as the other', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
     for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
       await expect(createClient(ports, { name: 'X', clientId, grantTypes: [] }, testCaller)).rejects.toMatchObject({
@@ -259,7 +259,7 @@ test('a load that ends late does not undo one begun after it', async () => {
   expect(directory.confirm(version)).toBe(true);
 });
 
-test('A5 however many want to know, one load is under way and one waits; what they see was read after they asked', async () => {
+test('however many want to know, one load is under way and one waits; what they see was read after they asked', async () => {
   let begun = 0;
   let gate = Promise.withResolvers<void>();
   const counted: Sql = {

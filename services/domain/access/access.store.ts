@@ -49,7 +49,7 @@ const clientsRead = defineStatement(
 const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
-/** T18: a client id that equals a user id would let one speak as the other. */
+/** A client id that equals a user id would let one speak as the other. */
 const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,

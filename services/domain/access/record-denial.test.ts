@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 const details = () => rows.map((row) => [row[4], JSON.parse(row[10] as string)]);
 
-test('L1 each caller, code and permission is an event once a minute, with the code and what was tried', async () => {
+test('each caller, code and permission is an event once a minute, with the code and what was tried', async () => {
   for (let turn = 0; turn < 20; turn += 1) await record(clientCaller('a'), reads, permissionMissing());
   await record(clientCaller('a'), own, rightsExceeded());
   await record(clientCaller('a'), own, stepUpRequired());
@@ -52,7 +52,7 @@ test('what is no denial, or was recorded by its use-case, is no event', async ()
   expect(rows).toEqual([]);
 });
 
-test('L4 a refusal that cannot be written is said, stands, and is written with the next', async () => {
+test('a refusal that cannot be written is said, stands, and is written with the next', async () => {
   isDown = true;
   await record(clientCaller('a'), reads, permissionMissing());
   expect(warnings).toEqual(['a refusal could not be recorded']);

@@ -75,7 +75,7 @@ describe('actor', () => {
 });
 
 describe('events', () => {
-  test('a row carries type, outcome, target, detail and the trace of the request (A-AUD-01)', async () => {
+  test('a row carries type, outcome, target, detail and the trace of the request', async () => {
     const tx = recording();
     await recordEvent(tx, user, event, { outcome: 'ok', target: { kind: 'family', id: 'f1' }, detail: { n: 1 } });
     expect(tx.calls[0]).toEqual([

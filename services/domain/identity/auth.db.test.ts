@@ -199,7 +199,7 @@ describe('the session of a cookie', () => {
   });
 });
 
-test('U9 outside development the cookie is Secure and __Host-, and no other is read; listed origins are trusted', async () => {
+test('outside development the cookie is Secure and __Host-, and no other is read; listed origins are trusted', async () => {
   const secure = otherCopy({}, true);
   const { id } = await newPerson();
   const opened = await secure.transact(() => secure.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));

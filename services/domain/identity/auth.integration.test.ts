@@ -34,7 +34,7 @@ test('who has neither name nor picture, nor came from anywhere, is told so: from
   expect(await read()).toEqual(fromPostgres);
 });
 
-test('U9 outside development every cookie is Secure and __Host-, and a listed origin signs out', async () => {
+test('outside development every cookie is Secure and __Host-, and a listed origin signs out', async () => {
   const opened = await signUp(world);
   const [session, csrf] = opened.headers.getSetCookie();
   expect(session).toMatch(

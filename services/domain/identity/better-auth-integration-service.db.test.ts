@@ -26,7 +26,7 @@ const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 
 describe('BetterAuthIntegrationService', () => {
-  test('A-USR-01: row and digest are made, a mail asks for the proof, and no answer holds the digest', async () => {
+  test('row and digest are made, a mail asks for the proof, and no answer holds the digest', async () => {
     expect(user).toMatchObject({ email: credentials.email, name: 'Ada', emailVerified: false });
     const [row] = await rows('SELECT password FROM accounts WHERE "userId" = $1', [user.id]);
     expect(row.password).toMatch(/^\$2b\$12\$/);
@@ -36,7 +36,7 @@ describe('BetterAuthIntegrationService', () => {
     await expect(service.createUser(credentials)).rejects.toMatchObject({ code: 'email_taken' });
   });
 
-  test('A-USR-02: user, session and tokens; alike for a wrong password and an unknown address', async () => {
+  test('user, session and tokens; alike for a wrong password and an unknown address', async () => {
     const login = await service.authenticateUser(credentials, home);
     expect(login).toMatchObject({
       user: { id: user.id },
@@ -51,7 +51,7 @@ describe('BetterAuthIntegrationService', () => {
       await expect(service.authenticateUser(wrong)).rejects.toMatchObject({ code: 'login_refused' });
   });
 
-  test('A-USR-03: the owner changes name and picture; roles and verification are not theirs', async () => {
+  test('the owner changes name and picture; roles and verification are not theirs', async () => {
     expect(await service.updateUserProfile(user.id, { name: 'Grace' })).toMatchObject({ name: 'Grace' });
     for (const forbidden of [{ roles: ['admin'] }, { emailVerified: true }] as unknown as UserUpdates[])
       await expect(service.updateUserProfile(user.id, forbidden)).rejects.toMatchObject({ code: 'request_invalid' });
@@ -60,7 +60,7 @@ describe('BetterAuthIntegrationService', () => {
     });
   });
 
-  test('A-USR-04 A-USR-05 A-USR-06: a session of its client is valid until it is revoked, expired or unknown', async () => {
+  test('a session of its client is valid until it is revoked, expired or unknown', async () => {
     const session = await service.createSession(user.id, { ip: '198.51.100.7', userAgent: 'robot/2' });
     expect(session).toMatchObject({ userId: user.id, ipAddress: '198.51.100.7', userAgent: 'robot/2' });
     expect(await service.validateSession(session.id)).toEqual({ valid: true, reason: null, session });

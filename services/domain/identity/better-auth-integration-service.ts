@@ -50,12 +50,12 @@ export class BetterAuthIntegrationService {
     return { kind: 'system', name: 'identity-service', request };
   }
 
-  /** Row and digest, no session; the digest is in no answer (A-USR-01). Throws `email_taken` (409), `password_…` (400). */
+  /** Row and digest, no session; the digest is in no answer. Throws `email_taken` (409), `password_…` (400). */
   async createUser(data: UserRegistrationData, clientInfo: ClientInfo = NOBODY): Promise<User> {
     return createUser(this.#ports, data, this.#caller(clientInfo));
   }
 
-  /** The same `login_refused` (401) for a wrong password and an unknown address (A-USR-02). */
+  /** The same `login_refused` (401) for a wrong password and an unknown address. */
   async authenticateUser(
     credentials: LoginCredentials,
     clientInfo: ClientInfo = NOBODY,
@@ -65,7 +65,7 @@ export class BetterAuthIntegrationService {
     return body;
   }
 
-  /** Name and picture; anything else is `request_invalid` (400), whatever the compiler let pass (A-USR-03). */
+  /** Name and picture; anything else is `request_invalid` (400), whatever the compiler let pass. */
   async updateUserProfile(userId: string, updates: UserUpdates): Promise<User> {
     const parsed = updateUserEndpoint.body?.safeParse(updates);
     if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
@@ -75,7 +75,7 @@ export class BetterAuthIntegrationService {
 
   /**
    * A session of somebody whom the caller has recognised by means of its own, in Postgres and in Redis, with the
-   * client it is for (A-USR-04). It has no cookie. Throws `unauthenticated` (401) where there is no such user.
+   * client it is for. It has no cookie. Throws `unauthenticated` (401) where there is no such user.
    */
   async createSession(userId: string, clientInfo: ClientInfo): Promise<Session> {
     const caller = this.#caller(clientInfo);
@@ -90,7 +90,7 @@ export class BetterAuthIntegrationService {
     return sessionView(opened.session);
   }
 
-  /** Ended sessions are known in memory; of the others Postgres tells (A-USR-05). Cookies are read from Redis first. */
+  /** Ended sessions are known in memory; of the others Postgres tells. Cookies are read from Redis first. */
   async validateSession(sessionId: string): Promise<SessionValidation> {
     const { revocations, sql, clock, tokenSettings } = this.#ports;
     const invalid = (reason: SessionValidation['reason']): SessionValidation => ({
@@ -105,7 +105,7 @@ export class BetterAuthIntegrationService {
     return row.isDisabled ? invalid('revoked') : { valid: true, reason: null, session: sessionView(row) };
   }
 
-  /** The session with its families and access tokens; the reason is kept with the revocation (A-USR-06). */
+  /** The session with its families and access tokens; the reason is kept with the revocation. */
   async revokeSession(sessionId: string, reason: string): Promise<void> {
     await endSession(this.#ports, { sessionId, reason }, this.#caller(NOBODY));
   }

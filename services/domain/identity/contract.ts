@@ -136,7 +136,7 @@ export const readSessionEndpoint = defineEndpoint({
 const unread = { callbackURL: z.string().max(2_048).optional(), rememberMe: z.boolean().optional() };
 const flag = z.string().max(8).optional();
 
-/** The same endpoints under Better Auth's own names (D-API-10). */
+/** The same endpoints under Better Auth's own names. */
 export const signUpEmailEndpoint = defineEndpoint({
   ...signUpEndpoint,
   body: signUpBody.extend({ ...unread, image: z.string().max(2_048).nullable().optional() }),

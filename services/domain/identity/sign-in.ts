@@ -48,7 +48,7 @@ export type SignInInput = {
 };
 
 /**
- * E-mail and password for a new session and its token pair (D-API-02).
+ * E-mail and password for a new session and its token pair.
  * @throws secondFactorRequired (401 with a challenge: nothing was opened), loginRefused (401, alike for unknown,
  *   disabled and wrong), emailUnverified (403), loginLocked (429), hashingBusy, storeUnavailable (503)
  */

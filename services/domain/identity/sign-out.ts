@@ -6,7 +6,7 @@ import type { HasAuth } from './auth.ts';
 import { endSession } from './sessions/end-session.ts';
 
 /**
- * Ends the caller's session (D-API-03). Returns only when session, families and access tokens are dead.
+ * Ends the caller's session. Returns only when session, families and access tokens are dead.
  * @throws storeUnavailable (503) when that could not be recorded; unauthenticated (401) without a session
  */
 export async function signOut(

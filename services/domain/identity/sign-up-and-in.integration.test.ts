@@ -45,7 +45,7 @@ const watched = (real: PasswordHasher): PasswordHasher => {
 };
 
 describe('signing up', () => {
-  test('D-API-01 D-USR-10 gives user, session, tokens and a signed HttpOnly cookie, and stores a bcrypt-12 digest', async () => {
+  test('gives user, session, tokens and a signed HttpOnly cookie, and stores a bcrypt-12 digest', async () => {
     const person = newPerson();
     const answer = await signUp(world, person);
     expect(answer.status).toBe(201);
@@ -70,7 +70,7 @@ describe('signing up', () => {
     });
   });
 
-  test('D-DAT-01 keeps emailVerified as a nullable timestamp and answers with a boolean', async () => {
+  test('keeps emailVerified as a nullable timestamp and answers with a boolean', async () => {
     const answer = await signUp(world, newPerson());
     const { id } = answer.body.user;
     expect(await rows(`SELECT "emailVerified" FROM users WHERE id = $1`, [id])).toEqual([{ emailVerified: null }]);
@@ -122,7 +122,7 @@ describe('signing up', () => {
     ['request_invalid', { emailVerified: true }],
     ['request_invalid', { roles: ['admin'] }],
     ['request_invalid', { callbackURL: 'https://evil.test' }],
-  ])('A2 refuses with %s and keeps nothing: %o', async (code, change) => {
+  ])('refuses with %s and keeps nothing: %o', async (code, change) => {
     const person = { ...newPerson(), ...change };
     const answer = await send(world, 'POST', '/api/auth/signup', { body: person });
     expect([answer.status, answer.body.code]).toEqual([400, code]);
@@ -130,7 +130,7 @@ describe('signing up', () => {
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [String(person.email)])).toEqual([]);
   });
 
-  test('U2 takes 256 characters up to 1,024 bytes, keeps every byte of them, and knows NFKC-equal forms', async () => {
+  test('takes 256 characters up to 1,024 bytes, keeps every byte of them, and knows NFKC-equal forms', async () => {
     const long = { ...newPerson(), password: `${'p'.repeat(99)}1` };
     await signUp(world, long);
     expect((await signIn(world, { ...long, password: `${'p'.repeat(99)}2` })).status).toBe(401);
@@ -145,7 +145,7 @@ describe('signing up', () => {
 });
 
 describe('signing in', () => {
-  test('D-API-02 U7 begins a new session and ends the one the request came with, with its tokens', async () => {
+  test('begins a new session and ends the one the request came with, with its tokens', async () => {
     const person = newPerson();
     const first = await signUp(world, person);
     const second = await signIn(world, person, { cookie: first.cookie });
@@ -159,7 +159,7 @@ describe('signing in', () => {
     ]);
   });
 
-  test('U6 answers a wrong password, an unknown account, a disabled one and an impossible password alike', async () => {
+  test('answers a wrong password, an unknown account, a disabled one and an impossible password alike', async () => {
     const person = newPerson();
     await signUp(world, person);
     const disabled = newPerson();
@@ -183,7 +183,7 @@ describe('signing in', () => {
     for (const answer of alike) expect(answer).toEqual(alike[0]);
   });
 
-  test('L1 one event for each success and each failure, the failure committed before its 401, no address in clear', async () => {
+  test('one event for each success and each failure, the failure committed before its 401, no address in clear', async () => {
     const person = newPerson();
     const { body } = await signUp(world, person);
     const events = () =>

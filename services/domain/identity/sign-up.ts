@@ -37,7 +37,7 @@ export type SignUpPending = {
 };
 
 /**
- * Makes user, account, session and token family in one transaction (D-API-01); the password is hashed before it. Where
+ * Makes user, account, session and token family in one transaction; the password is hashed before it. Where
  * an address must be proved first, all of them begin with the proof, and until then a mail is all there is.
  * @throws the `passwordErrors`, requestInvalid for the key (400), emailTaken (409), idempotencyKeyReused (422),
  *   sessionEnded (401, of a retry), hashingBusy, signingUnavailable, storeUnavailable

@@ -45,7 +45,7 @@ export const readJwksEndpoint = defineEndpoint({
   cacheControl: null,
 });
 
-/** The same under Better Auth's own name (D-API-10). */
+/** The same under Better Auth's own name. */
 export const readJwksAliasEndpoint = defineEndpoint({
   ...readJwksEndpoint,
   path: '/api/auth/jwks',

@@ -94,7 +94,7 @@ describe('first start', () => {
 });
 
 describe('at rest', () => {
-  test('no private part and no secret is in a table dump, in any encoding (A-KEY-04)', async () => {
+  test('no private part and no secret is in a table dump, in any encoding', async () => {
     await world.start(keySettings({ algorithm: 'HS256', jwtSecret: 'shared-secret-that-nobody-may-see-in-a-dump' }));
     await rotateSigningKeys(world.ports, {}, testCaller);
     await rotateServerSecret(world.ports, { purpose: 'refresh' }, testCaller);

@@ -53,20 +53,20 @@ test('no kid begins like an option of a command line', async () => {
 });
 
 describe('strength', () => {
-  test('RSA below 2048 bits is refused for signing and verifying (J17)', () => {
+  test('RSA below 2048 bits is refused for signing and verifying', () => {
     const weak = weakRsa();
     expect(() => signingKeyOf(vault, weak)).toThrow(KeyMaterialError);
     expect(() => assertStrength(weak, verificationKeyOf(vault, weak, undefined).key)).toThrow(/too weak for RS256/);
   });
 
-  test('an HS256 secret below 256 bits is refused (J17)', () => {
+  test('an HS256 secret below 256 bits is refused', () => {
     expect(() => sealSharedSecret(ports, 'hs256:a', Buffer.alloc(31, 1))).toThrow(/shorter than 256 bits/);
     const sealedPrivateKey = vault.seal(Buffer.alloc(31, 1), 'jwks:hs256:a:short');
     const short = { kid: 'short', purpose: 'hs256:a', alg: 'HS256', publicKey: '', sealedPrivateKey } as const;
     expect(() => assertStrength(short, verificationKeyOf(vault, short, 'a').key)).toThrow(KeyMaterialError);
   });
 
-  test('a key serves one algorithm: P-256 is no RS256, RSA is no EdDSA (J16)', async () => {
+  test('a key serves one algorithm: P-256 is no RS256, RSA is no EdDSA', async () => {
     const ec = await makeKeyPair(vault, 'access', 'ES256');
     const rsa = await makeKeyPair(vault, 'access', 'RS256');
     const publicOf = (key: SealedKey) => createPublicKey({ key: publicJwkOf(key), format: 'jwk' });

@@ -124,7 +124,7 @@ export const anotherKeyEncryptionKey = (options?: ErrorOptions): KeyMaterialErro
 export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
   openSealed(vault, key.sealedPrivateKey, sealContext(key.purpose, key.kid));
 
-/** The shape its algorithm asks for, and at least the strength: a weak key is refused wherever it came from (J17). */
+/** The shape its algorithm asks for, and at least the strength: a weak key is refused wherever it came from. */
 export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
   const details = key.asymmetricKeyDetails ?? {};
   const fits = {

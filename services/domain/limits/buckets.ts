@@ -2,7 +2,7 @@ import type { RateLimitConfig } from '../../platform/config/limits.ts';
 import type { RateClass } from '../../platform/define/endpoint.ts';
 import type { RateBucket } from '../ports.ts';
 
-/** Levels a request is limited on (C-MWA-09): all together, its address, its route class, its client, its user. */
+/** Levels a request is limited on: all together, its address, its route class, its client, its user. */
 type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
 
 export type LimitBucket = RateBucket & { readonly level: RateLevel };

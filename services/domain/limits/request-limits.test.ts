@@ -102,7 +102,7 @@ const refusals = () =>
   );
 
 describe('before the body is read', () => {
-  test('C-MWA-09: one address is held at its limit, over all ordinary classes together; another is not', async () => {
+  test('one address is held at its limit, over all ordinary classes together; another is not', async () => {
     expect(await admit({ rateClass: 'write' })).toBe('address');
     expect(await times(3, () => admit())).toEqual(['address', 'address', 'address']);
     const before = refusals()['address admin'] ?? 0;
@@ -120,7 +120,7 @@ describe('before the body is read', () => {
     expect(await admit({ ip: '2001:db8:0:8::99' })).toBe('address');
   });
 
-  test('D-MWA-17: credential routes have a stricter limit of their own, and count among the ordinary ones', async () => {
+  test('credential routes have a stricter limit of their own, and count among the ordinary ones', async () => {
     const flood = () => admit({ rateClass: 'credential' });
     expect(await times(3, flood)).toEqual(['credential,address', 'credential,address', 'refused by credential']);
     expect(await times(2, () => admit())).toEqual(['address', 'refused by address']);
@@ -134,7 +134,7 @@ describe('before the body is read', () => {
     expect(await admit()).toBe('address');
   });
 
-  test('C-MWA-09: the global limit refuses every address, and frees after its second', async () => {
+  test('the global limit refuses every address, and frees after its second', async () => {
     let address = 0;
     const anyAddress = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
     expect((await times(50, anyAddress)).filter((text) => text !== 'token')).toEqual([]);
@@ -174,7 +174,7 @@ describe('before the body is read', () => {
 describe('clients', () => {
   const service = { namesClient: true, identify: () => clientCaller('c1') };
 
-  test('C-MWA-09: an authenticated client has its own bucket, and what others send from its address does not hold it', async () => {
+  test('an authenticated client has its own bucket, and what others send from its address does not hold it', async () => {
     expect((await times(5, () => admit())).at(-1)).toBe('refused by address');
     expect(await times(4, () => admit(service))).toEqual(['client', 'client', 'client', 'refused by client']);
     expect(await admit({ namesClient: true, identify: () => clientCaller('c2') })).toBe('client');
@@ -213,7 +213,7 @@ describe('clients', () => {
   test.each([
     ['by its secret', true],
     ['by its token', false],
-  ])('C-MWA-09: one that nobody here has looked at counts by its address too, known %s', async (_how, namesClient) => {
+  ])('one that nobody here has looked at counts by its address too, known %s', async (_how, namesClient) => {
     const stranger = (clientId: string) => ({ ...clientCaller(clientId), isVetted: false });
     const made = (turn: number) => ({ namesClient, identify: () => stranger(`own-${turn}`) });
     const outcomes = [];
@@ -280,7 +280,7 @@ describe('users', () => {
   const NOTHING: Admission = { counted: [], isClientCounted: false };
   const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'read', NOTHING));
 
-  test('C-MWA-09: one user is held at its limit, whatever its address', async () => {
+  test('one user is held at its limit, whatever its address', async () => {
     expect(await times(4, () => ask(user()))).toEqual(['user', 'user', 'user', 'refused by user']);
   });
 
@@ -294,7 +294,7 @@ describe('users', () => {
     expect(limits.admitCaller(user(), 'validate', NOTHING)).toBeNull();
   });
 
-  test('A-MWA-05: validateRateLimit counts in the same bucket and says what is left', async () => {
+  test('validateRateLimit counts in the same bucket and says what is left', async () => {
     const ports = { rateCounters, clock, limitBuckets: buckets };
     const ordinary = { method: 'GET', path: '/v1/keys' } as const;
     expect(await ask(user())).toBe('user');

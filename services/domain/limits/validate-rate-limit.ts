@@ -4,7 +4,7 @@ import type { LimitBuckets } from './buckets.ts';
 import { type RateLimitResult, resultOf } from './verdict.ts';
 
 /**
- * Counts one request of a user at an endpoint and says what its limit is (A-MWA-05): for what does not come over HTTP,
+ * Counts one request of a user at an endpoint and says what its limit is: for what does not come over HTTP,
  * where every route is counted by itself.
  * @param roles of the user: the largest factor of RATE_LIMIT_ROLE_FACTORS among them applies
  * @example const { allowed, resetAt } = await validateRateLimit(ports, userId, listKeysEndpoint)

@@ -44,7 +44,7 @@ test('RateLimit shows the limit nearest to its end, RateLimit-Policy all of them
   expect(rateLimitHeaders([counted('late', 5, 10, 9_000), counted('soon', 5, 10, 1_000)]).ratelimit).toContain('late');
 });
 
-test('A-MWA-05: RateLimitResult is what the count says', () => {
+test('RateLimitResult is what the count says', () => {
   expect(resultOf(counted('user', 300, 300, 12_000), 1_000)).toEqual({
     allowed: true,
     limit: 300,

@@ -1,7 +1,7 @@
 import type { RateCount } from '../ports.ts';
 import type { LimitBucket } from './buckets.ts';
 
-/** What a limit says of one request (A-MWA-05). */
+/** What a limit says of one request. */
 export type RateLimitResult = {
   readonly allowed: boolean;
   readonly limit: number;

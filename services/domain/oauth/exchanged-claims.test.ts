@@ -34,13 +34,13 @@ describe('RFC 8693: whose token a service may exchange', () => {
     ['of a client', { fid: undefined, sub: 'sallyport' }],
     ['passed on four times', { act: actors(4) }],
     ['over', { exp: NOW - 60 }],
-    ['bound to a certificate (M1)', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
-  ])('T18: none %s', async (_name, claims) => {
+    ['bound to a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
+  ])('none %s', async (_name, claims) => {
     expect(await outcomeOf(subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
   });
 });
 
-describe('T14: what an exchanged token says', () => {
+describe('what an exchanged token says', () => {
   test('names who acts and what it came from, for no longer and for no more scope than that', async () => {
     const made = await exchanged(
       { scope: 'openid tasks:read keys:manage', permissions: ['tasks:read', 'keys:manage'], exp: NOW + 30, bip: 'b' },
@@ -86,7 +86,7 @@ describe('T14: what an exchanged token says', () => {
     ['a scope of a token that has none', { scope: undefined, permissions: undefined }, {}, 'scope_invalid'],
     ['a resource that is no address', {}, { resource: 'tasks' }, 'target_invalid'],
     ['resource and audience that differ', {}, { resource: OTHER, audience: AUDIENCE }, 'target_invalid'],
-  ])('T14: never %s', async (_name, claims, terms, code) => {
+  ])('never %s', async (_name, claims, terms, code) => {
     expect(await outcomeOf(exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
   });
 

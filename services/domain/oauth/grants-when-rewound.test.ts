@@ -27,7 +27,7 @@ test.each([
   ['a code', redeemCode],
   ['a device code', redeemDeviceCode],
   ['a token of somebody else', exchangeToken],
-])('L4: from a rewound database nothing is given for %s, and nothing is read or written', async (_name, redeem) => {
+])('from a rewound database nothing is given for %s, and nothing is read or written', async (_name, redeem) => {
   world.revocations.setRewound(true);
   await expect(redeem(ports, { client, keys: {}, ...left }, testCaller)).rejects.toMatchObject({
     code: 'state_rewound',

@@ -42,7 +42,7 @@ describe('an account that was locked', () => {
     expect(told).toEqual([5, 0].map((failures) => ({ detail: { failures, reason: 'they called' } })));
   });
 
-  test('API5 of somebody who may more stays locked: its guesser would go on', async () => {
+  test('of somebody who may more stays locked: its guesser would go on', async () => {
     const { id, email } = await guessed('198.51.100.2');
     await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
     await expect(unlock(id, client('users:unlock'))).rejects.toMatchObject({ code: 'rights_exceeded' });

@@ -136,7 +136,7 @@ describe('claims', () => {
 });
 
 describe('minting', () => {
-  test('B-TOK-16: a minted token is at+jwt, lives 900 s, and validates', async () => {
+  test('a minted token is at+jwt, lives 900 s, and validates', async () => {
     const world = minting();
     const minted = await mintAccessToken(world.ports, facts, request);
     expect(minted.expiresIn).toBe(900);
@@ -162,7 +162,7 @@ describe('bearer', () => {
     return bearerCaller(world.ports, token, from);
   };
 
-  test('B-TOK-17: a login’s token is its user, with the permissions it carries', async () => {
+  test('a login’s token is its user, with the permissions it carries', async () => {
     expect(await callerOf(facts)).toEqual({
       kind: 'user',
       userId: 'u1',
@@ -227,7 +227,7 @@ describe('bearer', () => {
   });
 });
 
-describe('security of a payload (A-TOK-06)', () => {
+describe('security of a payload', () => {
   const metadata = { sessionId: 's1', ipHash: '1.a', userAgentHash: '1.b' };
   const payload: Pick<AccessTokenClaims, 'sid' | 'bip' | 'bua'> = { sid: 's1', bip: '1.a', bua: '1.b' };
   const off = { requireSessionBinding: false, enableIpValidation: false, enableUserAgentValidation: false };

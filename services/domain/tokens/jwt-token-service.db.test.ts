@@ -30,7 +30,7 @@ const newUser = () => insertUser(world.stores.pools.main);
 const query = (text: string, values: unknown[] = []) => world.rows(text, values);
 
 describe('JWTTokenService', () => {
-  test('A-TOK-01, A-TOK-02: a pair verifies as what it is and not as the other', async () => {
+  test('a pair verifies as what it is and not as the other', async () => {
     const userId = await newUser();
     const pair = await service.generateTokenPair(userId, 'user', home);
     expect(pair).toMatchObject({ tokenType: 'Bearer', expiresIn: 900, refreshExpiresIn: 604_800 });
@@ -60,7 +60,7 @@ describe('JWTTokenService', () => {
     expect(await query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual([]);
   });
 
-  test('A-TOK-03, A-TOK-04: both tokens are new, and the older one is single-use', async () => {
+  test('both tokens are new, and the older one is single-use', async () => {
     const first = await service.generateTokenPair(await newUser(), 'user', home);
     const second = await service.refreshAccessToken(first.refreshToken, home);
     expect(second.accessToken).not.toBe(first.accessToken);
@@ -81,7 +81,7 @@ describe('JWTTokenService', () => {
       .toMatchObject({ reason: 'family_reused' });
   });
 
-  test('A-TOK-05, A-TOK-10: a revoked token is refused at once, here and on every copy, and keeps its reason', async () => {
+  test('a revoked token is refused at once, here and on every copy, and keeps its reason', async () => {
     const { accessToken, tokenId } = await service.generateTokenPair(await newUser(), 'user', home);
     expect(await cache.isTokenRevoked(tokenId)).toBe(false);
     await service.revokeToken(tokenId, 'lost phone');
@@ -95,7 +95,7 @@ describe('JWTTokenService', () => {
     expect(row).toMatchObject({ actor_kind: 'system', detail: { reason: 'lost phone' } });
   });
 
-  test('A-TOK-06: metadata of the issue satisfies every switch; another binding fails the one that asks', async () => {
+  test('metadata of the issue satisfies every switch; another binding fails the one that asks', async () => {
     const { accessToken, tokenId } = await service.generateTokenPair(await newUser(), 'user', home);
     const payload = (await service.validateToken(accessToken, 'access')).payload!;
     const metadata = (await cache.getTokenMetadata(tokenId)) as TokenMetadata;
@@ -115,7 +115,7 @@ describe('JWTTokenService', () => {
     expect(await lenient.validateTokenSecurity(payload, elsewhere)).toBe(true);
   });
 
-  test('A-TOK-07: a superseded refresh token and a token shown from elsewhere are replays with an incident; reuse is none', async () => {
+  test('a superseded refresh token and a token shown from elsewhere are replays with an incident; reuse is none', async () => {
     const userId = await newUser();
     const first = await service.generateTokenPair(userId, 'user', home);
     const access = (await service.validateToken(first.accessToken, 'access')).payload!;
@@ -138,14 +138,14 @@ describe('JWTTokenService', () => {
   test.each([
     ['an address', { ip: home.ip, userAgent: '' }, { ip: away.ip, userAgent: '' }],
     ['a user agent', { ip: '', userAgent: home.userAgent }, { ip: '', userAgent: away.userAgent }],
-  ])('A-TOK-07: %s alone tells elsewhere, too', async (_what, here, there) => {
+  ])('%s alone tells elsewhere, too', async (_what, here, there) => {
     const { accessToken } = await service.generateTokenPair(await newUser(), 'user', home);
     const payload = (await service.validateToken(accessToken, 'access')).payload!;
     const isReplay = (from: ClientInfo) => service.detectReplayAttack(payload, from);
     expect([await isReplay(here), await isReplay(here), await isReplay(there)]).toEqual([false, false, true]);
   });
 
-  test('A-TOK-02: a refresh token of a session says so, and one that has run out is expired, not revoked', async () => {
+  test('a refresh token of a session says so, and one that has run out is expired, not revoked', async () => {
     const { sessionId, refreshToken, bearer } = await newPerson(world);
     const judged = await service.validateToken(refreshToken, 'refresh');
     expect(judged).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
@@ -159,7 +159,7 @@ describe('JWTTokenService', () => {
     });
   });
 
-  test('A-TOK-08: what has expired goes and stays counted; live logins and needed revocations stay', async () => {
+  test('what has expired goes and stays counted; live logins and needed revocations stay', async () => {
     const before = await cache.getTokenStatistics();
     const gone = await service.generateTokenPair(await newUser(), 'user', home);
     const live = await service.generateTokenPair(await newUser(), 'user', home);
@@ -191,7 +191,7 @@ describe('JWTTokenService', () => {
     expect(await service.cleanupExpiredTokens()).toMatchObject({ removed: 0, errors: 0 });
   });
 
-  test('A-TOK-08: a store that fails is an error of the result, not of the caller', async () => {
+  test('a store that fails is an error of the result, not of the caller', async () => {
     const failing = { ...world.ports, transact: () => Promise.reject(new Error('down')) };
     expect(await new JWTTokenService(failing).cleanupExpiredTokens()).toMatchObject({
       removed: 0,
@@ -201,7 +201,7 @@ describe('JWTTokenService', () => {
 });
 
 describe('TokenCachingStrategy', () => {
-  test('A-TOK-09: metadata is stored for the token’s life; an unknown id is null, also while Redis is away', async () => {
+  test('metadata is stored for the token’s life; an unknown id is null, also while Redis is away', async () => {
     const expiresAt = Math.floor(Date.now() / 1_000) + 60;
     const { tokenId } = await service.generateTokenPair(await newUser(), 'user', home);
     const metadata = { ...((await cache.getTokenMetadata(tokenId)) as TokenMetadata), expiresAt };
@@ -217,7 +217,7 @@ describe('TokenCachingStrategy', () => {
     await expect(without.batchValidateTokens([id])).rejects.toMatchObject({ code: 'token_metadata_unavailable' });
   });
 
-  test('A-TOK-10: a token of an ended login is revoked by id, as far as metadata knows', async () => {
+  test('a token of an ended login is revoked by id, as far as metadata knows', async () => {
     const pair = await service.generateTokenPair(await newUser(), 'user', home);
     const { fid } = decodeJwt(pair.accessToken);
     await cache.revokeToken(pair.tokenId, 'x');
@@ -231,7 +231,7 @@ describe('TokenCachingStrategy', () => {
     await expect.poll(() => cache.isTokenRevoked(second.tokenId)).toBe(true);
   });
 
-  test('A-TOK-11: ids are answered in order with what metadata knows', async () => {
+  test('ids are answered in order with what metadata knows', async () => {
     const [one, two] = [
       await service.generateTokenPair(await newUser(), 'user', home),
       await service.generateTokenPair(await newUser(), 'user', home),

@@ -36,7 +36,7 @@ export class JWTTokenService {
   }
 
   /**
-   * Begins a login and gives its first pair (A-TOK-01).
+   * Begins a login and gives its first pair.
    * Throws `user_unknown` (404), and `role_not_held` (403) when the user does not have the role.
    */
   async generateTokenPair(userId: string, role: UserRole, clientInfo: ClientInfo): Promise<TokenPair> {
@@ -45,7 +45,7 @@ export class JWTTokenService {
     return this.#pair(await issuePair(this.#ports, input, this.#caller(clientInfo)));
   }
 
-  /** A token of the other type is invalid (A-TOK-02). Looking at a refresh token does not use it. */
+  /** A token of the other type is invalid. Looking at a refresh token does not use it. */
   async validateToken(token: string, tokenType: TokenType): Promise<TokenValidationResult> {
     if (tokenType === 'refresh') return this.#validateRefreshToken(token);
     const verdict = validateToken(this.#ports, token);
@@ -54,25 +54,25 @@ export class JWTTokenService {
       : { valid: false, payload: null, reason: verdict.reason };
   }
 
-  /** A whole new pair for a refresh token of a login that is not bound to a client (A-TOK-03). */
+  /** A whole new pair for a refresh token of a login that is not bound to a client. */
   async refreshAccessToken(presented: string, clientInfo: ClientInfo): Promise<TokenPair> {
     const input = { refreshToken: presented, presentedBy: { clientId: null, isAuthenticated: false } };
     return this.#pair(await refreshToken(this.#ports, input, this.#caller(clientInfo)));
   }
 
-  /** Ends one access token; the reason is kept with the revocation and in the audit log (A-TOK-05). */
+  /** Ends one access token; the reason is kept with the revocation and in the audit log. */
   async revokeToken(tokenId: string, reason: string): Promise<void> {
     await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, this.#caller(NOBODY));
   }
 
-  /** Session, address and agent of token and metadata, as switched (A-TOK-06). */
+  /** Session, address and agent of token and metadata, as switched. */
   async validateTokenSecurity(payload: JWTPayload, metadata: TokenMetadata): Promise<boolean> {
     return validateTokenSecurity(this.#ports.tokenSettings, payload, metadata);
   }
 
   /**
    * True for a refresh payload whose successor has been used, and for an access token shown from elsewhere than
-   * first; ordinary reuse is none (A-TOK-07). Off with enableReplayProtection.
+   * first; ordinary reuse is none. Off with enableReplayProtection.
    */
   async detectReplayAttack(payload: JWTPayload, clientInfo: ClientInfo = NOBODY): Promise<boolean> {
     if (!this.#ports.tokenSettings.enableReplayProtection) return false;
@@ -88,7 +88,7 @@ export class JWTTokenService {
     return isReplay;
   }
 
-  /** Removes what has expired (A-TOK-08). */
+  /** Removes what has expired. */
   async cleanupExpiredTokens(): Promise<CleanupResult> {
     return cleanUpExpiredTokens(this.#ports);
   }

@@ -25,7 +25,7 @@ const metric = (name: string, labels: object): number =>
     ?.series.find((series) => JSON.stringify(series.labels) === JSON.stringify(labels))?.value ?? 0;
 
 describe('a refresh', () => {
-  test('answers a whole new pair that speaks of the same login (A-TOK-03)', async () => {
+  test('answers a whole new pair that speaks of the same login', async () => {
     const login = await flows.newLogin();
     const pair = await flows.refresh(login.refreshToken);
     expect(pair).toEqual({
@@ -53,7 +53,7 @@ describe('a refresh', () => {
     });
   });
 
-  test('60 at once over two API copies: one rotation, one refresh token, 60 access tokens of their own (T2)', async () => {
+  test('60 at once over two API copies: one rotation, one refresh token, 60 access tokens of their own', async () => {
     const login = await flows.newLogin();
     const pairs = await Promise.all(
       Array.from({ length: 60 }, (_, index) =>
@@ -97,14 +97,14 @@ describe('a refresh', () => {
     [{ scope: 'openid  email' }, 'scope_exceeded'],
     [{ resource: 'https://b.test' }, 'resource_foreign'],
     [{ resource: 'https://a.test/' }, 'resource_foreign'],
-  ])('%o is refused and does not use the token up (T14)', async (input, code) => {
+  ])('%o is refused and does not use the token up', async (input, code) => {
     const login = await flows.newLogin();
     expect(await outcomeOf(flows.refresh(login.refreshToken, input))).toBe(code);
     expect(await flows.generationOf(login.familyId)).toBe(0);
     expect(await outcomeOf(flows.refresh(login.refreshToken))).toBe('ok');
   });
 
-  test('a narrower scope saves nobody from a replay: it ends the login (T1)', async () => {
+  test('a narrower scope saves nobody from a replay: it ends the login', async () => {
     const login = await flows.newLogin();
     const second = await flows.refresh(login.refreshToken);
     const third = await flows.refresh(second.refresh_token);

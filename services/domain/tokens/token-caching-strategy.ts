@@ -30,13 +30,13 @@ export class TokenCachingStrategy {
     if (ttlSeconds > 0) await writeTokenMetadata(this.#ports, tokenId, metadata, ttlSeconds);
   }
 
-  /** Null for an unknown id, and while Redis is out of reach: never an error (A-TOK-09). */
+  /** Null for an unknown id, and while Redis is out of reach: never an error. */
   async getTokenMetadata(tokenId: string): Promise<TokenMetadata | null> {
     const [known] = await readTokenMetadata(this.#ports, [tokenId]).catch(() => []);
     return known ?? null;
   }
 
-  /** By memory, with what metadata knows of session, login, user and client (A-TOK-10). Throws 503 when stale. */
+  /** By memory, with what metadata knows of session, login, user and client. Throws 503 when stale. */
   async isTokenRevoked(tokenId: string): Promise<boolean> {
     const { revocations } = this.#ports;
     assertFresh(revocations);
@@ -57,7 +57,7 @@ export class TokenCachingStrategy {
     await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, caller);
   }
 
-  /** One answer for each id, in order, in one round trip (A-TOK-11). */
+  /** One answer for each id, in order, in one round trip. */
   async batchValidateTokens(tokenIds: readonly string[]): Promise<TokenValidationResult[]> {
     const verdicts = await batchValidateTokens(this.#ports, tokenIds);
     const { issuer } = this.#ports.tokenSettings;

@@ -8,7 +8,7 @@ import {
   tokenSecurityConfigOf,
 } from './token-types.ts';
 
-test('A-CFG-01 to 04: the configuration is RS256, 900 s, 604,800 s, 30 days, with four switches, unless set', () => {
+test('the configuration is RS256, 900 s, 604,800 s, 30 days, with four switches, unless set', () => {
   const config: TokenSecurityConfig = tokenSecurityConfigOf(loadConfig({}), 'https://auth.test');
   expect(config).toEqual({
     algorithm: 'RS256',
@@ -26,7 +26,7 @@ test('A-CFG-01 to 04: the configuration is RS256, 900 s, 604,800 s, 30 days, wit
   });
 });
 
-test('A-CFG-02, A-CFG-04: each setting has its own variable', () => {
+test('each setting has its own variable', () => {
   const env = {
     JWT_ALGORITHM: 'EdDSA',
     JWT_ACCESS_EXPIRY: '60',

@@ -62,7 +62,7 @@ export const limitSettings = defineSettings({
   },
 });
 
-/** Rate limits as configured (A-CFG-06); the profile is not yet applied. */
+/** Rate limits as configured; the profile is not yet applied. */
 export type RateLimitConfig = SettingsOf<typeof limitSettings>;
 
 export const UNRESOLVED_ADDRESS_FIX =

@@ -24,7 +24,7 @@ function refused(env: Record<string, string>): string[] {
   }
 }
 
-describe('J17: what is unsafe does not start', () => {
+describe('what is unsafe does not start', () => {
   test('a proper production configuration starts, and so does nothing at all in development', () => {
     expect(refused(production())).toEqual([]);
     expect(refused({})).toEqual([]);
@@ -120,7 +120,7 @@ describe('J17: what is unsafe does not start', () => {
   });
 });
 
-describe('U9: whose pages may write', () => {
+describe('whose pages may write', () => {
   test.each([
     'null',
     '*',
@@ -157,7 +157,7 @@ describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
     expect(loadConfig({ TRUSTED_PROXIES: ranges.join(', ') }).server.trustedProxies).toEqual(ranges);
   });
 
-  test('M1: a header of client certificates has a name and somebody who may send it', () => {
+  test('a header of client certificates has a name and somebody who may send it', () => {
     const proxy = { TRUSTED_PROXIES: '10.0.0.1' };
     expect(loadConfig({ ...proxy, CLIENT_CERT_HEADER: 'Client-Cert' }).server.clientCertHeader).toBe('client-cert');
     expect(loadConfig({ CLIENT_CERT_HEADER: '' }).server.clientCertHeader).toBeUndefined();

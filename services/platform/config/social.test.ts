@@ -12,7 +12,7 @@ const refused = (env: Record<string, string>): string[] => {
   return [];
 };
 
-test('A-OAU-03 without settings there is no provider, and the start is clean', () => {
+test('without settings there is no provider, and the start is clean', () => {
   expect(socialProvidersOf(loadConfig({}).social)).toEqual({});
 });
 

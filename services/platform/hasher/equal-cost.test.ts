@@ -33,7 +33,7 @@ describe('equal cost', () => {
     ['bcrypt: the hash of ours is the measure', 'bcrypt', 4_096, [], 4_096],
     ['argon2id that is cheaper than bcrypt: a digest of before is', 'argon2id', 1_024, [10], 4_096],
     ['argon2id that costs more: it is', 'argon2id', 6_144, [10], 6_144],
-  ] as const)('%s (U6)', (_name, algorithm, ownMicros, measured, wholeMicros) => {
+  ] as const)('%s', (_name, algorithm, ownMicros, measured, wholeMicros) => {
     const { work, filled, costs, spentMicros } = meter();
     const { result, equalCost } = createEqualCost(algorithm, work(ownMicros, 'the first hash'), costs);
     expect(result).toBe('the first hash');
@@ -47,7 +47,7 @@ describe('equal cost', () => {
     }
   });
 
-  it('a cheap verification is filled in halves, a whole or costlier one not at all (U6)', () => {
+  it('a cheap verification is filled in halves, a whole or costlier one not at all', () => {
     const { work, filled, costs } = meter();
     const { equalCost } = createEqualCost('bcrypt', work(4_096, ''), costs);
     equalCost(work(1_024, ''));

@@ -8,20 +8,20 @@ const pepper = randomBytes(32);
 const bcryptPart = '[./A-Za-z0-9]{53}$';
 
 describe('digest schemes', () => {
-  it('stores bcrypt of cost 12 for up to 72 bytes (C-CRD-01), and its own prefix beyond', () => {
+  it('stores bcrypt of cost 12 for up to 72 bytes, and its own prefix beyond', () => {
     expect(hashPassword('x'.repeat(72), pepper)).toMatch(new RegExp(`^\\$2b\\$12\\$${bcryptPart}`));
     expect(hashPassword('x'.repeat(73), pepper)).toMatch(new RegExp(`^\\$sp1\\$\\$2b\\$12\\$${bcryptPart}`));
     expect(hashPassword('ä'.repeat(37), pepper)).toMatch(/^\$sp1\$/);
   });
 
-  it('tells passwords apart that agree in their first 72 bytes (U2)', () => {
+  it('tells passwords apart that agree in their first 72 bytes', () => {
     const [stored, other] = [`${'x'.repeat(99)}A`, `${'x'.repeat(99)}B`];
     const digest = hashPassword(stored, pepper);
     expect(verifyPassword(stored, digest, pepper)).toBe(true);
     expect(verifyPassword(other, digest, pepper)).toBe(false);
   });
 
-  it('tells a 72-byte password from its longer neighbours, both ways (U2)', () => {
+  it('tells a 72-byte password from its longer neighbours, both ways', () => {
     const [short, long] = ['x'.repeat(72), 'x'.repeat(73)];
     const digestOfShort = hashPassword(short, pepper);
     expect(verifyPassword(short, digestOfShort, pepper)).toBe(true);

@@ -4,7 +4,7 @@ import { certificateThumbprint } from './client-certificate.ts';
 
 const der = derOf(CERTIFICATE);
 
-describe('M1: a client certificate as proxies pass it on', () => {
+describe('a client certificate as proxies pass it on', () => {
   test.each([
     ['RFC 9440', `:${der}:`],
     ['nginx: percent-encoded PEM', encodeURIComponent(CERTIFICATE.pem)],

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-test('A6 addresses that not everybody could reach are private, IPv4 wrapped in IPv6 among them', () => {
+test('addresses that not everybody could reach are private, IPv4 wrapped in IPv6 among them', () => {
   for (const address of ['1.1.1.1', '8.8.8.8', '172.32.0.1', '2606:4700:4700::1111', '2a00:1450::1'])
     expect([address, isPublicAddress(address)]).toEqual([address, true]);
   const inside =
@@ -37,7 +37,7 @@ test('A6 addresses that not everybody could reach are private, IPv4 wrapped in I
   for (const address of inside.split(' ')) expect([address, isPublicAddress(address)]).toEqual([address, false]);
 });
 
-test('A6 neither a private address, nor a name that leads to one, nor plain http is asked', async () => {
+test('neither a private address, nor a name that leads to one, nor plain http is asked', async () => {
   const strict = { allowsPrivate: false };
   for (const url of [
     base,
@@ -100,7 +100,7 @@ test('an answer that is none ends the request, and its connection; so does one t
   raw.close();
 });
 
-describe('A6 names are asked of name servers, not of the system', () => {
+describe('names are asked of name servers, not of the system', () => {
   const A = 1;
   /** What each name has, by type; a name that is not here is never answered. */
   const zone: Record<string, Record<number, readonly number[]>> = {

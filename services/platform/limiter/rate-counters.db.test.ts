@@ -38,7 +38,7 @@ const countedAlone = (): number =>
   registry.collect().find(({ name }) => name === 'sallyport_rate_limit_counts_alone')?.series[0]?.value ?? 0;
 
 describe('two copies', () => {
-  test('C-MWA-09: share one count through Redis, each answer being right at once', async () => {
+  test('share one count through Redis, each answer being right at once', async () => {
     // A command past its deadline is counted alone: on a busy machine another address is tried.
     await expect
       .poll(async () => {

@@ -28,7 +28,7 @@ test('asks the configured address for a prefix, with padding, and gives the line
   expect(asked.at(-1)).toEqual({ path: '/range/21BD1', padding: 'true' });
 });
 
-test('goes nowhere else: a redirect is a failure, and its target is never asked (A6)', async () => {
+test('goes nowhere else: a redirect is a failure, and its target is never asked', async () => {
   answer = (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end();
   await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow();
   expect(asked.at(-1)?.path).toBe('/range/21BD1');

@@ -7,7 +7,7 @@ import { createCommonPasswords, holdsLine } from './common-passwords.ts';
 const common = createCommonPasswords();
 
 describe('common passwords', () => {
-  test('the shipped list is what its script makes, sorted by bytes, at most 300 KB (C-CRD-03)', () => {
+  test('the shipped list is what its script makes, sorted by bytes, at most 300 KB', () => {
     const packed = readFileSync(TARGET);
     expect(packed.length).toBeLessThan(300_000);
     const lines = brotliDecompressSync(packed).toString('utf8').trimEnd().split('\n');

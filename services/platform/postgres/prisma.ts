@@ -24,7 +24,7 @@ export type PrismaDatabase = {
 type Scope = { readonly connection: pg.PoolClient | null; readonly tx: Tx | null; failure: unknown };
 
 /**
- * Prisma on our pool, for Better Auth. One place turns `emailVerified` (a timestamp, D-DAT-01) into the boolean that
+ * Prisma on our pool, for Better Auth. One place turns `emailVerified` (a timestamp) into the boolean that
  * Better Auth keeps, and back.
  */
 export function createPrismaDatabase(

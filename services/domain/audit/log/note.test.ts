@@ -36,7 +36,7 @@ describe('golden vector', () => {
 });
 
 describe('opening', () => {
-  test('two keys of one name both sign while a key rolls over, and either verifier accepts (V11)', () => {
+  test('two keys of one name both sign while a key rolls over, and either verifier accepts', () => {
     const next = signerOf(8);
     const both = signNote(text, [signer, next]);
     expect(openNote(both, [signer.key]).by).toEqual([signer.key]);

@@ -32,7 +32,7 @@ async function sealed(event: Event, detail: AuditDetail<string>) {
   return { leaf: JSON.parse(text) as Leaf, everywhere: text + row!.columns + row!.outbox, view: events[0]! };
 }
 
-test('a refused sign-in looks alike for a known and an unknown account, and names neither (U6)', async () => {
+test('a refused sign-in looks alike for a known and an unknown account, and names neither', async () => {
   const detail = { factor: 'password', identifier: '1.hash' };
   const known = await sealed(userLogin, { outcome: 'refused', target: { kind: 'user', id: 'user-777' }, detail });
   const unknown = await sealed(userLogin, { outcome: 'refused', detail });
@@ -92,7 +92,7 @@ test('a job’s id that an operator typed is in no leaf', async () => {
   expect(asked.view.detail).toEqual({ action: 'retry', job_id: 'johndoe' });
 });
 
-test('what is committed to can be erased: the reader sees it no more, and the trail stays valid (V9)', async () => {
+test('what is committed to can be erased: the reader sees it no more, and the trail stays valid', async () => {
   const detail = { factor: 'password', identifier: '1.hash' };
   const target = { kind: 'user', id: 'user-888' } as const;
   const { view } = await sealed(userLogin, { outcome: 'refused', target, detail });

@@ -63,7 +63,7 @@ describe('sealing', () => {
     expect(row!.leaf.toString()).not.toContain('secret-hash');
   });
 
-  test('personal values lie beside the log under their commitments, and nowhere else (V9)', async () => {
+  test('personal values lie beside the log under their commitments, and nowhere else', async () => {
     const [id] = await world.emit(1, { detail: { identifier: 'hash-of-address' } });
     await seal();
     const values = await world.raw<{ field: string; salt: Buffer; value: string; subject: string }>(
@@ -100,7 +100,7 @@ describe('sealing', () => {
     await checkLog(world);
   });
 
-  test('an event of every use-case that writes one is sealable as it stands (A-AUD-01)', async () => {
+  test('an event of every use-case that writes one is sealable as it stands', async () => {
     await world.transact((tx) =>
       recordEvent(tx, testCaller, userLogin, { outcome: 'refused', detail: { reason: 'password', identifier: '1.x' } }),
     );
@@ -109,7 +109,7 @@ describe('sealing', () => {
   });
 });
 
-describe('any order of commits (V7)', () => {
+describe('any order of commits', () => {
   test('an event whose transaction commits after later ones were sealed is sealed all the same', async () => {
     const slow = new pg.Client({ connectionString: world.databaseUrl });
     await slow.connect();
@@ -126,7 +126,7 @@ describe('any order of commits (V7)', () => {
 });
 
 describe('more than one sealer', () => {
-  test('four at once, again and again: each event has one leaf (V6)', async () => {
+  test('four at once, again and again: each event has one leaf', async () => {
     const others = await Promise.all(
       [1, 2, 3].map(() => createLogWorld(world.databaseUrl, { dataDir: world.dataDir })),
     );

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => world.end());
 
 describe('kill -9', () => {
-  test('at every statement and round the mark, one after the other: each event of the ledger has one leaf (V8)', async () => {
+  test('at every statement and round the mark, one after the other: each event of the ledger has one leaf', async () => {
     const ledger = await world.emit(3);
     const options = { url: world.databaseUrl, dataDir: world.dataDir };
     const whole = await runSealer(options);
@@ -49,7 +49,7 @@ describe('kill -9', () => {
   }, 400_000);
 });
 
-describe('a database behind its mark (V5)', () => {
+describe('a database behind its mark', () => {
   test('seals and signs nothing, says so once, keeps taking events, and continues when told to', async () => {
     await world.emit(5);
     await world.seal();

@@ -25,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => world.end());
 
 describe('tampering and damage', () => {
-  test('a changed or missing tile of the edge stops sealing before a leaf stands on it (V12)', async () => {
+  test('a changed or missing tile of the edge stops sealing before a leaf stands on it', async () => {
     await world.emit(300);
     await world.seal();
     await world.asSuperuser(
@@ -39,7 +39,7 @@ describe('tampering and damage', () => {
     expect(await world.seal()).toMatchObject({ stopped: null });
   });
 
-  test('a second root of one size is never signed beside the first: both are kept, sealing stops (V4)', async () => {
+  test('a second root of one size is never signed beside the first: both are kept, sealing stops', async () => {
     await world.emit(5);
     const { size } = await checkLog(world);
     await world.raw(`INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, 'forged')`, [
@@ -139,7 +139,7 @@ describe('outside', () => {
   });
 });
 
-describe('forgetting (V9)', () => {
+describe('forgetting', () => {
   test('a subject’s values go, sealed or not, and its proofs stay: leaves and root are the same', async () => {
     await world.emit(3, { userId: 'gone', detail: { identifier: 'mail-hash' } });
     await world.emit(2, { userId: 'stays' });

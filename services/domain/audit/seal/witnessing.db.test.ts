@@ -85,7 +85,7 @@ describe('a witness', () => {
     await eventually('the witness is told', async () => witness.seen.size === (await world.head()).size);
   });
 
-  test('that has seen another history is an alarm, and its refusal no cosignature (V2, V4)', async () => {
+  test('that has seen another history is an alarm, and its refusal no cosignature', async () => {
     await sealAndTell(3);
     witness.seen.root = Buffer.alloc(32, 1);
     await sealAndTell(3);
@@ -112,7 +112,7 @@ describe('a witness', () => {
   });
 });
 
-describe('the log’s own key (V11)', () => {
+describe('the log’s own key', () => {
   test('while it changes over both sign; after that the new one alone, and old heads still verify by the old', async () => {
     await sealAndTell(2);
     const [old] = await readLogKeys(world, TEST_ORIGIN);

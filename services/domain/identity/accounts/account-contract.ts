@@ -193,7 +193,7 @@ export const deleteOwnUserEndpoint = defineEndpoint({
   errors: [...ownErrors, stepUpRequired, lastAdmin],
 });
 
-/** The same under Better Auth's own names (D-API-10). */
+/** The same under Better Auth's own names. */
 export const updateUserAliasEndpoint = defineEndpoint({
   ...updateUserEndpoint,
   method: 'POST',

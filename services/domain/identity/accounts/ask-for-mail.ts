@@ -23,16 +23,16 @@ const askFor =
 
 /**
  * Another mail with a code that proves the address, where it waits for a proof. One insert in every case: nothing is
- * looked up before the answer (U6).
+ * looked up before the answer.
  */
 export const sendVerificationEmail = askFor((to) => ({ template: 'verify_email', to }));
 
-/** A mail with a code for a new password, where an account has the address. One insert in every case (U6). */
+/** A mail with a code for a new password, where an account has the address. One insert in every case. */
 export const requestPasswordReset = askFor((to) => ({ template: 'reset_password', to }));
 
 /**
  * A mail with a code that unlocks, where an account has the address and wrong passwords are counted against it. One
- * insert in every case (U6).
+ * insert in every case.
  */
 export const requestUnlock = askFor<AskPorts & HasKeyRing>((to, ports) => ({
   template: 'unlock_account',

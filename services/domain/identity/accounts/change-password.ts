@@ -22,8 +22,8 @@ export type ChangePasswordInput = {
 };
 
 /**
- * Another password for the caller's account. Every session, login and access token of before ends, the caller's too
- * (U7); the answer is a new session with its pair, which ends when that one would have. The password proves one factor:
+ * Another password for the caller's account. Every session, login and access token of before ends, the caller's too;
+ * the answer is a new session with its pair, which ends when that one would have. The password proves one factor:
  * a session of two stays as old as it was (`auth_time`). A wrong current password counts as a failed login.
  * @throws unauthenticated (401), currentPasswordWrong (403), loginLocked (429), the `passwordErrors` (400),
  *   hashingBusy (503)

@@ -75,7 +75,7 @@ describe('a password row that somebody deletes by hand while another password is
   });
 });
 
-describe('U7 who acts on their account by a session that ends meanwhile, or without one', () => {
+describe('who acts on their account by a session that ends meanwhile, or without one', () => {
   test('changes nothing', async () => {
     const user = await person({ hasPassword: false });
     const caller = await world.callerOf(user);

@@ -67,7 +67,7 @@ const byCode =
   };
 
 /**
- * A new password by the code that was mailed. Ends every session, login and access token of the account (U7), proves
+ * A new password by the code that was mailed. Ends every session, login and access token of the account, proves
  * its address, and makes no session: a second factor is still asked for. Of any number of calls with one code one
  * succeeds; a password that is refused costs no code.
  * @throws codeInvalid (400), the `passwordErrors` (400), hashingBusy (503)

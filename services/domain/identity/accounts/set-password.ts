@@ -34,7 +34,7 @@ export async function newDigest(
 }
 
 /**
- * Gives an account this password and ends every login of before (U7); an address not proved before is proved by it.
+ * Gives an account this password and ends every login of before; an address not proved before is proved by it.
  * An account whose address nobody had proved may have been made by somebody else: then their other ways in go too, and
  * what it was given for somebody who was invited to it and never came.
  * The user is locked by the caller, and `account` read under that lock.

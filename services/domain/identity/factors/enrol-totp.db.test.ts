@@ -33,7 +33,7 @@ const eventsOf = async (id: string) =>
 const isLive = async (cookie: string) => (await findByCookie(world.deps, cookie)) !== null;
 
 describe('enrolling an authenticator app', () => {
-  test('U7 it counts after its first code, which ends every session of before for one of two factors', async () => {
+  test('it counts after its first code, which ends every session of before for one of two factors', async () => {
     const { id, cookie, caller } = await world.person();
     const other = await logIn({ ports: world.deps }, id);
     expect(await outcomeOf(enrolTotp(world.deps, { password: 'not the right one' }, caller))).toBe(
@@ -122,7 +122,7 @@ describe('renewing recovery codes', () => {
 });
 
 describe('removing a factor', () => {
-  test('U7 the app goes with its codes and every session of before; what answers has two factors still', async () => {
+  test('the app goes with its codes and every session of before; what answers has two factors still', async () => {
     const { id, cookie, caller } = await world.appHolder();
     const other = await logIn({ ports: world.deps }, id);
     const removed = await removeTotpFactor(world.deps, { cookie }, caller);
@@ -155,7 +155,7 @@ describe('removing a factor', () => {
     expect(await flag()).toEqual([{ flag: false }]);
   });
 
-  test('U8 a session of one factor removes none, whatever it was let through', async () => {
+  test('a session of one factor removes none, whatever it was let through', async () => {
     const { id, caller } = await world.appHolder();
     await world.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
     expect(await outcomeOf(removeTotpFactor(world.deps, {}, caller))).toBe('step_up_required');
@@ -175,7 +175,7 @@ describe('removing a factor', () => {
     expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
   });
 
-  test('A1 another’s passkey is unknown, and stays', async () => {
+  test('another’s passkey is unknown, and stays', async () => {
     const [one, other] = [await world.keyHolder(), await world.keyHolder()];
     const remove = removePasskey(world.deps, { id: other.registered.passkeyId }, one.caller);
     expect(await outcomeOf(remove)).toBe('passkey_unknown');
@@ -199,7 +199,7 @@ describe('resetting what an owner has lost', () => {
     ]);
   const mails = async () => (await world.rows(`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`)).length;
 
-  test('U7 the app goes, every session ends, the event says why, and the owner is told by mail', async () => {
+  test('the app goes, every session ends, the event says why, and the owner is told by mail', async () => {
     const { id, cookie } = await world.appHolder();
     const before = await mails();
     expect(await reset(id, false)).toMatchObject({ id });

@@ -35,7 +35,7 @@ export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: C
 
 /**
  * The first code of the new authenticator makes it a factor. Every other session of the account ends where it had no
- * factor before; the answer is a new session of two factors in the place of the caller's (U7).
+ * factor before; the answer is a new session of two factors in the place of the caller's.
  * @throws factorCodeWrong (400), factorConflict (409) where none waits for its code
  */
 export async function confirmTotpEnrolment(

@@ -3,7 +3,7 @@ import { defineStatement } from '../../../platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 import { definePurge } from '../../purge.store.ts';
 
-/** Between two factors: long enough to find the telephone (U8), short enough that few codes can be tried. */
+/** Between two factors: long enough to find the telephone, short enough that few codes can be tried. */
 const CHALLENGE_SECONDS = 600;
 const CHALLENGE_ATTEMPTS = 5;
 /** Of one user at once: five times five codes. */

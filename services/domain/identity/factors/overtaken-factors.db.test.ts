@@ -23,7 +23,7 @@ afterAll(() => world?.close());
 
 const passkeysOf = async (id: string) => (await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;
 
-describe('U7 a session that ends while it changes the factors of its account', () => {
+describe('a session that ends while it changes the factors of its account', () => {
   test('confirms no authenticator app, and one of another secret by now is not confirmed by the code of this', async () => {
     const { id, caller } = await world.person();
     const enrol = async () => codeOf((await enrolTotp(world.deps, { password: world.password }, caller)).totpUri);

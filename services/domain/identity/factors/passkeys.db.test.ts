@@ -34,7 +34,7 @@ const UNFIT = [
 ];
 
 describe('registering a passkey', () => {
-  test('U7 the first gives ten recovery codes and a session of two factors, and ends every one of before; the second neither', async () => {
+  test('the first gives ten recovery codes and a session of two factors, and ends every one of before; the second neither', async () => {
     const { id, cookie, caller } = await world.person();
     const other = await logIn({ ports: world.deps }, id);
     const asked = await preparePasskey(world.deps, {}, caller);
@@ -192,7 +192,7 @@ describe('signing in with a passkey', () => {
     expect(await sessionsOf(id)).toBe(0);
   });
 
-  test('U7 one that is being taken away opens nothing, and leaves the session the browser had', async () => {
+  test('one that is being taken away opens nothing, and leaves the session the browser had', async () => {
     const { id, key } = await world.keyHolder();
     const other = await world.person();
     const proof = await world.assertion(key);
@@ -202,7 +202,7 @@ describe('signing in with a passkey', () => {
     expect(await isLive(other.cookie)).toBe(true);
   });
 
-  test('U6 what is asked for names no credential, and asks for a verified user', async () => {
+  test('what is asked for names no credential, and asks for a verified user', async () => {
     await world.keyHolder();
     const { options } = await askForPasskey(world.deps, {}, nobody);
     expect(options).toMatchObject({ rpId: 'api.sallyport.test', userVerification: 'required' });
@@ -211,7 +211,7 @@ describe('signing in with a passkey', () => {
 });
 
 describe('renaming a passkey', () => {
-  test('A1 one’s own gets the name and an event; another’s is unknown, and keeps its own', async () => {
+  test('one’s own gets the name and an event; another’s is unknown, and keeps its own', async () => {
     const [one, other] = [await world.keyHolder(), await world.keyHolder()];
     const rename = (id: string) => renamePasskey(world.deps, { id, name: 'blue key' }, one.caller);
     expect(await outcomeOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');

@@ -54,7 +54,7 @@ async function holder(): Promise<{
 }
 
 describe('registering a passkey', () => {
-  test('gives a session of two factors and recovery codes with the first, and ends every session of before (U7)', async () => {
+  test('gives a session of two factors and recovery codes with the first, and ends every session of before', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(world, person);
     const other = await signIn(world, person);
@@ -109,7 +109,7 @@ describe('signing in with a passkey', () => {
     });
   });
 
-  test('U4 passes an account that a hundred wrong passwords have closed, and the count of those stays', async () => {
+  test('passes an account that a hundred wrong passwords have closed, and the count of those stays', async () => {
     const { person, userId, authenticator } = await holder();
     const key = accountKeyOf(world.deps, person.email);
     await rows(
@@ -128,7 +128,7 @@ describe('signing in with a passkey', () => {
 });
 
 describe('renaming and removing', () => {
-  test('A1 only one’s own: another’s is 404 and stays; removing one ends every other session', async () => {
+  test('only one’s own: another’s is 404 and stays; removing one ends every other session', async () => {
     const { person, userId, registered } = await holder();
     const stranger = await holder();
     const path = `/api/auth/passkeys/${registered.body.passkey_id}`;

@@ -35,7 +35,7 @@ export async function preparePasskey(ports: LoginPorts, _input: object, caller: 
 
 /**
  * Takes the new passkey into the caller's account. Its ceremony proves two factors, so a new session of two takes the
- * place of the caller's (U7); every other ends where the account had no factor before.
+ * place of the caller's; every other ends where the account had no factor before.
  * @throws passkeyRefused (401), factorConflict (409) where it is registered already or there are as many as may be
  */
 export async function registerPasskey(

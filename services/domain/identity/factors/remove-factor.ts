@@ -15,8 +15,8 @@ import { deletePasskey } from './passkeys.store.ts';
 type Cookie = { readonly cookie?: string | undefined; readonly signal?: AbortSignal };
 
 /**
- * Takes the authenticator app from the caller's account: every session, login and access token of before ends (U7), and
- * the answer is a new session. Asks for a fresh login of two factors (U8).
+ * Takes the authenticator app from the caller's account: every session, login and access token of before ends, and
+ * the answer is a new session. Asks for a fresh login of two factors.
  * @throws factorConflict (409) where there is none, stepUpRequired (403)
  */
 export const removeTotpFactor = (ports: LoginPorts, input: Cookie, caller: Caller): Promise<LoginAnswer> =>

@@ -10,7 +10,7 @@ import { factorsAbsent } from './factors-errors.ts';
 
 /**
  * Takes what its owner has lost from an account: the authenticator app, and every passkey where asked for; recovery
- * codes go with the last of them. Every session, login and token ends (U7), and the owner is told by mail: whoever
+ * codes go with the last of them. Every session, login and token ends, and the owner is told by mail: whoever
  * talked somebody into this is seen.
  * Throws `factors_absent` (409) where there is nothing to take, and as every act on an account.
  */

@@ -32,7 +32,7 @@ const events = (userId: string) =>
 const CODE_FORM = /^[a-zA-Z2-9]{6}-[a-zA-Z2-9]{6}$/;
 
 describe('enrolling an authenticator app', () => {
-  test('asks for the password, shows ten codes once, counts after its first code, and ends every session of before (U7, U8)', async () => {
+  test('asks for the password, shows ten codes once, counts after its first code, and ends every session of before', async () => {
     const person = newPerson();
     const first = await signUp(world, person);
     const other = await signIn(world, person);
@@ -131,7 +131,7 @@ describe('signing in with a second factor', () => {
     expect((await answer(world, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
   });
 
-  test('U5 its session lives a day, and no more than an hour unused', async () => {
+  test('its session lives a day, and no more than an hour unused', async () => {
     const { confirmed, cookie } = await enrolled(world);
     const sessionOf = async (of: string) => (await rows('SELECT * FROM sessions WHERE id = $1', [of]))[0];
     const { id, createdAt, expiresAt, token } = await sessionOf(confirmed.body.session.id);
@@ -185,7 +185,7 @@ describe('signing in with a second factor', () => {
     expect((await answer(world, { challenge: 'x'.repeat(43), totp: codeOf(uri) })).body.code).toBe('challenge_over');
   });
 
-  test('U8 of twenty at once with one code, each with a challenge of its own, one gets a session', async () => {
+  test('of twenty at once with one code, each with a challenge of its own, one gets a session', async () => {
     const { person, userId, uri, codes } = await enrolled(world);
     await nextStep(userId);
     const challengeOf = await manyChallenges(userId, 40);
@@ -226,7 +226,7 @@ describe('signing in with a second factor', () => {
     expect((await answer(world, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
   });
 
-  test('C-CRD-04 of fifty wrong codes at once, each with a challenge of its own, ten are looked at; then the right one is refused', async () => {
+  test('of fifty wrong codes at once, each with a challenge of its own, ten are looked at; then the right one is refused', async () => {
     const { userId, uri } = await enrolled(world);
     await nextStep(userId);
     const challengeOf = await manyChallenges(userId, 51);

@@ -21,7 +21,7 @@ const events = (id: string) =>
     [id],
   );
 
-test('U7 the password of who has nothing else gives another session that ends when the old one would; that one is dead', async () => {
+test('the password of who has nothing else gives another session that ends when the old one would; that one is dead', async () => {
   const { id, sessionId, cookie, caller } = await world.person();
   const [before] = await world.rows(
     `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`,
@@ -75,7 +75,7 @@ test('a code of the app and a recovery code each step up once; a wrong recovery 
   expect((await events(id)).map(({ outcome }) => outcome)).toEqual(['ok', 'refused', 'ok', 'refused']);
 });
 
-test('U7 a code that is used, and a session that ends, while a step-up waits open nothing', async () => {
+test('a code that is used, and a session that ends, while a step-up waits open nothing', async () => {
   const { id, uri, cookie, caller } = await world.appHolder();
   const asks = () => refused({ totp: codeOf(uri) }, caller);
   const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';

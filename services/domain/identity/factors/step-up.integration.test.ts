@@ -28,7 +28,7 @@ async function age(sessionId: string): Promise<void> {
   await world.deps.auth.forget(token);
 }
 
-test('U7 U8 a login of eleven minutes enrols nothing; the password gives a new session with its own time, and the old one is dead', async () => {
+test('a login of eleven minutes enrols nothing; the password gives a new session with its own time, and the old one is dead', async () => {
   const person = newPerson();
   const { cookie, body } = await signUp(world, person);
   const before = body.session;

@@ -29,7 +29,7 @@ export type StepUpInput = SentCode & {
 type Opener = { readonly factor: string; open(tx: Tx): Promise<OpenedSession | null> };
 
 /**
- * Proves anew who is there: a new session takes the place of the caller's, with its own id and time (U7), and ends when
+ * Proves anew who is there: a new session takes the place of the caller's, with its own id and time, and ends when
  * that one would have. Where the account has a second factor, the password alone is not enough.
  * @throws secondFactorRequired, secondFactorRefused, passkeyRefused, unauthenticated (401), currentPasswordWrong (403),
  *   loginLocked, secondFactorLocked (429), hashingBusy, storeUnavailable (503)

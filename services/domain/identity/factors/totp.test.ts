@@ -7,7 +7,7 @@ const AT_59 = 59_000;
 const at = (code: string, nowMs: number, lastUsedStep = 0): Promise<number | null> =>
   matchingStep(SECRET, code, { nowMs, lastUsedStep });
 
-test('U8 codes of RFC 6238 count in their step of thirty seconds and in its neighbours, and in no other', async () => {
+test('codes of RFC 6238 count in their step of thirty seconds and in its neighbours, and in no other', async () => {
   expect(await at('287082', AT_59)).toBe(1);
   expect(await at('081804', 1_111_111_109_000)).toBe(37_037_036);
   expect(await at('050471', 1_111_111_111_000)).toBe(37_037_037);

@@ -38,7 +38,7 @@ function browser(startMs = START_MS) {
   };
 }
 
-describe('the cookie of a known device (U4)', () => {
+describe('the cookie of a known device', () => {
   test('a browser that has signed in is known for that name, and for no other', () => {
     const { signIn, knows } = browser();
     signIn('ada@people.test');

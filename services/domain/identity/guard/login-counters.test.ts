@@ -19,7 +19,7 @@ test('a counter goes by the first version of its secret, so that a new one forge
   expect(counterKey(ring([1]), 'device', 'a@b.test').slice(7)).not.toBe(first.slice(8));
 });
 
-test('U4 the longest lock of those that judge counts; a hundred failures end a password, and no network', () => {
+test('the longest lock of those that judge counts; a hundred failures end a password, and no network', () => {
   const counter = (key: string, failures: number, lockedSeconds: number) => ({ key, failures, lockedSeconds });
   expect(refusedSeconds([], [counter('account:a', FAILURES_EVER, 900)])).toBe(0);
   expect(refusedSeconds(['account:a', 'network:n'], [counter('account:a', 5, 60), counter('network:n', 9, 90)])).toBe(

@@ -3,7 +3,7 @@ import type { HasKeyRing, KeyRing } from '../../keys/key-ring.ts';
 import { normaliseEmail } from '../email.ts';
 import type { CounterState, LockPolicy } from './login-failures.store.ts';
 
-/** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day (C-CRD-04). */
+/** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day. */
 export const LOCK_POLICY: LockPolicy = {
   windowSeconds: 900,
   failuresToLock: 5,

@@ -35,7 +35,7 @@ const comparable = (answer: HttpAnswer) => ({
   retryAfter: answer.headers.get('retry-after'),
 });
 
-describe('a guessed password (C-CRD-04, U4)', () => {
+describe('a guessed password', () => {
   test('five wrong ones lock the account for unknown devices: the sixth is refused even if right, before it is hashed', async () => {
     const person = newPerson();
     const { cookie } = await signUp(world, person);
@@ -55,7 +55,7 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     expect(Number(locked?.retryAfter)).toBeGreaterThan(600);
     expect(Number(locked?.retryAfter)).toBeLessThanOrEqual(900);
 
-    // U6: which of the two has an account is in none of the answers.
+    // Which of the two has an account is in none of the answers.
     const withoutSeconds = (list: ReturnType<typeof comparable>[]) => list.map(({ retryAfter: _, ...rest }) => rest);
     expect(withoutSeconds(answers.unknown)).toEqual(withoutSeconds(answers.known));
     expect(await guard.standing(person.email)).toMatchObject({ failedLogins: 5, isSpent: false });
@@ -69,7 +69,7 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     expect((await signIn(world, person)).status, 'a success has taken the lock away').toBe(200);
   });
 
-  test('U4 a new password makes every browser a stranger: cookies of before are locked with all others', async () => {
+  test('a new password makes every browser a stranger: cookies of before are locked with all others', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(world, person);
     await guard.failTimes(5, person.email);
@@ -99,7 +99,7 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     expect(await guard.standing(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
   });
 
-  test('U4 failures of an account are of its user, whom clean-up asks; those of a name alone are of nobody', async () => {
+  test('failures of an account are of its user, whom clean-up asks; those of a name alone are of nobody', async () => {
     const person = newPerson();
     const { body } = await signUp(world, person);
     const owner = async (email: string) =>
@@ -131,7 +131,7 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     expect((await names(1_800)).triedNames).toBe(3);
   });
 
-  test('L1: every attempt is one event, and the lock is one more that names no account in the open log', async () => {
+  test('every attempt is one event, and the lock is one more that names no account in the open log', async () => {
     const email = newPerson().email;
     await guard.failTimes(7, email);
     const { identifier } = await admitLogin(world.deps, { email: newPerson().email }, guard.homeOf(email));
@@ -214,7 +214,7 @@ describe('a guessed password (C-CRD-04, U4)', () => {
     expect(await guard.standing(email)).toEqual({ failedLogins: 20, lockedUntil: null, isSpent: false });
   });
 
-  test('U4 the hundredth consecutive failure ends the password alone, whatever the time, the address, the /64 or the copy', async () => {
+  test('the hundredth consecutive failure ends the password alone, whatever the time, the address, the /64 or the copy', async () => {
     const person = newPerson();
     const { cookie } = await signUp(world, person);
     await guard.failTimes(1, person.email);

@@ -47,7 +47,7 @@ const standing = (email: string) => readLoginStanding(ports, email);
 const events = (): Promise<{ type: string; outcome: string; target_id: string | null; detail: object }[]> =>
   rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
 
-describe('a guessed password (C-CRD-04, U4)', () => {
+describe('a guessed password', () => {
   test('five wrong ones lock the account: the sixth attempt is refused before its password is looked at', async () => {
     const email = newName();
     await failTimes(4, email);

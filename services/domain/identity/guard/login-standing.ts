@@ -12,7 +12,7 @@ export type LoginStanding = {
   readonly isSpent: boolean;
 };
 
-/** The security fields of a user (C-CRD-05). */
+/** The security fields of a user. */
 export async function readLoginStanding(
   ports: Pick<Ports, 'sql' | 'clock'> & HasKeyRing,
   email: string,

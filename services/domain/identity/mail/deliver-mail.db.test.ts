@@ -140,7 +140,7 @@ describe('a mail that was asked for', () => {
       { template: 'reset_password', to: 'owner@people.test' },
       `UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '1 second' WHERE id = 'u2'`,
     ],
-  ])('U7 %s that is tried again brings no code back that the owner has ended', async (_, request, recover) => {
+  ])('%s that is tried again brings no code back that the owner has ended', async (_, request, recover) => {
     await ports.raw(`DELETE FROM users WHERE id = 'u2'`);
     await ports.raw(`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`);
     await ask(request);

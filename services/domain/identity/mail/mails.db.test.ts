@@ -99,7 +99,7 @@ describe('a new password', () => {
     }
   });
 
-  test('U7 that was asked for before the password was changed is not given; later it is', async () => {
+  test('that was asked for before the password was changed is not given; later it is', async () => {
     const { id, email } = await somebody();
     await ports.raw('UPDATE users SET "passwordChangedAt" = now() WHERE id = $1', [id]);
     const [{ at } = { at: new Date(0) }] = await ports.raw<{ at: Date }>(
@@ -207,7 +207,7 @@ describe('another address', () => {
     expect(await codesOf(other.email)).toEqual([{ purpose: 'reset_password', user_id: other.id }]);
   });
 
-  test('U7 of somebody who is gone, disabled or whose logins have ended since is not proved', async () => {
+  test('of somebody who is gone, disabled or whose logins have ended since is not proved', async () => {
     const [disabled, ended] = [await somebody({ isDisabled: true }), await somebody()];
     await ports.raw('UPDATE users SET "tokenEpoch" = 1 WHERE id = $1', [ended.id]);
     for (const userId of [randomUUID(), disabled.id, ended.id]) {

@@ -120,13 +120,13 @@ describe('new passwords', () => {
     ['password1234', 'password_common'],
     ['Sallyport-2026', 'password_has_product'],
     ['elevenchars', 'password_too_short'],
-  ])('sign-up refuses %s: %s, and makes no account (C-CRD-02, U3)', async (password, code) => {
+  ])('sign-up refuses %s: %s, and makes no account', async (password, code) => {
     const person = { ...newPerson(), password };
     expect(await signUp(world, person)).toMatchObject({ status: 400, body: { code } });
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toEqual([]);
   });
 
-  test('a stolen one is refused with the reason, alike for known and unknown addresses (C-CRD-03, U6)', async () => {
+  test('a stolen one is refused with the reason, alike for known and unknown addresses', async () => {
     const [known, unknown] = [newPerson(), newPerson()];
     expect((await signUp(world, known)).status).toBe(201);
     stolen.add('stolen somewhere else');
@@ -137,7 +137,7 @@ describe('new passwords', () => {
     expect((await signUp(world, { ...newPerson(), password: 'not stolen anywhere' })).status).toBe(201);
   });
 
-  test('a list out of reach stops nobody, and the log says so (C-CRD-03)', async () => {
+  test('a list out of reach stops nobody, and the log says so', async () => {
     isListDown = true;
     const answer = await signUp(world, { ...newPerson(), password: 'stolen somewhere else' });
     isListDown = false;

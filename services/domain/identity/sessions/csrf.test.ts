@@ -29,7 +29,7 @@ const deps: HasCsrf = {
 const cookie = 'a=b; better-auth.session_token=token.sig%3D; c=d';
 const token = csrfTokenOf(deps.keyRing, 'token.sig=');
 
-test('U9 own and listed origins pass; every other, null and look-alikes do not, whatever token they bring', () => {
+test('own and listed origins pass; every other, null and look-alikes do not, whatever token they bring', () => {
   for (const origin of ['https://own.test', 'https://listed.test'])
     expect(csrfPasses(deps, { origin, cookie })).toBe(true);
   for (const origin of [

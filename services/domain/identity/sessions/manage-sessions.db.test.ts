@@ -91,7 +91,7 @@ describe('a list of sessions', () => {
     expect(items.filter(({ id }) => ids.includes(id)).map(({ logins }) => logins.length)).toEqual([0, 1]);
   });
 
-  test('U5 has none of two factors that rested too long, unless a login of it is in use', async () => {
+  test('has none of two factors that rested too long, unless a login of it is in use', async () => {
     const person = await newPerson();
     const [idle, used] = [await logIn({ ports }, person.id, twoFactors), await logIn({ ports }, person.id, twoFactors)];
     for (const login of [person, idle, used]) await rest(login, 61);
@@ -132,7 +132,7 @@ describe('ending a session', () => {
     expect((await readSession(ports, { cookie: person.cookie })).session.id).toBe(person.sessionId);
   });
 
-  test('API1 of somebody else is answered as one that is not there: session_unknown', async () => {
+  test('of somebody else is answered as one that is not there: session_unknown', async () => {
     const [one, two] = [await newPerson(), await newPerson()];
     for (const sessionId of [two.sessionId, 'no-such-session'])
       await expect(endOwnSession(ports, { sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
@@ -190,7 +190,7 @@ describe('a session by its cookie', () => {
     expect(await sessionCaller(ports, cookie, request)).toBeNull();
   });
 
-  test('U5 of two factors is written down as used, by a use alone; one that rested an hour is over for both', async () => {
+  test('of two factors is written down as used, by a use alone; one that rested an hour is over for both', async () => {
     const { id } = await newPerson();
     const login = await logIn({ ports }, id, twoFactors);
     const isFresh = async (): Promise<boolean> =>

@@ -19,7 +19,7 @@ export async function findByCookie(
 }
 
 /**
- * The user and session of a signed cookie (D-API-04).
+ * The user and session of a signed cookie.
  * @throws unauthenticated (401), storeUnavailable (503) when neither Redis nor Postgres can tell
  */
 export async function readSession(

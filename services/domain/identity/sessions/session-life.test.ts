@@ -22,7 +22,7 @@ function postgres(answer: Date | null | Error) {
 const use = (sql: Sql, acr: string, rested: number, settings = life) =>
   usedSession({ sql, clock }, settings, { id: 's', acr, updatedAt: ago(rested) }, true);
 
-test('U5 two factors open a session for a day at most, one factor for as long as is set', () => {
+test('two factors open a session for a day at most, one factor for as long as is set', () => {
   const expiresAt = new Date(nowMs + 2_592_000_000);
   expect(lifeOf(life, { acr: 'aal1', expiresAt, nowMs })).toBe(expiresAt);
   expect(lifeOf(life, { acr: 'aal2', expiresAt, nowMs })).toEqual(new Date(nowMs + 86_400_000));
@@ -30,7 +30,7 @@ test('U5 two factors open a session for a day at most, one factor for as long as
   expect(lifeOf(life, { acr: 'aal2', expiresAt: sooner, nowMs })).toEqual(sooner);
 });
 
-test('U5 a session of two factors that rested an hour is over; one of one factor rests as long as it likes', async () => {
+test('a session of two factors that rested an hour is over; one of one factor rests as long as it likes', async () => {
   const over = postgres(null);
   expect(await use(over.sql, 'aal2', 3_700)).toBeNull();
   expect(over.asked).toEqual([['s', 3_600]]);

@@ -40,7 +40,7 @@ async function flush(): Promise<void> {
 }
 
 describe('sessions', () => {
-  test('D-API-10 both names of every path answer alike, tokens included', async () => {
+  test('both names of every path answer alike, tokens included', async () => {
     const person = newPerson();
     const up = await send(world, 'POST', '/api/auth/sign-up/email', { body: person });
     expect(up.status).toBe(201);
@@ -105,7 +105,7 @@ describe('sessions', () => {
     expect(answer.headers.getSetCookie()).toEqual([]);
   });
 
-  test('C-USR-09 reading a session asks Postgres nothing while Redis has it', async () => {
+  test('reading a session asks Postgres nothing while Redis has it', async () => {
     const { cookie, body } = await signUp(world, newPerson());
     let queries = 0;
     const { query, connect } = world.pool;
@@ -166,7 +166,7 @@ describe('sessions', () => {
     expect((await readSession(world, mine.cookie)).body.user.id).toBe(mine.body.user.id);
   });
 
-  test('U5 an expired session is 401, and reading it changes nothing', async () => {
+  test('an expired session is 401, and reading it changes nothing', async () => {
     const { cookie, body } = await signUp(world, newPerson());
     await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [body.session.id]);
     await flush();
@@ -174,7 +174,7 @@ describe('sessions', () => {
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toHaveLength(1);
   });
 
-  test('D-DAT-02 a deleted user has no session and no live family, a cached session included', async () => {
+  test('a deleted user has no session and no live family, a cached session included', async () => {
     const { cookie, body } = await signUp(world, newPerson());
     await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
     await world.poll.wake();
@@ -185,7 +185,7 @@ describe('sessions', () => {
     ).toEqual([]);
   });
 
-  test('U7 disabling an account ends its sessions and families, with their audit rows', async () => {
+  test('disabling an account ends its sessions and families, with their audit rows', async () => {
     const { cookie, body } = await signUp(world, newPerson());
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
     await world.poll.wake();
@@ -212,7 +212,7 @@ describe('sessions', () => {
 });
 
 describe('signing out', () => {
-  test('D-API-03 D-USR-11 ends session, family and access tokens, and clears the cookies', async () => {
+  test('ends session, family and access tokens, and clears the cookies', async () => {
     const { cookie, body } = await signUp(world, newPerson());
     const out = await signOut(world, cookie);
     expect([out.status, out.body]).toEqual([200, { success: true }]);
@@ -241,7 +241,7 @@ describe('signing out', () => {
 });
 
 describe('foreign pages', () => {
-  test('U9 a write by cookie passes with the own Origin or the double-submit token, and with nothing less', async () => {
+  test('a write by cookie passes with the own Origin or the double-submit token, and with nothing less', async () => {
     const { cookie } = await signUp(world, newPerson());
     const other = await signUp(world, newPerson());
     const attempt = (headers: Record<string, string>) => send(world, 'POST', '/api/auth/signout', { cookie, headers });

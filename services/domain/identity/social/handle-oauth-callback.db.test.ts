@@ -59,7 +59,7 @@ const signIn = async (who: ProviderAccount, asked?: Partial<StartSocialInput>): 
   finish(await back(who, asked));
 const idIn = ({ result }: CallbackAnswer): string => result?.user.id as string;
 
-describe('A-OAU-01 a code', () => {
+describe('a code of a provider', () => {
   test('opens a session with its pair and cookies, tells the way on, and is one event with where it came from', async () => {
     const answer = await signIn(account(), { callbackUrl: '/welcome' });
     expect(answer.callbackUrl).toBe('/welcome');
@@ -251,8 +251,8 @@ describe('leaving for a provider', () => {
       { provider: 'company', callbackUrl: 'https://evil.example/' },
       'callback_refused',
     ],
-    ['A6 one that describes itself as another', { provider: 'impostor' }, 'social_provider_unavailable'],
-    ['A6 one on a private network without leave', { provider: 'guarded' }, 'social_provider_unavailable'],
+    ['one that describes itself as another', { provider: 'impostor' }, 'social_provider_unavailable'],
+    ['one on a private network without leave', { provider: 'guarded' }, 'social_provider_unavailable'],
   ])('%s is refused, and no attempt is kept', async (_what, input, code) => {
     const attempts = () => rows('SELECT count(*)::int AS attempts FROM social_sign_ins');
     const before = await attempts();

@@ -39,7 +39,7 @@ export type CallbackInput = {
   readonly cookie?: string | undefined;
 };
 
-/** A-OAU-01; null after linking, which opens no session. */
+/** Null after linking, which opens no session. */
 type OAuthResult = LoginView & { readonly isNewUser: boolean };
 
 export type CallbackAnswer = {

@@ -8,8 +8,8 @@ import { socialAccountTaken, socialSignInRefused } from './social-errors.ts';
 export type LinkPorts = Pick<Ports, 'random'> & HasKeyRing;
 
 /**
- * Adds the provider's account to a user's ways in, its tokens sealed; linked already, its tokens are replaced
- * (A-OAU-02). The caller has locked the user and knows that the two belong together.
+ * Adds the provider's account to a user's ways in, its tokens sealed; linked already, its tokens are replaced.
+ * The caller has locked the user and knows that the two belong together.
  * @returns whether it is a new way in
  * @throws socialAccountTaken (409) where another user has it
  */

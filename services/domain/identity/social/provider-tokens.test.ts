@@ -15,7 +15,7 @@ const profile = (tokens: Profile['tokens']): Profile => ({
   tokens,
 });
 
-test('A-OAU-02 each token is sealed under the key of its version, for its kind and its account alone', () => {
+test('each token is sealed under the key of its version, for its kind and its account alone', () => {
   const ends = new Date(1_800_000_000_000);
   const values = accountValuesOf(
     { keyRing },

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 describe('CVE-2026-53516 whose account it is', () => {
-  test('P-OAU-04 without a proved address no account begins, and none is found: the answers are alike (U6)', async () => {
+  test('without a proved address no account begins, and none is found: the answers are alike', async () => {
     const known = await signUp({ api: world.copy.url });
     const answers = [];
     for (const email of [known.email, `${randomUUID()}@people.test`]) {
@@ -139,7 +139,7 @@ describe('linking by who is signed in', () => {
     ]);
   });
 
-  test('P-OAU-04 an account that somebody has is nobody else’s: 409; nor does another session finish what one began', async () => {
+  test('an account that somebody has is nobody else’s: 409; nor does another session finish what one began', async () => {
     const who = providerAccount();
     await world.signInAs(who);
     const [one, two] = [await signUp({ api: world.copy.url }), await signUp({ api: world.copy.url })];

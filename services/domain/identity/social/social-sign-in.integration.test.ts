@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-test('A-OAU-03 a provider that lacks what it needs is refused at the start, by name and fix, not at a sign-in', async () => {
+test('a provider that lacks what it needs is refused at the start, by name and fix, not at a sign-in', async () => {
   const startWith = (providers: object): Promise<ApiCopy> =>
     world.startCopy({ env: { SOCIAL_PROVIDERS: JSON.stringify(providers) }, hashes: false });
   const cognito = { clientId: 'x', clientSecret: 'y', options: { region: 'eu-west-1' } };
@@ -63,7 +63,7 @@ describe('a provider that answers by a form, as Apple does', () => {
   });
 });
 
-describe('A-OAU-01 a code for a user, a session and a pair', () => {
+describe('a code for a user, a session and a pair', () => {
   test('the first time an account begins, the second time it is the same one', async () => {
     const who = providerAccount();
     const first = await world.signInAs(who);
@@ -88,13 +88,13 @@ describe('A-OAU-01 a code for a user, a session and a pair', () => {
     expect(events[0]).toMatchObject({ outcome: 'ok', detail: { factor: 'social', provider: 'company' } });
   });
 
-  test('a browser is sent on to the page it asked for, with cookies and without a token in the address (T15, T17)', async () => {
+  test('a browser is sent on to the page it asked for, with cookies and without a token in the address', async () => {
     const answer = await world.signInAs(providerAccount(), { callbackURL: '/welcome?a=b' });
     expect([answer.status, answer.headers.get('location'), answer.text]).toEqual([303, '/welcome?a=b', '']);
     expect((await world.ask('GET', '/api/auth/session', { cookie: cookieOf(answer) })).status).toBe(200);
   });
 
-  test('A-OAU-02 tokens of the provider are sealed at rest', async () => {
+  test('tokens of the provider are sealed at rest', async () => {
     const { body } = await world.signInAs(providerAccount());
     const [row] = await world.rows(`SELECT * FROM accounts WHERE "userId" = $1`, [body.user.id]);
     const [given] = world.oidc.tokens;
@@ -105,7 +105,7 @@ describe('A-OAU-01 a code for a user, a session and a pair', () => {
     for (const token of [row.accessToken, row.idToken]) expect(token).toMatch(/^1\.v1\.[\w-]{40,}$/);
   });
 
-  test('A-OAU-03 providers are those that are configured, and no other', async () => {
+  test('providers are those that are configured, and no other', async () => {
     expect((await world.ask('GET', '/api/auth/social-providers')).body.providers).toEqual(
       expect.arrayContaining(['company', 'other', 'github']),
     );
@@ -200,7 +200,7 @@ describe('what does not belong together', () => {
   });
 });
 
-describe('A6 the provider itself', () => {
+describe('the provider itself', () => {
   test('on a private address is not asked unless that is configured; one that calls itself otherwise is not believed', async () => {
     for (const provider of ['guarded', 'impostor']) {
       const answer = await world.ask('POST', '/api/auth/sign-in/social', { json: { provider } });
@@ -218,7 +218,7 @@ describe('A6 the provider itself', () => {
     expectRefusedSignIn(await world.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 
-  test('U9 a foreign page begins nothing, and no address is returned to that is not ours', async () => {
+  test('a foreign page begins nothing, and no address is returned to that is not ours', async () => {
     const json = { provider: 'company' };
     expectRefusedSignIn(
       await world.ask('POST', '/api/auth/sign-in/social', { json, headers: { origin: 'https://evil.example' } }),

@@ -92,7 +92,7 @@ describe('authorization requests', () => {
     ['foreign redirect_uri', query({ redirect_uri: 'https://evil.test' })],
     ['prototype', query({ client_id: '__proto__x' })],
     ['too long', query({ x: 'x'.repeat(8_192) })],
-  ])('T4: %s is told on a page, never to an address the request names', (_name, text) => {
+  ])('%s is told on a page, never to an address the request names', (_name, text) => {
     expect(parse(text).kind).toBe('page');
   });
 
@@ -133,7 +133,7 @@ describe('authorization requests', () => {
   });
 });
 
-describe('T9: a client that has to push its requests (RFC 9126 §6)', () => {
+describe('a client that has to push its requests (RFC 9126 §6)', () => {
   const pushed = query({ client_id: 'pushing' });
 
   test('is refused one in an address, and told so; what it pushes and has pushed is judged as any other', () => {
@@ -147,7 +147,7 @@ describe('T9: a client that has to push its requests (RFC 9126 §6)', () => {
   });
 });
 
-describe('T15: a request as a form', () => {
+describe('a request as a form', () => {
   test('becomes the query that says the same, and nothing of it that is no parameter of a request', () => {
     const form = { ...good, access_token: 'a', client_secret: 's', id_token_hint: 'i', login_after: 'x' };
     const made = new URLSearchParams(queryOfForm(form));

@@ -10,7 +10,7 @@ const registered = [
   'javascript:alert(1)',
 ];
 
-describe('T4: redirect_uri is compared character for character', () => {
+describe('redirect_uri is compared character for character', () => {
   test.each(['https://app.example.test/cb', 'com.example.app:/cb'])('%s is registered', (uri) => {
     expect(matchesRedirectUri(registered, uri)).toBe(true);
   });
@@ -55,7 +55,7 @@ describe('T4: redirect_uri is compared character for character', () => {
   });
 });
 
-test('T4: whatever may be registered is matched, so no client is registered that authorization always refuses', () => {
+test('whatever may be registered is matched, so no client is registered that authorization always refuses', () => {
   const schemes = ['https://', 'http://', 'com.example.app:/', 'HTTPS://', 'Com.Example.App:/', 'https:'];
   const hosts = [
     'app.example.test',

@@ -15,7 +15,7 @@ const documentAt = (url: string) =>
   });
 const urlOf = (at: number): string => `https://app.example/${at}`;
 
-test('A6 a document is asked for under the rules for strangers’ addresses, once however many want it', async () => {
+test('a document is asked for under the rules for strangers’ addresses, once however many want it', async () => {
   const asked: unknown[] = [];
   const documents = createClientDocuments(settings, async (rules, url) => {
     asked.push([rules, url]);
@@ -53,7 +53,7 @@ test('slow addresses take thirty-two places and no more; what cannot be fetched 
   expect((await of(99)).kind).toBe('refused');
 });
 
-test('A5 two of these places are the most that one user has, and one host, whatever its port', async () => {
+test('two of these places are the most that one user has, and one host, whatever its port', async () => {
   const held = Promise.withResolvers<Response>();
   const documents = createClientDocuments(settings, () => held.promise);
   const begun = [

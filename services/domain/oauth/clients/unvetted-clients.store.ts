@@ -58,7 +58,7 @@ const documentClientOfUserEvict = defineStatement(
 );
 
 /**
- * T18: a client id that equals a user id would let one speak as the other. One that was here before goes on after the
+ * A client id that equals a user id would let one speak as the other. One that was here before goes on after the
  * epochs that were cut off: its new tokens are none of those.
  */
 const unvettedInsert = defineStatement(

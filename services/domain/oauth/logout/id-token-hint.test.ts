@@ -31,7 +31,7 @@ test('an ID token of ours tells whose login it was, by any key that signs them a
   expect(hintBy(key('ES256'), {}, { sid: undefined })).toEqual({ userId: 'u', clientId: 'c', sessionId: undefined });
 });
 
-test('J7: nothing else is one: another type, a shared secret, a stolen or unknown key, another issuer or algorithm', () => {
+test('nothing else is one: another type, a shared secret, a stolen or unknown key, another issuer or algorithm', () => {
   const es = key('ES256');
   for (const hint of [
     hintBy(es, { typ: 'at+jwt' }),

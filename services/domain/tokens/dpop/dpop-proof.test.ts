@@ -13,7 +13,7 @@ const check = (proof: string, changes: Partial<DpopExpectations> = {}) =>
   checkDpopProof(proof, { ...expected, ...changes });
 const proofWith = (changes: ProofChanges = {}, htu = HTU) => maker.proof('POST', htu, changes);
 
-describe('D1: a proof of possession (RFC 9449 §4.3)', () => {
+describe('a proof of possession (RFC 9449 §4.3)', () => {
   test.each(['ES256', 'EdDSA', 'RS256'] as const)('%s: its key is known by the thumbprint of RFC 7638', async (alg) => {
     const { jwk, proof } = newProofMaker(alg, () => NOW);
     const held = check(proof('POST', HTU, { nonce: 'n' }));
@@ -95,7 +95,7 @@ describe('D1: a proof of possession (RFC 9449 §4.3)', () => {
       expect(check(rsa.proof('POST', HTU, { header: { jwk } }))).toBeNull();
   });
 
-  test('D2: the hash of the token it came with', () => {
+  test('the hash of the token it came with', () => {
     const proof = proofWith({ accessToken: 'token' });
     expect(check(proof, { accessToken: 'token' })).not.toBeNull();
     expect(check(proof, { accessToken: 'other' })).toBeNull();
@@ -147,7 +147,7 @@ describe('D1: a proof of possession (RFC 9449 §4.3)', () => {
   });
 });
 
-describe('D2: nonces are of some minutes and of every copy', () => {
+describe('nonces are of some minutes and of every copy', () => {
   const keys = new Map([
     [1, Buffer.alloc(32, 1)],
     [2, Buffer.alloc(32, 2)],

@@ -31,7 +31,7 @@ function expectLife(from: Date, until: Date, seconds: number): void {
 }
 
 describe('a new family', () => {
-  test('U5 of two factors rests as long as its session may, and so after each refresh; any other its own time', async () => {
+  test('of two factors rests as long as its session may, and so after each refresh; any other its own time', async () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET acr = 'aal2' WHERE id = $1`, [sessionId]);
@@ -203,7 +203,7 @@ describe('a new family', () => {
     expect(await world.refreshed(family.refreshToken)).toBe('session_ended');
   });
 
-  test('never outlives its absolute expiry, even where the idle one is longer (T16)', async () => {
+  test('never outlives its absolute expiry, even where the idle one is longer', async () => {
     const brief = world.copyWith({ refreshAbsoluteSeconds: 60 });
     const family = await brief.create({ userId: await insertUser(copy.pool) });
     expect(family.refreshExpiresInSeconds).toBe(60);

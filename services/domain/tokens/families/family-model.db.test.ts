@@ -215,7 +215,7 @@ async function assertRows(families: readonly Held[]): Promise<void> {
   }
 }
 
-test('any interleaving of rotate, retry, replay, end and expiry gives what one at a time gives (T1, T2)', async () => {
+test('any interleaving of rotate, retry, replay, end and expiry gives what one at a time gives', async () => {
   const hot = createSql(copy.hotPool);
   const seen = new Map<string, number>();
   await fc.assert(

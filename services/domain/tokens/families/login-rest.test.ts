@@ -7,6 +7,6 @@ test.each([
   { acr: 'aal2', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 0, rests: 604_800 },
   { acr: 'aal1', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
   { acr: null, refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
-])('U5 a login of $acr rests $rests s of $refreshTokenSeconds where two factors rest $twoFactorIdleSeconds', (row) => {
+])('a login of $acr rests $rests s of $refreshTokenSeconds where two factors rest $twoFactorIdleSeconds', (row) => {
   expect(restSeconds(row, row.acr)).toBe(row.rests);
 });

@@ -4,7 +4,7 @@ export type LoginRest = {
   readonly twoFactorIdleSeconds: number;
 };
 
-/** How long a login may go without a refresh, seconds: of two factors no longer than its session may rest (U5). */
+/** How long a login may go without a refresh, seconds: of two factors no longer than its session may rest. */
 export const restSeconds = (
   { refreshTokenSeconds, twoFactorIdleSeconds }: LoginRest,
   acr: string | null | undefined,

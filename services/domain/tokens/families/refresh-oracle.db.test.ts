@@ -224,7 +224,7 @@ async function killers(): Promise<number> {
   return killed;
 }
 
-test(`${OPERATIONS} operations over two processes with kill -9: every verdict, answer and row is what one at a time gives (T1, T2)`, async () => {
+test(`${OPERATIONS} operations over two processes with kill -9: every verdict, answer and row is what one at a time gives`, async () => {
   const users = await Promise.all(Array.from({ length: USERS }, () => insertUser(copy.pool)));
   const startedAt = performance.now();
   const [killed] = await Promise.all([

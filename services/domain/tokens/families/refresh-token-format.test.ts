@@ -65,7 +65,7 @@ describe('form', () => {
     expect(check(token)).not.toBeNull();
   });
 
-  test('the same parts always give the same token, so a repeated refresh gets the same successor (T2)', () => {
+  test('the same parts always give the same token, so a repeated refresh gets the same successor', () => {
     expect(mint()).toBe(mint());
   });
 

@@ -22,7 +22,7 @@ afterEach(() => world.reset());
 afterAll(() => world?.close());
 
 describe('refusals', () => {
-  test('any older generation, ever, is recognised as replay and ends the family (T1)', async () => {
+  test('any older generation, ever, is recognised as replay and ends the family', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     const tokens = await generations(copy, refreshToken, 5);
     expect(await outcome(copy, tokens[1] as string)).toBe('refresh_token_reused');
@@ -226,7 +226,7 @@ describe('clients and keys', () => {
     return clientId;
   };
 
-  test('a client-bound token is taken from its client alone (T13)', async () => {
+  test('a client-bound token is taken from its client alone', async () => {
     const [mine, foreign] = [await newClient(), await newClient()];
     const { familyId, refreshToken } = await world.newFamily({ clientId: mine, isClientBound: true });
     const statements = copy.statements();

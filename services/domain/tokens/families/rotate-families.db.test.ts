@@ -29,7 +29,7 @@ afterEach(() => world.reset());
 afterAll(() => world?.close());
 
 describe('rotation', () => {
-  test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error (T2)', async () => {
+  test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error', async () => {
     const family = await world.newFamily();
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refreshToken)),
@@ -75,7 +75,7 @@ describe('rotation', () => {
     });
   });
 
-  test('writes one audit row for each presented token, with the rotation (A-TOK-04)', async () => {
+  test('writes one audit row for each presented token, with the rotation', async () => {
     const { familyId, refreshToken, userId } = await world.newFamily();
     await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
     await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
@@ -87,7 +87,7 @@ describe('rotation', () => {
     expect(second).toMatchObject({ outcome: 'grace', detail: { generation: 0, held: 1 } });
   });
 
-  test('slides the idle expiry and never the absolute one; grace extends neither (T16)', async () => {
+  test('slides the idle expiry and never the absolute one; grace extends neither', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     await world.set(familyId, `idle_expires_at = now() + interval '1 minute'`);
     const before = await world.rowOf(familyId);
@@ -100,7 +100,7 @@ describe('rotation', () => {
     expect([repeated.idle_expires_at, repeated.expires_at]).toEqual([after.idle_expires_at, after.expires_at]);
   });
 
-  test('the idle expiry ends at the absolute one (T16)', async () => {
+  test('the idle expiry ends at the absolute one', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     await world.set(familyId, `expires_at = now() + interval '90 seconds'`);
     const answer = await copy.refresh(refreshToken);
@@ -135,7 +135,7 @@ describe('rotation', () => {
 });
 
 describe('grace', () => {
-  test('the previous token within its window gets the same successor: a lost answer is no theft (T2)', async () => {
+  test('the previous token within its window gets the same successor: a lost answer is no theft', async () => {
     const { familyId, refreshToken } = await world.newFamily();
     const rotated = await copy.refresh(refreshToken);
     const repeated = await other.refresh(refreshToken);
@@ -143,7 +143,7 @@ describe('grace', () => {
     expect(await world.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 1 });
   });
 
-  test('past its count it is 429 with Retry-After, an incident and no end (T2)', async () => {
+  test('past its count it is 429 with Retry-After, an incident and no end', async () => {
     const tight = world.copyWith({ graceUses: 2 });
     const { familyId, refreshToken } = await world.newFamily();
     const successor = await next(tight, refreshToken);
@@ -161,7 +161,7 @@ describe('grace', () => {
     expect(await outcome(tight, successor)).toBe('rotated');
   });
 
-  test('past its time it is a replay: the family ends with its access tokens, and every answer says why (T1)', async () => {
+  test('past its time it is a replay: the family ends with its access tokens, and every answer says why', async () => {
     const { familyId, refreshToken, userId } = await world.newFamily();
     const successor = await next(copy, refreshToken);
     const announced = copy.announced();

@@ -5,7 +5,7 @@ import { allowedAudience } from './allowed-audience.ts';
 const ports = { tokenSettings: { audience: 'https://api.test' } } as HasTokenSettings;
 const client = (...audiences: string[]) => ({ audiences });
 
-test('T12: a client gets the default audience and those listed for it, and no other', () => {
+test('a client gets the default audience and those listed for it, and no other', () => {
   expect(allowedAudience(ports, client(), undefined)).toBe('https://api.test');
   expect(allowedAudience(ports, client(), 'https://api.test')).toBe('https://api.test');
   expect(allowedAudience(ports, client('https://tasks.test'), 'https://tasks.test')).toBe('https://tasks.test');

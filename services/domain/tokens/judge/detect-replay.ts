@@ -8,7 +8,7 @@ import { noteFirstSeen } from './seen-tokens.cache.ts';
 export type ReplayContext = { readonly ip?: string | undefined; readonly userAgent?: string | undefined };
 
 /**
- * True when the same token id was seen before under another address or user agent; ordinary reuse is none (A-TOK-07).
+ * True when the same token id was seen before under another address or user agent; ordinary reuse is none.
  * The one check of validation that needs a shared store.
  * Throws `replay_store_unavailable` (503) when Redis is out of reach.
  */

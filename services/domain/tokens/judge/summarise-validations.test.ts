@@ -21,7 +21,7 @@ function outbox(): { sql: Sql; rows: Record<string, number>[]; fail: boolean } {
   return box;
 }
 
-test('L1: validations leave one row of counts, however many there are, and none when there are none', async () => {
+test('validations leave one row of counts, however many there are, and none when there are none', async () => {
   const { ports, token } = tokenWorld();
   const box = outbox();
   const summary = createValidationSummary({ sql: box.sql, log: quietLog });

@@ -75,7 +75,7 @@ test('ids take a permission that only people and clients can have', async () => 
   await expect(validateBatch(world.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
-test('A-TOK-08: what has run out goes by the cache’s own clean-up too', async () => {
+test('what has run out goes by the cache’s own clean-up too', async () => {
   await world.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
     VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`);
   expect(await cache.cleanupExpiredTokens()).toMatchObject({ scanned: 1, removed: 1, errors: 0 });

@@ -5,7 +5,7 @@ import type { Redis } from '../../ports.ts';
 import { validateBatch } from './validate-batch.ts';
 
 describe('validate-batch', () => {
-  test('A5: a thousand forgeries leave other requests their turns, and are answered in order', async () => {
+  test('a thousand forgeries leave other requests their turns, and are answered in order', async () => {
     const world = tokenWorld();
     const good = world.token();
     const forged = `${good.slice(0, -8)}AAAAAAAA`;

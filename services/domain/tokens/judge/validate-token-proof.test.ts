@@ -18,7 +18,7 @@ const of = (token: string, proof = maker.proof('GET', HTU, { accessToken: token 
   dpop: { proof, htm: 'GET', htu: HTU },
 });
 
-describe('D2: a token bound to a DPoP key', () => {
+describe('a token bound to a DPoP key', () => {
   test('is active with a proof by its key for this request and token', () => {
     expect(reasonOf(world, bound, of(bound))).toBe('active');
   });
@@ -64,7 +64,7 @@ describe('D2: a token bound to a DPoP key', () => {
   });
 });
 
-describe('M1: a token bound to a client certificate (RFC 8705 §3)', () => {
+describe('a token bound to a client certificate (RFC 8705 §3)', () => {
   const certified = world.token({ cnf: { 'x5t#S256': 'thumb' } });
   test.each([
     [{ x5t: 'thumb' }, 'active'],
@@ -85,7 +85,7 @@ describe('M1: a token bound to a client certificate (RFC 8705 §3)', () => {
   });
 });
 
-describe('M1, D2: a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6)', () => {
+describe('a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6)', () => {
   const both = world.token({ cnf: { jkt, 'x5t#S256': 'thumb' } });
   test.each([
     ['both', { ...of(both), x5t: 'thumb' }, 'active'],

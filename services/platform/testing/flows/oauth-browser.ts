@@ -44,7 +44,7 @@ export function openBrowser(base: string, origin: string): Browser {
     }
     const location = answer.headers.get('location');
     if (location === null) return { ...answer, leftFor: null };
-    expect(answer.status, 'a form is never sent on (T17)').toBe(303);
+    expect(answer.status, 'a form is never sent on').toBe(303);
     if (location.startsWith('/')) return go('GET', location);
     return { ...answer, leftFor: new URL(location) };
   }
