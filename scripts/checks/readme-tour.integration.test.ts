@@ -102,7 +102,7 @@ test('the verifier of check-tokens.md takes good tokens, and refuses them once t
     const { code, output } = await bash(script, { SALLYPORT_DATA_DIR: product.dataDir }, signal);
     expect(code, output).toBe(0);
     expect(output.match(/^(?!npm ).+$/gm)).toEqual([
-      'unread: nobody can tell what is revoked: answer 503',
+      'unread: revocations are stale: answer 503',
       'good: true',
       'changed: signature verification failed',
       'revoked: revoked',
