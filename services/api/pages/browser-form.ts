@@ -6,7 +6,7 @@ import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/aut
 import { isPage } from '../../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../../platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
-import { documentOf, formPageHeaders, type Page } from './html.ts';
+import { formPage, formPageHeaders, type Page } from './form-page.ts';
 import { errorPage } from './pages.ts';
 import { problemAdvice, problemTitle } from './problems.ts';
 
@@ -52,7 +52,7 @@ export const showPage = (
   page: Page,
   { setCookie = [], formTargets = [] }: { setCookie?: readonly string[]; formTargets?: readonly string[] } = {},
 ): Answer =>
-  answer(status, documentOf(page), {
+  answer(status, formPage(page), {
     ...formPageHeaders(page, formTargets),
     ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
   });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { documentOf, formPageHeaders, html, type Page } from './html.ts';
+import { html } from '../../platform/html/html.ts';
+import { formPage, formPageHeaders, type Page } from './form-page.ts';
 import {
   askSignOutPage,
   codePage,
@@ -31,7 +32,7 @@ const hostile: Readonly<Record<string, Page>> = {
 };
 
 test.each(Object.entries(hostile))('whatever is put into the page of %s is text, and no markup', (_name, page) => {
-  const document = documentOf(page);
+  const document = formPage(page);
   expect(document).not.toContain(HOSTILE);
   expect(document).not.toMatch(/<img|<script(?! src="\/login\/passkey\.js" defer>)/);
   expect(document).toContain('&lt;script&gt;');
@@ -39,14 +40,14 @@ test.each(Object.entries(hostile))('whatever is put into the page of %s is text,
 
 test('a problem is announced, and where there is none nothing is', () => {
   const form = { formToken: 't', next: '/', email: '', providers: [] };
-  expect(documentOf(loginPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
-  expect(documentOf(loginPage(form))).not.toContain('<p class="bad" role="alert">');
-  expect(documentOf(deviceCodePage(true))).toContain('This code is not known');
-  expect(documentOf(deviceCodePage(false))).not.toContain('role="alert"');
+  expect(formPage(loginPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
+  expect(formPage(loginPage(form))).not.toContain('<p class="bad" role="alert">');
+  expect(formPage(deviceCodePage(true))).toContain('This code is not known');
+  expect(formPage(deviceCodePage(false))).not.toContain('role="alert"');
 });
 
 test('the login page has a button for each provider, by the name that people know, and no form without one', () => {
-  const shown = documentOf(
+  const shown = formPage(
     loginPage({ formToken: 't', next: '/', email: '', providers: ['github', 'google', 'company'] }),
   );
   for (const [value, name] of [
@@ -55,7 +56,7 @@ test('the login page has a button for each provider, by the name that people kno
     ['company', 'Company'],
   ])
     expect(shown).toContain(`value="${value}">Continue with ${name}</button>`);
-  const without = documentOf(loginPage({ formToken: 't', next: '/', email: '', providers: [] }));
+  const without = formPage(loginPage({ formToken: 't', next: '/', email: '', providers: [] }));
   expect(without).not.toContain('/login/provider');
 });
 
@@ -69,17 +70,17 @@ test('a client that nobody looked at is shown as one, with the address it is kno
     scopes: [],
   };
   const warning = 'No administrator has checked this application';
-  expect(documentOf(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
-  const nameless = documentOf(consentPage({ ...asked, unvetted: { address: null } }));
+  expect(formPage(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
+  const nameless = formPage(consentPage({ ...asked, unvetted: { address: null } }));
   expect(nameless).toContain(warning);
   expect(nameless).not.toContain('It is found at');
-  expect(documentOf(consentPage({ ...asked, unvetted: { address: 'https://app.test/a' } }))).toContain(
+  expect(formPage(consentPage({ ...asked, unvetted: { address: 'https://app.test/a' } }))).toContain(
     'It is found at <strong><code>https://app.test/a</code></strong>.',
   );
 });
 
 test('scopes are said in words, and those without words by their name', () => {
-  const page = documentOf(
+  const page = formPage(
     deviceConfirmPage({
       formToken: 't',
       userCode: 'ABCD',
@@ -95,24 +96,24 @@ test('scopes are said in words, and those without words by their name', () => {
 
 test('whoever asks to sign somebody out is named where that is known', () => {
   const asked = { formToken: 't', clientId: '', redirectUri: '', state: '', email: 'a@b.test' };
-  expect(documentOf(askSignOutPage({ ...asked, clientName: 'App' }))).toContain('<strong>App</strong> asks you');
-  expect(documentOf(askSignOutPage({ ...asked, clientName: null }))).not.toContain('asks you to sign out');
+  expect(formPage(askSignOutPage({ ...asked, clientName: 'App' }))).toContain('<strong>App</strong> asks you');
+  expect(formPage(askSignOutPage({ ...asked, clientName: null }))).not.toContain('asks you to sign out');
 });
 
 test('what was decided is said, and an error says what to do next', () => {
-  expect(documentOf(deviceDonePage(true))).toContain('Device connected');
-  expect(documentOf(deviceDonePage(false))).toContain('The device has no access.');
-  expect(documentOf(signedOutPage)).toContain('You are signed out.');
-  const page = documentOf(errorPage('Over', null));
+  expect(formPage(deviceDonePage(true))).toContain('Device connected');
+  expect(formPage(deviceDonePage(false))).toContain('The device has no access.');
+  expect(formPage(signedOutPage)).toContain('You are signed out.');
+  const page = formPage(errorPage('Over', null));
   expect(page).toContain('Go back to the application and try again.');
   expect(page).not.toContain('<p></p>');
 });
 
 test('a page goes on elsewhere only where it says so', () => {
-  expect(documentOf(toProviderPage('google', 'https://a.test/x?a=1&b=2'))).toContain(
+  expect(formPage(toProviderPage('google', 'https://a.test/x?a=1&b=2'))).toContain(
     '<meta http-equiv="refresh" content="0;url=https://a.test/x?a=1&amp;b=2">',
   );
-  expect(documentOf(signedOutPage)).not.toContain('http-equiv');
+  expect(formPage(signedOutPage)).not.toContain('http-equiv');
 });
 
 test('its headers let its forms go to our own origin and to what is named, and its script run if it has one', () => {

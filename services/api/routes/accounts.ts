@@ -28,7 +28,7 @@ import { acceptInvitationEndpoint } from '../../domain/identity/accounts/invitat
 import { unlockAccount } from '../../domain/identity/accounts/unlock-account.ts';
 import { readProfile, updateProfile } from '../../domain/identity/accounts/update-profile.ts';
 import { clearedCookies } from '../../domain/identity/sessions/csrf.ts';
-import { codePage, codePageHeaders } from '../../platform/http/code-page.ts';
+import { codePage, codePageHeaders } from '../../platform/html/code-page.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';

@@ -1,9 +1,9 @@
 import { readDocsEndpoint, readErrorDocsEndpoint, readOpenApiEndpoint } from '../../domain/operations/docs-contract.ts';
 import type { ErrorDefinition } from '../../platform/define/error.ts';
 import * as commonErrors from '../../platform/errors.ts';
-import { DOCS_STYLE, docsPage, errorsDocsPage } from '../../platform/http/docs-page.ts';
+import { DOCS_STYLE, docsPage, errorsDocsPage } from '../../platform/html/docs-page.ts';
+import { pageHeaders } from '../../platform/html/page-headers.ts';
 import { openApiOf } from '../../platform/http/openapi.ts';
-import { pageHeaders } from '../../platform/http/page-headers.ts';
 import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

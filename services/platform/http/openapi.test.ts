@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineEndpoint, type Endpoint } from '../define/endpoint.ts';
 import { permissionMissing, unauthenticated } from '../errors.ts';
-import { docsPage, errorsDocsPage } from './docs-page.ts';
+import { docsPage, errorsDocsPage } from '../html/docs-page.ts';
 import { openApiOf } from './openapi.ts';
 
 const read = defineEndpoint({

@@ -11,7 +11,7 @@ import type {
   UIConfig,
 } from '@bull-board/api/typings/app';
 import { queueNames } from '../../../observability/metrics/queue.ts';
-import { escapeHtml } from '../http/escape-html.ts';
+import { escapeHtml } from '../html/html.ts';
 import { reach } from './admin.ts';
 import type { Producer } from './producer.ts';
 

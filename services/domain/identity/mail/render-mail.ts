@@ -1,4 +1,4 @@
-import { escapeHtml } from '../../../platform/http/escape-html.ts';
+import { html } from '../../../platform/html/html.ts';
 
 /** What a mail says, before it has a form. Plain text without markup. */
 export type Letter = {
@@ -17,18 +17,19 @@ export type Letter = {
 export function renderMail({ subject, paragraphs, link }: Letter): { subject: string; text: string; html: string } {
   const url = link && `${link.page}#${link.code}`;
   const text = [...paragraphs, ...(link ? [`${link.label}:\n${url}`] : [])].join('\n\n');
-  const body = [
-    ...paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`),
+  const lines = [
+    ...paragraphs.map((paragraph) => html`<p>${paragraph}</p>\n`),
     ...(link && url
       ? [
-          `<p><a href="${escapeHtml(url)}">${escapeHtml(link.label)}</a></p>`,
-          `<p>Or paste this code at ${escapeHtml(link.page)}:<br><code>${escapeHtml(link.code)}</code></p>`,
+          html`<p><a href="${url}">${link.label}</a></p>\n`,
+          html`<p>Or paste this code at ${link.page}:<br><code>${link.code}</code></p>\n`,
         ]
       : []),
-  ].join('\n');
+  ];
   return {
     subject,
     text: `${text}\n`,
-    html: `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(subject)}</title></head><body>\n${body}\n</body></html>\n`,
+    html: html`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${subject}</title></head><body>\n${lines}</body></html>\n`
+      .text,
   };
 }

@@ -1,8 +1,9 @@
+import { type Html, html, raw } from './html.ts';
+import { documentOf, NO_INDEX, styleOf } from './page.ts';
 import { pageHeaders } from './page-headers.ts';
 
-const STYLE = `:root{color-scheme:light dark}body{font:16px/1.55 system-ui,sans-serif;max-width:28rem;margin:15vh auto 0;padding:0 1rem}
-label{display:block;margin:1rem 0 .25rem}input,button{font:inherit;padding:.55rem .7rem;width:100%;box-sizing:border-box}button{margin-top:1.25rem;cursor:pointer}
-:focus-visible{outline:3px solid;outline-offset:2px}`;
+const STYLE = styleOf(`body{background:var(--card);max-width:28rem;margin:15vh auto 0;padding:0 1rem}
+label{display:block;margin:1rem 0 .25rem}input,button{font:inherit;padding:.55rem .7rem;width:100%}button{margin-top:1.25rem;cursor:pointer}`);
 
 // The code comes in the fragment, which stays in the browser, and goes out in a body. It is taken from the address
 // bar at once, so that no bookmark and no history keeps it.
@@ -21,7 +22,7 @@ type PageWords = {
   readonly title: string;
   readonly to: string;
   readonly done: string;
-  readonly fields: string;
+  readonly fields: Html | null;
   readonly button: string;
   readonly ask?: { readonly to: string; readonly done: string };
 };
@@ -32,23 +33,21 @@ const PAGES = {
     to: '/api/auth/verify-email',
     done: 'Your address is confirmed. You can sign in now.',
     // Asked for where nobody is signed in to the account of the code: a field that is disabled is not sent.
-    fields:
-      '<div id="more" hidden><label for="password">Password to sign in with</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256" disabled></div>',
+    fields: html`<div id="more" hidden><label for="password">Password to sign in with</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256" disabled></div>`,
     button: 'Confirm',
   },
   reset: {
     title: 'Choose a new password',
     to: '/api/auth/reset-password',
     done: 'Your password is changed, and everything that was signed in before is signed out.',
-    fields:
-      '<label for="password">New password</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">',
+    fields: html`<label for="password">New password</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">`,
     button: 'Change password',
   },
   unlock: {
     title: 'Unlock your account',
     to: '/api/auth/unlock',
     done: 'Your account is unlocked. You can sign in again.',
-    fields: '',
+    fields: null,
     button: 'Unlock',
     ask: {
       to: '/api/auth/request-unlock',
@@ -59,18 +58,22 @@ const PAGES = {
     title: 'Accept the invitation',
     to: '/api/auth/accept-invitation',
     done: 'Your account is ready. You can sign in now.',
-    fields:
-      '<label for="password">Password to sign in with</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">',
+    fields: html`<label for="password">Password to sign in with</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">`,
     button: 'Accept',
   },
 } as const satisfies Record<string, PageWords>;
 
 /** For whoever has no code, or one that is over. */
-const askForm = ({ to, done }: { readonly to: string; readonly done: string }): string =>
-  `<form data-to="${to}" data-done="${done}"><label for="email">No code? Your e-mail address</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254"><button name="send">Send me a mail with a link</button></form>`;
+const askForm = ({ to, done }: { readonly to: string; readonly done: string }): Html =>
+  html`<form data-to="${to}" data-done="${done}"><label for="email">No code? Your e-mail address</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254"><button name="send">Send me a mail with a link</button></form>`;
 
 const pageOf = ({ title, to, done, fields, button, ask }: PageWords): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${title}</title><style>${STYLE}</style></head><body><main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask ? askForm(ask) : ''}</main><script>${SCRIPT}</script></body></html>`;
+  documentOf({
+    title,
+    style: STYLE,
+    head: NO_INDEX,
+    body: html`<main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask && askForm(ask)}</main><script>${raw(SCRIPT)}</script>`,
+  });
 
 /** The page a mailed link leads to. The same for everybody: what is personal never reaches the server by its address. */
 export const codePage = (page: keyof typeof PAGES): string => pageOf(PAGES[page]);

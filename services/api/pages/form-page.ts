@@ -1,0 +1,51 @@
+import { type Html, html } from '../../platform/html/html.ts';
+import { documentOf, NO_INDEX, styleOf } from '../../platform/html/page.ts';
+import { pageHeaders } from '../../platform/html/page-headers.ts';
+
+const STYLE =
+  styleOf(`main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center}
+section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}
+h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.dim{font-size:.9rem}
+label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
+ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label{display:flex;gap:.6rem;margin:0;font-weight:400}
+button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
+button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}`);
+
+export type Page = {
+  readonly title: string;
+  readonly body: Html;
+  /** Path of a script of ours; a page works without it. */
+  readonly script?: string;
+  /** Address elsewhere, where a browser goes at once: a form that is redirected may only lead to known places. */
+  readonly goesOnTo?: string;
+};
+
+/** A page of forms as a whole document. Its script is a file: no script stands in it. */
+export const formPage = ({ title, body, script, goesOnTo }: Page): string =>
+  documentOf({
+    title: `${title} · Sallyport`,
+    style: STYLE,
+    head: html`${NO_INDEX}${goesOnTo === undefined ? null : html`<meta http-equiv="refresh" content="0;url=${goesOnTo}">`}${script === undefined ? null : html`<script src="${script}" defer></script>`}`,
+    body: html`<main><section><h1>${title}</h1>${body}</section></main>`,
+  });
+
+/**
+ * Headers of a page. `referrer-policy` is `same-origin`, not `no-referrer`: with that a browser sends `Origin: null`
+ * with our own forms.
+ * @param formTargets where forms may lead beside our own origin, redirects included
+ */
+export const formPageHeaders = (
+  { script }: Pick<Page, 'script'>,
+  formTargets: readonly string[] = [],
+): Record<string, string> => ({
+  ...pageHeaders({
+    styles: [STYLE],
+    ...(script === undefined ? {} : { scripts: 'own', connects: true }),
+    formAction: ["'self'", ...formTargets].join(' '),
+    keepsOpener: true,
+  }),
+  'cache-control': 'no-store',
+  'referrer-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+});
