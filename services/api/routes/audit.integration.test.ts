@@ -80,25 +80,25 @@ describe('GET /v1/audit/events', () => {
   });
 
   test.each([
-    ['a cursor of nothing', '?cursor=AAAA', 'audit_cursor_invalid'],
-    ['a cursor with a sign', `?cursor=${Buffer.from('-5').toString('base64url')}`, 'audit_cursor_invalid'],
-    ['a cursor past all numbers', `?cursor=${'OTk5'.repeat(8)}`, 'audit_cursor_invalid'],
-    ['a cursor with SQL in it', `?cursor=${Buffer.from("1' OR 1=1").toString('base64url')}`, 'audit_cursor_invalid'],
-    ['a cursor in another spelling', `?cursor=${Buffer.from('55').toString('base64url')}A`, 'audit_cursor_invalid'],
+    ['a cursor of nothing', '?cursor=AAAA', 'cursor_invalid'],
+    ['a cursor with a sign', `?cursor=${Buffer.from('-5').toString('base64url')}`, 'cursor_invalid'],
+    ['a cursor past all numbers', `?cursor=${'OTk5'.repeat(8)}`, 'cursor_invalid'],
+    ['a cursor with SQL in it', `?cursor=${Buffer.from("1' OR 1=1").toString('base64url')}`, 'cursor_invalid'],
+    ['a cursor in another spelling', `?cursor=${Buffer.from('55').toString('base64url')}A`, 'cursor_invalid'],
     [
       'a cursor of another list',
       `?from=2026-01-01T00:00:00Z&cursor=${Buffer.from('5').toString('base64url')}`,
-      'audit_cursor_invalid',
+      'cursor_invalid',
     ],
     [
       'a cursor whose time is none',
       `?from=2026-01-01T00:00:00Z&cursor=${Buffer.from('2026-99-99T00:00:00.000000Z 5').toString('base64url')}`,
-      'audit_cursor_invalid',
+      'cursor_invalid',
     ],
     [
       'a cursor whose day is none',
       `?from=2026-01-01T00:00:00Z&cursor=${Buffer.from('2026-02-30T00:00:00.000000Z 5').toString('base64url')}`,
-      'audit_cursor_invalid',
+      'cursor_invalid',
     ],
     ['a cursor too long', `?cursor=${'A'.repeat(65)}`, 'request_invalid'],
     ['a cursor with a slash', '?cursor=a%2Fb', 'request_invalid'],

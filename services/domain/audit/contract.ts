@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { storeUnavailable } from '../../platform/errors.ts';
+import { cursorInvalid, storeUnavailable } from '../../platform/errors.ts';
 import {
-  auditCursorInvalid,
   auditEventUnknown,
   auditLogDamaged,
   auditLogEmpty,
@@ -56,7 +55,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
     to: instant.optional(),
   }),
   responses: { 200: z.object({ events: z.array(auditEventView), next: z.string().nullable() }) },
-  errors: [auditCursorInvalid, storeUnavailable],
+  errors: [cursorInvalid, storeUnavailable],
 });
 
 /** Whatever is no number of the log names an event that is not there. */

@@ -18,15 +18,6 @@ export const auditProofPending = defineError({
   retryable: true,
 });
 
-export const auditCursorInvalid = defineError({
-  code: 'audit_cursor_invalid',
-  status: 400,
-  title: 'The cursor is none of this list',
-  cause: '`cursor` was not given by this endpoint, or for a list with other filters.',
-  fix: 'Start without `cursor`, then send `next` as it came with the same filters.',
-  retryable: false,
-});
-
 export const auditLogEmpty = defineError({
   code: 'audit_log_empty',
   status: 404,

@@ -1,6 +1,6 @@
+import { cursorInvalid } from '../../../platform/errors.ts';
 import { isMoment } from '../../pages.ts';
 import type { Ports } from '../../ports.ts';
-import { auditCursorInvalid } from '../errors.ts';
 import {
   type EventFilter,
   type EventPlace,
@@ -25,7 +25,7 @@ export type EventsPage = { readonly events: AuditEventView[]; readonly next: str
 
 /**
  * Sealed events, newest first: by seq, or by time where one is asked for.
- * Throws `auditCursorInvalid` (400) for a cursor of another list.
+ * Throws `cursor_invalid` (400) for a cursor of another list.
  */
 export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsInput): Promise<EventsPage> {
   const isByTime = input.from !== undefined || input.to !== undefined;
@@ -92,6 +92,6 @@ function placeOf(cursor: string, isByTime: boolean): EventPlace {
   const seq = Number(digits);
   const isTime = occurredAt === undefined ? !isByTime : isByTime && isMoment(occurredAt);
   const isWhole = Buffer.from(text, 'latin1').toString('base64url') === cursor;
-  if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw auditCursorInvalid();
+  if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw cursorInvalid();
   return { seq, occurredAt: occurredAt ?? 'infinity' };
 }
