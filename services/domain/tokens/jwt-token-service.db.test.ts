@@ -53,6 +53,20 @@ describe('JWTTokenService', () => {
     expect(row).toEqual({ device: { id: 'd1', name: 'Laptop' } });
   });
 
+  test('results of the service have exactly the members that their types name', async () => {
+    const { accessToken, refreshToken } = await service.generateTokenPair(await newUser(), 'user', home);
+    const results = [
+      await service.validateToken(accessToken, 'access'),
+      await service.validateToken(refreshToken, 'refresh'),
+      await service.validateToken('no.token', 'access'),
+    ];
+    for (const result of results) expect(Object.keys(result).sort()).toEqual(['payload', 'reason', 'valid']);
+    const cleanup = await service.cleanupExpiredTokens();
+    expect(Object.keys(cleanup).sort()).toEqual(['durationMs', 'errors', 'removed', 'scanned']);
+    const counts = await cache.getTokenStatistics();
+    expect(Object.keys(counts).sort()).toEqual(['active', 'expired', 'issued', 'refreshed', 'replays', 'revoked']);
+  });
+
   test('a role the user does not have, and a user there is not, begin no login', async () => {
     const userId = await newUser();
     await expect(service.generateTokenPair(userId, 'admin', home)).rejects.toMatchObject({ code: 'role_not_held' });

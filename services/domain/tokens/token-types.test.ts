@@ -1,12 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../platform/config/load.ts';
-import {
-  type CleanupResult,
-  type TokenSecurityConfig,
-  type TokenStatistics,
-  type TokenValidationResult,
-  tokenSecurityConfigOf,
-} from './token-types.ts';
+import { type TokenSecurityConfig, tokenSecurityConfigOf } from './token-types.ts';
 
 test('the configuration is RS256, 900 s, 604,800 s, 30 days, with four switches, unless set', () => {
   const config: TokenSecurityConfig = tokenSecurityConfigOf(loadConfig({}), 'https://auth.test');
@@ -58,15 +52,4 @@ test('JWT_ISSUER alone is the issuer, byte for byte, and not the audience', () =
     issuer: 'https://issuer.test/',
     audience: 'https://auth.test',
   });
-});
-
-test('results have the shapes their names promise', () => {
-  const result: TokenValidationResult = { valid: false, payload: null, reason: 'expired' };
-  const cleanup: CleanupResult = { scanned: 0, removed: 0, errors: 0, durationMs: 0 };
-  const counts: TokenStatistics = { issued: 0, active: 0, refreshed: 0, revoked: 0, expired: 0, replays: 0 };
-  expect([Object.keys(result), Object.keys(cleanup), Object.keys(counts)]).toEqual([
-    ['valid', 'payload', 'reason'],
-    ['scanned', 'removed', 'errors', 'durationMs'],
-    ['issued', 'active', 'refreshed', 'revoked', 'expired', 'replays'],
-  ]);
 });

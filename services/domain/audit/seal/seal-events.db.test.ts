@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { collectAuditEvents } from '../../../../scripts/catalog/collect.ts';
 import { checkLog } from '../../../platform/testing/check-log.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import {
@@ -10,7 +11,6 @@ import {
   openLogWorld,
   TEST_ORIGIN,
 } from '../../../platform/testing/worlds/log-world.ts';
-import { userLogin } from '../../identity/audit-events.ts';
 import { commitmentOf } from '../log/leaf.ts';
 import { recordEvent } from '../record-event.ts';
 import { sealEvents } from './seal-events.ts';
@@ -100,12 +100,46 @@ describe('sealing', () => {
     await checkLog(world);
   });
 
-  test('an event of every use-case that writes one is sealable as it stands', async () => {
-    await world.transact((tx) =>
-      recordEvent(tx, testCaller, userLogin, { outcome: 'refused', detail: { reason: 'password', identifier: '1.x' } }),
-    );
-    expect(await seal()).toMatchObject({ sealed: 1 });
+  test('every declared event is sealed with each of its outcomes, for every kind of target', async () => {
+    const declared = await collectAuditEvents();
+    expect(declared.length).toBeGreaterThan(70);
+    const targets = (
+      [
+        'user',
+        'session',
+        'client',
+        'family',
+        'token',
+        'key',
+        'revocation',
+        'installation',
+        'queue',
+        'incident',
+      ] as const
+    ).map((kind) => ({ kind, id: `${kind}-1` }));
+    const detail = {
+      reason: 'password',
+      identifier: '1.x',
+      count: 2,
+      user_id: 'u1',
+      nested: { 'a b': [null, 'ü😀\0'] },
+    };
+    const written = declared.flatMap((event) => event.outcomes.map((outcome) => ({ event, outcome })));
+    await world.transact(async (tx) => {
+      for (const [at, { event, outcome }] of written.entries()) {
+        const target = targets[at % targets.length] as (typeof targets)[number];
+        await recordEvent(tx, testCaller, event, { outcome, target, detail });
+      }
+    });
+    expect(await seal()).toMatchObject({ sealed: written.length, backlog: 0, stopped: null });
     await checkLog(world);
+    const leaves = await world.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events ORDER BY seq DESC LIMIT $1', [
+      written.length,
+    ]);
+    const sealed = leaves.map(({ leaf }) => JSON.parse(leaf.toString()) as { type: string; outcome: string });
+    const names = (rows: readonly { readonly type: string; readonly outcome: string }[]) =>
+      rows.map(({ type, outcome }) => `${type} ${outcome}`).sort();
+    expect(names(sealed)).toEqual(names(written.map(({ event, outcome }) => ({ type: event.type, outcome }))));
   });
 });
 
