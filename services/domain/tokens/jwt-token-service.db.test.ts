@@ -9,7 +9,13 @@ import { compromiseKey } from '../keys/compromise-key.ts';
 import { tokenPurges } from './clean-up-expired-tokens.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
-import type { ClientInfo, TokenMetadata } from './token-types.ts';
+import type {
+  CleanupResult,
+  ClientInfo,
+  TokenMetadata,
+  TokenStatistics,
+  TokenValidationResult,
+} from './token-types.ts';
 
 let world: IssuingWorld;
 let other: IssuingCopy;
@@ -55,15 +61,15 @@ describe('JWTTokenService', () => {
 
   test('results of the service have exactly the members that their types name', async () => {
     const { accessToken, refreshToken } = await service.generateTokenPair(await newUser(), 'user', home);
-    const results = [
+    const results: TokenValidationResult[] = [
       await service.validateToken(accessToken, 'access'),
       await service.validateToken(refreshToken, 'refresh'),
       await service.validateToken('no.token', 'access'),
     ];
     for (const result of results) expect(Object.keys(result).sort()).toEqual(['payload', 'reason', 'valid']);
-    const cleanup = await service.cleanupExpiredTokens();
+    const cleanup: CleanupResult = await service.cleanupExpiredTokens();
     expect(Object.keys(cleanup).sort()).toEqual(['durationMs', 'errors', 'removed', 'scanned']);
-    const counts = await cache.getTokenStatistics();
+    const counts: TokenStatistics = await cache.getTokenStatistics();
     expect(Object.keys(counts).sort()).toEqual(['active', 'expired', 'issued', 'refreshed', 'replays', 'revoked']);
   });
 
