@@ -18,18 +18,19 @@ const modules = [
 
 const rule = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
+// A test, or what only tests open.
+const notATest = '((\\.test|-harness)\\.ts$|^services/platform/testing/)';
+
 const moduleOrder = modules
   .slice(0, -1)
   .map((module, index) =>
     rule(
       `${module} imports no module to its right`,
-      { path: `^services/domain/${module}/`, pathNot: '\\.test\\.ts$' },
+      { path: `^services/domain/${module}/`, pathNot: notATest },
       { path: `^services/domain/(${modules.slice(index + 1).join('|')})/` },
       'Module order is acyclic; a rule that needs two modules lives in the later one.',
     ),
   );
-
-const notATest = '(\\.test\\.ts$|^services/platform/testing/)';
 
 export default {
   forbidden: [
@@ -80,7 +81,7 @@ export default {
     ),
     rule(
       'only their module opens stores and caches',
-      { pathNot: '^services/domain/|\\.test\\.ts$|^services/platform/testing/' },
+      { pathNot: `^services/domain/|${notATest}` },
       { path: '^services/domain/.+\\.(store|cache)\\.ts$' },
       'Processes call use-cases.',
     ),
@@ -107,7 +108,7 @@ export default {
     ),
     rule(
       'only the queue adapter imports BullMQ',
-      { pathNot: '(\\.test\\.ts$|^services/platform/queue/)' },
+      { pathNot: `(${notATest}|^services/platform/queue/)` },
       { path: 'node_modules/bullmq/' },
       'One place that knows its locks, its options and its failures.',
     ),
@@ -119,7 +120,7 @@ export default {
     ),
     rule(
       'a process imports no other process',
-      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '\\.test\\.ts$' },
+      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: notATest },
       { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/' },
       'They meet over sockets and queues.',
     ),
@@ -141,7 +142,7 @@ export default {
     rule(
       'nothing shipped imports a test or its helpers',
       { path: '^(services|observability|cli|jobs)/', pathNot: notATest },
-      { path: '(\\.test\\.ts$|^services/platform/testing/|node_modules/(vitest|fast-check)/)' },
+      { path: `(${notATest}|node_modules/(vitest|fast-check)/)` },
       'Test code never runs in production.',
     ),
     ...moduleOrder,

@@ -31,7 +31,7 @@ export default defineConfig({
       reporter: ['json'],
       reportOnFailure: true,
       include: ['{services,observability,cli,jobs}/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/testing/**', '**/generated/**'],
+      exclude: ['**/*.test.ts', '**/*-harness.ts', '**/testing/**', '**/generated/**'],
     },
     projects: [
       {

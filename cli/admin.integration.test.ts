@@ -3,22 +3,22 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { testCaller } from '../services/platform/testing/ports.ts';
-import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
+import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 const reason = ['--reason', 'because of the test'];
 
-let world: CliWorld;
-let ports: CliWorld['ports'];
+let harness: CliHarness;
+let ports: CliHarness['ports'];
 beforeAll(async () => {
-  world = await openCliWorld({ BETTER_AUTH_URL: 'https://auth.example.test' });
-  ({ ports } = world);
+  harness = await openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' });
+  ({ ports } = harness);
   const { keys, tokens } = loadConfig({});
   await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const sallyport = (...args: readonly string[]) => world.sallyport(args);
-const json = (...args: readonly string[]) => world.json([...args, '--yes']);
+const sallyport = (...args: readonly string[]) => harness.sallyport(args);
+const json = (...args: readonly string[]) => harness.json([...args, '--yes']);
 async function newUser(...roles: string[]): Promise<string> {
   const id = randomUUID();
   await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);

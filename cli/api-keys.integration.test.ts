@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
+import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
-let world: CliWorld;
-let ports: CliWorld['ports'];
+let harness: CliHarness;
+let ports: CliHarness['ports'];
 beforeAll(async () => {
-  world = await openCliWorld();
-  ({ ports } = world);
+  harness = await openCliHarness();
+  ({ ports } = harness);
   await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const sallyport = (...args: string[]) => world.sallyport(['api-keys', ...args]);
-const json = (...args: string[]) => world.json(['api-keys', ...args]);
+const sallyport = (...args: string[]) => harness.sallyport(['api-keys', ...args]);
+const json = (...args: string[]) => harness.json(['api-keys', ...args]);
 const NOBODY = '00000000-0000-7000-8000-000000000000';
 
 describe('sallyport api-keys', () => {

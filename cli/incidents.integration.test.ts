@@ -7,18 +7,18 @@ import { passwordGuessing } from '../services/domain/security/detections.ts';
 import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { testCaller } from '../services/platform/testing/ports.ts';
-import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
+import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
-let world: CliWorld;
-let ports: CliWorld['ports'];
+let harness: CliHarness;
+let ports: CliHarness['ports'];
 beforeAll(async () => {
-  world = await openCliWorld();
-  ({ ports } = world);
+  harness = await openCliHarness();
+  ({ ports } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const sallyport = (...args: readonly string[]) => world.sallyport(args);
-const json = (...args: readonly string[]) => world.json(args);
+const sallyport = (...args: readonly string[]) => harness.sallyport(args);
+const json = (...args: readonly string[]) => harness.json(args);
 
 test('sallyport incidents lists, shows, acknowledges and closes; each change is in the audit log under its name', async () => {
   const subject = randomUUID();

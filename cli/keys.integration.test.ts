@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { testCaller } from '../services/platform/testing/ports.ts';
-import { type CliWorld, KEK, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
+import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
-let world: CliWorld;
-let ports: CliWorld['ports'];
+let harness: CliHarness;
+let ports: CliHarness['ports'];
 beforeAll(async () => {
-  world = await openCliWorld();
-  ({ ports } = world);
+  harness = await openCliHarness();
+  ({ ports } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 beforeEach(async () => {
   await ports.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
   await ensureKeys(
@@ -25,8 +25,8 @@ beforeEach(async () => {
 });
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  world.sallyport(['keys', ...args], env);
-const json = (args: readonly string[]) => world.json(['keys', ...args]);
+  harness.sallyport(['keys', ...args], env);
+const json = (args: readonly string[]) => harness.json(['keys', ...args]);
 const kids = async (): Promise<string[]> =>
   (await ports.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access' ORDER BY signs`)).map((row) => row.id);
 

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '../services/platform/mail/file-outbox.ts';
-import { type CliWorld, openCliWorld } from '../services/platform/testing/worlds/cli-world.ts';
+import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
-let world: CliWorld;
+let harness: CliHarness;
 beforeAll(async () => {
-  world = await openCliWorld();
+  harness = await openCliHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const sallyport = (...args: string[]) => world.sallyport(['mail', ...args]);
+const sallyport = (...args: string[]) => harness.sallyport(['mail', ...args]);
 
 test('mails that were not sent are listed and shown, the newest without a name', async () => {
   const none = await sallyport('show');
   expect([none.code, none.err]).toEqual([1, expect.stringContaining('no mail')]);
-  const outbox = createFileOutbox(mailFolderOf(world.dataDir), 'no-reply@example.com');
+  const outbox = createFileOutbox(mailFolderOf(harness.dataDir), 'no-reply@example.com');
   for (const id of ['1', '2'])
     await outbox.send({ id, to: `p${id}@people.test`, subject: `Mail ${id}`, text: 'Hello.', html: '<p>Hello.</p>' });
-  const listed = await world.json(['mail', 'list']);
-  expect(listed).toMatchObject({ folder: mailFolderOf(world.dataDir), waiting: 0, givenUp: 0 });
+  const listed = await harness.json(['mail', 'list']);
+  expect(listed).toMatchObject({ folder: mailFolderOf(harness.dataDir), waiting: 0, givenUp: 0 });
   expect(listed.mails.map(({ name, to }: { name: string; to: string }) => [name, to])).toEqual([
     ['1.eml', 'p1@people.test'],
     ['2.eml', 'p2@people.test'],

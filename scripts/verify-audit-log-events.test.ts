@@ -6,21 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  eventLeaf,
-  faultsOf,
-  folder,
-  plainLeaves,
-  signer,
-  verify,
-  verifyFiles,
-} from '../services/platform/testing/counterparts/offline-verifier.ts';
-import {
   buildTlog,
   signatureLine,
   type TlogFiles,
   tlogSigner,
   writeTlog,
 } from '../services/platform/testing/made/tlog-builder.ts';
+import { eventLeaf, faultsOf, folder, plainLeaves, signer, verify, verifyFiles } from './verify-audit-log-harness.ts';
 
 const raw = '--raw';
 

@@ -4,6 +4,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
+  buildTlog,
+  checkpointText,
+  signatureLine,
+  type TlogFiles,
+  tlogSigner,
+  writeTlog,
+} from '../services/platform/testing/made/tlog-builder.ts';
+import {
   eventLeaf,
   faultsOf,
   folder,
@@ -13,15 +21,7 @@ import {
   VERIFIER,
   verify,
   verifyFiles,
-} from '../services/platform/testing/counterparts/offline-verifier.ts';
-import {
-  buildTlog,
-  checkpointText,
-  signatureLine,
-  type TlogFiles,
-  tlogSigner,
-  writeTlog,
-} from '../services/platform/testing/made/tlog-builder.ts';
+} from './verify-audit-log-harness.ts';
 
 const raw = '--raw';
 

@@ -3,16 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import {
-  faultsOf,
-  folder,
-  plainLeaves,
-  signer,
-  VERIFIER,
-  verify,
-  verifyFiles,
-} from '../services/platform/testing/counterparts/offline-verifier.ts';
 import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../services/platform/testing/made/tlog-builder.ts';
+import { faultsOf, folder, plainLeaves, signer, VERIFIER, verify, verifyFiles } from './verify-audit-log-harness.ts';
 
 const raw = '--raw';
 

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
+import { type CutLog, cutLog } from '../../services/domain/audit/seal/sealing-harness.ts';
 import type { LogMark } from '../../services/domain/ports.ts';
 import { createFileSink } from '../../services/platform/checkpoints/file-sink.ts';
 import { createS3Sink } from '../../services/platform/checkpoints/s3-sink.ts';
 import { type S3Server, startS3Server } from '../../services/platform/testing/counterparts/s3-server.ts';
-import { type CutLog, cutLog } from '../../services/platform/testing/made/cut-log.ts';
 import { testCaller } from '../../services/platform/testing/ports.ts';
 import { runCli } from '../../services/platform/testing/processes/run-cli.ts';
 import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
@@ -21,7 +21,7 @@ import {
 let database: TestDatabase;
 let bucket: S3Server;
 let folder: string;
-let world: LogWorld;
+let harness: LogWorld;
 let whole: LogMark;
 let cut: CutLog;
 /** The product is stopped: nothing runs but the commands. */
@@ -29,27 +29,27 @@ beforeAll(async () => {
   database = await createTestDatabase();
   bucket = await startS3Server();
   folder = mkdtempSync(join(tmpdir(), 'sallyport-log-cut-'));
-  world = await createLogWorld(database.url, {
+  harness = await createLogWorld(database.url, {
     dataDir: join(folder, 'data'),
     sinks: [createFileSink(join(folder, 'heads')), createS3Sink(bucket.settings)],
   });
-  await giveKeys(world);
-  await world.emit(18);
-  const { size: kept } = await sealEvents(world, {}, testCaller);
-  await world.emit(44);
-  await sealEvents(world, {}, testCaller);
+  await giveKeys(harness);
+  await harness.emit(18);
+  const { size: kept } = await sealEvents(harness, {}, testCaller);
+  await harness.emit(44);
+  await sealEvents(harness, {}, testCaller);
   // To the bucket at once: a sink of it is told once a minute.
   await createS3Sink(bucket.settings).publish(
-    { ...(await world.head()), consistencyProof: async () => [] },
+    { ...(await harness.head()), consistencyProof: async () => [] },
     AbortSignal.timeout(10_000),
   );
-  await world.checkpointOutbox.settled();
-  whole = (await world.logMark.read())!;
+  await harness.checkpointOutbox.settled();
+  whole = (await harness.logMark.read())!;
   expect((await sallyport(['audit', 'verify'])).code).toBe(0);
   cut = await cutLog(database.url, kept);
 });
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await database?.drop();
   await bucket?.close();
   rmSync(folder, { recursive: true, force: true });

@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { queryRows } from '../../services/platform/testing/rows.ts';
-import { openCliWorld } from '../../services/platform/testing/worlds/cli-world.ts';
+import { openCliHarness } from '../cli-harness.ts';
 
 test('fails on a database that refuses to write, with what to look at', async () => {
-  const { ports, sallyport, close } = await openCliWorld();
+  const { ports, sallyport, close } = await openCliHarness();
   onTestFinished(close);
   const postgres = async (): Promise<unknown> => {
     const { checks } = JSON.parse((await sallyport(['doctor', '--json'])).out);

@@ -5,7 +5,7 @@ import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.t
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const shipped = globSync('{services,jobs,observability,cli}/**/*.ts', { cwd: ROOT })
-  .filter((file) => !/\.test\.ts$|\/(testing|generated|define)\//.test(file))
+  .filter((file) => !/(\.test|-harness)\.ts$|\/(testing|generated|define)\//.test(file))
   .map((file) => ({ file, text: readFileSync(resolve(ROOT, file), 'utf8') }));
 
 /** The names given to a definition in shipped files, each with its file. */

@@ -10,7 +10,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** Every value exported by the files of a pattern, with the file it came from. */
 async function exportsOf(pattern: string): Promise<{ file: string; value: unknown }[]> {
   const files: string[] = [];
-  for await (const file of glob(pattern, { cwd: ROOT })) if (!file.endsWith('.test.ts')) files.push(file);
+  for await (const file of glob(pattern, { cwd: ROOT })) if (!/(\.test|-harness)\.ts$/.test(file)) files.push(file);
   const found: { file: string; value: unknown }[] = [];
   for (const file of files.sort()) {
     const module = (await import(pathToFileURL(resolve(ROOT, file)).href)) as Record<string, unknown>;

@@ -33,7 +33,7 @@ function moduleEdges(): [string, string][] {
   const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
   const edges = new Set<string>();
   for (const { source, dependencies } of modules) {
-    if (source.endsWith('.test.ts')) continue;
+    if (/(\.test|-harness)\.ts$/.test(source)) continue;
     for (const { resolved } of dependencies) {
       const [user, used] = [moduleOf(source), moduleOf(resolved)];
       if (user && used && user !== used) edges.add(`${user} ${used}`);

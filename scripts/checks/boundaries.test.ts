@@ -46,6 +46,8 @@ const planted: Record<string, string> = {
   'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/platform/http/uses-test.ts': from('../testing/stores.ts'),
   'services/platform/testing/stores.ts': target,
+  'services/api/uses-shared-test.ts': from('./routes/some-harness.ts'),
+  'services/api/routes/some-harness.ts': target,
   'services/domain/keys/uses-product.db.test.ts': from('../../platform/testing/product.ts'),
   'services/platform/testing/product.ts': target,
 };
@@ -120,6 +122,11 @@ test('every boundary rule is broken by the violation planted for it', () => {
     'services/api/uses-nested-store.ts',
     'services/api/uses-store.ts',
     'services/worker/uses-shared-store.ts',
+  ]);
+  // A harness beside the tests it serves is no more shipped than one of the testing folder.
+  expect(breakersOf('nothing shipped imports a test or its helpers')).toEqual([
+    'services/api/uses-shared-test.ts',
+    'services/platform/http/uses-test.ts',
   ]);
 });
 

@@ -33,7 +33,7 @@ type V8Report = { readonly result: ScriptCov[] };
 const isOurs = (path: string): boolean =>
   /^(services|observability|cli|jobs)\//.test(path) &&
   path.endsWith('.ts') &&
-  !/\.test\.ts$|\/testing\/|\/generated\//.test(path);
+  !/(\.test|-harness)\.ts$|\/testing\/|\/generated\//.test(path);
 
 /** Nothing, for a process that was killed while it wrote. */
 function scriptsOf(text: string): ScriptCov[] {

@@ -3,20 +3,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../platform/testing/eventually.ts';
 import { newClient, refresh, signIn, tampered } from '../platform/testing/flows/flows.ts';
 import { type Sent, send, sendBytes } from '../platform/testing/http-client.ts';
-import { makeServerSecrets } from '../platform/testing/made/made-secrets.ts';
 import { operationsOf } from '../platform/testing/openapi-check.ts';
 import { queryRows } from '../platform/testing/rows.ts';
-import { databaseContents, redisContents, spellings } from '../platform/testing/store-contents.ts';
-import { ORIGIN, openTelemetryWorld, type TelemetryWorld } from '../platform/testing/worlds/telemetry-world.ts';
+import { databaseContents, makeServerSecrets, redisContents, spellings } from './telemetry-canary-harness.ts';
+import { ORIGIN, openTelemetryHarness, type TelemetryHarness } from './telemetry-harness.ts';
 
-let world: TelemetryWorld;
-let stores: TelemetryWorld['stores'];
-let product: TelemetryWorld['product'];
+let harness: TelemetryHarness;
+let stores: TelemetryHarness['stores'];
+let product: TelemetryHarness['product'];
 beforeAll(async () => {
-  world = await openTelemetryWorld();
-  ({ stores, product } = world);
+  harness = await openTelemetryHarness();
+  ({ stores, product } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** What Bull Board asks for below its page, with room for a stranger's words. */
 const BOARD_PATHS = [
@@ -215,7 +214,7 @@ describe('redaction', () => {
     } finally {
       thaw();
     }
-    await eventually('readiness', world.isReady);
+    await eventually('readiness', harness.isReady);
     expect(product.output()).toMatch(/"level":"warn".*store_unavailable/);
 
     // And while something is broken: defects are logged and reported, in the API and in the worker.
@@ -226,24 +225,24 @@ describe('redaction', () => {
       await send(product.api, 'POST', '/v1/tokens', { basic: client, json: { user_id: person.id } });
       for (const service of ['api', 'worker'])
         await eventually(`a report of the ${service}`, () =>
-          world.sentryText().includes(`"service":"sallyport-${service}"`),
+          harness.sentryText().includes(`"service":"sallyport-${service}"`),
         );
     } finally {
       await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox_gone RENAME TO audit_outbox');
     }
     await send(product.api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: ORIGIN } });
-    const spansBefore = world.collector.requests.length;
-    await eventually('the last spans', () => world.collector.requests.length > spansBefore + 3);
-    await eventually('a span of sealing', () => world.exported('traces').includes('INSERT INTO audit_events'));
+    const spansBefore = harness.collector.requests.length;
+    await eventually('the last spans', () => harness.collector.requests.length > spansBefore + 3);
+    await eventually('a span of sealing', () => harness.exported('traces').includes('INSERT INTO audit_events'));
 
     // Each place holds what belongs there, so a search that finds nothing has looked.
     const places = new Map<string, string>([
       ['logs', product.output()],
-      ['metrics', await world.metricsText()],
-      ['spans', world.exported('traces').toString('latin1')],
-      ['exported metrics', world.exported('metrics').toString('latin1')],
+      ['metrics', await harness.metricsText()],
+      ['spans', harness.exported('traces').toString('latin1')],
+      ['exported metrics', harness.exported('metrics').toString('latin1')],
       ['Redis and job data', await redisContents(stores.redisUrl)],
-      ['error reports', world.sentryText()],
+      ['error reports', harness.sentryText()],
     ]);
     expect(places.get('logs')).toContain('request failed');
     expect(places.get('metrics')).toContain('/v1/tokens/refresh');

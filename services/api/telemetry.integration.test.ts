@@ -14,16 +14,16 @@ import {
 } from '../platform/testing/flows/flows.ts';
 import { expectProblem, type Received, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
 import { queryRows } from '../platform/testing/rows.ts';
-import { ORIGIN, openTelemetryWorld, series, type TelemetryWorld } from '../platform/testing/worlds/telemetry-world.ts';
+import { ORIGIN, openTelemetryHarness, series, type TelemetryHarness } from './telemetry-harness.ts';
 
-let world: TelemetryWorld;
-let stores: TelemetryWorld['stores'];
-let product: TelemetryWorld['product'];
+let harness: TelemetryHarness;
+let stores: TelemetryHarness['stores'];
+let product: TelemetryHarness['product'];
 beforeAll(async () => {
-  world = await openTelemetryWorld();
-  ({ stores, product } = world);
+  harness = await openTelemetryHarness();
+  ({ stores, product } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const sumOf = (text: string, name: string, labels: Record<string, string>): number =>
   series(text)
@@ -63,10 +63,10 @@ describe('one trace from the request to its audit row', () => {
     expectProblem(answer, 401, 'login_refused');
     expect(answer.body.trace_id).toBe(one.traceId);
     expect(await auditTraces(`traceparent LIKE '00-${one.traceId}-%'`)).toEqual([one.traceId]);
-    await eventually('a span', () => world.exported('traces').includes(Buffer.from(one.traceId, 'hex')));
+    await eventually('a span', () => harness.exported('traces').includes(Buffer.from(one.traceId, 'hex')));
     // Its children may be exported first.
     await eventually('the span under the caller’s', () =>
-      world.exported('traces').includes(Buffer.from('00f067aa0ba902b7', 'hex')),
+      harness.exported('traces').includes(Buffer.from('00f067aa0ba902b7', 'hex')),
     );
   });
 
@@ -103,7 +103,7 @@ describe('one trace from the request to its audit row', () => {
 describe('metrics', () => {
   test('count what a scripted run did, by route and by cause', async () => {
     const person = await signUp(product);
-    const before = await world.metricsText();
+    const before = await harness.metricsText();
     const pair = await issueFor(product, person.id);
     const validate = (token: string): Promise<Received> =>
       send(product.api, 'POST', '/v1/tokens/validate', { json: { token } });
@@ -118,7 +118,7 @@ describe('metrics', () => {
     await send(product.api, 'POST', '/api/auth/signin', {
       json: { email: person.email, password: 'not the right one' },
     });
-    const after = await world.metricsText();
+    const after = await harness.metricsText();
     const moved = (name: string, labels: Record<string, string>): number =>
       sumOf(after, name, labels) - sumOf(before, name, labels);
     expect(moved('sallyport_token_validations_total', { result: 'active', reason: 'none' })).toBe(4);
@@ -157,7 +157,7 @@ describe('metrics', () => {
       await refresh(product, (await issueFor(product, (await signUp(product)).id)).refresh_token);
     };
     const keys = async (): Promise<string[]> =>
-      series(await world.metricsText())
+      series(await harness.metricsText())
         .map((line) => line.slice(0, line.lastIndexOf(' ')))
         .sort();
     await noise();
@@ -175,7 +175,7 @@ describe('metrics', () => {
   test('count what could not be judged', async () => {
     const { tokens } = await signIn(product, product.credentials.user);
     const unavailable = async (): Promise<number> =>
-      sumOf(await world.metricsText(), 'sallyport_token_validations_total', { result: 'unavailable' });
+      sumOf(await harness.metricsText(), 'sallyport_token_validations_total', { result: 'unavailable' });
     const before = await unavailable();
     const thaw = stores.freezePostgres();
     try {
@@ -189,14 +189,14 @@ describe('metrics', () => {
       thaw();
     }
     expect(await unavailable()).toBe(before + 1);
-    await eventually('readiness', world.isReady);
+    await eventually('readiness', harness.isReady);
   });
 
   test('leave by OTLP too', async () => {
     await eventually('metrics at the collector', () =>
-      world.exported('metrics').includes('sallyport_token_validations'),
+      harness.exported('metrics').includes('sallyport_token_validations'),
     );
-    expect(world.exported('metrics').includes('http.server.request.duration')).toBe(true);
+    expect(harness.exported('metrics').includes('http.server.request.duration')).toBe(true);
   });
 });
 

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { registry } from '../../observability/metrics/instruments.ts';
-import { expiredTables } from '../platform/testing/made/expired-rows.ts';
 import { createPatientPool } from '../platform/testing/patient-stores.ts';
 import { killedEverywhere } from '../platform/testing/processes/killable.ts';
-import { openPurgeWorld, type PurgeWorld, purgeAtOnce, purges } from '../platform/testing/worlds/purge-world.ts';
+import { expiredTables } from './expired-rows-harness.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
 import { type PurgeResult, purgeOnSchedule } from './purge.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 import { tokenPurges } from './tokens/clean-up-expired-tokens.ts';
 import { countTokens } from './tokens/metadata/token-statistics.store.ts';
 
-let world: PurgeWorld;
-let ports: PurgeWorld['ports'];
-let copy: PurgeWorld['copy'];
+let harness: PurgeHarness;
+let ports: PurgeHarness['ports'];
+let copy: PurgeHarness['copy'];
 beforeAll(async () => {
-  world = await openPurgeWorld();
-  ({ ports, copy } = world);
+  harness = await openPurgeHarness();
+  ({ ports, copy } = harness);
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 const totalOf = (name: string): number =>
   registry
@@ -27,21 +27,21 @@ const totalOf = (name: string): number =>
 
 describe('in whose company', () => {
   test('a row that somebody holds is left to the next run, and nobody waits for it', async () => {
-    await world.insertExpired(1_500);
+    await harness.insertExpired(1_500);
     const holder = await copy.pool.connect();
     await holder.query('BEGIN');
     await holder.query(
       `SELECT 1 FROM refresh_families WHERE ctid IN (SELECT ctid FROM refresh_families LIMIT 7) FOR UPDATE`,
     );
     expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({ failures: [] });
-    expect(await world.countOf('refresh_families')).toBe(7);
+    expect(await harness.countOf('refresh_families')).toBe(7);
     await holder.query('ROLLBACK');
     holder.release();
     expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({ removed: 7 });
   });
 
   test('when all rows of a batch are held the run ends', async () => {
-    await world.insertExpired(1_000);
+    await harness.insertExpired(1_000);
     const holder = await copy.pool.connect();
     await holder.query('BEGIN');
     await holder.query('SELECT 1 FROM refresh_families FOR UPDATE');
@@ -55,18 +55,18 @@ describe('in whose company', () => {
   });
 
   test('four runs at once remove every row once', async () => {
-    await world.insertExpired(4_000);
+    await harness.insertExpired(4_000);
     const before = await countTokens(ports.sql);
     const runs = await Promise.all(Array.from({ length: 4 }, () => purgeAtOnce(ports, purges)));
     await purgeAtOnce(ports, purges);
     expect(runs.flatMap(({ failures }) => failures)).toEqual([]);
-    for (const table of expiredTables) expect([table, await world.countOf(table)]).toEqual([table, 0]);
+    for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
     expect(await countTokens(ports.sql)).toEqual(before);
   });
 
   test('while statements of the API take long it waits between batches, and goes on all the same', async () => {
     const pauses = (): number => totalOf('sallyport_cleanup_pauses');
-    await world.insertExpired(2_500);
+    await harness.insertExpired(2_500);
     const before = pauses();
     const pool = createPatientPool({ url: ports.databaseUrl, connections: 1, applicationName: 'sallyport-main' });
     const holder = await copy.pool.connect();
@@ -88,7 +88,7 @@ describe('in whose company', () => {
   }, 180_000);
 
   test('told to stop, it stops between two batches; what is left is the next run’s', async () => {
-    await world.insertExpired(3_000);
+    await harness.insertExpired(3_000);
     const stop = new AbortController();
     const stopping = {
       ...ports,
@@ -107,13 +107,13 @@ describe('in whose company', () => {
   });
 
   test('a kind that fails does not keep the others, and fails the scheduled run', async () => {
-    await world.insertExpired(10);
+    await harness.insertExpired(10);
     await ports.raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
     await ports.raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
     try {
       await expect(purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
       for (const table of expiredTables)
-        expect([table, await world.countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
+        expect([table, await harness.countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
     } finally {
       await ports.raw('DROP FUNCTION refuse CASCADE');
     }
@@ -121,7 +121,7 @@ describe('in whose company', () => {
 });
 
 test('killed before or after any statement, nothing is lost from the counts and the next run finishes', async () => {
-  await world.insertExpired(60);
+  await harness.insertExpired(60);
   const before = await countTokens(ports.sql);
   let kills = 0;
   for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'purge' })) {
@@ -131,9 +131,9 @@ test('killed before or after any statement, nothing is lost from the counts and 
     expect(counted).toEqual(before);
     await purgeAtOnce(ports, purges);
     expect(await countTokens(ports.sql)).toEqual(before);
-    for (const table of expiredTables) expect([table, await world.countOf(table)]).toEqual([table, 0]);
+    for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
     // As many again, which must be counted as well.
-    await world.insertExpired(60);
+    await harness.insertExpired(60);
     Object.assign(before, await countTokens(ports.sql));
   }
   expect(kills).toBeGreaterThan(8);

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expiredTables } from '../platform/testing/made/expired-rows.ts';
 import { insertSession, insertUser } from '../platform/testing/made/families.ts';
-import { openPurgeWorld, type PurgeWorld, purgeAtOnce, purges } from '../platform/testing/worlds/purge-world.ts';
+import { expiredTables } from './expired-rows-harness.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 import { countTokens } from './tokens/metadata/token-statistics.store.ts';
 
-let world: PurgeWorld;
-let ports: PurgeWorld['ports'];
-let copy: PurgeWorld['copy'];
+let harness: PurgeHarness;
+let ports: PurgeHarness['ports'];
+let copy: PurgeHarness['copy'];
 beforeAll(async () => {
-  world = await openPurgeWorld();
-  ({ ports, copy } = world);
+  harness = await openPurgeHarness();
+  ({ ports, copy } = harness);
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 describe('a week of expired rows', () => {
   test('goes while logins are refreshed and ended: no live row is touched, no statement deadlocks, every count holds', async () => {
-    await world.insertExpired(12_000);
-    const tokens = await Promise.all(Array.from({ length: 24 }, world.login));
+    await harness.insertExpired(12_000);
+    const tokens = await Promise.all(Array.from({ length: 24 }, harness.login));
     const before = await countTokens(ports.sql);
     let isOver = false;
     let rotations = 0;
@@ -47,9 +47,9 @@ describe('a week of expired rows', () => {
     await Promise.all([...clients, leaver]);
     expect(runs.flatMap(({ failures }) => failures)).toEqual([]);
     await purgeAtOnce(ports, purges);
-    expect(await world.countOf('refresh_families')).toBe(24 + ended);
-    expect(await world.countOf('refresh_families WHERE revoked_at IS NULL')).toBe(24);
-    expect(await world.countOf('sessions')).toBe(24);
+    expect(await harness.countOf('refresh_families')).toBe(24 + ended);
+    expect(await harness.countOf('refresh_families WHERE revoked_at IS NULL')).toBe(24);
+    expect(await harness.countOf('sessions')).toBe(24);
     const after = await countTokens(ports.sql);
     expect(after).toEqual({
       ...before,
@@ -65,9 +65,9 @@ describe('a week of expired rows', () => {
     // An automatic vacuum would make some files smaller, some weeks.
     for (const table of expiredTables) await ports.raw(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
     for (let week = 0; week < 5; week += 1) {
-      await world.insertExpired(4_000);
+      await harness.insertExpired(4_000);
       await purgeAtOnce(ports, purges);
-      await world.vacuum(expiredTables);
+      await harness.vacuum(expiredTables);
       for (const table of expiredTables) {
         const [row] = await ports.raw<{ bytes: number }>(
           `SELECT pg_total_relation_size($1::regclass)::float8 AS bytes`,

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { purgeKinds } from '../../observability/metrics/cleanup.ts';
-import { expiredKinds, expiredTables, overdueByKind } from '../platform/testing/made/expired-rows.ts';
 import { insertSession, insertUser } from '../platform/testing/made/families.ts';
-import { openPurgeWorld, type PurgeWorld, purgeAtOnce, purges } from '../platform/testing/worlds/purge-world.ts';
+import { expiredKinds, expiredTables, overdueByKind } from './expired-rows-harness.ts';
 import { sessionPurges } from './identity/session-purges.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 import { countTokens } from './tokens/metadata/token-statistics.store.ts';
 
-let world: PurgeWorld;
-let ports: PurgeWorld['ports'];
-let copy: PurgeWorld['copy'];
+let harness: PurgeHarness;
+let ports: PurgeHarness['ports'];
+let copy: PurgeHarness['copy'];
 beforeAll(async () => {
-  world = await openPurgeWorld();
-  ({ ports, copy } = world);
+  harness = await openPurgeHarness();
+  ({ ports, copy } = harness);
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 /** Of these the first test keeps a live row. */
 const hasLive = new Set<string>([
@@ -29,8 +29,8 @@ const hasLive = new Set<string>([
 
 describe('what goes', () => {
   test('rows past their time of every kind; live ones stay, and statistics count what went', async () => {
-    await world.insertExpired(2_500);
-    const token = await world.login();
+    await harness.insertExpired(2_500);
+    const token = await harness.login();
     await ports.raw(
       `INSERT INTO verifications (id, identifier, value, "expiresAt") VALUES ('live', 'x', 'x', now() - interval '59 minutes')`,
     );
@@ -51,7 +51,7 @@ describe('what goes', () => {
     const all = 2_500 * purges.length;
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ picked: all, removed: all, failures: [] });
     for (const table of expiredTables)
-      expect([table, await world.countOf(table)]).toEqual([table, Number(hasLive.has(table))]);
+      expect([table, await harness.countOf(table)]).toEqual([table, Number(hasLive.has(table))]);
     expect(await countTokens(ports.sql)).toEqual(before);
     expect((await copy.refresh(token)).verdict).toBe('rotated');
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
@@ -88,19 +88,19 @@ describe('what goes', () => {
       'network:locked-lately',
     ]);
     await ports.raw('DELETE FROM users WHERE id = $1', [userId]);
-    expect(await world.countOf('login_failures'), 'an account takes its counters along').toBe(3);
+    expect(await harness.countOf('login_failures'), 'an account takes its counters along').toBe(3);
   });
 
   test('a session that ran out long ago goes in silence: no revocation, no audit row, no log-out', async () => {
-    await world.insertExpired(1_200);
+    await harness.insertExpired(1_200);
     const [{ epoch } = { epoch: -1 }] = await ports.raw<{ epoch: number }>(
       'SELECT revocation_epoch AS epoch FROM feed_state',
     );
     await ports.raw('TRUNCATE audit_outbox, revocations');
     await purgeAtOnce(ports, purges);
-    expect(await world.countOf('sessions')).toBe(0);
-    expect(await world.countOf('audit_outbox')).toBe(0);
-    expect(await world.countOf('revocations')).toBe(0);
+    expect(await harness.countOf('sessions')).toBe(0);
+    expect(await harness.countOf('audit_outbox')).toBe(0);
+    expect(await harness.countOf('revocations')).toBe(0);
     expect(await ports.raw('SELECT revocation_epoch AS epoch FROM feed_state')).toEqual([{ epoch }]);
   });
 
@@ -112,7 +112,7 @@ describe('what goes', () => {
     const id = await insertSession(copy.pool, userId);
     await ports.raw(`UPDATE sessions SET "expiresAt" = now() - ${ago} WHERE id = $1`, [id]);
     await purgeAtOnce(ports, purges);
-    expect(await world.countOf('sessions')).toBe(1);
+    expect(await harness.countOf('sessions')).toBe(1);
     await ports.raw('DELETE FROM sessions WHERE id = $1', [id]);
     expect(await ports.raw(`SELECT value FROM revocations WHERE kind = 'sid'`)).toEqual([{ value: id }]);
     expect(await ports.raw(`SELECT target_id FROM audit_outbox WHERE type = 'session.ended'`)).toEqual([
@@ -121,12 +121,12 @@ describe('what goes', () => {
   });
 
   test('a session with a login that lives on ends it, however long ago it ran out', async () => {
-    const token = await world.login();
+    const token = await harness.login();
     await ports.raw(`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`);
     await purgeAtOnce(ports, purges);
-    expect(await world.countOf('sessions')).toBe(0);
+    expect(await harness.countOf('sessions')).toBe(0);
     await expect(copy.refresh(token)).rejects.toMatchObject({ code: 'session_ended' });
-    expect(await world.countOf('revocations')).toBe(1);
+    expect(await harness.countOf('revocations')).toBe(1);
   });
 });
 
@@ -137,7 +137,7 @@ test('how late it is: 0 with nothing overdue, the age of the oldest row past its
     Object.fromEntries(Object.keys(expiredKinds).map((kind) => [kind, null])),
   );
   const before = performance.now();
-  await world.insertExpired(7);
+  await harness.insertExpired(7);
   const late = await overdue();
   // Time goes on between the rows and the question, as long as the machine needs.
   const tookMs = performance.now() - before;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
 import { userCan } from '../platform/local/service-user.ts';
-import { TestBench, textOf } from './testing.ts';
+import { TestBench, textOf } from './supervisor-harness.ts';
 
 const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
 const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid;

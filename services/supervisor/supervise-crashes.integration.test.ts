@@ -2,10 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
+import { eventually } from '../platform/testing/eventually.ts';
+import { isAlive } from '../platform/testing/processes/alive.ts';
 import { queryRows } from '../platform/testing/rows.ts';
-import { bothAlive, nothingLeft, takePort, test } from '../platform/testing/worlds/supervised-world.ts';
 import { askHealth } from './ask-health.ts';
-import { eventually, fileOnce, isAlive, textOf } from './testing.ts';
+import { bothAlive, fileOnce, nothingLeft, takePort, test, textOf } from './supervisor-harness.ts';
 
 // Most of a test is waiting; the processes of more than two would wait for each other.
 vi.setConfig({ maxConcurrency: 2 });

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
 import { randomFreePort } from '../platform/local/ports.ts';
+import { eventually } from '../platform/testing/eventually.ts';
+import { isAlive } from '../platform/testing/processes/alive.ts';
 import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
 import { queryRows } from '../platform/testing/rows.ts';
-import { bothAlive, nothingLeft, occupyPort, test } from '../platform/testing/worlds/supervised-world.ts';
-import { eventually, fileOnce, isAlive, type TestBench, textOf } from './testing.ts';
+import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';
 
 // Most of a test is waiting; the processes of more than two would wait for each other, and one more is idle (below).
 vi.setConfig({ maxConcurrency: 3 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cleanUpExpiredSessionsJob } from '../../jobs/contracts/identity.ts';
 import { cleanUpExpiredTokensJob } from '../../jobs/contracts/tokens.ts';
+import { insertExpired } from '../domain/expired-rows-harness.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { eventually } from '../platform/testing/eventually.ts';
 import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '../platform/testing/flows/flows.ts';
-import { insertExpired } from '../platform/testing/made/expired-rows.ts';
 import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
 import type { Product } from '../platform/testing/product.ts';
 import { queryRows } from '../platform/testing/rows.ts';
@@ -13,14 +13,14 @@ import { type ProductWorld, startProductWorld } from '../platform/testing/worlds
 /** Of each kind: several batches. */
 const ROWS = 2_500;
 
-let world: ProductWorld;
+let harness: ProductWorld;
 let product: Product;
 let producer: Producer;
 let ports: TestPorts;
 beforeAll(async () => {
   // What a busy machine cannot tell in time would be no refusal by the clean-up.
-  world = await startProductWorld({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
-  ({ product } = world);
+  harness = await startProductWorld({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
+  ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
   ports = createTestPorts(product.credentials.database_url);
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await producer?.close();
   await ports?.end();
-  await world?.close();
+  await harness?.close();
 });
 
 const expired = async (): Promise<number> => {

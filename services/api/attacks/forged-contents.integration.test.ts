@@ -1,21 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import { expectRejected, headerOf, own, type Target } from '../../platform/testing/made/forged-tokens.ts';
 import { signAs } from '../../platform/testing/made/signing-key.ts';
-import { type ForgedWorld, openForgedWorld } from '../../platform/testing/worlds/forged-world.ts';
+import {
+  expectRejected,
+  type ForgedHarness,
+  headerOf,
+  openForgedHarness,
+  own,
+  type Target,
+} from './forged-tokens-harness.ts';
 
-let world: ForgedWorld;
+let harness: ForgedHarness;
 /** One product for each kind of key. */
 let rsa: Target;
 let ec: Target;
 
 beforeAll(async () => {
-  world = await openForgedWorld();
-  ({ rsa, ec } = world);
+  harness = await openForgedHarness();
+  ({ rsa, ec } = harness);
 });
-afterAll(() => world?.close());
-afterEach(() => world.expectUnharmed());
+afterAll(() => harness?.close());
+afterEach(() => harness.expectUnharmed());
 
 const now = (): number => Math.floor(Date.now() / 1_000);
 

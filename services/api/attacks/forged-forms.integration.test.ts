@@ -1,5 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { encoded } from '../../platform/testing/made/signing-key.ts';
+import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
 import {
   attacker,
   byAttacker,
@@ -9,19 +11,17 @@ import {
   startListener,
   type Target,
   targetOf,
-} from '../../platform/testing/made/forged-tokens.ts';
-import { encoded } from '../../platform/testing/made/signing-key.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from './forged-tokens-harness.ts';
 
-let world: ProductWorld;
+let harness: ProductWorld;
 let rsa: Target;
 
 beforeAll(async () => {
-  world = await startProductWorld();
-  rsa = await targetOf(world.product);
+  harness = await startProductWorld();
+  rsa = await targetOf(harness.product);
 });
-afterAll(() => world?.close());
-afterEach(() => world.expectUnharmed());
+afterAll(() => harness?.close());
+afterEach(() => harness.expectUnharmed());
 
 test('keys named or carried by the token are not fetched and not used; the one who waits sees no connection', async () => {
   const listener = await startListener();

@@ -2,29 +2,30 @@ import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } fro
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
+import { encoded } from '../../platform/testing/made/signing-key.ts';
 import {
   byAttacker,
   expectRejected,
+  type ForgedHarness,
   headerOf,
+  openForgedHarness,
   own,
   startListener,
   type Target,
   withHmac,
-} from '../../platform/testing/made/forged-tokens.ts';
-import { encoded } from '../../platform/testing/made/signing-key.ts';
-import { type ForgedWorld, openForgedWorld } from '../../platform/testing/worlds/forged-world.ts';
+} from './forged-tokens-harness.ts';
 
-let world: ForgedWorld;
+let harness: ForgedHarness;
 /** One product for each kind of key. */
 let rsa: Target;
 let ec: Target;
 
 beforeAll(async () => {
-  world = await openForgedWorld();
-  ({ rsa, ec } = world);
+  harness = await openForgedHarness();
+  ({ rsa, ec } = harness);
 });
-afterAll(() => world?.close());
-afterEach(() => world.expectUnharmed());
+afterAll(() => harness?.close());
+afterEach(() => harness.expectUnharmed());
 
 const publicKeyOf = async ({
   product,

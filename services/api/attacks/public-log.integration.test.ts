@@ -15,9 +15,9 @@ import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { claimsIn } from '../../platform/testing/flows/flows.ts';
 import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { type Json, send } from '../../platform/testing/http-client.ts';
-import { type SampleRequest, sampleRequests } from '../../platform/testing/made/sample-input.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { type SampleRequest, sampleRequests } from './sample-input-harness.ts';
 
 /** One lower-case word, as a code of ours looks: what a person must not be able to write for every reader to see. */
 const WORD = 'hivpositive';
@@ -33,23 +33,23 @@ const CANARIES = [
 /** Names that administrators give to parts of the installation, which the log shows: roles and clients. */
 const NAMES_OF_ADMINISTRATORS = new Set(['createRole name', 'createClient client_id']);
 
-let world: ApiWorld;
+let harness: ApiWorld;
 let copy: ApiCopy;
 let logDir: string;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({
+  harness = await openApiWorld();
+  copy = await harness.startCopy({
     hashes: false,
     env: { CLIENT_REGISTRATION: 'open', RATE_LIMIT_PROFILE: 'load' },
   });
   logDir = await mkdtemp(join(tmpdir(), 'sallyport-public-log-'));
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await rm(logDir, { recursive: true, force: true });
 });
 
-const asOwner = () => ({ sql: world.owner.sql, transact: world.owner.transact });
+const asOwner = () => ({ sql: harness.owner.sql, transact: harness.owner.transact });
 
 type Sealed = { readonly type: string; readonly text: string };
 
@@ -67,10 +67,10 @@ async function leaves(): Promise<Sealed[]> {
   await expect
     .poll(async () => {
       await sealEvents(log, {}, testCaller);
-      return (await world.rows('SELECT count(*)::int AS waiting FROM audit_outbox WHERE seq IS NULL'))[0]?.waiting;
+      return (await harness.rows('SELECT count(*)::int AS waiting FROM audit_outbox WHERE seq IS NULL'))[0]?.waiting;
     })
     .toBe(0);
-  const rows = await world.rows(`SELECT type, leaf FROM audit_events ORDER BY seq`);
+  const rows = await harness.rows(`SELECT type, leaf FROM audit_events ORDER BY seq`);
   return rows.map(({ type, leaf }) => ({ type, text: (leaf as Buffer).toString() }));
 }
 
@@ -80,7 +80,7 @@ async function thingsOf(victim: Person): Promise<Record<string, string>> {
   const owner = { kind: 'user', id: victim.id } as const;
   const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
   const { api_key } = await createApiKeyFor(copy.ports, { name: 'deploy', owner, reason: 'test' }, caller);
-  const { client_id } = await world.newClient([]);
+  const { client_id } = await harness.newClient([]);
   return {
     user_id: victim.id,
     session_id: victim.sessionId,
@@ -143,7 +143,7 @@ function statusOf(endpoint: Endpoint, path: string, body: Json, bearer: string):
 
 test('no text that any endpoint takes stands in a leaf of the public log', async () => {
   const taken = new Set<string>();
-  const everyRole = (await world.rows('SELECT name FROM roles WHERE name <> $1', ['user'])).map(({ name }) => name);
+  const everyRole = (await harness.rows('SELECT name FROM roles WHERE name <> $1', ['user'])).map(({ name }) => name);
   let admin = await newPerson(copy, everyRole);
   let named = await thingsOf(await newPerson(copy));
   for (const endpoint of copy.bound.filter(({ method }) => method !== 'GET'))
@@ -182,7 +182,7 @@ test('a reason of one word is committed to, shown to an auditor, and no longer s
   });
   expect(disabled.status, disabled.text).toBe(200);
   expect((await leaves()).filter(({ text }) => text.includes(WORD))).toEqual([]);
-  const auditor = await world.newClient(['audit:read']);
+  const auditor = await harness.newClient(['audit:read']);
   const { events } = (await send(copy.url, 'GET', '/v1/audit/events?limit=1000', { basic: auditor })).body;
   const told = events.filter((event: Json) => event.detail.reason === reason);
   expect(told.map(({ type }: Json) => type)).toEqual(expect.arrayContaining(['token.revoked', 'user.disabled']));

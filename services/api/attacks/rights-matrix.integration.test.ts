@@ -7,9 +7,9 @@ import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { claimsIn } from '../../platform/testing/flows/flows.ts';
 import { newPerson } from '../../platform/testing/flows/people.ts';
 import { basicHeader } from '../../platform/testing/http-client.ts';
-import { sampleRequests } from '../../platform/testing/made/sample-input.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { sampleRequests } from './sample-input-harness.ts';
 
 /**
  * Every bound route × every role, nobody, and a client without rights × somebody else's id. The
@@ -33,20 +33,20 @@ type Case = {
   readonly expected: readonly number[];
 };
 
-let world: ApiWorld;
+let harness: ApiWorld;
 let copy: ApiCopy;
 let callers: Caller[];
 /** Ids of things that are somebody else's, by the names that contracts give them. */
 let foreign: Record<string, string>;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'load' } });
+  harness = await openApiWorld();
+  copy = await harness.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'load' } });
   const victim = await newPerson(copy);
-  const owned = await world.newClient([]);
-  const powerless = await world.newClient([]);
+  const owned = await harness.newClient([]);
+  const powerless = await harness.newClient([]);
   const claims = claimsIn(victim.bearer);
-  const [key] = await world.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
   foreign = {
     user_id: victim.id,
     session_id: victim.sessionId,
@@ -57,7 +57,7 @@ beforeAll(async () => {
     role: 'auditor',
     ...(await thingsOf(victim.id)),
   };
-  const roles = (await world.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
+  const roles = (await harness.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
   expect(roles).toEqual(expect.arrayContaining(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
   const people: Caller[] = [];
   for (const role of roles) {
@@ -77,7 +77,7 @@ beforeAll(async () => {
     ...people,
   ];
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** What somebody has beside an account: each by the name its path gives it. */
 async function thingsOf(userId: string): Promise<Record<string, string>> {
@@ -88,12 +88,12 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
     testCaller as SystemCaller,
   );
   const [passkeyId, incidentId] = [randomUUID(), randomUUID()];
-  await world.rows(
+  await harness.rows(
     `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
      VALUES ($1, $2, '', $1, 0, 'singleDevice', false)`,
     [passkeyId, userId],
   );
-  await world.rows(
+  await harness.rows(
     `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
     [incidentId, userId],
   );
@@ -126,7 +126,7 @@ const accepted = (auth: Exclude<Endpoint['auth'], 'public'>, { kind }: Caller): 
 
 /** Whom the audit log says was refused, with what code, for want of which permission. */
 async function denials(): Promise<string[]> {
-  const rows = await world.rows(
+  const rows = await harness.rows(
     `SELECT concat_ws(' ', actor_kind, actor_id, detail ->> 'code', coalesce(detail ->> 'permission', 'none')) AS line
      FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused'`,
   );
@@ -178,12 +178,12 @@ function statusOf({ endpoint, caller, path, body }: Omit<Case, 'expected'>): Pro
 /** What there is, but for the audit log, which keeps refusals, and what moves by itself. */
 const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress)$/;
 async function everything(): Promise<Record<string, string>> {
-  const tables = await world.rows(
+  const tables = await harness.rows(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`,
   );
   const state: Record<string, string> = {};
   for (const { name } of tables.filter((table) => !MOVING.test(table.name))) {
-    const [row] = await world.rows(
+    const [row] = await harness.rows(
       `SELECT count(*) || ' ' || coalesce(sum(hashtext(t::text)), 0) AS state FROM "${name}" t`,
     );
     state[name] = row.state;

@@ -6,8 +6,8 @@ import { claimsIn } from '../../platform/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
 import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { expectProblem, type Sent, send } from '../../platform/testing/http-client.ts';
-import { sampleRequests } from '../../platform/testing/made/sample-input.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { sampleRequests } from './sample-input-harness.ts';
 
 /** What asks for a fresh login (ASVS 7.5.1), by the table of routes: whatever is done by a permission, and this. */
 
@@ -35,24 +35,27 @@ const OF_OTHERS = ['issueTokens', 'revokeToken'];
 const HARMLESS = ['introspectToken', 'selfRegisterClient'];
 
 const HOUR = 3_600;
-let world: ApiWorld;
+let harness: ApiWorld;
 let copy: ApiCopy;
 let production: ApiCopy;
 let admin: Person;
 
 beforeAll(async () => {
-  world = await openApiWorld();
+  harness = await openApiWorld();
   const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
-  copy = await world.startCopy({ hashes: false, env: sealed });
+  copy = await harness.startCopy({ hashes: false, env: sealed });
   const env = { ...sealed, SALLYPORT_PROFILE: 'production', RATE_LIMIT_PROFILE: 'default', MFA_REQUIRED_ROLES: 'none' };
-  production = await world.startCopy({ hashes: false, env: { ...env, BETTER_AUTH_URL: 'https://auth.example.test' } });
+  production = await harness.startCopy({
+    hashes: false,
+    env: { ...env, BETTER_AUTH_URL: 'https://auth.example.test' },
+  });
   admin = await newPerson(copy, ['admin']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** A token of two factors, from a login so long ago. */
 async function tokenOf(of: ApiCopy, secondsAgo: number, acr: 'aal1' | 'aal2' = 'aal2'): Promise<string> {
-  await world.rows('UPDATE sessions SET acr = $2 WHERE id = $1', [admin.sessionId, acr]);
+  await harness.rows('UPDATE sessions SET acr = $2 WHERE id = $1', [admin.sessionId, acr]);
   const { bearer } = await pairOf(of, admin, Math.floor(Date.now() / 1_000) - secondsAgo);
   expect(claimsIn(bearer).acr).toBe(acr);
   return bearer;
@@ -93,7 +96,7 @@ describe('step-up', () => {
     };
     const { cookie, sessionId } = await newSignedIn(copy);
     const [old, fresh] = [await tokenOf(copy, HOUR), await tokenOf(copy, 0)];
-    const [aged] = await world.rows(
+    const [aged] = await harness.rows(
       `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING token`,
       [sessionId],
     );
@@ -114,7 +117,7 @@ describe('step-up', () => {
         surprises.push(`${operation}: ${answer.status} ${answer.text}`);
     }
     expect(surprises).toEqual([]);
-    const [{ count }] = (await world.rows(
+    const [{ count }] = (await harness.rows(
       `SELECT count(*)::int FROM audit_outbox
        WHERE type = 'access.denied' AND actor_id = $1 AND detail ->> 'code' = 'step_up_required'`,
       [admin.id],
@@ -130,14 +133,14 @@ describe('step-up', () => {
     const old = await tokenOf(copy, HOUR);
     const json = { token: old, reason: 'done' };
     expect((await send(copy.url, 'POST', '/v1/tokens/revoke', { bearer: old, json })).status).toBe(200);
-    const basic = await world.newClient(['tokens:issue', 'tokens:revoke']);
+    const basic = await harness.newClient(['tokens:issue', 'tokens:revoke']);
     const { id } = await newPerson(copy);
     expect((await send(copy.url, 'POST', '/v1/tokens', { basic, json: { user_id: id } })).status).toBe(201);
   });
 
   test('in production a permission takes a login of two factors, however fresh', async () => {
     const [one, two] = [await tokenOf(production, 0, 'aal1'), await tokenOf(production, 0, 'aal2')];
-    const [incident] = await world.rows(
+    const [incident] = await harness.rows(
       `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
        VALUES (gen_random_uuid(), 'token_replay', 'high', 'installation', 'sallyport') RETURNING id`,
     );

@@ -1,24 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signUp } from '../../platform/testing/flows/flows.ts';
 import { expectErrorForm, expectProblem, send } from '../../platform/testing/http-client.ts';
-import { exampleOf, fittingPathOf } from '../../platform/testing/made/fitting-requests.ts';
 import { pathOf } from '../../platform/testing/made/hostile-bodies.ts';
 import { needsCredential, type Operation } from '../../platform/testing/openapi-check.ts';
 import type { Product } from '../../platform/testing/product.ts';
 import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { exampleOf, fittingPathOf } from './contract-harness.ts';
 
-let world: ProductWorld;
+let harness: ProductWorld;
 let product: Product;
 let operations: readonly Operation[];
 
 beforeAll(async () => {
-  world = await startProductWorld();
-  ({ product, operations } = world);
+  harness = await startProductWorld();
+  ({ product, operations } = harness);
 });
 afterAll(async () => {
   // Told to stop rather than killed: it then says which lines it ran.
-  await world?.product.stop();
-  await world?.close();
+  await harness?.product.stop();
+  await harness?.close();
 });
 
 /** Every path of the contract that this release serves. */
@@ -75,7 +75,7 @@ describe('the route table is the contract', () => {
     const finite = operations.filter(({ responses }) => !responses[200]?.content?.['text/event-stream']);
     expect(finite.length).toBeGreaterThanOrEqual(operations.length - 2);
     for (const operation of finite) {
-      const answer = await world.call(operation.method, pathOf(operation), { basic: product.credentials.client });
+      const answer = await harness.call(operation.method, pathOf(operation), { basic: product.credentials.client });
       expect([operation.operationId, answer.body?.code]).not.toEqual([operation.operationId, 'route_unknown']);
       expect([operation.operationId, answer.status]).not.toEqual([operation.operationId, 405]);
     }
@@ -115,7 +115,7 @@ describe('the route table is the contract', () => {
     for (const operation of guarded) {
       const { method, bodyType, bodySchema } = operation;
       const body = bodyType?.includes('form') ? { form: { token: 'x' } } : { json: exampleOf(bodySchema) };
-      const answer = await world.call(method, fittingPathOf(operation), bodyType === undefined ? {} : body);
+      const answer = await harness.call(method, fittingPathOf(operation), bodyType === undefined ? {} : body);
       expect([operation.operationId, answer.status]).toEqual([operation.operationId, 401]);
       expectErrorForm(answer);
       expect(answer.headers.get('www-authenticate')).not.toContain('error=');
@@ -149,7 +149,7 @@ describe('the route table is the contract', () => {
       ['GET', '/v1/revocations/stream'],
     ];
     for (const [method, path] of guarded) {
-      const answer = await world.call(method, path, { bearer: tokens.access_token });
+      const answer = await harness.call(method, path, { bearer: tokens.access_token });
       expectProblem(answer, 403, 'permission_missing');
     }
     const answer = await send(product.api, 'POST', '/v1/keys/unknown/compromise', {

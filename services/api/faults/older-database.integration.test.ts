@@ -18,9 +18,9 @@ import {
 import { type Received, send } from '../../platform/testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '../../platform/testing/processes/own-stores.ts';
 import { runCli } from '../../platform/testing/processes/run-cli.ts';
-import { copyOfPostgres, putBack, startStandby } from '../../platform/testing/processes/standby.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
 import { type Product, startProduct } from '../../platform/testing/product.ts';
+import { copyOfPostgres, putBack, startStandby } from './older-database-harness.ts';
 
 const REVOKED = 16;
 const shared = { BETTER_AUTH_URL: 'http://auth.sallyport.test', WORKER_COPIES: '0' };

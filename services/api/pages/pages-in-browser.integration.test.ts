@@ -3,6 +3,18 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
 import { codeOf } from '../../platform/testing/counterparts/totp.ts';
+import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
+import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
+import { openBrowser } from '../../platform/testing/flows/oauth-browser.ts';
+import { send } from '../../platform/testing/http-client.ts';
+import { openMailFolder } from '../../platform/testing/mail-folder.ts';
+import {
+  type BrowserWorld,
+  expectReadable,
+  openBrowserWorld,
+  PAGES_ORIGIN,
+  type Visit,
+} from '../../platform/testing/worlds/browser-world.ts';
 import {
   addAuthenticator,
   button,
@@ -18,19 +30,7 @@ import {
   signInOn,
   textOf,
   viaApi,
-} from '../../platform/testing/flows/browser-flows.ts';
-import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { openBrowser } from '../../platform/testing/flows/oauth-browser.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { openMailFolder } from '../../platform/testing/mail-folder.ts';
-import {
-  type BrowserWorld,
-  expectReadable,
-  openBrowserWorld,
-  PAGES_ORIGIN,
-  type Visit,
-} from '../../platform/testing/worlds/browser-world.ts';
+} from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -38,21 +38,21 @@ const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
 /** As somebody names a client who wants to look like another, or to run something. */
 const HOSTILE_NAME = `Tasks</strong><img src=x onerror=alert(1)><script>alert(2)</script>"'&amp;`;
 
-let world: BrowserWorld;
+let harness: BrowserWorld;
 let user: TestUser;
 let client: oauth.Client;
 let redirectUri: string;
 
 beforeAll(async () => {
-  world = await openBrowserWorld();
-  user = await signUp({ api: world.api.url });
-  redirectUri = `${world.site}/callback`;
-  client = await newPagesClient(world.api, HOSTILE_NAME, redirectUri, SCOPES);
+  harness = await openBrowserWorld();
+  user = await signUp({ api: harness.api.url });
+  redirectUri = `${harness.site}/callback`;
+  client = await newPagesClient(harness.api, HOSTILE_NAME, redirectUri, SCOPES);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const discover = () => discoverIssuer(world.api);
-const authorization = () => newAuthorization(world.api, client, redirectUri, SCOPES);
+const discover = () => discoverIssuer(harness.api);
+const authorization = () => newAuthorization(harness.api, client, redirectUri, SCOPES);
 const logIn = (page: Page, login: Login = user) => signInOn(page, login);
 const alertOn = (page: Page) => textOf(page.getByRole('alert').first());
 
@@ -89,10 +89,10 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
 
 describe('login and consent', () => {
   test('an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
-    const visit = await world.visit();
+    const visit = await harness.visit();
     const withScript = await journey(visit, expectReadable);
     expect(visit.complaints).toEqual([]);
-    const plain = await world.visit({ javaScriptEnabled: false });
+    const plain = await harness.visit({ javaScriptEnabled: false });
     const without = await journey(plain);
     expect(plain.complaints).toEqual([]);
     expect(withScript.map((text) => text.replace(/\s*Sign in with a passkey\s*/, ''))).toEqual(without);
@@ -101,8 +101,8 @@ describe('login and consent', () => {
   });
 
   test('consent names client, account, host and each right; markup in a client’s name is text', async () => {
-    const leaver = await signUp({ api: world.api.url });
-    const { page, complaints, context } = await world.visit({}, leaver);
+    const leaver = await signUp({ api: harness.api.url });
+    const { page, complaints, context } = await harness.visit({}, leaver);
     await page.goto((await authorization()).address);
     const text = await seen(page);
     for (const said of [HOSTILE_NAME, leaver.email, new URL(redirectUri).host, 'tasks:read', 'know who you are'])
@@ -114,7 +114,7 @@ describe('login and consent', () => {
     // Another account: whoever it was is signed out, and the request goes on.
     await button(page, 'Use another account').click();
     expect(await heading(page)).toBe('Sign in');
-    expect((await send(world.api.url, 'GET', '/api/auth/session', { cookie: leaver.cookie })).status).toBe(401);
+    expect((await send(harness.api.url, 'GET', '/api/auth/session', { cookie: leaver.cookie })).status).toBe(401);
     await logIn(page);
     expect(await seen(page)).toContain(user.email);
     await button(page, 'Deny').click();
@@ -123,7 +123,7 @@ describe('login and consent', () => {
   });
 
   test('keyboard alone is enough, and shows where it is', async () => {
-    const { page, context, complaints } = await world.visit();
+    const { page, context, complaints } = await harness.visit();
     const { address, redeem } = await authorization();
     await page.goto(address);
     const tabTo = (name: string) => reachByTab(page, name);
@@ -144,8 +144,8 @@ describe('login and consent', () => {
   });
 
   test('a second factor is asked for on a page of its own; a wrong code says what to do, the right one leads on', async () => {
-    const { person, uri } = await enrolled(world.api);
-    const { page, context, complaints } = await world.visit();
+    const { person, uri } = await enrolled(harness.api);
+    const { page, context, complaints } = await harness.visit();
     await page.goto((await authorization()).address);
     await logIn(page, { ...user, ...person });
     await expectReadable(page);
@@ -164,8 +164,8 @@ describe('login and consent', () => {
 
 describe('passkeys', () => {
   test('a passkey made in the browser signs in on the page, with no password, and the client gets its code', async () => {
-    const own = await signUp({ api: world.api.url });
-    const { page, context, complaints } = await world.visit({}, own);
+    const own = await signUp({ api: harness.api.url });
+    const { page, context, complaints } = await harness.visit({}, own);
     await addAuthenticator(page);
     const { address, redeem } = await authorization();
     await page.goto('/login?next=/device');
@@ -198,7 +198,7 @@ describe('passkeys', () => {
       }),
     ],
   ])('what is no passkey of ours is refused on the page, in words: %s', async (_name, response) => {
-    const browser = openBrowser(world.api.url, PAGES_ORIGIN);
+    const browser = openBrowser(harness.api.url, PAGES_ORIGIN);
     const login = await browser.open('/login');
     const form = { ...login, text: login.text.replace('action="/login"', 'action="/login/passkey"') };
     const refused = await browser.submit(form, { challenge: '0123456789abcdef', response });
@@ -215,10 +215,10 @@ describe('devices', () => {
       client,
       oauth.None(),
       { scope: 'openid' },
-      viaApi(world.api),
+      viaApi(harness.api),
     );
     const grant = await oauth.processDeviceAuthorizationResponse(as, client, asked);
-    const { page, context, complaints } = await world.visit({}, user);
+    const { page, context, complaints } = await harness.visit({}, user);
     await page.goto(grant.verification_uri);
     await expectReadable(page);
     const field = page.getByLabel('The code that your device shows');
@@ -233,7 +233,7 @@ describe('devices', () => {
     await button(page, 'Allow').click();
     expect(await heading(page)).toBe('Device connected');
     await expectReadable(page);
-    const sent = await oauth.deviceCodeGrantRequest(as, client, oauth.None(), grant.device_code, viaApi(world.api));
+    const sent = await oauth.deviceCodeGrantRequest(as, client, oauth.None(), grant.device_code, viaApi(harness.api));
     expect((await oauth.processDeviceCodeResponse(as, client, sent)).access_token).toMatch(/^ey/);
     expect(complaints).toEqual([]);
     await context.close();
@@ -242,13 +242,13 @@ describe('devices', () => {
 
 describe('a foreign page', () => {
   test('frames no page of ours', async () => {
-    const { page, context, complaints } = await world.visit();
+    const { page, context, complaints } = await harness.visit();
     const { address } = await authorization();
-    world.serve(
+    harness.serve(
       '/frames',
       `<!doctype html>${['/login', '/device', '/docs'].map((path) => `<iframe src="${PAGES_ORIGIN}${path}"></iframe>`).join('')}<iframe src="${address}"></iframe>`,
     );
-    await page.goto(`${world.site}/frames`, { waitUntil: 'load' });
+    await page.goto(`${harness.site}/frames`, { waitUntil: 'load' });
     const frames = page.frames().filter((frame) => frame !== page.mainFrame());
     await expect.poll(() => frames.map((frame) => frame.url())).toEqual(Array(4).fill('chrome-error://chromewebdata/'));
     expect(complaints.length).toBeGreaterThanOrEqual(4);
@@ -257,7 +257,7 @@ describe('a foreign page', () => {
   });
 
   test('neither signs anybody in nor decides for them: forms of another site are refused, and nothing changes', async () => {
-    const { page, context } = await world.visit({}, user);
+    const { page, context } = await harness.visit({}, user);
     await page.goto('/login?next=/device');
     const token = await page.locator('input[name=form_token]').inputValue();
     const fields = { form_token: token, next: '/login', email: user.email, password: user.password };
@@ -270,8 +270,8 @@ describe('a foreign page', () => {
     };
     const before = await context.cookies();
     for (const [path, all] of Object.entries(forms)) {
-      world.serve('/posts', formPage(PAGES_ORIGIN + path, all));
-      await page.goto(`${world.site}/posts`);
+      harness.serve('/posts', formPage(PAGES_ORIGIN + path, all));
+      await page.goto(`${harness.site}/posts`);
       const [answer] = await Promise.all([
         page.waitForResponse(`${PAGES_ORIGIN}${path}`),
         button(page, 'Send').click(),
@@ -288,24 +288,24 @@ describe('a foreign page', () => {
 });
 
 test('what is refused before a page begins its work is a page too, and says what to do', async () => {
-  const { page, context } = await world.visit();
+  const { page, context } = await harness.visit();
   const answer = await page.goto(`/device?user_code=${'B'.repeat(33)}`);
   expect([answer?.status(), answer?.headers()['content-security-policy']]).toEqual([
     400,
     expect.stringContaining("frame-ancestors 'none'"),
   ]);
   expect(await seen(page)).toBe('Something in this request cannot be read\n\nGo back and try again.');
-  const machine = await send(world.api.url, 'GET', `/device?user_code=${'B'.repeat(33)}`);
+  const machine = await send(harness.api.url, 'GET', `/device?user_code=${'B'.repeat(33)}`);
   expect([machine.status, machine.body.code]).toEqual([400, 'request_invalid']);
   await context.close();
 });
 
 test('a closed account is opened on the page of its mail, which sends another to whoever has none', async () => {
-  const { page, context, complaints } = await world.visit();
-  const mails = await openMailFolder(world.api.ports);
-  const owner = await signUp({ api: world.api.url });
+  const { page, context, complaints } = await harness.visit();
+  const mails = await openMailFolder(harness.api.ports);
+  const owner = await signUp({ api: harness.api.url });
   const { id: userId, email } = owner;
-  await world.api.ports.transact((tx) => spendLoginFailures(tx, world.api.ports, { userId, email }));
+  await harness.api.ports.transact((tx) => spendLoginFailures(tx, harness.api.ports, { userId, email }));
   await page.goto('/login');
   await logIn(page, owner);
   expect(await alertOn(page)).toContain('unlock your account at /account/unlock by a mail');
@@ -328,7 +328,7 @@ test('a closed account is opened on the page of its mail, which sends another to
 });
 
 test('reference, errors, mailed links and refusals are readable in light and dark, narrow and wide', async () => {
-  const { page, context, complaints } = await world.visit();
+  const { page, context, complaints } = await harness.visit();
   for (const path of [
     '/docs',
     '/docs/errors',

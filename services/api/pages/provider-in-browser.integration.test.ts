@@ -1,7 +1,6 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startOidcProvider, type TestProvider } from '../../platform/testing/counterparts/oidc-provider.ts';
-import { button, heading, newAuthorization, newPagesClient } from '../../platform/testing/flows/browser-flows.ts';
 import {
   type BrowserWorld,
   expectReadable,
@@ -10,28 +9,29 @@ import {
   type Visit,
 } from '../../platform/testing/worlds/browser-world.ts';
 import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+import { button, heading, newAuthorization, newPagesClient } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const SCOPES = ['openid', 'email'];
 
 let provider: TestProvider;
-let world: BrowserWorld;
+let harness: BrowserWorld;
 
 beforeAll(async () => {
   provider = await startOidcProvider([`${PAGES_ORIGIN}/api/auth/callback/company`]);
   const { issuer, clientId, clientSecret } = provider;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  world = await openBrowserWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+  harness = await openBrowserWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await provider?.close();
 });
 
 /** Lets the provider ask nothing: whoever comes is this account. */
 async function visitAs(account: ReturnType<typeof providerAccount>, javaScriptEnabled: boolean): Promise<Visit> {
-  const visit = await world.visit({ javaScriptEnabled });
+  const visit = await harness.visit({ javaScriptEnabled });
   await visit.context.route(`${provider.issuer}/**`, async (route) => {
     const back = await provider.signIn(route.request().url(), account);
     await route.fulfill({ status: 303, headers: { location: back.href } });
@@ -43,9 +43,9 @@ test.each([true, false])(
   'a client’s user who has no password comes in by a button of the login page (script: %s)',
   async (hasScript) => {
     const account = providerAccount();
-    const redirectUri = `${world.site}/callback`;
-    const client = await newPagesClient(world.api, 'Tasks', redirectUri, SCOPES);
-    const { address, redeem } = await newAuthorization(world.api, client, redirectUri, SCOPES);
+    const redirectUri = `${harness.site}/callback`;
+    const client = await newPagesClient(harness.api, 'Tasks', redirectUri, SCOPES);
+    const { address, redeem } = await newAuthorization(harness.api, client, redirectUri, SCOPES);
     const { page, context, complaints } = await visitAs(account, hasScript);
     await page.goto(address);
     if (hasScript) await expectReadable(page);

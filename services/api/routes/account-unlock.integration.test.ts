@@ -2,95 +2,96 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { newEmail, signIn } from '../../platform/testing/flows/flows.ts';
-import { type AccountWorld, at, openAccountWorld, told } from '../../platform/testing/worlds/account-world.ts';
+import { type AccountHarness, at, openAccountHarness, told } from './accounts-harness.ts';
 
-let world: AccountWorld;
+let harness: AccountHarness;
 beforeAll(async () => {
-  world = await openAccountWorld();
+  harness = await openAccountHarness();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 describe('an account that wrong passwords have locked', () => {
   /** As after five wrong passwords; each of them costs a hash. */
   const lock = async (email: string): Promise<void> => {
-    const key = accountKeyOf(world.open.ports, email);
-    await world.rows(
+    const key = accountKeyOf(harness.open.ports, email);
+    await harness.rows(
       `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 5, now() + interval '15 minutes')`,
       [key],
     );
   };
 
   test('is let in again by a mailed code, which counts once of twenty at once and opens no session', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     await lock(user.email);
     const { email, password } = user;
-    expect(await world.post('signin', { email, password })).toMatchObject({ status: 429 });
-    await world.post('request-unlock', { email: user.email.toUpperCase() });
-    const mail = await world.newest(user.email);
+    expect(await harness.post('signin', { email, password })).toMatchObject({ status: 429 });
+    await harness.post('request-unlock', { email: user.email.toUpperCase() });
+    const mail = await harness.newest(user.email);
     expect(mail).toMatchObject({ page: `${API_URL}/account/unlock`, subject: 'Let your account be tried again' });
     const token = mail?.code ?? '';
-    const answers = await Promise.all(Array.from({ length: 20 }, () => world.post('unlock', { token })));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => harness.post('unlock', { token })));
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'unlocked']);
     // The browser is known from now on; it is not signed in.
     const cookies = answers.flatMap(({ headers }) => headers.getSetCookie()).map((line) => line.split('=', 1)[0]);
     expect(cookies).toEqual(['sallyport.device']);
-    const events = await world.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
-      user.id,
-    ]);
+    const events = await harness.rows(
+      `SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`,
+      [user.id],
+    );
     expect(events).toEqual([{ detail: { failures: 5, reason: 'mailed_code' } }]);
-    await signIn(at(world.open), user);
+    await signIn(at(harness.open), user);
   });
 
   test('the mail is asked for alike by known, unknown and disabled; only who has an account is sent one', async () => {
-    const [known, disabled, unknown] = [await world.person(), await world.person(), newEmail()];
+    const [known, disabled, unknown] = [await harness.person(), await harness.person(), newEmail()];
     for (const email of [known.email, disabled.email, unknown]) await lock(email);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     const asked = [];
     for (const email of [known.email, unknown, disabled.email])
-      asked.push(await world.post('request-unlock', { email }));
+      asked.push(await harness.post('request-unlock', { email }));
     expect(new Set(asked.map((answer) => JSON.stringify(told(answer)))).size).toBe(1);
-    expect(await world.newest(known.email)).toMatchObject({ page: `${API_URL}/account/unlock` });
-    expect(await world.mails.to(unknown)).toEqual([]);
-    expect((await world.mails.to(disabled.email)).map(({ subject }) => subject)).not.toContain(
+    expect(await harness.newest(known.email)).toMatchObject({ page: `${API_URL}/account/unlock` });
+    expect(await harness.mails.to(unknown)).toEqual([]);
+    expect((await harness.mails.to(disabled.email)).map(({ subject }) => subject)).not.toContain(
       'Let your account be tried again',
     );
   });
 
   test('who is not locked is sent none; mails of every kind together are five at most', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const { email } = user;
-    await world.post('request-unlock', { email });
-    expect((await world.mails.to(email)).map(({ page }) => page)).toEqual([`${API_URL}/account/verify-email`]);
+    await harness.post('request-unlock', { email });
+    expect((await harness.mails.to(email)).map(({ page }) => page)).toEqual([`${API_URL}/account/verify-email`]);
     await lock(email);
     for (const path of ['send-verification-email', 'request-password-reset', 'request-unlock'])
       for (let n = 0; n < 2; n += 1) {
-        await world.post(path, { email });
-        await world.mails.deliver();
+        await harness.post(path, { email });
+        await harness.mails.deliver();
       }
-    expect((await world.mails.to(email)).map(({ page }) => page?.split('/').at(-1))).toEqual([
+    expect((await harness.mails.to(email)).map(({ page }) => page?.split('/').at(-1))).toEqual([
       ...['verify-email', 'verify-email', 'verify-email', 'reset-password', 'reset-password'],
     ]);
   });
 
   test('a code that was sent to the address of before unlocks nothing', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     await lock(user.email);
-    await world.post('request-unlock', { email: user.email });
-    const token = await world.codeFor(user.email);
-    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [user.id, newEmail()]);
-    expect(await world.post('unlock', { token })).toMatchObject({ status: 400, body: { code: 'code_invalid' } });
+    await harness.post('request-unlock', { email: user.email });
+    const token = await harness.codeFor(user.email);
+    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [user.id, newEmail()]);
+    expect(await harness.post('unlock', { token })).toMatchObject({ status: 400, body: { code: 'code_invalid' } });
   });
 
   test('a code for another purpose unlocks nothing, nor does one whose account is disabled meanwhile', async () => {
-    const user = await world.person();
-    const verifying = await world.codeFor(user.email);
+    const user = await harness.person();
+    const verifying = await harness.codeFor(user.email);
     await lock(user.email);
-    await world.post('request-unlock', { email: user.email });
-    const token = await world.codeFor(user.email);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
+    await harness.post('request-unlock', { email: user.email });
+    const token = await harness.codeFor(user.email);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
     for (const each of [verifying, token, 'nonsense'])
-      expect(await world.post('unlock', { token: each })).toMatchObject({
+      expect(await harness.post('unlock', { token: each })).toMatchObject({
         status: 400,
         body: { code: 'code_invalid' },
       });

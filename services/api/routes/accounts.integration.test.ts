@@ -4,209 +4,211 @@ import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '../../platform/testing/flows/flows.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
-import {
-  type AccountWorld,
-  ALIVE,
-  at,
-  DEAD,
-  openAccountWorld,
-  ownPage,
-  told,
-} from '../../platform/testing/worlds/account-world.ts';
+import { type AccountHarness, ALIVE, at, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
-let world: AccountWorld;
+let harness: AccountHarness;
 beforeAll(async () => {
-  world = await openAccountWorld();
+  harness = await openAccountHarness();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 describe('an address that must be proved first', () => {
   const ask = (email: string, password = newPassword()): Promise<Received> =>
-    world.post('signup', { email, password, name: 'Ada' }, {}, world.strict);
+    harness.post('signup', { email, password, name: 'Ada' }, {}, harness.strict);
 
   test('sign-up answers alike for a new and a known address, with no session; a mail tells them apart', async () => {
-    const known = await world.person();
-    await world.post('verify-email', { token: await world.codeFor(known.email) }, ownPage(known));
+    const known = await harness.person();
+    await harness.post('verify-email', { token: await harness.codeFor(known.email) }, ownPage(known));
     const fresh = newEmail();
     const [toKnown, toFresh] = [await ask(known.email), await ask(fresh)];
     expect(told(toKnown)).toEqual(told(toFresh));
     expect(toFresh).toMatchObject({ status: 200, body: { status: 'verification_required' } });
     expect(toFresh.headers.getSetCookie()).toEqual([]);
-    expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [fresh])).toEqual([]);
-    expect(await world.newest(fresh)).toMatchObject({ page: `${API_URL}/account/verify-email` });
-    expect(await world.newest(known.email)).toMatchObject({ subject: 'You have an account already' });
+    expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [fresh])).toEqual([]);
+    expect(await harness.newest(fresh)).toMatchObject({ page: `${API_URL}/account/verify-email` });
+    expect(await harness.newest(known.email)).toMatchObject({ subject: 'You have an account already' });
   });
 
   test('the account begins with the proof, and signs in with the password that came with it', async () => {
     const [email, password] = [newEmail(), newPassword()];
     await ask(email, password);
-    expect(await world.post('signin', { email, password }, {}, world.strict)).toMatchObject({ status: 401 });
-    const token = await world.codeFor(email);
-    const prove = (json: object) => world.post('verify-email', { token, ...json }, {}, world.strict);
+    expect(await harness.post('signin', { email, password }, {}, harness.strict)).toMatchObject({ status: 401 });
+    const token = await harness.codeFor(email);
+    const prove = (json: object) => harness.post('verify-email', { token, ...json }, {}, harness.strict);
     expect(await prove({})).toMatchObject({ status: 400, body: { code: 'password_required' } });
     expect(await prove({ password: 'short' })).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
     expect(await prove({ password })).toMatchObject({ status: 200, body: { status: 'verified' } });
-    const user = await signIn(at(world.strict), { email, password });
-    const rows = await world.rows('SELECT name, "emailVerified" FROM users WHERE id = $1', [user.id]);
+    const user = await signIn(at(harness.strict), { email, password });
+    const rows = await harness.rows('SELECT name, "emailVerified" FROM users WHERE id = $1', [user.id]);
     expect(rows).toEqual([{ name: 'Ada', emailVerified: expect.any(Date) }]);
   });
 
   test('twenty redemptions at once of one code: one success; a used code is refused and recorded', async () => {
     const email = newEmail();
     await ask(email);
-    const json = { token: await world.codeFor(email), password: newPassword() };
+    const json = { token: await harness.codeFor(email), password: newPassword() };
     const answers = await Promise.all(
-      Array.from({ length: 20 }, () => world.post('verify-email', json, {}, world.strict)),
+      Array.from({ length: 20 }, () => harness.post('verify-email', json, {}, harness.strict)),
     );
     const codes = answers.map(({ status, body }) => (status === 200 ? 'verified' : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'verified']);
-    const users = await world.rows('SELECT id FROM users WHERE email = $1', [email]);
+    const users = await harness.rows('SELECT id FROM users WHERE email = $1', [email]);
     expect(users.length).toBe(1);
-    expect((await world.rows(`SELECT 1 FROM audit_outbox WHERE type = 'code.refused'`)).length).toBeGreaterThanOrEqual(
-      19,
-    );
+    expect(
+      (await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'code.refused'`)).length,
+    ).toBeGreaterThanOrEqual(19);
   });
 
   test('an account that nobody has proved gets no session, whoever knows its password', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const { email, password } = user;
-    expect(await world.post('signin', { email, password }, {}, world.strict)).toMatchObject({
+    expect(await harness.post('signin', { email, password }, {}, harness.strict)).toMatchObject({
       status: 403,
       body: { code: 'email_unverified' },
     });
-    expect(await world.post('signin', { email, password: 'another one altogether' }, {}, world.strict)).toMatchObject({
+    expect(
+      await harness.post('signin', { email, password: 'another one altogether' }, {}, harness.strict),
+    ).toMatchObject({
       status: 401,
     });
   });
 
   test('another mail is sent for what waits for a proof; of an address at most three are alive', async () => {
-    const [pending, unverified] = [newEmail(), await world.person()];
+    const [pending, unverified] = [newEmail(), await harness.person()];
     await ask(pending);
-    const first = await world.codeFor(pending);
+    const first = await harness.codeFor(pending);
     for (let n = 0; n < 4; n += 1) {
       const answers = [
-        await world.post('send-verification-email', { email: pending }),
-        await world.post('send-verification-email', { email: newEmail() }),
-        await world.post('send-verification-email', { email: unverified.email.toUpperCase() }),
+        await harness.post('send-verification-email', { email: pending }),
+        await harness.post('send-verification-email', { email: newEmail() }),
+        await harness.post('send-verification-email', { email: unverified.email.toUpperCase() }),
       ];
       expect(new Set(answers.map((answer) => JSON.stringify(told(answer)))).size).toBe(1);
-      await world.mails.deliver();
+      await harness.mails.deliver();
     }
-    expect((await world.mails.to(pending)).length).toBe(3);
-    expect((await world.mails.to(unverified.email)).length).toBe(3);
-    const theirs = { token: await world.codeFor(unverified.email) };
-    expect(await world.post('verify-email', theirs, ownPage(unverified))).toMatchObject({ status: 200 });
-    expect(await world.post('verify-email', { token: first, password: newPassword() })).toMatchObject({ status: 200 });
+    expect((await harness.mails.to(pending)).length).toBe(3);
+    expect((await harness.mails.to(unverified.email)).length).toBe(3);
+    const theirs = { token: await harness.codeFor(unverified.email) };
+    expect(await harness.post('verify-email', theirs, ownPage(unverified))).toMatchObject({ status: 200 });
+    expect(await harness.post('verify-email', { token: first, password: newPassword() })).toMatchObject({
+      status: 200,
+    });
     // Every code of the address goes with the proof.
-    expect(await world.post('verify-email', { token: await world.codeFor(pending) })).toMatchObject({ status: 400 });
+    expect(await harness.post('verify-email', { token: await harness.codeFor(pending) })).toMatchObject({
+      status: 400,
+    });
   });
 });
 
 describe('who takes an address before its owner', () => {
   test('a sign-up that the owner proves ends password, sessions and tokens of who was there before', async () => {
     const email = newEmail();
-    const attacker = await world.person(email);
-    await world.rows(
+    const attacker = await harness.person(email);
+    await harness.rows(
       `INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, 'elsewhere', 'github', $2)`,
       [randomUUID(), attacker.id],
     );
     const password = newPassword();
-    await world.post('signup', { email, password }, {}, world.strict);
-    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+    await harness.post('signup', { email, password }, {}, harness.strict);
+    expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
       status: 200,
     });
-    expect(await world.isAlive(attacker)).toEqual(DEAD);
-    expect(await world.post('signin', { email, password: attacker.password })).toMatchObject({ status: 401 });
-    const ways = await world.rows(`SELECT "providerId" FROM accounts WHERE "userId" = $1`, [attacker.id]);
+    expect(await harness.isAlive(attacker)).toEqual(DEAD);
+    expect(await harness.post('signin', { email, password: attacker.password })).toMatchObject({ status: 401 });
+    const ways = await harness.rows(`SELECT "providerId" FROM accounts WHERE "userId" = $1`, [attacker.id]);
     expect(ways).toEqual([{ providerId: 'credential' }]);
-    expect(await world.isAlive(await signIn(at(world.strict), { email, password }))).toEqual(ALIVE);
+    expect(await harness.isAlive(await signIn(at(harness.strict), { email, password }))).toEqual(ALIVE);
   });
 
   test('so does a reset of the password', async () => {
     const email = newEmail();
-    const attacker = await world.person(email);
-    await world.post('request-password-reset', { email });
+    const attacker = await harness.person(email);
+    await harness.post('request-password-reset', { email });
     const password = newPassword();
-    const reset = await world.post('reset-password', { token: await world.codeFor(email), new_password: password });
+    const reset = await harness.post('reset-password', { token: await harness.codeFor(email), new_password: password });
     expect(reset).toMatchObject({ status: 200, body: { status: 'password_reset' } });
-    expect(await world.isAlive(attacker)).toEqual(DEAD);
-    const owner = await signIn(at(world.strict), { email, password });
+    expect(await harness.isAlive(attacker)).toEqual(DEAD);
+    const owner = await signIn(at(harness.strict), { email, password });
     expect(owner.id).toBe(attacker.id);
   });
 
   test('a sign-up of somebody else gives the owner’s account no password but the owner’s', async () => {
     const [email, theirs, own] = [newEmail(), newPassword(), newPassword()];
-    for (let n = 0; n < 4; n += 1) await world.post('signup', { email, password: theirs }, {}, world.strict);
-    const token = await world.codeFor(email);
-    expect(await world.post('verify-email', { token }, {}, world.strict)).toMatchObject({
+    for (let n = 0; n < 4; n += 1) await harness.post('signup', { email, password: theirs }, {}, harness.strict);
+    const token = await harness.codeFor(email);
+    expect(await harness.post('verify-email', { token }, {}, harness.strict)).toMatchObject({
       body: { code: 'password_required' },
     });
-    expect(await world.post('verify-email', { token, password: own }, {}, world.strict)).toMatchObject({ status: 200 });
-    expect(await world.post('signin', { email, password: theirs }, {}, world.strict)).toMatchObject({ status: 401 });
-    await signIn(at(world.strict), { email, password: own });
+    expect(await harness.post('verify-email', { token, password: own }, {}, harness.strict)).toMatchObject({
+      status: 200,
+    });
+    expect(await harness.post('signin', { email, password: theirs }, {}, harness.strict)).toMatchObject({
+      status: 401,
+    });
+    await signIn(at(harness.strict), { email, password: own });
   });
 
   test('an account that somebody else made is its reader’s alone: the code proves it with a new password', async () => {
-    const attacker = await world.person();
-    const token = await world.codeFor(attacker.email);
-    const elsewhere = ownPage(await world.person());
+    const attacker = await harness.person();
+    const token = await harness.codeFor(attacker.email);
+    const elsewhere = ownPage(await harness.person());
     for (const sent of [{}, elsewhere])
-      expect(await world.post('verify-email', { token }, sent)).toMatchObject({
+      expect(await harness.post('verify-email', { token }, sent)).toMatchObject({
         status: 400,
         body: { code: 'password_required' },
       });
-    expect(await world.isAlive(attacker)).toEqual(ALIVE);
+    expect(await harness.isAlive(attacker)).toEqual(ALIVE);
     const password = newPassword();
-    expect(await world.post('verify-email', { token, password })).toMatchObject({ status: 200 });
-    expect(await world.isAlive(attacker)).toEqual(DEAD);
-    expect((await signIn(at(world.strict), { email: attacker.email, password })).id).toBe(attacker.id);
+    expect(await harness.post('verify-email', { token, password })).toMatchObject({ status: 200 });
+    expect(await harness.isAlive(attacker)).toEqual(DEAD);
+    expect((await signIn(at(harness.strict), { email: attacker.email, password })).id).toBe(attacker.id);
   });
 
   test('whoever knows its password or is signed in keeps the account as it is', async () => {
-    const [byPassword, bySession] = [await world.person(), await world.person()];
+    const [byPassword, bySession] = [await harness.person(), await harness.person()];
     const { email, password } = byPassword;
-    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+    expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
       status: 200,
     });
-    const token = await world.codeFor(bySession.email);
-    expect(await world.post('verify-email', { token }, ownPage(bySession))).toMatchObject({ status: 200 });
-    for (const user of [byPassword, bySession]) expect(await world.isAlive(user)).toEqual(ALIVE);
+    const token = await harness.codeFor(bySession.email);
+    expect(await harness.post('verify-email', { token }, ownPage(bySession))).toMatchObject({ status: 200 });
+    for (const user of [byPassword, bySession]) expect(await harness.isAlive(user)).toEqual(ALIVE);
   });
 
   test('an account that changes to the address of somebody else gets it by no click of theirs', async () => {
-    const attacker = await world.person();
+    const attacker = await harness.person();
     const email = newEmail();
-    await world.post('change-email', { new_email: email }, ownPage(attacker));
-    const token = await world.codeFor(email);
-    expect(await world.post('verify-email', { token })).toMatchObject({ body: { code: 'password_required' } });
-    const guess = await world.post('verify-email', { token, password: newPassword() });
+    await harness.post('change-email', { new_email: email }, ownPage(attacker));
+    const token = await harness.codeFor(email);
+    expect(await harness.post('verify-email', { token })).toMatchObject({ body: { code: 'password_required' } });
+    const guess = await harness.post('verify-email', { token, password: newPassword() });
     expect(guess).toMatchObject({ status: 403, body: { code: 'current_password_wrong' } });
-    expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [email])).toEqual([]);
-    expect(await world.post('verify-email', { token, password: attacker.password })).toMatchObject({ status: 200 });
+    expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [email])).toEqual([]);
+    expect(await harness.post('verify-email', { token, password: attacker.password })).toMatchObject({ status: 200 });
   });
 });
 
 describe('mails', () => {
   test('a forged Host or X-Forwarded-Host changes no link', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const headers = { 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'http', forwarded: 'host=evil.test' };
-    await world.post('request-password-reset', { email: user.email }, { headers });
-    const mail = await world.newest(user.email);
+    await harness.post('request-password-reset', { email: user.email }, { headers });
+    const mail = await harness.newest(user.email);
     expect(mail?.page).toBe(`${API_URL}/account/reset-password`);
     expect(mail?.raw).not.toContain('evil.test');
   });
 
   test('a code by which its reader chooses a password lives ten minutes, as does the way between two factors', async () => {
-    const [user, signedUp, other] = [await world.person(), newEmail(), newEmail()];
-    await world.post('signup', { email: signedUp, password: newPassword() }, {}, world.strict);
-    await world.post('change-email', { new_email: other }, ownPage(user));
-    await world.post('request-password-reset', { email: user.email });
-    await world.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 1)', [
-      accountKeyOf(world.open.ports, user.email),
+    const [user, signedUp, other] = [await harness.person(), newEmail(), newEmail()];
+    await harness.post('signup', { email: signedUp, password: newPassword() }, {}, harness.strict);
+    await harness.post('change-email', { new_email: other }, ownPage(user));
+    await harness.post('request-password-reset', { email: user.email });
+    await harness.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 1)', [
+      accountKeyOf(harness.open.ports, user.email),
     ]);
-    await world.post('request-unlock', { email: user.email });
-    await world.mails.deliver();
-    const lives = await world.rows(
+    await harness.post('request-unlock', { email: user.email });
+    await harness.mails.deliver();
+    const lives = await harness.rows(
       `SELECT purpose, round(extract(epoch FROM expires_at - created_at))::int AS seconds FROM one_time_codes
        WHERE email = ANY ($1) ORDER BY purpose`,
       [[user.email, signedUp, other]],
@@ -216,14 +218,14 @@ describe('mails', () => {
       { purpose: 'change_email', seconds: 3_600 },
       ...['reset_password', 'sign_up', 'unlock_account', 'verify_email'].map((purpose) => ({ purpose, seconds: 600 })),
     ]);
-    expect((await world.newest(signedUp))?.text).toContain('within 10 minutes');
-    await world.rows(
+    expect((await harness.newest(signedUp))?.text).toContain('within 10 minutes');
+    await harness.rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
       [user.id],
     );
-    const asked = await world.post('signin', { email: user.email, password: user.password });
+    const asked = await harness.post('signin', { email: user.email, password: user.password });
     expect(asked.body, asked.text).toMatchObject({ code: 'second_factor_required' });
-    const [{ seconds }] = (await world.rows(
+    const [{ seconds }] = (await harness.rows(
       `SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds FROM login_challenges WHERE user_id = $1`,
       [user.id],
     )) as [{ seconds: number }];
@@ -232,24 +234,24 @@ describe('mails', () => {
   });
 
   test('what waits holds neither address nor code in clear, and a code is nowhere but in its mail', async () => {
-    const user = await world.person();
-    await world.post('request-password-reset', { email: user.email });
-    const waiting = JSON.stringify(await world.rows('SELECT * FROM mail_outbox'));
+    const user = await harness.person();
+    await harness.post('request-password-reset', { email: user.email });
+    const waiting = JSON.stringify(await harness.rows('SELECT * FROM mail_outbox'));
     expect(waiting).toContain('reset_password');
     expect(waiting).not.toContain(user.email);
-    const code = await world.codeFor(user.email);
+    const code = await harness.codeFor(user.email);
     const kept = JSON.stringify([
-      await world.rows('SELECT * FROM one_time_codes'),
-      await world.rows('SELECT * FROM audit_outbox'),
+      await harness.rows('SELECT * FROM one_time_codes'),
+      await harness.rows('SELECT * FROM audit_outbox'),
     ]);
     expect(kept).not.toContain(code);
-    expect(await world.mails.mode()).toBe(0o600);
+    expect(await harness.mails.mode()).toBe(0o600);
   });
 
   test.each(['verify-email', 'reset-password', 'unlock', 'accept-invitation'])(
     '/account/%s runs its own script alone and leaks no address',
     async (page) => {
-      const { status, headers, text } = await send(world.open.url, 'GET', `/account/${page}`);
+      const { status, headers, text } = await send(harness.open.url, 'GET', `/account/${page}`);
       expect(status).toBe(200);
       const policy = headers.get('content-security-policy') ?? '';
       expect(policy).toContain("default-src 'none'");

@@ -2,20 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '../../platform/testing/flows/people.ts';
 import { expectProblem } from '../../platform/testing/http-client.ts';
-import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
+import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
-let world: AdminWorld;
+let harness: AdminHarness;
 beforeAll(async () => {
-  world = await openAdminWorld();
+  harness = await openAdminHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('clients', () => {
   test('no client gets rights that its maker lacks, and nobody takes over a stronger one', async () => {
     const permissions = ['clients:manage', 'tokens:read'];
-    await world.byAdmin('POST', '/v1/admin/roles', { name: 'client-keeper', description: 'x', permissions, reason });
-    const keeper = world.as((await newPerson(world.copy, ['client-keeper'])).bearer);
-    const { body: strong } = await world.register({ credential_scopes: ['keys:manage'] });
+    await harness.byAdmin('POST', '/v1/admin/roles', { name: 'client-keeper', description: 'x', permissions, reason });
+    const keeper = harness.as((await newPerson(harness.copy, ['client-keeper'])).bearer);
+    const { body: strong } = await harness.register({ credential_scopes: ['keys:manage'] });
     const path = `/v1/admin/clients/${strong.client_id}`;
     const base = { name: 'x', grant_types: [], reason };
     for (const [method, at, json] of [
@@ -26,7 +26,7 @@ describe('clients', () => {
       ['DELETE', `${path}?reason=x`, undefined],
     ] as const)
       expectProblem(await keeper(method, at, json === undefined ? {} : { json }), 403, 'rights_exceeded');
-    expect((await world.tokenBy(strong)).status).toBe(200);
+    expect((await harness.tokenBy(strong)).status).toBe(200);
     const weak = await keeper('POST', '/v1/admin/clients', {
       json: { ...base, credential_scopes: ['tokens:read', 'tasks:write'] },
     });
@@ -42,8 +42,8 @@ describe('clients', () => {
 
   test('who may begin logins for anyone may do what those may: nobody makes or changes such a client beyond themselves', async () => {
     const permissions = ['clients:manage', 'tokens:issue', 'tokens:read'];
-    await world.byAdmin('POST', '/v1/admin/roles', { name: 'issuer-keeper', description: 'x', permissions, reason });
-    const keeper = world.as((await newPerson(world.copy, ['issuer-keeper'])).bearer);
+    await harness.byAdmin('POST', '/v1/admin/roles', { name: 'issuer-keeper', description: 'x', permissions, reason });
+    const keeper = harness.as((await newPerson(harness.copy, ['issuer-keeper'])).bearer);
     const base = { name: 'x', grant_types: [], reason };
     const issuing = { ...base, credential_scopes: ['tokens:issue'] };
     const make = (json: object) => keeper('POST', '/v1/admin/clients', { json });
@@ -51,7 +51,7 @@ describe('clients', () => {
     const weak = await make({ ...issuing, scopes: ['openid', 'tokens:read'] });
     const plain = await make({ ...base, scopes: ['openid', 'keys:manage'] });
     expect([weak.status, plain.status]).toEqual([201, 201]);
-    const { body: strong } = await world.register({ credential_scopes: ['tokens:issue'], scopes: ['keys:manage'] });
+    const { body: strong } = await harness.register({ credential_scopes: ['tokens:issue'], scopes: ['keys:manage'] });
     for (const [method, path, json] of [
       ['PATCH', weak.body.client_id, { scopes: ['openid', 'keys:manage'], reason }],
       ['PATCH', plain.body.client_id, { credential_scopes: ['tokens:issue'], reason }],
@@ -70,9 +70,9 @@ describe('clients', () => {
   ])('nobody comes into what people %s without the rights that they let the client have', async (_, sql) => {
     const role = `keeper-${randomUUID()}`;
     const permissions = ['clients:manage'];
-    await world.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });
-    const keeper = world.as((await newPerson(world.copy, [role])).bearer);
-    const { body: client } = await world.register({
+    await harness.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });
+    const keeper = harness.as((await newPerson(harness.copy, [role])).bearer);
+    const { body: client } = await harness.register({
       scopes: ['openid', 'keys:manage'],
       redirect_uris: ['https://app.example/'],
     });
@@ -82,22 +82,22 @@ describe('clients', () => {
       ['PATCH', path, { scopes: ['openid', 'keys:manage', 'audit:read'], reason }],
       ['POST', `${path}/rotate-secret`, { reason }],
     ] as const;
-    await world.rows(sql, [client.client_id, world.admin.id]);
+    await harness.rows(sql, [client.client_id, harness.admin.id]);
     for (const [method, at, json] of acts) expectProblem(await keeper(method, at, { json }), 403, 'rights_exceeded');
-    expect((await world.byAdmin('GET', path)).body).toMatchObject({ redirect_uris: ['https://app.example/'] });
-    expect((await world.tokenBy(client)).status).toBe(200);
+    expect((await harness.byAdmin('GET', path)).body).toMatchObject({ redirect_uris: ['https://app.example/'] });
+    expect((await harness.tokenBy(client)).status).toBe(200);
     // What nobody lets it have is nobody's to lose.
     expect((await keeper('PATCH', path, { json: { name: 'Other', reason } })).status).toBe(200);
-    const { body: unused } = await world.register({ scopes: ['openid', 'keys:manage'] });
+    const { body: unused } = await harness.register({ scopes: ['openid', 'keys:manage'] });
     const changed = { redirect_uris: ['https://app.example/'], reason };
     expect((await keeper('PATCH', `/v1/admin/clients/${unused.client_id}`, { json: changed })).status).toBe(200);
   });
 
   test('a redirect address or scope that is added ends what people agreed to; what stays or goes does not', async () => {
-    const { body: client } = await world.register({ scopes: ['openid'], redirect_uris: ['https://app.example/'] });
+    const { body: client } = await harness.register({ scopes: ['openid'], redirect_uris: ['https://app.example/'] });
     const path = `/v1/admin/clients/${client.client_id}`;
     const consents = async (): Promise<number> =>
-      (await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [client.client_id])).length;
+      (await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [client.client_id])).length;
     const afterwards: [object, number][] = [
       [{ redirect_uris: ['https://app.example/', 'https://app.example/new'] }, 0],
       [{ redirect_uris: ['https://app.example/new'] }, 1],
@@ -105,12 +105,12 @@ describe('clients', () => {
       [{ scopes: ['openid'] }, 1],
     ];
     for (const [changes, kept] of afterwards) {
-      await world.rows(
+      await harness.rows(
         `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'x', '{openid}')
          ON CONFLICT DO NOTHING`,
-        [world.admin.id, client.client_id],
+        [harness.admin.id, client.client_id],
       );
-      expect((await world.byAdmin('PATCH', path, { ...changes, reason })).status).toBe(200);
+      expect((await harness.byAdmin('PATCH', path, { ...changes, reason })).status).toBe(200);
       expect([changes, await consents()]).toEqual([changes, kept]);
     }
   });

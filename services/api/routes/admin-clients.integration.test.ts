@@ -5,26 +5,26 @@ import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import { eventually } from '../../platform/testing/eventually.ts';
 import { untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { expectProblem } from '../../platform/testing/http-client.ts';
-import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
+import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
-let world: AdminWorld;
+let harness: AdminHarness;
 /** A second copy of the installation. */
 let two: ApiCopy;
 beforeAll(async () => {
-  world = await openAdminWorld();
-  two = await world.startCopy({ hashes: false });
+  harness = await openAdminHarness();
+  two = await harness.startCopy({ hashes: false });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('clients', () => {
   test('are found by where they come from, whether they are disabled and how their name begins, in pages too', async () => {
     const make = async (name: string) =>
-      (await world.byAdmin('POST', '/v1/admin/clients', { name, grant_types: [], reason })).body.client_id;
+      (await harness.byAdmin('POST', '/v1/admin/clients', { name, grant_types: [], reason })).body.client_id;
     const [one, two, other] = [await make('Filter One'), await make('filter two'), await make('Other')];
-    await world.byAdmin('POST', `/v1/admin/clients/${two}/disable`, { reason });
-    await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [other]);
+    await harness.byAdmin('POST', `/v1/admin/clients/${two}/disable`, { reason });
+    await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [other]);
     const found = async (query: string): Promise<string[]> =>
-      (await world.byAdmin('GET', `/v1/admin/clients?${query}`)).body.clients.map(
+      (await harness.byAdmin('GET', `/v1/admin/clients?${query}`)).body.clients.map(
         (client: ClientView) => client.client_id,
       );
     expect((await found('name_prefix=FILTER')).sort()).toEqual([one, two].sort());
@@ -32,13 +32,13 @@ describe('clients', () => {
     expect(await found('name_prefix=filter&disabled=false')).toEqual([one]);
     expect(await found('origin=registration')).toEqual([other]);
     expect(await found('name_prefix=%25')).toEqual([]);
-    const first = (await world.byAdmin('GET', '/v1/admin/clients?name_prefix=filter&limit=1')).body;
+    const first = (await harness.byAdmin('GET', '/v1/admin/clients?name_prefix=filter&limit=1')).body;
     expect(await found(`name_prefix=filter&limit=1&cursor=${first.next}`)).toHaveLength(1);
-    expectProblem(await world.byAdmin('GET', '/v1/admin/clients?origin=elsewhere'), 400, 'request_invalid');
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/clients?origin=elsewhere'), 400, 'request_invalid');
   });
 
   test('a client is made with its secret, which no list or later answer has; it works at once', async () => {
-    const made = await world.register({
+    const made = await harness.register({
       credential_scopes: ['tokens:read'],
       redirect_uris: ['https://reports.example/cb'],
     });
@@ -52,45 +52,48 @@ describe('clients', () => {
       audiences: [],
     });
     expect(Buffer.from(client_secret, 'base64url')).toHaveLength(32);
-    expect((await world.tokenBy(made.body)).status).toBe(200);
-    expect((await world.byAdmin('GET', `/v1/admin/clients/${shown.client_id}`)).body).toEqual(shown);
+    expect((await harness.tokenBy(made.body)).status).toBe(200);
+    expect((await harness.byAdmin('GET', `/v1/admin/clients/${shown.client_id}`)).body).toEqual(shown);
     const seen: string[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const page = await world.byAdmin('GET', `/v1/admin/clients?limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`);
+      const page = await harness.byAdmin('GET', `/v1/admin/clients?limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`);
       expect(page.text).not.toMatch(/secret":/);
       seen.push(...page.body.clients.map((client: { client_id: string }) => client.client_id));
       cursor = page.body.next;
     }
     expect(seen).toEqual([...seen].sort());
     expect(seen).toEqual(expect.arrayContaining([shown.client_id, 'sallyport']));
-    expect(await world.events('client.created', shown.client_id)).toEqual([
-      { outcome: 'ok', actor_kind: 'user', actor_id: world.admin.id, detail: { reason } },
+    expect(await harness.events('client.created', shown.client_id)).toEqual([
+      { outcome: 'ok', actor_kind: 'user', actor_id: harness.admin.id, detail: { reason } },
     ]);
   });
 
   test('where people go after signing out is judged as where they go after signing in, and kept until it is changed', async () => {
     const uris = ['https://reports.example/bye'];
-    const { body: client } = await world.register({ post_logout_redirect_uris: uris });
+    const { body: client } = await harness.register({ post_logout_redirect_uris: uris });
     const path = `/v1/admin/clients/${client.client_id}`;
-    const kept = async () => (await world.byAdmin('GET', path)).body.post_logout_redirect_uris;
+    const kept = async () => (await harness.byAdmin('GET', path)).body.post_logout_redirect_uris;
     expect([client.post_logout_redirect_uris, await kept()]).toEqual([uris, uris]);
     for (const answer of [
-      await world.register({ post_logout_redirect_uris: ['javascript:alert(1)'] }),
-      await world.byAdmin('PATCH', path, { post_logout_redirect_uris: [...uris, 'http://reports.example/'], reason }),
+      await harness.register({ post_logout_redirect_uris: ['javascript:alert(1)'] }),
+      await harness.byAdmin('PATCH', path, { post_logout_redirect_uris: [...uris, 'http://reports.example/'], reason }),
     ]) {
       expectProblem(answer, 400, 'redirect_uri_refused');
       expect(answer.body.problems[0].at).toMatch(/^body\/post_logout_redirect_uris\/[01]$/);
     }
-    await world.byAdmin('PATCH', path, { name: 'Other', reason });
+    await harness.byAdmin('PATCH', path, { name: 'Other', reason });
     expect(await kept()).toEqual(uris);
-    await world.byAdmin('PATCH', path, { post_logout_redirect_uris: [], reason });
-    expect([await kept(), world.copy.ports.access.client(client.client_id)?.postLogoutRedirectUris]).toEqual([[], []]);
+    await harness.byAdmin('PATCH', path, { post_logout_redirect_uris: [], reason });
+    expect([await kept(), harness.copy.ports.access.client(client.client_id)?.postLogoutRedirectUris]).toEqual([
+      [],
+      [],
+    ]);
   });
 
   test('its tokens are for the installation, or for the audiences listed for it', async () => {
-    const { body: client } = await world.register({ audiences: ['https://tasks.example'] });
+    const { body: client } = await harness.register({ audiences: ['https://tasks.example'] });
     const audienceOf = async (form: Record<string, string>) => {
-      const answer = await world.tokenBy(client, form);
+      const answer = await harness.tokenBy(client, form);
       return answer.status === 200 ? decodeJwt(answer.body.access_token).aud : answer.body.error;
     };
     expect(await audienceOf({})).toBe('http://api.sallyport.test');
@@ -101,23 +104,23 @@ describe('clients', () => {
   });
 
   test('what is taken from a client ends its tokens; what is added does not; the event names the columns', async () => {
-    const { body: client } = await world.register({ credential_scopes: ['tokens:read', 'keys:read'] });
-    const { access_token: token } = (await world.tokenBy(client)).body;
+    const { body: client } = await harness.register({ credential_scopes: ['tokens:read', 'keys:read'] });
+    const { access_token: token } = (await harness.tokenBy(client)).body;
     const path = `/v1/admin/clients/${client.client_id}`;
-    const grown = await world.byAdmin('PATCH', path, { name: 'Numbers', audiences: ['https://a.example'], reason });
+    const grown = await harness.byAdmin('PATCH', path, { name: 'Numbers', audiences: ['https://a.example'], reason });
     expect([grown.status, grown.body.name, grown.body.audiences]).toEqual([200, 'Numbers', ['https://a.example']]);
-    expect(await verdictOn({ api: world.copy.url }, token)).toBe('active');
-    await world.byAdmin('PATCH', path, { credential_scopes: ['tokens:read'], reason });
-    expect(await verdictOn({ api: world.copy.url }, token)).toBe('revoked');
+    expect(await verdictOn({ api: harness.copy.url }, token)).toBe('active');
+    await harness.byAdmin('PATCH', path, { credential_scopes: ['tokens:read'], reason });
+    expect(await verdictOn({ api: harness.copy.url }, token)).toBe('revoked');
     await untilVerdict({ api: two.url }, token, 'revoked');
-    expect((await world.events('client.changed', client.client_id)).map(({ detail }) => detail)).toEqual([
+    expect((await harness.events('client.changed', client.client_id)).map(({ detail }) => detail)).toEqual([
       { columns: ['audiences', 'name'], reason },
       { columns: ['clientCredentialsScopes'], reason },
     ]);
   });
 
   test('what is asked of a client beside its secret is asked at once: a key (RFC 9449 §5.2), a certificate (RFC 8705 §3.4)', async () => {
-    const { body: client } = await world.register();
+    const { body: client } = await harness.register();
     const path = `/v1/admin/clients/${client.client_id}`;
     const nothing = {
       dpop_bound_access_tokens: false,
@@ -129,83 +132,91 @@ describe('clients', () => {
       ['dpop_bound_access_tokens', 'dpop_proof_invalid'],
       ['tls_client_certificate_bound_access_tokens', 'request_invalid'],
     ] as const) {
-      expect((await world.byAdmin('PATCH', path, { [demand]: true, reason })).body).toMatchObject({
+      expect((await harness.byAdmin('PATCH', path, { [demand]: true, reason })).body).toMatchObject({
         ...nothing,
         [demand]: true,
       });
-      expect((await world.tokenBy(client)).body.code).toBe(refusal);
-      expect((await world.byAdmin('PATCH', path, { [demand]: false, name: 'x', reason })).body).toMatchObject(nothing);
-      expect((await world.tokenBy(client)).status).toBe(200);
+      expect((await harness.tokenBy(client)).body.code).toBe(refusal);
+      expect((await harness.byAdmin('PATCH', path, { [demand]: false, name: 'x', reason })).body).toMatchObject(
+        nothing,
+      );
+      expect((await harness.tokenBy(client)).status).toBe(200);
     }
     const pushes = { require_pushed_authorization_requests: true, reason };
-    expect((await world.byAdmin('PATCH', path, pushes)).body.require_pushed_authorization_requests).toBe(true);
-    expect((await world.byAdmin('PATCH', path, { name: 'y', reason })).body.require_pushed_authorization_requests).toBe(
-      true,
-    );
-    expect(world.copy.ports.access.client(client.client_id)?.pushesRequests).toBe(true);
+    expect((await harness.byAdmin('PATCH', path, pushes)).body.require_pushed_authorization_requests).toBe(true);
+    expect(
+      (await harness.byAdmin('PATCH', path, { name: 'y', reason })).body.require_pushed_authorization_requests,
+    ).toBe(true);
+    expect(harness.copy.ports.access.client(client.client_id)?.pushesRequests).toBe(true);
   });
 
   test('a new secret is good beside the old one for the overlap, or instead of it at once, at both copies; events have neither', async () => {
-    const { body: client } = await world.register();
+    const { body: client } = await harness.register();
     const path = `/v1/admin/clients/${client.client_id}/rotate-secret`;
-    const rotated = await world.byAdmin('POST', path, { reason });
+    const rotated = await harness.byAdmin('POST', path, { reason });
     expect(rotated.status).toBe(200);
     expect(rotated.body.client_secret).not.toBe(client.client_secret);
     expect(Date.parse(rotated.body.previous_secret_until)).toBeGreaterThan(Date.now() + 80_000_000);
-    for (const secret of [client, rotated.body]) expect((await world.tokenBy(secret)).status).toBe(200);
-    await eventually('the other copy to know', async () => (await world.tokenBy(rotated.body, {}, two)).status === 200);
-    expect((await world.tokenBy(client, {}, two)).status).toBe(200);
+    for (const secret of [client, rotated.body]) expect((await harness.tokenBy(secret)).status).toBe(200);
+    await eventually(
+      'the other copy to know',
+      async () => (await harness.tokenBy(rotated.body, {}, two)).status === 200,
+    );
+    expect((await harness.tokenBy(client, {}, two)).status).toBe(200);
 
-    const leaked = await world.byAdmin('POST', path, { reason, overlap_seconds: 0 });
+    const leaked = await harness.byAdmin('POST', path, { reason, overlap_seconds: 0 });
     expect([leaked.status, leaked.body.previous_secret_until]).toEqual([200, null]);
-    for (const secret of [client, rotated.body]) expect((await world.tokenBy(secret)).status).toBe(401);
-    expect((await world.tokenBy(leaked.body)).status).toBe(200);
-    await eventually('the other copy to know', async () => (await world.tokenBy(rotated.body, {}, two)).status === 401);
-    expect(await world.events('client.secret_rotated', client.client_id)).toMatchObject([
+    for (const secret of [client, rotated.body]) expect((await harness.tokenBy(secret)).status).toBe(401);
+    expect((await harness.tokenBy(leaked.body)).status).toBe(200);
+    await eventually(
+      'the other copy to know',
+      async () => (await harness.tokenBy(rotated.body, {}, two)).status === 401,
+    );
+    expect(await harness.events('client.secret_rotated', client.client_id)).toMatchObject([
       { detail: { reason, previous_until: expect.any(String) } },
       { detail: { reason } },
     ]);
-    expectProblem(await world.byAdmin('POST', path, { reason, overlap_seconds: 604_801 }), 400, 'request_invalid');
-    const { body: page } = await world.register({ auth_method: 'none', grant_types: ['refresh_token'] });
+    expectProblem(await harness.byAdmin('POST', path, { reason, overlap_seconds: 604_801 }), 400, 'request_invalid');
+    const { body: page } = await harness.register({ auth_method: 'none', grant_types: ['refresh_token'] });
     expect(page.client_secret).toBeNull();
     expectProblem(
-      await world.byAdmin('POST', `/v1/admin/clients/${page.client_id}/rotate-secret`, { reason }),
+      await harness.byAdmin('POST', `/v1/admin/clients/${page.client_id}/rotate-secret`, { reason }),
       409,
       'client_without_secret',
     );
   });
 
   test('a disabled client is refused with its tokens, works again when enabled, and is gone when deleted', async () => {
-    const { body: client } = await world.register();
-    const { access_token: token } = (await world.tokenBy(client)).body;
+    const { body: client } = await harness.register();
+    const { access_token: token } = (await harness.tokenBy(client)).body;
     const path = `/v1/admin/clients/${client.client_id}`;
-    expect((await world.byAdmin('POST', `${path}/disable`, { reason })).body.disabled).toBe(true);
-    expect((await world.tokenBy(client)).status).toBe(401);
-    expect(await verdictOn({ api: world.copy.url }, token)).toBe('revoked');
-    expect((await world.byAdmin('POST', `${path}/enable`, { reason })).body.disabled).toBe(false);
-    expect((await world.tokenBy(client)).status).toBe(200);
-    expect((await world.byAdmin('DELETE', `${path}?reason=over`)).status).toBe(204);
-    expect((await world.tokenBy(client)).status).toBe(401);
-    expect(await world.events('client.deleted', client.client_id)).toMatchObject([{ detail: { reason: 'over' } }]);
+    expect((await harness.byAdmin('POST', `${path}/disable`, { reason })).body.disabled).toBe(true);
+    expect((await harness.tokenBy(client)).status).toBe(401);
+    expect(await verdictOn({ api: harness.copy.url }, token)).toBe('revoked');
+    expect((await harness.byAdmin('POST', `${path}/enable`, { reason })).body.disabled).toBe(false);
+    expect((await harness.tokenBy(client)).status).toBe(200);
+    expect((await harness.byAdmin('DELETE', `${path}?reason=over`)).status).toBe(204);
+    expect((await harness.tokenBy(client)).status).toBe(401);
+    expect(await harness.events('client.deleted', client.client_id)).toMatchObject([{ detail: { reason: 'over' } }]);
     for (const [method, at, body] of [
       ['GET', path, undefined],
       ['PATCH', path, { reason }],
       ['POST', `${path}/disable`, { reason }],
       ['DELETE', `${path}?reason=x`, undefined],
     ] as const)
-      expectProblem(await world.byAdmin(method, at, body), 404, 'client_unknown');
+      expectProblem(await harness.byAdmin(method, at, body), 404, 'client_unknown');
   });
 
   test('the installation’s own client stays, ids are unique, and redirect addresses are looked at', async () => {
-    expectProblem(await world.byAdmin('DELETE', '/v1/admin/clients/sallyport?reason=x'), 409, 'client_protected');
+    expectProblem(await harness.byAdmin('DELETE', '/v1/admin/clients/sallyport?reason=x'), 409, 'client_protected');
     expectProblem(
-      await world.byAdmin('POST', '/v1/admin/clients/sallyport/disable', { reason }),
+      await harness.byAdmin('POST', '/v1/admin/clients/sallyport/disable', { reason }),
       409,
       'client_protected',
     );
-    expectProblem(await world.register({ client_id: 'sallyport' }), 409, 'client_exists');
-    expectProblem(await world.register({ client_id: world.admin.id }), 409, 'client_exists');
-    expectProblem(await world.register({ redirect_uris: ['javascript:alert(1)'] }), 400, 'redirect_uri_refused');
-    expectProblem(await world.register({ secret: 'mine' }), 400, 'request_invalid');
+    expectProblem(await harness.register({ client_id: 'sallyport' }), 409, 'client_exists');
+    expectProblem(await harness.register({ client_id: harness.admin.id }), 409, 'client_exists');
+    expectProblem(await harness.register({ redirect_uris: ['javascript:alert(1)'] }), 400, 'redirect_uri_refused');
+    expectProblem(await harness.register({ secret: 'mine' }), 400, 'request_invalid');
   });
 });

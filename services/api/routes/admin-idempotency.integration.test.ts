@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectProblem } from '../../platform/testing/http-client.ts';
-import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
+import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
-let world: AdminWorld;
+let harness: AdminHarness;
 beforeAll(async () => {
-  world = await openAdminWorld();
+  harness = await openAdminHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('Idempotency-Key', () => {
   const once = (path: string, key: string, json: object) =>
-    world.as(world.admin.bearer)('POST', path, { json, headers: { 'idempotency-key': key } });
+    harness.as(harness.admin.bearer)('POST', path, { json, headers: { 'idempotency-key': key } });
 
   test.each<[string, string, object, string]>([
     [
@@ -32,15 +32,15 @@ describe('Idempotency-Key', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => once(path, key, json)));
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
-    expect(await world.rows(rows)).toHaveLength(1);
+    expect(await harness.rows(rows)).toHaveLength(1);
     expectProblem(await once(path, key, { ...json, reason: 'another' }), 422, 'idempotency_key_reused');
     const secret = answers[0]?.body.client_secret;
-    const kept = await world.rows(`SELECT encode(response, 'escape') AS response FROM idempotency_keys`);
+    const kept = await harness.rows(`SELECT encode(response, 'escape') AS response FROM idempotency_keys`);
     if (secret !== undefined) expect(JSON.stringify(kept)).not.toContain(secret);
   });
 
   test('every administrative POST that answers 201 honours it', () => {
-    const creating = world.copy.bound.filter(
+    const creating = harness.copy.bound.filter(
       ({ method, path, responses }) => method === 'POST' && path.startsWith('/v1/') && 201 in responses,
     );
     expect(creating.length).toBeGreaterThanOrEqual(4);

@@ -5,49 +5,49 @@ import { claimsIn, refresh, verdictOn } from '../../platform/testing/flows/flows
 import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
 import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { expectProblem, type Json, send } from '../../platform/testing/http-client.ts';
-import { type AdminWorld, doneBy, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
+import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
-let world: AdminWorld;
+let harness: AdminHarness;
 beforeAll(async () => {
-  world = await openAdminWorld();
+  harness = await openAdminHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const verdict = (token: string) => verdictOn({ api: world.copy.url }, token);
+const verdict = (token: string) => verdictOn({ api: harness.copy.url }, token);
 
 describe('accounts', () => {
   test('are listed newest first, every one once, by pages of at most a hundred', async () => {
     const people = [];
-    for (let index = 0; index < 5; index += 1) people.push(await newPerson(world.copy));
+    for (let index = 0; index < 5; index += 1) people.push(await newPerson(harness.copy));
     const seen: string[] = [];
     let path = '/v1/admin/users?limit=2';
     for (;;) {
-      const { body, status } = await world.byAdmin('GET', path);
+      const { body, status } = await harness.byAdmin('GET', path);
       expect(status).toBe(200);
       seen.push(...body.users.map((user: Json) => user.id));
       if (body.next === null) break;
       path = `/v1/admin/users?limit=2&cursor=${body.next}`;
     }
-    const inOrder = await world.rows('SELECT id FROM users ORDER BY "createdAt" DESC, id DESC');
+    const inOrder = await harness.rows('SELECT id FROM users ORDER BY "createdAt" DESC, id DESC');
     expect(seen).toEqual(inOrder.map(({ id }) => id));
     expect(seen).toEqual(expect.arrayContaining(people.map(({ id }) => id)));
-    expectProblem(await world.byAdmin('GET', '/v1/admin/users?limit=101'), 400, 'request_invalid');
-    expectProblem(await world.byAdmin('GET', '/v1/admin/users?cursor=bm8'), 400, 'cursor_invalid');
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/users?limit=101'), 400, 'request_invalid');
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/users?cursor=bm8'), 400, 'cursor_invalid');
   });
 
   test('are found by beginning of address, role, standing and time', async () => {
     const mark = randomUUID().slice(0, 8);
     const insert = (name: string, more = '') =>
-      world.rows(
+      harness.rows(
         `INSERT INTO users (id, email${more && ', "disabledAt"'}) VALUES ($1, $1 || '@find.test'${more}) RETURNING id`,
         [`${mark}-${name}`],
       );
     await insert('ann');
     await insert('bea', ', now()');
     await insert('cid');
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [`${mark}-cid`]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [`${mark}-cid`]);
     const found = async (query: string): Promise<string[]> => {
-      const { body, text } = await world.byAdmin('GET', `/v1/admin/users?email_prefix=${mark.toUpperCase()}${query}`);
+      const { body, text } = await harness.byAdmin('GET', `/v1/admin/users?email_prefix=${mark.toUpperCase()}${query}`);
       expect(body.users, text).toBeDefined();
       return body.users.map((user: Json) => user.id.slice(mark.length + 1)).sort();
     };
@@ -62,12 +62,12 @@ describe('accounts', () => {
     expect(await found('&created_to=0000-12-31T00:00:00Z')).toEqual([]);
     expect(await found('&created_from=2020-01-01T00:00:00Z&created_to=2099-01-01T00:00:00Z&limit=100')).toHaveLength(3);
     expect(await found('%25')).toEqual([]);
-    expectProblem(await world.byAdmin('GET', '/v1/admin/users?email_prefix=ab'), 400, 'request_invalid');
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/users?email_prefix=ab'), 400, 'request_invalid');
   });
 
   test('one is shown without its password, token or epoch', async () => {
-    const { id, email } = await newPerson(world.copy, ['auditor']);
-    const { body } = await world.byAdmin('GET', `/v1/admin/users/${id}`);
+    const { id, email } = await newPerson(harness.copy, ['auditor']);
+    const { body } = await harness.byAdmin('GET', `/v1/admin/users/${id}`);
     expect(body).toEqual({
       id,
       email,
@@ -87,32 +87,32 @@ describe('accounts', () => {
       password_closed: false,
       factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
     });
-    expectProblem(await world.byAdmin('GET', '/v1/admin/users/nobody'), 404, 'user_unknown');
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/users/nobody'), 404, 'user_unknown');
   });
 
   test('whoever helps its owner sees locks, wrong passwords, factors and times of an account', async () => {
-    const { id, email } = await newPerson(world.copy);
-    const shown = async (): Promise<Json> => (await world.byAdmin('GET', `/v1/admin/users/${id}`)).body;
-    const key = accountKeyOf(world.copy.ports, email);
-    await world.rows(
+    const { id, email } = await newPerson(harness.copy);
+    const shown = async (): Promise<Json> => (await harness.byAdmin('GET', `/v1/admin/users/${id}`)).body;
+    const key = accountKeyOf(harness.copy.ports, email);
+    await harness.rows(
       `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, 7, $2, now() + interval '1 hour')`,
       [key, id],
     );
     const locked = await shown();
     expect(locked).toMatchObject({ failed_logins: 7, password_closed: false });
     expect(Date.parse(locked.locked_until) - Date.now()).toBeGreaterThan(3_500_000);
-    await world.rows('UPDATE login_failures SET failures = 100, locked_until = NULL WHERE key = $1', [key]);
+    await harness.rows('UPDATE login_failures SET failures = 100, locked_until = NULL WHERE key = $1', [key]);
     expect(await shown()).toMatchObject({ failed_logins: 100, locked_until: null, password_closed: true });
-    await world.rows(
+    await harness.rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'SECRET-ONE', 'CODES', true, 8)`,
       [id],
     );
-    await world.rows(
+    await harness.rows(
       `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
        VALUES ($1, $1, 'PUBLIC', $1, 0, 'singleDevice', false)`,
       [id],
     );
-    await world.rows(
+    await harness.rows(
       `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'DIGEST')`,
       [id],
     );
@@ -123,88 +123,92 @@ describe('accounts', () => {
   });
 
   test('disabling ends sessions, refresh and access tokens; enabling revives none; both say why', async () => {
-    const person = await newPerson(world.copy);
+    const person = await newPerson(harness.copy);
     const path = `/v1/admin/users/${person.id}`;
-    const disabled = await world.byAdmin('POST', `${path}/disable`, { reason });
+    const disabled = await harness.byAdmin('POST', `${path}/disable`, { reason });
     expect([disabled.status, disabled.body.sessions, disabled.body.logins]).toEqual([200, 0, 0]);
     expect(disabled.body.disabled_at).not.toBeNull();
     expect(await verdict(person.bearer)).toBe('revoked');
-    expectProblem(await refresh({ api: world.copy.url }, person.refreshToken), 401, 'session_ended');
-    expect((await world.byAdmin('POST', `${path}/disable`, { reason })).status).toBe(200);
-    expect((await world.byAdmin('POST', `${path}/enable`, { reason: 'cleared' })).body.disabled_at).toBeNull();
+    expectProblem(await refresh({ api: harness.copy.url }, person.refreshToken), 401, 'session_ended');
+    expect((await harness.byAdmin('POST', `${path}/disable`, { reason })).status).toBe(200);
+    expect((await harness.byAdmin('POST', `${path}/enable`, { reason: 'cleared' })).body.disabled_at).toBeNull();
     expect(await verdict(person.bearer)).toBe('revoked');
-    expect(await world.events('user.disabled', person.id)).toEqual([doneBy(world.admin, { reason })]);
-    expect(await world.events('user.enabled', person.id)).toEqual([doneBy(world.admin, { reason: 'cleared' })]);
+    expect(await harness.events('user.disabled', person.id)).toEqual([doneBy(harness.admin, { reason })]);
+    expect(await harness.events('user.enabled', person.id)).toEqual([doneBy(harness.admin, { reason: 'cleared' })]);
   });
 
   test('deleting takes everything along, and the event keeps the reason', async () => {
-    const person = await newPerson(world.copy);
-    expect((await world.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=asked%20for`)).status).toBe(204);
+    const person = await newPerson(harness.copy);
+    expect((await harness.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=asked%20for`)).status).toBe(204);
     expect(await verdict(person.bearer)).not.toBe('active');
-    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
-    expect(await world.events('user.deleted', person.id)).toEqual([doneBy(world.admin, { reason: 'asked for' })]);
-    expect(await world.events('user.role_removed', person.id)).toEqual([]);
-    expectProblem(await world.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=x`), 404, 'user_unknown');
+    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
+    expect(await harness.events('user.deleted', person.id)).toEqual([doneBy(harness.admin, { reason: 'asked for' })]);
+    expect(await harness.events('user.role_removed', person.id)).toEqual([]);
+    expectProblem(await harness.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=x`), 404, 'user_unknown');
   });
 
   test('a role given is in the next token and ends nothing; one taken away ends the tokens there are', async () => {
-    const person = await newPerson(world.copy);
+    const person = await newPerson(harness.copy);
     const path = `/v1/admin/users/${person.id}/roles/operator`;
-    expect((await world.byAdmin('PUT', path, { reason })).body.roles).toEqual(['operator', 'user']);
+    expect((await harness.byAdmin('PUT', path, { reason })).body.roles).toEqual(['operator', 'user']);
     expect(await verdict(person.bearer)).toBe('active');
-    const next = await pairOf(world.copy, person);
+    const next = await pairOf(harness.copy, person);
     expect(claimsIn(next.bearer).permissions).toContain('queues:manage');
-    expect((await world.as(next.bearer)('GET', '/v1/admin/sessions')).status).toBe(200);
-    expect((await world.byAdmin('DELETE', `${path}?reason=moved`)).body.roles).toEqual(['user']);
+    expect((await harness.as(next.bearer)('GET', '/v1/admin/sessions')).status).toBe(200);
+    expect((await harness.byAdmin('DELETE', `${path}?reason=moved`)).body.roles).toEqual(['user']);
     expect(await verdict(next.bearer)).toBe('revoked');
-    expect(await world.events('user.role_granted', person.id)).toEqual([
-      doneBy(world.admin, { role: 'operator', reason }),
+    expect(await harness.events('user.role_granted', person.id)).toEqual([
+      doneBy(harness.admin, { role: 'operator', reason }),
     ]);
-    expect(await world.events('user.role_removed', person.id)).toEqual([
-      doneBy(world.admin, { role: 'operator', reason: 'moved' }),
+    expect(await harness.events('user.role_removed', person.id)).toEqual([
+      doneBy(harness.admin, { role: 'operator', reason: 'moved' }),
     ]);
     expectProblem(
-      await world.byAdmin('PUT', `/v1/admin/users/${person.id}/roles/nobody`, { reason }),
+      await harness.byAdmin('PUT', `/v1/admin/users/${person.id}/roles/nobody`, { reason }),
       404,
       'role_unknown',
     );
-    expectProblem(await world.byAdmin('PUT', '/v1/admin/users/nobody/roles/auditor', { reason }), 404, 'user_unknown');
+    expectProblem(
+      await harness.byAdmin('PUT', '/v1/admin/users/nobody/roles/auditor', { reason }),
+      404,
+      'user_unknown',
+    );
   });
 
   test('a role given is believed of a cookie that was read before', async () => {
-    const login = await newSignedIn(world.copy);
-    const asks = () => send(world.copy.url, 'GET', '/v1/admin/clients', { cookie: login.cookie });
+    const login = await newSignedIn(harness.copy);
+    const asks = () => send(harness.copy.url, 'GET', '/v1/admin/clients', { cookie: login.cookie });
     expectProblem(await asks(), 403, 'permission_missing');
-    await world.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
+    await harness.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
     expect((await asks()).status).toBe(200);
   });
 
   test('whoever manages accounts gives no role and rules no account above their own', async () => {
-    await world.byAdmin('POST', '/v1/admin/roles', {
+    await harness.byAdmin('POST', '/v1/admin/roles', {
       name: 'user-keeper',
       description: 'x',
       permissions: ['users:manage', 'users:read'],
       reason,
     });
-    const keeper = await newPerson(world.copy, ['user-keeper']);
-    const other = await newPerson(world.copy);
+    const keeper = await newPerson(harness.copy, ['user-keeper']);
+    const other = await newPerson(harness.copy);
     const json = { reason };
-    expect((await world.as(keeper.bearer)('POST', `/v1/admin/users/${other.id}/disable`, { json })).status).toBe(200);
+    expect((await harness.as(keeper.bearer)('POST', `/v1/admin/users/${other.id}/disable`, { json })).status).toBe(200);
     for (const [method, path, sent] of [
       ['PUT', `/v1/admin/users/${keeper.id}/roles/admin`, { json }],
       ['PUT', `/v1/admin/users/${other.id}/roles/operator`, { json }],
-      ['POST', `/v1/admin/users/${world.admin.id}/disable`, { json }],
-      ['DELETE', `/v1/admin/users/${world.admin.id}?reason=x`, {}],
-      ['DELETE', `/v1/admin/users/${world.admin.id}/roles/admin?reason=x`, {}],
+      ['POST', `/v1/admin/users/${harness.admin.id}/disable`, { json }],
+      ['DELETE', `/v1/admin/users/${harness.admin.id}?reason=x`, {}],
+      ['DELETE', `/v1/admin/users/${harness.admin.id}/roles/admin?reason=x`, {}],
     ] as const)
-      expectProblem(await world.as(keeper.bearer)(method, path, sent), 403, 'rights_exceeded');
-    expect(await verdict(world.admin.bearer)).toBe('active');
+      expectProblem(await harness.as(keeper.bearer)(method, path, sent), 403, 'rights_exceeded');
+    expect(await verdict(harness.admin.bearer)).toBe('active');
   });
 
   test('a login that is not fresh may look, and must prove itself before it changes anything', async () => {
-    const stale = await pairOf(world.copy, world.admin, Math.floor(Date.now() / 1_000) - 3_600);
-    expect((await world.as(stale.bearer)('GET', '/v1/admin/users')).status).toBe(200);
-    const answer = await world.as(stale.bearer)('POST', `/v1/admin/users/${world.admin.id}/enable`, {
+    const stale = await pairOf(harness.copy, harness.admin, Math.floor(Date.now() / 1_000) - 3_600);
+    expect((await harness.as(stale.bearer)('GET', '/v1/admin/users')).status).toBe(200);
+    const answer = await harness.as(stale.bearer)('POST', `/v1/admin/users/${harness.admin.id}/enable`, {
       json: { reason },
     });
     expectProblem(answer, 403, 'step_up_required');
@@ -215,41 +219,41 @@ describe('the last administrator', () => {
   /** Which of two stays is known afterwards. */
   let last: Person;
   beforeAll(() => {
-    last = world.admin;
+    last = harness.admin;
   });
 
   test('is neither disabled, deleted nor made less; of two who end each other at once one stays', async () => {
     const roles = () =>
-      world.rows(
+      harness.rows(
         `SELECT r.user_id FROM user_roles r JOIN users u ON u.id = r.user_id WHERE role = 'admin' AND "disabledAt" IS NULL`,
       );
     expect(await roles()).toHaveLength(1);
-    const own = `/v1/admin/users/${world.admin.id}`;
-    expectProblem(await world.byAdmin('POST', `${own}/disable`, { reason }), 409, 'last_admin');
-    expectProblem(await world.byAdmin('DELETE', `${own}?reason=x`), 409, 'last_admin');
-    expectProblem(await world.byAdmin('DELETE', `${own}/roles/admin?reason=x`), 409, 'last_admin');
-    expect((await world.byAdmin('DELETE', `${own}/roles/auditor?reason=not%20held`)).status).toBe(200);
-    const second = await newPerson(world.copy, ['admin']);
+    const own = `/v1/admin/users/${harness.admin.id}`;
+    expectProblem(await harness.byAdmin('POST', `${own}/disable`, { reason }), 409, 'last_admin');
+    expectProblem(await harness.byAdmin('DELETE', `${own}?reason=x`), 409, 'last_admin');
+    expectProblem(await harness.byAdmin('DELETE', `${own}/roles/admin?reason=x`), 409, 'last_admin');
+    expect((await harness.byAdmin('DELETE', `${own}/roles/auditor?reason=not%20held`)).status).toBe(200);
+    const second = await newPerson(harness.copy, ['admin']);
     const answers = await Promise.all([
-      world.as(second.bearer)('POST', `${own}/disable`, { json: { reason } }),
-      world.byAdmin('DELETE', `/v1/admin/users/${second.id}/roles/admin?reason=x`),
+      harness.as(second.bearer)('POST', `${own}/disable`, { json: { reason } }),
+      harness.byAdmin('DELETE', `/v1/admin/users/${second.id}/roles/admin?reason=x`),
     ]);
     expect(answers.map(({ status }) => status).sort()[0]).toBe(200);
     expect(answers.map(({ status }) => status).sort()[1]).toBeGreaterThan(400);
     expect(await roles()).toHaveLength(1);
     const [{ user_id: id }] = (await roles()) as [Json];
     const sessionId = id === last.id ? last.sessionId : second.sessionId;
-    last = { ...last, id, sessionId, ...(await pairOf(world.copy, { id, sessionId })) };
+    last = { ...last, id, sessionId, ...(await pairOf(harness.copy, { id, sessionId })) };
   });
 
   test('does not delete itself; of two who delete themselves at once one stays', async () => {
-    const leave = (person: Person) => world.as(person.bearer)('DELETE', '/api/auth/user', { json: {} });
+    const leave = (person: Person) => harness.as(person.bearer)('DELETE', '/api/auth/user', { json: {} });
     expectProblem(await leave(last), 409, 'last_admin');
-    const two = [await newPerson(world.copy, ['admin']), await newPerson(world.copy, ['admin'])] as const;
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [last.id]);
+    const two = [await newPerson(harness.copy, ['admin']), await newPerson(harness.copy, ['admin'])] as const;
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [last.id]);
     const answers = await Promise.all(two.map(leave));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     last = two[answers.findIndex(({ status }) => status === 409)] as Person;
-    expect((await world.as(last.bearer)('GET', '/v1/admin/users')).status).toBe(200);
+    expect((await harness.as(last.bearer)('GET', '/v1/admin/users')).status).toBe(200);
   });
 });

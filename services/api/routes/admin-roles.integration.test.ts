@@ -5,71 +5,71 @@ import { eventually } from '../../platform/testing/eventually.ts';
 import { claimsIn, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { newPerson, pairOf } from '../../platform/testing/flows/people.ts';
 import { expectProblem } from '../../platform/testing/http-client.ts';
-import { type AdminWorld, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
+import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
-let world: AdminWorld;
+let harness: AdminHarness;
 /** A second copy of the installation. */
 let two: ApiCopy;
 beforeAll(async () => {
-  world = await openAdminWorld();
-  two = await world.startCopy({ hashes: false });
+  harness = await openAdminHarness();
+  two = await harness.startCopy({ hashes: false });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('roles', () => {
   test('the starting roles are there, a page at a time, and two of them are built in', async () => {
-    const first = (await world.byAdmin('GET', '/v1/admin/roles?limit=4')).body;
-    const rest = (await world.byAdmin('GET', `/v1/admin/roles?limit=4&cursor=${first.next}`)).body;
+    const first = (await harness.byAdmin('GET', '/v1/admin/roles?limit=4')).body;
+    const rest = (await harness.byAdmin('GET', `/v1/admin/roles?limit=4&cursor=${first.next}`)).body;
     const roles = [...first.roles, ...rest.roles];
     expect(roles.map(({ name }) => name)).toEqual(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']);
     expect(rest.next).toBeNull();
     expect(roles.filter((role) => role.built_in).map(({ name }) => name)).toEqual(['admin', 'user']);
     expect(roles.find(({ name }) => name === 'agent').permissions).toEqual([]);
     expect(roles.find(({ name }) => name === 'operator').permissions).toContain('sessions:manage');
-    expectProblem(await world.byAdmin('GET', '/v1/admin/roles?cursor=AAAA'), 400, 'cursor_invalid');
-    const managers = (await world.byAdmin('GET', '/v1/admin/roles?permission=sessions:manage')).body.roles;
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/roles?cursor=AAAA'), 400, 'cursor_invalid');
+    const managers = (await harness.byAdmin('GET', '/v1/admin/roles?permission=sessions:manage')).body.roles;
     expect(managers.map(({ name }: { name: string }) => name)).toEqual(['admin', 'operator']);
   });
 
   test('a right given is in the next token; one taken away is refused by both copies, from tokens there are too', async () => {
     const name = 'support-desk';
-    const made = await world.byAdmin('POST', '/v1/admin/roles', {
+    const made = await harness.byAdmin('POST', '/v1/admin/roles', {
       name,
       description: 'Helps',
       permissions: [],
       reason,
     });
     expect([made.status, made.body]).toEqual([201, { name, description: 'Helps', permissions: [], built_in: false }]);
-    const person = await newPerson(world.copy, [name]);
-    const asks = (bearer: string, copy: ApiCopy) => world.as(bearer, copy)('GET', '/v1/keys');
-    for (const copy of [world.copy, two]) expectProblem(await asks(person.bearer, copy), 403, 'permission_missing');
+    const person = await newPerson(harness.copy, [name]);
+    const asks = (bearer: string, copy: ApiCopy) => harness.as(bearer, copy)('GET', '/v1/keys');
+    for (const copy of [harness.copy, two]) expectProblem(await asks(person.bearer, copy), 403, 'permission_missing');
 
     const permissions = ['keys:read', 'tokens:read'];
-    const given = await world.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions, reason });
+    const given = await harness.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions, reason });
     expect([given.status, given.body.permissions]).toEqual([200, permissions]);
-    const { bearer } = await pairOf(world.copy, person);
+    const { bearer } = await pairOf(harness.copy, person);
     expect(decodeJwt(bearer)).toMatchObject({ permissions, roles: [name, 'user'] });
-    for (const copy of [world.copy, two]) expect((await asks(bearer, copy)).status).toBe(200);
+    for (const copy of [harness.copy, two]) expect((await asks(bearer, copy)).status).toBe(200);
 
     expect(
-      (await world.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: ['tokens:read'], reason }))
+      (await harness.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: ['tokens:read'], reason }))
         .status,
     ).toBe(200);
     // This copy before it answered, the other as soon as it is told.
-    expectProblem(await asks(bearer, world.copy), 401, 'unauthenticated');
+    expectProblem(await asks(bearer, harness.copy), 401, 'unauthenticated');
     await eventually('the other copy to know', async () => (await asks(bearer, two)).status === 401);
     const next = await pairOf(two, person);
     expect(claimsIn(next.bearer).permissions).toEqual(['tokens:read']);
-    for (const copy of [world.copy, two]) expectProblem(await asks(next.bearer, copy), 403, 'permission_missing');
+    for (const copy of [harness.copy, two]) expectProblem(await asks(next.bearer, copy), 403, 'permission_missing');
 
-    expect(await world.events('role.created', name)).toEqual([
-      { outcome: 'ok', actor_kind: 'user', actor_id: world.admin.id, detail: { reason } },
+    expect(await harness.events('role.created', name)).toEqual([
+      { outcome: 'ok', actor_kind: 'user', actor_id: harness.admin.id, detail: { reason } },
     ]);
-    expect((await world.events('role.changed', name)).map(({ detail }) => detail)).toEqual([
+    expect((await harness.events('role.changed', name)).map(({ detail }) => detail)).toEqual([
       { added: permissions, reason },
       { removed: ['keys:read'], reason },
     ]);
-    const [cut] = await world.rows(`SELECT count(*)::int FROM revocations WHERE kind = 'user' AND value = $1`, [
+    const [cut] = await harness.rows(`SELECT count(*)::int FROM revocations WHERE kind = 'user' AND value = $1`, [
       person.id,
     ]);
     expect(cut).toEqual({ count: 1 });
@@ -78,85 +78,85 @@ describe('roles', () => {
   test('several rights taken at once cut their holders off once', async () => {
     const name = 'three-rights';
     const permissions = ['audit:read', 'keys:read', 'tokens:read'];
-    await world.byAdmin('POST', '/v1/admin/roles', { name, description: 'x', permissions, reason });
-    const people = await Promise.all([newPerson(world.copy, [name]), newPerson(world.copy, [name])]);
-    await world.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: [], reason });
-    const epochs = await world.rows(`SELECT DISTINCT "tokenEpoch" AS epoch FROM users WHERE id = ANY ($1)`, [
+    await harness.byAdmin('POST', '/v1/admin/roles', { name, description: 'x', permissions, reason });
+    const people = await Promise.all([newPerson(harness.copy, [name]), newPerson(harness.copy, [name])]);
+    await harness.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: [], reason });
+    const epochs = await harness.rows(`SELECT DISTINCT "tokenEpoch" AS epoch FROM users WHERE id = ANY ($1)`, [
       people.map(({ id }) => id),
     ]);
     expect(epochs).toEqual([{ epoch: 1 }]);
-    for (const { bearer } of people) expect(await verdictOn({ api: world.copy.url }, bearer)).toBe('revoked');
+    for (const { bearer } of people) expect(await verdictOn({ api: harness.copy.url }, bearer)).toBe('revoked');
   });
 
   test('nobody makes a role stronger than themselves or takes from a stronger one, and the built-in ones stay as they are', async () => {
-    await world.byAdmin('POST', '/v1/admin/roles', {
+    await harness.byAdmin('POST', '/v1/admin/roles', {
       name: 'role-maker',
       description: 'x',
       permissions: ['roles:manage'],
       reason,
     });
-    const person = await newPerson(world.copy, ['role-maker']);
-    const maker = world.as(person.bearer);
+    const person = await newPerson(harness.copy, ['role-maker']);
+    const maker = harness.as(person.bearer);
     const strong = { name: 'stronger', description: 'x', permissions: ['roles:manage', 'keys:manage'], reason };
     const refused = await maker('POST', '/v1/admin/roles', { json: strong });
     expectProblem(refused, 403, 'rights_exceeded');
     expect(refused.body.detail).toBe('You do not have keys:manage.');
     // As an event, of which there is one for whoever tries again within a minute.
-    const told = await world.rows(
+    const told = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused' AND actor_id = $1`,
       [person.id],
     );
     expect(told).toEqual([
       { detail: { code: 'rights_exceeded', permission: 'roles:manage', operation: 'createRole' } },
     ]);
-    expect(await world.rows(`SELECT name FROM roles WHERE name = 'stronger'`)).toEqual([]);
+    expect(await harness.rows(`SELECT name FROM roles WHERE name = 'stronger'`)).toEqual([]);
     expectProblem(
       await maker('PUT', '/v1/admin/roles/role-maker/permissions', { json: { permissions: ['keys:manage'], reason } }),
       403,
       'rights_exceeded',
     );
-    await world.byAdmin('POST', '/v1/admin/roles', { ...strong, name: 'keeper' });
+    await harness.byAdmin('POST', '/v1/admin/roles', { ...strong, name: 'keeper' });
     for (const permissions of [[], ['roles:manage']])
       expectProblem(
         await maker('PUT', '/v1/admin/roles/keeper/permissions', { json: { permissions, reason } }),
         403,
         'rights_exceeded',
       );
-    expect(await world.rows(`SELECT permission FROM role_permissions WHERE role = 'keeper' ORDER BY 1`)).toEqual([
+    expect(await harness.rows(`SELECT permission FROM role_permissions WHERE role = 'keeper' ORDER BY 1`)).toEqual([
       { permission: 'keys:manage' },
       { permission: 'roles:manage' },
     ]);
     for (const role of ['admin', 'user']) {
       expectProblem(
-        await world.byAdmin('PUT', `/v1/admin/roles/${role}/permissions`, { permissions: [], reason }),
+        await harness.byAdmin('PUT', `/v1/admin/roles/${role}/permissions`, { permissions: [], reason }),
         409,
         'role_protected',
       );
-      expectProblem(await world.byAdmin('DELETE', `/v1/admin/roles/${role}?reason=x`), 409, 'role_protected');
+      expectProblem(await harness.byAdmin('DELETE', `/v1/admin/roles/${role}?reason=x`), 409, 'role_protected');
     }
   });
 
   test('a role that nobody has can go; unknown, taken and impossible ones are told apart', async () => {
     const name = 'short-lived';
     const body = { name, description: 'x', permissions: ['keys:read', 'keys:read'], reason };
-    expect((await world.byAdmin('POST', '/v1/admin/roles', body)).status).toBe(201);
-    expectProblem(await world.byAdmin('POST', '/v1/admin/roles', body), 409, 'role_exists');
+    expect((await harness.byAdmin('POST', '/v1/admin/roles', body)).status).toBe(201);
+    expectProblem(await harness.byAdmin('POST', '/v1/admin/roles', body), 409, 'role_exists');
     expectProblem(
-      await world.byAdmin('POST', '/v1/admin/roles', { ...body, name: 'other', permissions: ['no:such'] }),
+      await harness.byAdmin('POST', '/v1/admin/roles', { ...body, name: 'other', permissions: ['no:such'] }),
       400,
       'permission_unknown',
     );
-    const holder = await newPerson(world.copy, [name]);
-    expectProblem(await world.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=x`), 409, 'role_held');
-    await world.rows('DELETE FROM user_roles WHERE user_id = $1 AND role = $2', [holder.id, name]);
-    expect((await world.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=done`)).status).toBe(204);
-    expectProblem(await world.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=x`), 404, 'role_unknown');
+    const holder = await newPerson(harness.copy, [name]);
+    expectProblem(await harness.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=x`), 409, 'role_held');
+    await harness.rows('DELETE FROM user_roles WHERE user_id = $1 AND role = $2', [holder.id, name]);
+    expect((await harness.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=done`)).status).toBe(204);
+    expectProblem(await harness.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=x`), 404, 'role_unknown');
     expectProblem(
-      await world.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: [], reason }),
+      await harness.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: [], reason }),
       404,
       'role_unknown',
     );
-    expect((await world.events('role.deleted', name)).map(({ detail }) => detail)).toEqual([{ reason: 'done' }]);
+    expect((await harness.events('role.deleted', name)).map(({ detail }) => detail)).toEqual([{ reason: 'done' }]);
   });
 
   test.each([
@@ -178,6 +178,6 @@ describe('roles', () => {
     ['a page too long', 'GET', '/v1/admin/roles?limit=101', undefined],
     ['a deletion without a reason', 'DELETE', '/v1/admin/roles/auditor', undefined],
   ])('%s is 400', async (_, method, path, body) => {
-    expectProblem(await world.byAdmin(method, path, body), 400, 'request_invalid');
+    expectProblem(await harness.byAdmin(method, path, body), 400, 'request_invalid');
   });
 });

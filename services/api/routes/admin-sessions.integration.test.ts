@@ -4,20 +4,20 @@ import { claimsIn, refresh, verdictOn } from '../../platform/testing/flows/flows
 import { newPerson } from '../../platform/testing/flows/people.ts';
 import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
 import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { type AdminWorld, doneBy, openAdminWorld, reason } from '../../platform/testing/worlds/admin-world.ts';
+import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
-let world: AdminWorld;
+let harness: AdminHarness;
 beforeAll(async () => {
-  world = await openAdminWorld();
+  harness = await openAdminHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const verdict = (token: string) => verdictOn({ api: world.copy.url }, token);
+const verdict = (token: string) => verdictOn({ api: harness.copy.url }, token);
 
 describe('sessions', () => {
   test('those of a user are listed with the logins of each, and no token among them', async () => {
-    const person = await newPerson(world.copy);
-    const { body, text } = await world.byAdmin('GET', `/v1/admin/sessions?user_id=${person.id}`);
+    const person = await newPerson(harness.copy);
+    const { body, text } = await harness.byAdmin('GET', `/v1/admin/sessions?user_id=${person.id}`);
     expect(body).toEqual({
       sessions: [
         {
@@ -34,87 +34,87 @@ describe('sessions', () => {
     });
     expect(text).not.toContain(person.refreshToken.slice(0, 24));
     const at = async (filter: string): Promise<unknown> =>
-      (await world.byAdmin('GET', `/v1/admin/sessions?${filter}`)).body.sessions.map(({ id }: { id: string }) => id);
+      (await harness.byAdmin('GET', `/v1/admin/sessions?${filter}`)).body.sessions.map(({ id }: { id: string }) => id);
     for (const user of ['', `&user_id=${person.id}`]) {
       expect(await at(`client_id=sallyport${user}`)).toContain(person.sessionId);
       expect(await at(`client_id=another${user}`)).toEqual([]);
     }
-    const all = await world.byAdmin('GET', '/v1/admin/sessions?limit=1');
+    const all = await harness.byAdmin('GET', '/v1/admin/sessions?limit=1');
     expect(all.body.sessions[0].id).toBe(person.sessionId);
-    const next = await world.byAdmin('GET', `/v1/admin/sessions?limit=1&cursor=${all.body.next}`);
+    const next = await harness.byAdmin('GET', `/v1/admin/sessions?limit=1&cursor=${all.body.next}`);
     expect(next.body.sessions[0].id).not.toBe(person.sessionId);
   });
 
   test('an operator ends one, or all of a user, with a reason that the audit log keeps', async () => {
-    const operator = await newPerson(world.copy, ['operator']);
-    const person = await newPerson(world.copy);
-    const ended = await world.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=stolen`);
+    const operator = await newPerson(harness.copy, ['operator']);
+    const person = await newPerson(harness.copy);
+    const ended = await harness.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=stolen`);
     expect(ended.status).toBe(204);
     expect(await verdict(person.bearer)).toBe('session_ended');
-    expect(await world.events('session.ended', person.sessionId)).toEqual([
+    expect(await harness.events('session.ended', person.sessionId)).toEqual([
       doneBy(operator, { user_id: person.id, reason: 'stolen' }),
     ]);
     expectProblem(
-      await world.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=x`),
+      await harness.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=x`),
       404,
       'session_unknown',
     );
-    const again = await newPerson(world.copy);
-    const all = await world.as(operator.bearer)('POST', `/v1/admin/users/${again.id}/sessions/end`, {
+    const again = await newPerson(harness.copy);
+    const all = await harness.as(operator.bearer)('POST', `/v1/admin/users/${again.id}/sessions/end`, {
       json: { reason },
     });
     expect([all.status, all.body]).toEqual([200, { sessions: 1 }]);
     expect(await verdict(again.bearer)).not.toBe('active');
-    expectProblem(await refresh({ api: world.copy.url }, again.refreshToken), 401, 'session_ended');
+    expectProblem(await refresh({ api: harness.copy.url }, again.refreshToken), 401, 'session_ended');
     expectProblem(
-      await world.as(operator.bearer)('POST', '/v1/admin/users/nobody/sessions/end', { json: { reason } }),
+      await harness.as(operator.bearer)('POST', '/v1/admin/users/nobody/sessions/end', { json: { reason } }),
       404,
       'user_unknown',
     );
   });
 
   test('one’s own are listed and ended; somebody else’s is not there', async () => {
-    const person = await newPerson(world.copy);
-    const stranger = await newPerson(world.copy, ['operator']);
-    const { body } = await world.as(person.bearer)('GET', '/v1/sessions');
+    const person = await newPerson(harness.copy);
+    const stranger = await newPerson(harness.copy, ['operator']);
+    const { body } = await harness.as(person.bearer)('GET', '/v1/sessions');
     expect(body.sessions).toMatchObject([{ id: person.sessionId, current: true }]);
     expectProblem(
-      await world.as(stranger.bearer)('DELETE', `/v1/sessions/${person.sessionId}`),
+      await harness.as(stranger.bearer)('DELETE', `/v1/sessions/${person.sessionId}`),
       404,
       'session_unknown',
     );
-    expectProblem(await world.as(stranger.bearer)('DELETE', '/v1/sessions/nothing'), 404, 'session_unknown');
+    expectProblem(await harness.as(stranger.bearer)('DELETE', '/v1/sessions/nothing'), 404, 'session_unknown');
     expect(await verdict(person.bearer)).toBe('active');
-    expect((await world.as(person.bearer)('DELETE', `/v1/sessions/${person.sessionId}`)).status).toBe(204);
+    expect((await harness.as(person.bearer)('DELETE', `/v1/sessions/${person.sessionId}`)).status).toBe(204);
     expect(await verdict(person.bearer)).toBe('session_ended');
-    expect(await world.events('session.ended', person.sessionId)).toEqual([
+    expect(await harness.events('session.ended', person.sessionId)).toEqual([
       doneBy(person, { user_id: person.id, reason: 'ended_by_user' }),
     ]);
   });
 
   test('a token given to another client does not manage the account', async () => {
-    const person = await newPerson(world.copy);
-    const partner = await world.newClient(['tokens:issue']);
-    const pair = await send(world.copy.url, 'POST', '/v1/tokens', { basic: partner, json: { user_id: person.id } });
+    const person = await newPerson(harness.copy);
+    const partner = await harness.newClient(['tokens:issue']);
+    const pair = await send(harness.copy.url, 'POST', '/v1/tokens', { basic: partner, json: { user_id: person.id } });
     const bearer = pair.body.access_token;
-    expectProblem(await world.as(bearer)('GET', '/v1/sessions'), 403, 'permission_missing');
-    expectProblem(await world.as(bearer)('DELETE', `/v1/sessions/${person.sessionId}`), 403, 'permission_missing');
+    expectProblem(await harness.as(bearer)('GET', '/v1/sessions'), 403, 'permission_missing');
+    expectProblem(await harness.as(bearer)('DELETE', `/v1/sessions/${person.sessionId}`), 403, 'permission_missing');
   });
 
   test('the cookie may write from pages of our own alone', async () => {
-    const login = await newSignedIn(world.copy);
-    await world.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
-    const victim = await newPerson(world.copy);
+    const login = await newSignedIn(harness.copy);
+    await harness.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
+    const victim = await newPerson(harness.copy);
     const path = `/v1/admin/sessions/${victim.sessionId}?reason=x`;
     for (const headers of [{ origin: 'https://evil.test' }, { origin: 'null' }, {}] as Record<string, string>[])
       expectProblem(
-        await send(world.copy.url, 'DELETE', path, { cookie: login.cookie, headers }),
+        await send(harness.copy.url, 'DELETE', path, { cookie: login.cookie, headers }),
         403,
         'origin_refused',
       );
     expect(await verdict(victim.bearer)).toBe('active');
     expect(
-      (await send(world.copy.url, 'DELETE', path, { cookie: login.cookie, headers: { origin: API_URL } })).status,
+      (await send(harness.copy.url, 'DELETE', path, { cookie: login.cookie, headers: { origin: API_URL } })).status,
     ).toBe(204);
   });
 });

@@ -7,17 +7,17 @@ import type { Person } from '../../platform/testing/flows/people.ts';
 import type { Json, Received } from '../../platform/testing/http-client.ts';
 import { overtaken } from '../../platform/testing/overtaken.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type ApiKeyWorld, openApiKeyWorld } from '../../platform/testing/worlds/api-key-world.ts';
+import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
-let world: ApiKeyWorld;
+let harness: ApiKeyHarness;
 beforeAll(async () => {
-  world = await openApiKeyWorld();
+  harness = await openApiKeyHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** A token that a person gave to another client just now, for what the person may do. */
 async function givenToken({ id: userId, sessionId }: Person, scopes: readonly string[]): Promise<string> {
-  const { clientId } = await newClient(world.api, [], scopes);
+  const { clientId } = await newClient(harness.api, [], scopes);
   const family = {
     userId,
     sessionId,
@@ -27,7 +27,7 @@ async function givenToken({ id: userId, sessionId }: Person, scopes: readonly st
     audience: API_URL,
     authTime: Math.floor(Date.now() / 1_000),
   };
-  const { ports } = world.api;
+  const { ports } = harness.api;
   const created = await ports.transact((tx) => createFamily(tx, ports, family, testCaller));
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
   return (await mintAccessToken(ports, facts, testCaller.request)).token;
@@ -35,46 +35,46 @@ async function givenToken({ id: userId, sessionId }: Person, scopes: readonly st
 
 describe('whose keys', () => {
   test('somebody else’s key is unknown, to read, rotate and revoke', async () => {
-    const [one, two] = await Promise.all([world.newUser(), world.newUser()]);
-    const { id } = await world.makeKey({ bearer: one.bearer });
+    const [one, two] = await Promise.all([harness.newUser(), harness.newUser()]);
+    const { id } = await harness.makeKey({ bearer: one.bearer });
     const tries = await Promise.all([
-      world.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: two.bearer, json: {} }),
-      world.call('DELETE', `/v1/api-keys/${id}`, { bearer: two.bearer }),
+      harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: two.bearer, json: {} }),
+      harness.call('DELETE', `/v1/api-keys/${id}`, { bearer: two.bearer }),
     ]);
     for (const answer of tries) expect(answer).toMatchObject({ status: 404, body: { code: 'api_key_unknown' } });
-    expect(await world.own(two)).toEqual([]);
-    expect((await world.own(one))[0]?.state).toBe('live');
+    expect(await harness.own(two)).toEqual([]);
+    expect((await harness.own(one))[0]?.state).toBe('live');
   });
 
   test('a token given to another client makes, lists, rotates and ends no keys of its user', async () => {
-    const user = await world.newUser('operator');
-    const { id, secret } = await world.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
+    const user = await harness.newUser('operator');
+    const { id, secret } = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     const bearer = await givenToken(user, ['openid', 'keys:read']);
-    expect((await world.listWith(bearer)).status).toBe(200);
+    expect((await harness.listWith(bearer)).status).toBe(200);
     for (const [method, path, json] of [
       ['POST', '/v1/api-keys', { name: 'lasting', permissions: ['keys:read'] }],
       ['GET', '/v1/api-keys', undefined],
       ['POST', `/v1/api-keys/${id}/rotate`, {}],
       ['DELETE', `/v1/api-keys/${id}`, undefined],
     ] as const) {
-      const answer = await world.call(method, path, json === undefined ? { bearer } : { bearer, json });
+      const answer = await harness.call(method, path, json === undefined ? { bearer } : { bearer, json });
       expect(answer, `${method} ${path}`).toMatchObject({ status: 403, body: { code: 'permission_missing' } });
     }
-    expect(await world.own(user)).toHaveLength(1);
-    expect((await world.listWith(secret)).status).toBe(200);
+    expect(await harness.own(user)).toHaveLength(1);
+    expect((await harness.listWith(secret)).status).toBe(200);
   });
 
   test('nobody rotates a key that may do more than they may by now, neither its user nor its client', async () => {
-    const user = await world.newUser('operator');
-    const ofUser = await world.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
-    await world.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofUser.id]);
-    const ofClient = await world.makeKey({ basic: world.reader }, { permissions: ['keys:read'] });
-    await world.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofClient.id]);
+    const user = await harness.newUser('operator');
+    const ofUser = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
+    await harness.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofUser.id]);
+    const ofClient = await harness.makeKey({ basic: harness.reader }, { permissions: ['keys:read'] });
+    await harness.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofClient.id]);
     for (const [{ id }, by] of [
       [ofUser, { bearer: user.bearer }],
-      [ofClient, { basic: world.reader }],
+      [ofClient, { basic: harness.reader }],
     ] as const) {
-      const answer = await world.call('POST', `/v1/api-keys/${id}/rotate`, { ...by, json: {} });
+      const answer = await harness.call('POST', `/v1/api-keys/${id}/rotate`, { ...by, json: {} });
       expect(answer).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
       expect(answer.body.detail).toBe('You do not have keys:manage.');
     }
@@ -86,96 +86,100 @@ describe('whose keys', () => {
       'DELETE FROM sessions WHERE "userId" = $1',
       'UPDATE refresh_families SET revoked_at = now() WHERE user_id = $1',
     ]) {
-      const user = await world.newUser();
-      const made = await overtaken(world.api.stores.pools.main, user.id, end, () =>
-        world.call('POST', '/v1/api-keys', { bearer: user.bearer, json: { name: 'outlives it' } }),
+      const user = await harness.newUser();
+      const made = await overtaken(harness.api.stores.pools.main, user.id, end, () =>
+        harness.call('POST', '/v1/api-keys', { bearer: user.bearer, json: { name: 'outlives it' } }),
       );
       expect([end, made.status, made.body.code]).toEqual([end, 401, 'unauthenticated']);
-      expect(await world.rows('SELECT 1 FROM api_keys WHERE user_id = $1', [user.id])).toEqual([]);
+      expect(await harness.rows('SELECT 1 FROM api_keys WHERE user_id = $1', [user.id])).toEqual([]);
     }
   });
 
   test('and it gives no key a new secret', async () => {
     for (const end of ['SELECT user_every_login_end($1)', 'DELETE FROM sessions WHERE "userId" = $1']) {
-      const user = await world.newUser();
-      const { id } = await world.makeKey({ bearer: user.bearer });
-      const before = await world.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id]);
-      const turned = await overtaken(world.api.stores.pools.main, user.id, end, () =>
-        world.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: user.bearer, json: {} }),
+      const user = await harness.newUser();
+      const { id } = await harness.makeKey({ bearer: user.bearer });
+      const before = await harness.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id]);
+      const turned = await overtaken(harness.api.stores.pools.main, user.id, end, () =>
+        harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: user.bearer, json: {} }),
       );
       expect([end, turned.status, turned.body.code]).toEqual([end, 401, 'unauthenticated']);
-      expect(await world.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id])).toEqual(before);
+      expect(await harness.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id])).toEqual(before);
     }
   });
 
   test('a client that is cut off while it makes a key makes none', async () => {
-    const client = await world.newClient([]);
+    const client = await harness.newClient([]);
     const cutOff = 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1';
-    const made = await overtaken(world.api.stores.pools.main, client.client_id, cutOff, () =>
-      world.call('POST', '/v1/api-keys', { basic: client, json: { name: 'outlives it' } }),
+    const made = await overtaken(harness.api.stores.pools.main, client.client_id, cutOff, () =>
+      harness.call('POST', '/v1/api-keys', { basic: client, json: { name: 'outlives it' } }),
     );
     expect([made.status, made.body.code]).toEqual([401, 'unauthenticated']);
-    expect(await world.rows('SELECT 1 FROM api_keys WHERE client_id = $1', [client.client_id])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM api_keys WHERE client_id = $1', [client.client_id])).toEqual([]);
   });
 
   test('administrators see everybody’s and revoke with a reason that is recorded', async () => {
-    const user = await world.newUser();
-    const { id } = await world.makeKey({ bearer: user.bearer });
-    expect((await world.call('GET', '/v1/admin/api-keys', { bearer: user.bearer })).status).toBe(403);
+    const user = await harness.newUser();
+    const { id } = await harness.makeKey({ bearer: user.bearer });
+    expect((await harness.call('GET', '/v1/admin/api-keys', { bearer: user.bearer })).status).toBe(403);
     for (const owner of ['user_id', 'client_id'])
       expect(
-        (await world.call('GET', `/v1/admin/api-keys?${owner}=%00`, { bearer: world.admin.bearer })).body.code,
+        (await harness.call('GET', `/v1/admin/api-keys?${owner}=%00`, { bearer: harness.admin.bearer })).body.code,
         'no text of Postgres',
       ).toBe('request_invalid');
-    const { body } = await world.call('GET', `/v1/admin/api-keys?user_id=${user.id}&limit=1`, {
-      bearer: world.admin.bearer,
+    const { body } = await harness.call('GET', `/v1/admin/api-keys?user_id=${user.id}&limit=1`, {
+      bearer: harness.admin.bearer,
     });
     expect(body.api_keys.map((key: Json) => key.api_key_id)).toEqual([id]);
     const revoke = (key: string) =>
-      world.call('POST', `/v1/admin/api-keys/${key}/revoke`, {
-        bearer: world.admin.bearer,
+      harness.call('POST', `/v1/admin/api-keys/${key}/revoke`, {
+        bearer: harness.admin.bearer,
         json: { reason: 'found on a page' },
       });
     expect((await revoke(id)).body.api_key).toMatchObject({ state: 'revoked', revoke_reason: 'found on a page' });
     expect((await revoke('00000000-0000-7000-8000-000000000000')).status).toBe(404);
-    const [event] = await world.rows(
+    const [event] = await harness.rows(
       `SELECT actor_id, detail FROM audit_outbox WHERE type = 'api_key.revoked' AND target_id = $1`,
       [id],
     );
-    expect(event).toMatchObject({ actor_id: world.admin.id, detail: { reason: 'found on a page', user_id: user.id } });
+    expect(event).toMatchObject({
+      actor_id: harness.admin.id,
+      detail: { reason: 'found on a page', user_id: user.id },
+    });
   });
 
   test('a list goes on where it ended, and an owner has at most fifty live keys', async () => {
-    const client = await world.newClient([]);
-    await world.rows(
+    const client = await harness.newClient([]);
+    await harness.rows(
       `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
        SELECT gen_random_uuid(), n::text, 'client', $1, 0, '{}', sha256(n::text::bytea), 1, 60, now() + interval '1 hour' FROM generate_series(1, 50) n`,
       [client.client_id],
     );
-    const first = await world.call('GET', '/v1/api-keys?limit=30', { basic: client });
-    const second = await world.call('GET', `/v1/api-keys?limit=30&cursor=${first.body.next}`, { basic: client });
+    const first = await harness.call('GET', '/v1/api-keys?limit=30', { basic: client });
+    const second = await harness.call('GET', `/v1/api-keys?limit=30&cursor=${first.body.next}`, { basic: client });
     const ids = [...first.body.api_keys, ...second.body.api_keys].map((key: Json) => key.api_key_id);
     expect([new Set(ids).size, second.body.next]).toEqual([50, null]);
     expect(
-      (await world.call('GET', '/v1/admin/api-keys?limit=2', { bearer: world.admin.bearer })).body.next,
+      (await harness.call('GET', '/v1/admin/api-keys?limit=2', { bearer: harness.admin.bearer })).body.next,
     ).not.toBeNull();
-    expect((await world.call('GET', '/v1/api-keys?cursor=eA', { basic: client })).body.code).toBe('cursor_invalid');
-    const more = await world.call('POST', '/v1/api-keys', { basic: client, json: { name: 'more' } });
+    expect((await harness.call('GET', '/v1/api-keys?cursor=eA', { basic: client })).body.code).toBe('cursor_invalid');
+    const more = await harness.call('POST', '/v1/api-keys', { basic: client, json: { name: 'more' } });
     expect(more).toMatchObject({ status: 409, body: { code: 'api_key_too_many' } });
   });
 
   test('keys that end at once count for a day: nobody makes rows without end', async () => {
-    const client = await world.newClient([]);
-    await world.rows(
+    const client = await harness.newClient([]);
+    await harness.rows(
       `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute,
          lifetime_seconds, created_at, expires_at, revoked_at)
        SELECT gen_random_uuid(), n::text, 'client', $1, 0, '{}', sha256(n::text::bytea), 1, 60, now() - n * interval '28 minutes',
          now() - interval '1 second', CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(1, 50) n`,
       [client.client_id],
     );
-    const more = (): Promise<Received> => world.call('POST', '/v1/api-keys', { basic: client, json: { name: 'more' } });
+    const more = (): Promise<Received> =>
+      harness.call('POST', '/v1/api-keys', { basic: client, json: { name: 'more' } });
     expect(await more()).toMatchObject({ status: 409, body: { code: 'api_key_too_many' } });
-    await world.rows(
+    await harness.rows(
       `UPDATE api_keys SET created_at = now() - interval '25 hours' WHERE client_id = $1 AND name = '50'`,
       [client.client_id],
     );

@@ -2,24 +2,24 @@ import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'no
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import type { Sent } from '../../platform/testing/http-client.ts';
-import { type ApiKeyWorld, openApiKeyWorld } from '../../platform/testing/worlds/api-key-world.ts';
+import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
-let world: ApiKeyWorld;
+let harness: ApiKeyHarness;
 let other: ApiCopy;
 beforeAll(async () => {
-  world = await openApiKeyWorld();
-  other = await world.startCopy({ hashes: false });
+  harness = await openApiKeyHarness();
+  other = await harness.startCopy({ hashes: false });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('using a key', () => {
   test('has a limit of its own, said in headers', async () => {
-    const { secret } = await world.makeKey(
-      { bearer: world.admin.bearer },
+    const { secret } = await harness.makeKey(
+      { bearer: harness.admin.bearer },
       { permissions: ['keys:read'], requests_per_minute: 2 },
     );
-    const limited = await world.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'default' } });
-    const ask = () => world.listWith(secret, limited);
+    const limited = await harness.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'default' } });
+    const ask = () => harness.listWith(secret, limited);
     const answers = [await ask(), await ask(), await ask()];
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
     expect(answers[0]?.headers.get('ratelimit-policy')).toContain('"api-key";q=2;w=60');
@@ -27,12 +27,12 @@ describe('using a key', () => {
   });
 
   test('is remembered for the list, by no write of the request', async () => {
-    const user = await world.newUser('operator');
-    const { id, secret } = await world.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
-    for (let count = 0; count < 3; count += 1) expect((await world.listWith(secret)).status).toBe(200);
-    expect((await world.own(user))[0]).toMatchObject({ uses: 0, last_used_at: null });
-    await world.api.ports.apiKeyUses.flush();
-    const [view] = await world.own(user);
+    const user = await harness.newUser('operator');
+    const { id, secret } = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
+    for (let count = 0; count < 3; count += 1) expect((await harness.listWith(secret)).status).toBe(200);
+    expect((await harness.own(user))[0]).toMatchObject({ uses: 0, last_used_at: null });
+    await harness.api.ports.apiKeyUses.flush();
+    const [view] = await harness.own(user);
     expect(view).toMatchObject({ api_key_id: id, uses: 3 });
     expect(Date.parse(view.last_used_at)).toBeGreaterThan(Date.now() - 600_000);
   });
@@ -79,25 +79,29 @@ describe('signed requests (RFC 9421)', () => {
     async (name) => {
       const { publicKey, privateKey } = pairs[name];
       const { kty, crv, x, y } = publicKey.export({ format: 'jwk' });
-      const { id, secret } = await world.makeKey(
-        { bearer: world.admin.bearer },
+      const { id, secret } = await harness.makeKey(
+        { bearer: harness.admin.bearer },
         { permissions: ['keys:read', 'tokens:read'], public_key: { kty, crv, x, ...(y === undefined ? {} : { y }) } },
       );
-      expect((await world.listWith(secret)).body.code).toBe('api_key_signature_invalid');
+      expect((await harness.listWith(secret)).body.code).toBe('api_key_signature_invalid');
       const request = signed(privateKey, id, 'GET', '/v1/keys');
-      expect((await world.call('GET', '/v1/keys', { ...request, bearer: secret })).status).toBe(200);
-      expect((await world.call('GET', '/v1/keys', { ...request, bearer: secret, copy: other })).status).toBe(401);
+      expect((await harness.call('GET', '/v1/keys', { ...request, bearer: secret })).status).toBe(200);
+      expect((await harness.call('GET', '/v1/keys', { ...request, bearer: secret, copy: other })).status).toBe(401);
       expect(
-        (await world.call('GET', '/v1/tokens/stats', { ...signed(privateKey, id, 'GET', '/v1/keys'), bearer: secret }))
-          .status,
+        (
+          await harness.call('GET', '/v1/tokens/stats', {
+            ...signed(privateKey, id, 'GET', '/v1/keys'),
+            bearer: secret,
+          })
+        ).status,
       ).toBe(401);
       const path = '/v1/tokens/validate-batch';
       const withBody = signed(privateKey, id, 'POST', path, { token_ids: ['00000000-0000-7000-8000-000000000000'] });
-      expect((await world.call('POST', path, { ...withBody, bearer: secret })).status).not.toBe(401);
+      expect((await harness.call('POST', path, { ...withBody, bearer: secret })).status).not.toBe(401);
       const once = signed(privateKey, id, 'GET', '/v1/keys');
       const racing = await Promise.all(
         Array.from({ length: 8 }, (_, at) =>
-          world.call('GET', '/v1/keys', { ...once, bearer: secret, copy: at % 2 ? world.api : other }),
+          harness.call('GET', '/v1/keys', { ...once, bearer: secret, copy: at % 2 ? harness.api : other }),
         ),
       );
       expect(racing.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -106,8 +110,8 @@ describe('signed requests (RFC 9421)', () => {
 
   test('a public key that is none is refused', async () => {
     const point = randomBytes(32).toString('base64url');
-    const answer = await world.call('POST', '/v1/api-keys', {
-      bearer: world.admin.bearer,
+    const answer = await harness.call('POST', '/v1/api-keys', {
+      bearer: harness.admin.bearer,
       json: { name: 'bad', public_key: { kty: 'EC', crv: 'P-256', x: point, y: point } },
     });
     expect(answer).toMatchObject({ status: 400, body: { code: 'api_key_public_key_invalid' } });

@@ -3,31 +3,31 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyDirectory } from '../../domain/api-keys/api-key-directory.ts';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
 import type { Person } from '../../platform/testing/flows/people.ts';
-import { type ApiKeyWorld, openApiKeyWorld } from '../../platform/testing/worlds/api-key-world.ts';
+import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
-let world: ApiKeyWorld;
+let harness: ApiKeyHarness;
 let other: ApiCopy;
 beforeAll(async () => {
-  world = await openApiKeyWorld();
-  other = await world.startCopy({ hashes: false });
+  harness = await openApiKeyHarness();
+  other = await harness.startCopy({ hashes: false });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('a key', () => {
   test('speaks for its owner with its own permissions alone, by Bearer and by X-API-Key', async () => {
-    const { secret } = await world.makeKey({ bearer: world.admin.bearer }, { permissions: ['keys:read'] });
+    const { secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
     expect(secret).toMatch(/^sp_ak_[0-9a-f]{32}_[0-9A-Za-z]{49}$/);
-    expect((await world.listWith(secret)).status).toBe(200);
-    expect((await world.call('GET', '/v1/keys', { headers: { 'x-api-key': secret } })).status).toBe(200);
+    expect((await harness.listWith(secret)).status).toBe(200);
+    expect((await harness.call('GET', '/v1/keys', { headers: { 'x-api-key': secret } })).status).toBe(200);
     // The owner may; the key may not.
-    const refused = await world.call('GET', '/v1/tokens/stats', { bearer: secret });
+    const refused = await harness.call('GET', '/v1/tokens/stats', { bearer: secret });
     expect(refused).toMatchObject({ status: 403, body: { code: 'permission_missing' } });
   });
 
   test('is shown once: neither lists, rows, events nor the log hold its secret', async () => {
-    const user = await world.newUser();
-    const { id, secret } = await world.makeKey({ bearer: user.bearer });
-    const [view] = await world.own(user);
+    const user = await harness.newUser();
+    const { id, secret } = await harness.makeKey({ bearer: user.bearer });
+    const [view] = await harness.own(user);
     expect(view).toMatchObject({
       api_key_id: id,
       state: 'live',
@@ -36,120 +36,129 @@ describe('a key', () => {
     });
     const held = [
       view,
-      await world.rows('SELECT to_jsonb(k) AS row FROM api_keys k'),
-      await world.rows('SELECT to_jsonb(a) AS row FROM audit_outbox a'),
+      await harness.rows('SELECT to_jsonb(k) AS row FROM api_keys k'),
+      await harness.rows('SELECT to_jsonb(a) AS row FROM audit_outbox a'),
     ];
     expect(JSON.stringify(held)).not.toContain(secret.slice(-49, -6));
-    const events = await world.rows('SELECT type, actor_id, detail FROM audit_outbox WHERE target_id = $1', [id]);
+    const events = await harness.rows('SELECT type, actor_id, detail FROM audit_outbox WHERE target_id = $1', [id]);
     expect(events).toEqual([
       { type: 'api_key.created', actor_id: user.id, detail: { user_id: user.id, permissions: [], signed: false } },
     ]);
   });
 
   test('may not do more than its maker, makes, rotates and revokes no keys itself, and sees nothing of the account', async () => {
-    const user = await world.newUser();
-    const greedy = await world.call('POST', '/v1/api-keys', {
+    const user = await harness.newUser();
+    const greedy = await harness.call('POST', '/v1/api-keys', {
       bearer: user.bearer,
       json: { name: 'greedy', permissions: ['keys:read'] },
     });
     expect(greedy).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
-    const { id, secret } = await world.makeKey({ bearer: user.bearer });
+    const { id, secret } = await harness.makeKey({ bearer: user.bearer });
     const tries = await Promise.all([
-      world.call('POST', '/v1/api-keys', { bearer: secret, json: { name: 'child' } }),
-      world.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: secret, json: {} }),
-      world.call('DELETE', `/v1/api-keys/${id}`, { bearer: secret }),
+      harness.call('POST', '/v1/api-keys', { bearer: secret, json: { name: 'child' } }),
+      harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: secret, json: {} }),
+      harness.call('DELETE', `/v1/api-keys/${id}`, { bearer: secret }),
     ]);
     expect(tries.map(({ status, body }) => [status, body.code])).toEqual(Array(3).fill([403, 'api_key_not_accepted']));
     for (const account of ['/v1/api-keys', '/api/auth/user', '/v1/sessions', '/api/auth/passkeys'])
-      expect(await world.call('GET', account, { bearer: secret }), account).toMatchObject({
+      expect(await harness.call('GET', account, { bearer: secret }), account).toMatchObject({
         status: 403,
         body: { code: 'permission_missing' },
       });
   });
 
   test('of a client holds the rights of that client', async () => {
-    const { secret } = await world.makeKey({ basic: world.reader }, { permissions: ['keys:read'] });
-    expect((await world.listWith(secret)).status).toBe(200);
-    expect((await world.call('GET', '/v1/tokens/stats', { bearer: secret })).status).toBe(403);
-    const shrunk = await world.newClient(['keys:read']);
-    const key = await world.makeKey({ basic: shrunk }, { permissions: ['keys:read'] });
-    await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [shrunk.client_id]);
-    await expect.poll(async () => (await world.listWith(key.secret, other)).status).toBe(401);
+    const { secret } = await harness.makeKey({ basic: harness.reader }, { permissions: ['keys:read'] });
+    expect((await harness.listWith(secret)).status).toBe(200);
+    expect((await harness.call('GET', '/v1/tokens/stats', { bearer: secret })).status).toBe(403);
+    const shrunk = await harness.newClient(['keys:read']);
+    const key = await harness.makeKey({ basic: shrunk }, { permissions: ['keys:read'] });
+    await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [shrunk.client_id]);
+    await expect.poll(async () => (await harness.listWith(key.secret, other)).status).toBe(401);
   });
 
   test('is one key for a retry with the same Idempotency-Key', async () => {
     const headers = { 'idempotency-key': randomBytes(8).toString('hex') };
     const make = () =>
-      world.call('POST', '/v1/api-keys', { bearer: world.admin.bearer, json: { name: 'once' }, headers });
+      harness.call('POST', '/v1/api-keys', { bearer: harness.admin.bearer, json: { name: 'once' }, headers });
     const [first, second] = [await make(), await make()];
     expect(second.body).toEqual(first.body);
-    expect((await world.own(world.admin)).filter(({ name }) => name === 'once')).toHaveLength(1);
+    expect((await harness.own(harness.admin)).filter(({ name }) => name === 'once')).toHaveLength(1);
   });
 
   test.each([
     ['nonsense', 'sp_ak_x'],
     ['a wrong checksum', `sp_ak_${'0'.repeat(32)}_${'A'.repeat(49)}`],
   ])('%s is refused as no credential', async (_name, secret) => {
-    expect((await world.listWith(secret)).body.code).toBe('unauthenticated');
-    expect((await world.call('GET', '/v1/keys', { headers: { 'x-api-key': secret } })).status).toBe(401);
+    expect((await harness.listWith(secret)).body.code).toBe('unauthenticated');
+    expect((await harness.call('GET', '/v1/keys', { headers: { 'x-api-key': secret } })).status).toBe(401);
   });
 
   test('two credentials at once are none; a token is no key', async () => {
-    const { secret } = await world.makeKey({ bearer: world.admin.bearer }, { permissions: ['keys:read'] });
-    const both = await world.call('GET', '/v1/keys', { bearer: world.admin.bearer, headers: { 'x-api-key': secret } });
+    const { secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
+    const both = await harness.call('GET', '/v1/keys', {
+      bearer: harness.admin.bearer,
+      headers: { 'x-api-key': secret },
+    });
     expect(both.status).toBe(401);
-    expect((await world.call('GET', '/v1/keys', { headers: { 'x-api-key': world.admin.bearer } })).status).toBe(401);
+    expect((await harness.call('GET', '/v1/keys', { headers: { 'x-api-key': harness.admin.bearer } })).status).toBe(
+      401,
+    );
   });
 });
 
 describe('the end of a key', () => {
   test('revoked, it is refused here before the answer and on every copy soon', async () => {
-    const { id, secret } = await world.makeKey({ bearer: world.admin.bearer }, { permissions: ['keys:read'] });
-    await expect.poll(async () => (await world.listWith(secret, other)).status).toBe(200);
-    expect((await world.call('DELETE', `/v1/api-keys/${id}`, { bearer: world.admin.bearer })).status).toBe(204);
-    expect((await world.listWith(secret)).status).toBe(401);
-    await expect.poll(async () => (await world.listWith(secret, other)).status).toBe(401);
-    expect((await world.call('DELETE', `/v1/api-keys/${id}`, { bearer: world.admin.bearer })).status).toBe(204);
+    const { id, secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
+    await expect.poll(async () => (await harness.listWith(secret, other)).status).toBe(200);
+    expect((await harness.call('DELETE', `/v1/api-keys/${id}`, { bearer: harness.admin.bearer })).status).toBe(204);
+    expect((await harness.listWith(secret)).status).toBe(401);
+    await expect.poll(async () => (await harness.listWith(secret, other)).status).toBe(401);
+    expect((await harness.call('DELETE', `/v1/api-keys/${id}`, { bearer: harness.admin.bearer })).status).toBe(204);
     expect(
-      (await world.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: world.admin.bearer, json: {} })).body.code,
+      (await harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: harness.admin.bearer, json: {} })).body.code,
     ).toBe('api_key_over');
   });
 
   test('rotated, the old secret is good for the overlap, the one before it not at all', async () => {
-    const { id, secret } = await world.makeKey({ bearer: world.admin.bearer }, { permissions: ['keys:read'] });
+    const { id, secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
     const rotate = async (json: object): Promise<string> =>
-      (await world.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: world.admin.bearer, json })).body.secret;
+      (await harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: harness.admin.bearer, json })).body.secret;
     const second = await rotate({});
-    expect(await Promise.all([secret, second].map(async (text) => (await world.listWith(text)).status))).toEqual([
+    expect(await Promise.all([secret, second].map(async (text) => (await harness.listWith(text)).status))).toEqual([
       200, 200,
     ]);
     const third = await rotate({ overlap_seconds: 0 });
     const statuses = await Promise.all(
-      [secret, second, third].map(async (text) => (await world.listWith(text)).status),
+      [secret, second, third].map(async (text) => (await harness.listWith(text)).status),
     );
     expect(statuses).toEqual([401, 401, 200]);
   });
 
   test('a right taken from its owner, a disabled and a deleted owner end it', async () => {
-    const users = await Promise.all([world.newUser('operator'), world.newUser('operator'), world.newUser('operator')]);
+    const users = await Promise.all([
+      harness.newUser('operator'),
+      harness.newUser('operator'),
+      harness.newUser('operator'),
+    ]);
     const secrets = await Promise.all(
-      users.map(async ({ bearer }) => (await world.makeKey({ bearer }, { permissions: ['keys:read'] })).secret),
+      users.map(async ({ bearer }) => (await harness.makeKey({ bearer }, { permissions: ['keys:read'] })).secret),
     );
-    for (const secret of secrets) expect((await world.listWith(secret)).status).toBe(200);
+    for (const secret of secrets) expect((await harness.listWith(secret)).status).toBe(200);
     const [demoted, disabled, deleted] = users as [Person, Person, Person];
-    await world.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [demoted.id]);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await world.rows('DELETE FROM users WHERE id = $1', [deleted.id]);
-    for (const secret of secrets) await expect.poll(async () => (await world.listWith(secret)).status).toBe(401);
-    const over = await world.rows(`SELECT revoke_reason FROM api_keys WHERE revoke_reason = 'owner_deleted'`);
+    await harness.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [demoted.id]);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows('DELETE FROM users WHERE id = $1', [deleted.id]);
+    for (const secret of secrets) await expect.poll(async () => (await harness.listWith(secret)).status).toBe(401);
+    const over = await harness.rows(`SELECT revoke_reason FROM api_keys WHERE revoke_reason = 'owner_deleted'`);
     expect(over).toHaveLength(1);
   });
 
   test('expired, it is refused', async () => {
-    const { id, secret } = await world.makeKey({ bearer: world.admin.bearer }, { permissions: ['keys:read'] });
-    await world.rows(`UPDATE api_keys SET expires_at = now(), owner_changed_at = now() WHERE id = $1`, [id]);
-    await expect.poll(async () => (await world.listWith(secret)).status).toBe(401);
-    expect((await world.own(world.admin)).find((key) => key.api_key_id === id)?.state).toBe('expired');
+    const { id, secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
+    await harness.rows(`UPDATE api_keys SET expires_at = now(), owner_changed_at = now() WHERE id = $1`, [id]);
+    await expect.poll(async () => (await harness.listWith(secret)).status).toBe(401);
+    expect((await harness.own(harness.admin)).find((key) => key.api_key_id === id)?.state).toBe('expired');
   });
 });
 
@@ -157,21 +166,21 @@ describe('memory', () => {
   test('forgets keys that have expired, and reads none that have', async () => {
     const time = { passedMs: 0 };
     const clock = { now: () => Date.now() + time.passedMs, monotonic: () => performance.now() + time.passedMs };
-    const directory = createApiKeyDirectory({ sql: world.api.ports.sql, clock }, 1_000);
-    const client = await world.newClient([]);
+    const directory = createApiKeyDirectory({ sql: harness.api.ports.sql, clock }, 1_000);
+    const client = await harness.newClient([]);
     await directory.load();
     const before = directory.size();
-    for (let count = 0; count < 3; count += 1) await world.makeKey({ basic: client }, { expires_in_seconds: 600 });
-    const { id: longer } = await world.makeKey({ basic: client }, { expires_in_seconds: 86_400 });
+    for (let count = 0; count < 3; count += 1) await harness.makeKey({ basic: client }, { expires_in_seconds: 600 });
+    const { id: longer } = await harness.makeKey({ basic: client }, { expires_in_seconds: 86_400 });
     await directory.load();
     expect(directory.size()).toBe(before + 4);
     time.passedMs = 700_000;
     await directory.load();
     expect(directory.size()).toBe(before + 1);
-    const late = createApiKeyDirectory({ sql: world.api.ports.sql, clock }, 1_000);
+    const late = createApiKeyDirectory({ sql: harness.api.ports.sql, clock }, 1_000);
     await late.load();
     expect(late.size()).toBe(before + 1);
-    await world.call('DELETE', `/v1/api-keys/${longer}`, { basic: client });
+    await harness.call('DELETE', `/v1/api-keys/${longer}`, { basic: client });
     await directory.load();
     expect(directory.size()).toBe(before);
   });

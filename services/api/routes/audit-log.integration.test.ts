@@ -6,30 +6,23 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectProblem, type Json } from '../../platform/testing/http-client.ts';
 import { plainEvent, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
 import { queryRows } from '../../platform/testing/rows.ts';
-import {
-  type AuditWorld,
-  FIRST,
-  FIRST_SIZE,
-  openAuditWorld,
-  SECOND,
-  SECOND_SIZE,
-} from '../../platform/testing/worlds/audit-world.ts';
+import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');
 
-let world: AuditWorld;
+let harness: AuditHarness;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-audit-routes-'));
-  world = await openAuditWorld();
+  harness = await openAuditHarness();
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
 const bytesAt = async (path: string): Promise<{ status: number; bytes: Buffer; headers: Headers }> => {
-  const answer = await fetch(world.api.url + path);
+  const answer = await fetch(harness.api.url + path);
   return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) };
 };
 
@@ -60,10 +53,12 @@ describe('the public log', () => {
     const path = '/v1/audit/log/origins/1/tile/0/001';
     const etag = (await bytesAt(path)).headers.get('etag') as string;
     expect(etag).toMatch(/^"[\w-]{22}"$/);
-    const again = await fetch(world.api.url + path, { headers: { 'if-none-match': `"other", ${etag}` } });
+    const again = await fetch(harness.api.url + path, { headers: { 'if-none-match': `"other", ${etag}` } });
     expect([again.status, again.headers.get('etag'), (await again.arrayBuffer()).byteLength]).toEqual([304, etag, 0]);
     expect(again.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
-    const other = await fetch(`${world.api.url}/v1/audit/log/tile/0/001.p/44`, { headers: { 'if-none-match': etag } });
+    const other = await fetch(`${harness.api.url}/v1/audit/log/tile/0/001.p/44`, {
+      headers: { 'if-none-match': etag },
+    });
     expect(other.status).toBe(200);
     // Reading the log has a limit of its own, and leaves an address all its other requests.
     expect(other.headers.get('ratelimit-policy')).toContain('"log"');
@@ -100,48 +95,48 @@ describe('the public log', () => {
     '0/x999/x999/x999/999',
     "0/000'--",
   ])('tile/%s is not there', async (path) => {
-    expectProblem(await world.get(`/v1/audit/log/tile/${path}`, null), 404, 'audit_tile_unknown');
+    expectProblem(await harness.get(`/v1/audit/log/tile/${path}`, null), 404, 'audit_tile_unknown');
   });
 
   test('an address too long for any tile is refused', async () => {
-    expectProblem(await world.get(`/v1/audit/log/tile/0/${'x000/'.repeat(13)}`, null), 400, 'request_invalid');
+    expectProblem(await harness.get(`/v1/audit/log/tile/0/${'x000/'.repeat(13)}`, null), 400, 'request_invalid');
   });
 
   test('a checkpoint that was not published yet shows no tile of what it covers', async () => {
     const [{ size }] = (await queryRows<{ size: number }>(
-      world.databaseUrl,
+      harness.databaseUrl,
       `SELECT size::int FROM audit_checkpoints WHERE origin = '${SECOND}'`,
     )) as [{ size: number }];
     expect(size).toBe(SECOND_SIZE);
     await queryRows(
-      world.databaseUrl,
+      harness.databaseUrl,
       `UPDATE audit_tiles SET hashes = hashes || sha256('later') WHERE origin = $1 AND level = 0 AND n = 1`,
       [SECOND],
     );
-    expectProblem(await world.get('/v1/audit/log/tile/0/001.p/45', null), 404, 'audit_tile_unknown');
+    expectProblem(await harness.get('/v1/audit/log/tile/0/001.p/45', null), 404, 'audit_tile_unknown');
     expect((await bytesAt('/v1/audit/log/tile/0/001.p/44')).bytes).toHaveLength(44 * 32);
     await queryRows(
-      world.databaseUrl,
+      harness.databaseUrl,
       'UPDATE audit_tiles SET hashes = substr(hashes, 1, 44 * 32) WHERE origin = $1 AND level = 0 AND n = 1',
       [SECOND],
     );
   });
 
   test('a log that was continued stays where it can be read, and says what took its place', async () => {
-    const { body } = await world.get('/v1/audit/log/origins', null);
+    const { body } = await harness.get('/v1/audit/log/origins', null);
     expect(body.origins).toMatchObject([
       { number: 1, origin: FIRST, first_seq: 0, size: FIRST_SIZE, closed_at: expect.any(String), previous: null },
       { number: 2, origin: SECOND, first_seq: FIRST_SIZE, size: SECOND_SIZE, closed_at: null, previous: FIRST },
     ]);
     const [one, two, current] = await Promise.all(
-      ['origins/1/', 'origins/2/', ''].map((prefix) => world.get(`/v1/audit/log/${prefix}checkpoint`, null)),
+      ['origins/1/', 'origins/2/', ''].map((prefix) => harness.get(`/v1/audit/log/${prefix}checkpoint`, null)),
     );
     expect(one?.text.startsWith(`${FIRST}\n${FIRST_SIZE}\n`)).toBe(true);
     expect(current?.text).toBe(two?.text);
     for (const part of ['checkpoint', 'vkey', 'tile/0/000'])
-      expectProblem(await world.get(`/v1/audit/log/origins/3/${part}`, null), 404, 'audit_origin_unknown');
+      expectProblem(await harness.get(`/v1/audit/log/origins/3/${part}`, null), 404, 'audit_origin_unknown');
     for (const number of ['0', 'x', '01', 'current2', '99999999'])
-      expectProblem(await world.get(`/v1/audit/log/origins/${number}/checkpoint`, null), 404, 'audit_origin_unknown');
+      expectProblem(await harness.get(`/v1/audit/log/origins/${number}/checkpoint`, null), 404, 'audit_origin_unknown');
   });
 });
 
@@ -157,7 +152,7 @@ describe('the offline verifier on the running log', () => {
     });
     return new Promise((done) => child.once('close', (code) => done({ code, report: JSON.parse(out) })));
   };
-  const address = (): string => `${world.api.url}/v1/audit/log`;
+  const address = (): string => `${harness.api.url}/v1/audit/log`;
 
   test('finds it whole, the log before it too', async () => {
     const { code, report } = await verify(address(), '--complete');
@@ -166,14 +161,14 @@ describe('the offline verifier on the running log', () => {
       { origin: FIRST, size: FIRST_SIZE, first_seq: 0, checked: { entries: FIRST_SIZE }, faults: [] },
     ]);
     expect(code).toBe(0);
-    const { text } = await world.get('/v1/audit/log/vkey', null);
+    const { text } = await harness.get('/v1/audit/log/vkey', null);
     const pinned = await verify(address(), '--vkey', text.trim());
     expect(pinned.report.logs.map((log: { key: { trust: string } }) => log.key.trust)).toEqual(['pinned', 'pinned']);
   });
 
   /** As somebody with every right on the database would: past the trigger. */
   const tamper = (statement: string): Promise<unknown> =>
-    queryRows(world.databaseUrl, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
+    queryRows(harness.databaseUrl, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
 
   test('names the entry that a superuser edited', async () => {
     const edit = (from: string, to: string): string =>
@@ -206,11 +201,11 @@ describe('the offline verifier on the running log', () => {
   });
 
   test('a log whose tail was cut off, and that is signed again, is shorter than it was seen', async () => {
-    const note = (await world.get('/v1/audit/log/checkpoint', null)).text;
+    const note = (await harness.get('/v1/audit/log/checkpoint', null)).text;
     await tamper(`DELETE FROM audit_checkpoints WHERE origin = '${SECOND}'`);
     const { checkpoint } = await signedHead(SECOND, 280);
     await queryRows(
-      world.databaseUrl,
+      harness.databaseUrl,
       'INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, 280, $2, $3)',
       [SECOND, checkpoint.root, checkpoint.note],
     );
@@ -226,7 +221,7 @@ describe('the offline verifier on the running log', () => {
 async function signedHead(origin: string, size: number): Promise<{ checkpoint: { root: Buffer; note: string } }> {
   // Its first leaf names the log before it.
   const [first] = await queryRows<{ detail: Json }>(
-    world.databaseUrl,
+    harness.databaseUrl,
     'SELECT detail FROM audit_events WHERE seq = $1',
     [FIRST_SIZE],
   );
@@ -241,7 +236,7 @@ async function signedHead(origin: string, size: number): Promise<{ checkpoint: {
   };
   await sealInBulk(
     sql,
-    { signer: await world.logSigner(origin), batches: [size], event },
+    { signer: await harness.logSigner(origin), batches: [size], event },
     { origin, firstSeq: FIRST_SIZE, edge: { size: 0, levels: [] } },
   );
   const [, , root, note] = written.at(-1) as [string, number, Buffer, string];

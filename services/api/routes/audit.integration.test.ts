@@ -4,30 +4,23 @@ import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { expectProblem, send } from '../../platform/testing/http-client.ts';
 import { plainEvent } from '../../platform/testing/made/sealed-log.ts';
 import { queryRows } from '../../platform/testing/rows.ts';
-import {
-  type AuditWorld,
-  FIRST,
-  FIRST_SIZE,
-  openAuditWorld,
-  SECOND,
-  SECOND_SIZE,
-} from '../../platform/testing/worlds/audit-world.ts';
+import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const SIZE = FIRST_SIZE + SECOND_SIZE;
 
-let world: AuditWorld;
+let harness: AuditHarness;
 let other: ClientCredentials;
 beforeAll(async () => {
-  world = await openAuditWorld();
-  other = await world.newClient(['keys:read', 'tokens:read']);
+  harness = await openAuditHarness();
+  other = await harness.newClient(['keys:read', 'tokens:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 async function everyPage(query: string): Promise<{ seq: number; type: string; occurred_at: string }[]> {
   const events = [];
   for (let next: string | null = ''; next !== null; ) {
     const cursor: string = next === '' ? '' : `&cursor=${next}`;
-    const { status, body, text } = await world.get(`/v1/audit/events?limit=100${query}${cursor}`);
+    const { status, body, text } = await harness.get(`/v1/audit/events?limit=100${query}${cursor}`);
     expect(status, text).toBe(200);
     expect(body.events.length).toBeGreaterThan(0);
     events.push(...body.events);
@@ -40,7 +33,7 @@ describe('GET /v1/audit/events', () => {
   test('lists every event once, newest first, page by page', async () => {
     const events = await everyPage('');
     expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: SIZE }, (_, i) => SIZE - 1 - i));
-    const { body } = await world.get('/v1/audit/events');
+    const { body } = await harness.get('/v1/audit/events');
     expect(body.events).toHaveLength(50);
     expect(body.events[0]).toEqual({
       seq: SIZE - 1,
@@ -62,7 +55,7 @@ describe('GET /v1/audit/events', () => {
     // The first of the second log is the event that continues the first.
     expect(events).toHaveLength(SIZE / 3 - 1);
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['user.login']));
-    expect((await world.get('/v1/audit/events?type=no.such_type')).body).toEqual({ events: [], next: null });
+    expect((await harness.get('/v1/audit/events?type=no.such_type')).body).toEqual({ events: [], next: null });
   });
 
   test('by time, both ends inclusive, with or without a type, in any offset', async () => {
@@ -113,13 +106,13 @@ describe('GET /v1/audit/events', () => {
     ['a day that is none', '?to=2026-02-30T00:00:00Z', 'request_invalid'],
     ['an unknown member', '?order=asc', 'request_invalid'],
   ])('%s is refused with its code', async (_, query, code) => {
-    expectProblem(await world.get(`/v1/audit/events${query}`), 400, code);
+    expectProblem(await harness.get(`/v1/audit/events${query}`), 400, code);
   });
 });
 
 describe('GET /v1/audit/events/{seq}', () => {
   test('gives the sealed bytes, the place in its log, and what lies behind the commitments', async () => {
-    const { status, body } = await world.get(`/v1/audit/events/${FIRST_SIZE + 3}`);
+    const { status, body } = await harness.get(`/v1/audit/events/${FIRST_SIZE + 3}`);
     expect(status).toBe(200);
     expect(body).toMatchObject({ seq: FIRST_SIZE + 3, origin: SECOND, index: 3, type: 'user.login' });
     expect(body.personal).toEqual([
@@ -140,7 +133,7 @@ describe('GET /v1/audit/events/{seq}', () => {
       [FIRST_SIZE - 1, FIRST, FIRST_SIZE - 1],
       [FIRST_SIZE, SECOND, 0],
     ] as const) {
-      const { status, text, headers } = await world.get(`/v1/audit/events/${seq}/proof`);
+      const { status, text, headers } = await harness.get(`/v1/audit/events/${seq}/proof`);
       expect(status).toBe(200);
       expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
       expect(text).toMatch(/^c2sp\.org\/tlog-proof@v1\nindex (\d+)\n([A-Za-z0-9+/]{43}=\n)*\n/);
@@ -158,8 +151,8 @@ describe('GET /v1/audit/events/{seq}', () => {
     ['a number in another spelling', '/007', 404, 'audit_event_unknown'],
     ['what is too long for any number', `/${'9'.repeat(33)}`, 400, 'request_invalid'],
   ])('%s is refused, proof and all', async (_, seq, status, code) => {
-    expectProblem(await world.get(`/v1/audit/events${seq}`), status, code);
-    expectProblem(await world.get(`/v1/audit/events${seq}/proof`), status, code);
+    expectProblem(await harness.get(`/v1/audit/events${seq}`), status, code);
+    expectProblem(await harness.get(`/v1/audit/events${seq}/proof`), status, code);
   });
 });
 
@@ -178,39 +171,39 @@ describe('who may read', () => {
 
   test('events take audit:read; the log is for everybody', async () => {
     for (const path of PRIVATE) {
-      expect((await world.get(path)).status, path).toBe(200);
-      expectProblem(await world.get(path, null), 401, 'unauthenticated');
-      expectProblem(await world.get(path, other), 403, 'permission_missing');
-      expectProblem(await send(world.api.url, 'GET', path, { bearer: 'nonsense' }), 401, 'unauthenticated');
-      expectProblem(await send(world.api.url, 'POST', path, { basic: world.auditor }), 405, 'method_not_allowed');
+      expect((await harness.get(path)).status, path).toBe(200);
+      expectProblem(await harness.get(path, null), 401, 'unauthenticated');
+      expectProblem(await harness.get(path, other), 403, 'permission_missing');
+      expectProblem(await send(harness.api.url, 'GET', path, { bearer: 'nonsense' }), 401, 'unauthenticated');
+      expectProblem(await send(harness.api.url, 'POST', path, { basic: harness.auditor }), 405, 'method_not_allowed');
     }
     for (const path of PUBLIC) {
-      expect((await world.get(path, null)).status, path).toBe(200);
-      expect((await send(world.api.url, 'HEAD', path)).status, path).toBe(200);
-      expectProblem(await send(world.api.url, 'POST', path), 405, 'method_not_allowed');
+      expect((await harness.get(path, null)).status, path).toBe(200);
+      expect((await send(harness.api.url, 'HEAD', path)).status, path).toBe(200);
+      expectProblem(await send(harness.api.url, 'POST', path), 405, 'method_not_allowed');
     }
   });
 
   test('auditors and administrators hold it, a person without a role does not', async () => {
-    const person = await signUp({ api: world.api.url });
+    const person = await signUp({ api: harness.api.url });
     for (const [role, status] of [
       [null, 403],
       ['auditor', 200],
       ['admin', 200],
     ] as const) {
-      await queryRows(world.databaseUrl, 'DELETE FROM user_roles WHERE user_id = $1', [person.id]);
-      if (role) await queryRows(world.databaseUrl, 'INSERT INTO user_roles VALUES ($1, $2)', [person.id, role]);
-      await world.api.ports.access.load();
-      const { tokens, cookie } = await signIn({ api: world.api.url }, person);
+      await queryRows(harness.databaseUrl, 'DELETE FROM user_roles WHERE user_id = $1', [person.id]);
+      if (role) await queryRows(harness.databaseUrl, 'INSERT INTO user_roles VALUES ($1, $2)', [person.id, role]);
+      await harness.api.ports.access.load();
+      const { tokens, cookie } = await signIn({ api: harness.api.url }, person);
       for (const path of PRIVATE) {
         expect(
-          (await send(world.api.url, 'GET', path, { bearer: tokens.access_token })).status,
+          (await send(harness.api.url, 'GET', path, { bearer: tokens.access_token })).status,
           `${role} ${path}`,
         ).toBe(status);
-        expect((await send(world.api.url, 'GET', path, { cookie })).status, `${role} ${path}`).toBe(status);
+        expect((await send(harness.api.url, 'GET', path, { cookie })).status, `${role} ${path}`).toBe(status);
       }
       if (role === 'auditor')
-        expect((await send(world.api.url, 'GET', '/v1/keys', { bearer: tokens.access_token })).status).toBe(403);
+        expect((await send(harness.api.url, 'GET', '/v1/keys', { bearer: tokens.access_token })).status).toBe(403);
     }
   });
 });

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { events, type FeedWorld, openFeedWorld } from '../../platform/testing/worlds/feed-world.ts';
+import { events, type FeedHarness, openFeedHarness } from './revocations-harness.ts';
 
-let world: FeedWorld;
+let harness: FeedHarness;
 beforeAll(async () => {
-  world = await openFeedWorld();
+  harness = await openFeedHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('health', () => {
   test('lives and is ready without a credential; a draining copy is not ready and still lives', async () => {
-    await expect.poll(() => world.copy.redis.isReady()).toBe(true);
-    expect(await (await fetch(`${world.url}/healthz`)).json()).toEqual({ status: 'ok' });
-    const ready = await fetch(`${world.url}/readyz`);
+    await expect.poll(() => harness.copy.redis.isReady()).toBe(true);
+    expect(await (await fetch(`${harness.url}/healthz`)).json()).toEqual({ status: 'ok' });
+    const ready = await fetch(`${harness.url}/readyz`);
     expect([ready.status, await ready.json()]).toEqual([
       200,
       {
@@ -24,8 +24,8 @@ describe('health', () => {
         redis: 'ok',
       },
     ]);
-    world.setDraining(true);
-    const draining = await fetch(`${world.url}/readyz`);
+    harness.setDraining(true);
+    const draining = await fetch(`${harness.url}/readyz`);
     expect(draining.status).toBe(503);
     expect(await draining.json()).toMatchObject({
       status: 'not_ready',
@@ -35,21 +35,21 @@ describe('health', () => {
       retryable: true,
       trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
     });
-    expect((await fetch(`${world.url}/healthz`)).status).toBe(200);
-    world.setDraining(false);
+    expect((await fetch(`${harness.url}/healthz`)).status).toBe(200);
+    harness.setDraining(false);
   });
 
   test('a rewound database and a stopped poll are told apart, in feed, stream and readiness', async () => {
-    const stream = events(await world.get('/v1/revocations/stream'));
+    const stream = events(await harness.get('/v1/revocations/stream'));
     await stream.next();
-    await world.copy.poll.close();
-    world.copy.revocations.setRewound(true);
+    await harness.copy.poll.close();
+    harness.copy.revocations.setRewound(true);
     const [rewoundFeed, rewoundStream, rewoundReady] = await Promise.all([
-      world.get('/v1/revocations'),
-      world.get('/v1/revocations/stream'),
-      fetch(`${world.url}/readyz`),
+      harness.get('/v1/revocations'),
+      harness.get('/v1/revocations/stream'),
+      fetch(`${harness.url}/readyz`),
     ]);
-    world.copy.revocations.setRewound(false);
+    harness.copy.revocations.setRewound(false);
     for (const response of [rewoundFeed, rewoundStream]) {
       expect(response.status).toBe(503);
       expect(await response.json()).toMatchObject({
@@ -58,17 +58,17 @@ describe('health', () => {
       });
     }
     expect(await rewoundReady.json()).toMatchObject({ components: { revocations: 'rewound', postgres: 'ok' } });
-    await expect.poll(() => world.copy.revocations.refusal(), { timeout: 30_000 }).toBe('revocation_state_stale');
-    const stale = await world.get('/v1/revocations');
+    await expect.poll(() => harness.copy.revocations.refusal(), { timeout: 30_000 }).toBe('revocation_state_stale');
+    const stale = await harness.get('/v1/revocations');
     expect([stale.status, stale.headers.get('retry-after')]).toEqual([503, '1']);
     expect(await stale.json()).toMatchObject({ code: 'revocation_state_stale' });
-    const notReady = await fetch(`${world.url}/readyz`);
+    const notReady = await fetch(`${harness.url}/readyz`);
     expect(notReady.status).toBe(503);
     expect(await notReady.json()).toMatchObject({ components: { revocations: 'stale', postgres: 'unreachable' } });
     // The drain ends what is open, cleanly, and opens no more.
-    world.streams.close();
+    harness.streams.close();
     let end = await stream.next();
     while (!end.done) end = await stream.next();
-    expect((await world.get('/v1/revocations/stream')).status).toBe(503);
+    expect((await harness.get('/v1/revocations/stream')).status).toBe(503);
   });
 });

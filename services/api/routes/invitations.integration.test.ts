@@ -6,30 +6,30 @@ import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '../../platform/testing/flows/flows.ts';
 import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
-import { type AccountWorld, at, openAccountWorld } from '../../platform/testing/worlds/account-world.ts';
+import { type AccountHarness, at, openAccountHarness } from './accounts-harness.ts';
 
-let world: AccountWorld;
+let harness: AccountHarness;
 beforeAll(async () => {
-  world = await openAccountWorld();
+  harness = await openAccountHarness();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 describe('an account that an administrator makes', () => {
   let admin: Person;
   beforeAll(async () => {
-    admin = await newPerson(world.open, ['admin']);
+    admin = await newPerson(harness.open, ['admin']);
   });
   const reason = 'joins the team';
   const act = (path: string, json: object, bearer = admin.bearer): Promise<Received> =>
-    send(world.open.url, 'POST', path, { json, bearer });
+    send(harness.open.url, 'POST', path, { json, bearer });
   const invite = (members: object, bearer?: string): Promise<Received> =>
     act('/v1/admin/users', { reason, ...members }, bearer);
   const accept = (token: string, new_password = newPassword()): Promise<Received> =>
-    world.post('accept-invitation', { token, new_password });
+    harness.post('accept-invitation', { token, new_password });
   const imported = (password: string): string =>
     `$pbkdf2-sha256$1000$c2FsdHNhbHQ$${pbkdf2Sync(password, 'saltsalt', 1_000, 32, 'sha256').toString('base64').replaceAll('+', '.').replace('=', '')}`;
   const rolesOf = async (id: string) =>
-    ((await world.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
+    ((await harness.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
 
   test('has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
     const email = newEmail();
@@ -46,8 +46,8 @@ describe('an account that an administrator makes', () => {
       },
     });
     const { id } = made.body;
-    expect(await world.post('signin', { email, password: newPassword() })).toMatchObject({ status: 401 });
-    const mail = await world.newest(email);
+    expect(await harness.post('signin', { email, password: newPassword() })).toMatchObject({ status: 401 });
+    const mail = await harness.newest(email);
     expect(mail).toMatchObject({ page: `${API_URL}/account/accept-invitation`, subject: 'You are invited' });
     const token = mail?.code ?? '';
     expect(await accept(token, 'fourteen chars')).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
@@ -55,9 +55,9 @@ describe('an account that an administrator makes', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => accept(token, password)));
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'invitation_accepted']);
-    expect((await signIn(at(world.strict), { email, password })).id).toBe(id);
+    expect((await signIn(at(harness.strict), { email, password })).id).toBe(id);
     expect(await rolesOf(id)).toEqual(['compliance', 'user']);
-    const events = await world.rows(
+    const events = await harness.rows(
       `SELECT type, detail ->> 'reason' AS reason FROM audit_outbox
        WHERE target_id = $1 AND type IN ('user.created', 'user.invited', 'user.email_verified', 'user.role_granted') ORDER BY id`,
       [id],
@@ -72,25 +72,25 @@ describe('an account that an administrator makes', () => {
       status: 409,
       body: { code: 'invitation_over' },
     });
-    expect(await world.mails.to(email)).toHaveLength(1);
+    expect(await harness.mails.to(email)).toHaveLength(1);
   });
 
   test('is invited again in the place of before; not once it is disabled, and its code ends with that', async () => {
     const email = newEmail();
     const { id } = (await invite({ email })).body;
-    const first = await world.codeFor(email);
+    const first = await harness.codeFor(email);
     for (let n = 0; n < 4; n += 1) {
       expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ status: 200, body: { id } });
-      await world.mails.deliver();
+      await harness.mails.deliver();
     }
-    expect(await world.mails.to(email)).toHaveLength(5);
-    const last = await world.codeFor(email);
+    expect(await harness.mails.to(email)).toHaveLength(5);
+    const last = await harness.codeFor(email);
     expect(await accept(first)).toMatchObject({ body: { code: 'code_invalid' } });
     await act(`/v1/admin/users/${id}/invite`, { reason });
     await act(`/v1/admin/users/${id}/disable`, { reason });
     expect(await accept(last)).toMatchObject({ body: { code: 'code_invalid' } });
     // Asked for before it was disabled, not sent after.
-    expect(await world.mails.to(email)).toHaveLength(5);
+    expect(await harness.mails.to(email)).toHaveLength(5);
     expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ body: { code: 'invitation_over' } });
     expect(await act('/v1/admin/users/nobody/invite', { reason })).toMatchObject({ body: { code: 'user_unknown' } });
   });
@@ -99,16 +99,16 @@ describe('an account that an administrator makes', () => {
     const email = newEmail();
     expect(await invite({ email })).toMatchObject({ status: 201 });
     expect(await invite({ email: email.toUpperCase() })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
-    const [{ id }] = (await world.rows(
+    const [{ id }] = (await harness.rows(
       `INSERT INTO roles (name, description) VALUES ('helpdesk', 'x') RETURNING name AS id`,
     )) as [{ id: string }];
-    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'users:manage')`, [id]);
-    const helper = await newPerson(world.open, [id]);
+    await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'users:manage')`, [id]);
+    const helper = await newPerson(harness.open, [id]);
     const refused = await invite({ email: newEmail(), roles: ['admin'] }, helper.bearer);
     expect(refused).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
     expect(await invite({ email: newEmail(), roles: ['nobody'] })).toMatchObject({ body: { code: 'role_unknown' } });
     expect(await invite({ email: newEmail(), emailVerified: true })).toMatchObject({ status: 400 });
-    expect(await invite({ email: newEmail() }, (await newPerson(world.open)).bearer)).toMatchObject({ status: 403 });
+    expect(await invite({ email: newEmail() }, (await newPerson(harness.open)).bearer)).toMatchObject({ status: 403 });
     expect(await invite({ email: newEmail() }, helper.bearer)).toMatchObject({ status: 201 });
   });
 
@@ -116,11 +116,11 @@ describe('an account that an administrator makes', () => {
     const [email, password] = [newEmail(), 'correct horse battery staple'];
     const made = await invite({ email, password_hash: imported(password), roles: ['compliance'] });
     expect(made).toMatchObject({ status: 201, body: { roles: ['compliance', 'user'], invited_roles: [] } });
-    expect(await world.newest(email)).toMatchObject({ page: `${API_URL}/account/verify-email` });
-    expect(await world.post('verify-email', { token: await world.codeFor(email), password })).toMatchObject({
+    expect(await harness.newest(email)).toMatchObject({ page: `${API_URL}/account/verify-email` });
+    expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
       status: 200,
     });
-    await signIn(at(world.open), { email, password });
+    await signIn(at(harness.open), { email, password });
     expect(await rolesOf(made.body.id)).toEqual(['compliance', 'user']);
     for (const unknown of ['plain text', '$2b$31$abcdefghijklmnopqrstuuJ7vJ3Nq1Yk9q0m6i3H8w1c2d3e4f5g6'])
       expect(await invite({ email: newEmail(), password_hash: unknown })).toMatchObject({
@@ -137,28 +137,28 @@ describe('an account that an administrator makes', () => {
     ids.push((await invite({ email: hashed, roles: ['admin'], password_hash })).body.id);
     expect(await rolesOf(ids[2] ?? '')).toEqual(['admin', 'user']);
     const password = newPassword();
-    await world.post('signup', { email: signedUp, password, name: 'Stranger' }, {}, world.strict);
-    const token = await world.codeFor(signedUp);
-    expect(await world.post('verify-email', { token, password }, {}, world.strict)).toMatchObject({ status: 200 });
+    await harness.post('signup', { email: signedUp, password, name: 'Stranger' }, {}, harness.strict);
+    const token = await harness.codeFor(signedUp);
+    expect(await harness.post('verify-email', { token, password }, {}, harness.strict)).toMatchObject({ status: 200 });
     for (const email of [reset, hashed]) {
-      await world.post('request-password-reset', { email });
-      const code = await world.codeFor(email);
-      expect(await world.post('reset-password', { token: code, new_password: password })).toMatchObject({
+      await harness.post('request-password-reset', { email });
+      const code = await harness.codeFor(email);
+      expect(await harness.post('reset-password', { token: code, new_password: password })).toMatchObject({
         status: 200,
       });
     }
     for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
-    expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
   });
 
   /** Clean-up, run as late as that. */
   const purgeAfter = async (id: string, age: string): Promise<void> => {
-    await world.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
-    await purge(world.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+    await harness.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
+    await purge(harness.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
   };
   const resetOf = async (email: string): Promise<Received> => {
-    await world.post('request-password-reset', { email });
-    return world.post('reset-password', { token: await world.codeFor(email), new_password: newPassword() });
+    await harness.post('request-password-reset', { email });
+    return harness.post('reset-password', { token: await harness.codeFor(email), new_password: newPassword() });
   };
 
   test('whose invitation is past and cleaned up gives its roles to no stranger who reads its mail', async () => {
@@ -167,7 +167,7 @@ describe('an account that an administrator makes', () => {
     const withPassword = (await invite({ email: hashed, roles: ['admin'], password_hash })).body.id;
     expect(await act(`/v1/admin/users/${withPassword}/invite`, { reason })).toMatchObject({ status: 200 });
     const without = (await invite({ email: granted })).body.id;
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [without]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [without]);
     for (const [id, email] of [
       [withPassword, hashed],
       [without, granted],
@@ -176,7 +176,7 @@ describe('an account that an administrator makes', () => {
       expect(await rolesOf(id)).toEqual(['admin', 'user']);
       expect(await resetOf(email)).toMatchObject({ status: 200 });
       expect(await rolesOf(id)).toEqual(['user']);
-      expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
+      expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
     }
   });
 
@@ -186,36 +186,36 @@ describe('an account that an administrator makes', () => {
     const { id } = (await invite({ email, roles: ['compliance'], password_hash })).body;
     await act(`/v1/admin/users/${id}/invite`, { reason });
     const read = 'SELECT roles, expires_at FROM invitations WHERE user_id = $1';
-    expect(await world.rows(read, [id])).toEqual([{ roles: [], expires_at: null }]);
-    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+    expect(await harness.rows(read, [id])).toEqual([{ roles: [], expires_at: null }]);
+    expect(await accept(await harness.codeFor(email))).toMatchObject({ status: 200 });
     expect(await rolesOf(id)).toEqual(['compliance', 'user']);
-    expect(await world.rows(read, [id])).toEqual([]);
+    expect(await harness.rows(read, [id])).toEqual([]);
   });
 
   test('is invited however many mails strangers have asked for, and takes none of theirs', async () => {
     const email = newEmail();
     const { id } = (await invite({ email })).body;
-    const pages = async () => (await world.mails.to(email)).map(({ page }) => page?.split('/').at(-1));
+    const pages = async () => (await harness.mails.to(email)).map(({ page }) => page?.split('/').at(-1));
     expect(await pages()).toEqual(['accept-invitation']);
     for (let n = 0; n < 3; n += 1)
       for (const path of ['request-password-reset', 'send-verification-email']) {
-        await world.post(path, { email });
-        await world.mails.deliver();
+        await harness.post(path, { email });
+        await harness.mails.deliver();
       }
     const theirs = (await pages()).slice(1).sort();
     expect(theirs).toEqual([...Array(3).fill('reset-password'), ...Array(2).fill('verify-email')]);
     await act(`/v1/admin/users/${id}/invite`, { reason });
     expect((await pages()).at(-1)).toBe('accept-invitation');
-    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+    expect(await accept(await harness.codeFor(email))).toMatchObject({ status: 200 });
   });
 
   test('is waited for as long as INVITATION_SECONDS says, by its row, its code and its mail', async () => {
-    const short = await newPerson(world.strict, ['admin']);
+    const short = await newPerson(harness.strict, ['admin']);
     const lives = async (copy: ApiCopy, bearer: string) => {
       const email = newEmail();
       const { body } = await send(copy.url, 'POST', '/v1/admin/users', { json: { email, reason }, bearer });
-      const text = (await world.newest(email))?.text.replaceAll(/\s+/g, ' ');
-      const [row] = await world.rows(
+      const text = (await harness.newest(email))?.text.replaceAll(/\s+/g, ' ');
+      const [row] = await harness.rows(
         `SELECT round(extract(epoch FROM i.expires_at - now()))::int AS invited,
            round(extract(epoch FROM c.expires_at - c.created_at))::int AS coded
          FROM invitations i JOIN one_time_codes c USING (id) WHERE i.user_id = $1`,
@@ -224,26 +224,26 @@ describe('an account that an administrator makes', () => {
       expect(row.coded - row.invited).toBeLessThan(60);
       return [row.coded, /within (\d+ \w+)/.exec(text ?? '')?.[1]];
     };
-    expect(await lives(world.open, admin.bearer)).toEqual([259_200, '3 days']);
-    expect(await lives(world.strict, short.bearer)).toEqual([7_200, '2 hours']);
+    expect(await lives(harness.open, admin.bearer)).toEqual([259_200, '3 days']);
+    expect(await lives(harness.strict, short.bearer)).toEqual([7_200, '2 hours']);
   });
 
   test('is given by its invitation those of its roles that there still are', async () => {
-    await world.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'x')`);
+    await harness.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'x')`);
     const email = newEmail();
     const { id } = (await invite({ email, roles: ['short-lived', 'compliance'] })).body;
-    await world.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
-    expect(await accept(await world.codeFor(email))).toMatchObject({ status: 200 });
+    await harness.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
+    expect(await accept(await harness.codeFor(email))).toMatchObject({ status: 200 });
     expect(await rolesOf(id)).toEqual(['compliance', 'user']);
   });
 
   test('is invited again by nobody with fewer rights than it has, or will have', async () => {
-    await world.rows(`INSERT INTO roles (name, description) VALUES ('inviter', 'x')`);
-    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ('inviter', 'users:manage')`);
-    const { bearer } = await newPerson(world.open, ['inviter']);
+    await harness.rows(`INSERT INTO roles (name, description) VALUES ('inviter', 'x')`);
+    await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('inviter', 'users:manage')`);
+    const { bearer } = await newPerson(harness.open, ['inviter']);
     const willHave = (await invite({ email: newEmail(), roles: ['admin'] })).body.id;
     const has = (await invite({ email: newEmail() })).body.id;
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [has]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [has]);
     const ordinary = (await invite({ email: newEmail() })).body.id;
     for (const id of [willHave, has])
       expect(await act(`/v1/admin/users/${id}/invite`, { reason }, bearer)).toMatchObject({
@@ -262,13 +262,13 @@ describe('an account that an administrator makes', () => {
     const ids: string[] = [];
     for (const email of [moved, proved, waiting]) ids.push((await invite({ email, roles: ['compliance'] })).body.id);
     expect(await act(`/v1/admin/users/${ids[2]}/invite`, { reason })).toMatchObject({ status: 200 });
-    const codes = [await world.codeFor(moved), await world.codeFor(proved)];
-    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [ids[0], newEmail()]);
-    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [ids[1]]);
+    const codes = [await harness.codeFor(moved), await harness.codeFor(proved)];
+    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [ids[0], newEmail()]);
+    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [ids[1]]);
     for (const code of codes) expect(await accept(code)).toMatchObject({ body: { code: 'code_invalid' } });
     for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
-    expect(await world.mails.to(waiting)).toHaveLength(1);
-    expect(await accept(await world.codeFor(waiting))).toMatchObject({ status: 200 });
+    expect(await harness.mails.to(waiting)).toHaveLength(1);
+    expect(await accept(await harness.codeFor(waiting))).toMatchObject({ status: 200 });
   });
 
   test('goes when nobody has come a month after its invitation ended; not who was disabled, or has a way in', async () => {
@@ -276,14 +276,14 @@ describe('an account that an administrator makes', () => {
     const ids: string[] = [];
     for (const email of [nobody, disabled, known, late]) ids.push((await invite({ email })).body.id);
     await act(`/v1/admin/users/${ids[1]}/disable`, { reason });
-    await world.rows(
+    await harness.rows(
       `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
       [ids[2]],
     );
     const over = `UPDATE invitations SET expires_at = now() - $2::interval WHERE user_id = $1`;
-    for (const id of ids) await world.rows(over, [id, id === ids[3] ? '29 days' : '31 days']);
-    await purge(world.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
-    const left = await world.rows('SELECT email FROM users WHERE id = ANY ($1)', [ids]);
+    for (const id of ids) await harness.rows(over, [id, id === ids[3] ? '29 days' : '31 days']);
+    await purge(harness.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+    const left = await harness.rows('SELECT email FROM users WHERE id = ANY ($1)', [ids]);
     expect((left as { email: string }[]).map(({ email }) => email).sort()).toEqual([disabled, known, late].sort());
   });
 });

@@ -4,20 +4,20 @@ import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
 import { signUp } from '../../platform/testing/flows/flows.ts';
 import { openBrowser, type Shown } from '../../platform/testing/flows/oauth-browser.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/worlds/code-world.ts';
 import { ALLOW, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
+import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
-let world: CodeWorld;
+let harness: CodeHarness;
 beforeAll(async () => {
-  world = await openCodeWorld();
+  harness = await openCodeHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const errorAt = (shown: Shown) => Object.fromEntries(shown.leftFor?.searchParams ?? []);
 
 describe('the authorization endpoint', () => {
   test('an address that is not registered gets an error page, never a redirect', async () => {
-    const browser = browserOf(world.api, world.user);
+    const browser = browserOf(harness.api, harness.user);
     for (const redirect_uri of [
       `${WEB_REDIRECT}/`,
       WEB_REDIRECT.toUpperCase(),
@@ -27,15 +27,15 @@ describe('the authorization endpoint', () => {
       'https://app.example.test/',
       undefined,
     ]) {
-      const shown = await browser.open(world.authorizePath(world.site, newVerifier(), { redirect_uri }));
+      const shown = await browser.open(harness.authorizePath(harness.site, newVerifier(), { redirect_uri }));
       expect([shown.status, shown.leftFor], String(redirect_uri)).toEqual([400, null]);
       expect(shown.headers.get('content-type')).toMatch(/^text\/html/);
     }
-    expect((await browser.open(world.authorizePath({ client_id: 'nobody' }, newVerifier()))).status).toBe(400);
+    expect((await browser.open(harness.authorizePath({ client_id: 'nobody' }, newVerifier()))).status).toBe(400);
   });
 
   test('refusals go to the client with the exact iss and its state', async () => {
-    const browser = browserOf(world.api, world.user);
+    const browser = browserOf(harness.api, harness.user);
     for (const [members, error] of [
       [{ response_type: 'token' }, 'unsupported_response_type'],
       [{ code_challenge: undefined }, 'invalid_request'],
@@ -45,20 +45,22 @@ describe('the authorization endpoint', () => {
       [{ request_uri: 'urn:x' }, 'request_uri_not_supported'],
       [{ prompt: 'none', scope: 'profile', resource: 'https://new.test' }, 'consent_required'],
     ] as const)
-      expect(errorAt(await browser.open(world.authorizePath(world.site, newVerifier(), members)))).toMatchObject({
+      expect(errorAt(await browser.open(harness.authorizePath(harness.site, newVerifier(), members)))).toMatchObject({
         error,
         iss: API_URL,
         state: 'a state &=',
         tenant: '1',
       });
-    const nobody = await browserOf(world.api).open(world.authorizePath(world.site, newVerifier(), { prompt: 'none' }));
+    const nobody = await browserOf(harness.api).open(
+      harness.authorizePath(harness.site, newVerifier(), { prompt: 'none' }),
+    );
     expect(errorAt(nobody)).toMatchObject({ error: 'login_required', iss: API_URL });
   });
 
   test('consent is asked once, kept as far as it went, and can be denied', async () => {
-    const own = await world.newSite();
-    const browser = browserOf(world.api, world.user);
-    const path = world.authorizePath(own, newVerifier(), {
+    const own = await harness.newSite();
+    const browser = browserOf(harness.api, harness.user);
+    const path = harness.authorizePath(own, newVerifier(), {
       redirect_uri: WEB_REDIRECT,
       scope: 'openid email tasks:read',
     });
@@ -70,29 +72,30 @@ describe('the authorization endpoint', () => {
     const verifier = newVerifier();
     const narrowed = await browser.submit(
       await browser.open(
-        world.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid email tasks:read' }),
+        harness.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid email tasks:read' }),
       ),
       { decision: 'allow', scope: ['openid', 'email'] },
     );
-    const { body } = await world.redeem(narrowed.leftFor?.searchParams.get('code') as string, verifier, {}, own);
+    const { body } = await harness.redeem(narrowed.leftFor?.searchParams.get('code') as string, verifier, {}, own);
     expect(body.scope).toBe('openid email');
-    const rows = await world.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [own.client_id]);
+    const rows = await harness.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [own.client_id]);
     expect(rows).toEqual([{ scopes: ['openid', 'email'] }]);
     expect(
-      (await browser.open(world.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid' }))).leftFor,
+      (await browser.open(harness.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid' })))
+        .leftFor,
     ).not.toBeNull();
     expect((await browser.open(path)).leftFor).toBeNull();
     expect(
       (
         await browser.open(
-          world.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid', prompt: 'consent' }),
+          harness.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid', prompt: 'consent' }),
         )
       ).leftFor,
     ).toBeNull();
     // Who agreed to it may not have been whose address it is.
-    await world.rows(`UPDATE users SET "emailVerified" = now() WHERE "emailVerified" IS NULL`);
-    expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [own.client_id])).toEqual([]);
-    const types = await world.rows(
+    await harness.rows(`UPDATE users SET "emailVerified" = now() WHERE "emailVerified" IS NULL`);
+    expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [own.client_id])).toEqual([]);
+    const types = await harness.rows(
       `SELECT type, outcome FROM audit_outbox WHERE target_id = $1 AND type LIKE 'oauth.%' ORDER BY id`,
       [own.client_id],
     );
@@ -105,37 +108,37 @@ describe('the authorization endpoint', () => {
   });
 
   test('prompt=login and max_age=0 ask for a new login, once; it may be another’s', async () => {
-    const before = await signUp({ api: world.api.url });
+    const before = await signUp({ api: harness.api.url });
     for (const members of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'select_account' }]) {
-      const login = await browserOf(world.api, before).open(
-        world.authorizePath(world.site, newVerifier(), { ...members, scope: 'profile' }),
+      const login = await browserOf(harness.api, before).open(
+        harness.authorizePath(harness.site, newVerifier(), { ...members, scope: 'profile' }),
       );
       expect(login.text).toContain('action="/login"');
     }
-    const browser = browserOf(world.api, before);
+    const browser = browserOf(harness.api, before);
     const login = await browser.open(
-      world.authorizePath(world.site, newVerifier(), { prompt: 'login', scope: 'profile' }),
+      harness.authorizePath(harness.site, newVerifier(), { prompt: 'login', scope: 'profile' }),
     );
-    const wrong = await browser.submit(login, { email: world.user.email, password: 'wrong password' });
+    const wrong = await browser.submit(login, { email: harness.user.email, password: 'wrong password' });
     expect([wrong.status, wrong.leftFor]).toEqual([401, null]);
     expect(wrong.text).toContain('role="alert"');
     // RFC 9110 §15.5.2; no browser opens its own dialog for this one.
     expect(wrong.headers.get('www-authenticate')).toBe('Bearer realm="sallyport"');
-    const after = await browser.submit(wrong, { email: world.user.email, password: world.user.password });
+    const after = await browser.submit(wrong, { email: harness.user.email, password: harness.user.password });
     expect(after.text).toContain('action="/oauth2/consent"');
-    expect(after.text).toContain(world.user.email);
+    expect(after.text).toContain(harness.user.email);
   });
 
   test('a password alone opens nothing where there is a second factor; a code goes on to the request', async () => {
-    const { person, codes } = await enrolled({ url: world.api.url });
-    const browser = browserOf(world.api);
-    const login = await browser.open(world.authorizePath(world.site, newVerifier(), { scope: 'profile' }));
+    const { person, codes } = await enrolled({ url: harness.api.url });
+    const browser = browserOf(harness.api);
+    const login = await browser.open(harness.authorizePath(harness.site, newVerifier(), { scope: 'profile' }));
     const half = await browser.submit(login, { email: person.email, password: person.password });
     expect(half.text).toContain('action="/login/code"');
     expect((await browser.open('/login')).text).not.toContain('You are signed in');
     const wrong = await browser.submit(half, { code: '000 000' });
     expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true]);
-    expect((await browserOf(world.api).submit(half, { code: codes[0] as string })).status).toBe(403);
+    expect((await browserOf(harness.api).submit(half, { code: codes[0] as string })).status).toBe(403);
     const consent = await browser.submit(wrong, { code: codes[0] as string });
     expect(consent.text).toContain(person.email);
     const signedIn = await browser.open('/login');
@@ -153,41 +156,41 @@ describe('the authorization endpoint', () => {
   });
 
   test('an address with a control character in it is nobody’s, and no fault', async () => {
-    const browser = browserOf(world.api);
+    const browser = browserOf(harness.api);
     const answer = await browser.submit(await browser.open('/login'), { email: 'a\0b@people.test', password: 'x' });
     expect([answer.status, answer.body.code]).toEqual([400, 'request_invalid']);
   });
 
   test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused', async () => {
-    const browser = browserOf(world.api, world.user);
-    const consent = await browser.open(world.authorizePath(world.site, newVerifier(), { prompt: 'consent' }));
+    const browser = browserOf(harness.api, harness.user);
+    const consent = await browser.open(harness.authorizePath(harness.site, newVerifier(), { prompt: 'consent' }));
     const policy = consent.headers.get('content-security-policy');
     expect(policy).toMatch(
       /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self' https:\/\/app\.example\.test; base-uri 'none'; frame-ancestors 'none'$/,
     );
     expect(consent.text).not.toMatch(/<script|javascript:| on\w+=/i);
     expect(consent.headers.get('cache-control')).toBe('no-store');
-    const elsewhere = browserOf(world.api, world.user);
-    await elsewhere.open(world.authorizePath(world.site, newVerifier(), { prompt: 'consent' }));
+    const elsewhere = browserOf(harness.api, harness.user);
+    await elsewhere.open(harness.authorizePath(harness.site, newVerifier(), { prompt: 'consent' }));
     expect((await elsewhere.submit(consent, ALLOW)).status).toBe(403);
     expect(
       (
-        await openBrowser(world.api.url, 'https://evil.test').submit(await browserOf(world.api).open('/login'), {
+        await openBrowser(harness.api.url, 'https://evil.test').submit(await browserOf(harness.api).open('/login'), {
           email: 'a@b.test',
           password: 'x',
         })
       ).status,
     ).toBe(403);
-    const plain = await browserOf(world.api).open('/login?next=https://evil.test');
+    const plain = await browserOf(harness.api).open('/login?next=https://evil.test');
     expect(plain.text).toContain('name="next" value="/login"');
-    const home = await browserOf(world.api, world.user).open('/login');
+    const home = await browserOf(harness.api, harness.user).open('/login');
     expect(home.text).toContain('You are signed in');
   });
 
   test('a consent form answers the request that its page shows and no other', async () => {
-    const own = await world.newSite();
-    const browser = browserOf(world.api, world.user);
-    const page = await browser.open(world.authorizePath(own, newVerifier(), { redirect_uri: WEB_REDIRECT }));
+    const own = await harness.newSite();
+    const browser = browserOf(harness.api, harness.user);
+    const page = await browser.open(harness.authorizePath(own, newVerifier(), { redirect_uri: WEB_REDIRECT }));
     const shown = /name="request" value="([^"]+)"/.exec(page.text)?.[1] as string;
     const changed = { ...page, text: page.text.replace(shown, shown.replace('scope=openid', 'scope=openid+email')) };
     expect(changed.text).not.toBe(page.text);
@@ -197,10 +200,10 @@ describe('the authorization endpoint', () => {
 
   test('userinfo tells nothing without openid, nor to a token of a client', async () => {
     const verifier = newVerifier();
-    const { body } = await world.redeem(await world.codeFor(world.site, verifier, { scope: 'email' }), verifier);
-    const refused = await send(world.api.url, 'GET', '/oauth2/userinfo', { bearer: body.access_token });
+    const { body } = await harness.redeem(await harness.codeFor(harness.site, verifier, { scope: 'email' }), verifier);
+    const refused = await send(harness.api.url, 'GET', '/oauth2/userinfo', { bearer: body.access_token });
     expect([refused.status, refused.body.code]).toEqual([403, 'openid_scope_missing']);
-    expect((await send(world.api.url, 'GET', '/oauth2/userinfo')).status).toBe(401);
-    expect((await send(world.api.url, 'GET', '/oauth2/userinfo', { bearer: 'x.y.z' })).status).toBe(401);
+    expect((await send(harness.api.url, 'GET', '/oauth2/userinfo')).status).toBe(401);
+    expect((await send(harness.api.url, 'GET', '/oauth2/userinfo', { bearer: 'x.y.z' })).status).toBe(401);
   });
 });

@@ -14,12 +14,6 @@ import { newPerson } from '../../platform/testing/flows/people.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { expectOAuthError, expectProblem, send } from '../../platform/testing/http-client.ts';
 import {
-  type BindingWorld,
-  openBindingWorld,
-  TOKEN_URL,
-  USERINFO_URL,
-} from '../../platform/testing/worlds/binding-world.ts';
-import {
   askToken,
   codeForm,
   codeOf,
@@ -27,8 +21,9 @@ import {
   newOAuthClient,
   newVerifier,
 } from '../../platform/testing/worlds/oauth-world.ts';
+import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
-let world: BindingWorld;
+let harness: BindingHarness;
 let api: ApiCopy;
 let other: ApiCopy;
 let user: TestUser;
@@ -36,10 +31,10 @@ let app: ClientCredentials;
 let site: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openBindingWorld();
-  ({ api, other, user, app, site } = world);
+  harness = await openBindingHarness();
+  ({ api, other, user, app, site } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const maker = newProofMaker();
 const dpop = (proof: string) => ({ dpop: proof });
@@ -115,7 +110,7 @@ describe('client certificates (RFC 8705 §3)', () => {
   test('a client whose every token is bound to one gets none without it, by no grant (RFC 8705 §3.4)', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
     const before = await certifiedPair(strict);
-    await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
       strict.client_id,
     ]);
     await api.ports.access.load();
@@ -132,7 +127,7 @@ describe('client certificates (RFC 8705 §3)', () => {
 
   test('where that client proves a key too, its tokens are bound to both, and so are its refreshes', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
-    await world.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
       strict.client_id,
     ]);
     await api.ports.access.load();
@@ -225,7 +220,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     expect(await verdictOn({ api: api.url }, access_token)).toBe('binding_mismatch');
     expect(await verdictOn({ api: api.url }, access_token, context(OTHER_CERTIFICATE))).toBe('binding_mismatch');
     expect(await verdictOn({ api: api.url }, access_token, context(CERTIFICATE))).toBe('active');
-    const service = await world.newClient(['tokens:introspect']);
+    const service = await harness.newClient(['tokens:introspect']);
     const asked = { basic: service, form: { token: access_token } };
     const { body } = await send(api.url, 'POST', '/oauth2/introspect', asked);
     expect(body).toMatchObject({ active: true, token_type: 'Bearer', cnf: cnfOf(CERTIFICATE) });

@@ -6,27 +6,27 @@ import { expectProblem, send } from '../../platform/testing/http-client.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,
-  openUnvettedWorld,
+  openUnvettedHarness,
   startDocumentHost,
-  type UnvettedWorld,
-} from '../../platform/testing/worlds/unvetted-world.ts';
+  type UnvettedHarness,
+} from './oauth-unvetted-harness.ts';
 
-let world: UnvettedWorld;
+let harness: UnvettedHarness;
 let host: DocumentHost;
 beforeAll(async () => {
-  world = await openUnvettedWorld();
+  harness = await openUnvettedHarness();
   host = await startDocumentHost();
-  expect((await host.askAt(world.open, world.user)).status).toBe(200);
+  expect((await host.askAt(harness.open, harness.user)).status).toBe(200);
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   host?.close();
 });
 
 describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
   test('with names without end one user agrees to twenty new ones a day, and takes no other user’s', async () => {
-    const [flooder, other] = [await newSignedIn(world.open), await newSignedIn(world.open)];
-    await world.rows(
+    const [flooder, other] = [await newSignedIn(harness.open), await newSignedIn(harness.open)];
+    await harness.rows(
       `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
        SELECT 'flood' || n, 'https://n' || n || '.evil.example/a', 'document', now(), $1 FROM generate_series(1, 19) n`,
       [flooder.id],
@@ -34,11 +34,11 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     const was = host.document;
     const fresh = async (at: string, by: TestUser) => {
       host.document = { ...was, client_id: host.url.replace('client', at) };
-      return (await host.askAt(world.open, by, host.document.client_id)).text;
+      return (await host.askAt(harness.open, by, host.document.client_id)).text;
     };
     // A page that leads them to more takes nothing: what they have not agreed to gives its place.
     for (const at of ['flood-18', 'flood-19', 'flood-20']) expect(await fresh(at, flooder)).toContain('Journal');
-    await world.rows(
+    await harness.rows(
       `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
        SELECT "userId", "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = $1`,
       [flooder.id],
@@ -46,33 +46,33 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect(await fresh('flood-21', flooder)).toContain('too many within a day');
     expect(await fresh('flood-20', flooder)).toContain('Journal');
     expect(await fresh('flood-21', other)).toContain('Journal');
-    await world.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood19'`);
+    await harness.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood19'`);
     expect(await fresh('flood-22', flooder)).toContain('Journal');
-    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE '%flood%' OR id LIKE 'flood%'`);
+    await harness.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE '%flood%' OR id LIKE 'flood%'`);
     host.document = was;
   });
 
   test('where it is off, nobody registers, and what was read before is unknown', async () => {
-    const off = await world.startCopy({ hashes: false });
+    const off = await harness.startCopy({ hashes: false });
     const admin = await newPerson(off, ['admin']);
-    expect((await world.register({ redirect_uris: [NOTES_REDIRECT] }, undefined, off)).status).toBe(401);
-    const answered = await world.register({ redirect_uris: [NOTES_REDIRECT] }, admin.bearer, off);
+    expect((await harness.register({ redirect_uris: [NOTES_REDIRECT] }, undefined, off)).status).toBe(401);
+    const answered = await harness.register({ redirect_uris: [NOTES_REDIRECT] }, admin.bearer, off);
     expect([answered.status, answered.body.error]).toEqual([403, 'access_denied']);
     const told = (await send(off.url, 'GET', '/.well-known/oauth-authorization-server')).body;
     expect([told.registration_endpoint, told.client_id_metadata_document_supported]).toEqual([undefined, false]);
     expectProblem(await send(off.url, 'GET', '/v1/consents'), 401, 'unauthenticated');
-    expect(world.open.ports.access.client(host.url)).toBeDefined();
-    expect((await host.askAt(off, world.user)).status).toBe(400);
+    expect(harness.open.ports.access.client(host.url)).toBeDefined();
+    expect((await host.askAt(off, harness.user)).status).toBe(400);
   });
 
   test('there is an end to them: twenty of a host, ten thousand of each kind; then whoever comes is told to wait', async () => {
     const port = new URL(host.url).port;
     const fresh = async (at: string) => {
       host.document = { ...host.document, client_id: host.url.replace('client', at) };
-      return host.askAt(world.open, world.user, host.document.client_id);
+      return host.askAt(harness.open, harness.user, host.document.client_id);
     };
     const fill = (ids: string, kinds: string) =>
-      world.rows(`DO $$ BEGIN
+      harness.rows(`DO $$ BEGIN
         SET LOCAL session_replication_role = replica;
         INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
         SELECT ${ids}, ${ids}, kind, CASE kind WHEN 'document' THEN now() END
@@ -81,31 +81,31 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     await fill(`'http://127.0.0.1' || CASE WHEN n > 9 THEN ':${port}' ELSE '' END || '/' || n`, 'document');
     expect((await fresh('twentieth')).text).toContain('Journal');
     expect((await fresh('twenty-first')).text).toContain('no more room');
-    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE 'http://127.0.0.1/%'`);
+    await harness.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE 'http://127.0.0.1/%'`);
     expect((await fresh('twenty-second')).text).toContain('Journal');
     await fill('kind || n', 'registration,document');
-    await world.rows(`DO $$ BEGIN
+    await harness.rows(`DO $$ BEGIN
       SET LOCAL session_replication_role = replica;
       UPDATE oauth_clients SET "updatedAt" = now() - interval '1 hour' WHERE "clientId" IN ('document7', 'document8', 'document9');
       UPDATE oauth_clients SET disabled = true WHERE "clientId" = 'document7';
-      INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ('${world.user.id}', 'document8', 'a', '{}'); END $$`);
+      INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ('${harness.user.id}', 'document8', 'a', '{}'); END $$`);
     // The one read longest ago of those that nobody uses makes room.
     expect((await fresh('twenty-third')).text).toContain('Journal');
-    const left = await world.rows(
+    const left = await harness.rows(
       `SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" IN ('document7', 'document8', 'document9') ORDER BY 1`,
     );
     expect(left).toEqual([{ id: 'document7' }, { id: 'document8' }]);
-    const [gone] = await world.rows(
+    const [gone] = await harness.rows(
       `SELECT actor_id FROM audit_outbox WHERE type = 'client.deleted' AND target_id = 'document9'`,
     );
-    expect(gone).toEqual({ actor_id: world.user.id });
-    await world.rows(
+    expect(gone).toEqual({ actor_id: harness.user.id });
+    await harness.rows(
       `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
        SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE origin = 'document' ON CONFLICT DO NOTHING`,
-      [world.user.id],
+      [harness.user.id],
     );
     expect((await fresh('twenty-fourth')).text).toContain('no more room');
-    const full = await world.register({ redirect_uris: [NOTES_REDIRECT] });
+    const full = await harness.register({ redirect_uris: [NOTES_REDIRECT] });
     expect([full.status, full.body.error, full.body.code]).toEqual([
       503,
       'temporarily_unavailable',

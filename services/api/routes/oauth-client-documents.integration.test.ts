@@ -8,43 +8,43 @@ import { askToken, browserOf, newVerifier } from '../../platform/testing/worlds/
 import {
   type DocumentHost,
   NOTES_REDIRECT,
-  openUnvettedWorld,
+  openUnvettedHarness,
   STRICT,
   startDocumentHost,
   UNVETTED_AUDIENCE,
-  type UnvettedWorld,
+  type UnvettedHarness,
   unvettedPath,
-} from '../../platform/testing/worlds/unvetted-world.ts';
+} from './oauth-unvetted-harness.ts';
 
-let world: UnvettedWorld;
+let harness: UnvettedHarness;
 let strict: ApiCopy;
 let host: DocumentHost;
 beforeAll(async () => {
-  world = await openUnvettedWorld(({ url }) => signUp({ api: url }));
-  strict = await world.startCopy({ env: STRICT, hashes: false });
+  harness = await openUnvettedHarness(({ url }) => signUp({ api: url }));
+  strict = await harness.startCopy({ env: STRICT, hashes: false });
   host = await startDocumentHost();
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   host?.close();
 });
 
 const expire = async (): Promise<void> => {
-  await world.rows(`UPDATE oauth_clients SET "documentUntil" = now() WHERE "clientId" = $1`, [host.url]);
-  await Promise.all([world.open, strict].map(({ ports }) => ports.access.load()));
+  await harness.rows(`UPDATE oauth_clients SET "documentUntil" = now() WHERE "clientId" = $1`, [host.url]);
+  await Promise.all([harness.open, strict].map(({ ports }) => ports.access.load()));
 };
 
 describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
   test('nobody who is not signed in has anything fetched; then it is a client whose address the consent page shows', async () => {
-    const told = (await send(world.open.url, 'GET', '/.well-known/openid-configuration')).body;
+    const told = (await send(harness.open.url, 'GET', '/.well-known/openid-configuration')).body;
     expect(told.client_id_metadata_document_supported).toBe(true);
-    const stranger = await browserOf(world.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
+    const stranger = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
     expect([stranger.status, stranger.leftFor]).toEqual([400, null]);
     const verifier = newVerifier();
-    const browser = browserOf(world.open);
+    const browser = browserOf(harness.open);
     const login = await browser.open(unvettedPath(host.url, verifier, { resource: UNVETTED_AUDIENCE }));
     expect([login.text.includes('name="password"'), host.fetched]).toEqual([true, 0]);
-    const page = await browser.submit(login, { email: world.user.email, password: world.user.password });
+    const page = await browser.submit(login, { email: harness.user.email, password: harness.user.password });
     expect(page.text).toContain('Journal');
     expect(page.text).toContain(`<strong><code>${new URL(host.url).host}</code></strong>`);
     const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
@@ -54,13 +54,15 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       redirect_uri: NOTES_REDIRECT,
       code_verifier: verifier,
     };
-    const tokens = await askToken(world.open, { client_id: host.url, client_secret: '' }, form);
+    const tokens = await askToken(harness.open, { client_id: host.url, client_secret: '' }, form);
     expect(tokens.body).toMatchObject({ scope: 'openid email', refresh_token: expect.any(String) });
-    await host.askAt(world.open, world.user);
+    await host.askAt(harness.open, harness.user);
     expect(host.fetched).toBe(1);
     // Its id fits into a path, and withdrawing ends it like others.
     const path = `/v1/consents/${encodeURIComponent(host.url)}`;
-    expect((await send(world.open.url, 'DELETE', path, { bearer: world.user.tokens.access_token })).status).toBe(204);
+    expect((await send(harness.open.url, 'DELETE', path, { bearer: harness.user.tokens.access_token })).status).toBe(
+      204,
+    );
     const audience = UNVETTED_AUDIENCE;
     await eventually(
       'the other copy to know',
@@ -69,26 +71,26 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
   });
 
   test('read again after its time: what it adds is asked for anew, and the log says what changed', async () => {
-    const browser = browserOf(world.open, world.user);
+    const browser = browserOf(harness.open, harness.user);
     await browser.submit(await browser.open(unvettedPath(host.url, newVerifier())), {
       decision: 'allow',
       scope: ['openid', 'email'],
     });
     await expire();
-    expect((await host.askAt(world.open, world.user)).leftFor).not.toBeNull();
+    expect((await host.askAt(harness.open, harness.user)).leftFor).not.toBeNull();
     host.document = { ...host.document, redirect_uris: [NOTES_REDIRECT, 'https://other.example/cb'] };
-    expect((await host.askAt(world.open, world.user)).leftFor).not.toBeNull();
+    expect((await host.askAt(harness.open, harness.user)).leftFor).not.toBeNull();
     await expire();
-    const asked = await host.askAt(world.open, world.user);
+    const asked = await host.askAt(harness.open, harness.user);
     expect([asked.leftFor, asked.status]).toEqual([null, 200]);
-    const events = await world.rows(
+    const events = await harness.rows(
       `SELECT actor_id, detail FROM audit_outbox WHERE type IN ('client.created', 'client.changed') AND target_id = $1 ORDER BY id`,
       [host.url],
     );
     const reason = 'client_document_read';
     expect(events).toEqual([
-      { actor_id: world.user.id, detail: { origin: 'document', reason } },
-      { actor_id: world.user.id, detail: { columns: ['redirectUris'], reason } },
+      { actor_id: harness.user.id, detail: { origin: 'document', reason } },
+      { actor_id: harness.user.id, detail: { columns: ['redirectUris'], reason } },
     ]);
   });
 
@@ -120,7 +122,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
   ])('refused, whatever was read before: %s', async (_what, listener) => {
     await expire();
     host.answer = listener;
-    const shown = await host.askAt(world.open, world.user);
+    const shown = await host.askAt(harness.open, harness.user);
     host.answer = host.serve;
     expect([shown.status, shown.leftFor]).toEqual([400, null]);
     expect(shown.text).toContain('cannot be let in');
@@ -129,12 +131,14 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
   test('for nobody signed in a known client is not read again: its request goes on, to the login', async () => {
     await expire();
     const before = host.fetched;
-    const shown = await browserOf(world.open).open(unvettedPath(host.url, newVerifier()));
+    const shown = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier()));
     expect([shown.text.includes('name="password"'), host.fetched]).toEqual([true, before]);
-    const told = await browserOf(world.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
+    const told = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
     expect([told.status, told.leftFor]).toEqual([400, null]);
     expect(told.text).toContain('error=login_required');
-    const twice = await browserOf(world.open, world.user).open(`${unvettedPath(host.url, newVerifier())}&client_id=x`);
+    const twice = await browserOf(harness.open, harness.user).open(
+      `${unvettedPath(host.url, newVerifier())}&client_id=x`,
+    );
     expect([twice.status, host.fetched]).toEqual([400, before]);
   });
 
@@ -146,33 +150,33 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       'https://localhost/client.json',
       'https://169.254.169.254/a',
     ]) {
-      const shown = await host.askAt(strict, world.user, inside.replace('client.json', 'other.json'));
+      const shown = await host.askAt(strict, harness.user, inside.replace('client.json', 'other.json'));
       expect([inside, shown.status, shown.leftFor]).toEqual([inside, 400, null]);
     }
-    await world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [host.url]);
+    await harness.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [host.url]);
     await expire();
-    expect((await host.askAt(world.open, world.user)).status).toBe(400);
+    expect((await host.askAt(harness.open, harness.user)).status).toBe(400);
     expect(host.fetched).toBe(before);
   });
 
   test('read again with nothing new it moves no version; at a copy that is full a known one lasts an hour more', async () => {
-    await world.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [host.url]);
+    await harness.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [host.url]);
     await expire();
-    const version = async () => (await world.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;
+    const version = async () => (await harness.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;
     const [before, asked] = [await version(), host.fetched];
-    for (const _twice of [1, 2]) expect((await host.askAt(world.open, world.user)).status).not.toBe(400);
+    for (const _twice of [1, 2]) expect((await host.askAt(harness.open, harness.user)).status).not.toBe(400);
     expect([await version(), host.fetched]).toEqual([before, asked + 1]);
-    vi.spyOn(world.open.ports.clientDocuments, 'read').mockResolvedValue({ kind: 'busy' });
+    vi.spyOn(harness.open.ports.clientDocuments, 'read').mockResolvedValue({ kind: 'busy' });
     try {
       await expire();
-      expect((await host.askAt(world.open, world.user)).status).not.toBe(400);
-      await world.rows(
+      expect((await host.askAt(harness.open, harness.user)).status).not.toBe(400);
+      await harness.rows(
         `UPDATE oauth_clients SET "documentUntil" = now() - interval '61 minutes' WHERE "clientId" = $1`,
         [host.url],
       );
-      await world.open.ports.access.load();
+      await harness.open.ports.access.load();
       for (const id of [host.url, `${host.url}/new`]) {
-        const overdue = await host.askAt(world.open, world.user, id);
+        const overdue = await host.askAt(harness.open, harness.user, id);
         expect([overdue.status, overdue.text.includes('too many are being read')]).toEqual([400, true]);
       }
     } finally {
@@ -183,16 +187,16 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
   test('one that another copy has kept a moment ago is known at once', async () => {
     const elsewhere = host.url.replace('client', 'elsewhere');
     // Without the trigger that would tell the copies.
-    await world.rows(`DO $$ BEGIN
+    await harness.rows(`DO $$ BEGIN
       SET LOCAL session_replication_role = replica;
       INSERT INTO oauth_clients SELECT (jsonb_populate_record(c, '{"id": "elsewhere", "clientId": "${elsewhere}"}')).*
       FROM oauth_clients c WHERE "clientId" = '${host.url}'; END $$`);
     const was = host.document;
     host.document = { ...host.document, client_id: elsewhere };
-    expect(world.open.ports.access.client(elsewhere)).toBeUndefined();
-    const shown = await host.askAt(world.open, world.user, elsewhere);
+    expect(harness.open.ports.access.client(elsewhere)).toBeUndefined();
+    const shown = await host.askAt(harness.open, harness.user, elsewhere);
     expect([shown.status, shown.text.includes('Journal')], shown.text).toEqual([200, true]);
-    await world.rows(`DELETE FROM oauth_clients WHERE "clientId" = $1`, [elsewhere]);
+    await harness.rows(`DELETE FROM oauth_clients WHERE "clientId" = $1`, [elsewhere]);
     host.document = was;
   });
 });

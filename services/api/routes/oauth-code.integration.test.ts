@@ -4,18 +4,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '../../platform/testing/api-copy.ts';
 import { signUp, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import { type CodeWorld, openCodeWorld, WEB_REDIRECT } from '../../platform/testing/worlds/code-world.ts';
 import { ALLOW, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
+import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
-let world: CodeWorld;
+let harness: CodeHarness;
 beforeAll(async () => {
-  world = await openCodeWorld();
+  harness = await openCodeHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** Requests to the issuer's name reach the copy under test. */
 const viaApi = {
-  [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, world.api.url), init),
+  [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, harness.api.url), init),
   [oauth.allowInsecureRequests]: true,
 };
 
@@ -23,9 +23,12 @@ describe('an outside client (oauth4webapi)', () => {
   test.each([
     [
       'confidential',
-      () => ({ client: { client_id: world.site.client_id }, auth: oauth.ClientSecretBasic(world.site.client_secret) }),
+      () => ({
+        client: { client_id: harness.site.client_id },
+        auth: oauth.ClientSecretBasic(harness.site.client_secret),
+      }),
     ],
-    ['public', () => ({ client: { client_id: world.app.client_id }, auth: oauth.None() })],
+    ['public', () => ({ client: { client_id: harness.app.client_id }, auth: oauth.None() })],
   ])('%s: discovery, login, consent, code with PKCE, ID token, userinfo, refresh', async (_kind, made) => {
     const { client, auth } = made();
     const issuer = new URL(API_URL);
@@ -40,14 +43,14 @@ describe('an outside client (oauth4webapi)', () => {
       scope: 'openid email offline_access',
       state,
       nonce,
-      login_hint: world.user.email,
+      login_hint: harness.user.email,
       code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
     });
-    const browser = browserOf(world.api);
+    const browser = browserOf(harness.api);
     const login = await browser.open(`${new URL(as.authorization_endpoint as string).pathname}?${query}`);
-    expect(login.text).toContain(`value="${world.user.email}"`);
-    const consent = await browser.submit(login, { email: world.user.email, password: world.user.password });
+    expect(login.text).toContain(`value="${harness.user.email}"`);
+    const consent = await browser.submit(login, { email: harness.user.email, password: harness.user.password });
     expect(consent.text).toContain('Tasks &lt;b&gt;');
     const { leftFor } = await browser.submit(consent, ALLOW);
     const parameters = oauth.validateAuthResponse(as, client, leftFor as URL, state);
@@ -66,33 +69,33 @@ describe('an outside client (oauth4webapi)', () => {
     });
     const claims = oauth.getValidatedIdTokenClaims(tokens);
     expect(claims).toMatchObject({
-      sub: world.user.id,
-      email: world.user.email,
+      sub: harness.user.id,
+      email: harness.user.email,
       email_verified: false,
       auth_time: expect.any(Number),
     });
     const info = await oauth.userInfoRequest(as, client, tokens.access_token, viaApi);
-    expect(await oauth.processUserInfoResponse(as, client, world.user.id, info)).toEqual({
-      sub: world.user.id,
-      email: world.user.email,
+    expect(await oauth.processUserInfoResponse(as, client, harness.user.id, info)).toEqual({
+      sub: harness.user.id,
+      email: harness.user.email,
       email_verified: false,
     });
     const again = await oauth.refreshTokenGrantRequest(as, client, auth, tokens.refresh_token as string, viaApi);
     const refreshed = await oauth.processRefreshTokenResponse(as, client, again);
     expect(decodeJwt(refreshed.access_token)).toMatchObject({
-      sub: world.user.id,
+      sub: harness.user.id,
       client_id: client.client_id,
       scope: 'openid email offline_access',
     });
-    expect(await verdictOn({ api: world.api.url }, refreshed.access_token)).toBe('active');
+    expect(await verdictOn({ api: harness.api.url }, refreshed.access_token)).toBe('active');
   });
 });
 
 describe('codes', () => {
   test('fifty uses at once give one pair, and the second use ends what the first began', async () => {
     const verifier = newVerifier();
-    const code = await world.codeFor(world.site, verifier);
-    const answers = await Promise.all(Array.from({ length: 50 }, () => world.redeem(code, verifier)));
+    const code = await harness.codeFor(harness.site, verifier);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => harness.redeem(code, verifier)));
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
     // All of them want one row: on a busy machine a few give up waiting for a connection, and are told to come again.
@@ -104,37 +107,37 @@ describe('codes', () => {
       if (status !== 200 && status !== 400)
         expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'store_unavailable', '1']);
     const { access_token, refresh_token } = ok[0]!.body;
-    await untilVerdict({ api: world.api.url }, access_token, 'revoked');
-    const refresh = await send(world.api.url, 'POST', '/oauth2/token', {
-      basic: world.site,
+    await untilVerdict({ api: harness.api.url }, access_token, 'revoked');
+    const refresh = await send(harness.api.url, 'POST', '/oauth2/token', {
+      basic: harness.site,
       form: { grant_type: 'refresh_token', refresh_token },
     });
     expect([refresh.status, refresh.body.error]).toEqual([400, 'invalid_grant']);
-    const events = await world.rows(
+    const events = await harness.rows(
       `SELECT outcome, client_id FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`,
       [decodeJwt(access_token).fid],
     );
     expect(events.length).toBeGreaterThan(0);
-    expect(events[0]).toEqual({ outcome: 'ended', client_id: world.site.client_id });
+    expect(events[0]).toEqual({ outcome: 'ended', client_id: harness.site.client_id });
     // Of a login that is over already the use is told, and nothing is ended again.
-    expect((await world.redeem(code, verifier)).body.code).toBe('authorization_code_invalid');
-    const told = await world.rows(`SELECT 1 FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`, [
+    expect((await harness.redeem(code, verifier)).body.code).toBe('authorization_code_invalid');
+    const told = await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`, [
       decodeJwt(access_token).fid,
     ]);
     expect(told).toHaveLength(events.length + 1);
   });
 
   test('a code lives a minute', async () => {
-    await world.codeFor(world.site, newVerifier());
-    const [row] = await world.rows(
+    await harness.codeFor(harness.site, newVerifier());
+    const [row] = await harness.rows(
       'SELECT max(extract(epoch FROM expires_at - clock_timestamp())) AS seconds FROM oauth_codes',
     );
     expect(Number(row.seconds)).toBeGreaterThan(0);
     expect(Number(row.seconds)).toBeLessThanOrEqual(60);
     const verifier = newVerifier();
-    const code = await world.codeFor(world.site, verifier);
-    await world.rows('UPDATE oauth_codes SET expires_at = clock_timestamp()');
-    expect((await world.redeem(code, verifier)).body).toMatchObject({
+    const code = await harness.codeFor(harness.site, verifier);
+    await harness.rows('UPDATE oauth_codes SET expires_at = clock_timestamp()');
+    expect((await harness.redeem(code, verifier)).body).toMatchObject({
       error: 'invalid_grant',
       code: 'authorization_code_invalid',
     });
@@ -142,68 +145,73 @@ describe('codes', () => {
 
   test('wrong verifier, redirect_uri or client, none of them: invalid_grant, and the code is still the client’s', async () => {
     const verifier = newVerifier();
-    const code = await world.codeFor(world.site, verifier);
-    const other = await world.newSite();
+    const code = await harness.codeFor(harness.site, verifier);
+    const other = await harness.newSite();
     for (const answer of [
-      await world.redeem(code, newVerifier()),
-      await world.redeem(code, ''),
-      await world.redeem(code, verifier, { redirect_uri: `${WEB_REDIRECT}/` }),
-      await world.redeem(code, verifier, { redirect_uri: '' }),
-      await world.redeem(code, verifier, {}, other),
-      await world.redeem('x', verifier),
-      await world.redeem(newVerifier(), verifier),
+      await harness.redeem(code, newVerifier()),
+      await harness.redeem(code, ''),
+      await harness.redeem(code, verifier, { redirect_uri: `${WEB_REDIRECT}/` }),
+      await harness.redeem(code, verifier, { redirect_uri: '' }),
+      await harness.redeem(code, verifier, {}, other),
+      await harness.redeem('x', verifier),
+      await harness.redeem(newVerifier(), verifier),
     ])
       expect([answer.status, answer.body.error]).toEqual([400, 'invalid_grant']);
-    const bare = await world.redeem(
+    const bare = await harness.redeem(
       code,
       verifier,
-      { client_id: world.site.client_id, redirect_uri: WEB_REDIRECT },
+      { client_id: harness.site.client_id, redirect_uri: WEB_REDIRECT },
       null,
     );
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
-    expect((await world.redeem(code, verifier, { resource: 'https://other.test' })).body.error).toBe('invalid_target');
-    expect((await world.redeem('', verifier)).body.error).toBe('invalid_request');
-    const answer = await world.redeem(code, verifier);
+    expect((await harness.redeem(code, verifier, { resource: 'https://other.test' })).body.error).toBe(
+      'invalid_target',
+    );
+    expect((await harness.redeem('', verifier)).body.error).toBe('invalid_request');
+    const answer = await harness.redeem(code, verifier);
     expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store']);
   });
 
   test('RFC 8707: the resource of the request is the audience of its tokens, refreshed ones too', async () => {
     const verifier = newVerifier();
-    const code = await world.codeFor(world.site, verifier, { resource: 'https://tasks.test/api', scope: 'tasks:read' });
-    const { body } = await world.redeem(code, verifier, { resource: 'https://tasks.test/api' });
+    const code = await harness.codeFor(harness.site, verifier, {
+      resource: 'https://tasks.test/api',
+      scope: 'tasks:read',
+    });
+    const { body } = await harness.redeem(code, verifier, { resource: 'https://tasks.test/api' });
     expect(decodeJwt(body.access_token)).toMatchObject({ aud: 'https://tasks.test/api', scope: 'tasks:read' });
     expect(body).not.toHaveProperty('id_token');
     const wider = { grant_type: 'refresh_token', refresh_token: body.refresh_token, scope: 'openid' };
-    expect((await send(world.api.url, 'POST', '/oauth2/token', { basic: world.site, form: wider })).body.error).toBe(
-      'invalid_scope',
-    );
+    expect(
+      (await send(harness.api.url, 'POST', '/oauth2/token', { basic: harness.site, form: wider })).body.error,
+    ).toBe('invalid_scope');
   });
 
   test('an ID token is typed, names its audience and is no access token', async () => {
     const verifier = newVerifier();
-    const { body } = await world.redeem(await world.codeFor(world.site, verifier, { nonce: 'n-0S6' }), verifier);
+    const { body } = await harness.redeem(await harness.codeFor(harness.site, verifier, { nonce: 'n-0S6' }), verifier);
     expect(decodeProtectedHeader(body.id_token)).toMatchObject({ typ: 'JWT', alg: 'RS256' });
-    const keys = createLocalJWKSet((await send(world.api.url, 'GET', '/.well-known/jwks.json')).body);
-    const { payload } = await jwtVerify(body.id_token, keys, { issuer: API_URL, audience: world.site.client_id });
-    expect(payload).toMatchObject({ nonce: 'n-0S6', sub: world.user.id, sid: world.user.sessionId });
-    expect(await verdictOn({ api: world.api.url }, body.id_token)).toBe('wrong_type');
+    const keys = createLocalJWKSet((await send(harness.api.url, 'GET', '/.well-known/jwks.json')).body);
+    const { payload } = await jwtVerify(body.id_token, keys, { issuer: API_URL, audience: harness.site.client_id });
+    expect(payload).toMatchObject({ nonce: 'n-0S6', sub: harness.user.id, sid: harness.user.sessionId });
+    expect(await verdictOn({ api: harness.api.url }, body.id_token)).toBe('wrong_type');
   });
 
   test('the login belongs to its client and ends with the session', async () => {
-    const own = await signUp({ api: world.api.url });
-    const browser = browserOf(world.api);
+    const own = await signUp({ api: harness.api.url });
+    const browser = browserOf(harness.api);
     const verifier = newVerifier();
-    const login = await browser.open(world.authorizePath(world.app, verifier));
+    const login = await browser.open(harness.authorizePath(harness.app, verifier));
     const consent = await browser.submit(login, { email: own.email, password: own.password });
     const { leftFor } = await browser.submit(consent, ALLOW);
     const code = leftFor?.searchParams.get('code') as string;
-    const { body } = await world.redeem(code, verifier, { client_id: world.app.client_id }, null);
-    const open = await send(world.api.url, 'POST', '/v1/tokens/refresh', {
+    const { body } = await harness.redeem(code, verifier, { client_id: harness.app.client_id }, null);
+    const open = await send(harness.api.url, 'POST', '/v1/tokens/refresh', {
       json: { refresh_token: body.refresh_token },
     });
     expect([open.status, open.body.code]).toEqual([401, 'refresh_token_invalid']);
     const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    await send(world.api.url, 'POST', '/api/auth/signout', { cookie, headers: { origin: API_URL } });
-    expect(await verdictOn({ api: world.api.url }, body.access_token)).toBe('session_ended');
+    await send(harness.api.url, 'POST', '/api/auth/signout', { cookie, headers: { origin: API_URL } });
+    expect(await verdictOn({ api: harness.api.url }, body.access_token)).toBe('session_ended');
   });
 });

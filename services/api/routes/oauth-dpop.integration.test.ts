@@ -7,12 +7,6 @@ import { type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts'
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { send } from '../../platform/testing/http-client.ts';
 import {
-  type BindingWorld,
-  openBindingWorld,
-  TOKEN_URL,
-  USERINFO_URL,
-} from '../../platform/testing/worlds/binding-world.ts';
-import {
   askToken,
   codeForm,
   codeOf,
@@ -20,8 +14,9 @@ import {
   newOAuthClient,
   newVerifier,
 } from '../../platform/testing/worlds/oauth-world.ts';
+import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
-let world: BindingWorld;
+let harness: BindingHarness;
 let api: ApiCopy;
 let other: ApiCopy;
 let user: TestUser;
@@ -29,10 +24,10 @@ let app: ClientCredentials;
 let site: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openBindingWorld();
-  ({ api, other, user, app, site } = world);
+  harness = await openBindingHarness();
+  ({ api, other, user, app, site } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const maker = newProofMaker();
 const dpop = (proof: string) => ({ dpop: proof });
@@ -144,7 +139,7 @@ describe('at the token endpoint', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
     const refused = answers.find(({ status }) => status === 400);
     expect(refused?.body.error).toBe('invalid_dpop_proof');
-    const [{ count }] = await world.rows('SELECT count(*)::int FROM dpop_proofs');
+    const [{ count }] = await harness.rows('SELECT count(*)::int FROM dpop_proofs');
     expect(count).toBeGreaterThan(0);
   });
 
@@ -184,7 +179,7 @@ describe('at the token endpoint', () => {
 
   test('a client whose tokens must be bound gets none without a proof', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
-    await world.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
       strict.client_id,
     ]);
     await api.ports.access.load();
@@ -245,7 +240,7 @@ describe('at a resource', () => {
       await verdictOn({ api: api.url }, access_token, context(maker.proof('GET', htu, { accessToken: access_token }))),
     ).toBe('active');
     expect(await verdictOn({ api: api.url }, access_token, context(maker.proof('GET', htu)))).toBe('binding_mismatch');
-    const service = await world.newClient(['tokens:introspect']);
+    const service = await harness.newClient(['tokens:introspect']);
     const { body } = await send(api.url, 'POST', '/oauth2/introspect', {
       basic: service,
       form: { token: access_token },

@@ -6,37 +6,37 @@ import { issueFor } from '../../platform/testing/flows/flows.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { type Received, send } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { openServiceWorld, type ServiceWorld } from '../../platform/testing/worlds/service-world.ts';
+import { openServiceHarness, type ServiceHarness } from './oauth-service-harness.ts';
 
-let world: ServiceWorld;
+let harness: ServiceHarness;
 let api: ApiCopy;
 let service: ClientCredentials;
 let bystander: ClientCredentials;
 beforeAll(async () => {
-  world = await openServiceWorld();
-  ({ api, service, bystander } = world);
+  harness = await openServiceHarness();
+  ({ api, service, bystander } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const revoke = (value: string, client: ClientCredentials): Promise<Received> =>
-  world.postForm('/oauth2/revoke', { token: value }, client);
+  harness.postForm('/oauth2/revoke', { token: value }, client);
 
 describe('introspection', () => {
   const inactive = (answer: { status: number; body: unknown }) =>
     expect([answer.status, answer.body]).toEqual([200, { active: false }]);
 
   test('only an authenticated client with tokens:introspect may ask', async () => {
-    const { tokens } = await world.newUser();
-    const bare = await world.postForm('/oauth2/introspect', { token: tokens.access_token });
+    const { tokens } = await harness.newUser();
+    const bare = await harness.postForm('/oauth2/introspect', { token: tokens.access_token });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
-    const named = await world.postForm('/oauth2/introspect', { token: tokens.access_token, client_id: 'sallyport' });
+    const named = await harness.postForm('/oauth2/introspect', { token: tokens.access_token, client_id: 'sallyport' });
     expect(named.status).toBe(401);
-    expect((await world.introspect(tokens.access_token, bystander)).status).toBe(403);
+    expect((await harness.introspect(tokens.access_token, bystander)).status).toBe(403);
   });
 
   test('an access token tells its claims (RFC 7662 §2.2)', async () => {
-    const { tokens, id: userId } = await world.newUser();
-    const { status, headers, body } = await world.introspect(tokens.access_token);
+    const { tokens, id: userId } = await harness.newUser();
+    const { status, headers, body } = await harness.introspect(tokens.access_token);
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
     expect(body).toMatchObject({
@@ -50,7 +50,7 @@ describe('introspection', () => {
   });
 
   test('a token for another audience, rubbish and a foreign token are exactly {"active":false}', async () => {
-    const elsewhere = (await world.credentials({ resource: 'https://elsewhere.test' })).body.access_token;
+    const elsewhere = (await harness.credentials({ resource: 'https://elsewhere.test' })).body.access_token;
     const resource = async (audiences: readonly string[]): Promise<ClientCredentials> => {
       const credentialScopes = ['tokens:introspect'];
       const input = { name: 'resource', grantTypes: ['client_credentials'], credentialScopes, audiences };
@@ -59,27 +59,27 @@ describe('introspection', () => {
       return { client_id: made.clientId, client_secret: made.clientSecret as string };
     };
     const foreign = await resource(['https://elsewhere.test/other', 'https://elsewhere']);
-    for (const asker of [foreign, service]) inactive(await world.introspect(elsewhere, asker));
+    for (const asker of [foreign, service]) inactive(await harness.introspect(elsewhere, asker));
     // RFC 7662 §4: whom the token is for may ask.
     const named = await resource(['https://elsewhere.test']);
-    expect((await world.introspect(elsewhere, named)).body).toMatchObject({
+    expect((await harness.introspect(elsewhere, named)).body).toMatchObject({
       active: true,
       aud: 'https://elsewhere.test',
     });
-    const { id } = await world.newUser();
+    const { id } = await harness.newUser();
     const pair = await issueFor({ api: api.url, credentials: { client: service } }, id, {
       audience: 'https://elsewhere.test',
     });
-    for (const asker of [foreign, service]) inactive(await world.introspect(pair.refresh_token, asker));
-    expect((await world.introspect(pair.refresh_token, named)).body).toMatchObject({ active: true, sub: id });
-    inactive(await world.introspect('rubbish'));
-    inactive(await world.introspect(`sp_rt_1.${'A'.repeat(22)}.0.${'A'.repeat(43)}.${'A'.repeat(43)}`));
+    for (const asker of [foreign, service]) inactive(await harness.introspect(pair.refresh_token, asker));
+    expect((await harness.introspect(pair.refresh_token, named)).body).toMatchObject({ active: true, sub: id });
+    inactive(await harness.introspect('rubbish'));
+    inactive(await harness.introspect(`sp_rt_1.${'A'.repeat(22)}.0.${'A'.repeat(43)}.${'A'.repeat(43)}`));
   });
 
   test('a refresh token is active without moving; used, it is not', async () => {
-    const { tokens, id: userId } = await world.newUser();
+    const { tokens, id: userId } = await harness.newUser();
     for (let turn = 0; turn < 2; turn += 1) {
-      const { body } = await world.introspect(tokens.refresh_token);
+      const { body } = await harness.introspect(tokens.refresh_token);
       expect(body).toMatchObject({ active: true, sub: userId, client_id: 'sallyport' });
       expect(body).not.toHaveProperty('token_type');
     }
@@ -87,17 +87,17 @@ describe('introspection', () => {
       json: { refresh_token: tokens.refresh_token },
     });
     expect(refreshed.status).toBe(200);
-    inactive(await world.introspect(tokens.refresh_token));
-    expect((await world.introspect(refreshed.body.refresh_token)).body.active).toBe(true);
+    inactive(await harness.introspect(tokens.refresh_token));
+    expect((await harness.introspect(refreshed.body.refresh_token)).body.active).toBe(true);
   });
 
   test('ended tokens are inactive', async () => {
-    const { tokens, sessionId } = await world.newUser();
-    const admin = await world.newClient(['tokens:revoke']);
+    const { tokens, sessionId } = await harness.newUser();
+    const admin = await harness.newClient(['tokens:revoke']);
     const json = { session_id: sessionId, reason: 'test' };
     await send(api.url, 'POST', '/v1/tokens/revoke', { basic: admin, json });
-    inactive(await world.introspect(tokens.access_token));
-    inactive(await world.introspect(tokens.refresh_token));
+    inactive(await harness.introspect(tokens.access_token));
+    inactive(await harness.introspect(tokens.refresh_token));
   });
 });
 
@@ -106,37 +106,38 @@ describe('revocation (RFC 7009)', () => {
     const unknown = await revoke('rubbish', service);
     expect([unknown.status, unknown.body]).toEqual([200, undefined]);
     expect((await send(api.url, 'GET', '/oauth2/revoke?token=x')).status).toBe(405);
-    expect((await world.postForm('/oauth2/revoke', { token: 'x' })).status).toBe(401);
+    expect((await harness.postForm('/oauth2/revoke', { token: 'x' })).status).toBe(401);
   });
 
   test('another client’s tokens are refused and stay active', async () => {
-    const pair = await world.pairOfService();
+    const pair = await harness.pairOfService();
     for (const value of [pair.access_token, pair.refresh_token]) {
       const refused = await revoke(value, bystander);
       expect([refused.status, refused.body.code]).toEqual([400, 'token_of_another_client']);
     }
-    expect((await world.introspect(pair.access_token)).body.active).toBe(true);
-    expect((await world.introspect(pair.refresh_token)).body.active).toBe(true);
+    expect((await harness.introspect(pair.access_token)).body.active).toBe(true);
+    expect((await harness.introspect(pair.refresh_token)).body.active).toBe(true);
   });
 
   test('revoking a refresh token kills its access tokens; revoking an access token leaves the login', async () => {
-    const pair = await world.pairOfService();
+    const pair = await harness.pairOfService();
     expect((await revoke(pair.access_token, service)).status).toBe(200);
-    expect((await world.introspect(pair.access_token)).body).toEqual({ active: false });
-    const next = await world.token({ grant_type: 'refresh_token', refresh_token: pair.refresh_token }, service);
+    expect((await harness.introspect(pair.access_token)).body).toEqual({ active: false });
+    const next = await harness.token({ grant_type: 'refresh_token', refresh_token: pair.refresh_token }, service);
     expect(next.status).toBe(200);
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
-    expect((await world.introspect(next.body.access_token)).body).toEqual({ active: false });
+    expect((await harness.introspect(next.body.access_token)).body).toEqual({ active: false });
     expect(
-      (await world.token({ grant_type: 'refresh_token', refresh_token: next.body.refresh_token }, service)).body.error,
+      (await harness.token({ grant_type: 'refresh_token', refresh_token: next.body.refresh_token }, service)).body
+        .error,
     ).toBe('invalid_grant');
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
   });
 
   test('a public client revokes its login by name', async () => {
-    const { tokens } = await world.newUser();
+    const { tokens } = await harness.newUser();
     const form = { token: tokens.refresh_token, client_id: 'sallyport', token_type_hint: 'refresh_token' };
-    expect((await world.postForm('/oauth2/revoke', form)).status).toBe(200);
-    expect((await world.introspect(tokens.access_token)).body).toEqual({ active: false });
+    expect((await harness.postForm('/oauth2/revoke', form)).status).toBe(200);
+    expect((await harness.introspect(tokens.access_token)).body).toEqual({ active: false });
   });
 });

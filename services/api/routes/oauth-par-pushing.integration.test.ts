@@ -6,18 +6,11 @@ import type { TestUser } from '../../platform/testing/flows/flows.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { expectOAuthError, send } from '../../platform/testing/http-client.ts';
 import { ALLOW, askToken, browserOf, codeForm, newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
-import {
-  codeIn,
-  openPushWorld,
-  type PushWorld,
-  pushedPath,
-  request,
-  verifier,
-} from '../../platform/testing/worlds/push-world.ts';
+import { codeIn, openPushHarness, type PushHarness, pushedPath, request, verifier } from './oauth-par-harness.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-let world: PushWorld;
+let harness: PushHarness;
 let api: ApiCopy;
 let user: TestUser;
 let site: ClientCredentials;
@@ -25,17 +18,17 @@ let rival: ClientCredentials;
 let app: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openPushWorld();
-  ({ api, user, site, rival, app } = world);
+  harness = await openPushHarness();
+  ({ api, user, site, rival, app } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const range = (count: number): number[] => [...Array(count).keys()];
 
 describe('pushing', () => {
   test('a request_uri inside is 400, and so is whatever the authorization endpoint would refuse', async () => {
     for (const [changes, error, code] of [
-      [{ request_uri: await world.pushed(site) }, 'invalid_request', 'request_invalid'],
+      [{ request_uri: await harness.pushed(site) }, 'invalid_request', 'request_invalid'],
       [{ request_uri: '' }, 'invalid_request', 'request_invalid'],
       [{ redirect_uri: 'https://evil.test' }, 'invalid_request', 'request_invalid'],
       [{ code_challenge_method: 'plain' }, 'invalid_request', 'request_invalid'],
@@ -45,10 +38,10 @@ describe('pushing', () => {
       [{ resource: 'nowhere' }, 'invalid_target', 'target_invalid'],
       [{ client_id: rival.client_id }, 'invalid_request', 'request_invalid'],
     ] as const)
-      expectOAuthError(await world.push(site, request(changes)), 400, error, code);
+      expectOAuthError(await harness.push(site, request(changes)), 400, error, code);
     const service = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
-    expectOAuthError(await world.push(service, request()), 400, 'unauthorized_client', 'grant_not_allowed');
-    const [{ count }] = await world.rows('SELECT count(*)::int FROM oauth_pushed_requests WHERE client_id = $1', [
+    expectOAuthError(await harness.push(service, request()), 400, 'unauthorized_client', 'grant_not_allowed');
+    const [{ count }] = await harness.rows('SELECT count(*)::int FROM oauth_pushed_requests WHERE client_id = $1', [
       service.client_id,
     ]);
     expect(count).toBe(0);
@@ -69,50 +62,52 @@ describe('pushing', () => {
       'invalid_client',
       'client_unauthenticated',
     );
-    expect((await world.push({ ...site, client_secret: 'x' }, request())).status).toBe(401);
-    await world.pushed(app);
+    expect((await harness.push({ ...site, client_secret: 'x' }, request())).status).toBe(401);
+    await harness.pushed(app);
     const byForm = { form: { ...request(), ...site } };
     expect((await send(api.url, 'POST', '/oauth2/par', byForm)).status).toBe(201);
-    const rows = await world.rows('SELECT query FROM oauth_pushed_requests');
+    const rows = await harness.rows('SELECT query FROM oauth_pushed_requests');
     expect(rows.length).toBeGreaterThan(1);
     expect(JSON.stringify(rows)).not.toContain(site.client_secret);
   });
 
   test('strangers fill no store: a client has room for so many that wait, and nobody can write audit rows by pushing', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
-    await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
+    await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
     await api.ports.access.load();
     const audited = () =>
-      world.rows(`SELECT 1 FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1`, [crowd.client_id]);
+      harness.rows(`SELECT 1 FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1`, [crowd.client_id]);
     const device = () =>
       send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: crowd.client_id } });
-    const uri = await world.pushed(crowd);
+    const uri = await harness.pushed(crowd);
     expect((await device()).status).toBe(200);
     expect(await audited()).toEqual([]);
     const numbered = `sha256(convert_to($1 || n, 'UTF8'))`;
-    await world.rows(
+    await harness.rows(
       `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, expires_at)
        SELECT ${numbered}, $1, '', now() + interval '9 minutes' FROM generate_series(2, 1000) n`,
       [crowd.client_id],
     );
-    await world.rows(
+    await harness.rows(
       `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, interval_seconds, expires_at)
        SELECT ${numbered}, $1 || n, $1, '', '', 5, now() + interval '9 minutes' FROM generate_series(2, 1000) n`,
       [crowd.client_id],
     );
-    for (const full of [await world.push(crowd, request()), await device()]) {
+    for (const full of [await harness.push(crowd, request()), await device()]) {
       expectOAuthError(full, 429, 'temporarily_unavailable', 'open_requests_full');
       expect(full.headers.get('retry-after')).toBe('60');
     }
     // One that is answered makes room, and so does one that is over; other clients have their own.
-    await world.pushed(app);
+    await harness.pushed(app);
     const browser = browserOf(api, user);
     expect(codeIn(await browser.submit(await browser.open(pushedPath(crowd, uri)), ALLOW))).not.toBe('');
-    await world.rows('UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1', [`${crowd.client_id}2`]);
+    await harness.rows('UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1', [
+      `${crowd.client_id}2`,
+    ]);
     // So many are counted once a second.
-    await eventually('room for one more', async () => (await world.push(crowd, request())).status === 201);
+    await eventually('room for one more', async () => (await harness.push(crowd, request())).status === 201);
     await eventually('room for one more device', async () => (await device()).status === 200);
-    const [decided] = await world.rows(
+    const [decided] = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
       [crowd.client_id],
     );
@@ -121,9 +116,9 @@ describe('pushing', () => {
 
   test('from one address or /64 strangers take a small part of a public client’s room; who shows a secret has all of it', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
-    await world.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
+    await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
     await api.ports.access.load();
-    const behind = await world.startCopy({ hashes: false, env: { TRUSTED_PROXIES: '127.0.0.1' } });
+    const behind = await harness.startCopy({ hashes: false, env: { TRUSTED_PROXIES: '127.0.0.1' } });
     const from = (ip: string, path: string, client: ClientCredentials) =>
       send(behind.url, 'POST', path, {
         headers: { 'x-forwarded-for': ip },
@@ -145,7 +140,7 @@ describe('pushing', () => {
     expect((await from('2001:db8:0:7::1', '/oauth2/par', app)).status).toBe(201);
     await Promise.all(range(50).map(() => from('2001:db8:0:7::1', '/oauth2/par', site)));
     expect((await from('2001:db8:0:7::1', '/oauth2/par', site)).status).toBe(201);
-    const shares = await world.rows(
+    const shares = await harness.rows(
       `SELECT DISTINCT share FROM oauth_pushed_requests WHERE client_id = $1
        UNION SELECT share FROM oauth_device_grants WHERE client_id = $1`,
       [crowd.client_id],
@@ -156,12 +151,12 @@ describe('pushing', () => {
   test('a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {
     const maker = newProofMaker();
     const proof = maker.proof('POST', `${API_URL}/oauth2/par`);
-    const answer = await world.push(site, request(), proof);
+    const answer = await harness.push(site, request(), proof);
     expect(answer.status, answer.text).toBe(201);
-    expectOAuthError(await world.push(site, request(), proof), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
+    expectOAuthError(await harness.push(site, request(), proof), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
     const mismatched = request({ dpop_jkt: 'j'.repeat(43) });
     const fresh = maker.proof('POST', `${API_URL}/oauth2/par`);
-    expectOAuthError(await world.push(site, mismatched, fresh), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
+    expectOAuthError(await harness.push(site, mismatched, fresh), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
     const browser = browserOf(api, user);
     const consent = await browser.open(pushedPath(site, answer.body.request_uri));
     const code = codeIn(await browser.submit(consent, ALLOW));

@@ -16,14 +16,14 @@ import {
 import {
   codeIn,
   OTHER_REDIRECT,
-  openPushWorld,
-  type PushWorld,
+  openPushHarness,
+  type PushHarness,
   pushedPath,
   request,
   verifier,
-} from '../../platform/testing/worlds/push-world.ts';
+} from './oauth-par-harness.ts';
 
-let world: PushWorld;
+let harness: PushHarness;
 let api: ApiCopy;
 let other: ApiCopy;
 let user: TestUser;
@@ -32,11 +32,11 @@ let rival: ClientCredentials;
 let app: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openPushWorld(({ url }) => signUp({ api: url }));
-  ({ api, user, site, rival, app } = world);
-  other = await world.startCopy({ hashes: false });
+  harness = await openPushHarness(({ url }) => signUp({ api: url }));
+  ({ api, user, site, rival, app } = harness);
+  other = await harness.startCopy({ hashes: false });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('an outside client (oauth4webapi)', () => {
   test('metadata, pushed request, login, consent, code, tokens', async () => {
@@ -80,7 +80,7 @@ describe('an outside client (oauth4webapi)', () => {
 
 describe('a request_uri', () => {
   test('is good for one answer, whichever copy and however many browsers ask at once', async () => {
-    const uri = await world.pushed(site, { prompt: 'consent' });
+    const uri = await harness.pushed(site, { prompt: 'consent' });
     const [first, second] = [browserOf(api, user), browserOf(other, user)];
     const pages = [await first.open(pushedPath(site, uri)), await second.open(pushedPath(site, uri))];
     expect(pages.map(({ status }) => status)).toEqual([200, 200]);
@@ -98,7 +98,7 @@ describe('a request_uri', () => {
 
   test('denied twice at once is one decision, in the audit log too', async () => {
     const own = await newOAuthClient([api, other], 'none', ['authorization_code']);
-    const uri = await world.pushed(own);
+    const uri = await harness.pushed(own);
     const browsers = [browserOf(api, user), browserOf(other, user)] as const;
     const [first, second] = [
       await browsers[0].open(pushedPath(own, uri)),
@@ -108,19 +108,19 @@ describe('a request_uri', () => {
     const answers = await Promise.all([browsers[0].submit(first, no), browsers[1].submit(second, no)]);
     expect(answers.filter(({ leftFor }) => leftFor?.searchParams.get('error') === 'access_denied')).toHaveLength(1);
     const decided = `SELECT outcome FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`;
-    expect(await world.rows(decided, [own.client_id])).toEqual([{ outcome: 'denied' }]);
+    expect(await harness.rows(decided, [own.client_id])).toEqual([{ outcome: 'denied' }]);
   });
 
   test('is used up by a refusal and by a code that needs no page', async () => {
     const browser = browserOf(api, user);
-    const denied = await world.pushed(site, { prompt: 'consent' });
+    const denied = await harness.pushed(site, { prompt: 'consent' });
     const no = await browser.submit(await browser.open(pushedPath(site, denied)), { decision: 'deny' });
     expect(no.leftFor?.searchParams.get('error')).toBe('access_denied');
-    const silent = await world.pushed(site, { prompt: 'none' });
+    const silent = await harness.pushed(site, { prompt: 'none' });
     expect((await browserOf(api).open(pushedPath(site, silent))).leftFor?.searchParams.get('error')).toBe(
       'login_required',
     );
-    const granted = await world.pushed(site);
+    const granted = await harness.pushed(site);
     const answers = await Promise.all(
       [api, other, api].map((copy) => browserOf(copy, user).open(pushedPath(site, granted))),
     );
@@ -133,7 +133,7 @@ describe('a request_uri', () => {
 
   test('is of its client alone, of its time, and what stands beside it counts for nothing', async () => {
     const browser = browserOf(api, user);
-    const uri = await world.pushed(site, { prompt: 'consent', scope: 'openid' });
+    const uri = await harness.pushed(site, { prompt: 'consent', scope: 'openid' });
     for (const path of [
       pushedPath(rival, uri),
       pushedPath(app, uri),
@@ -152,8 +152,8 @@ describe('a request_uri', () => {
     expect(leftFor?.searchParams.get('state')).toBe('s');
     const token = await askToken(api, site, codeForm(leftFor?.searchParams.get('code') as string, verifier));
     expect(token.body.scope).toBe('openid');
-    const late = await world.pushed(site);
-    await world.rows('UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()');
+    const late = await harness.pushed(site);
+    await harness.rows('UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()');
     expect((await browser.open(pushedPath(site, late))).status).toBe(400);
   });
 
@@ -161,7 +161,7 @@ describe('a request_uri', () => {
     // Signing in again ends the session before.
     const own = await signUp({ api: api.url });
     const browser = browserOf(api, own);
-    const login = await browser.open(pushedPath(site, await world.pushed(site, { prompt: 'login' })));
+    const login = await browser.open(pushedPath(site, await harness.pushed(site, { prompt: 'login' })));
     expect(login.text).toContain('type="password"');
     const consent = await browser.submit(login, { email: own.email, password: own.password });
     expect(codeIn(await browser.submit(consent, ALLOW))).not.toBe('');
@@ -169,7 +169,7 @@ describe('a request_uri', () => {
 
   test('a client that has to push is refused in an address', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
-    await world.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
       strict.client_id,
     ]);
     await api.ports.access.load();
@@ -177,7 +177,7 @@ describe('a request_uri', () => {
     const query = new URLSearchParams({ ...request(), client_id: strict.client_id });
     const plain = await browser.open(`/oauth2/authorize?${query}`);
     expect(plain.leftFor?.searchParams.get('error')).toBe('invalid_request');
-    const consent = await browser.open(pushedPath(strict, await world.pushed(strict)));
+    const consent = await browser.open(pushedPath(strict, await harness.pushed(strict)));
     const shown = await browser.submit(consent, ALLOW);
     expect(codeIn(shown), shown.text + shown.leftFor?.href).not.toBe('');
   });
@@ -201,7 +201,7 @@ describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
 
   test('POST /oauth2/userinfo takes the token in the header, and none in the form', async () => {
     const browser = browserOf(api, user);
-    const code = codeIn(await browser.open(pushedPath(site, await world.pushed(site))));
+    const code = codeIn(await browser.open(pushedPath(site, await harness.pushed(site))));
     const { access_token } = (await askToken(api, site, codeForm(code, verifier))).body;
     const bare = await send(api.url, 'POST', '/oauth2/userinfo', { bearer: access_token });
     expect([bare.status, bare.body.sub], bare.text).toEqual([200, user.id]);

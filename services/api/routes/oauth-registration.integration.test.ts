@@ -18,25 +18,25 @@ import {
 } from '../../platform/testing/worlds/oauth-world.ts';
 import {
   NOTES_REDIRECT,
-  openUnvettedWorld,
+  openUnvettedHarness,
   STRICT,
   UNVETTED_AUDIENCE,
-  type UnvettedWorld,
+  type UnvettedHarness,
   unvettedPath,
-} from '../../platform/testing/worlds/unvetted-world.ts';
+} from './oauth-unvetted-harness.ts';
 
-let world: UnvettedWorld;
+let harness: UnvettedHarness;
 let strict: ApiCopy;
 beforeAll(async () => {
-  world = await openUnvettedWorld();
-  strict = await world.startCopy({ env: STRICT, hashes: false });
+  harness = await openUnvettedHarness();
+  strict = await harness.startCopy({ env: STRICT, hashes: false });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('clients that register themselves (RFC 7591)', () => {
   test('an outside client (oauth4webapi) finds out where, registers, and people let it act, warned; it may ask for little', async () => {
     const via = {
-      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, world.open.url), init),
+      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, harness.open.url), init),
       [oauth.allowInsecureRequests]: true,
     } as const;
     const issuer = new URL(API_URL);
@@ -48,7 +48,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(client).toMatchObject({ token_endpoint_auth_method: 'none', scope: 'openid email' });
     expect(client).not.toHaveProperty('client_secret');
     const verifier = newVerifier();
-    const browser = browserOf(world.open, world.user);
+    const browser = browserOf(harness.open, harness.user);
     const page = await browser.open(unvettedPath(client.client_id, verifier));
     expect(page.text).toContain('No administrator has checked this application');
     const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
@@ -60,9 +60,9 @@ describe('clients that register themselves (RFC 7591)', () => {
     );
     expect(tokens).toMatchObject({ scope: 'openid email' });
     expect(tokens.refresh_token).toBeUndefined();
-    const consents = await send(world.open.url, 'GET', '/v1/consents', { bearer: world.user.tokens.access_token });
+    const consents = await send(harness.open.url, 'GET', '/v1/consents', { bearer: harness.user.tokens.access_token });
     expect(consents.body.consents).toMatchObject([{ client_id: client.client_id, client_origin: 'registration' }]);
-    const [event] = await world.rows(
+    const [event] = await harness.rows(
       `SELECT actor_kind, detail FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`,
       [client.client_id],
     );
@@ -76,13 +76,13 @@ describe('clients that register themselves (RFC 7591)', () => {
       ['prompt=none', { prompt: 'none' }, 'login_required'],
     ];
     const registered = async (): Promise<string> =>
-      (await world.register({ redirect_uris: [NOTES_REDIRECT], scope: 'openid email' })).body.client_id;
+      (await harness.register({ redirect_uris: [NOTES_REDIRECT], scope: 'openid email' })).body.client_id;
 
     test.each(FAULTS)(
       'no stranger is sent to the address of a self-registered client by %s',
       async (_what, by, error) => {
         const path = unvettedPath(await registered(), newVerifier(), by);
-        const shown = await browserOf(world.open).open(path);
+        const shown = await browserOf(harness.open).open(path);
         expect([shown.status, shown.leftFor]).toEqual([400, null]);
         expect(shown.headers.get('refresh')).toBeNull();
         expect(shown.text).not.toContain('http-equiv');
@@ -95,7 +95,7 @@ describe('clients that register themselves (RFC 7591)', () => {
       'nor is a person who signed in and has not agreed to the client: %s',
       async (_what, by, error) => {
         const path = unvettedPath(await registered(), newVerifier(), by);
-        const shown = await browserOf(world.open, world.user).open(path);
+        const shown = await browserOf(harness.open, harness.user).open(path);
         expect([shown.status, shown.leftFor]).toEqual([400, null]);
         expect(shown.text).toContain(`error=${error === 'login_required' ? 'consent_required' : error}`);
       },
@@ -103,15 +103,15 @@ describe('clients that register themselves (RFC 7591)', () => {
 
     test('a person who agreed to the client is sent on, and no one else', async () => {
       const clientId = await registered();
-      const browser = browserOf(world.open, world.user);
+      const browser = browserOf(harness.open, harness.user);
       const page = await browser.open(unvettedPath(clientId, newVerifier()));
       await browser.submit(page, { decision: 'allow', scope: ['openid'] });
       const faulty = unvettedPath(clientId, newVerifier(), { response_type: 'token' });
       expect((await browser.open(faulty)).leftFor?.searchParams.get('error')).toBe('unsupported_response_type');
       const silent = unvettedPath(clientId, newVerifier(), { prompt: 'none' });
       expect((await browser.open(silent)).leftFor?.searchParams.get('error')).toBe('consent_required');
-      expect((await browserOf(world.open).open(faulty)).leftFor).toBeNull();
-      expect((await browserOf(world.open, await newSignedIn(world.open)).open(faulty)).leftFor).toBeNull();
+      expect((await browserOf(harness.open).open(faulty)).leftFor).toBeNull();
+      expect((await browserOf(harness.open, await newSignedIn(harness.open)).open(faulty)).leftFor).toBeNull();
     });
   });
 
@@ -122,7 +122,7 @@ describe('clients that register themselves (RFC 7591)', () => {
       client_name: 'Once',
     };
     const ask = (members: object, key = 'a-key-that-nobody-guesses') =>
-      send(world.open.url, 'POST', '/oauth2/register', {
+      send(harness.open.url, 'POST', '/oauth2/register', {
         json: { ...json, ...members },
         headers: { 'idempotency-key': key },
       });
@@ -131,19 +131,19 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect((await ask({})).body).toEqual(first.body);
     expect(await ask({ client_name: 'Twice' })).toMatchObject({ status: 422 });
     expect((await ask({}, 'another-key-that-nobody-guesses')).body.client_id).not.toBe(first.body.client_id);
-    expect(await world.rows(`SELECT 1 FROM oauth_clients WHERE name = 'Once'`)).toHaveLength(2);
+    expect(await harness.rows(`SELECT 1 FROM oauth_clients WHERE name = 'Once'`)).toHaveLength(2);
   });
 
   test('a secret asked for is shown once, stored as its SHA-256, and works at both copies; it gives no rights', async () => {
     const made = (
-      await world.register({
+      await harness.register({
         redirect_uris: [NOTES_REDIRECT],
         token_endpoint_auth_method: 'client_secret_basic',
         grant_types: ['authorization_code', 'refresh_token'],
       })
     ).body;
     expect(made).toMatchObject({ client_secret_expires_at: 0, client_name: 'An application without a name' });
-    const [row] = await world.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [made.client_id]);
+    const [row] = await harness.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [made.client_id]);
     expect(JSON.stringify(row)).not.toContain(made.client_secret);
     expect(row).toMatchObject({
       origin: 'registration',
@@ -153,8 +153,8 @@ describe('clients that register themselves (RFC 7591)', () => {
     const by = (copy: ApiCopy, form: Record<string, string>) => askToken(copy, made, form);
     const refresh = { grant_type: 'refresh_token', refresh_token: 'x' };
     await eventually('the other copy to know', async () => (await by(strict, refresh)).body.error === 'invalid_grant');
-    expect((await by(world.open, refresh)).body.error).toBe('invalid_grant');
-    expect((await by(world.open, { grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
+    expect((await by(harness.open, refresh)).body.error).toBe('invalid_grant');
+    expect((await by(harness.open, { grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
   });
 
   test.each([
@@ -167,38 +167,41 @@ describe('clients that register themselves (RFC 7591)', () => {
     ],
     ['a member of a wrong type', { redirect_uris: [NOTES_REDIRECT], client_name: {} }, 'invalid_client_metadata'],
   ])('%s is answered by its name in RFC 7591', async (_what, metadata, error) => {
-    const answered = await world.register(metadata);
+    const answered = await harness.register(metadata);
     expect([answered.status, answered.body.error]).toEqual([400, error]);
     expect(answered.headers.get('cache-control')).toBe('no-store');
   });
 
   test('where it takes a token, only a credential with the permission registers; nobody else is told more', async () => {
     const metadata = { redirect_uris: [NOTES_REDIRECT] };
-    const refused = await world.register(metadata, undefined, strict);
+    const refused = await harness.register(metadata, undefined, strict);
     expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')]);
-    expect((await world.register(metadata, world.user.tokens.access_token, strict)).status).toBe(403);
-    const admin = await newPerson(world.open, ['admin']);
-    const { body: key } = await send(world.open.url, 'POST', '/v1/api-keys', {
+    expect((await harness.register(metadata, harness.user.tokens.access_token, strict)).status).toBe(403);
+    const admin = await newPerson(harness.open, ['admin']);
+    const { body: key } = await send(harness.open.url, 'POST', '/v1/api-keys', {
       bearer: admin.bearer,
       json: { name: 'initial access token', permissions: ['clients:register'] },
     });
-    await eventually('the key to be known', async () => (await world.register({}, key.secret, strict)).status === 400);
-    const made = await world.register(metadata, key.secret, strict);
+    await eventually(
+      'the key to be known',
+      async () => (await harness.register({}, key.secret, strict)).status === 400,
+    );
+    const made = await harness.register(metadata, key.secret, strict);
     expect([made.status, made.body.token_endpoint_auth_method]).toEqual([201, 'client_secret_basic']);
     const told = async (copy: ApiCopy) =>
       (await send(copy.url, 'GET', '/.well-known/oauth-authorization-server')).body.registration_endpoint;
-    expect([await told(world.open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
+    expect([await told(harness.open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
   });
 
   test('what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
     const startWith = (scopes: string) =>
-      world.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
+      harness.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
     const wide = await startWith('openid email tasks:read');
     const narrow = await startWith('openid');
     const none = await startWith('profile');
     const signedIn = await newSignedIn(wide);
     const made = (
-      await world.register(
+      await harness.register(
         {
           redirect_uris: [LOOPBACK_REDIRECT],
           grant_types: ['authorization_code', 'refresh_token'],
@@ -224,10 +227,10 @@ describe('clients that register themselves (RFC 7591)', () => {
     const over = await refresh(none);
     expect([over.status, over.body.error, over.body.code]).toEqual([400, 'invalid_grant', 'session_ended']);
     // What was a word when its user agreed to it may become a right, and the user may come to have it.
-    await world.rows(`INSERT INTO permissions (name, description) VALUES ('tasks:read', 'x')`);
-    await world.rows(`INSERT INTO roles (name, description) VALUES ('tasker', 'x')`);
-    await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ('tasker', 'tasks:read')`);
-    await world.rows(`UPDATE users SET roles = roles || '{tasker}' WHERE id = $1`, [signedIn.id]);
+    await harness.rows(`INSERT INTO permissions (name, description) VALUES ('tasks:read', 'x')`);
+    await harness.rows(`INSERT INTO roles (name, description) VALUES ('tasker', 'x')`);
+    await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('tasker', 'tasks:read')`);
+    await harness.rows(`UPDATE users SET roles = roles || '{tasker}' WHERE id = $1`, [signedIn.id]);
     await wide.ports.access.load();
     // Nothing that was refused has used it up.
     const renewed = await refresh(wide);
@@ -239,20 +242,20 @@ describe('clients that register themselves (RFC 7591)', () => {
 
   test('those that nobody uses for a week go; used, disabled and vetted ones stay', async () => {
     const [unused, used, disabled] = await Promise.all(
-      [1, 2, 3].map(async () => (await world.register({ redirect_uris: [NOTES_REDIRECT] })).body.client_id as string),
+      [1, 2, 3].map(async () => (await harness.register({ redirect_uris: [NOTES_REDIRECT] })).body.client_id as string),
     );
-    const vetted = await world.newClient([]);
-    await world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled]);
-    await world.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
-      world.user.id,
+    const vetted = await harness.newClient([]);
+    await harness.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled]);
+    await harness.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
+      harness.user.id,
       used,
     ]);
     const ids = [unused, used, disabled, vetted.client_id];
-    const left = () => world.rows('SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1)', [ids]);
-    const clean = () => purge(world.open.ports, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
+    const left = () => harness.rows('SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1)', [ids]);
+    const clean = () => purge(harness.open.ports, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
     await clean();
     expect(await left()).toHaveLength(4);
-    await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '8 days' WHERE "clientId" = ANY ($1)`, [
+    await harness.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '8 days' WHERE "clientId" = ANY ($1)`, [
       ids,
     ]);
     expect((await clean()).failures).toEqual([]);

@@ -5,21 +5,21 @@ import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { send } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { openServiceWorld, type ServiceWorld } from '../../platform/testing/worlds/service-world.ts';
+import { openServiceHarness, type ServiceHarness } from './oauth-service-harness.ts';
 
-let world: ServiceWorld;
+let harness: ServiceHarness;
 let api: ApiCopy;
 let service: ClientCredentials;
 let bystander: ClientCredentials;
 beforeAll(async () => {
-  world = await openServiceWorld();
-  ({ api, service, bystander } = world);
+  harness = await openServiceHarness();
+  ({ api, service, bystander } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('client credentials', () => {
   test('a client gets a token of its own: sub is its id, and nothing speaks of a user (RFC 9068 §2.2)', async () => {
-    const { status, headers, body } = await world.credentials();
+    const { status, headers, body } = await harness.credentials();
     expect(status).toBe(200);
     expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache']);
     expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
@@ -32,50 +32,50 @@ describe('client credentials', () => {
   });
 
   test('a client may not take a user’s id as its own, whichever comes first', async () => {
-    const user = await world.newUser();
+    const user = await harness.newUser();
     const taking = createClient(api.ports, { name: 'x', clientId: user.id, grantTypes: [] }, testCaller);
     await expect(taking).rejects.toMatchObject({ code: 'client_exists' });
   });
 
   test('scope is a part of what is registered, resource and audience choose the audience', async () => {
-    const narrow = await world.credentials({ scope: 'demo:read', resource: 'https://tasks.test/api' });
+    const narrow = await harness.credentials({ scope: 'demo:read', resource: 'https://tasks.test/api' });
     expect(decodeJwt(narrow.body.access_token)).toMatchObject({
       scope: 'demo:read',
       aud: 'https://tasks.test/api',
       permissions: [],
     });
-    expect(decodeJwt((await world.credentials({ audience: 'tasks' })).body.access_token).aud).toBe('tasks');
-    expect((await world.credentials({ scope: 'demo:read keys:manage' })).body).toMatchObject({
+    expect(decodeJwt((await harness.credentials({ audience: 'tasks' })).body.access_token).aud).toBe('tasks');
+    expect((await harness.credentials({ scope: 'demo:read keys:manage' })).body).toMatchObject({
       error: 'invalid_scope',
     });
-    expect((await world.credentials({ resource: 'not-a-uri' })).body).toMatchObject({ error: 'invalid_target' });
-    expect((await world.credentials({ resource: 'https://a.test/#b' })).body).toMatchObject({
+    expect((await harness.credentials({ resource: 'not-a-uri' })).body).toMatchObject({ error: 'invalid_target' });
+    expect((await harness.credentials({ resource: 'https://a.test/#b' })).body).toMatchObject({
       error: 'invalid_target',
     });
-    const both = await world.credentials({ resource: 'https://a.test', audience: 'https://b.test' });
+    const both = await harness.credentials({ resource: 'https://a.test', audience: 'https://b.test' });
     expect(both.body).toMatchObject({ error: 'invalid_target' });
   });
 
   test('a scope-narrowed token of a client may do only what it names', async () => {
-    const wide = (await world.credentials()).body.access_token;
-    const narrow = (await world.credentials({ scope: 'demo:read' })).body.access_token;
-    const user = await world.newUser();
+    const wide = (await harness.credentials()).body.access_token;
+    const narrow = (await harness.credentials({ scope: 'demo:read' })).body.access_token;
+    const user = await harness.newUser();
     const issueAs = (bearer: string) => send(api.url, 'POST', '/v1/tokens', { bearer, json: { user_id: user.id } });
     expect((await issueAs(wide)).status).toBe(201);
     expect((await issueAs(narrow)).status).toBe(403);
   });
 
   test('the audit row of each token, issued or refused, is committed before the answer', async () => {
-    const { body } = await world.credentials();
+    const { body } = await harness.credentials();
     const { jti } = decodeJwt(body.access_token);
-    const rows = await world.rows('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
+    const rows = await harness.rows('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
     expect(rows).toMatchObject([
       { type: 'token.issued', outcome: 'ok', actor_kind: 'client', actor_id: service.client_id, target_id: jti },
     ]);
     expect(rows[0].traceparent).toMatch(/^00-[0-9a-f]{32}-/);
-    const refused = await world.credentials({ scope: 'nope' }, bystander);
+    const refused = await harness.credentials({ scope: 'nope' }, bystander);
     const trace = refused.body.trace_id as string;
-    const found = await world.rows('SELECT * FROM audit_outbox WHERE traceparent LIKE $1', [`00-${trace}-%`]);
+    const found = await harness.rows('SELECT * FROM audit_outbox WHERE traceparent LIKE $1', [`00-${trace}-%`]);
     expect(found).toMatchObject([
       { outcome: 'refused', actor_id: bystander.client_id, detail: { reason: 'scope_invalid' } },
     ]);
@@ -83,11 +83,11 @@ describe('client credentials', () => {
 
   test('a hundred at once leave a hundred rows, each its own', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 100 }, () => world.credentials({ scope: 'demo:read' }, bystander)),
+      Array.from({ length: 100 }, () => harness.credentials({ scope: 'demo:read' }, bystander)),
     );
     const ids = answers.map(({ body }) => decodeJwt(body.access_token).jti);
     expect(new Set(ids).size).toBe(100);
-    const rows = await world.rows('SELECT 1 FROM audit_outbox WHERE event_id = ANY ($1)', [ids]);
+    const rows = await harness.rows('SELECT 1 FROM audit_outbox WHERE event_id = ANY ($1)', [ids]);
     expect(rows).toHaveLength(100);
   });
 
@@ -95,12 +95,12 @@ describe('client credentials', () => {
     const wrong = { ...service, client_secret: 'wrong' };
     const unknown = { client_id: 'nobody', client_secret: 'wrong' };
     const answers = [
-      await world.credentials({}, wrong),
-      await world.credentials({}, unknown),
-      await world.token({ grant_type: 'client_credentials' }),
-      await world.token({ grant_type: 'client_credentials', client_id: service.client_id }),
-      await world.token({ grant_type: 'client_credentials', client_id: service.client_id, client_secret: 'wrong' }),
-      await world.token({ grant_type: 'client_credentials', client_id: 'sallyport' }),
+      await harness.credentials({}, wrong),
+      await harness.credentials({}, unknown),
+      await harness.token({ grant_type: 'client_credentials' }),
+      await harness.token({ grant_type: 'client_credentials', client_id: service.client_id }),
+      await harness.token({ grant_type: 'client_credentials', client_id: service.client_id, client_secret: 'wrong' }),
+      await harness.token({ grant_type: 'client_credentials', client_id: 'sallyport' }),
     ];
     for (const { status, headers, body } of answers) {
       expect([status, body.error]).toEqual([401, 'invalid_client']);
@@ -113,8 +113,8 @@ describe('client credentials', () => {
   });
 
   test('the secret may come in the form; two different clients in one request are refused', async () => {
-    expect((await world.token({ grant_type: 'client_credentials', ...service })).status).toBe(200);
-    const mixed = await world.credentials({
+    expect((await harness.token({ grant_type: 'client_credentials', ...service })).status).toBe(200);
+    const mixed = await harness.credentials({
       client_id: bystander.client_id,
       refresh_token: 'x',
       grant_type: 'refresh_token',
@@ -126,15 +126,15 @@ describe('client credentials', () => {
 describe('token endpoint', () => {
   test('password, implicit and unknown grants are unsupported', async () => {
     for (const grant_type of ['password', 'implicit', 'token', 'nonsense']) {
-      const { status, body } = await world.token({ grant_type, username: 'a', password: 'b' }, service);
+      const { status, body } = await harness.token({ grant_type, username: 'a', password: 'b' }, service);
       expect([status, body.error]).toEqual([400, 'unsupported_grant_type']);
     }
-    expect((await world.token({ grant_type: 'password' })).body.error).toBe('unsupported_grant_type');
+    expect((await harness.token({ grant_type: 'password' })).body.error).toBe('unsupported_grant_type');
   });
 
   test('RFC 6749 §3.2: unknown parameters are ignored, repeated ones refused, JSON is 415, a query is 4xx, GET is 405', async () => {
-    expect((await world.credentials({ foo: 'bar' })).status).toBe(200);
-    const repeated = await world.token('grant_type=client_credentials&grant_type=client_credentials', service);
+    expect((await harness.credentials({ foo: 'bar' })).status).toBe(200);
+    const repeated = await harness.token('grant_type=client_credentials&grant_type=client_credentials', service);
     expect(repeated.status).toBe(400);
     expect(repeated.body).toMatchObject({ error: 'invalid_request' });
     const json = await send(api.url, 'POST', '/oauth2/token', {
@@ -142,7 +142,7 @@ describe('token endpoint', () => {
       json: { grant_type: 'client_credentials' },
     });
     expect(json.status).toBe(415);
-    expect((await world.postForm('/oauth2/token?grant_type=client_credentials', {}, service)).status).toBe(400);
+    expect((await harness.postForm('/oauth2/token?grant_type=client_credentials', {}, service)).status).toBe(400);
     const get = await send(api.url, 'GET', '/oauth2/token');
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST']);
   });
@@ -151,18 +151,18 @@ describe('token endpoint', () => {
     const made = await createClient(api.ports, { name: 'none', grantTypes: [] }, testCaller);
     await api.ports.access.load();
     const form = { client_id: made.clientId, client_secret: made.clientSecret as string };
-    expect((await world.token({ ...form, grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
-    const refresh = await world.token({ ...form, grant_type: 'refresh_token', refresh_token: 'x' });
+    expect((await harness.token({ ...form, grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
+    const refresh = await harness.token({ ...form, grant_type: 'refresh_token', refresh_token: 'x' });
     expect(refresh.body.error).toBe('unauthorized_client');
   });
 });
 
 describe('refresh grant', () => {
   const refresh = (refresh_token: string, form: Record<string, string>, client?: ClientCredentials) =>
-    world.token({ grant_type: 'refresh_token', refresh_token, ...form }, client);
+    harness.token({ grant_type: 'refresh_token', refresh_token, ...form }, client);
 
   test('a public client refreshes its login by name alone', async () => {
-    const { tokens } = await world.newUser();
+    const { tokens } = await harness.newUser();
     const { status, headers, body } = await refresh(tokens.refresh_token, { client_id: 'sallyport' });
     expect(status).toBe(200);
     expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache']);
@@ -171,7 +171,7 @@ describe('refresh grant', () => {
   });
 
   test('a confidential client refreshing without its secret is 401 invalid_client and moves nothing', async () => {
-    const pair = await world.pairOfService();
+    const pair = await harness.pairOfService();
     const bare = await refresh(pair.refresh_token, { client_id: service.client_id });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
     expect((await refresh(pair.refresh_token, {})).status).toBe(401);
@@ -179,14 +179,14 @@ describe('refresh grant', () => {
   });
 
   test('another client’s login is invalid_grant and stays as it is', async () => {
-    const { tokens } = await world.newUser();
+    const { tokens } = await harness.newUser();
     const foreign = await refresh(tokens.refresh_token, {}, bystander);
     expect([foreign.status, foreign.body.error]).toEqual([400, 'invalid_grant']);
     expect((await refresh(tokens.refresh_token, { client_id: 'sallyport' })).status).toBe(200);
   });
 
   test('a wider scope is invalid_scope, another resource invalid_target, and neither uses the token up', async () => {
-    const { tokens } = await world.newUser();
+    const { tokens } = await harness.newUser();
     const client = { client_id: 'sallyport' };
     expect((await refresh(tokens.refresh_token, { ...client, scope: 'openid keys:read' })).body.error).toBe(
       'invalid_scope',
@@ -199,7 +199,7 @@ describe('refresh grant', () => {
   });
 
   test('reuse of an older generation is 400 invalid_grant', async () => {
-    const { tokens } = await world.newUser();
+    const { tokens } = await harness.newUser();
     const client = { client_id: 'sallyport' };
     const second = await refresh(tokens.refresh_token, client);
     await refresh(second.body.refresh_token, client);

@@ -8,14 +8,14 @@ import { newPerson } from '../../platform/testing/flows/people.ts';
 import { insertPerson, logIn } from '../../platform/testing/flows/signed-in.ts';
 import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { ownPage } from '../../platform/testing/worlds/account-world.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { ownPage } from './accounts-harness.ts';
 
 const STOLEN = 'a password of somebody elsewhere';
 const COMMON = 'passwordpassword';
 const GOOD = 'twenty-four quiet pigeons';
 
-let world: ApiWorld;
+let harness: ApiWorld;
 let api: ApiCopy;
 let mails: MailFolder;
 let list: Server;
@@ -28,20 +28,20 @@ beforeAll(async () => {
     response.end(`${'0'.repeat(35)}:0${isAsked ? `\r\n${stolen.slice(5)}:9` : ''}`);
   });
   await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
-  world = await openApiWorld();
+  harness = await openApiWorld();
   const env = {
     PASSWORD_PROFILE: 'nist',
     BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
     RATE_LIMIT_PROFILE: 'load',
     HASH_QUEUE: '64',
   };
-  api = await world.startCopy({ env });
+  api = await harness.startCopy({ env });
   mails = await openMailFolder(api.ports);
   digest = await api.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
 });
 afterAll(async () => {
   await mails?.close();
-  await world?.close();
+  await harness?.close();
   list?.close();
 });
 
@@ -61,14 +61,14 @@ type Way = {
 async function person({ isProved = true, factor = '' } = {}): Promise<{ id: string; email: string }> {
   const email = newEmail();
   const id = await insertPerson(api, email, digest);
-  if (isProved) await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
+  if (isProved) await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
   if (factor.includes('app'))
-    await world.rows(
+    await harness.rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', $2)`,
       [id, factor === 'app'],
     );
   if (factor === 'passkey')
-    await world.rows(
+    await harness.rows(
       `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
        VALUES ($1, 'x', $2, $1, 0, 'singleDevice', false, now())`,
       [randomUUID(), id],
@@ -80,7 +80,7 @@ async function changing(about: Parameters<typeof person>[0] = {}): Promise<Way> 
   const { id } = await person(about);
   const { cookie, sessionId } = await logIn(api, id);
   if (['app', 'passkey'].includes(about.factor ?? '')) {
-    await world.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
+    await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
     await api.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
   }
   return {

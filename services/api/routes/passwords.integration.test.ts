@@ -4,173 +4,173 @@ import { codeOf } from '../../platform/testing/counterparts/totp.ts';
 import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, send } from '../../platform/testing/http-client.ts';
 import {
-  type AccountWorld,
+  type AccountHarness,
   ALIVE,
   at,
   bearerOf,
   DEAD,
-  openAccountWorld,
+  openAccountHarness,
   ownPage,
   told,
-} from '../../platform/testing/worlds/account-world.ts';
+} from './accounts-harness.ts';
 
-let world: AccountWorld;
+let harness: AccountHarness;
 beforeAll(async () => {
-  world = await openAccountWorld();
+  harness = await openAccountHarness();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 describe('a new password', () => {
   test('a change ends every session and token of the account; the answer is a new session', async () => {
-    const here = await world.person();
-    const there = await signIn(at(world.open), here);
+    const here = await harness.person();
+    const there = await signIn(at(harness.open), here);
     const password = newPassword();
-    const changed = await world.post(
+    const changed = await harness.post(
       'change-password',
       { current_password: here.password, new_password: password },
       ownPage(here),
     );
     expect(changed.status, changed.text).toBe(200);
     expect(changed.body.session.id).not.toBe(here.sessionId);
-    expect(await world.isAlive(there)).toEqual(DEAD);
-    expect(await world.isAlive(here)).toEqual(DEAD);
-    expect(await world.isAlive({ ...here, cookie: cookieOf(changed), tokens: changed.body.tokens })).toEqual(ALIVE);
-    expect(await world.post('signin', { email: here.email, password: here.password })).toMatchObject({ status: 401 });
-    await signIn(at(world.open), { email: here.email, password });
-    expect(await world.newest(here.email)).toMatchObject({ subject: 'Your password was changed', code: undefined });
+    expect(await harness.isAlive(there)).toEqual(DEAD);
+    expect(await harness.isAlive(here)).toEqual(DEAD);
+    expect(await harness.isAlive({ ...here, cookie: cookieOf(changed), tokens: changed.body.tokens })).toEqual(ALIVE);
+    expect(await harness.post('signin', { email: here.email, password: here.password })).toMatchObject({ status: 401 });
+    await signIn(at(harness.open), { email: here.email, password });
+    expect(await harness.newest(here.email)).toMatchObject({ subject: 'Your password was changed', code: undefined });
   });
 
   test('by bearer and under Better Auth’s names; a wrong current one is refused and changes nothing', async () => {
-    const user = await world.person();
-    const wrong = await world.post(
+    const user = await harness.person();
+    const wrong = await harness.post(
       'change-password',
       { currentPassword: 'not the right one', newPassword: newPassword() },
       bearerOf(user),
     );
     expect(wrong).toMatchObject({ status: 403, body: { code: 'current_password_wrong' } });
-    const short = await world.post(
+    const short = await harness.post(
       'change-password',
       { currentPassword: user.password, newPassword: 'short' },
       bearerOf(user),
     );
     expect(short).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
-    expect((await world.isAlive(user))[0]).toBe(true);
+    expect((await harness.isAlive(user))[0]).toBe(true);
     const json = { currentPassword: user.password, newPassword: newPassword(), revokeOtherSessions: true };
-    expect(await world.post('change-password', json, bearerOf(user))).toMatchObject({ status: 200 });
-    expect(await world.isAlive(user)).toEqual(DEAD);
+    expect(await harness.post('change-password', json, bearerOf(user))).toMatchObject({ status: 200 });
+    expect(await harness.isAlive(user)).toEqual(DEAD);
   });
 
   test('without a login it is 401; a token of another client is not its owner', async () => {
     const json = { current_password: 'x', new_password: newPassword() };
-    expect(await world.post('change-password', json)).toMatchObject({ status: 401 });
-    const { tokens } = await world.person();
-    const client = await world.newClient(['tokens:issue']);
-    const { body: me } = await send(world.open.url, 'GET', '/api/auth/user', { bearer: tokens.access_token });
-    const issued = await send(world.open.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: me.user.id } });
+    expect(await harness.post('change-password', json)).toMatchObject({ status: 401 });
+    const { tokens } = await harness.person();
+    const client = await harness.newClient(['tokens:issue']);
+    const { body: me } = await send(harness.open.url, 'GET', '/api/auth/user', { bearer: tokens.access_token });
+    const issued = await send(harness.open.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: me.user.id } });
     expect(issued.status, issued.text).toBe(201);
-    expect(await world.post('change-password', json, { bearer: issued.body.access_token })).toMatchObject({
+    expect(await harness.post('change-password', json, { bearer: issued.body.access_token })).toMatchObject({
       status: 403,
     });
   });
 
   test('a reset is asked for alike by known and unknown; the code counts once and ends every login', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const asked = [
-      await world.post('request-password-reset', { email: user.email }),
-      await world.post('request-password-reset', { email: newEmail() }),
+      await harness.post('request-password-reset', { email: user.email }),
+      await harness.post('request-password-reset', { email: newEmail() }),
     ].map(told);
     expect(asked[0]).toEqual(asked[1]);
-    const mail = await world.newest(user.email);
+    const mail = await harness.newest(user.email);
     expect(mail).toMatchObject({ page: `${API_URL}/account/reset-password` });
     const token = mail?.code ?? '';
-    const refused = await world.post('reset-password', { token, newPassword: user.email });
+    const refused = await harness.post('reset-password', { token, newPassword: user.email });
     expect(refused).toMatchObject({ status: 400, body: { code: 'password_has_email' } });
     const passwords = Array.from({ length: 4 }, newPassword);
     const answers = await Promise.all(
-      passwords.map((new_password) => world.post('reset-password', { token, new_password })),
+      passwords.map((new_password) => harness.post('reset-password', { token, new_password })),
     );
     const won = answers.findIndex(({ status }) => status === 200);
     expect(answers.filter(({ status }) => status === 200).length).toBe(1);
     expect(answers.filter(({ body }) => body.code === 'code_invalid').length).toBe(3);
     expect(answers[won]?.headers.getSetCookie()).toEqual([]);
-    expect(await world.isAlive(user)).toEqual(DEAD);
-    await signIn(at(world.open), { email: user.email, password: passwords[won] ?? '' });
+    expect(await harness.isAlive(user)).toEqual(DEAD);
+    await signIn(at(harness.open), { email: user.email, password: passwords[won] ?? '' });
   });
 
   test('a code of another purpose, a changed one and one out of date are none', async () => {
-    const user = await world.person();
-    const verification = await world.codeFor(user.email);
-    await world.post('request-password-reset', { email: user.email });
-    const token = await world.codeFor(user.email);
+    const user = await harness.person();
+    const verification = await harness.codeFor(user.email);
+    await harness.post('request-password-reset', { email: user.email });
+    const token = await harness.codeFor(user.email);
     const password = { new_password: newPassword() };
     const changed = `${token.slice(0, -2)}${token.endsWith('AA') ? 'BA' : 'AA'}`;
     for (const other of [verification, changed, '', 'a'.repeat(128)])
-      expect(await world.post('reset-password', { token: other, ...password })).toMatchObject({ status: 400 });
-    await world.rows(`UPDATE one_time_codes SET expires_at = now() WHERE email = $1`, [user.email]);
-    expect(await world.post('reset-password', { token, ...password })).toMatchObject({
+      expect(await harness.post('reset-password', { token: other, ...password })).toMatchObject({ status: 400 });
+    await harness.rows(`UPDATE one_time_codes SET expires_at = now() WHERE email = $1`, [user.email]);
+    expect(await harness.post('reset-password', { token, ...password })).toMatchObject({
       body: { code: 'code_invalid' },
     });
-    expect(await world.isAlive(user)).toEqual(ALIVE);
+    expect(await harness.isAlive(user)).toEqual(ALIVE);
   });
 
   test('a disabled account is sent no code, and one it had does not count', async () => {
-    const user = await world.person();
-    await world.post('request-password-reset', { email: user.email });
-    const token = await world.codeFor(user.email);
-    const before = (await world.mails.to(user.email)).length;
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
-    await world.post('request-password-reset', { email: user.email });
-    expect((await world.mails.to(user.email)).length).toBe(before);
-    expect(await world.post('reset-password', { token, new_password: newPassword() })).toMatchObject({ status: 400 });
+    const user = await harness.person();
+    await harness.post('request-password-reset', { email: user.email });
+    const token = await harness.codeFor(user.email);
+    const before = (await harness.mails.to(user.email)).length;
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
+    await harness.post('request-password-reset', { email: user.email });
+    expect((await harness.mails.to(user.email)).length).toBe(before);
+    expect(await harness.post('reset-password', { token, new_password: newPassword() })).toMatchObject({ status: 400 });
     expect(
-      await world.post('verify-email', { token: (await world.mails.to(user.email))[0]?.code ?? '' }),
+      await harness.post('verify-email', { token: (await harness.mails.to(user.email))[0]?.code ?? '' }),
     ).toMatchObject({
       status: 400,
     });
   });
 
   test('a reset that verifies the address removes a second factor set before, and its owner can sign in', async () => {
-    const user = await world.person();
-    const enabled = await world.post('two-factor/enable', { password: user.password }, ownPage(user));
+    const user = await harness.person();
+    const enabled = await harness.post('two-factor/enable', { password: user.password }, ownPage(user));
     expect(enabled.status, enabled.text).toBe(200);
     const code = codeOf(enabled.body.totp_uri);
-    expect((await world.post('two-factor/confirm', { code }, ownPage(user))).status).toBe(200);
-    await world.post('request-password-reset', { email: user.email });
-    const [token, password] = [await world.codeFor(user.email), newPassword()];
-    expect((await world.post('reset-password', { token, new_password: password })).status).toBe(200);
-    const signedIn = await world.post('signin', { email: user.email, password });
+    expect((await harness.post('two-factor/confirm', { code }, ownPage(user))).status).toBe(200);
+    await harness.post('request-password-reset', { email: user.email });
+    const [token, password] = [await harness.codeFor(user.email), newPassword()];
+    expect((await harness.post('reset-password', { token, new_password: password })).status).toBe(200);
+    const signedIn = await harness.post('signin', { email: user.email, password });
     expect(signedIn.status, signedIn.text).toBe(200);
-    expect(await world.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
+    expect(await harness.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
   });
 
   test('a user who has no second factor signs in, whatever the flag on the user’s row says', async () => {
-    const user = await world.person();
-    await world.rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [user.id]);
-    const signedIn = await world.post('signin', { email: user.email, password: user.password });
+    const user = await harness.person();
+    await harness.rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [user.id]);
+    const signedIn = await harness.post('signin', { email: user.email, password: user.password });
     expect(signedIn.status, signedIn.text).toBe(200);
-    expect(await world.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
+    expect(await harness.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
   });
 
   test.each(['nothing', 'a second factor'])(
     'a sign-in that proved the old password while it was being changed gets nothing, where %s is asked for too',
     async (asked) => {
-      const user = await world.person();
+      const user = await harness.person();
       if (asked !== 'nothing')
-        await world.rows(
+        await harness.rows(
           `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
           [user.id],
         );
-      const { pools } = world.open.stores;
+      const { pools } = harness.open.stores;
       const changing = await pools.main.connect();
       try {
         await changing.query('BEGIN');
         await changing.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [user.id]);
-        const signingIn = world.post('signin', { email: user.email, password: user.password });
+        const signingIn = harness.post('signin', { email: user.email, password: user.password });
         await expect
           .poll(
             async () =>
               (
-                await world.rows(
+                await harness.rows(
                   `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`,
                 )
               ).length,
@@ -182,14 +182,14 @@ describe('a new password', () => {
       } finally {
         changing.release();
       }
-      expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+      expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
     },
   );
 
   test('with two factors a change asks for a fresh login, and makes none: same end, same time of proof', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const as = async (acr: string, minutes: number) => {
-      await world.rows(
+      await harness.rows(
         `UPDATE sessions SET acr = $2, amr = '{pwd,otp,mfa}', "createdAt" = now() - $3 * interval '1 minute',
            "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
         [user.id, acr, minutes],
@@ -197,10 +197,10 @@ describe('a new password', () => {
       await forget(user);
     };
     const change = () =>
-      world.post('change-password', { current_password: user.password, new_password: password }, ownPage(user));
+      harness.post('change-password', { current_password: user.password, new_password: password }, ownPage(user));
     const password = newPassword();
     const read = () =>
-      world.rows(
+      harness.rows(
         `SELECT amr, acr, "expiresAt", date_trunc('second', "createdAt") AS began FROM sessions WHERE "userId" = $1`,
         [user.id],
       );
@@ -215,39 +215,41 @@ describe('a new password', () => {
   });
 
   test('with one factor the password is proof enough, and the session ends when it would have', async () => {
-    const user = await world.person();
-    await world.rows(
+    const user = await harness.person();
+    await harness.rows(
       `UPDATE sessions SET "createdAt" = now() - interval '1 hour', "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
       [user.id],
     );
     await forget(user);
-    const ends = () => world.rows('SELECT "expiresAt" FROM sessions WHERE "userId" = $1', [user.id]);
+    const ends = () => harness.rows('SELECT "expiresAt" FROM sessions WHERE "userId" = $1', [user.id]);
     const before = await ends();
     const json = { current_password: user.password, new_password: newPassword() };
-    const changed = await world.post('change-password', json, ownPage(user));
+    const changed = await harness.post('change-password', json, ownPage(user));
     expect(changed.status, changed.text).toBe(200);
     expect(await ends()).toEqual(before);
   });
 
   test('whoever writes another digest ends every login; the same password under a new digest ends none', async () => {
-    const user = await world.person();
-    const [before] = await world.rows('SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = $1', [user.id]);
+    const user = await harness.person();
+    const [before] = await harness.rows('SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = $1', [
+      user.id,
+    ]);
     expect(before).toEqual({ passwordChangedAt: expect.any(Date), lastLoginAt: expect.any(Date) });
     const digest = `(SELECT password FROM accounts WHERE "userId" = $1)`;
-    const upgrade = await world.rows(`SELECT account_password_upgrade($1, ${digest}, 'stronger') AS done`, [user.id]);
+    const upgrade = await harness.rows(`SELECT account_password_upgrade($1, ${digest}, 'stronger') AS done`, [user.id]);
     expect(upgrade).toEqual([{ done: true }]);
-    expect(await world.rows(`SELECT account_password_upgrade($1, 'another', 'x') AS done`, [user.id])).toEqual([
+    expect(await harness.rows(`SELECT account_password_upgrade($1, 'another', 'x') AS done`, [user.id])).toEqual([
       { done: false },
     ]);
-    expect(await world.isAlive(user)).toEqual(ALIVE);
-    await world.rows(`UPDATE accounts SET password = 'by hand' WHERE "userId" = $1`, [user.id]);
-    await world.open.poll.wake();
-    const still = await send(world.open.url, 'POST', '/v1/tokens/validate', {
+    expect(await harness.isAlive(user)).toEqual(ALIVE);
+    await harness.rows(`UPDATE accounts SET password = 'by hand' WHERE "userId" = $1`, [user.id]);
+    await harness.open.poll.wake();
+    const still = await send(harness.open.url, 'POST', '/v1/tokens/validate', {
       json: { token: user.tokens.access_token },
     });
     expect(still.body.active).toBe(false);
-    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
-    const [after] = await world.rows('SELECT "passwordChangedAt" AS at FROM users WHERE id = $1', [user.id]);
+    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    const [after] = await harness.rows('SELECT "passwordChangedAt" AS at FROM users WHERE id = $1', [user.id]);
     expect(after.at.getTime()).toBeGreaterThan(before.passwordChangedAt.getTime());
   });
 });
@@ -256,4 +258,4 @@ const claims = ({ access_token: token }: { readonly access_token: string }) =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 /** What rows say of the session is read anew. */
 const forget = ({ cookie }: TestUser): Promise<void> =>
-  world.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
+  harness.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));

@@ -2,39 +2,31 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { send } from '../../platform/testing/http-client.ts';
-import {
-  type AccountWorld,
-  at,
-  bearerOf,
-  DEAD,
-  openAccountWorld,
-  ownPage,
-  told,
-} from '../../platform/testing/worlds/account-world.ts';
+import { type AccountHarness, at, bearerOf, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
-let world: AccountWorld;
+let harness: AccountHarness;
 beforeAll(async () => {
-  world = await openAccountWorld();
+  harness = await openAccountHarness();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 describe('the profile', () => {
   test('name and picture change, and every session shows it at once', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const patch = { name: 'Grace', image: 'https://example.com/grace.png' };
-    const changed = await send(world.open.url, 'PATCH', '/api/auth/user', { json: patch, ...ownPage(user) });
+    const changed = await send(harness.open.url, 'PATCH', '/api/auth/user', { json: patch, ...ownPage(user) });
     expect(changed).toMatchObject({ status: 200, body: { user: patch } });
-    expect((await send(world.open.url, 'GET', '/api/auth/session', { cookie: user.cookie })).body.user).toMatchObject(
+    expect((await send(harness.open.url, 'GET', '/api/auth/session', { cookie: user.cookie })).body.user).toMatchObject(
       patch,
     );
-    expect(await world.post('update-user', { image: null }, bearerOf(user))).toMatchObject({
+    expect(await harness.post('update-user', { image: null }, bearerOf(user))).toMatchObject({
       body: { user: { name: 'Grace', image: null } },
     });
-    expect((await send(world.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user).toMatchObject({
+    expect((await send(harness.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user).toMatchObject({
       name: 'Grace',
       image: null,
     });
-    const events = await world.rows(
+    const events = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'user.profile_changed' AND target_id = $1`,
       [user.id],
     );
@@ -52,74 +44,74 @@ describe('the profile', () => {
     { name: 'a'.repeat(129) },
   ])('%j is not for its owner to write', async (json) => {
     const { token } = await openUser();
-    expect(await send(world.open.url, 'PATCH', '/api/auth/user', { json, bearer: token })).toMatchObject({
+    expect(await send(harness.open.url, 'PATCH', '/api/auth/user', { json, bearer: token })).toMatchObject({
       status: 400,
     });
   });
 
   test('another address takes effect with its proof, the old one is told, and codes sent there end', async () => {
-    const user = await world.person();
-    await world.post('request-password-reset', { email: user.email });
-    const oldCode = await world.codeFor(user.email);
+    const user = await harness.person();
+    await harness.post('request-password-reset', { email: user.email });
+    const oldCode = await harness.codeFor(user.email);
     const email = newEmail();
-    expect(await world.post('change-email', { new_email: email }, ownPage(user))).toMatchObject({
+    expect(await harness.post('change-email', { new_email: email }, ownPage(user))).toMatchObject({
       body: { status: 'verification_sent' },
     });
-    expect((await send(world.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user.email).toBe(user.email);
-    const token = await world.codeFor(email);
-    expect(await world.post('verify-email', { token }, ownPage(user))).toMatchObject({ status: 200 });
-    const { body } = await send(world.open.url, 'GET', '/api/auth/session', { cookie: user.cookie });
+    expect((await send(harness.open.url, 'GET', '/api/auth/user', bearerOf(user))).body.user.email).toBe(user.email);
+    const token = await harness.codeFor(email);
+    expect(await harness.post('verify-email', { token }, ownPage(user))).toMatchObject({ status: 200 });
+    const { body } = await send(harness.open.url, 'GET', '/api/auth/session', { cookie: user.cookie });
     expect(body.user).toMatchObject({ email, emailVerified: true });
     expect(claims(user.tokens)).toMatchObject({ email: user.email, email_verified: false });
     const json = { refresh_token: user.tokens.refresh_token };
-    const refreshed = await send(world.open.url, 'POST', '/v1/tokens/refresh', { json });
+    const refreshed = await send(harness.open.url, 'POST', '/v1/tokens/refresh', { json });
     expect(claims(refreshed.body)).toMatchObject({ email, email_verified: true });
-    const notice = await world.newest(user.email);
+    const notice = await harness.newest(user.email);
     expect(notice).toMatchObject({ subject: 'The e-mail address of your account was changed' });
     expect(notice?.raw).not.toContain(email);
-    expect(await world.post('reset-password', { token: oldCode, new_password: newPassword() })).toMatchObject({
+    expect(await harness.post('reset-password', { token: oldCode, new_password: newPassword() })).toMatchObject({
       status: 400,
     });
-    await signIn(at(world.open), { email, password: user.password });
+    await signIn(at(harness.open), { email, password: user.password });
   });
 
   test('a change of address that was mailed is over once every login of the account has ended', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const [email, later] = [newEmail(), newEmail()];
-    await world.post('change-email', { new_email: email }, ownPage(user));
-    const token = await world.codeFor(email);
-    await world.post('change-email', { new_email: later }, ownPage(user));
+    await harness.post('change-email', { new_email: email }, ownPage(user));
+    const token = await harness.codeFor(email);
+    await harness.post('change-email', { new_email: later }, ownPage(user));
     const password = newPassword();
-    await world.post('request-password-reset', { email: user.email });
-    await world.rows('SELECT user_every_login_end($1)', [user.id]);
-    expect(await world.post('verify-email', { token, password: user.password })).toMatchObject({
+    await harness.post('request-password-reset', { email: user.email });
+    await harness.rows('SELECT user_every_login_end($1)', [user.id]);
+    expect(await harness.post('verify-email', { token, password: user.password })).toMatchObject({
       status: 400,
       body: { code: 'code_invalid' },
     });
     // What was not sent before is not sent any more; asked for by mail, a reset is.
-    expect(await world.newest(later)).toBeUndefined();
-    const reset = { token: await world.codeFor(user.email), new_password: password };
-    expect(await world.post('reset-password', reset)).toMatchObject({ status: 200 });
-    await signIn(at(world.open), { email: user.email, password });
+    expect(await harness.newest(later)).toBeUndefined();
+    const reset = { token: await harness.codeFor(user.email), new_password: password };
+    expect(await harness.post('reset-password', reset)).toMatchObject({ status: 200 });
+    await signIn(at(harness.open), { email: user.email, password });
   });
 
   test('a session that ends while its request waits changes nothing of the account', async () => {
-    const user = await world.person();
-    const { pools } = world.open.stores;
+    const user = await harness.person();
+    const { pools } = harness.open.stores;
     const ending = await pools.main.connect();
     try {
       await ending.query('BEGIN');
       await ending.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [user.id]);
       const answers = [
-        world.post('change-email', { new_email: newEmail() }, ownPage(user)),
-        send(world.open.url, 'PATCH', '/api/auth/user', { json: { name: 'Eve' }, ...ownPage(user) }),
-        world.post('two-factor/recovery-codes', {}, ownPage(user)),
-        send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
+        harness.post('change-email', { new_email: newEmail() }, ownPage(user)),
+        send(harness.open.url, 'PATCH', '/api/auth/user', { json: { name: 'Eve' }, ...ownPage(user) }),
+        harness.post('two-factor/recovery-codes', {}, ownPage(user)),
+        send(harness.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
       ];
       await expect
         .poll(async () => {
           const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`;
-          return (await world.rows(waiting)).length;
+          return (await harness.rows(waiting)).length;
         })
         .toBe(answers.length);
       await ending.query('DELETE FROM sessions WHERE "userId" = $1', [user.id]);
@@ -128,52 +120,54 @@ describe('the profile', () => {
     } finally {
       ending.release();
     }
-    expect(await world.rows('SELECT name FROM users WHERE id = $1', [user.id])).toEqual([{ name: 'Ada' }]);
+    expect(await harness.rows('SELECT name FROM users WHERE id = $1', [user.id])).toEqual([{ name: 'Ada' }]);
   });
 
   test('an address that another account has is answered alike, and its owner is told', async () => {
-    const [user, other] = [await world.person(), await world.person()];
+    const [user, other] = [await harness.person(), await harness.person()];
     const [taken, free] = [
-      await world.post('change-email', { newEmail: other.email }, ownPage(user)),
-      await world.post('change-email', { newEmail: newEmail() }, ownPage(user)),
+      await harness.post('change-email', { newEmail: other.email }, ownPage(user)),
+      await harness.post('change-email', { newEmail: newEmail() }, ownPage(user)),
     ];
     expect(told(taken)).toEqual(told(free));
-    expect(await world.newest(other.email)).toMatchObject({ subject: 'You have an account already' });
+    expect(await harness.newest(other.email)).toMatchObject({ subject: 'You have an account already' });
   });
 
   test('an address that another account took before the proof is 409, and the code stays for a better day', async () => {
-    const user = await world.person();
+    const user = await harness.person();
     const email = newEmail();
-    await world.post('change-email', { new_email: email }, ownPage(user));
-    const token = await world.codeFor(email);
-    await world.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
+    await harness.post('change-email', { new_email: email }, ownPage(user));
+    const token = await harness.codeFor(email);
+    await harness.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
     for (let n = 0; n < 2; n += 1)
-      expect(await world.post('verify-email', { token }, ownPage(user))).toMatchObject({
+      expect(await harness.post('verify-email', { token }, ownPage(user))).toMatchObject({
         status: 409,
         body: { code: 'email_taken' },
       });
   });
 
   test('what is dangerous needs a fresh login', async () => {
-    const user = await world.person();
-    await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [user.id]);
+    const user = await harness.person();
+    await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [
+      user.id,
+    ]);
     await forget(user);
     const answers = [
-      await world.post('change-email', { new_email: newEmail() }, ownPage(user)),
-      await send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
+      await harness.post('change-email', { new_email: newEmail() }, ownPage(user)),
+      await send(harness.open.url, 'DELETE', '/api/auth/user', ownPage(user)),
     ];
     expect(answers.map(({ status, body }) => [status, body.code])).toEqual(Array(2).fill([403, 'step_up_required']));
   });
 
   test('deleting an account ends it with everything, and tells its address', async () => {
-    const user = await world.person();
-    const gone = await send(world.open.url, 'DELETE', '/api/auth/user', ownPage(user));
+    const user = await harness.person();
+    const gone = await send(harness.open.url, 'DELETE', '/api/auth/user', ownPage(user));
     expect(gone).toMatchObject({ status: 200, body: { success: true } });
     expect(gone.headers.getSetCookie().every((line) => line.includes('Max-Age=0'))).toBe(true);
-    expect(await world.isAlive(user)).toEqual(DEAD);
-    expect(await world.rows('SELECT 1 FROM users WHERE id = $1', [user.id])).toEqual([]);
-    expect(await world.newest(user.email)).toMatchObject({ subject: 'Your account was deleted' });
-    expect(await world.post('delete-user', {}, bearerOf(user))).toMatchObject({ status: 401 });
+    expect(await harness.isAlive(user)).toEqual(DEAD);
+    expect(await harness.rows('SELECT 1 FROM users WHERE id = $1', [user.id])).toEqual([]);
+    expect(await harness.newest(user.email)).toMatchObject({ subject: 'Your account was deleted' });
+    expect(await harness.post('delete-user', {}, bearerOf(user))).toMatchObject({ status: 401 });
   });
 });
 
@@ -181,10 +175,10 @@ const claims = ({ access_token: token }: { readonly access_token: string }) =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 /** What rows say of the session is read anew. */
 const forget = ({ cookie }: TestUser): Promise<void> =>
-  world.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
+  harness.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
 
 let shared: Promise<TestUser> | undefined;
 async function openUser(): Promise<{ token: string }> {
-  shared ??= world.person();
+  shared ??= harness.person();
   return { token: (await shared).tokens.access_token };
 }

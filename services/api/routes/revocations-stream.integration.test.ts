@@ -1,40 +1,40 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FEED_ANSWER_LIMIT } from '../../domain/tokens/revocations/revocation-feed.ts';
-import { events, type FeedPayload, type FeedWorld, openFeedWorld } from '../../platform/testing/worlds/feed-world.ts';
+import { events, type FeedHarness, type FeedPayload, openFeedHarness } from './revocations-harness.ts';
 
-let world: FeedWorld;
+let harness: FeedHarness;
 beforeAll(async () => {
-  world = await openFeedWorld();
+  harness = await openFeedHarness();
 });
-afterAll(() => world?.close());
-beforeEach(() => expect.poll(() => world.streams.count()).toBe(0));
+afterAll(() => harness?.close());
+beforeEach(() => expect.poll(() => harness.streams.count()).toBe(0));
 
 describe('GET /v1/revocations/stream', () => {
   test('begins with what lies above the epoch, then sends each change, then proves that it lives', async () => {
-    await world.add('jti', 'first');
-    const { epoch, incarnation } = world.copy.revocations.state();
-    const response = await world.get(`/v1/revocations/stream?since=${epoch - 1}&incarnation=${incarnation}`);
+    await harness.add('jti', 'first');
+    const { epoch, incarnation } = harness.copy.revocations.state();
+    const response = await harness.get(`/v1/revocations/stream?since=${epoch - 1}&incarnation=${incarnation}`);
     expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
     const source = events(response);
     const first = (await source.next()).value!;
     expect(first).toMatchObject({ id: `${incarnation}.${epoch}`, event: 'revocations' });
-    expect(await world.opened(first.data)).toMatchObject({ since: epoch - 1, epoch, entries: [{ value: 'first' }] });
-    await world.add('jti', 'second');
-    let next = await world.opened((await source.next()).value!.data);
-    while (next.entries.length === 0) next = await world.opened((await source.next()).value!.data);
+    expect(await harness.opened(first.data)).toMatchObject({ since: epoch - 1, epoch, entries: [{ value: 'first' }] });
+    await harness.add('jti', 'second');
+    let next = await harness.opened((await source.next()).value!.data);
+    while (next.entries.length === 0) next = await harness.opened((await source.next()).value!.data);
     expect(next).toMatchObject({ since: epoch, epoch: epoch + 1, entries: [{ value: 'second' }] });
-    const beat = await world.opened((await source.next()).value!.data);
+    const beat = await harness.opened((await source.next()).value!.data);
     expect(beat).toMatchObject({ since: epoch + 1, epoch: epoch + 1, entries: [], complete: true });
     expect(beat.issued_at).toBeGreaterThan(next.issued_at);
     await source.return(undefined);
   });
 
   test('goes on from Last-Event-ID, which counts before the address', async () => {
-    await world.add('jti', 'missed');
-    const { epoch, incarnation } = world.copy.revocations.state();
+    await harness.add('jti', 'missed');
+    const { epoch, incarnation } = harness.copy.revocations.state();
     const ask = async (id: string): Promise<FeedPayload> => {
-      const source = events(await world.get('/v1/revocations/stream?since=0', { 'last-event-id': id }));
-      const first = await world.opened((await source.next()).value!.data);
+      const source = events(await harness.get('/v1/revocations/stream?since=0', { 'last-event-id': id }));
+      const first = await harness.opened((await source.next()).value!.data);
       await source.return(undefined);
       return first;
     };
@@ -47,20 +47,20 @@ describe('GET /v1/revocations/stream', () => {
   });
 
   test('a snapshot in parts arrives whole', async () => {
-    await world.addMany('streamed', FEED_ANSWER_LIMIT + 10);
-    const source = events(await world.get('/v1/revocations/stream'));
+    await harness.addMany('streamed', FEED_ANSWER_LIMIT + 10);
+    const source = events(await harness.get('/v1/revocations/stream'));
     const values = new Set<string>();
     for (let isComplete = false; !isComplete; ) {
-      const payload = await world.opened((await source.next()).value!.data);
+      const payload = await harness.opened((await source.next()).value!.data);
       for (const { value } of payload.entries) values.add(value);
       isComplete = payload.complete;
     }
-    expect(values.size).toBe(world.copy.revocations.state().entries);
+    expect(values.size).toBe(harness.copy.revocations.state().entries);
     await source.return(undefined);
   });
 
   test('streams are bounded, of one caller and of all; a place is free again when one ends', async () => {
-    const ask = (bearer: string) => world.get('/v1/revocations/stream', { authorization: `Bearer ${bearer}` });
+    const ask = (bearer: string) => harness.get('/v1/revocations/stream', { authorization: `Bearer ${bearer}` });
     const open = await Promise.all([1, 2, 3].map(() => ask('reader')));
     const spent = await ask('reader');
     expect(spent.status).toBe(429);
@@ -72,7 +72,7 @@ describe('GET /v1/revocations/stream', () => {
     expect(refused.headers.get('retry-after')).toBe('5');
     expect(await refused.json()).toMatchObject({ code: 'revocation_streams_busy' });
     await open[0]!.body!.cancel();
-    await expect.poll(() => world.streams.count()).toBe(3);
+    await expect.poll(() => harness.streams.count()).toBe(3);
     const again = await ask('reader');
     expect(again.status).toBe(200);
     await Promise.all([open[1], open[2], others, again].map((response) => response!.body!.cancel()));

@@ -1,37 +1,31 @@
 import { decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FEED_ANSWER_LIMIT } from '../../domain/tokens/revocations/revocation-feed.ts';
-import {
-  type FeedPayload,
-  type FeedWorld,
-  ISSUER,
-  openFeedWorld,
-  STALENESS_MS,
-} from '../../platform/testing/worlds/feed-world.ts';
+import { type FeedHarness, type FeedPayload, ISSUER, openFeedHarness, STALENESS_MS } from './revocations-harness.ts';
 
-let world: FeedWorld;
+let harness: FeedHarness;
 beforeAll(async () => {
-  world = await openFeedWorld();
+  harness = await openFeedHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('GET /v1/revocations', () => {
   test('an outside verifier reads every kind of entry from a compact JWS under the published keys', async () => {
-    const { epoch } = world.copy.revocations.state();
-    await world.add('jti', 'j1');
-    await world.add('sid', 's1');
-    await world.add('family', 'f1', null, 'refresh_token_reused');
-    await world.add('user', 'u1', 4);
-    await world.add('client', 'c1', 2);
-    await world.add('key', 'k1');
-    const response = await world.get(`/v1/revocations?since=${epoch}`);
+    const { epoch } = harness.copy.revocations.state();
+    await harness.add('jti', 'j1');
+    await harness.add('sid', 's1');
+    await harness.add('family', 'f1', null, 'refresh_token_reused');
+    await harness.add('user', 'u1', 4);
+    await harness.add('client', 'c1', 2);
+    await harness.add('key', 'k1');
+    const response = await harness.get(`/v1/revocations?since=${epoch}`);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('application/revocations+jwt');
     expect(response.headers.get('cache-control')).toBe('no-store');
-    const payload = await world.opened(await response.text());
+    const payload = await harness.opened(await response.text());
     expect(payload).toMatchObject({
       iss: ISSUER,
-      incarnation: world.copy.revocations.state().incarnation,
+      incarnation: harness.copy.revocations.state().incarnation,
       epoch: epoch + 6,
       since: epoch,
       max_staleness_s: STALENESS_MS / 1_000,
@@ -50,10 +44,10 @@ describe('GET /v1/revocations', () => {
   });
 
   test('an epoch that is none of ours is answered with everything: from the future, or of another incarnation', async () => {
-    await world.add('jti', 'snapshot');
-    const { epoch, incarnation } = world.copy.revocations.state();
+    await harness.add('jti', 'snapshot');
+    const { epoch, incarnation } = harness.copy.revocations.state();
     const ask = async (query: string): Promise<FeedPayload> =>
-      world.opened(await (await world.get(`/v1/revocations?${query}`)).text());
+      harness.opened(await (await harness.get(`/v1/revocations?${query}`)).text());
     const whole = await ask('');
     expect(whole).toMatchObject({ since: 0, epoch });
     expect(whole.entries.at(-1)?.value).toBe('snapshot');
@@ -64,33 +58,33 @@ describe('GET /v1/revocations', () => {
   });
 
   test('a snapshot larger than an answer comes in parts, and a part alone is good for nothing', async () => {
-    await world.addMany('part', FEED_ANSWER_LIMIT + 10);
+    await harness.addMany('part', FEED_ANSWER_LIMIT + 10);
     const values = new Set<string>();
     let since = 0;
     let parts = 0;
     for (let payload: FeedPayload | undefined; !payload?.complete; since = payload.epoch) {
-      payload = await world.opened(await (await world.get(`/v1/revocations?since=${since}`)).text());
+      payload = await harness.opened(await (await harness.get(`/v1/revocations?since=${since}`)).text());
       expect(payload.max_staleness_s).toBe(payload.complete ? STALENESS_MS / 1_000 : 0);
       for (const { value } of payload.entries) values.add(value);
       parts += 1;
     }
     expect(parts).toBeGreaterThan(1);
-    expect(since).toBe(world.copy.revocations.state().epoch);
-    expect(values.size).toBe(world.copy.revocations.state().entries);
+    expect(since).toBe(harness.copy.revocations.state().epoch);
+    expect(values.size).toBe(harness.copy.revocations.state().entries);
   });
 
   test('a feed answer is no access token: its type says so and the claims of one are missing', async () => {
-    const jws = await (await world.get('/v1/revocations')).text();
+    const jws = await (await harness.get('/v1/revocations')).text();
     expect(decodeProtectedHeader(jws).typ).toBe('revocations+jwt');
-    await expect(jwtVerify(jws, world.keySet(), { typ: 'at+jwt' })).rejects.toMatchObject({
+    await expect(jwtVerify(jws, harness.keySet(), { typ: 'at+jwt' })).rejects.toMatchObject({
       code: 'ERR_JWT_CLAIM_VALIDATION_FAILED',
     });
   });
 
   test('needs the permission, and refuses what is no epoch', async () => {
-    expect((await world.get('/v1/revocations', { authorization: 'Bearer other' })).status).toBe(403);
-    expect((await world.get('/v1/revocations', { authorization: 'Bearer none' })).status).toBe(401);
+    expect((await harness.get('/v1/revocations', { authorization: 'Bearer other' })).status).toBe(403);
+    expect((await harness.get('/v1/revocations', { authorization: 'Bearer none' })).status).toBe(401);
     for (const query of ['since=-1', 'since=x', 'since=1.5', 'since=1e400', 'incarnation=x', 'other=1'])
-      expect((await world.get(`/v1/revocations?${query}`)).status, query).toBe(400);
+      expect((await harness.get(`/v1/revocations?${query}`)).status, query).toBe(400);
   });
 });

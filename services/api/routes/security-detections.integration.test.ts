@@ -6,34 +6,34 @@ import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { cookieOf, expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { never, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { never, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecurityWorld;
-let api: SecurityWorld['api'];
+let harness: SecurityHarness;
+let api: SecurityHarness['api'];
 let auditor: ClientCredentials;
 let mails: MailFolder;
 beforeAll(async () => {
-  world = await openSecurityWorld();
-  ({ api } = world);
-  auditor = await world.newClient(['incidents:read']);
+  harness = await openSecurityHarness();
+  ({ api } = harness);
+  auditor = await harness.newClient(['incidents:read']);
   mails = await openMailFolder(api.ports);
 });
 afterAll(async () => {
   await mails?.close();
-  await world?.close();
+  await harness?.close();
 });
 
-const get: SecurityWorld['get'] = (...asked) => world.get(...asked);
-const post: SecurityWorld['post'] = (...asked) => world.post(...asked);
-const incidentsOf: SecurityWorld['incidentsOf'] = (subject) => world.incidentsOf(subject);
-const failFrom: SecurityWorld['failFrom'] = (...attempt) => world.failFrom(...attempt);
-const signInFrom: SecurityWorld['signInFrom'] = (...login) => world.signInFrom(...login);
+const get: SecurityHarness['get'] = (...asked) => harness.get(...asked);
+const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);
+const incidentsOf: SecurityHarness['incidentsOf'] = (subject) => harness.incidentsOf(subject);
+const failFrom: SecurityHarness['failFrom'] = (...attempt) => harness.failFrom(...attempt);
+const signInFrom: SecurityHarness['signInFrom'] = (...login) => harness.signInFrom(...login);
 /** Somebody whose address is proved. */
 async function person(): Promise<TestUser> {
   const user = await signUp({ api: api.url });
-  await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.id]);
+  await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.id]);
   return user;
 }
 
@@ -42,19 +42,19 @@ const deviceIn = (answer: Received): string => /sallyport\.device=[^;]+/.exec(co
 
 /** As if what the account has open had begun long ago, and refreshed ever since. */
 async function beforeAnHour(userId: string): Promise<void> {
-  await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
+  await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
 }
 
 /** As if it were longer ago than the cookie's whole seconds and the clocks of copies may differ. */
 const aWhileLater = (userId: string) =>
-  world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+  harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
 
 /** Signs in at home, then elsewhere from an unknown device, and lets the detections see it. */
 async function travel(user: TestUser, n: number): Promise<void> {
   await beforeAnHour(user.id);
   expect((await signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
   expect((await signInFrom(user, `203.0.113.${n}`, 'curl')).status).toBe(200);
-  await world.detect();
+  await harness.detect();
 }
 
 /** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
@@ -75,7 +75,7 @@ describe('detections', () => {
     const user = await person();
     for (let n = 0; n < 4; n += 1) await failFrom('198.51.100.1', user.email);
     await send(api.url, 'POST', '/api/auth/signin', { json: { email: user.email, password: 'wrong wrong wrong' } });
-    await world.detect();
+    await harness.detect();
     expect(await incidentsOf(user.id)).toMatchObject([
       { detection: 'password_guessing', severity: 'medium', count: 1, detail: { failures: 5 } },
     ]);
@@ -93,10 +93,10 @@ describe('detections', () => {
     const user = await person();
     for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.9', user.email);
     const path = `/v1/admin/users/${user.id}/unlock`;
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
     expectProblem(await post(path, { reason: 'x' }), 403, 'rights_exceeded');
     expect((await signInFrom(user, '198.51.100.10', 'x')).status).toBe(429);
-    await world.rows('DELETE FROM user_roles WHERE user_id = $1', [user.id]);
+    await harness.rows('DELETE FROM user_roles WHERE user_id = $1', [user.id]);
     expect((await post(path, { reason: 'x' })).body.failed_logins).toBe(5);
   });
 
@@ -106,13 +106,13 @@ describe('detections', () => {
     for (let n = 0; n < 50; n += 1) await failFrom(ip, newEmail());
     const hit = await signInFrom(user, ip, 'stuffer');
     expect(hit.status).toBe(200);
-    await world.detect();
+    await harness.detect();
     const incidents = (await get('/v1/admin/incidents?detection=credential_stuffing')).body.incidents;
     expect(incidents).toMatchObject([
       { severity: 'high', subject: { kind: 'network' }, count: 1, actions: ['block_network'], detail: { names: 50 } },
     ]);
     expect(incidents[0].subject.id, 'no address').toMatch(/^network:[\w-]{22}$/);
-    expect(await world.detect(), 'blocked, it is not seen again').toBe(0);
+    expect(await harness.detect(), 'blocked, it is not seen again').toBe(0);
     const blocked = await signInFrom(bystander, ip, 'stuffer');
     expect([blocked.status, blocked.body.code]).toEqual([429, 'login_locked']);
     expect(Number(blocked.headers.get('retry-after'))).toBeGreaterThan(3_000);
@@ -123,7 +123,7 @@ describe('detections', () => {
     ]);
     for (const login of [user.tokens, hit.body.tokens])
       expect((await refresh({ api: api.url }, login.refresh_token)).body.code).toBe('session_ended');
-    const acted = await world.rows(
+    const acted = await harness.rows(
       `SELECT outcome, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.acted'
          AND detail->>'detection' = 'account_takeover' ORDER BY id`,
     );
@@ -145,10 +145,10 @@ describe('detections', () => {
     const user = await person();
     await beforeAnHour(user.id);
     const home = await signInFrom(user, '192.0.2.50', 'Firefox on the desk');
-    await world.detect();
+    await harness.detect();
     expect(await incidentsOf(user.id), 'an hour later it is a move').toEqual([]);
     const away = await signInFrom(user, '203.0.113.50', 'curl');
-    await world.detect();
+    await harness.detect();
     expect(await incidentsOf(user.id)).toMatchObject([
       {
         detection: 'impossible_travel',
@@ -173,7 +173,7 @@ describe('detections', () => {
     const away = await signInFrom(user, '203.0.113.52', 'curl');
     const headers = { origin: API_URL };
     expect((await send(api.url, 'POST', '/api/auth/signout', { cookie: cookieOf(away), headers })).status).toBe(200);
-    await world.detect();
+    await harness.detect();
     expect(await incidentsOf(user.id)).toMatchObject([{ detection: 'impossible_travel' }]);
     expect((await signInFrom(user, '203.0.113.52', 'curl', { cookie: deviceIn(away) })).status).toBe(429);
   });
@@ -183,12 +183,12 @@ describe('detections', () => {
     await beforeAnHour(user.id);
     const phone = await signInFrom(user, '192.0.2.52', 'Safari on the phone');
     await signInFrom(user, '203.0.113.53', 'Firefox on the laptop');
-    await world.detect();
+    await harness.detect();
     await aWhileLater(user.id);
     const cookie = await unlockByMail(user.email);
     const laptop = await signInFrom(user, '203.0.113.53', 'Firefox on the laptop', { cookie });
     expect(laptop.status).toBe(200);
-    await world.detect();
+    await harness.detect();
     for (const { body } of [phone, laptop])
       expect((await refresh({ api: api.url }, body.tokens.refresh_token)).status).toBe(200);
     expect(await incidentsOf(user.id)).toMatchObject([{ count: 1 }]);
@@ -197,12 +197,12 @@ describe('detections', () => {
   test('step_up mails the owner the way back in, once for a closing however often it is seen or its job is run', async () => {
     const user = await person();
     await travel(user, 54);
-    await world.detect();
+    await harness.detect();
     const [mail, ...others] = await unasked(user.email);
     expect(others).toEqual([]);
     expect(mail?.page).toBe(`${API_URL}/account/unlock`);
     expect(mail?.text).toMatch(/looked like a stranger.*works for 10 minutes, once.*choose a new password at once/s);
-    expect(await world.rows('SELECT FROM mail_outbox')).toEqual([]);
+    expect(await harness.rows('SELECT FROM mail_outbox')).toEqual([]);
     // What it says opens the account, here in the browser that redeems it; then the thief comes once more.
     const locked = await signInFrom(user, '203.0.113.54', 'curl');
     expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
@@ -212,7 +212,7 @@ describe('detections', () => {
     await travel(user, 55);
     expect(await incidentsOf(user.id)).toMatchObject([{ detection: 'impossible_travel', count: 2 }]);
     expect(await unasked(user.email), 'closed once more').toHaveLength(2);
-    await world.detect();
+    await harness.detect();
     expect(await unasked(user.email)).toHaveLength(2);
     // Closed, the next sighting is another incident.
     const [{ incident_id: id }] = await incidentsOf(user.id);
@@ -224,17 +224,17 @@ describe('detections', () => {
 
   test('an account without a password is mailed by step_up as well; a disabled one and one that is gone are not', async () => {
     const [bare, disabled, gone] = [await person(), await person(), await person()];
-    await world.seal();
+    await harness.seal();
     for (const [n, user] of [bare, disabled, gone].entries()) {
       await beforeAnHour(user.id);
       await signInFrom(user, `192.0.2.${60 + n}`, 'Firefox on the desk');
       await signInFrom(user, `203.0.113.${60 + n}`, 'curl');
     }
-    await world.rows(`DELETE FROM accounts WHERE "userId" = $1`, [bare.id]);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await world.rows('DELETE FROM users WHERE id = $1', [gone.id]);
-    await world.detect();
-    const queued = await world.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`);
+    await harness.rows(`DELETE FROM accounts WHERE "userId" = $1`, [bare.id]);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows('DELETE FROM users WHERE id = $1', [gone.id]);
+    await harness.detect();
+    const queued = await harness.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`);
     for (const [{ id, email }, letters] of [
       [bare, 1],
       [disabled, 0],
@@ -254,8 +254,8 @@ describe('detections', () => {
         for (let n = 0; n < 25; n += 1) await failFrom(`10.7.${lane}.${n}`, newEmail());
       }),
     );
-    await world.detect();
-    await world.detect();
+    await harness.detect();
+    await harness.detect();
     const { incidents } = (await get('/v1/admin/incidents?detection=failed_login_ratio')).body;
     expect(incidents).toMatchObject([
       { severity: 'high', count: expect.any(Number), subject: { kind: 'installation' } },
@@ -265,7 +265,7 @@ describe('detections', () => {
   test('a run that is told to stop reads no further, and the next one goes on there', async () => {
     const email = newEmail();
     for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.3', email);
-    await world.seal();
+    await harness.seal();
     const stopped = await detectIncidents(api.ports, { signal: AbortSignal.abort() }, testCaller);
     expect(stopped.read).toBe(0);
     expect((await detectIncidents(api.ports, never, testCaller)).sightings).toBe(1);

@@ -10,23 +10,23 @@ import { newPerson } from '../../platform/testing/flows/people.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { type Json, send } from '../../platform/testing/http-client.ts';
 import { callerAt, testCaller } from '../../platform/testing/ports.ts';
-import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecurityWorld;
-let api: SecurityWorld['api'];
-let other: SecurityWorld['other'];
+let harness: SecurityHarness;
+let api: SecurityHarness['api'];
+let other: SecurityHarness['other'];
 let auditor: ClientCredentials;
 beforeAll(async () => {
-  world = await openSecurityWorld();
-  ({ api, other } = world);
-  auditor = await world.newClient(['incidents:read']);
+  harness = await openSecurityHarness();
+  ({ api, other } = harness);
+  auditor = await harness.newClient(['incidents:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const get: SecurityWorld['get'] = (...asked) => world.get(...asked);
-const post: SecurityWorld['post'] = (...asked) => world.post(...asked);
+const get: SecurityHarness['get'] = (...asked) => harness.get(...asked);
+const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);
 
 type Frame = { readonly id: number; readonly event: string; readonly data: Json };
 
@@ -49,7 +49,7 @@ async function frames(copy: ApiCopy, want: number, query = '', lastEventId?: num
   await reader.cancel();
   return found;
 }
-const openStream = (copy: ApiCopy, query = '', lastEventId?: number, as = world.operator): Promise<Response> =>
+const openStream = (copy: ApiCopy, query = '', lastEventId?: number, as = harness.operator): Promise<Response> =>
   fetch(`${copy.url}/v1/admin/events${query}`, {
     headers: {
       authorization: `Basic ${Buffer.from(`${as.client_id}:${as.client_secret}`).toString('base64')}`,
@@ -61,10 +61,10 @@ const always = async (): Promise<boolean> => true;
 
 describe('GET /v1/admin/events', () => {
   test('streams sealed events in their order; by Last-Event-ID another copy goes on without a gap or a double', async () => {
-    await world.rows(
+    await harness.rows(
       `INSERT INTO users (id, email) SELECT 'streamed-' || n, n || '@streamed.test' FROM generate_series(1, 30) n`,
     );
-    await world.seal();
+    await harness.seal();
     const { body } = await get('/v1/audit/events?limit=30');
     const expected = body.events.toReversed();
     const before = expected[0].seq - 1;
@@ -77,13 +77,13 @@ describe('GET /v1/admin/events', () => {
   });
 
   test('follows what happens from now on, by type, with nothing the audit log does not show', async () => {
-    await world.seal();
+    await harness.seal();
     const waiting = frames(api, 1, '?type=user.unlocked,user.deleted');
     await vi.waitFor(() => expect(api.ports.eventStreams.count()).toBe(1), { timeout: 30_000 });
     const user = { id: randomUUID(), email: newEmail() };
-    await world.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [user.id, user.email]);
+    await harness.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [user.id, user.email]);
     await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'streamed' });
-    await world.seal();
+    await harness.seal();
     const [frame] = await waiting;
     expect(frame?.event).toBe('user.unlocked');
     expect((await get(`/v1/audit/events/${frame?.id}`)).body).toMatchObject(frame?.data);
@@ -104,10 +104,10 @@ describe('GET /v1/admin/events', () => {
     await end(await createEventStreams({ ...deps, maximumLifeMs: 0 }).open({}, testCaller, always));
 
     // More than the 16 KiB that a stream holds for a reader who takes nothing.
-    await world.rows(
+    await harness.rows(
       `INSERT INTO users (id, email) SELECT 'untaken-' || n, n || '@untaken.test' FROM generate_series(1, 80) n`,
     );
-    await world.seal();
+    await harness.seal();
     const narrow = createEventStreams({ ...deps, maximumStreams: 1, stuckAfterMs: 0 });
     const stuck = await narrow.open({ afterSeq: 0 }, testCaller, always);
     await expect(narrow.open({}, callerAt('192.0.2.1'), always)).rejects.toMatchObject({ code: 'event_streams_busy' });
@@ -131,9 +131,9 @@ describe('GET /v1/admin/events', () => {
   test('ends with the right to it: a token revoked, a secret replaced, a client disabled, a session over', async () => {
     const reader = await newPerson(api, ['auditor']);
     const signedUp = await signUp({ api: api.url });
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [signedUp.id]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [signedUp.id]);
     const browsing = await signIn({ api: api.url }, signedUp);
-    const client = (): Promise<ClientCredentials> => world.newClient(['audit:read']);
+    const client = (): Promise<ClientCredentials> => harness.newClient(['audit:read']);
     const [renewed, disabled] = [await client(), await client()];
     const basicOf = ({ client_id, client_secret }: ClientCredentials) => ({
       authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}`,
@@ -147,18 +147,18 @@ describe('GET /v1/admin/events', () => {
             json: { token: reader.bearer, reason: 'test' },
           }),
       ],
-      [{ cookie: browsing.cookie }, () => world.rows('DELETE FROM sessions WHERE "userId" = $1', [browsing.id])],
+      [{ cookie: browsing.cookie }, () => harness.rows('DELETE FROM sessions WHERE "userId" = $1', [browsing.id])],
       [
         basicOf(renewed),
         () =>
-          world.rows(`UPDATE oauth_clients SET "clientSecret" = $2 WHERE "clientId" = $1`, [
+          harness.rows(`UPDATE oauth_clients SET "clientSecret" = $2 WHERE "clientId" = $1`, [
             renewed.client_id,
             'A'.repeat(43),
           ]),
       ],
       [
         basicOf(disabled),
-        () => world.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled.client_id]),
+        () => harness.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled.client_id]),
       ],
     ];
     for (const [headers, end] of cases) {

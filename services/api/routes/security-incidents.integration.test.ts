@@ -6,34 +6,34 @@ import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
 import type { ClientCredentials } from '../../platform/testing/http-client.ts';
 import { expectProblem, type Json, type Received } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecurityWorld;
-let api: SecurityWorld['api'];
-let other: SecurityWorld['other'];
+let harness: SecurityHarness;
+let api: SecurityHarness['api'];
+let other: SecurityHarness['other'];
 let auditor: ClientCredentials;
 beforeAll(async () => {
-  world = await openSecurityWorld();
-  ({ api, other } = world);
-  auditor = await world.newClient(['incidents:read']);
+  harness = await openSecurityHarness();
+  ({ api, other } = harness);
+  auditor = await harness.newClient(['incidents:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const get: SecurityWorld['get'] = (...asked) => world.get(...asked);
-const post: SecurityWorld['post'] = (...asked) => world.post(...asked);
-const incidentsOf: SecurityWorld['incidentsOf'] = (subject) => world.incidentsOf(subject);
+const get: SecurityHarness['get'] = (...asked) => harness.get(...asked);
+const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);
+const incidentsOf: SecurityHarness['incidentsOf'] = (subject) => harness.incidentsOf(subject);
 
 describe('incidents', () => {
   test('a replayed refresh token is one incident, however many workers look; the next replay counts', async () => {
     const user = await signUp({ api: api.url });
-    for (const login of [user.tokens, (await world.signInFrom(user, '127.0.0.1', 'node')).body.tokens]) {
+    for (const login of [user.tokens, (await harness.signInFrom(user, '127.0.0.1', 'node')).body.tokens]) {
       const first = await refresh({ api: api.url }, login.refresh_token);
       const second = await refresh({ api: api.url }, first.body.refresh_token);
       expect(second.status, second.text).toBe(200);
       expect((await refresh({ api: other.url }, login.refresh_token)).body.code).toBe('refresh_token_reused');
-      await world.detect();
+      await harness.detect();
     }
     const [incident, ...more] = await incidentsOf(user.id);
     expect(more).toEqual([]);
@@ -46,8 +46,8 @@ describe('incidents', () => {
       actions: [],
       detail: { family_id: expect.any(String) },
     });
-    expect(await world.detect(), 'nothing is judged twice').toBe(0);
-    const raised = await world.rows(
+    expect(await harness.detect(), 'nothing is judged twice').toBe(0);
+    const raised = await harness.rows(
       `SELECT outcome, detail->>'detection' AS detection, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.raised' AND target_id = $1`,
       [incident.incident_id],
     );
@@ -94,12 +94,12 @@ describe('incidents', () => {
       state: 'closed',
       count: 2,
       reason: 'a lost phone',
-      changed_by: `client:${world.operator.client_id}`,
+      changed_by: `client:${harness.operator.client_id}`,
     });
     expect((await get(path, auditor)).body).toEqual(closed.body);
     expectProblem(await post(`${path}/acknowledge`, { reason: 'again' }), 409, 'incident_closed');
     expect((await raise()).id).not.toBe(incident);
-    const changes = await world.rows(
+    const changes = await harness.rows(
       `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1 ORDER BY id`,
       [incident],
     );

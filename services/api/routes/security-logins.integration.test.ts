@@ -9,25 +9,21 @@ import { act, enrolled } from '../../platform/testing/flows/factor-flows.ts';
 import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
 import type { MailFolder } from '../../platform/testing/mail-folder.ts';
-import {
-  openSecuritySocialWorld,
-  type Place,
-  type SecuritySocialWorld,
-} from '../../platform/testing/worlds/security-social-world.ts';
-import { from } from '../../platform/testing/worlds/security-world.ts';
 import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+import { from } from './security-harness.ts';
+import { openSecuritySocialHarness, type Place, type SecuritySocialHarness } from './security-social-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecuritySocialWorld;
+let harness: SecuritySocialHarness;
 let url: string;
 let mails: MailFolder;
 beforeAll(async () => {
-  world = await openSecuritySocialWorld();
-  ({ mails } = world);
-  ({ url } = world.api);
+  harness = await openSecuritySocialHarness();
+  ({ mails } = harness);
+  ({ url } = harness.api);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const HOME = from('192.0.2.10', 'Firefox on the desk');
 const AWAY = from('203.0.113.10', 'curl');
@@ -36,7 +32,7 @@ const post = (path: string, json: object, place: Place, cookie = ''): Promise<Re
   send(url, 'POST', path, { json, cookie, headers: { ...place, origin: API_URL } });
 /** What the events of the user's logins say of where they came from, oldest first. */
 const sightings = (userId: string): Promise<Json[]> =>
-  world.rows(
+  harness.rows(
     `SELECT detail->>'factor' AS factor, (detail->>'known_device')::boolean AS known, detail->>'elsewhere' AS elsewhere
      FROM audit_outbox WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1 ORDER BY id`,
     [userId],
@@ -45,17 +41,17 @@ const isOver = async (login: Received): Promise<boolean> =>
   (await refresh({ api: url }, login.body.tokens.refresh_token)).body.code === 'session_ended';
 
 async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promise<Received> {
-  const login = await world.byProvider(who, place, cookie);
+  const login = await harness.byProvider(who, place, cookie);
   expect(login.status, login.text).toBe(200);
   return login;
 }
 
 /** As if cookies of before now were of somebody: the clocks of copies may differ by more than a test takes. */
 const aWhileLater = (userId: string) =>
-  world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+  harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
 
 const linkedLongAgo = (userId: string) =>
-  world.rows(`UPDATE accounts SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [userId]);
+  harness.rows(`UPDATE accounts SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [userId]);
 
 /** Somebody who signs in by the provider, at home and then elsewhere, and whose account is closed for it. */
 async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; readonly away: Received }> {
@@ -64,15 +60,15 @@ async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; r
   await linkedLongAgo(id);
   await bySocial(who, HOME, cookieOf(home));
   const away = await bySocial(who, AWAY);
-  await world.detect();
-  expect(await world.incidentsOf(id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
+  await harness.detect();
+  expect(await harness.incidentsOf(id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
   return { id, away };
 }
 
 type Enrolled = Awaited<ReturnType<typeof enrolled>>;
 async function byCode({ person, userId, uri }: Enrolled, place: Place, cookie = ''): Promise<Received> {
   // One code is good once, and the tests do not wait for the next.
-  await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+  await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
   const { email, password } = person;
   const asked = await post('/api/auth/signin', { email, password }, place, cookie);
   const { challenge } = asked.body;
@@ -98,7 +94,7 @@ async function passkeyHolder(): Promise<{ readonly userId: string; readonly auth
   const response = authenticator.create(options, { origin: API_URL });
   const made = await act({ url }, user.cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'x' });
   expect(made.status).toBe(201);
-  await world.rows('DELETE FROM sessions WHERE "userId" = $1', [user.id]);
+  await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [user.id]);
   return { userId: user.id, authenticator };
 }
 
@@ -115,8 +111,8 @@ describe('every way of signing in is judged by where it comes from', () => {
       { factor: 'social', known: true, elsewhere: null },
       { factor: 'social', known: false, elsewhere: again.body.session.id },
     ]);
-    await world.detect();
-    expect(await world.incidentsOf(id)).toMatchObject([
+    await harness.detect();
+    expect(await harness.incidentsOf(id)).toMatchObject([
       {
         detection: 'impossible_travel',
         actions: ['end_session', 'step_up'],
@@ -128,8 +124,8 @@ describe('every way of signing in is judged by where it comes from', () => {
 
   test('another provider: what the sign-in itself has linked goes with it, however long its transaction took', async () => {
     const owner = await signUp({ api: url });
-    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [owner.id]);
-    const home = await world.signInFrom(owner, '192.0.2.10', 'Firefox on the desk');
+    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [owner.id]);
+    const home = await harness.signInFrom(owner, '192.0.2.10', 'Firefox on the desk');
     const away = await bySocial(providerAccount({ email: owner.email }), AWAY);
     expect((await sightings(owner.id)).at(-1)).toEqual({
       factor: 'social',
@@ -138,20 +134,20 @@ describe('every way of signing in is judged by where it comes from', () => {
     });
     const links = `FROM accounts WHERE "userId" = $1 AND "providerId" = 'company'`;
     // Its transaction began before either: that would be the time by the beginning of it.
-    const dated = await world.rows(
+    const dated = await harness.rows(
       `SELECT "createdAt" >= (SELECT date_trunc('milliseconds', max(occurred_at)) FROM audit_outbox
          WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) AS "isCovered" ${links}`,
       [owner.id],
     );
     expect(dated).toEqual([{ isCovered: true }]);
-    await world.detect();
-    expect(await world.rows(`SELECT 1 ${links}`, [owner.id])).toEqual([]);
+    await harness.detect();
+    expect(await harness.rows(`SELECT 1 ${links}`, [owner.id])).toEqual([]);
     expect([await isOver(home), await isOver(away)]).toEqual([true, true]);
   });
 
   test('a code beside the password, as a page in between hands both on', async () => {
     const user = await enrolled({ url });
-    await world.rows('DELETE FROM sessions WHERE "userId" = $1', [user.userId]);
+    await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [user.userId]);
     const home = await byCode(user, HOME);
     const again = await byCode(user, HOME, cookieOf(home));
     const away = await byCode(user, AWAY);
@@ -160,8 +156,8 @@ describe('every way of signing in is judged by where it comes from', () => {
       { factor: 'totp', known: true, elsewhere: null },
       { factor: 'totp', known: false, elsewhere: again.body.session.id },
     ]);
-    await world.detect();
-    expect(await world.incidentsOf(user.userId)).toMatchObject([
+    await harness.detect();
+    expect(await harness.incidentsOf(user.userId)).toMatchObject([
       { detection: 'impossible_travel', actions: ['end_session', 'step_up'], detail: { factor: 'totp' } },
     ]);
     expect([await isOver(again), await isOver(away)]).toEqual([false, true]);
@@ -172,10 +168,10 @@ describe('every way of signing in is judged by where it comes from', () => {
 
   test('a code from where many names are tried is a takeover', async () => {
     const user = await enrolled({ url });
-    for (let n = 0; n < 50; n += 1) await world.failFrom('203.0.113.200', `${randomUUID()}@people.test`);
+    for (let n = 0; n < 50; n += 1) await harness.failFrom('203.0.113.200', `${randomUUID()}@people.test`);
     const inside = await byCode(user, from('203.0.113.200', 'stuffer'));
-    await world.detect();
-    expect(await world.incidentsOf(user.userId)).toMatchObject([
+    await harness.detect();
+    expect(await harness.incidentsOf(user.userId)).toMatchObject([
       { detection: 'account_takeover', actions: ['revoke_sessions', 'step_up'], detail: { factor: 'totp' } },
     ]);
     expect(await isOver(inside)).toBe(true);
@@ -191,8 +187,8 @@ describe('every way of signing in is judged by where it comes from', () => {
       { factor: 'passkey', known: true, elsewhere: null },
       { factor: 'passkey', known: false, elsewhere: again.body.session.id },
     ]);
-    await world.detect();
-    expect(await world.incidentsOf(userId)).toMatchObject([
+    await harness.detect();
+    expect(await harness.incidentsOf(userId)).toMatchObject([
       { detection: 'unusual_passkey', severity: 'low', actions: [], detail: { session_id: away.body.session.id } },
     ]);
     expect([await isOver(again), await isOver(away)]).toEqual([false, false]);
@@ -207,19 +203,19 @@ describe('after step_up', () => {
       [HOME, ''],
       [AWAY, cookieOf(away)],
     ] as const) {
-      const answer = await world.byProvider(who, place, cookie);
+      const answer = await harness.byProvider(who, place, cookie);
       expectProblem(answer, 429, 'login_locked');
       expect(answer.headers.getSetCookie()).toEqual([]);
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(3_600);
     }
     // Who looks at a page is shown that of logins, with what does let them in.
-    const shown = await world.byProvider(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
+    const shown = await harness.byProvider(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
     expect([shown.status, shown.headers.get('content-type')]).toEqual([429, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
       /This alone is not enough to sign in now\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
     );
     expect(
-      await world.rows(
+      await harness.rows(
         `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 AND outcome <> 'ok'`,
         [id],
       ),
@@ -228,7 +224,7 @@ describe('after step_up', () => {
     );
     // Told of once.
     expect(
-      await world.rows(
+      await harness.rows(
         `SELECT FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`,
       ),
     ).toEqual([]);
@@ -247,25 +243,25 @@ describe('after step_up', () => {
 
   test('a known device passes by its provider while others are still refused, and so does a passkey', async () => {
     const { userId, authenticator } = await passkeyHolder();
-    const [{ email }] = await world.rows('SELECT email FROM users WHERE id = $1', [userId]);
-    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+    const [{ email }] = await harness.rows('SELECT email FROM users WHERE id = $1', [userId]);
+    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
     const who = providerAccount({ email });
-    await world.closeAccount(userId, email);
+    await harness.closeAccount(userId, email);
     const home = await byPasskey(authenticator, HOME);
     await aWhileLater(userId);
-    await world.rows('DELETE FROM passkeys WHERE "userId" = $1', [userId]);
-    expectProblem(await world.byProvider(who, AWAY), 429, 'login_locked');
+    await harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [userId]);
+    expectProblem(await harness.byProvider(who, AWAY), 429, 'login_locked');
     await bySocial(who, HOME, cookieOf(home));
-    expectProblem(await world.byProvider(who, AWAY), 429, 'login_locked');
+    expectProblem(await harness.byProvider(who, AWAY), 429, 'login_locked');
   });
 
   test('who has a second factor is asked for it, and gets in by it', async () => {
     const user = await enrolled({ url });
-    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.userId]);
-    await world.closeAccount(user.userId, user.person.email);
-    const asked = await world.byProvider(providerAccount({ email: user.person.email }), AWAY);
+    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.userId]);
+    await harness.closeAccount(user.userId, user.person.email);
+    const asked = await harness.byProvider(providerAccount({ email: user.person.email }), AWAY);
     expectProblem(asked, 401, 'second_factor_required');
-    await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [user.userId]);
+    await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [user.userId]);
     const { challenge } = asked.body;
     const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(user.uri) }, AWAY);
     expect(login.status, login.text).toBe(200);
@@ -274,8 +270,8 @@ describe('after step_up', () => {
   test('a hundred wrong passwords close no other way in: whoever guesses locks nobody out', async () => {
     const who = providerAccount();
     const home = await bySocial(who, HOME);
-    await world.rows('INSERT INTO login_failures (key, failures, user_id) VALUES ($1, 100, $2)', [
-      accountKeyOf(world.api.ports, who.email as string),
+    await harness.rows('INSERT INTO login_failures (key, failures, user_id) VALUES ($1, 100, $2)', [
+      accountKeyOf(harness.api.ports, who.email as string),
       home.body.user.id,
     ]);
     await bySocial(who, from('203.0.113.11', 'Firefox on the laptop'));

@@ -8,31 +8,31 @@ import {
   newOAuthClient,
   newVerifier,
 } from '../../platform/testing/worlds/oauth-world.ts';
-import { openTheftWorld, type TheftWorld } from '../../platform/testing/worlds/theft-world.ts';
+import { openTheftHarness, type TheftHarness } from './security-outrun-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: TheftWorld;
-let api: TheftWorld['api'];
+let harness: TheftHarness;
+let api: TheftHarness['api'];
 beforeAll(async () => {
-  world = await openTheftWorld();
-  ({ api } = world);
+  harness = await openTheftHarness();
+  ({ api } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: TheftWorld['rows'] = (...asked) => world.rows(...asked);
+const rows: TheftHarness['rows'] = (...asked) => harness.rows(...asked);
 
 describe('what a thief added in those seconds goes, and what was there before stays', () => {
   test('a passkey', async () => {
-    const { owner, thief } = await world.theft();
-    const { made, key } = await world.passkeyBy(cookieOf(thief));
-    await world.detect();
+    const { owner, thief } = await harness.theft();
+    const { made, key } = await harness.passkeyBy(cookieOf(thief));
+    await harness.detect();
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
     expect(await rows('SELECT FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([]);
-    expect(await world.eventsOf('factor.removed', owner.id)).toMatchObject([
+    expect(await harness.eventsOf('factor.removed', owner.id)).toMatchObject([
       { actor_kind: 'system', detail: { factor: 'passkey' } },
     ]);
-    expect([await world.refreshed(made), await world.sessionsOf(owner)]).toEqual(['session_ended', []]);
+    expect([await harness.refreshed(made), await harness.sessionsOf(owner)]).toEqual(['session_ended', []]);
     const { options, challenge } = (await send(api.url, 'POST', '/api/auth/passkey/sign-in/options')).body;
     const json = { challenge, response: key.get(options, { origin: API_URL }) };
     const again = await send(api.url, 'POST', '/api/auth/passkey/sign-in/verify', { json });
@@ -40,12 +40,12 @@ describe('what a thief added in those seconds goes, and what was there before st
   });
 
   test('an authenticator app, though its row is as old as the recovery codes of a passkey', async () => {
-    const { owner, thief } = await world.theft();
-    const { made } = await world.passkeyBy(cookieOf(thief));
-    const confirmed = await world.totpBy(cookieOf(made), owner.password);
+    const { owner, thief } = await harness.theft();
+    const { made } = await harness.passkeyBy(cookieOf(thief));
+    const confirmed = await harness.totpBy(cookieOf(made), owner.password);
     await rows(`UPDATE two_factors SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
     await rows(`UPDATE passkeys SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
-    await world.detect();
+    await harness.detect();
     expect(await rows('SELECT verified, "codesLeft" FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([
       { verified: false, codesLeft: 0 },
     ]);
@@ -53,29 +53,29 @@ describe('what a thief added in those seconds goes, and what was there before st
       { twoFactorEnabled: false },
     ]);
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id]), 'of before').toHaveLength(1);
-    expect(await world.eventsOf('factor.removed', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
-    expect(await world.eventsOf('recovery_codes.voided', owner.id)).toEqual([
+    expect(await harness.eventsOf('factor.removed', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
+    expect(await harness.eventsOf('recovery_codes.voided', owner.id)).toEqual([
       { actor_kind: 'system', detail: { left: 10, reason: 'impossible_travel' } },
     ]);
-    expect([await world.refreshed(confirmed), await world.sessionsOf(owner)]).toEqual(['session_ended', []]);
+    expect([await harness.refreshed(confirmed), await harness.sessionsOf(owner)]).toEqual(['session_ended', []]);
   });
 
   test('a linked account', async () => {
-    const { owner } = await world.theft();
-    for (const subject of ['owner', 'thief']) await world.linkOf(owner, subject);
-    await world.justBefore(owner, 'accounts', `owner-${owner.id}`);
-    await world.detect();
+    const { owner } = await harness.theft();
+    for (const subject of ['owner', 'thief']) await harness.linkOf(owner, subject);
+    await harness.justBefore(owner, 'accounts', `owner-${owner.id}`);
+    await harness.detect();
     const left = await rows('SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" = $2', [owner.id, 'company']);
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
     expect(await rows(`SELECT FROM accounts WHERE "userId" = $1 AND password IS NOT NULL`, [owner.id])).toHaveLength(1);
-    expect(await world.eventsOf('account.unlinked', owner.id)).toMatchObject([
+    expect(await harness.eventsOf('account.unlinked', owner.id)).toMatchObject([
       { actor_kind: 'system', detail: { provider: 'company' } },
     ]);
-    expect(await world.sessionsOf(owner)).toEqual([]);
+    expect(await harness.sessionsOf(owner)).toEqual([]);
   });
 
   test('an API key, and one whose secret he has replaced', async () => {
-    const { owner, thief } = await world.theft();
+    const { owner, thief } = await harness.theft();
     const bearer = thief.body.tokens.access_token;
     const make = async (name: string): Promise<string> => {
       const made = await send(api.url, 'POST', '/v1/api-keys', { bearer, json: { name } });
@@ -86,18 +86,18 @@ describe('what a thief added in those seconds goes, and what was there before st
     await rows(`UPDATE api_keys SET created_at = now() - interval '1 day' WHERE id = ANY ($1)`, [[kept, rotated]]);
     const turned = await send(api.url, 'POST', `/v1/api-keys/${rotated}/rotate`, { bearer, json: {} });
     expect(turned.status, turned.text).toBe(200);
-    await world.detect();
+    await harness.detect();
     const revoked = await rows(
       'SELECT id, revoke_reason FROM api_keys WHERE user_id = $1 AND revoked_at IS NOT NULL ORDER BY id',
       [owner.id],
     );
     expect(revoked).toEqual([rotated, made].map((id) => ({ id, revoke_reason: 'impossible_travel' })));
     for (const id of [rotated, made])
-      expect(await world.eventsOf('api_key.revoked', id)).toMatchObject([
+      expect(await harness.eventsOf('api_key.revoked', id)).toMatchObject([
         { actor_kind: 'system', detail: { reason: 'impossible_travel' } },
       ]);
     // A key opens no session: nothing else ends, and the key of before still speaks for its owner.
-    expect(await world.sessionsOf(owner)).toHaveLength(2);
+    expect(await harness.sessionsOf(owner)).toHaveLength(2);
     expect(
       await rows(
         'SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.id = $1 AND k.owner_epoch = u."tokenEpoch"',
@@ -107,42 +107,42 @@ describe('what a thief added in those seconds goes, and what was there before st
   });
 
   test('the login of a device that he let in, fetched or not', async () => {
-    const fetched = await world.theft();
-    const device = await world.poll(await world.allowDevice(fetched.owner, cookieOf(fetched.thief)));
+    const fetched = await harness.theft();
+    const device = await harness.poll(await harness.allowDevice(fetched.owner, cookieOf(fetched.thief)));
     expect(device.status, device.text).toBe(200);
-    const waiting = await world.theft();
-    const deviceCode = await world.allowDevice(waiting.owner, cookieOf(waiting.thief));
-    await world.detect();
+    const waiting = await harness.theft();
+    const deviceCode = await harness.allowDevice(waiting.owner, cookieOf(waiting.thief));
+    await harness.detect();
     const { refresh_token } = device.body;
-    const later = await askToken(api, world.tv, { grant_type: 'refresh_token', refresh_token });
+    const later = await askToken(api, harness.tv, { grant_type: 'refresh_token', refresh_token });
     expect([later.status, later.body.error]).toEqual([400, 'invalid_grant']);
-    expect((await world.poll(deviceCode)).body.code).toBe('device_code_expired');
-    for (const { owner } of [fetched, waiting]) expect(await world.sessionsOf(owner)).toEqual([]);
+    expect((await harness.poll(deviceCode)).body.code).toBe('device_code_expired');
+    for (const { owner } of [fetched, waiting]) expect(await harness.sessionsOf(owner)).toEqual([]);
   });
 
   test('the other address that he asked for, whether its mail was sent or waits', async () => {
     for (const isSent of [true, false]) {
-      const { owner, home, thief } = await world.theft();
+      const { owner, home, thief } = await harness.theft();
       const address = newEmail();
-      await world.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
-      if (isSent) expect(await world.mails.to(address)).toHaveLength(1);
-      await world.detect();
-      const token = (await world.mails.to(address)).at(-1)?.code;
+      await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+      if (isSent) expect(await harness.mails.to(address)).toHaveLength(1);
+      await harness.detect();
+      const token = (await harness.mails.to(address)).at(-1)?.code;
       expect(token).toBeDefined();
       // Even once the account is open again, and by its password.
-      expect((await world.post(`/v1/admin/users/${owner.id}/unlock`, { reason: 'called' })).status).toBe(200);
+      expect((await harness.post(`/v1/admin/users/${owner.id}/unlock`, { reason: 'called' })).status).toBe(200);
       const { password } = owner;
       const answer = await send(api.url, 'POST', '/api/auth/verify-email', { json: { token, password } });
       expect([answer.status, answer.body.code]).toEqual([400, 'code_invalid']);
       expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-      expect(await world.refreshed(home), 'it is no session').toBe(200);
+      expect(await harness.refreshed(home), 'it is no session').toBe(200);
     }
   });
 
   test('what he agreed to: its client is allowed nothing more, and one of before is', async () => {
-    const { owner, thief } = await world.theft();
+    const { owner, thief } = await harness.theft();
     const [before, his] = await Promise.all(
-      [1, 2].map(() => newOAuthClient([api, world.other], 'client_secret_basic', ['authorization_code'])),
+      [1, 2].map(() => newOAuthClient([api, harness.other], 'client_secret_basic', ['authorization_code'])),
     );
     const granted = async (client: ClientCredentials | undefined): Promise<string[]> =>
       (
@@ -158,23 +158,23 @@ describe('what a thief added in those seconds goes, and what was there before st
     );
     await consentedCodeOf(api, { ...owner, cookie: cookieOf(thief) }, his?.client_id as string, newVerifier());
     expect(await granted(his)).toContain('openid');
-    await world.detect();
+    await harness.detect();
     expect([await granted(his), await granted(before)]).toEqual([[], ['openid']]);
-    expect(await world.eventsOf('oauth.consent_withdrawn', his?.client_id as string)).toMatchObject([
+    expect(await harness.eventsOf('oauth.consent_withdrawn', his?.client_id as string)).toMatchObject([
       { actor_kind: 'system', detail: { user_id: owner.id } },
     ]);
   });
 
   test('the other address, whose mail he has read already: nothing changes before somebody has looked', async () => {
-    const { owner, thief } = await world.theft();
+    const { owner, thief } = await harness.theft();
     const address = newEmail();
-    await world.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
-    const token = (await world.mails.to(address)).at(-1)?.code;
+    await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+    const token = (await harness.mails.to(address)).at(-1)?.code;
     const verify = () => send(api.url, 'POST', '/api/auth/verify-email', { json: { token }, cookie: cookieOf(thief) });
     const early = await verify();
     expect([early.status, early.body.code]).toEqual([429, 'login_locked']);
     expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-    await world.seal();
+    await harness.seal();
     expect((await verify()).body.code, 'sealed, and not judged').toBe('login_locked');
     await rows(
       `WITH passed AS (INSERT INTO unjudged_events (seq, failure, next_try_at)
@@ -183,21 +183,21 @@ describe('what a thief added in those seconds goes, and what was there before st
       [owner.id],
     );
     expect((await verify()).body.code, 'passed over').toBe('login_locked');
-    await world.detect();
+    await harness.detect();
     expect((await verify()).status).toBe(400);
     expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-    expect(await world.mails.to(address), 'nothing that unlocks').toHaveLength(1);
+    expect(await harness.mails.to(address), 'nothing that unlocks').toHaveLength(1);
   });
 
   test('where every session ends at once, what he added goes as well', async () => {
     const owner = await signUp({ api: api.url });
     const ip = '198.51.100.99';
-    for (let n = 0; n < 50; n += 1) await world.failFrom(ip, newEmail());
-    const thief = await world.signInFrom(owner, ip, 'stuffer');
+    for (let n = 0; n < 50; n += 1) await harness.failFrom(ip, newEmail());
+    const thief = await harness.signInFrom(owner, ip, 'stuffer');
     expect(thief.status).toBe(200);
-    await world.passkeyBy(cookieOf(thief));
-    await world.detect();
-    expect(await world.incidentsOf(owner.id)).toMatchObject([{ actions: ['revoke_sessions', 'step_up'] }]);
+    await harness.passkeyBy(cookieOf(thief));
+    await harness.detect();
+    expect(await harness.incidentsOf(owner.id)).toMatchObject([{ actions: ['revoke_sessions', 'step_up'] }]);
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
   });
 });

@@ -2,53 +2,53 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { newPassword } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, type Received } from '../../platform/testing/http-client.ts';
 import { whileItWaits } from '../../platform/testing/overtaken.ts';
-import { openTheftWorld, type Theft, type TheftWorld } from '../../platform/testing/worlds/theft-world.ts';
+import { openTheftHarness, type Theft, type TheftHarness } from './security-outrun-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: TheftWorld;
-let api: TheftWorld['api'];
+let harness: TheftHarness;
+let api: TheftHarness['api'];
 beforeAll(async () => {
-  world = await openTheftWorld();
-  ({ api } = world);
+  harness = await openTheftHarness();
+  ({ api } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: TheftWorld['rows'] = (...asked) => world.rows(...asked);
+const rows: TheftHarness['rows'] = (...asked) => harness.rows(...asked);
 
 describe('a thief who replaces the session of his sign-in before anybody looks', () => {
   test.each<[string, (stolen: Theft) => Promise<Received>]>([
-    ['steps up', ({ owner, thief }) => world.act('/api/auth/step-up', cookieOf(thief), { password: owner.password })],
+    ['steps up', ({ owner, thief }) => harness.act('/api/auth/step-up', cookieOf(thief), { password: owner.password })],
     [
       'changes the password',
       ({ owner, thief }) =>
-        world.act('/api/auth/change-password', cookieOf(thief), {
+        harness.act('/api/auth/change-password', cookieOf(thief), {
           current_password: owner.password,
           new_password: newPassword(),
         }),
     ],
     [
       'signs in once more by the cookie that made him known',
-      ({ owner, thief }) => world.signInFrom(owner, '203.0.113.250', 'curl', { cookie: cookieOf(thief) }),
+      ({ owner, thief }) => harness.signInFrom(owner, '203.0.113.250', 'curl', { cookie: cookieOf(thief) }),
     ],
   ])('who %s has no session left', async (_how, replace) => {
-    const stolen = await world.theft();
+    const stolen = await harness.theft();
     const replacing = await replace(stolen);
     expect(replacing.status).toBe(200);
-    await world.detect();
-    expect(await world.incidentsOf(stolen.owner.id)).toMatchObject([
+    await harness.detect();
+    expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([
       { detection: 'impossible_travel', actions: ['end_session', 'step_up'] },
     ]);
-    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
-    expect(await world.refreshed(replacing)).toBe('session_ended');
-    expect(await world.refreshed(stolen.thief)).toBe('session_ended');
+    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+    expect(await harness.refreshed(replacing)).toBe('session_ended');
+    expect(await harness.refreshed(stolen.thief)).toBe('session_ended');
   });
 
   test('one who did nothing yet loses that session, and its owner none', async () => {
-    const { owner, home, thief } = await world.theft();
-    await world.detect();
-    expect(await world.sessionsOf(owner)).toHaveLength(2);
-    expect([await world.refreshed(thief), await world.refreshed(home)]).toEqual(['session_ended', 200]);
+    const { owner, home, thief } = await harness.theft();
+    await harness.detect();
+    expect(await harness.sessionsOf(owner)).toHaveLength(2);
+    expect([await harness.refreshed(thief), await harness.refreshed(home)]).toEqual(['session_ended', 200]);
   });
 });
 
@@ -57,35 +57,36 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
     rows(`UPDATE ${table} SET ${column} = ${column} - interval '1 minute' WHERE ${where} = $1 RETURNING 1`, [id]);
 
   test('hides no second session', async () => {
-    const stolen = await world.theft();
-    const second = await world.again(stolen);
+    const stolen = await harness.theft();
+    const second = await harness.again(stolen);
     expect(await behind('sessions', '"createdAt"', 'id', second.body.session.id)).toHaveLength(1);
-    await world.detect();
-    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
-    for (const login of [second, stolen.thief, stolen.home]) expect(await world.refreshed(login)).toBe('session_ended');
+    await harness.detect();
+    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+    for (const login of [second, stolen.thief, stolen.home])
+      expect(await harness.refreshed(login)).toBe('session_ended');
   });
 
   test('hides no device, though the session that let it in is gone', async () => {
-    const stolen = await world.theft();
-    const second = await world.again(stolen);
-    const deviceCode = await world.allowDevice(stolen.owner, cookieOf(second));
-    await world.act('/api/auth/signout', cookieOf(second));
+    const stolen = await harness.theft();
+    const second = await harness.again(stolen);
+    const deviceCode = await harness.allowDevice(stolen.owner, cookieOf(second));
+    await harness.act('/api/auth/signout', cookieOf(second));
     expect(await behind('oauth_device_grants', 'auth_time', 'user_id', stolen.owner.id)).toHaveLength(1);
-    await world.detect();
-    expect((await world.poll(deviceCode)).body.code).toBe('device_code_expired');
-    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
+    await harness.detect();
+    expect((await harness.poll(deviceCode)).body.code).toBe('device_code_expired');
+    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
   });
 
   test('hides no passkey; one of just before the sign-in stays', async () => {
-    const { owner } = await world.theft();
+    const { owner } = await harness.theft();
     for (const key of ['owner', 'thief'])
       await rows(
         `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
          VALUES ($1, '', $2, $1, 0, 'singleDevice', false, now() - interval '1 minute')`,
         [`${key}-${owner.id}`, owner.id],
       );
-    await world.justBefore(owner, 'passkeys', `owner-${owner.id}`);
-    await world.detect();
+    await harness.justBefore(owner, 'passkeys', `owner-${owner.id}`);
+    await harness.detect();
     const left = await rows('SELECT id FROM passkeys WHERE "userId" = $1', [owner.id]);
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
   });
@@ -93,11 +94,14 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
 
 describe('while a batch refreshes what will end', () => {
   test.each<[string, (stolen: Theft) => Promise<unknown>]>([
-    ['another session of the thief', (stolen) => world.again(stolen)],
-    ['a login of a device', async ({ owner, thief }) => world.poll(await world.allowDevice(owner, cookieOf(thief)))],
-    ['an account that he linked', ({ owner }) => world.linkOf(owner, 'batch')],
+    ['another session of the thief', (stolen) => harness.again(stolen)],
+    [
+      'a login of a device',
+      async ({ owner, thief }) => harness.poll(await harness.allowDevice(owner, cookieOf(thief))),
+    ],
+    ['an account that he linked', ({ owner }) => harness.linkOf(owner, 'batch')],
   ])('logins are held in the order in which it holds them: %s never ends in a deadlock', async (_what, gains) => {
-    const stolen = await world.theft();
+    const stolen = await harness.theft();
     await gains(stolen);
     const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
       stolen.owner.id,
@@ -109,11 +113,11 @@ describe('while a batch refreshes what will end', () => {
     await whileItWaits(
       api.stores.pools.main,
       [[hold, [first?.id]]],
-      () => world.detect(),
+      () => harness.detect(),
       // Nothing above the one that it waits for is taken.
       (batch) => batch.query(`${hold} NOWAIT`, [families[taken]?.id]),
     );
-    expect(await world.sessionsOf(stolen.owner)).toEqual([]);
-    expect(await world.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
+    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+    expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
   });
 });

@@ -6,29 +6,26 @@ import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
 import { newEmail, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
 import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
 import type { MailFolder } from '../../platform/testing/mail-folder.ts';
-import {
-  openSecuritySocialWorld,
-  type SecuritySocialWorld,
-} from '../../platform/testing/worlds/security-social-world.ts';
-import { from } from '../../platform/testing/worlds/security-world.ts';
 import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+import { from } from './security-harness.ts';
+import { openSecuritySocialHarness, type SecuritySocialHarness } from './security-social-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecuritySocialWorld;
+let harness: SecuritySocialHarness;
 let url: string;
 let mails: MailFolder;
 beforeAll(async () => {
-  world = await openSecuritySocialWorld();
-  ({ mails } = world);
-  ({ url } = world.api);
+  harness = await openSecuritySocialHarness();
+  ({ mails } = harness);
+  ({ url } = harness.api);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const post = (path: string, json: object, cookie = '', place = {}): Promise<Received> =>
   send(url, 'POST', path, { json, cookie, headers: { origin: API_URL, ...place } });
 
-const proved = (userId: string) => world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+const proved = (userId: string) => harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
 
 /** Somebody whose address is proved. */
 async function person(): Promise<TestUser> {
@@ -39,10 +36,10 @@ async function person(): Promise<TestUser> {
 
 /** Signs in at home, then elsewhere from an unknown device, and lets the detections see it. */
 async function travel(user: TestUser, n: number): Promise<void> {
-  await world.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [user.id]);
-  expect((await world.signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
-  expect((await world.signInFrom(user, `203.0.113.${n}`, 'curl')).status).toBe(200);
-  await world.detect();
+  await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [user.id]);
+  expect((await harness.signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
+  expect((await harness.signInFrom(user, `203.0.113.${n}`, 'curl')).status).toBe(200);
+  await harness.detect();
 }
 
 /** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
@@ -55,18 +52,18 @@ const AWAY = from('203.0.113.10', 'curl');
 
 test('whoever asks for mails to the owner takes no place of the mail that comes unasked', async () => {
   const user = await person();
-  await world.failFrom('198.51.100.1', user.email);
+  await harness.failFrom('198.51.100.1', user.email);
   const asks = ['request-password-reset', 'request-password-reset', 'request-password-reset', 'request-unlock'];
   for (const ask of [...asks, 'request-unlock'])
     expect((await post(`/api/auth/${ask}`, { email: user.email })).body).toEqual({ status: 'mail_sent_if_known' });
   expect((await mails.to(user.email)).filter(({ code }) => code !== undefined)).toHaveLength(5);
-  await world.rows('UPDATE login_failures SET failures = 0, locked_until = NULL WHERE user_id = $1', [user.id]);
+  await harness.rows('UPDATE login_failures SET failures = 0, locked_until = NULL WHERE user_id = $1', [user.id]);
   await travel(user, 1);
   const [mail, ...others] = await unasked(user.email);
   expect(others).toEqual([]);
   expect((await unlock(mail?.code)).body).toEqual({ status: 'unlocked' });
   // A sixth that is asked for is not sent, as before.
-  await world.rows('UPDATE one_time_codes SET purpose = $2 WHERE user_id = $1', [user.id, 'verify_email']);
+  await harness.rows('UPDATE one_time_codes SET purpose = $2 WHERE user_id = $1', [user.id, 'verify_email']);
   await post('/api/auth/request-password-reset', { email: user.email });
   expect((await mails.to(user.email)).filter(({ code }) => code !== undefined)).toHaveLength(6);
 });
@@ -74,11 +71,11 @@ test('whoever asks for mails to the owner takes no place of the mail that comes 
 test('a mail for each closing: the owner who has opened the account is mailed when the same incident closes it again', async () => {
   const user = await person();
   await travel(user, 2);
-  await world.detect();
+  await harness.detect();
   const [first] = await unasked(user.email);
   expect((await unlock(first?.code)).status).toBe(200);
   await travel(user, 3);
-  const [incident, ...others] = await world.incidentsOf(user.id);
+  const [incident, ...others] = await harness.incidentsOf(user.id);
   expect([incident?.count, others]).toEqual([2, []]);
   const [, second, ...more] = await unasked(user.email);
   expect(more).toEqual([]);
@@ -90,16 +87,16 @@ test('an act that ends the code of the mail before mails another; where none liv
   const { userId, person: owner, uri } = user;
   await proved(userId);
   const stuffer = from('203.0.113.200', 'stuffer');
-  for (let n = 0; n < 50; n += 1) await world.failFrom('203.0.113.200', newEmail());
+  for (let n = 0; n < 50; n += 1) await harness.failFrom('203.0.113.200', newEmail());
   const who = providerAccount({ email: owner.email });
   // With a second factor beside the provider somebody gets in while the account is closed.
   const takeOver = async (count: number): Promise<void> => {
-    await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
-    const { challenge } = (await world.byProvider(who, stuffer)).body;
+    await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+    const { challenge } = (await harness.byProvider(who, stuffer)).body;
     const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(uri) }, '', stuffer);
     expect(login.status, login.text).toBe(200);
-    await world.detect();
-    expect(await world.incidentsOf(userId)).toMatchObject([{ detection: 'account_takeover', count }]);
+    await harness.detect();
+    expect(await harness.incidentsOf(userId)).toMatchObject([{ detection: 'account_takeover', count }]);
   };
   await takeOver(1);
   const [first] = await unasked(owner.email);
@@ -107,14 +104,14 @@ test('an act that ends the code of the mail before mails another; where none liv
   const [, second, ...more] = await unasked(owner.email);
   expect(more).toEqual([]);
   expectProblem(await unlock(first?.code), 400, 'code_invalid');
-  await world.rows(`UPDATE one_time_codes SET expires_at = now() WHERE user_id = $1 AND purpose = 'unlock_account'`, [
+  await harness.rows(`UPDATE one_time_codes SET expires_at = now() WHERE user_id = $1 AND purpose = 'unlock_account'`, [
     userId,
   ]);
   await takeOver(3);
   expect(await unasked(owner.email)).toHaveLength(2);
   expect(second?.code).toBeDefined();
   // It works no longer, so the owner asks for another one.
-  await world.rows('DELETE FROM one_time_codes WHERE user_id = $1', [userId]);
+  await harness.rows('DELETE FROM one_time_codes WHERE user_id = $1', [userId]);
   await post('/api/auth/request-unlock', { email: owner.email });
   expect((await unlock((await mails.to(owner.email)).at(-1)?.code)).body).toEqual({ status: 'unlocked' });
 });
@@ -122,9 +119,9 @@ test('an act that ends the code of the mail before mails another; where none liv
 test('nobody sheds what closed the account by another address: the code stays until the account is opened', async () => {
   const user = await person();
   const email = newEmail();
-  await world.closeAccount(user.id, user.email);
+  await harness.closeAccount(user.id, user.email);
   // As if it were longer ago than the clocks of copies may differ.
-  await world.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [user.id]);
+  await harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [user.id]);
   expect((await post('/api/auth/change-email', { new_email: email }, user.cookie)).body.status).toBe(
     'verification_sent',
   );
@@ -132,23 +129,23 @@ test('nobody sheds what closed the account by another address: the code stays un
   const refused = await post('/api/auth/verify-email', { token }, user.cookie);
   expectProblem(refused, 429, 'login_locked');
   expect(Number(refused.headers.get('retry-after'))).toBe(86_400);
-  expect(await world.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email: user.email }]);
-  expect((await world.post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).body.failed_logins).toBe(
+  expect(await harness.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email: user.email }]);
+  expect((await harness.post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).body.failed_logins).toBe(
     100,
   );
   expect((await post('/api/auth/verify-email', { token }, user.cookie)).body).toEqual({ status: 'verified' });
-  expect(await world.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email }]);
+  expect(await harness.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email }]);
 });
 
 test('an account that begins with a provider’s login begins open, whatever was counted for its address before', async () => {
   const [before, email] = [await person(), newEmail()];
-  await world.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 100, $2, true)', [
-    accountKeyOf(world.api.ports, email),
+  await harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 100, $2, true)', [
+    accountKeyOf(harness.api.ports, email),
     before.id,
   ]);
   const who = providerAccount({ email });
   for (const isNewUser of [true, false]) {
-    const login = await world.byProvider(who, AWAY);
+    const login = await harness.byProvider(who, AWAY);
     expect([login.status, login.body.is_new_user ?? login.body.isNewUser]).toEqual([200, isNewUser]);
   }
 });
@@ -156,10 +153,10 @@ test('an account that begins with a provider’s login begins open, whatever was
 test('nobody is mailed unasked at an address that nobody has proved; who asks there is', async () => {
   const user = await signUp({ api: url });
   await travel(user, 4);
-  expect(await world.incidentsOf(user.id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
+  expect(await harness.incidentsOf(user.id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
   expect(await unasked(user.email)).toEqual([]);
   expect(
-    await world.rows(`SELECT FROM one_time_codes WHERE user_id = $1 AND purpose = 'unlock_account'`, [user.id]),
+    await harness.rows(`SELECT FROM one_time_codes WHERE user_id = $1 AND purpose = 'unlock_account'`, [user.id]),
   ).toEqual([]);
   await post('/api/auth/request-unlock', { email: user.email });
   expect((await unlock((await mails.to(user.email)).at(-1)?.code)).body).toEqual({ status: 'unlocked' });
@@ -168,9 +165,9 @@ test('nobody is mailed unasked at an address that nobody has proved; who asks th
 test('a provider’s sign-in that is refused links nothing, proves nothing and ends nothing: it leaves its event alone', async () => {
   const [owner, unproven] = [await person(), await signUp({ api: url })];
   for (const user of [owner, unproven]) {
-    await world.closeAccount(user.id, user.email);
+    await harness.closeAccount(user.id, user.email);
     const state = () =>
-      world.rows(
+      harness.rows(
         `SELECT (SELECT "emailVerified" IS NOT NULL FROM users WHERE id = $1) AS proved,
            (SELECT array_agg("providerId") FROM accounts WHERE "userId" = $1) AS ways,
            (SELECT count(*)::int FROM sessions WHERE "userId" = $1) AS sessions,
@@ -179,10 +176,10 @@ test('a provider’s sign-in that is refused links nothing, proves nothing and e
       );
     const before = await state();
     expect(before).toMatchObject([{ ways: ['credential'], sessions: 1 }]);
-    expectProblem(await world.byProvider(providerAccount({ email: user.email }), AWAY), 429, 'login_locked');
+    expectProblem(await harness.byProvider(providerAccount({ email: user.email }), AWAY), 429, 'login_locked');
     expect(await state()).toEqual(before);
     expect(
-      await world.rows(
+      await harness.rows(
         `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 AND outcome <> 'ok'`,
         [user.id],
       ),

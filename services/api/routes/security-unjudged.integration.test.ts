@@ -4,81 +4,81 @@ import { listUnjudged, retryEvent } from '../../domain/security/retry-unjudged.t
 import { signUp } from '../../platform/testing/flows/flows.ts';
 import type { Json } from '../../platform/testing/http-client.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { never, openSecurityWorld, type SecurityWorld } from '../../platform/testing/worlds/security-world.ts';
+import { never, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: SecurityWorld;
-let api: SecurityWorld['api'];
+let harness: SecurityHarness;
+let api: SecurityHarness['api'];
 beforeAll(async () => {
-  world = await openSecurityWorld();
-  ({ api } = world);
+  harness = await openSecurityHarness();
+  ({ api } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 afterEach(() => cure());
 
 /** Whatever is about this subject meets a fault of the database, or of its rows. */
 async function poison(subject: string, fault: string): Promise<void> {
-  await world.rows(
+  await harness.rows(
     `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
      $$ BEGIN IF NEW.subject_id LIKE '${subject}' THEN ${fault}; END IF; RETURN NEW; END $$`,
   );
-  await world.rows(
+  await harness.rows(
     'CREATE OR REPLACE TRIGGER poison BEFORE INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION poison()',
   );
 }
-const cure = () => world.rows('DROP TRIGGER IF EXISTS poison ON incidents');
+const cure = () => harness.rows('DROP TRIGGER IF EXISTS poison ON incidents');
 const REFUSES = `RAISE EXCEPTION 'refused'`;
 const CUTS_OFF = 'PERFORM pg_terminate_backend(pg_backend_pid())';
 
 /** Somebody whose password was guessed until it locked: one event that a detection sees. */
 async function guessed(ip: string): Promise<string> {
   const user = await signUp({ api: api.url });
-  for (let n = 0; n < 4; n += 1) await world.failFrom(ip, user.email);
-  await world.signInFrom({ email: user.email, password: 'wrong wrong wrong' }, ip, 'guess');
+  for (let n = 0; n < 4; n += 1) await harness.failFrom(ip, user.email);
+  await harness.signInFrom({ email: user.email, password: 'wrong wrong wrong' }, ip, 'guess');
   return user.id;
 }
 
 const sightingsOf = async (subject: string): Promise<number> =>
-  (await world.incidentsOf(subject)).reduce((sum: number, { count }: Json) => sum + count, 0);
+  (await harness.incidentsOf(subject)).reduce((sum: number, { count }: Json) => sum + count, 0);
 const detectAlone = () => detectIncidents(api.ports, never, testCaller);
 const unjudged = async () => (await listUnjudged(api.ports, { limit: 100 })).items;
-const dueNow = () => world.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
+const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
 
 describe('an event that cannot be judged', () => {
   test('stops no other, and is judged once whenever it can be', async () => {
     const odd = await guessed('198.51.100.1');
     const next = await guessed('198.51.100.2');
     await poison(odd, REFUSES);
-    await world.detect();
+    await harness.detect();
     expect(await sightingsOf(next)).toBe(1);
     expect(await unjudged()).toMatchObject([
       { type: 'user.login_locked', tries: 1, failure: 'P0001', next_try_at: expect.any(String) },
     ]);
     await dueNow();
-    await world.detect();
+    await harness.detect();
     expect(await unjudged(), 'two workers make one try').toMatchObject([{ tries: 2 }]);
     await cure();
-    expect(await world.detect(), 'it waits its time').toBe(0);
+    expect(await harness.detect(), 'it waits its time').toBe(0);
     await dueNow();
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect([await sightingsOf(odd), await sightingsOf(next), await unjudged()]).toEqual([1, 1, []]);
   });
 
   test('is set aside after ten tries, raises an incident, and is judged again when an operator asks', async () => {
     const odd = await guessed('198.51.100.3');
     await poison(odd, REFUSES);
-    await world.detect();
+    await harness.detect();
     for (let n = 1; n < 12; n += 1) {
       await dueNow();
-      await world.detect();
+      await harness.detect();
     }
     const [event, ...more] = await unjudged();
     expect([event, more]).toEqual([expect.objectContaining({ tries: 10, next_try_at: null }), []]);
     const seq = event?.seq ?? -1;
-    const [incident] = (await world.get('/v1/admin/incidents?detection=event_unjudged')).body.incidents;
+    const [incident] = (await harness.get('/v1/admin/incidents?detection=event_unjudged')).body.incidents;
     expect(incident).toMatchObject({ severity: 'high', count: 1, detail: { seq, failure: 'P0001' } });
-    const told = await world.rows(
+    const told = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'incident.event_set_aside' AND target_id = $1`,
       [incident.incident_id],
     );
@@ -87,23 +87,23 @@ describe('an event that cannot be judged', () => {
     await cure();
     const retried = () => retryEvent(api.ports, { seq, reason: 'mended' }, testCaller);
     expect(await retried()).toEqual({ seq });
-    const asked = await world.rows(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`);
+    const asked = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`);
     expect(asked).toEqual([{ detail: { seq, reason: 'mended' } }]);
     await expect(retried(), 'it is tried by itself again').rejects.toMatchObject({ code: 'event_not_set_aside' });
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect([await sightingsOf(odd), await unjudged()]).toEqual([1, []]);
     await expect(retried()).rejects.toMatchObject({ code: 'event_not_set_aside' });
   });
 
   test('is passed over where others hold its rows for too long, and judged once they let go', async () => {
     const held = await guessed('198.51.100.4');
-    await world.detect();
+    await harness.detect();
     // As if its event had not been read yet: the sighting would count on a row that somebody holds.
-    await world.rows(
+    await harness.rows(
       `UPDATE detection_progress SET seq = (SELECT max(seq) - 1 FROM audit_events WHERE type = 'user.login_locked')`,
     );
     const next = await guessed('198.51.100.5');
-    await world.seal();
+    await harness.seal();
     const connection = await api.stores.pools.main.connect();
     try {
       await connection.query('BEGIN');
@@ -116,37 +116,37 @@ describe('an event that cannot be judged', () => {
     expect([await sightingsOf(held), await sightingsOf(next)]).toEqual([1, 1]);
     expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
     await dueNow();
-    await world.detect();
+    await harness.detect();
     expect([await sightingsOf(held), await unjudged()]).toEqual([2, []]);
   });
 
   test('is what failed, not the store: while Postgres is out of reach none is passed over', async () => {
     const odd = await guessed('198.51.100.6');
     await poison(odd, CUTS_OFF);
-    await world.seal();
+    await harness.seal();
     for (let n = 0; n < 12; n += 1) await expect(detectAlone()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await unjudged()).toEqual([]);
     await cure();
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect(await sightingsOf(odd)).toBe(1);
   });
 
   test('being tried again, it is not counted while Postgres is out of reach', async () => {
     const odd = await guessed('198.51.100.7');
     await poison(odd, REFUSES);
-    await world.detect();
+    await harness.detect();
     await poison(odd, CUTS_OFF);
     await dueNow();
     await expect(detectAlone()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
     await cure();
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect(await unjudged()).toEqual([]);
   });
 
   test('is not what failed where another worker holds the place in the log: whoever waits passes nothing over', async () => {
     const user = await guessed('198.51.100.8');
-    await world.seal();
+    await harness.seal();
     const connection = await api.stores.pools.main.connect();
     try {
       await connection.query('BEGIN');
@@ -157,23 +157,23 @@ describe('an event that cannot be judged', () => {
       connection.release();
     }
     expect(await unjudged()).toEqual([]);
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect(await sightingsOf(user)).toBe(1);
   });
 });
 
 test('a network that cannot be blocked keeps no other from being blocked', async () => {
   for (const ip of ['203.0.113.1', '203.0.113.2'])
-    for (let n = 0; n < 50; n += 1) await world.failFrom(ip, `${ip}-${n}@people.test`);
-  const [first] = await world.rows(
+    for (let n = 0; n < 50; n += 1) await harness.failFrom(ip, `${ip}-${n}@people.test`);
+  const [first] = await harness.rows(
     `SELECT key FROM login_failures WHERE key LIKE 'network:%' AND failures >= 50 ORDER BY key COLLATE "C"`,
   );
   await poison(first.key, REFUSES);
-  await expect(world.detect()).rejects.toThrow('refused');
+  await expect(harness.detect()).rejects.toThrow('refused');
   const blocked = async () =>
-    (await world.get('/v1/admin/incidents?detection=credential_stuffing')).body.incidents.length;
+    (await harness.get('/v1/admin/incidents?detection=credential_stuffing')).body.incidents.length;
   expect(await blocked()).toBe(1);
   await cure();
-  await world.detect();
+  await harness.detect();
   expect(await blocked()).toBe(2);
 });

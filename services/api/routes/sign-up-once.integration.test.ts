@@ -3,24 +3,26 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
 import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
 import { cookieOf, type Received, send } from '../../platform/testing/http-client.ts';
-import { type AccountWorld, openAccountWorld } from '../../platform/testing/worlds/account-world.ts';
+import { type AccountHarness, openAccountHarness } from './accounts-harness.ts';
 
-let world: AccountWorld;
+let harness: AccountHarness;
 beforeAll(async () => {
-  world = await openAccountWorld();
+  harness = await openAccountHarness();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 const ask = (key: string, json: object, copy?: ApiCopy, path = 'signup'): Promise<Received> =>
-  world.post(path, json, { headers: { 'idempotency-key': key, origin: API_URL } }, copy);
+  harness.post(path, json, { headers: { 'idempotency-key': key, origin: API_URL } }, copy);
 const sessionsOf = (email: string) =>
-  world.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email]);
+  harness.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email]);
 /** Which session a sign-up opened, and whether its cookie and tokens work. */
 const opened = async (answer: Received) => {
   expect(answer.status, answer.text).toBe(201);
   const { user, session, tokens } = answer.body;
-  const read = await send(world.open.url, 'GET', '/api/auth/session', { cookie: cookieOf(answer) });
-  const validated = await send(world.open.url, 'POST', '/v1/tokens/validate', { json: { token: tokens.access_token } });
+  const read = await send(harness.open.url, 'GET', '/api/auth/session', { cookie: cookieOf(answer) });
+  const validated = await send(harness.open.url, 'POST', '/v1/tokens/validate', {
+    json: { token: tokens.access_token },
+  });
   return [user.id, session.id, tokens.refresh_token, read.body.session?.id === session.id, validated.body.active];
 };
 
@@ -35,10 +37,10 @@ describe('a sign-up with an Idempotency-Key', () => {
     expect(await opened(again)).toEqual(expected);
     // Whose account it is by now is not known: a replay makes no browser known.
     expect(cookieOf(again)).not.toContain('sallyport.device=');
-    expect(await opened(await ask(key, json, world.open, 'sign-up/email'))).toEqual(expected);
+    expect(await opened(await ask(key, json, harness.open, 'sign-up/email'))).toEqual(expected);
     expect(await sessionsOf(json.email)).toHaveLength(1);
-    expect(await world.mails.to(json.email)).toHaveLength(1);
-    expect(await world.post('signup', json)).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+    expect(await harness.mails.to(json.email)).toHaveLength(1);
+    expect(await harness.post('signup', json)).toMatchObject({ status: 409, body: { code: 'email_taken' } });
   });
 
   test('of six at once makes one account, and all get its one session', async () => {
@@ -57,7 +59,7 @@ describe('a sign-up with an Idempotency-Key', () => {
       expect(answer.headers.getSetCookie()).toEqual([]);
       expect(answer.text).not.toContain(json.email);
     }
-    expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [json.email])).toHaveLength(1);
+    expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [json.email])).toHaveLength(1);
   });
 
   test('is not kept when it was refused; a key that could be guessed is none', async () => {
@@ -71,12 +73,12 @@ describe('a sign-up with an Idempotency-Key', () => {
   test('mails once where an address must be proved first, known or new', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
     for (let n = 0; n < 2; n += 1)
-      expect(await ask(key, json, world.strict)).toMatchObject({
+      expect(await ask(key, json, harness.strict)).toMatchObject({
         status: 200,
         body: { status: 'verification_required' },
       });
-    expect(await world.mails.to(json.email)).toHaveLength(1);
-    await world.post('signup', json, {}, world.strict);
-    expect(await world.mails.to(json.email)).toHaveLength(2);
+    expect(await harness.mails.to(json.email)).toHaveLength(1);
+    await harness.post('signup', json, {}, harness.strict);
+    expect(await harness.mails.to(json.email)).toHaveLength(2);
   });
 });

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
-import { CALLBACK, type ClientWorld, openClientWorld } from '../../platform/testing/worlds/client-world.ts';
 import type { Caller } from '../ports.ts';
 import { FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import {
@@ -13,14 +12,15 @@ import {
   setClientStanding,
   updateClient,
 } from './manage-clients.ts';
+import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
 
-let world: ClientWorld;
+let harness: ClientHarness;
 beforeAll(async () => {
-  world = await openClientWorld();
+  harness = await openClientHarness();
 });
-afterAll(() => world?.end());
+afterAll(() => harness?.end());
 beforeEach(() => {
-  world.told = 0;
+  harness.told = 0;
 });
 
 const reason = 'test';
@@ -43,8 +43,8 @@ describe('a new client', () => {
       pushesRequests: true,
       reason,
     };
-    const { client_secret, ...view } = await registerClient(world, input, managing());
-    expect(world.told).toBe(1);
+    const { client_secret, ...view } = await registerClient(harness, input, managing());
+    expect(harness.told).toBe(1);
     expect(view).toMatchObject({
       client_id,
       name: 'App',
@@ -63,29 +63,29 @@ describe('a new client', () => {
       origin: 'admin',
       previous_secret_until: null,
     });
-    expect(world.access.authenticateClient(client_id, client_secret ?? '')?.clientId).toBe(client_id);
-    expect(await readClient(world, client_id)).toEqual(view);
-    expect(await world.eventsOf(client_id)).toEqual(['client.created']);
+    expect(harness.access.authenticateClient(client_id, client_secret ?? '')?.clientId).toBe(client_id);
+    expect(await readClient(harness, client_id)).toEqual(view);
+    expect(await harness.eventsOf(client_id)).toEqual(['client.created']);
   });
 
   test.each([
     ['redirect_uris', { redirectUris: ['http://app.example.test/back'] }],
     ['post_logout_redirect_uris', { postLogoutRedirectUris: ['https://*.example.test/'] }],
   ])('with unfit %s is refused, as is such a change, and nothing is made', async (_where, unfit) => {
-    const { client_id, ...before } = await world.newClient();
+    const { client_id, ...before } = await harness.newClient();
     const refusal = { code: 'redirect_uri_refused' };
     const clientId = randomUUID();
     const input = { name: 'App', clientId, grantTypes: [], redirectUris: [], reason, ...unfit };
-    await expect(registerClient(world, input, testCaller)).rejects.toMatchObject(refusal);
-    await expect(readClient(world, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
-    const change = updateClient(world, { clientId: client_id, changes: unfit, reason }, testCaller);
+    await expect(registerClient(harness, input, testCaller)).rejects.toMatchObject(refusal);
+    await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+    const change = updateClient(harness, { clientId: client_id, changes: unfit, reason }, testCaller);
     await expect(change).rejects.toMatchObject(refusal);
-    expect((await readClient(world, client_id)).redirect_uris).toEqual(before.redirect_uris);
+    expect((await readClient(harness, client_id)).redirect_uris).toEqual(before.redirect_uris);
   });
 
   test('has no right by its own secret that its maker lacks; scopes of no permission are no right', async () => {
     const make = (caller: Caller, ...credentialScopes: string[]) =>
-      registerClient(world, { name: 'Job', grantTypes: [], redirectUris: [], credentialScopes, reason }, caller);
+      registerClient(harness, { name: 'Job', grantTypes: [], redirectUris: [], credentialScopes, reason }, caller);
     await expect(make(managing('tokens:read'), 'tokens:read', 'keys:read')).rejects.toMatchObject({
       code: 'rights_exceeded',
       options: { detail: 'You do not have keys:read.' },
@@ -96,7 +96,7 @@ describe('a new client', () => {
   test('that may begin logins for anyone has what those may do: its maker needs that too', async () => {
     const make = (caller: Caller) =>
       registerClient(
-        world,
+        harness,
         {
           name: 'Broker',
           grantTypes: [],
@@ -114,55 +114,55 @@ describe('a new client', () => {
   });
 
   test('of an id that is taken is refused', async () => {
-    const { client_id: clientId } = await world.newClient();
-    await expect(world.newClient({ clientId })).rejects.toMatchObject({ code: 'client_exists' });
+    const { client_id: clientId } = await harness.newClient();
+    await expect(harness.newClient({ clientId })).rejects.toMatchObject({ code: 'client_exists' });
   });
 });
 
 const acts = {
   updateClient: (clientId: string, caller: Caller) =>
-    updateClient(world, { clientId, changes: { name: 'Other' }, reason }, caller),
-  rotateClientSecret: (clientId: string, caller: Caller) => rotateClientSecret(world, { clientId, reason }, caller),
+    updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, caller),
+  rotateClientSecret: (clientId: string, caller: Caller) => rotateClientSecret(harness, { clientId, reason }, caller),
   setClientStanding: (clientId: string, caller: Caller) =>
-    setClientStanding(world, { clientId, isDisabled: true, reason }, caller),
-  deleteClient: (clientId: string, caller: Caller) => deleteClient(world, { clientId, reason }, caller),
+    setClientStanding(harness, { clientId, isDisabled: true, reason }, caller),
+  deleteClient: (clientId: string, caller: Caller) => deleteClient(harness, { clientId, reason }, caller),
 };
 
 describe.each(Object.entries(acts))('%s', (_name, act) => {
   test('leaves the installation’s own client alone, and knows none that is not there', async () => {
     await expect(act(FIRST_PARTY_CLIENT_ID, testCaller)).rejects.toMatchObject({ code: 'client_protected' });
     await expect(act('nobody', testCaller)).rejects.toMatchObject({ code: 'client_unknown' });
-    expect(world.told).toBe(0);
+    expect(harness.told).toBe(0);
   });
 
   test('is for those who have every right of the client: its secret would be a way to them', async () => {
-    const { client_id } = await world.newClient({ credentialScopes: ['keys:read'] });
-    const before = await readClient(world, client_id);
+    const { client_id } = await harness.newClient({ credentialScopes: ['keys:read'] });
+    const before = await readClient(harness, client_id);
     await expect(act(client_id, managing('clients:manage'))).rejects.toMatchObject({ code: 'rights_exceeded' });
-    expect(await readClient(world, client_id)).toEqual(before);
-    expect(world.told).toBe(0);
+    expect(await readClient(harness, client_id)).toEqual(before);
+    expect(harness.told).toBe(0);
     await act(client_id, managing('keys:read'));
-    expect(world.told).toBe(1);
-    expect((await world.eventsOf(client_id)).length).toBeGreaterThan(1);
+    expect(harness.told).toBe(1);
+    expect((await harness.eventsOf(client_id)).length).toBeGreaterThan(1);
   });
 });
 
 describe('the standing of a client', () => {
   test('refused it authenticates no more and its tokens end; taken in again those stay ended', async () => {
-    const { client_id: clientId, client_secret: secret } = await world.newClient();
-    const stand = (isDisabled: boolean) => setClientStanding(world, { clientId, isDisabled, reason }, testCaller);
+    const { client_id: clientId, client_secret: secret } = await harness.newClient();
+    const stand = (isDisabled: boolean) => setClientStanding(harness, { clientId, isDisabled, reason }, testCaller);
     expect((await stand(true)).disabled).toBe(true);
-    expect(world.access.authenticateClient(clientId, secret ?? '')).toBeNull();
+    expect(harness.access.authenticateClient(clientId, secret ?? '')).toBeNull();
     expect((await stand(false)).disabled).toBe(false);
-    expect(world.access.authenticateClient(clientId, secret ?? '')).toMatchObject({ tokenEpoch: 1 });
+    expect(harness.access.authenticateClient(clientId, secret ?? '')).toMatchObject({ tokenEpoch: 1 });
   });
 
   test('deleted it is unknown, and its agreements are gone', async () => {
-    const { client_id: clientId } = await world.newClient();
-    await world.agree(clientId);
-    await deleteClient(world, { clientId, reason }, testCaller);
-    await expect(readClient(world, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
-    expect([world.access.client(clientId), await world.agreementsTo(clientId)]).toEqual([undefined, 0]);
+    const { client_id: clientId } = await harness.newClient();
+    await harness.agree(clientId);
+    await deleteClient(harness, { clientId, reason }, testCaller);
+    await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+    expect([harness.access.client(clientId), await harness.agreementsTo(clientId)]).toEqual([undefined, 0]);
   });
 });
 
@@ -170,24 +170,24 @@ describe('the list of clients', () => {
   test('is by id, each once however small the pages are, and narrows by origin, standing and name', async () => {
     const prefix = `List ${randomUUID()}`;
     const made = [];
-    for (const at of [1, 2, 3]) made.push((await world.newClient({ name: `${prefix} ${at}` })).client_id);
+    for (const at of [1, 2, 3]) made.push((await harness.newClient({ name: `${prefix} ${at}` })).client_id);
     const [first = ''] = made;
-    await setClientStanding(world, { clientId: first, isDisabled: true, reason }, testCaller);
+    await setClientStanding(harness, { clientId: first, isDisabled: true, reason }, testCaller);
     const paged: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await listClients(world, { limit: 2, cursor, namePrefix: prefix.toUpperCase() });
+      const page = await listClients(harness, { limit: 2, cursor, namePrefix: prefix.toUpperCase() });
       paged.push(...page.items.map(({ client_id }) => client_id));
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
     expect(paged).toEqual([...made].sort());
-    const disabled = await listClients(world, { limit: 10, namePrefix: prefix, isDisabled: true });
+    const disabled = await listClients(harness, { limit: 10, namePrefix: prefix, isDisabled: true });
     expect(disabled.items.map(({ client_id }) => client_id)).toEqual([first]);
-    expect((await listClients(world, { limit: 10, namePrefix: prefix, origin: 'registration' })).items).toEqual([]);
-    const own = await listClients(world, { limit: 100 });
+    expect((await listClients(harness, { limit: 10, namePrefix: prefix, origin: 'registration' })).items).toEqual([]);
+    const own = await listClients(harness, { limit: 100 });
     expect(own.items.filter((client) => client.built_in).map(({ client_id }) => client_id)).toEqual([
       FIRST_PARTY_CLIENT_ID,
     ]);
-    await expect(listClients(world, { limit: 1, cursor: 'x' })).rejects.toMatchObject({ code: 'cursor_invalid' });
+    await expect(listClients(harness, { limit: 1, cursor: 'x' })).rejects.toMatchObject({ code: 'cursor_invalid' });
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openTestPorts } from '../../platform/testing/stores.ts';
-import { openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
+import { openKeyHarness } from '../keys/key-harness.ts';
 import { createAccessDirectory, FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import type { HasClientSettings } from './client-settings.ts';
 import { openIdConfiguration, resourceMetadata, serverMetadata } from './server-metadata.ts';
@@ -34,9 +34,9 @@ test('a database whose own client is gone still has documents, with permissions 
 });
 
 test('the documents name the issuer byte for byte, endpoints of this address alone, and only what is open', async () => {
-  const world = await openKeyWorld();
+  const harness = await openKeyHarness();
   try {
-    const access = createAccessDirectory(world.ports);
+    const access = createAccessDirectory(harness.ports);
     await access.load();
     const document = (settings: Partial<typeof closed> = {}, bindsCertificates = false) =>
       serverMetadata({ access, ...address, bindsCertificates, clientSettings: { ...closed, ...settings } });
@@ -58,16 +58,16 @@ test('the documents name the issuer byte for byte, endpoints of this address alo
     });
     expect(shut.scopes_supported).toEqual(resourceMetadata({ access, ...address }).scopes_supported);
   } finally {
-    await world.close();
+    await harness.close();
   }
 });
 
 test('ID tokens are said to be signed by what the keys can, and never by a secret that clients would share', async () => {
-  const world = await openKeyWorld();
+  const harness = await openKeyHarness();
   try {
-    const access = createAccessDirectory(world.ports);
+    const access = createAccessDirectory(harness.ports);
     await access.load();
-    const keyRing = await world.startRing('EdDSA');
+    const keyRing = await harness.startRing('EdDSA');
     const configuration = () => openIdConfiguration({ access, ...address, clientSettings: closed, keyRing });
     const algorithms = () => configuration().id_token_signing_alg_values_supported;
     expect(algorithms()).toEqual(['EdDSA']);
@@ -76,12 +76,12 @@ test('ID tokens are said to be signed by what the keys can, and never by a secre
       userinfo_endpoint: 'https://api.example.test/oauth2/userinfo',
       request_uri_parameter_supported: false,
     });
-    await world.empty();
-    const shared = await world.startRing('HS256');
+    await harness.empty();
+    const shared = await harness.startRing('HS256');
     expect(shared.list().map(({ alg }) => alg)).toContain('HS256');
     const said = openIdConfiguration({ access, ...address, clientSettings: closed, keyRing: shared });
     expect(said.id_token_signing_alg_values_supported).not.toContain('HS256');
   } finally {
-    await world.close();
+    await harness.close();
   }
 });

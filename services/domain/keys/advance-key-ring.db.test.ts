@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { killedEverywhere, runKillable } from '../../platform/testing/processes/killable.ts';
-import { type KeyRow, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
+import { type KeyHarness, type KeyRow, keySettings, openKeyHarness } from './key-harness.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
@@ -11,26 +11,26 @@ const DAY_SECONDS = 86_400;
 const TWO_DAYS_MS = 2 * DAY_SECONDS * 1_000;
 const KEY_ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64');
 
-let world: KeyWorld;
+let harness: KeyHarness;
 beforeAll(async () => {
-  world = await openKeyWorld();
+  harness = await openKeyHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** Whether its private part is there. */
 const isOpen = ({ privateKey }: KeyRow): boolean => privateKey !== '';
-const countOf = async (type: string): Promise<number> => (await world.eventsOf(type)).length;
+const countOf = async (type: string): Promise<number> => (await harness.eventsOf(type)).length;
 const databaseNow = async (): Promise<number> =>
-  (await world.ports.raw<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'))[0]!
+  (await harness.ports.raw<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'))[0]!
     .now;
 const refreshVersions = (): Promise<{ version: number; open: boolean }[]> =>
-  world.ports.raw(
+  harness.ports.raw(
     `SELECT version, secret <> '' AS open FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`,
   );
 
 /** From now on, for ever: one key signs at every instant, with its private part; what it signs can be verified. */
 async function expectOneSignerFromNowOn(): Promise<void> {
-  const [rows, now] = [await world.keyRows(), await databaseNow()];
+  const [rows, now] = [await harness.keyRows(), await databaseNow()];
   const instants = [now, ...rows.flatMap(({ from, until }) => [from - 1, from, until ?? from])].filter(
     (ms) => ms >= now,
   );
@@ -46,16 +46,16 @@ async function expectOneSignerFromNowOn(): Promise<void> {
 
 /** A key to publish, a refresh secret to renew, a private part and an old refresh secret to destroy: all due at once. */
 async function everythingDue(): Promise<void> {
-  await world.empty();
-  await world.start();
-  await rotateSigningKeys(world.ports, {}, testCaller);
-  await rotateServerSecret(world.ports, { purpose: 'refresh' }, testCaller);
-  await world.age(31 * DAY_SECONDS);
-  await world.ports.raw('TRUNCATE audit_outbox');
+  await harness.empty();
+  await harness.start();
+  await rotateSigningKeys(harness.ports, {}, testCaller);
+  await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
+  await harness.age(31 * DAY_SECONDS);
+  await harness.ports.raw('TRUNCATE audit_outbox');
 }
 
 async function expectEverythingDoneOnce(): Promise<void> {
-  const rows = await world.keyRows();
+  const rows = await harness.keyRows();
   expect(rows).toHaveLength(3);
   expect(rows.map(isOpen)).toEqual([false, true, true]);
   expect(rows[1]?.until).toBe(rows[2]?.from);
@@ -80,10 +80,10 @@ describe('one run', () => {
   beforeEach(everythingDue);
 
   test('does all that is due: publishes ahead, renews the refresh secret, destroys what has ended', async () => {
-    const [first, second] = await world.keyRows();
-    const answer = await advanceKeyRing(world.ports, testCaller);
+    const [first, second] = await harness.keyRows();
+    const answer = await advanceKeyRing(harness.ports, testCaller);
     expect(answer).toMatchObject({
-      published: (await world.keyRows())[2]?.id,
+      published: (await harness.keyRows())[2]?.id,
       refreshSecret: 3,
       destroyed: { keys: [first?.id], secrets: ['refresh:1'] },
     });
@@ -93,8 +93,8 @@ describe('one run', () => {
   });
 
   test('a second delivery of the same job changes nothing', async () => {
-    await advanceKeyRing(world.ports, testCaller);
-    expect(await advanceKeyRing(world.ports, testCaller)).toMatchObject({
+    await advanceKeyRing(harness.ports, testCaller);
+    expect(await advanceKeyRing(harness.ports, testCaller)).toMatchObject({
       published: null,
       refreshSecret: null,
       destroyed: { keys: [], secrets: [] },
@@ -103,35 +103,35 @@ describe('one run', () => {
   });
 
   test('leaves the secrets alone that stored values depend on', async () => {
-    await advanceKeyRing(world.ports, testCaller);
+    await advanceKeyRing(harness.ports, testCaller);
     expect(
-      await world.ports.raw(`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`),
+      await harness.ports.raw(`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`),
     ).toHaveLength(3);
   });
 });
 
 describe('with nothing due', () => {
   test('a run writes nothing at all', async () => {
-    await world.empty();
-    await world.start();
-    const before = await world.ports.raw('SELECT keys_version FROM feed_state');
-    await advanceKeyRing(world.ports, testCaller);
-    expect(await world.ports.raw('SELECT keys_version FROM feed_state')).toEqual(before);
+    await harness.empty();
+    await harness.start();
+    const before = await harness.ports.raw('SELECT keys_version FROM feed_state');
+    await advanceKeyRing(harness.ports, testCaller);
+    expect(await harness.ports.raw('SELECT keys_version FROM feed_state')).toEqual(before);
   });
 });
 
 describe('faster than the hold', () => {
   beforeEach(async () => {
-    await world.empty();
-    await world.start(keySettings({ rotationDays: 5 / DAY_SECONDS }));
+    await harness.empty();
+    await harness.start(keySettings({ rotationDays: 5 / DAY_SECONDS }));
   });
 
   test('several keys wait, each a whole hold in the key set before it signs, one signer at every instant', async () => {
     for (let run = 0; run < 6; run += 1) {
-      await advanceKeyRing(world.ports, testCaller);
-      await world.age(6);
+      await advanceKeyRing(harness.ports, testCaller);
+      await harness.age(6);
     }
-    const rows = await world.keyRows();
+    const rows = await harness.keyRows();
     expect(rows.length).toBeGreaterThanOrEqual(5);
     for (const { from, published } of rows.slice(1)) expect(from - published).toBeGreaterThanOrEqual(70_000);
     await expectOneSignerFromNowOn();
@@ -139,12 +139,12 @@ describe('faster than the hold', () => {
 
   test('a compromised key among those that wait leaves no gap and no two signers', async () => {
     for (let run = 0; run < 4; run += 1) {
-      await advanceKeyRing(world.ports, testCaller);
-      await world.age(6);
+      await advanceKeyRing(harness.ports, testCaller);
+      await harness.age(6);
     }
-    const waiting = await world.keyRows();
-    await compromiseKey(world.ports, { kid: waiting[2]!.id, reason: 'r' }, testCaller);
-    const left = (await world.keyRows()).filter(({ id }) => id !== waiting[2]!.id);
+    const waiting = await harness.keyRows();
+    await compromiseKey(harness.ports, { kid: waiting[2]!.id, reason: 'r' }, testCaller);
+    const left = (await harness.keyRows()).filter(({ id }) => id !== waiting[2]!.id);
     expect(left[1]).toMatchObject({ until: left[2]?.from });
     expect(left[1]?.leaves).toBe((left[1]?.until ?? 0) + 905_000 + 10_000);
   });
@@ -152,14 +152,14 @@ describe('faster than the hold', () => {
 
 describe('kill -9 and company', () => {
   test('a worker killed before or after any statement leaves exactly one signer, and the next two at once finish its work once', async () => {
-    for await (const { killPoint, run } of killedEverywhere({ ...writer, url: world.databaseUrl })) {
+    for await (const { killPoint, run } of killedEverywhere({ ...writer, url: harness.databaseUrl })) {
       await everythingDue();
       if ((await run()) !== null) {
         expect(killPoint.statement).toBeGreaterThan(20);
         continue;
       }
       await expectOneSignerFromNowOn();
-      await Promise.all([advanceKeyRing(world.ports, testCaller), advanceKeyRing(world.ports, testCaller)]);
+      await Promise.all([advanceKeyRing(harness.ports, testCaller), advanceKeyRing(harness.ports, testCaller)]);
       await expectEverythingDoneOnce();
       await expectOneSignerFromNowOn();
     }
@@ -169,7 +169,7 @@ describe('kill -9 and company', () => {
     for (let round = 0; round < 3; round += 1) {
       await everythingDue();
       const answers = await Promise.all(
-        Array.from({ length: 4 }, () => runKillable({ ...writer, url: world.databaseUrl })),
+        Array.from({ length: 4 }, () => runKillable({ ...writer, url: harness.databaseUrl })),
       );
       expect(answers.filter((answer) => answer?.advanced?.published)).toHaveLength(1);
       expect(answers.filter((answer) => answer?.advanced?.refreshSecret)).toHaveLength(1);
@@ -182,13 +182,13 @@ describe("the worker's own clock", () => {
   test('two days ahead or behind, or stepping between runs, it publishes and destroys nothing early and nothing twice', async () => {
     await everythingDue();
     for (const clockOffsetMs of [TWO_DAYS_MS, -TWO_DAYS_MS, 0, TWO_DAYS_MS, -TWO_DAYS_MS])
-      await runKillable({ ...writer, url: world.databaseUrl, clockOffsetMs });
+      await runKillable({ ...writer, url: harness.databaseUrl, clockOffsetMs });
     await expectEverythingDoneOnce();
     // Not due by the database's clock, whatever the worker believes.
-    await world.empty();
-    await world.start(keySettings({ rotationDays: 1 }));
+    await harness.empty();
+    await harness.start(keySettings({ rotationDays: 1 }));
     for (const clockOffsetMs of [TWO_DAYS_MS, TWO_DAYS_MS, -TWO_DAYS_MS, TWO_DAYS_MS])
-      await runKillable({ ...writer, url: world.databaseUrl, clockOffsetMs });
-    expect(await world.keyRows()).toHaveLength(1);
+      await runKillable({ ...writer, url: harness.databaseUrl, clockOffsetMs });
+    expect(await harness.keyRows()).toHaveLength(1);
   });
 });

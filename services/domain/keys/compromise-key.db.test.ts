@@ -1,87 +1,87 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import { compromiseKey } from './compromise-key.ts';
+import { type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
 import { listKeys } from './list-keys.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-let world: KeyWorld;
+let harness: KeyHarness;
 beforeAll(async () => {
-  world = await openKeyWorld();
+  harness = await openKeyHarness();
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 describe('compromise', () => {
-  beforeEach(() => world.start());
+  beforeEach(() => harness.start());
 
   test('one transaction: private part destroyed, revocation and audit rows, a replacement that signs at once', async () => {
-    const [before] = await world.keyRows();
+    const [before] = await harness.keyRows();
     const kid = before?.id ?? '';
-    const answer = await compromiseKey(world.ports, { kid, reason: 'laptop stolen' }, testCaller);
+    const answer = await compromiseKey(harness.ports, { kid, reason: 'laptop stolen' }, testCaller);
     expect(answer.key).toMatchObject({ kid, state: 'compromised', compromise_reason: 'laptop stolen' });
     expect(answer.signer).toMatchObject({ state: 'active', alg: 'EdDSA' });
     expect(answer.notice).toMatch(/signs at once, without the hold/);
-    const rows = await world.keyRows();
+    const rows = await harness.keyRows();
     expect(rows.find((row) => row.id === kid)).toMatchObject({ privateKey: '', compromised: true });
     expect(rows.find((row) => row.id === answer.signer?.kid)).toMatchObject({ from: before?.from, until: null });
-    const revocations = await world.ports.raw(
+    const revocations = await harness.ports.raw(
       'SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations',
     );
     expect(revocations).toEqual([{ kind: 'key', value: kid, reason: 'key_compromised', numbered: true }]);
-    expect(await world.eventsOf('key.compromised')).toMatchObject([
+    expect(await harness.eventsOf('key.compromised')).toMatchObject([
       { target_id: kid, detail: { reason: 'laptop stolen', replaced_by: answer.signer?.kid } },
     ]);
-    expect(world.changes()).toBe(1);
+    expect(harness.changes()).toBe(1);
   });
 
   test('repeated, or ten times at once, it answers the same and changes nothing more', async () => {
-    const kid = (await world.keyRows())[0]?.id ?? '';
+    const kid = (await harness.keyRows())[0]?.id ?? '';
     const answers = await Promise.all(
-      Array.from({ length: 10 }, () => compromiseKey(world.ports, { kid, reason: 'r' }, testCaller)),
+      Array.from({ length: 10 }, () => compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller)),
     );
-    answers.push(await compromiseKey(world.ports, { kid, reason: 'another' }, testCaller));
+    answers.push(await compromiseKey(harness.ports, { kid, reason: 'another' }, testCaller));
     expect(new Set(answers.map((answer) => JSON.stringify([answer.key, answer.signer?.kid, answer.notice]))).size).toBe(
       1,
     );
-    expect(await world.keyRows()).toHaveLength(2);
-    expect(await world.eventsOf('key.compromised')).toHaveLength(1);
-    expect(world.changes()).toBe(1);
+    expect(await harness.keyRows()).toHaveLength(2);
+    expect(await harness.eventsOf('key.compromised')).toHaveLength(1);
+    expect(harness.changes()).toBe(1);
   });
 
   test('a pending successor is brought forward instead of a third key', async () => {
-    const kid = (await world.keyRows())[0]?.id ?? '';
-    const { key: next } = await rotateSigningKeys(world.ports, {}, testCaller);
-    const answer = await compromiseKey(world.ports, { kid, reason: 'r' }, testCaller);
+    const kid = (await harness.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    const answer = await compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller);
     expect(answer.signer).toMatchObject({ kid: next.kid, state: 'active' });
-    expect(await world.keyRows()).toHaveLength(2);
+    expect(await harness.keyRows()).toHaveLength(2);
   });
 
   test('a compromised pending key never signs: the active one goes on', async () => {
-    const active = (await world.keyRows())[0]?.id ?? '';
-    const { key: next } = await rotateSigningKeys(world.ports, {}, testCaller);
-    const answer = await compromiseKey(world.ports, { kid: next.kid, reason: 'r' }, testCaller);
+    const active = (await harness.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    const answer = await compromiseKey(harness.ports, { kid: next.kid, reason: 'r' }, testCaller);
     expect(answer).toMatchObject({ signer: { kid: active, signs_until: null, leaves_at: null } });
     expect(answer.notice).toMatch(/unchanged/);
-    expect(await rotateSigningKeys(world.ports, {}, testCaller)).toMatchObject({ outcome: 'publish' });
+    expect(await rotateSigningKeys(harness.ports, {}, testCaller)).toMatchObject({ outcome: 'publish' });
   });
 
   test('a retiring key is refused without touching the signer', async () => {
-    const kid = (await world.keyRows())[0]?.id ?? '';
-    const { key: next } = await rotateSigningKeys(world.ports, {}, testCaller);
-    await world.age(120);
-    const answer = await compromiseKey(world.ports, { kid, reason: 'r' }, testCaller);
+    const kid = (await harness.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    await harness.age(120);
+    const answer = await compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller);
     expect(answer).toMatchObject({ key: { state: 'compromised' }, signer: { kid: next.kid } });
-    expect(await world.keyRows()).toHaveLength(2);
+    expect(await harness.keyRows()).toHaveLength(2);
   });
 
   test('an unknown kid is 404, and nothing happens', async () => {
-    await expect(compromiseKey(world.ports, { kid: 'nobody', reason: 'r' }, testCaller)).rejects.toMatchObject({
+    await expect(compromiseKey(harness.ports, { kid: 'nobody', reason: 'r' }, testCaller)).rejects.toMatchObject({
       code: 'key_unknown',
     });
-    expect(await world.keyRows()).toHaveLength(1);
+    expect(await harness.keyRows()).toHaveLength(1);
   });
 
   test('after any sequence of rotations and compromises the ranges meet and one key signs now', async () => {
@@ -99,23 +99,23 @@ describe('compromise', () => {
           { minLength: 1, maxLength: 6 },
         ),
         async (steps) => {
-          await world.ports.raw('TRUNCATE jwks');
-          await world.start();
+          await harness.ports.raw('TRUNCATE jwks');
+          await harness.start();
           for (const step of steps) {
-            await world.age(step.seconds);
-            const rows = await world.keyRows();
-            if (step.kind === 'rotate') await rotateSigningKeys(world.ports, {}, testCaller);
+            await harness.age(step.seconds);
+            const rows = await harness.keyRows();
+            if (step.kind === 'rotate') await rotateSigningKeys(harness.ports, {}, testCaller);
             else
               await compromiseKey(
-                world.ports,
+                harness.ports,
                 { kid: rows[step.index % rows.length]?.id ?? '', reason: 'r' },
                 testCaller,
               );
           }
-          const views = await listKeys(world.ports);
+          const views = await listKeys(harness.ports);
           expect(views.filter((view) => view.state === 'active')).toHaveLength(1);
           expect(views.filter((view) => view.state === 'pending').length).toBeLessThanOrEqual(1);
-          const planned = (await world.keyRows()).filter(
+          const planned = (await harness.keyRows()).filter(
             (row) => !row.compromised && (row.until === null || row.until > Date.now()),
           );
           for (const [index, row] of planned.entries()) expect(row.until).toBe(planned[index + 1]?.from ?? null);
@@ -128,16 +128,16 @@ describe('compromise', () => {
 
 describe('a restored database', () => {
   test('every live key is compromised and one new key per purpose signs, in the transaction of the caller', async () => {
-    await world.start(keySettings({ algorithm: 'HS256' }));
-    await rotateSigningKeys(world.ports, {}, testCaller);
-    const before = (await world.keyRows()).map((row) => row.id);
-    const replacements = await makeReplacements(world.ports);
-    const { compromised, created } = await world.ports.transact((tx) =>
-      replaceAllKeys(world.ports, tx, replacements, 'restored', testCaller),
+    await harness.start(keySettings({ algorithm: 'HS256' }));
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+    const before = (await harness.keyRows()).map((row) => row.id);
+    const replacements = await makeReplacements(harness.ports);
+    const { compromised, created } = await harness.ports.transact((tx) =>
+      replaceAllKeys(harness.ports, tx, replacements, 'restored', testCaller),
     );
     expect([...compromised].sort()).toEqual([...before].sort());
     expect(created).toHaveLength(2);
-    const views = await listKeys(world.ports);
+    const views = await listKeys(harness.ports);
     expect(
       views
         .filter((view) => view.state === 'active')
@@ -145,6 +145,6 @@ describe('a restored database', () => {
         .sort(),
     ).toEqual([...created].sort());
     expect(views.filter((view) => view.state === 'compromised')).toHaveLength(3);
-    expect(await world.ports.raw('SELECT 1 FROM revocations')).toHaveLength(3);
+    expect(await harness.ports.raw('SELECT 1 FROM revocations')).toHaveLength(3);
   });
 });

@@ -1,17 +1,17 @@
 import { createPrivateKey } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { compromiseKey } from './compromise-key.ts';
+import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,
+  type KeyHarness,
   type KeyRow,
-  type KeyWorld,
   keySettings,
-  openKeyWorld,
+  openKeyHarness,
   SKEW_MS,
-} from '../../platform/testing/worlds/key-world.ts';
-import { compromiseKey } from './compromise-key.ts';
-import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
+} from './key-harness.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { readKeyWarnings } from './key-warnings.ts';
 import { listKeys } from './list-keys.ts';
@@ -20,106 +20,106 @@ import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { serverSecretPurposes } from './server-secrets.ts';
 
-let world: KeyWorld;
+let harness: KeyHarness;
 beforeAll(async () => {
-  world = await openKeyWorld();
+  harness = await openKeyHarness();
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 describe('first start', () => {
   test('eight copies at once on an empty database make one key and one set of server secrets', async () => {
-    const copies = Array.from({ length: 8 }, () => createTestPorts(world.databaseUrl));
+    const copies = Array.from({ length: 8 }, () => createTestPorts(harness.databaseUrl));
     const results = await Promise.all(copies.map((copy) => ensureKeys(copy, keySettings(), testCaller)));
     await Promise.all(copies.map((copy) => copy.end()));
     expect(results.flatMap((result) => result.created)).toHaveLength(1);
-    expect(await world.keyRows()).toHaveLength(1);
-    const secrets = await world.ports.raw<{ purpose: string; version: number }>(
+    expect(await harness.keyRows()).toHaveLength(1);
+    const secrets = await harness.ports.raw<{ purpose: string; version: number }>(
       'SELECT purpose, version FROM server_secrets ORDER BY purpose',
     );
     expect(secrets).toEqual([...serverSecretPurposes].sort().map((purpose) => ({ purpose, version: 1 })));
-    expect(await world.eventsOf('key.published')).toHaveLength(1);
-    expect(await world.eventsOf('server_secret.created')).toHaveLength(serverSecretPurposes.length);
+    expect(await harness.eventsOf('key.published')).toHaveLength(1);
+    expect(await harness.eventsOf('server_secret.created')).toHaveLength(serverSecretPurposes.length);
   });
 
   test('the first key signs at once, and for a copy whose clock is behind as well', async () => {
-    await world.start();
-    const [row] = await world.keyRows();
+    await harness.start();
+    const [row] = await harness.keyRows();
     expect(row?.from).toBe((row?.published ?? 0) - SKEW_MS);
-    expect(await listKeys(world.ports)).toMatchObject([{ state: 'active', alg: 'EdDSA', purpose: 'access' }]);
+    expect(await listKeys(harness.ports)).toMatchObject([{ state: 'active', alg: 'EdDSA', purpose: 'access' }]);
   });
 
   test('a later start makes nothing, writes no version and rotates nothing', async () => {
-    await world.start();
-    const before = await world.keysVersion();
-    expect(await world.start()).toEqual({ created: [], warnings: [] });
-    expect(await world.keysVersion()).toBe(before);
+    await harness.start();
+    const before = await harness.keysVersion();
+    expect(await harness.start()).toEqual({ created: [], warnings: [] });
+    expect(await harness.keysVersion()).toBe(before);
   });
 
   test('another configured algorithm is for new keys: nothing rotates, and the start says so', async () => {
-    await world.start();
-    const { created, warnings } = await world.start(keySettings({ algorithm: 'ES256' }));
+    await harness.start();
+    const { created, warnings } = await harness.start(keySettings({ algorithm: 'ES256' }));
     expect(created).toEqual([]);
     expect(warnings).toEqual(['The active key signs with EdDSA, JWT_ALGORITHM asks for ES256: sallyport keys rotate']);
-    await rotateSigningKeys(world.ports, {}, testCaller);
-    expect((await world.keyRows()).map((row) => row.alg)).toEqual(['EdDSA', 'ES256']);
-    expect((await world.start(keySettings({ algorithm: 'ES256' }))).warnings).toEqual([]);
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+    expect((await harness.keyRows()).map((row) => row.alg)).toEqual(['EdDSA', 'ES256']);
+    expect((await harness.start(keySettings({ algorithm: 'ES256' }))).warnings).toEqual([]);
   });
 
   test('an overdue rotation is said at start, not done', async () => {
-    await world.start();
-    await world.age(31 * 86_400);
-    const { warnings } = await world.start();
+    await harness.start();
+    await harness.age(31 * 86_400);
+    const { warnings } = await harness.start();
     expect(warnings).toEqual([
       'The active key has signed longer than KEY_ROTATION_DAYS=30: start a worker, or sallyport keys rotate',
     ]);
-    expect(await readKeyWarnings(world.ports)).toEqual(warnings);
-    expect(await world.keyRows()).toHaveLength(1);
+    expect(await readKeyWarnings(harness.ports)).toEqual(warnings);
+    expect(await harness.keyRows()).toHaveLength(1);
   });
 
   test('a database without keys has nothing to warn of', async () => {
-    expect(await readKeyWarnings(world.ports)).toEqual([]);
+    expect(await readKeyWarnings(harness.ports)).toEqual([]);
   });
 
   test('a longer token life than before keeps the present keys longer', async () => {
-    await world.start();
-    await rotateSigningKeys(world.ports, {}, testCaller);
-    await world.start(keySettings({}, { accessTokenSeconds: 7_200 }));
-    const [current, next] = await world.keyRows();
+    await harness.start();
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+    await harness.start(keySettings({}, { accessTokenSeconds: 7_200 }));
+    const [current, next] = await harness.keyRows();
     expect([current?.longest, next?.longest]).toEqual([7_200, 7_200]);
     expect(current?.leaves).toBe((current?.until ?? 0) + 7_205_000 + SKEW_MS);
-    await world.start();
-    expect((await world.keyRows()).map((row) => row.longest)).toEqual([7_200, 7_200]);
+    await harness.start();
+    expect((await harness.keyRows()).map((row) => row.longest)).toEqual([7_200, 7_200]);
   });
 });
 
 describe('at rest', () => {
   test('no private part and no secret is in a table dump, in any encoding', async () => {
-    await world.start(keySettings({ algorithm: 'HS256', jwtSecret: 'shared-secret-that-nobody-may-see-in-a-dump' }));
-    await rotateSigningKeys(world.ports, {}, testCaller);
-    await rotateServerSecret(world.ports, { purpose: 'refresh' }, testCaller);
+    await harness.start(keySettings({ algorithm: 'HS256', jwtSecret: 'shared-secret-that-nobody-may-see-in-a-dump' }));
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+    await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
     const dump = JSON.stringify([
-      await world.ports.raw('SELECT * FROM jwks'),
-      await world.ports.raw('SELECT * FROM server_secrets'),
-      await world.ports.raw('SELECT * FROM key_policy'),
-      await world.ports.raw('SELECT * FROM audit_outbox'),
-      await world.ports.raw('SELECT * FROM revocations'),
+      await harness.ports.raw('SELECT * FROM jwks'),
+      await harness.ports.raw('SELECT * FROM server_secrets'),
+      await harness.ports.raw('SELECT * FROM key_policy'),
+      await harness.ports.raw('SELECT * FROM audit_outbox'),
+      await harness.ports.raw('SELECT * FROM revocations'),
     ]);
     const secrets: Buffer[] = [Buffer.from('shared-secret-that-nobody-may-see-in-a-dump')];
-    const sealed = await world.ports.raw<KeyRow>('SELECT id, purpose, alg, "privateKey" FROM jwks');
+    const sealed = await harness.ports.raw<KeyRow>('SELECT id, purpose, alg, "privateKey" FROM jwks');
     expect(sealed.map(({ purpose }) => purpose)).toContain('audit-log');
     for (const row of sealed) {
-      const opened = world.ports.vault.open(row.privateKey, `jwks:${row.purpose}:${row.id}`);
+      const opened = harness.ports.vault.open(row.privateKey, `jwks:${row.purpose}:${row.id}`);
       if (row.alg === 'HS256') continue;
       const jwk = createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' });
       for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const)
         if (jwk[member] !== undefined) secrets.push(Buffer.from(jwk[member], 'base64url'));
       secrets.push(opened);
     }
-    for (const row of await world.ports.raw<{ purpose: string; version: number; secret: string }>(
+    for (const row of await harness.ports.raw<{ purpose: string; version: number; secret: string }>(
       'SELECT * FROM server_secrets',
     ))
-      secrets.push(world.ports.vault.open(row.secret, `server_secret:${row.purpose}:${row.version}`));
+      secrets.push(harness.ports.vault.open(row.secret, `server_secret:${row.purpose}:${row.version}`));
     expect(secrets.length).toBeGreaterThan(10);
     for (const secret of secrets)
       for (const encoding of ['utf8', 'latin1', 'hex', 'base64', 'base64url'] as const)
@@ -128,11 +128,11 @@ describe('at rest', () => {
   });
 
   test('a writer with another key-encryption key is refused with a fix and writes nothing', async () => {
-    await world.start();
-    const stranger = createTestPorts(world.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
-    const before = await world.keysVersion();
-    const [{ id: kid } = { id: '' }] = await world.keyRows();
-    const other = { ...stranger, keysChanged: world.ports.keysChanged };
+    await harness.start();
+    const stranger = createTestPorts(harness.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
+    const before = await harness.keysVersion();
+    const [{ id: kid } = { id: '' }] = await harness.keyRows();
+    const other = { ...stranger, keysChanged: harness.ports.keysChanged };
     for (const attempt of [
       () => ensureKeys(other, keySettings({ algorithm: 'HS256' }), testCaller),
       () => rotateSigningKeys(other, {}, testCaller),
@@ -141,71 +141,71 @@ describe('at rest', () => {
     ])
       await expect(attempt()).rejects.toThrow(KeyMaterialError);
     await stranger.end();
-    expect(await world.keysVersion()).toBe(before);
-    expect(await world.keyRows()).toHaveLength(1);
-    expect(world.changes()).toBe(0);
+    expect(await harness.keysVersion()).toBe(before);
+    expect(await harness.keyRows()).toHaveLength(1);
+    expect(harness.changes()).toBe(0);
   });
 
   test('a database no API has started on has nothing to rotate', async () => {
-    await expect(rotateSigningKeys(world.ports, {}, testCaller)).rejects.toThrow('this database has no keys yet');
+    await expect(rotateSigningKeys(harness.ports, {}, testCaller)).rejects.toThrow('this database has no keys yet');
   });
 });
 
 describe('HS256 mode', () => {
   const hs256 = (jwtSecret?: string): EnsureKeysSettings => keySettings({ algorithm: 'HS256', jwtSecret });
-  const sharedRows = async (): Promise<KeyRow[]> => (await world.keyRows()).filter((row) => row.alg === 'HS256');
+  const sharedRows = async (): Promise<KeyRow[]> => (await harness.keyRows()).filter((row) => row.alg === 'HS256');
 
   test('has one secret for the default audience, and an asymmetric key beside it', async () => {
-    const { created } = await world.start(hs256());
+    const { created } = await harness.start(hs256());
     expect(created).toHaveLength(2);
-    expect((await world.keyRows()).map((row) => [row.purpose, row.alg]).sort()).toEqual([
+    expect((await harness.keyRows()).map((row) => [row.purpose, row.alg]).sort()).toEqual([
       ['access', 'RS256'],
       [`hs256:${KEY_AUDIENCE}`, 'HS256'],
     ]);
-    expect((await world.start(hs256())).created).toEqual([]);
+    expect((await harness.start(hs256())).created).toEqual([]);
     const [row] = await sharedRows();
-    const secret = world.ports.vault.open(row?.privateKey ?? '', `jwks:${row?.purpose}:${row?.id}`);
+    const secret = harness.ports.vault.open(row?.privateKey ?? '', `jwks:${row?.purpose}:${row?.id}`);
     expect(secret.toString()).toBe(KEY_SECRET);
   });
 
   test('JWT_SECRET comes before BETTER_AUTH_SECRET; a changed one takes over at once and the old one verifies on', async () => {
-    await world.start(hs256());
-    await world.age(60);
-    const { created } = await world.start(hs256('another-secret-of-thirty-two-characters'));
+    await harness.start(hs256());
+    await harness.age(60);
+    const { created } = await harness.start(hs256('another-secret-of-thirty-two-characters'));
     expect(created).toHaveLength(1);
     const [old, fresh] = await sharedRows();
     expect(fresh).toMatchObject({ id: created[0], from: old?.until, until: null });
     expect(old?.privateKey).not.toBe('');
-    await world.age(905 + SKEW_MS / 1_000 - 1);
-    expect((await retireKeys(world.ports, testCaller)).keys).toEqual([]);
-    await world.age(1);
-    expect((await retireKeys(world.ports, testCaller)).keys).toEqual([old?.id]);
+    await harness.age(905 + SKEW_MS / 1_000 - 1);
+    expect((await retireKeys(harness.ports, testCaller)).keys).toEqual([]);
+    await harness.age(1);
+    expect((await retireKeys(harness.ports, testCaller)).keys).toEqual([old?.id]);
   });
 
   test('outside the mode a shared secret stops signing', async () => {
-    await world.start(hs256());
-    await world.start();
+    await harness.start(hs256());
+    await harness.start();
     const [row] = await sharedRows();
     expect(row?.until).not.toBeNull();
-    expect(await world.eventsOf('key.stopped')).toMatchObject([{ target_id: row?.id }]);
-    await world.start(hs256());
+    expect(await harness.eventsOf('key.stopped')).toMatchObject([{ target_id: row?.id }]);
+    await harness.start(hs256());
     expect(await sharedRows()).toHaveLength(2);
   });
 
   test('a compromised shared secret is not taken back at the next start, which says so', async () => {
-    await world.start(hs256());
+    await harness.start(hs256());
     const [before] = await sharedRows();
-    const { signer } = await compromiseKey(world.ports, { kid: before?.id ?? '', reason: 'leaked' }, testCaller);
+    const { signer } = await compromiseKey(harness.ports, { kid: before?.id ?? '', reason: 'leaked' }, testCaller);
     expect(signer).toMatchObject({ alg: 'HS256', purpose: `hs256:${KEY_AUDIENCE}` });
-    const { created, warnings } = await world.start(hs256());
+    const { created, warnings } = await harness.start(hs256());
     expect(created).toEqual([]);
     expect(warnings).toEqual([expect.stringContaining('marked compromised')]);
-    expect((await world.start(hs256('a-new-secret-of-thirty-two-characters!'))).created).toHaveLength(1);
-    await world.start();
-    expect((await world.start(hs256())).created).toHaveLength(1);
+    expect((await harness.start(hs256('a-new-secret-of-thirty-two-characters!'))).created).toHaveLength(1);
+    await harness.start();
+    expect((await harness.start(hs256())).created).toHaveLength(1);
     const open = (await sharedRows()).filter((row) => row.until === null);
     expect(
-      world.ports.vault.open(open[0]?.privateKey ?? '', `jwks:${open[0]?.purpose}:${open[0]?.id}`).toString(),
+      harness.ports.vault.open(open[0]?.privateKey ?? '', `jwks:${open[0]?.purpose}:${open[0]?.id}`).toString(),
     ).not.toBe(KEY_SECRET);
   });
 });

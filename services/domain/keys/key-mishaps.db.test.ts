@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '../../platform/define/statement.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { KEY_AUDIENCE, type KeyWorld, keySettings, openKeyWorld } from '../../platform/testing/worlds/key-world.ts';
 import type { Tx } from '../ports.ts';
 import { advanceLogKey } from './advance-log-key.ts';
 import { compromiseKey } from './compromise-key.ts';
+import { KEY_AUDIENCE, type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
 import { LOG_PURPOSE, sharedSecretPurpose } from './key-timeline.ts';
 import { deleteKeyHistory, type KeyRow, lockKeys, readKeysOf } from './keys.store.ts';
 import { listKeys } from './list-keys.ts';
@@ -13,16 +13,16 @@ import { retireKeys } from './retire-keys.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-let world: KeyWorld;
-let ports: KeyWorld['ports'];
+let harness: KeyHarness;
+let ports: KeyHarness['ports'];
 beforeAll(async () => {
-  world = await openKeyWorld();
-  ports = world.ports;
+  harness = await openKeyHarness();
+  ports = harness.ports;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 beforeEach(async () => {
-  await world.empty();
-  await world.start();
+  await harness.empty();
+  await harness.start();
 });
 
 const keysOf = (purpose: string): Promise<KeyRow[]> => readKeysOf(ports.sql, purpose);
@@ -71,7 +71,7 @@ describe('overtaken by another writer', () => {
   test('a key whose history goes before it can be marked is unknown, and nothing is revoked', async () => {
     const [{ kid } = { kid: '' }] = await listKeys(ports);
     await rotateSigningKeys(ports, {}, testCaller);
-    await world.age(500 * 86_400);
+    await harness.age(500 * 86_400);
     await expect(
       overtaken(deleteKeyHistory, () => compromiseKey(ports, { kid, reason: 'found in a log' }, testCaller)),
     ).rejects.toMatchObject({ code: 'key_unknown' });
@@ -81,14 +81,14 @@ describe('overtaken by another writer', () => {
 
   test('a purpose that came after the replacements were made loses its key too; the next start makes it another', async () => {
     const replacements = await makeReplacements(ports);
-    const { created: shared } = await world.start(hs256);
+    const { created: shared } = await harness.start(hs256);
     const { compromised, created } = await ports.transact((tx) =>
       replaceAllKeys(ports, tx, replacements, 'restored', testCaller),
     );
     expect(compromised).toHaveLength(2);
     expect(compromised).toEqual(expect.arrayContaining([...shared]));
     expect(created).toEqual([replacements.byPurpose.get('access')?.kid]);
-    const next = await world.start(hs256);
+    const next = await harness.start(hs256);
     expect(await keysOf(SHARED)).toMatchObject([
       { kid: shared[0], sealedPrivateKey: '' },
       { kid: next.created[0], signsUntil: null },
@@ -122,14 +122,14 @@ describe('a database with rows missing', () => {
     await ports.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '2 days'`);
     await ports.raw('TRUNCATE key_policy');
     expect(await retireKeys(ports, testCaller)).toEqual({ keys: [], secrets: [] });
-    await world.start();
+    await harness.start();
     expect(await retireKeys(ports, testCaller)).toEqual({ keys: [], secrets: ['refresh:1'] });
   });
 });
 
 describe('a compromised key of another purpose', () => {
   test("the audit log's is replaced by one that signs checkpoints, whatever algorithm tokens have", async () => {
-    await world.start(keySettings({ algorithm: 'ES256' }));
+    await harness.start(keySettings({ algorithm: 'ES256' }));
     const [log] = await keysOf(LOG_PURPOSE);
     const { signer } = await compromiseKey(ports, { kid: log?.kid ?? '', reason: 'leaked' }, testCaller);
     expect(signer).toMatchObject({ purpose: LOG_PURPOSE, alg: 'EdDSA', state: 'active' });
@@ -137,9 +137,9 @@ describe('a compromised key of another purpose', () => {
   });
 
   test('a shared secret whose mode has ended is not replaced: nothing signs in its place', async () => {
-    const { created } = await world.start(hs256);
-    await world.start();
-    await world.age(60);
+    const { created } = await harness.start(hs256);
+    await harness.start();
+    await harness.age(60);
     const kid = created[0] ?? '';
     expect(await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller)).toMatchObject({
       key: { kid, state: 'compromised' },

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type KeyWorld, openKeyWorld, ringSettings } from '../../platform/testing/worlds/key-world.ts';
 import type { Clock, Sql } from '../ports.ts';
+import { type KeyHarness, openKeyHarness, ringSettings } from './key-harness.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
 import { readJwks } from './read-jwks.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-let world: KeyWorld;
-let ports: KeyWorld['ports'];
+let harness: KeyHarness;
+let ports: KeyHarness['ports'];
 beforeAll(async () => {
-  world = await openKeyWorld();
-  ports = world.ports;
+  harness = await openKeyHarness();
+  ports = harness.ports;
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 /** The system's clocks, moved by hand: `wall` for steps, `both` for time that passes. */
 const movedClock = () => {
@@ -34,7 +34,7 @@ const movedClock = () => {
 describe('freshness', () => {
   test('a ring older than its bound stops signing; a poll that saw its version makes it fresh again', async () => {
     const { clock, makeAge } = movedClock();
-    const ring = await world.startRing('EdDSA', clock);
+    const ring = await harness.startRing('EdDSA', clock);
     makeAge(ring, 29_999);
     await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
     makeAge(ring, 30_001);
@@ -46,7 +46,7 @@ describe('freshness', () => {
 
   test('a poll that saw another version confirms nothing; an older poll does not make the ring older', async () => {
     const { moved, clock } = movedClock();
-    const ring = await world.startRing('EdDSA', clock);
+    const ring = await harness.startRing('EdDSA', clock);
     moved.both = 20_000;
     expect(ring.confirm(ring.state().version + 1)).toBe(false);
     expect(ring.state().ageMs).toBeGreaterThan(19_000);
@@ -61,7 +61,7 @@ describe('freshness', () => {
   ])('a copy whose clock is %s of the database by more than 5 s does not sign', async (_, wall) => {
     const { moved, clock } = movedClock();
     moved.wall = wall;
-    const ring = await world.startRing('EdDSA', clock);
+    const ring = await harness.startRing('EdDSA', clock);
     expect(ring.isFresh()).toBe(false);
     expect(Math.sign(ring.state().clockOffsetMs)).toBe(Math.sign(wall));
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
@@ -71,7 +71,7 @@ describe('freshness', () => {
 
   test('a clock that steps while running is noticed before the next poll, and forgiven when the poll agrees', async () => {
     const { moved, clock } = movedClock();
-    const ring = await world.startRing('EdDSA', clock);
+    const ring = await harness.startRing('EdDSA', clock);
     moved.wall = 2 * 86_400_000;
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
     // As after a suspended machine: the monotonic clock stood still, the wall clock is right.
@@ -80,7 +80,7 @@ describe('freshness', () => {
   });
 
   test('loads asked for while one runs share one more', async () => {
-    await world.start();
+    await harness.start();
     let versionReads = 0;
     const counting: Sql = {
       query: (statement, values) => {
@@ -94,7 +94,7 @@ describe('freshness', () => {
   });
 
   test('a failed load leaves the ring as it was, and the load that waited behind it runs', async () => {
-    await world.start();
+    await harness.start();
     let failures = 0;
     const failing: Sql = {
       query: (statement, values) => {
@@ -116,7 +116,7 @@ describe('freshness', () => {
 describe('the key set over HTTP caches', () => {
   test('max-age is jittered, never above the setting, and shorter by the age of the ring', async () => {
     const { clock, makeAge } = movedClock();
-    const ring = await world.startRing('EdDSA', clock);
+    const ring = await harness.startRing('EdDSA', clock);
     makeAge(ring, 0);
     const ages = Array.from({ length: 200 }, () => ring.jwks().maxAgeSeconds);
     expect(Math.max(...ages)).toBeLessThanOrEqual(300);
@@ -129,7 +129,7 @@ describe('the key set over HTTP caches', () => {
   });
 
   test('who has the current tag is answered 304 without a body', async () => {
-    const ring = await world.startRing();
+    const ring = await harness.startRing();
     const first = readJwks({ keyRing: ring }, { ifNoneMatch: undefined });
     expect(first).toMatchObject({ status: 200, body: ring.jwks().body });
     expect(first.headers['cache-control']).toMatch(/^public, max-age=\d+$/);

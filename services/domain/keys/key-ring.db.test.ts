@@ -2,29 +2,22 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
-import {
-  KEY_AUDIENCE,
-  KEY_SECRET,
-  type KeyWorld,
-  keySettings,
-  openKeyWorld,
-  ringSettings,
-} from '../../platform/testing/worlds/key-world.ts';
 import type { Clock, RsaSigner, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
+import { KEY_AUDIENCE, KEY_SECRET, type KeyHarness, keySettings, openKeyHarness, ringSettings } from './key-harness.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { createKeyRing } from './key-ring.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-let world: KeyWorld;
-let ports: KeyWorld['ports'];
+let harness: KeyHarness;
+let ports: KeyHarness['ports'];
 beforeAll(async () => {
-  world = await openKeyWorld();
-  ports = world.ports;
+  harness = await openKeyHarness();
+  ports = harness.ports;
 });
-afterAll(() => world?.close());
-beforeEach(() => world.empty());
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
 
 const claimsFor = (seconds: number, nowMs = Date.now()) => ({
   sub: 'u1',
@@ -35,7 +28,7 @@ const kidOf = (token: string): string | undefined => decodeProtectedHeader(token
 
 describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
   test('a fresh database uses the configured algorithm, and jose verifies its tokens by the key set alone', async () => {
-    const ring = await world.startRing(alg);
+    const ring = await harness.startRing(alg);
     const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const keySet = createLocalJWKSet(JSON.parse(ring.jwks().body));
     const { payload, protectedHeader } = await jwtVerify(token, keySet, { algorithms: [alg], typ: 'at+jwt' });
@@ -44,7 +37,7 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
   });
 
   test('the key set has public members only', async () => {
-    const { keys } = JSON.parse((await world.startRing(alg)).jwks().body) as { keys: Record<string, string>[] };
+    const { keys } = JSON.parse((await harness.startRing(alg)).jwks().body) as { keys: Record<string, string>[] };
     const members = { RS256: ['n', 'e'], ES256: ['crv', 'x', 'y'], EdDSA: ['crv', 'x'] }[alg];
     expect(Object.keys(keys[0] ?? {}).sort()).toEqual(['kty', 'use', 'alg', 'kid', ...members].sort());
     expect(keys).toMatchObject([{ use: 'sig', alg }]);
@@ -52,7 +45,7 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
 });
 
 test('RS256 tokens are signed by the signer it is given', async () => {
-  await world.startRing('RS256');
+  await harness.startRing('RS256');
   const signed: (readonly string[])[] = [];
   const rsaSigner: RsaSigner = {
     lanes: 1,
@@ -71,7 +64,7 @@ test('RS256 tokens are signed by the signer it is given', async () => {
 
 describe('HS256 mode', () => {
   test('access tokens are signed with the secret of their audience; everything else with the asymmetric key', async () => {
-    const ring = await world.startRing('HS256');
+    const ring = await harness.startRing('HS256');
     const access = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const secret = new TextEncoder().encode(KEY_SECRET);
     await expect(jwtVerify(access, secret, { algorithms: ['HS256'], typ: 'at+jwt' })).resolves.toBeDefined();
@@ -86,7 +79,7 @@ describe('HS256 mode', () => {
   });
 
   test('a shared secret is never in the key set and verifies for its own audience alone', async () => {
-    const ring = await world.startRing('HS256');
+    const ring = await harness.startRing('HS256');
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     expect(ring.jwks().body).not.toContain(kid);
     expect(JSON.parse(ring.jwks().body).keys).toMatchObject([{ kty: 'RSA' }]);
@@ -94,7 +87,7 @@ describe('HS256 mode', () => {
   });
 
   test('a compromised shared secret verifies nothing: its own bytes are gone', async () => {
-    const ring = await world.startRing('HS256');
+    const ring = await harness.startRing('HS256');
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
     await ring.load();
@@ -106,14 +99,14 @@ describe('HS256 mode', () => {
 });
 
 test('every typ has its own header, however many there are', async () => {
-  const ring = await world.startRing();
+  const ring = await harness.startRing();
   for (let index = 0; index < 20; index += 1)
     expect(decodeProtectedHeader(await ring.sign({ typ: `type-${index}` }, {})).typ).toBe(`type-${index}`);
 });
 
 describe('look-up', () => {
   test('a hostile kid finds nothing and reaches neither file nor statement', async () => {
-    await world.start();
+    await harness.start();
     let queries = 0;
     const counting: Sql = {
       query: (statement, values) => {
@@ -132,7 +125,7 @@ describe('look-up', () => {
   });
 
   test('a key object outlives a reload, so that verdicts cached by key stay good', async () => {
-    const ring = await world.startRing();
+    const ring = await harness.startRing();
     const kid = ring.list()[0]?.kid ?? '';
     const before = ring.find(kid)?.key.key;
     await rotateSigningKeys(ports, {}, testCaller);
@@ -142,7 +135,7 @@ describe('look-up', () => {
   });
 
   test('a compromised key is found as compromised, is out of the key set, and another one signs', async () => {
-    const ring = await world.startRing();
+    const ring = await harness.startRing();
     const kid = ring.list()[0]?.kid ?? '';
     await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
     await ring.load();
@@ -152,15 +145,15 @@ describe('look-up', () => {
   });
 
   test('an RSA key below 2048 bits in the database is refused at load', async () => {
-    await world.start(keySettings({ algorithm: 'RS256' }));
+    await harness.start(keySettings({ algorithm: 'RS256' }));
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     await ports.raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
     await expect(createKeyRing(ports, ringSettings()).load()).rejects.toThrow(KeyMaterialError);
   });
 
   test('a database sealed under another key-encryption key says so at load', async () => {
-    await world.start();
-    const stranger = createTestPorts(world.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
+    await harness.start();
+    const stranger = createTestPorts(harness.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
     const ring = createKeyRing(stranger, ringSettings());
     await expect(ring.load()).rejects.toThrow(/sealed under another key-encryption key/);
     await stranger.end();
@@ -175,7 +168,7 @@ describe('the change of signers', () => {
   test('two copies with one clock change over in the same millisecond, without a reload', async () => {
     let at = Date.now();
     const frozen: Clock = { now: () => at, monotonic: () => performance.now() };
-    await world.start();
+    await harness.start();
     const { key: next } = await rotateSigningKeys(ports, {}, testCaller);
     const copies = [
       createKeyRing({ ...ports, clock: frozen }, ringSettings()),
@@ -200,7 +193,7 @@ describe('the change of signers', () => {
   test('the old key stays in the key set until its last token has expired, then leaves it without a reload', async () => {
     let at = Date.now();
     const clock: Clock = { now: () => at, monotonic: () => at };
-    await world.start();
+    await harness.start();
     await rotateSigningKeys(ports, {}, testCaller);
     const ring = createKeyRing({ ...ports, clock }, ringSettings());
     await ring.load();
@@ -219,7 +212,7 @@ describe('the change of signers', () => {
   });
 
   test('a token that would outlive its key in the key set is not signed', async () => {
-    const ring = await world.startRing();
+    const ring = await harness.startRing();
     await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(902))).rejects.toMatchObject({
       code: 'signing_unavailable',
       cause: expect.any(RangeError),
@@ -228,7 +221,7 @@ describe('the change of signers', () => {
   });
 
   test('where no key signs, nothing is signed', async () => {
-    const ring = await world.startRing();
+    const ring = await harness.startRing();
     await ports.raw('DELETE FROM jwks');
     await ring.load();
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
@@ -239,7 +232,7 @@ describe('server secrets', () => {
   test('a new version is known at once, used after its hold, and old versions still open what they made', async () => {
     let at = Date.now();
     const clock: Clock = { now: () => at, monotonic: () => at };
-    await world.start();
+    await harness.start();
     const { activatesAt } = await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
     const ring = createKeyRing({ ...ports, clock }, ringSettings());
     await ring.load();
@@ -255,7 +248,7 @@ describe('server secrets', () => {
   });
 
   test('a destroyed version opens nothing, and a purpose without any is a defect that says so', async () => {
-    const ring = await world.startRing();
+    const ring = await harness.startRing();
     await ports.raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
     await ports.raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);
     await ring.load();

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { keyRow, KEY_NOW as NOW } from '../../platform/testing/made/key-row.ts';
+import { keyRow, KEY_NOW as NOW } from './key-row-harness.ts';
 import { makeKeySet } from './key-set.ts';
 import type { KeyRow } from './keys.store.ts';
 

@@ -1,12 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import {
-  KEY_AUDIENCE,
-  KEY_SECRET,
-  type KeyWorld,
-  keySettings,
-  openKeyWorld,
-} from '../../platform/testing/worlds/key-world.ts';
 import type { EnsureKeysSettings } from './ensure-keys.ts';
+import { KEY_AUDIENCE, KEY_SECRET, type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
 import { sharedSecretPurpose } from './key-timeline.ts';
 import { type KeyRow, readKeysOf } from './keys.store.ts';
 
@@ -16,17 +10,18 @@ const settingsWith = (audience: string | null, jwtSecret = KEY_SECRET): EnsureKe
   audience,
 });
 
-let world: KeyWorld;
+let harness: KeyHarness;
 beforeAll(async () => {
-  world = await openKeyWorld();
+  harness = await openKeyHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const sharedWith = (audience: string): Promise<KeyRow[]> => readKeysOf(world.ports.sql, sharedSecretPurpose(audience));
+const sharedWith = (audience: string): Promise<KeyRow[]> =>
+  readKeysOf(harness.ports.sql, sharedSecretPurpose(audience));
 let kid: string;
 beforeEach(async () => {
-  await world.empty();
-  await world.start(settingsWith(KEY_AUDIENCE));
+  await harness.empty();
+  await harness.start(settingsWith(KEY_AUDIENCE));
   kid = (await sharedWith(KEY_AUDIENCE))[0]?.kid ?? '';
 });
 
@@ -34,14 +29,14 @@ test.each([
   ['the same secret', KEY_SECRET],
   ['another secret', 'another-secret-of-thirty-two-characters'],
 ])('another default audience: %s signs for it, and nothing shared for the one before', async (_name, secret) => {
-  const { created } = await world.start(settingsWith(AFTER, secret));
+  const { created } = await harness.start(settingsWith(AFTER, secret));
   const [[before], [after]] = [await sharedWith(KEY_AUDIENCE), await sharedWith(AFTER)];
   expect(before).toMatchObject({ kid, signsUntil: expect.any(Number) });
   expect(after).toMatchObject({ kid: created[0], signsUntil: null });
-  expect(await world.eventsOf('key.stopped')).toMatchObject([{ target_id: kid }]);
+  expect(await harness.eventsOf('key.stopped')).toMatchObject([{ target_id: kid }]);
 });
 
 test('a start that does not know the default audience leaves shared secrets as they are', async () => {
-  expect((await world.start(settingsWith(null))).created).toEqual([]);
+  expect((await harness.start(settingsWith(null))).created).toEqual([]);
   expect(await sharedWith(KEY_AUDIENCE)).toMatchObject([{ kid, signsUntil: null }]);
 });

@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { keyRow, KEY_NOW as NOW } from '../../platform/testing/made/key-row.ts';
+import { keyRow, KEY_NOW as NOW } from './key-row-harness.ts';
 import type { KeyRow } from './keys.store.ts';
 import type { OpenKeys, Signer } from './open-keys.ts';
 import { chooseSigner, signingInput } from './signing-input.ts';

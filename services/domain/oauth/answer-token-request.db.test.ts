@@ -1,43 +1,43 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
 import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import {
-  challengeOf,
-  type GrantClient,
-  type GrantPorts,
-  type GrantWorld,
-  newVerifier,
-  nobody,
-  openGrantWorld,
-  REDIRECT,
-} from '../../platform/testing/worlds/grant-world.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
 import { beginDeviceGrant } from './devices/begin-device-grant.ts';
 import { answerDeviceGrant } from './devices/decide-device-grant.ts';
+import {
+  challengeOf,
+  type GrantClient,
+  type GrantHarness,
+  type GrantPorts,
+  newVerifier,
+  nobody,
+  openGrantHarness,
+  REDIRECT,
+} from './grant-harness.ts';
 
 const HTU = 'http://api.sallyport.test/oauth2/token';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const certificate = 'x'.repeat(43);
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 let service: GrantClient;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
-  user = await world.newUser();
-  site = await world.newClient();
-  service = await world.newClient({
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  user = await harness.newUser();
+  site = await harness.newClient();
+  service = await harness.newClient({
     grantTypes: ['client_credentials', TOKEN_EXCHANGE],
     credentialScopes: ['openid'],
     scopes: ['openid', 'profile', 'email'],
   });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const ask = (input: TokenRequest, caller: Caller = site.caller, proof?: string) =>
   answerTokenRequest(ports, input, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });
@@ -51,7 +51,7 @@ const claimsOf = (answer: object) => {
 };
 async function codeRequest(client: GrantClient): Promise<TokenRequest> {
   const code_verifier = newVerifier();
-  const code = await world.codeFor(user, client, { code_challenge: challengeOf(code_verifier) });
+  const code = await harness.codeFor(user, client, { code_challenge: challengeOf(code_verifier) });
   return { grant_type: 'authorization_code', code, code_verifier, redirect_uri: REDIRECT, resource: '' };
 }
 const exchange = (changes: Partial<TokenRequest> = {}, caller: Caller = service.caller) =>
@@ -67,7 +67,7 @@ const exchange = (changes: Partial<TokenRequest> = {}, caller: Caller = service.
     caller,
   );
 const refusedOf = ({ clientId }: GrantClient) =>
-  world.rows(
+  harness.rows(
     `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'token.issued' AND outcome = 'refused' AND actor_id = $1`,
     [clientId],
   );
@@ -86,7 +86,7 @@ test('a client has tokens of its own by its secret', async () => {
 });
 
 test('what a user allowed a device is a login by its code', async () => {
-  const tv = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const tv = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const input = { clientId: tv.clientId, scope: 'openid', resource: undefined };
   const { device_code, user_code } = await beginDeviceGrant(ports, input, nobody);
   await answerDeviceGrant(ports, { userCode: user_code, cookie: user.cookie, isAllowed: true }, nobody);
@@ -113,7 +113,7 @@ test('a client with a secret that does not show it is nobody', async () => {
 });
 
 test('tokens of a client that binds them to a certificate need one, and are bound to it', async () => {
-  const client = await world.newClient({ certificateBound: true });
+  const client = await harness.newClient({ certificateBound: true });
   const input = await codeRequest(client);
   await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'request_invalid' });
   await expect(ask(input, showing(client.caller, null))).rejects.toMatchObject({
@@ -123,7 +123,7 @@ test('tokens of a client that binds them to a certificate need one, and are boun
 });
 
 test('tokens of a client that binds them to a key need a proof of it, which is good once', async () => {
-  const client = await world.newClient({ dpopBound: true });
+  const client = await harness.newClient({ dpopBound: true });
   const input = await codeRequest(client);
   const proof = newProofMaker().proof('POST', HTU);
   await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'dpop_proof_invalid' });
@@ -148,7 +148,7 @@ test('a service exchanges the token it was called with for one of less scope, wh
   const claims = claimsOf(answer);
   expect(claims).toMatchObject({ sub: user.id, client_id: service.clientId, act: { sub: service.clientId } });
   const issued = `SELECT detail FROM audit_outbox WHERE type = 'token.issued' AND target_id = $1`;
-  expect(await world.rows(issued, [claims.jti])).toMatchObject([
+  expect(await harness.rows(issued, [claims.jti])).toMatchObject([
     { detail: { grant: 'token_exchange', user_id: user.id, of: claimsOf(user.tokens).jti, scope: 'openid' } },
   ]);
 });
@@ -163,7 +163,7 @@ test.each([
 });
 
 test('what is refused to a service has an event with its reason', async () => {
-  const own = await world.newClient({ grantTypes: [TOKEN_EXCHANGE] });
+  const own = await harness.newClient({ grantTypes: [TOKEN_EXCHANGE] });
   await expect(exchange({ subject_token: 'no.token.here' }, own.caller)).rejects.toMatchObject({
     code: 'subject_token_invalid',
   });
@@ -171,6 +171,6 @@ test('what is refused to a service has an event with its reason', async () => {
 });
 
 test('a name alone exchanges nothing', async () => {
-  const app = await world.newClient({ authMethod: 'none', grantTypes: [TOKEN_EXCHANGE] });
+  const app = await harness.newClient({ authMethod: 'none', grantTypes: [TOKEN_EXCHANGE] });
   await expect(exchange({ client_id: app.clientId }, nobody)).rejects.toMatchObject({ code: 'client_unauthenticated' });
 });

@@ -1,35 +1,35 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import {
-  challengeOf,
-  type GrantClient,
-  type GrantPorts,
-  type GrantWorld,
-  newVerifier,
-  openGrantWorld,
-  REDIRECT,
-} from '../../platform/testing/worlds/grant-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
+import {
+  challengeOf,
+  type GrantClient,
+  type GrantHarness,
+  type GrantPorts,
+  newVerifier,
+  openGrantHarness,
+  REDIRECT,
+} from './grant-harness.ts';
 import { type RedeemCodeInput, redeemCode } from './redeem-code.ts';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
-  user = await world.newUser();
-  site = await world.newClient();
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  user = await harness.newUser();
+  site = await harness.newClient();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const codeVerifier = newVerifier();
 const code_challenge = challengeOf(codeVerifier);
 const codeAt = (client: GrantClient = site, members: Record<string, string> = {}, by: TestUser = user) =>
-  world.codeFor(by, client, { code_challenge, ...members });
+  harness.codeFor(by, client, { code_challenge, ...members });
 const redeem = (
   code: string | undefined,
   changes: Partial<RedeemCodeInput> = {},
@@ -50,7 +50,7 @@ const redeem = (
     client.caller,
   );
 const familyOf = async (code: string) =>
-  (await world.rows('SELECT * FROM refresh_families WHERE code_id = $1', [codeHashOf(code)]))[0];
+  (await harness.rows('SELECT * FROM refresh_families WHERE code_id = $1', [codeHashOf(code)]))[0];
 const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString());
 
 test('a code is a login of its client in the session that allowed it, with tokens of the scope that was granted', async () => {
@@ -97,10 +97,10 @@ test.each([
 });
 
 test('the code of another client is of no use, and one older than its minute of none to anybody', async () => {
-  const rival = await world.newClient();
+  const rival = await harness.newClient();
   const code = await codeAt();
   await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
-  await world.rows('UPDATE oauth_codes SET expires_at = now() WHERE code_hash = $1', [codeHashOf(code)]);
+  await harness.rows('UPDATE oauth_codes SET expires_at = now() WHERE code_hash = $1', [codeHashOf(code)]);
   await expect(redeem(code)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
 });
 
@@ -135,7 +135,7 @@ test('a code bound to a key is exchanged with that key alone', async () => {
 });
 
 test('the login of a public client is bound to its keys, that of a client with a secret is not', async () => {
-  const app = await world.newClient({ authMethod: 'none' });
+  const app = await harness.newClient({ authMethod: 'none' });
   const keys = { jkt: 'k'.repeat(43), x5t: 'x'.repeat(43) };
   const [byApp, bySite] = [await codeAt(app), await codeAt(site)];
   await redeem(byApp, { keys }, app);
@@ -145,45 +145,47 @@ test('the login of a public client is bound to its keys, that of a client with a
 });
 
 test('a code that comes again ends the login it began, each time with an event', async () => {
-  const client = await world.newClient();
+  const client = await harness.newClient();
   const code = await codeAt(client);
   await redeem(code, {}, client);
   const events = `SELECT outcome FROM audit_outbox WHERE type = 'oauth.code_reused' AND client_id = $1`;
   for (const times of [1, 2]) {
     await expect(redeem(code, {}, client)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
-    expect(await world.rows(events, [client.clientId])).toEqual(Array(times).fill({ outcome: 'ended' }));
+    expect(await harness.rows(events, [client.clientId])).toEqual(Array(times).fill({ outcome: 'ended' }));
   }
   const family = await familyOf(code);
   expect(family).toMatchObject({ revoke_reason: 'code_reused', revoked_at: expect.any(Date) });
   const revoked = `SELECT 1 FROM revocations WHERE kind = 'family' AND value = $1`;
-  expect(await world.rows(revoked, [(family as { id: string }).id])).toHaveLength(1);
+  expect(await harness.rows(revoked, [(family as { id: string }).id])).toHaveLength(1);
 });
 
 test.each([
   ['the session it was allowed in', 'DELETE FROM sessions WHERE "userId" = $1'],
   ['the consent', 'DELETE FROM oauth_consents WHERE user_id = $1'],
 ])('a code is no login any more once %s is gone', async (_what, ends) => {
-  const guest = await world.newUser();
+  const guest = await harness.newUser();
   const code = await codeAt(site, {}, guest);
-  await world.rows(ends, [guest.id]);
+  await harness.rows(ends, [guest.id]);
   await expect(redeem(code)).rejects.toMatchObject({ code: 'session_ended' });
   expect(await familyOf(code)).toBeUndefined();
 });
 
 test('what ended every login of the client since the user agreed ended the code too', async () => {
-  const client = await world.newClient();
+  const client = await harness.newClient();
   const code = await codeAt(client);
-  await world.rows('UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1', [client.clientId]);
+  await harness.rows('UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1', [
+    client.clientId,
+  ]);
   await expect(redeem(code, {}, client)).rejects.toMatchObject({ code: 'session_ended' });
   expect(await familyOf(code)).toBeUndefined();
 });
 
 test('a client of our own house needs no consent, and one without the grant gets no refresh token', async () => {
-  const house = await world.newClient({ grantTypes: ['authorization_code'] });
-  await world.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
+  const house = await harness.newClient({ grantTypes: ['authorization_code'] });
+  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
   await ports.access.load();
   const code = await codeAt(house, { scope: 'email' });
-  await world.rows('DELETE FROM oauth_consents WHERE client_id = $1', [house.clientId]);
+  await harness.rows('DELETE FROM oauth_consents WHERE client_id = $1', [house.clientId]);
   expect(Object.keys(await redeem(code, {}, house)).sort()).toEqual([
     'access_token',
     'expires_in',

@@ -6,22 +6,22 @@ import { defineStatement } from '../../platform/define/statement.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import { API_URL, type ApiCopy, newClient, type TestClient } from '../../platform/testing/api-copy.ts';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { restoreAcceptLoss } from './restore-accept-loss.ts';
 import {
   call,
   issue,
   issued,
-  openRestoreWorld,
+  openRestoreHarness,
   type Pair,
-  type RestoreWorld,
+  type RestoreHarness,
   userInsert,
-} from '../../platform/testing/worlds/restore-world.ts';
-import { restoreAcceptLoss } from './restore-accept-loss.ts';
+} from './restore-harness.ts';
 
-let world: RestoreWorld;
+let harness: RestoreHarness;
 beforeEach(async () => {
-  world = await openRestoreWorld();
+  harness = await openRestoreHarness();
 });
-afterEach(() => world?.close());
+afterEach(() => harness?.close());
 
 const validate = (copy: ApiCopy, { access_token }: Pair) => call(copy, '/v1/tokens/validate', { token: access_token });
 const refresh = (copy: ApiCopy, { refresh_token }: Pair) => call(copy, '/v1/tokens/refresh', { refresh_token });
@@ -51,11 +51,11 @@ async function refusesEverything(copy: ApiCopy, pair: Pair, client: TestClient):
 
 describe('an older backup is restored', { timeout: 240_000 }, () => {
   test('nothing is issued or validated until told, under a running copy and at a start; then nothing old is alive', async () => {
-    const first = await world.startCopy();
+    const first = await harness.startCopy();
     const client = await newClient(first, ['tokens:issue', 'tokens:revoke']);
     await first.ports.sql.query(userInsert, ['alice']);
     const kept = await issued(first, client);
-    await world.takeBackup();
+    await harness.takeBackup();
     await writesAgain(first);
 
     // What the backup does not know: a login, a rotation, and a revocation.
@@ -65,16 +65,16 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     const { status } = await call(first, '/v1/tokens/revoke', { token: kept.access_token, reason: 'stolen' }, client);
     expect(status).toBe(200);
     expect((await validate(first, kept)).body).toEqual({ active: false, reason: 'revoked' });
-    await world.marksReach(first, 2);
+    await harness.marksReach(first, 2);
 
-    await world.restoreBackup();
+    await harness.restoreBackup();
     await isRewound(first);
     await refusesEverything(first, kept, client);
-    const second = await world.startCopy();
+    const second = await harness.startCopy();
     await refusesEverything(second, lost, client);
 
     // The command line, as an operator types it.
-    const cli = await world.sallyport(['--json', '--yes', 'restore', '--accept-loss']);
+    const cli = await harness.sallyport(['--json', '--yes', 'restore', '--accept-loss']);
     expect(cli.code, cli.err).toBe(0);
     const told = JSON.parse(cli.out);
     expect(told).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
@@ -95,14 +95,14 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     expect((await validate(first, next)).body).toMatchObject({ active: true });
 
     // A backup from before the accepted loss is of a replaced incarnation, whatever its counters say.
-    await world.restoreBackup();
+    await harness.restoreBackup();
     await Promise.all([isRewound(first), isRewound(second)]);
     await refusesEverything(second, next, client);
   });
 
   test('a session of the lost time does not live on in Redis, however long after', async () => {
-    const first = await world.startCopy();
-    await world.takeBackup();
+    const first = await harness.startCopy();
+    await harness.takeBackup();
     await writesAgain(first);
     const signedUp = await fetch(`${first.url}/api/auth/signup`, {
       method: 'POST',
@@ -117,28 +117,28 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     const sessionStatus = async (copy: ApiCopy): Promise<number> =>
       (await fetch(`${copy.url}/api/auth/session`, { headers: { cookie } })).status;
     await expect.poll(() => sessionStatus(first)).toBe(200);
-    await world.marksReach(first, 2);
-    await world.restoreBackup();
+    await harness.marksReach(first, 2);
+    await harness.restoreBackup();
     await isRewound(first);
-    expect((await world.sallyport(['--yes', 'restore', '--accept-loss'])).code).toBe(0);
+    expect((await harness.sallyport(['--yes', 'restore', '--accept-loss'])).code).toBe(0);
     await isBack(first);
     expect(await sessionStatus(first)).toBe(401);
     // As it is when the revocations of the restore have expired.
     await first.ports.sql.query(defineStatement('testRestoreForget', 'DELETE FROM revocations'));
-    expect(await sessionStatus(await world.startCopy())).toBe(401);
+    expect(await sessionStatus(await harness.startCopy())).toBe(401);
   });
 
   test('a copy with marks of its own moves them when the loss was accepted elsewhere', async () => {
-    const first = await world.startCopy();
-    await world.marksReach(first, 1);
-    await world.takeBackup();
+    const first = await harness.startCopy();
+    await harness.marksReach(first, 1);
+    await harness.takeBackup();
     await writesAgain(first);
-    await world.marksReach(first, 2);
-    await world.restoreBackup();
+    await harness.marksReach(first, 2);
+    await harness.restoreBackup();
     await isRewound(first);
     const elsewhere = await mkdtemp(join(tmpdir(), 'sallyport-elsewhere-'));
     const ports = {
-      ...createTestPorts(world.databaseUrl),
+      ...createTestPorts(harness.databaseUrl),
       vault: first.ports.vault,
       marks: createFileMarks(elsewhere),
     };
@@ -146,26 +146,26 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     await ports.end();
     await isBack(first);
     expect(first.ports.revocations.state().incarnation).toBe(done.incarnation);
-    await expect.poll(async () => (await createFileMarks(world.marksDir).read())?.incarnation).toBe(done.incarnation);
+    await expect.poll(async () => (await createFileMarks(harness.marksDir).read())?.incarnation).toBe(done.incarnation);
     await rm(elsewhere, { recursive: true, force: true });
   });
 
   test('the newest state put back after all: copies go on by themselves, and nothing has ended', async () => {
-    const copy = await world.startCopy();
+    const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue']);
     await copy.ports.sql.query(userInsert, ['alice']);
-    await world.takeBackup();
+    await harness.takeBackup();
     await writesAgain(copy);
     const pair = await issued(copy, client);
-    await world.marksReach(copy, 2);
-    const name = world.databaseName;
+    await harness.marksReach(copy, 2);
+    const name = harness.databaseName;
     const aside = `${name}_aside`;
-    await world.withoutConnections(async (admin) => {
+    await harness.withoutConnections(async (admin) => {
       await admin.query(`ALTER DATABASE ${name} RENAME TO ${aside}`);
-      await admin.query(`CREATE DATABASE ${name} TEMPLATE ${world.backupName}`);
+      await admin.query(`CREATE DATABASE ${name} TEMPLATE ${harness.backupName}`);
     });
     await isRewound(copy);
-    await world.withoutConnections(async (admin) => {
+    await harness.withoutConnections(async (admin) => {
       await admin.query(`DROP DATABASE ${name}`);
       await admin.query(`ALTER DATABASE ${aside} WITH ALLOW_CONNECTIONS true`);
       await admin.query(`ALTER DATABASE ${aside} RENAME TO ${name}`);

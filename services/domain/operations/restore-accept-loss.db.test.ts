@@ -6,32 +6,32 @@ import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import { createTransact } from '../../platform/postgres/pool.ts';
 import { logIn } from '../../platform/testing/flows/signed-in.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type DetectionWorld, openDetectionWorld } from '../../platform/testing/worlds/detection-world.ts';
 import type { MarkStore } from '../ports.ts';
+import { type DetectionHarness, openDetectionHarness } from '../security/detection-harness.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 const OTHER = '00000000-0000-4000-8000-000000000001';
 
-let world: DetectionWorld;
+let harness: DetectionHarness;
 let dir: string;
 let marks: MarkStore;
 beforeAll(async () => {
-  world = await openDetectionWorld();
+  harness = await openDetectionHarness();
 });
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'sallyport-restored-'));
   marks = createFileMarks(dir);
   return () => rm(dir, { recursive: true, force: true });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** As of the command line: held to no marks. */
-const ports = () => ({ ...world.deps, transact: createTransact(world.pool, () => {}), marks });
+const ports = () => ({ ...harness.deps, transact: createTransact(harness.pool, () => {}), marks });
 /** The copies that run have read the new incarnation when it is done. */
 const accept = (isForced = false) =>
-  restoreAcceptLoss(ports(), { isForced }, testCaller).finally(() => world.poll.wake());
+  restoreAcceptLoss(ports(), { isForced }, testCaller).finally(() => harness.poll.wake());
 /** Marks of this very database, ahead of it by so much. */
 async function marksAhead(beats: number, epochs = 0): Promise<void> {
   const { database } = await planRestore(ports());
@@ -39,7 +39,7 @@ async function marksAhead(beats: number, epochs = 0): Promise<void> {
   await marks.raise({ incarnation, revocationEpoch: revocationEpoch + epochs, beat: beat + beats });
 }
 const left = async () => {
-  const [row] = await world.rows(
+  const [row] = await harness.rows(
     `SELECT (SELECT count(*)::int FROM sessions) AS sessions,
        (SELECT count(*)::int FROM refresh_families WHERE revoked_at IS NULL) AS families,
        (SELECT count(*)::int FROM idempotency_keys) AS answers`,
@@ -60,28 +60,28 @@ describe('a database beside its marks', () => {
   });
 
   test('that has lost nothing keeps every login: there is nothing to accept', async () => {
-    const { id } = await world.person();
-    await logIn({ ports: world.deps }, id);
+    const { id } = await harness.person();
+    await logIn({ ports: harness.deps }, id);
     const { database } = await planRestore(ports());
     await marks.raise({ ...database, revocationEpoch: 0, beat: 0 });
     await expect(accept()).rejects.toMatchObject({ code: 'nothing_to_accept' });
-    expect(await world.rows('SELECT FROM sessions WHERE "userId" = $1', [id])).toHaveLength(1);
+    expect(await harness.rows('SELECT FROM sessions WHERE "userId" = $1', [id])).toHaveLength(1);
     expect((await planRestore(ports())).database.incarnation).toBe(database.incarnation);
   });
 });
 
 describe('accepting the loss', () => {
   test('ends every session and login, raises every epoch, and writes an event of each', async () => {
-    const people = [await world.person(), await world.person()];
-    for (const { id } of people) await logIn({ ports: world.deps }, id);
+    const people = [await harness.person(), await harness.person()];
+    for (const { id } of people) await logIn({ ports: harness.deps }, id);
     await marksAhead(1_000_000);
     const { live } = await planRestore(ports());
-    const [before] = await world.rows<{ at: string }>('SELECT coalesce(max(id), 0)::text AS at FROM audit_outbox');
+    const [before] = await harness.rows<{ at: string }>('SELECT coalesce(max(id), 0)::text AS at FROM audit_outbox');
     const done = await accept();
     expect(done.ended).toEqual(live);
     expect(done.ended.families).toBeGreaterThanOrEqual(2);
     expect(await left()).toEqual({ sessions: 0, families: 0, answers: 0 });
-    const told = await world.rows<{ type: string; count: number }>(
+    const told = await harness.rows<{ type: string; count: number }>(
       'SELECT type, count(*)::int AS count FROM audit_outbox WHERE id > $1 GROUP BY type',
       [before?.at],
     );
@@ -98,7 +98,7 @@ describe('accepting the loss', () => {
     await marksAhead(1_000_000);
     const done = await accept();
     expect(done.keysCompromised.length).toBeGreaterThan(0);
-    const rows = await world.rows<{ id: string; gone: boolean }>(
+    const rows = await harness.rows<{ id: string; gone: boolean }>(
       'SELECT id::text AS id, compromised_at IS NOT NULL AS gone FROM jwks',
     );
     const gone = new Map(rows.map(({ id, gone }) => [id, gone]));
@@ -136,8 +136,8 @@ describe('accepting the loss', () => {
   });
 
   test('without marks ends everything as well: nobody can say what was lost', async () => {
-    const { id } = await world.person();
-    await world.session(id);
+    const { id } = await harness.person();
+    await harness.session(id);
     await accept();
     expect(await left()).toMatchObject({ sessions: 0 });
     expect(await marks.read()).not.toBeNull();

@@ -5,14 +5,9 @@ import { defineStatement } from '../../platform/define/statement.ts';
 import { createFileMarks } from '../../platform/marks/file-marks.ts';
 import { newClient } from '../../platform/testing/api-copy.ts';
 import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
-import {
-  issued,
-  openRestoreWorld,
-  type RestoreWorld,
-  userInsert,
-} from '../../platform/testing/worlds/restore-world.ts';
 import { claimUnusedDatabase } from '../tokens/revocations/claim-unused-database.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
+import { issued, openRestoreHarness, type RestoreHarness, userInsert } from './restore-harness.ts';
 
 const sessionInsert = defineStatement(
   'testRestoreSession',
@@ -28,15 +23,15 @@ const audited = defineStatement(
 );
 const lastAudit = defineStatement('testRestoreLastAudit', `SELECT coalesce(max(id), 0) AS id FROM audit_outbox`);
 
-let world: RestoreWorld;
+let harness: RestoreHarness;
 beforeEach(async () => {
-  world = await openRestoreWorld();
+  harness = await openRestoreHarness();
 });
-afterEach(() => world?.close());
+afterEach(() => harness?.close());
 
 describe('accepting', { timeout: 240_000 }, () => {
   test('ends every session and login with an audit row each, in one transaction, and moves the counters past the marks', async () => {
-    const copy = await world.startCopy();
+    const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue']);
     const { sql, vault } = copy.ports;
     await sql.query(userInsert, ['alice']);
@@ -44,10 +39,10 @@ describe('accepting', { timeout: 240_000 }, () => {
     await issued(copy, client);
     await issued(copy, client);
     const [before] = await sql.query<{ id: number }>(lastAudit);
-    const marks = createFileMarks(world.marksDir);
+    const marks = createFileMarks(harness.marksDir);
     const database_ = (await planRestore({ sql, marks })).database;
     await marks.raise({ ...database_, revocationEpoch: 5_000, beat: 9_000 });
-    const ports = { ...createTestPorts(world.databaseUrl), vault, marks };
+    const ports = { ...createTestPorts(harness.databaseUrl), vault, marks };
     const done = await restoreAcceptLoss(ports, { isForced: false }, testCaller);
     await ports.end();
     expect(done.ended).toMatchObject({ sessions: 3, families: 2, users: 1 });
@@ -69,19 +64,19 @@ describe('accepting', { timeout: 240_000 }, () => {
   });
 
   test('is refused where nothing was lost, asks a person, and says how the database stands', async () => {
-    const copy = await world.startCopy();
-    await world.marksReach(copy, 1);
-    const refused = await world.sallyport(['--yes', 'restore', '--accept-loss']);
+    const copy = await harness.startCopy();
+    await harness.marksReach(copy, 1);
+    const refused = await harness.sallyport(['--yes', 'restore', '--accept-loss']);
     expect(refused.code).toBe(5);
     expect(refused.err).toContain('nothing was lost');
-    const asked = await world.sallyport(['restore', '--accept-loss', '--force']);
+    const asked = await harness.sallyport(['restore', '--accept-loss', '--force']);
     expect(asked.code).toBe(4);
-    const report = await world.sallyport(['--json', 'restore']);
+    const report = await harness.sallyport(['--json', 'restore']);
     expect([report.code, JSON.parse(report.out).standing]).toEqual([0, 'current']);
-    const dry = await world.sallyport(['--json', '--dry-run', 'restore', '--accept-loss', '--force']);
+    const dry = await harness.sallyport(['--json', '--dry-run', 'restore', '--accept-loss', '--force']);
     expect([dry.code, JSON.parse(dry.out).standing]).toEqual([0, 'current']);
     expect(copy.ports.revocations.state().rewound).toBe(false);
-    const forced = await world.sallyport(['--yes', 'restore', '--accept-loss', '--force']);
+    const forced = await harness.sallyport(['--yes', 'restore', '--accept-loss', '--force']);
     expect(forced.code, forced.err).toBe(0);
     expect(forced.out).toContain('compromised');
   });
@@ -89,10 +84,10 @@ describe('accepting', { timeout: 240_000 }, () => {
 
 describe('a database that never issued anything', () => {
   test('takes over marks of another one: there is nothing to revive', async () => {
-    const marks = createFileMarks(world.marksDir);
+    const marks = createFileMarks(harness.marksDir);
     const other = '00000000-0000-4000-8000-000000000001';
     await marks.raise({ incarnation: other, revocationEpoch: 70, beat: 900 });
-    const ports = { ...createTestPorts(world.databaseUrl), marks };
+    const ports = { ...createTestPorts(harness.databaseUrl), marks };
     expect(await claimUnusedDatabase(ports)).toBe(true);
     expect(await marks.read()).toMatchObject({ revocationEpoch: 0, beat: 0 });
     await marks.raise({ incarnation: other, revocationEpoch: 71, beat: 901 });
@@ -105,10 +100,10 @@ describe('a database that never issued anything', () => {
 });
 
 test('the marks file is readable by its owner alone', async () => {
-  await createFileMarks(world.marksDir).raise({ incarnation: '0-0', revocationEpoch: 1, beat: 1 });
-  const { mode } = await stat(join(world.marksDir, 'marks.json'));
+  await createFileMarks(harness.marksDir).raise({ incarnation: '0-0', revocationEpoch: 1, beat: 1 });
+  const { mode } = await stat(join(harness.marksDir, 'marks.json'));
   expect(mode & 0o777).toBe(0o600);
-  expect(JSON.parse(await readFile(join(world.marksDir, 'marks.json'), 'utf8'))).toEqual({
+  expect(JSON.parse(await readFile(join(harness.marksDir, 'marks.json'), 'utf8'))).toEqual({
     incarnation: '0-0',
     revocation_epoch: 1,
     beat: 1,

@@ -2,50 +2,50 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { defineStatement } from '../../platform/define/statement.ts';
 import { runSuperseded } from '../../platform/errors.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type DetectionWorld, never, openDetectionWorld } from '../../platform/testing/worlds/detection-world.ts';
 import type { Transact } from '../ports.ts';
 import { detectIncidents } from './detect-incidents.ts';
+import { type DetectionHarness, never, openDetectionHarness } from './detection-harness.ts';
 import { failureOfEvent } from './judge-event.ts';
 import { listUnjudged, retryEvent } from './retry-unjudged.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-let world: DetectionWorld;
+let harness: DetectionHarness;
 beforeAll(async () => {
-  world = await openDetectionWorld();
+  harness = await openDetectionHarness();
 });
-afterAll(() => world?.close());
-afterEach(() => world.rows('DROP TRIGGER IF EXISTS poison ON incidents'));
+afterAll(() => harness?.close());
+afterEach(() => harness.rows('DROP TRIGGER IF EXISTS poison ON incidents'));
 
 /** Incidents about subjects like this one meet a fault of the database, or of their rows. */
 async function poison(subject: string, fault: string): Promise<void> {
-  await world.rows(
+  await harness.rows(
     `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
      $$ BEGIN IF NEW.subject_id LIKE '${subject}' THEN ${fault}; END IF; RETURN NEW; END $$`,
   );
-  await world.rows(
+  await harness.rows(
     'CREATE OR REPLACE TRIGGER poison BEFORE INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION poison()',
   );
 }
-const cure = () => world.rows('DROP TRIGGER poison ON incidents');
+const cure = () => harness.rows('DROP TRIGGER poison ON incidents');
 const REFUSES = `RAISE EXCEPTION 'refused'`;
 const CUTS_OFF = 'PERFORM pg_terminate_backend(pg_backend_pid())';
 
-const guessed = (userId: string) => world.locked(userId, { of: 'account', failures: 5 });
-const countOf = async (subject: string) => (await world.incidentsOf(subject)).map(({ count }) => count);
-const unjudged = async () => (await listUnjudged(world.deps, { limit: 100 })).items;
-const dueNow = () => world.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
+const guessed = (userId: string) => harness.locked(userId, { of: 'account', failures: 5 });
+const countOf = async (subject: string) => (await harness.incidentsOf(subject)).map(({ count }) => count);
+const unjudged = async () => (await listUnjudged(harness.deps, { limit: 100 })).items;
+const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
 /** As a worker that does not wait for others. */
 const hurried: Transact = (work) =>
-  world.deps.transact(async (tx) => {
+  harness.deps.transact(async (tx) => {
     await tx.query(defineStatement('', `SET LOCAL lock_timeout = '20ms'`));
     return work(tx);
   });
-const detectWith = (transact: Transact) => detectIncidents({ ...world.deps, transact }, never, testCaller);
+const detectWith = (transact: Transact) => detectIncidents({ ...harness.deps, transact }, never, testCaller);
 
 /** While somebody else holds these rows. */
 async function whileHeld(text: string, values: readonly unknown[], work: () => Promise<unknown>): Promise<void> {
-  const connection = await world.pool.connect();
+  const connection = await harness.pool.connect();
   try {
     await connection.query('BEGIN');
     await connection.query(text, [...values]);
@@ -59,14 +59,14 @@ async function whileHeld(text: string, values: readonly unknown[], work: () => P
 describe('the detections', () => {
   test('judge each sealed event once, however often they run', async () => {
     await guessed('once');
-    expect([await world.detect(), await world.detect()]).toEqual([1, 0]);
+    expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
     expect(await countOf('once')).toEqual([1]);
   });
 
   test('two runs at once judge an event once between them', async () => {
     await guessed('twice');
-    await world.seal();
-    const runs = await Promise.all([detectWith(world.deps.transact), detectWith(world.deps.transact)]);
+    await harness.seal();
+    const runs = await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);
     expect(runs.reduce((sum, { sightings }) => sum + sightings, 0)).toBe(1);
     expect(await countOf('twice')).toEqual([1]);
   });
@@ -74,45 +74,45 @@ describe('the detections', () => {
   test('count further sightings of one subject in one incident, and open another once it is closed', async () => {
     await guessed('again');
     await guessed('again');
-    expect(await world.detect()).toBe(2);
+    expect(await harness.detect()).toBe(2);
     expect(await countOf('again')).toEqual([2]);
-    await world.rows(`UPDATE incidents SET state = 'closed' WHERE subject_id = 'again'`);
+    await harness.rows(`UPDATE incidents SET state = 'closed' WHERE subject_id = 'again'`);
     await guessed('again');
-    await world.detect();
+    await harness.detect();
     expect((await countOf('again')).sort()).toEqual([1, 2]);
   });
 
   test('that are told to stop read no further, and the next run goes on there', async () => {
     await guessed('later');
-    await world.seal();
-    const stopped = await detectIncidents(world.deps, { signal: AbortSignal.abort() }, testCaller);
+    await harness.seal();
+    const stopped = await detectIncidents(harness.deps, { signal: AbortSignal.abort() }, testCaller);
     expect(stopped).toEqual({ read: 0, sightings: 0 });
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
   });
 
   test('read a page after the other until the end of the log', async () => {
-    const { read } = await detectWith(world.deps.transact);
+    const { read } = await detectWith(harness.deps.transact);
     expect(read, 'nothing is new').toBe(0);
-    for (let n = 0; n < 201; n += 1) await world.signedIn('at home', { known_device: true });
-    await world.seal();
-    expect(await detectWith(world.deps.transact)).toEqual({ read: 201, sightings: 0 });
+    for (let n = 0; n < 201; n += 1) await harness.signedIn('at home', { known_device: true });
+    await harness.seal();
+    expect(await detectWith(harness.deps.transact)).toEqual({ read: 201, sightings: 0 });
   });
 
   test('act on a sign-in from an unknown device elsewhere', async () => {
-    const { id } = await world.person();
-    const session = await world.session(id);
-    await world.signedIn(id, { known_device: false, elsewhere: 'other', session_id: session, factor: 'password' });
-    expect(await world.detect()).toBe(1);
-    expect(await world.incidentsOf(id)).toMatchObject([
+    const { id } = await harness.person();
+    const session = await harness.session(id);
+    await harness.signedIn(id, { known_device: false, elsewhere: 'other', session_id: session, factor: 'password' });
+    expect(await harness.detect()).toBe(1);
+    expect(await harness.incidentsOf(id)).toMatchObject([
       { detection: 'impossible_travel', actions: ['end_session', 'step_up'], detail: { session_id: session } },
     ]);
-    expect(await world.rows('SELECT FROM sessions WHERE id = $1', [session])).toEqual([]);
+    expect(await harness.rows('SELECT FROM sessions WHERE id = $1', [session])).toEqual([]);
   });
 });
 
 describe('guessing that no event tells of', () => {
   const network = (key: string, names: number, successes = 0) =>
-    world.rows(
+    harness.rows(
       `INSERT INTO login_failures (key, failures, recent, successes, tried)
        VALUES ($1, $2, $2, $3, ARRAY(SELECT 'name ' || n FROM generate_series(1, $2) n))`,
       [key, names, successes],
@@ -120,8 +120,8 @@ describe('guessing that no event tells of', () => {
 
   test('credential stuffing: fifty names of one network, which is blocked and not seen again', async () => {
     await network('network:stuffer', 50);
-    expect([await world.detect(), await world.detect()]).toEqual([1, 0]);
-    expect(await world.incidentsOf('network:stuffer')).toMatchObject([
+    expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
+    expect(await harness.incidentsOf('network:stuffer')).toMatchObject([
       { detection: 'credential_stuffing', actions: ['block_network'], detail: { failures: 50, names: 50 } },
     ]);
   });
@@ -129,33 +129,33 @@ describe('guessing that no event tells of', () => {
   test('a network of fewer names, or where many passwords are right, is nobody', async () => {
     await network('network:household', 49);
     await network('network:company', 60, 15);
-    expect(await world.detect()).toBe(0);
+    expect(await harness.detect()).toBe(0);
   });
 
   test('a network that cannot be blocked keeps no other from it, and the run says what failed', async () => {
     await network('network:a-odd', 50);
     await network('network:b-next', 50);
     await poison('network:a-odd', REFUSES);
-    await world.seal();
-    await expect(detectWith(world.deps.transact)).rejects.toMatchObject({ code: 'P0001' });
+    await harness.seal();
+    await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'P0001' });
     expect(await countOf('network:b-next')).toEqual([1]);
     await cure();
-    await world.detect();
+    await harness.detect();
     expect(await countOf('network:a-odd')).toEqual([1]);
   });
 
   test('nine of ten of two hundred sign-ins refused raise one incident, not one at every run', async () => {
-    await world.rows(
+    await harness.rows(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
        SELECT 'user.login', CASE WHEN n <= 21 THEN 'ok' ELSE 'refused' END, 'anonymous', '{}' FROM generate_series(1, 200) n`,
     );
-    expect(await world.detect(), 'one too few').toBe(0);
-    await world.rows(
+    expect(await harness.detect(), 'one too few').toBe(0);
+    await harness.rows(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
        SELECT 'user.login', 'refused', 'anonymous', '{}' FROM generate_series(1, 200)`,
     );
-    expect([await world.detect(), await world.detect()]).toEqual([1, 0]);
-    expect(await world.incidentsOf('sallyport')).toMatchObject([
+    expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
+    expect(await harness.incidentsOf('sallyport')).toMatchObject([
       { detection: 'failed_login_ratio', count: 1, detail: { logins: 200, refused: 200 } },
     ]);
   });
@@ -166,102 +166,104 @@ describe('an event that cannot be judged', () => {
     await guessed('odd');
     await guessed('next');
     await poison('odd', REFUSES);
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect(await unjudged()).toMatchObject([
       { type: 'user.login_locked', tries: 1, failure: 'P0001', next_try_at: expect.any(String) },
     ]);
     await cure();
-    await world.rows(`UPDATE unjudged_events SET next_try_at = now() + interval '1 hour'`);
-    expect(await world.detect(), 'it waits').toBe(0);
+    await harness.rows(`UPDATE unjudged_events SET next_try_at = now() + interval '1 hour'`);
+    expect(await harness.detect(), 'it waits').toBe(0);
     await dueNow();
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect([await countOf('odd'), await countOf('next'), await unjudged()]).toEqual([[1], [1], []]);
   });
 
   test('is set aside after ten tries with an incident and an event, and judged when an operator asks', async () => {
     await guessed('hopeless');
     await poison('hopeless', REFUSES);
-    await world.detect();
+    await harness.detect();
     for (let tries = 1; tries < 10; tries += 1) {
       expect(await unjudged()).toMatchObject([{ tries, next_try_at: expect.any(String) }]);
       await dueNow();
-      await world.detect();
+      await harness.detect();
     }
     const [event] = await unjudged();
     expect(event).toMatchObject({ tries: 10, next_try_at: null });
     const { seq = -1 } = event ?? {};
-    const aside = (await world.incidentsOf('sallyport')).find(({ detection }) => detection === 'event_unjudged');
+    const aside = (await harness.incidentsOf('sallyport')).find(({ detection }) => detection === 'event_unjudged');
     expect(aside).toMatchObject({ severity: 'high', count: 1, detail: { seq, failure: 'P0001' } });
-    const told = await world.rows(`SELECT target_id, detail FROM audit_outbox WHERE type = 'incident.event_set_aside'`);
+    const told = await harness.rows(
+      `SELECT target_id, detail FROM audit_outbox WHERE type = 'incident.event_set_aside'`,
+    );
     expect(told).toEqual([{ target_id: aside?.incident_id, detail: { seq, failure: 'P0001' } }]);
     await dueNow();
-    expect(await world.detect(), 'nobody asked for it').toBe(0);
+    expect(await harness.detect(), 'nobody asked for it').toBe(0);
 
     await cure();
-    const retry = () => retryEvent(world.deps, { seq, reason: 'mended' }, testCaller);
+    const retry = () => retryEvent(harness.deps, { seq, reason: 'mended' }, testCaller);
     expect(await retry()).toEqual({ seq });
-    const asked = await world.rows(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`);
+    const asked = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`);
     expect(asked).toEqual([{ detail: { seq, reason: 'mended' } }]);
     await expect(retry(), 'it is tried by itself').rejects.toMatchObject({ code: 'event_not_set_aside' });
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     await expect(retry(), 'it is judged').rejects.toMatchObject({ code: 'event_not_set_aside' });
   });
 
   test('is listed with the others a page at a time, the oldest first', async () => {
     for (const subject of ['listed 1', 'listed 2', 'listed 3']) await guessed(subject);
     await poison('listed %', REFUSES);
-    await world.detect();
-    const first = await listUnjudged(world.deps, { limit: 2 });
-    const rest = await listUnjudged(world.deps, { limit: 2, cursor: first.next ?? '' });
+    await harness.detect();
+    const first = await listUnjudged(harness.deps, { limit: 2 });
+    const rest = await listUnjudged(harness.deps, { limit: 2, cursor: first.next ?? '' });
     const seqs = [...first.items, ...rest.items].map(({ seq }) => seq);
     expect([first.items.length, rest.items.length, rest.next]).toEqual([2, 1, null]);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
-    await expect(listUnjudged(world.deps, { limit: 2, cursor: 'made up' })).rejects.toMatchObject({
+    await expect(listUnjudged(harness.deps, { limit: 2, cursor: 'made up' })).rejects.toMatchObject({
       code: 'cursor_invalid',
     });
     await cure();
     await dueNow();
-    expect(await world.detect()).toBe(3);
+    expect(await harness.detect()).toBe(3);
   });
 
   test('is passed over where others hold its rows for too long', async () => {
     await guessed('held');
-    await world.detect();
+    await harness.detect();
     await guessed('held');
-    await world.seal();
+    await harness.seal();
     await whileHeld('SELECT FROM incidents WHERE subject_id = $1 FOR UPDATE', ['held'], async () => {
       expect((await detectWith(hurried)).sightings).toBe(0);
     });
     expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
     await dueNow();
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
     expect(await countOf('held')).toEqual([2]);
   });
 
   test('is not what failed while Postgres is out of reach: none is passed over, and no try counts', async () => {
     await guessed('cut off');
     await poison('cut off', CUTS_OFF);
-    await world.seal();
-    await expect(detectWith(world.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await harness.seal();
+    await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await unjudged()).toEqual([]);
     await poison('cut off', REFUSES);
-    await world.detect();
+    await harness.detect();
     await poison('cut off', CUTS_OFF);
     await dueNow();
-    await expect(detectWith(world.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
     await cure();
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
   });
 
   test('is not what failed where another worker holds the place in the log: whoever waits passes nothing over', async () => {
     await guessed('in turn');
-    await world.seal();
+    await harness.seal();
     await whileHeld('SELECT FROM detection_progress FOR UPDATE', [], async () => {
       await expect(detectWith(hurried)).rejects.toMatchObject({ code: 'store_unavailable' });
     });
     expect(await unjudged()).toEqual([]);
-    expect(await world.detect()).toBe(1);
+    expect(await harness.detect()).toBe(1);
   });
 
   test('is passed over by none whose run is superseded', () => {
@@ -272,13 +274,13 @@ describe('an event that cannot be judged', () => {
   test('two workers make one try of it, whichever is first', async () => {
     await guessed('shared');
     await poison('shared', REFUSES);
-    await world.detect();
+    await harness.detect();
     await dueNow();
-    await Promise.all([detectWith(world.deps.transact), detectWith(world.deps.transact)]);
+    await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);
     expect(await unjudged()).toMatchObject([{ tries: 2 }]);
     await cure();
     await dueNow();
-    const runs = await Promise.all([detectWith(world.deps.transact), detectWith(world.deps.transact)]);
+    const runs = await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);
     expect(runs.reduce((sum, { sightings }) => sum + sightings, 0)).toBe(1);
     expect(await countOf('shared')).toEqual([1]);
   });

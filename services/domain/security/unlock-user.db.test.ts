@@ -1,33 +1,33 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { callerAt, clientCaller, testCaller } from '../../platform/testing/ports.ts';
-import { type DetectionWorld, openDetectionWorld } from '../../platform/testing/worlds/detection-world.ts';
 import { countLoginFailure } from '../identity/guard/count-login-failure.ts';
 import { admitLogin } from '../identity/guard/login-guard.ts';
 import type { Caller } from '../ports.ts';
+import { type DetectionHarness, openDetectionHarness } from './detection-harness.ts';
 import { unlockUser } from './unlock-user.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-let world: DetectionWorld;
+let harness: DetectionHarness;
 beforeAll(async () => {
-  world = await openDetectionWorld();
+  harness = await openDetectionHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const client = (...permissions: string[]): Caller => clientCaller('help-desk', permissions);
-const admitFrom = (ip: string, email: string) => admitLogin(world.deps, { email }, callerAt(ip));
+const admitFrom = (ip: string, email: string) => admitLogin(harness.deps, { email }, callerAt(ip));
 
 /** Somebody whose password was guessed until it locked. */
 async function guessed(ip: string): Promise<{ readonly id: string; readonly email: string }> {
-  const { id, email } = await world.person();
+  const { id, email } = await harness.person();
   for (let n = 0; n < 5; n += 1) {
     const admitted = await admitFrom(ip, email);
-    await world.deps.transact((tx) => countLoginFailure(tx, admitted, id, callerAt(ip)));
+    await harness.deps.transact((tx) => countLoginFailure(tx, admitted, id, callerAt(ip)));
   }
   await expect(admitFrom(ip, email)).rejects.toMatchObject({ code: 'login_locked' });
   return { id, email };
 }
-const unlock = (userId: string, caller: Caller) => unlockUser(world.deps, { userId, reason: 'they called' }, caller);
+const unlock = (userId: string, caller: Caller) => unlockUser(harness.deps, { userId, reason: 'they called' }, caller);
 
 describe('an account that was locked', () => {
   test('is unlocked: its failures are forgotten, and the log says why and how many', async () => {
@@ -35,7 +35,7 @@ describe('an account that was locked', () => {
     expect(await unlock(id, client())).toEqual({ user_id: id, failed_logins: 5 });
     await expect(admitFrom('198.51.100.1', email)).resolves.toBeDefined();
     expect(await unlock(id, client()), 'nothing is left').toEqual({ user_id: id, failed_logins: 0 });
-    const told = await world.rows(
+    const told = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1 ORDER BY id`,
       [id],
     );
@@ -44,7 +44,7 @@ describe('an account that was locked', () => {
 
   test('of somebody who may more stays locked: its guesser would go on', async () => {
     const { id, email } = await guessed('198.51.100.2');
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
     await expect(unlock(id, client('users:unlock'))).rejects.toMatchObject({ code: 'rights_exceeded' });
     await expect(admitFrom('198.51.100.2', email)).rejects.toMatchObject({ code: 'login_locked' });
     expect(await unlock(id, testCaller), 'the installation itself may').toMatchObject({ failed_logins: 5 });

@@ -2,24 +2,24 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
+import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { refreshToken } from './refresh-token.ts';
 import { type RevokeInput, revokeToken } from './revoke-token.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
-  explainEnd({ ...world.ports, ...changes }, { token });
+  explainEnd({ ...harness.ports, ...changes }, { token });
 const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string, reason = 'in my own words') =>
-  revokeToken(world.ports, { kind, value, reason }, caller);
+  revokeToken(harness.ports, { kind, value, reason }, caller);
 const personAs = ({ id, bearer }: Person, permissions: readonly string[] = []): Caller => ({
   kind: 'user',
   userId: id,
@@ -36,32 +36,32 @@ const unknown = { ended: true, reason: 'unknown_token', rule: 'unknown_token', c
 const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null };
 
 test('what was not made here tells nothing', async () => {
-  const { bearer, refreshToken: refresh } = await newPerson(world);
+  const { bearer, refreshToken: refresh } = await newPerson(harness);
   for (const token of ['rubbish', 'a.b.c', `${bearer}x`, refresh.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A'))])
     expect(await why(token)).toEqual(unknown);
 });
 
 test('a refresh token lives until its login runs out, also once the login’s row is gone', async () => {
-  const { refreshToken: refresh, bearer } = await newPerson(world);
+  const { refreshToken: refresh, bearer } = await newPerson(harness);
   const { fid } = decodeJwt(bearer);
   expect(await why(refresh)).toEqual({ ended: false });
-  await world.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [fid]);
+  await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [fid]);
   expect(await why(refresh)).toEqual(expired);
-  await world.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
+  await harness.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
   expect(await why(refresh)).toEqual(expired);
 });
 
 test('who ended it is told as oneself or as somebody with the right to, and never by name', async () => {
   const ended = async (kind: 'token_id' | 'family_id' | 'user_id', by: (person: Person) => Caller) => {
-    const person = await newPerson(world);
+    const person = await newPerson(harness);
     const { jti, fid } = decodeJwt(person.bearer) as { jti: string; fid: string };
     await revoke(by(person), kind, { token_id: jti, family_id: fid, user_id: person.id }[kind]);
     const told = await why(person.bearer);
     expect(told).toMatchObject({ ended: true, reason: 'revoked' });
     return told.ended ? [told.rule, told.cause?.event, told.cause?.actor] : [];
   };
-  const admin = personAs(await newPerson(world), ['tokens:revoke']);
-  const service = await world.newClient(['tokens:revoke']);
+  const admin = personAs(await newPerson(harness), ['tokens:revoke']);
+  const service = await harness.newClient(['tokens:revoke']);
   expect(await ended('token_id', personAs)).toEqual(['ended_by_user', 'token.revoked', 'self']);
   expect(await ended('family_id', personAs)).toEqual(['ended_by_user', 'token.family_ended', 'self']);
   expect(await ended('token_id', () => admin)).toEqual(['token_revoked', 'token.revoked', 'user']);
@@ -72,10 +72,10 @@ test('who ended it is told as oneself or as somebody with the right to, and neve
 test.each(['sign_out', 'step_up', 'password_changed'])(
   'an act of somebody with the right to is told as one, also where their words are those of the rule %s',
   async (words) => {
-    const admin = personAs(await newPerson(world), ['tokens:revoke']);
-    const service = await world.newClient(['tokens:revoke']);
+    const admin = personAs(await newPerson(harness), ['tokens:revoke']);
+    const service = await harness.newClient(['tokens:revoke']);
     for (const caller of [admin, service]) {
-      const person = await newPerson(world);
+      const person = await newPerson(harness);
       await revoke(caller, 'user_id', person.id, words);
       for (const token of [person.bearer, person.refreshToken])
         expect(await why(token)).toMatchObject({
@@ -95,7 +95,7 @@ test.each([
   ['restore_accepted', 'family_id', 'token.family_ended'],
   ['code_reused', 'family_id', 'oauth.code_reused'],
 ] as const)('a login that the rule %s ended says so, and lays it at nobody’s door', async (rule, kind, event) => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const { fid } = decodeJwt(person.bearer) as { fid: string };
   const value = { session_id: person.sessionId, user_id: person.id, family_id: fid }[kind];
   await revoke(testCaller, kind, value, rule);
@@ -104,15 +104,15 @@ test.each([
 });
 
 test('a session that ended ends its tokens, and says so', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   await revoke(testCaller, 'session_id', person.sessionId);
   expect(await why(person.bearer)).toMatchObject({ ended: true, cause: { event: 'session.ended', actor: 'system' } });
 });
 
 test('a refresh token used twice ended the login: the reason is the rule', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const presentedBy = { clientId: null, isAuthenticated: false };
-  const use = (token: string) => refreshToken(world.ports, { refreshToken: token, presentedBy }, testCaller);
+  const use = (token: string) => refreshToken(harness.ports, { refreshToken: token, presentedBy }, testCaller);
   const second = await use(person.refreshToken);
   const third = await use(second.refresh_token);
   await expect(use(person.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_reused' });
@@ -122,21 +122,21 @@ test('a refresh token used twice ended the login: the reason is the rule', async
 });
 
 test('what ended the user explains a refresh token, though the row of its login says nothing: what came first counts', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   await revoke(testCaller, 'user_id', person.id);
   const { fid } = decodeJwt(person.bearer);
-  await world.rows('UPDATE refresh_families SET revoked_at = NULL, revoke_reason = NULL WHERE id = $1', [fid]);
+  await harness.rows('UPDATE refresh_families SET revoked_at = NULL, revoke_reason = NULL WHERE id = $1', [fid]);
   expect(await why(person.refreshToken)).toMatchObject({ ended: true, cause: { event: 'session.ended' } });
 });
 
 test('an exchanged token ends with the token, and with the client, that it was exchanged from (RFC 8693)', async () => {
-  const [origin, holder] = [await world.newClient(), await world.newClient()];
-  const first = decodeJwt((await issueClientToken(world.ports, {}, origin)).access_token) as { jti: string };
-  const claims = decodeJwt((await issueClientToken(world.ports, {}, holder)).access_token) as AccessTokenClaims &
+  const [origin, holder] = [await harness.newClient(), await harness.newClient()];
+  const first = decodeJwt((await issueClientToken(harness.ports, {}, origin)).access_token) as { jti: string };
+  const claims = decodeJwt((await issueClientToken(harness.ports, {}, holder)).access_token) as AccessTokenClaims &
     object;
   const exchanged = async (): Promise<string> => {
     const origins = [{ jti: first.jti, client_id: origin.clientId, ce: 0 }];
-    return (await signAccessToken(world.ports, { ...claims, origins })).token;
+    return (await signAccessToken(harness.ports, { ...claims, origins })).token;
   };
   const token = await exchanged();
   expect(await why(token)).toEqual({ ended: false });
@@ -145,8 +145,8 @@ test('an exchanged token ends with the token, and with the client, that it was e
 });
 
 test('a copy that cannot know says so, and explains nothing', async () => {
-  const { bearer } = await newPerson(world);
-  const { revocations } = world.ports;
+  const { bearer } = await newPerson(harness);
+  const { revocations } = harness.ports;
   for (const code of ['state_rewound', 'revocation_state_stale'] as const) {
     const doubtful = { ...revocations, refusal: () => code };
     await expect(why(bearer, { revocations: doubtful })).rejects.toMatchObject({ code });

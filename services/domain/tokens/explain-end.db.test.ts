@@ -4,23 +4,23 @@ import { systemClock } from '../../platform/crypto/system.ts';
 import { newPerson, pairOf } from '../../platform/testing/flows/people.ts';
 import { callerFrom } from '../../platform/testing/made/families.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import type { Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
+import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { refreshToken } from './refresh-token.ts';
 import { revokeToken } from './revoke-token.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
-  explainEnd({ ...world.ports, ...changes }, { token });
+  explainEnd({ ...harness.ports, ...changes }, { token });
 /** When every access token of now is over. */
 const later = { clock: { ...systemClock, now: () => Date.now() + 3_600_000 } };
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
@@ -28,23 +28,23 @@ const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null }
 const compromised = { ended: true, reason: 'key_compromised', rule: 'key_compromised', cause: null };
 
 const clientsOwn = async () => {
-  const client = await world.newClient();
-  const { access_token: token } = await issueClientToken(world.ports, {}, client);
+  const client = await harness.newClient();
+  const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   return { token, clientId: client.clientId };
 };
 /** A genuine token with other claims, as whoever shares a secret with us can make them; undefined leaves one out. */
 const signedWith = async (token: string, changes: Record<string, unknown>): Promise<string> => {
   const claims = JSON.parse(JSON.stringify({ ...decodeJwt(token), ...changes })) as AccessTokenClaims;
-  return (await signAccessToken(world.ports, claims)).token;
+  return (await signAccessToken(harness.ports, claims)).token;
 };
 const endLogin = (bearer: string, reason: string) =>
-  revokeToken(world.ports, { kind: 'family_id', value: decodeJwt(bearer).fid as string, reason }, testCaller);
+  revokeToken(harness.ports, { kind: 'family_id', value: decodeJwt(bearer).fid as string, reason }, testCaller);
 
 test('an access token that ran out tells how its login ended, and no more than that where nothing ended it', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   expect(await why(person.bearer)).toEqual({ ended: false });
   expect(await why(person.bearer, later)).toEqual(expired);
-  await pairOf(world, person);
+  await pairOf(harness, person);
   expect(await why(person.bearer)).toEqual({ ended: false });
   expect(await why(person.bearer, later)).toEqual({
     ended: true,
@@ -60,7 +60,7 @@ test('a token without an epoch is older than any that was raised', async () => {
   const { token, clientId } = await clientsOwn();
   const old = await signedWith(token, { ce: undefined });
   expect(await why(old)).toEqual({ ended: false });
-  await revokeToken(world.ports, { kind: 'client_id', value: clientId, reason: 'leaked' }, testCaller);
+  await revokeToken(harness.ports, { kind: 'client_id', value: clientId, reason: 'leaked' }, testCaller);
   expect(await why(old)).toEqual({
     ended: true,
     reason: 'revoked',
@@ -70,20 +70,20 @@ test('a token without an epoch is older than any that was raised', async () => {
 });
 
 test('where its revocation is gone the login knows neither who ended it nor in whose words', async () => {
-  const { bearer, refreshToken } = await newPerson(world);
+  const { bearer, refreshToken } = await newPerson(harness);
   await endLogin(bearer, 'lost phone');
   const told = { ended: true, reason: 'revoked' };
   const event = 'token.family_ended';
   expect(await why(refreshToken)).toEqual({ ...told, rule: 'token_revoked', cause: { event, actor: 'system', at } });
-  await world.rows(`DELETE FROM revocations WHERE reason = 'lost phone'`);
+  await harness.rows(`DELETE FROM revocations WHERE reason = 'lost phone'`);
   expect(await why(refreshToken)).toEqual({ ...told, rule: 'revoked', cause: { event, actor: null, at } });
 });
 
 test('a login that ends while it is being asked about has ended', async () => {
-  const { bearer, refreshToken } = await newPerson(world);
+  const { bearer, refreshToken } = await newPerson(harness);
   const ending: Sql = {
     query: async (statement, values) => {
-      const rows = await world.ports.sql.query(statement, values);
+      const rows = await harness.ports.sql.query(statement, values);
       if (statement.name === 'familyEndRead') await endLogin(bearer, 'in between');
       return rows as never;
     },
@@ -97,24 +97,24 @@ test('a login that ends while it is being asked about has ended', async () => {
 });
 
 test('a token of a compromised key is over with the key, also on a copy that has yet to read its keys again', async () => {
-  const { bearer } = await newPerson(world);
+  const { bearer } = await newPerson(harness);
   const kid = decodeProtectedHeader(bearer).kid as string;
-  const before = world.ports.keyRing.find(kid);
-  await compromiseKey(world.ports, { kid, reason: 'laptop stolen' }, testCaller);
-  await expect.poll(() => world.ports.revocations.isKeyRevoked(kid)).toBe(true);
-  expect(await why(bearer, { keyRing: { ...world.ports.keyRing, find: () => before } })).toEqual(compromised);
+  const before = harness.ports.keyRing.find(kid);
+  await compromiseKey(harness.ports, { kid, reason: 'laptop stolen' }, testCaller);
+  await expect.poll(() => harness.ports.revocations.isKeyRevoked(kid)).toBe(true);
+  expect(await why(bearer, { keyRing: { ...harness.ports.keyRing, find: () => before } })).toEqual(compromised);
   await expect.poll(() => why(bearer)).toEqual(compromised);
-  expect(world.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
+  expect(harness.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
 });
 
 test('a refresh token tells when a lost answer of its login was last repeated, before and after the login ended', async () => {
-  const { bearer, refreshToken: first } = await newPerson(world);
+  const { bearer, refreshToken: first } = await newPerson(harness);
   const byNobody = { clientId: null, isAuthenticated: false };
   const present = (token: string) =>
-    refreshToken(world.ports, { refreshToken: token, presentedBy: byNobody }, callerFrom('192.0.2.1'));
+    refreshToken(harness.ports, { refreshToken: token, presentedBy: byNobody }, callerFrom('192.0.2.1'));
   const { refresh_token: successor } = await present(first);
   expect(await why(successor)).toEqual({ ended: false });
-  await world.rows(`UPDATE refresh_families SET rotated_at = rotated_at - interval '1 minute' WHERE id = $1`, [
+  await harness.rows(`UPDATE refresh_families SET rotated_at = rotated_at - interval '1 minute' WHERE id = $1`, [
     decodeJwt(bearer).fid,
   ]);
   expect((await present(first)).refresh_token).toBe(successor);

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '../../platform/testing/flows/people.ts';
 import { insertUser } from '../../platform/testing/made/families.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type IssuingCopy, type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import { tokenPurges } from './clean-up-expired-tokens.ts';
+import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
 import type {
@@ -17,23 +17,23 @@ import type {
   TokenValidationResult,
 } from './token-types.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 let other: IssuingCopy;
 let service: JWTTokenService;
 let cache: TokenCachingStrategy;
 
 beforeAll(async () => {
-  world = await openIssuingWorld({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
-  other = await world.copyWith();
-  service = new JWTTokenService(world.ports);
-  cache = new TokenCachingStrategy(world.ports);
+  harness = await openIssuingHarness({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
+  other = await harness.copyWith();
+  service = new JWTTokenService(harness.ports);
+  cache = new TokenCachingStrategy(harness.ports);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1', deviceId: 'd1', deviceName: 'Laptop' };
 const away: ClientInfo = { ip: '198.51.100.7', userAgent: 'robot/2' };
-const newUser = () => insertUser(world.stores.pools.main);
-const query = (text: string, values: unknown[] = []) => world.rows(text, values);
+const newUser = () => insertUser(harness.stores.pools.main);
+const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
 
 describe('JWTTokenService', () => {
   test('a pair verifies as what it is and not as the other', async () => {
@@ -123,14 +123,14 @@ describe('JWTTokenService', () => {
     expect(await service.validateTokenSecurity(payload, { ...metadata, sessionId: 'other' })).toBe(false);
     expect(await service.validateTokenSecurity(payload, { ...metadata, ipHash: 'other' })).toBe(false);
     expect(await service.validateTokenSecurity(payload, { ...metadata, userAgentHash: 'other' })).toBe(false);
-    const { tokenSettings } = world.ports;
+    const { tokenSettings } = harness.ports;
     const off = {
       ...tokenSettings,
       requireSessionBinding: false,
       enableIpValidation: false,
       enableUserAgentValidation: false,
     };
-    const lenient = new JWTTokenService({ ...world.ports, tokenSettings: off });
+    const lenient = new JWTTokenService({ ...harness.ports, tokenSettings: off });
     const elsewhere = { ...metadata, sessionId: 'other', ipHash: 'other', userAgentHash: 'other' };
     expect(await lenient.validateTokenSecurity(payload, elsewhere)).toBe(true);
   });
@@ -151,7 +151,7 @@ describe('JWTTokenService', () => {
     expect(await service.detectReplayAttack(refresh)).toBe(true);
     const rows = await query(`SELECT target_id FROM audit_outbox WHERE type = 'token.replay_detected' ORDER BY id`);
     expect(rows).toEqual([{ target_id: access.jti }, { target_id: refresh.jti }]);
-    const off = { ...world.ports, tokenSettings: { ...world.ports.tokenSettings, enableReplayProtection: false } };
+    const off = { ...harness.ports, tokenSettings: { ...harness.ports.tokenSettings, enableReplayProtection: false } };
     expect(await new JWTTokenService(off).detectReplayAttack(refresh)).toBe(false);
   });
 
@@ -166,7 +166,7 @@ describe('JWTTokenService', () => {
   });
 
   test('a refresh token of a session says so, and one that has run out is expired, not revoked', async () => {
-    const { sessionId, refreshToken, bearer } = await newPerson(world);
+    const { sessionId, refreshToken, bearer } = await newPerson(harness);
     const judged = await service.validateToken(refreshToken, 'refresh');
     expect(judged).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
     await query(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
@@ -212,7 +212,7 @@ describe('JWTTokenService', () => {
   });
 
   test('a store that fails is an error of the result, not of the caller', async () => {
-    const failing = { ...world.ports, transact: () => Promise.reject(new Error('down')) };
+    const failing = { ...harness.ports, transact: () => Promise.reject(new Error('down')) };
     expect(await new JWTTokenService(failing).cleanupExpiredTokens()).toMatchObject({
       removed: 0,
       errors: tokenPurges.length,
@@ -231,8 +231,8 @@ describe('TokenCachingStrategy', () => {
     await cache.storeTokenMetadata('old', { ...metadata, expiresAt: expiresAt - 120 });
     expect(await cache.getTokenMetadata('old')).toBeNull();
     expect(await cache.getTokenMetadata(randomUUID())).toBeNull();
-    const down = { ...world.stores.redis, getMany: () => Promise.reject(new Error('down')) };
-    const without = new TokenCachingStrategy({ ...world.ports, redis: down });
+    const down = { ...harness.stores.redis, getMany: () => Promise.reject(new Error('down')) };
+    const without = new TokenCachingStrategy({ ...harness.ports, redis: down });
     expect(await without.getTokenMetadata(id)).toBeNull();
     await expect(without.batchValidateTokens([id])).rejects.toMatchObject({ code: 'token_metadata_unavailable' });
   });
@@ -243,10 +243,10 @@ describe('TokenCachingStrategy', () => {
     await cache.revokeToken(pair.tokenId, 'x');
     const second = await service.refreshAccessToken(pair.refreshToken, home);
     expect(await cache.isTokenRevoked(second.tokenId)).toBe(false);
-    await world.ports.transact(async (tx) => {
+    await harness.ports.transact(async (tx) => {
       const { endFamily } = await import('./families/end-family.ts');
       await endFamily(tx, fid as string, 'x', testCaller);
-      tx.afterCommit(world.ports.announceRevocations);
+      tx.afterCommit(harness.ports.announceRevocations);
     });
     await expect.poll(() => cache.isTokenRevoked(second.tokenId)).toBe(true);
   });
@@ -262,7 +262,7 @@ describe('TokenCachingStrategy', () => {
     expect(results).toMatchObject([
       { valid: false, reason: 'revoked' },
       { valid: false, reason: 'unknown_id' },
-      { valid: true, reason: null, payload: { jti: one.tokenId, aud: world.ports.tokenSettings.audience } },
+      { valid: true, reason: null, payload: { jti: one.tokenId, aud: harness.ports.tokenSettings.audience } },
     ]);
     expect(await cache.batchValidateTokens([])).toEqual([]);
   });
@@ -270,15 +270,15 @@ describe('TokenCachingStrategy', () => {
 
 // Last: every token above is of the key that this compromises.
 test('a pair whose key is compromised while it is signed is given to nobody', async () => {
-  const { keyRing } = world.ports;
+  const { keyRing } = harness.ports;
   const sign: typeof keyRing.sign = async (...input) => {
     const token = await keyRing.sign(...input);
     const kid = decodeProtectedHeader(token).kid as string;
-    await compromiseKey(world.ports, { kid, reason: 'laptop stolen' }, testCaller);
+    await compromiseKey(harness.ports, { kid, reason: 'laptop stolen' }, testCaller);
     await expect.poll(() => keyRing.find(kid)?.compromised).toBe(true);
     return token;
   };
-  const signing = new JWTTokenService({ ...world.ports, keyRing: { ...keyRing, sign } });
+  const signing = new JWTTokenService({ ...harness.ports, keyRing: { ...keyRing, sign } });
   const userId = await newUser();
   await expect(signing.generateTokenPair(userId, 'user', home)).rejects.toThrow('key_compromised');
   const pair = await service.generateTokenPair(userId, 'user', home);

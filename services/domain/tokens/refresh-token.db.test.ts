@@ -1,23 +1,23 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../../observability/metrics/instruments.ts';
-import { loginFlows } from '../../platform/testing/flows/login-flows.ts';
 import { outcomeOf } from '../../platform/testing/outcome.ts';
-import { type IssuingCopy, type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import { checkRefreshToken, mintRefreshToken } from './families/refresh-token-format.ts';
+import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
+import { loginFlows } from './refresh-token-harness.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 let flows: ReturnType<typeof loginFlows>;
 let other: IssuingCopy;
 beforeAll(async () => {
-  world = await openIssuingWorld();
-  flows = loginFlows(world);
-  other = await world.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
+  harness = await openIssuingHarness();
+  flows = loginFlows(harness);
+  other = await harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const query = (text: string, values: unknown[] = []) => world.rows(text, values);
+const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
 const metric = (name: string, labels: object): number =>
   registry
     .collect()
@@ -57,7 +57,7 @@ describe('a refresh', () => {
     const login = await flows.newLogin();
     const pairs = await Promise.all(
       Array.from({ length: 60 }, (_, index) =>
-        flows.refresh(login.refreshToken, {}, (index % 2 ? world : other).ports),
+        flows.refresh(login.refreshToken, {}, (index % 2 ? harness : other).ports),
       ),
     );
     expect(new Set(pairs.map((pair) => pair.refresh_token)).size).toBe(1);
@@ -123,23 +123,23 @@ describe('a refresh', () => {
         ),
       ),
     ).toBe('refresh_token_invalid');
-    const { version: kv, key } = world.ports.keyRing.secret('refresh');
+    const { version: kv, key } = harness.ports.keyRing.secret('refresh');
     const parts = { kv, familyBytes: Buffer.alloc(16, 1), generation: 0, nonce: Buffer.alloc(32) };
-    const unknown = mintRefreshToken(key, world.ports.revocations.state().incarnation, parts, '');
+    const unknown = mintRefreshToken(key, harness.ports.revocations.state().incarnation, parts, '');
     expect(await outcomeOf(flows.refresh(unknown, ask))).toBe('refresh_token_invalid');
   });
 
   test('a signature that fails after the commit costs a retry, which gets the same successor', async () => {
     const login = await flows.newLogin();
-    const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
-    expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...world.ports, keyRing }))).toBe(
+    const keyRing = { ...harness.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
+    expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...harness.ports, keyRing }))).toBe(
       'signing_unavailable',
     );
     expect(await flows.generationOf(login.familyId)).toBe(1);
     const pair = await flows.refresh(login.refreshToken, {}, other.ports);
     expect(await flows.generationOf(login.familyId)).toBe(1);
-    const { incarnation } = world.ports.revocations.state();
-    expect(checkRefreshToken(pair.refresh_token, [''], world.ports.keyRing, incarnation)).toMatchObject({
+    const { incarnation } = harness.ports.revocations.state();
+    expect(checkRefreshToken(pair.refresh_token, [''], harness.ports.keyRing, incarnation)).toMatchObject({
       generation: 1,
     });
   });
@@ -147,10 +147,10 @@ describe('a refresh', () => {
   test('a rewound database rotates nothing', async () => {
     const login = await flows.newLogin();
     const revocations = {
-      ...world.ports.revocations,
+      ...harness.ports.revocations,
       issuingRefusal: () => 'state_rewound' as const,
     };
-    expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...world.ports, revocations }))).toBe(
+    expect(await outcomeOf(flows.refresh(login.refreshToken, {}, { ...harness.ports, revocations }))).toBe(
       'state_rewound',
     );
     expect(await flows.generationOf(login.familyId)).toBe(0);
@@ -174,9 +174,9 @@ describe('a refresh', () => {
 
 describe('a client that nobody looked at', () => {
   const unvettedLogin = async (scope: string) => {
-    const { clientId } = await world.newClient();
+    const { clientId } = await harness.newClient();
     await query(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
-    await world.reload();
+    await harness.reload();
     const login = await flows.newLogin({ clientId, isClientBound: true, scope });
     return { ...login, presentedBy: { clientId, isAuthenticated: true } };
   };
@@ -199,7 +199,7 @@ describe('a client that nobody looked at', () => {
 });
 
 test('a login of a client with a secret gives a token that is bound to the keys of its request (RFC 9449 §5)', async () => {
-  const { clientId } = await world.newClient();
+  const { clientId } = await harness.newClient();
   const jkt = 'a'.repeat(43);
   const x5t = 'b'.repeat(43);
   const boundBy = async (keys: { jkt?: string; x5t?: string }) => {

@@ -1,22 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { loginFlows } from '../../platform/testing/flows/login-flows.ts';
 import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
 import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { loginFlows } from './refresh-token-harness.ts';
 
-let world: ApiWorld;
+let harness: ApiWorld;
 let flows: ReturnType<typeof loginFlows>;
 let proxy: TcpProxy;
 let remote: ApiCopy;
 beforeAll(async () => {
-  world = await openApiWorld();
-  proxy = await startTcpProxy(world.databaseUrl);
-  flows = loginFlows(await world.startCopy());
-  remote = await world.startCopy({ databaseUrl: proxy.url });
+  harness = await openApiWorld();
+  proxy = await startTcpProxy(harness.databaseUrl);
+  flows = loginFlows(await harness.startCopy());
+  remote = await harness.startCopy({ databaseUrl: proxy.url });
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await proxy?.cut();
 });
 

@@ -4,13 +4,13 @@ import { newPerson } from '../../platform/testing/flows/people.ts';
 import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
-import { type IssuingCopy, type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import { rotateServerSecret } from '../keys/rotate-server-secret.ts';
 import { exchangeToken } from '../oauth/exchange-token.ts';
 import type { Caller, Clock } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { explainEnd } from './explain-end.ts';
+import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { introspectToken } from './judge/introspect-token.ts';
 import { validateToken } from './judge/validate-token.ts';
 import { refreshToken } from './refresh-token.ts';
@@ -22,7 +22,7 @@ const HOUR_MS = 3_600_000;
 let stepMs = 0;
 const steppedClock: Clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 /** The same database by a clock of its own. */
 let stepped: IssuingCopy;
 /** Asks seldom, is told nothing, and loses its database when the test says so. */
@@ -31,17 +31,17 @@ let link: TcpProxy;
 let client: Caller & { kind: 'client' };
 
 beforeAll(async () => {
-  world = await openIssuingWorld();
-  link = await startTcpProxy(world.databaseUrl);
-  stepped = await world.copyWith({}, world.databaseUrl, steppedClock);
-  behind = await world.copyWith({ REVOCATION_POLL_MS: '10000' }, link.url);
-  client = await world.newClient(['tokens:introspect']);
+  harness = await openIssuingHarness();
+  link = await startTcpProxy(harness.databaseUrl);
+  stepped = await harness.copyWith({}, harness.databaseUrl, steppedClock);
+  behind = await harness.copyWith({ REVOCATION_POLL_MS: '10000' }, link.url);
+  client = await harness.newClient(['tokens:introspect']);
 });
 afterEach(() => {
   stepMs = 0;
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await link?.cut();
 });
 
@@ -57,17 +57,17 @@ const verdictOf = async ({ ports, poll }: IssuingCopy, token: string) => {
 
 /** The signing key is compromised, and only this copy knows: it signs with the next one. */
 async function replaceKeyUnheard(): Promise<void> {
-  const { bearer } = await newPerson(world);
+  const { bearer } = await newPerson(harness);
   const kid = decodeProtectedHeader(bearer).kid as string;
-  await compromiseKey({ ...world.ports, keysChanged: () => {} }, { kid, reason: 'laptop stolen' }, testCaller);
-  await world.ports.keyRing.load();
+  await compromiseKey({ ...harness.ports, keysChanged: () => {} }, { kid, reason: 'laptop stolen' }, testCaller);
+  await harness.ports.keyRing.load();
 }
 
 /** Logins are made under a server key that only this copy knows. */
 async function replaceServerKeyUnheard(): Promise<void> {
-  await rotateServerSecret({ ...world.ports, keysChanged: () => {} }, { purpose: 'refresh' }, testCaller);
-  await world.rows(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
-  await world.ports.keyRing.load();
+  await rotateServerSecret({ ...harness.ports, keysChanged: () => {} }, { purpose: 'refresh' }, testCaller);
+  await harness.rows(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
+  await harness.ports.keyRing.load();
 }
 
 describe.each([
@@ -78,16 +78,16 @@ describe.each([
     ['by its holder', end],
     ['by its client', endByClient],
   ])('a token revoked there %s is dead everywhere', async (_by, revoke) => {
-    const { bearer } = await newPerson(world);
+    const { bearer } = await newPerson(harness);
     stepMs = byMs;
     await revoke(stepped, bearer);
-    expect(await verdictOf(world, bearer)).toBe('revoked');
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
   });
 
   test('says nothing of tokens, good or over: neither here nor by introspection', async () => {
-    const { bearer } = await newPerson(world);
+    const { bearer } = await newPerson(harness);
     const exp = Math.floor(Date.now() / 1_000) - 60;
-    const { token: over } = await signAccessToken(world.ports, { ...(decodeJwt(bearer) as AccessTokenClaims), exp });
+    const { token: over } = await signAccessToken(harness.ports, { ...(decodeJwt(bearer) as AccessTokenClaims), exp });
     expect(await verdictOf(stepped, over)).toBe('expired');
     stepMs = byMs;
     for (const token of [bearer, over, 'x']) {
@@ -101,17 +101,17 @@ describe.each([
 });
 
 test('a token over by the database’s clock alone is written nowhere; one that a slow clock may take is', async () => {
-  const { id, bearer } = await newPerson(world);
-  const { leewaySeconds } = world.ports.tokenSettings;
+  const { id, bearer } = await newPerson(harness);
+  const { leewaySeconds } = harness.ports.tokenSettings;
   const overFor = async (seconds: number): Promise<string> => {
     const exp = Math.floor(Date.now() / 1_000) - leewaySeconds - seconds;
-    const claims = { ...(decodeJwt(bearer) as AccessTokenClaims), jti: world.ports.random.uuid(), exp };
-    return (await signAccessToken(world.ports, claims)).token;
+    const claims = { ...(decodeJwt(bearer) as AccessTokenClaims), jti: harness.ports.random.uuid(), exp };
+    return (await signAccessToken(harness.ports, claims)).token;
   };
-  await end(world, await overFor(400));
-  expect(await world.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([]);
-  await end(world, await overFor(200));
-  expect(await world.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([{ kind: 'jti' }]);
+  await end(harness, await overFor(400));
+  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([]);
+  await end(harness, await overFor(200));
+  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([{ kind: 'jti' }]);
 });
 
 describe('a copy that has not heard of the newest keys', () => {
@@ -120,9 +120,9 @@ describe('a copy that has not heard of the newest keys', () => {
     ['by its client', endByClient],
   ])('a token revoked there %s is dead everywhere', async (_by, revoke) => {
     await replaceKeyUnheard();
-    const { bearer } = await newPerson(world);
+    const { bearer } = await newPerson(harness);
     await revoke(behind, bearer);
-    expect(await verdictOf(world, bearer)).toBe('revoked');
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
     expect(await verdictOf(behind, bearer)).toBe('revoked');
   });
 
@@ -132,19 +132,19 @@ describe('a copy that has not heard of the newest keys', () => {
   ])('and cannot ask for them revokes nothing %s, and says so', async (_by, revoke) => {
     await link.cut();
     await replaceKeyUnheard();
-    const { bearer } = await newPerson(world);
+    const { bearer } = await newPerson(harness);
     expect(await outcomeOf(revoke(behind, bearer))).toBe('key_ring_behind');
     await link.restore();
     await revoke(behind, bearer);
-    expect(await verdictOf(world, bearer)).toBe('revoked');
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
     expect(await verdictOf(behind, bearer)).toBe('revoked');
   });
 
   test('introspects, explains and exchanges by them, or says that it cannot', async () => {
-    const service = await world.newClient([], { grantTypes: ['urn:ietf:params:oauth:grant-type:token-exchange'] });
+    const service = await harness.newClient([], { grantTypes: ['urn:ietf:params:oauth:grant-type:token-exchange'] });
     await link.cut();
     await replaceKeyUnheard();
-    const { bearer } = await newPerson(world);
+    const { bearer } = await newPerson(harness);
     const asked = {
       introspect: () => introspectToken(behind.ports, bearer, client),
       explain: () => explainEnd(behind.ports, { token: bearer }),
@@ -179,11 +179,11 @@ describe('a copy that has not heard of the newest keys', () => {
   test('refreshes and looks at logins of a newer server key, or says that it cannot', async () => {
     const presentedBy = { clientId: null, isAuthenticated: false };
     await replaceServerKeyUnheard();
-    const { refreshToken: unheard } = await newPerson(world);
+    const { refreshToken: unheard } = await newPerson(harness);
     expect(await outcomeOf(refreshToken(behind.ports, { refreshToken: unheard, presentedBy }, testCaller))).toBe('ok');
     await link.cut();
     await replaceServerKeyUnheard();
-    const { refreshToken: first, bearer } = await newPerson(world);
+    const { refreshToken: first, bearer } = await newPerson(harness);
     expect(first).not.toMatch(/^sp_rt_1\./);
     const input = { refreshToken: first, presentedBy };
     const asked = {
@@ -202,16 +202,16 @@ describe('a copy that has not heard of the newest keys', () => {
     expect(await asked.explain()).toEqual({ ended: false });
     expect(await outcomeOf(asked.refresh())).toBe('ok');
     await asked.revoke();
-    expect(await verdictOf(world, bearer)).toBe('revoked');
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
   });
 });
 
 test('an id is the same in capitals: what is revoked by it is dead', async () => {
-  const [one, other] = [await newPerson(world), await newPerson(world)];
+  const [one, other] = [await newPerson(harness), await newPerson(harness)];
   const { jti } = decodeJwt(one.bearer);
   const { fid } = decodeJwt(other.bearer) as { fid: string };
-  await revokeToken(world.ports, { kind: 'token_id', value: jti!.toUpperCase(), reason: 'test' }, testCaller);
-  await revokeToken(world.ports, { kind: 'family_id', value: fid.toUpperCase(), reason: 'test' }, testCaller);
-  expect(await verdictOf(world, one.bearer)).toBe('revoked');
-  expect(await verdictOf(world, other.bearer)).toBe('revoked');
+  await revokeToken(harness.ports, { kind: 'token_id', value: jti!.toUpperCase(), reason: 'test' }, testCaller);
+  await revokeToken(harness.ports, { kind: 'family_id', value: fid.toUpperCase(), reason: 'test' }, testCaller);
+  expect(await verdictOf(harness, one.bearer)).toBe('revoked');
+  expect(await verdictOf(harness, other.bearer)).toBe('revoked');
 });

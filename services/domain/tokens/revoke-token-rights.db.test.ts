@@ -4,18 +4,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
 import { outcomeOf } from '../../platform/testing/outcome.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../ports.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
 import { issuePair } from './issue/issue-pair.ts';
+import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { revokeOAuthToken } from './revoke-oauth-token.ts';
 import { type RevokeInput, revokeToken } from './revoke-token.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 type User = Extract<Caller, { kind: 'user' }>;
 const callerOf = ({ id, sessionId, bearer }: Person, changes: Partial<User> = {}): User => ({
@@ -32,19 +32,19 @@ const callerOf = ({ id, sessionId, bearer }: Person, changes: Partial<User> = {}
   ...changes,
 });
 const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string) =>
-  revokeToken(world.ports, { kind, value, reason: 'test' }, caller);
+  revokeToken(harness.ports, { kind, value, reason: 'test' }, caller);
 const revocationsOf = (values: readonly string[]) =>
-  world.rows('SELECT kind, value, epoch::int FROM revocations WHERE value = ANY ($1) ORDER BY id', [values]);
+  harness.rows('SELECT kind, value, epoch::int FROM revocations WHERE value = ANY ($1) ORDER BY id', [values]);
 const eventsOf = (actorId: string, outcome: string) =>
-  world.rows(`SELECT type, target_kind, target_id FROM audit_outbox WHERE actor_id = $1 AND outcome = $2 ORDER BY id`, [
-    actorId,
-    outcome,
-  ]);
+  harness.rows(
+    `SELECT type, target_kind, target_id FROM audit_outbox WHERE actor_id = $1 AND outcome = $2 ORDER BY id`,
+    [actorId, outcome],
+  );
 const all = { permissions: new Set(['tokens:revoke']) };
 
 describe('one’s own', () => {
   test.each(['token_id', 'session_id', 'family_id', 'user_id'] as const)('%s ends by right', async (kind) => {
-    const person = await newPerson(world);
+    const person = await newPerson(harness);
     const caller = callerOf(person);
     const value = {
       token_id: caller.tokenId as string,
@@ -55,18 +55,18 @@ describe('one’s own', () => {
     const { epoch } = await revoke(caller, kind, value);
     const ended = { token_id: 'jti', session_id: 'sid', family_id: 'family', user_id: 'user' }[kind];
     expect(await revocationsOf([value])).toContainEqual({ kind: ended, value, epoch });
-    expect(world.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
+    expect(harness.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
   });
 
   test('user ends with every session: one left alive would make new tokens at once', async () => {
-    const person = await newPerson(world);
+    const person = await newPerson(harness);
     await revoke(callerOf(person), 'user_id', person.id);
-    expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
-    await expect(pairOf(world, person)).rejects.toMatchObject({ code: 'session_ended' });
+    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
+    await expect(pairOf(harness, person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 
   test('token ends with its reason, once: the first one is kept', async () => {
-    const person = await newPerson(world);
+    const person = await newPerson(harness);
     const { tokenId } = callerOf(person);
     const first = await revoke(callerOf(person), 'token', person.bearer);
     expect(await revoke(callerOf(person), 'token', person.bearer)).toEqual(first);
@@ -78,32 +78,32 @@ describe('one’s own', () => {
   });
 
   test('is nothing to an API key, and to a token of another client only what that client was given', async () => {
-    const person = await newPerson(world);
+    const person = await newPerson(harness);
     const familyId = decodeJwt(person.bearer).fid as string;
     for (const changes of [{ by: 'api_key' }, { clientId: 'elsewhere' }] as const)
       expect(await outcomeOf(revoke(callerOf(person, changes), 'family_id', familyId))).toBe('permission_missing');
     expect(await outcomeOf(revoke(callerOf(person, { clientId: 'elsewhere' }), 'user_id', person.id))).toBe(
       'permission_missing',
     );
-    const client = await world.newClient(['tokens:issue']);
-    const pair = await issuePair(world.ports, { userId: person.id }, client);
+    const client = await harness.newClient(['tokens:issue']);
+    const pair = await issuePair(harness.ports, { userId: person.id }, client);
     const through = callerOf(person, { clientId: client.clientId });
     expect(await outcomeOf(revoke(through, 'token', pair.access_token))).toBe('ok');
   });
 
   test('of a client is its own token, not a user’s login through it', async () => {
-    const person = await newPerson(world);
-    const client = await world.newClient(['tokens:issue']);
-    const own = await issueClientToken(world.ports, {}, client);
+    const person = await newPerson(harness);
+    const client = await harness.newClient(['tokens:issue']);
+    const own = await issueClientToken(harness.ports, {}, client);
     expect(await outcomeOf(revoke(client, 'token', own.access_token))).toBe('ok');
-    const pair = await issuePair(world.ports, { userId: person.id }, client);
+    const pair = await issuePair(harness.ports, { userId: person.id }, client);
     expect(await outcomeOf(revoke(client, 'token', pair.access_token))).toBe('permission_missing');
   });
 });
 
 describe('another’s', () => {
   test('is refused alike whether it exists or not, the refusal is recorded, and nothing ends', async () => {
-    const [person, other] = [await newPerson(world), await newPerson(world)];
+    const [person, other] = [await newPerson(harness), await newPerson(harness)];
     const { fid, jti } = decodeJwt(other.bearer) as { fid: string; jti: string };
     const asked = [
       ['token', other.bearer],
@@ -130,15 +130,15 @@ describe('another’s', () => {
   });
 
   test('ends by tokens:revoke, of a person with a fresh login', async () => {
-    const [person, other] = [await newPerson(world), await newPerson(world)];
+    const [person, other] = [await newPerson(harness), await newPerson(harness)];
     expect(await outcomeOf(revoke(callerOf(person, { ...all, authTime: 1 }), 'user_id', other.id))).toBe(
       'step_up_required',
     );
     expect(await revocationsOf([other.id])).toEqual([]);
     const { epoch } = await revoke(callerOf(person, all), 'user_id', other.id);
     expect(await revocationsOf([other.id])).toEqual([{ kind: 'user', value: other.id, epoch }]);
-    const service = await world.newClient(['tokens:revoke']);
-    expect(await outcomeOf(revoke(service, 'session_id', (await newPerson(world)).sessionId))).toBe('ok');
+    const service = await harness.newClient(['tokens:revoke']);
+    expect(await outcomeOf(revoke(service, 'session_id', (await newPerson(harness)).sessionId))).toBe('ok');
   });
 
   test('user or client that is not there is told to who may know', async () => {
@@ -147,16 +147,16 @@ describe('another’s', () => {
   });
 
   test('client ends with the logins through it and its own tokens', async () => {
-    const client = await world.newClient();
+    const client = await harness.newClient();
     await revoke(testCaller, 'client_id', client.clientId);
     expect(await revocationsOf([client.clientId])).toMatchObject([{ kind: 'client' }]);
   });
 });
 
 test('RFC 7009 §2.2: what is not known or ended already is no error, and writes nothing', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const caller = callerOf(person, all);
-  const { epoch } = world.ports.revocations.state();
+  const { epoch } = harness.ports.revocations.state();
   expect(await revoke(caller, 'token', 'not.a.token')).toEqual({ epoch });
   const familyId = randomUUID();
   expect(await outcomeOf(revoke(caller, 'family_id', familyId))).toBe('ok');
@@ -172,13 +172,13 @@ test('a session whose row is gone already still ends the logins and tokens that 
 
 describe('RFC 7009: a client', () => {
   const loginOf = async () => {
-    const [person, client] = [await newPerson(world), await world.newClient(['tokens:issue'])];
-    const pair = await issuePair(world.ports, { userId: person.id }, client);
+    const [person, client] = [await newPerson(harness), await harness.newClient(['tokens:issue'])];
+    const pair = await issuePair(harness.ports, { userId: person.id }, client);
     const { jti, fid } = decodeJwt(pair.access_token) as { jti: string; fid: string };
     return { pair, client, jti, fid };
   };
   const end = (token: string, client: Extract<Caller, { kind: 'client' }>) =>
-    revokeOAuthToken(world.ports, token, client.clientId, client);
+    revokeOAuthToken(harness.ports, token, client.clientId, client);
 
   test('ends a login by its refresh token, and an access token by itself', async () => {
     const { pair, client, jti, fid } = await loginOf();
@@ -189,7 +189,7 @@ describe('RFC 7009: a client', () => {
   });
 
   test('cannot end a token of another client, which lives on; the attempt is recorded', async () => {
-    const [{ pair, jti, fid }, thief] = [await loginOf(), await world.newClient()];
+    const [{ pair, jti, fid }, thief] = [await loginOf(), await harness.newClient()];
     for (const token of [pair.access_token, pair.refresh_token])
       expect(await outcomeOf(end(token, thief))).toBe('token_of_another_client');
     expect(await revocationsOf([jti, fid])).toEqual([]);
@@ -201,7 +201,7 @@ describe('RFC 7009: a client', () => {
 
   test('is not told whether a token was ever one: neither rubbish nor a login whose row is gone is an error', async () => {
     const { pair, client, fid } = await loginOf();
-    await world.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
+    await harness.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
     await end(pair.refresh_token, client);
     await end('rubbish', client);
     expect(await eventsOf(client.clientId, 'refused')).toEqual([]);

@@ -4,27 +4,27 @@ import { systemClock } from '../../platform/crypto/system.ts';
 import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
 import { testCaller } from '../../platform/testing/ports.ts';
 import { quietLog } from '../../platform/testing/quiet-log.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../platform/testing/worlds/issuing-world.ts';
 import { createFamily } from './families/create-family.ts';
+import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { createRevocationSet } from './revocations/revocation-set.ts';
 import { type RevokeInput, revokeToken } from './revoke-token.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const end = (kind: RevokeInput['kind'], value: string, changes: Partial<Parameters<typeof revokeToken>[0]> = {}) =>
-  revokeToken({ ...world.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
-const revocationsOf = (userId: string) => world.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
+  revokeToken({ ...harness.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
+const revocationsOf = (userId: string) => harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
 
 /** A login that only its client can refresh. */
 const boundLogin = ({ id: userId }: Person) =>
-  world.ports.transact((tx) =>
+  harness.ports.transact((tx) =>
     createFamily(
       tx,
-      world.ports,
+      harness.ports,
       {
         userId,
         sessionId: null,
@@ -42,14 +42,14 @@ test.each([
   ['any client may use', async (person: Person) => person],
   ['its client alone can use', boundLogin],
 ])('a refresh token that %s ends its login, by each caller who may end it', async (_whose, login) => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const { refreshToken } = await login(person);
   await end('token', refreshToken);
   expect(await revocationsOf(person.id)).toEqual([{ kind: 'family' }]);
 });
 
 test('a refresh token that was not made here ends nothing', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const changed = person.refreshToken.at(-2) === 'A' ? 'B' : 'A';
   await end('token', person.refreshToken.slice(0, -2) + changed + person.refreshToken.at(-1));
   expect(await revocationsOf(person.id)).toEqual([]);
@@ -58,7 +58,7 @@ test('a refresh token that was not made here ends nothing', async () => {
 /** A memory of revocations that hears only what the test tells it, and whether somebody still waits for news. */
 function memoryOfItsOwn() {
   const memory = createRevocationSet({ clock: systemClock, log: quietLog, stalenessBoundMs: 60_000, budget: 1_000 });
-  memory.reset(world.ports.revocations.state().incarnation);
+  memory.reset(harness.ports.revocations.state().incarnation);
   const confirm = (epoch: number): void => memory.confirm(epoch, systemClock.monotonic(), systemClock.now());
   confirm(0);
   const asked = Promise.withResolvers<void>();
@@ -85,7 +85,7 @@ test('the answer waits for this copy to have read its own revocation, and for no
   memory.confirm(Number.MAX_SAFE_INTEGER);
   expect(memory.waiting()).toBe(0);
   const { epoch } = await answer;
-  await expect.poll(() => world.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
+  await expect.poll(() => harness.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
 });
 
 test('a copy that cannot read answers all the same: the row is committed, and its number told', async () => {
@@ -93,5 +93,5 @@ test('a copy that cannot read answers all the same: the row is committed, and it
   const tokenId = randomUUID();
   const { epoch } = await end('token_id', tokenId, memory.ports);
   expect([memory.ports.revocations.state().epoch, memory.waiting()]).toEqual([0, 0]);
-  expect(await world.rows('SELECT epoch::int FROM revocations WHERE value = $1', [tokenId])).toEqual([{ epoch }]);
+  expect(await harness.rows('SELECT epoch::int FROM revocations WHERE value = $1', [tokenId])).toEqual([{ epoch }]);
 });

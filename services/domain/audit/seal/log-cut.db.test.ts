@@ -1,9 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { registry } from '../../../../observability/metrics/instruments.ts';
-import { type CutLog, cutLog } from '../../../platform/testing/made/cut-log.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { createLogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
-import { openSealingWorld, type SealingWorld } from '../../../platform/testing/worlds/sealing-world.ts';
 import { readLogKeys } from '../../keys/log-keys.ts';
 import type { LogMark } from '../../ports.ts';
 import { hashLeaf } from '../log/merkle.ts';
@@ -11,29 +9,30 @@ import { type AuditValidationResult, type OutsideHead, validateAuditTrail } from
 import { continueLog } from './continue-log.ts';
 import { describeLog } from './describe-log.ts';
 import { sealEvents } from './seal-events.ts';
+import { type CutLog, cutLog, openSealingHarness, type SealingHarness } from './sealing-harness.ts';
 
-let world: SealingWorld;
+let harness: SealingHarness;
 let kept: number;
 let whole: LogMark;
 let cut: CutLog;
 beforeEach(async () => {
-  world = await openSealingWorld();
-  await world.emit(18);
-  kept = (await world.seal()).size;
+  harness = await openSealingHarness();
+  await harness.emit(18);
+  kept = (await harness.seal()).size;
   for (const events of [30, 14]) {
-    await world.emit(events);
-    await world.seal();
+    await harness.emit(events);
+    await harness.seal();
   }
-  whole = (await world.logMark.read())!;
-  cut = await cutLog(world.databaseUrl, kept);
+  whole = (await harness.logMark.read())!;
+  cut = await cutLog(harness.databaseUrl, kept);
 });
-afterEach(() => world.end());
+afterEach(() => harness.end());
 
 const validate = (outside: readonly OutsideHead[]): Promise<AuditValidationResult> =>
-  validateAuditTrail({ sql: world.sql, auditLogKeys: (origin) => readLogKeys(world, origin) }, outside);
+  validateAuditTrail({ sql: harness.sql, auditLogKeys: (origin) => readLogKeys(harness, origin) }, outside);
 const byMark = async (): Promise<OutsideHead[]> => [
-  { where: 'the mark', head: (await world.logMark.read())!, isMark: true },
-  ...(await world.logMark.readEarlier()).map((head) => ({ where: 'the mark', head })),
+  { where: 'the mark', head: (await harness.logMark.read())!, isMark: true },
+  ...(await harness.logMark.readEarlier()).map((head) => ({ where: 'the mark', head })),
 ];
 const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
 
@@ -41,7 +40,7 @@ const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ c
 async function forgeLeaf(lost: LogMark): Promise<void> {
   const leaf = Buffer.from(JSON.stringify({ type: 'audit.log_continued', detail: { held: cut.held, lost } }));
   const hash = hashLeaf(leaf).toString('hex');
-  await world.asSuperuser(
+  await harness.asSuperuser(
     `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
      VALUES (${kept}, gen_random_uuid(), 'audit.log_continued', 'ok', 'system', '{}', now(), now(), '\\x${leaf.toString('hex')}')`,
     `INSERT INTO audit_tiles (origin, level, n, hashes) VALUES ('${cut.origin}', 0, 0, '\\x${hash}')`,
@@ -51,24 +50,24 @@ async function forgeLeaf(lost: LogMark): Promise<void> {
 }
 
 test('a sealer that runs stops where another log took the place of its own; the mark stays, events go on being taken', async () => {
-  await world.emit(3);
+  await harness.emit(3);
   for (let again = 0; again < 2; again += 1)
-    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'log_forged_continuation' });
-  expect(await world.logMark.read()).toEqual(whole);
-  await world.emit(50);
-  expect(await world.seal()).toMatchObject({ sealed: 0, backlog: 54 });
-  expect(await world.raw('SELECT 1 FROM audit_checkpoints WHERE origin = $1', [cut.origin])).toEqual([]);
+    expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'log_forged_continuation' });
+  expect(await harness.logMark.read()).toEqual(whole);
+  await harness.emit(50);
+  expect(await harness.seal()).toMatchObject({ sealed: 0, backlog: 54 });
+  expect(await harness.raw('SELECT 1 FROM audit_checkpoints WHERE origin = $1', [cut.origin])).toEqual([]);
   expect(
-    await world.raw(`SELECT outcome, detail->'mark' AS mark FROM audit_outbox WHERE type = 'audit.sealing_stopped'`),
+    await harness.raw(`SELECT outcome, detail->'mark' AS mark FROM audit_outbox WHERE type = 'audit.sealing_stopped'`),
   ).toEqual([{ outcome: 'log_forged_continuation', mark: whole }]);
 });
 
 test('so does one that was started after it, and one that has no mark', async () => {
-  const started = await createLogWorld(world.databaseUrl, { dataDir: world.dataDir });
+  const started = await createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir });
   expect(await sealEvents(started, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   await started.end();
-  await world.raw('UPDATE audit_log SET stopped_reason = NULL');
-  const markless = await createLogWorld(world.databaseUrl);
+  await harness.raw('UPDATE audit_log SET stopped_reason = NULL');
+  const markless = await createLogWorld(harness.databaseUrl);
   expect(await sealEvents(markless, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   expect(await markless.logMark.read()).toBeNull();
   await markless.end();
@@ -76,9 +75,9 @@ test('so does one that was started after it, and one that has no mark', async ()
 
 test('a continuation that is forged with its leaf moves no mark either', async () => {
   await forgeLeaf(whole);
-  await world.emit(1);
-  expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
-  expect(await world.logMark.read()).toEqual(whole);
+  await harness.emit(1);
+  expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
+  expect(await harness.logMark.read()).toEqual(whole);
   expect(codesOf(await validate(await byMark()))).toContain('log_behind_mark');
 });
 
@@ -99,31 +98,31 @@ test('validation names the forged continuation by itself, and each head outside 
 });
 
 test('a head of a log that the database has no row of any more is missed', async () => {
-  await world.asSuperuser(`DELETE FROM audit_log WHERE closed_at IS NOT NULL`);
+  await harness.asSuperuser(`DELETE FROM audit_log WHERE closed_at IS NOT NULL`);
   expect(codesOf(await validate([{ where: 'a sink', head: whole }]))).toContain('log_behind_mark');
 });
 
 test('the state for operators says so, and what an operator accepts is told as a loss from then on', async () => {
-  expect(await describeLog(world)).toMatchObject({
+  expect(await describeLog(harness)).toMatchObject({
     standing: 'log_forged_continuation',
     contradictions: [`${cut.origin} does not begin with audit.log_continued`],
   });
-  const { origin } = await continueLog(world, { reason: 'the evidence is copied' }, testCaller);
-  await world.seal();
-  expect(await world.logMark.readEarlier()).toEqual([whole]);
+  const { origin } = await continueLog(harness, { reason: 'the evidence is copied' }, testCaller);
+  await harness.seal();
+  expect(await harness.logMark.readEarlier()).toEqual([whole]);
   expect(codesOf(await validate(await byMark()))).toEqual(['log_forged_continuation']);
-  expect(await describeLog(world)).toMatchObject({ standing: 'current', head: { origin } });
+  expect(await describeLog(harness)).toMatchObject({ standing: 'current', head: { origin } });
 });
 
 test('a loss that was accepted is told, and covers no head beyond what the operator was shown', async () => {
-  await world.asSuperuser(
+  await harness.asSuperuser(
     `DELETE FROM audit_log WHERE closed_at IS NULL`,
     `UPDATE audit_log SET closed_at = NULL`,
     `DELETE FROM audit_outbox WHERE seq >= ${kept}`,
   );
-  expect(await world.seal()).toMatchObject({ stopped: 'database_behind' });
-  const { origin } = await continueLog(world, { reason: 'restored' }, testCaller);
-  await world.seal();
+  expect(await harness.seal()).toMatchObject({ stopped: 'database_behind' });
+  const { origin } = await continueLog(harness, { reason: 'restored' }, testCaller);
+  await harness.seal();
   const told = await validate(await byMark());
   expect(told).toMatchObject({
     valid: true,
@@ -142,7 +141,7 @@ test('the metrics show the stop by its reason, and that there is a log more', as
       .filter((metric) => metric.name === name)
       .flatMap(({ series }) => series.map(({ labels, value }) => [labels.reason, value]));
   expect(valuesOf('sallyport_audit_log_origins')).toEqual([[undefined, 1]]);
-  await world.seal();
+  await harness.seal();
   expect(valuesOf('sallyport_audit_log_origins')).toEqual([[undefined, 2]]);
   expect(valuesOf('sallyport_audit_sealing_stopped').filter(([, value]) => value === 1)).toEqual([
     ['log_forged_continuation', 1],

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collectAuditEvents } from '../../../../scripts/catalog/collect.ts';
-import { checkLog } from '../../../platform/testing/check-log.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import {
   createLogWorld,
@@ -14,37 +13,38 @@ import {
 import { commitmentOf } from '../log/leaf.ts';
 import { recordEvent } from '../record-event.ts';
 import { sealEvents } from './seal-events.ts';
+import { checkLog } from './sealing-harness.ts';
 
-let world: OwnLogWorld;
+let harness: OwnLogWorld;
 beforeEach(async () => {
-  world = await openLogWorld();
+  harness = await openLogWorld();
   // The events of the keys, so that tests count their own.
-  await sealEvents(world, {}, testCaller);
+  await sealEvents(harness, {}, testCaller);
 });
-afterEach(() => world?.end());
+afterEach(() => harness?.end());
 
-const seal = (limit?: number) => sealEvents(world, limit === undefined ? {} : { limit }, testCaller);
+const seal = (limit?: number) => sealEvents(harness, limit === undefined ? {} : { limit }, testCaller);
 
 describe('sealing', () => {
   test('every event gets one place, in order, under a signed head that the mark outside knows', async () => {
-    const before = (await checkLog(world)).size;
-    const ids = await world.emit(600);
+    const before = (await checkLog(harness)).size;
+    const ids = await harness.emit(600);
     expect(await seal()).toEqual({ sealed: 600, size: before + 600, backlog: 0, stopped: null });
-    const { eventIds, size } = await checkLog(world);
+    const { eventIds, size } = await checkLog(harness);
     expect(eventIds.slice(before)).toEqual(ids);
-    const head = await world.head();
+    const head = await harness.head();
     expect(head.size).toBe(size);
-    expect(await world.logMark.read()).toEqual({ origin: TEST_ORIGIN, size, root: head.root });
-    await world.checkpointOutbox.settled();
-    const file = join(world.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
+    expect(await harness.logMark.read()).toEqual({ origin: TEST_ORIGIN, size, root: head.root });
+    await harness.checkpointOutbox.settled();
+    const file = join(harness.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
     expect(await readFile(file, 'utf8')).toBe(head.note);
   });
 
   test('a sealed event carries the trace, and its columns say what its leaf says', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    await world.emit(1, { traceparent, detail: { reason: 'sign_out', identifier: 'secret-hash', b: [1, { a: 2 }] } });
+    await harness.emit(1, { traceparent, detail: { reason: 'sign_out', identifier: 'secret-hash', b: [1, { a: 2 }] } });
     await seal();
-    const [row] = await world.raw<Record<string, unknown> & { leaf: Buffer }>(
+    const [row] = await harness.raw<Record<string, unknown> & { leaf: Buffer }>(
       `SELECT *, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at FROM audit_events ORDER BY seq DESC LIMIT 1`,
     );
     const leaf = JSON.parse(row!.leaf.toString());
@@ -64,9 +64,9 @@ describe('sealing', () => {
   });
 
   test('personal values lie beside the log under their commitments, and nowhere else', async () => {
-    const [id] = await world.emit(1, { detail: { identifier: 'hash-of-address' } });
+    const [id] = await harness.emit(1, { detail: { identifier: 'hash-of-address' } });
     await seal();
-    const values = await world.raw<{ field: string; salt: Buffer; value: string; subject: string }>(
+    const values = await harness.raw<{ field: string; salt: Buffer; value: string; subject: string }>(
       'SELECT field, salt, value, subject FROM audit_personal WHERE event_id = $1 ORDER BY field',
       [id],
     );
@@ -75,29 +75,29 @@ describe('sealing', () => {
       ['detail.identifier', 'hash-of-address', 'u1'],
       ['ip_hash', '1.ip1', 'u1'],
     ]);
-    const [{ leaf } = { leaf: Buffer.alloc(0) }] = await world.raw<{ leaf: Buffer }>(
+    const [{ leaf } = { leaf: Buffer.alloc(0) }] = await harness.raw<{ leaf: Buffer }>(
       'SELECT leaf FROM audit_events WHERE event_id = $1',
       [id],
     );
     const { personal } = JSON.parse(leaf.toString());
     for (const value of values) expect(personal[value.field]).toBe(commitmentOf(value).toString('base64'));
-    expect(await world.raw('SELECT ip_hash, agent_hash, detail FROM audit_outbox WHERE event_id = $1', [id])).toEqual([
-      { ip_hash: null, agent_hash: null, detail: {} },
-    ]);
+    expect(await harness.raw('SELECT ip_hash, agent_hash, detail FROM audit_outbox WHERE event_id = $1', [id])).toEqual(
+      [{ ip_hash: null, agent_hash: null, detail: {} }],
+    );
   });
 
   test('nothing to seal writes nothing: no leaf, no checkpoint', async () => {
-    const count = async () => await world.raw('SELECT count(*) FROM audit_checkpoints');
+    const count = async () => await harness.raw('SELECT count(*) FROM audit_checkpoints');
     const before = await count();
     expect(await seal()).toMatchObject({ sealed: 0, backlog: 0 });
     expect(await count()).toEqual(before);
   });
 
   test('a limit is kept, and the rest waits', async () => {
-    await world.emit(30);
+    await harness.emit(30);
     expect(await seal(10)).toMatchObject({ sealed: 10, backlog: 20 });
     expect(await seal()).toMatchObject({ sealed: 20, backlog: 0 });
-    await checkLog(world);
+    await checkLog(harness);
   });
 
   test('every declared event is sealed with each of its outcomes, for every kind of target', async () => {
@@ -125,15 +125,15 @@ describe('sealing', () => {
       nested: { 'a b': [null, 'ü😀\0'] },
     };
     const written = declared.flatMap((event) => event.outcomes.map((outcome) => ({ event, outcome })));
-    await world.transact(async (tx) => {
+    await harness.transact(async (tx) => {
       for (const [at, { event, outcome }] of written.entries()) {
         const target = targets[at % targets.length] as (typeof targets)[number];
         await recordEvent(tx, testCaller, event, { outcome, target, detail });
       }
     });
     expect(await seal()).toMatchObject({ sealed: written.length, backlog: 0, stopped: null });
-    await checkLog(world);
-    const leaves = await world.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events ORDER BY seq DESC LIMIT $1', [
+    await checkLog(harness);
+    const leaves = await harness.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events ORDER BY seq DESC LIMIT $1', [
       written.length,
     ]);
     const sealed = leaves.map(({ leaf }) => JSON.parse(leaf.toString()) as { type: string; outcome: string });
@@ -145,16 +145,16 @@ describe('sealing', () => {
 
 describe('any order of commits', () => {
   test('an event whose transaction commits after later ones were sealed is sealed all the same', async () => {
-    const slow = new pg.Client({ connectionString: world.databaseUrl });
+    const slow = new pg.Client({ connectionString: harness.databaseUrl });
     await slow.connect();
     await slow.query('BEGIN');
     await slow.query(`INSERT INTO audit_outbox (type, outcome, actor_kind) VALUES ('test.slow', 'ok', 'system')`);
-    const after = await world.emit(5);
+    const after = await harness.emit(5);
     expect(await seal()).toMatchObject({ sealed: 5 });
     await slow.query('COMMIT');
     await slow.end();
     expect(await seal()).toMatchObject({ sealed: 1 });
-    const { eventIds } = await checkLog(world);
+    const { eventIds } = await checkLog(harness);
     expect(eventIds.slice(-6, -1)).toEqual(after);
   });
 });
@@ -162,41 +162,41 @@ describe('any order of commits', () => {
 describe('more than one sealer', () => {
   test('four at once, again and again: each event has one leaf', async () => {
     const others = await Promise.all(
-      [1, 2, 3].map(() => createLogWorld(world.databaseUrl, { dataDir: world.dataDir })),
+      [1, 2, 3].map(() => createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir })),
     );
     const ids: string[] = [];
     for (let round = 0; round < 5; round += 1) {
-      ids.push(...(await world.emit(300)));
-      const answers = await Promise.all([world, ...others].map((each) => sealEvents(each, {}, testCaller)));
+      ids.push(...(await harness.emit(300)));
+      const answers = await Promise.all([harness, ...others].map((each) => sealEvents(each, {}, testCaller)));
       expect(answers.reduce((sum, { sealed }) => sum + sealed, 0)).toBe(300);
     }
-    const { eventIds } = await checkLog(world);
+    const { eventIds } = await checkLog(harness);
     expect(new Set(eventIds).size).toBe(eventIds.length);
     expect(eventIds).toEqual(expect.arrayContaining(ids));
     await Promise.all(others.map((each) => each.end()));
   });
 
   test('the same event written twice has one leaf, and both rows its place', async () => {
-    const [id] = await world.emit(1);
+    const [id] = await harness.emit(1);
     await seal();
-    await world.raw(
+    await harness.raw(
       `INSERT INTO audit_outbox (event_id, type, outcome, actor_kind) VALUES ($1, 'test.done', 'ok', 'system')`,
       [id],
     );
     const twin = '0190b1d4-0000-7000-8000-000000000000';
     for (const type of ['test.one', 'test.two'])
-      await world.raw(
+      await harness.raw(
         `INSERT INTO audit_outbox (event_id, type, outcome, actor_kind) VALUES ($1, $2, 'ok', 'system')`,
         [twin, type],
       );
     expect(await seal()).toMatchObject({ sealed: 1, backlog: 0 });
-    const { eventIds } = await checkLog(world);
+    const { eventIds } = await checkLog(harness);
     expect(eventIds.filter((each) => each === id || each === twin)).toHaveLength(2);
   });
 
   test('a sealer that stalled before its write writes nothing once another has sealed (SIGSTOP past the lock)', async () => {
-    const stalled = await createLogWorld(world.databaseUrl, { dataDir: world.dataDir });
-    await world.emit(10);
+    const stalled = await createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir });
+    await harness.emit(10);
     const transact = stalled.transact;
     let overtaken = 0;
     const late = {
@@ -205,23 +205,23 @@ describe('more than one sealer', () => {
         // Its first transaction reads, the second writes.
         if (overtaken++ === 1) {
           await seal();
-          await world.emit(7);
+          await harness.emit(7);
         }
         return transact(work);
       }) as typeof transact,
     };
     expect(await sealEvents(late, {}, testCaller)).toMatchObject({ sealed: 7, backlog: 0 });
-    await checkLog(world);
+    await checkLog(harness);
     await stalled.end();
   });
 
   test('a run whose fence a newer one has taken writes nothing', async () => {
-    await world.emit(3);
-    const before = await checkLog(world);
+    await harness.emit(3);
+    const before = await checkLog(harness);
     const superseded = Object.assign(new Error('run_superseded'), { code: 'run_superseded' });
     const fence = { number: 1, hold: () => Promise.reject(superseded) };
-    await expect(sealEvents(world, { fence }, testCaller)).rejects.toBe(superseded);
-    expect(await checkLog(world)).toEqual(before);
+    await expect(sealEvents(harness, { fence }, testCaller)).rejects.toBe(superseded);
+    expect(await checkLog(harness)).toEqual(before);
     expect(await seal()).toMatchObject({ sealed: 3 });
   });
 });

@@ -1,22 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkLog } from '../../../platform/testing/check-log.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import { runSealer, type SealerKill } from '../../../platform/testing/processes/log-sealer.ts';
 import { createLogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
-import { openSealingWorld, type SealingWorld } from '../../../platform/testing/worlds/sealing-world.ts';
 import { continueLog, planContinue } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';
+import { checkLog, openSealingHarness, type SealingHarness } from './sealing-harness.ts';
 
-let world: SealingWorld;
+let harness: SealingHarness;
 beforeEach(async () => {
-  world = await openSealingWorld();
+  harness = await openSealingHarness();
 });
-afterEach(() => world.end());
+afterEach(() => harness.end());
 
 describe('kill -9', () => {
   test('at every statement and round the mark, one after the other: each event of the ledger has one leaf', async () => {
-    const ledger = await world.emit(3);
-    const options = { url: world.databaseUrl, dataDir: world.dataDir };
+    const ledger = await harness.emit(3);
+    const options = { url: harness.databaseUrl, dataDir: harness.dataDir };
     const whole = await runSealer(options);
     const statements = whole?.statements ?? 0;
     expect(statements).toBeGreaterThan(15);
@@ -27,147 +26,147 @@ describe('kill -9', () => {
     ];
     let killed = 0;
     for (const kill of kills) {
-      ledger.push(...(await world.emit(2)));
+      ledger.push(...(await harness.emit(2)));
       if ((await runSealer({ ...options, kill })) === null) killed += 1;
       // What a half-done run has left is consistent by itself, but for what the next one does first.
-      const { size } = await checkLog(world);
-      const mark = await world.logMark.read();
+      const { size } = await checkLog(harness);
+      const mark = await harness.logMark.read();
       expect(mark?.size).toBeLessThanOrEqual(size);
-      const [{ newest } = { newest: 0 }] = await world.raw<{ newest: number }>(
+      const [{ newest } = { newest: 0 }] = await harness.raw<{ newest: number }>(
         'SELECT max(size) AS newest FROM audit_checkpoints',
       );
       expect(newest).toBeLessThanOrEqual(mark?.size ?? 0);
     }
     expect(killed).toBeGreaterThanOrEqual(statements);
-    expect(await world.seal()).toMatchObject({ backlog: 0, stopped: null });
-    const { eventIds, size } = await checkLog(world);
+    expect(await harness.seal()).toMatchObject({ backlog: 0, stopped: null });
+    const { eventIds, size } = await checkLog(harness);
     for (const id of ledger) expect(eventIds.filter((each) => each === id)).toHaveLength(1);
     expect(new Set(eventIds).size).toBe(eventIds.length);
-    expect(await world.head()).toMatchObject({ size });
-    expect((await world.logMark.read())?.size).toBe(size);
+    expect(await harness.head()).toMatchObject({ size });
+    expect((await harness.logMark.read())?.size).toBe(size);
     // Some forty processes, one after the other.
   }, 400_000);
 });
 
 describe('a database behind its mark', () => {
   test('seals and signs nothing, says so once, keeps taking events, and continues when told to', async () => {
-    await world.emit(5);
-    await world.seal();
-    const yesterday = await world.backup();
-    const lost = await world.emit(4);
-    await world.seal();
-    const lostHead = await world.logMark.read();
+    await harness.emit(5);
+    await harness.seal();
+    const yesterday = await harness.backup();
+    const lost = await harness.emit(4);
+    await harness.seal();
+    const lostHead = await harness.logMark.read();
     await yesterday.restore();
-    const held = (await checkLog(world)).size;
+    const held = (await checkLog(harness)).size;
 
-    await world.emit(2);
+    await harness.emit(2);
     for (let again = 0; again < 3; again += 1)
-      expect(await world.seal()).toMatchObject({ sealed: 0, size: held, stopped: 'database_behind' });
-    expect(await world.logMark.read()).toEqual(lostHead);
-    expect(await world.raw('SELECT 1 FROM audit_checkpoints WHERE size > $1', [held])).toEqual([]);
+      expect(await harness.seal()).toMatchObject({ sealed: 0, size: held, stopped: 'database_behind' });
+    expect(await harness.logMark.read()).toEqual(lostHead);
+    expect(await harness.raw('SELECT 1 FROM audit_checkpoints WHERE size > $1', [held])).toEqual([]);
     expect(
-      await world.raw(`SELECT outcome, actor_id, seq FROM audit_outbox WHERE type = 'audit.sealing_stopped'`),
+      await harness.raw(`SELECT outcome, actor_id, seq FROM audit_outbox WHERE type = 'audit.sealing_stopped'`),
     ).toEqual([{ outcome: 'database_behind', actor_id: 'test', seq: null }]);
 
-    expect(await planContinue(world)).toMatchObject({ lost: lostHead, held: { size: held } });
-    const continued = await continueLog(world, { reason: 'backup of yesterday' }, testCaller);
+    expect(await planContinue(harness)).toMatchObject({ lost: lostHead, held: { size: held } });
+    const continued = await continueLog(harness, { reason: 'backup of yesterday' }, testCaller);
     expect(continued).toMatchObject({ firstSeq: held, lost: lostHead });
     expect(continued.origin).toMatch(/^sallyport\.test\/audit\/continued-[0-9a-f]{8}$/);
-    const [first] = await world.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events WHERE seq = $1', [held]);
+    const [first] = await harness.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events WHERE seq = $1', [held]);
     expect(JSON.parse(first!.leaf.toString())).toMatchObject({
       type: 'audit.log_continued',
       detail: { reason: 'backup of yesterday', lost: lostHead, held: { origin: TEST_ORIGIN, size: held } },
     });
 
     // Its first leaf, the two events that waited, and the event of the stop.
-    expect(await world.seal()).toMatchObject({ sealed: 3, size: 4, stopped: null });
-    const { eventIds, origin } = await checkLog(world);
+    expect(await harness.seal()).toMatchObject({ sealed: 3, size: 4, stopped: null });
+    const { eventIds, origin } = await checkLog(harness);
     expect(origin).toBe(continued.origin);
     expect(eventIds).not.toEqual(expect.arrayContaining(lost));
-    expect(await world.head(origin)).toMatchObject({ origin, size: 4 });
-    expect(await planContinue(world)).toBeNull();
-    await expect(continueLog(world, { reason: 'again' }, testCaller)).rejects.toMatchObject({
+    expect(await harness.head(origin)).toMatchObject({ origin, size: 4 });
+    expect(await planContinue(harness)).toBeNull();
+    await expect(continueLog(harness, { reason: 'again' }, testCaller)).rejects.toMatchObject({
       code: 'audit_nothing_to_continue',
     });
   });
 
   test('a continuation whose mark was not moved before a crash seals nothing until the command is run again', async () => {
-    await world.emit(5);
-    await world.seal();
-    const yesterday = await world.backup();
-    await world.emit(4);
-    await world.seal();
+    await harness.emit(5);
+    await harness.seal();
+    const yesterday = await harness.backup();
+    await harness.emit(4);
+    await harness.seal();
     await yesterday.restore();
-    expect(await world.seal()).toMatchObject({ stopped: 'database_behind' });
-    const lost = await world.logMark.read();
-    const crashing = { ...world, logMark: { ...world.logMark, follow: () => Promise.reject(new Error('crash')) } };
+    expect(await harness.seal()).toMatchObject({ stopped: 'database_behind' });
+    const lost = await harness.logMark.read();
+    const crashing = { ...harness, logMark: { ...harness.logMark, follow: () => Promise.reject(new Error('crash')) } };
     await expect(continueLog(crashing, { reason: 'x' }, testCaller)).rejects.toThrow('crash');
-    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
-    expect(await world.logMark.read()).toEqual(lost);
-    expect(await planContinue(world)).toMatchObject({ lost });
-    const { origin } = await continueLog(world, { reason: 'again' }, testCaller);
-    expect(await world.logMark.read()).toMatchObject({ origin });
-    expect(await world.logMark.readEarlier()).toEqual([lost]);
-    expect(await planContinue(world)).toBeNull();
-    expect(await world.seal()).toMatchObject({ stopped: null, backlog: 0 });
-    expect(await world.raw('SELECT origin FROM audit_log WHERE closed_at IS NULL')).toEqual([{ origin }]);
-    await checkLog(world);
+    expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
+    expect(await harness.logMark.read()).toEqual(lost);
+    expect(await planContinue(harness)).toMatchObject({ lost });
+    const { origin } = await continueLog(harness, { reason: 'again' }, testCaller);
+    expect(await harness.logMark.read()).toMatchObject({ origin });
+    expect(await harness.logMark.readEarlier()).toEqual([lost]);
+    expect(await planContinue(harness)).toBeNull();
+    expect(await harness.seal()).toMatchObject({ stopped: null, backlog: 0 });
+    expect(await harness.raw('SELECT origin FROM audit_log WHERE closed_at IS NULL')).toEqual([{ origin }]);
+    await checkLog(harness);
   });
 
   test('hosts with marks of their own all stop, and each goes on once it was told to, in one log', async () => {
-    const other = await createLogWorld(world.databaseUrl);
-    for (const host of [world, other, world]) {
-      await world.emit(2);
+    const other = await createLogWorld(harness.databaseUrl);
+    for (const host of [harness, other, harness]) {
+      await harness.emit(2);
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ sealed: 2, stopped: null });
     }
-    const yesterday = await world.backup();
-    for (const host of [other, world]) {
-      await world.emit(2);
+    const yesterday = await harness.backup();
+    for (const host of [other, harness]) {
+      await harness.emit(2);
       await sealEvents(host, {}, testCaller);
     }
     await yesterday.restore();
-    const fresh = await createLogWorld(world.databaseUrl);
-    for (const host of [other, world, fresh])
+    const fresh = await createLogWorld(harness.databaseUrl);
+    for (const host of [other, harness, fresh])
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: 'database_behind' });
     await fresh.end();
-    const { origin } = await continueLog(world, { reason: 'restored' }, testCaller);
+    const { origin } = await continueLog(harness, { reason: 'restored' }, testCaller);
     expect(await sealEvents(other, {}, testCaller)).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
     expect(await continueLog(other, { reason: 'restored' }, testCaller)).toMatchObject({ origin });
-    for (const host of [world, other, world]) {
-      await world.emit(1);
+    for (const host of [harness, other, harness]) {
+      await harness.emit(1);
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: null, backlog: 0 });
     }
-    await checkLog(world);
+    await checkLog(harness);
     await other.end();
   });
 
   test('the right database put back, sealing resumes by itself and says so', async () => {
-    const mark = (await world.logMark.read())!;
+    const mark = (await harness.logMark.read())!;
     const ahead = { ...mark, size: mark.size + 1 };
-    await world.logMark.swap(mark, ahead);
-    expect(await world.seal()).toMatchObject({ stopped: 'database_behind' });
-    await world.logMark.swap(ahead, mark);
-    expect(await world.seal()).toMatchObject({ sealed: 2, stopped: null });
-    const types = await world.raw<{ type: string }>(
+    await harness.logMark.swap(mark, ahead);
+    expect(await harness.seal()).toMatchObject({ stopped: 'database_behind' });
+    await harness.logMark.swap(ahead, mark);
+    expect(await harness.seal()).toMatchObject({ sealed: 2, stopped: null });
+    const types = await harness.raw<{ type: string }>(
       `SELECT type FROM audit_events WHERE type LIKE 'audit.%' ORDER BY seq`,
     );
     expect(types.map(({ type }) => type)).toEqual(['audit.sealing_stopped', 'audit.sealing_resumed']);
   });
 
   test('the same number of leaves under another root is a fork, as are other leaves below the mark', async () => {
-    const mark = (await world.logMark.read())!;
+    const mark = (await harness.logMark.read())!;
     const other = Buffer.alloc(32, 1).toString('base64');
-    await world.logMark.swap(mark, { ...mark, root: other });
-    expect(await world.seal()).toMatchObject({ stopped: 'forked' });
-    await world.logMark.swap({ ...mark, root: other }, { ...mark, size: mark.size - 1, root: other });
-    expect(await world.seal()).toMatchObject({ stopped: 'forked' });
+    await harness.logMark.swap(mark, { ...mark, root: other });
+    expect(await harness.seal()).toMatchObject({ stopped: 'forked' });
+    await harness.logMark.swap({ ...mark, root: other }, { ...mark, size: mark.size - 1, root: other });
+    expect(await harness.seal()).toMatchObject({ stopped: 'forked' });
   });
 
   test('without a mark the database is believed, as on a first start', async () => {
-    const bare = await createLogWorld(world.databaseUrl);
-    await world.emit(1);
+    const bare = await createLogWorld(harness.databaseUrl);
+    await harness.emit(1);
     expect(await sealEvents(bare, {}, testCaller)).toMatchObject({ sealed: 1, stopped: null });
-    expect(await bare.logMark.read()).toMatchObject(await world.head().then(({ size, root }) => ({ size, root })));
+    expect(await bare.logMark.read()).toMatchObject(await harness.head().then(({ size, root }) => ({ size, root })));
     await bare.end();
   });
 });

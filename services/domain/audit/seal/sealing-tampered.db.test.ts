@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MarkStoreUnavailableError } from '../../../platform/marks/s3-cell.ts';
 import { createS3LogMark } from '../../../platform/marks/s3-marks.ts';
-import { checkLog } from '../../../platform/testing/check-log.ts';
 import { startS3Server } from '../../../platform/testing/counterparts/s3-server.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
 import {
@@ -12,67 +11,67 @@ import {
   openLogWorld,
   TEST_ORIGIN,
 } from '../../../platform/testing/worlds/log-world.ts';
-import { openSealingWorld, type SealingWorld } from '../../../platform/testing/worlds/sealing-world.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { continueLog } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';
+import { checkLog, openSealingHarness, type SealingHarness } from './sealing-harness.ts';
 import { thinCheckpoints } from './thin-checkpoints.ts';
 
-let world: SealingWorld;
+let harness: SealingHarness;
 beforeEach(async () => {
-  world = await openSealingWorld();
+  harness = await openSealingHarness();
 });
-afterEach(() => world.end());
+afterEach(() => harness.end());
 
 describe('tampering and damage', () => {
   test('a changed or missing tile of the edge stops sealing before a leaf stands on it', async () => {
-    await world.emit(300);
-    await world.seal();
-    await world.asSuperuser(
+    await harness.emit(300);
+    await harness.seal();
+    await harness.asSuperuser(
       `UPDATE audit_tiles SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1) WHERE level = 0 AND n = 1`,
     );
-    await world.emit(1);
-    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'tiles_damaged' });
-    await world.asSuperuser('DELETE FROM audit_tiles WHERE level = 0 AND n = 1');
-    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'tiles_damaged' });
-    expect(await continueLog(world, { reason: 'disk' }, testCaller)).toMatchObject({ lost: { origin: TEST_ORIGIN } });
-    expect(await world.seal()).toMatchObject({ stopped: null });
+    await harness.emit(1);
+    expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'tiles_damaged' });
+    await harness.asSuperuser('DELETE FROM audit_tiles WHERE level = 0 AND n = 1');
+    expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'tiles_damaged' });
+    expect(await continueLog(harness, { reason: 'disk' }, testCaller)).toMatchObject({ lost: { origin: TEST_ORIGIN } });
+    expect(await harness.seal()).toMatchObject({ stopped: null });
   });
 
   test('a second root of one size is never signed beside the first: both are kept, sealing stops', async () => {
-    await world.emit(5);
-    const { size } = await checkLog(world);
-    await world.raw(`INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, 'forged')`, [
+    await harness.emit(5);
+    const { size } = await checkLog(harness);
+    await harness.raw(`INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, 'forged')`, [
       TEST_ORIGIN,
       size + 5,
       Buffer.alloc(32, 1),
     ]);
-    expect(await world.seal()).toMatchObject({ sealed: 5, stopped: 'forked' });
-    expect(await world.seal()).toMatchObject({ sealed: 0, stopped: 'forked' });
-    expect(await world.raw('SELECT note FROM audit_checkpoints WHERE size = $1', [size + 5])).toEqual([
+    expect(await harness.seal()).toMatchObject({ sealed: 5, stopped: 'forked' });
+    expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'forked' });
+    expect(await harness.raw('SELECT note FROM audit_checkpoints WHERE size = $1', [size + 5])).toEqual([
       { note: 'forged' },
     ]);
   });
 
   test('sealed events are not changed, deleted or truncated, even by the owner of the tables while its triggers are on', async () => {
-    await world.emit(1);
-    await world.seal();
+    await harness.emit(1);
+    await harness.seal();
     for (const statement of [
       `UPDATE audit_events SET outcome = 'x'`,
       'DELETE FROM audit_events',
       'TRUNCATE audit_events',
     ])
-      await expect(world.raw(statement)).rejects.toMatchObject({ code: '23001' });
+      await expect(harness.raw(statement)).rejects.toMatchObject({ code: '23001' });
   });
 
   test('a mark that cannot be read stops the run with its path, and changes nothing', async () => {
-    const file = join(world.dataDir, 'audit-mark.json');
+    const file = join(harness.dataDir, 'audit-mark.json');
     const kept = await readFile(file, 'utf8');
-    await world.emit(1);
+    await harness.emit(1);
     await writeFile(file, '{');
-    await expect(world.seal()).rejects.toThrow('audit-mark.json');
+    await expect(harness.seal()).rejects.toThrow('audit-mark.json');
     await writeFile(file, kept);
-    expect(await world.seal()).toMatchObject({ sealed: 1 });
+    expect(await harness.seal()).toMatchObject({ sealed: 1 });
   });
 });
 
@@ -80,12 +79,12 @@ describe('outside', () => {
   test('with the mark in an object store every host knows it: a restored database seals on none, nor without the store', async () => {
     const bucket = await startS3Server();
     const hosts = await Promise.all(
-      [1, 2].map(() => createLogWorld(world.databaseUrl, { logMark: () => createS3LogMark(bucket.settings) })),
+      [1, 2].map(() => createLogWorld(harness.databaseUrl, { logMark: () => createS3LogMark(bucket.settings) })),
     );
     const [one, other] = hosts as [LogWorld, LogWorld];
     await one.emit(3);
     await Promise.all([one, other].map((host) => sealEvents(host, {}, testCaller)));
-    const kept = await world.backup();
+    const kept = await harness.backup();
     await other.emit(2);
     expect(await sealEvents(other, {}, testCaller)).toMatchObject({ backlog: 0, stopped: null });
     const { size } = await other.head();
@@ -105,18 +104,18 @@ describe('outside', () => {
   });
 
   test('logins go on while sealing is stopped: an event is a row and nothing else', async () => {
-    const mark = (await world.logMark.read())!;
-    await world.logMark.swap(mark, { ...mark, size: mark.size + 1 });
-    await world.seal();
-    await world.emit(50);
-    expect(await world.seal()).toMatchObject({ sealed: 0, backlog: 51 });
+    const mark = (await harness.logMark.read())!;
+    await harness.logMark.swap(mark, { ...mark, size: mark.size + 1 });
+    await harness.seal();
+    await harness.emit(50);
+    expect(await harness.seal()).toMatchObject({ sealed: 0, backlog: 51 });
   });
 
   test('two histories of one size meet in the file sink: the first stays, the second is put beside it', async () => {
-    await world.emit(3);
-    await world.seal();
-    await world.checkpointOutbox.settled();
-    const folder = join(world.checkpointFolder, encodeURIComponent(TEST_ORIGIN));
+    await harness.emit(3);
+    await harness.seal();
+    await harness.checkpointOutbox.settled();
+    const folder = join(harness.checkpointFolder, encodeURIComponent(TEST_ORIGIN));
     const first = await readFile(join(folder, 'checkpoint'), 'utf8');
     const fork = await openLogWorld();
     await sealEvents(fork, {}, testCaller);
@@ -126,13 +125,13 @@ describe('outside', () => {
     const foreign = join(fork.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
     // Their newest, which is ours in size, where ours is told of: as with one folder behind two databases.
     await copyFile(foreign, join(folder, 'checkpoint'));
-    const again = await createLogWorld(world.databaseUrl, { dataDir: world.dataDir });
+    const again = await createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir });
     await sealEvents(again, {}, testCaller);
     await again.checkpointOutbox.settled();
     expect(await readFile(join(folder, 'checkpoint'), 'utf8')).not.toBe(first);
     const [forked] = (await readdir(folder)).filter((name) => name.endsWith('.fork'));
     expect(await readFile(join(folder, forked ?? ''), 'utf8')).toBe(first);
-    expect(await world.raw('SELECT failures, failing_since IS NOT NULL AS failing FROM audit_sinks')).toEqual([
+    expect(await harness.raw('SELECT failures, failing_since IS NOT NULL AS failing FROM audit_sinks')).toEqual([
       { failures: 1, failing: true },
     ]);
     await Promise.all([again.end(), fork.end()]);
@@ -141,35 +140,35 @@ describe('outside', () => {
 
 describe('forgetting', () => {
   test('a subject’s values go, sealed or not, and its proofs stay: leaves and root are the same', async () => {
-    await world.emit(3, { userId: 'gone', detail: { identifier: 'mail-hash' } });
-    await world.emit(2, { userId: 'stays' });
-    await world.seal();
-    const before = await checkLog(world);
-    await world.emit(2, { userId: 'gone', detail: { identifier: 'mail-hash' } });
-    expect(await erasePersonal(world, { subject: 'gone' }, testCaller)).toEqual({ values: 9, unsealed: 2 });
-    await world.seal();
-    const after = await checkLog(world);
+    await harness.emit(3, { userId: 'gone', detail: { identifier: 'mail-hash' } });
+    await harness.emit(2, { userId: 'stays' });
+    await harness.seal();
+    const before = await checkLog(harness);
+    await harness.emit(2, { userId: 'gone', detail: { identifier: 'mail-hash' } });
+    expect(await erasePersonal(harness, { subject: 'gone' }, testCaller)).toEqual({ values: 9, unsealed: 2 });
+    await harness.seal();
+    const after = await checkLog(harness);
     expect(after.eventIds.slice(0, before.size)).toEqual(before.eventIds);
     const dump = JSON.stringify([
-      await world.raw('SELECT * FROM audit_personal'),
-      await world.raw('SELECT * FROM audit_outbox'),
-      await world.raw(`SELECT convert_from(leaf, 'UTF8') AS leaf, detail FROM audit_events`),
+      await harness.raw('SELECT * FROM audit_personal'),
+      await harness.raw('SELECT * FROM audit_outbox'),
+      await harness.raw(`SELECT convert_from(leaf, 'UTF8') AS leaf, detail FROM audit_events`),
     ]);
     expect(dump).not.toContain('mail-hash');
-    expect(await world.raw('SELECT DISTINCT subject FROM audit_personal WHERE subject IS NOT NULL')).toEqual([
+    expect(await harness.raw('SELECT DISTINCT subject FROM audit_personal WHERE subject IS NOT NULL')).toEqual([
       { subject: 'stays' },
     ]);
-    expect(await world.raw(`SELECT target_id, detail FROM audit_events WHERE type = 'audit.personal_erased'`)).toEqual([
-      { target_id: 'gone', detail: { values: 9, unsealed: 2 } },
-    ]);
+    expect(
+      await harness.raw(`SELECT target_id, detail FROM audit_events WHERE type = 'audit.personal_erased'`),
+    ).toEqual([{ target_id: 'gone', detail: { values: 9, unsealed: 2 } }]);
   });
 
   test('a batch read before an erasure does not bring back what was erased', async () => {
-    await world.emit(3, { userId: 'gone' });
-    const { transact } = world;
+    await harness.emit(3, { userId: 'gone' });
+    const { transact } = harness;
     let begun = 0;
     const late = {
-      ...world,
+      ...harness,
       transact: (async (work) => {
         if (begun++ === 1) {
           await erasePersonal({ transact }, { subject: 'gone' }, testCaller);
@@ -178,25 +177,25 @@ describe('forgetting', () => {
       }) as typeof transact,
     };
     expect(await sealEvents(late, {}, testCaller)).toMatchObject({ sealed: 4, backlog: 0 });
-    expect(await world.raw(`SELECT 1 FROM audit_personal WHERE subject = 'gone'`)).toEqual([]);
-    await checkLog(world);
+    expect(await harness.raw(`SELECT 1 FROM audit_personal WHERE subject = 'gone'`)).toEqual([]);
+    await checkLog(harness);
   });
 });
 
 test('of old checkpoints one an hour stays, and every proof of a fork', async () => {
-  await world.raw(
+  await harness.raw(
     `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
      SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
      FROM generate_series(0, 8) n`,
   );
-  await world.raw(
+  await harness.raw(
     `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
      SELECT 'old', 4, decode(repeat('01', 32), 'hex'), 'x', created_at FROM audit_checkpoints WHERE origin = 'old' AND size = 4`,
   );
-  expect(await thinCheckpoints(world, new AbortController().signal)).toBe(5);
-  const left = await world.raw<{ size: number }>(
+  expect(await thinCheckpoints(harness, new AbortController().signal)).toBe(5);
+  const left = await harness.raw<{ size: number }>(
     `SELECT size FROM audit_checkpoints WHERE origin = 'old' ORDER BY size`,
   );
   expect(left.map(({ size }) => size)).toEqual([2, 4, 4, 5, 8]);
-  expect(await thinCheckpoints(world, new AbortController().signal)).toBe(0);
+  expect(await thinCheckpoints(harness, new AbortController().signal)).toBe(0);
 });

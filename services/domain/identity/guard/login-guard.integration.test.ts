@@ -1,30 +1,30 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
 import { callerAt } from '../../../platform/testing/ports.ts';
-import { crowd, deviceOf, type GuardWorld, openGuardWorld } from '../../../platform/testing/worlds/guard-world.ts';
 import { type IdentityWorld, newPerson } from '../../../platform/testing/worlds/identity-world.ts';
 import { countLoginFailure } from './count-login-failure.ts';
 import { forgiveLogin } from './forgive-login.ts';
 import { type AdmittedLogin, admitLogin } from './login-guard.ts';
+import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './login-guard-harness.ts';
 
-let guard: GuardWorld;
-let world: IdentityWorld;
+let guard: GuardHarness;
+let harness: IdentityWorld;
 let other: IdentityWorld;
 beforeAll(async () => {
-  guard = await openGuardWorld();
-  ({ one: world, other } = guard);
+  guard = await openGuardHarness();
+  ({ one: harness, other } = guard);
 });
 afterAll(() => guard?.close());
 
 test('a known device that failed five times is locked even with the right password, and gets a new cookie once it is let in', async () => {
   const person = newPerson();
-  const cookie = deviceOf(await signUp(world, person));
+  const cookie = deviceOf(await signUp(harness, person));
   const key = `key LIKE 'device:%'`;
   for (let n = 0; n < 5; n += 1)
-    await guard.fail(n % 2 ? world : other, person.email, guard.homeOf(person.email), cookie);
+    await guard.fail(n % 2 ? harness : other, person.email, guard.homeOf(person.email), cookie);
   expect((await signIn(other, person, { cookie })).status).toBe(429);
   await guard.rows(`UPDATE login_failures SET failures = 10, locked_until = NULL WHERE ${key}`);
-  const answer = await signIn(world, person, { cookie });
+  const answer = await signIn(harness, person, { cookie });
   expect([answer.status, deviceOf(answer)]).toEqual([200, expect.stringMatching(/./)]);
   expect(await guard.rows(`SELECT 1 FROM login_failures WHERE ${key}`)).toEqual([]);
 });
@@ -32,8 +32,8 @@ test('a known device that failed five times is locked even with the right passwo
 describe('a network', () => {
   test('whose copies count a hundred names at once is locked, and no more than 64 of them are kept', async () => {
     const caller = callerAt('198.51.100.7');
-    await crowd(100, (n) => guard.fail(n % 2 ? world : other, newPerson().email, caller));
-    await expect(admitLogin(world.deps, { email: newPerson().email }, caller)).rejects.toMatchObject({
+    await crowd(100, (n) => guard.fail(n % 2 ? harness : other, newPerson().email, caller));
+    await expect(admitLogin(harness.deps, { email: newPerson().email }, caller)).rejects.toMatchObject({
       code: 'login_locked',
     });
     const [network] = await guard.rows(
@@ -54,7 +54,7 @@ describe('a network', () => {
       });
       await work.catch((err: Error & { code: string }) => expect(err.code, String(err.cause)).toBe('login_locked'));
     };
-    await crowd(160, (n) => each(names[n % 8] as string, n % 3 === 0, n % 2 ? world : other));
+    await crowd(160, (n) => each(names[n % 8] as string, n % 3 === 0, n % 2 ? harness : other));
     const [{ successes }] = await guard.rows(
       `SELECT max(successes) AS successes FROM login_failures WHERE key LIKE 'network:%'`,
     );

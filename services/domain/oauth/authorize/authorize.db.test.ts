@@ -1,35 +1,29 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
 import { logIn } from '../../../platform/testing/flows/signed-in.ts';
-import {
-  answered,
-  type GrantClient,
-  type GrantWorld,
-  nobody,
-  openGrantWorld,
-} from '../../../platform/testing/worlds/grant-world.ts';
+import { answered, type GrantClient, type GrantHarness, nobody, openGrantHarness } from '../grant-harness.ts';
 import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';
 import { codeHashOf } from './issue-code.ts';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  [user, site] = await Promise.all([world.newUser(), world.newClient()]);
+  harness = await openGrantHarness();
+  [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const ask = (query: string, cookie: string | undefined = user.cookie, changes: Partial<AuthorizePorts> = {}) =>
-  authorize({ ...world.ports, ...changes }, { query, cookie }, nobody);
+  authorize({ ...harness.ports, ...changes }, { query, cookie }, nobody);
 /** The clock of this many seconds later. */
 const later = (seconds: number): Partial<AuthorizePorts> => ({
-  clock: { ...world.ports.clock, now: () => world.ports.clock.now() + seconds * 1_000 },
+  clock: { ...harness.ports.clock, now: () => harness.ports.clock.now() + seconds * 1_000 },
 });
 const agreed = async (members: Record<string, string> = {}, changes = {}): Promise<GrantClient> => {
-  const client = await world.newClient(changes);
-  await world.codeFor(user, client, members);
+  const client = await harness.newClient(changes);
+  await harness.codeFor(user, client, members);
   return client;
 };
 
@@ -38,30 +32,30 @@ test.each([
   ['an address that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'not registered'],
   ['a query longer than any is read', { state: 'x'.repeat(8_192) }, 'too long'],
 ])('%s is told to the user alone, and nothing goes to the address', async (_what, members, why) => {
-  expect(await ask(world.query(site, members))).toEqual({ kind: 'page-error', why: expect.stringContaining(why) });
+  expect(await ask(harness.query(site, members))).toEqual({ kind: 'page-error', why: expect.stringContaining(why) });
 });
 
 test('what a known client did wrong goes to its address, with its state and by whom', async () => {
-  expect(answered(await ask(world.query(site, { response_type: 'token' })))).toEqual({
+  expect(answered(await ask(harness.query(site, { response_type: 'token' })))).toEqual({
     error: 'unsupported_response_type',
     error_description: expect.any(String),
     state: 's',
-    iss: world.ports.tokenSettings.issuer,
+    iss: harness.ports.tokenSettings.issuer,
   });
 });
 
 test('nobody is signed in: sign in first, or login_required where nothing may be shown', async () => {
-  const query = world.query(site);
+  const query = harness.query(site);
   expect(await ask(query, '')).toEqual({ kind: 'login', query: expect.stringContaining('login_after=') });
   expect(await ask(query, 'better-auth.session_token=made-up')).toMatchObject({ kind: 'login' });
-  expect(answered(await ask(world.query(site, { prompt: 'none' }), ''))).toMatchObject({ error: 'login_required' });
+  expect(answered(await ask(harness.query(site, { prompt: 'none' }), ''))).toMatchObject({ error: 'login_required' });
 });
 
 test.each(['login', 'select_account'])('prompt=%s wants a new login, once', async (prompt) => {
-  const first = await ask(world.query(site, { prompt }));
+  const first = await ask(harness.query(site, { prompt }));
   const marked = first.kind === 'login' ? first.query : '';
   expect(marked).not.toBe('');
-  const { cookie } = await logIn(world, user.id);
+  const { cookie } = await logIn(harness, user.id);
   expect((await ask(marked, cookie)).kind).toBe('consent');
   // Neither for another request nor an hour later.
   const moved = new URLSearchParams(marked);
@@ -71,38 +65,38 @@ test.each(['login', 'select_account'])('prompt=%s wants a new login, once', asyn
 });
 
 test('a login before the one that was asked for does not count as it', async () => {
-  const first = await ask(world.query(site, { prompt: 'login' }), user.cookie, later(60));
+  const first = await ask(harness.query(site, { prompt: 'login' }), user.cookie, later(60));
   expect((await ask(first.kind === 'login' ? first.query : '', user.cookie, later(61))).kind).toBe('login');
 });
 
 test('max_age: a younger login will do, an older one is asked for anew, and 0 takes none that there is', async () => {
-  const of = (max_age: string) => world.query(site, { max_age });
+  const of = (max_age: string) => harness.query(site, { max_age });
   expect((await ask(of('3600'))).kind).toBe('consent');
   expect((await ask(of('3600'), user.cookie, later(7_200))).kind).toBe('login');
   expect((await ask(of('0'))).kind).toBe('login');
 });
 
 test('without consent the user is asked, or the client told consent_required where nothing may be shown', async () => {
-  const step = await ask(world.query(site));
+  const step = await ask(harness.query(site));
   expect(step).toMatchObject({
     kind: 'consent',
     request: { scopes: ['openid', 'email'] },
     live: { user: { id: user.id } },
   });
-  expect(answered(await ask(world.query(site, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' });
+  expect(answered(await ask(harness.query(site, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' });
 });
 
 test('what was agreed to is not asked again: a code for a minute, of which only the hash is kept, and its event', async () => {
   const client = await agreed();
-  const step = await ask(world.query(client, { prompt: 'none', nonce: 'n' }));
+  const step = await ask(harness.query(client, { prompt: 'none', nonce: 'n' }));
   const { code = '', ...others } = answered(step);
-  expect(others).toEqual({ state: 's', iss: world.ports.tokenSettings.issuer });
-  const [row] = await world.rows(
+  expect(others).toEqual({ state: 's', iss: harness.ports.tokenSettings.issuer });
+  const [row] = await harness.rows(
     `SELECT user_id, session_id, client_id, scope, audience, nonce, dpop_jkt,
        expires_at BETWEEN now() AND now() + interval '61 seconds' AS "isShort" FROM oauth_codes WHERE code_hash = $1`,
     [codeHashOf(code)],
   );
-  const { audience } = world.ports.tokenSettings;
+  const { audience } = harness.ports.tokenSettings;
   expect(row).toEqual({
     user_id: user.id,
     session_id: user.sessionId,
@@ -113,7 +107,7 @@ test('what was agreed to is not asked again: a code for a minute, of which only 
     dpop_jkt: null,
     isShort: true,
   });
-  const events = await world.rows(
+  const events = await harness.rows(
     `SELECT outcome, detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
     [client.clientId],
   );
@@ -126,24 +120,24 @@ test('what was agreed to is not asked again: a code for a minute, of which only 
 
 test('the user is asked for what they have not agreed to, and whenever the client wants it', async () => {
   const client = await agreed({ scope: 'openid' });
-  expect((await ask(world.query(client, { scope: 'openid' }))).kind).toBe('redirect');
-  expect((await ask(world.query(client, { scope: 'openid email' }))).kind).toBe('consent');
-  expect((await ask(world.query(client, { scope: 'openid', prompt: 'consent' }))).kind).toBe('consent');
+  expect((await ask(harness.query(client, { scope: 'openid' }))).kind).toBe('redirect');
+  expect((await ask(harness.query(client, { scope: 'openid email' }))).kind).toBe('consent');
+  expect((await ask(harness.query(client, { scope: 'openid', prompt: 'consent' }))).kind).toBe('consent');
 });
 
 test('a client of our own house gets its code unasked', async () => {
-  const { clientId, caller } = await world.newClient();
-  await world.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [clientId]);
-  await world.ports.access.load();
-  expect(answered(await ask(world.query({ clientId, caller })))).toHaveProperty('code');
+  const { clientId, caller } = await harness.newClient();
+  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [clientId]);
+  await harness.ports.access.load();
+  expect(answered(await ask(harness.query({ clientId, caller })))).toHaveProperty('code');
 });
 
 test('users of a public client are asked each time, unless it is reached at its own https address', async () => {
   const redirect_uri = 'http://127.0.0.1/callback';
   const changes = { authMethod: 'none' as const, redirectUris: [redirect_uri, 'https://app.example.test/cb'] };
   const app = await agreed({}, changes);
-  await world.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [app.clientId]);
-  await world.ports.access.load();
-  expect((await ask(world.query(app, { redirect_uri }))).kind).toBe('consent');
-  expect((await ask(world.query(app))).kind).toBe('redirect');
+  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [app.clientId]);
+  await harness.ports.access.load();
+  expect((await ask(harness.query(app, { redirect_uri }))).kind).toBe('consent');
+  expect((await ask(harness.query(app))).kind).toBe('redirect');
 });

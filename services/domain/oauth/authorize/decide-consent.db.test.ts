@@ -4,11 +4,11 @@ import { overtaken } from '../../../platform/testing/overtaken.ts';
 import {
   answered,
   type GrantClient,
+  type GrantHarness,
   type GrantPorts,
-  type GrantWorld,
   nobody,
-  openGrantWorld,
-} from '../../../platform/testing/worlds/grant-world.ts';
+  openGrantHarness,
+} from '../grant-harness.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { authorize } from './authorize.ts';
 import { answerError, requestOver } from './authorize-step.ts';
@@ -16,20 +16,20 @@ import { decideConsent } from './decide-consent.ts';
 import { pushAuthorizationRequest } from './push-authorization-request.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
-  [user, site] = await Promise.all([world.newUser(), world.newClient()]);
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** The query of a request that its client pushed. */
 async function pushedBy({ clientId, caller }: GrantClient, members: Record<string, string> = {}): Promise<string> {
-  const form = Object.fromEntries(new URLSearchParams(world.query({ clientId, caller }, members)));
+  const form = Object.fromEntries(new URLSearchParams(harness.query({ clientId, caller }, members)));
   const { request_uri } = await pushAuthorizationRequest(ports, form, caller);
   return new URLSearchParams({ client_id: clientId, request_uri }).toString();
 }
@@ -40,22 +40,22 @@ const decide = (
   cookie: string | undefined = user.cookie,
 ) => decideConsent(ports, { query, cookie, isAllowed, scopes }, nobody);
 const consentsOf = (userId: string, { clientId }: GrantClient) =>
-  world.rows('SELECT audience, scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [userId, clientId]);
+  harness.rows('SELECT audience, scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [userId, clientId]);
 const eventsOf = ({ clientId }: GrantClient) =>
-  world.rows(`SELECT type, outcome FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1 ORDER BY type`, [
+  harness.rows(`SELECT type, outcome FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1 ORDER BY type`, [
     clientId,
   ]);
 
 test('what the user left ticked is agreed to, as far as it was asked for, with a code and both events', async () => {
-  const client = await world.newClient();
-  const step = await decide(world.query(client), true, ['openid', 'profile']);
+  const client = await harness.newClient();
+  const step = await decide(harness.query(client), true, ['openid', 'profile']);
   expect(answered(step)).toEqual({
     code: expect.stringMatching(/^[\w-]{43}$/),
     state: 's',
     iss: ports.tokenSettings.issuer,
   });
   expect(await consentsOf(user.id, client)).toEqual([{ audience: ports.tokenSettings.audience, scopes: ['openid'] }]);
-  expect(await world.rows('SELECT scope FROM oauth_codes WHERE client_id = $1', [client.clientId])).toEqual([
+  expect(await harness.rows('SELECT scope FROM oauth_codes WHERE client_id = $1', [client.clientId])).toEqual([
     { scope: 'openid' },
   ]);
   expect(await eventsOf(client)).toEqual([
@@ -65,9 +65,9 @@ test('what the user left ticked is agreed to, as far as it was asked for, with a
 });
 
 test('scopes add up: a narrower answer later takes nothing back', async () => {
-  const client = await world.newClient();
-  await decide(world.query(client));
-  await decide(world.query(client, { scope: 'profile' }), true, ['profile']);
+  const client = await harness.newClient();
+  await decide(harness.query(client));
+  await decide(harness.query(client, { scope: 'profile' }), true, ['profile']);
   expect(await consentsOf(user.id, client)).toMatchObject([{ scopes: ['email', 'openid', 'profile'] }]);
 });
 
@@ -76,45 +76,45 @@ test.each([
   ['yes, with nothing ticked', true, []],
   ['yes, to what was not asked for', true, ['profile']],
 ])('the answer "%s" is access_denied with its event, and nothing is agreed to', async (_what, isAllowed, scopes) => {
-  const client = await world.newClient();
-  const step = await decide(world.query(client), isAllowed, scopes);
+  const client = await harness.newClient();
+  const step = await decide(harness.query(client), isAllowed, scopes);
   expect(answered(step)).toMatchObject({ error: 'access_denied', state: 's', iss: ports.tokenSettings.issuer });
   expect(await consentsOf(user.id, client)).toEqual([]);
   expect(await eventsOf(client)).toEqual([{ type: 'oauth.authorized', outcome: 'denied' }]);
 });
 
 test('a consent form sent after the session ended agrees to nothing: sign in first', async () => {
-  expect(await decide(world.query(site), true, ['openid'], '')).toMatchObject({ kind: 'login' });
+  expect(await decide(harness.query(site), true, ['openid'], '')).toMatchObject({ kind: 'login' });
   expect(await consentsOf(user.id, site)).toEqual([]);
 });
 
 test('what came back from the page is judged anew: an address that is not the client’s gets no answer', async () => {
-  const step = await decide(world.query(site, { redirect_uri: 'https://evil.test/cb' }));
+  const step = await decide(harness.query(site, { redirect_uri: 'https://evil.test/cb' }));
   expect(step).toMatchObject({ kind: 'page-error' });
   expect(await eventsOf(site)).toEqual([]);
 });
 
 test('a session that is over agrees to nothing, however well its cookie is remembered', async () => {
-  const guest = await world.newUser();
-  await world.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
-  expect((await decide(world.query(site), true, ['openid'], guest.cookie)).kind).toBe('login');
+  const guest = await harness.newUser();
+  await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  expect((await decide(harness.query(site), true, ['openid'], guest.cookie)).kind).toBe('login');
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
 
 test('a session that ends while its consent is written agrees to nothing', async () => {
-  const guest = await world.newUser();
-  const step = await overtaken(world.pool, guest.id, 'DELETE FROM sessions WHERE "userId" = $1', () =>
-    decide(world.query(site), true, ['openid'], guest.cookie),
+  const guest = await harness.newUser();
+  const step = await overtaken(harness.pool, guest.id, 'DELETE FROM sessions WHERE "userId" = $1', () =>
+    decide(harness.query(site), true, ['openid'], guest.cookie),
   );
   expect(step.kind).toBe('login');
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
 
 test('a request that was pushed has one answer, and its event says how it came', async () => {
-  const client = await world.newClient();
+  const client = await harness.newClient();
   const query = await pushedBy(client);
   expect(answered(await decide(query))).toHaveProperty('code');
-  const [granted] = await world.rows<{ detail: object }>(
+  const [granted] = await harness.rows<{ detail: object }>(
     `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
     [client.clientId],
   );
@@ -136,8 +136,8 @@ test('a pushed request that was refused meanwhile, in another tab, is over: its 
 });
 
 test('an answer that finds its pushed request used up when it is written is none, whatever it was', async () => {
-  const house = await world.newClient();
-  await world.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
+  const house = await harness.newClient();
+  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
   await ports.access.load();
   const used = 'DELETE FROM oauth_pushed_requests WHERE $1::text IS NOT NULL';
   for (const answer of [
@@ -146,8 +146,8 @@ test('an answer that finds its pushed request used up when it is written is none
     (query: string) => decide(query, false),
   ]) {
     const query = await pushedBy(house);
-    expect(await overtaken(world.pool, user.id, used, () => answer(query))).toBe(requestOver);
+    expect(await overtaken(harness.pool, user.id, used, () => answer(query))).toBe(requestOver);
   }
-  expect(await world.rows('SELECT 1 FROM oauth_codes WHERE client_id = $1', [house.clientId])).toEqual([]);
+  expect(await harness.rows('SELECT 1 FROM oauth_codes WHERE client_id = $1', [house.clientId])).toEqual([]);
   expect(await eventsOf(house)).toEqual([]);
 });

@@ -1,38 +1,38 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newProofMaker } from '../../../platform/testing/counterparts/dpop.ts';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import type { Caller } from '../../ports.ts';
 import {
   answered,
   type GrantClient,
+  type GrantHarness,
   type GrantPorts,
-  type GrantWorld,
   nobody,
-  openGrantWorld,
-} from '../../../platform/testing/worlds/grant-world.ts';
-import type { Caller } from '../../ports.ts';
+  openGrantHarness,
+} from '../grant-harness.ts';
 import { authorize } from './authorize.ts';
 import { pushAuthorizationRequest } from './push-authorization-request.ts';
 import { REQUEST_OVER, requestUriHash } from './pushed-requests.ts';
 
 const HTU = 'http://api.sallyport.test/oauth2/par';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
-  [user, site] = await Promise.all([world.newUser(), world.newClient()]);
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const formOf = (client: GrantClient, members: Record<string, string> = {}): Record<string, string> =>
-  Object.fromEntries(new URLSearchParams(world.query(client, members)));
+  Object.fromEntries(new URLSearchParams(harness.query(client, members)));
 const push = (form: Record<string, unknown>, caller: Caller = site.caller, proof?: string) =>
   pushAuthorizationRequest(ports, form, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });
 const pushedRow = async (requestUri: string) =>
-  (await world.rows('SELECT * FROM oauth_pushed_requests WHERE uri_hash = $1', [requestUriHash(requestUri)]))[0];
+  (await harness.rows('SELECT * FROM oauth_pushed_requests WHERE uri_hash = $1', [requestUriHash(requestUri)]))[0];
 const come = (client_id: string, request_uri: string) =>
   authorize(ports, { query: new URLSearchParams({ client_id, request_uri }).toString(), cookie: user.cookie }, nobody);
 
@@ -50,26 +50,26 @@ test('a request that its client pushed waits nine minutes under a name of which 
 });
 
 test('under its name another client finds nothing, and nobody does once its time is over', async () => {
-  const rival = await world.newClient();
+  const rival = await harness.newClient();
   const { request_uri } = await push(formOf(site));
   expect(await come(rival.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_OVER });
-  await world.rows('UPDATE oauth_pushed_requests SET expires_at = now() WHERE uri_hash = $1', [
+  await harness.rows('UPDATE oauth_pushed_requests SET expires_at = now() WHERE uri_hash = $1', [
     requestUriHash(request_uri),
   ]);
   expect(await come(site.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_OVER });
 });
 
 test('a pushed request is judged again when its browser comes: the client may have changed since', async () => {
-  const client = await world.newClient();
+  const client = await harness.newClient();
   const { request_uri } = await push(formOf(client), client.caller);
-  await world.rows(`UPDATE oauth_clients SET scopes = '{openid}' WHERE "clientId" = $1`, [client.clientId]);
+  await harness.rows(`UPDATE oauth_clients SET scopes = '{openid}' WHERE "clientId" = $1`, [client.clientId]);
   await ports.access.load();
   expect(answered(await come(client.clientId, request_uri))).toMatchObject({ error: 'invalid_scope', state: 's' });
 });
 
 test('a client that has to push its requests gets no answer to one in an address', async () => {
-  const client = await world.newClient({ pushesRequests: true });
-  const input = { query: world.query(client), cookie: user.cookie };
+  const client = await harness.newClient({ pushesRequests: true });
+  const input = { query: harness.query(client), cookie: user.cookie };
   expect(answered(await authorize(ports, input, nobody))).toMatchObject({ error: 'invalid_request' });
   const { request_uri } = await push(formOf(client), client.caller);
   expect(await come(client.clientId, request_uri)).toMatchObject({ kind: 'consent' });
@@ -84,18 +84,18 @@ test.each([
   ['a request object', { request: 'e30.e30.' }, 'request_object_unsupported'],
   ['the name of another request', { request_uri: 'urn:ietf:params:oauth:request_uri:x' }, 'request_invalid'],
 ])('a request with %s is refused where it is pushed, and none is kept', async (_what, members, code) => {
-  const client = await world.newClient();
+  const client = await harness.newClient();
   await expect(push(formOf(client, members), client.caller)).rejects.toMatchObject({ code });
-  expect(await world.rows('SELECT 1 FROM oauth_pushed_requests WHERE client_id = $1', [client.clientId])).toEqual([]);
+  expect(await harness.rows('SELECT 1 FROM oauth_pushed_requests WHERE client_id = $1', [client.clientId])).toEqual([]);
 });
 
 test('a client without the grant of codes may push none', async () => {
-  const client = await world.newClient({ grantTypes: ['client_credentials'] });
+  const client = await harness.newClient({ grantTypes: ['client_credentials'] });
   await expect(push(formOf(client), client.caller)).rejects.toMatchObject({ code: 'grant_not_allowed' });
 });
 
 test('a client with a secret pushes nothing without showing it, nor in the name of another', async () => {
-  const rival = await world.newClient();
+  const rival = await harness.newClient();
   await expect(push(formOf(site), nobody)).rejects.toMatchObject({ code: 'client_unauthenticated' });
   await expect(push({ ...formOf(site), client_id: '' }, nobody)).rejects.toMatchObject({
     code: 'client_unauthenticated',
@@ -132,9 +132,9 @@ test('a proof of another request, or of another key than the one named, is refus
 });
 
 test('in the name of a public client nobody takes more than a share of its room; other addresses have theirs', async () => {
-  const app = await world.newClient({ authMethod: 'none' });
+  const app = await harness.newClient({ authMethod: 'none' });
   const { request_uri } = await push(formOf(app), nobody);
-  await world.rows(
+  await harness.rows(
     `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, share, expires_at)
      SELECT sha256(n::text::bytea), client_id, query, share, expires_at
      FROM oauth_pushed_requests, generate_series(1, 499) n WHERE uri_hash = $1`,

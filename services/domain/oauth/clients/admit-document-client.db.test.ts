@@ -1,39 +1,33 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
-import {
-  type GrantPorts,
-  type GrantWorld,
-  nobody,
-  openGrantWorld,
-  unlogged,
-} from '../../../platform/testing/worlds/grant-world.ts';
 import { authorize } from '../authorize/authorize.ts';
+import { type GrantHarness, type GrantPorts, nobody, openGrantHarness, unlogged } from '../grant-harness.ts';
 import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';
 import { judgeClientDocument } from './client-document.ts';
 import type { ReadDocument } from './read-client-document.ts';
 import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 let user: TestUser;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
-  user = await world.newUser();
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  user = await harness.newUser();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 let hosts = 0;
 /** The address of a document nobody has read. */
 const newAddress = (): string => `https://app-${++hosts}.example/client.json`;
 const query = (clientId: string, members: Record<string, string> = {}): string =>
-  world.query({ clientId, caller: nobody }, members);
+  harness.query({ clientId, caller: nobody }, members);
 /** What its address answers from now on. */
 function publish(url: string, members: object = {}): void {
   const document = { client_id: url, client_name: 'Journal', redirect_uris: [REDIRECT], scope: 'openid', ...members };
   const read = judgeClientDocument(url, JSON.stringify(document), ports.clientSettings.scopes);
-  world.documents.set(url, { ...read, lifeSeconds: 600 } as ReadDocument);
+  harness.documents.set(url, { ...read, lifeSeconds: 600 } as ReadDocument);
 }
 const admit = (
   url: string,
@@ -44,7 +38,7 @@ const later = (seconds: number): Partial<DocumentClientPorts> => ({
   clock: { ...ports.clock, now: () => ports.clock.now() + seconds * 1_000 },
 });
 const clientRow = async (url: string) =>
-  (await world.rows('SELECT name, scopes, "userId", origin FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
+  (await harness.rows('SELECT name, scopes, "userId", origin FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
 const because = (why: string) => ({ kind: 'page-error', why: expect.stringContaining(why) });
 const admitted = async (members: object = {}): Promise<string> => {
   const url = newAddress();
@@ -62,7 +56,7 @@ test('a client is read from its address for who is signed in, and kept as a clie
     request: { client: { name: 'Journal' } },
   });
   const events = `SELECT actor_id FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`;
-  expect(await world.rows(events, [url])).toEqual([{ actor_id: user.id }]);
+  expect(await harness.rows(events, [url])).toEqual([{ actor_id: user.id }]);
 });
 
 test('a client whose document has no name is shown by its host', async () => {
@@ -108,14 +102,14 @@ test('what is wrong with a document is told to the user, and no client is made o
 
 test('a document is not read again within its time', async () => {
   const url = await admitted();
-  world.documents.delete(url);
+  harness.documents.delete(url);
   expect(await admit(url)).toBeNull();
   expect(await admit(url, {}, later(601))).toEqual(because('it cannot be fetched'));
 });
 
 test('while no place is free to read one again the old one counts for an hour more, and a new one not at all', async () => {
   const [url, unknown] = [await admitted(), newAddress()];
-  for (const each of [url, unknown]) world.documents.set(each, { kind: 'busy' });
+  for (const each of [url, unknown]) harness.documents.set(each, { kind: 'busy' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(await admit(url, {}, later(600 + 3_601))).toEqual(because('too many are being read'));
   expect(await admit(unknown)).toEqual(because('too many are being read'));
@@ -123,18 +117,18 @@ test('while no place is free to read one again the old one counts for an hour mo
 
 test('one that is known and due is not read for who is not signed in: the request is judged as it was read', async () => {
   const url = await admitted();
-  world.documents.delete(url);
+  harness.documents.delete(url);
   expect(await admit(url, { cookie: '' }, later(700))).toBeNull();
 });
 
 test('a document that says what it said before is no change: consents stay, and the log says nothing', async () => {
   const url = await admitted();
-  await world.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  await harness.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(ports.access.client(url)?.documentUntilMs).toBeGreaterThan(ports.clock.now() + 1_000_000);
-  expect(await world.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+  expect(await harness.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
   expect(
-    await world.rows(`SELECT 1 FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1`, [url]),
+    await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1`, [url]),
   ).toEqual([]);
 });
 
@@ -143,19 +137,19 @@ test.each([
   ['an address', { redirect_uris: [REDIRECT, 'https://app.example.test/2'] }],
 ])('a document that adds %s is agreed to by nobody: everybody is asked again', async (_what, members) => {
   const url = await admitted();
-  await world.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  await harness.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
   publish(url, members);
   expect(await admit(url, {}, later(700))).toBeNull();
-  expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toEqual([]);
+  expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toEqual([]);
 });
 
 test('a document that takes a scope away or has another name is changed, and consents stay', async () => {
   const url = await admitted({ scope: 'openid email' });
-  await world.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  await harness.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
   publish(url, { client_name: 'Diary' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(ports.access.client(url)).toMatchObject({ name: 'Diary', scopes: ['openid'] });
-  expect(await world.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+  expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
 });
 
 test('a document that another copy kept a moment ago is known to this one after it was read again', async () => {
@@ -175,9 +169,9 @@ test('a document that another copy kept a moment ago is known to this one after 
 
 test('one that was disabled is not read again', async () => {
   const url = await admitted();
-  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [url]);
+  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [url]);
   await ports.access.load();
-  world.documents.delete(url);
+  harness.documents.delete(url);
   expect(await admit(url, {}, later(700))).toBeNull();
 });
 
@@ -186,12 +180,12 @@ const documentsInsert = `INSERT INTO oauth_clients (id, "clientId", "redirectUri
   SELECT $2 || n, $2 || n, '{https://a.example/cb}', 'document', now(), $3, now() - interval '1 day'
   FROM generate_series(1, $1::int) n`;
 const insertDocuments = (count: number, prefix: string, userId: string | null = null) =>
-  world.rows(documentsInsert, [count, prefix, userId]);
+  harness.rows(documentsInsert, [count, prefix, userId]);
 
 test('links of another page use up nothing: of twenty that a person was led to the oldest gives its place', async () => {
-  const led = await world.newUser();
+  const led = await harness.newUser();
   await insertDocuments(20, 'https://links.example/', led.id);
-  await world.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '2 days' WHERE id = $1`, [
+  await harness.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '2 days' WHERE id = $1`, [
     'https://links.example/7',
   ]);
   for (let turn = 0; turn < 3; turn += 1) {
@@ -200,15 +194,15 @@ test('links of another page use up nothing: of twenty that a person was led to t
     expect(await admit(url, { cookie: led.cookie })).toBeNull();
     expect(await clientRow(url)).toMatchObject({ userId: led.id });
   }
-  const left = await world.rows('SELECT id FROM oauth_clients WHERE "userId" = $1', [led.id]);
+  const left = await harness.rows('SELECT id FROM oauth_clients WHERE "userId" = $1', [led.id]);
   expect(left).toHaveLength(20);
   expect(left).not.toContainEqual({ id: 'https://links.example/7' });
 });
 
 test('one user is the first to use twenty a day, and no more', async () => {
-  const greedy = await world.newUser();
+  const greedy = await harness.newUser();
   await insertDocuments(20, 'https://greedy.example/', greedy.id);
-  await world.rows(
+  await harness.rows(
     `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
      SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = $1`,
     [greedy.id],
@@ -229,12 +223,12 @@ test('one host has room for twenty, whatever its port', async () => {
 });
 
 test('where all the room is taken a new one has the place of one that nobody uses', async () => {
-  await unlogged(world.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
-  const count = async () => (await world.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
+  await unlogged(harness.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
+  const count = async () => (await harness.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
   const before = await count();
   await admitted();
   expect(await count()).toBe(before);
-  await unlogged(world.pool, `UPDATE oauth_clients SET disabled = true WHERE origin = 'document'`);
+  await unlogged(harness.pool, `UPDATE oauth_clients SET disabled = true WHERE origin = 'document'`);
   const url = newAddress();
   publish(url);
   expect(await admit(url)).toEqual(because('no more room'));

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClientSettings } from '../../../platform/config/clients.ts';
 import { clientCaller } from '../../../platform/testing/ports.ts';
-import {
-  type GrantPorts,
-  type GrantWorld,
-  nobody,
-  openGrantWorld,
-  unlogged,
-} from '../../../platform/testing/worlds/grant-world.ts';
+import { type GrantHarness, type GrantPorts, nobody, openGrantHarness, unlogged } from '../grant-harness.ts';
 import {
   type RegisteredClient,
   selfRegisterClient,
@@ -15,13 +9,13 @@ import {
   UNVETTED_CLIENTS_MAX,
 } from './self-register-client.ts';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
+  harness = await openGrantHarness();
+  ports = harness.ports;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const redirect_uris = ['https://notes.example/cb'];
 const register = (
@@ -57,7 +51,7 @@ test('whoever comes unknown is a public client, known to this copy at once and t
     credentialScopes: [],
   });
   expect(
-    await world.rows(`SELECT actor_kind FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`, [
+    await harness.rows(`SELECT actor_kind FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`, [
       client.client_id,
     ]),
   ).toHaveLength(1);
@@ -81,7 +75,7 @@ test.each([
     });
     const secret = client.client_secret as string;
     expect(ports.access.authenticateClient(client.client_id, secret)?.clientId).toBe(client.client_id);
-    const [row] = await world.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [client.client_id]);
+    const [row] = await harness.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [client.client_id]);
     expect(JSON.stringify(row)).not.toContain(secret);
   },
 );
@@ -98,9 +92,9 @@ test.each([
     'client_redirect_uri_invalid',
   ],
 ])('%s is refused, and no client is made', async (_what, given, code) => {
-  const before = await world.rows('SELECT "clientId" FROM oauth_clients');
+  const before = await harness.rows('SELECT "clientId" FROM oauth_clients');
   await expect(register(given)).rejects.toMatchObject({ code });
-  expect(await world.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
+  expect(await harness.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
 });
 
 test('one address takes a twentieth of the room with clients that nobody uses, and none from another address', async () => {
@@ -109,7 +103,7 @@ test('one address takes a twentieth of the room with clients that nobody uses, a
   const open = { ...ports, clientSettings: { ...ports.clientSettings, registration: 'open' as const } };
   const { client_id: first } = await from('192.0.2.1');
   await unlogged(
-    world.pool,
+    harness.pool,
     `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin, "registeredFrom")
      SELECT 'from-' || n, 'from-' || n, '{https://a.example/cb}', 'registration', "registeredFrom"
      FROM oauth_clients, generate_series(2, $1::int) n WHERE "clientId" = $2`,
@@ -120,23 +114,23 @@ test('one address takes a twentieth of the room with clients that nobody uses, a
   const admitted = { ...open, clientSettings: { ...open.clientSettings, registration: 'token' as const } };
   const holder = { ...clientCaller('registrar'), request: at('192.0.2.1').request };
   expect(await selfRegisterClient(admitted, { redirect_uris }, holder)).toHaveProperty('client_id');
-  const user = await world.newUser();
-  await world.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
+  const user = await harness.newUser();
+  await harness.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
     user.id,
     first,
   ]);
   expect(await from('192.0.2.1')).toHaveProperty('client_id');
-  await unlogged(world.pool, `DELETE FROM oauth_clients WHERE id LIKE 'from-%'`);
+  await unlogged(harness.pool, `DELETE FROM oauth_clients WHERE id LIKE 'from-%'`);
 });
 
 test('there is room for ten thousand of them', async () => {
   await unlogged(
-    world.pool,
+    harness.pool,
     `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin)
      SELECT 'many-' || n, 'many-' || n, '{https://a.example/cb}', 'registration' FROM generate_series(1, $1::int) n`,
     [UNVETTED_CLIENTS_MAX],
   );
   await expect(register()).rejects.toMatchObject({ code: 'client_registration_full' });
-  await unlogged(world.pool, `DELETE FROM oauth_clients WHERE id LIKE 'many-%'`);
+  await unlogged(harness.pool, `DELETE FROM oauth_clients WHERE id LIKE 'many-%'`);
   expect(await register()).toHaveProperty('client_id');
 });

@@ -1,45 +1,45 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
 import { userCaller } from '../../../platform/testing/ports.ts';
+import type { Caller } from '../../ports.ts';
 import {
   challengeOf,
   type GrantClient,
+  type GrantHarness,
   type GrantPorts,
-  type GrantWorld,
   newVerifier,
   nobody,
-  openGrantWorld,
+  openGrantHarness,
   REDIRECT,
-} from '../../../platform/testing/worlds/grant-world.ts';
-import type { Caller } from '../../ports.ts';
+} from '../grant-harness.ts';
 import { redeemCode } from '../redeem-code.ts';
 import { endConsentsSince } from './end-consents-since.ts';
 import { listConsents } from './list-consents.ts';
 import { withdrawConsent } from './withdraw-consent.ts';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
+  harness = await openGrantHarness();
+  ports = harness.ports;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const callerOf = ({ id, sessionId }: TestUser): Caller =>
   userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });
 /** A login of the user at this client, by a code. */
 async function logInAt(user: TestUser, client: GrantClient): Promise<void> {
   const codeVerifier = newVerifier();
-  const code = await world.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
+  const code = await harness.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
   const input = { code, redirectUri: REDIRECT, codeVerifier, resource: undefined, keys: {} };
   await redeemCode(ports, { ...input, client: { clientId: client.clientId, isAuthenticated: true } }, client.caller);
 }
 const listed = async (user: TestUser) => (await listConsents(ports, { limit: 10 }, callerOf(user))).items;
 const eventsOf = (clientId: string) =>
-  world.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
+  harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
 
 test('people see whom they let act for them, how far and in how many logins; of others nothing', async () => {
-  const [user, other, client] = [await world.newUser(), await world.newUser(), await world.newClient()];
+  const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await logInAt(user, client);
   expect(await listed(user)).toEqual([
     {
@@ -56,11 +56,11 @@ test('people see whom they let act for them, how far and in how many logins; of 
 });
 
 test('a list longer than its page goes on where it ended', async () => {
-  const user = await world.newUser();
+  const user = await harness.newUser();
   const ids: string[] = [];
   for (let made = 0; made < 3; made += 1) {
-    const client = await world.newClient();
-    await world.codeFor(user, client);
+    const client = await harness.newClient();
+    await harness.codeFor(user, client);
     ids.push(client.clientId);
   }
   const first = await listConsents(ports, { limit: 2 }, callerOf(user));
@@ -70,38 +70,38 @@ test('a list longer than its page goes on where it ended', async () => {
 });
 
 test('withdrawn is what was agreed to, what was not fetched yet, and every login; with its event', async () => {
-  const [user, other, client] = [await world.newUser(), await world.newUser(), await world.newClient()];
+  const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await logInAt(user, client);
-  await world.codeFor(user, client);
-  await world.codeFor(other, client);
+  await harness.codeFor(user, client);
+  await harness.codeFor(other, client);
   await withdrawConsent(ports, client.clientId, callerOf(user));
   expect(await listed(user)).toEqual([]);
-  const of = (table: string) => world.rows(`SELECT user_id FROM ${table} WHERE client_id = $1`, [client.clientId]);
+  const of = (table: string) => harness.rows(`SELECT user_id FROM ${table} WHERE client_id = $1`, [client.clientId]);
   expect(await of('oauth_codes')).toEqual([{ user_id: other.id }]);
   expect(await of('oauth_consents')).toEqual([{ user_id: other.id }]);
   const families = 'SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND client_id = $2';
-  expect(await world.rows(families, [user.id, client.clientId])).toEqual([{ revoke_reason: 'consent_withdrawn' }]);
+  expect(await harness.rows(families, [user.id, client.clientId])).toEqual([{ revoke_reason: 'consent_withdrawn' }]);
   expect(await eventsOf(client.clientId)).toEqual([{ detail: { logins: 1 } }]);
 });
 
 test('what was not agreed to, or is withdrawn, cannot be withdrawn; nor can our own pages', async () => {
-  const [user, client] = [await world.newUser(), await world.newClient()];
+  const [user, client] = [await harness.newUser(), await harness.newClient()];
   for (const clientId of [client.clientId, 'nobody', 'sallyport'])
     await expect(withdrawConsent(ports, clientId, callerOf(user))).rejects.toMatchObject({ code: 'consent_unknown' });
   expect(await eventsOf(client.clientId)).toEqual([]);
 });
 
 test('nobody but people has consents', async () => {
-  const { caller, clientId } = await world.newClient();
+  const { caller, clientId } = await harness.newClient();
   await expect(listConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
   await expect(withdrawConsent(ports, clientId, nobody)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
 test('an incident ends what was agreed to since, and leaves what was before', async () => {
-  const [user, before, after] = [await world.newUser(), await world.newClient(), await world.newClient()];
-  await world.codeFor(user, before);
-  await world.codeFor(user, after);
-  await world.rows(
+  const [user, before, after] = [await harness.newUser(), await harness.newClient(), await harness.newClient()];
+  await harness.codeFor(user, before);
+  await harness.codeFor(user, after);
+  await harness.rows(
     `UPDATE oauth_consents SET granted_at = now() - interval '1 hour' WHERE user_id = $1 AND client_id = $2`,
     [user.id, before.clientId],
   );

@@ -2,31 +2,25 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '../../../platform/testing/flows/flows.ts';
 import { overtaken } from '../../../platform/testing/overtaken.ts';
 import { createTestPorts } from '../../../platform/testing/ports.ts';
-import {
-  type GrantClient,
-  type GrantPorts,
-  type GrantWorld,
-  nobody,
-  openGrantWorld,
-} from '../../../platform/testing/worlds/grant-world.ts';
 import { DEVICE_GRANT } from '../../access/grant-shapes.ts';
 import type { Caller } from '../../ports.ts';
+import { type GrantClient, type GrantHarness, type GrantPorts, nobody, openGrantHarness } from '../grant-harness.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';
 import { normaliseUserCode } from './device-codes.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';
 
-let world: GrantWorld;
+let harness: GrantHarness;
 let ports: GrantPorts;
 let user: TestUser;
 let tv: GrantClient;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  ports = world.ports;
-  user = await world.newUser();
-  tv = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT, 'refresh_token'] });
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  user = await harness.newUser();
+  tv = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT, 'refresh_token'] });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const begin = (
   changes: Partial<DeviceGrantPorts> = {},
@@ -59,7 +53,7 @@ test('a user code that is taken is drawn again, and whoever draws nothing else i
   expect((await begin(chance(0))).user_code).toBe('BBBB-BBBB');
   expect((await begin(chance(0, 0, 1))).user_code).toBe('CCCC-CCCC');
   await expect(begin(chance(0, 1))).rejects.toMatchObject({ code: 'store_unavailable' });
-  const waiting = await world.rows('SELECT user_code FROM oauth_device_grants ORDER BY user_code');
+  const waiting = await harness.rows('SELECT user_code FROM oauth_device_grants ORDER BY user_code');
   expect(waiting).toEqual([{ user_code: 'BBBBBBBB' }, { user_code: 'CCCCCCCC' }]);
 });
 
@@ -74,17 +68,17 @@ test('the first decision stands: an answer that comes second allows nothing and 
   const grant = await begin();
   const code = grant.user_code.replace('-', '');
   const denied = `UPDATE oauth_device_grants SET status = 'denied', user_id = $1 WHERE user_code = '${code}'`;
-  const step = await overtaken(world.pool, user.id, denied, () => answer(grant.user_code, true));
+  const step = await overtaken(harness.pool, user.id, denied, () => answer(grant.user_code, true));
   expect(step).toMatchObject({ kind: 'ask-code', isUnknown: true });
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_denied' });
   const decided = `SELECT 1 FROM audit_outbox WHERE type = 'oauth.device_decided' AND client_id = $1`;
-  expect(await world.rows(decided, [tv.clientId])).toEqual([]);
+  expect(await harness.rows(decided, [tv.clientId])).toEqual([]);
 });
 
 test('a database out of reach ends no grant: the device is told to come again, and then has its login', async () => {
   const grant = await begin();
   expect(await answer(grant.user_code, true)).toEqual({ kind: 'done', isAllowed: true });
-  const gone = createTestPorts(world.databaseUrl);
+  const gone = createTestPorts(harness.databaseUrl);
   await gone.end();
   await expect(redeem(grant.device_code, { transact: gone.transact })).rejects.toMatchObject({
     code: 'store_unavailable',
@@ -96,7 +90,7 @@ test('a database out of reach ends no grant: the device is told to come again, a
 const rowOf = async ({ user_code }: DeviceGrantAnswer) => {
   const text =
     'SELECT status, user_id, scope, audience, interval_seconds FROM oauth_device_grants WHERE user_code = $1';
-  return (await world.rows(text, [normaliseUserCode(user_code)]))[0];
+  return (await harness.rows(text, [normaliseUserCode(user_code)]))[0];
 };
 
 test('a device is told its code, where to send its user and how often to ask; all scopes where it names none', async () => {
@@ -123,7 +117,7 @@ test.each([
 });
 
 test('no grant begins for a client that may not have any', async () => {
-  const site = await world.newClient();
+  const site = await harness.newClient();
   await expect(begin({}, { clientId: site.clientId }, site.caller)).rejects.toMatchObject({
     code: 'grant_not_allowed',
   });
@@ -144,9 +138,9 @@ test('the page asks who is there, then for the code, then shows who asks for wha
 });
 
 test('the grant of a client that was disabled meanwhile is unknown to its user, and allowed by nobody', async () => {
-  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
-  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
+  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
   await ports.access.load();
   expect(await answer(grant.user_code, true)).toMatchObject({ kind: 'ask-code', isUnknown: true });
   expect(await rowOf(grant)).toMatchObject({ status: 'pending' });
@@ -155,8 +149,8 @@ test('the grant of a client that was disabled meanwhile is unknown to its user, 
 test('nobody decides without a session, nor with one that is over however well its cookie is remembered', async () => {
   const grant = await begin();
   expect(await answer(grant.user_code, true, '')).toEqual({ kind: 'login' });
-  const guest = await world.newUser();
-  await world.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  const guest = await harness.newUser();
+  await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
   expect(await answer(grant.user_code, true, guest.cookie)).toEqual({ kind: 'login' });
   expect(await rowOf(grant)).toMatchObject({ status: 'pending', user_id: null });
 });
@@ -165,13 +159,13 @@ test.each([
   [true, 'approved', 'ok'],
   [false, 'denied', 'denied'],
 ])('what the user decides (%s) is kept as %s, with its event', async (isAllowed, status, outcome) => {
-  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId, scope: 'openid' });
   expect(await answer(grant.user_code, isAllowed)).toEqual({ kind: 'done', isAllowed });
   expect(await rowOf(grant)).toMatchObject({ status, user_id: user.id });
   const events = `SELECT outcome, detail FROM audit_outbox WHERE type = 'oauth.device_decided' AND client_id = $1`;
   const detail = { scope: 'openid', audience: ports.tokenSettings.audience };
-  expect(await world.rows(events, [app.clientId])).toEqual([{ outcome, detail }]);
+  expect(await harness.rows(events, [app.clientId])).toEqual([{ outcome, detail }]);
 });
 
 test('a device that asks before anybody decided is told to wait, and each hurry makes its interval longer', async () => {
@@ -179,31 +173,31 @@ test('a device that asks before anybody decided is told to wait, and each hurry 
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_pending' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 5 });
   // However long this machine took since.
-  await world.rows('UPDATE oauth_device_grants SET polled_at = clock_timestamp() WHERE polled_at IS NOT NULL');
+  await harness.rows('UPDATE oauth_device_grants SET polled_at = clock_timestamp() WHERE polled_at IS NOT NULL');
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_polls_too_fast' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 10 });
 });
 
 test('what was allowed is exchanged once: a login that outlives the session it was allowed in', async () => {
-  const guest = await world.newUser();
+  const guest = await harness.newUser();
   const grant = await begin();
   await answer(grant.user_code, true, guest.cookie);
-  await world.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
   const tokens = await redeem(grant.device_code);
   expect(tokens).toMatchObject({ scope: 'openid profile email', id_token: expect.any(String) });
   const families = 'SELECT sid, client_id FROM refresh_families WHERE user_id = $1 AND client_id = $2';
-  expect(await world.rows(families, [guest.id, tv.clientId])).toEqual([{ sid: null, client_id: tv.clientId }]);
+  expect(await harness.rows(families, [guest.id, tv.clientId])).toEqual([{ sid: null, client_id: tv.clientId }]);
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_invalid' });
 });
 
 test('of two exchanges at once one has the login', async () => {
-  const guest = await world.newUser();
+  const guest = await harness.newUser();
   const grant = await begin();
   await answer(grant.user_code, true, guest.cookie);
   const both = await Promise.allSettled([redeem(grant.device_code), redeem(grant.device_code)]);
   expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   const families = 'SELECT 1 FROM refresh_families WHERE user_id = $1 AND client_id = $2';
-  expect(await world.rows(families, [guest.id, tv.clientId])).toHaveLength(1);
+  expect(await harness.rows(families, [guest.id, tv.clientId])).toHaveLength(1);
 });
 
 test.each([
@@ -215,7 +209,7 @@ test.each([
 });
 
 test('the device code of another client is of no use', async () => {
-  const rival = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const rival = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin();
   await answer(grant.user_code, true);
   await expect(redeem(grant.device_code, {}, rival.clientId)).rejects.toMatchObject({ code: 'device_code_invalid' });
@@ -225,7 +219,7 @@ test('the device code of another client is of no use', async () => {
 test('a grant that ran out is exchanged no more, though it was allowed', async () => {
   const grant = await begin();
   await answer(grant.user_code, true);
-  await world.rows(`UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1`, [
+  await harness.rows(`UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1`, [
     normaliseUserCode(grant.user_code),
   ]);
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_expired' });
@@ -235,17 +229,17 @@ test.each([
   ['user', 'UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1'],
   ['client', 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1'],
 ])('what ended every login of its %s since it was allowed ended the grant too', async (whose, ends) => {
-  const guest = await world.newUser();
-  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const guest = await harness.newUser();
+  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
   await answer(grant.user_code, true, guest.cookie);
-  await world.rows(ends, [whose === 'user' ? guest.id : app.clientId]);
+  await harness.rows(ends, [whose === 'user' ? guest.id : app.clientId]);
   await expect(redeem(grant.device_code, {}, app.clientId)).rejects.toMatchObject({ code: 'device_code_expired' });
-  expect(await world.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [app.clientId])).toEqual([]);
+  expect(await harness.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [app.clientId])).toEqual([]);
 });
 
 test('a client without the grant refresh_token gets no refresh token, and no ID token where openid was not asked for', async () => {
-  const app = await world.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId, scope: 'email' });
   await answer(grant.user_code, true);
   const tokens = await redeem(grant.device_code, {}, app.clientId);

@@ -4,35 +4,35 @@ import { logIn } from '../../../platform/testing/flows/signed-in.ts';
 import {
   challengeOf,
   type GrantClient,
-  type GrantWorld,
+  type GrantHarness,
   newVerifier,
-  openGrantWorld,
+  openGrantHarness,
   REDIRECT,
-} from '../../../platform/testing/worlds/grant-world.ts';
+} from '../grant-harness.ts';
 import { redeemCode } from '../redeem-code.ts';
 import { judgeLogout, type LogoutRequest } from './judge-logout.ts';
 
 const AFTERWARDS = 'https://app.example.test/bye';
-let world: GrantWorld;
+let harness: GrantHarness;
 let user: TestUser;
 let site: GrantClient;
 /** An ID token of the site for the user's session. */
 let idTokenHint: string;
 beforeAll(async () => {
-  world = await openGrantWorld();
-  user = await world.newUser();
-  site = await world.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
+  harness = await openGrantHarness();
+  user = await harness.newUser();
+  site = await harness.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
   const codeVerifier = newVerifier();
-  const code = await world.codeFor(user, site, { code_challenge: challengeOf(codeVerifier) });
+  const code = await harness.codeFor(user, site, { code_challenge: challengeOf(codeVerifier) });
   const client = { clientId: site.clientId, isAuthenticated: true };
   const input = { code, codeVerifier, client, redirectUri: REDIRECT, resource: undefined, keys: {} };
-  idTokenHint = (await redeemCode(world.ports, input, site.caller)).id_token as string;
+  idTokenHint = (await redeemCode(harness.ports, input, site.caller)).id_token as string;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const judge = (asked: Partial<LogoutRequest>, cookie: string | undefined = user.cookie) =>
   judgeLogout(
-    world.ports,
+    harness.ports,
     { idTokenHint: undefined, clientId: undefined, redirectUri: undefined, state: undefined, ...asked },
     cookie,
   );
@@ -47,12 +47,12 @@ test('whoever shows an ID token of this very session signs it out unasked, and s
 });
 
 test('an ID token of another session of the same user asks first', async () => {
-  const { cookie } = await logIn(world, user.id);
+  const { cookie } = await logIn(harness, user.id);
   expect(await judge({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', client: { clientId: site.clientId } });
 });
 
 test('an ID token of somebody else asks first', async () => {
-  const { cookie, id } = await world.newUser();
+  const { cookie, id } = await harness.newUser();
   expect(await judge({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', live: { user: { id } } });
 });
 
@@ -69,7 +69,7 @@ test('where nobody is signed in there is nothing to ask; the address is good for
 });
 
 test('a hint to one client in the name of another is told to the user alone', async () => {
-  const rival = await world.newClient();
+  const rival = await harness.newClient();
   expect(await judge({ idTokenHint, clientId: rival.clientId })).toMatchObject({ kind: 'page-error' });
 });
 
@@ -82,9 +82,9 @@ test.each([
 });
 
 test('a client that was disabled sends nobody on', async () => {
-  const gone = await world.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
-  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
-  await world.ports.access.load();
+  const gone = await harness.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
+  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
+  await harness.ports.access.load();
   const asked = { clientId: gone.clientId };
   expect(await judge(asked)).toMatchObject({ kind: 'ask', client: undefined });
   expect(await judge({ ...asked, redirectUri: AFTERWARDS })).toMatchObject({ kind: 'page-error' });

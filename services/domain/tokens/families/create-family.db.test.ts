@@ -9,19 +9,19 @@ import {
 } from '../../../platform/testing/made/families.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { PATIENCE_MS } from '../../../platform/testing/patient-stores.ts';
-import { type LoginWorld, openLoginWorld, operator } from '../../../platform/testing/worlds/login-world.ts';
 import type { Transact } from '../../ports.ts';
 import { createFamily } from './create-family.ts';
+import { type FamilySessionHarness, openFamilySessionHarness, operator } from './family-session-harness.ts';
 import { checkRefreshToken } from './refresh-token-format.ts';
 
-let world: LoginWorld;
+let harness: FamilySessionHarness;
 let copy: FamilyCopy;
 let transact: Transact;
 beforeAll(async () => {
-  world = await openLoginWorld();
-  ({ copy, transact } = world);
+  harness = await openFamilySessionHarness();
+  ({ copy, transact } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** From the beginning of a transaction, which a row says its time after, by as much as the machine needs. */
 function expectLife(from: Date, until: Date, seconds: number): void {
@@ -36,7 +36,7 @@ describe('a new family', () => {
     const sessionId = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET acr = 'aal2' WHERE id = $1`, [sessionId]);
     const proved = await copy.create({ userId, sessionId });
-    const plain = await world.login();
+    const plain = await harness.login();
     const batch = await Promise.all([proved, plain].map(({ refreshToken }) => copy.refresh(refreshToken)));
     const { twoFactorIdleSeconds, refreshTokenSeconds } = refreshSettings;
     expect(proved.refreshExpiresInSeconds).toBe(twoFactorIdleSeconds);
@@ -44,14 +44,14 @@ describe('a new family', () => {
       { verdict: 'rotated', acr: 'aal2', refreshExpiresInSeconds: twoFactorIdleSeconds },
       { verdict: 'rotated', acr: 'aal1', refreshExpiresInSeconds: refreshTokenSeconds },
     ]);
-    const row = await world.rowOf(proved.familyId);
+    const row = await harness.rowOf(proved.familyId);
     expectLife(row.rotated_at, row.idle_expires_at, twoFactorIdleSeconds);
     await copy.pool.query(`UPDATE refresh_families SET idle_expires_at = now() WHERE id = $1`, [proved.familyId]);
     await expect(copy.refresh(batch[0]!.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_expired' });
   });
 
   test('is one row with its audit row, and its token fits it', async () => {
-    const { familyId, refreshToken, userId, sessionId, ...created } = await world.login({
+    const { familyId, refreshToken, userId, sessionId, ...created } = await harness.login({
       device: { name: 'a phone' },
     });
     expect(created).toEqual({
@@ -67,12 +67,12 @@ describe('a new family', () => {
       rightsLimit: null,
       accessVersion: expect.any(Number),
     });
-    expect(checkRefreshToken(refreshToken, [''], world.secrets, world.incarnation)).not.toBeNull();
-    const row = await world.rowOf(familyId);
+    expect(checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation)).not.toBeNull();
+    const row = await harness.rowOf(familyId);
     expect(row).toMatchObject({ generation: 0, sid: sessionId, user_id: userId, device: { name: 'a phone' }, kv: 1 });
     expectLife(row.created_at, row.idle_expires_at, refreshSettings.refreshTokenSeconds);
     expectLife(row.created_at, row.expires_at, refreshSettings.refreshAbsoluteSeconds);
-    expect(await world.eventsOf(familyId)).toMatchObject([
+    expect(await harness.eventsOf(familyId)).toMatchObject([
       {
         type: 'token.family_created',
         outcome: 'ok',
@@ -97,8 +97,8 @@ describe('a new family', () => {
   });
 
   test('keeps nothing a refresh token could be made from', async () => {
-    const { familyId, refreshToken } = await world.login();
-    const parts = checkRefreshToken(refreshToken, [''], world.secrets, world.incarnation);
+    const { familyId, refreshToken } = await harness.login();
+    const parts = checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation);
     const { rows } = await copy.pool.query('SELECT to_jsonb(f)::text AS text FROM refresh_families f WHERE id = $1', [
       familyId,
     ]);
@@ -107,15 +107,15 @@ describe('a new family', () => {
   });
 
   test('ends the login the same session and client had before, without ending its access tokens', async () => {
-    const first = await world.login();
+    const first = await harness.login();
     const second = await copy.create({ userId: first.userId, sessionId: first.sessionId });
-    expect(await world.refreshed(first.refreshToken)).toBe('session_ended');
-    expect(await world.refreshed(second.refreshToken)).toBe('ok');
-    expect(await world.rowOf(first.familyId)).toMatchObject({ revoke_reason: 'superseded' });
-    expect((await world.eventsOf(first.familyId)).filter((row) => row.type === 'token.family_ended')).toMatchObject([
+    expect(await harness.refreshed(first.refreshToken)).toBe('session_ended');
+    expect(await harness.refreshed(second.refreshToken)).toBe('ok');
+    expect(await harness.rowOf(first.familyId)).toMatchObject({ revoke_reason: 'superseded' });
+    expect((await harness.eventsOf(first.familyId)).filter((row) => row.type === 'token.family_ended')).toMatchObject([
       { detail: { reason: 'superseded' } },
     ]);
-    expect(await world.endsOf(first.familyId)).toEqual([]);
+    expect(await harness.endsOf(first.familyId)).toEqual([]);
   });
 
   test('one of many begun at once for a session and client lives', async () => {
@@ -199,15 +199,15 @@ describe('a new family', () => {
       await copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId]);
       return created;
     });
-    expect(await world.rowOf(family.familyId)).toMatchObject({ revoked_at: null, user_epoch: 0 });
-    expect(await world.refreshed(family.refreshToken)).toBe('session_ended');
+    expect(await harness.rowOf(family.familyId)).toMatchObject({ revoked_at: null, user_epoch: 0 });
+    expect(await harness.refreshed(family.refreshToken)).toBe('session_ended');
   });
 
   test('never outlives its absolute expiry, even where the idle one is longer', async () => {
-    const brief = world.copyWith({ refreshAbsoluteSeconds: 60 });
+    const brief = harness.copyWith({ refreshAbsoluteSeconds: 60 });
     const family = await brief.create({ userId: await insertUser(copy.pool) });
     expect(family.refreshExpiresInSeconds).toBe(60);
-    const row = await world.rowOf(family.familyId);
+    const row = await harness.rowOf(family.familyId);
     expect(row.idle_expires_at).toEqual(row.expires_at);
   });
 

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FamilyCopy, insertUser, publicClient } from '../../../platform/testing/made/families.ts';
 import { patient } from '../../../platform/testing/patient-stores.ts';
-import { type ContentionWorld, openContentionWorld } from '../../../platform/testing/worlds/contention-world.ts';
-import { outcome } from '../../../platform/testing/worlds/family-world.ts';
 import type { Sql } from '../../ports.ts';
 import type { CreatedFamily } from './create-family.ts';
 import { rotateBatch } from './family.store.ts';
+import { type ContentionHarness, openContentionHarness } from './family-contention-harness.ts';
+import { outcome } from './family-harness.ts';
 
-let world: ContentionWorld;
+let harness: ContentionHarness;
 let copy: FamilyCopy;
 let strict: FamilyCopy;
 beforeAll(async () => {
-  world = await openContentionWorld();
-  ({ copy, strict } = world);
+  harness = await openContentionHarness();
+  ({ copy, strict } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> => {
-  const presented = { ...world.presentedOf(token), notAfterMs: Date.now() + 60_000 };
+  const presented = { ...harness.presentedOf(token), notAfterMs: Date.now() + 60_000 };
   const policy = {
     graceSeconds: 10,
     graceUses: 100,
@@ -32,108 +32,108 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
 
 describe('a request that waits for the row judges what it finds then', () => {
   test('A rotated: B gets the same successor', async () => {
-    const { refreshToken } = await world.newFamily();
-    const a = await world.openTransaction();
+    const { refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
     expect(await rotateIn(a.sql, refreshToken)).toBe('rotated');
     const b = copy.refresh(refreshToken);
-    await world.waiters(1);
+    await harness.waiters(1);
     await a.end('COMMIT');
-    expect(await b).toMatchObject({ verdict: 'grace', refreshToken: world.successor(refreshToken) });
+    expect(await b).toMatchObject({ verdict: 'grace', refreshToken: harness.successor(refreshToken) });
   });
 
   test('A rolled back: B rotates', async () => {
-    const { familyId, refreshToken } = await world.newFamily();
-    const a = await world.openTransaction();
+    const { familyId, refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
     expect(await rotateIn(a.sql, refreshToken)).toBe('rotated');
     const b = copy.refresh(refreshToken);
-    await world.waiters(1);
+    await harness.waiters(1);
     await a.end('ROLLBACK');
     expect(await b).toMatchObject({ verdict: 'rotated' });
-    expect(await world.generationOf(familyId)).toBe(1);
+    expect(await harness.generationOf(familyId)).toBe(1);
   });
 
   test('A rotated twice: B is a replay', async () => {
-    const { refreshToken } = await world.newFamily();
-    const a = await world.openTransaction();
+    const { refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
     await rotateIn(a.sql, refreshToken);
-    expect(await rotateIn(a.sql, world.successor(refreshToken))).toBe('rotated');
+    expect(await rotateIn(a.sql, harness.successor(refreshToken))).toBe('rotated');
     const b = outcome(copy, refreshToken);
-    await world.waiters(1);
+    await harness.waiters(1);
     await a.end('COMMIT');
     expect(await b).toBe('refresh_token_reused');
   });
 
   test('A ended the family: B is refused', async () => {
-    const { familyId, refreshToken } = await world.newFamily();
-    const a = await world.openTransaction();
+    const { familyId, refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
     await a.client.query(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out' WHERE id = $1`, [
       familyId,
     ]);
     const b = outcome(copy, refreshToken);
-    await world.waiters(1);
+    await harness.waiters(1);
     await a.end('COMMIT');
     expect(await b).toBe('session_ended');
-    expect(await world.generationOf(familyId)).toBe(0);
+    expect(await harness.generationOf(familyId)).toBe(0);
   });
 
   test('A deleted the row: B is refused', async () => {
-    const { familyId, refreshToken } = await world.newFamily();
-    const a = await world.openTransaction();
+    const { familyId, refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
     await a.client.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
     const b = outcome(copy, refreshToken);
-    await world.waiters(1);
+    await harness.waiters(1);
     await a.end('COMMIT');
     expect(await b).toBe('refresh_token_invalid');
   });
 
   test('without grace, A rotated: B is a replay', async () => {
-    const { refreshToken } = await world.newFamily({ jkt: 'thumb' }, strict);
-    const a = await world.openTransaction();
+    const { refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const a = await harness.openTransaction();
     await a.client.query('UPDATE refresh_families SET generation = 1, rotated_at = now() WHERE id = $1', [
       (await copy.pool.query(`SELECT id FROM refresh_families WHERE jkt = 'thumb'`)).rows[0].id,
     ]);
     const b = outcome(strict, refreshToken, { ...publicClient, jkt: 'thumb' } as typeof publicClient);
-    await world.waiters(1);
+    await harness.waiters(1);
     await a.end('COMMIT');
     expect(await b).toBe('refresh_token_reused');
   });
 
   test('A rotated g1: the batch g1, g2, g1 of B is grace, rotated, grace', async () => {
-    const { familyId, refreshToken: g1 } = await world.newFamily();
-    const a = await world.openTransaction();
+    const { familyId, refreshToken: g1 } = await harness.newFamily();
+    const a = await harness.openTransaction();
     await rotateIn(a.sql, g1);
-    const b = Promise.all([g1, world.successor(g1), g1].map((token) => outcome(copy, token)));
-    await world.waiters(1);
+    const b = Promise.all([g1, harness.successor(g1), g1].map((token) => outcome(copy, token)));
+    await harness.waiters(1);
     await a.end('COMMIT');
     expect(await b).toEqual(['grace', 'rotated', 'grace']);
-    expect(await world.generationOf(familyId)).toBe(2);
+    expect(await harness.generationOf(familyId)).toBe(2);
   });
 
   test('A ends every family of a user while B rotates one: B first, then none is left', async () => {
     const userId = await insertUser(copy.pool);
     const families = [await copy.create({ userId }), await copy.create({ userId })];
-    const held = await world.openTransaction();
+    const held = await harness.openTransaction();
     const first = families[0] as CreatedFamily;
     expect(await rotateIn(held.sql, first.refreshToken)).toBe('rotated');
     const ended = copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId]);
-    await world.waiters(1);
+    await harness.waiters(1);
     await held.end('COMMIT');
     await ended;
     for (const family of families) {
       expect(await outcome(copy, family.refreshToken)).toBe('session_ended');
-      expect(await outcome(copy, world.successor(family.refreshToken))).toBe('session_ended');
+      expect(await outcome(copy, harness.successor(family.refreshToken))).toBe('session_ended');
     }
   });
 });
 
 describe('locks', () => {
   test('are taken in id order, whatever the order of the requests', async () => {
-    const [low, high] = [await world.newFamily(), await world.newFamily()];
+    const [low, high] = [await harness.newFamily(), await harness.newFamily()];
     expect(low.familyId < high.familyId).toBe(true);
-    const a = await world.openTransaction();
+    const a = await harness.openTransaction();
     await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [low.familyId]);
     const b = Promise.all([high, low].map((family) => outcome(copy, family.refreshToken)));
-    await world.waiters(1);
+    await harness.waiters(1);
     // B waits for the lower id and holds nothing above it.
     await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [high.familyId]);
     await a.end('COMMIT');
@@ -143,7 +143,7 @@ describe('locks', () => {
   test('overlapping batches in opposite order and ends of all families of a user never deadlock', async () => {
     const userId = await insertUser(copy.pool);
     const families = await Promise.all(Array.from({ length: 40 }, () => copy.create({ userId })));
-    const far = world.copyWith(patient);
+    const far = harness.copyWith(patient);
     const backwards = [...families].reverse();
     for (let round = 0; round < 15; round += 1) {
       const end =

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { untilDeadToAll } from '../../../platform/testing/horizon.ts';
 import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '../../../platform/testing/made/families.ts';
 import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
+import { untilDeadToAll } from '../../purge-harness.ts';
 import { refreshFamilyRotateBatch } from './family.store.ts';
 import { mintRefreshToken, nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 

@@ -2,37 +2,37 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertSession, insertUser } from '../../../platform/testing/made/families.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
 import { endFamiliesOfUserAtClient } from './end-family.ts';
 import { countLogins, loginsOfSessions } from './list-logins.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const newUser = () => insertUser(world.stores.pools.main);
-const newSession = (userId: string) => insertSession(world.stores.pools.main, userId);
+const newUser = () => insertUser(harness.stores.pools.main);
+const newSession = (userId: string) => insertSession(harness.stores.pools.main, userId);
 const login = async (family: Partial<NewFamily> & { userId: string }): Promise<string> => {
   const all = { sessionId: null, clientId: 'sallyport', isClientBound: false, audience: 'https://a.test', authTime: 1 };
   const made = { ...all, scope: 'openid', device: { name: 'Laptop' }, ...family };
-  return (await world.ports.transact((tx) => createFamily(tx, world.ports, made, testCaller))).familyId;
+  return (await harness.ports.transact((tx) => createFamily(tx, harness.ports, made, testCaller))).familyId;
 };
 const endAt = (userId: string, clientId: string) =>
-  world.ports.transact((tx) => endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', testCaller));
-const liveOf = (userId: string) => countLogins(world.ports, userId);
+  harness.ports.transact((tx) => endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', testCaller));
+const liveOf = (userId: string) => countLogins(harness.ports, userId);
 
 test('a session’s live logins are listed by session; what was replaced or ran out is not, nor another’s', async () => {
-  const [userId, { clientId }] = [await newUser(), await world.newClient()];
+  const [userId, { clientId }] = [await newUser(), await harness.newClient()];
   const [first, second, empty] = [await newSession(userId), await newSession(userId), await newSession(userId)];
   await login({ userId, sessionId: first });
   const ours = await login({ userId, sessionId: first });
   const theirs = await login({ userId, sessionId: first, clientId });
   const over = await login({ userId, sessionId: second });
-  await world.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
-  const logins = await loginsOfSessions(world.ports, [first, second, empty]);
+  await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
+  const logins = await loginsOfSessions(harness.ports, [first, second, empty]);
   expect([...logins.keys()]).toEqual([first]);
   expect(logins.get(first)).toMatchObject([
     { id: ours, clientId: 'sallyport', scope: 'openid', device: { name: 'Laptop' } },
@@ -52,22 +52,24 @@ test('a user’s live logins are counted, with a session or without; ended and e
   await login({ userId, sessionId: await newSession(userId) });
   const over = await login({ userId });
   expect(await liveOf(userId)).toBe(3);
-  await world.rows(`UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
+  await harness.rows(`UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
   expect(await liveOf(userId)).toBe(2);
   await endAt(userId, 'sallyport');
   expect(await liveOf(userId)).toBe(0);
 });
 
 test('what a user has at one client ends with its access tokens, in one event; at other clients it lives on', async () => {
-  const [userId, other, { clientId }] = [await newUser(), await newUser(), await world.newClient()];
+  const [userId, other, { clientId }] = [await newUser(), await newUser(), await harness.newClient()];
   const ended = [await login({ userId, clientId }), await login({ userId, clientId })];
   await login({ userId });
   await login({ userId: other, clientId });
   expect(await endAt(userId, clientId)).toBe(2);
   expect([await liveOf(userId), await liveOf(other)]).toEqual([1, 1]);
-  const revoked = await world.rows(`SELECT value, reason FROM revocations WHERE user_id = $1 ORDER BY value`, [userId]);
+  const revoked = await harness.rows(`SELECT value, reason FROM revocations WHERE user_id = $1 ORDER BY value`, [
+    userId,
+  ]);
   expect(revoked).toEqual(ended.sort().map((value) => ({ value, reason: 'consent_withdrawn' })));
-  const events = await world.rows(
+  const events = await harness.rows(
     `SELECT target_id, detail FROM audit_outbox WHERE type = 'token.family_ended' AND detail->>'user_id' = $1`,
     [userId],
   );
@@ -79,5 +81,5 @@ test('what a user has at one client ends with its access tokens, in one event; a
 test('where a user has nothing at a client nothing ends, and nothing is written', async () => {
   const [userId, clientId] = [await newUser(), randomUUID()];
   expect(await endAt(userId, clientId)).toBe(0);
-  expect(await world.rows(`SELECT 1 FROM audit_outbox WHERE target_id = $1`, [clientId])).toEqual([]);
+  expect(await harness.rows(`SELECT 1 FROM audit_outbox WHERE target_id = $1`, [clientId])).toEqual([]);
 });

@@ -1,24 +1,24 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSql } from '../../../platform/postgres/pool.ts';
 import type { FamilyCopy } from '../../../platform/testing/made/families.ts';
-import { type FamilyWorld, next, openFamilyWorld } from '../../../platform/testing/worlds/family-world.ts';
+import { type FamilyHarness, next, openFamilyHarness } from './family-harness.ts';
 import { type ReadRefreshTokenPorts, readRefreshToken } from './read-refresh-token.ts';
 
-let world: FamilyWorld;
+let harness: FamilyHarness;
 let copy: FamilyCopy;
 let ports: ReadRefreshTokenPorts;
 beforeAll(async () => {
-  world = await openFamilyWorld();
-  copy = world.copyWith();
+  harness = await openFamilyHarness();
+  copy = harness.copyWith();
   const state = { ...copy.ports, sql: createSql(copy.pool) };
   ports = state as unknown as ReadRefreshTokenPorts;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 test('a look at a refresh token tells its login and whether it is the newest, and uses nothing up', async () => {
-  const { familyId, refreshToken, userId } = await world.newFamily();
+  const { familyId, refreshToken, userId } = await harness.newFamily();
   const successor = await next(copy, refreshToken);
-  const before = await world.imageOf(familyId);
+  const before = await harness.imageOf(familyId);
   expect(await readRefreshToken(ports, successor, null)).toMatchObject({
     familyId,
     userId,
@@ -26,11 +26,11 @@ test('a look at a refresh token tells its login and whether it is the newest, an
     isCurrent: true,
   });
   expect(await readRefreshToken(ports, refreshToken, null)).toMatchObject({ presentedGeneration: 0, isCurrent: false });
-  expect(await world.imageOf(familyId)).toBe(before);
+  expect(await harness.imageOf(familyId)).toBe(before);
 });
 
 test('a genuine token of a login that was cleared away is nobody’s', async () => {
-  const { familyId, refreshToken } = await world.newFamily();
+  const { familyId, refreshToken } = await harness.newFamily();
   await copy.pool.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
   expect(await readRefreshToken(ports, refreshToken, null)).toBeNull();
 });

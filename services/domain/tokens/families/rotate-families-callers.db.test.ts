@@ -2,25 +2,20 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../platform/crypto/system.ts';
 import { type FamilyCopy, publicClient } from '../../../platform/testing/made/families.ts';
 import { PATIENCE_MS } from '../../../platform/testing/patient-stores.ts';
-import {
-  type FamilyWorld,
-  generations,
-  openFamilyWorld,
-  outcome,
-} from '../../../platform/testing/worlds/family-world.ts';
 import type { RequestContext } from '../../ports.ts';
+import { type FamilyHarness, generations, openFamilyHarness, outcome } from './family-harness.ts';
 
 /** A token held up at one copy while its client, which has given up there, refreshed twice at another. */
 
-let world: FamilyWorld;
+let harness: FamilyHarness;
 let copy: FamilyCopy;
 let other: FamilyCopy;
 beforeAll(async () => {
-  world = await openFamilyWorld();
-  [copy, other] = [world.copyWith(), world.copyWith()];
+  harness = await openFamilyHarness();
+  [copy, other] = [harness.copyWith(), harness.copyWith()];
 });
-afterEach(() => world.reset());
-afterAll(() => world?.close());
+afterEach(() => harness.reset());
+afterAll(() => harness?.close());
 
 const from = (request: Partial<RequestContext>) => ({
   kind: 'anonymous' as const,
@@ -33,7 +28,7 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
   );
 
 test('whose caller has left is not sent: it is no replay, and the session goes on', async () => {
-  const { familyId, refreshToken } = await world.newFamily();
+  const { familyId, refreshToken } = await harness.newFamily();
   const statements = copy.statements();
   const caller = from({});
   const abandoned = codeOf(copy.refresh(refreshToken, publicClient, caller));
@@ -41,26 +36,26 @@ test('whose caller has left is not sent: it is no replay, and the session goes o
   const tokens = await generations(other, refreshToken, 2);
   expect(await abandoned).toBe('store_unavailable');
   expect(copy.statements()).toBe(statements);
-  expect(await world.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
+  expect(await harness.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
   expect(await outcome(copy, tokens[2] as string)).toBe('rotated');
 });
 
 test('that arrived longer ago than its deadline is not sent', async () => {
-  const { familyId, refreshToken } = await world.newFamily();
+  const { familyId, refreshToken } = await harness.newFamily();
   await generations(other, refreshToken, 2);
   const arrivedAt = systemClock.monotonic() - PATIENCE_MS - 1;
   expect(await codeOf(copy.refresh(refreshToken, publicClient, from({ arrivedAt })))).toBe('store_unavailable');
-  expect(await world.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
+  expect(await harness.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
 });
 
 test('whose statement begins past the deadline of its arrival changes nothing', async () => {
-  const { familyId, refreshToken } = await world.newFamily();
+  const { familyId, refreshToken } = await harness.newFamily();
   await generations(other, refreshToken, 2);
   // Sent with time left by our clock, begun by the database's clock too late.
-  const secrets = { ...world.secrets, state: () => ({ clockOffsetMs: PATIENCE_MS / 2 }) };
-  const late = world.copyWith({}, { secrets });
+  const secrets = { ...harness.secrets, state: () => ({ clockOffsetMs: PATIENCE_MS / 2 }) };
+  const late = harness.copyWith({}, { secrets });
   const arrivedAt = systemClock.monotonic() - PATIENCE_MS * 0.75;
   expect(await codeOf(late.refresh(refreshToken, publicClient, from({ arrivedAt })))).toBe('store_unavailable');
   expect(late.statements()).toBe(1);
-  expect(await world.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
+  expect(await harness.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
 });

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '../../../platform/testing/flows/people.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import { auditRow } from '../../audit/record-event.ts';
 import { signingUnavailable } from '../../keys/errors.ts';
 import type { Caller, Sql } from '../../ports.ts';
 import { tokenIssued } from '../audit-events.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { type GrantTokenInput, grantToken, type ProvenKeys } from './grant-token.ts';
 import {
   type ClientTokenInput,
@@ -16,31 +16,31 @@ import {
   issueClientToken,
 } from './issue-client-token.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 let client: Caller & { kind: 'client' };
 beforeAll(async () => {
-  world = await openIssuingWorld();
-  client = await world.newClient(['tokens:issue', 'reports'], { audiences: ['https://tasks.test'] });
+  harness = await openIssuingHarness();
+  client = await harness.newClient(['tokens:issue', 'reports'], { audiences: ['https://tasks.test'] });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const issue = (input: ClientTokenInput = {}, caller: Caller = client, changes: Partial<ClientTokenPorts> = {}) =>
-  issueClientToken({ ...world.ports, ...changes }, input, caller);
+  issueClientToken({ ...harness.ports, ...changes }, input, caller);
 const eventsOf = (clientId: string) =>
-  world.rows(
+  harness.rows(
     `SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1 ORDER BY id`,
     [clientId],
   );
 
 describe('a client’s own token', () => {
   test('speaks of the client alone; of its scopes those are permissions that name one, and it is in the audit log', async () => {
-    const own = await world.newClient(['tokens:issue', 'reports']);
+    const own = await harness.newClient(['tokens:issue', 'reports']);
     const answer = await issue({}, own);
     expect(answer).toMatchObject({ token_type: 'Bearer', expires_in: 900, scope: 'tokens:issue reports' });
     const { jti, ...claims } = decodeJwt(answer.access_token);
     expect(claims).toMatchObject({ sub: own.clientId, client_id: own.clientId, permissions: ['tokens:issue'] });
     expect(claims).not.toHaveProperty('fid');
-    const audience = world.ports.tokenSettings.audience;
+    const audience = harness.ports.tokenSettings.audience;
     const detail = { grant: 'client_credentials', audience, scope: 'tokens:issue reports' };
     expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'ok', target_id: jti, detail }]);
   });
@@ -61,14 +61,14 @@ describe('a client’s own token', () => {
     [{ resource: 'https://tasks.test#part' }, 'target_invalid'],
     [{ resource: 'https://tasks.test', audience: 'https://payments.test' }, 'target_invalid'],
   ])('%o is refused, and the refusal is durable before the answer', async (input, refused) => {
-    const own = await world.newClient(['reports'], { audiences: ['https://tasks.test'] });
+    const own = await harness.newClient(['reports'], { audiences: ['https://tasks.test'] });
     expect(await outcomeOf(issue(input, own))).toBe(refused);
     const detail = { grant: 'client_credentials', reason: refused };
     expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'refused', target_id: null, detail }]);
   });
 
   test('is for clients with the grant', async () => {
-    const own = await world.newClient([], { grantTypes: ['refresh_token'] });
+    const own = await harness.newClient([], { grantTypes: ['refresh_token'] });
     expect(await outcomeOf(issue({}, own))).toBe('grant_not_allowed');
   });
 
@@ -83,29 +83,29 @@ describe('a client’s own token', () => {
     expect([bound.token_type, decodeJwt(bound.access_token).cnf]).toEqual(['DPoP', { jkt }]);
     const certified = await issue({ x5t });
     expect([certified.token_type, decodeJwt(certified.access_token).cnf]).toEqual(['Bearer', { 'x5t#S256': x5t }]);
-    const strict = await world.newClient([], { certificateBound: true });
+    const strict = await harness.newClient([], { certificateBound: true });
     expect(decodeJwt((await issue({ jkt, x5t }, strict)).access_token).cnf).toEqual({ jkt, 'x5t#S256': x5t });
   });
 
   test('is given to nobody when it cannot be signed, or the database has lost commits', async () => {
-    const keyRing = { ...world.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
+    const keyRing = { ...harness.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
     expect(await outcomeOf(issue({}, client, { keyRing }))).toBe('signing_unavailable');
     const issuingRefusal = () => 'state_rewound' as const;
-    expect(await outcomeOf(issue({}, client, { revocations: { ...world.ports.revocations, issuingRefusal } }))).toBe(
+    expect(await outcomeOf(issue({}, client, { revocations: { ...harness.ports.revocations, issuingRefusal } }))).toBe(
       'state_rewound',
     );
   });
 
   test('a row that Postgres does not take suffers alone: its neighbours of the statement are recorded', async () => {
-    const own = await world.newClient(['reports']);
+    const own = await harness.newClient(['reports']);
     const odd = { ...own, clientId: `${own.clientId}\0` };
-    const clientTokenLog = createClientTokenLog(world.ports, true);
+    const clientTokenLog = createClientTokenLog(harness.ports, true);
     const rowOf = (caller: Caller) =>
       clientTokenLog.submit(
         auditRow(caller, tokenIssued, {
           outcome: 'ok',
           detail: { note: 'it\u2019s "quoted" \\ {NULL}\n\0' },
-          eventId: world.ports.random.uuid(),
+          eventId: harness.ports.random.uuid(),
         }),
       );
     const outcomes = await Promise.allSettled([rowOf(own), rowOf(odd), rowOf(own)]);
@@ -119,11 +119,11 @@ describe('a client’s own token', () => {
     const hotSql: Sql = {
       query: (statement, values) => {
         statements += 1;
-        return world.ports.hotSql.query(statement, values);
+        return harness.ports.hotSql.query(statement, values);
       },
     };
-    const own = await world.newClient(['reports']);
-    const clientTokenLog = createClientTokenLog({ ...world.ports, hotSql }, false);
+    const own = await harness.newClient(['reports']);
+    const clientTokenLog = createClientTokenLog({ ...harness.ports, hotSql }, false);
     await Promise.all(Array.from({ length: 5 }, () => issue({}, own, { clientTokenLog })));
     await clientTokenLog.close();
     expect(statements).toBe(5);
@@ -134,7 +134,7 @@ describe('a client’s own token', () => {
 describe('a grant', () => {
   const grant = (input: GrantTokenInput, keys: ProvenKeys = {}, caller: Caller = client) =>
     grantToken(
-      world.ports,
+      harness.ports,
       input,
       {
         client: { clientId: caller === client ? client.clientId : 'sallyport', isAuthenticated: caller === client },
@@ -147,7 +147,7 @@ describe('a grant', () => {
   test('RFC 6749 §3.2: takes a parameter without a value as left out', async () => {
     const answer = await grant({ grant_type: 'client_credentials', scope: '', resource: '', audience: '' });
     expect(answer.scope).toBe('tokens:issue reports');
-    expect(decodeJwt(answer.access_token).aud).toBe(world.ports.tokenSettings.audience);
+    expect(decodeJwt(answer.access_token).aud).toBe(harness.ports.tokenSettings.audience);
   });
 
   test.each([{}, { refresh_token: '' }])('of a refresh with %o is told what is missing', async (form) => {
@@ -155,7 +155,7 @@ describe('a grant', () => {
   });
 
   test('of a refresh gives a pair, presented with a proof where one came with it (RFC 9449 §5)', async () => {
-    const { refreshToken } = await newPerson(world);
+    const { refreshToken } = await newPerson(harness);
     const form = { grant_type: 'refresh_token', refresh_token: refreshToken };
     const pair = await grant({ ...form, scope: 'email' }, {}, anonymous);
     expect(pair).toMatchObject({ token_type: 'Bearer', scope: 'email', refresh_token: expect.any(String) });

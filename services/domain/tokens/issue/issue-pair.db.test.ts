@@ -5,37 +5,37 @@ import { newPerson, type Person } from '../../../platform/testing/flows/people.t
 import { insertUser } from '../../../platform/testing/made/families.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { testCaller, userCaller } from '../../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import type { Caller } from '../../ports.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh-token.ts';
 import { type RevokeInput, revokeToken } from '../revoke-token.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 type User = Extract<Caller, { kind: 'user' }>;
 const now = () => Math.floor(Date.now() / 1_000);
 const callerOf = ({ id, sessionId }: Pick<Person, 'id' | 'sessionId'>, changes: Partial<User> = {}): User =>
   userCaller(id, { sessionId, by: 'session', authTime: now(), ...changes });
 const issue = (caller: Caller, input: IssuePairInput = {}, changes: Partial<IssuePorts> = {}) =>
-  issuePair({ ...world.ports, ...changes }, input, caller);
+  issuePair({ ...harness.ports, ...changes }, input, caller);
 const presentedBy = { clientId: null, isAuthenticated: false };
 const end = (kind: RevokeInput['kind'], value: string) =>
-  revokeToken(world.ports, { kind, value, reason: 'test' }, testCaller);
-const newUser = () => insertUser(world.stores.pools.main);
+  revokeToken(harness.ports, { kind, value, reason: 'test' }, testCaller);
+const newUser = () => insertUser(harness.stores.pools.main);
 const familiesOf = (userId: string) =>
-  world.rows('SELECT sid, client_id, scope, audience, device FROM refresh_families WHERE user_id = $1', [userId]);
+  harness.rows('SELECT sid, client_id, scope, audience, device FROM refresh_families WHERE user_id = $1', [userId]);
 const refusalsOf = (userId: string) =>
-  world.rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1`, [
+  harness.rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1`, [
     userId,
   ]);
 
 test('a session’s own pair speaks of its login, and nobody needs a permission for it', async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const pair = await issue(callerOf(person), { userId: person.id, device: { name: 'Laptop', id: undefined } });
   expect(decodeJwt(pair.access_token)).toMatchObject({ sub: person.id, sid: person.sessionId, client_id: 'sallyport' });
   expect(await familiesOf(person.id)).toContainEqual(
@@ -44,7 +44,7 @@ test('a session’s own pair speaks of its login, and nobody needs a permission 
 });
 
 test('who may not issue gets no pair: not for another, not by a bearer token for oneself; the refusal is recorded', async () => {
-  const [person, other] = [await newPerson(world), await newUser()];
+  const [person, other] = [await newPerson(harness), await newUser()];
   expect(await outcomeOf(issue(callerOf(person), { userId: other }))).toBe('permission_missing');
   expect(await outcomeOf(issue(callerOf(person, { by: 'bearer' })))).toBe('permission_missing');
   expect(await outcomeOf(issue(callerOf(person, { sessionId: null })))).toBe('permission_missing');
@@ -61,7 +61,7 @@ test('who may not issue gets no pair: not for another, not by a bearer token for
 });
 
 test('a client with tokens:issue begins a login in its own name: its token says who acts, and nobody signed in', async () => {
-  const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+  const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
   const pair = await issue(client, { userId, scope: 'openid email', audience: 'https://tasks.test' });
   const claims = decodeJwt(pair.access_token);
   expect(claims).toMatchObject({
@@ -84,19 +84,19 @@ test('the process itself has signed the user in: its pair says when', async () =
 });
 
 test('for anyone means for somebody: without a user, or for one who is not there, no login begins', async () => {
-  const client = await world.newClient(['tokens:issue']);
+  const client = await harness.newClient(['tokens:issue']);
   expect(await outcomeOf(issue(client))).toBe('request_invalid');
   expect(await outcomeOf(issue(client, { userId: randomUUID() }))).toBe('user_unknown');
 });
 
 test('a session that is gone gives nothing, and is told so', async () => {
-  const person = await newPerson(world);
-  await world.rows('DELETE FROM sessions WHERE id = $1', [person.sessionId]);
+  const person = await newPerson(harness);
+  await harness.rows('DELETE FROM sessions WHERE id = $1', [person.sessionId]);
   expect(await outcomeOf(issue(callerOf(person)))).toBe('session_ended');
 });
 
 test('a scope or audience beyond the client’s, and a role that the user lacks, begin no login', async () => {
-  const client = await world.newClient(['tokens:issue'], { audiences: [] });
+  const client = await harness.newClient(['tokens:issue'], { audiences: [] });
   const userId = await newUser();
   expect(await outcomeOf(issue(client, { userId, scope: 'openid keys:manage' }))).toBe('scope_invalid');
   expect(await outcomeOf(issue(client, { userId, audience: 'https://tasks.test' }))).toBe('target_invalid');
@@ -109,24 +109,24 @@ test.each([
   [{ dpopBound: true }, 'dpop_proof_invalid'],
   [{ certificateBound: true }, 'request_invalid'],
 ])('a client of which every token is bound (%o) gets no unbound pair', async (changes, refused) => {
-  const client = await world.newClient(['tokens:issue'], changes);
+  const client = await harness.newClient(['tokens:issue'], changes);
   const userId = await newUser();
   expect(await outcomeOf(issue(client, { userId }))).toBe(refused);
   expect(await familiesOf(userId)).toEqual([]);
 });
 
 test('a client that was deleted since it proved who it is gets no pair', async () => {
-  const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
-  await world.rows('DELETE FROM oauth_clients WHERE "clientId" = $1', [client.clientId]);
-  await world.reload();
+  const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
+  await harness.rows('DELETE FROM oauth_clients WHERE "clientId" = $1', [client.clientId]);
+  await harness.reload();
   expect(await outcomeOf(issue(client, { userId }))).toBe('client_unauthenticated');
   expect(await familiesOf(userId)).toEqual([]);
 });
 
 test('a person with tokens:issue needs a fresh login, and gives nobody more than they have themselves', async () => {
-  const [person, plain] = [await newPerson(world), await newUser()];
+  const [person, plain] = [await newPerson(harness), await newUser()];
   const admin = await newUser();
-  await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
+  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
   const caller = callerOf(person, { by: 'bearer', permissions: new Set(['tokens:issue']) });
   expect(await outcomeOf(issue({ ...caller, authTime: 1 }, { userId: plain }))).toBe('step_up_required');
   expect(await outcomeOf(issue(caller, { userId: admin }))).toBe('permission_missing');
@@ -135,15 +135,15 @@ test('a person with tokens:issue needs a fresh login, and gives nobody more than
   expect(await familiesOf(admin)).toEqual([]);
   expect(await refusalsOf(person.id)).toMatchObject([{ target_id: admin }, { target_id: admin }]);
   expect(await outcomeOf(issue(caller, { userId: plain }))).toBe('ok');
-  const all = { ...caller, permissions: world.ports.access.permissions() };
+  const all = { ...caller, permissions: harness.ports.access.permissions() };
   expect(await outcomeOf(issue(all, { userId: admin }))).toBe('ok');
 });
 
 test('through another client a person gives what the token itself may do, and no more is asked of them', async () => {
-  const person = await newPerson(world);
-  const { clientId } = await world.newClient([], { scopes: ['openid', 'keys:manage'] });
+  const person = await newPerson(harness);
+  const { clientId } = await harness.newClient([], { scopes: ['openid', 'keys:manage'] });
   const admin = await newUser();
-  await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
+  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
   const caller = callerOf(person, { by: 'bearer', clientId, permissions: new Set(['tokens:issue']) });
   expect(await outcomeOf(issue(caller, { userId: admin, scope: 'openid keys:manage' }))).toBe('permission_missing');
   const { access_token } = await issue(caller, { userId: admin, scope: 'openid' });
@@ -152,19 +152,19 @@ test('through another client a person gives what the token itself may do, and no
 
 describe('a pair issued for a user', () => {
   const grant = (userId: string, role: string) =>
-    world.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [userId, role]);
+    harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [userId, role]);
   const refreshed = (pair: { readonly refresh_token: string }) =>
-    refreshToken(world.ports, { refreshToken: pair.refresh_token, presentedBy }, testCaller);
+    refreshToken(harness.ports, { refreshToken: pair.refresh_token, presentedBy }, testCaller);
   const rightsIn = ({ access_token }: { readonly access_token: string }) => {
     const { roles, permissions } = decodeJwt(access_token);
     return { roles, permissions };
   };
   const newRole = async (permissions: readonly string[]) => {
     const role = `role-${randomUUID().slice(0, 8)}`;
-    await world.rows(`INSERT INTO roles (name, description) VALUES ($1, 'test')`, [role]);
+    await harness.rows(`INSERT INTO roles (name, description) VALUES ($1, 'test')`, [role]);
     for (const permission of permissions)
-      await world.rows('INSERT INTO role_permissions (role, permission) VALUES ($1, $2)', [role, permission]);
-    await world.reload();
+      await harness.rows('INSERT INTO role_permissions (role, permission) VALUES ($1, $2)', [role, permission]);
+    await harness.reload();
     return role;
   };
 
@@ -172,19 +172,19 @@ describe('a pair issued for a user', () => {
     'by a %s with tokens:issue never gains a role or a permission given later',
     async (by) => {
       const scopes = ['openid', 'profile', 'users:read', 'keys:manage'];
-      const client = await world.newClient(['tokens:issue'], { scopes });
+      const client = await harness.newClient(['tokens:issue'], { scopes });
       const caller =
         by === 'client'
           ? client
-          : callerOf(await newPerson(world), { permissions: new Set(['tokens:issue', 'users:read']) });
+          : callerOf(await newPerson(harness), { permissions: new Set(['tokens:issue', 'users:read']) });
       const [userId, role] = [await newUser(), await newRole(['users:read'])];
       await grant(userId, role);
       const pair = await issue(caller, { userId });
       const before = { roles: [role, 'user'].sort(), permissions: ['users:read'] };
       expect(rightsIn(pair)).toEqual(before);
       await grant(userId, 'admin');
-      await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'keys:manage')`, [role]);
-      await world.reload();
+      await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'keys:manage')`, [role]);
+      await harness.reload();
       const second = await refreshed(pair);
       expect(rightsIn(second)).toEqual(before);
       // The same by a repetition within its grace.
@@ -194,25 +194,25 @@ describe('a pair issued for a user', () => {
   );
 
   test('loses at once what its user loses', async () => {
-    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     await grant(userId, 'admin');
     const pair = await issue(client, { userId });
-    await world.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [userId]);
+    await harness.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [userId]);
     expect(await outcomeOf(refreshed(pair))).toBe('session_ended');
   });
 
   test('by the process that signed the user in has what the user has, as a session’s own', async () => {
-    const person = await newPerson(world);
+    const person = await newPerson(harness);
     const own = await issue(callerOf(person));
     const signedIn = await issue(testCaller, { userId: person.id });
     await grant(person.id, 'admin');
-    await world.reload();
+    await harness.reload();
     for (const pair of [own, signedIn]) expect(rightsIn(await refreshed(pair)).roles).toContain('admin');
   });
 });
 
 test('a retry with the same key gets the same login and begins nothing; another body with it is refused', async () => {
-  const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+  const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
   const input = { userId, idempotencyKey: 'retry-1' };
   const [first, second] = [await issue(client, input), await issue(client, input)];
   expect(second.refresh_token).toBe(first.refresh_token);
@@ -227,11 +227,11 @@ describe('a retry with the same key', () => {
   let kept = 0;
   /** A login whose kept claims were stamped by a clock that had just stepped; with the first answer. */
   const stampedBy = async (byMs: number) => {
-    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     kept += 1;
     const input = { userId, idempotencyKey: `stepped-${kept}` };
     const first = await outcomeOf(issue(client, input, { clock: clockBy(byMs) }));
-    const [family] = await world.rows('SELECT id FROM refresh_families WHERE user_id = $1', [userId]);
+    const [family] = await harness.rows('SELECT id FROM refresh_families WHERE user_id = $1', [userId]);
     return { userId, familyId: family!.id as string, first, retry: () => issue(client, input) };
   };
 
@@ -241,8 +241,8 @@ describe('a retry with the same key', () => {
   ])('finds nothing where the copy that was asked knew its clock to be %s: it could not sign', async (_, byMs) => {
     let stepMs = 0;
     const clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
-    const copy = await world.copyWith({}, world.databaseUrl, clock);
-    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    const copy = await harness.copyWith({}, harness.databaseUrl, clock);
+    const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     stepMs = byMs;
     const input = { userId, idempotencyKey: `wrong-${byMs}` };
     expect(await outcomeOf(issuePair(copy.ports, input, client))).toBe('signing_unavailable');
@@ -265,13 +265,13 @@ describe('a retry with the same key', () => {
     expect(decodeJwt((await retry()).access_token)).toEqual(claims);
     expect(await familiesOf(userId)).toHaveLength(1);
     expect(
-      await outcomeOf(refreshToken(world.ports, { refreshToken: again.refresh_token, presentedBy }, testCaller)),
+      await outcomeOf(refreshToken(harness.ports, { refreshToken: again.refresh_token, presentedBy }, testCaller)),
     ).toBe('ok');
   });
 
   test('gets a token of what its user is by now', async () => {
     const { userId, retry } = await stampedBy(-HOUR_MS);
-    await world.rows(`UPDATE users SET email = $2 WHERE id = $1`, [userId, `new-${userId}@people.test`]);
+    await harness.rows(`UPDATE users SET email = $2 WHERE id = $1`, [userId, `new-${userId}@people.test`]);
     expect(decodeJwt((await retry()).access_token).email).toBe(`new-${userId}@people.test`);
   });
 
@@ -282,15 +282,15 @@ describe('a retry with the same key', () => {
       'ended with its user, whose cut-off is forgotten by now',
       async ({ userId }) => {
         await end('user_id', userId);
-        await world.rows('DELETE FROM revocations WHERE user_id = $1', [userId]);
+        await harness.rows('DELETE FROM revocations WHERE user_id = $1', [userId]);
       },
     ],
     [
       'has run out',
       ({ familyId }) =>
-        world.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 s' WHERE id = $1`, [familyId]),
+        harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 s' WHERE id = $1`, [familyId]),
     ],
-    ['is gone', ({ familyId }) => world.rows('DELETE FROM refresh_families WHERE id = $1', [familyId])],
+    ['is gone', ({ familyId }) => harness.rows('DELETE FROM refresh_families WHERE id = $1', [familyId])],
   ])('is refused once its login %s', async (_, over) => {
     const login = await stampedBy(-HOUR_MS);
     await over(login);
@@ -298,7 +298,7 @@ describe('a retry with the same key', () => {
   });
 
   test('is refused once its token was revoked by id', async () => {
-    const [client, userId] = [await world.newClient(['tokens:issue']), await newUser()];
+    const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     const input = { userId, idempotencyKey: 'revoked-by-id' };
     const { access_token } = await issue(client, input, { clock: clockBy(-600_000) });
     await end('token_id', decodeJwt(access_token).jti as string);
@@ -307,7 +307,7 @@ describe('a retry with the same key', () => {
 });
 
 test('a rewound database begins no login', async () => {
-  const { revocations } = world.ports;
+  const { revocations } = harness.ports;
   const rewound = { ...revocations, issuingRefusal: () => 'state_rewound' as const };
   const userId = await newUser();
   expect(await outcomeOf(issue(testCaller, { userId }, { revocations: rewound }))).toBe('state_rewound');

@@ -4,36 +4,36 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../platform/crypto/system.ts';
 import { newPerson } from '../../../platform/testing/flows/people.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import { compromiseKey } from '../../keys/compromise-key.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { readToken } from '../metadata/read-token.ts';
 import type { TokenMetadata } from '../metadata/token-metadata.cache.ts';
 import { revokeToken } from '../revoke-token.ts';
 import { TokenCachingStrategy } from '../token-caching-strategy.ts';
 import { batchValidateTokens, type ValidateBatchInput, validateBatch } from './validate-batch.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 let cache: TokenCachingStrategy;
 beforeAll(async () => {
-  world = await openIssuingWorld();
-  cache = new TokenCachingStrategy(world.ports);
+  harness = await openIssuingHarness();
+  cache = new TokenCachingStrategy(harness.ports);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 type Ports = Parameters<typeof batchValidateTokens>[0];
 const verdictOn = async (tokenId: string, changes: Partial<Ports> = {}) =>
-  (await batchValidateTokens({ ...world.ports, ...changes }, [tokenId]))[0];
+  (await batchValidateTokens({ ...harness.ports, ...changes }, [tokenId]))[0];
 /** A login's token by id, and what is remembered of it. */
 const newToken = async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const tokenId = decodeJwt(person.bearer).jti as string;
   return { ...person, tokenId, known: (await cache.getTokenMetadata(tokenId)) as TokenMetadata };
 };
 
 test('an id is judged by what is remembered of its token: over when the token is, leeway included', async () => {
   const { tokenId, known } = await newToken();
-  const { leewaySeconds } = world.ports.tokenSettings;
+  const { leewaySeconds } = harness.ports.tokenSettings;
   const atSecond = (second: number) => ({ clock: { ...systemClock, now: () => second * 1_000 } });
   const end = known.expiresAt + leewaySeconds;
   expect(await verdictOn(tokenId, atSecond(end - 1))).toMatchObject({ active: true, claims: { jti: tokenId } });
@@ -52,39 +52,39 @@ test('an id whose token names no key of ours is active for nobody', async () => 
 test('the end of a session ends the ids of its tokens, unless tokens are not bound to sessions', async () => {
   const { tokenId, sessionId, familyId } = await newToken().then(({ known, tokenId }) => ({ ...known, tokenId }));
   const input = { kind: 'session_id', value: sessionId as string, reason: 'x' } as const;
-  await revokeToken(world.ports, input, testCaller);
+  await revokeToken(harness.ports, input, testCaller);
   expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'session_ended' });
-  const tokenSettings = { ...world.ports.tokenSettings, requireSessionBinding: false };
+  const tokenSettings = { ...harness.ports.tokenSettings, requireSessionBinding: false };
   expect(await verdictOn(tokenId, { tokenSettings })).toMatchObject({ active: true, claims: { fid: familyId } });
 });
 
 test('a client’s own token has neither session nor login, by id as by itself', async () => {
-  const client = await world.newClient();
-  const claims = decodeJwt((await issueClientToken(world.ports, {}, client)).access_token);
+  const client = await harness.newClient();
+  const claims = decodeJwt((await issueClientToken(harness.ports, {}, client)).access_token);
   const tokenId = claims.jti as string;
   const { iss: _, permissions: __, ce: ___, ...told } = claims;
   expect(await verdictOn(tokenId)).toEqual({ active: true, claims: told });
-  expect(await readToken(world.ports, tokenId)).toMatchObject({ family_id: null, user_id: null, revoked: false });
-  await revokeToken(world.ports, { kind: 'client_id', value: client.clientId, reason: 'leaked' }, testCaller);
+  expect(await readToken(harness.ports, tokenId)).toMatchObject({ family_id: null, user_id: null, revoked: false });
+  await revokeToken(harness.ports, { kind: 'client_id', value: client.clientId, reason: 'leaked' }, testCaller);
   expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'revoked' });
-  expect(await readToken(world.ports, tokenId)).toMatchObject({ revoked: true });
+  expect(await readToken(harness.ports, tokenId)).toMatchObject({ revoked: true });
 });
 
 test('ids take a permission that only people and clients can have', async () => {
   const input: ValidateBatchInput = { token_ids: [randomUUID()] };
-  await expect(validateBatch(world.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(validateBatch(harness.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
 test('what has run out goes by the cache’s own clean-up too', async () => {
-  await world.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+  await harness.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
     VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`);
   expect(await cache.cleanupExpiredTokens()).toMatchObject({ scanned: 1, removed: 1, errors: 0 });
-  expect(await world.rows('SELECT key_hash FROM idempotency_keys')).toHaveLength(1);
+  expect(await harness.rows('SELECT key_hash FROM idempotency_keys')).toHaveLength(1);
 });
 
 test('the ids of a compromised key are over with it', async () => {
   const { tokenId, known } = await newToken();
   expect(await verdictOn(tokenId)).toMatchObject({ active: true });
-  await compromiseKey(world.ports, { kid: known.keyVersion as string, reason: 'laptop stolen' }, testCaller);
+  await compromiseKey(harness.ports, { kid: known.keyVersion as string, reason: 'laptop stolen' }, testCaller);
   await expect.poll(() => verdictOn(tokenId)).toEqual({ active: false, reason: 'key_compromised' });
 });

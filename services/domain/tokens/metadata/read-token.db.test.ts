@@ -3,25 +3,25 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson } from '../../../platform/testing/flows/people.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { type RevokeInput, revokeToken } from '../revoke-token.ts';
 import { readToken } from './read-token.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 beforeAll(async () => {
-  world = await openIssuingWorld();
+  harness = await openIssuingHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const tokenOf = async () => {
-  const person = await newPerson(world);
+  const person = await newPerson(harness);
   const claims = decodeJwt(person.bearer) as Record<'jti' | 'fid' | 'sid', string> & { iat: number; exp: number };
   return { ...person, claims };
 };
 
 test('a token’s id tells whose it is and of which login, session and key', async () => {
   const { id, sessionId, claims } = await tokenOf();
-  expect(await readToken(world.ports, claims.jti)).toMatchObject({
+  expect(await readToken(harness.ports, claims.jti)).toMatchObject({
     token_id: claims.jti,
     subject: id,
     user_id: id,
@@ -44,14 +44,14 @@ test.each<[RevokeInput['kind'], 'jti' | 'fid' | 'sid' | 'sub']>([
 ])('is shown as revoked once its %s is', async (kind, claim) => {
   const { claims } = await tokenOf();
   const value = (claims as unknown as Record<string, string>)[claim] as string;
-  await revokeToken(world.ports, { kind, value, reason: 'x' }, testCaller);
-  expect(await readToken(world.ports, claims.jti)).toMatchObject({ revoked: true });
+  await revokeToken(harness.ports, { kind, value, reason: 'x' }, testCaller);
+  expect(await readToken(harness.ports, claims.jti)).toMatchObject({ revoked: true });
 });
 
 test('an id that nobody knows is unknown, and while Redis is away none can be told from it', async () => {
-  await expect(readToken(world.ports, randomUUID())).rejects.toMatchObject({ code: 'token_unknown' });
-  const redis = { ...world.ports.redis, getMany: () => Promise.reject(new Error('down')) };
-  await expect(readToken({ ...world.ports, redis }, randomUUID())).rejects.toMatchObject({
+  await expect(readToken(harness.ports, randomUUID())).rejects.toMatchObject({ code: 'token_unknown' });
+  const redis = { ...harness.ports.redis, getMany: () => Promise.reject(new Error('down')) };
+  await expect(readToken({ ...harness.ports, redis }, randomUUID())).rejects.toMatchObject({
     code: 'token_metadata_unavailable',
   });
 });

@@ -1,39 +1,39 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createPool, createSql, createTransact } from '../../../platform/postgres/pool.ts';
-import { loginFlows } from '../../../platform/testing/flows/login-flows.ts';
 import { outcomeOf } from '../../../platform/testing/outcome.ts';
 import { patient } from '../../../platform/testing/patient-stores.ts';
 import { testCaller } from '../../../platform/testing/ports.ts';
-import { type IssuingWorld, openIssuingWorld } from '../../../platform/testing/worlds/issuing-world.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Marks } from '../../ports.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { loginFlows } from '../refresh-token-harness.ts';
 import { revokeToken } from '../revoke-token.ts';
 import { createMarkedGuard } from './database-guard.ts';
 
-let world: IssuingWorld;
+let harness: IssuingHarness;
 let flows: ReturnType<typeof loginFlows>;
 let client: Caller & { kind: 'client' };
 let login: Awaited<ReturnType<ReturnType<typeof loginFlows>['newLogin']>>;
 let state: { incarnation: string; revocation_epoch: number; beat: number };
 
 beforeAll(async () => {
-  world = await openIssuingWorld();
-  flows = loginFlows(world);
-  client = await world.newClient(['reports']);
+  harness = await openIssuingHarness();
+  flows = loginFlows(harness);
+  client = await harness.newClient(['reports']);
   login = await flows.newLogin();
   const dead = await flows.newLogin();
-  await revokeToken(world.ports, { kind: 'family_id', value: dead.familyId, reason: 'test' }, testCaller);
+  await revokeToken(harness.ports, { kind: 'family_id', value: dead.familyId, reason: 'test' }, testCaller);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** Of a copy that does not know better: what refuses is the statement itself. */
 const unaware = () => ({
-  ...world.ports,
-  revocations: { ...world.ports.revocations, issuingRefusal: () => null },
+  ...harness.ports,
+  revocations: { ...harness.ports.revocations, issuingRefusal: () => null },
 });
 
 const acts: [string, () => Promise<unknown>][] = [
@@ -57,36 +57,36 @@ const behind: [string, string][] = [
 ];
 
 const written = async () =>
-  world.rows(`SELECT (SELECT count(*) FROM audit_outbox) AS events, (SELECT count(*) FROM revocations) AS revocations,
+  harness.rows(`SELECT (SELECT count(*) FROM audit_outbox) AS events, (SELECT count(*) FROM revocations) AS revocations,
     (SELECT count(*) FROM refresh_families) AS families, (SELECT sum(generation) FROM refresh_families) AS generations,
     (SELECT sum(issued) FROM token_totals) AS issued`);
 
 describe.each(behind)('a database with %s than this copy has seen', (_what, change) => {
   afterEach(async () => {
-    await world.rows('UPDATE feed_state SET incarnation = $1, revocation_epoch = $2, beat = $3', [
+    await harness.rows('UPDATE feed_state SET incarnation = $1, revocation_epoch = $2, beat = $3', [
       state.incarnation,
       state.revocation_epoch,
       state.beat,
     ]);
-    await world.poll.wake();
-    expect(world.ports.revocations.issuingRefusal()).toBeNull();
+    await harness.poll.wake();
+    expect(harness.ports.revocations.issuingRefusal()).toBeNull();
   });
 
   test.each(acts)('%s', async (_act, work) => {
-    await world.poll.wake();
+    await harness.poll.wake();
     const before = await written();
-    [state] = (await world.rows('SELECT incarnation, revocation_epoch, beat FROM feed_state')) as [typeof state];
-    await world.rows(`UPDATE feed_state SET ${change}`);
+    [state] = (await harness.rows('SELECT incarnation, revocation_epoch, beat FROM feed_state')) as [typeof state];
+    await harness.rows(`UPDATE feed_state SET ${change}`);
     expect(await outcomeOf(work())).toBe('state_rewound');
     expect(await written()).toEqual(before);
-    await world.poll.wake();
-    expect(world.ports.revocations.refusal()).toBe('state_rewound');
+    await harness.poll.wake();
+    expect(harness.ports.revocations.refusal()).toBe('state_rewound');
   });
 });
 
 describe('a process without a poll', () => {
   const state = async (): Promise<Marks> => {
-    const [row] = await world.rows('SELECT incarnation, revocation_epoch::int AS epoch, beat::int FROM feed_state');
+    const [row] = await harness.rows('SELECT incarnation, revocation_epoch::int AS epoch, beat::int FROM feed_state');
     return { incarnation: row?.incarnation, revocationEpoch: row?.epoch, beat: row?.beat };
   };
   const opened: { end(): Promise<void> }[] = [];
@@ -95,7 +95,7 @@ describe('a process without a poll', () => {
     const guard = createMarkedGuard(marks);
     const pool = createPool({
       ...patient,
-      url: world.databaseUrl,
+      url: harness.databaseUrl,
       connections: 2,
       applicationName: 'test',
       onLost: guard.doubt,
@@ -105,7 +105,7 @@ describe('a process without a poll', () => {
       recordEvent(createSql(pool, guard), testCaller, tokenIssued, { outcome: 'refused', detail: {} });
     const lose = async () => {
       const [pid] = (await pool.query('SELECT pg_backend_pid() AS pid')).rows;
-      await world.rows('SELECT pg_terminate_backend($1)', [pid.pid]);
+      await harness.rows('SELECT pg_terminate_backend($1)', [pid.pid]);
       await expect.poll(() => pool.totalCount).toBe(0);
     };
     return { record, lose, transact: createTransact(pool, () => {}, guard) };
@@ -117,20 +117,20 @@ describe('a process without a poll', () => {
     const { record, lose } = openWith({ read: async () => marks });
     expect(await outcomeOf(record())).toBe('state_rewound');
     // Marks never go back by themselves, so what was seen of them stands: the database must come up to it.
-    await world.rows('UPDATE feed_state SET beat = beat + 1000000');
+    await harness.rows('UPDATE feed_state SET beat = beat + 1000000');
     expect(await outcomeOf(record())).toBe('ok');
     marks = { ...marks, beat: marks.beat + 1_000_000 };
     expect(await outcomeOf(record())).toBe('ok');
     // Another database may come after a lost connection: the marks are read again.
     await lose();
     expect(await outcomeOf(record())).toBe('state_rewound');
-    await world.rows('UPDATE feed_state SET beat = beat + 1000000');
+    await harness.rows('UPDATE feed_state SET beat = beat + 1000000');
     expect(await outcomeOf(record())).toBe('ok');
   });
 
   test('goes on where the loss of what the marks name was accepted, and where there are no marks', async () => {
     const lost = randomUUID();
-    await world.rows('UPDATE feed_state SET replaced = replaced || $1::uuid', [lost]);
+    await harness.rows('UPDATE feed_state SET replaced = replaced || $1::uuid', [lost]);
     expect(
       await outcomeOf(
         openWith({ read: async () => ({ incarnation: lost, revocationEpoch: 900, beat: 9e12 }) }).record(),
@@ -145,9 +145,9 @@ describe('a process without a poll', () => {
   test('holds the database to what its own transactions have shown', async () => {
     const { record } = openWith({ read: async () => null });
     expect(await outcomeOf(record())).toBe('ok');
-    await world.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch - 1');
+    await harness.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch - 1');
     expect(await outcomeOf(record())).toBe('state_rewound');
-    await world.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch + 1');
+    await harness.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch + 1');
     expect(await outcomeOf(record())).toBe('ok');
   });
 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { claimsOf, type MadeRevocations, makeRevocations } from '../../../platform/testing/made/revocations.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 import { assertFresh, assertMayIssue } from './revocation-set.ts';
+import { claimsOf, type MadeRevocations, makeRevocations } from './revocation-set-harness.ts';
 
 let made: MadeRevocations;
 beforeEach(() => {

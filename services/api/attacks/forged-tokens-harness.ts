@@ -1,0 +1,118 @@
+// For tests only: tokens that must not be believed, and the product that must not believe them.
+import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'vitest';
+import { claimsIn, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
+import { type Json, send } from '../../platform/testing/http-client.ts';
+import { encoded, openSigningKey, type SigningKey, signAs } from '../../platform/testing/made/signing-key.ts';
+import type { Product } from '../../platform/testing/product.ts';
+import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+
+/** A product, its own signing key, and an administrator's good token with its claims. */
+export type Target = {
+  readonly product: Product;
+  readonly key: SigningKey;
+  readonly claims: Json;
+  readonly good: string;
+  readonly admin: TestUser;
+};
+
+export async function targetOf(product: Product): Promise<Target> {
+  const admin = await signIn(product, product.credentials.admin);
+  const good = admin.tokens.access_token;
+  return { product, key: await openSigningKey(product), claims: claimsIn(good), good, admin };
+}
+
+export const attacker = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+
+/** Somebody who waits for a verifier to fetch the attacker's keys. */
+export type Listener = { readonly url: string; connections(): number; close(): void };
+
+export async function startListener(): Promise<Listener> {
+  let connections = 0;
+  const server = createServer((_request, response) => {
+    const jwk = { ...attacker.publicKey.export({ format: 'jwk' }), kid: 'attacker', alg: 'RS256', use: 'sig' };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }));
+  });
+  server.on('connection', () => {
+    connections += 1;
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, connections: () => connections, close: () => void server.close() };
+}
+
+/** The header of the product's own tokens, with changes. */
+export const headerOf = ({ key }: Target, changes: object = {}): object => ({
+  alg: key.alg,
+  kid: key.kid,
+  typ: 'at+jwt',
+  ...changes,
+});
+/** A token by the product's own key, which only its content condemns. */
+export const own = (target: Target, changes: object, header: object = {}): string =>
+  signAs(target.key, headerOf(target, header), { ...target.claims, ...changes });
+export const byAttacker = (header: object, claims: Json): string =>
+  signAs({ kid: 'attacker', alg: 'RS256', privateKey: attacker.privateKey }, header, claims);
+export const withHmac = (header: object, claims: Json, key: string | Buffer, digest = 'sha256'): string => {
+  const input = `${encoded(header)}.${encoded(claims)}`;
+  return `${input}.${createHmac(digest, key).update(input).digest('base64url')}`;
+};
+
+/** Rejected at every door: validate says why, introspection nothing, a protected route 401 invalid_token. */
+export async function expectRejected(
+  { product }: Target,
+  label: unknown,
+  token: string,
+  reason?: string,
+): Promise<void> {
+  const validated = await send(product.api, 'POST', '/v1/tokens/validate', { json: { token } });
+  expect([label, validated.status, validated.body]).toEqual([
+    label,
+    200,
+    { active: false, reason: reason ?? expect.any(String) },
+  ]);
+  const introspected = await send(product.api, 'POST', '/oauth2/introspect', {
+    basic: product.credentials.client,
+    form: { token },
+  });
+  expect([label, introspected.status, introspected.text]).toEqual([label, 200, '{"active":false}']);
+  if (!/^[\x21-\x7e]+$/.test(token)) return;
+  const route = await send(product.api, 'GET', '/v1/keys', { bearer: token });
+  expect([label, route.status]).toEqual([label, 401]);
+  // What is not even in the form of a bearer token counts as no credential (RFC 6750 §3.1).
+  if (/^[\w.~+/-]+=*$/.test(token)) expect(route.headers.get('www-authenticate')).toContain('error="invalid_token"');
+}
+
+export type ForgedHarness = {
+  /** The product that signs with RSA. */
+  readonly rsa: Target;
+  /** The product that signs with an elliptic curve. */
+  readonly ec: Target;
+  /** Of both products. */
+  expectUnharmed: ProductWorld['expectUnharmed'];
+  close(): Promise<void>;
+};
+
+/** Two products without leeway for clocks: one harness per test file. */
+export async function openForgedHarness(): Promise<ForgedHarness> {
+  const start = (algorithm: 'RS256' | 'ES256'): Promise<ProductWorld> =>
+    startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
+  const started = await Promise.allSettled([start('RS256'), start('ES256')]);
+  const harnesses = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const close = async (): Promise<void> => {
+    await Promise.all(harnesses.map((harness) => harness.close()));
+  };
+  try {
+    for (const each of started) if (each.status === 'rejected') throw each.reason;
+    const [rsa, ec] = (await Promise.all(harnesses.map(({ product }) => targetOf(product)))) as [Target, Target];
+    const expectUnharmed = async (): Promise<void> => {
+      for (const harness of harnesses) await harness.expectUnharmed();
+    };
+    return { rsa, ec, expectUnharmed, close };
+  } catch (err) {
+    await close();
+    throw err;
+  }
+}

@@ -1,0 +1,68 @@
+// For tests only: another copy of a Postgres that a test started: its data directory as it was, or a streaming replica.
+import { execFile } from 'node:child_process';
+import { appendFileSync, chmodSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startPostgres } from '../../platform/local/postgres.ts';
+import { eventually } from '../../platform/testing/eventually.ts';
+import type { OwnStores } from '../../platform/testing/processes/own-stores.ts';
+import { queryRows } from '../../platform/testing/rows.ts';
+
+const CLUSTER = 'postgres-18';
+
+/** Copies the data directory of a server that is stopped in good order, and lets it go on. */
+export async function copyOfPostgres(stores: OwnStores, to: string): Promise<void> {
+  mkdirSync(to);
+  chmodSync(to, 0o755);
+  await stores.end('postgres', 'SIGINT');
+  const from = realpathSync(join(stores.dataDir, CLUSTER));
+  await promisify(execFile)('cp', ['-Rp', from, join(to, CLUSTER)]);
+  await promisify(execFile)('cp', ['-p', join(stores.dataDir, 'postgres-password'), to]);
+  await stores.revive('postgres');
+}
+
+/** Puts a copy in the place of what the server has; the server is stopped, and stays so. */
+export async function putBack(stores: OwnStores, copy: string): Promise<void> {
+  await stores.end('postgres', 'SIGINT');
+  const place = realpathSync(join(stores.dataDir, CLUSTER));
+  rmSync(place, { recursive: true });
+  await promisify(execFile)('cp', ['-Rp', join(copy, CLUSTER), place]);
+}
+
+export type Standby = {
+  readonly url: string;
+  /** Resolves when it has all that the primary has written so far. */
+  caughtUp(): Promise<void>;
+  promote(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** Starts a copy as a streaming replica. @param primaryUrl where it reaches the server that it follows */
+export async function startStandby(copy: string, primaryUrl: string): Promise<Standby> {
+  const { hostname, port, username, password } = new URL(primaryUrl);
+  const data = join(copy, CLUSTER);
+  const follows = `host=${hostname} port=${port} user=${username} password=${decodeURIComponent(password)}`;
+  appendFileSync(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${follows}'\n`);
+  // Only there counts: the server reads it as its owner.
+  writeFileSync(join(data, 'standby.signal'), '');
+  rmSync(join(data, 'postmaster.pid'), { force: true });
+  const server = await startPostgres({ dataDir: copy, say: () => {} });
+  return {
+    url: server.url,
+    caughtUp: async () => {
+      const [now] = await queryRows<{ at: string }>(primaryUrl, 'SELECT pg_current_wal_lsn()::text AS at');
+      await eventually('the replica to catch up', async () => {
+        const [has] = await queryRows<{ done: boolean }>(
+          server.url,
+          'SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS done',
+          [now?.at],
+        );
+        return has?.done === true;
+      });
+    },
+    promote: async () => {
+      await queryRows(server.url, 'SELECT pg_promote(true, 60)');
+    },
+    stop: () => server.stop(),
+  };
+}

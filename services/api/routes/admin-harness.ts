@@ -1,0 +1,62 @@
+// For tests only: an installation with an administrator, and what administrators ask for.
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+/** The reason that administrators give here. */
+export const reason = 'because of the test';
+
+/** What is written of an act that a person has done, as `events` reads it. */
+export const doneBy = ({ id }: { readonly id: string }, detail: object): Json => ({
+  outcome: 'ok',
+  actor_kind: 'user',
+  actor_id: id,
+  detail,
+});
+
+type Ask = (method: string, path: string, sent?: Sent) => Promise<Received>;
+
+export type AdminHarness = ApiWorld & {
+  readonly copy: ApiCopy;
+  readonly admin: Person;
+  /** Requests with this access token. @param at another copy than the first */
+  as(bearer: string, at?: ApiCopy): Ask;
+  byAdmin(method: string, path: string, json?: object): Promise<Received>;
+  /** A client that the administrator makes, for client credentials unless said otherwise. */
+  register(body?: object): Promise<Received>;
+  /** A token by client credentials. */
+  tokenBy(client: ClientCredentials, form?: Readonly<Record<string, string>>, at?: ApiCopy): Promise<Received>;
+  /** What was written of a target, in order. */
+  events(type: string, target: string): Promise<Json[]>;
+};
+
+/** One copy of the API that hashes nothing before it is asked to: one harness per test file. */
+export async function openAdminHarness(): Promise<AdminHarness> {
+  const harness = await openApiWorld();
+  const copy = await harness.startCopy({ hashes: false });
+  const admin = await newPerson(copy, ['admin']);
+  const as: AdminHarness['as'] =
+    (bearer, at = copy) =>
+    (method, path, sent = {}) =>
+      send(at.url, method, path, { bearer, ...sent });
+  const byAdmin: AdminHarness['byAdmin'] = (method, path, json) =>
+    as(admin.bearer)(method, path, json === undefined ? {} : { json });
+  return {
+    ...harness,
+    copy,
+    admin,
+    as,
+    byAdmin,
+    register: (body = {}) =>
+      byAdmin('POST', '/v1/admin/clients', { name: 'Reports', grant_types: ['client_credentials'], reason, ...body }),
+    tokenBy: (client, form = {}, at = copy) =>
+      send(at.url, 'POST', '/oauth2/token', { basic: client, form: { grant_type: 'client_credentials', ...form } }),
+    events: (type, target) =>
+      harness.rows(
+        `SELECT outcome, actor_kind, actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`,
+        [type, target],
+      ),
+  };
+}

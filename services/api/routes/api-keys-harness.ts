@@ -1,0 +1,48 @@
+// For tests only: a copy of the API, and people and clients who make and use API keys there.
+import { expect } from 'vitest';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+export type ApiKeyHarness = ApiWorld & {
+  readonly api: ApiCopy;
+  readonly admin: Person;
+  /** A client that may read signing keys and the figures of tokens. */
+  readonly reader: ClientCredentials;
+  /** One request. @param sent `copy`: another copy than the first */
+  call(method: string, path: string, sent?: Sent & { readonly copy?: ApiCopy }): Promise<Received>;
+  newUser(...roles: string[]): Promise<Person>;
+  /** A key of whoever asks, without permissions unless said otherwise. */
+  makeKey(by: Sent, json?: object): Promise<{ readonly id: string; readonly secret: string }>;
+  /** What takes `keys:read`, asked with this key. */
+  listWith(secret: string, copy?: ApiCopy): Promise<Received>;
+  /** The keys of a person, as they are shown them. */
+  own(person: Person): Promise<Json[]>;
+};
+
+/** One copy of the API: one harness per test file. */
+export async function openApiKeyHarness(): Promise<ApiKeyHarness> {
+  const harness = await openApiWorld();
+  const api = await harness.startCopy({ hashes: false });
+  const reader = await harness.newClient(['keys:read', 'tokens:read']);
+  const newUser: ApiKeyHarness['newUser'] = (...roles) => newPerson(api, roles);
+  const call: ApiKeyHarness['call'] = (method, path, { copy = api, ...sent } = {}) =>
+    send(copy.url, method, path, sent);
+  return {
+    ...harness,
+    api,
+    admin: await newUser('admin'),
+    reader,
+    call,
+    newUser,
+    makeKey: async (by, json = {}) => {
+      const { status, body } = await call('POST', '/v1/api-keys', { ...by, json: { name: 'test', ...json } });
+      expect(status, JSON.stringify(body)).toBe(201);
+      return { id: body.api_key.api_key_id, secret: body.secret };
+    },
+    listWith: (secret, copy = api) => call('GET', '/v1/keys', { bearer: secret, copy }),
+    own: async ({ bearer }) => (await call('GET', '/v1/api-keys', { bearer })).body.api_keys,
+  };
+}

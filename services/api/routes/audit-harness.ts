@@ -1,0 +1,45 @@
+// For tests only: a copy of the API that serves a sealed log, and the closed one before it.
+import type { NoteSigner } from '../../domain/audit/log/note.ts';
+import { createLogSigner } from '../../domain/keys/log-keys.ts';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Received, send } from '../../platform/testing/http-client.ts';
+import { continueInBulk, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+/** The closed log. */
+export const FIRST = 'audit.example/1';
+/** The current one. */
+export const SECOND = 'audit.example/2';
+export const FIRST_SIZE = 600;
+export const SECOND_SIZE = 300;
+
+export type AuditHarness = ApiWorld & {
+  readonly api: ApiCopy;
+  /** May read events. */
+  readonly auditor: ClientCredentials;
+  /** By the auditor unless said otherwise; null: by nobody. */
+  get(path: string, as?: ClientCredentials | null): Promise<Received>;
+  logSigner(origin: string): Promise<NoteSigner>;
+};
+
+/** One copy that keeps no tiles, so that what a superuser does shows at once: one harness per test file. */
+export async function openAuditHarness(): Promise<AuditHarness> {
+  const harness = await openApiWorld();
+  const api = await harness.startCopy({ env: { AUDIT_TILE_MEMORY_MB: '0' }, hashes: false });
+  const auditor = await harness.newClient(['audit:read']);
+  const logSigner = async (origin: string): Promise<NoteSigner> => {
+    const [signer] = await createLogSigner(api.ports).signers(origin);
+    return signer as NoteSigner;
+  };
+  const signer = await logSigner(FIRST);
+  const first = await sealInBulk(harness.owner.sql, { signer, batches: [1, 255, 300, FIRST_SIZE - 556] });
+  await continueInBulk(harness.owner.sql, first, { signer: await logSigner(SECOND), batches: [SECOND_SIZE] });
+  return {
+    ...harness,
+    api,
+    auditor,
+    logSigner,
+    get: (path, as = auditor) => send(api.url, 'GET', path, as ? { basic: as } : {}),
+  };
+}

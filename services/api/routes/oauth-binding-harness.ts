@@ -1,0 +1,42 @@
+// For tests only: an installation whose tokens are bound to keys and client certificates (RFC 9449, RFC 8705).
+import { TOKEN_EXCHANGE } from '../../domain/access/grant-shapes.ts';
+import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
+
+/** What proofs of keys are made for. */
+export const TOKEN_URL = `${API_URL}/oauth2/token`;
+export const USERINFO_URL = `${API_URL}/oauth2/userinfo`;
+
+export type BindingHarness = ApiWorld & {
+  /** Believes the proxy before it, which tells the certificates of clients. */
+  readonly api: ApiCopy;
+  /** Believes another proxy than the one that its requests come from, and asks for nonces. */
+  readonly other: ApiCopy;
+  readonly user: TestUser;
+  /** A public client. */
+  readonly app: ClientCredentials;
+  /** A client with a secret. */
+  readonly site: ClientCredentials;
+};
+
+/** Two copies of the API: one harness per test file. */
+export async function openBindingHarness(): Promise<BindingHarness> {
+  const harness = await openApiWorld();
+  const env = { CLIENT_CERT_HEADER: 'Client-Cert', TRUSTED_PROXIES: '127.0.0.1' };
+  const api = await harness.startCopy({ hashes: false, env });
+  const elsewhere = { ...env, TRUSTED_PROXIES: '192.0.2.1', DPOP_REQUIRE_NONCE: 'true' };
+  const other = await harness.startCopy({ hashes: false, env: elsewhere });
+  const grants = ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE];
+  return {
+    ...harness,
+    api,
+    other,
+    user: await newSignedIn(api),
+    app: await newOAuthClient([api, other], 'none', grants),
+    site: await newOAuthClient([api, other], 'client_secret_basic', grants),
+  };
+}

@@ -1,0 +1,51 @@
+// For tests only: a copy of the API, and what two clients with secrets do at the token endpoints of OAuth.
+
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import { issueFor, type Pair } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+type Form = Sent['form'];
+
+export type ServiceHarness = ApiWorld & {
+  readonly api: ApiCopy;
+  /** May issue and introspect. */
+  readonly service: ClientCredentials;
+  /** May do neither. */
+  readonly bystander: ClientCredentials;
+  newUser(): ReturnType<typeof newSignedIn>;
+  postForm(path: string, form: Form, basic?: ClientCredentials): Promise<Received>;
+  token(form: Form, client?: ClientCredentials): Promise<Received>;
+  credentials(form?: Record<string, string>, client?: ClientCredentials): Promise<Received>;
+  introspect(value: string, client?: ClientCredentials): Promise<Received>;
+  /** A pair whose login belongs to the service client. */
+  pairOfService(): Promise<Pair>;
+};
+
+export async function openServiceHarness(): Promise<ServiceHarness> {
+  const harness = await openApiWorld();
+  const api = await harness.startCopy({ hashes: false });
+  const service = await harness.newClient(['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']);
+  const bystander = await harness.newClient(['demo:read']);
+  const newUser = () => newSignedIn(api);
+  const postForm: ServiceHarness['postForm'] = (path, form, basic) =>
+    send(api.url, 'POST', path, { form, ...(basic ? { basic } : {}) });
+  const token: ServiceHarness['token'] = (form, client) => postForm('/oauth2/token', form, client);
+  return {
+    ...harness,
+    api,
+    service,
+    bystander,
+    newUser,
+    postForm,
+    token,
+    credentials: (form = {}, client = service) => token({ grant_type: 'client_credentials', ...form }, client),
+    introspect: (value, client = service) => postForm('/oauth2/introspect', { token: value }, client),
+    pairOfService: async () => {
+      const { id } = await newUser();
+      return issueFor({ api: api.url, credentials: { client: service } }, id);
+    },
+  };
+}

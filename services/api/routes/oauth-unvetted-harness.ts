@@ -1,0 +1,110 @@
+// For tests only: an installation that takes clients nobody vetted: those that register themselves, and documents.
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ApiCopy } from '../../platform/testing/api-copy.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import type { Shown } from '../../platform/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import { type Json, type Received, send } from '../../platform/testing/http-client.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { browserOf, challengeOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
+
+/** Where such a client has people sent back to. */
+export const NOTES_REDIRECT = 'https://notes.example/cb';
+export const UNVETTED_AUDIENCE = 'https://api.example/mcp';
+
+/** Settings of a copy where whoever may registers; documents are read, from everywhere but the inside. */
+export const STRICT = { CLIENT_REGISTRATION: 'token', CLIENT_DOCUMENTS: 'true' } as const;
+
+export type UnvettedHarness = ApiWorld & {
+  /** Anybody registers; documents are read, from this machine too. */
+  readonly open: ApiCopy;
+  readonly user: TestUser;
+  /** @param at another copy than the open one */
+  register(json: object, bearer?: string, at?: ApiCopy): Promise<Received>;
+};
+
+/**
+ * One open copy of the API and its user: one harness per test file.
+ * @param newUser where the user needs a password too, which costs hashes
+ */
+export async function openUnvettedHarness(
+  newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
+): Promise<UnvettedHarness> {
+  const harness = await openApiWorld();
+  const open = await harness.startCopy({
+    hashes: false,
+    env: {
+      CLIENT_REGISTRATION: 'open',
+      CLIENT_DOCUMENTS: 'true',
+      CLIENT_DOCUMENTS_PRIVATE: 'true',
+      UNVETTED_CLIENT_AUDIENCES: UNVETTED_AUDIENCE,
+    },
+  });
+  return {
+    ...harness,
+    open,
+    user: await newUser(open),
+    register: (json, bearer, at = open) =>
+      send(at.url, 'POST', '/oauth2/register', { json, ...(bearer === undefined ? {} : { bearer }) }),
+  };
+}
+
+/** An authorization request of such a client. */
+export const unvettedPath = (
+  clientId: string,
+  verifier: string,
+  members: Readonly<Record<string, string>> = {},
+): string =>
+  `/oauth2/authorize?${new URLSearchParams({
+    client_id: clientId,
+    redirect_uri: NOTES_REDIRECT,
+    response_type: 'code',
+    scope: 'openid email',
+    state: 's',
+    code_challenge: challengeOf(verifier),
+    code_challenge_method: 'S256',
+    ...members,
+  })}`;
+
+/** Where a client's document lies; what it says and how it is given is the test's to change. */
+export type DocumentHost = {
+  readonly url: string;
+  document: Json;
+  answer: RequestListener;
+  /** How often it was asked. */
+  fetched: number;
+  /** Gives the document as a good host does. */
+  readonly serve: RequestListener;
+  /** What somebody who is signed in is shown when this client sends them; the host's own unless given. */
+  askAt(copy: ApiCopy, by: TestUser, clientId?: string): Promise<Shown>;
+  close(): void;
+};
+
+export async function startDocumentHost(): Promise<DocumentHost> {
+  const server = createServer((request, response) => {
+    host.fetched += 1;
+    host.answer(request, response);
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/client.json`;
+  const serve: RequestListener = (_request, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'cache-control': 'max-age=600' })
+      .end(JSON.stringify(host.document));
+  const host: DocumentHost = {
+    url,
+    document: {
+      client_id: url,
+      client_name: 'Journal',
+      redirect_uris: [NOTES_REDIRECT],
+      grant_types: ['authorization_code', 'refresh_token'],
+    },
+    answer: serve,
+    fetched: 0,
+    serve,
+    askAt: (copy, by, clientId = url) => browserOf(copy, by).open(unvettedPath(clientId, newVerifier())),
+    close: () => void server.close(),
+  };
+  return host;
+}

@@ -1,0 +1,192 @@
+// For tests only: what serves the feed of revocations, its streams and health, and those who read them.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose';
+import { expect } from 'vitest';
+import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
+import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
+import { createRevocationFeed } from '../../domain/tokens/revocations/revocation-feed.ts';
+import { createRevocationStreams, type RevocationStreams } from '../../domain/tokens/revocations/revocation-stream.ts';
+import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
+import { createVault } from '../../platform/crypto/vault.ts';
+import { defineStatement } from '../../platform/define/statement.ts';
+import { createFileMarks } from '../../platform/marks/file-marks.ts';
+import { testCaller } from '../../platform/testing/ports.ts';
+import { quietLog } from '../../platform/testing/quiet-log.ts';
+import { openStateCopy, type StateCopy } from '../../platform/testing/state-copy.ts';
+import { createTestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { createApp } from '../app.ts';
+import { createCallerResolver } from '../requests/caller.ts';
+import { healthRoutes } from './health.ts';
+import { revocationsRoutes } from './revocations.ts';
+
+export const ISSUER = 'https://issuer.example.test';
+export const STALENESS_MS = 5_000;
+
+const insert = defineStatement(
+  'testFeedInsert',
+  `INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
+   VALUES ($1, $2, $3, $4, clock_timestamp() + interval '1 hour')`,
+);
+const insertMany = defineStatement(
+  'testFeedInsertMany',
+  `INSERT INTO revocations (kind, value, reason, expires_at)
+   SELECT 'jti', $1 || n, 'test', clock_timestamp() + interval '1 hour' FROM generate_series(1, $2::int) n`,
+);
+
+type Entry = { epoch: number; kind: string; value: string; token_epoch?: number; reason?: string; expires_at: number };
+export type FeedPayload = {
+  iss: string;
+  incarnation: string;
+  epoch: number;
+  since: number;
+  issued_at: number;
+  max_staleness_s: number;
+  complete: boolean;
+  entries: Entry[];
+};
+type StreamEvent = { readonly id: string; readonly event: string; readonly data: string };
+
+export type FeedHarness = {
+  readonly copy: StateCopy;
+  /** At most three of one caller, and four in all. */
+  readonly streams: RevocationStreams;
+  /** Where it listens. */
+  readonly url: string;
+  /** One more revocation, known to the copy when this resolves. */
+  add(kind: string, value: string, tokenEpoch?: number | null, reason?: string): Promise<void>;
+  /** So many more of tokens, known likewise. */
+  addMany(prefix: string, count: number): Promise<void>;
+  /** One request of `reader`; `second` may read too, `other` may not. */
+  get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  /** The published keys, as an outside verifier takes them. */
+  keySet(): ReturnType<typeof createLocalJWKSet>;
+  /** What an answer says, once its signature holds. */
+  opened(jws: string): Promise<FeedPayload>;
+  setDraining(isDraining: boolean): void;
+  close(): Promise<void>;
+};
+
+/** The outside consumer: reads server-sent events by the letter. */
+export async function* events(response: Response): AsyncGenerator<StreamEvent> {
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const fields = new Map(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => line.split(/: (.*)/s) as [string, string]),
+      );
+      text = text.slice(end + 2);
+      if (fields.has('data')) yield { id: fields.get('id')!, event: fields.get('event')!, data: fields.get('data')! };
+    }
+  }
+}
+
+/** One server on a database of its own: one harness per test file. */
+export async function openFeedHarness(): Promise<FeedHarness> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'sallyport-feed-'));
+  const database = await createTestDatabase();
+  const copy = openStateCopy({
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    marks: createFileMarks(dataDir),
+    stalenessBoundMs: STALENESS_MS,
+    pollIntervalMs: 100,
+  });
+  await copy.poll.ready();
+  const ports = { ...copy, vault: createVault(systemRandom.bytes(32)), clock: systemClock, random: systemRandom };
+  const keyRing = await openKeyRing(ports);
+  const state = { revocations: copy.revocations, keyRing, issuer: ISSUER, stalenessBoundMs: STALENESS_MS };
+  const feed = createRevocationFeed(state);
+  const streams = createRevocationStreams({
+    ...state,
+    revocationFeed: feed,
+    clock: systemClock,
+    log: quietLog,
+    maximumStreams: 4,
+    maximumPerCaller: 3,
+  });
+  let isDraining = false;
+  const app = createApp({ log: quietLog, trustedProxies: [] });
+  const routes = { app: app.fastify, callers, bound: app.bound };
+  revocationsRoutes(routes, { revocationFeed: feed, revocationStreams: streams });
+  healthRoutes(routes, {
+    revocations: copy.revocations,
+    isKeyRingFresh: () => keyRing.isFresh(),
+    isRedisReady: () => copy.redis.isReady(),
+    isDraining: () => isDraining,
+  });
+  const url = await app.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const keySet: FeedHarness['keySet'] = () => createLocalJWKSet(JSON.parse(keyRing.jwks().body) as JSONWebKeySet);
+  return {
+    copy,
+    streams,
+    url,
+    add: async (kind, value, tokenEpoch = null, reason = 'test') => {
+      await copy.sql.query(insert, [kind, value, tokenEpoch, reason]);
+      await copy.poll.wake();
+    },
+    addMany: async (prefix, count) => {
+      await copy.sql.query(insertMany, [prefix, count]);
+      await copy.poll.wake();
+    },
+    get: (path, headers = {}) => fetch(`${url}${path}`, { headers: { authorization: 'Bearer reader', ...headers } }),
+    keySet,
+    opened: async (jws) => {
+      const { payload, protectedHeader } = await compactVerify(jws, keySet(), { algorithms: ['ES256'] });
+      expect(protectedHeader.typ).toBe('revocations+jwt');
+      return JSON.parse(new TextDecoder().decode(payload)) as FeedPayload;
+    },
+    setDraining: (value) => {
+      isDraining = value;
+    },
+    close: async () => {
+      streams.close();
+      // The client keeps its connections for more requests, and a close waits for some of them.
+      app.fastify.server.closeAllConnections();
+      await app.fastify.close();
+      await copy.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openKeyRing(
+  ports: Parameters<typeof ensureKeys>[0] & Parameters<typeof createKeyRing>[0],
+): Promise<KeyRing> {
+  const tokens = { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 2_592_000 };
+  const keys = {
+    algorithm: 'ES256',
+    jwtSecret: undefined,
+    prepublishSeconds: 900,
+    rotationDays: 30,
+    ringBoundSeconds: 30,
+  } as const;
+  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: ISSUER }, testCaller);
+  const keyRing = createKeyRing(ports, { algorithm: 'ES256', jwksMaxAgeSeconds: 300, ringBoundSeconds: 30 });
+  await keyRing.load();
+  return keyRing;
+}
+
+/** Nobody has a cookie or a secret here; a bearer token is its client's name. */
+const callers = createCallerResolver({
+  bearer: (token, request) =>
+    ['reader', 'second', 'other'].includes(token)
+      ? {
+          kind: 'client',
+          clientId: token,
+          by: 'bearer',
+          isVetted: true,
+          permissions: new Set(token === 'other' ? [] : ['revocations:read']),
+          request,
+        }
+      : null,
+  client: () => null,
+  session: async () => null,
+  csrfPasses: () => false,
+});

@@ -1,0 +1,91 @@
+// For tests only: two copies of the API, their log, and detections over it; everybody comes from where they say.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createCheckpointOutbox } from '../../domain/audit/seal/checkpoint-outbox.ts';
+import { sealEvents } from '../../domain/audit/seal/seal-events.ts';
+import { countLoginFailure } from '../../domain/identity/guard/count-login-failure.ts';
+import { admitLogin } from '../../domain/identity/guard/login-guard.ts';
+import { createLogSigner } from '../../domain/keys/log-keys.ts';
+import { detectIncidents } from '../../domain/security/detect-incidents.ts';
+import { createFileLogMark } from '../../platform/marks/file-log-mark.ts';
+import type { ApiCopy, ApiCopyOptions } from '../../platform/testing/api-copy.ts';
+import type { ClientCredentials } from '../../platform/testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
+import { callerAt, testCaller } from '../../platform/testing/ports.ts';
+import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+
+type Login = { readonly email: string; readonly password: string };
+
+export type SecurityHarness = ApiWorld & {
+  readonly api: ApiCopy;
+  readonly other: ApiCopy;
+  /** A client that may read and manage incidents, unlock, and read the log. */
+  readonly operator: ClientCredentials;
+  seal(): Promise<unknown>;
+  /** Seals what there is, and runs the detections as two workers at once do. How much they saw. */
+  detect(): Promise<number>;
+  get(path: string, basic?: ClientCredentials): Promise<Received>;
+  post(path: string, json: unknown, basic?: ClientCredentials): Promise<Received>;
+  incidentsOf(subject: string): Promise<Json[]>;
+  /** One wrong password, without the time that a hash takes. */
+  failFrom(ip: string, email: string): Promise<void>;
+  signInFrom(login: Login, ip: string, agent: string, sent?: Sent): Promise<Received>;
+};
+
+/** As a browser behind our own proxy sends it. */
+export const from = (ip: string, agent: string) => ({ 'x-forwarded-for': ip, 'user-agent': agent });
+
+export const never = { signal: new AbortController().signal };
+
+export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Promise<SecurityHarness> {
+  const logDir = mkdtempSync(join(tmpdir(), 'sallyport-security-'));
+  const harness = await openApiWorld();
+  const settings = {
+    TRUSTED_PROXIES: 'loopback',
+    RATE_LIMIT_PROFILE: 'default',
+    RATE_LIMIT_CREDENTIAL_PER_MINUTE: '10000',
+    ...env,
+  };
+  const api = await harness.startCopy({ env: settings });
+  const other = await harness.startCopy({ env: settings });
+  const operator = await harness.newClient(['incidents:read', 'incidents:manage', 'users:unlock', 'audit:read']);
+  const log = {
+    ...api.ports,
+    sql: harness.owner.sql,
+    transact: harness.owner.transact,
+    logMark: createFileLogMark(logDir),
+    logSigner: createLogSigner(api.ports),
+    checkpointOutbox: createCheckpointOutbox({ ...api.ports, sql: harness.owner.sql, checkpointSinks: [] }),
+    auditOrigin: 'sallyport.test/audit',
+  };
+  const seal = (): Promise<unknown> => sealEvents(log, {}, testCaller);
+  const get = (path: string, basic = operator): Promise<Received> => send(api.url, 'GET', path, { basic });
+  return {
+    ...harness,
+    api,
+    other,
+    operator,
+    seal,
+    detect: async () => {
+      await seal();
+      const runs = await Promise.all([api, other].map(({ ports }) => detectIncidents(ports, never, testCaller)));
+      return runs.reduce((total, { sightings }) => total + sightings, 0);
+    },
+    get,
+    post: (path, json, basic = operator) => send(other.url, 'POST', path, { basic, json }),
+    incidentsOf: async (subject) =>
+      (await get(`/v1/admin/incidents?subject=${encodeURIComponent(subject)}`)).body.incidents,
+    failFrom: async (ip, email) => {
+      const caller = callerAt(ip);
+      const admitted = await admitLogin(api.ports, { email }, caller);
+      await api.ports.transact((tx) => countLoginFailure(tx, admitted, undefined, caller));
+    },
+    signInFrom: ({ email, password }, ip, agent, sent = {}) =>
+      send(api.url, 'POST', '/api/auth/signin', { json: { email, password }, headers: from(ip, agent), ...sent }),
+    close: async () => {
+      await harness.close();
+      rmSync(logDir, { recursive: true, force: true });
+    },
+  };
+}

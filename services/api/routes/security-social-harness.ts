@@ -1,0 +1,57 @@
+// For tests only: a harness with detections whose people read their mails and may sign in by a provider of the test's own.
+import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
+import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
+import { API_URL } from '../../platform/testing/api-copy.ts';
+import { type ProviderAccount, startOidcProvider } from '../../platform/testing/counterparts/oidc-provider.ts';
+import { cookieOf, type Received, send } from '../../platform/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { type from, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
+
+export type Place = ReturnType<typeof from>;
+
+export type SecuritySocialHarness = SecurityHarness & {
+  readonly mails: MailFolder;
+  /** What the browser is answered that comes back from the provider; `headers` are sent on the way back alone. */
+  byProvider(
+    who: ProviderAccount,
+    place: Place,
+    cookie?: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Received>;
+  /** What step_up does to an account. */
+  closeAccount(userId: string, email: string): Promise<void>;
+};
+
+/** With `company` to sign in by: one harness per test file. */
+export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness> {
+  const oidc = await startOidcProvider([`${API_URL}/api/auth/callback/company`]);
+  const { issuer, clientId, clientSecret } = oidc;
+  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
+  const harness = await openSecurityHarness({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+  const { url, ports } = harness.api;
+  const mails = await openMailFolder(ports);
+  return {
+    ...harness,
+    mails,
+    async byProvider(who, place, cookie = '', headers = {}) {
+      const begun = await send(url, 'POST', '/api/auth/sign-in/social', {
+        json: { provider: 'company' },
+        cookie,
+        headers: { ...place, origin: API_URL },
+      });
+      const back = await oidc.signIn(begun.body.url, who);
+      const cookies = [cookie, cookieOf(begun)].filter((part) => part !== '').join('; ');
+      return send(url, 'GET', back.pathname + back.search, { cookie: cookies, headers: { ...place, ...headers } });
+    },
+    closeAccount: (userId, email) =>
+      ports.transact(async (tx) => {
+        await forgetDevices(tx, userId);
+        await spendLoginFailures(tx, ports, { userId, email });
+      }),
+    async close() {
+      await mails.close();
+      await harness.close();
+      await oidc.close();
+    },
+  };
+}

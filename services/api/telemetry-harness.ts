@@ -1,0 +1,61 @@
+// For tests only: the product with all its telemetry on, and everything that it sends kept.
+import { type OtlpReceiver, startOtlpReceiver } from '../../observability/testing.ts';
+import { send } from '../platform/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { type Product, startProduct } from '../platform/testing/product.ts';
+
+/** Names no address, so that an address found anywhere is a client's. */
+export const ORIGIN = 'http://auth.sallyport.test';
+
+export type TelemetryHarness = {
+  readonly stores: OwnStores;
+  readonly product: Product;
+  readonly collector: OtlpReceiver;
+  /** What was exported so far. */
+  exported(signal: 'traces' | 'metrics'): Buffer;
+  /** What Sentry was sent so far. */
+  sentryText(): string;
+  metricsText(): Promise<string>;
+  isReady(): Promise<boolean>;
+  close(): Promise<void>;
+};
+
+export async function openTelemetryHarness(): Promise<TelemetryHarness> {
+  const [stores, collector, sentry] = await Promise.all([startOwnStores(), startOtlpReceiver(), startOtlpReceiver()]);
+  const closeAll = async (): Promise<void> => {
+    await stores.dispose();
+    await Promise.all([collector.close(), sentry.close()]);
+  };
+  const env = {
+    BETTER_AUTH_URL: ORIGIN,
+    LOG_LEVEL: 'debug',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '1',
+    OTEL_BSP_SCHEDULE_DELAY: '100',
+    OTEL_METRIC_EXPORT_INTERVAL: '500',
+    SENTRY_DSN: sentry.endpoint.replace('://', '://publickey@').concat('/1'),
+  };
+  const product = await startProduct({ stores, env }).catch(async (err: unknown) => {
+    await closeAll();
+    throw err;
+  });
+  return {
+    stores,
+    product,
+    collector,
+    exported: (signal) =>
+      Buffer.concat(collector.requests.filter(({ path }) => path.endsWith(signal)).map(({ body }) => body)),
+    sentryText: () => sentry.requests.map(({ body }) => body.toString()).join('\n'),
+    metricsText: async () => (await send(product.metrics, 'GET', '')).text,
+    isReady: async () => (await send(product.api, 'GET', '/readyz')).status === 200,
+    close: async () => {
+      await product.dispose();
+      await closeAll();
+    },
+  };
+}
+
+/** Lines of an exposition that carry a value. */
+export const series = (text: string): string[] =>
+  text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

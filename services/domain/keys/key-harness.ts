@@ -1,0 +1,138 @@
+// For tests only: a database whose keys and server secrets a test may make, age and count.
+
+import { defineStatement } from '../../platform/define/statement.ts';
+import { type TestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { openTestPorts } from '../../platform/testing/stores.ts';
+import type { Clock } from '../ports.ts';
+import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
+import { createKeyRing, type KeyRing, type KeyRingSettings } from './key-ring.ts';
+import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
+
+export const KEY_AUDIENCE = 'https://api.example.test';
+export const KEY_SECRET = 'a-secret-of-more-than-thirty-two-characters';
+/** What the clocks of two copies may be apart. */
+export const SKEW_MS = 2 * CLOCK_BOUND_SECONDS * 1_000;
+
+/** A row of `jwks`; times in Unix milliseconds. */
+export type KeyRow = {
+  id: string;
+  purpose: string;
+  alg: string;
+  privateKey: string;
+  from: number;
+  until: number | null;
+  published: number;
+  leaves: number | null;
+  longest: number;
+  compromised: boolean;
+};
+
+type KeyEvent = { target_id: string; actor_id: string; detail: Record<string, unknown> };
+
+export type KeyHarness = {
+  readonly databaseUrl: string;
+  readonly ports: TestPorts & { readonly keysChanged: () => void };
+  /** How often a use-case said that keys changed, since the harness was emptied. */
+  changes(): number;
+  /** A start of the API with these settings. */
+  start(settings?: EnsureKeysSettings): ReturnType<typeof ensureKeys>;
+  /** After a start with this algorithm, the loaded ring of a copy. */
+  startRing(algorithm?: KeyRingSettings['algorithm'], clock?: Clock): Promise<KeyRing>;
+  /** Moves everything written so far into the past, as time would. */
+  age(seconds: number): Promise<void>;
+  /** Every key but the audit log's, of which its own tests speak; the first signer first. */
+  keyRows(): Promise<KeyRow[]>;
+  eventsOf(type: string): Promise<KeyEvent[]>;
+  keysVersion(): Promise<number>;
+  /** Before each test: no keys, secrets, events or revocations. */
+  empty(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** What a start is told of keys: EdDSA and short times unless said otherwise. */
+export const keySettings = (
+  keys: Partial<EnsureKeysSettings['keys']> = {},
+  tokens: Partial<EnsureKeysSettings['tokens']> = {},
+): EnsureKeysSettings => ({
+  keys: {
+    algorithm: 'EdDSA',
+    jwtSecret: undefined,
+    prepublishSeconds: 60,
+    rotationDays: 30,
+    ringBoundSeconds: 30,
+    ...keys,
+  },
+  tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600, ...tokens },
+  authSecret: KEY_SECRET,
+  audience: KEY_AUDIENCE,
+});
+
+/** What a copy's ring is told. */
+export const ringSettings = (algorithm: KeyRingSettings['algorithm'] = 'EdDSA'): KeyRingSettings => ({
+  algorithm,
+  jwksMaxAgeSeconds: 300,
+  ringBoundSeconds: 30,
+});
+
+const rowsRead = defineStatement(
+  'testKeys',
+  `SELECT id, purpose, alg, "privateKey", (extract(epoch FROM lower(signs)) * 1000)::bigint AS "from",
+     (extract(epoch FROM upper(signs)) * 1000)::bigint AS until, (extract(epoch FROM "createdAt") * 1000)::bigint AS published,
+     (extract(epoch FROM "expiresAt") * 1000)::bigint AS leaves, longest_token_seconds AS longest,
+     compromised_at IS NOT NULL AS compromised FROM jwks WHERE purpose <> 'audit-log' ORDER BY signs, id`,
+);
+const agedBy = (seconds: number) => {
+  const by = `make_interval(secs => ${seconds})`;
+  return {
+    // The earliest first: the range of the next signer, moved before it, would overlap it for a moment.
+    keys: `DO $$ DECLARE kid text; BEGIN
+      FOR kid IN SELECT id FROM jwks ORDER BY lower(signs) LOOP
+        UPDATE jwks SET signs = tstzrange(lower(signs) - ${by}, upper(signs) - ${by}), "createdAt" = "createdAt" - ${by},
+          "expiresAt" = "expiresAt" - ${by}, compromised_at = compromised_at - ${by} WHERE id = kid;
+      END LOOP; END $$`,
+    secrets: `UPDATE server_secrets SET created_at = created_at - ${by}, activates_at = activates_at - ${by}`,
+  };
+};
+
+/** Opens a database without keys: one per test file. */
+export async function openKeyHarness(): Promise<KeyHarness> {
+  const base = await openTestPorts();
+  let changes = 0;
+  const keysChanged = (): void => {
+    changes += 1;
+  };
+  const ports = { ...base, keysChanged };
+  return {
+    databaseUrl: base.databaseUrl,
+    ports,
+    changes: () => changes,
+    start: (settings = keySettings()) => ensureKeys(ports, settings, testCaller),
+    async startRing(algorithm = 'EdDSA', clock = ports.clock) {
+      await ensureKeys(ports, keySettings({ algorithm }), testCaller);
+      const ring = createKeyRing({ ...ports, clock }, ringSettings(algorithm));
+      await ring.load();
+      return ring;
+    },
+    async age(seconds) {
+      const aged = agedBy(seconds);
+      await base.raw(aged.keys);
+      await base.raw(aged.secrets);
+    },
+    keyRows: () => base.sql.query<KeyRow>(rowsRead),
+    eventsOf: (type) =>
+      base.raw(
+        `SELECT target_id, actor_id, detail FROM audit_outbox
+         WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log' ORDER BY id`,
+        [type],
+      ),
+    async keysVersion() {
+      const [row] = await base.raw<{ v: number }>('SELECT keys_version AS v FROM feed_state');
+      return row?.v ?? -1;
+    },
+    async empty() {
+      await base.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
+      changes = 0;
+    },
+    close: () => base.end(),
+  };
+}

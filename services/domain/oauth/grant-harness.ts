@@ -1,0 +1,155 @@
+// For tests only: what people let clients do, on real stores, by use-cases called where they are; no HTTP comes in.
+import { createHash, randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { expect } from 'vitest';
+import type { ClientSettings } from '../../platform/config/clients.ts';
+import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
+import { PATIENCE_MS } from '../../platform/testing/patient-stores.ts';
+import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
+import { quietLog } from '../../platform/testing/quiet-log.ts';
+import { openPeopleWorld, type PeopleWorld } from '../../platform/testing/worlds/people-world.ts';
+import { createAccessDirectory } from '../access/access-directory.ts';
+import { type CreateClientInput, createClient } from '../access/create-client.ts';
+import type { Caller, RequestContext } from '../ports.ts';
+import { createRefreshFamilies } from '../tokens/families/rotate-families.ts';
+import { createClientTokenLog } from '../tokens/issue/issue-client-token.ts';
+import { createVerifiedTokenCache } from '../tokens/judge/verified-token-cache.ts';
+import { createStateConfirmation } from '../tokens/revocations/confirm-state.ts';
+import type { TokenRequestPorts } from './answer-token-request.ts';
+import type { AuthorizeStep } from './authorize/authorize-step.ts';
+import { decideConsent } from './authorize/decide-consent.ts';
+import type { PushPorts } from './authorize/push-authorization-request.ts';
+import type { DocumentClientPorts } from './clients/admit-document-client.ts';
+import type { ReadDocument } from './clients/read-client-document.ts';
+import type { SelfRegisterPorts } from './clients/self-register-client.ts';
+import type { DeviceGrantPorts } from './devices/begin-device-grant.ts';
+import { createOpenRequests } from './open-requests.ts';
+
+export type GrantPorts = PeopleWorld['deps'] &
+  DocumentClientPorts &
+  SelfRegisterPorts &
+  PushPorts &
+  DeviceGrantPorts &
+  TokenRequestPorts;
+
+const request: RequestContext = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
+export const nobody: Caller = { kind: 'anonymous', request };
+
+export const REDIRECT = 'https://app.example.test/cb';
+const SCOPES = ['openid', 'profile', 'email'];
+
+export const newVerifier = (): string => randomBytes(32).toString('base64url');
+export const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
+
+export type GrantClient = {
+  readonly clientId: string;
+  /** Who has shown its secret; nobody for a public client. */
+  readonly caller: Caller;
+};
+
+type Members = Readonly<Record<string, string>>;
+
+export type GrantHarness = Omit<PeopleWorld, 'access'> & {
+  readonly ports: GrantPorts;
+  /** What the addresses of documents answer; the test's to change. */
+  readonly documents: Map<string, ReadDocument>;
+  newUser(): Promise<TestUser>;
+  /** A client with a secret that may have codes for `SCOPES` at `REDIRECT`, but for the changes. */
+  newClient(changes?: Partial<CreateClientInput>): Promise<GrantClient>;
+  /** Of an authorization request. @param members in place of the ones it has; '' leaves one out */
+  query(client: GrantClient, members?: Members): string;
+  /** A code that its user agreed to. */
+  codeFor(user: TestUser, client: GrantClient, members?: Members): Promise<string>;
+};
+
+export type GrantHarnessOptions = { readonly clients?: Partial<ClientSettings>; readonly env?: Members };
+
+/** The members of an answer that goes to the client; none where the browser goes nowhere. */
+export const answered = (step: AuthorizeStep): Record<string, string> =>
+  step.kind === 'redirect' ? Object.fromEntries(new URL(step.location).searchParams) : {};
+
+/** A statement that no trigger sees: ten thousand rows in a moment, in no log. */
+export async function unlogged(pool: pg.Pool, text: string, values: readonly unknown[] = []): Promise<void> {
+  const connection = await pool.connect();
+  try {
+    await connection.query('SET session_replication_role = replica');
+    await connection.query(text, [...values]);
+    await connection.query('RESET session_replication_role');
+  } finally {
+    connection.release();
+  }
+}
+
+/** One harness per test file. */
+export async function openGrantHarness({ clients, env = {} }: GrantHarnessOptions = {}): Promise<GrantHarness> {
+  const people = await openPeopleWorld({ env });
+  const { deps, pool } = people;
+  const clientSettings: ClientSettings = {
+    registration: 'open',
+    readsDocuments: true,
+    documentsPrivate: false,
+    scopes: SCOPES,
+    audiences: [],
+    ...clients,
+  };
+  const access = createAccessDirectory(deps, { unvetted: clientSettings });
+  await access.load();
+  const documents: GrantHarness['documents'] = new Map();
+  const outside = { ...deps, access, hotSql: deps.sql, databaseGuard: people.databaseGuard };
+  const ports: GrantPorts = {
+    ...outside,
+    clientSettings,
+    publicUrl: deps.mailer.publicUrl,
+    issuer: deps.tokenSettings.issuer,
+    bindsCertificates: false,
+    openRequests: createOpenRequests(deps),
+    accessChanged: () => access.load(),
+    clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
+    confirmState: createStateConfirmation({ ...people, clock: deps.clock }, PATIENCE_MS),
+    verifiedTokens: createVerifiedTokenCache(),
+    clientTokenLog: createClientTokenLog(outside, true, PATIENCE_MS),
+    refreshFamilies: createRefreshFamilies({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),
+  };
+
+  const query: GrantHarness['query'] = ({ clientId }, members = {}) => {
+    const all: Members = {
+      client_id: clientId,
+      redirect_uri: REDIRECT,
+      response_type: 'code',
+      scope: 'openid email',
+      state: 's',
+      code_challenge: challengeOf(newVerifier()),
+      code_challenge_method: 'S256',
+      ...members,
+    };
+    return new URLSearchParams(Object.entries(all).filter(([, value]) => value !== '')).toString();
+  };
+
+  return {
+    ...people,
+    ports,
+    documents,
+    query,
+    newUser: () => newSignedIn({ ports, stores: { pools: { main: pool } } }),
+    async newClient(changes = {}) {
+      const grantTypes = ['authorization_code', 'refresh_token'];
+      const input = { name: 'Tasks', grantTypes, scopes: SCOPES, redirectUris: [REDIRECT], ...changes };
+      const { clientId, clientSecret } = await createClient(ports, input, testCaller);
+      await access.load();
+      if (clientSecret === null) return { clientId, caller: nobody };
+      return { clientId, caller: { ...clientCaller(clientId), request } };
+    },
+    async codeFor(user, client, members = {}) {
+      const decision = { query: query(client, members), cookie: user.cookie, isAllowed: true, scopes: SCOPES };
+      const step = await decideConsent(ports, decision, nobody);
+      const { code = '' } = answered(step);
+      expect(code, JSON.stringify(step)).toMatch(/^[\w-]{43}$/);
+      return code;
+    },
+    close: async () => {
+      await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close()]);
+      await people.close();
+    },
+  };
+}

@@ -1,0 +1,131 @@
+// For tests only: a database that is backed up and restored under running copies of the API, with marks outside it.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type pg from 'pg';
+import { expect } from 'vitest';
+import { defineStatement } from '../../platform/define/statement.ts';
+import { createFileMarks } from '../../platform/marks/file-marks.ts';
+import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '../../platform/testing/api-copy.ts';
+import type { Json } from '../../platform/testing/http-client.ts';
+import { type CliRun, runCli } from '../../platform/testing/processes/run-cli.ts';
+import { createTestDatabase, onServer, testRedisUrl } from '../../platform/testing/stores.ts';
+
+export type Pair = { readonly access_token: string; readonly refresh_token: string };
+
+export type RestoreHarness = {
+  readonly databaseUrl: string;
+  readonly databaseName: string;
+  readonly backupName: string;
+  readonly marksDir: string;
+  startCopy(): Promise<ApiCopy>;
+  /** The database as it stands, though copies of the API are at it: nobody may come back in while it is copied or moved. */
+  withoutConnections(work: (admin: pg.Client) => Promise<unknown>): Promise<void>;
+  takeBackup(): Promise<void>;
+  /** What `pg_restore` of yesterday's dump does, under running copies. */
+  restoreBackup(): Promise<void>;
+  /** Everything that was acknowledged is in the marks: the poll behind the last commit has been answered and raised. */
+  marksReach(copy: ApiCopy, beats: number): Promise<void>;
+  /** The command line, as an operator types it. */
+  sallyport(args: readonly string[]): Promise<CliRun>;
+  close(): Promise<void>;
+};
+
+export const userInsert = defineStatement(
+  'testRestoreUser',
+  `INSERT INTO users (id, email) VALUES ($1, $1 || '@example.test')`,
+);
+
+export async function call(copy: ApiCopy, path: string, body?: object, client?: TestClient) {
+  const response = await fetch(copy.url + path, {
+    method: body ? 'POST' : 'GET',
+    headers: {
+      ...(body ? { 'content-type': 'application/json' } : {}),
+      ...(client ? { authorization: client.basic } : {}),
+    },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  return { status: response.status, body: (await response.json()) as Json };
+}
+export const issue = (copy: ApiCopy, client: TestClient) => call(copy, '/v1/tokens', { user_id: 'alice' }, client);
+
+export async function issued(copy: ApiCopy, client: TestClient): Promise<Pair> {
+  const { status, body } = await issue(copy, client);
+  expect(status, JSON.stringify(body)).toBe(201);
+  return body;
+}
+
+/** One for each test. */
+export async function openRestoreHarness(): Promise<RestoreHarness> {
+  const database = await createTestDatabase();
+  const databaseName = new URL(database.url).pathname.slice(1);
+  const backupName = `${databaseName}_backup`;
+  const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-restore-'));
+  const redisUrl = testRedisUrl();
+  const authSecret = newAuthSecret();
+  const copies: ApiCopy[] = [];
+
+  async function withoutConnections(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
+    await onServer(async (admin) => {
+      await admin.query(`ALTER DATABASE ${databaseName} ALLOW_CONNECTIONS false`);
+      try {
+        for (let left = 1; left > 0; ) {
+          await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, [
+            databaseName,
+          ]);
+          const { rows } = await admin.query(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1`, [
+            databaseName,
+          ]);
+          left = rows[0].n;
+        }
+        await work(admin);
+      } finally {
+        await admin.query(`ALTER DATABASE ${databaseName} ALLOW_CONNECTIONS true`);
+      }
+    });
+  }
+
+  return {
+    databaseUrl: database.url,
+    databaseName,
+    backupName,
+    marksDir,
+    async startCopy() {
+      // Rewound is what this is about: a busy machine must not make it stale.
+      const env = { REVOCATION_STALENESS_MS: '30000' };
+      const copy = await startApiCopy({ databaseUrl: database.url, redisUrl, authSecret, marksDir, env });
+      copies.push(copy);
+      return copy;
+    },
+    withoutConnections,
+    takeBackup: () =>
+      withoutConnections((admin) => admin.query(`CREATE DATABASE ${backupName} TEMPLATE ${databaseName}`)),
+    restoreBackup: () =>
+      withoutConnections(async (admin) => {
+        await admin.query(`DROP DATABASE ${databaseName}`);
+        await admin.query(`CREATE DATABASE ${databaseName} TEMPLATE ${backupName}`);
+      }),
+    async marksReach(copy, beats) {
+      const marks = createFileMarks(marksDir);
+      const { epoch } = copy.ports.revocations.state();
+      const from = (await marks.read())?.beat ?? 0;
+      await expect
+        .poll(async () => (await marks.read())?.beat ?? 0, { timeout: 60_000 })
+        .toBeGreaterThanOrEqual(from + beats);
+      await expect.poll(async () => (await marks.read())?.revocationEpoch).toBeGreaterThanOrEqual(epoch);
+    },
+    sallyport: (args) =>
+      runCli(args, {
+        DATABASE_URL: database.url,
+        BETTER_AUTH_SECRET: authSecret,
+        SALLYPORT_DATA_DIR: marksDir,
+        NO_COLOR: '1',
+      }),
+    async close() {
+      await Promise.all(copies.map((copy) => copy.stop()));
+      await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${backupName} WITH (FORCE)`));
+      await database.drop();
+      await rm(marksDir, { recursive: true, force: true });
+    },
+  };
+}

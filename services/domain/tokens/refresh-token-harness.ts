@@ -1,0 +1,39 @@
+// For tests only: logins and their refreshes at a copy of the API, called where they are.
+import type pg from 'pg';
+import { callerFrom, insertSession, insertUser, publicClient } from '../../platform/testing/made/families.ts';
+import type { Ports } from '../ports.ts';
+import { type CreatedFamily, type CreateFamilyPorts, createFamily, type NewFamily } from './families/create-family.ts';
+import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
+
+type Copy = {
+  readonly ports: Pick<Ports, 'transact'> & CreateFamilyPorts & RefreshTokenPorts;
+  readonly stores: { readonly pools: { readonly main: pg.Pool } };
+};
+type Login = CreatedFamily & { readonly userId: string; readonly sessionId: string };
+
+/** Logins of new people, and what becomes of them. */
+export function loginFlows({ ports, stores }: Copy) {
+  const caller = callerFrom('192.0.2.1');
+  const pool = stores.pools.main;
+  const newLogin = async (family: Partial<NewFamily> = {}): Promise<Login> => {
+    const userId = await insertUser(pool);
+    const sessionId = await insertSession(pool, userId);
+    const login = {
+      userId,
+      sessionId,
+      clientId: 'sallyport',
+      isClientBound: false,
+      audience: 'https://a.test',
+      authTime: 1,
+      scope: 'openid email profile',
+      ...family,
+    };
+    return { ...(await ports.transact((tx) => createFamily(tx, ports, login, caller))), userId, sessionId };
+  };
+  /** @param at the ports of another copy, or some of these replaced */
+  const refresh = (token: string, input: Partial<RefreshTokenInput> = {}, at: RefreshTokenPorts = ports) =>
+    refreshToken(at, { refreshToken: token, presentedBy: publicClient, ...input }, caller);
+  const generationOf = async (familyId: string): Promise<number> =>
+    (await pool.query('SELECT generation FROM refresh_families WHERE id = $1', [familyId])).rows[0].generation;
+  return { newLogin, refresh, generationOf };
+}

@@ -1,0 +1,186 @@
+// For tests only: a state poll whose database, marks, Redis and clocks are the test's own, answered by hand.
+
+import type { Statement } from '../../../platform/define/statement.ts';
+import type { Log, MarkStore, Marks, Redis, Row, Sql } from '../../ports.ts';
+import { createPolledGuard, type PolledGuard } from './database-guard.ts';
+import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
+import { FEED_PAGE_SIZE } from './revocations.store.ts';
+import { type ConfirmedState, createStatePoll, type StatePoll } from './state-poll.ts';
+
+/** The database as the poll sees it, answered by hand: when, with what, or not at all. */
+type Database = {
+  incarnation: string;
+  replaced: string[];
+  epoch: number;
+  keysVersion: number;
+  accessVersion: number;
+  beat: number;
+  isBeatDue: boolean;
+  isStandby: boolean;
+  nowMs: number;
+  rows: [number, string, string, number | null, string, null, null, number, number][];
+  isUnused: boolean;
+};
+
+export type PollHarness = {
+  readonly db: Database;
+  monotonicMs: number;
+  /** What the database was asked and when it answers, unless it does so by itself. */
+  readonly asked: { since: number; answer: (failure?: Error) => void }[];
+  isAutomatic: boolean;
+  /** What was logged. */
+  readonly lines: string[];
+  /** The marks outside, and how they are kept. */
+  stored: Marks | null;
+  readonly marks: MarkStore;
+  /** What was told to other copies. */
+  readonly appended: string[];
+  isRedisDown: boolean;
+  beats: number;
+  isBeatFailing: boolean;
+  readonly reloads: string[];
+  failingReload: string | null;
+  readonly confirmed: ConfirmedState[];
+  readonly set: RevocationMemory;
+  readonly databaseGuard: PolledGuard;
+  readonly poll: StatePoll;
+  /** As another copy tells us by Redis. */
+  tellEntry(fields: Record<string, string>): void;
+  revoke(jti: string): void;
+  isRevoked(jti: string): boolean;
+  /** After the first answer, which is not among those asked. */
+  started(): Promise<void>;
+  close(): Promise<void>;
+};
+
+const HOUR_MS = 3_600_000;
+const START_MS = 1_700_000_000_000;
+
+/** What waits for nothing but answers that are there. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Everything of one test. */
+export function createPollHarness(): PollHarness {
+  const db: Database = {
+    incarnation: 'i1',
+    replaced: [],
+    epoch: 0,
+    keysVersion: 1,
+    accessVersion: 1,
+    beat: 1,
+    isBeatDue: false,
+    isStandby: false,
+    nowMs: START_MS,
+    rows: [],
+    isUnused: false,
+  };
+  const lines: string[] = [];
+  const say = (_fields: object, message: string): void => void lines.push(message);
+  const log: Log = { debug: say, info: say, warn: say, error: say };
+  const clock = { now: () => START_MS, monotonic: () => harness.monotonicMs };
+  const pollSql: Sql = {
+    query: <R = Row>(statement: Statement, values: readonly unknown[] = []): Promise<R[]> => {
+      if (statement.name === 'revocationDatabaseIsUnused') return Promise.resolve([{ isUnused: db.isUnused } as R]);
+      const since = values[0] as number;
+      return new Promise((resolve, reject) => {
+        // What a statement sees is fixed when it is sent.
+        const { rows, isUnused: _, ...state } = structuredClone(db);
+        const page = rows.filter(([epoch]) => epoch > since).slice(0, FEED_PAGE_SIZE);
+        const answer = (failure?: Error): void =>
+          failure ? reject(failure) : resolve([{ ...state, rows: page } as R]);
+        harness.asked.push({ since, answer });
+        if (harness.isAutomatic) answer();
+      });
+    },
+  };
+  const sql: Sql = {
+    query: async () => {
+      harness.beats += 1;
+      if (harness.isBeatFailing) throw new Error('no room');
+      return [];
+    },
+  };
+  const marks: MarkStore = {
+    read: async () => harness.stored,
+    raise: async (next, replaced = []) => {
+      let kept = harness.stored;
+      if (kept === null || replaced.includes(kept.incarnation)) kept = next;
+      else if (kept.incarnation === next.incarnation)
+        kept = {
+          incarnation: next.incarnation,
+          revocationEpoch: Math.max(kept.revocationEpoch, next.revocationEpoch),
+          beat: Math.max(kept.beat, next.beat),
+        };
+      harness.stored = kept;
+      return kept;
+    },
+  };
+  let onEntry: PollHarness['tellEntry'] = () => {};
+  const redis = {
+    append: async (stream: string, fields: Record<string, string>) => {
+      if (harness.isRedisDown) throw new Error('no redis');
+      harness.appended.push(`${stream} ${fields.epoch}`);
+    },
+    follow: (_stream: string, listener: typeof onEntry) => {
+      onEntry = listener;
+      return async () => {};
+    },
+  } as unknown as Redis;
+  const reload = (what: string) => async (): Promise<void> => {
+    harness.reloads.push(what);
+    if (harness.failingReload === what) throw new Error('not now');
+  };
+  const databaseGuard = createPolledGuard();
+  const set = createRevocationSet({ clock, log, stalenessBoundMs: 2_000, budget: 1_000, databaseGuard });
+  const poll = createStatePoll({
+    sql,
+    redis,
+    clock,
+    log,
+    marks,
+    pollSql,
+    revocations: set,
+    databaseGuard,
+    pollIntervalMs: 1_000_000,
+    onKeysVersion: reload('keys'),
+    onAccessVersion: reload('access'),
+    onConfirmed: (state) => harness.confirmed.push(state),
+  });
+  const harness: PollHarness = {
+    db,
+    monotonicMs: 1_000,
+    asked: [],
+    isAutomatic: true,
+    lines,
+    stored: null,
+    marks,
+    appended: [],
+    isRedisDown: false,
+    beats: 0,
+    isBeatFailing: false,
+    reloads: [],
+    failingReload: null,
+    confirmed: [],
+    set,
+    databaseGuard,
+    poll,
+    tellEntry: (fields) => onEntry(fields),
+    revoke(jti) {
+      db.epoch += 1;
+      db.rows.push([db.epoch, 'jti', jti, null, 'test', null, null, db.nowMs + HOUR_MS, db.nowMs]);
+    },
+    isRevoked: (jti) => set.check({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0 }) === 'revoked',
+    async started() {
+      poll.start();
+      await poll.ready();
+      await turn();
+      harness.asked.length = 0;
+    },
+    close() {
+      harness.isAutomatic = true;
+      for (const { answer } of harness.asked) answer();
+      return poll.close();
+    },
+  };
+  return harness;
+}
