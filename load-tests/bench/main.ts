@@ -43,7 +43,6 @@ const parts: Readonly<Record<string, string>> = {
   validate: 'validateToken without HTTP',
   revocation: 'the revocation set',
   audit: 'sealing the audit log',
-  'storm-stalls': 'who holds the processor while the API wants it, quiet and in a login storm (needs root)',
 };
 const fileOf = (part: string): string => join(import.meta.dirname, `${part}.ts`);
 const presentParts = Object.keys(parts).filter((part) => existsSync(fileOf(part)));
