@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { loadConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
-import { joinProductGroup } from '../services/platform/process/product-group.ts';
 import {
   banner,
   describeAuditHead,
@@ -75,19 +74,14 @@ async function start(options: StartOptions, output: Output): Promise<void> {
     });
     void requests.stop.then(() => watcher.close());
   };
-  const leaveGroup = joinProductGroup();
-  try {
-    await supervise({
-      env: process.env,
-      steps: preparationSteps,
-      requests,
-      say: output.say,
-      onReady,
-      ...(options.watch ? { onRunning: watchLoop } : {}),
-    });
-  } finally {
-    leaveGroup();
-  }
+  await supervise({
+    env: process.env,
+    steps: preparationSteps,
+    requests,
+    say: output.say,
+    onReady,
+    ...(options.watch ? { onRunning: watchLoop } : {}),
+  });
 }
 
 async function welcome(state: ReadyState): Promise<void> {

@@ -5,12 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ChildEvent, createHasher, type Hasher, type HashOutcome } from './hasher.ts';
-import { makeIdleGroup } from './idle-group.ts';
 import { childLanes } from './lane.ts';
 
 const pepper = randomBytes(32);
-const probe = makeIdleGroup();
-probe?.close();
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
 const patientSeconds = 60; // The machine may be busy: no test here is about the two seconds.
 
@@ -219,31 +216,6 @@ describe('children of others', { timeout: 120_000 }, () => {
     lane.stop();
     expect(await ended.promise).toEqual({ code: null, signal: 'SIGKILL' });
   });
-
-  it.runIf(probe)(
-    'hashes in an idle group, leaves it for a job that starves, and takes the group with it',
-    async () => {
-      const pids: number[] = [];
-      const grouped = createHasher({
-        pepper,
-        children: 1,
-        onChild: (event) => event.kind === 'started' && event.pid !== undefined && pids.push(event.pid),
-      });
-      await grouped.dummyDigest();
-      const pid = pids[0]!;
-      const givesWay = (): boolean =>
-        readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`:/sallyport-hashers-${process.pid}\n`);
-      expect(givesWay()).toBe(true);
-      process.kill(pid, 'SIGSTOP');
-      const digest = grouped.hash('correct horse', admission);
-      await until(() => !givesWay());
-      process.kill(pid, 'SIGCONT');
-      await digest;
-      expect(givesWay()).toBe(true);
-      await grouped.close();
-      expect(isAlive(pid)).toBe(false);
-    },
-  );
 
   it('leaves no child behind when the parent is killed', async () => {
     const parent = startParent();

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type GiveWay, giveWay } from './give-way.ts';
+import { giveWay } from './give-way.ts';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
 import type { HashAlgorithm } from './schemes.ts';
 
@@ -41,11 +41,10 @@ const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
  */
 export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000, algorithm: HashAlgorithm = 'bcrypt'): StartLane {
   const init = { kind: 'init', pepperBase64: Buffer.from(pepper).toString('base64'), algorithm } as const;
-  const yielding = giveWay();
-  return (events) => startChildLane(init, stopGraceMs, yielding, events);
+  return (events) => startChildLane(init, stopGraceMs, events);
 }
 
-function startChildLane(init: ToChild, stopGraceMs: number, yielding: GiveWay, events: LaneEvents): Lane {
+function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents): Lane {
   // Never detached: without a group of its own its policy counts only among processes of one session.
   const child = fork(childPath, [], {
     env: {},
@@ -61,18 +60,17 @@ function startChildLane(init: ToChild, stopGraceMs: number, yielding: GiveWay, e
     clearTimeout(starvingTimer);
     if (givesWay) return;
     givesWay = true;
-    yielding.start(pid);
+    giveWay.start(pid);
   };
   const endWaiting = (pid: number): void => {
     givesWay = false;
-    yielding.stop(pid);
+    giveWay.stop(pid);
   };
   const end = (detail: LaneEnd): void => {
     if (ended) return;
     ended = true;
     clearTimeout(stopTimer);
     clearTimeout(starvingTimer);
-    yielding.close();
     events.onEnd(detail);
   };
   // A message to a child that just died fails here; its end is reported by 'exit'.

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { takeIntoProductGroup } from '../process/product-group.ts';
 import { ensureDataDir, randomSecret } from './data-dir.ts';
 import { isSameProcessAlive, withFileLock } from './file-lock.mjs';
 import { type RecordedProcess, recordProcess } from './processes.ts';
@@ -58,15 +57,10 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
   const onWait = (pid: number): void =>
     server.say(`waiting for another start (pid ${pid}) to bring up ${server.name} …`);
 
-  const start = async (): Promise<RunningServer> => {
-    const started = await server.start();
-    if (!started.startedByUs) takeIntoProductGroup(started.process.pid);
-    return started;
-  };
   let running = await withFileLock(
     lock,
     async () => {
-      const started = await start();
+      const started = await server.start();
       writeFileSync(own, JSON.stringify(recordProcess(process.pid)), { mode: 0o600 });
       return started;
     },
@@ -83,7 +77,7 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
     withFileLock(lock, async () => {
       if (stopping || isSameProcessAlive(running.process)) return 'alive';
       const before = running.url;
-      running = await start();
+      running = await server.start();
       return running.url === before ? 'revived' : 'moved';
     });
   return {
