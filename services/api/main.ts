@@ -5,9 +5,7 @@ import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
 import { assertMayIssue } from '../domain/tokens/revocations/revocation-set.ts';
-import { letHelpersGiveWay } from '../platform/process/give-way.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
-import { takeShortTurns } from '../platform/process/short-slice.ts';
 import { steadyEngine } from '../platform/process/steady-engine.ts';
 import { startSigningThreads } from '../platform/signing/signing-threads.ts';
 import { compose } from './compose.ts';
@@ -43,9 +41,6 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   await Promise.all([poll.ready(), people.ready()]);
   // Copies on one machine share the port; Fastify hands every option on to net.Server.listen.
   await app.fastify.listen({ host, port, reusePort: process.env.SALLYPORT_REUSE_PORT === '1' } as object);
-  const hasShortTurns = await takeShortTurns(process.pid);
-  const givingWay = await letHelpersGiveWay();
-  log.debug({ hasShortTurns, givingWay }, 'the main thread asked for short turns, its helpers give way to it');
   return {
     stopSeconds: drainSeconds + 2,
     stop: async () => {

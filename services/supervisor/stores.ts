@@ -36,8 +36,8 @@ export async function startStores(
   // Not found, it ends the start: before a database is made for nothing.
   if (!env.REDIS_URL && findRedisUrl(dataDir) === undefined) await ensureRedisBinary(say);
   const [postgres, redis] = await Promise.allSettled([
-    env.DATABASE_URL ? given(env.DATABASE_URL) : startPostgres({ dataDir, say, givesWay: true }),
-    env.REDIS_URL ? given(env.REDIS_URL) : startRedis({ dataDir, say, givesWay: true }),
+    env.DATABASE_URL ? given(env.DATABASE_URL) : startPostgres({ dataDir, say, inBackground: true }),
+    env.REDIS_URL ? given(env.REDIS_URL) : startRedis({ dataDir, say, inBackground: true }),
   ]);
   let isStopped = false;
   const stop = async (): Promise<void> => {

@@ -2,17 +2,16 @@ import './telemetry.ts';
 // Telemetry above, everything it measures below.
 import { watchProcess } from '../../observability/metrics/process.ts';
 import { serveMetrics } from '../../observability/metrics/server.ts';
-import { giveWayHere, letHelpersGiveWay } from '../platform/process/give-way.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
+import { BACKGROUND, lowerPriority } from '../platform/process/priority.ts';
 import { compose } from './compose.ts';
 import * as instruments from './telemetry.ts';
 
 /** Of the drain time, what remains for work that was told to stop. */
 const STOP_MS = 2_500;
 
-giveWayHere();
-await letHelpersGiveWay();
+lowerPriority(0, BACKGROUND);
 await runProcess('sallyport-worker', instruments, async (config, log) => {
   const worker = compose({ ...processInputsOf(config), config, log });
   const stopWatching = watchProcess();

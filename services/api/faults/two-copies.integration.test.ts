@@ -6,7 +6,7 @@ import { availableParallelism, getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { NICE } from '../../platform/process/give-way.ts';
+import { BACKGROUND } from '../../platform/process/priority.ts';
 import { eventually } from '../../platform/testing/eventually.ts';
 import {
   claimsIn,
@@ -125,7 +125,7 @@ describe('started at once on an empty database', () => {
           const found = readdirSync(threads).filter(
             (thread) => readFileSync(join(threads, thread, 'comm'), 'utf8').trim() === 'signer',
           );
-          const giveWay = found.every((thread) => getPriority(Number(thread)) === NICE);
+          const giveWay = found.every((thread) => getPriority(Number(thread)) === BACKGROUND);
           return giveWay && found.length === Math.min(availableParallelism(), 4) && found;
         });
         /** What the threads have worked, clock ticks of user and system. */

@@ -6,7 +6,7 @@ import { createLogger } from '../../../observability/logger.ts';
 import { registry } from '../../../observability/metrics/instruments.ts';
 import { loadConfig } from '../../platform/config/load.ts';
 import { readOnlyMarks } from '../../platform/marks/read-only-marks.ts';
-import { giveWayHere } from '../../platform/process/give-way.ts';
+import { BACKGROUND, lowerPriority } from '../../platform/process/priority.ts';
 import { composePeople } from '../compose-people.ts';
 import { inputsOf } from '../inputs.ts';
 import { errorReports, telemetry } from '../telemetry.ts';
@@ -17,7 +17,8 @@ const METRICS_EVERY_MS = 2_000;
 
 const port = parentPort;
 if (port === null) throw new Error('people/thread.ts is started by people/people-thread.ts');
-giveWayHere();
+// Linux alone counts priorities by thread.
+if (process.platform === 'linux') lowerPriority(0, BACKGROUND);
 
 const send = (message: FromThread): void => port.postMessage(message);
 const config = loadConfig(process.env);

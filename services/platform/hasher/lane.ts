@@ -1,7 +1,6 @@
 import { fork } from 'node:child_process';
-import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { giveWay } from './give-way.ts';
+import { LOWEST, lowerPriority } from '../process/priority.ts';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
 import type { HashAlgorithm } from './schemes.ts';
 
@@ -29,9 +28,6 @@ export interface LaneEvents {
 
 export type StartLane = (events: LaneEvents) => Lane;
 
-const lowestPriority = 19;
-/** A hash takes a quarter of a second where it may run, twice as long and more where others run most of the time. */
-const starvingMs = 2_000;
 const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 /**
@@ -45,7 +41,7 @@ export function childLanes(pepper: Uint8Array, stopGraceMs = 5_000, algorithm: H
 }
 
 function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents): Lane {
-  // Never detached: without a group of its own its policy counts only among processes of one session.
+  // Never detached: Linux may share the processor by session first, and then a priority counts only within one.
   const child = fork(childPath, [], {
     env: {},
     execArgv: [],
@@ -53,24 +49,11 @@ function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents):
   });
   let ended = false;
   let stopTimer: NodeJS.Timeout | undefined;
-  let starvingTimer: NodeJS.Timeout | undefined;
-  let givesWay = false;
 
-  const giveWayAgain = (pid: number): void => {
-    clearTimeout(starvingTimer);
-    if (givesWay) return;
-    givesWay = true;
-    giveWay.start(pid);
-  };
-  const endWaiting = (pid: number): void => {
-    givesWay = false;
-    giveWay.stop(pid);
-  };
   const end = (detail: LaneEnd): void => {
     if (ended) return;
     ended = true;
     clearTimeout(stopTimer);
-    clearTimeout(starvingTimer);
     events.onEnd(detail);
   };
   // A message to a child that just died fails here; its end is reported by 'exit'.
@@ -84,23 +67,19 @@ function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents):
   });
   child.on('message', (message: FromChild) => {
     if (ended) return;
-    // Not before: where a busy machine lets it never run, it would never be ready.
-    giveWayAgain(child.pid!);
     if (message.kind === 'ready') events.onReady(message);
     else events.onReply(message);
   });
 
   if (child.pid !== undefined) {
-    if (!holdsLowestPriority(child.pid)) child.kill('SIGKILL');
+    // Before the child has run a line, so that the threads it makes inherit it.
+    lowerPriority(child.pid, LOWEST);
     send(init);
   }
 
   return {
     pid: child.pid,
-    send: (request) => {
-      starvingTimer = setTimeout(endWaiting, starvingMs, child.pid!);
-      send(request);
-    },
+    send,
     stop: () => {
       if (child.connected) child.disconnect();
       stopTimer ??= setTimeout(() => child.kill('SIGKILL'), stopGraceMs);
@@ -109,14 +88,4 @@ function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents):
       child.kill('SIGKILL');
     },
   };
-}
-
-// Set from here and before the child has run a line, so that the threads it makes inherit it.
-function holdsLowestPriority(pid: number): boolean {
-  try {
-    setPriority(pid, lowestPriority);
-    return getPriority(pid) === lowestPriority;
-  } catch {
-    return false; // It died already, or the system forbids it: hashing at the API's own priority is not an option.
-  }
 }

@@ -13,8 +13,8 @@ export interface LocalPostgresOptions {
   /** Absolute path; created if absent. */
   dataDir: string;
   say: (text: string) => void;
-  /** Whether the server lets the processes that it serves go first. */
-  givesWay?: boolean;
+  /** Whether the server runs at a lower priority than the processes that it serves. */
+  inBackground?: boolean;
   /** How long a server that is already there may take to answer, or to be gone; a minute unless said. */
   waitMs?: number;
   /** Where binaries and data go when the user Postgres runs as cannot reach their usual places. */

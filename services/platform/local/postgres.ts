@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { letGiveWay } from '../process/give-way.ts';
+import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
@@ -134,7 +134,7 @@ type Launched = RunningServer | 'port_taken' | 'held';
  * One attempt on one port: `port_taken` when another program was faster, `held` while a crashed server is not wholly
  * gone, else throws with the server's own words.
  */
-async function launch(cluster: Cluster, port: number, givesWay: boolean): Promise<Launched> {
+async function launch(cluster: Cluster, port: number, inBackground: boolean): Promise<Launched> {
   const { home, user } = cluster;
   const args = Object.entries({ ...settings, port: String(port) }).flatMap(([name, value]) => [
     '-c',
@@ -149,7 +149,7 @@ async function launch(cluster: Cluster, port: number, givesWay: boolean): Promis
     stdio: ['ignore', log, log],
     env: serverEnv,
   });
-  if (givesWay && child.pid) letGiveWay(child.pid);
+  if (inBackground && child.pid) lowerPriority(child.pid, BACKGROUND);
   closeSync(log);
   let ended: string | undefined;
   child.once('error', (err) => {
@@ -194,16 +194,16 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
 
 async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServer> {
   const cluster = await openCluster(options);
-  const running = await settle(cluster, options.givesWay ?? false, options.waitMs ?? startTimeoutMs);
+  const running = await settle(cluster, options.inBackground ?? false, options.waitMs ?? startTimeoutMs);
   await ensureDatabase(cluster, running.url);
   return running;
 }
 
 /** Adopts the server that runs, or starts one as soon as nothing of a crashed one holds the data directory. */
-async function settle(cluster: Cluster, givesWay: boolean, waitMs: number): Promise<RunningServer> {
+async function settle(cluster: Cluster, inBackground: boolean, waitMs: number): Promise<RunningServer> {
   const startedAt = performance.now();
   for (;;) {
-    const running = (await adoptLive(cluster, waitMs)) ?? (await launchOnFreePort(cluster, givesWay));
+    const running = (await adoptLive(cluster, waitMs)) ?? (await launchOnFreePort(cluster, inBackground));
     if (running !== 'held') return running;
     const waitedMs = performance.now() - startedAt;
     if (waitedMs > waitMs)
@@ -217,12 +217,12 @@ async function settle(cluster: Cluster, givesWay: boolean, waitMs: number): Prom
   }
 }
 
-async function launchOnFreePort(cluster: Cluster, givesWay: boolean): Promise<RunningServer | 'held'> {
+async function launchOnFreePort(cluster: Cluster, inBackground: boolean): Promise<RunningServer | 'held'> {
   const remembered = readState(cluster.stateFile)?.port ?? 0;
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
     const port = reuse ? remembered : await randomFreePort();
-    const running = await launch(cluster, port, givesWay);
+    const running = await launch(cluster, port, inBackground);
     if (running !== 'port_taken') return running;
   }
   throw new StartError(

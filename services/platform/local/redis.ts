@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync,
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { letGiveWay } from '../process/give-way.ts';
+import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
@@ -20,8 +20,8 @@ export interface LocalRedisOptions {
   /** Absolute path; created if absent. */
   dataDir: string;
   say: (text: string) => void;
-  /** Whether the server lets the processes that it serves go first. */
-  givesWay?: boolean;
+  /** Whether the server runs at a lower priority than the processes that it serves. */
+  inBackground?: boolean;
   /** How long a server that is already there may take to answer, or to be gone; half a minute unless said. */
   waitMs?: number;
 }
@@ -138,7 +138,7 @@ async function launch(
   instance: Instance,
   binary: string,
   port: number,
-  givesWay: boolean,
+  inBackground: boolean,
 ): Promise<RunningServer | 'port_taken'> {
   writeConfig(instance, port);
   const log = openSync(instance.logFile, 'w', 0o600);
@@ -149,7 +149,7 @@ async function launch(
     stdio: ['ignore', log, log],
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' },
   });
-  if (givesWay && child.pid) letGiveWay(child.pid);
+  if (inBackground && child.pid) lowerPriority(child.pid, BACKGROUND);
   closeSync(log);
   let ended: string | undefined;
   child.once('error', (err) => {
@@ -180,7 +180,7 @@ async function launch(
 }
 
 async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> {
-  const { dataDir, say, givesWay = false, waitMs = startTimeoutMs } = options;
+  const { dataDir, say, inBackground = false, waitMs = startTimeoutMs } = options;
   const instance = instanceOf(dataDir, createSecretFile(join(dataDir, 'redis-password'), randomSecret(24)));
   mkdirSync(instance.folder, { recursive: true, mode: 0o700 });
   const adopted = await adoptLive(instance, waitMs);
@@ -190,7 +190,7 @@ async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> 
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
     const port = reuse ? remembered : await randomFreePort();
-    const running = await launch(instance, binary, port, givesWay);
+    const running = await launch(instance, binary, port, inBackground);
     if (running !== 'port_taken') return running;
   }
   throw new StartError('no_free_port', 'no free port on 127.0.0.1 for Redis', 'free some ports, or set REDIS_URL');

@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPairSync, randomBytes, verify } from 'node:
 import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
-import { NICE } from '../process/give-way.ts';
+import { BACKGROUND } from '../process/priority.ts';
 import { eventually } from '../testing/eventually.ts';
 import { errorsTo } from '../testing/quiet-log.ts';
 import { type SigningThreads, type SigningThreadsOptions, startSigningThreads } from './signing-threads.ts';
@@ -101,7 +101,7 @@ test.runIf(process.platform === 'linux')('they give way to the thread that answe
     );
   const threads = start({ threads: 2 });
   await ready(threads);
-  expect(signers().map((thread) => getPriority(Number(thread)))).toEqual([NICE, NICE]);
+  expect(signers().map((thread) => getPriority(Number(thread)))).toEqual([BACKGROUND, BACKGROUND]);
   await threads.close();
   await eventually('their end', () => signers().length === 0);
 });

@@ -1,12 +1,12 @@
 // THREAD. RS256 signatures of one API process: each is a third of a millisecond in one piece.
 import { sign } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { giveWayHere } from '../process/give-way.ts';
+import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import type { FromSigner, ToSigner } from './protocol.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('signing/thread.ts is started by signing/signing-threads.ts');
-giveWayHere();
+if (process.platform === 'linux') lowerPriority(0, BACKGROUND);
 
 const send = (message: FromSigner): void => port.postMessage(message);
 

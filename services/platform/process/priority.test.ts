@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { afterEach, expect, test } from 'vitest';
+import { BACKGROUND, LOWEST, lowerPriority } from './priority.ts';
+
+const started: ChildProcess[] = [];
+
+/** A process of Node that ran `code` and says so. */
+async function idler(code = ''): Promise<number> {
+  const priority = JSON.stringify(new URL('./priority.ts', import.meta.url).href);
+  const child = spawn(process.execPath, [
+    '-e',
+    `import(${priority}).then(async ({ lowerPriority }) => { ${code}; console.log('up'); setInterval(() => {}, 1e6); })`,
+  ]);
+  started.push(child);
+  await once(child.stdout, 'data');
+  return child.pid!;
+}
+
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill('SIGKILL');
+});
+
+test('lowers the priority of another process, and never raises one that is already lower', async () => {
+  const pid = await idler();
+  lowerPriority(pid, BACKGROUND);
+  expect(getPriority(pid)).toBe(BACKGROUND);
+  lowerPriority(pid, LOWEST);
+  lowerPriority(pid, BACKGROUND);
+  expect(getPriority(pid)).toBe(LOWEST);
+});
+
+test.runIf(process.platform === 'linux')('threads that a process starts later inherit its priority', async () => {
+  const pid = await idler(`lowerPriority(0, ${BACKGROUND}); await require('node:fs/promises').readdir('.')`);
+  const pool = readdirSync(`/proc/${pid}/task`).filter(
+    (thread) => readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim() === 'libuv-worker',
+  );
+  expect(pool.map((thread) => getPriority(Number(thread)))).toEqual(Array(4).fill(BACKGROUND));
+});
+
+test('a refusal is logged once, the end of a process not at all, and neither is thrown', async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): number => warnings.push(warning);
+  process.on('warning', onWarning);
+  const ended = await idler();
+  const [child] = started.splice(0);
+  child?.kill('SIGKILL');
+  await once(child!, 'exit');
+  lowerPriority(ended, LOWEST);
+  const outOfRange = 2 ** 40;
+  lowerPriority(outOfRange, LOWEST);
+  lowerPriority(outOfRange, LOWEST);
+  // Node emits a warning in the next tick.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', onWarning);
+  expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining(`process ${outOfRange} stays`)]);
+});
