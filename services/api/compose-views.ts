@@ -1,7 +1,7 @@
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
-import type { Log, MarkStore, RsaSigner } from '../domain/ports.ts';
+import type { Log, MarkStore } from '../domain/ports.ts';
 import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
 import { createPolledGuard, type PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
 import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
@@ -24,8 +24,6 @@ export type ComposeInput = {
   readonly publicUrl: string;
   readonly marks: MarkStore;
   readonly log: Log;
-  /** Signs access tokens where many are wanted; without one Node's own pool does. */
-  readonly rsaSigner?: RsaSigner | undefined;
 };
 
 /**
@@ -43,7 +41,7 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
   const outside = { ...stores, databaseGuard, clock: systemClock, random: systemRandom, vault, marks, log };
-  const keyRing = createKeyRing({ ...outside, rsaSigner: input.rsaSigner }, config.keys);
+  const keyRing = createKeyRing(outside, config.keys);
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
     unvetted: config.clients,

@@ -7,7 +7,6 @@ import { version } from '../../observability/version.ts';
 import { assertMayIssue } from '../domain/tokens/revocations/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { steadyEngine } from '../platform/process/steady-engine.ts';
-import { startSigningThreads } from '../platform/signing/signing-threads.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { inputsOf } from './inputs.ts';
@@ -18,8 +17,7 @@ import * as instruments from './telemetry.ts';
 steadyEngine();
 await runProcess('sallyport-api', instruments, async (config, log) => {
   const inputs = inputsOf(config, log);
-  const rsaSigner = config.keys.algorithm === 'RS256' ? startSigningThreads({ log }) : undefined;
-  const composed = await compose({ ...inputs, rsaSigner });
+  const composed = await compose(inputs);
   const { poll, ports } = composed;
   const people = startPeopleThread({
     log,
@@ -50,7 +48,6 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       await app.drain(drainSeconds * 1_000);
       await people.close();
       await composed.close();
-      await rsaSigner?.close();
       await metrics?.close();
       stopWatching();
     },

@@ -77,16 +77,6 @@ export type Random = {
   uuid(): string;
 };
 
-/** RS256 signatures (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 §3.3) off the calling thread. */
-export type RsaSigner = {
-  /** Batches it works on at once. */
-  readonly lanes: number;
-  /** Inputs of one batch at most. */
-  readonly maxBatch: number;
-  /** Base64url signatures by this key, in the order of the inputs. Rejects where it did not sign: ask elsewhere. */
-  sign(inputs: readonly string[], key: KeyObject): Promise<readonly string[]>;
-};
-
 /** AES-256-GCM under the key-encryption key. `context` is authenticated: a value opens only where it was sealed. */
 export type Vault = {
   seal(plain: Uint8Array, context: string): string;

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { availableParallelism, getPriority, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { BACKGROUND } from '../../platform/process/priority.ts';
 import { eventually } from '../../platform/testing/eventually.ts';
 import {
   claimsIn,
-  clientToken,
   issueFor,
   refresh,
   revoke,
@@ -115,36 +113,6 @@ describe('started at once on an empty database', () => {
       expect((await refresh(taker, person.tokens.refresh_token)).status).toBe(200);
     }
   });
-
-  test.runIf(process.platform === 'linux')(
-    'each signs in threads of its own, which give way to the one that answers',
-    async () => {
-      for (const product of [one, two]) {
-        const threads = join('/proc', String(product.apiPid()), 'task');
-        const signers = await eventually('every thread that signs', () => {
-          const found = readdirSync(threads).filter(
-            (thread) => readFileSync(join(threads, thread, 'comm'), 'utf8').trim() === 'signer',
-          );
-          const giveWay = found.every((thread) => getPriority(Number(thread)) === BACKGROUND);
-          return giveWay && found.length === Math.min(availableParallelism(), 4) && found;
-        });
-        /** What the threads have worked, clock ticks of user and system. */
-        const worked = (): number =>
-          signers
-            .map(
-              (thread) =>
-                readFileSync(join(threads, thread, 'stat'), 'latin1')
-                  .split(') ')[1]
-                  ?.split(' ') ?? [],
-            )
-            .reduce((sum, fields) => sum + Number(fields[11]) + Number(fields[12]), 0);
-        const before = worked();
-        // A third of a millisecond each, and a tick is ten: 64 are two ticks at least.
-        await Promise.all(Array.from({ length: 64 }, () => clientToken(product)));
-        expect(worked()).toBeGreaterThan(before);
-      }
-    },
-  );
 });
 
 describe('parallel refreshes of one token over two copies', () => {

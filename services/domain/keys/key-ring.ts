@@ -1,6 +1,6 @@
 import type { keySettings } from '../../platform/config/keys.ts';
 import type { SettingsOf } from '../../platform/define/setting.ts';
-import type { Ports, RsaSigner } from '../ports.ts';
+import type { Ports } from '../ports.ts';
 import { createSharedTurns } from '../shared-turns.ts';
 import { createDatabaseClock } from './database-clock.ts';
 import { signingUnavailable } from './errors.ts';
@@ -10,8 +10,8 @@ import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
 import { noKeys, type OpenKeys, openKeys, type Signer } from './open-keys.ts';
 import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './server-secrets.ts';
+import { createSign } from './sign.ts';
 import { chooseSigner, signingInput } from './signing-input.ts';
-import { createSigningLanes } from './signing-lanes.ts';
 
 export type KeyRingSettings = Pick<
   SettingsOf<typeof keySettings>,
@@ -68,13 +68,12 @@ type Loaded = {
   readonly secrets: ServerSecrets;
 };
 
-/** @param ports `rsaSigner`: for a process that signs all the time; without one Node's own pool signs */
 export function createKeyRing(
-  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'> & { readonly rsaSigner?: RsaSigner | undefined },
+  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'>,
   settings: KeyRingSettings,
 ): KeyRing {
   const { clock, vault, sql } = ports;
-  const lanes = createSigningLanes(ports.rsaSigner);
+  const signJws = createSign();
   const { hear, databaseNow, offsetMs, isRight: isClockRight } = createDatabaseClock(clock);
   const boundMs = settings.ringBoundSeconds * 1_000;
   let loaded: Loaded | undefined;
@@ -114,7 +113,7 @@ export function createKeyRing(
     const nowMs = clock.now();
     const { aud } = claims as { readonly aud?: unknown };
     const signer = signerNow(typ, audience ?? aud, nowMs);
-    return lanes.sign(signingInput(signer, typ, claims, nowMs), signer.row.alg, signer.key);
+    return signJws(signingInput(signer, typ, claims, nowMs), signer.row.alg, signer.key);
   }
 
   return {

@@ -1,0 +1,120 @@
+import { createHook } from 'node:async_hooks';
+import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { isAppError } from '../../platform/define/error.ts';
+import { createSign } from './sign.ts';
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const ed = generateKeyPairSync('ed25519');
+
+const signatureOf = (token: string): Buffer => Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url');
+const inputOf = (token: string): Buffer => Buffer.from(token.slice(0, token.lastIndexOf('.')));
+const inputsOf = (count: number): string[] => Array.from({ length: count }, (_, index) => `header.payload${index}`);
+
+/** Signatures in Node's pool: begun and not yet called back. */
+function countInFlight(): { most(): number; stop(): void } {
+  const running = new Set<number>();
+  let most = 0;
+  const hook = createHook({
+    init: (id, type) => {
+      if (type !== 'SIGNREQUEST') return;
+      running.add(id);
+      most = Math.max(most, running.size);
+    },
+    before: (id) => running.delete(id),
+  }).enable();
+  return { most: () => most, stop: () => hook.disable() };
+}
+
+describe('RS256', () => {
+  test('at most four signatures are in flight, and all that wait are signed', async () => {
+    const sign = createSign();
+    const counted = countInFlight();
+    const inputs = inputsOf(40);
+    const tokens = await Promise.all(inputs.map((input) => sign(input, 'RS256', rsa.privateKey)));
+    counted.stop();
+    expect(counted.most()).toBe(4);
+    expect(tokens.map((token) => inputOf(token).toString())).toEqual(inputs);
+    for (const token of tokens) expect(verify('sha256', inputOf(token), rsa.publicKey, signatureOf(token))).toBe(true);
+  });
+
+  test('signatures begin in the order of the calls, also of calls made while others wait', async () => {
+    const sign = createSign();
+    const begun: string[] = [];
+    // Whatever is read of the key first is read as its signature begins.
+    const keyNamed = (name: string): KeyObject =>
+      new Proxy(rsa.privateKey, {
+        get: (target, property) => {
+          if (begun.at(-1) !== name) begun.push(name);
+          return Reflect.get(target, property, target);
+        },
+      });
+    const names = inputsOf(9);
+    const first = names.slice(0, 6).map((name) => sign(name, 'RS256', keyNamed(name)));
+    await Promise.race(first.map((one) => one.catch(() => {})));
+    const rest = names.slice(6).map((name) => sign(name, 'RS256', keyNamed(name)));
+    await Promise.allSettled([...first, ...rest]);
+    expect(begun).toEqual(names);
+  });
+
+  test('a signature that fails rejects its own caller and lets the next one in', async () => {
+    const sign = createSign();
+    const secret = createSecretKey(randomBytes(32));
+    const foreign = generateKeyPairSync('x25519').privateKey;
+    const keys = [...Array(6).fill(secret), rsa.privateKey, foreign, secret, rsa.privateKey] as KeyObject[];
+    const results = await Promise.allSettled(keys.map((key) => sign('a.b', 'RS256', key)));
+    expect(results.map((result) => result.status)).toEqual(
+      keys.map((key) => (key === rsa.privateKey ? 'fulfilled' : 'rejected')),
+    );
+    await expect(sign('a.b', 'RS256', rsa.privateKey)).resolves.toMatch(/^a\.b\./);
+  });
+
+  test('a queue longer than any patience is refused with 503, not grown', async () => {
+    const sign = createSign();
+    // It signs nothing: fails at once.
+    const key = createSecretKey(randomBytes(32));
+    const results = await Promise.allSettled(Array.from({ length: 4 + 8_192 + 2 }, () => sign('a.b', 'RS256', key)));
+    const refused = results.flatMap((result) =>
+      result.status === 'rejected' && isAppError(result.reason) ? [result.reason.definition.status] : [],
+    );
+    expect(refused).toEqual([503, 503]);
+  });
+});
+
+describe('in place', () => {
+  test('a thousand ES256 signatures verify as RFC 7518 §3.4 writes them: R and S side by side, 64 bytes', async () => {
+    const sign = createSign();
+    const key = { key: ec.publicKey, dsaEncoding: 'ieee-p1363' } as const;
+    for (const input of inputsOf(1_000)) {
+      const token = await sign(input, 'ES256', ec.privateKey);
+      expect(signatureOf(token)).toHaveLength(64);
+      expect(verify('sha256', Buffer.from(input), key, signatureOf(token))).toBe(true);
+    }
+  });
+
+  test('EdDSA and HS256 sign the same input', async () => {
+    const sign = createSign();
+    const secret = createSecretKey(randomBytes(32));
+    expect(verify(null, Buffer.from('a.b'), ed.publicKey, signatureOf(await sign('a.b', 'EdDSA', ed.privateKey)))).toBe(
+      true,
+    );
+    const mac = createHmac('sha256', secret).update('a.b').digest('base64url');
+    expect(await sign('a.b', 'HS256', secret)).toBe(`a.b.${mac}`);
+  });
+
+  test('answers come in the order of the calls', async () => {
+    const sign = createSign();
+    const finished: string[] = [];
+    const inputs = inputsOf(100);
+    await Promise.all(inputs.map((input) => sign(input, 'ES256', ec.privateKey).then(() => finished.push(input))));
+    expect(finished).toEqual(inputs);
+  });
+
+  test('a key of the wrong kind rejects and does not stop the next', async () => {
+    const sign = createSign();
+    const secret = createSecretKey(randomBytes(32));
+    await expect(sign('a.b', 'ES256', secret)).rejects.toThrow();
+    await expect(sign('a.b', 'HS256', secret)).resolves.toMatch(/^a\.b\.[\w-]{43}$/);
+  });
+});
