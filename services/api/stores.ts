@@ -32,7 +32,7 @@ export type Stores = {
 /** While a copy starts, no request waits: a busy machine may take its time over a connection. */
 const START_CONNECT_TIMEOUT_MS = 10_000;
 
-/** Two lanes of the group commit, and two for the members of a batch that failed. */
+/** Two for batches of the group commit, and two for the members of a batch that failed. */
 const REFRESH_CONNECTIONS = 4;
 /** One statement per request wants as many as it may have in flight. */
 const REFRESH_CONNECTIONS_SINGLE = 8;

@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import type { Statement } from '../platform/define/statement.ts';
 
 export type Row = Record<string, unknown>;

@@ -87,7 +87,7 @@ describe('kill -9 of the API between commit and reply', () => {
     await refresh(victim, (await issueFor(witness, user.id)).refresh_token);
     proxy.holdAnswersTo(refreshFamilyRotateBatch.name);
     const lost = Promise.allSettled(pairs.map((pair) => refresh(victim, pair.refresh_token)));
-    // Statements in flight hold their lanes: a later one waits behind them, and has not begun.
+    // Two statements are in flight: a later one waits for them, and has not begun.
     await eventually('rotations to be committed', async () =>
       (await Promise.all(pairs.map(familyOf))).some(({ generation }) => generation === 1),
     );

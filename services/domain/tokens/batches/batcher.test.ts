@@ -33,8 +33,7 @@ const make = (over: Partial<BatcherOptions<number, number>> = {}): Batcher<numbe
     name: 'test',
     clock: { now: () => 0, monotonic: () => now },
     maxBatch: 4,
-    lanes: 2,
-    spacingMs: 0,
+    maxInFlight: 2,
     deadlineMs: 1_000,
     maxWaiting: 100,
     isRepeatable: () => false,
@@ -70,7 +69,7 @@ describe('grouping', () => {
     expect(await answer).toBe(10);
   });
 
-  test('between a few answers of a batch everybody else gets a turn', async () => {
+  test('other work runs between a few answers of a batch', async () => {
     const batcher = make({ maxBatch: 10 });
     let answered = 0;
     for (let item = 0; item < 10; item += 1) void batcher.submit(item).then(() => (answered += 1));
@@ -85,23 +84,15 @@ describe('grouping', () => {
     expect(Math.max(...inEachTurn)).toBeLessThanOrEqual(4);
   });
 
-  test('a batch soon after another leaves with those who came meanwhile, and a later one at once again', async () => {
-    const batcher = make({ spacingMs: 4 });
-    const answers = [batcher.submit(1)];
-    await turn();
-    answers.push(batcher.submit(2));
-    await advance(3);
-    answers.push(batcher.submit(3));
-    expect(calls.map((call) => call.items)).toEqual([[1]]);
-    await advance(1);
-    expect(calls.map((call) => call.items)).toEqual([[1], [2, 3]]);
-    for (const call of calls) await call.answer();
-    await advance(4);
-    answers.push(batcher.submit(4));
-    await turn();
-    expect(last().items).toEqual([4]);
-    await last().answer();
-    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40]);
+  test('one caller in sequence waits for nothing: each item leaves in the tick it came', async () => {
+    const batcher = make();
+    for (const item of [1, 2, 3]) {
+      const answer = batcher.submit(item);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(last().items).toEqual([item]);
+      void last().answer();
+      expect(await answer).toBe(item * 10);
+    }
   });
 
   test('items of one turn share a statement, up to the limit, each with its own answer', async () => {
@@ -113,7 +104,7 @@ describe('grouping', () => {
     expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
   });
 
-  test('with every lane taken a batch grows, and leaves when one is free', async () => {
+  test('with two statements in flight a batch grows, and leaves when one returns', async () => {
     const batcher = make();
     for (const item of [1, 2]) {
       void batcher.submit(item);
@@ -248,8 +239,8 @@ describe('unknown outcome', () => {
 });
 
 describe('deadline', () => {
-  test('those who wait behind taken lanes are refused at it, and never sent', async () => {
-    const batcher = make({ lanes: 1 });
+  test('those who wait for a statement to return are refused at it, and never sent', async () => {
+    const batcher = make({ maxInFlight: 1 });
     void settle(batcher.submit(1));
     await turn();
     const waiting = settle(batcher.submit(2));
@@ -316,8 +307,8 @@ describe('callers who leave', () => {
     await batcher.close();
   });
 
-  test('those who leave while a batch is held up by taken lanes are not sent', async () => {
-    const batcher = watching({ lanes: 1 });
+  test('those who leave while a batch waits for a statement to return are not sent', async () => {
+    const batcher = watching({ maxInFlight: 1 });
     void settle(batcher.submit(1));
     await turn();
     const answers = [2, 3].map((item) => settle(batcher.submit(item)));
@@ -388,7 +379,7 @@ describe('callers who leave', () => {
 
 describe('close', () => {
   test('waits for everyone submitted and refuses the rest', async () => {
-    const batcher = make({ lanes: 1, maxBatch: 1 });
+    const batcher = make({ maxInFlight: 1, maxBatch: 1 });
     const answers = [1, 2].map((item) => batcher.submit(item));
     let isClosed = false;
     const closed = batcher.close().then(() => {

@@ -1,7 +1,7 @@
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { currentRequestTrace, type RequestTrace, withBatchSpan } from '../../../../observability/http-span.ts';
 import { requestsDropped } from '../../../../observability/metrics/http.ts';
 import { storeUnavailable } from '../../../platform/errors.ts';
-import { answerInTurns } from '../../few-a-turn.ts';
 import type { Clock, RequestContext } from '../../ports.ts';
 import { failureOf } from './statement-failure.ts';
 
@@ -12,10 +12,8 @@ export type BatcherOptions<Item, Result> = {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly clock: Clock;
   readonly maxBatch: number;
-  /** Statements in flight at once; beyond it a batch grows instead. */
-  readonly lanes: number;
-  /** A batch that follows another leaves so much later at least, milliseconds, and finds company; a lone one at once. */
-  readonly spacingMs: number;
+  /** Statements in flight at once; beyond it a batch grows until one returns. */
+  readonly maxInFlight: number;
   /** From the arrival of the request, or from submission where that is unknown, to 503, milliseconds. */
   readonly deadlineMs: number;
   /** The request that an item belongs to; an item whose caller has left is not sent, nor sent again. */
@@ -47,20 +45,30 @@ type Member<Item, Result> = {
   state: 'waiting' | 'sent' | 'settled';
 };
 
-/** Members of a failed batch run on their own beside the lanes: a blocked one must not hold up the rest. */
+/** Members of a failed batch run on their own beside the batches: a blocked one must not hold up the rest. */
 const SINGLES_AT_ONCE = 2;
+/** What follows an answer takes some tenths of a millisecond: other work runs between so many. */
+const ANSWERS_PER_TICK = 4;
 /** How late after its deadline a refusal may be. */
 const SWEEP_MS = 100;
 const droppedAsLeft = requestsDropped.at({ reason: 'caller_left' });
 
+/** Answers all members of a batch in their order, the first few at once and a few in each later tick. */
+async function answerFewATick(count: number, answer: (index: number) => void): Promise<void> {
+  for (let index = 0; index < count; index += 1) {
+    if (index > 0 && index % ANSWERS_PER_TICK === 0) await nextTick();
+    answer(index);
+  }
+}
+
 /**
- * A batch leaves at the end of the turn when a lane is free and the one before left `spacingMs` ago, else it grows: a
- * lone item waits for nothing, one of many up to `spacingMs`, which a busy process spends on signatures anyway. When a member is at fault (a value the store refuses) or blocked (a row lock), the
- * members run singly and only it suffers. At its deadline an item is refused even in mid-statement, which may still
+ * A batch leaves at the end of the tick while fewer than `maxInFlight` statements are in flight, else it grows until one
+ * returns. When a member is at fault (a value the store refuses) or blocked (a row lock), the members run singly and
+ * only it suffers. At its deadline an item is refused even in mid-statement, which may still
  * take effect; where it could not be repeated then, it waits for its answer instead.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { clock, maxBatch, lanes, spacingMs, deadlineMs, maxWaiting, isRepeatable } = options;
+  const { clock, maxBatch, maxInFlight, deadlineMs, maxWaiting, isRepeatable } = options;
   const refusesInFlight = isRepeatable(deadlineMs);
   let waiting: Member<Item, Result>[] = [];
   let singles: Member<Item, Result>[] = [];
@@ -69,7 +77,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let inFlight = 0;
   let singlesInFlight = 0;
   let isScheduled = false;
-  let leftAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
   let sweep: NodeJS.Timeout | undefined;
   let onIdle: (() => void) | undefined;
@@ -103,7 +110,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       () => options.run(members.map((member) => member.item)),
     );
     for (const member of members) member.state = 'settled';
-    await answerInTurns(members.length, (index) =>
+    await answerFewATick(members.length, (index) =>
       (members[index] as Member<Item, Result>).resolve(results[index] as Result),
     );
   }
@@ -162,19 +169,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       const member = singles.shift() as Member<Item, Result>;
       if (isAwaited(member)) void runSingle(member);
     }
-    if (waiting.length > 0 && inFlight < lanes && !isScheduled) {
+    if (waiting.length > 0 && inFlight < maxInFlight && !isScheduled) {
       isScheduled = true;
-      const waitMs = leftAt + spacingMs - clock.monotonic();
-      if (waitMs > 0) setTimeout(flush, waitMs);
-      else setImmediate(flush);
+      setImmediate(flush);
     }
     if (isIdle()) onIdle?.();
   }
 
   function flush(): void {
     isScheduled = false;
-    leftAt = clock.monotonic();
-    while (waiting.length > 0 && inFlight < lanes) {
+    while (waiting.length > 0 && inFlight < maxInFlight) {
       const members = waiting.splice(0, maxBatch).filter(isAwaited);
       if (members.length > 0) void runBatch(members);
     }

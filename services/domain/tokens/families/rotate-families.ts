@@ -26,10 +26,9 @@ export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
 type HasDatabaseClock = { readonly keyRing: { state(): { readonly clockOffsetMs: number } } };
 
 const BATCH_MAX = 128;
-const BATCH_SPACING_MS = 4;
-const BATCH_LANES = 2;
+const BATCHES_IN_FLIGHT = 2;
 /** Without group commit: as many statements at once as the pool has connections. */
-const SINGLE_LANES = 8;
+const SINGLES_IN_FLIGHT = 8;
 const WAITING_MAX = 8_192;
 const DEADLINE_MS = 1_500;
 /** A repeated statement arrives this much later at worst: a new connection and a slow turn. */
@@ -49,7 +48,7 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
 }
 
 /**
- * The group commit of refreshes. `hotSql` needs four connections: two lanes and two for members of a failed batch.
+ * The group commit of refreshes. `hotSql` needs four connections: two for batches and two for members of a failed batch.
  *
  * A statement whose outcome is unknown (connection lost after sending) is sent once more only while the grace window
  * surely still stands when it arrives: a committed rotation then answers as grace, with the same successor. Without
@@ -70,8 +69,7 @@ export function createRefreshFamilies(
     name: 'rotate refresh families',
     clock: ports.clock,
     maxBatch: settings.groupCommit ? BATCH_MAX : 1,
-    lanes: settings.groupCommit ? BATCH_LANES : SINGLE_LANES,
-    spacingMs: settings.groupCommit ? BATCH_SPACING_MS : 0,
+    maxInFlight: settings.groupCommit ? BATCHES_IN_FLIGHT : SINGLES_IN_FLIGHT,
     deadlineMs,
     maxWaiting: WAITING_MAX,
     requestOf: ({ request }) => request,

@@ -22,7 +22,7 @@ type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
 const DEADLINE_MS = 1_500;
 
-/** @param groupCommit false: one statement a token, to measure what company saves */
+/** @param groupCommit false: one statement a token, to measure what sharing saves */
 export function createClientTokenLog(
   ports: Pick<Ports, 'hotSql' | 'clock'> & HasDatabaseGuard,
   groupCommit: boolean,
@@ -33,8 +33,7 @@ export function createClientTokenLog(
     name: 'record client tokens',
     clock: ports.clock,
     maxBatch: groupCommit ? 128 : 1,
-    lanes: groupCommit ? 2 : 8,
-    spacingMs: groupCommit ? 8 : 0,
+    maxInFlight: groupCommit ? 2 : 8,
     deadlineMs,
     maxWaiting: 8_192,
     isRepeatable: () => true,
