@@ -12,7 +12,7 @@ import { latency } from './latency.ts';
 import { login } from './login.ts';
 import { loginStorm } from './login-storm.ts';
 import { loginTiming } from './login-timing.ts';
-import { refreshAgainstSigning, refreshGroupCommit } from './refresh.ts';
+import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
 import { tracing } from './tracing.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
@@ -26,6 +26,7 @@ const benches: readonly Bench[] = [
   clientGroupCommit,
   refreshAgainstSigning,
   refreshGroupCommit,
+  refreshInSequence,
   latency,
   revokeReach,
   login,
