@@ -25,7 +25,6 @@ import { readCertificates } from './requests/client-certificate.ts';
 import { sentCredential } from './requests/credentials.ts';
 import { createFailureLog, isFailure } from './requests/failure-log.ts';
 import { parseForm } from './requests/form-body.ts';
-import { type InFlight, keepInFlight } from './requests/in-flight.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
 import { refuseStale } from './requests/stale-requests.ts';
@@ -69,7 +68,8 @@ export type App = {
   readonly bound: Endpoint[];
   /** All that Fastify serves: one entry for each method of an address. */
   readonly routes: readonly ServedRoute[];
-  readonly inFlight: Pick<InFlight, 'size'>;
+  /** Replies to requests received and not yet answered. */
+  readonly inFlight: ReadonlySet<FastifyReply>;
   readonly isDraining: () => boolean;
   /** Not ready from now on; new requests are refused with 503, running ones go on. */
   startDraining(): void;
@@ -132,10 +132,7 @@ export function createApp(options: AppOptions): App {
 
   const logFailure = createFailureLog(options.log, systemClock);
   let draining = false;
-  // Fastify calls no onResponse for a caller who left: the answer's end is told by its closing.
-  const inFlight = keepInFlight(fastify, (request, reply) =>
-    account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT),
-  );
+  const inFlight = new Set<FastifyReply>();
   activeRequests.at().observe(() => inFlight.size);
   const admitFresh = refuseStale(fastify, systemClock);
 
@@ -168,7 +165,12 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
-    inFlight.enter(request, reply);
+    inFlight.add(reply);
+    // Fastify calls no onResponse where the client disconnects before the answer, or in the middle of the body.
+    reply.raw.once('close', () => {
+      inFlight.delete(reply);
+      account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT);
+    });
     if (draining) reply.header('connection', 'close');
     const { host } = request.headers;
     if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
@@ -245,7 +247,7 @@ export function createApp(options: AppOptions): App {
       draining = true;
       // A connection kept open after its answer would hold the stop back to its bound. No hook on sending says so: one
       // costs every validation a seventh of its time.
-      for (const reply of inFlight.replies()) if (!reply.raw.headersSent) reply.header('connection', 'close');
+      for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
     },
     drain: async (longestMs) => {
       const cut = setTimeout(() => fastify.server.closeAllConnections(), longestMs);

@@ -6,7 +6,6 @@ import { serveMetrics } from '../../observability/metrics/server.ts';
 import { version } from '../../observability/version.ts';
 import { assertMayIssue } from '../domain/tokens/revocations/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
-import { steadyEngine } from '../platform/process/steady-engine.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { inputsOf } from './inputs.ts';
@@ -14,7 +13,6 @@ import { startPeopleThread } from './people/people-thread.ts';
 import { createServer } from './server.ts';
 import * as instruments from './telemetry.ts';
 
-steadyEngine();
 await runProcess('sallyport-api', instruments, async (config, log) => {
   const inputs = inputsOf(config, log);
   const composed = await compose(inputs);

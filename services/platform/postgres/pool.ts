@@ -147,21 +147,9 @@ export function translate(err: unknown): unknown {
   return storeUnavailable({ retryAfterSeconds: 1, cause: err });
 }
 
-/**
- * What was asked and answered is taken out of the query again. `pg` assigns a callback to a property of it, and V8 puts
- * such a function among the old objects at birth: what it reaches outlives every collection of the young.
- */
 async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
-  const given = [...values];
-  try {
-    const result = await target.query({ name: statement.name, text: statement.text, values: given });
-    const { rows } = result;
-    result.rows = [];
-    result.fields = [];
-    return rows as R[];
-  } finally {
-    given.length = 0;
-  }
+  const { rows } = await target.query({ name: statement.name, text: statement.text, values: [...values] });
+  return rows as R[];
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Redis as Client, Command, type RedisOptions } from 'ioredis';
+import { Redis as Client, type RedisOptions } from 'ioredis';
 import type { Redis } from '../../domain/ports.ts';
 
 /** A command that takes longer is given up: Redis is speed, and slow speed is none. */
@@ -85,17 +85,10 @@ export function connectRedis(
     set: async (key, value, ttlSeconds) => {
       await client.set(key, value, 'EX', ttlSeconds);
     },
-    // One command, and emptied: V8 puts the callback that a command keeps among the old objects at birth, and what it
-    // reaches outlives every collection of the young.
     setMany: async (entries) => {
       const keys = entries.map(({ key }) => key);
       const values = entries.flatMap(({ value, ttlSeconds }) => [value, ttlSeconds]);
-      const command = new Command('eval', [SET_MANY, keys.length, ...keys, ...values]);
-      try {
-        await client.sendCommand(command);
-      } finally {
-        command.args.length = 0;
-      }
+      await client.eval(SET_MANY, keys.length, ...keys, ...values);
     },
     setIfAbsent: async (key, value, ttlSeconds) => (await client.set(key, value, 'EX', ttlSeconds, 'NX')) === 'OK',
     delete: async (...keys) => {

@@ -1,0 +1,30 @@
+import { type AddressInfo, connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { callWaiting, made, serve } from '../platform/testing/worlds/route-world.ts';
+import { bind } from './bind.ts';
+
+test('a client that disconnects before the answer is not in flight for ever', async () => {
+  const served = serve();
+  const call = await callWaiting(served);
+  expect(served.inFlight.size).toBe(1);
+  expect(await call.leave()).toBe('left');
+  call.end();
+  await expect.poll(() => served.inFlight.size).toBe(0);
+  await served.fastify.close();
+});
+
+test('nor is one that disconnects in the middle of the body', async () => {
+  const served = serve();
+  bind(served.routes, made({ operation: 'work', body: z.object({}) }), () => ({}));
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = served.fastify.server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    'POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":',
+  );
+  await expect.poll(() => served.inFlight.size).toBe(1);
+  socket.destroy();
+  await expect.poll(() => served.inFlight.size).toBe(0);
+  await served.fastify.close();
+});
