@@ -58,7 +58,7 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
-          title: 'Validation, without HTTP',
+          title: 'Validation time without HTTP',
           description:
             'Time to judge one token. Cached signatures take microseconds; a rise goes with the cache missing.',
           unit: 's',
@@ -72,7 +72,7 @@ export const capacity: DashboardDefinition = {
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {
-          title: 'Signatures found in the cache',
+          title: 'Signature cache hit rate',
           description:
             'Share of validations whose signature was verified before. Low with short-lived or single-use tokens.',
           unit: 'percentunit',
@@ -100,7 +100,7 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
-          title: 'Wait and work, p99',
+          title: 'Hashing wait and duration, p99',
           description: 'Time a password waited, and time its hashing took. Waits end at 2 s with 503.',
           unit: 's',
           badFrom: 2,
@@ -147,7 +147,7 @@ export const capacity: DashboardDefinition = {
           traces: '{ resource.service.namespace = "sallyport" && span.db.system.name = "postgresql" }',
         },
         {
-          title: 'Statements given up',
+          title: 'Statements without a connection',
           description: 'Statements that got no connection in time; their requests were answered with 503.',
           unit: 'ops',
           queries: [
@@ -170,7 +170,7 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
-          title: 'Refreshes that share a statement',
+          title: 'Refresh batch size',
           description:
             'Refresh tokens in one statement: 1 at rest, more under load. Larger batches cost the database less each.',
           unit: 'none',
@@ -235,7 +235,7 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
-          title: 'Revocations held, and where a day leads',
+          title: 'Revocation budget used, now and in a day',
           description:
             'Share of the memory budget for revocations in use, now and in a day if the last six hours go on.',
           unit: 'percentunit',
@@ -262,7 +262,7 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
-          title: 'Log lines thrown away',
+          title: 'Log lines dropped',
           description: 'Log lines lost because standard error was not read fast enough.',
           unit: 'ops',
           queries: [

@@ -47,7 +47,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'Leaves without a checkpoint, for',
+          title: 'Time without a covering checkpoint',
           description: 'Time that there have been leaves which no signed checkpoint covers. 0 when all are covered.',
           unit: 's',
           kind: 'stat',
@@ -67,7 +67,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'From event to seal',
+          title: 'Time from event to seal',
           description: 'Time from an event to its place in the log. The promise is a p99 of 5 s.',
           unit: 's',
           badFrom: 5,
@@ -79,7 +79,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'Waiting to be sealed',
+          title: 'Unsealed events',
           description:
             'Events in the outbox without their place, counted up to 100,000. It grows while no worker seals, and nothing is lost.',
           unit: 'short',
@@ -88,7 +88,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'Log size and what was witnessed',
+          title: 'Log size and witnessed size',
           description:
             'Leaves in the log, and leaves under the newest checkpoint each kind of sink has taken. A gap that stays is history that could be rewritten unseen.',
           unit: 'short',
@@ -100,7 +100,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'Checkpoints not taken',
+          title: 'Checkpoints not delivered',
           description:
             'Tries that a sink did not take, by reason. Forked means that somebody else has another history of this log.',
           unit: 'short',
@@ -146,7 +146,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'Clean-up giving way',
+          title: 'Clean-up throttled',
           description:
             'Waits of the clean-up between batches because statements of the API took long. Many mean that it competes for the database.',
           unit: 'short',
@@ -154,7 +154,7 @@ export const compliance: DashboardDefinition = {
           logs: workerLogs,
         },
         {
-          title: 'Outbox rows outside their day',
+          title: 'Outbox rows outside a daily partition',
           description: 'Rows that no partition of a day takes. Should be 0: a partition cannot be made over them.',
           unit: 'short',
           badFrom: 1,

@@ -87,7 +87,7 @@ export const keysAndRevocation: DashboardDefinition = {
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {
-          title: 'Key set fetched',
+          title: 'JWKS requests',
           description:
             'Requests for the JWKS a second. A burst from many verifiers at once means that their caches expire together.',
           unit: 'reqps',
@@ -106,7 +106,7 @@ export const keysAndRevocation: DashboardDefinition = {
       title: 'Revocation',
       panels: [
         {
-          title: 'Staleness of the copy furthest behind',
+          title: 'Worst revocation staleness',
           description:
             'Age of what a copy knows about revocations. Past its bound (2 s) it refuses to validate with 503.',
           unit: 's',
@@ -119,7 +119,7 @@ export const keysAndRevocation: DashboardDefinition = {
           ],
         },
         {
-          title: 'From commit to refusal, p99',
+          title: 'Revocation latency, p99',
           description:
             'Time until a committed revocation is refused on a copy, by the way it arrived. The promise is one second.',
           unit: 's',
@@ -133,7 +133,7 @@ export const keysAndRevocation: DashboardDefinition = {
           traces: '{ span.http.route =~ ".*/revoke" }',
         },
         {
-          title: 'Revocations held against the budget',
+          title: 'Revocation budget used',
           description:
             'Entries in memory as a share of REVOCATION_BUDGET. At 0.8 there is an alert, at 1 they collapse into epochs.',
           unit: 'percentunit',
@@ -147,7 +147,7 @@ export const keysAndRevocation: DashboardDefinition = {
           ],
         },
         {
-          title: 'Pushed or found by polling',
+          title: 'Revocations pushed or polled',
           description:
             'Revocations that reached a copy a second. Only polled means that Redis is away: slower, never lost.',
           unit: 'ops',
@@ -165,7 +165,7 @@ export const keysAndRevocation: DashboardDefinition = {
           queries: [{ expr: 'sum by (into) (increase(sallyport_revocation_collapses_total[1h]))', legend: '{{into}}' }],
         },
         {
-          title: 'Parts that a copy finds in order',
+          title: 'Healthy components',
           description: 'Copies for which each part is in order. Redis missing costs speed only.',
           unit: 'short',
           queries: [{ expr: 'sum by (component) (sallyport_component_ready)', legend: '{{component}}' }],

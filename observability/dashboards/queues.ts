@@ -15,7 +15,7 @@ export const queues: DashboardDefinition = {
       title: 'At a glance',
       panels: [
         {
-          title: 'Workers that see jobs move',
+          title: 'Healthy workers',
           description:
             'Workers whose /healthz is ok. One is enough to work; none means that the outbox grows and keys age.',
           unit: 'none',
@@ -48,7 +48,7 @@ export const queues: DashboardDefinition = {
           logs: `${jobLogs} | json | level="error"`,
         },
         {
-          title: 'Schedules not kept',
+          title: 'Stale schedules',
           description: 'Jobs whose last scheduled success is older than their contract allows.',
           unit: 'none',
           kind: 'stat',
@@ -81,7 +81,7 @@ export const queues: DashboardDefinition = {
           logs: jobLogs,
         },
         {
-          title: 'Wait from due to begun',
+          title: 'Start delay of jobs',
           description: 'Percentiles by queue. The aim is a p99 of one second at normal load.',
           unit: 's',
           badFrom: 1,
@@ -93,7 +93,7 @@ export const queues: DashboardDefinition = {
           logs: jobLogs,
         },
         {
-          title: 'Handed to Redis',
+          title: 'Jobs enqueued',
           description:
             'Jobs added a second, and those that could not be because Redis was out of reach: their rows wait in Postgres.',
           unit: 'ops',
@@ -107,7 +107,7 @@ export const queues: DashboardDefinition = {
           logs: jobLogs,
         },
         {
-          title: 'Taken back from a lost worker',
+          title: 'Stalled jobs',
           description:
             'Jobs whose worker had lost its lock, in ten minutes. Its late write changes nothing; a rise means that workers hang.',
           unit: 'short',
@@ -148,7 +148,7 @@ export const queues: DashboardDefinition = {
           logs: jobLogs,
         },
         {
-          title: 'Runs that did not complete, 1 h',
+          title: 'Unsuccessful runs, 1 h',
           description: 'Runs in the last hour that ended in another try, for good, or in a stop.',
           unit: 'short',
           queries: [
@@ -172,7 +172,7 @@ export const queues: DashboardDefinition = {
           logs: jobLogs,
         },
         {
-          title: 'Since the last scheduled success',
+          title: 'Time since the last scheduled success',
           description:
             'Time since each job last succeeded on schedule. Compare with its interval in the reference of jobs.',
           unit: 's',
@@ -186,7 +186,7 @@ export const queues: DashboardDefinition = {
           logs: jobLogs,
         },
         {
-          title: 'Until the next scheduled run',
+          title: 'Time until the next scheduled run',
           description: 'Time until each job is due. Below zero it is overdue by so much.',
           unit: 's',
           width: 12,

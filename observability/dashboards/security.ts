@@ -9,10 +9,10 @@ export const security: DashboardDefinition = {
   description: 'Who is let in, who is turned away and why. Counts only: who it was is in the audit log.',
   rows: [
     {
-      title: 'Signing in',
+      title: 'Sign-in',
       panels: [
         {
-          title: 'Sign-ins that succeed, 15 min',
+          title: 'Sign-in success rate, 15 min',
           description:
             'Share of sign-in attempts that were let in. A fall with more attempts is a guessing attack; without, a broken client.',
           unit: 'percentunit',
@@ -26,7 +26,7 @@ export const security: DashboardDefinition = {
           ],
         },
         {
-          title: 'Replays, 24 h',
+          title: 'Refresh token replays, 24 h',
           description:
             'Refresh tokens that came back after their successor was used: each ended a login. Look each up in the audit log.',
           unit: 'none',
@@ -39,7 +39,7 @@ export const security: DashboardDefinition = {
           traces: refreshTraces,
         },
         {
-          title: 'Locked out or limited, 1 h',
+          title: 'Locked or rate limited sign-ins, 1 h',
           description: 'Sign-ins refused without looking at the password, because there were too many.',
           unit: 'none',
           kind: 'stat',
@@ -132,7 +132,7 @@ export const security: DashboardDefinition = {
           queries: [{ expr: 'sum by (severity) (increase(sallyport_incidents_total[1h]))', legend: '{{severity}}' }],
         },
         {
-          title: 'Events that could not be judged, 1 h',
+          title: 'Failed event evaluations, 1 h',
           description:
             'Tries to judge an event that failed. Retried ones mend themselves; what is set aside waits: `sallyport incidents unjudged`.',
           unit: 'none',
@@ -144,7 +144,7 @@ export const security: DashboardDefinition = {
       ],
     },
     {
-      title: 'Tokens turned away',
+      title: 'Rejected tokens',
       panels: [
         {
           title: 'Inactive tokens by reason',
@@ -160,7 +160,7 @@ export const security: DashboardDefinition = {
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {
-          title: 'Refresh refused by verdict',
+          title: 'Refused refreshes by outcome',
           description:
             'Refresh tokens refused a second. Replay is theft or a broken client; ahead means that the database lost commits.',
           unit: 'ops',
@@ -173,7 +173,7 @@ export const security: DashboardDefinition = {
           traces: refreshTraces,
         },
         {
-          title: 'Revocations asked for',
+          title: 'Revocation requests',
           description:
             'Revocations a second by what they name. A burst of user or client revocations is somebody cleaning up after an incident.',
           unit: 'ops',
@@ -188,7 +188,7 @@ export const security: DashboardDefinition = {
       ],
     },
     {
-      title: 'At the door',
+      title: 'Rejected requests',
       panels: [
         {
           title: '401, 403 and 429 by route',
@@ -224,7 +224,7 @@ export const security: DashboardDefinition = {
           ],
         },
         {
-          title: 'Time of the rate-limit check',
+          title: 'Rate-limit check duration',
           description:
             'How long the slowest hundredth of requests waited for its limits, by stage. Promised: below 10 ms.',
           unit: 's',

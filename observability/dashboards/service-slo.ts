@@ -60,7 +60,7 @@ export const serviceSlo: DashboardDefinition = {
           queries: [{ expr: 'sum(http_server_active_requests)', legend: 'requests' }],
         },
         {
-          title: 'Requests not processed',
+          title: 'Requests dropped',
           description:
             'Requests that could have changed something, a second. `unread`: they may have waited for more than a second before this process read them. `caller_left`: their connection had closed. Clients send them again.',
           unit: 'reqps',
@@ -172,7 +172,7 @@ export const serviceSlo: DashboardDefinition = {
           queries: [{ expr: `sum(rate(${served}[$__rate_interval]))`, legend: 'requests' }],
         },
         {
-          title: 'Restarts and unanswered scrapes',
+          title: 'Restarts and failed scrapes',
           description:
             'Processes started again after a crash, and scrapes that a process did not answer. Both should be flat.',
           unit: 'short',
@@ -191,7 +191,7 @@ export const serviceSlo: DashboardDefinition = {
       ],
     },
     {
-      title: 'What tokens cost',
+      title: 'Tokens',
       panels: [
         {
           title: 'Validations by result',

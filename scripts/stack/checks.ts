@@ -6,7 +6,7 @@ import type { CollectorAddresses } from './telemetry.ts';
 /** Panels that are rightly empty in a short run in which all is well. */
 const emptyWhenWell: Readonly<Record<string, string>> = {
   'Refused sign-ins against the same hour yesterday': 'there is no yesterday',
-  'Checkpoints not taken': 'none was refused',
+  'Checkpoints not delivered': 'none was refused',
   'Refused by rate limits': 'nobody asks too much',
 };
 
