@@ -6,15 +6,15 @@ const p99 = (metric: string, by = ''): string =>
 export const capacity: DashboardDefinition = {
   uid: 'sallyport-capacity',
   title: 'Sallyport · capacity by cost driver',
-  description: 'What each kind of work costs and how near its limit is: processor, hashing, database, signing, memory.',
+  description:
+    'What each kind of work costs and how near it is to its limit: processor, hashing, database, signing, memory.',
   rows: [
     {
       title: 'Processor: validation and everything else',
       panels: [
         {
           title: 'Event loop busy',
-          description:
-            'Share of time in which the event loop of a process was busy. Above 0.8 latency grows fast: add a copy.',
+          description: "Share of time that a process' event loop was busy. Above 0.8 latency grows fast: add a copy.",
           unit: 'percentunit',
           warnFrom: 0.7,
           badFrom: 0.85,
@@ -24,8 +24,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Event loop delay',
-          description:
-            'How late the event loop came round in the last 10 s. A p99 above 50 ms delays every request of that copy.',
+          description: 'Event loop delay in the last 10 s. A p99 above 50 ms delays every request of that copy.',
           unit: 's',
           warnFrom: 0.05,
           badFrom: 0.1,
@@ -36,7 +35,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Processor time',
-          description: 'Cores used by each process. Hashing runs in children of its own and is not counted here.',
+          description: 'Cores used by each process. Hashing runs in separate processes and is not counted here.',
           unit: 'cores',
           queries: [
             {
@@ -59,8 +58,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Validation time without HTTP',
-          description:
-            'Time to judge one token. Cached signatures take microseconds; a rise goes with the cache missing.',
+          description: 'Time to validate one token. Cached signatures take microseconds; cache misses raise it.',
           unit: 's',
           queries: [
             { expr: p99('sallyport_token_validation_duration_seconds'), legend: 'p99' },
@@ -74,7 +72,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Signature cache hit rate',
           description:
-            'Share of validations whose signature was verified before. Low with short-lived or single-use tokens.',
+            'Share of validations whose signature was already verified. Low with short-lived or single-use tokens.',
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -93,7 +91,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Passwords waiting',
           description:
-            'Passwords waiting to be hashed. A queue that stays is more logins than cores: add cores, not copies.',
+            'Passwords waiting to be hashed. A lasting queue means more sign-ins than cores: add cores, not copies.',
           unit: 'short',
           queries: [
             { expr: 'sum by (instance, process) (sallyport_hash_queue_depth)', legend: '{{instance}} {{process}}' },
@@ -101,7 +99,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Hashing wait and duration, p99',
-          description: 'Time a password waited, and time its hashing took. Waits end at 2 s with 503.',
+          description: 'Time a password waited, and time its hashing took. A wait ends at 2 s with 503.',
           unit: 's',
           badFrom: 2,
           queries: [
@@ -112,7 +110,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Hashing by outcome',
-          description: 'Hashing jobs a second. Full and expired are logins turned away with 503.',
+          description: 'Hashing jobs per second. Full and expired are sign-ins refused with 503.',
           unit: 'ops',
           queries: [
             { expr: 'sum by (outcome) (rate(sallyport_hash_jobs_total[$__rate_interval]))', legend: '{{outcome}}' },
@@ -125,8 +123,7 @@ export const capacity: DashboardDefinition = {
       panels: [
         {
           title: 'Connections in use',
-          description:
-            'Connections of each pool at work. A pool at its size with statements waiting is the limit of this copy.',
+          description: 'Busy connections of each pool. A full pool with waiting statements is the limit of this copy.',
           unit: 'short',
           queries: [
             { expr: 'sum by (pool) (sallyport_postgres_pool_connections{state="used"})', legend: '{{pool}} used' },
@@ -139,7 +136,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Wait for a connection, p99',
           description:
-            'Time a statement waited for a connection of its pool. Above 100 ms the database is slow or the pool small.',
+            'Time a statement waited for a connection of its pool. Above 100 ms the database is slow or the pool too small.',
           unit: 's',
           warnFrom: 0.1,
           badFrom: 0.9,
@@ -148,7 +145,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Statements without a connection',
-          description: 'Statements that got no connection in time; their requests were answered with 503.',
+          description: 'Statements that got no connection in time. Their requests were answered with 503.',
           unit: 'ops',
           queries: [
             {
@@ -160,7 +157,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Statements refused',
           description:
-            'Statements that Postgres answered and refused: its disk is full, it is read-only, or its connections are used up.',
+            'Statements that Postgres rejected: its disk is full, it is read-only, or its connections are used up.',
           unit: 'ops',
           queries: [
             {
@@ -172,7 +169,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Refresh batch size',
           description:
-            'Refresh tokens in one statement: 1 at rest, more under load. Larger batches cost the database less each.',
+            'Refresh tokens in one statement: 1 when idle, more under load. Larger batches cost the database less per token.',
           unit: 'none',
           queries: [
             {
@@ -184,8 +181,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Refresh, p99',
-          description:
-            'Time from a presented refresh token to its answer, without HTTP: one shared statement and one signature.',
+          description: 'Time to refresh a token, without HTTP: one shared statement and one signature.',
           unit: 's',
           queries: [{ expr: p99('sallyport_token_refresh_duration_seconds'), legend: 'p99' }],
           traces: '{ span.http.route = "/v1/tokens/refresh" }',
@@ -193,7 +189,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Signing, p99 by algorithm',
           description:
-            'Time to sign one token, waiting for a place included. RS256 costs ten times what EdDSA and ES256 do.',
+            'Time to sign one token, including the wait for a free slot. RS256 costs ten times as much as EdDSA and ES256.',
           unit: 's',
           queries: [{ expr: p99('sallyport_token_sign_duration_seconds', ', algorithm'), legend: '{{algorithm}}' }],
         },
@@ -204,13 +200,13 @@ export const capacity: DashboardDefinition = {
       panels: [
         {
           title: 'Resident memory',
-          description: 'Memory of each process as the system counts it.',
+          description: 'Memory of each process as the operating system counts it.',
           unit: 'bytes',
           queries: [{ expr: 'process_memory_usage_bytes', legend: '{{instance}} {{process}}' }],
         },
         {
           title: 'JavaScript heap against its limit',
-          description: 'Share of the heap limit in use. At 1 the process ends; a saw-tooth below 0.7 is healthy.',
+          description: 'Share of the heap limit in use. At 1 the process crashes; a saw-tooth below 0.7 is healthy.',
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -237,7 +233,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Revocation budget used, now and in a day',
           description:
-            'Share of the memory budget for revocations in use, now and in a day if the last six hours go on.',
+            'Share of the memory budget for revocations in use, now and in a day if the trend of the last six hours continues.',
           unit: 'percentunit',
           min: 0,
           badFrom: 0.8,
@@ -252,7 +248,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Spans exported and lost',
           description:
-            'Sampled spans by what became of them. Failed and dropped mean that the collector is away or too slow; requests do not wait for it.',
+            'Sampled spans by outcome. Failed and dropped mean that the collector is unavailable or too slow; requests do not wait for it.',
           unit: 'ops',
           queries: [
             {
@@ -263,7 +259,7 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Log lines dropped',
-          description: 'Log lines lost because standard error was not read fast enough.',
+          description: 'Log lines dropped because standard error was not read fast enough.',
           unit: 'ops',
           queries: [
             {

@@ -7,7 +7,7 @@ export const compliance: DashboardDefinition = {
   uid: 'sallyport-compliance',
   title: 'Sallyport · compliance',
   description:
-    'Whether the audit trail is whole, sealed and witnessed, data leaves when its time is over, and access is controlled. Evidence for people; proofs come from `sallyport audit verify`.',
+    'Whether the audit trail is complete, sealed and witnessed, data is removed when it expires, and access is controlled. This is an overview; `sallyport audit verify` gives the proof.',
   rows: [
     {
       title: 'Audit trail',
@@ -15,7 +15,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Sealing',
           description:
-            '0 while events are sealed. 1 when sealing has stopped because the database and the head kept outside it disagree.',
+            '0 while events are sealed. 1 when sealing stopped because the database contradicts the head kept outside it.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -26,7 +26,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Oldest unsealed event',
-          description: 'Age of the oldest event without its place in the log. Pages at one minute.',
+          description: 'Age of the oldest unsealed event. Pages at one minute.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -38,7 +38,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Leaves in the log',
-          description: 'Size of the log in use. It only grows; a fall is a new origin after a loss.',
+          description: 'Size of the log in use. It only grows; a drop means a new origin after a loss.',
           unit: 'short',
           kind: 'stat',
           width: 6,
@@ -48,7 +48,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Time without a covering checkpoint',
-          description: 'Time that there have been leaves which no signed checkpoint covers. 0 when all are covered.',
+          description: 'How long the newest leaves have had no signed checkpoint. 0 when all leaves are covered.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -60,7 +60,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Events sealed',
-          description: 'Events a second that were given their place in the log, over all workers.',
+          description: 'Events sealed per second, over all workers.',
           unit: 'ops',
           queries: [{ expr: 'sum(rate(sallyport_audit_events_sealed_total[$__rate_interval]))', legend: 'events' }],
           traces: sealTraces,
@@ -68,7 +68,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Time from event to seal',
-          description: 'Time from an event to its place in the log. The promise is a p99 of 5 s.',
+          description: 'Time from an event until it is sealed. The objective is a p99 of 5 s.',
           unit: 's',
           badFrom: 5,
           queries: [0.5, 0.99].map((quantile) => ({
@@ -81,7 +81,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Unsealed events',
           description:
-            'Events in the outbox without their place, counted up to 100,000. It grows while no worker seals, and nothing is lost.',
+            'Unsealed events in the outbox, counted up to 100,000. The number grows while no worker seals; nothing is lost.',
           unit: 'short',
           queries: [{ expr: 'max(sallyport_audit_outbox_backlog)', legend: 'events' }],
           traces: sealTraces,
@@ -90,7 +90,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Log size and witnessed size',
           description:
-            'Leaves in the log, and leaves under the newest checkpoint each kind of sink has taken. A gap that stays is history that could be rewritten unseen.',
+            'Leaves in the log, and leaves under the newest checkpoint that each kind of sink accepted. A lasting gap is history that could be rewritten without detection.',
           unit: 'short',
           queries: [
             { expr: 'max(sallyport_audit_log_size)', legend: 'log' },
@@ -102,7 +102,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Checkpoints not delivered',
           description:
-            'Tries that a sink did not take, by reason. Forked means that somebody else has another history of this log.',
+            'Checkpoint deliveries that failed, by reason. Forked means that the sink has another history of this log.',
           unit: 'short',
           queries: [
             {
@@ -116,7 +116,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Checkpoints skipped',
           description:
-            'Checkpoints that a sink was never told of because a newer one, which covers them, came first. In order.',
+            'Checkpoints never sent to a sink because a newer one, which covers them, was sent first. This is normal.',
           unit: 'short',
           queries: [{ expr: 'sum by (sink) (increase(sallyport_audit_sink_skipped_total[10m]))', legend: '{{sink}}' }],
           traces: sealTraces,
@@ -130,7 +130,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Overdue rows',
           description:
-            'How long the oldest row that should be gone has been overdue, by kind. Hours mean that the clean-up does not follow.',
+            'How long the oldest expired row has been overdue for removal, by kind. Hours mean that the clean-up falls behind.',
           unit: 's',
           badFrom: 21_600,
           queries: [{ expr: 'max by (kind) (sallyport_cleanup_lag_seconds)', legend: '{{kind}}' }],
@@ -138,7 +138,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Rows removed',
-          description: 'Rows a second removed because their time was over, by kind.',
+          description: 'Expired rows removed per second, by kind.',
           unit: 'ops',
           queries: [
             { expr: 'sum by (kind) (rate(sallyport_cleanup_removed_total[$__rate_interval]))', legend: '{{kind}}' },
@@ -148,14 +148,15 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Clean-up throttled',
           description:
-            'Waits of the clean-up between batches because statements of the API took long. Many mean that it competes for the database.',
+            'Pauses of the clean-up between batches because statements of the API were slow. Many mean that it competes for the database.',
           unit: 'short',
           queries: [{ expr: 'sum by (kind) (increase(sallyport_cleanup_pauses_total[10m]))', legend: '{{kind}}' }],
           logs: workerLogs,
         },
         {
           title: 'Outbox rows outside a daily partition',
-          description: 'Rows that no partition of a day takes. Should be 0: a partition cannot be made over them.',
+          description:
+            'Outbox rows without a daily partition. Should be 0: the partition of their day cannot be created while they exist.',
           unit: 'short',
           badFrom: 1,
           queries: [{ expr: 'max(sallyport_audit_outbox_default_rows)', legend: 'rows' }],
@@ -183,7 +184,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Sessions ended and access revoked',
-          description: 'Sessions ended and revocations a day: that leaving people lose their access.',
+          description: 'Sessions ended and revocations per day, as evidence that leavers lose their access.',
           unit: 'short',
           queries: [
             { expr: 'sum by (outcome) (increase(sallyport_sessions_ended_total[24h]))', legend: 'session {{outcome}}' },
@@ -196,7 +197,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Age of the signing key',
-          description: 'Age of the key that signs access tokens, beside the age at which policy has it replaced.',
+          description: 'Age of the key that signs access tokens, and the age at which policy replaces it.',
           unit: 's',
           queries: [
             { expr: 'max(sallyport_signing_key_age_seconds)', legend: 'age' },

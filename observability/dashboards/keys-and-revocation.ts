@@ -12,7 +12,7 @@ export const keysAndRevocation: DashboardDefinition = {
       panels: [
         {
           title: 'Age of the signing key',
-          description: 'Share of its planned life that the signing key has used. Above 1 its rotation is overdue.',
+          description: 'Age of the signing key as a share of its planned lifetime. Above 1 its rotation is overdue.',
           unit: 'percentunit',
           kind: 'stat',
           width: 6,
@@ -20,7 +20,7 @@ export const keysAndRevocation: DashboardDefinition = {
           queries: [
             {
               expr: 'max(sallyport_signing_key_age_seconds / sallyport_signing_key_age_max_seconds)',
-              legend: 'of its life',
+              legend: 'share of lifetime',
             },
           ],
           logs: keyLogs,
@@ -28,7 +28,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Next key published',
           description:
-            '1 when verifiers can already fetch the key that signs next. Needed one hold before the age reaches its end.',
+            '1 when verifiers can already fetch the next signing key. It must be 1 one hold period before the current key reaches its planned age.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -37,7 +37,7 @@ export const keysAndRevocation: DashboardDefinition = {
         },
         {
           title: 'Largest clock offset',
-          description: "A copy's clock against the database's. Beyond 5 s a copy stops signing.",
+          description: "Difference between a copy's clock and the database's. Beyond 5 s a copy stops signing.",
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -48,7 +48,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Oldest key ring',
           description:
-            'Time since the copy furthest behind confirmed its key ring. Past its bound (30 s) that copy stops signing.',
+            'Longest time since a copy confirmed its key ring. Past the bound (30 s) that copy stops signing.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -58,7 +58,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Keys by state',
           description:
-            'Keys that each copy knows. One active key per purpose; retiring ones still verify; compromised ones never do.',
+            'Keys that each copy has loaded. One active key per purpose; retiring keys still verify; compromised keys never do.',
           unit: 'short',
           width: 12,
           queries: [{ expr: 'max by (state) (sallyport_signing_keys)', legend: '{{state}}' }],
@@ -66,7 +66,7 @@ export const keysAndRevocation: DashboardDefinition = {
         },
         {
           title: 'Rotations by outcome',
-          description: 'Rotations of a signing key in a day. Failed needs a look at the log.',
+          description: 'Rotations of a signing key in a day. If one failed, read the log.',
           unit: 'short',
           width: 12,
           queries: [{ expr: 'sum by (outcome) (increase(sallyport_key_rotations_total[1d]))', legend: '{{outcome}}' }],
@@ -75,7 +75,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Tokens of unknown or compromised keys',
           description:
-            'Tokens refused a second because of their key. Unknown keys after a rotation mean that a copy or a verifier lags.',
+            'Tokens rejected per second because of their key. Unknown keys after a rotation mean that a copy or a verifier lags.',
           unit: 'ops',
           width: 12,
           queries: [
@@ -89,7 +89,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'JWKS requests',
           description:
-            'Requests for the JWKS a second. A burst from many verifiers at once means that their caches expire together.',
+            'Requests per second for the JWKS. A burst from many verifiers at once means that their caches expire together.',
           unit: 'reqps',
           width: 12,
           queries: [
@@ -108,7 +108,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Worst revocation staleness',
           description:
-            'Age of what a copy knows about revocations. Past its bound (2 s) it refuses to validate with 503.',
+            'Age of the revocation state of the copy furthest behind. Past the bound (2 s) that copy refuses to validate with 503.',
           unit: 's',
           badFrom: 2,
           queries: [
@@ -121,7 +121,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Revocation latency, p99',
           description:
-            'Time until a committed revocation is refused on a copy, by the way it arrived. The promise is one second.',
+            'Time from the commit of a revocation until a copy enforces it, by the path it arrived on. The objective is one second.',
           unit: 's',
           badFrom: 1,
           queries: [
@@ -135,7 +135,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Revocation budget used',
           description:
-            'Entries in memory as a share of REVOCATION_BUDGET. At 0.8 there is an alert, at 1 they collapse into epochs.',
+            'Entries in memory as a share of REVOCATION_BUDGET. At 0.8 an alert fires; at 1 they are collapsed into epochs.',
           unit: 'percentunit',
           min: 0,
           badFrom: 0.8,
@@ -149,7 +149,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Revocations pushed or polled',
           description:
-            'Revocations that reached a copy a second. Only polled means that Redis is away: slower, never lost.',
+            'Revocations that reached a copy, per second. Only polled means that Redis is unavailable: revocations are slower, not lost.',
           unit: 'ops',
           queries: [
             {
@@ -160,13 +160,14 @@ export const keysAndRevocation: DashboardDefinition = {
         },
         {
           title: 'Collapses into epochs',
-          description: 'Times that single revocations were traded for an epoch, which refuses more than they did.',
+          description:
+            'How often single revocations were collapsed into an epoch, which rejects more tokens than they did.',
           unit: 'short',
           queries: [{ expr: 'sum by (into) (increase(sallyport_revocation_collapses_total[1h]))', legend: '{{into}}' }],
         },
         {
           title: 'Healthy components',
-          description: 'Copies for which each part is in order. Redis missing costs speed only.',
+          description: 'Number of copies for which each component is healthy. A missing Redis only costs speed.',
           unit: 'short',
           queries: [{ expr: 'sum by (component) (sallyport_component_ready)', legend: '{{component}}' }],
         },

@@ -9,7 +9,7 @@ const quantile = (q: number, metric: string, by: string): string =>
 export const queues: DashboardDefinition = {
   uid: 'sallyport-queues',
   title: 'Sallyport · queues',
-  description: 'Whether jobs move: what waits, what runs, what failed for good, and what the timetable says.',
+  description: 'Whether jobs progress: what waits, what runs, what failed on every attempt, and what is scheduled.',
   rows: [
     {
       title: 'At a glance',
@@ -17,7 +17,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Healthy workers',
           description:
-            'Workers whose /healthz is ok. One is enough to work; none means that the outbox grows and keys age.',
+            'Workers whose /healthz is ok. One is enough. Without any, the outbox grows and keys are not rotated.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -38,7 +38,7 @@ export const queues: DashboardDefinition = {
         },
         {
           title: 'Dead letters',
-          description: 'Jobs that failed for good and are kept to be looked at: `sallyport queue list`, then `retry`.',
+          description: 'Jobs that failed on every attempt and need an operator: `sallyport queue list`, then `retry`.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -64,7 +64,7 @@ export const queues: DashboardDefinition = {
       panels: [
         {
           title: 'Jobs by queue and state',
-          description: 'What each queue holds. Every worker counts the same queues, so the largest count is shown.',
+          description: 'Jobs in each queue. Every worker counts the same queues, so the largest count is shown.',
           unit: 'short',
           queries: [{ expr: 'max by (queue, state) (sallyport_queue_jobs)', legend: '{{queue}} {{state}}' }],
           traces: jobTraces,
@@ -73,7 +73,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Oldest job by queue',
           description:
-            'Age of the job that has waited longest. It rises while the one before it runs, and falls with it.',
+            'Age of the job that has waited longest. It rises while the previous job runs, and falls when that job ends.',
           unit: 's',
           badFrom: 60,
           queries: [{ expr: 'max by (queue) (sallyport_queue_oldest_job_age_seconds)', legend: '{{queue}}' }],
@@ -82,7 +82,8 @@ export const queues: DashboardDefinition = {
         },
         {
           title: 'Start delay of jobs',
-          description: 'Percentiles by queue. The aim is a p99 of one second at normal load.',
+          description:
+            'Time from due to started: percentiles by queue. The objective is a p99 of one second at normal load.',
           unit: 's',
           badFrom: 1,
           queries: [0.5, 0.95, 0.99].map((q) => ({
@@ -95,7 +96,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Jobs enqueued',
           description:
-            'Jobs added a second, and those that could not be because Redis was out of reach: their rows wait in Postgres.',
+            'Jobs enqueued per second, and those that could not be because Redis was unreachable: their rows wait in Postgres.',
           unit: 'ops',
           queries: [
             {
@@ -109,7 +110,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Stalled jobs',
           description:
-            'Jobs whose worker had lost its lock, in ten minutes. Its late write changes nothing; a rise means that workers hang.',
+            'Jobs whose worker lost its lock, in ten minutes. A late write of that worker changes nothing. A rise means that workers hang.',
           unit: 'short',
           queries: [{ expr: 'sum by (queue) (increase(sallyport_jobs_stalled_total[10m]))', legend: '{{queue}}' }],
           traces: jobTraces,
@@ -118,7 +119,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Workers: event loop busy',
           description:
-            'Share of time in which the event loop of a worker was busy. Jobs wait for the database more than for it.',
+            "Share of time that a worker's event loop was busy. Jobs usually wait for the database, not for it.",
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -136,7 +137,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Runs by job and outcome',
           description:
-            'Runs a second. Superseded means that a newer run had taken over, which is in order; dead needs a person.',
+            'Runs per second. Superseded: a newer run took over, which is normal. Dead: an operator must look at it.',
           unit: 'ops',
           queries: [
             {
@@ -149,7 +150,7 @@ export const queues: DashboardDefinition = {
         },
         {
           title: 'Unsuccessful runs, 1 h',
-          description: 'Runs in the last hour that ended in another try, for good, or in a stop.',
+          description: 'Runs in the last hour that were retried, failed on their last attempt, or were stopped.',
           unit: 'short',
           queries: [
             {
@@ -187,7 +188,7 @@ export const queues: DashboardDefinition = {
         },
         {
           title: 'Time until the next scheduled run',
-          description: 'Time until each job is due. Below zero it is overdue by so much.',
+          description: 'Time until each job is due. Below zero it is overdue.',
           unit: 's',
           width: 12,
           queries: [
@@ -206,7 +207,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Mails by outcome, 1 h',
           description:
-            'Tries to send a mail in the last hour. Retried is an outage of the mail server; given up is a mail that nobody got.',
+            'Attempts to send a mail in the last hour. Retried: the mail server is unavailable. Given up: the mail was not delivered.',
           unit: 'short',
           width: 24,
           queries: [

@@ -6,7 +6,8 @@ const refreshTraces = '{ span.http.route =~ "/v1/tokens/refresh|/oauth2/token" }
 export const security: DashboardDefinition = {
   uid: 'sallyport-security',
   title: 'Sallyport · security',
-  description: 'Who is let in, who is turned away and why. Counts only: who it was is in the audit log.',
+  description:
+    'Which sign-ins and tokens are accepted or rejected, and why. Counts only: the users are in the audit log.',
   rows: [
     {
       title: 'Sign-in',
@@ -14,21 +15,21 @@ export const security: DashboardDefinition = {
         {
           title: 'Sign-in success rate, 15 min',
           description:
-            'Share of sign-in attempts that were let in. A fall with more attempts is a guessing attack; without, a broken client.',
+            'Share of successful sign-in attempts. A drop with more attempts is a guessing attack; without more attempts, a broken client.',
           unit: 'percentunit',
           kind: 'stat',
           width: 6,
           queries: [
             {
               expr: 'sum(increase(sallyport_logins_total{outcome="ok"}[15m])) / sum(increase(sallyport_logins_total[15m]))',
-              legend: 'let in',
+              legend: 'success rate',
             },
           ],
         },
         {
           title: 'Refresh token replays, 24 h',
           description:
-            'Refresh tokens that came back after their successor was used: each ended a login. Look each up in the audit log.',
+            'Refresh tokens presented again after their successor was used. Each ended a token family. Look each up in the audit log.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -40,7 +41,7 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Locked or rate limited sign-ins, 1 h',
-          description: 'Sign-ins refused without looking at the password, because there were too many.',
+          description: 'Sign-ins refused without checking the password, because there were too many attempts.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -56,7 +57,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Database rewound',
           description:
-            '1 when a copy finds the database behind the marks kept outside it. That copy issues and validates nothing.',
+            '1 when a copy finds the database behind the high-water marks kept outside it. That copy issues and validates nothing.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -65,7 +66,8 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Sign-ins by outcome and factor',
-          description: 'Attempts a second. Refused against a usual day is the first sign of credential stuffing.',
+          description:
+            'Attempts per second. More refusals than on a usual day are the first sign of credential stuffing.',
           unit: 'ops',
           queries: [
             {
@@ -77,8 +79,7 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Refused sign-ins against the same hour yesterday',
-          description:
-            'How many times more refused sign-ins there are than a day ago. Above 3 the alert on guessing looks at it.',
+          description: 'How many times more sign-ins are refused than a day ago. Above 3 the alert on guessing fires.',
           unit: 'none',
           badFrom: 3,
           queries: [
@@ -91,7 +92,7 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Sign-ups and ended sessions',
-          description: 'Accounts made and sessions ended a second, by outcome.',
+          description: 'Accounts created and sessions ended per second, by outcome.',
           unit: 'ops',
           queries: [
             {
@@ -112,7 +113,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Incidents raised, 24 h',
           description:
-            'What detections have raised, by name; further sightings of an open incident are not counted. `sallyport incidents list` says about whom.',
+            'Incidents raised, by detection. Further sightings of an open incident are not counted. `sallyport incidents list` shows the users concerned.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -126,7 +127,7 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Incidents by severity',
-          description: 'Incidents raised within an hour. High and critical page; medium by the dozen does too.',
+          description: 'Incidents raised within an hour. High and critical ones page; so do many medium ones.',
           unit: 'none',
           width: 18,
           queries: [{ expr: 'sum by (severity) (increase(sallyport_incidents_total[1h]))', legend: '{{severity}}' }],
@@ -134,7 +135,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Failed event evaluations, 1 h',
           description:
-            'Tries to judge an event that failed. Retried ones mend themselves; what is set aside waits: `sallyport incidents unjudged`.',
+            'Failed attempts to evaluate an event. Retries happen automatically; events that were set aside wait for an operator: `sallyport incidents unjudged`.',
           unit: 'none',
           width: 24,
           queries: [
@@ -149,7 +150,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Inactive tokens by reason',
           description:
-            'Tokens judged inactive a second. Bad signatures and wrong issuers are forgeries or another environment; expired is everyday.',
+            'Tokens found inactive per second. Bad signatures and wrong issuers are forgeries or another environment; expired ones are normal.',
           unit: 'ops',
           queries: [
             {
@@ -162,7 +163,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Refused refreshes by outcome',
           description:
-            'Refresh tokens refused a second. Replay is theft or a broken client; ahead means that the database lost commits.',
+            'Refresh tokens refused per second. Replay: theft or a broken client. Ahead: the database lost commits.',
           unit: 'ops',
           queries: [
             {
@@ -175,7 +176,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Revocation requests',
           description:
-            'Revocations a second by what they name. A burst of user or client revocations is somebody cleaning up after an incident.',
+            'Revocations per second by what they name. A burst of user or client revocations usually follows an incident.',
           unit: 'ops',
           queries: [
             {
@@ -192,7 +193,7 @@ export const security: DashboardDefinition = {
       panels: [
         {
           title: '401, 403 and 429 by route',
-          description: 'Requests turned away a second. 403 by the dozen is a caller trying doors.',
+          description: 'Requests rejected per second. Many 403 mean that a caller is probing for access.',
           unit: 'reqps',
           width: 12,
           queries: [
@@ -205,7 +206,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Refused by rate limits',
           description:
-            'Requests a second answered 429, by the level that refused and the class of the route. Global means everybody; credential at one address is guessing.',
+            'Requests per second answered 429, by the level that refused and the route class. Global affects all callers; credential at one address is guessing.',
           unit: 'reqps',
           width: 12,
           queries: [
@@ -215,7 +216,7 @@ export const security: DashboardDefinition = {
             },
             {
               expr: 'sum by (level) (rate(sallyport_rate_limit_bypasses_total[$__rate_interval]))',
-              legend: 'let past {{level}}',
+              legend: 'bypassed {{level}}',
             },
             {
               expr: 'sum(rate(sallyport_rate_limit_counts_alone_total[$__rate_interval]))',
@@ -225,8 +226,7 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Rate-limit check duration',
-          description:
-            'How long the slowest hundredth of requests waited for its limits, by stage. Promised: below 10 ms.',
+          description: 'p99 of the wait for the rate-limit check, by stage. The objective is 10 ms.',
           unit: 's',
           width: 12,
           badFrom: 0.01,
@@ -240,13 +240,13 @@ export const security: DashboardDefinition = {
         {
           title: 'Paths that do not exist, malformed and oversized requests',
           description:
-            'Requests a second that no honest client makes often: 404 without a route, 400, 413, 415 and 431.',
+            'Requests per second that legitimate clients rarely send: 404 without a route, 400, 413, 415 and 431.',
           unit: 'reqps',
           width: 12,
           queries: [
             {
               expr: 'sum(rate(http_server_request_duration_seconds_count{route="other",status="404"}[$__rate_interval]))',
-              legend: 'no such path',
+              legend: 'unknown path',
             },
             {
               expr: 'sum by (status) (rate(http_server_request_duration_seconds_count{status=~"400|413|415|431"}[$__rate_interval]))',

@@ -14,14 +14,15 @@ const percentiles = (matchers: string, by = ''): PanelDefinition['queries'] =>
 export const serviceSlo: DashboardDefinition = {
   uid: 'sallyport-service-slo',
   title: 'Sallyport · service SLO',
-  description: 'Whether the promises to callers are kept: requests answered, validation fast. Start here.',
+  description: 'Whether callers are served: requests answered, validation fast. Start here.',
   rows: [
     {
       title: 'Objectives',
       panels: [
         {
           title: 'Requests answered, 3 days',
-          description: 'Share of requests without a 5xx over three days; the objective is 99.9 %. Probes do not count.',
+          description:
+            'Share of requests without a 5xx over three days; the objective is 99.9 %. Probes are not counted.',
           unit: 'percentunit',
           kind: 'stat',
           width: 6,
@@ -39,7 +40,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Copies ready',
           description:
-            'API copies that find everything they need in order. A copy that is not ready is sent no requests.',
+            'API copies whose components are all healthy. The load balancer sends no requests to a copy that is not ready.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -53,7 +54,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Requests in progress',
           description:
-            'Requests received and not yet answered, over all copies. A rise without more traffic means that answers take longer.',
+            'Requests received and not yet answered, over all copies. A rise without more traffic means that responses take longer.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -62,7 +63,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Requests dropped',
           description:
-            'Requests that could have changed something, a second. `unread`: they may have waited for more than a second before this process read them. `caller_left`: their connection had closed. Clients send them again.',
+            'Requests that could change something and were not processed, per second. `unread`: they may have waited more than a second before this process read them. `caller_left`: their connection had closed. Clients retry them.',
           unit: 'reqps',
           width: 6,
           queries: [
@@ -75,7 +76,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Error budget burn, availability',
           description:
-            'How many times faster than allowed the 0.1 % budget is used. Pages at 14.4 over 1 h and at 6 over 6 h.',
+            'How many times faster than allowed the 0.1 % budget burns. Pages at 14.4 over 1 h and at 6 over 6 h.',
           unit: 'none',
           width: 12,
           badFrom: 14.4,
@@ -91,7 +92,7 @@ export const serviceSlo: DashboardDefinition = {
         },
         {
           title: 'Error budget burn, validation latency',
-          description: 'How many times faster than allowed the 1 % budget of slow validations is used.',
+          description: 'How many times faster than allowed the 1 % budget of slow validations burns.',
           unit: 'none',
           width: 12,
           badFrom: 14.4,
@@ -112,14 +113,14 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Requests by route',
           description:
-            'Requests a second by route pattern. `other` is a path that exists nowhere: scanners, or a client with a wrong address.',
+            'Requests per second by route pattern. `other` is a path that does not exist: scanners, or a client with a wrong address.',
           unit: 'reqps',
           queries: [{ expr: `sum by (route) (rate(${requests}_count[$__rate_interval]))`, legend: '{{route}}' }],
         },
         {
           title: 'Failures by route',
           description:
-            'Answers with a 5xx by route and status. 503 is a part out of reach or full; 500 is a defect: open its trace.',
+            'Responses with a 5xx by route and status. 503: a component is unreachable or full. 500: a defect; open its trace.',
           unit: 'reqps',
           queries: [
             {
@@ -132,8 +133,7 @@ export const serviceSlo: DashboardDefinition = {
         },
         {
           title: 'Refusals by route',
-          description:
-            'Answers with a 4xx by route and status. 401 and 429 by the dozen belong to the security dashboard.',
+          description: 'Responses with a 4xx by route and status. For many 401 and 429 see the security dashboard.',
           unit: 'reqps',
           queries: [
             {
@@ -145,20 +145,21 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Duration, all routes',
           description:
-            'Percentiles over every request but probes. Dots are sampled requests: click one to open its trace.',
+            'Percentiles over all requests except probes. Dots are sampled requests: click one to open its trace.',
           unit: 's',
           queries: percentiles('route!~"/healthz|/readyz"'),
         },
         {
           title: 'p99 duration by route',
-          description: 'Where the time goes. Sign-in and sign-up include bcrypt and are two orders above the rest.',
+          description:
+            'p99 of each route. Sign-in and sign-up include bcrypt and take a hundred times as long as the others.',
           unit: 's',
           queries: percentiles('route!~"/healthz|/readyz"', ', route').slice(2),
         },
         {
           title: 'Duration of validate',
           description:
-            'POST /v1/tokens/validate as callers see it. It does no I/O: a rise is a busy event loop or a full machine.',
+            'POST /v1/tokens/validate as callers see it. It does no I/O: a rise means a busy event loop or a full machine.',
           unit: 's',
           badFrom: 0.01,
           queries: percentiles(validate),
@@ -166,7 +167,7 @@ export const serviceSlo: DashboardDefinition = {
         },
         {
           title: 'Served requests',
-          description: 'Requests that count for the availability objective, over all copies.',
+          description: 'Requests counted for the availability objective, over all copies.',
           unit: 'reqps',
           width: 12,
           queries: [{ expr: `sum(rate(${served}[$__rate_interval]))`, legend: 'requests' }],
@@ -174,7 +175,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Restarts and failed scrapes',
           description:
-            'Processes started again after a crash, and scrapes that a process did not answer. Both should be flat.',
+            'Processes restarted after a crash, and scrapes that a process did not answer. Both should be flat.',
           unit: 'short',
           width: 12,
           queries: [
@@ -195,8 +196,7 @@ export const serviceSlo: DashboardDefinition = {
       panels: [
         {
           title: 'Validations by result',
-          description:
-            'Tokens judged a second. Unavailable means that no judgement could be given, which callers see as 503.',
+          description: 'Token validations per second. Unavailable: the copy could not decide, and the caller got 503.',
           unit: 'ops',
           queries: [
             {
@@ -209,7 +209,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Refresh by outcome',
           description:
-            'Refresh tokens presented a second, by verdict. Anything but rotated, grace and lost_answer was refused.',
+            'Refresh tokens presented per second, by outcome. All but rotated, grace and lost_answer were refused.',
           unit: 'ops',
           queries: [
             {
@@ -221,7 +221,7 @@ export const serviceSlo: DashboardDefinition = {
         },
         {
           title: 'p99 to issue, by grant',
-          description: 'Time to issue a token, database and signature included.',
+          description: 'Time to issue a token, including database and signature.',
           unit: 's',
           queries: [
             {
