@@ -7,7 +7,7 @@ const program = await createProgram();
 const root = resolve(import.meta.dirname, '../..');
 const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation}/*.md', '{cli,services,jobs}/**/*.ts'], {
   cwd: root,
-  exclude: (path) => /generated|\.test\.ts$/.test(path),
+  exclude: (path) => /generated|(\.test|-harness)\.ts$/.test(path),
 });
 
 /** Every `npx sallyport …` that a page, or what the product itself says, tells a reader to run, up to its end. */

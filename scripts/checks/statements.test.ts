@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 const shippedOf = (pattern: string) =>
   globSync(pattern, { cwd: ROOT })
-    .filter((file) => !/\.test\.ts$|\/(testing|generated|define)\//.test(file))
+    .filter((file) => !/(\.test|-harness)\.ts$|\/(testing|generated|define)\//.test(file))
     .map((file) => ({ file, text: readFileSync(resolve(ROOT, file), 'utf8') }));
 
 test('no two statements share a name: a connection that has prepared the one refuses the other', () => {

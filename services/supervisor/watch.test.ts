@@ -20,7 +20,8 @@ afterEach(() => {
 });
 
 test('a changed source is seen, wherever it lies; tests, generated code and other files are not', async () => {
-  for (const name of ['generated/client.ts', 'deep/er/a.test.ts', 'notes.md']) writeFileSync(join(folder, name), 'x');
+  for (const name of ['generated/client.ts', 'deep/er/a.test.ts', 'deep/a-harness.ts', 'notes.md'])
+    writeFileSync(join(folder, name), 'x');
   // Events come in order: had one of those counted, it would have been reported no later than this one.
   writeFileSync(join(folder, 'deep/er/a.ts'), 'x');
   await eventually('the change', () => seen.length > 0 || undefined);

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 
 const settleMs = 150;
 const watched = /\.(ts|mts|mjs|json|sql)$/;
-const ignored = /(^|\/)(generated|node_modules)(\/|$)|\.test\.ts$/;
+const ignored = /(^|\/)(generated|node_modules)(\/|$)|(\.test|-harness)\.ts$/;
 
 /**
  * Calls `onChange` once after source files under `folders` have changed and settled. Each folder is watched by itself:
